@@ -1,0 +1,341 @@
+//! What `x-smtp2go-…` may say, and where. `spec/README.md` explains each to people.
+
+use serde_json::Value;
+
+use crate::document::{Document, JSON, OperationAt, list, map};
+use crate::problem::{Problems, join};
+
+/// The prefix of every extension that is this document's own.
+pub(crate) const PREFIX: &str = "x-smtp2go-";
+
+/// Extensions that are known beyond this project.
+const KNOWN_ELSEWHERE: [&str; 2] = ["x-webhooks", "x-extensible-enum"];
+
+const EVIDENCE: [&str; 5] = ["live", "sample", "docs", "inferred", "third-party"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Operation,
+    Schema,
+    Elsewhere,
+}
+
+/// Checks every extension in the document.
+pub(crate) fn check(document: Document<'_>, problems: &mut Problems) {
+    visit(document.root(), "", Place::Elsewhere, problems);
+    for operation in document.operations() {
+        operation_extensions(document, &operation, problems);
+    }
+    for (name, component) in document.schemas() {
+        let pointer = join("/components/schemas", name);
+        schemas(document, component, &pointer, problems);
+    }
+}
+
+/// The extensions of a schema and of those inside it.
+fn schemas(document: Document<'_>, schema: &Value, pointer: &str, problems: &mut Problems) {
+    schema_extensions(document, schema, pointer, problems);
+    for (name, property) in map(&schema["properties"]) {
+        let at = join(&join(pointer, "properties"), name);
+        schemas(document, property, &at, problems);
+    }
+    for inner in ["items", "additionalProperties"] {
+        if schema[inner].is_object() {
+            schemas(document, &schema[inner], &join(pointer, inner), problems);
+        }
+    }
+    for (index, part) in list(&schema["oneOf"]).iter().enumerate() {
+        schemas(
+            document,
+            part,
+            &join(&join(pointer, "oneOf"), index),
+            problems,
+        );
+    }
+}
+
+fn visit(value: &Value, pointer: &str, place: Place, problems: &mut Problems) {
+    if let Value::Array(items) = value {
+        for (index, item) in items.iter().enumerate() {
+            visit(item, &join(pointer, index), place, problems);
+        }
+    }
+    for (key, member) in map(value) {
+        let at = join(pointer, key);
+        if key.starts_with("x-") && at != "/x-webhooks" && place != Place::Elsewhere
+            || key.starts_with(PREFIX)
+        {
+            placed(key, &at, place, problems);
+            continue;
+        }
+        match (place, key.as_str()) {
+            (_, "example" | "examples" | "default") => {}
+            (Place::Elsewhere, "schema") => visit(member, &at, Place::Schema, problems),
+            (Place::Elsewhere, _) if pointer == "/components/schemas" => {
+                visit(member, &at, Place::Schema, problems);
+            }
+            (Place::Elsewhere, "get" | "put" | "post" | "delete" | "patch")
+                if pointer.starts_with("/paths/") =>
+            {
+                visit(member, &at, Place::Operation, problems);
+            }
+            (Place::Operation, _) => visit(member, &at, Place::Elsewhere, problems),
+            // A property may have any name, `x-…` included.
+            (Place::Schema, "properties") => {
+                for (name, property) in map(member) {
+                    visit(property, &join(&at, name), Place::Schema, problems);
+                }
+            }
+            (place, _) => visit(member, &at, place, problems),
+        }
+    }
+}
+
+fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
+    let operation = [
+        "kind",
+        "repeat-safe",
+        "rate-limit",
+        "max-body-bytes",
+        "pagination",
+        "subaccount",
+        "failure-in-200",
+        "key-in-body",
+        "evidence",
+    ];
+    let schema = [
+        "sensitive",
+        "also",
+        "also-named",
+        "format",
+        "known-words-only",
+        "always-send",
+        "aliases",
+        "evidence",
+    ];
+    if KNOWN_ELSEWHERE.contains(&key) {
+        return;
+    }
+    let name = key.strip_prefix(PREFIX).unwrap_or(key);
+    if !operation.contains(&name) && !schema.contains(&name) {
+        problems.add(
+            pointer,
+            format!("the extension `{key}` is unknown"),
+            "correct its spelling; spec/README.md lists them",
+        );
+    } else if !(place == Place::Operation && operation.contains(&name)
+        || place == Place::Schema && schema.contains(&name))
+    {
+        problems.add(
+            pointer,
+            format!("the extension `{key}` does not belong here"),
+            "spec/README.md says where it stands",
+        );
+    }
+}
+
+/// The extensions of one operation or schema, each reported as malformed where it is.
+struct Extensions<'a, 'p> {
+    value: &'a Value,
+    pointer: &'a str,
+    problems: &'p mut Problems,
+}
+
+impl<'a> Extensions<'a, '_> {
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.value.get(format!("{PREFIX}{name}"))
+    }
+
+    fn malformed(&mut self, name: &str, remedy: &str) {
+        self.problems.add(
+            join(self.pointer, format!("{PREFIX}{name}")),
+            format!("the extension `{PREFIX}{name}` is malformed"),
+            remedy,
+        );
+    }
+
+    /// Reports the extension if it is there and `sound` says no.
+    fn expect(&mut self, name: &str, remedy: &str, sound: impl FnOnce(&'a Value) -> bool) {
+        if self.get(name).is_some_and(|value| !sound(value)) {
+            self.malformed(name, remedy);
+        }
+    }
+}
+
+fn one_of(value: &Value, words: &[&str]) -> bool {
+    value.as_str().is_some_and(|word| words.contains(&word))
+}
+
+fn only_keys(value: &Value, keys: &[&str]) -> bool {
+    value.is_object() && map(value).keys().all(|key| keys.contains(&key.as_str()))
+}
+
+fn operation_extensions(
+    document: Document<'_>,
+    operation: &OperationAt<'_>,
+    problems: &mut Problems,
+) {
+    let request = document.resolve(&operation.value["requestBody"]["content"][JSON]["schema"]);
+    let reply = &operation.value["responses"]["200"];
+    let reply = &document.response(reply)["content"][JSON]["schema"];
+    let takes = |field: &Value| {
+        field
+            .as_str()
+            .is_some_and(|field| request["properties"].get(field).is_some())
+    };
+    let answers = |pointer: &Value| {
+        pointer.as_str().is_some_and(|pointer| {
+            pointer.starts_with('/') && document.schema_at(reply, pointer).is_some()
+        })
+    };
+    let mut on = Extensions {
+        value: operation.value,
+        pointer: &operation.pointer,
+        problems,
+    };
+    for (name, remedy) in [
+        ("kind", "add one of read, write, send"),
+        ("repeat-safe", "add true or false"),
+    ] {
+        if on.get(name).is_none() {
+            on.problems.add(
+                on.pointer,
+                format!("the operation has no `{PREFIX}{name}`"),
+                remedy,
+            );
+        }
+    }
+    on.expect("kind", "write one of read, write, send", |value| {
+        one_of(value, &["read", "write", "send"])
+    });
+    on.expect("repeat-safe", "write true or false", Value::is_boolean);
+    on.expect("max-body-bytes", "write a number above 0", |value| {
+        value.as_u64().is_some_and(|bytes| bytes > 0)
+    });
+    on.expect(
+        "rate-limit",
+        "write {requests: 60, per: minute}; per is second, minute, hour or day",
+        |value| {
+            only_keys(value, &["requests", "per"])
+                && value["requests"]
+                    .as_u64()
+                    .is_some_and(|count| count > 0 && u32::try_from(count).is_ok())
+                && one_of(&value["per"], &["second", "minute", "hour", "day"])
+        },
+    );
+    on.expect(
+        "pagination",
+        "write {style: token|page, in: FIELD, out: /POINTER (token only), items: /POINTER, \
+         size: FIELD (optional)}, all of them existing",
+        |value| {
+            only_keys(value, &["style", "in", "out", "items", "size"])
+                && takes(&value["in"])
+                && answers(&value["items"])
+                && (value.get("size").is_none() || takes(&value["size"]))
+                && match value["style"].as_str() {
+                    Some("token") => answers(&value["out"]),
+                    Some("page") => value.get("out").is_none(),
+                    _ => false,
+                }
+        },
+    );
+    on.expect("subaccount", "name a field of the request", takes);
+    on.expect("key-in-body", "name a field of the request", takes);
+    on.expect(
+        "failure-in-200",
+        "write {count: /POINTER, messages: /POINTER}, both existing in the reply",
+        |value| {
+            only_keys(value, &["count", "messages"])
+                && answers(&value["count"])
+                && answers(&value["messages"])
+        },
+    );
+    on.expect("evidence", &EVIDENCE.join(", "), |value| {
+        one_of(value, &EVIDENCE)
+    });
+}
+
+fn schema_extensions(
+    document: Document<'_>,
+    schema: &Value,
+    pointer: &str,
+    problems: &mut Problems,
+) {
+    let resolved = document.resolve(schema);
+    let words = |value: &Value| -> Vec<String> {
+        list(&value["x-extensible-enum"])
+            .iter()
+            .filter_map(|word| Some(word.as_str()?.to_owned()))
+            .collect()
+    };
+    let item = document.resolve(&resolved["items"]);
+    let mut on = Extensions {
+        value: schema,
+        pointer,
+        problems,
+    };
+    if let Some(vocabulary) = schema.get("x-extensible-enum") {
+        let mut names: Vec<_> = words(schema)
+            .iter()
+            .map(|word| crate::names::pascal_case(word))
+            .collect();
+        names.sort();
+        names.dedup();
+        if schema["type"] != "string" || names.is_empty() || names.len() != list(vocabulary).len() {
+            on.problems.add(
+                join(pointer, "x-extensible-enum"),
+                "the vocabulary is malformed",
+                "list distinct words of a component of type string",
+            );
+        }
+    }
+    on.expect("sensitive", "write true, on a string", |value| {
+        *value == Value::Bool(true) && resolved["type"] == "string"
+    });
+    on.expect("format", "write timestamp, on a string", |value| {
+        *value == "timestamp" && resolved["type"] == "string"
+    });
+    on.expect("also", "list JSON types", |value| {
+        let types = ["string", "integer", "number", "boolean", "object", "array"];
+        !list(value).is_empty() && list(value).iter().all(|word| one_of(word, &types))
+    });
+    on.expect("also-named", "list other names of the property", |value| {
+        !list(value).is_empty() && list(value).iter().all(Value::is_string)
+    });
+    on.expect(
+        "known-words-only",
+        "write true, where a vocabulary is used",
+        |value| {
+            *value == Value::Bool(true)
+                && (!words(resolved).is_empty()
+                    || resolved["type"] == "array" && !words(item).is_empty())
+        },
+    );
+    // `false` is what the generated types fall back to.
+    on.expect(
+        "always-send",
+        "write true, on a boolean with `default: false`",
+        |value| {
+            *value == Value::Bool(true)
+                && resolved["type"] == "boolean"
+                && schema["default"] == Value::Bool(false)
+        },
+    );
+    on.expect(
+        "aliases",
+        "map other spellings to words of this vocabulary",
+        |value| {
+            let words = words(schema);
+            value.is_object()
+                && map(value).iter().all(|(alias, word)| {
+                    !words.contains(alias)
+                        && word
+                            .as_str()
+                            .is_some_and(|word| words.iter().any(|w| w == word))
+                })
+        },
+    );
+    on.expect("evidence", &EVIDENCE.join(", "), |value| {
+        one_of(value, &EVIDENCE)
+    });
+}

@@ -1,0 +1,73 @@
+//! First stage: YAML text to a checked document.
+
+use std::path::Path;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::check;
+use crate::problem::Problems;
+
+/// A spec that has passed every check.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The document, keys in the order of the file.
+    pub document: Value,
+    /// First 16 hexadecimal digits of the SHA-256 of the file.
+    pub hash: String,
+}
+
+/// Reads and checks the spec at `path`.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, each with its JSON pointer and a remedy.
+pub fn load(path: &Path) -> Result<Spec, Problems> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&name, &text),
+        Err(error) => {
+            let mut problems = Problems::new(name);
+            problems.add("", format!("cannot be read: {error}"), "check the path");
+            Err(problems)
+        }
+    }
+}
+
+/// Checks a spec's text; `name` stands for the file in messages.
+///
+/// # Errors
+///
+/// As for [`load`].
+pub fn parse(name: &str, text: &str) -> Result<Spec, Problems> {
+    let mut problems = Problems::new(name);
+    let document: Value = match serde_saphyr::from_str(text) {
+        Ok(document) => document,
+        Err(error) => {
+            let message = error.to_string();
+            // The parser goes on about its own options, and shows the place.
+            let line = message.lines().next().unwrap_or_default();
+            let line = line.split(", set ").next().unwrap_or(line);
+            let line = line.strip_prefix("error: ").unwrap_or(line);
+            problems.add("", format!("is not YAML: {line}"), "mend the syntax");
+            return Err(problems);
+        }
+    };
+    check::check(&document, &mut problems);
+    // The checks above say more; this one is for what they do not look at.
+    if problems.list().is_empty()
+        && let Err(error) = serde_json::from_value::<openapiv3::OpenAPI>(document.clone())
+    {
+        problems.add(
+            "",
+            format!("is not OpenAPI 3.0: {error}"),
+            "compare with the OpenAPI 3.0.3 specification",
+        );
+    }
+    let hash = Sha256::digest(text.as_bytes())
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    problems.or(Spec { document, hash })
+}

@@ -1,0 +1,551 @@
+//! Second stage: the Rust view of the spec.
+//!
+//! The published document says what is true of the API; the view says what that means for Rust: who
+//! owns a type, which way it travels, what each field is made of, and what is checked before it is
+//! sent. Everything here is plain values, and everything later is made from them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::check::{reach, reached};
+use crate::document::{Document, JSON, is_map, list, map, reference_name};
+use crate::load::Spec;
+use crate::names::pascal_case;
+
+/// The whole of a spec as Rust sees it.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// `info.title`.
+    pub title: String,
+    /// `info.version`.
+    pub version: String,
+    /// API groups in the order of the document, each with its description.
+    pub groups: Vec<(String, String)>,
+    /// Operations in the order of the document.
+    pub operations: Vec<Operation>,
+    /// Objects in the order of the document.
+    pub objects: Vec<Object>,
+    /// Vocabularies in the order of the document.
+    pub vocabularies: Vec<Vocabulary>,
+    /// Payloads that the service posts to its users.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// One call of the API.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// `<group>_<action>`.
+    pub id: String,
+    /// The tag.
+    pub group: String,
+    /// The id without its group.
+    pub action: String,
+    /// In capitals.
+    pub method: String,
+    /// As in the document, below the server's path.
+    pub path: String,
+    /// One line.
+    pub summary: String,
+    /// Markdown.
+    pub description: String,
+    /// `deprecated`.
+    pub deprecated: bool,
+    /// The request object; `None` where the document has no request body.
+    pub request: Option<String>,
+    /// The reply object; `None` where nothing is known of the body.
+    pub reply: Option<String>,
+    /// `x-smtp2go-kind`.
+    pub kind: String,
+    /// `x-smtp2go-repeat-safe`.
+    pub repeat_safe: bool,
+    /// `x-smtp2go-rate-limit`, as a number and seconds.
+    pub rate_limit: Option<(u64, u64)>,
+    /// `x-smtp2go-max-body-bytes`.
+    pub max_body_bytes: Option<u64>,
+    /// `x-smtp2go-pagination`.
+    pub pagination: Option<Pagination>,
+    /// `x-smtp2go-subaccount`.
+    pub subaccount: Option<String>,
+    /// `x-smtp2go-failure-in-200`: pointers to the count and to the messages.
+    pub failure_in_200: Option<(String, String)>,
+    /// `x-smtp2go-key-in-body`.
+    pub key_in_body: Option<String>,
+    /// `x-smtp2go-evidence`.
+    pub evidence: Option<String>,
+}
+
+/// How a list of results is continued.
+#[derive(Clone, Debug)]
+pub struct Pagination {
+    /// `token` or `page`.
+    pub style: String,
+    /// Request field.
+    pub request: String,
+    /// Pointer into the reply, for `token`.
+    pub reply: Option<String>,
+    /// Pointer into the reply.
+    pub items: String,
+    /// Request field.
+    pub size: Option<String>,
+}
+
+/// Which way an object travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// From us to the service.
+    Request,
+    /// From the service to us, webhooks included.
+    Reply,
+}
+
+/// A struct to be.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Name of the component and of the struct.
+    pub name: String,
+    /// The one group that uses it; `None` where several do.
+    pub group: Option<String>,
+    /// Its way.
+    pub role: Role,
+    /// Markdown.
+    pub description: String,
+    /// In the order of the document.
+    pub fields: Vec<Field>,
+    /// Whether members that are no properties are kept.
+    pub open: bool,
+}
+
+/// A field to be.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The name on the wire.
+    pub wire: String,
+    /// Markdown.
+    pub description: String,
+    /// `deprecated`.
+    pub deprecated: bool,
+    /// What it is made of.
+    pub shape: Shape,
+    /// Whether a request needs it. Replies need nothing.
+    pub required: bool,
+    /// What is sent where nothing was set.
+    pub always_send: Option<bool>,
+    /// `default`, as JSON, for the documentation only.
+    pub default: Option<String>,
+    /// Other names under which a reply may have it.
+    pub also_named: Vec<String>,
+    /// Checked before sending, on the value itself.
+    pub limits: Limits,
+    /// Checked before sending, on each item of a list.
+    pub item_limits: Limits,
+    /// `x-smtp2go-evidence`.
+    pub evidence: Option<String>,
+}
+
+/// How many of what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One value.
+    One(Scalar),
+    /// A list.
+    List(Scalar),
+    /// Names to values.
+    Map(Scalar),
+}
+
+impl Shape {
+    /// What it is made of.
+    pub fn scalar(&self) -> &Scalar {
+        match self {
+            Self::One(scalar) | Self::List(scalar) | Self::Map(scalar) => scalar,
+        }
+    }
+}
+
+/// What a single value is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// Text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// Any JSON.
+    Any,
+    /// A point in time in one of the API's layouts.
+    Timestamp,
+    /// A day.
+    Date,
+    /// Text that must not be shown.
+    Secret,
+    /// Text, or an object in its place.
+    TextOrObject,
+    /// A word of the vocabulary of this name.
+    Word(String),
+    /// An object of this name.
+    Object(String),
+}
+
+/// What is checked before sending.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Characters or items, at least.
+    pub min: Option<u64>,
+    /// Characters or items, at most.
+    pub max: Option<u64>,
+    /// The number itself, at least.
+    pub minimum: Option<f64>,
+    /// The number itself, at most.
+    pub maximum: Option<f64>,
+    /// The only numbers allowed.
+    pub one_of: Vec<i64>,
+    /// Whether only known words are allowed.
+    pub known: bool,
+}
+
+/// An open enum to be.
+#[derive(Clone, Debug)]
+pub struct Vocabulary {
+    /// Name of the component and of the enum.
+    pub name: String,
+    /// The one group that uses it; `None` where several do.
+    pub group: Option<String>,
+    /// Markdown.
+    pub description: String,
+    /// Word, variant, and other spellings.
+    pub words: Vec<(String, String, Vec<String>)>,
+}
+
+/// A payload that the service posts.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Its key under `x-webhooks`.
+    pub name: String,
+    /// The object.
+    pub object: String,
+}
+
+impl View {
+    /// The object of this name.
+    pub fn object(&self, name: &str) -> Option<&Object> {
+        self.objects.iter().find(|object| object.name == name)
+    }
+
+    /// The shape of a reply's `data`; `None` where the reply has none.
+    pub fn data(&self, reply: &str) -> Option<&Shape> {
+        let data = self.object(reply)?.fields.iter();
+        Some(&data.into_iter().find(|field| field.wire == "data")?.shape)
+    }
+}
+
+/// Lowers a checked spec.
+pub fn lower(spec: &Spec) -> View {
+    let document = Document::new(&spec.document);
+    let owners = owners(document);
+    let (requests, _) = reached(document);
+    let mut objects = Vec::new();
+    let mut vocabularies = Vec::new();
+    for (name, component) in document.schemas() {
+        let group = owners.get(name.as_str()).cloned().flatten();
+        if component["type"] == "object" && !map(component).is_empty() && !is_map(component) {
+            let role = if requests.contains(name.as_str()) {
+                Role::Request
+            } else {
+                Role::Reply
+            };
+            objects.push(object(document, name, group, role, component));
+        } else if component.get("x-extensible-enum").is_some() {
+            vocabularies.push(vocabulary(name, group, component));
+        }
+    }
+    let operations: Vec<_> = document
+        .operations()
+        .iter()
+        .map(|operation| {
+            let mut lowered = lower_operation(document, operation.value);
+            lowered.method = operation.method.to_uppercase();
+            operation.path.clone_into(&mut lowered.path);
+            lowered
+        })
+        .collect();
+    // The key is put in by the client, whatever the request says.
+    for operation in &operations {
+        if let (Some(request), Some(key)) = (&operation.request, &operation.key_in_body)
+            && let Some(object) = objects.iter_mut().find(|object| object.name == *request)
+        {
+            object.fields.retain(|field| field.wire != *key);
+        }
+    }
+    View {
+        title: text(&spec.document["info"]["title"]),
+        version: text(&spec.document["info"]["version"]),
+        groups: list(&spec.document["tags"])
+            .iter()
+            .map(|tag| (text(&tag["name"]), text(&tag["description"])))
+            .collect(),
+        operations,
+        objects,
+        vocabularies,
+        webhooks: document
+            .webhooks()
+            .iter()
+            .filter_map(|webhook| {
+                let schema = &webhook.value["requestBody"]["content"][JSON]["schema"];
+                Some(Webhook {
+                    name: webhook.name.to_owned(),
+                    object: reference_name(schema)?.to_owned(),
+                })
+            })
+            .collect(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().trim().to_owned()
+}
+
+fn optional_text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// Component → the one group that reaches it, or `None` where several do or none does.
+fn owners(document: Document<'_>) -> BTreeMap<String, Option<String>> {
+    let mut owners: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut claim = |group: &Value, content: &Value| {
+        let Some(name) = reference_name(&content[JSON]["schema"]) else {
+            return;
+        };
+        let mut names = std::collections::BTreeSet::new();
+        reach(document, name, &mut names);
+        let group = optional_text(group);
+        for name in names {
+            owners
+                .entry(name.to_owned())
+                .and_modify(|owner| {
+                    if *owner != group {
+                        *owner = None;
+                    }
+                })
+                .or_insert_with(|| group.clone());
+        }
+    };
+    for operation in document.operations() {
+        let group = &operation.value["tags"][0];
+        claim(group, &operation.value["requestBody"]["content"]);
+        for response in map(&operation.value["responses"]).values() {
+            claim(group, &document.response(response)["content"]);
+        }
+    }
+    for webhook in document.webhooks() {
+        claim(
+            &webhook.value["tags"][0],
+            &webhook.value["requestBody"]["content"],
+        );
+    }
+    owners
+}
+
+fn object(
+    document: Document<'_>,
+    name: &str,
+    group: Option<String>,
+    role: Role,
+    component: &Value,
+) -> Object {
+    let required = list(&component["required"]);
+    let fields = map(&component["properties"])
+        .iter()
+        .map(|(wire, schema)| field(document, wire, schema, required, role))
+        .collect();
+    Object {
+        name: name.to_owned(),
+        group,
+        role,
+        description: text(&component["description"]),
+        fields,
+        open: matches!(
+            component.get("additionalProperties"),
+            Some(Value::Bool(true) | Value::Object(_))
+        ),
+    }
+}
+
+fn field(
+    document: Document<'_>,
+    wire: &str,
+    schema: &Value,
+    required: &[Value],
+    role: Role,
+) -> Field {
+    let resolved = document.resolve(schema);
+    let described = if schema.get("description").is_some() {
+        schema
+    } else {
+        resolved
+    };
+    let shape = shape(document, schema, resolved);
+    let extension = |name: &str| schema.get(name).or_else(|| resolved.get(name));
+    let mut limits = limits(resolved);
+    let mut item_limits = match shape {
+        Shape::List(_) => self::limits(document.resolve(&resolved["items"])),
+        _ => Limits::default(),
+    };
+    if extension("x-smtp2go-known-words-only").is_some() {
+        match shape {
+            Shape::List(_) => item_limits.known = true,
+            _ => limits.known = true,
+        }
+    }
+    let always_send = extension("x-smtp2go-always-send").and(schema["default"].as_bool());
+    Field {
+        wire: wire.to_owned(),
+        description: text(&described["description"]),
+        deprecated: schema["deprecated"] == Value::Bool(true),
+        required: role == Role::Request
+            && always_send.is_none()
+            && required.iter().any(|name| name == wire),
+        always_send,
+        default: extension("default").map(Value::to_string),
+        also_named: extension("x-smtp2go-also-named")
+            .map(|names| list(names).iter().map(text).collect())
+            .unwrap_or_default(),
+        shape,
+        limits,
+        item_limits,
+        evidence: extension("x-smtp2go-evidence").and_then(optional_text),
+    }
+}
+
+fn shape(document: Document<'_>, schema: &Value, resolved: &Value) -> Shape {
+    let main = resolved["oneOf"].get(0).unwrap_or(resolved);
+    match main["type"].as_str() {
+        Some("array") => Shape::List(scalar(document, &main["items"])),
+        Some("object") if is_map(main) => {
+            let values = &main["additionalProperties"];
+            Shape::Map(if values.is_object() {
+                scalar(document, values)
+            } else {
+                Scalar::Any
+            })
+        }
+        _ => Shape::One(scalar(document, schema)),
+    }
+}
+
+fn scalar(document: Document<'_>, schema: &Value) -> Scalar {
+    let resolved = document.resolve(schema);
+    let main = resolved["oneOf"].get(0).unwrap_or(resolved);
+    let extension = |name: &str| schema.get(name).or_else(|| resolved.get(name));
+    let named = || document.component_of(schema).unwrap_or_default().to_owned();
+    match main["type"].as_str() {
+        Some("string") if main.get("x-extensible-enum").is_some() => Scalar::Word(named()),
+        Some("string") if extension("x-smtp2go-sensitive").is_some() => Scalar::Secret,
+        Some("string") if extension("x-smtp2go-format").is_some() => Scalar::Timestamp,
+        Some("string") if main["format"] == "date" => Scalar::Date,
+        Some("string")
+            if extension("x-smtp2go-also")
+                .is_some_and(|types| list(types).iter().any(|name| name == "object")) =>
+        {
+            Scalar::TextOrObject
+        }
+        Some("string") => Scalar::Text,
+        Some("integer") => Scalar::Integer,
+        Some("number") => Scalar::Number,
+        Some("boolean") => Scalar::Boolean,
+        Some("object") if !is_map(main) => Scalar::Object(named()),
+        _ => Scalar::Any,
+    }
+}
+
+fn limits(schema: &Value) -> Limits {
+    let count = |one: &str, other: &str| schema[one].as_u64().or_else(|| schema[other].as_u64());
+    Limits {
+        min: count("minItems", "minLength"),
+        max: count("maxItems", "maxLength"),
+        minimum: schema["minimum"].as_f64(),
+        maximum: schema["maximum"].as_f64(),
+        one_of: list(&schema["enum"])
+            .iter()
+            .filter_map(Value::as_i64)
+            .collect(),
+        known: false,
+    }
+}
+
+fn vocabulary(name: &str, group: Option<String>, component: &Value) -> Vocabulary {
+    let aliases = map(&component["x-smtp2go-aliases"]);
+    let words = list(&component["x-extensible-enum"])
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|word| {
+            let spellings = aliases
+                .iter()
+                .filter(|(_, main)| *main == word)
+                .map(|(alias, _)| alias.clone())
+                .collect();
+            (word.to_owned(), pascal_case(word), spellings)
+        })
+        .collect();
+    Vocabulary {
+        name: name.to_owned(),
+        group,
+        description: text(&component["description"]),
+        words,
+    }
+}
+
+fn lower_operation(document: Document<'_>, value: &Value) -> Operation {
+    let id = text(&value["operationId"]);
+    let group = text(&value["tags"][0]);
+    let action = id
+        .strip_prefix(&format!("{group}_"))
+        .unwrap_or(&id)
+        .to_owned();
+    let body = |content: &Value| optional_text(&content["content"][JSON]["schema"]["$ref"]);
+    let component = |reference: Option<String>| {
+        Some(reference?.rsplit('/').next().unwrap_or_default().to_owned())
+    };
+    let extension = |name: &str| &value[format!("x-smtp2go-{name}")];
+    let rate = extension("rate-limit");
+    let seconds = match rate["per"].as_str() {
+        Some("second") => 1,
+        Some("minute") => 60,
+        Some("hour") => 3_600,
+        _ => 86_400,
+    };
+    let pages = extension("pagination");
+    let failure = extension("failure-in-200");
+    Operation {
+        action,
+        method: String::new(),
+        path: String::new(),
+        summary: text(&value["summary"]),
+        description: text(&value["description"]),
+        deprecated: value["deprecated"] == Value::Bool(true),
+        request: component(body(&value["requestBody"])),
+        reply: component(body(document.response(&value["responses"]["200"]))),
+        kind: text(extension("kind")),
+        repeat_safe: *extension("repeat-safe") == Value::Bool(true),
+        rate_limit: rate["requests"].as_u64().map(|count| (count, seconds)),
+        max_body_bytes: extension("max-body-bytes").as_u64(),
+        pagination: pages.is_object().then(|| Pagination {
+            style: text(&pages["style"]),
+            request: text(&pages["in"]),
+            reply: optional_text(&pages["out"]),
+            items: text(&pages["items"]),
+            size: optional_text(&pages["size"]),
+        }),
+        subaccount: optional_text(extension("subaccount")),
+        failure_in_200: failure
+            .is_object()
+            .then(|| (text(&failure["count"]), text(&failure["messages"]))),
+        key_in_body: optional_text(extension("key-in-body")),
+        evidence: optional_text(extension("evidence")),
+        id,
+        group,
+    }
+}

@@ -1,0 +1,141 @@
+//! `cargo xtask`: what a maintainer runs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use xtask::write;
+
+/// Tasks of this repository.
+///
+/// Exit codes: 0 done; 1 the spec is broken, files are not as generated, or something does not
+/// decode; 2 wrong arguments.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Generate code, spec/openapi.json and the README's table from spec/openapi.yaml.
+    ///
+    /// Exit codes: 0 done, or nothing to do; 1 the spec is broken, a file cannot be written, or
+    /// (with --check) a file is stale, missing or orphaned.
+    Regen {
+        /// Write nothing; name every stale, missing or orphaned file.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Decode captured traffic with the generated types.
+    ///
+    /// Prints what was decoded, encoded again, on stdout, and on stderr a line `unknown: …` for each
+    /// field that the types do not know.
+    ///
+    /// Exit codes: 0 decoded, unknown fields or not; 1 it does not decode, or the file cannot be
+    /// read; 2 no such operation, or wrong arguments.
+    Decode(Decode),
+}
+
+#[derive(Args)]
+struct Decode {
+    /// METHOD PATH [FILE]: the call, as `POST /email/send`, and the captured body (`-` or nothing
+    /// for standard input). With --webhook only [FILE].
+    #[arg(value_name = "METHOD PATH [FILE|-]", num_args = 0..=3)]
+    arguments: Vec<String>,
+    /// The body is a request, not a reply.
+    #[arg(long, conflicts_with = "webhook")]
+    request: bool,
+    /// The body is what the service posted to a webhook.
+    #[arg(long)]
+    webhook: bool,
+    /// JSON lines `{"method","path","body"}` from [FILE|-], answered by JSON lines
+    /// `{"ok","value","unknown","error"}`.
+    #[arg(long)]
+    lines: bool,
+}
+
+#[allow(clippy::print_stderr)]
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let root = root();
+    let done = match cli.task {
+        Task::Regen { check } => regen(&root, check),
+        Task::Decode(arguments) => decode(&root, &arguments),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The repository: cargo says where this package is, and it lies just below.
+fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().map_or(package.clone(), Path::to_owned)
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr)]
+fn regen(root: &Path, check: bool) -> Result<ExitCode, String> {
+    let files = xtask::files(root).map_err(|error| error.to_string())?;
+    if check {
+        let drift = write::compare(root, &files).map_err(|error| error.to_string())?;
+        if drift.is_empty() {
+            println!("{} files are as the spec would have them", files.len());
+            return Ok(ExitCode::SUCCESS);
+        }
+        for change in &drift {
+            eprintln!("{change}");
+        }
+        eprintln!("run `cargo xtask regen`");
+        return Ok(ExitCode::FAILURE);
+    }
+    let done = write::write(root, &files).map_err(|error| error.to_string())?;
+    for change in &done {
+        println!(
+            "{}",
+            match change {
+                write::Drift::Stale(path) => format!("updated {path}"),
+                write::Drift::Missing(path) => format!("created {path}"),
+                write::Drift::Orphaned(path) => format!("removed {path}"),
+            }
+        );
+    }
+    println!("{} of {} files changed", done.len(), files.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the decoder, which needs the generated types and so cannot be part of this program.
+fn decode(root: &Path, decode: &Decode) -> Result<ExitCode, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "smtp2go-tests",
+            "--bin",
+            "decode",
+        ])
+        .arg("--manifest-path")
+        .arg(root.join("Cargo.toml"))
+        .arg("--");
+    for (set, flag) in [
+        (decode.request, "--request"),
+        (decode.webhook, "--webhook"),
+        (decode.lines, "--lines"),
+    ] {
+        if set {
+            command.arg(flag);
+        }
+    }
+    let status = command
+        .args(&decode.arguments)
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}

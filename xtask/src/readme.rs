@@ -1,0 +1,37 @@
+//! The endpoint table of the README, between two markers.
+
+use crate::lower::View;
+
+const BEGIN: &str = "<!-- endpoints: written by `cargo xtask regen` -->";
+const END: &str = "<!-- /endpoints -->";
+
+/// `text` with the table of `view` between its markers.
+///
+/// # Errors
+///
+/// If a marker is missing.
+pub(crate) fn with_table(text: &str, view: &View) -> Result<String, String> {
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .ok_or_else(|| format!("README.md has no line `{BEGIN}`"))?;
+    let (_, after) = rest
+        .split_once(END)
+        .ok_or_else(|| format!("README.md has no line `{END}`"))?;
+    Ok(format!("{before}{BEGIN}\n\n{}\n{END}{after}", table(view)))
+}
+
+fn table(view: &View) -> String {
+    let mut table = String::from("| Method | Endpoint | What it does |\n| --- | --- | --- |\n");
+    for operation in &view.operations {
+        let deprecated = if operation.deprecated {
+            " (deprecated)"
+        } else {
+            ""
+        };
+        table.push_str(&format!(
+            "| `{}().{}` | `{} {}` | {}{deprecated} |\n",
+            operation.group, operation.action, operation.method, operation.path, operation.summary
+        ));
+    }
+    table
+}

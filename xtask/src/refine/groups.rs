@@ -1,0 +1,177 @@
+//! Resource groups: `client.template().view(…)`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::Modules;
+use super::docs::{docs, evidence};
+use super::types::data_type;
+use crate::lower::{Operation, View};
+use crate::names::{identifier, pascal_case};
+
+/// One module per group, and `mod` that re-exports their structs.
+pub(super) fn modules(view: &View) -> Modules {
+    let names: Vec<_> = view
+        .groups
+        .iter()
+        .map(|(group, _)| identifier(group))
+        .collect();
+    let mut modules = vec![(
+        "mod".to_owned(),
+        quote! {
+            #(mod #names;)*
+            #(pub use self::#names::*;)*
+        },
+    )];
+    for (group, description) in &view.groups {
+        let accessor = identifier(group);
+        let name = format_ident!("{}Group", pascal_case(group));
+        let about = docs([description.as_str()]);
+        let of = docs([
+            description.clone(),
+            format!("The operations of the API group `{group}`."),
+        ]);
+        let methods = view
+            .operations
+            .iter()
+            .filter(|operation| operation.group == *group)
+            .map(|operation| method(view, operation));
+        modules.push((
+            group.clone(),
+            quote! {
+                #![allow(unused_imports)]
+                use smtp2go_types as types;
+                use crate::operations;
+                use crate::{Client, Error, Reply};
+
+                #of
+                #[derive(Clone, Copy, Debug)]
+                pub struct #name<'a> {
+                    pub(crate) client: &'a Client,
+                }
+
+                impl Client {
+                    #about
+                    pub fn #accessor(&self) -> #name<'_> {
+                        #name { client: self }
+                    }
+                }
+
+                impl #name<'_> { #(#methods)* }
+            },
+        ));
+    }
+    modules
+}
+
+fn method(view: &View, operation: &Operation) -> TokenStream {
+    let about = operation_docs(operation);
+    let name = identifier(&operation.action);
+    let constant = identifier(&operation.id.to_uppercase());
+    let deprecated = operation.deprecated.then(|| quote!(#[deprecated]));
+    let (data, reply) = match &operation.reply {
+        Some(reply) => {
+            let name = format_ident!("{reply}");
+            (qualified(data_type(view, reply)), quote!(types::#name))
+        }
+        None => (quote!(()), quote!(())),
+    };
+    let (parameter, call) = match takes(view, operation) {
+        Takes::Request(request) => {
+            let request = format_ident!("{request}");
+            (
+                quote!(request: types::#request),
+                quote!(call::<_, #reply>(&operations::#constant, &request)),
+            )
+        }
+        Takes::Nothing => (
+            quote!(),
+            quote!(call_empty::<#reply>(&operations::#constant)),
+        ),
+    };
+    quote! {
+        #about
+        #deprecated
+        pub async fn #name(&self, #parameter) -> Result<Reply<#data>, Error> {
+            self.client.#call.await
+        }
+    }
+}
+
+/// What a group's method takes.
+pub(super) enum Takes<'a> {
+    Request(&'a str),
+    Nothing,
+}
+
+/// A request without fields is not worth an argument.
+pub(super) fn takes<'a>(view: &View, operation: &'a Operation) -> Takes<'a> {
+    match &operation.request {
+        Some(request)
+            if view
+                .object(request)
+                .is_none_or(|object| !object.fields.is_empty()) =>
+        {
+            Takes::Request(request)
+        }
+        _ => Takes::Nothing,
+    }
+}
+
+/// Types of the types crate, by its path; the standard library's as they are.
+fn qualified(kind: TokenStream) -> TokenStream {
+    use proc_macro2::TokenTree;
+    let ours = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_uppercase())
+            && !matches!(name, "String" | "Vec" | "Value" | "BTreeMap")
+    };
+    let mut qualified = TokenStream::new();
+    for token in kind {
+        match &token {
+            TokenTree::Ident(ident) if ours(&ident.to_string()) => {
+                qualified.extend(quote!(types::#ident));
+            }
+            TokenTree::Ident(ident) if ident == "BTreeMap" => {
+                qualified.extend(quote!(::std::collections::BTreeMap));
+            }
+            _ => qualified.extend([token]),
+        }
+    }
+    qualified
+}
+
+/// What an operation does, and what is to be known before calling it.
+pub(super) fn operation_docs(operation: &Operation) -> TokenStream {
+    let mut facts = vec![format!("`{} {}`.", operation.method, operation.path)];
+    facts.push(match (operation.kind.as_str(), operation.repeat_safe) {
+        ("read", _) => "Changes nothing.".to_owned(),
+        ("send", false) => "Sends; a repeat would send again.".to_owned(),
+        (_, true) => "A repeat has no further effect.".to_owned(),
+        (_, false) => "A repeat may have a further effect.".to_owned(),
+    });
+    if let Some((count, seconds)) = operation.rate_limit {
+        let per = match seconds {
+            1 => "second",
+            60 => "minute",
+            3_600 => "hour",
+            _ => "day",
+        };
+        facts.push(format!("At most {count} calls a {per}."));
+    }
+    if let Some(bytes) = operation.max_body_bytes {
+        facts.push(format!("The body may have {} MiB.", bytes / 1_048_576));
+    }
+    if operation.subaccount.is_some() {
+        facts.push("A key of the master account can call it for a subaccount.".to_owned());
+    }
+    if operation.key_in_body.is_some() {
+        facts.push("The key is sent in the body too; you need not set it.".to_owned());
+    }
+    let summary = format!("{}.", operation.summary.trim_end_matches('.'));
+    docs([
+        summary,
+        operation.description.clone(),
+        facts.join(" "),
+        evidence(operation.evidence.as_deref()).to_owned(),
+    ])
+}

@@ -1,0 +1,113 @@
+//! The operation table: what the client must know of each call.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::Modules;
+use super::docs::docs;
+use crate::lower::{Operation, View};
+use crate::names::{identifier, pascal_case};
+
+/// `operations`, and the `mod` of all generated modules of the SDK.
+pub(super) fn modules(view: &View) -> Modules {
+    let rows = view.operations.iter().map(row);
+    let names = view
+        .operations
+        .iter()
+        .map(|operation| identifier(&operation.id.to_uppercase()));
+    let operations = quote! {
+        #![allow(unused_imports)]
+        use std::time::Duration;
+        use http::Method;
+        use crate::operation::{FailureIn200, Kind, Operation, PageStyle, Pagination, RateLimit};
+
+        #(#rows)*
+
+        /// Every operation, in the order of the specification.
+        pub static OPERATIONS: &[&Operation] = &[#(&#names),*];
+    };
+    let module = quote! {
+        /// One struct per API group, whose methods are its operations.
+        pub mod groups;
+        /// What the client knows of each operation.
+        pub mod operations;
+        #[cfg(feature = "raw")]
+        pub mod raw;
+    };
+    vec![
+        ("operations".to_owned(), operations),
+        ("mod".to_owned(), module),
+    ]
+}
+
+fn optional(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(Some(#value)),
+        None => quote!(None),
+    }
+}
+
+fn row(operation: &Operation) -> TokenStream {
+    let about = docs([format!("`{} {}`", operation.method, operation.path)]);
+    let constant = identifier(&operation.id.to_uppercase());
+    let Operation {
+        id,
+        group,
+        path,
+        deprecated,
+        repeat_safe,
+        ..
+    } = operation;
+    let method = identifier(&operation.method);
+    let kind = identifier(&pascal_case(&operation.kind));
+    let rate = optional(operation.rate_limit.map(|(count, seconds)| {
+        let count = proc_macro2::Literal::u64_unsuffixed(count);
+        let seconds = proc_macro2::Literal::u64_unsuffixed(seconds);
+        quote!(RateLimit { requests: #count, per: Duration::from_secs(#seconds) })
+    }));
+    let bytes = optional(operation.max_body_bytes.map(|bytes| {
+        let bytes = proc_macro2::Literal::u64_unsuffixed(bytes);
+        quote!(#bytes)
+    }));
+    let text = |value: &Option<String>| optional(value.as_ref().map(|value| quote!(#value)));
+    let pagination = optional(operation.pagination.as_ref().map(|pages| {
+        let style = identifier(&pascal_case(&pages.style));
+        let (request, items) = (&pages.request, &pages.items);
+        let (reply, size) = (text(&pages.reply), text(&pages.size));
+        quote! {
+            Pagination {
+                style: PageStyle::#style,
+                request: #request,
+                reply: #reply,
+                items: #items,
+                size: #size,
+            }
+        }
+    }));
+    let subaccount = text(&operation.subaccount);
+    let failure = optional(
+        operation
+            .failure_in_200
+            .as_ref()
+            .map(|(count, messages)| quote!(FailureIn200 { count: #count, messages: #messages })),
+    );
+    let key_in_body = text(&operation.key_in_body);
+    quote! {
+        #about
+        pub static #constant: Operation = Operation {
+            id: #id,
+            group: #group,
+            method: Method::#method,
+            path: #path,
+            kind: Kind::#kind,
+            repeat_safe: #repeat_safe,
+            deprecated: #deprecated,
+            rate_limit: #rate,
+            max_body_bytes: #bytes,
+            pagination: #pagination,
+            subaccount: #subaccount,
+            failure_in_200: #failure,
+            key_in_body: #key_in_body,
+        };
+    }
+}

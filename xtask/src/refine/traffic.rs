@@ -1,0 +1,117 @@
+//! What the tests need of every operation: its codecs, and a call through both doors.
+
+use quote::{format_ident, quote};
+
+use super::Modules;
+use super::groups::{Takes, takes};
+use crate::lower::{Scalar, View};
+use crate::names::identifier;
+
+/// `codecs` and `doors`, and their `mod`.
+pub(super) fn modules(view: &View) -> Modules {
+    vec![
+        (
+            "mod".to_owned(),
+            quote!(
+                pub(crate) mod codecs;
+                pub(crate) mod doors;
+            ),
+        ),
+        ("codecs".to_owned(), codecs(view)),
+        ("doors".to_owned(), doors(view)),
+    ]
+}
+
+fn codecs(view: &View) -> proc_macro2::TokenStream {
+    let codec = |name: &Option<String>| match name {
+        Some(name) => {
+            let name = format_ident!("{name}");
+            quote!(Some(codec::<types::#name>))
+        }
+        None => quote!(None),
+    };
+    let rows = view.operations.iter().map(|operation| {
+        let (method, path) = (&operation.method, &operation.path);
+        let (request, reply) = (codec(&operation.request), codec(&operation.reply));
+        quote!(Operation { method: #method, path: #path, request: #request, reply: #reply })
+    });
+    let webhooks = view.webhooks.iter().map(|webhook| {
+        let (name, object) = (&webhook.name, format_ident!("{}", webhook.object));
+        let vocabulary = view.object(&webhook.object).and_then(|object| {
+            let event = object.fields.iter().find(|field| field.wire == "event")?;
+            match event.shape.scalar() {
+                Scalar::Word(name) => Some(format_ident!("{name}")),
+                _ => None,
+            }
+        });
+        let knows = match vocabulary {
+            Some(name) => quote!(knows::<types::#name>),
+            None => quote!(|_| false),
+        };
+        quote!(Webhook { name: #name, knows: #knows, payload: codec::<types::#object> })
+    });
+    quote! {
+        use smtp2go_types as types;
+        use crate::decode::{Operation, Webhook, codec, knows};
+
+        /// Every operation.
+        pub static OPERATIONS: &[Operation] = &[#(#rows),*];
+
+        /// Every payload that the service posts.
+        pub static WEBHOOKS: &[Webhook] = &[#(#webhooks),*];
+    }
+}
+
+fn doors(view: &View) -> proc_macro2::TokenStream {
+    let rows = view.operations.iter().map(|operation| {
+        let id = &operation.id;
+        let function = identifier(id);
+        quote!(Door { id: #id, call: |client, raw, request| Box::pin(#function(client, raw, request)) })
+    });
+    let functions = view.operations.iter().map(|operation| {
+        let function = identifier(&operation.id);
+        let (group, action) = (identifier(&operation.group), identifier(&operation.action));
+        let raw = match &operation.request {
+            Some(request) => {
+                let name = format_ident!("{request}");
+                quote!(raw.#function(&serde_json::from_str::<types::#name>(request)?).await?)
+            }
+            None => quote!(raw.#function().await?),
+        };
+        let raw = if operation.reply.is_some() {
+            quote!(serde_json::to_value(#raw.into_inner())?)
+        } else {
+            quote!({ #raw; serde_json::Value::Null })
+        };
+        let argument = match takes(view, operation) {
+            Takes::Request(_) => quote!(serde_json::from_str(request)?),
+            Takes::Nothing => quote!(),
+        };
+        let unused = operation
+            .request
+            .is_none()
+            .then(|| quote!(let _ = request;));
+        let deprecated = operation.deprecated.then(|| quote!(#[allow(deprecated)]));
+        quote! {
+            #deprecated
+            async fn #function(client: &Client, raw: &raw::Client, request: &str) -> Outcome {
+                #unused
+                let reply = client.#group().#action(#argument).await?;
+                let body = reply.body().to_vec();
+                let data = serde_json::to_value(reply.into_inner())?;
+                let raw = #raw;
+                Ok(Answers { data, body, raw })
+            }
+        }
+    });
+    quote! {
+        use smtp2go_sdk::{Client, raw};
+        use smtp2go_types as types;
+        use crate::doors::{Answers, Door, Outcome};
+
+        /// Every operation.
+        pub static DOORS: &[Door] = &[#(#rows),*];
+
+        #(#functions)*
+    }
+}

@@ -1,0 +1,569 @@
+//! Types: progenitor's structs, by API group, with what their fields mean.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+use syn::{Item, ItemStruct};
+
+use super::Modules;
+use super::docs::{docs, evidence};
+use crate::lower::{Field, Limits, Object, Role, Scalar, Shape, View, Vocabulary};
+use crate::names::identifier;
+
+/// One module per group, `shared` for what several use, and `mod` that re-exports them all.
+pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> {
+    let structs = structs(code)?;
+    let mut by_group: BTreeMap<String, Vec<TokenStream>> = BTreeMap::new();
+    let mut place = |group: &Option<String>, tokens| {
+        let module = group.clone().unwrap_or_else(|| "shared".to_owned());
+        by_group.entry(module).or_default().push(tokens);
+    };
+    for object in &view.objects {
+        let idents = structs.get(&object.name).ok_or_else(|| {
+            format!(
+                "progenitor made no struct for the component {}",
+                object.name
+            )
+        })?;
+        place(&object.group, structure(view, object, idents)?);
+    }
+    for vocabulary in &view.vocabularies {
+        place(&vocabulary.group, enumeration(vocabulary));
+    }
+    let names: Vec<Ident> = by_group.keys().map(|name| identifier(name)).collect();
+    let mut modules: Modules = vec![(
+        "mod".to_owned(),
+        quote! {
+            #(mod #names;)*
+            #(pub use self::#names::*;)*
+        },
+    )];
+    for (group, items) in by_group {
+        let mut text = TokenStream::new();
+        text.extend(quote! {
+            #![allow(unused_imports)]
+            use crate::generated::*;
+            use crate::validation::{Check, Validate, ValidationError};
+            use crate::{Date, Secret, TextOrObject, Timestamp};
+            use std::collections::BTreeMap;
+        });
+        text.extend(items);
+        modules.push((group, text));
+    }
+    Ok(modules)
+}
+
+/// Wire name → identifier, for each struct that progenitor made.
+type Identifiers = BTreeMap<String, Ident>;
+
+fn structs(code: &syn::File) -> Result<BTreeMap<String, Identifiers>, String> {
+    let types = code
+        .items
+        .iter()
+        .find_map(|item| match item {
+            Item::Mod(module) if module.ident == "types" => module.content.as_ref(),
+            _ => None,
+        })
+        .ok_or("progenitor made no module `types`")?;
+    let mut structs = BTreeMap::new();
+    for item in &types.1 {
+        if let Item::Struct(item) = item {
+            structs.insert(item.ident.to_string(), identifiers(item)?);
+        }
+    }
+    Ok(structs)
+}
+
+fn identifiers(item: &ItemStruct) -> Result<Identifiers, String> {
+    let mut identifiers = Identifiers::new();
+    for field in &item.fields {
+        let Some(ident) = &field.ident else { continue };
+        let mut wire = ident.to_string().trim_start_matches("r#").to_owned();
+        for attribute in field.attrs.iter().filter(|a| a.path().is_ident("serde")) {
+            attribute
+                .parse_nested_meta(|meta| {
+                    let value = match meta.value() {
+                        Ok(value) => Some(value.parse::<syn::LitStr>()?.value()),
+                        Err(_) => None,
+                    };
+                    if meta.path.is_ident("rename")
+                        && let Some(value) = value
+                    {
+                        wire = value;
+                    }
+                    Ok(())
+                })
+                .map_err(|error| format!("progenitor's attributes on {wire}: {error}"))?;
+        }
+        identifiers.insert(wire, ident.clone());
+    }
+    Ok(identifiers)
+}
+
+fn structure(view: &View, object: &Object, idents: &Identifiers) -> Result<TokenStream, String> {
+    let mut fields = Vec::new();
+    for field in &object.fields {
+        let ident = idents
+            .get(&field.wire)
+            .ok_or_else(|| format!("progenitor made no field {}.{}", object.name, field.wire))?;
+        fields.push((ident, field));
+    }
+    Ok(match object.role {
+        Role::Request => request(object, &fields),
+        Role::Reply => reply(view, object, &fields),
+    })
+}
+
+fn field_docs(field: &Field) -> TokenStream {
+    let mut notes = Vec::new();
+    notes.extend(limit_text(&field.shape, &field.limits));
+    let item = Shape::One(field.shape.scalar().clone());
+    notes.extend(limit_text(&item, &field.item_limits).map(|text| format!("Each: {text}")));
+    if field.limits.known || field.item_limits.known {
+        notes.push("Unknown words are refused before sending.".to_owned());
+    }
+    if let Some(default) = &field.default {
+        notes.push(format!("Default: `{default}`."));
+    }
+    docs([
+        field.description.clone(),
+        notes.join(" "),
+        if field.deprecated {
+            "Deprecated.".to_owned()
+        } else {
+            String::new()
+        },
+        evidence(field.evidence.as_deref()).to_owned(),
+    ])
+}
+
+fn limit_text(shape: &Shape, limits: &Limits) -> Option<String> {
+    let unit = match shape {
+        Shape::List(_) | Shape::Map(_) => " items",
+        Shape::One(Scalar::Text | Scalar::Secret) => " characters",
+        Shape::One(_) => "",
+    };
+    let min = limits.min.map(|n| n.to_string());
+    let min = min.or_else(|| limits.minimum.map(|n| n.to_string()));
+    let max = limits.max.map(|n| n.to_string());
+    let max = max.or_else(|| limits.maximum.map(|n| n.to_string()));
+    match (min, max) {
+        (Some(min), Some(max)) => Some(format!("From {min} to {max}{unit}.")),
+        (Some(min), None) => Some(format!("At least {min}{unit}.")),
+        (None, Some(max)) => Some(format!("At most {max}{unit}.")),
+        (None, None) if !limits.one_of.is_empty() => {
+            let numbers: Vec<_> = limits.one_of.iter().map(ToString::to_string).collect();
+            Some(format!("One of {}.", numbers.join(", ")))
+        }
+        (None, None) => None,
+    }
+}
+
+fn scalar_type(scalar: &Scalar) -> TokenStream {
+    match scalar {
+        Scalar::Text => quote!(String),
+        Scalar::Integer => quote!(i64),
+        Scalar::Number => quote!(f64),
+        Scalar::Boolean => quote!(bool),
+        Scalar::Any => quote!(::serde_json::Value),
+        Scalar::Timestamp => quote!(Timestamp),
+        Scalar::Date => quote!(Date),
+        Scalar::Secret => quote!(Secret),
+        Scalar::TextOrObject => quote!(TextOrObject),
+        Scalar::Word(name) | Scalar::Object(name) => {
+            let ident = format_ident!("{name}");
+            quote!(#ident)
+        }
+    }
+}
+
+pub(super) fn shape_type(shape: &Shape) -> TokenStream {
+    let inner = scalar_type(shape.scalar());
+    match shape {
+        Shape::One(_) => inner,
+        Shape::List(_) => quote!(Vec<#inner>),
+        Shape::Map(_) => quote!(BTreeMap<String, #inner>),
+    }
+}
+
+fn rename(ident: &Ident, wire: &str) -> Option<TokenStream> {
+    let same = ident.to_string().trim_start_matches("r#") == wire;
+    (!same).then(|| quote!(rename = #wire,))
+}
+
+// Requests
+
+fn request(object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
+    let name = format_ident!("{}", object.name);
+    let about = docs([object.description.as_str()]);
+    let needs_nothing = fields.iter().all(|(_, field)| !field.required);
+    let default = needs_nothing.then(|| quote!(Default,));
+    let members = fields.iter().map(|(ident, field)| {
+        let about = field_docs(field);
+        let rename = rename(ident, &field.wire);
+        let inner = shape_type(&field.shape);
+        let (attributes, kind) = if field.required {
+            (quote!(#rename), inner)
+        } else if field.always_send.is_some() {
+            (quote!(#rename default), inner)
+        } else {
+            (
+                quote!(#rename default, skip_serializing_if = "Option::is_none"),
+                quote!(Option<#inner>),
+            )
+        };
+        let attribute = (!attributes.is_empty()).then(|| quote!(#[serde(#attributes)]));
+        quote! {
+            #about
+            #attribute
+            pub #ident: #kind,
+        }
+    });
+    let constructor = constructor(fields);
+    let setters = fields
+        .iter()
+        .filter(|(_, field)| !field.required)
+        .map(|(ident, field)| setter(ident, field));
+    let validate = validation(&name, fields);
+    quote! {
+        #about
+        #[derive(Clone, Debug, #default PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+        #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
+        #[non_exhaustive]
+        pub struct #name { #(#members)* }
+
+        impl #name {
+            #constructor
+            #(#setters)*
+
+            /// Checks the limits that the API documents, all of them at once. Nothing is sent.
+            ///
+            /// # Errors
+            ///
+            /// Every field that breaks a limit, by its path.
+            pub fn validate(&self) -> Result<(), ValidationError> {
+                Validate::validate(self)
+            }
+        }
+
+        #validate
+    }
+}
+
+/// How a caller may give a value: the parameter's type, and the expression that makes ours of it.
+fn parameter(shape: &Shape, name: &Ident) -> (TokenStream, TokenStream) {
+    let inner = scalar_type(shape.scalar());
+    // Literals would not infer through `Into`.
+    let plain = matches!(
+        shape.scalar(),
+        Scalar::Integer | Scalar::Number | Scalar::Boolean
+    );
+    let (item, convert) = if plain {
+        (inner, quote!())
+    } else {
+        (quote!(impl Into<#inner>), quote!(.map(Into::into)))
+    };
+    match shape {
+        Shape::One(_) if plain => (item, quote!(#name)),
+        Shape::One(_) => (item, quote!(#name.into())),
+        Shape::List(_) => (
+            quote!(impl IntoIterator<Item = #item>),
+            quote!(#name.into_iter()#convert.collect()),
+        ),
+        Shape::Map(_) => (
+            quote!(impl IntoIterator<Item = (impl Into<String>, #item)>),
+            if plain {
+                quote!(#name.into_iter().map(|(key, value)| (key.into(), value)).collect())
+            } else {
+                quote!(#name.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+            },
+        ),
+    }
+}
+
+fn constructor(fields: &[(&Ident, &Field)]) -> TokenStream {
+    let required: Vec<_> = fields.iter().filter(|(_, field)| field.required).collect();
+    let about = if required.is_empty() {
+        docs(["Nothing set yet."])
+    } else {
+        let names: Vec<_> = required
+            .iter()
+            .map(|(_, field)| format!("`{}`", field.wire))
+            .collect();
+        docs([format!("With what is required: {}.", names.join(", "))])
+    };
+    let parameters = required.iter().map(|(ident, field)| {
+        let (kind, _) = parameter(&field.shape, ident);
+        quote!(#ident: #kind)
+    });
+    let values = fields.iter().map(|(ident, field)| {
+        if field.required {
+            let (_, value) = parameter(&field.shape, ident);
+            if value.to_string() == ident.to_string() {
+                value
+            } else {
+                quote!(#ident: #value)
+            }
+        } else if let Some(value) = field.always_send {
+            quote!(#ident: #value)
+        } else {
+            quote!(#ident: None)
+        }
+    });
+    quote! {
+        #about
+        #[must_use]
+        pub fn new(#(#parameters),*) -> Self {
+            Self { #(#values),* }
+        }
+    }
+}
+
+fn setter(ident: &Ident, field: &Field) -> TokenStream {
+    let about = format!(" Sets [`{ident}`](Self::{ident}).");
+    let (kind, value) = parameter(&field.shape, ident);
+    let value = if field.always_send.is_some() {
+        value
+    } else {
+        quote!(Some(#value))
+    };
+    quote! {
+        #[doc = #about]
+        #[must_use]
+        pub fn #ident(mut self, #ident: #kind) -> Self {
+            self.#ident = #value;
+            self
+        }
+    }
+}
+
+fn validation(name: &Ident, fields: &[(&Ident, &Field)]) -> TokenStream {
+    let checks: Vec<_> = fields
+        .iter()
+        .filter_map(|(ident, field)| field_check(ident, field))
+        .collect();
+    let check = if checks.is_empty() {
+        quote!(_check)
+    } else {
+        quote!(check)
+    };
+    quote! {
+        impl Validate for #name {
+            fn check(&self, #check: &mut Check) { #(#checks)* }
+        }
+    }
+}
+
+fn field_check(ident: &Ident, field: &Field) -> Option<TokenStream> {
+    let wire = &field.wire;
+    let own = match &field.shape {
+        Shape::One(scalar) => value_checks(scalar, &field.limits),
+        Shape::List(_) | Shape::Map(_) => {
+            let (min, max) = (option(field.limits.min), option(field.limits.max));
+            (field.limits.min.is_some() || field.limits.max.is_some())
+                .then(|| quote!(check.count(value.len(), #min, #max);))
+        }
+    };
+    let each = match &field.shape {
+        Shape::List(scalar) => value_checks(scalar, &field.item_limits),
+        _ => None,
+    };
+    if own.is_none() && each.is_none() {
+        return None;
+    }
+    let own = own.map(|own| quote!(check.at(#wire, |check| { #own });));
+    let each = each.map(|each| {
+        quote! {
+            for (index, value) in value.iter().enumerate() {
+                check.at_index(#wire, index, |check| { #each });
+            }
+        }
+    });
+    Some(if field.required || field.always_send.is_some() {
+        quote! {
+            let value = &self.#ident;
+            #own
+            #each
+        }
+    } else {
+        quote! {
+            if let Some(value) = &self.#ident {
+                #own
+                #each
+            }
+        }
+    })
+}
+
+fn option(value: Option<impl ToString>) -> TokenStream {
+    match value {
+        Some(value) => {
+            // Without a suffix, as a person would write it.
+            let literal: TokenStream = value.to_string().parse().unwrap_or_default();
+            quote!(Some(#literal))
+        }
+        None => quote!(None),
+    }
+}
+
+fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
+    let mut checks = TokenStream::new();
+    match scalar {
+        Scalar::Object(_) => checks.extend(quote!(value.check(check);)),
+        Scalar::Date => checks.extend(quote!(check.date(value);)),
+        Scalar::Word(_) if limits.known => checks.extend(quote!(check.known(value);)),
+        Scalar::Text | Scalar::Secret if limits.min.is_some() || limits.max.is_some() => {
+            let (min, max) = (option(limits.min), option(limits.max));
+            let text = if *scalar == Scalar::Secret {
+                quote!(value.expose())
+            } else {
+                quote!(value)
+            };
+            checks.extend(quote!(check.length(#text, #min, #max);));
+        }
+        Scalar::Integer => {
+            if limits.minimum.is_some() || limits.maximum.is_some() {
+                let (min, max) = (
+                    option(limits.minimum.map(|n| n as i64)),
+                    option(limits.maximum.map(|n| n as i64)),
+                );
+                checks.extend(quote!(check.range(*value, #min, #max);));
+            }
+            if !limits.one_of.is_empty() {
+                let numbers = limits
+                    .one_of
+                    .iter()
+                    .map(|n| proc_macro2::Literal::i64_unsuffixed(*n));
+                checks.extend(quote!(check.one_of(*value, &[#(#numbers),*]);));
+            }
+        }
+        Scalar::Number if limits.minimum.is_some() || limits.maximum.is_some() => {
+            let (min, max) = (
+                option(limits.minimum.map(|n| format!("{n:?}"))),
+                option(limits.maximum.map(|n| format!("{n:?}"))),
+            );
+            checks.extend(quote!(check.range_f64(*value, #min, #max);));
+        }
+        _ => {}
+    }
+    (!checks.is_empty()).then_some(checks)
+}
+
+// Replies
+
+fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
+    let name = format_ident!("{}", object.name);
+    let about = docs([object.description.as_str()]);
+    let members = fields.iter().map(|(ident, field)| {
+        let about = field_docs(field);
+        let rename = rename(ident, &field.wire);
+        let aliases = field.also_named.iter().map(|name| quote!(alias = #name,));
+        let inner = shape_type(&field.shape);
+        let (with, empty, kind) = match &field.shape {
+            Shape::One(_) => ("option", "Option::is_none", quote!(Option<#inner>)),
+            Shape::List(_) => ("list", "Vec::is_empty", inner),
+            Shape::Map(_) => ("map", "BTreeMap::is_empty", inner),
+        };
+        let with = format!("crate::lenient::{with}");
+        quote! {
+            #about
+            #[serde(#rename #(#aliases)* default, deserialize_with = #with, skip_serializing_if = #empty)]
+            pub #ident: #kind,
+        }
+    });
+    let rest = object.open.then(|| {
+        quote! {
+            /// Every other member, under its own name.
+            #[serde(flatten)]
+            pub other: BTreeMap<String, ::serde_json::Value>,
+        }
+    });
+    let envelope = view
+        .operations
+        .iter()
+        .any(|operation| operation.reply.as_ref() == Some(&object.name))
+        .then(|| envelope(view, object, &name));
+    quote! {
+        #about
+        #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+        #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
+        #[non_exhaustive]
+        pub struct #name { #(#members)* #rest }
+
+        crate::lenient::structure!(#name);
+
+        #envelope
+    }
+}
+
+/// What a caller gets of a reply: `data`, or all of it where there is no `data`.
+pub(super) fn data_type(view: &View, reply: &str) -> TokenStream {
+    match view.data(reply) {
+        Some(shape) => shape_type(shape),
+        None => {
+            let name = format_ident!("{reply}");
+            quote!(#name)
+        }
+    }
+}
+
+fn envelope(view: &View, object: &Object, name: &Ident) -> TokenStream {
+    let data = data_type(view, &object.name);
+    let has_id = |object: &Object| object.fields.iter().any(|field| field.wire == "request_id");
+    let root_id = if has_id(object) {
+        quote!(self.request_id.clone())
+    } else {
+        quote!(None)
+    };
+    let body = match view.data(&object.name) {
+        None => quote!((#root_id, self)),
+        Some(Shape::One(Scalar::Object(inner))) if view.object(inner).is_some_and(has_id) => {
+            quote! {
+                let id = #root_id;
+                let data = self.data.unwrap_or_default();
+                (id.or_else(|| data.request_id.clone()), data)
+            }
+        }
+        Some(Shape::One(_)) => quote!((#root_id, self.data.unwrap_or_default())),
+        Some(_) => quote!((#root_id, self.data)),
+    };
+    quote! {
+        impl crate::Envelope for #name {
+            type Data = #data;
+            fn into_parts(self) -> (Option<String>, Self::Data) { #body }
+        }
+    }
+}
+
+// Vocabularies
+
+fn enumeration(vocabulary: &Vocabulary) -> TokenStream {
+    let name = format_ident!("{}", vocabulary.name);
+    let about = docs([vocabulary.description.as_str()]);
+    let variants = vocabulary.words.iter().map(|(word, variant, _)| {
+        let variant = format_ident!("{variant}");
+        let about = if word.is_empty() {
+            docs(["The empty word."])
+        } else {
+            docs([format!("`{word}`")])
+        };
+        quote!(#about #variant,)
+    });
+    let words = vocabulary.words.iter().map(|(word, variant, aliases)| {
+        let variant = format_ident!("{variant}");
+        quote!(#variant = #word #(| #aliases)*)
+    });
+    quote! {
+        #about
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum #name {
+            #(#variants)*
+            /// A word that this version does not know.
+            Unknown(String),
+        }
+
+        crate::vocabulary::words!(#name { #(#words),* });
+    }
+}

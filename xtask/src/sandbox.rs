@@ -1,0 +1,38 @@
+//! What the sandbox needs of the spec: operations, JSON Schemas and examples, in one JSON file.
+
+use serde_json::{Map, Value, json};
+
+use crate::document::{Document, JSON};
+use crate::schema;
+
+/// The sandbox's file.
+pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
+    let operations: Vec<_> = document
+        .operations()
+        .iter()
+        .map(|operation| {
+            let request = &operation.value["requestBody"]["content"][JSON];
+            let reply = &document.response(&operation.value["responses"]["200"])["content"][JSON];
+            let schema = |content: &Value| match content["schema"].is_null() {
+                true => Value::Null,
+                false => schema::convert(document, &content["schema"]),
+            };
+            json!({
+                "id": operation.value["operationId"],
+                "method": operation.method.to_uppercase(),
+                "path": operation.path,
+                "max_body_bytes": operation.value["x-smtp2go-max-body-bytes"],
+                "key_in_body": operation.value["x-smtp2go-key-in-body"],
+                "request": schema(request),
+                "reply": schema(reply),
+                "request_example": request["example"],
+                "reply_example": reply["example"],
+            })
+        })
+        .collect();
+    let mut api = Map::new();
+    api.insert("x-generated".to_owned(), mark.into());
+    api.insert("operations".to_owned(), operations.into());
+    api.insert("$defs".to_owned(), schema::definitions(document));
+    api.into()
+}

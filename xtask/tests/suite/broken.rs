@@ -1,0 +1,562 @@
+//! First stage: what a broken spec is refused for, where, and with which remedy.
+
+use xtask::Problems;
+use xtask::load;
+
+use crate::fixture;
+
+/// `(anchor, from, to)`: the first `from` at or after the only `anchor` in the fixture becomes `to`.
+/// An anchor that opens with spaces opens a line.
+type Edit = (&'static str, &'static str, &'static str);
+
+/// What is broken, how, the JSON pointer to it, and parts of the message and of the remedy.
+type Row = (
+    &'static str,
+    &'static [Edit],
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    // References
+    ("a reference to nothing", &[("    ParcelSendResponse:", "schemas/ParcelSent'", "schemas/Nothing'")],
+     "/components/schemas/ParcelSendResponse/properties/data",
+     "`$ref: #/components/schemas/Nothing` names nothing", "correct the name"),
+    ("a schema that refers to something else",
+     &[("    ParcelSendResponse:", "#/components/schemas/ParcelSent", "#/info")],
+     "/components/schemas/ParcelSendResponse/properties/data",
+     "`$ref: #/info` is no component", "refer to one with"),
+    ("a reference with a neighbour",
+     &[("    ParcelSendResponse:", "$ref: '#/components/schemas/ParcelSent'",
+        "$ref: '#/components/schemas/ParcelSent'\n          description: Ignored.")],
+     "/components/schemas/ParcelSendResponse/properties/data",
+     "what stands beside `$ref` is ignored", "put the `$ref` into `allOf`"),
+    // Operations
+    ("an operationId that is there twice", &[("operationId: parcel_search", "parcel_search", "parcel_send")],
+     "/paths/~1parcel~1search/post/operationId",
+     "is also that of #/paths/~1parcel~1send/post", "give each operation its own"),
+    ("an operationId that does not begin with its group",
+     &[("operationId: parcel_send", "parcel_send", "send_parcel")],
+     "/paths/~1parcel~1send/post/operationId",
+     "the operationId `send_parcel` is malformed", "write `<group>_<action>`"),
+    ("an action that is no name", &[("operationId: parcel_send", "parcel_send", "parcel_2")],
+     "/paths/~1parcel~1send/post/operationId",
+     "the operationId `parcel_2` is malformed", "snake_case"),
+    ("an operationId that is not in snake case",
+     &[("operationId: parcel_send", "parcel_send", "parcel_sendIt")],
+     "/paths/~1parcel~1send/post/operationId",
+     "the operationId `parcel_sendIt` is malformed", "snake_case"),
+    ("no operationId", &[("operationId: parcel_send", "operationId: parcel_send\n      ", "")],
+     "/paths/~1parcel~1send/post",
+     "there is no operationId", "add `<group>_<action>`"),
+    ("a tag that nothing describes", &[("operationId: parcel_send", "[parcel]", "[letter]")],
+     "/paths/~1parcel~1send/post/tags",
+     "exactly one tag", "name its API group"),
+    ("two tags", &[("operationId: parcel_send", "[parcel]", "[parcel, depot]")],
+     "/paths/~1parcel~1send/post/tags",
+     "exactly one tag", "name its API group"),
+    ("a tag that is there twice",
+     &[("  - name: depot", "  - name", "  - {name: parcel, description: Again.}\n  - name")],
+     "/tags/1",
+     "`parcel`", "snake_case"),
+    ("a tag that is no name",
+     &[("  - name: depot", "  - name", "  - {name: Big depot, description: Big.}\n  - name")],
+     "/tags/1",
+     "`Big depot`", "snake_case"),
+    ("a tag that would be a file of its own",
+     &[("  - name: depot", "  - name", "  - {name: shared, description: Shared.}\n  - name")],
+     "/tags/1",
+     "`shared`", "`mod` and `shared` are taken"),
+    ("a tag without a description",
+     &[("  - name: depot", "    description: Places that parcels pass through.\n", "")],
+     "/tags/1",
+     "the API group has no description", "describe it"),
+    ("an operation without a summary",
+     &[("operationId: parcel_search", "      summary: Search parcels\n", "")],
+     "/paths/~1parcel~1search/post",
+     "the operation has no summary", "in one line"),
+    ("an operation without a description",
+     &[("summary: Search parcels", "      description: Lists parcels, newest first.\n", "")],
+     "/paths/~1parcel~1search/post",
+     "the operation has no description", "describe it"),
+    ("parameters", &[("operationId: parcel_send", "parcel_send", "parcel_send\n      parameters: []")],
+     "/paths/~1parcel~1send/post/parameters",
+     "parameters are not supported", "in their body"),
+    ("a path with a parameter", &[("  /depot/ping:", "/depot/ping", "'/depot/{id}'")],
+     "/paths/~1depot~1{id}",
+     "has parameters", "in their body"),
+    ("a path without a slash", &[("  /depot/ping:", "/depot/ping", "depot/ping")],
+     "/paths/depot~1ping",
+     "does not start with `/`", "in their body"),
+    ("a key of a path that is no method", &[("  /depot/ping:", "post:", "summary: Ping\n    post:")],
+     "/paths/~1depot~1ping/summary",
+     "`summary` is not understood", "keep operations only"),
+    ("no 200", &[("summary: Change a depot", "'200'", "'201'")],
+     "/paths/~1depot~1view/patch/responses",
+     "there is no 200 response", "describe it"),
+    ("two error schemas",
+     &[("    Broken:", "description: The service failed.",
+        "description: The service failed.\n      content: {application/json: {schema: {type: string}}}")],
+     "/paths/~1parcel~1send/post/responses",
+     "the errors 400 and 5XX have different schemas", "use one error schema"),
+    ("a request that is no component",
+     &[("operationId: parcel_move", "$ref: '#/components/schemas/ParcelMoveRequest'", "type: object")],
+     "/paths/~1parcel~1move/post/requestBody/content/application~1json/schema",
+     "the body is not a component", "refer to one"),
+    ("a reply that is no object", &[("operationId: depot_ping", "DepotPingResponse", "ParcelSize")],
+     "/paths/~1depot~1ping/post/responses/200/content/application~1json/schema",
+     "the body is not a component of type `object`", "refer to one"),
+    ("a reply of which nothing is known but that it is an object",
+     &[("operationId: depot_ping", "DepotPingResponse", "Anything"),
+       ("    # depot", "# depot", "Anything:\n      type: object\n      description: Anything.")],
+     "/paths/~1depot~1ping/post/responses/200/content/application~1json/schema",
+     "no property is known", "leave `content` out of a 200"),
+    ("a request without an example", &[("operationId: depot_all", "            example: {}\n", "")],
+     "/paths/~1depot~1all/post/requestBody/content/application~1json",
+     "there is no example", "add `example`"),
+    ("a reply without an example", &[("operationId: depot_ping", "example:", "x-example:")],
+     "/paths/~1depot~1ping/post/responses/200/content/application~1json",
+     "there is no example", "add `example`"),
+    ("a webhook without a description",
+     &[("summary: Receive an event", "description: The service posts this when something happens to a parcel.",
+        "description: ''")],
+     "/x-webhooks/parcel_event/post",
+     "the webhook has no description", "describe it"),
+    ("a webhook with a tag that nothing describes",
+     &[("operationId: webhook_parcel_event", "[parcel]", "[../up]")],
+     "/x-webhooks/parcel_event/post/tags",
+     "exactly one tag", "name its API group"),
+    // Examples
+    ("a request example that its schema refuses", &[("operationId: parcel_search", "limit: 10", "limit: 0")],
+     "/paths/~1parcel~1search/post/requestBody/content/application~1json/example/limit",
+     "the schema refuses this example: 0 is less than the minimum of 1", "correct the example or the schema"),
+    ("a request example with a field that is unknown",
+     &[("operationId: parcel_search", "limit: 10", "limits: 10")],
+     "/paths/~1parcel~1search/post/requestBody/content/application~1json/example",
+     "'limits' was unexpected", "correct the example or the schema"),
+    ("a request example with a word that is not known",
+     &[("operationId: parcel_search", "[moving]", "[in-transit]")],
+     "/paths/~1parcel~1search/post/requestBody/content/application~1json/example/states/0",
+     "\"in-transit\" is not one of", "correct the example or the schema"),
+    ("a reply example that its schema refuses", &[("operationId: depot_ping", "pong: true", "pong: maybe")],
+     "/paths/~1depot~1ping/post/responses/200/content/application~1json/example/pong",
+     "\"maybe\" is not of type \"boolean\"", "correct the example or the schema"),
+    ("an error example that its schema refuses", &[("    Refused:", "There is no such depot.", "404")],
+     "/components/responses/Refused/content/application~1json/example/error",
+     "404 is not of type \"string\"", "correct the example or the schema"),
+    ("a webhook example that its schema refuses",
+     &[("operationId: webhook_parcel_event", "id: e-1", "id: 1")],
+     "/x-webhooks/parcel_event/post/requestBody/content/application~1json/examples/delivered/value/id",
+     "1 is not of type \"string\"", "correct the example or the schema"),
+    ("a property example that its schema refuses",
+     &[("description: In degrees.", "In degrees.", "In degrees.\n          example: 45")],
+     "/components/schemas/ParcelSendRequest/properties/rotation/example",
+     "45 is not one of", "correct the example or the schema"),
+    ("a default that its schema refuses", &[("        copies:", "default: 1", "default: 10")],
+     "/components/schemas/ParcelSendRequest/properties/copies/default",
+     "10 is greater than the maximum of 9", "correct the example or the schema"),
+    // Schemas
+    ("nullable without a type",
+     &[("    DepotAllResponse:", "$ref: '#/components/schemas/DepotCount'",
+        "nullable: true\n          allOf:\n            - $ref: '#/components/schemas/DepotCount'\n          description: Null.")],
+     "/components/schemas/DepotAllResponse/properties/data/nullable",
+     "`nullable` means nothing without a `type`", "name the type"),
+    ("a pattern", &[("        sender:", "minLength: 1", "pattern: '^A'")],
+     "/components/schemas/ParcelSendRequest/properties/sender/pattern",
+     "the keyword `pattern` is not supported", "say it in the description"),
+    ("anyOf", &[("        weight:\n          oneOf:", "oneOf", "anyOf")],
+     "/components/schemas/Parcel/properties/weight/anyOf",
+     "the keyword `anyOf` is not supported", "say it in the description"),
+    ("oneOf with an object", &[("        weight:\n          oneOf:", "- type: string", "- type: object")],
+     "/components/schemas/Parcel/properties/weight/oneOf",
+     "this form of `oneOf` is not supported", "plain types only"),
+    ("allOf with two parts",
+     &[("        largest:", "- $ref: '#/components/schemas/ParcelSize'",
+        "- $ref: '#/components/schemas/ParcelSize'\n            - $ref: '#/components/schemas/RequestId'")],
+     "/components/schemas/DepotPatchRequest/properties/largest/allOf",
+     "this form of `allOf` is not supported", "`allOf` with one `$ref`"),
+    ("a type that is none", &[("        labels:", "type: string", "type: text")],
+     "/components/schemas/ParcelSendRequest/properties/labels/additionalProperties/type",
+     "`text` is no type", "use string"),
+    ("an object without a name",
+     &[("        labels:", "additionalProperties:\n            type: string",
+        "properties:\n            colour:\n              type: string\n              description: Its colour.")],
+     "/components/schemas/ParcelSendRequest/properties/labels",
+     "an object with properties stands here without a name", "make it a component"),
+    ("a closed list of words", &[("    ParcelSize:", "x-extensible-enum: [s, xl]", "enum: [s, xl]")],
+     "/components/schemas/ParcelSize/enum",
+     "`enum` closes a set of words", "`x-extensible-enum`"),
+    ("a vocabulary without a name",
+     &[("        place:", "x-smtp2go-also: [object]", "x-extensible-enum: [here, there]")],
+     "/components/schemas/Parcel/properties/place/x-extensible-enum",
+     "a vocabulary stands here without a name", "make it a component"),
+    ("a list of nothing",
+     &[("        recipients:", "          items:\n            type: string\n            maxLength: 40\n",
+        "")],
+     "/components/schemas/ParcelSendRequest/properties/recipients",
+     "the list has no `items`", "say what it holds"),
+    ("a list of lists",
+     &[("        recipients:", "type: string\n            maxLength: 40",
+        "type: array\n            items: {type: string}")],
+     "/components/schemas/ParcelSendRequest/properties/recipients/items",
+     "lists of lists are not supported", "leave the items untyped"),
+    ("a component that is no more than a reference",
+     &[("    # depot\n", "    # depot\n", "    Other:\n      $ref: '#/components/schemas/Depot'\n")],
+     "/components/schemas/Other",
+     "only another name for a component", "refer to the other component"),
+    ("a component with no name for a type",
+     &[("    DepotCount:", "DepotCount", "depot_count"),
+       ("    DepotAllResponse:", "DepotCount", "depot_count")],
+     "/components/schemas/depot_count",
+     "`depot_count` is no name for a component", "PascalCase"),
+    ("a component that progenitor would name otherwise",
+     &[("    DepotCount:", "DepotCount", "DepotID"), ("    DepotAllResponse:", "DepotCount", "DepotID")],
+     "/components/schemas/DepotID",
+     "`DepotID` is no name for a component", "`SmsPart`"),
+    ("a component with a name that generated code needs",
+     &[("    DepotCount:", "DepotCount", "Date"), ("    DepotAllResponse:", "DepotCount", "Date")],
+     "/components/schemas/Date",
+     "`Date` is no name for a component", "are taken"),
+    ("properties that would be one field", &[("        due:", "due:", "lastScan:")],
+     "/components/schemas/Parcel/properties/last-scan",
+     "`last-scan` and `lastScan` would be the same field", "x-smtp2go-also-named"),
+    ("a property that would be the rest of an open object", &[("    ParcelEvent:", "id:", "Other:")],
+     "/components/schemas/ParcelEvent/properties/Other",
+     "`Other` and `additionalProperties` would be the same field", "leave one out"),
+    ("a property without a name", &[("        due:", "due:", "'-':")],
+     "/components/schemas/Parcel/properties/-",
+     "`-` has no letter or digit", "leave it out"),
+    ("components that differ in case only",
+     &[("    # depot\n", "    # depot\n",
+        "    Parcelsize:\n      type: string\n      description: Again.\n")],
+     "/components/schemas/Parcelsize",
+     "`Parcelsize` differs from `ParcelSize` in case only", "choose another name"),
+    ("an object that is both sent and received", &[("        contents:", "ParcelItem", "Depot")],
+     "/components/schemas/Depot",
+     "`Depot` is both sent and received", "make two components"),
+    ("a component that nothing uses",
+     &[("    # depot\n", "    # depot\n",
+        "    Spare:\n      type: string\n      description: Not needed.\n")],
+     "/components/schemas/Spare",
+     "`Spare` is not used", "take it out"),
+    ("a component that holds itself",
+     &[("    Depot:\n", "#/components/schemas/ParcelSize", "#/components/schemas/Depot")],
+     "/components/schemas/Depot",
+     "`Depot` contains itself", "leave the inner one untyped"),
+    ("a request that allows other properties",
+     &[("    ParcelMoveRequest:", "      additionalProperties: false\n", "")],
+     "/components/schemas/ParcelMoveRequest",
+     "`ParcelMoveRequest` is sent, but allows other properties", "add `additionalProperties: false`"),
+    ("a component without a description",
+     &[("    ParcelSize:", "      description: How large a parcel is.\n", "")],
+     "/components/schemas/ParcelSize",
+     "the schema has no description", "describe it"),
+    ("a property without a description",
+     &[("        weight:\n          type: number", "          description: In kilograms.\n", "")],
+     "/components/schemas/ParcelSendRequest/properties/weight",
+     "the schema has no description", "describe it"),
+    ("a requirement that is no property",
+     &[("    ParcelItem:", "required: [name]", "required: [name, size]")],
+     "/components/schemas/ParcelItem/required",
+     "`size` is required but not a property", "add the property"),
+    // Extensions of operations
+    ("an extension that is misspelt",
+     &[("operationId: parcel_send", "x-smtp2go-evidence", "x-smtp2go-evidense")],
+     "/paths/~1parcel~1send/post/x-smtp2go-evidense",
+     "the extension `x-smtp2go-evidense` is unknown", "correct its spelling"),
+    ("no kind", &[("operationId: depot_ping", "      x-smtp2go-kind: read\n", "")],
+     "/paths/~1depot~1ping/post",
+     "the operation has no `x-smtp2go-kind`", "add one of read, write, send"),
+    ("no word on repeats", &[("operationId: depot_ping", "      x-smtp2go-repeat-safe: true\n", "")],
+     "/paths/~1depot~1ping/post",
+     "the operation has no `x-smtp2go-repeat-safe`", "add true or false"),
+    ("x-smtp2go-kind", &[("operationId: parcel_send", "kind: send", "kind: sent")],
+     "/paths/~1parcel~1send/post/x-smtp2go-kind",
+     "is malformed", "one of read, write, send"),
+    ("x-smtp2go-repeat-safe", &[("operationId: parcel_send", "repeat-safe: false", "repeat-safe: never")],
+     "/paths/~1parcel~1send/post/x-smtp2go-repeat-safe",
+     "is malformed", "true or false"),
+    ("x-smtp2go-max-body-bytes", &[("operationId: parcel_send", "1048576", "1 MB")],
+     "/paths/~1parcel~1send/post/x-smtp2go-max-body-bytes",
+     "is malformed", "a number above 0"),
+    ("x-smtp2go-max-body-bytes", &[("operationId: parcel_send", "1048576", "0")],
+     "/paths/~1parcel~1send/post/x-smtp2go-max-body-bytes",
+     "is malformed", "a number above 0"),
+    ("x-smtp2go-rate-limit", &[("operationId: parcel_search", "requests: 60", "requests: 0")],
+     "/paths/~1parcel~1search/post/x-smtp2go-rate-limit",
+     "is malformed", "{requests: 60, per: minute}"),
+    ("x-smtp2go-rate-limit", &[("operationId: parcel_search", "per: minute", "per: week")],
+     "/paths/~1parcel~1search/post/x-smtp2go-rate-limit",
+     "is malformed", "second, minute, hour or day"),
+    ("x-smtp2go-rate-limit", &[("operationId: parcel_search", "per: minute", "per: minute, burst: 2")],
+     "/paths/~1parcel~1search/post/x-smtp2go-rate-limit",
+     "is malformed", "{requests: 60, per: minute}"),
+    ("x-smtp2go-pagination", &[("operationId: parcel_search", "style: token", "style: link")],
+     "/paths/~1parcel~1search/post/x-smtp2go-pagination",
+     "is malformed", "token|page"),
+    ("x-smtp2go-pagination", &[("operationId: parcel_search", "in: continue_token", "in: token")],
+     "/paths/~1parcel~1search/post/x-smtp2go-pagination",
+     "is malformed", "all of them existing"),
+    ("x-smtp2go-pagination", &[("operationId: parcel_search", "        out: /data/continue_token\n", "")],
+     "/paths/~1parcel~1search/post/x-smtp2go-pagination",
+     "is malformed", "out: /POINTER (token only)"),
+    ("x-smtp2go-pagination", &[("operationId: parcel_search", "items: /data/parcels", "items: /data/list")],
+     "/paths/~1parcel~1search/post/x-smtp2go-pagination",
+     "is malformed", "items: /POINTER"),
+    ("x-smtp2go-pagination", &[("operationId: parcel_search", "size: limit", "size: count")],
+     "/paths/~1parcel~1search/post/x-smtp2go-pagination",
+     "is malformed", "size: FIELD (optional)"),
+    ("x-smtp2go-pagination", &[("operationId: depot_view", "in: page, ", "in: page, out: /data, ")],
+     "/paths/~1depot~1view/post/x-smtp2go-pagination",
+     "is malformed", "out: /POINTER (token only)"),
+    ("x-smtp2go-subaccount",
+     &[("operationId: parcel_send", "subaccount: subaccount_id", "subaccount: account")],
+     "/paths/~1parcel~1send/post/x-smtp2go-subaccount",
+     "is malformed", "name a field of the request"),
+    ("x-smtp2go-failure-in-200", &[("operationId: parcel_send", "count: /data/failed", "count: /failed")],
+     "/paths/~1parcel~1send/post/x-smtp2go-failure-in-200",
+     "is malformed", "both existing in the reply"),
+    ("x-smtp2go-failure-in-200",
+     &[("operationId: parcel_send", "messages: /data/failures", "messages: data")],
+     "/paths/~1parcel~1send/post/x-smtp2go-failure-in-200",
+     "is malformed", "{count: /POINTER, messages: /POINTER}"),
+    ("x-smtp2go-key-in-body", &[("operationId: depot_patch", "key-in-body: api_key", "key-in-body: true")],
+     "/paths/~1depot~1view/patch/x-smtp2go-key-in-body",
+     "is malformed", "name a field of the request"),
+    ("x-smtp2go-evidence", &[("operationId: parcel_send", "evidence: sample", "evidence: rumour")],
+     "/paths/~1parcel~1send/post/x-smtp2go-evidence",
+     "is malformed", "live, sample, docs, inferred, third-party"),
+    // Extensions of schemas
+    ("x-smtp2go-sensitive", &[("description: Needed to open it.", "sensitive: true", "sensitive: false")],
+     "/components/schemas/ParcelSendRequest/properties/pin/x-smtp2go-sensitive",
+     "is malformed", "write true, on a string"),
+    ("x-smtp2go-sensitive",
+     &[("description: How many to send.", "send.", "send.\n          x-smtp2go-sensitive: true")],
+     "/components/schemas/ParcelSendRequest/properties/copies/x-smtp2go-sensitive",
+     "is malformed", "write true, on a string"),
+    ("x-smtp2go-sensitive",
+     &[("        recipients:", "            maxLength: 40", "            x-smtp2go-sensitive: 'yes'")],
+     "/components/schemas/ParcelSendRequest/properties/recipients/items/x-smtp2go-sensitive",
+     "is malformed", "write true, on a string"),
+    ("x-smtp2go-also", &[("        place:", "also: [object]", "also: object")],
+     "/components/schemas/Parcel/properties/place/x-smtp2go-also",
+     "is malformed", "list JSON types"),
+    ("x-smtp2go-also", &[("        place:", "also: [object]", "also: [objekt]")],
+     "/components/schemas/Parcel/properties/place/x-smtp2go-also",
+     "is malformed", "list JSON types"),
+    ("x-smtp2go-also-named", &[("    ParcelSent:\n", "[id, parcelId]", "id")],
+     "/components/schemas/ParcelSent/properties/parcel_id/x-smtp2go-also-named",
+     "is malformed", "list other names"),
+    ("x-smtp2go-format", &[("        not_before:", "format: timestamp", "format: time")],
+     "/components/schemas/ParcelSendRequest/properties/not_before/x-smtp2go-format",
+     "is malformed", "write timestamp"),
+    ("x-smtp2go-known-words-only",
+     &[("        type:\n          allOf:", "known-words-only: true", "known-words-only: false")],
+     "/components/schemas/ParcelSendRequest/properties/type/x-smtp2go-known-words-only",
+     "is malformed", "where a vocabulary is used"),
+    ("x-smtp2go-known-words-only",
+     &[("description: Yours.", "Yours.", "Yours.\n          x-smtp2go-known-words-only: true")],
+     "/components/schemas/ParcelSendRequest/properties/reference/x-smtp2go-known-words-only",
+     "is malformed", "where a vocabulary is used"),
+    ("x-smtp2go-always-send", &[("        insured:", "          default: false\n", "")],
+     "/components/schemas/ParcelSendRequest/properties/insured/x-smtp2go-always-send",
+     "is malformed", "on a boolean with `default: false`"),
+    ("x-smtp2go-always-send", &[("        insured:", "default: false", "default: true")],
+     "/components/schemas/ParcelSendRequest/properties/insured/x-smtp2go-always-send",
+     "is malformed", "on a boolean with `default: false`"),
+    ("x-smtp2go-aliases", &[("    ParcelState:", "in-transit: moving", "in-transit: still")],
+     "/components/schemas/ParcelState/x-smtp2go-aliases",
+     "is malformed", "words of this vocabulary"),
+    ("x-smtp2go-aliases", &[("    ParcelState:", "in-transit: moving", "delivered: moving")],
+     "/components/schemas/ParcelState/x-smtp2go-aliases",
+     "is malformed", "words of this vocabulary"),
+    ("x-smtp2go-evidence", &[("description: Not documented.", "inferred", "guessed")],
+     "/components/schemas/Parcel/properties/misc/x-smtp2go-evidence",
+     "is malformed", "live, sample, docs, inferred, third-party"),
+    ("words that give the same name", &[("    ParcelSize:", "[s, xl]", "[s, xl, x-l, X_l]")],
+     "/components/schemas/ParcelSize/x-extensible-enum",
+     "the vocabulary is malformed", "list distinct words"),
+    ("a vocabulary without words", &[("    ParcelSize:", "[s, xl]", "[]")],
+     "/components/schemas/ParcelSize/x-extensible-enum",
+     "the vocabulary is malformed", "list distinct words"),
+    ("x-smtp2go-sensitive", &[("operationId: parcel_send", "evidence: sample", "sensitive: true")],
+     "/paths/~1parcel~1send/post/x-smtp2go-sensitive",
+     "does not belong here", "spec/README.md says where it stands"),
+    ("x-smtp2go-kind", &[("description: Yours.", "Yours.", "Yours.\n          x-smtp2go-kind: read")],
+     "/components/schemas/ParcelSendRequest/properties/reference/x-smtp2go-kind",
+     "does not belong here", "spec/README.md says where it stands"),
+    ("x-smtp2go-failure-in-200",
+     &[("        labels:", "            type: string",
+        "            type: string\n            x-smtp2go-failure-in-200: true")],
+     "/components/schemas/ParcelSendRequest/properties/labels/additionalProperties/x-smtp2go-failure-in-200",
+     "does not belong here", "spec/README.md says where it stands"),
+    ("x-smtp2go-evidence", &[("    Broken:", "failed.", "failed.\n      x-smtp2go-evidence: live")],
+     "/components/responses/Broken/x-smtp2go-evidence",
+     "does not belong here", "spec/README.md says where it stands"),
+    ("x-smtp2go-kind", &[("info:", "info:", "info:\n  x-smtp2go-kind: read")],
+     "/info/x-smtp2go-kind",
+     "does not belong here", "spec/README.md says where it stands"),
+];
+
+/// The fixture with `edits`, each of which finds its place.
+fn edited(edits: &[Edit]) -> Result<String, String> {
+    let mut text = fixture::TEXT.to_owned();
+    for (anchor, from, to) in edits {
+        let line = if anchor.starts_with(' ') { "\n" } else { "" };
+        let anchors: Vec<_> = text.match_indices(&format!("{line}{anchor}")).collect();
+        let [(start, _)] = anchors[..] else {
+            return Err(format!("{anchor:?} is there {} times", anchors.len()));
+        };
+        let Some(found) = text[start..].find(from) else {
+            return Err(format!("there is no {from:?} after {anchor:?}"));
+        };
+        text.replace_range(start + found..start + found + from.len(), to);
+    }
+    Ok(text)
+}
+
+/// What is wrong with a text that is refused.
+fn problems(text: &str) -> Problems {
+    match load::parse("spec.yaml", text) {
+        Ok(_) => panic!("nothing is wrong with it"),
+        Err(problems) => problems,
+    }
+}
+
+#[test]
+fn each_fault_is_named_with_its_place_and_remedy() {
+    let mut failures = Vec::new();
+    for (what, edits, pointer, message, remedy) in ROWS {
+        let found = match edited(edits).map(|text| load::parse("spec.yaml", &text)) {
+            Ok(Err(problems)) => problems,
+            Ok(Ok(_)) => {
+                failures.push(format!("{what} {edits:?}: nothing is wrong with it"));
+                continue;
+            }
+            Err(error) => {
+                failures.push(format!("{what}: {error}"));
+                continue;
+            }
+        };
+        let fits = found.list().iter().any(|problem| {
+            problem.pointer == *pointer
+                && problem.message.contains(message)
+                && problem.remedy.contains(remedy)
+        });
+        if !fits {
+            failures.push(format!(
+                "{what} {edits:?}\nwanted: {pointer}: {message}\nfound: {found}\n"
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn what_is_no_yaml_is_refused_with_its_line() {
+    let twice = fixture::TEXT.replacen("    DepotCount:", "    Depot:", 1);
+    for (text, message) in [
+        (twice.as_str(), "duplicate mapping key: Depot"),
+        ("openapi: 3.0.3\ninfo: [", "line 2"),
+        ("info:\n\ttitle: A tab\n", "line 2"),
+        ("a: 1\n---\nb: 2\n", "line 3"),
+        ("? [a]\n: 1\n", "line 1"),
+        ("a: &a [*a]\n", "line 1"),
+        ("a: .nan\n", "line 1"),
+        ("\0", "line 1"),
+        (&"[".repeat(100_000), "line 1"),
+    ] {
+        let found = problems(text);
+        let [problem] = found.list() else {
+            panic!("{found}");
+        };
+        let start: String = text.chars().take(20).collect();
+        assert_eq!(problem.pointer, "", "{start}");
+        assert_eq!(problem.remedy, "mend the syntax", "{start}");
+        assert!(
+            problem.message.starts_with("is not YAML: line ") && problem.message.contains(message),
+            "{start}: {problem:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_openapi_is_refused() {
+    let no_info = fixture::TEXT.replacen("info:", "x-info:", 1);
+    for (text, message) in [
+        ("", "null"),
+        ("# nothing\n", "null"),
+        ("- openapi\n", "sequence"),
+        ("42\n", "42"),
+        (
+            "openapi: 3.0.3\ninfo: {title: A, version: '1'}\npaths: []\n",
+            "Paths",
+        ),
+        (
+            "openapi: 3.0.3\ninfo: {title: A, version: '1'}\n",
+            "missing field `paths`",
+        ),
+        (&no_info, "missing field `info`"),
+    ] {
+        let found = problems(text);
+        let [problem] = found.list() else {
+            panic!("{found}");
+        };
+        assert_eq!(problem.pointer, "");
+        assert!(
+            problem.message.starts_with("is not OpenAPI 3.0: ")
+                && problem.message.contains(message),
+            "{problem:?}"
+        );
+        assert!(problem.remedy.contains("OpenAPI 3.0.3 specification"));
+    }
+}
+
+#[test]
+fn a_spec_that_cannot_be_read_is_named() {
+    let path = fixture::repository().join("spec/nothing.yaml");
+    let problems = load::load(&path).unwrap_err();
+    let text = problems.to_string();
+    assert!(text.contains("nothing.yaml: cannot be read: "), "{text}");
+    assert!(text.ends_with("(check the path)"), "{text}");
+}
+
+/// A maintainer sees all of it in one go, each with its file, place and remedy.
+#[test]
+fn several_faults_are_all_reported() {
+    let text = edited(&[
+        ("operationId: parcel_send", "kind: send", "kind: sent"),
+        ("operationId: parcel_search", "limit: 10", "limit: 0"),
+        ("        sender:", "minLength: 1", "pattern: '^A'"),
+        ("summary: Change a depot", "'200'", "'201'"),
+        (
+            "    ParcelSize:",
+            "      description: How large a parcel is.\n",
+            "",
+        ),
+    ])
+    .unwrap();
+    insta::assert_snapshot!("several_faults", problems(&text));
+}
+
+/// With a dangling reference, what else is found would be about nothing; these come alone.
+#[test]
+fn all_dangling_references_are_reported() {
+    let text = edited(&[
+        (
+            "    ParcelSendResponse:",
+            "schemas/ParcelSent'",
+            "schemas/Nothing'",
+        ),
+        (
+            "operationId: parcel_move",
+            "responses/Refused",
+            "responses/Nothing",
+        ),
+        ("operationId: parcel_search", "limit: 10", "limit: 0"),
+    ])
+    .unwrap();
+    insta::assert_snapshot!("dangling_references", problems(&text));
+}

@@ -1,0 +1,11 @@
+//! Tests of the generator: on the fixture, which holds every construct once, and on the repository.
+
+// A test that fails, fails by a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod broken;
+mod drift;
+mod fixture;
+mod generated;
+mod random;
+mod view;
