@@ -1,0 +1,118 @@
+//! A day without a time.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::civil;
+use crate::lenient::{Lenient, Scalar};
+
+/// A calendar day as the SMS calls write it: `YYYY-MM-DD`.
+///
+/// [`Date::new`] makes one from numbers. Text is kept as it is, whatever it says, both from a reply
+/// and through `From`; in a request, [`Validate`](crate::Validate) refuses what is no date.
+/// Equality and hashing go by the text.
+///
+/// ```
+/// use smtp2go_types::Date;
+///
+/// let date = Date::new(2026, 3, 2).ok_or("no such day")?;
+/// assert_eq!(date.as_str(), "2026-03-02");
+/// assert_eq!(date, Date::from("2026-03-02"));
+/// assert_eq!(Date::new(2026, 2, 30), None);
+/// # Ok::<(), &str>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(transparent)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema), schemars(extend("format" = "date")))]
+pub struct Date(String);
+
+impl Date {
+    /// The day of a year (0 to 9999), a month (1 to 12) and a day of that month (from 1).
+    ///
+    /// `None` if the Gregorian calendar has no such day.
+    #[must_use]
+    pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
+        if year > 9999 {
+            return None;
+        }
+        civil::days_since_epoch(i64::from(year), u32::from(month), u32::from(day))?;
+        Some(Self(format!("{year:04}-{month:02}-{day:02}")))
+    }
+
+    /// The text, as it was given or received.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the text is a day of the calendar, written `YYYY-MM-DD`.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let mut cursor = crate::timestamp::Cursor::new(&self.0);
+        cursor.date().is_some() && cursor.is_at_end()
+    }
+}
+
+impl From<&str> for Date {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Date {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Lenient for Date {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
+        match scalar {
+            Scalar::Bool(_) => None,
+            scalar => Some(Self(scalar.into_text())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Date;
+
+    #[test]
+    fn new_writes_four_two_two() {
+        assert_eq!(Date::new(26, 3, 2), Some(Date::from("0026-03-02")));
+        assert_eq!(Date::new(2024, 2, 29), Some(Date::from("2024-02-29")));
+        assert_eq!(Date::new(2025, 2, 29), None);
+        assert_eq!(Date::new(10_000, 1, 1), None);
+        assert_eq!(Date::new(2026, 13, 1), None);
+    }
+
+    #[test]
+    fn only_whole_dates_are_valid() {
+        assert!(Date::from("2026-03-02").is_valid());
+        for text in [
+            "",
+            "2026-3-2",
+            "2026-03-02 ",
+            "2026-03-02T00:00:00Z",
+            "2026-02-30",
+            "today",
+        ] {
+            assert!(!Date::from(text).is_valid(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn is_its_text_in_json() {
+        let date: Date = serde_json::from_str(r#""2026-03-02""#).unwrap();
+        assert_eq!(serde_json::to_string(&date).unwrap(), r#""2026-03-02""#);
+        assert_eq!(date.to_string(), "2026-03-02");
+    }
+}

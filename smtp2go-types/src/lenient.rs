@@ -1,0 +1,947 @@
+//! Decoding that never loses a reply over one odd field.
+//!
+//! The functions [`option`], [`list`] and [`map`] stand behind `deserialize_with` on the fields of
+//! replies. Each takes whatever JSON value it meets, makes of it what it can, and reads past the
+//! rest; an error only passes through from below, where the JSON itself is broken. Nothing is
+//! buffered on the way.
+//!
+//! Some things are out of reach from here and make the decoding of the whole document fail: a field
+//! of one struct that occurs twice, and what `serde_json` itself does not read: a number like
+//! `1e400`, half of a surrogate pair in text, a kept value that reaches below 127 levels.
+//!
+//! They ask the deserializer what it has (`deserialize_any`), so it must be of a self-describing
+//! format, as JSON is.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess,
+    SeqAccess, Visitor,
+};
+use serde_json::{Number, Value};
+
+/// The key under which `serde_json` hides a number if some crate in the build turns on its feature
+/// `arbitrary_precision`: the number then arrives as a map of this key to the number's text. The
+/// name is private to it, and has not changed since there is such a feature.
+const NUMBER: &str = "$serde_json::private::Number";
+
+/// A JSON value that is not null, a list or an object.
+pub(crate) enum Scalar<'a> {
+    Bool(bool),
+    Integer(i128),
+    /// Also an integer beyond 64 bits, whose last digits are lost before it gets here.
+    Float(f64),
+    /// A number as it is written, under `serde_json`'s feature `arbitrary_precision`.
+    Number(String),
+    Text(Cow<'a, str>),
+}
+
+impl Scalar<'_> {
+    /// The value as text; anything but text as JSON writes it.
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Float(value) => Number::from_f64(value)
+                .map_or_else(|| value.to_string(), |number| number.to_string()),
+            Self::Number(text) => text,
+            Self::Text(text) => text.into_owned(),
+        }
+    }
+}
+
+/// A type that says what it makes of each kind of JSON value; what it does not mention it declines
+/// with `None`.
+pub(crate) trait Lenient: Sized {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self>;
+
+    /// What null is as a value of a map; elsewhere null is the same as absent. Only a type that
+    /// declines nothing can tell null from what it declined, and so have an answer.
+    fn from_null() -> Option<Self> {
+        None
+    }
+
+    fn from_list<'de, A: SeqAccess<'de>>(list: A) -> Result<Option<Self>, A::Error> {
+        drain_list(list)?;
+        Ok(None)
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        drain_object(object)?;
+        Ok(None)
+    }
+}
+
+/// A scalar or object field: `None` for null and for what `T` declines.
+pub(crate) fn option<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Lenient,
+{
+    read::<One<T>, D>(deserializer)
+}
+
+/// A list field. A single item counts as a list of it; null and empty text are the empty list;
+/// items that are null or that `T` declines are left out.
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Lenient,
+{
+    read::<Many<T>, D>(deserializer)
+}
+
+/// A field that maps free keys to values. What is no object is the empty map; values that `T`
+/// declines are left out; of two equal keys the last counts.
+pub(crate) fn map<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Lenient,
+{
+    read::<Entries<T>, D>(deserializer)
+}
+
+/// Lets a struct be a field: an object decodes through its own `Deserialize`, anything else is
+/// `None`.
+macro_rules! structure {
+    ($name:ident) => {
+        impl $crate::lenient::Lenient for $name {
+            fn from_scalar(_: $crate::lenient::Scalar<'_>) -> ::std::option::Option<Self> {
+                None
+            }
+
+            fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
+                object: A,
+            ) -> ::std::result::Result<::std::option::Option<Self>, A::Error> {
+                $crate::lenient::from_map(object)
+            }
+        }
+    };
+}
+pub(crate) use structure;
+
+/// Decodes an object that is already open.
+pub(crate) fn from_map<'de, A, T>(object: A) -> Result<Option<T>, A::Error>
+where
+    A: MapAccess<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(MapAccessDeserializer::new(object)).map(Some)
+}
+
+/// What a field makes of each JSON value.
+trait Field {
+    type Output;
+
+    fn null() -> Self::Output;
+    fn scalar(scalar: Scalar<'_>) -> Self::Output;
+    fn list<'de, A: SeqAccess<'de>>(list: A) -> Result<Self::Output, A::Error>;
+    fn object<'de, A: MapAccess<'de>>(object: A) -> Result<Self::Output, A::Error>;
+}
+
+/// See [`option`].
+struct One<T>(PhantomData<T>);
+
+impl<T: Lenient> Field for One<T> {
+    type Output = Option<T>;
+
+    fn null() -> Option<T> {
+        None
+    }
+
+    fn scalar(scalar: Scalar<'_>) -> Option<T> {
+        T::from_scalar(scalar)
+    }
+
+    fn list<'de, A: SeqAccess<'de>>(list: A) -> Result<Option<T>, A::Error> {
+        T::from_list(list)
+    }
+
+    fn object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<T>, A::Error> {
+        T::from_object(object)
+    }
+}
+
+/// See [`list`].
+struct Many<T>(PhantomData<T>);
+
+impl<T: Lenient> Field for Many<T> {
+    type Output = Vec<T>;
+
+    fn null() -> Vec<T> {
+        Vec::new()
+    }
+
+    fn scalar(scalar: Scalar<'_>) -> Vec<T> {
+        match &scalar {
+            Scalar::Text(text) if text.is_empty() => Vec::new(),
+            _ => T::from_scalar(scalar).into_iter().collect(),
+        }
+    }
+
+    fn list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Read(item)) = list.next_element::<Read<One<T>>>()? {
+            items.extend(item);
+        }
+        Ok(items)
+    }
+
+    fn object<'de, A: MapAccess<'de>>(object: A) -> Result<Vec<T>, A::Error> {
+        Ok(T::from_object(object)?.into_iter().collect())
+    }
+}
+
+/// See [`map`].
+struct Entries<T>(PhantomData<T>);
+
+impl<T: Lenient> Field for Entries<T> {
+    type Output = BTreeMap<String, T>;
+
+    fn null() -> Self::Output {
+        BTreeMap::new()
+    }
+
+    fn scalar(_: Scalar<'_>) -> Self::Output {
+        BTreeMap::new()
+    }
+
+    fn list<'de, A: SeqAccess<'de>>(list: A) -> Result<Self::Output, A::Error> {
+        drain_list(list)?;
+        Ok(BTreeMap::new())
+    }
+
+    fn object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Self::Output, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some((key, Read(value))) = object.next_entry::<String, Read<One<T>>>()? {
+            if let Some(value) = value.or_else(T::from_null) {
+                entries.insert(key, value);
+            }
+        }
+        Ok(entries)
+    }
+}
+
+fn drain_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
+    while list.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+fn drain_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<(), A::Error> {
+    while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+fn read<'de, F: Field, D: Deserializer<'de>>(deserializer: D) -> Result<F::Output, D::Error> {
+    deserializer.deserialize_any(FieldVisitor::<F>(PhantomData))
+}
+
+/// A [`Field`] in the place of a list item or a map value.
+struct Read<F: Field>(F::Output);
+
+impl<'de, F: Field> Deserialize<'de> for Read<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read::<F, D>(deserializer).map(Read)
+    }
+}
+
+/// Turns whatever comes into a call of one of the methods of [`Field`].
+struct FieldVisitor<F>(PhantomData<F>);
+
+impl<'de, F: Field> Visitor<'de> for FieldVisitor<F> {
+    type Value = F::Output;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<F::Output, E> {
+        Ok(F::null())
+    }
+
+    fn visit_none<E: Error>(self) -> Result<F::Output, E> {
+        Ok(F::null())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<F::Output, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<F::Output, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<F::Output, E> {
+        Ok(F::scalar(Scalar::Bool(value)))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<F::Output, E> {
+        Ok(F::scalar(Scalar::Integer(value.into())))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<F::Output, E> {
+        Ok(F::scalar(Scalar::Integer(value.into())))
+    }
+
+    fn visit_i128<E: Error>(self, value: i128) -> Result<F::Output, E> {
+        Ok(F::scalar(Scalar::Integer(value)))
+    }
+
+    fn visit_u128<E: Error>(self, value: u128) -> Result<F::Output, E> {
+        Ok(F::scalar(match i128::try_from(value) {
+            Ok(value) => Scalar::Integer(value),
+            Err(_) => Scalar::Text(value.to_string().into()),
+        }))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<F::Output, E> {
+        Ok(F::scalar(Scalar::Float(value)))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<F::Output, E> {
+        Ok(F::scalar(Scalar::Text(value.into())))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<F::Output, E> {
+        Ok(F::scalar(Scalar::Text(value.into())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<F::Output, A::Error> {
+        F::list(list)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<F::Output, A::Error> {
+        let first = object.next_key::<String>()?;
+        if first.as_deref() != Some(NUMBER) {
+            return F::object(Opened {
+                first,
+                rest: object,
+            });
+        }
+        let number = object.next_value::<Read<One<String>>>()?.0;
+        drain_object(object)?;
+        Ok(number.map_or_else(F::null, |number| F::scalar(Scalar::Number(number))))
+    }
+}
+
+/// An object whose first key has been read already.
+struct Opened<A> {
+    first: Option<String>,
+    rest: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Opened<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        match self.first.take() {
+            Some(key) => seed.deserialize(key.into_deserializer()).map(Some),
+            None => self.rest.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.rest.next_value_seed(seed)
+    }
+}
+
+/// The integer that a float is, if it is one and within 64 bits.
+fn whole(value: f64) -> Option<i64> {
+    /// 2⁶³. Its negative would fit, but is also what a smaller integer is rounded to.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    // The cast is exact for what passes.
+    (value.fract() == 0.0 && value.abs() < LIMIT).then_some(value as i64)
+}
+
+impl Lenient for String {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
+        Some(scalar.into_text())
+    }
+}
+
+impl Lenient for i64 {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
+        match scalar {
+            Scalar::Bool(_) => None,
+            Scalar::Integer(value) => value.try_into().ok(),
+            Scalar::Float(value) => whole(value),
+            scalar @ (Scalar::Number(_) | Scalar::Text(_)) => {
+                let text = scalar.into_text();
+                let text = text.trim();
+                // The detour over floats is for "12.0", not for integers that are too large.
+                match text.parse::<i128>() {
+                    Ok(value) => value.try_into().ok(),
+                    Err(_) => text.parse().ok().and_then(whole),
+                }
+            }
+        }
+    }
+}
+
+impl Lenient for f64 {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
+        match scalar {
+            Scalar::Bool(_) => None,
+            Scalar::Integer(value) => Some(value as f64),
+            Scalar::Float(value) => Some(value),
+            // Rust reads "inf" and "nan" too, which no JSON can hold.
+            scalar @ (Scalar::Number(_) | Scalar::Text(_)) => scalar
+                .into_text()
+                .trim()
+                .parse()
+                .ok()
+                .filter(|value: &f64| value.is_finite()),
+        }
+    }
+}
+
+impl Lenient for bool {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
+        match scalar {
+            Scalar::Bool(value) => Some(value),
+            Scalar::Text(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+            Scalar::Text(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+            scalar => match i64::from_scalar(scalar)? {
+                0 => Some(false),
+                1 => Some(true),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl Lenient for Value {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
+        Some(match scalar {
+            Scalar::Bool(value) => Self::Bool(value),
+            // Beyond 64 bits it becomes a float, as `serde_json` itself does it.
+            Scalar::Integer(value) => {
+                Number::from_i128(value).map_or_else(|| Self::from(value as f64), Self::Number)
+            }
+            Scalar::Float(value) => value.into(),
+            Scalar::Number(text) => Self::Number(text.parse().ok()?),
+            Scalar::Text(text) => Self::String(text.into_owned()),
+        })
+    }
+
+    fn from_null() -> Option<Self> {
+        Some(Self::Null)
+    }
+
+    fn from_list<'de, A: SeqAccess<'de>>(list: A) -> Result<Option<Self>, A::Error> {
+        Self::deserialize(SeqAccessDeserializer::new(list)).map(Some)
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        from_map(object)
+    }
+}
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "the macro is for public enums")]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write;
+
+    use serde::{Deserialize, Serialize};
+    use serde_json::{Value, json};
+
+    use crate::{Date, Secret, TextOrObject, Timestamp, Vocabulary};
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    enum Colour {
+        Red,
+        Unknown(String),
+    }
+    crate::vocabulary::words!(Colour { Red = "red" | "rouge" });
+
+    /// With `Reply` below, a fixture written as generated code is.
+    #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    struct Inner {
+        #[serde(
+            default,
+            deserialize_with = "crate::lenient::option",
+            skip_serializing_if = "Option::is_none"
+        )]
+        id: Option<i64>,
+        #[serde(
+            default,
+            deserialize_with = "crate::lenient::list",
+            skip_serializing_if = "Vec::is_empty"
+        )]
+        parts: Vec<Inner>,
+    }
+    crate::lenient::structure!(Inner);
+
+    macro_rules! reply {
+        ($($field:ident, $list:ident, $map:ident: $type:ty;)*) => {
+            #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+            #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+            struct Reply {
+                $(
+                    #[serde(default, deserialize_with = "crate::lenient::option", skip_serializing_if = "Option::is_none")]
+                    $field: Option<$type>,
+                    #[serde(default, deserialize_with = "crate::lenient::list", skip_serializing_if = "Vec::is_empty")]
+                    $list: Vec<$type>,
+                    #[serde(default, deserialize_with = "crate::lenient::map", skip_serializing_if = "BTreeMap::is_empty")]
+                    $map: BTreeMap<String, $type>,
+                )*
+                #[serde(default, deserialize_with = "crate::lenient::option", skip_serializing_if = "Option::is_none")]
+                last: Option<String>,
+            }
+            crate::lenient::structure!(Reply);
+
+            const FIELDS: &[&str] = &[$(stringify!($field), stringify!($list), stringify!($map)),*];
+        };
+    }
+    reply! {
+        text, texts, text_map: String;
+        integer, integers, integer_map: i64;
+        float, floats, float_map: f64;
+        truth, truths, truth_map: bool;
+        time, times, time_map: Timestamp;
+        date, dates, date_map: Date;
+        secret, secrets, secret_map: Secret;
+        colour, colours, colour_map: Colour;
+        either, eithers, either_map: TextOrObject;
+        value, values, value_map: Value;
+        inner, inners, inner_map: Inner;
+    }
+
+    /// Decodes one document in every way there is, and insists that they agree.
+    fn decode(json: &str) -> Reply {
+        let reply: Reply =
+            serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
+        assert_eq!(
+            serde_json::from_slice::<Reply>(json.as_bytes()).unwrap(),
+            reply,
+            "{json}"
+        );
+        assert_eq!(
+            serde_json::from_reader::<_, Reply>(json.as_bytes()).unwrap(),
+            reply,
+            "{json}"
+        );
+        let value: Value = serde_json::from_str(json).unwrap();
+        assert_eq!(Reply::deserialize(&value).unwrap(), reply, "{json}");
+        assert_eq!(
+            serde_json::from_value::<Reply>(value).unwrap(),
+            reply,
+            "{json}"
+        );
+        reply
+    }
+
+    /// A field, what arrives in it, and what it becomes when it is written again; null if it is
+    /// left out.
+    fn table(rows: &[(&str, &str, Value)]) {
+        for (field, json, expected) in rows {
+            let reply = decode(&format!(r#"{{"{field}":{json},"last":"here"}}"#));
+            assert_eq!(reply.last.as_deref(), Some("here"), "{field}: {json}");
+            let written = serde_json::to_value(&reply).unwrap();
+            let written = written.get(field).unwrap_or(&Value::Null);
+            assert_eq!(written, expected, "{field}: {json}");
+        }
+    }
+
+    #[test]
+    fn scalars() {
+        table(&[
+            ("text", r#""a""#, json!("a")),
+            ("text", r#""a\n\u00e9\"""#, json!("a\né\"")),
+            ("text", r#""""#, json!("")),
+            ("text", "12", json!("12")),
+            (
+                "text",
+                "-9223372036854775808",
+                json!("-9223372036854775808"),
+            ),
+            (
+                "text",
+                "18446744073709551615",
+                json!("18446744073709551615"),
+            ),
+            ("text", "1.5", json!("1.5")),
+            ("text", "2.0", json!("2.0")),
+            ("text", "true", json!("true")),
+            ("text", "null", Value::Null),
+            ("text", r#"["a"]"#, Value::Null),
+            ("text", r#"{"a":"b"}"#, Value::Null),
+            ("integer", "12", json!(12)),
+            ("integer", r#""12""#, json!(12)),
+            ("integer", r#"" -12 ""#, json!(-12)),
+            ("integer", "12.0", json!(12)),
+            ("integer", r#""12.0""#, json!(12)),
+            ("integer", "1e3", json!(1000)),
+            ("integer", "12.5", Value::Null),
+            ("integer", r#""12.5""#, Value::Null),
+            ("integer", "9223372036854775807", json!(i64::MAX)),
+            ("integer", "-9223372036854775808", json!(i64::MIN)),
+            ("integer", r#""-9223372036854775808""#, json!(i64::MIN)),
+            ("integer", "9223372036854775808", Value::Null),
+            ("integer", "-9223372036854775809", Value::Null),
+            ("integer", r#""9223372036854775808""#, Value::Null),
+            ("integer", r#""-9223372036854775809""#, Value::Null),
+            (
+                "integer",
+                "123456789012345678901234567890123456789012345678901234567890",
+                Value::Null,
+            ),
+            ("integer", r#""""#, Value::Null),
+            ("integer", r#""twelve""#, Value::Null),
+            ("integer", r#""nan""#, Value::Null),
+            ("integer", "true", Value::Null),
+            ("integer", "[12]", Value::Null),
+            ("integer", "{}", Value::Null),
+            ("float", "1.5", json!(1.5)),
+            ("float", "2", json!(2.0)),
+            ("float", r#""1.5""#, json!(1.5)),
+            ("float", r#""0""#, json!(0.0)),
+            (
+                "float",
+                "18446744073709551616",
+                json!(18_446_744_073_709_551_616.0),
+            ),
+            ("float", r#""inf""#, Value::Null),
+            ("float", r#""NaN""#, Value::Null),
+            ("float", r#""1e999""#, Value::Null),
+            ("float", r#""1.5%""#, Value::Null),
+            ("float", "false", Value::Null),
+            ("truth", "true", json!(true)),
+            ("truth", "false", json!(false)),
+            ("truth", r#""true""#, json!(true)),
+            ("truth", r#""False""#, json!(false)),
+            ("truth", "1", json!(true)),
+            ("truth", "0.0", json!(false)),
+            ("truth", r#""0""#, json!(false)),
+            ("truth", r#""1""#, json!(true)),
+            ("truth", "2", Value::Null),
+            ("truth", r#""yes""#, Value::Null),
+            ("truth", "[true]", Value::Null),
+            (
+                "time",
+                r#""2026-03-02 08:15:00""#,
+                json!("2026-03-02 08:15:00"),
+            ),
+            ("time", r#""""#, json!("")),
+            ("time", "1772439300", json!("1772439300")),
+            ("time", "1772439300.5", json!("1772439300.5")),
+            ("time", "true", Value::Null),
+            ("time", "{}", Value::Null),
+            ("date", r#""2026-03-02""#, json!("2026-03-02")),
+            ("date", "20260302", json!("20260302")),
+            ("date", "false", Value::Null),
+            ("secret", r#""hunter2""#, json!("hunter2")),
+            ("secret", "1234", json!("1234")),
+            ("secret", "[]", Value::Null),
+            ("colour", r#""red""#, json!("red")),
+            ("colour", r#""rouge""#, json!("red")),
+            ("colour", r#""blue""#, json!("blue")),
+            ("colour", "3", json!("3")),
+            ("colour", "null", Value::Null),
+            ("colour", r#"["red"]"#, Value::Null),
+            ("either", r#""closed""#, json!("closed")),
+            (
+                "either",
+                r#"{"id":[1,{"a":null}]}"#,
+                json!({"id": [1, {"a": null}]}),
+            ),
+            ("either", "7", json!("7")),
+            ("either", "[1]", Value::Null),
+            (
+                "value",
+                r#"{"a":[1,"b",null,2.5,{"c":true}]}"#,
+                json!({"a": [1, "b", null, 2.5, {"c": true}]}),
+            ),
+            ("value", "[1,[2]]", json!([1, [2]])),
+            ("value", "18446744073709551615", json!(u64::MAX)),
+            ("value", "-1", json!(-1)),
+            ("value", "false", json!(false)),
+            ("value", r#""""#, json!("")),
+            ("value", "null", Value::Null),
+            ("inner", r#"{"id":"7","extra":[{}]}"#, json!({"id": 7})),
+            ("inner", "{}", json!({})),
+            ("inner", "[]", Value::Null),
+            ("inner", r#"[{"id":7}]"#, Value::Null),
+            ("inner", r#""7""#, Value::Null),
+            ("inner", "true", Value::Null),
+        ]);
+    }
+
+    #[test]
+    fn lists() {
+        table(&[
+            ("texts", r#"["a","b"]"#, json!(["a", "b"])),
+            (
+                "texts",
+                r#"["a",null,1,true,{},["x"],""]"#,
+                json!(["a", "1", "true", ""]),
+            ),
+            ("texts", r#""a""#, json!(["a"])),
+            ("texts", "5", json!(["5"])),
+            ("texts", r#""""#, Value::Null),
+            ("texts", "null", Value::Null),
+            ("texts", "[]", Value::Null),
+            ("texts", r#"{"a":"b"}"#, Value::Null),
+            ("integers", r#"[1,"2",3.0,"x",null,[4]]"#, json!([1, 2, 3])),
+            ("integers", r#""4""#, json!([4])),
+            ("integers", r#""x""#, Value::Null),
+            ("floats", r#"["0.5",1]"#, json!([0.5, 1.0])),
+            ("truths", r#"["true",0,"maybe"]"#, json!([true, false])),
+            ("times", r#"["2026-03-02",0]"#, json!(["2026-03-02", "0"])),
+            ("colours", r#"["rouge","blue"]"#, json!(["red", "blue"])),
+            ("colours", r#""red""#, json!(["red"])),
+            ("secrets", r#""hunter2""#, json!(["hunter2"])),
+            ("eithers", r#"["a",{"b":1},[]]"#, json!(["a", {"b": 1}])),
+            ("eithers", r#"{"b":1}"#, json!([{"b": 1}])),
+            (
+                "values",
+                r#"[[1],null,{"a":null}]"#,
+                json!([[1], {"a": null}]),
+            ),
+            ("values", r#"{"a":1}"#, json!([{"a": 1}])),
+            ("values", "3", json!([3])),
+            (
+                "inners",
+                r#"[{"id":1},null,{"id":"2"},"x",[]]"#,
+                json!([{"id": 1}, {"id": 2}]),
+            ),
+            ("inners", r#"{"id":1}"#, json!([{"id": 1}])),
+            ("inners", r#""""#, Value::Null),
+            ("inners", r#""none""#, Value::Null),
+            (
+                "inner",
+                r#"{"parts":{"parts":[{"id":"3","parts":""}],"id":[]}}"#,
+                json!({"parts": [{"parts": [{"id": 3}]}]}),
+            ),
+        ]);
+    }
+
+    #[test]
+    fn maps() {
+        table(&[
+            (
+                "text_map",
+                r#"{"a":"b","c":1,"d":null,"e":[],"f":{}}"#,
+                json!({"a": "b", "c": "1"}),
+            ),
+            ("text_map", r#"{"a":"b","a":"c"}"#, json!({"a": "c"})),
+            ("text_map", "[]", Value::Null),
+            ("text_map", r#"["a"]"#, Value::Null),
+            ("text_map", r#""""#, Value::Null),
+            ("text_map", "1.5", Value::Null),
+            ("text_map", "null", Value::Null),
+            ("integer_map", r#"{"a":"1","b":"x"}"#, json!({"a": 1})),
+            ("colour_map", r#"{"a":"rouge"}"#, json!({"a": "red"})),
+            (
+                "value_map",
+                r#"{"a":null,"b":[null],"c":{"d":1}}"#,
+                json!({"a": null, "b": [null], "c": {"d": 1}}),
+            ),
+            (
+                "inner_map",
+                r#"{"a":{"id":1},"b":[],"c":null}"#,
+                json!({"a": {"id": 1}}),
+            ),
+        ]);
+    }
+
+    #[test]
+    fn absent_fields_and_foreign_fields() {
+        assert_eq!(decode("{}"), Reply::default());
+        assert_eq!(serde_json::to_string(&Reply::default()).unwrap(), "{}");
+        assert_eq!(
+            decode(r#"{"foreign":{"deep":[1,{}]},"":null}"#),
+            Reply::default()
+        );
+    }
+
+    #[test]
+    fn integers_beyond_64_bits_are_text() {
+        let reply = decode(r#"{"text":123456789012345678901234567890}"#);
+        let text = reply.text.unwrap();
+        assert_eq!(
+            text.parse::<f64>().unwrap(),
+            123_456_789_012_345_678_901_234_567_890_f64
+        );
+    }
+
+    #[test]
+    fn deep_nesting_in_a_field_that_declines_it() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for field in [
+            "text", "integer", "truth", "time", "colour", "inner", "text_map",
+        ] {
+            let json = format!(r#"{{"{field}":{deep},"last":"here"}}"#);
+            let reply: Reply = serde_json::from_str(&json).unwrap();
+            assert_eq!(
+                reply,
+                Reply {
+                    last: Some("here".to_owned()),
+                    ..Reply::default()
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn broken_json_is_an_error() {
+        for json in [
+            r#"{"text":"#,
+            r#"{"text":[1,}"#,
+            r#"{"texts":["a""#,
+            r#"{"text_map":{"a":"#,
+            r#"{"inner":{"id":1"#,
+            r#"{"integer":{"a":[1"#,
+            r#"{"value":{"a":[1"#,
+            r#"{"text":tru}"#,
+        ] {
+            assert!(serde_json::from_str::<Reply>(json).is_err(), "{json}");
+        }
+    }
+
+    /// What `serde_json` makes of numbers when any crate in the build asks for arbitrary precision.
+    #[test]
+    fn numbers_in_disguise() {
+        let number = |text: &str| format!(r#"{{"$serde_json::private::Number":"{text}"}}"#);
+        table(&[
+            ("integer", &number("12"), json!(12)),
+            ("integer", &number("12.5"), Value::Null),
+            ("integers", &number("12"), json!([12])),
+            ("float", &number("1.50"), json!(1.5)),
+            ("truth", &number("1"), json!(true)),
+            ("time", &number("1772439300"), json!("1772439300")),
+            ("text", &number("1.50"), json!("1.50")),
+            ("texts", &number("12"), json!(["12"])),
+            ("text_map", &number("12"), Value::Null),
+            ("value", &number("12"), json!(12)),
+            ("either", &number("12"), json!("12")),
+            ("inner", &number("12"), Value::Null),
+            ("inners", &number("12"), Value::Null),
+        ]);
+    }
+
+    /// A small generator of pseudo-random numbers (xorshift), seeded, so that a failure repeats.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+
+        fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+            from[usize::try_from(self.below(from.len() as u64)).unwrap()]
+        }
+
+        fn write_json(&mut self, json: &mut String, depth: u32) {
+            const SCALARS: &[&str] = &[
+                "null",
+                "true",
+                "false",
+                "0",
+                "1",
+                "-1",
+                "12",
+                "2.5",
+                "-0.0",
+                "1e3",
+                "1e300",
+                "9223372036854775807",
+                "18446744073709551615",
+                "123456789012345678901234567890",
+                r#""""#,
+                r#"" ""#,
+                r#""0""#,
+                r#""true""#,
+                r#""12.5""#,
+                r#""red""#,
+                r#""blue""#,
+                r#""2026-03-02T08:15:00Z""#,
+                r#""\u0000\ud83d\ude00""#,
+                r#""日本""#,
+            ];
+            match self.below(if depth == 0 { 1 } else { 3 }) {
+                0 => json.push_str(self.pick(SCALARS)),
+                1 => {
+                    json.push('[');
+                    for index in 0..self.below(4) {
+                        if index > 0 {
+                            json.push(',');
+                        }
+                        self.write_json(json, depth - 1);
+                    }
+                    json.push(']');
+                }
+                _ => {
+                    json.push('{');
+                    // Distinct keys: twice the same field is an error of the derived code.
+                    for (index, key) in ["id", "parts", "a", ""].into_iter().enumerate() {
+                        if self.below(2) == 0 {
+                            if index > 0 && !json.ends_with('{') {
+                                json.push(',');
+                            }
+                            write!(json, "{key:?}:").unwrap();
+                            self.write_json(json, depth - 1);
+                        }
+                    }
+                    json.push('}');
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn random_values_in_every_field_never_fail() {
+        let mut random = Random(0x5eed_2026);
+        for _ in 0..200 {
+            let mut json = "{".to_owned();
+            for field in FIELDS {
+                write!(json, "{field:?}:").unwrap();
+                random.write_json(&mut json, 4);
+                json.push(',');
+            }
+            json.push_str(r#""last":"here"}"#);
+            let reply = decode(&json);
+            assert_eq!(reply.last.as_deref(), Some("here"), "{json}");
+
+            // What was read can be written, and reads the same again.
+            let written = serde_json::to_string(&reply).unwrap();
+            assert_eq!(decode(&written), reply, "{json}");
+        }
+    }
+
+    #[test]
+    fn unknown_words_are_kept() {
+        let reply = decode(r#"{"colour":"blue"}"#);
+        assert_eq!(reply.colour, Some(Colour::Unknown("blue".to_owned())));
+        assert!(reply.colour.unwrap().is_unknown());
+    }
+
+    #[cfg(feature = "schemars")]
+    #[test]
+    fn every_kind_of_field_has_a_schema() {
+        let schema = serde_json::to_value(schemars::schema_for!(Reply)).unwrap();
+        assert_eq!(schema.get("required"), None);
+        let definitions = schema.get("$defs").unwrap();
+        let definition = |name: &str| definitions.get(name).unwrap().clone();
+        assert_eq!(definition("Secret")["format"], "password");
+        assert_eq!(definition("Secret")["writeOnly"], true);
+        assert_eq!(definition("Secret")["type"], "string");
+        assert_eq!(definition("Date")["format"], "date");
+        assert_eq!(definition("Timestamp")["type"], "string");
+        assert_eq!(definition("Timestamp").get("format"), None);
+        assert_eq!(definition("Colour")["x-extensible-enum"], json!(["red"]));
+        assert!(definition("TextOrObject").get("anyOf").is_some());
+    }
+}

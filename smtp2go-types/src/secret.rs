@@ -1,0 +1,81 @@
+//! Text that must not show.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lenient::{Lenient, Scalar};
+
+/// A secret: an API key, a password, the value of an authorisation header.
+///
+/// It serialises as plain text, since the API has to receive it, and prints as `…`, so that it
+/// does not reach a log by way of `Debug` or `Display`. Read it with [`expose`](Secret::expose).
+/// That is all it does: the memory is not wiped, and how long a comparison takes depends on the
+/// content.
+///
+/// ```
+/// let secret = smtp2go_types::Secret::from("hunter2");
+/// assert_eq!(format!("{secret} {secret:?}"), "… Secret(…)");
+/// assert_eq!(secret.expose(), "hunter2");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+#[cfg_attr(
+    feature = "schemars",
+    derive(schemars::JsonSchema),
+    schemars(extend("format" = "password", "writeOnly" = true))
+)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
+impl Lenient for Secret {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
+        Some(Self(scalar.into_text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    #[test]
+    fn serialises_and_does_not_print() {
+        let secret: Secret = serde_json::from_str(r#""hunter2""#).unwrap();
+        assert_eq!(secret, Secret::from("hunter2".to_owned()));
+        assert_eq!(serde_json::to_string(&secret).unwrap(), r#""hunter2""#);
+        let shown = format!("{secret}{secret:?}{secret:#?}{:?}", Some(&secret));
+        assert!(!shown.contains("hunter"), "{shown}");
+        assert_eq!(Secret::default().expose(), "");
+    }
+}

@@ -1,0 +1,109 @@
+//! A value that is documented one way and sampled another.
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Map, Value};
+
+use crate::lenient::{self, Lenient, Scalar};
+
+/// A part of a reply that is text or an object.
+///
+/// For some calls the API's schema and its own sample disagree on which of the two comes. The
+/// default is empty text. A number or a truth value decodes as its text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub enum TextOrObject {
+    /// Plain text, mostly a sentence for a human.
+    Text(String),
+    /// An object of unknown keys.
+    Object(Map<String, Value>),
+}
+
+impl TextOrObject {
+    /// The text, or `None` if it is an object.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Object(_) => None,
+        }
+    }
+
+    /// The object, or `None` if it is text.
+    #[must_use]
+    pub fn as_object(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Self::Text(_) => None,
+            Self::Object(object) => Some(object),
+        }
+    }
+}
+
+impl Default for TextOrObject {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+impl From<&str> for TextOrObject {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for TextOrObject {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Map<String, Value>> for TextOrObject {
+    fn from(object: Map<String, Value>) -> Self {
+        Self::Object(object)
+    }
+}
+
+impl Lenient for TextOrObject {
+    fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
+        Some(Self::Text(scalar.into_text()))
+    }
+
+    fn from_object<'de, A: de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        Ok(lenient::from_map(object)?.map(Self::Object))
+    }
+}
+
+impl<'de> Deserialize<'de> for TextOrObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient::option(deserializer)?
+            .ok_or_else(|| de::Error::custom("expected text or an object"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TextOrObject;
+
+    #[test]
+    fn both_shapes_survive_a_round_trip() {
+        for json in [
+            r#""closed""#,
+            r#"{"deep":{"list":[1,null]},"id":"1"}"#,
+            r#""""#,
+            "{}",
+        ] {
+            let value: TextOrObject = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&value).unwrap(), json);
+            assert_eq!(value.as_text().is_some(), value.as_object().is_none());
+        }
+        assert_eq!(TextOrObject::default(), TextOrObject::from(""));
+    }
+
+    #[test]
+    fn other_scalars_are_text_and_the_rest_is_refused() {
+        let number: TextOrObject = serde_json::from_str("12").unwrap();
+        assert_eq!(number.as_text(), Some("12"));
+        assert!(serde_json::from_str::<TextOrObject>("[1]").is_err());
+        assert!(serde_json::from_str::<TextOrObject>("null").is_err());
+    }
+}

@@ -1,0 +1,385 @@
+//! Checks that a request passes before it is sent.
+//!
+//! Each request type implements [`Validate`]. [`Validate::validate`] collects every problem, so
+//! that a caller can mend them all at once; what it does not know (whether a sender is verified,
+//! say) only the API can tell.
+
+use std::error::Error;
+use std::fmt::{self, Display};
+
+use crate::{Date, Vocabulary};
+
+/// A value whose limits are known.
+pub trait Validate {
+    /// Reports every problem of this value to `check`.
+    fn check(&self, check: &mut Check);
+
+    /// Checks the value as a whole.
+    ///
+    /// # Errors
+    ///
+    /// All problems that were found, each with its field path.
+    fn validate(&self) -> Result<(), ValidationError> {
+        let mut check = Check::default();
+        self.check(&mut check);
+        if check.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ValidationError {
+                problems: check.problems,
+            })
+        }
+    }
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    field: String,
+    message: String,
+}
+
+impl Problem {
+    /// The path of the field, in the API's names: `sender`, `attachments[2].filename`, with items
+    /// counted from 0. Empty if the problem is not about one field.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong, and what the limit is.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// `field: message`, or the message alone if there is no field.
+impl Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(formatter, "{}: ", self.field)?;
+        }
+        formatter.write_str(&self.message)
+    }
+}
+
+/// Why a request is not worth sending. It holds at least one [`Problem`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidationError {
+    problems: Vec<Problem>,
+}
+
+impl ValidationError {
+    /// The problems, in the order of the fields. Never empty.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+/// All problems in one line, with `; ` between them.
+impl Display for ValidationError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("; ")?;
+            }
+            problem.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ValidationError {}
+
+/// Collects problems while a [`Validate`] value is walked, and knows which field it is at.
+///
+/// Limits are inclusive; `None` is no limit.
+#[derive(Debug, Default)]
+pub struct Check {
+    path: String,
+    problems: Vec<Problem>,
+}
+
+impl Check {
+    /// Runs `body` at a field of the current object.
+    pub fn at(&mut self, field: &str, body: impl FnOnce(&mut Self)) {
+        let length = self.path.len();
+        if length > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(field);
+        body(self);
+        self.path.truncate(length);
+    }
+
+    /// Runs `body` at one item, counted from 0, of a list that is a field of the current object.
+    pub fn at_index(&mut self, field: &str, index: usize, body: impl FnOnce(&mut Self)) {
+        self.at(field, |check| {
+            check.path.push_str(&format!("[{index}]"));
+            body(check);
+        });
+    }
+
+    /// Reports a problem of the field that the check is at.
+    pub fn problem(&mut self, message: impl Into<String>) {
+        self.problems.push(Problem {
+            field: self.path.clone(),
+            message: message.into(),
+        });
+    }
+
+    /// Checks how many items a list has.
+    pub fn count(&mut self, count: usize, least: Option<usize>, most: Option<usize>) {
+        self.amount(count, ["item", "items"], least, most);
+    }
+
+    /// Checks how long a text is, in characters (Unicode scalar values, not bytes).
+    pub fn length(&mut self, text: &str, least: Option<usize>, most: Option<usize>) {
+        self.amount(
+            text.chars().count(),
+            ["character", "characters"],
+            least,
+            most,
+        );
+    }
+
+    fn amount(
+        &mut self,
+        amount: usize,
+        [one, many]: [&str; 2],
+        least: Option<usize>,
+        most: Option<usize>,
+    ) {
+        let unit = if amount == 1 { one } else { many };
+        if let Some(least) = least
+            && amount < least
+        {
+            let verb = if least == 1 { "is" } else { "are" };
+            self.problem(format!("{amount} {unit}, at least {least} {verb} needed"));
+        }
+        if let Some(most) = most
+            && amount > most
+        {
+            let verb = if most == 1 { "is" } else { "are" };
+            self.problem(format!("{amount} {unit}, at most {most} {verb} allowed"));
+        }
+    }
+
+    /// Checks that a whole number lies between two limits.
+    pub fn range(&mut self, value: i64, least: Option<i64>, most: Option<i64>) {
+        self.between(value, least, most);
+    }
+
+    /// Checks that a number is finite and lies between two limits.
+    pub fn range_f64(&mut self, value: f64, least: Option<f64>, most: Option<f64>) {
+        if value.is_finite() {
+            self.between(value, least, most);
+        } else {
+            self.problem(format!("{value} is not a number that JSON can hold"));
+        }
+    }
+
+    fn between<N: Copy + Display + PartialOrd>(
+        &mut self,
+        value: N,
+        least: Option<N>,
+        most: Option<N>,
+    ) {
+        if let Some(least) = least
+            && value < least
+        {
+            self.problem(format!("{value} is too small, the least is {least}"));
+        }
+        if let Some(most) = most
+            && value > most
+        {
+            self.problem(format!("{value} is too large, the most is {most}"));
+        }
+    }
+
+    /// Checks that a whole number is one of those allowed.
+    pub fn one_of(&mut self, value: i64, allowed: &[i64]) {
+        if !allowed.contains(&value) {
+            let allowed: Vec<_> = allowed.iter().map(i64::to_string).collect();
+            self.problem(format!("{value} is not one of {}", allowed.join(", ")));
+        }
+    }
+
+    /// Checks that a word belongs to its vocabulary, for fields where the API refuses or ignores
+    /// any other word.
+    pub fn known<V: Vocabulary>(&mut self, value: &V) {
+        if value.is_unknown() {
+            let known: Vec<_> = V::WORDS
+                .iter()
+                .map(|word| if word.is_empty() { "\"\"" } else { word })
+                .collect();
+            // Quoted and escaped, to keep the line one line.
+            self.problem(format!(
+                "{:?} is not one of {}",
+                value.as_str(),
+                known.join(", ")
+            ));
+        }
+    }
+
+    /// Checks that a day is one of the calendar, written `YYYY-MM-DD`.
+    pub fn date(&mut self, value: &Date) {
+        if !value.is_valid() {
+            self.problem(format!("{:?} is not a date as YYYY-MM-DD", value.as_str()));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "the macro is for public enums")]
+mod tests {
+    use super::{Check, Validate};
+    use crate::Date;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    enum Colour {
+        Red,
+        None,
+        Unknown(String),
+    }
+    crate::vocabulary::words!(Colour { Red = "red", None = "" });
+
+    struct Part {
+        name: String,
+    }
+
+    impl Validate for Part {
+        fn check(&self, check: &mut Check) {
+            check.at("name", |check| check.length(&self.name, Some(2), Some(4)));
+        }
+    }
+
+    struct Request {
+        to: Vec<String>,
+        limit: i64,
+        share: f64,
+        size: i64,
+        colours: Vec<Colour>,
+        start: Date,
+        parts: Vec<Part>,
+    }
+
+    fn good() -> Request {
+        Request {
+            to: vec!["a@example.com".to_owned()],
+            limit: 1,
+            share: 0.5,
+            size: 2,
+            colours: vec![Colour::Red, Colour::from("")],
+            start: Date::from("2026-03-02"),
+            parts: vec![Part {
+                name: "日本語".to_owned(),
+            }],
+        }
+    }
+
+    impl Validate for Request {
+        fn check(&self, check: &mut Check) {
+            check.at("to", |check| check.count(self.to.len(), Some(1), Some(2)));
+            check.at("limit", |check| {
+                check.range(self.limit, Some(1), Some(1000));
+            });
+            check.at("share", |check| {
+                check.range_f64(self.share, Some(0.0), Some(1.5));
+            });
+            check.at("size", |check| check.one_of(self.size, &[1, 2]));
+            for (index, colour) in self.colours.iter().enumerate() {
+                check.at_index("colours", index, |check| check.known(colour));
+            }
+            check.at("start", |check| check.date(&self.start));
+            for (index, part) in self.parts.iter().enumerate() {
+                check.at_index("parts", index, |check| part.check(check));
+            }
+        }
+    }
+
+    #[test]
+    fn limits_are_inclusive_and_in_characters() {
+        assert_eq!(good().validate(), Ok(()));
+        let edge = Request {
+            to: vec![String::new(); 2],
+            limit: 1000,
+            share: 1.5,
+            ..good()
+        };
+        assert_eq!(edge.validate(), Ok(()));
+    }
+
+    #[test]
+    fn all_problems_at_once_with_path_and_limit() {
+        let bad = Request {
+            to: vec![],
+            limit: 1001,
+            share: -0.25,
+            size: 3,
+            colours: vec![Colour::Red, Colour::from("blue\n")],
+            start: Date::from("2026-02-30"),
+            parts: vec![
+                Part {
+                    name: "ab".to_owned(),
+                },
+                Part {
+                    name: "a".to_owned(),
+                },
+                Part {
+                    name: "abcde".to_owned(),
+                },
+            ],
+        };
+        let error = bad.validate().unwrap_err();
+        let problems: Vec<_> = error
+            .problems()
+            .iter()
+            .map(|problem| (problem.field(), problem.message()))
+            .collect();
+        assert_eq!(
+            problems,
+            [
+                ("to", "0 items, at least 1 is needed"),
+                ("limit", "1001 is too large, the most is 1000"),
+                ("share", "-0.25 is too small, the least is 0"),
+                ("size", "3 is not one of 1, 2"),
+                ("colours[1]", r#""blue\n" is not one of red, """#),
+                ("start", r#""2026-02-30" is not a date as YYYY-MM-DD"#),
+                ("parts[1].name", "1 character, at least 2 are needed"),
+                ("parts[2].name", "5 characters, at most 4 are allowed"),
+            ]
+        );
+        let line = error.to_string();
+        assert!(
+            line.starts_with("to: 0 items, at least 1 is needed; limit: 1001"),
+            "{line}"
+        );
+        assert!(!line.contains('\n'));
+    }
+
+    #[test]
+    fn numbers_that_json_lacks() {
+        for share in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = Request { share, ..good() }.validate().unwrap_err();
+            assert_eq!(error.problems().len(), 1);
+            assert_eq!(error.problems().first().unwrap().field(), "share");
+        }
+    }
+
+    #[test]
+    fn a_problem_without_a_field_is_its_message() {
+        struct Whole;
+        impl Validate for Whole {
+            fn check(&self, check: &mut Check) {
+                check.problem("text or html is needed");
+            }
+        }
+        assert_eq!(
+            Whole.validate().unwrap_err().to_string(),
+            "text or html is needed"
+        );
+    }
+}
