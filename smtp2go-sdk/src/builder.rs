@@ -1,0 +1,369 @@
+//! How a client is set up.
+
+use std::env::VarError;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::HeaderValue;
+use reqwest::Url;
+
+use crate::client::{Client, Core};
+use crate::key::Key;
+use crate::{Error, KeyLocation, Region, tls};
+
+/// Environment variable with the API key.
+const ENV_KEY: &str = "SMTP2GO_API_KEY";
+/// Environment variable with the region.
+const ENV_REGION: &str = "SMTP2GO_REGION";
+/// Environment variable with the base URL.
+const ENV_BASE_URL: &str = "SMTP2GO_BASE_URL";
+
+/// How we name ourselves to the server.
+const USER_AGENT: &str = concat!("smtp2go-sdk/", env!("CARGO_PKG_VERSION"));
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer limits are taken as this: no clock overflows, and nobody notices.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Sets up a [`Client`]. Made by [`Client::builder`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use smtp2go_sdk::{Client, Region};
+///
+/// let client = Client::builder("api-0123456789abcdef0123456789ABCDEF")
+///     .region(Region::Eu)
+///     .user_agent("acme-shop/2.1")
+///     .timeout(Duration::from_secs(60))
+///     .build()?;
+/// # Ok::<(), smtp2go_sdk::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    key: String,
+    region: Region,
+    base_url: Option<String>,
+    key_location: KeyLocation,
+    user_agent: Option<String>,
+    connect_timeout: Duration,
+    timeout: Duration,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(key: String) -> Self {
+        Self {
+            key,
+            region: Region::default(),
+            base_url: None,
+            key_location: KeyLocation::default(),
+            user_agent: None,
+            connect_timeout: CONNECT_TIMEOUT,
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// A builder set from variables that `lookup` knows by name.
+    pub(crate) fn from_lookup(
+        lookup: impl Fn(&str) -> Result<String, VarError>,
+    ) -> Result<Self, Error> {
+        // An empty variable is as good as none: that is how many tools unset one.
+        let variable = |name: &str| match lookup(name) {
+            Ok(text) => Ok((!text.is_empty()).then_some(text)),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(_)) => Err(Error::config("not valid Unicode").about(name)),
+        };
+        let key = variable(ENV_KEY)?.ok_or_else(|| Error::config("not set").about(ENV_KEY))?;
+        // Checked here, so that the errors name the variable.
+        Key::new(key.clone()).map_err(|error| error.about(ENV_KEY))?;
+        let mut builder = Self::new(key);
+        if let Some(word) = variable(ENV_REGION)? {
+            builder.region = word
+                .parse()
+                .map_err(|error: Error| error.about(ENV_REGION))?;
+        }
+        if let Some(url) = variable(ENV_BASE_URL)? {
+            parse_base_url(&url).map_err(|error| error.about(ENV_BASE_URL))?;
+            builder.base_url = Some(url);
+        }
+        Ok(builder)
+    }
+
+    /// The region whose servers are called. [`Region::Global`] by default.
+    pub fn region(mut self, region: Region) -> Self {
+        self.region = region;
+        self
+    }
+
+    /// The URL that the operations' paths are appended to, such as `https://api.smtp2go.com/v3`;
+    /// wins over [`region`](Self::region). For tests and gateways. Its path is kept, with or
+    /// without a slash at the end.
+    ///
+    /// Must be https, or http to this machine (`localhost`, 127.0.0.0/8, `::1`), and without user
+    /// name, query and fragment.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// How the key travels. [`KeyLocation::Header`] by default.
+    pub fn key_location(mut self, location: KeyLocation) -> Self {
+        self.key_location = location;
+        self
+    }
+
+    /// The program's own name and version, such as `acme-shop/2.1`, put before ours in the
+    /// `User-Agent` header. None by default.
+    pub fn user_agent(mut self, prefix: impl Into<String>) -> Self {
+        self.user_agent = Some(prefix.into());
+        self
+    }
+
+    /// How long connecting may take, TLS included. 5 seconds by default.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long an attempt may go without progress, that is, without bytes going out or coming
+    /// in. 30 seconds by default.
+    ///
+    /// The whole of an attempt may take that long, and a second more for each 64 KiB of its
+    /// request body: 50 MB get about 14 minutes.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// The client. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// If the key is not of the form `api-` and 32 letters or digits, the base URL is not as
+    /// [`base_url`](Self::base_url) says, the user agent does not fit into a header, a time limit
+    /// is zero, or TLS can't be set up (no backend in this build, no certificates on this
+    /// system).
+    pub fn build(self) -> Result<Client, Error> {
+        let key = Key::new(self.key)?;
+        let base_url = match &self.base_url {
+            Some(url) => parse_base_url(url).map_err(|error| error.about("base URL"))?,
+            None => parse_base_url(self.region.base_url())?,
+        };
+        let user_agent = match &self.user_agent {
+            Some(prefix) => format!("{prefix} {USER_AGENT}"),
+            None => USER_AGENT.to_owned(),
+        };
+        let user_agent = HeaderValue::try_from(user_agent)
+            .map_err(|_| Error::config("the user agent does not fit into a header"))?;
+        if self.connect_timeout.is_zero() || self.timeout.is_zero() {
+            return Err(Error::config("a time limit must be more than zero"));
+        }
+
+        let https = base_url.scheme() == "https";
+        let http = reqwest::Client::builder()
+            .user_agent(user_agent)
+            .connect_timeout(self.connect_timeout.min(LONGEST))
+            // A redirect would carry the key to another host, and could send a message twice.
+            .redirect(reqwest::redirect::Policy::none())
+            // Whether to send again is not for a layer that can't tell mail from a look-up.
+            .retry(reqwest::retry::never())
+            .https_only(https);
+        #[cfg(not(feature = "http2"))]
+        let http = http.http1_only();
+        // A proxy is no way to this machine; and over plain http it would see the key.
+        let http = if https { http } else { http.no_proxy() };
+        let http = tls::configure(http, https)?.build().map_err(|source| {
+            Error::config("the HTTP client can't be set up").with_source(source)
+        })?;
+        Ok(Client::new(Core {
+            http,
+            base_url,
+            key,
+            key_location: self.key_location,
+            timeout: self.timeout.min(LONGEST),
+        }))
+    }
+}
+
+/// Shows neither the key nor the base URL, which could hold secrets until it is checked.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("region", &self.region)
+            .field("has_base_url", &self.base_url.is_some())
+            .field("key_location", &self.key_location)
+            .field("user_agent", &self.user_agent)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Parses a base URL, and takes the slashes from its end. The errors don't repeat it.
+fn parse_base_url(text: &str) -> Result<Url, Error> {
+    let mut url = Url::parse(text.trim())
+        .map_err(|source| Error::config("not a valid URL").with_source(source))?;
+    let host = match url.host_str() {
+        Some(host) if matches!(url.scheme(), "http" | "https") => host,
+        _ => return Err(Error::config("not an http or https URL with a host")),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::config(
+            "has a user name or password, which does not belong there",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Error::config(
+            "has a query or fragment, to which no path can be appended",
+        ));
+    }
+    if url.scheme() == "http" && !is_loopback(host) {
+        return Err(Error::config(
+            "must be https, except to this machine (localhost)",
+        ));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// Whether a URL's host is this machine.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
+
+    fn builder() -> ClientBuilder {
+        ClientBuilder::new(KEY.to_owned())
+    }
+
+    #[test]
+    fn bad_urls_are_refused_and_not_shown() {
+        for (url, word) in [
+            ("", "valid"),
+            ("hunter2", "valid"),
+            ("//hunter2/v3", "valid"),
+            ("ftp://hunter2/v3", "http or https"),
+            ("data:hunter2", "http or https"),
+            ("https://", "valid"),
+            ("https://user:hunter2@example.com/v3", "password"),
+            ("https://hunter2@example.com/v3", "password"),
+            ("https://example.com/v3?hunter2", "query"),
+            ("https://example.com/v3?", "query"),
+            ("https://example.com/v3#hunter2", "fragment"),
+            ("http://hunter2.example.com/v3", "https"),
+            ("http://192.0.2.1/v3", "https"),
+            ("http://localhost.example.com/v3", "https"),
+            ("http://[2001:db8::1]/v3", "https"),
+        ] {
+            let error = builder().base_url(url).build().unwrap_err();
+            assert!(error.is_config());
+            let shown = format!("{error} {error:?}");
+            assert!(
+                shown.contains(word) && !shown.contains("hunter2"),
+                "{url}: {shown}"
+            );
+            let shown = format!("{:?}", builder().base_url(url));
+            assert!(
+                !shown.contains("hunter2") && !shown.contains(KEY),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn http_is_for_this_machine() {
+        for url in [
+            "http://localhost:1",
+            "http://127.0.0.1",
+            "http://127.9.9.9/v3",
+            "http://[::1]:8025/",
+        ] {
+            builder().base_url(url).build().unwrap();
+        }
+    }
+
+    #[test]
+    fn other_settings_are_checked() {
+        for bad in [
+            builder().user_agent("line\nbreak"),
+            builder().timeout(Duration::ZERO),
+            builder().connect_timeout(Duration::ZERO),
+        ] {
+            let bad = bad.base_url("http://localhost");
+            assert!(bad.build().unwrap_err().is_config());
+        }
+        let forever = builder()
+            .timeout(Duration::MAX)
+            .connect_timeout(Duration::MAX);
+        forever.base_url("http://localhost").build().unwrap();
+    }
+
+    #[test]
+    fn the_environment_is_read_and_errors_name_the_variable() {
+        let read = |variables: &[(&str, &str)]| {
+            let variables = variables.to_vec();
+            ClientBuilder::from_lookup(move |name| {
+                let found = variables.iter().find(|(variable, _)| *variable == name);
+                found
+                    .map(|(_, value)| (*value).to_owned())
+                    .ok_or(VarError::NotPresent)
+            })
+        };
+        let good = read(&[(ENV_KEY, KEY)]).unwrap();
+        assert_eq!(
+            (good.key.as_str(), good.region, good.base_url),
+            (KEY, Region::Global, None)
+        );
+        let good = read(&[(ENV_KEY, KEY), (ENV_REGION, "eu-api"), (ENV_BASE_URL, "")]).unwrap();
+        assert_eq!((good.region, good.base_url), (Region::Eu, None));
+        let url = "http://localhost:8025/v3";
+        let good = read(&[(ENV_KEY, KEY), (ENV_REGION, ""), (ENV_BASE_URL, url)]).unwrap();
+        assert_eq!(
+            (good.region, good.base_url.as_deref()),
+            (Region::Global, Some(url))
+        );
+
+        for (variables, name) in [
+            (vec![], ENV_KEY),
+            (vec![(ENV_KEY, "")], ENV_KEY),
+            (vec![(ENV_KEY, "api-short")], ENV_KEY),
+            (vec![(ENV_KEY, KEY), (ENV_REGION, "mars")], ENV_REGION),
+            (
+                vec![(ENV_KEY, KEY), (ENV_BASE_URL, "http://example.com")],
+                ENV_BASE_URL,
+            ),
+        ] {
+            let error = read(&variables).unwrap_err();
+            assert!(error.is_config());
+            assert!(
+                error.to_string().starts_with(&format!("{name}: ")),
+                "{error}"
+            );
+        }
+        let error = ClientBuilder::from_lookup(|_| Err(VarError::NotUnicode("x".into())));
+        assert!(error.unwrap_err().to_string().starts_with(ENV_KEY));
+    }
+
+    #[cfg(not(any(
+        feature = "rustls-ring",
+        feature = "rustls-aws-lc",
+        feature = "native-tls"
+    )))]
+    #[test]
+    fn without_a_tls_backend_https_is_an_error() {
+        let error = builder().build().unwrap_err();
+        assert!(error.is_config());
+        assert!(error.to_string().contains("rustls-ring"), "{error}");
+    }
+}

@@ -1,0 +1,417 @@
+//! The client, and the core that every call goes through.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use reqwest::Url;
+use serde::Serialize;
+use serde::de::value::{Error as UnitError, UnitDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use smtp2go_types::{Envelope, Validate};
+
+use crate::builder::ClientBuilder;
+use crate::error::Kind;
+use crate::key::{KEY_MEMBER, Key};
+use crate::operation::Operation;
+use crate::outcome::{Answer, Ending, Outcome, judge, unreadable};
+use crate::wire::{AttemptBody, SealOnDrop, Wire};
+use crate::{Body, Error, KeyLocation, RawReply, Reply};
+
+/// Upload speed that an attempt is given time for, in bytes a second.
+const SLOWEST: u64 = 64 * 1024;
+
+/// A client of the API, for one key.
+///
+/// Operations are methods of its groups, `client.template().view(…)`. Cheap to clone: clones
+/// share their connections, and it is best to make one client and keep it.
+///
+/// Calls need a tokio runtime with time and I/O enabled. They are sent once; redirects are not
+/// followed. The proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is
+/// used, except to this machine; proxies set in the system's own settings are not, unless
+/// something else in the build switches on reqwest's feature `system-proxy`.
+#[derive(Clone)]
+pub struct Client {
+    core: Arc<Core>,
+}
+
+/// What the clones of a client share.
+pub(crate) struct Core {
+    pub(crate) http: reqwest::Client,
+    /// Without a slash at the end of its path, unless the path is that slash.
+    pub(crate) base_url: Url,
+    pub(crate) key: Key,
+    pub(crate) key_location: KeyLocation,
+    /// How long an attempt may go without progress, and what its limit starts from.
+    pub(crate) timeout: Duration,
+}
+
+/// A request, ready to be tried.
+struct Prepared {
+    operation: &'static Operation,
+    url: Url,
+    headers: HeaderMap,
+    /// The body, in pieces.
+    chunks: Vec<Bytes>,
+    /// How long one attempt may take.
+    limit: Duration,
+}
+
+impl Client {
+    pub(crate) fn new(core: Core) -> Self {
+        Self {
+            core: Arc::new(core),
+        }
+    }
+
+    /// Sets up a client for the key, which is checked by
+    /// [`ClientBuilder::build`](ClientBuilder::build).
+    pub fn builder(key: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(key.into())
+    }
+
+    /// A client set up from the environment.
+    ///
+    /// - `SMTP2GO_API_KEY`: the key. Required.
+    /// - `SMTP2GO_REGION`: `global` (the default), `us`, `eu` or `au`; or `api`, `us-api`,
+    ///   `eu-api`, `au-api`.
+    /// - `SMTP2GO_BASE_URL`: see [`ClientBuilder::base_url`]; wins over the region.
+    ///
+    /// An empty variable counts as not set.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`]; the error names the variable.
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_lookup(|name| std::env::var(name))?.build()
+    }
+
+    /// Calls an operation with a typed request: what the groups' methods do.
+    ///
+    /// `R` is the type of the whole reply, around its data. `()` takes any reply, an empty one
+    /// too.
+    ///
+    /// # Errors
+    /// [`is_validation`](Error::is_validation) if the request does not pass its own check,
+    /// [`is_decode`](Error::is_decode) if the reply is not an `R`, and all of
+    /// [`execute`](Self::execute)'s.
+    pub async fn call<Q, R>(
+        &self,
+        operation: &'static Operation,
+        request: &Q,
+    ) -> Result<Reply<R::Data>, Error>
+    where
+        Q: Serialize + Validate + ?Sized,
+        R: Envelope + DeserializeOwned + 'static,
+    {
+        let body = request
+            .validate()
+            .map_err(Error::validation)
+            .and_then(|()| Body::json(request))
+            .map_err(|error| error.during(operation, 0))?;
+        self.execute_as::<R>(operation, body).await
+    }
+
+    /// Calls an operation that takes no arguments, as [`call`](Self::call) does.
+    ///
+    /// # Errors
+    /// Those of [`call`](Self::call), but for the check of the request.
+    pub async fn call_empty<R>(
+        &self,
+        operation: &'static Operation,
+    ) -> Result<Reply<R::Data>, Error>
+    where
+        R: Envelope + DeserializeOwned + 'static,
+    {
+        self.execute_as::<R>(operation, Body::empty()).await
+    }
+
+    /// Executes, and decodes the reply.
+    async fn execute_as<R>(
+        &self,
+        operation: &'static Operation,
+        body: Body,
+    ) -> Result<Reply<R::Data>, Error>
+    where
+        R: Envelope + DeserializeOwned + 'static,
+    {
+        let reply = self.execute(operation, body).await?;
+        match decode::<R>(reply.body()) {
+            Ok(decoded) => Ok(Reply::new(decoded.into_parts().1, reply)),
+            Err(error) => Err(unreadable(reply, &error).during(operation, 1)),
+        }
+    }
+
+    /// Calls an operation with a body of your own, and hands back the reply as it came: the way
+    /// round the types, where they are in the way.
+    ///
+    /// The body is sent as it is, unchecked but for its size; the key is added.
+    ///
+    /// # Errors
+    /// Any answer but a success; a success that reports an error or a failure in its body; no
+    /// answer at all. [`Error::certainty`] says whether the call may have had its effect.
+    pub async fn execute(
+        &self,
+        operation: &'static Operation,
+        body: Body,
+    ) -> Result<RawReply, Error> {
+        let request = self
+            .core
+            .prepare(operation, body)
+            .map_err(|e| e.during(operation, 0))?;
+        let outcome = self.core.attempt(&request).await;
+        judge(operation, outcome).map_err(|error| error.during(operation, 1))
+    }
+
+    /// The client that progenitor generates, ready to use: see [`raw`](crate::raw).
+    #[cfg(feature = "raw")]
+    #[must_use]
+    pub fn raw(&self) -> crate::raw::Client {
+        crate::raw::Client {
+            baseurl: self.core.base_url.as_str().trim_end_matches('/').to_owned(),
+            client: self.core.http.clone(),
+            inner: crate::raw::Inner::new(self.clone()),
+        }
+    }
+}
+
+/// Shows the base URL, and no key.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base_url", &self.core.base_url.as_str())
+            .field("key", &self.core.key)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Builds a request: all that can fail before anything is sent.
+    fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Prepared, Error> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(Error::config("called outside of a tokio runtime"));
+        }
+
+        let mut headers = HeaderMap::new();
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(ACCEPT, json.clone());
+        headers.insert(CONTENT_TYPE, json);
+        headers.extend(
+            self.key
+                .header(self.key_location)?
+                .map(|(name, value)| (Some(name), value)),
+        );
+
+        let body = body.into_bytes();
+        let member = operation
+            .key_in_body
+            .or_else(|| (self.key_location == KeyLocation::Body).then_some(KEY_MEMBER));
+        let chunks = match member {
+            Some(member) => self
+                .key
+                .inject(&body, member)
+                .map(Vec::from)
+                .ok_or_else(|| {
+                    Error::config("the body is not a JSON object, so the key can't be put into it")
+                })?,
+            None => vec![body],
+        };
+        let size: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        match operation.max_body_bytes {
+            Some(limit) if size > limit => {
+                return Err(Error::not_sent(Kind::TooLarge { size, limit }));
+            }
+            _ => {}
+        }
+        let upload = Duration::from_millis(size.saturating_mul(1000) / SLOWEST);
+        Ok(Prepared {
+            operation,
+            url: self.url(operation.path),
+            headers,
+            chunks,
+            limit: self.timeout.saturating_add(upload),
+        })
+    }
+
+    /// The URL of a path of the API. Appended rather than joined: by the rules for joining, a
+    /// path that starts with a slash would replace the `/v3` of the base.
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base_url.clone();
+        url.set_path(&format!(
+            "{}{path}",
+            self.base_url.path().trim_end_matches('/')
+        ));
+        url
+    }
+
+    /// Tries a request once. Decides nothing: see [`judge`].
+    async fn attempt(&self, request: &Prepared) -> Outcome {
+        let wire = Arc::new(Wire::new());
+        let _sealed_if_cancelled = SealOnDrop(wire.clone());
+        let mut answer = None;
+        let exchange = self.exchange(request, &wire, &mut answer);
+        let ending = match wire.within(request.limit, self.timeout, exchange).await {
+            Some(Ok(())) => Ending::Complete,
+            Some(Err(error)) => Ending::Broken(Some(error)),
+            None => Ending::Broken(None),
+        };
+        Outcome {
+            answer,
+            unsent: wire.seal(),
+            ending,
+        }
+    }
+
+    /// Sends a request and reads the answer into `answer`, which keeps what arrived when the rest
+    /// does not.
+    async fn exchange(
+        &self,
+        request: &Prepared,
+        wire: &Arc<Wire>,
+        answer: &mut Option<Answer>,
+    ) -> reqwest::Result<()> {
+        let body = AttemptBody::new(wire.clone(), request.chunks.iter().cloned());
+        let mut response = self
+            .http
+            .request(request.operation.method.clone(), request.url.clone())
+            .headers(request.headers.clone())
+            .body(reqwest::Body::wrap(body))
+            .send()
+            .await?;
+        wire.progress();
+        let answer = answer.insert(Answer {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body: Vec::new(),
+        });
+        while let Some(chunk) = response.chunk().await? {
+            wire.progress();
+            answer.body.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a reply, the lenient way if the strict one fails.
+fn decode<R: DeserializeOwned + 'static>(body: &[u8]) -> Result<R, serde_json::Error> {
+    if TypeId::of::<R>() == TypeId::of::<()>() {
+        // There is nothing to read, so whatever came is fine. This can't fail: it is a unit read
+        // from a unit.
+        let unit: UnitDeserializer<UnitError> = ().into_deserializer();
+        if let Ok(nothing) = R::deserialize(unit) {
+            return Ok(nothing);
+        }
+    }
+    serde_json::from_slice(body).or_else(|error| {
+        // A `Value` takes what a struct refuses: a member that comes twice.
+        let text = String::from_utf8_lossy(body);
+        serde_json::from_str::<serde_json::Value>(&text)
+            .and_then(serde_json::from_value)
+            .map_err(|_| error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
+
+    #[test]
+    fn paths_are_appended_to_the_base() {
+        for (base, expected) in [
+            ("http://localhost:1", "http://localhost:1/template/view"),
+            ("http://localhost:1/", "http://localhost:1/template/view"),
+            (
+                "http://localhost:1/v3",
+                "http://localhost:1/v3/template/view",
+            ),
+            (
+                "http://localhost:1/v3/",
+                "http://localhost:1/v3/template/view",
+            ),
+            (
+                "http://localhost:1/v3//",
+                "http://localhost:1/v3/template/view",
+            ),
+            ("http://[::1]/a/b", "http://[::1]/a/b/template/view"),
+            (
+                " http://LOCALHOST:80/v3\n",
+                "http://localhost/v3/template/view",
+            ),
+        ] {
+            let client = Client::builder(KEY).base_url(base).build().unwrap();
+            assert_eq!(
+                client.core.url("/template/view").as_str(),
+                expected,
+                "{base}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let client = Client::builder(KEY)
+            .base_url("http://localhost/v3")
+            .build()
+            .unwrap();
+        let shown = format!("{client:?}");
+        assert!(
+            shown.contains("http://localhost/v3") && !shown.contains("0123"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn clients_and_calls_are_send() {
+        fn assert_send<T: Send>(_: &T) {}
+        fn assert_send_sync<T: Send + Sync>() {}
+        assert_send_sync::<Client>();
+        assert_send_sync::<ClientBuilder>();
+        assert_send_sync::<Error>();
+        assert_send_sync::<Body>();
+        assert_send_sync::<Reply<String>>();
+        let client = Client::builder(KEY)
+            .base_url("http://localhost")
+            .build()
+            .unwrap();
+        assert_send(&client.execute(&crate::outcome::tests::LOOKUP, Body::empty()));
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Thing {
+        name: String,
+    }
+
+    #[test]
+    fn replies_are_decoded_leniently() {
+        let thing = |name: &str| Thing {
+            name: name.to_owned(),
+        };
+        for (body, expected) in [
+            (r#"{"name":"a"}"#, thing("a")),
+            (r#"{"name":"a","more":1}"#, thing("a")),
+            (r#"{"name":"a","name":"b"}"#, thing("b")),
+        ] {
+            assert_eq!(decode::<Thing>(body.as_bytes()).unwrap(), expected);
+        }
+        assert_eq!(
+            decode::<Thing>(b"{\"name\":\"caf\xe9\"}").unwrap(),
+            thing("caf\u{fffd}")
+        );
+        for body in ["", "null", "{}", "<html>", r#"{"name":"a""#] {
+            assert!(decode::<Thing>(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn no_reply_type_takes_anything() {
+        for body in ["", "null", "{}", "[1]", "<html>", "{\"a"] {
+            decode::<()>(body.as_bytes()).unwrap();
+        }
+    }
+}

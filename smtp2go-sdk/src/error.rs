@@ -1,0 +1,626 @@
+//! What went wrong, and what is known about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use smtp2go_types::{Timestamp, ValidationError};
+
+use crate::inspect::Findings;
+use crate::key::mask;
+use crate::operation::Operation;
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// Longest piece of the API's text that Display shows, in characters.
+const SHOWN: usize = 300;
+/// What precedes the name in the API's error codes.
+const CODE_PREFIX: &str = "E_ApiResponseCodes.";
+
+/// Why a call failed.
+///
+/// Ask it with the `is_…` methods; [`certainty`](Self::certainty) says whether the call may have
+/// had its effect all the same. Whatever shape the API's answer came in, the status, request id,
+/// error code, failed fields and raw body are kept.
+///
+/// Display is one line, with advice where the cause is known. It shows the API's own words,
+/// which can quote addresses; Debug shows neither those nor bodies, so it is the one for logs.
+/// Neither shows a key.
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: Kind,
+    certainty: Certainty,
+    operation: Option<&'static Operation>,
+    attempts: u32,
+    source: Option<Source>,
+    reply: Option<Answer>,
+    fields: Vec<FieldError>,
+    failures: Vec<String>,
+}
+
+/// As much of an answer as arrived, with what was read from it.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    request_id: Option<String>,
+    code: Option<ErrorCode>,
+    message: Option<String>,
+}
+
+/// Where a call failed.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// The client, or the call, is set up wrongly.
+    Config(String),
+    /// The request breaks a documented limit.
+    Validation(ValidationError),
+    /// The request body is larger than the API takes, in bytes.
+    TooLarge { size: u64, limit: u64 },
+    /// The request could not be serialised.
+    Serialize,
+    /// No status arrived.
+    Transport { connect: bool, timeout: bool },
+    /// A status arrived that promised a reply, but not all of the reply.
+    Truncated { timeout: bool },
+    /// A 3xx.
+    Redirect,
+    /// Any other status that is not a success.
+    Status,
+    /// A success whose envelope reports an error.
+    ErrorInSuccess,
+    /// A success that counts failures.
+    FailureInSuccess,
+    /// A success whose body is not the reply that was expected.
+    Decode,
+}
+
+/// Whether a failed call may have had its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Certainty {
+    /// Proven: the request never reached the API whole, and never will.
+    NotSent,
+    /// The API answered that it did not do it.
+    Rejected,
+    /// It may have been processed, or certainly was and the reply is lost. Sending again may do
+    /// it twice.
+    Unknown,
+}
+
+/// The API's word for a kind of error. There is no published list, so this is open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The key may not call this operation.
+    EndpointPermissionDenied,
+    /// A field of the request is invalid; see [`Error::field_errors`].
+    NonValidatingInPayload,
+    /// The general error, also used for objects that don't exist.
+    ApiException,
+    /// Too many requests.
+    ReqLimitExceeded,
+    /// Any other code, as it came.
+    Unknown(String),
+}
+
+impl ErrorCode {
+    /// The code without the prefix that the known ones have; an unknown code as it came.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::EndpointPermissionDenied => "ENDPOINT_PERMISSION_DENIED",
+            Self::NonValidatingInPayload => "NON_VALIDATING_IN_PAYLOAD",
+            Self::ApiException => "API_EXCEPTION",
+            Self::ReqLimitExceeded => "REQ_LIMIT_EXCEEDED",
+            Self::Unknown(text) => text,
+        }
+    }
+
+    fn from_text(text: String) -> Self {
+        match text.strip_prefix(CODE_PREFIX).unwrap_or(&text) {
+            "ENDPOINT_PERMISSION_DENIED" => Self::EndpointPermissionDenied,
+            "NON_VALIDATING_IN_PAYLOAD" => Self::NonValidatingInPayload,
+            "API_EXCEPTION" => Self::ApiException,
+            "REQ_LIMIT_EXCEEDED" => Self::ReqLimitExceeded,
+            _ => Self::Unknown(text),
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A request field that failed, by the API's word or by the check before sending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldError {
+    /// Path of the field, such as `to` or `attachments[2].filename`. Empty if it is not known.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Error {
+    fn new(kind: Kind, certainty: Certainty) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                certainty,
+                operation: None,
+                attempts: 0,
+                source: None,
+                reply: None,
+                fields: Vec::new(),
+                failures: Vec::new(),
+            }),
+        }
+    }
+
+    /// An error found before anything was sent.
+    pub(crate) fn not_sent(kind: Kind) -> Self {
+        Self::new(kind, Certainty::NotSent)
+    }
+
+    /// A client, or a call, that is set up wrongly.
+    pub(crate) fn config(text: impl Into<String>) -> Self {
+        Self::not_sent(Kind::Config(text.into()))
+    }
+
+    /// A request that did not pass its own check.
+    pub(crate) fn validation(error: ValidationError) -> Self {
+        let fields = error.problems().iter().map(|problem| FieldError {
+            field: problem.field().to_owned(),
+            message: problem.message().to_owned(),
+        });
+        let fields = fields.collect();
+        let mut error = Self::not_sent(Kind::Validation(error));
+        error.inner.fields = fields;
+        error
+    }
+
+    /// No status arrived. `unsent` is the seal's verdict.
+    pub(crate) fn transport(unsent: bool, source: Option<reqwest::Error>) -> Self {
+        let certainty = if unsent {
+            Certainty::NotSent
+        } else {
+            Certainty::Unknown
+        };
+        let connect = source.as_ref().is_some_and(reqwest::Error::is_connect);
+        let timeout = source.as_ref().is_none_or(reqwest::Error::is_timeout);
+        let error = Self::new(Kind::Transport { connect, timeout }, certainty);
+        error.with_http_source(source)
+    }
+
+    /// A status arrived.
+    pub(crate) fn answered(
+        kind: Kind,
+        certainty: Certainty,
+        (status, headers, body): (StatusCode, HeaderMap, Bytes),
+        found: Findings,
+    ) -> Self {
+        let mut error = Self::new(kind, certainty);
+        error.inner.fields = found.fields;
+        error.inner.reply = Some(Answer {
+            status,
+            headers,
+            body,
+            request_id: found.request_id,
+            code: found.error_code.map(ErrorCode::from_text),
+            message: found.error,
+        });
+        error
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    /// The error of the HTTP layer, if there is one, without its URL: ours is in the operation.
+    pub(crate) fn with_http_source(self, source: Option<reqwest::Error>) -> Self {
+        match source {
+            Some(source) => self.with_source(source.without_url()),
+            None => self,
+        }
+    }
+
+    pub(crate) fn with_failures(mut self, failures: Vec<String>) -> Self {
+        self.inner.failures = failures;
+        self
+    }
+
+    /// `self`, met while calling `operation`, after so many attempts.
+    pub(crate) fn during(mut self, operation: &'static Operation, attempts: u32) -> Self {
+        self.inner.operation = Some(operation);
+        self.inner.attempts = attempts;
+        self
+    }
+
+    /// `self`, about the named setting.
+    pub(crate) fn about(mut self, setting: &str) -> Self {
+        if let Kind::Config(text) = &mut self.inner.kind {
+            *text = format!("{setting}: {text}");
+        }
+        self
+    }
+
+    /// Whether it took too long: connecting, sending, or waiting for the answer.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(
+            self.inner.kind,
+            Kind::Transport { timeout: true, .. } | Kind::Truncated { timeout: true }
+        )
+    }
+
+    /// Whether no connection came about: refused, unknown host, TLS failure, or a connection that
+    /// took too long (which [`is_timeout`](Self::is_timeout) too).
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        matches!(self.inner.kind, Kind::Transport { connect: true, .. })
+    }
+
+    /// Whether the API did not accept the key, for this operation or at all.
+    #[must_use]
+    pub fn is_auth(&self) -> bool {
+        matches!(
+            self.status(),
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        ) || matches!(self.code_ref(), Some(ErrorCode::EndpointPermissionDenied))
+            || self.blames_key()
+    }
+
+    /// Whether the API wants fewer requests.
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
+            || matches!(self.code_ref(), Some(ErrorCode::ReqLimitExceeded))
+    }
+
+    /// Whether the request was invalid: by the check before sending, or by the API's word.
+    #[must_use]
+    pub fn is_validation(&self) -> bool {
+        matches!(self.inner.kind, Kind::Validation(_))
+            || !self.inner.fields.is_empty()
+            || matches!(self.code_ref(), Some(ErrorCode::NonValidatingInPayload))
+    }
+
+    /// Whether the API answered with success, and the reply could not be read. The call was
+    /// processed, though what came of it is not known: [`Certainty::Unknown`].
+    #[must_use]
+    pub fn is_decode(&self) -> bool {
+        matches!(self.inner.kind, Kind::Decode)
+    }
+
+    /// Whether the client, or the call, is set up wrongly: a malformed key, a bad base URL, no TLS
+    /// backend, no tokio runtime.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        matches!(self.inner.kind, Kind::Config(_))
+    }
+
+    /// Whether the call may have had its effect.
+    #[must_use]
+    pub fn certainty(&self) -> Certainty {
+        self.inner.certainty
+    }
+
+    /// The operation that was called, if it got as far.
+    #[must_use]
+    pub fn operation(&self) -> Option<&'static Operation> {
+        self.inner.operation
+    }
+
+    /// How often the call was tried over the network. 0 if it failed before.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.inner.attempts
+    }
+
+    /// The HTTP status, if one arrived. It can be a success: a reply can break off, be unreadable,
+    /// or report a failure in spite of its status.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.inner.reply.as_ref().map(|reply| reply.status)
+    }
+
+    /// The headers of the answer, if one arrived.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.inner.reply.as_ref().map(|reply| &reply.headers)
+    }
+
+    /// The raw body of the answer, as much of it as arrived.
+    #[must_use]
+    pub fn body(&self) -> Option<&Bytes> {
+        self.inner.reply.as_ref().map(|reply| &reply.body)
+    }
+
+    /// The id that SMTP2GO's support asks for.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.inner.reply.as_ref()?.request_id.as_deref()
+    }
+
+    /// The API's code for the error, if it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        self.code_ref().cloned()
+    }
+
+    fn code_ref(&self) -> Option<&ErrorCode> {
+        self.inner.reply.as_ref()?.code.as_ref()
+    }
+
+    /// The API's text about the error, as it came. It can quote addresses.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.inner.reply.as_ref()?.message.as_deref()
+    }
+
+    /// The request fields that failed.
+    #[must_use]
+    pub fn field_errors(&self) -> &[FieldError] {
+        &self.inner.fields
+    }
+
+    /// The texts of the failures in a reply that has a success status and counts failures: why
+    /// messages were not accepted. They can quote addresses.
+    #[must_use]
+    pub fn failures(&self) -> &[String] {
+        &self.inner.failures
+    }
+
+    /// How long the answer asks to wait before another call (`Retry-After`, in seconds or as a
+    /// date; a date that has passed is zero). The API documents no such header, but honour it if
+    /// it comes.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers()?.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        // The date starts with its weekday; `Timestamp` takes more, bare numbers among it.
+        if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return None;
+        }
+        let date = Timestamp::new(text).to_system_time()?;
+        Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    }
+
+    /// Whether the API's words are about the key as such. Inferred: neither the code nor the
+    /// texts are documented.
+    fn blames_key(&self) -> bool {
+        let Some(reply) = &self.inner.reply else {
+            return false;
+        };
+        matches!(&reply.code, Some(ErrorCode::Unknown(code)) if code.ends_with("API_KEY_INVALID"))
+            || self
+                .inner
+                .fields
+                .iter()
+                .any(|field| field.field == "api_key")
+    }
+
+    /// What the user can do about it, where the cause is known.
+    fn hint(&self) -> Option<&'static str> {
+        self.inner.reply.as_ref()?;
+        let code = self.code_ref();
+        if matches!(code, Some(ErrorCode::EndpointPermissionDenied))
+            || self.status() == Some(StatusCode::FORBIDDEN)
+        {
+            return Some(
+                "the API key is not permitted to call this endpoint: add it to the key's permissions",
+            );
+        }
+        if self.blames_key() || self.status() == Some(StatusCode::UNAUTHORIZED) {
+            return Some("the API key is unknown or disabled, or of another account");
+        }
+        // Inferred: the API has no documented code for it.
+        let unverified = |text: &str| {
+            let text = text.to_ascii_lowercase();
+            text.contains("sender")
+                && ["verif", "not allowed", "not authori"]
+                    .iter()
+                    .any(|word| text.contains(word))
+        };
+        let said = self
+            .message()
+            .into_iter()
+            .chain(self.failures().iter().map(String::as_str));
+        if matches!(code, Some(ErrorCode::Unknown(code)) if code.ends_with("SENDER_NOT_VERIFIED"))
+            || said
+                .chain(self.inner.fields.iter().map(|field| field.message.as_str()))
+                .any(unverified)
+        {
+            return Some("verify the sender's domain or address in the SMTP2GO account first");
+        }
+        None
+    }
+
+    /// The API's own words, or what can be said in their place.
+    fn fmt_answer(&self, reply: &Answer, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(code) = &reply.code {
+            write!(f, " {}", one_line(code.as_str()))?;
+        }
+        if let Some(message) = &reply.message {
+            write!(f, ": {}", one_line(message))?;
+        }
+        let mut separator = if reply.message.is_some() { "; " } else { ": " };
+        for FieldError { field, message } in &self.inner.fields {
+            let colon = if field.is_empty() { "" } else { ": " };
+            write!(
+                f,
+                "{separator}{}{colon}{}",
+                one_line(field),
+                one_line(message)
+            )?;
+            separator = "; ";
+        }
+        if reply.code.is_none() && reply.message.is_none() && self.inner.fields.is_empty() {
+            match reply.body.trim_ascii_start().first() {
+                None => f.write_str(" with an empty body")?,
+                Some(b'{' | b'[') => f.write_str(" without an explanation")?,
+                Some(b'<') => f.write_str(" with an HTML page, not from the API itself")?,
+                Some(_) => write!(f, " with {} bytes that are not JSON", reply.body.len())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `text` fit for one line: without control characters and keys, and not too long.
+fn one_line(text: &str) -> String {
+    let mut shown: String = text
+        .trim()
+        .chars()
+        .take(SHOWN)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.trim().chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    mask(&shown)
+}
+
+/// The host that a redirect leads to; the rest of its URL may hold secrets.
+fn redirect_host(headers: &HeaderMap) -> Option<String> {
+    let url = reqwest::Url::parse(headers.get(LOCATION)?.to_str().ok()?).ok()?;
+    url.host_str().map(ToOwned::to_owned)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.inner;
+        if let Some(operation) = inner.operation {
+            write!(f, "{} {}: ", operation.method, operation.path)?;
+        }
+        let effect = match inner.certainty {
+            Certainty::NotSent => "nothing was sent",
+            Certainty::Rejected => "it was not done",
+            Certainty::Unknown => "it may have been processed",
+        };
+        if let Some(reply) = &inner.reply {
+            write!(f, "HTTP {}", reply.status.as_u16())?;
+            match &inner.kind {
+                Kind::Truncated { timeout } => {
+                    let how = if *timeout {
+                        "did not arrive in time"
+                    } else {
+                        "broke off"
+                    };
+                    write!(f, ", but the reply {how}; {effect}")?;
+                }
+                Kind::Redirect => match redirect_host(&reply.headers) {
+                    Some(host) => write!(f, ", a redirect to {host}, which is not followed")?,
+                    None => f.write_str(", a redirect, which is not followed")?,
+                },
+                Kind::Decode => {
+                    f.write_str(", but the reply is not of the expected form; it was processed")?;
+                }
+                Kind::FailureInSuccess => {
+                    f.write_str(", but not accepted")?;
+                    for (index, failure) in inner.failures.iter().take(3).enumerate() {
+                        write!(
+                            f,
+                            "{} {}",
+                            if index == 0 { ":" } else { ";" },
+                            one_line(failure)
+                        )?;
+                    }
+                    if let Some(more) = inner.failures.len().checked_sub(3).filter(|more| *more > 0)
+                    {
+                        write!(f, "; and {more} more")?;
+                    }
+                }
+                _ => self.fmt_answer(reply, f)?,
+            }
+            if let Some(id) = &reply.request_id {
+                write!(f, " (request {})", one_line(id))?;
+            }
+        } else {
+            match &inner.kind {
+                Kind::Config(text) => f.write_str(text)?,
+                Kind::Validation(error) => {
+                    write!(f, "invalid request, {effect}: {}", mask(&error.to_string()))?;
+                }
+                Kind::TooLarge { size, limit } => write!(
+                    f,
+                    "the request body has {size} bytes, and at most {limit} are accepted; {effect}"
+                )?,
+                Kind::Serialize => write!(f, "the request can't be written as JSON; {effect}")?,
+                Kind::Transport {
+                    connect: true,
+                    timeout: true,
+                } => {
+                    write!(f, "connecting took too long; {effect}")?;
+                }
+                Kind::Transport { connect: true, .. } => write!(f, "can't connect; {effect}")?,
+                Kind::Transport { timeout: true, .. } => {
+                    write!(f, "no answer in time; {effect}")?;
+                }
+                _ => write!(f, "the connection failed; {effect}")?,
+            }
+        }
+        match self.hint() {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.inner;
+        let mut out = f.debug_struct("Error");
+        match &inner.kind {
+            // The problems can quote what the user put in.
+            Kind::Validation(_) => out.field("kind", &"Validation"),
+            kind => out.field("kind", kind),
+        };
+        out.field("certainty", &inner.certainty);
+        if let Some(operation) = inner.operation {
+            out.field("operation", &operation.id);
+        }
+        out.field("attempts", &inner.attempts);
+        if let Some(reply) = &inner.reply {
+            out.field("status", &reply.status.as_u16());
+            out.field("request_id", &reply.request_id.as_deref().map(one_line));
+            out.field(
+                "code",
+                &reply.code.as_ref().map(|code| one_line(code.as_str())),
+            );
+            out.field("body_bytes", &reply.body.len());
+        }
+        if !inner.fields.is_empty() {
+            let fields: Vec<_> = inner
+                .fields
+                .iter()
+                .map(|field| one_line(&field.field))
+                .collect();
+            out.field("fields", &fields);
+        }
+        if !inner.failures.is_empty() {
+            out.field("failures", &inner.failures.len());
+        }
+        if let Some(source) = &inner.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,70 @@
+//! Async client for the [SMTP2GO](https://www.smtp2go.com) v3 HTTP API: transactional email, SMS,
+//! and everything of an account that the API lets a program look at and change.
+//!
+//! ```no_run
+//! use smtp2go_sdk::Client;
+//! use smtp2go_sdk::types::TemplateViewRequest;
+//!
+//! # async fn example() -> Result<(), smtp2go_sdk::Error> {
+//! let client = Client::from_env()?; // SMTP2GO_API_KEY, SMTP2GO_REGION, SMTP2GO_BASE_URL
+//! let template = client.template().view(TemplateViewRequest::new("welcome")).await?;
+//! println!("{:?}, request {:?}", template.subject, template.request_id());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Ways in
+//!
+//! - Typed: a group of operations on the [`Client`], a method per operation. Requests are checked
+//!   before they are sent; a [`Reply`] is its data, with the request id and the raw body at hand.
+//! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`]
+//!   and a JSON body of your own.
+//! - [`Client::raw`]: the client that progenitor generates. See [`raw`].
+//!
+//! All three go through the same core, and fail with the same [`Error`], which knows what the API
+//! said in whatever shape it came, and whether the call may have had its effect all the same
+//! ([`Error::certainty`]). A reply with status 200 that reports a failure is an error too.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `rustls-ring` | yes | TLS by rustls with ring and the platform's certificates; wins over the other two |
+//! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, else aws-lc, which takes long to build; wins over `native-tls` |
+//! | `native-tls` | | TLS by the system's library |
+//! | `http2` | | HTTP/2 where the server offers it |
+//! | `raw` | yes | `Client::raw` |
+//! | `schemars` | | JSON Schemas of the types |
+//!
+//! Without any of the TLS features only `http://localhost` can be called.
+
+mod body;
+mod builder;
+mod client;
+mod error;
+// Generated code is `pub` throughout; what leaves the crate is chosen here and in `raw`.
+#[allow(unreachable_pub)]
+#[rustfmt::skip]
+mod generated;
+mod inspect;
+mod key;
+pub mod operation;
+mod outcome;
+#[cfg(feature = "raw")]
+pub mod raw;
+mod region;
+mod reply;
+mod tls;
+mod wire;
+
+pub use body::Body;
+pub use builder::ClientBuilder;
+pub use client::Client;
+pub use error::{Certainty, Error, ErrorCode, FieldError};
+pub use generated::{groups, operations};
+pub use key::KeyLocation;
+pub use region::Region;
+pub use reply::{RawReply, Reply};
+
+/// The request and reply types.
+pub use smtp2go_types as types;

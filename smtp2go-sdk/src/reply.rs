@@ -1,0 +1,137 @@
+//! Replies of successful calls.
+
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+/// The reply to a call: its data, and what came with it.
+///
+/// Dereferences to the data.
+#[derive(Clone)]
+pub struct Reply<T> {
+    data: T,
+    raw: RawReply,
+}
+
+impl<T> Reply<T> {
+    pub(crate) fn new(data: T, raw: RawReply) -> Self {
+        Self { data, raw }
+    }
+
+    /// The data alone.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.data
+    }
+
+    /// The id that SMTP2GO gave the request, and asks for in support. Absent if the reply had
+    /// none.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.raw.request_id()
+    }
+
+    /// The HTTP status, a success.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.raw.status()
+    }
+
+    /// The headers of the reply.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.raw.headers()
+    }
+
+    /// The raw body, for what the data has no field for.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        self.raw.body()
+    }
+}
+
+impl<T> Deref for Reply<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.data
+    }
+}
+
+/// Shows the data, and the size of the body.
+impl<T: fmt::Debug> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("data", &self.data)
+            .field("raw", &self.raw)
+            .finish()
+    }
+}
+
+/// The reply to a call, not decoded.
+#[derive(Clone)]
+pub struct RawReply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    request_id: Option<String>,
+}
+
+impl RawReply {
+    pub(crate) fn new(
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Bytes,
+        request_id: Option<String>,
+    ) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+            request_id,
+        }
+    }
+
+    /// The id that SMTP2GO gave the request, and asks for in support. Absent if the reply had
+    /// none, or is not JSON.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// The HTTP status, a success.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers of the reply.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The raw body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Its parts, to build something else of.
+    pub(crate) fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
+        (self.status, self.headers, self.body)
+    }
+}
+
+/// Shows the size of the body only.
+impl fmt::Debug for RawReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawReply")
+            .field("status", &self.status)
+            .field("request_id", &self.request_id)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,296 @@
+//! One attempt's body on its way out, and the proof that it never left.
+//!
+//! Error types can't tell "timed out while connecting" from "timed out after the request was
+//! processed". The body can: the HTTP layer asks for its first bytes before it writes any of the
+//! request, so a request whose body was never asked for was never sent. A plain flag would be
+//! racy, since the body could be asked for after the flag was read; the gate here is one atomic
+//! that is either *taken* by the HTTP layer or *sealed* by us, and never both. Once sealed, the
+//! body refuses to be read, so that the request can't be sent later either.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, sleep_until};
+
+/// Nobody has touched the body yet.
+const FRESH: u8 = 0;
+/// The HTTP layer has read from the body: some of the request may be out.
+const TAKEN: u8 = 1;
+/// The attempt is over and the body was never read.
+const SEALED: u8 = 2;
+
+/// Bytes handed over at a time: small enough for progress to show, since the HTTP layer comes
+/// back for more as it gets rid of what it has.
+const FRAME: usize = 64 * 1024;
+
+/// What one attempt shares with its body: the gate, and when something last moved.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    gate: AtomicU8,
+    started: Instant,
+    /// Milliseconds from the start to the last progress.
+    moved: AtomicU64,
+}
+
+impl Wire {
+    pub(crate) fn new() -> Self {
+        Self {
+            gate: AtomicU8::new(FRESH),
+            started: Instant::now(),
+            moved: AtomicU64::new(0),
+        }
+    }
+
+    /// Ends the attempt's chance to be sent. True: nothing was sent, and nothing will be.
+    pub(crate) fn seal(&self) -> bool {
+        match self
+            .gate
+            .compare_exchange(FRESH, SEALED, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => true,
+            Err(found) => found == SEALED,
+        }
+    }
+
+    /// Claims the body for sending. False: it was sealed.
+    fn take(&self) -> bool {
+        match self
+            .gate
+            .compare_exchange(FRESH, TAKEN, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => true,
+            Err(found) => found == TAKEN,
+        }
+    }
+
+    /// Notes that bytes went out or came in.
+    pub(crate) fn progress(&self) {
+        let elapsed = self.started.elapsed().as_millis();
+        self.moved.store(
+            u64::try_from(elapsed).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// When to give up, as things stand: `limit` after the start, or `idle` after the last
+    /// progress, whichever comes first.
+    fn due(&self, limit: Duration, idle: Duration) -> Instant {
+        let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
+        let wait = limit.min(moved.saturating_add(idle));
+        // Can't overflow: the builder caps the time limits.
+        self.started.checked_add(wait).unwrap_or(self.started)
+    }
+
+    /// Runs `work` to its end, or until its time is up (`None`).
+    pub(crate) async fn within<F: Future>(
+        &self,
+        limit: Duration,
+        idle: Duration,
+        work: F,
+    ) -> Option<F::Output> {
+        let mut work = pin!(work);
+        let mut timer = pin!(sleep_until(self.due(limit, idle)));
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            loop {
+                ready!(timer.as_mut().poll(cx));
+                let due = self.due(limit, idle);
+                if due <= Instant::now() {
+                    return Poll::Ready(None);
+                }
+                timer.as_mut().reset(due);
+            }
+        })
+        .await
+    }
+}
+
+/// Seals a wire when dropped: a cancelled call is not sent later.
+#[derive(Debug)]
+pub(crate) struct SealOnDrop(pub(crate) Arc<Wire>);
+
+impl Drop for SealOnDrop {
+    fn drop(&mut self) {
+        self.0.seal();
+    }
+}
+
+/// The body that is handed to the HTTP layer for one attempt.
+pub(crate) struct AttemptBody {
+    wire: Arc<Wire>,
+    chunks: VecDeque<Bytes>,
+    remaining: u64,
+}
+
+impl AttemptBody {
+    pub(crate) fn new(wire: Arc<Wire>, chunks: impl IntoIterator<Item = Bytes>) -> Self {
+        let chunks: VecDeque<_> = chunks
+            .into_iter()
+            .filter(|chunk| !chunk.is_empty())
+            .collect();
+        let remaining = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        Self {
+            wire,
+            chunks,
+            remaining,
+        }
+    }
+}
+
+impl http_body::Body for AttemptBody {
+    type Data = Bytes;
+    type Error = Sealed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Sealed>>> {
+        if !self.wire.take() {
+            // An error, not the end: an end could pass for a complete, empty body.
+            return Poll::Ready(Some(Err(Sealed)));
+        }
+        self.wire.progress();
+        let Some(chunk) = self.chunks.front_mut() else {
+            return Poll::Ready(None);
+        };
+        let frame = chunk.split_to(chunk.len().min(FRAME));
+        if !chunk.has_remaining() {
+            self.chunks.pop_front();
+        }
+        self.remaining = self.remaining.saturating_sub(frame.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Exact, so that the request goes out with its Content-Length.
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}
+
+/// The body was asked for after the attempt had ended.
+#[derive(Debug)]
+pub(crate) struct Sealed;
+
+impl fmt::Display for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the attempt had ended before its request was sent")
+    }
+}
+
+impl std::error::Error for Sealed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::Body as _;
+
+    fn poll(body: &mut AttemptBody) -> Option<Result<Bytes, Sealed>> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match Pin::new(body).poll_frame(&mut cx) {
+            Poll::Ready(frame) => frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())),
+            Poll::Pending => panic!("a body of bytes is always ready"),
+        }
+    }
+
+    fn body(chunks: &[&Bytes]) -> (Arc<Wire>, AttemptBody) {
+        let wire = Arc::new(Wire::new());
+        (
+            wire.clone(),
+            AttemptBody::new(wire, chunks.iter().copied().cloned()),
+        )
+    }
+
+    #[test]
+    fn a_body_comes_in_pieces_with_its_exact_size() {
+        let long = Bytes::from(vec![b'x'; FRAME + 1]);
+        let (_, mut body) = body(&[&Bytes::from_static(b"{"), &Bytes::new(), &long]);
+        assert_eq!(body.size_hint().exact(), Some(FRAME as u64 + 2));
+        let mut sizes = Vec::new();
+        while let Some(frame) = poll(&mut body) {
+            sizes.push(frame.unwrap().len());
+        }
+        assert_eq!(sizes, [1, FRAME, 1]);
+        assert!(body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(0));
+    }
+
+    #[test]
+    fn a_sealed_body_never_yields() {
+        let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
+        assert!(wire.seal());
+        assert!(wire.seal(), "sealing again finds the seal");
+        for _ in 0..2 {
+            assert!(matches!(poll(&mut body), Some(Err(Sealed))));
+        }
+    }
+
+    #[test]
+    fn a_taken_body_cannot_be_sealed() {
+        let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
+        assert!(matches!(poll(&mut body), Some(Ok(_))));
+        assert!(!wire.seal());
+        assert!(poll(&mut body).is_none());
+    }
+
+    #[test]
+    fn dropping_the_guard_seals() {
+        let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
+        drop(SealOnDrop(wire));
+        assert!(matches!(poll(&mut body), Some(Err(Sealed))));
+    }
+
+    #[test]
+    fn racing_threads_never_both_win() {
+        for _ in 0..500 {
+            let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
+            let yielded = std::thread::scope(|scope| {
+                let reader = scope.spawn(move || matches!(poll(&mut body), Some(Ok(_))));
+                let sealed = wire.seal();
+                (reader.join().unwrap(), sealed)
+            });
+            assert!(
+                matches!(yielded, (true, false) | (false, true)),
+                "{yielded:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_puts_the_idle_limit_off_but_not_the_whole() {
+        let second = Duration::from_secs(1);
+        let wire = Wire::new();
+        let stalled = wire
+            .within(10 * second, 3 * second, std::future::pending::<()>())
+            .await;
+        assert!(stalled.is_none());
+        assert_eq!(wire.started.elapsed().as_secs(), 3);
+
+        let wire = Wire::new();
+        let steady = async {
+            loop {
+                tokio::time::sleep(2 * second).await;
+                wire.progress();
+            }
+        };
+        let cut: Option<()> = wire.within(10 * second, 3 * second, steady).await;
+        assert!(cut.is_none());
+        assert_eq!(wire.started.elapsed().as_secs(), 10);
+
+        let wire = Wire::new();
+        assert_eq!(wire.within(second, second, async { 7 }).await, Some(7));
+    }
+}
