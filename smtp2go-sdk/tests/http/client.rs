@@ -1,0 +1,446 @@
+//! The client.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
+
+use crate::support::{Act, KEY, Server, response};
+use smtp2go_sdk::types::{IpAuthRemoveRequest, SmsSendRequest, TemplateViewRequest};
+use smtp2go_sdk::{Body, Certainty, Client, Error, KeyLocation, operations};
+
+const VIEWED: &str = r#"{"request_id":"r-1","data":{"id":"welcome","subject":"Hello"}}"#;
+
+fn request() -> TemplateViewRequest {
+    TemplateViewRequest::new("welcome")
+}
+
+async fn view_error(client: &Client) -> Error {
+    let error = client.template().view(request()).await.unwrap_err();
+    assert_eq!(error.operation().unwrap().id, "template_view");
+    let shown = format!("{error} {error:?}");
+    assert!(
+        !shown.contains("0123456789") && !shown.contains("welcome"),
+        "{shown}"
+    );
+    error
+}
+
+#[tokio::test]
+async fn a_typed_call_there_and_back() {
+    let server = Server::reply(200, "X-Extra: 1\r\n", VIEWED);
+    let client = server
+        .builder()
+        .user_agent("acme-shop/2.1")
+        .build()
+        .unwrap();
+    let reply = client.template().view(request()).await.unwrap();
+    assert_eq!(reply.subject.as_deref(), Some("Hello"));
+    assert_eq!(reply.request_id(), Some("r-1"));
+    assert_eq!(reply.status(), 200);
+    assert_eq!(reply.headers()["x-extra"], "1");
+    assert_eq!(reply.body(), VIEWED);
+    assert_eq!(reply.into_inner().id.as_deref(), Some("welcome"));
+
+    let sent = server.request();
+    assert_eq!(sent.line(), "POST /v3/template/view HTTP/1.1");
+    assert_eq!(sent.body, r#"{"id":"welcome"}"#);
+    for (name, value) in [
+        ("x-smtp2go-api-key", KEY),
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+        ("content-length", "16"),
+        (
+            "user-agent",
+            concat!("acme-shop/2.1 smtp2go-sdk/", env!("CARGO_PKG_VERSION")),
+        ),
+    ] {
+        assert_eq!(sent.header(name), Some(value));
+    }
+    assert_eq!(sent.header("authorization"), None);
+    assert_eq!(sent.header("transfer-encoding"), None);
+}
+
+#[tokio::test]
+async fn the_key_goes_where_it_is_told_to() {
+    let in_body = format!(r#"{{"api_key":"{KEY}","id":"welcome"}}"#);
+    let bearer = format!("Bearer {KEY}");
+    let plain = r#"{"id":"welcome"}"#;
+    for (location, header, authorization, body) in [
+        (KeyLocation::Header, Some(KEY), None, plain),
+        (KeyLocation::Bearer, None, Some(bearer.as_str()), plain),
+        (KeyLocation::Body, None, None, in_body.as_str()),
+    ] {
+        let server = Server::reply(200, "", VIEWED);
+        let client = server.builder().key_location(location).build().unwrap();
+        client.template().view(request()).await.unwrap();
+        let sent = server.request();
+        assert_eq!(sent.header("x-smtp2go-api-key"), header);
+        assert_eq!(sent.header("authorization"), authorization);
+        assert_eq!(sent.body, body);
+        assert_eq!(
+            sent.header("content-length"),
+            Some(body.len().to_string().as_str())
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operation_can_want_the_key_in_the_body_as_well() {
+    for location in [KeyLocation::Header, KeyLocation::Body] {
+        let server = Server::reply(200, "", "{}");
+        let client = server.builder().key_location(location).build().unwrap();
+        client
+            .execute(&operations::IP_ALLOW_LIST_VIEW, Body::empty())
+            .await
+            .unwrap();
+        let sent = server.request();
+        assert_eq!(sent.body, format!(r#"{{"api_key":"{KEY}"}}"#));
+        assert_eq!(
+            sent.header("x-smtp2go-api-key").is_some(),
+            location == KeyLocation::Header
+        );
+
+        let broken = client
+            .execute(&operations::IP_ALLOW_LIST_VIEW, "[1]".into())
+            .await;
+        let error = broken.unwrap_err();
+        assert!(error.is_config());
+        assert_eq!(
+            (error.certainty(), error.attempts()),
+            (Certainty::NotSent, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_a_body_sends_an_empty_object() {
+    let server = Server::reply(200, "", VIEWED);
+    let client = server.client();
+    let reply = client
+        .execute(&operations::TEMPLATE_VIEW, Vec::new().into())
+        .await
+        .unwrap();
+    assert_eq!(reply.body(), VIEWED);
+    assert_eq!(reply.request_id(), Some("r-1"));
+    assert_eq!(server.request().body, "{}");
+}
+
+#[tokio::test]
+async fn replies_without_a_type_may_be_anything() {
+    for body in ["", "{}", r#"{"request_id":"r-1"}"#, "done"] {
+        let server = Server::reply(200, "Content-Type: text/html\r\n", body);
+        let reply = server
+            .client()
+            .ip_auth()
+            .remove(remove_request())
+            .await
+            .unwrap();
+        assert_eq!(reply.body(), body);
+        assert_eq!(reply.request_id().is_some(), body.contains("r-1"));
+    }
+}
+
+fn remove_request() -> IpAuthRemoveRequest {
+    IpAuthRemoveRequest::new("192.0.2.1")
+}
+
+#[tokio::test]
+async fn an_invalid_request_is_not_sent() {
+    let server = Server::reply(200, "", VIEWED);
+    let nobody = SmsSendRequest::new(Vec::<String>::new(), "Code 1234");
+    let error = server.client().sms().send(nobody).await.unwrap_err();
+    assert!(error.is_validation() && !error.is_config());
+    assert_eq!(error.field_errors()[0].field, "destination");
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::NotSent, 0)
+    );
+    assert!(error.to_string().contains("destination: "), "{error}");
+    assert!(error.source().is_none());
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_not_sent() {
+    let server = Server::reply(200, "", VIEWED);
+    let limit = operations::TEMPLATE_VIEW.max_body_bytes.unwrap();
+    let fill = |size: u64| {
+        let filler = "x".repeat(usize::try_from(size).unwrap() - r#"{"id":""}"#.len());
+        Body::from(format!(r#"{{"id":"{filler}"}}"#))
+    };
+    let client = server.client();
+    let error = client
+        .execute(&operations::TEMPLATE_VIEW, fill(limit + 1))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::NotSent, 0)
+    );
+    let shown = error.to_string();
+    assert!(shown.contains(&limit.to_string()) && shown.contains(&(limit + 1).to_string()));
+    assert!(server.requests().is_empty());
+
+    client
+        .execute(&operations::TEMPLATE_VIEW, fill(limit))
+        .await
+        .unwrap();
+    assert_eq!(server.request().body.len() as u64, limit);
+}
+
+#[tokio::test]
+async fn errors_of_the_api_are_told_in_full() {
+    let body = r#"{"request_id":"r-2","data":{"error":"no such template","error_code":"E_ApiResponseCodes.API_EXCEPTION"}}"#;
+    // The content type of an error is not to be trusted.
+    let server = Server::reply(400, "Content-Type: text/html\r\nRetry-After: 7\r\n", body);
+    let error = view_error(&server.client()).await;
+    assert_eq!(error.status().unwrap(), 400);
+    assert_eq!(error.request_id(), Some("r-2"));
+    assert_eq!(error.message(), Some("no such template"));
+    assert_eq!(error.body().unwrap(), body);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::Rejected, 1)
+    );
+    assert_eq!(
+        error.to_string(),
+        "POST /template/view: HTTP 400 API_EXCEPTION: no such template (request r-2)"
+    );
+}
+
+#[tokio::test]
+async fn a_send_that_failed_in_a_success_is_an_error() {
+    let body = r#"{"request_id":"r-3","data":{"succeeded":0,"failed":1,"failures":["550 no"],"email_id":""}}"#;
+    let server = Server::reply(200, "", body);
+    let error = server
+        .client()
+        .execute(&operations::EMAIL_SEND, "{}".into())
+        .await
+        .unwrap_err();
+    assert_eq!(error.failures(), ["550 no"]);
+    assert_eq!(error.status().unwrap(), 200);
+    assert_eq!(error.certainty(), Certainty::Rejected);
+}
+
+#[tokio::test]
+async fn an_unreadable_success_was_processed() {
+    for body in ["", "<html>", r#"{"request_id":"r-4","data":"#] {
+        let server = Server::reply(200, "", body);
+        let error = view_error(&server.client()).await;
+        assert!(error.is_decode());
+        assert_eq!(
+            (error.certainty(), error.attempts()),
+            (Certainty::Unknown, 1)
+        );
+        assert_eq!(error.status().unwrap(), 200);
+        assert_eq!(error.body().unwrap(), body);
+        assert_eq!(error.request_id().is_some(), body.contains("r-4"));
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let elsewhere = Server::reply(200, "", VIEWED);
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("Location: {}/template/view\r\n", elsewhere.base_url());
+        let server = Server::reply(status, &location, "");
+        let error = view_error(&server.client()).await;
+        assert_eq!(error.status().unwrap(), status);
+        assert!(error.headers().unwrap().contains_key("location"));
+        assert_eq!(error.certainty(), Certainty::Unknown);
+        assert!(
+            error.to_string().contains("redirect to 127.0.0.1"),
+            "{error}"
+        );
+    }
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_connection_sent_nothing() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = view_error(&Client::builder(KEY).base_url(url).build().unwrap()).await;
+    assert!(error.is_connect() && !error.is_timeout());
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::NotSent, 1)
+    );
+    assert!(error.status().is_none());
+    // The source says more, and Display does not say it twice.
+    let source = error.source().unwrap().to_string();
+    assert!(!error.to_string().contains(&source), "{error}: {source}");
+}
+
+#[tokio::test]
+async fn a_connection_lost_after_the_request_leaves_doubt() {
+    let partial_head = b"HTTP/1.1 200 OK\r\nContent-".to_vec();
+    for act in [Act::Reset, Act::Reply(Vec::new()), Act::Reply(partial_head)] {
+        let server = Server::new(act);
+        let error = view_error(&server.client()).await;
+        assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
+        assert_eq!(error.certainty(), Certainty::Unknown);
+        assert_eq!(server.requests().len(), 1, "not sent twice");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_breaks_off_is_kept_as_far_as_it_came() {
+    for (status, certainty) in [
+        (200, Certainty::Unknown),
+        (400, Certainty::Rejected),
+        (429, Certainty::Rejected),
+        (502, Certainty::Unknown),
+    ] {
+        let mut bytes = response(status, "", VIEWED);
+        bytes.truncate(bytes.len() - 5);
+        let server = Server::new(Act::Reply(bytes));
+        let error = view_error(&server.client()).await;
+        assert_eq!(error.status().unwrap(), status);
+        assert_eq!(error.certainty(), certainty);
+        assert_eq!(error.request_id(), Some("r-1"));
+        assert_eq!(error.body().unwrap(), &VIEWED[..VIEWED.len() - 5]);
+        assert!(!error.is_timeout() && !error.is_decode());
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_in_a_timeout() {
+    let limit = Duration::from_millis(200);
+    let mut partial = response(200, "", VIEWED);
+    partial.truncate(partial.len() - 5);
+    for (act, status) in [
+        (Act::Ignore, None),
+        (Act::Stall(Vec::new()), None),
+        (Act::Stall(partial), Some(200)),
+    ] {
+        let server = Server::new(act);
+        let client = server.builder().timeout(limit).build().unwrap();
+        let started = Instant::now();
+        let error = view_error(&client).await;
+        assert!(started.elapsed() >= limit);
+        assert!(error.is_timeout() && !error.is_connect(), "{error:?}");
+        assert_eq!(error.certainty(), Certainty::Unknown);
+        assert_eq!(error.status().map(|status| status.as_u16()), status);
+    }
+}
+
+#[test]
+fn outside_of_a_runtime_a_call_is_an_error() {
+    let client = Client::builder(KEY)
+        .base_url("http://localhost")
+        .build()
+        .unwrap();
+    let templates = client.template();
+    let mut call = std::pin::pin!(templates.view(request()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match call.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(result) => {
+            let error = result.unwrap_err();
+            assert!(
+                error.is_config() && error.to_string().contains("tokio"),
+                "{error}"
+            );
+        }
+        std::task::Poll::Pending => panic!("nothing to wait for"),
+    }
+}
+
+#[test]
+fn typed_calls_are_send() {
+    fn assert_send<T: Send>(_: &T) {}
+    let client = Client::builder(KEY)
+        .base_url("http://localhost")
+        .build()
+        .unwrap();
+    assert_send(&client.template().view(request()));
+    #[cfg(feature = "raw")]
+    {
+        let raw = client.raw();
+        let request = request();
+        assert_send(&raw.template_view(&request));
+    }
+}
+
+#[cfg(any(
+    feature = "rustls-ring",
+    feature = "rustls-aws-lc",
+    feature = "native-tls"
+))]
+#[tokio::test]
+async fn a_failed_tls_handshake_sent_nothing() {
+    // Plain text where TLS is spoken.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("https://{}/v3", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let client = match Client::builder(KEY).base_url(url).build() {
+        Ok(client) => client,
+        // A system without certificates.
+        Err(error) => return assert!(error.is_config()),
+    };
+    let error = view_error(&client).await;
+    assert!(error.is_connect(), "{error:?}");
+    assert_eq!(error.certainty(), Certainty::NotSent);
+}
+
+#[cfg(any(
+    feature = "rustls-ring",
+    feature = "rustls-aws-lc",
+    feature = "native-tls"
+))]
+#[tokio::test]
+async fn a_stalled_tls_handshake_sent_nothing() {
+    let server = Server::new(Act::Ignore);
+    let url = server.base_url().replace("http:", "https:");
+    let limits = server
+        .builder()
+        .base_url(url)
+        .timeout(Duration::from_millis(200));
+    // By the attempt's limit, where only the seal knows; and by the limit on connecting.
+    for builder in [
+        limits.clone(),
+        limits.connect_timeout(Duration::from_millis(100)),
+    ] {
+        let client = match builder.build() {
+            Ok(client) => client,
+            // A system without certificates.
+            Err(error) => return assert!(error.is_config()),
+        };
+        let error = view_error(&client).await;
+        assert!(error.is_timeout(), "{error:?}");
+        assert_eq!(error.certainty(), Certainty::NotSent);
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_arrives_whole() {
+    let server = Server::reply(200, "", "{}");
+    let body = format!(
+        r#"{{"mime_email":"{}"}}"#,
+        "0123456789abcdef".repeat(200_000)
+    );
+    let client = server
+        .builder()
+        .key_location(KeyLocation::Body)
+        .build()
+        .unwrap();
+    client
+        .execute(&operations::EMAIL_MIME, body.clone().into())
+        .await
+        .unwrap();
+    let sent = server.request().body;
+    assert_eq!(
+        sent,
+        body.replacen('{', &format!(r#"{{"api_key":"{KEY}","#), 1)
+    );
+}

@@ -1,0 +1,8 @@
+//! The crate over real HTTP, on the loopback interface.
+// Helpers outside of test functions unwrap too.
+#![allow(clippy::unwrap_used)]
+
+mod client;
+#[cfg(feature = "raw")]
+mod raw;
+mod support;
