@@ -1,0 +1,100 @@
+//! Calls as the sandbox received them.
+
+use std::fmt;
+
+use axum::body::Bytes;
+
+/// Where a request carried its API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyPlace {
+    /// In the header `X-Smtp2go-Api-Key`.
+    Header,
+    /// In the header `Authorization`, as a bearer token.
+    Bearer,
+    /// In the field `api_key` of the body.
+    Body,
+}
+
+/// One HTTP request as it was received, and what became of it.
+///
+/// `Debug` leaves out the body, which may hold a key.
+#[derive(Clone)]
+pub struct Call {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) operation: Option<String>,
+    pub(crate) key_place: Option<KeyPlace>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: Bytes,
+    pub(crate) status: u16,
+    pub(crate) refused: Option<String>,
+}
+
+impl Call {
+    /// The HTTP method, such as `POST`.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path as it was sent, with or without `/v3`, without a query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The id of the operation, such as `email_send`; `None` if the method and path are none.
+    pub fn operation(&self) -> Option<&str> {
+        self.operation.as_deref()
+    }
+
+    /// Where the key was, right or wrong; `None` if there was none. If there were several, the
+    /// first in the order of [`KeyPlace`].
+    pub fn key_place(&self) -> Option<KeyPlace> {
+        self.key_place
+    }
+
+    /// The header `User-Agent`, if it was sent and is readable text.
+    pub fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_deref()
+    }
+
+    /// The header `Content-Type`, if it was sent and is readable text.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// The body as it was sent, the key in it included. What is longer than the longest body that
+    /// any operation takes (50 MiB) is cut off somewhere past that.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The HTTP status of the answer.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Why the request was refused, in a line that begins with the field where there is one;
+    /// `None` if it was carried out.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Call")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("operation", &self.operation)
+            .field("key_place", &self.key_place)
+            .field("user_agent", &self.user_agent)
+            .field("content_type", &self.content_type)
+            .field("body_bytes", &self.body.len())
+            .field("status", &self.status)
+            .field("refused", &self.refused)
+            .finish()
+    }
+}

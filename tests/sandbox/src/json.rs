@@ -1,0 +1,167 @@
+//! Reading a request body, more strictly than JSON readers usually do.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::refusal::Refusal;
+
+/// Reads a body that has to be one JSON object; an empty body is an empty object.
+///
+/// A key that occurs twice is refused, since readers differ in which of the two they take.
+/// `serde_json` itself refuses text that is not UTF-8 and nesting of more than 128 levels.
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
+        Refusal::malformed(format!(
+            "The body is not valid JSON (line {}, column {}).",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    let Value::Object(object) = value else {
+        return Err(Refusal::malformed("The body is not a JSON object."));
+    };
+
+    let mut repeated = None;
+    let keys = UniqueKeys {
+        repeated: &mut repeated,
+    };
+    // Its only errors are those of JSON, which the first reading has ruled out.
+    let _ = keys.deserialize(&mut serde_json::Deserializer::from_slice(body));
+    match repeated {
+        Some(key) => Err(Refusal::field(key, "The field occurs twice.")),
+        None => Ok(object),
+    }
+}
+
+/// Walks through a document and remembers a key that is repeated within its object.
+struct UniqueKeys<'a> {
+    repeated: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for UniqueKeys<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueKeys<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items
+            .next_element_seed(UniqueKeys {
+                repeated: &mut *self.repeated,
+            })?
+            .is_some()
+        {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = members.next_key::<String>()? {
+            if keys.contains(&key) {
+                *self.repeated = Some(key);
+            } else {
+                keys.insert(key);
+            }
+            members.next_value_seed(UniqueKeys {
+                repeated: &mut *self.repeated,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_body_is_an_empty_object() {
+        for body in ["", " \r\n", "{}"] {
+            assert!(object(body.as_bytes()).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn equal_keys_of_different_objects_are_fine() {
+        let body = br#"{"a":{"a":[{"a":1},{"a":null}]},"b":{"a":1.5,"c":"x","d":true,"e":-1}}"#;
+        assert_eq!(object(body).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn repeated_keys_are_named() {
+        for body in [
+            r#"{"a":1,"b":{"c":1,"c":2}}"#,
+            r#"{"c":1,"c":1}"#,
+            r#"{"a":[[{"c":1,"\u0063":2}]]}"#,
+        ] {
+            let refusal = object(body.as_bytes()).unwrap_err();
+            assert_eq!(refusal.field.unwrap().field, "c", "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        let deep = [b"[".repeat(200_000), b"]".repeat(200_000)].concat();
+        let deep_object = [
+            b"{\"a\":".repeat(5_000).as_slice(),
+            b"1",
+            &b"}".repeat(5_000),
+        ]
+        .concat();
+        let table: [&[u8]; 11] = [
+            b"[]",
+            b"\"text\"",
+            b"null",
+            b"7",
+            b"{",
+            b"{} {}",
+            b"{\"a\":\"\xff\"}",
+            b"\xef\xbb\xbf{}",
+            br#"{"a":"\ud800"}"#,
+            &deep,
+            &deep_object,
+        ];
+        for body in table {
+            assert!(object(body).is_err());
+        }
+    }
+}

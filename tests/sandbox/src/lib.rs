@@ -1,0 +1,72 @@
+//! A local SMTP2GO for tests: an HTTP server on a free loopback port that checks every request
+//! against the API's specification, answers as the service does, and keeps the mail that it was
+//! sent. Nothing leaves the machine.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//! use smtp2go_sandbox::Sandbox;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let sandbox = Sandbox::start_blocking()?;
+//!
+//! // Any HTTP client will do: give it `base_url()` and `key()`.
+//! let body = r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"Hi","text_body":"Hello"}"#;
+//! let address = sandbox.base_url().trim_start_matches("http://").trim_end_matches("/v3");
+//! let mut stream = TcpStream::connect(address)?;
+//! write!(
+//!     stream,
+//!     "POST /v3/email/send HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+//!      X-Smtp2go-Api-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
+//!     sandbox.key(),
+//!     body.len(),
+//! )?;
+//! let mut reply = String::new();
+//! stream.read_to_string(&mut reply)?;
+//!
+//! assert!(reply.starts_with("HTTP/1.1 200"));
+//! let mails = sandbox.mails();
+//! assert_eq!(mails.len(), 1);
+//! assert_eq!(mails[0].subject(), Some("Hi"));
+//! assert_eq!(mails[0].to(), ["b@example.net"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is checked
+//!
+//! In the order of the service, as far as that is known: the path (404), the method (405), the key
+//! (401), the size of the body, its JSON, and the request's schema (all 400). A refusal has the
+//! service's own envelope and names the field as `attachments[0].filename`. Fields that the
+//! specification does not know are refused.
+//!
+//! A key counts in the header `X-Smtp2go-Api-Key`, as `Authorization: Bearer …`, and as `api_key`
+//! in the body. Every key of a request has to be right.
+//!
+//! # What is answered
+//!
+//! The three sending operations answer from what they were sent, and their mail is kept (see
+//! [`Sandbox::mails`]). Every other operation answers with the example of the specification, with
+//! a `request_id` of its own; it keeps no state. Ids are counted, not random, so that a test that
+//! makes the same calls gets the same ids.
+//!
+//! # What is inferred
+//!
+//! The service does not document all of its refusals. Assumed here: the envelope of 401, 404 and
+//! 405; that a body over the limit is answered with 400; that a batch with one bad item is refused
+//! as a whole; that a scheduled send answers with `email_id` and `schedule_id`, a scheduled item
+//! of a batch with `schedule_id` alone; and that `fastaccept` leaves `schedule_id` in place.
+
+mod api;
+mod call;
+mod json;
+mod mail;
+mod refusal;
+mod sandbox;
+mod sending;
+mod server;
+mod state;
+
+pub use call::{Call, KeyPlace};
+pub use mail::{Attachment, Mail};
+pub use sandbox::{Sandbox, SandboxBuilder};

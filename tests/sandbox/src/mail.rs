@@ -1,0 +1,290 @@
+//! Mail as the sandbox received it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::Value;
+
+/// A mail that was accepted: a call of `/email/send` or `/email/mime`, or an item of
+/// `/email/batch`. Clones are cheap.
+///
+/// `Debug` leaves out what the mail says and to whom.
+#[derive(Clone)]
+pub struct Mail {
+    pub(crate) email_id: String,
+    pub(crate) schedule_id: Option<String>,
+    pub(crate) operation: String,
+    pub(crate) request: Arc<Value>,
+    pub(crate) mime: Option<Arc<Mime>>,
+}
+
+/// An attachment or an inline image of a mail.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attachment {
+    /// The name of the file.
+    pub filename: String,
+    /// The media type, if one was sent.
+    pub mimetype: Option<String>,
+    /// The bytes of the file, decoded; empty if it was given by its URL.
+    pub content: Vec<u8>,
+    /// Where the service would fetch the file, if it was given so. The sandbox fetches nothing.
+    pub url: Option<String>,
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Attachment")
+            .field("filename", &self.filename)
+            .field("mimetype", &self.mimetype)
+            .field("content_bytes", &self.content.len())
+            .field("url", &self.url)
+            .finish()
+    }
+}
+
+impl Mail {
+    /// The id that was made up for the mail, in the style of Exim. An item of a batch with a
+    /// `schedule` has one here too, though the reply holds its `schedule_id` only.
+    pub fn email_id(&self) -> &str {
+        &self.email_id
+    }
+
+    /// The id of the schedule, if the mail was sent with a `schedule`.
+    pub fn schedule_id(&self) -> Option<&str> {
+        self.schedule_id.as_deref()
+    }
+
+    /// The operation that took the mail: `email_send`, `email_mime` or `email_batch`.
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
+    /// The sender as it was sent, `a@example.com` or `Name <a@example.com>`; for a MIME message
+    /// the header `From`.
+    pub fn sender(&self) -> &str {
+        self.text("sender", "From").unwrap_or_default()
+    }
+
+    /// The recipients, in order, as they were sent; for a MIME message those of the header `To`.
+    pub fn to(&self) -> Vec<&str> {
+        self.addresses("to", "To")
+    }
+
+    /// The recipients of copies; for a MIME message those of the header `Cc`.
+    pub fn cc(&self) -> Vec<&str> {
+        self.addresses("cc", "Cc")
+    }
+
+    /// The recipients of blind copies; for a MIME message those of the header `Bcc`.
+    pub fn bcc(&self) -> Vec<&str> {
+        self.addresses("bcc", "Bcc")
+    }
+
+    /// The subject, if one was sent. That of a MIME message is not decoded (RFC 2047).
+    pub fn subject(&self) -> Option<&str> {
+        self.text("subject", "Subject")
+    }
+
+    /// The plain text, if it was sent; `None` for a MIME message, which is not taken apart.
+    pub fn text_body(&self) -> Option<&str> {
+        self.request.get("text_body").and_then(Value::as_str)
+    }
+
+    /// The HTML, if it was sent; `None` for a MIME message, which is not taken apart.
+    pub fn html_body(&self) -> Option<&str> {
+        self.request.get("html_body").and_then(Value::as_str)
+    }
+
+    /// The attachments, decoded anew at each call; none for a MIME message, which is not taken
+    /// apart.
+    pub fn attachments(&self) -> Vec<Attachment> {
+        self.files("attachments")
+    }
+
+    /// The inline images, decoded anew at each call; none for a MIME message.
+    pub fn inlines(&self) -> Vec<Attachment> {
+        self.files("inlines")
+    }
+
+    /// The message of `/email/mime`, decoded.
+    pub fn mime(&self) -> Option<&[u8]> {
+        self.mime.as_ref().map(|mime| mime.message.as_slice())
+    }
+
+    /// The request as it was sent, without `api_key`; for a batch the item.
+    pub fn request(&self) -> &Value {
+        &self.request
+    }
+
+    fn text(&self, field: &str, header: &str) -> Option<&str> {
+        match &self.mime {
+            Some(mime) => mime.header(header),
+            None => self.request.get(field).and_then(Value::as_str),
+        }
+    }
+
+    fn addresses(&self, field: &str, header: &str) -> Vec<&str> {
+        match &self.mime {
+            Some(mime) => mime.header(header).map(split_addresses).unwrap_or_default(),
+            None => list(&self.request, field)
+                .iter()
+                .filter_map(Value::as_str)
+                .collect(),
+        }
+    }
+
+    fn files(&self, field: &str) -> Vec<Attachment> {
+        let text = |file: &Value, name| file.get(name).and_then(Value::as_str).map(str::to_owned);
+        list(&self.request, field)
+            .iter()
+            .map(|file| Attachment {
+                filename: text(file, "filename").unwrap_or_default(),
+                mimetype: text(file, "mimetype"),
+                content: file
+                    .get("fileblob")
+                    .and_then(Value::as_str)
+                    .and_then(decode_base64)
+                    .unwrap_or_default(),
+                url: text(file, "url"),
+            })
+            .collect()
+    }
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Mail")
+            .field("email_id", &self.email_id)
+            .field("schedule_id", &self.schedule_id)
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A decoded MIME message and its top headers.
+pub(crate) struct Mime {
+    message: Vec<u8>,
+    headers: Vec<(String, String)>,
+}
+
+impl Mime {
+    pub(crate) fn new(message: Vec<u8>) -> Self {
+        let mut headers: Vec<(String, String)> = Vec::new();
+        for line in message.split(|byte| *byte == b'\n') {
+            let line = String::from_utf8_lossy(line);
+            let line = line.trim_end_matches('\r');
+            if line.is_empty() {
+                break;
+            }
+            if line.starts_with([' ', '\t']) {
+                // Unfolding takes out the line break and nothing else (RFC 5322, 2.2.3).
+                if let Some((_, value)) = headers.last_mut() {
+                    value.push_str(line);
+                }
+            } else if let Some((name, value)) = line.split_once(':') {
+                headers.push((name.trim_end().to_owned(), value.trim_start().to_owned()));
+            }
+        }
+        Self { message, headers }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+    }
+}
+
+/// The items of a list field; none if it is absent.
+pub(crate) fn list<'a>(object: &'a Value, field: &str) -> &'a [Value] {
+    object
+        .get(field)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}
+
+/// Decodes standard base64, which may be broken into lines and need not be padded.
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.retain(|byte| !byte.is_ascii_whitespace());
+    ENGINE.decode(bytes).ok()
+}
+
+/// Splits a header at the commas between its addresses; those in quotes or comments do not count.
+fn split_addresses(header: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    let mut depth = 0_usize;
+    header
+        .split(|character: char| {
+            if escaped {
+                escaped = false;
+                return false;
+            }
+            match character {
+                '\\' => escaped = quoted || depth > 0,
+                '"' if depth == 0 => quoted = !quoted,
+                '(' if !quoted => depth += 1,
+                ')' if !quoted => depth = depth.saturating_sub(1),
+                ',' => return !quoted && depth == 0,
+                _ => {}
+            }
+            false
+        })
+        .map(str::trim)
+        .filter(|address| !address.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_may_be_wrapped_and_unpadded() {
+        for text in ["aGk=", "aGk", "aG\r\nk=\n"] {
+            assert_eq!(decode_base64(text).as_deref(), Some(b"hi".as_slice()));
+        }
+        for text in ["aGk*", "a", "data:text/plain;base64,aGk="] {
+            assert_eq!(decode_base64(text), None);
+        }
+    }
+
+    #[test]
+    fn addresses_are_split_outside_quotes_and_comments() {
+        assert_eq!(
+            split_addresses(
+                r#""Doe, J" <j@example.com>, b@example.net (one, two),, "a\",b" <c@example.org>"#
+            ),
+            [
+                r#""Doe, J" <j@example.com>"#,
+                "b@example.net (one, two)",
+                r#""a\",b" <c@example.org>"#
+            ]
+        );
+    }
+
+    #[test]
+    fn headers_are_unfolded_and_end_at_the_empty_line() {
+        let mime = Mime::new(
+            b"FROM: A\r\n <a@example.com>\r\nSubject:  Hi\r\nno header\r\n\r\nTo: body\r\n"
+                .to_vec(),
+        );
+        assert_eq!(mime.header("From"), Some("A <a@example.com>"));
+        assert_eq!(mime.header("subject"), Some("Hi"));
+        assert_eq!(mime.header("To"), None);
+        assert_eq!(Mime::new(Vec::new()).header("From"), None);
+    }
+}

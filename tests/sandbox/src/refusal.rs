@@ -1,0 +1,129 @@
+//! Refusals, in the API's own words and envelope.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+/// A field that was refused, and why.
+#[derive(Debug)]
+pub(crate) struct FieldError {
+    pub(crate) field: String,
+    pub(crate) message: String,
+}
+
+/// A request that was refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// What follows `E_ApiResponseCodes.`.
+    code: &'static str,
+    error: String,
+    pub(crate) field: Option<FieldError>,
+    /// The methods that the path takes, for a 405.
+    pub(crate) allow: Option<String>,
+}
+
+const API_EXCEPTION: &str = "API_EXCEPTION";
+const NON_VALIDATING: &str = "NON_VALIDATING_IN_PAYLOAD";
+
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str, error: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            error: error.into(),
+            field: None,
+            allow: None,
+        }
+    }
+
+    pub(crate) fn unknown_path() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            API_EXCEPTION,
+            "There is no such endpoint.",
+        )
+    }
+
+    pub(crate) fn wrong_method(methods: &[&str]) -> Self {
+        let methods = methods.join(", ");
+        Self {
+            allow: Some(methods.clone()),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                API_EXCEPTION,
+                format!("This endpoint takes {methods} only."),
+            )
+        }
+    }
+
+    pub(crate) fn unauthorized(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, API_EXCEPTION, error)
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            API_EXCEPTION,
+            format!("The body is larger than {limit} bytes."),
+        )
+    }
+
+    pub(crate) fn malformed(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, NON_VALIDATING, error)
+    }
+
+    pub(crate) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        FieldError {
+            field: field.into(),
+            message: message.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn unverified_sender(domain: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            API_EXCEPTION,
+            format!("The sender is not verified: the domain {domain:?} is not on this account."),
+        )
+    }
+
+    /// Not a refusal of the API but a fault of the sandbox.
+    pub(crate) fn broken(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, API_EXCEPTION, error)
+    }
+
+    /// The reason in one line.
+    pub(crate) fn reason(&self) -> String {
+        match &self.field {
+            Some(FieldError { field, message }) => format!("{field}: {message}"),
+            None => self.error.clone(),
+        }
+    }
+
+    /// The body of the reply.
+    pub(crate) fn envelope(&self, request_id: &str) -> Value {
+        let mut data = json!({
+            "error": self.error,
+            "error_code": format!("E_ApiResponseCodes.{}", self.code),
+        });
+        if let (Some(FieldError { field, message }), Value::Object(members)) =
+            (&self.field, &mut data)
+        {
+            members.insert(
+                "field_validation_errors".to_owned(),
+                json!({ "fieldname": field, "message": message }),
+            );
+        }
+        json!({ "request_id": request_id, "data": data })
+    }
+}
+
+impl From<FieldError> for Refusal {
+    fn from(field: FieldError) -> Self {
+        Self {
+            field: Some(field),
+            ..Self::malformed("The value of a field is not valid.")
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Starting and stopping a sandbox, and looking into it.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::oneshot;
+
+use crate::api::Api;
+use crate::call::Call;
+use crate::mail::Mail;
+use crate::server;
+use crate::state::Shared;
+
+/// Made up, in the form of a real key: `api-` and 32 letters or digits.
+const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
+
+/// A running local SMTP2GO, on a port of its own of 127.0.0.1. It stops when it is dropped.
+///
+/// After the drop new connections are refused and idle ones closed. With [`Sandbox::start`] a
+/// request that is being received at that moment may still be answered.
+pub struct Sandbox {
+    base_url: String,
+    shared: Arc<Shared>,
+    /// Dropped to stop the server.
+    stop: Option<oneshot::Sender<()>>,
+    /// The thread of `start_blocking`.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Starts a sandbox with the default key, to which every sender is allowed, on the caller's
+    /// tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`SandboxBuilder::start`].
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Starts a sandbox like [`Sandbox::start`], but on a thread of its own, for tests without a
+    /// runtime or with blocking clients.
+    ///
+    /// # Errors
+    ///
+    /// As [`SandboxBuilder::start_blocking`].
+    pub fn start_blocking() -> io::Result<Self> {
+        Self::builder().start_blocking()
+    }
+
+    /// A sandbox to be set up before it starts.
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder {
+            key: DEFAULT_KEY.to_owned(),
+            sender_domains: None,
+        }
+    }
+
+    /// The base URL for a client, `http://127.0.0.1:PORT/v3`. The same operations are served
+    /// without `/v3` too.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The only key that the sandbox knows; a made-up one of 36 characters by default.
+    pub fn key(&self) -> &str {
+        &self.shared.key
+    }
+
+    /// The mails that were accepted so far, in order; for a batch one per item.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.shared.state().mails.clone()
+    }
+
+    /// The calls that were answered so far, refused ones included, in order. A request that the
+    /// client broke off is not among them.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.state().calls.clone()
+    }
+
+    /// Waits for the next mail: the first call returns the first mail, the second call the second
+    /// one, and so on, at once if it is there already. `None` if `timeout` passes first.
+    ///
+    /// Needs a tokio runtime with its timer enabled, which those of `#[tokio::test]` and
+    /// `#[tokio::main]` are; tokio panics otherwise.
+    pub async fn wait_for_mail(&self, timeout: Duration) -> Option<Mail> {
+        let next = async {
+            let mut arrivals = self.shared.arrivals.subscribe();
+            loop {
+                let mail = self.shared.state().next_mail();
+                if mail.is_some() {
+                    return mail;
+                }
+                arrivals.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(timeout, next).await.ok().flatten()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It ends at once. Waiting for it makes sure that the port is closed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sandbox")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The settings of a [`Sandbox`] that is yet to be started; made by [`Sandbox::builder`].
+///
+/// `Debug` leaves out the key.
+#[derive(Clone)]
+#[must_use = "a sandbox has to be started"]
+pub struct SandboxBuilder {
+    key: String,
+    sender_domains: Option<Vec<String>>,
+}
+
+impl fmt::Debug for SandboxBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SandboxBuilder")
+            .field("sender_domains", &self.sender_domains)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SandboxBuilder {
+    /// The key that the sandbox knows, in place of the default one. Its form is not checked. Make
+    /// one up: a real key has no business here.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = key.into();
+        self
+    }
+
+    /// The verified domains: mail from any other domain is refused as from an unverified sender,
+    /// with 400. Subdomains count as other domains. By default every domain may send; with an
+    /// empty list none may.
+    pub fn sender_domains<I>(mut self, domains: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let domains = domains
+            .into_iter()
+            .map(|domain| domain.as_ref().to_ascii_lowercase());
+        self.sender_domains = Some(domains.collect());
+        self
+    }
+
+    /// Starts the sandbox on the caller's tokio runtime, which has to have I/O enabled (tokio
+    /// panics otherwise). A test that blocks its only thread keeps the sandbox from answering:
+    /// such a test takes [`SandboxBuilder::start_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// If it is not called on a tokio runtime, or no port can be opened.
+    pub async fn start(self) -> io::Result<Sandbox> {
+        let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
+        let (listener, base_url) = listen()?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let shared = self.shared()?;
+        let (stop, stopped) = oneshot::channel();
+        let server = axum::serve(listener, server::router(Arc::clone(&shared)))
+            .with_graceful_shutdown(until_dropped(stopped));
+        runtime.spawn(async { server.await });
+        Ok(Sandbox {
+            base_url,
+            shared,
+            stop: Some(stop),
+            thread: None,
+        })
+    }
+
+    /// Starts the sandbox on a thread of its own. It can be called, and the sandbox dropped,
+    /// with or without a runtime around.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be opened or no thread started.
+    pub fn start_blocking(self) -> io::Result<Sandbox> {
+        let (listener, base_url) = listen()?;
+        let shared = self.shared()?;
+        let router = server::router(Arc::clone(&shared));
+        let (stop, stopped) = oneshot::channel();
+        let (ready, started) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("smtp2go-sandbox".to_owned())
+            .spawn(move || {
+                let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                runtime.block_on(async {
+                    match tokio::net::TcpListener::from_std(listener) {
+                        Ok(listener) => {
+                            tokio::spawn(async { axum::serve(listener, router).await });
+                            drop(ready.send(Ok(())));
+                            until_dropped(stopped).await;
+                        }
+                        Err(error) => drop(ready.send(Err(error))),
+                    }
+                });
+                // The end of the runtime is the end of the server and of its connections.
+            })?;
+        let sandbox = Sandbox {
+            base_url,
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        };
+        started.recv().map_err(io::Error::other)??;
+        Ok(sandbox)
+    }
+
+    fn shared(self) -> io::Result<Arc<Shared>> {
+        let api = Api::embedded().map_err(io::Error::other)?;
+        Ok(Arc::new(Shared::new(api, self.key, self.sender_domains)))
+    }
+}
+
+/// Opens a free port of the loopback address, and only of that.
+fn listen() -> io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let base_url = format!("http://{}/v3", listener.local_addr()?);
+    Ok((listener, base_url))
+}
+
+/// Waits until the other end of the channel is dropped.
+async fn until_dropped(stopped: oneshot::Receiver<()>) {
+    // Nothing is ever sent, so that the only outcome is the error of a closed channel.
+    let _ = stopped.await;
+}

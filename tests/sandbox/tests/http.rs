@@ -1,0 +1,556 @@
+//! The sandbox from outside, over HTTP.
+
+// clippy.toml allows these in tests, but not in what tests share.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use smtp2go_sandbox::{KeyPlace, Sandbox};
+use support::{Reply, address, connect, post, read, send};
+
+fn mail() -> Value {
+    json!({
+        "sender": "Acme <noreply@example.com>",
+        "to": ["Jane <jane@example.net>"],
+        "subject": "Hi",
+        "text_body": "Hello",
+    })
+}
+
+/// The mail of [`mail`] with some fields set, or taken out by null.
+fn mail_with(changes: &Value) -> Value {
+    let mut mail = mail();
+    for (field, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            mail.as_object_mut().unwrap().remove(field);
+        } else {
+            mail[field] = value.clone();
+        }
+    }
+    mail
+}
+
+fn assert_refused(reply: &Reply, status: u16, code: &str, field: Option<&str>) {
+    assert_eq!(reply.status, status, "{reply:?}");
+    assert!(
+        reply.head.contains("content-type: application/json"),
+        "{reply:?}"
+    );
+    let body = reply.json();
+    assert_eq!(body["request_id"].as_str().unwrap().len(), 36);
+    assert_eq!(
+        body["data"]["error_code"],
+        format!("E_ApiResponseCodes.{code}"),
+        "{body}"
+    );
+    assert!(!body["data"]["error"].as_str().unwrap().is_empty());
+    let errors = body["data"].get("field_validation_errors");
+    assert_eq!(
+        errors.map(|errors| errors["fieldname"].as_str().unwrap()),
+        field,
+        "{body}"
+    );
+    if let Some(errors) = errors {
+        assert!(!errors["message"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn wrong_fields_are_refused_and_named() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let many = vec!["a@example.net"; 101];
+    let table = [
+        ("/email/send", json!({}), "sender"),
+        ("/email/send", mail_with(&json!({ "to": null })), "to"),
+        ("/email/send", mail_with(&json!({ "to": [] })), "to"),
+        ("/email/send", mail_with(&json!({ "to": many })), "to"),
+        (
+            "/email/send",
+            mail_with(&json!({ "to": "jane@example.net" })),
+            "to",
+        ),
+        (
+            "/email/send",
+            mail_with(&json!({ "cc": ["a@example.net", 1] })),
+            "cc[1]",
+        ),
+        ("/email/send", mail_with(&json!({ "sender": 1 })), "sender"),
+        (
+            "/email/send",
+            mail_with(&json!({ "reply_to": "a@example.com" })),
+            "reply_to",
+        ),
+        (
+            "/email/send",
+            mail_with(&json!({ "text_body": null })),
+            "html_body",
+        ),
+        (
+            "/email/send",
+            mail_with(&json!({ "fastaccept": "yes" })),
+            "fastaccept",
+        ),
+        (
+            "/email/send",
+            mail_with(&json!({ "custom_headers": [{ "header": "Reply-To" }] })),
+            "custom_headers[0].value",
+        ),
+        (
+            "/email/send",
+            mail_with(&json!({ "attachments": [{ "fileblob": "aGk=" }] })),
+            "attachments[0].filename",
+        ),
+        (
+            "/email/send",
+            mail_with(&json!({ "attachments": [{ "filename": "a.txt" }] })),
+            "attachments[0].fileblob",
+        ),
+        (
+            "/email/send",
+            mail_with(&json!({ "inlines": [{ "filename": "a.png", "fileblob": "*" }] })),
+            "inlines[0].fileblob",
+        ),
+        ("/email/mime", json!({}), "mime_email"),
+        ("/email/mime", json!({ "mime_email": "*" }), "mime_email"),
+        ("/email/batch", json!({}), "emails"),
+        (
+            "/email/batch",
+            json!({ "emails": [mail(), mail_with(&json!({ "subject": null }))] }),
+            "emails[1].subject",
+        ),
+        (
+            "/email/batch",
+            json!({ "emails": [mail(), mail_with(&json!({ "text_body": null }))] }),
+            "emails[1].html_body",
+        ),
+        ("/template/view", json!({}), "id"),
+        ("/template/view", json!({ "id": null }), "id"),
+        (
+            "/template/view",
+            json!({ "id": "welcome", "ID": "welcome" }),
+            "ID",
+        ),
+    ];
+    for (path, body, field) in &table {
+        let reply = post(&sandbox, path, body);
+        assert_refused(&reply, 400, "NON_VALIDATING_IN_PAYLOAD", Some(field));
+    }
+    assert!(sandbox.mails().is_empty());
+    let calls = sandbox.calls();
+    assert_eq!(calls.len(), table.len());
+    for (call, (path, _, field)) in calls.iter().zip(&table) {
+        assert_eq!(call.path(), format!("/v3{path}"));
+        assert_eq!(call.status(), 400);
+        assert!(call.refused().unwrap().starts_with(&format!("{field}: ")));
+    }
+}
+
+#[test]
+fn what_is_no_json_object_is_refused() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let deep = "[".repeat(100_000);
+    let table: [(&[u8], Option<&str>); 8] = [
+        (b"{", None),
+        (b"[]", None),
+        (b"null", None),
+        (b"{\"id\":\"\xff\"}", None),
+        (br#"{"id":"\ud800"}"#, None),
+        (deep.as_bytes(), None),
+        (br#"{"id":"a","id":"b"}"#, Some("id")),
+        (br#"{"id":{"x":1,"x":1}}"#, Some("x")),
+    ];
+    for (body, field) in table {
+        let headers = [("X-Smtp2go-Api-Key", sandbox.key())];
+        let reply = send(&sandbox, "POST", "/v3/template/view", &headers, body);
+        assert_refused(&reply, 400, "NON_VALIDATING_IN_PAYLOAD", field);
+    }
+}
+
+#[test]
+fn checks_come_in_order_path_method_key_size_body() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let key = [("X-Smtp2go-Api-Key", sandbox.key())];
+    let wrong = [("X-Smtp2go-Api-Key", "api-wrong")];
+    let large = vec![b' '; 1_048_577];
+    type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8], u16);
+    let table: [Row<'_>; 15] = [
+        ("GET", "/v3/nowhere", &[], b"", 404),
+        ("POST", "/", &key, b"{}", 404),
+        ("POST", "/v3/v3/email/send", &key, b"{}", 404),
+        ("POST", "/v4/email/send", &key, b"{}", 404),
+        ("GET", "/v3/email/send", &[], b"", 405),
+        ("PUT", "/email/send", &wrong, b"{", 405),
+        ("PATCH", "/v3/email/send", &key, b"{}", 405),
+        ("POST", "/v3/template/view", &[], b"{}", 401),
+        ("POST", "/v3/template/view", &[], b"{", 401),
+        ("POST", "/v3/template/view", &[], &large, 401),
+        ("POST", "/v3/template/view", &wrong, &large, 401),
+        ("POST", "/v3/template/view", &key, &large, 400),
+        ("POST", "/v3/template/view", &wrong, br#"{"a":1}"#, 401),
+        (
+            "POST",
+            "/v3/template/view",
+            &[("X-Smtp2go-Api-Key", "")],
+            b"",
+            401,
+        ),
+        (
+            "POST",
+            "/v3/template/view",
+            &[("Authorization", "Basic YTpi")],
+            b"{}",
+            401,
+        ),
+    ];
+    for (method, path, headers, body, status) in table {
+        let reply = send(&sandbox, method, path, headers, body);
+        assert_refused(&reply, status, "API_EXCEPTION", None);
+        assert_eq!(
+            reply.head.contains("\r\nallow: post"),
+            status == 405,
+            "{reply:?}"
+        );
+        let call = sandbox.calls().pop().unwrap();
+        assert_eq!((call.method(), call.path()), (method, path));
+        assert_eq!(call.status(), status);
+        assert_eq!(
+            call.operation().is_some(),
+            status != 404 && status != 405,
+            "{call:?}"
+        );
+    }
+
+    let head = send(&sandbox, "HEAD", "/v3/email/send", &key, b"");
+    assert_eq!((head.status, head.body.as_str()), (405, ""));
+
+    // One byte less is within the limit, and white space is an empty object.
+    let reply = send(
+        &sandbox,
+        "POST",
+        "/v3/template/view",
+        &key,
+        &large[..1_048_576],
+    );
+    assert_refused(&reply, 400, "NON_VALIDATING_IN_PAYLOAD", Some("id"));
+}
+
+#[test]
+fn a_key_counts_in_each_of_its_places() {
+    let sandbox = Sandbox::builder()
+        .key("api-made-up")
+        .start_blocking()
+        .unwrap();
+    let header = ("X-Smtp2go-Api-Key", "api-made-up");
+    let bearer = ("Authorization", "bearer api-made-up");
+    let in_body = json!({ "id": "welcome", "api_key": "api-made-up" });
+    let without = json!({ "id": "welcome" });
+    let wrong_header = ("x-smtp2go-api-key", "api-wrong");
+    let wrong_body = json!({ "id": "welcome", "api_key": "api-wrong" });
+    let odd_body = json!({ "id": "welcome", "api_key": null });
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a Value, u16, Option<KeyPlace>);
+    let table: [Row<'_>; 9] = [
+        (&[header], &without, 200, Some(KeyPlace::Header)),
+        (&[bearer], &without, 200, Some(KeyPlace::Bearer)),
+        (&[], &in_body, 200, Some(KeyPlace::Body)),
+        (&[bearer, header], &in_body, 200, Some(KeyPlace::Header)),
+        (&[], &without, 401, None),
+        (&[wrong_header], &in_body, 401, Some(KeyPlace::Header)),
+        (&[bearer], &wrong_body, 401, Some(KeyPlace::Bearer)),
+        (&[], &wrong_body, 401, Some(KeyPlace::Body)),
+        (&[], &odd_body, 401, Some(KeyPlace::Body)),
+    ];
+    for mount in ["/v3", ""] {
+        let path = format!("{mount}/template/view");
+        for (headers, body, status, place) in &table {
+            let reply = send(
+                &sandbox,
+                "POST",
+                &path,
+                headers,
+                body.to_string().as_bytes(),
+            );
+            assert_eq!(reply.status, *status, "{headers:?} {body}: {reply:?}");
+            let call = sandbox.calls().pop().unwrap();
+            assert_eq!(call.key_place(), *place);
+            assert_eq!(call.refused().is_some(), *status == 401);
+        }
+    }
+}
+
+#[test]
+fn an_operation_may_want_the_key_in_its_body() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let reply = post(&sandbox, "/ip_allow_list/view", &json!({}));
+    assert_refused(&reply, 400, "NON_VALIDATING_IN_PAYLOAD", Some("api_key"));
+    let body = json!({ "api_key": sandbox.key() });
+    assert_eq!(post(&sandbox, "/ip_allow_list/view", &body).status, 200);
+    let body = json!({ "api_key": "api-wrong" });
+    assert_eq!(post(&sandbox, "/ip_allow_list/view", &body).status, 401);
+}
+
+#[test]
+fn other_operations_answer_with_their_examples() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let body = json!({ "id": "welcome" });
+    let first = post(&sandbox, "/template/view", &body).json();
+    let second = post(&sandbox, "/template/view", &body).json();
+    assert!(first["data"]["id"].is_string());
+    assert_eq!(first["data"], second["data"]);
+    assert_ne!(first["request_id"], second["request_id"]);
+
+    let body = json!({ "id": "api-00000000000000000000000000EXAMPL" });
+    let reply = post(&sandbox, "/api_keys/remove", &body);
+    assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+}
+
+#[test]
+fn a_mail_is_answered_and_kept() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let body = mail_with(&json!({
+        "cc": ["c@example.net"],
+        "bcc": ["d@example.net", "e@example.net"],
+        "html_body": "<p>Hello</p>",
+        "attachments": [
+            { "filename": "a.txt", "mimetype": "text/plain", "fileblob": "aGk=" },
+            { "filename": "b.pdf", "url": "https://example.com/b.pdf" },
+        ],
+        "inlines": [{ "filename": "c.png", "fileblob": "AAE=" }],
+        "api_key": sandbox.key(),
+    }));
+    let reply = post(&sandbox, "/email/send", &body);
+    assert_eq!(reply.status, 200);
+    let mails = sandbox.mails();
+    assert_eq!(mails.len(), 1);
+    let mail = &mails[0];
+    assert_eq!(
+        reply.json()["data"],
+        json!({ "succeeded": 1, "failed": 0, "failures": [], "email_id": mail.email_id() })
+    );
+    let lengths: Vec<_> = mail.email_id().split('-').map(str::len).collect();
+    assert_eq!(lengths, [6, 6, 2]);
+    assert_eq!(mail.operation(), "email_send");
+    assert_eq!(mail.sender(), "Acme <noreply@example.com>");
+    assert_eq!(mail.to(), ["Jane <jane@example.net>"]);
+    assert_eq!(mail.cc(), ["c@example.net"]);
+    assert_eq!(mail.bcc(), ["d@example.net", "e@example.net"]);
+    assert_eq!(mail.subject(), Some("Hi"));
+    assert_eq!(mail.text_body(), Some("Hello"));
+    assert_eq!(mail.html_body(), Some("<p>Hello</p>"));
+    assert_eq!((mail.schedule_id(), mail.mime()), (None, None));
+    assert!(mail.request().get("api_key").is_none());
+
+    let attachments = mail.attachments();
+    assert_eq!(attachments.len(), 2);
+    assert_eq!(attachments[0].filename, "a.txt");
+    assert_eq!(attachments[0].mimetype.as_deref(), Some("text/plain"));
+    assert_eq!(attachments[0].content, b"hi");
+    assert_eq!(
+        attachments[1].url.as_deref(),
+        Some("https://example.com/b.pdf")
+    );
+    assert!(attachments[1].content.is_empty());
+    assert_eq!(mail.inlines()[0].content, [0, 1]);
+
+    let call = &sandbox.calls()[0];
+    assert_eq!(call.operation(), Some("email_send"));
+    assert_eq!(call.content_type(), Some("application/json"));
+    assert_eq!((call.status(), call.refused()), (200, None));
+    assert_eq!(call.body(), body.to_string().as_bytes());
+    let debug = format!("{sandbox:?} {mail:?} {attachments:?} {call:?}");
+    for secret in [sandbox.key(), "example.net", "Hello"] {
+        assert!(!debug.contains(secret), "{debug}");
+    }
+}
+
+#[test]
+fn schedule_and_fastaccept_shape_the_reply() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let keys = |body: &Value| -> Vec<String> {
+        let reply = post(&sandbox, "/email/send", body).json();
+        let mut keys: Vec<_> = reply["data"].as_object().unwrap().keys().cloned().collect();
+        keys.sort_unstable();
+        keys
+    };
+    let schedule = "2026-03-02 08:15:00 +0000";
+    assert_eq!(
+        keys(&mail_with(&json!({ "schedule": schedule }))),
+        ["email_id", "failed", "failures", "schedule_id", "succeeded"]
+    );
+    assert_eq!(
+        keys(&mail_with(&json!({ "fastaccept": true }))),
+        ["email_id"]
+    );
+    assert_eq!(
+        keys(&mail_with(&json!({ "fastaccept": false }))),
+        ["email_id", "failed", "failures", "succeeded"]
+    );
+    let mails = sandbox.mails();
+    assert_eq!(mails[0].schedule_id().unwrap().len(), 36);
+    assert_eq!(mails[1].schedule_id(), None);
+    assert_ne!(mails[0].email_id(), mails[1].email_id());
+}
+
+#[test]
+fn mime_and_batch_are_kept_too() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    // From: A <a@example.com>, To: b@example.net and c@example.net, Subject: Hi
+    let message = "RnJvbTogQSA8YUBleGFtcGxlLmNvbT4NClRvOiBiQGV4YW1wbGUubmV0LA0KIGNAZXhhbXBsZS5uZXQNClN1YmplY3Q6IEhpDQoNCkhlbGxvDQo=";
+    let reply = post(&sandbox, "/email/mime", &json!({ "mime_email": message }));
+    assert_eq!(reply.json()["data"]["succeeded"], 1);
+    let schedule = "2026-03-02 08:15:00 +0000";
+    let batch = json!({ "emails": [mail(), mail_with(&json!({ "schedule": schedule }))] });
+    let reply = post(&sandbox, "/email/batch", &batch).json();
+
+    let mails = sandbox.mails();
+    assert_eq!(mails.len(), 3);
+    assert_eq!(mails[0].sender(), "A <a@example.com>");
+    assert_eq!(mails[0].to(), ["b@example.net", "c@example.net"]);
+    assert_eq!(mails[0].subject(), Some("Hi"));
+    assert!(mails[0].mime().unwrap().ends_with(b"\r\n\r\nHello\r\n"));
+    assert_eq!(
+        reply["data"],
+        json!([{ "email_id": mails[1].email_id() }, { "schedule_id": mails[2].schedule_id() }])
+    );
+    assert_eq!(mails[1].text_body(), Some("Hello"));
+}
+
+#[test]
+fn only_verified_domains_may_send() {
+    let sandbox = Sandbox::builder()
+        .sender_domains(["Example.com"])
+        .start_blocking()
+        .unwrap();
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    let unverified = mail_with(&json!({ "sender": "Acme <a@example.org>" }));
+    // Subject: Hi, and no sender
+    let message = "U3ViamVjdDogSGkNCg0KSGVsbG8NCg==";
+    for (path, body) in [
+        ("/email/send", unverified.clone()),
+        ("/email/batch", json!({ "emails": [mail(), unverified] })),
+        ("/email/mime", json!({ "mime_email": message })),
+    ] {
+        let reply = post(&sandbox, path, &body);
+        assert_refused(&reply, 400, "API_EXCEPTION", None);
+        assert!(reply.body.contains("not verified"), "{reply:?}");
+    }
+    assert_eq!(sandbox.mails().len(), 1);
+}
+
+#[test]
+fn the_same_calls_get_the_same_ids() {
+    let run = || {
+        let sandbox = Sandbox::start_blocking().unwrap();
+        let replies = [(); 3].map(|()| post(&sandbox, "/email/send", &mail()).json());
+        assert_ne!(
+            replies[0]["data"]["email_id"],
+            replies[1]["data"]["email_id"]
+        );
+        replies
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn many_sandboxes_run_side_by_side_and_each_stops_on_its_own() {
+    std::thread::scope(|scope| {
+        for count in 0..8 {
+            scope.spawn(move || {
+                let sandbox = Sandbox::start_blocking().unwrap();
+                let address: SocketAddr = address(&sandbox).parse().unwrap();
+                assert_eq!(address.ip(), IpAddr::from([127, 0, 0, 1]));
+                assert_eq!(sandbox.key().len(), 36);
+                for _ in 0..count {
+                    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+                }
+                assert_eq!(sandbox.mails().len(), count);
+            });
+        }
+    });
+}
+
+/// Waits until the other side closes the connection.
+fn is_closed(mut stream: TcpStream) -> bool {
+    let mut rest = Vec::new();
+    match stream.read_to_end(&mut rest) {
+        Ok(_) => rest.is_empty(),
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// A connection that was used once and is kept open.
+fn kept_alive(sandbox: &Sandbox) -> TcpStream {
+    let mut stream = connect(sandbox);
+    stream
+        .write_all(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
+    assert_eq!(read(&mut stream, true).status, 404);
+    stream
+}
+
+#[test]
+fn a_dropped_sandbox_is_gone() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let stream = kept_alive(&sandbox);
+    drop(sandbox);
+    assert!(is_closed(stream));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_runs_on_the_runtime_of_the_caller() {
+    let sandbox = Sandbox::start().await.unwrap();
+    tokio::task::block_in_place(|| {
+        assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    });
+    let stream = tokio::task::block_in_place(|| kept_alive(&sandbox));
+    drop(sandbox);
+    assert!(tokio::task::block_in_place(|| is_closed(stream)));
+}
+
+#[tokio::test]
+async fn a_blocking_sandbox_may_be_used_and_dropped_on_a_runtime() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    drop(sandbox);
+}
+
+#[test]
+fn without_a_runtime_start_is_an_error() {
+    let mut start = std::pin::pin!(Sandbox::start());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match start.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(result) => assert!(result.is_err()),
+        std::task::Poll::Pending => panic!("pending"),
+    }
+}
+
+#[tokio::test]
+async fn a_mail_can_be_waited_for() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let moment = Duration::from_millis(10);
+    assert!(sandbox.wait_for_mail(moment).await.is_none());
+
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| post(&sandbox, "/email/send", &mail()));
+        }
+    });
+    let first = sandbox.wait_for_mail(moment).await.unwrap();
+    let second = sandbox.wait_for_mail(moment).await.unwrap();
+    assert_ne!(first.email_id(), second.email_id());
+    assert!(sandbox.wait_for_mail(moment).await.is_none());
+
+    let sandbox = std::sync::Arc::new(sandbox);
+    let sender = std::sync::Arc::clone(&sandbox);
+    let later = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        post(&sender, "/email/send", &mail()).status
+    });
+    let third = sandbox.wait_for_mail(Duration::from_secs(20)).await;
+    assert_eq!(third.unwrap().subject(), Some("Hi"));
+    assert_eq!(later.join().unwrap(), 200);
+}
