@@ -1,0 +1,107 @@
+//! The README's first command, and its ends that are not happy.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use smtp2go_sandbox::Sandbox;
+
+/// The example, which cargo builds beside the tests of its package.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let program = folder
+        .join("examples/quickstart")
+        .with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(
+        program.exists(),
+        "cargo has not built {}: `cargo test` without `--test` does",
+        program.display()
+    );
+    program
+}
+
+fn quickstart(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+    Command::new(program())
+        .args(arguments)
+        .env_remove("SMTP2GO_API_KEY")
+        .env_remove("SMTP2GO_REGION")
+        .env_remove("SMTP2GO_BASE_URL")
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn one_line_and_failure(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    text
+}
+
+#[test]
+fn without_a_key_it_sends_to_the_sandbox() {
+    let output = quickstart(&[], &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for part in [
+        "sending to a local SMTP2GO at http://127.0.0.1:",
+        "sent: email_id ",
+        "subject  Your report",
+        "attached report.csv (25 bytes)",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}
+
+#[test]
+fn with_a_key_it_sends_for_real() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let environment = [
+        ("SMTP2GO_API_KEY", sandbox.key()),
+        ("SMTP2GO_BASE_URL", sandbox.base_url()),
+    ];
+    let output = quickstart(&environment, &["a@example.com", "b@example.net"]);
+    assert!(output.status.success(), "{output:?}");
+    let mails = sandbox.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].to(), ["b@example.net"]);
+
+    let text = one_line_and_failure(&quickstart(&environment, &[]));
+    assert!(text.contains("SENDER"), "{text}");
+}
+
+#[test]
+fn what_goes_wrong_is_said_in_one_line() {
+    let sandbox = Sandbox::builder()
+        .sender_domains(["example.com"])
+        .start_blocking()
+        .unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = format!("http://{}/v3", free.local_addr().unwrap());
+    drop(free);
+    let other_key = "api-ffffffffffffffffffffffffffffffff";
+    for (key, base, sender, says) in [
+        (
+            "nonsense",
+            sandbox.base_url(),
+            "a@example.com",
+            "SMTP2GO_API_KEY",
+        ),
+        (other_key, sandbox.base_url(), "a@example.com", "401"),
+        (
+            sandbox.key(),
+            sandbox.base_url(),
+            "a@example.org",
+            "verified",
+        ),
+        (sandbox.key(), &closed, "a@example.com", "connect"),
+    ] {
+        let environment = [("SMTP2GO_API_KEY", key), ("SMTP2GO_BASE_URL", base)];
+        let text = one_line_and_failure(&quickstart(&environment, &[sender, "b@example.net"]));
+        assert!(text.contains(says), "{says:?} is not in {text}");
+        assert!(!text.contains(key), "the key is in {text}");
+    }
+}
