@@ -1,0 +1,34 @@
+//! Every operation, called through both doors of the SDK.
+
+use std::error::Error;
+use std::pin::Pin;
+
+use smtp2go_sdk::{Client, raw};
+
+pub use crate::generated::doors::DOORS;
+
+/// What the two doors answered to the same request.
+#[derive(Debug)]
+pub struct Answers {
+    /// What the group's method returned: the reply's `data`.
+    pub data: serde_json::Value,
+    /// The bytes that the group's method got.
+    pub body: Vec<u8>,
+    /// What the raw method returned: the whole reply; null where its shape is not known.
+    pub raw: serde_json::Value,
+}
+
+/// The answers, or the first error of either door.
+pub type Outcome = Result<Answers, Box<dyn Error + Send + Sync>>;
+
+/// A call in progress.
+pub type Calling<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// An operation and how to call it, with a request as JSON.
+#[derive(Debug)]
+pub struct Door {
+    /// The operationId.
+    pub id: &'static str,
+    /// Calls the group's method first, the raw one second.
+    pub call: for<'a> fn(&'a Client, &'a raw::Client, &'a str) -> Calling<'a>,
+}

@@ -1,0 +1,294 @@
+//! Every example of the spec decodes, whole or damaged, and nothing is lost on the way.
+
+// A test that fails, fails by a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use serde_json::{Value, json};
+use smtp2go_tests::decode::{Decoded, Side, decode};
+
+/// A word that no vocabulary has.
+const UNKNOWN: &str = "a-word-of-tomorrow";
+
+struct Sample {
+    name: String,
+    side: Side,
+    method: String,
+    path: String,
+    body: Value,
+}
+
+impl Sample {
+    fn decode(&self, body: &Value) -> Result<Decoded, String> {
+        decode(self.side, &self.method, &self.path, &body.to_string())
+            .map_err(|failure| format!("{}: {failure}\n{body:#}", self.name))
+    }
+}
+
+fn samples(sides: &[Side]) -> Vec<Sample> {
+    let spec = support::spec();
+    let mut samples = Vec::new();
+    for operation in support::operations(&spec) {
+        for (side, body) in [
+            (Side::Request, &operation.request),
+            (Side::Reply, &operation.reply),
+        ] {
+            if !body.is_null() {
+                samples.push(Sample {
+                    name: format!("{side:?} of {}", operation.id),
+                    side,
+                    method: operation.method.clone(),
+                    path: operation.path.clone(),
+                    body: body.clone(),
+                });
+            }
+        }
+    }
+    for (name, body) in support::webhooks(&spec) {
+        samples.push(Sample {
+            name,
+            side: Side::Webhook,
+            method: String::new(),
+            path: String::new(),
+            body,
+        });
+    }
+    samples.retain(|sample| sides.contains(&sample.side));
+    assert!(samples.len() > 20);
+    samples
+}
+
+/// Without what re-encoding may drop.
+fn substance(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| (name.clone(), substance(member)))
+            .filter(|(_, member)| !is_empty(member))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Value::Array(items) => items
+            .iter()
+            .filter(|item| !item.is_null())
+            .map(substance)
+            .collect::<Vec<_>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether two values are the same but for the ways in which a scalar may be written.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(name, value)| other.get(name).is_some_and(|other| same(value, other)))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (one, other) => one == other,
+    }
+}
+
+/// Fields of a request that the client fills in, so that its type does not have them.
+fn is_injected(sample: &Sample, field: &str) -> bool {
+    sample.side == Side::Request
+        && field == "api_key"
+        && support::operations(&support::spec())
+            .iter()
+            .any(|operation| operation.path == sample.path && operation.key_in_body)
+}
+
+#[test]
+fn every_example_decodes_and_comes_back_whole() {
+    for sample in samples(&[Side::Request, Side::Reply, Side::Webhook]) {
+        let decoded = sample.decode(&sample.body).unwrap();
+        let mut original = substance(&sample.body);
+        if let Value::Object(members) = &mut original {
+            members.retain(|field, _| !is_injected(&sample, field));
+        }
+        let mut value = substance(&decoded.value);
+        if sample.side == Side::Request && original.get("fastaccept").is_none() {
+            // The one field that is sent always.
+            if let Value::Object(members) = &mut value {
+                members.remove("fastaccept");
+            }
+        }
+        assert!(
+            same(&original, &value),
+            "{}: {original:#}\nbecame\n{value:#}",
+            sample.name
+        );
+        let unknown: Vec<_> = decoded
+            .unknown
+            .iter()
+            .filter(|field| !is_injected(&sample, field))
+            .collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?}", sample.name);
+    }
+}
+
+/// Pointers to every value inside `value`.
+fn places(value: &Value, pointer: &str, into: &mut Vec<String>) {
+    let mut visit = |key: String, value: &Value| {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        let pointer = format!("{pointer}/{key}");
+        into.push(pointer.clone());
+        places(value, &pointer, into);
+    };
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                visit(key.clone(), member);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                visit(index.to_string(), item);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn without(value: &Value, pointer: &str) -> Value {
+    let mut value = value.clone();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    match value.pointer_mut(parent).unwrap() {
+        Value::Object(members) => {
+            members.remove(&key.replace("~1", "/").replace("~0", "~"));
+        }
+        Value::Array(items) => {
+            items.remove(key.parse().unwrap());
+        }
+        _ => unreachable!("a pointer leads through objects and lists"),
+    }
+    value
+}
+
+fn replaced(value: &Value, pointer: &str, by: Value) -> Value {
+    let mut value = value.clone();
+    *value.pointer_mut(pointer).unwrap() = by;
+    value
+}
+
+#[test]
+fn damaged_replies_and_events_decode_and_the_rest_survives() {
+    let mut count = 0;
+    for sample in samples(&[Side::Reply, Side::Webhook]) {
+        let mut pointers = Vec::new();
+        places(&sample.body, "", &mut pointers);
+        for pointer in pointers {
+            count += 1;
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            let dropped = without(&sample.body, &pointer);
+            let expected = substance(&dropped);
+            let decoded = sample.decode(&dropped).unwrap();
+            assert!(
+                same(&expected, &substance(&decoded.value)),
+                "{} without {pointer}: {:#}",
+                sample.name,
+                decoded.value
+            );
+
+            let nulled = replaced(&sample.body, &pointer, Value::Null);
+            let decoded = sample.decode(&nulled).unwrap();
+            assert!(
+                same(&substance(&nulled), &substance(&decoded.value)),
+                "{} with null at {pointer}: {:#}",
+                sample.name,
+                decoded.value
+            );
+
+            if sample.body.pointer(&pointer).unwrap().is_string() {
+                let changed = replaced(&sample.body, &pointer, json!(UNKNOWN));
+                let decoded = sample.decode(&changed).unwrap();
+                assert_eq!(
+                    decoded.value.pointer(&pointer),
+                    Some(&json!(UNKNOWN)),
+                    "{} with a new word at {pointer}",
+                    sample.name
+                );
+            }
+
+            // A value of a shape that nobody expects costs at most itself.
+            for odd in [json!({"odd": [1]}), json!([[1]]), json!(true), json!(1.5)] {
+                let changed = replaced(&sample.body, &pointer, odd.clone());
+                let decoded = sample.decode(&changed).unwrap();
+                if sample.body.pointer(parent).unwrap().is_object() {
+                    let rest = |value: &Value| {
+                        let mut rest = substance(value);
+                        if let Some(Value::Object(members)) = rest.pointer_mut(parent) {
+                            members.remove(&key.replace("~1", "/").replace("~0", "~"));
+                        }
+                        substance(&rest)
+                    };
+                    assert!(
+                        same(&rest(&sample.body), &rest(&decoded.value)),
+                        "{} with {odd} at {pointer}: {:#}",
+                        sample.name,
+                        decoded.value
+                    );
+                }
+            }
+        }
+    }
+    assert!(count > 1_000, "{count} places");
+}
+
+#[test]
+fn an_extra_field_anywhere_is_named() {
+    for sample in samples(&[Side::Reply, Side::Webhook]) {
+        let mut pointers = vec![String::new()];
+        places(&sample.body, "", &mut pointers);
+        for pointer in pointers {
+            let mut changed = sample.body.clone();
+            let Some(Value::Object(members)) = changed.pointer_mut(&pointer) else {
+                continue;
+            };
+            members.insert("x_new".to_owned(), json!("new"));
+            let decoded = sample.decode(&changed).unwrap();
+            let kept = decoded.value.pointer(&format!("{pointer}/x_new")).is_some();
+            let named = decoded.unknown.iter().any(|path| path.ends_with("x_new"));
+            assert!(
+                kept != named,
+                "{}: an extra field at {pointer:?} is kept: {kept}, named: {named}",
+                sample.name
+            );
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_have_readable_paths() {
+    let body =
+        r#"{"data":{"results":[{"username":"a","new":1},{"new":2}],"odd/name":{"a":1}},"more":1}"#;
+    let decoded = decode(Side::Reply, "post", "/v3/users/smtp/view", body).unwrap();
+    assert_eq!(
+        decoded.unknown,
+        ["data.odd/name", "data.results[].new", "more"]
+    );
+}
+
+#[test]
+fn a_field_read_under_another_name_is_not_unknown() {
+    let body = r#"{"data":[{"username":"a","custom_ratelimit":true}]}"#;
+    let decoded = decode(Side::Reply, "POST", "/api_keys/view", body).unwrap();
+    assert_eq!(decoded.unknown, [] as [&str; 0]);
+    assert_eq!(decoded.value["data"][0]["custom_rate_limit"], json!(true));
+}

@@ -1,0 +1,115 @@
+//! Every operation through both doors, against the sandbox.
+
+// A test that fails, fails by a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use serde_json::{Value, json};
+use smtp2go_sandbox::Sandbox;
+use smtp2go_sdk::Client;
+use smtp2go_tests::doors::DOORS;
+
+fn parsed(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+/// What is fresh in every reply.
+fn without_ids(mut reply: Value) -> Value {
+    if let Value::Object(members) = &mut reply {
+        members.remove("request_id");
+        if let Some(Value::Object(data)) = members.get_mut("data") {
+            for id in ["request_id", "email_id", "schedule_id"] {
+                data.remove(id);
+            }
+        }
+        if let Some(Value::Array(items)) = members.get_mut("data") {
+            for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                item.remove("email_id");
+                item.remove("schedule_id");
+            }
+        }
+    }
+    reply
+}
+
+#[tokio::test]
+async fn both_doors_send_and_read_the_same() {
+    let operations = support::operations(&support::spec());
+    assert_eq!(operations.len(), DOORS.len());
+    for (operation, door) in operations.iter().zip(DOORS) {
+        assert_eq!(operation.id, door.id);
+        let sandbox = Sandbox::start().await.unwrap();
+        let client = Client::builder(sandbox.key())
+            .base_url(sandbox.base_url())
+            .build()
+            .unwrap();
+        let request = operation.request.to_string();
+        let answers = (door.call)(&client, &client.raw(), &request)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", door.id));
+
+        let calls = sandbox.calls();
+        assert_eq!(calls.len(), 2, "{}", door.id);
+        for call in &calls {
+            assert_eq!(call.operation(), Some(door.id));
+            assert_eq!(call.method(), operation.method);
+            assert_eq!(call.status(), 200);
+            let mut sent = parsed(call.body());
+            let mut wanted = operation.request.clone();
+            if operation.key_in_body {
+                assert_eq!(sent["api_key"], sandbox.key(), "{}", door.id);
+                sent.as_object_mut().unwrap().remove("api_key");
+                wanted.as_object_mut().unwrap().remove("api_key");
+            }
+            if sent.get("fastaccept") == Some(&Value::Bool(false)) {
+                sent.as_object_mut().unwrap().remove("fastaccept");
+                wanted.as_object_mut().unwrap().remove("fastaccept");
+            }
+            assert_eq!(sent, wanted, "{}", door.id);
+        }
+        assert_eq!(calls[0].body(), calls[1].body(), "{}", door.id);
+
+        if operation.reply.is_null() {
+            assert!(
+                answers.body.is_empty() && answers.raw.is_null(),
+                "{}",
+                door.id
+            );
+            continue;
+        }
+        let body = without_ids(parsed(&answers.body));
+        let raw = without_ids(answers.raw);
+        // A group's method hands out `data`, or all of a reply that has none.
+        let (wanted, data) = match body.get("data") {
+            Some(data) => (
+                strip(data),
+                without_ids(json!({ "data": answers.data }))["data"].clone(),
+            ),
+            None => (strip(&body), without_ids(answers.data)),
+        };
+        assert_eq!(strip(&raw), strip(&body), "{}", door.id);
+        assert_eq!(strip(&data), wanted, "{}", door.id);
+    }
+}
+
+/// Without nulls, empty values and the difference between 1 and 1.0.
+fn strip(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| (name.clone(), strip(member)))
+            .filter(|(_, member)| match member {
+                Value::Null => false,
+                Value::Array(items) => !items.is_empty(),
+                Value::Object(members) => !members.is_empty(),
+                Value::String(text) => !text.is_empty(),
+                _ => true,
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Value::Array(items) => items.iter().map(strip).collect::<Vec<_>>().into(),
+        Value::Number(number) => number.as_f64().into(),
+        other => other.clone(),
+    }
+}
