@@ -59,7 +59,8 @@ fn answer(listener: &TcpListener) -> std::io::Result<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let reply = r#"{"request_id":"r","data":{"succeeded":1,"failed":0,"failures":[],"email_id":"1a"}}"#;
+    let reply =
+        r#"{"request_id":"r","data":{"succeeded":1,"failed":0,"failures":[],"email_id":"1a"}}"#;
     write!(
         reader.get_mut(),
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{reply}",
