@@ -37,6 +37,9 @@ const KEYWORDS: [&str; 20] = [
     "required",
 ];
 
+/// Methods of every request type, beside the setters of its fields.
+const RESERVED: [&str; 3] = ["new", "check", "validate"];
+
 /// Runs every check on `document`.
 pub(crate) fn check(document: &Value, problems: &mut Problems) {
     references(document, document, "", problems);
@@ -152,7 +155,7 @@ fn operations(document: Document<'_>, problems: &mut Problems) {
         }
         if let Some(body) = operation.value.get("requestBody") {
             let pointer = join(&operation.pointer, "requestBody");
-            object_content(document, body, &pointer, true, problems);
+            object_content(document, body, &pointer, &["example"], problems);
         }
         responses(document, &operation, problems);
     }
@@ -164,7 +167,7 @@ fn operations(document: Document<'_>, problems: &mut Problems) {
             document,
             &webhook.value["requestBody"],
             &pointer,
-            true,
+            &["example", "examples"],
             problems,
         );
     }
@@ -254,7 +257,7 @@ fn object_content(
     document: Document<'_>,
     body: &Value,
     pointer: &str,
-    example: bool,
+    examples: &[&str],
     problems: &mut Problems,
 ) {
     let at = join(&join(pointer, "content"), JSON);
@@ -274,7 +277,7 @@ fn object_content(
             "add its properties, or leave `content` out of a 200",
         );
     }
-    if example && content.get("example").is_none() && content.get("examples").is_none() {
+    if !examples.iter().any(|key| content.get(key).is_some()) {
         problems.add(
             &at,
             "there is no example",
@@ -295,7 +298,8 @@ fn responses(document: Document<'_>, operation: &OperationAt<'_>, problems: &mut
         Some(response) => {
             let response = document.response(response);
             if response.get("content").is_some() {
-                object_content(document, response, &join(&pointer, "200"), true, problems);
+                let pointer = join(&pointer, "200");
+                object_content(document, response, &pointer, &["example"], problems);
             }
         }
     }
@@ -593,7 +597,17 @@ fn directions(document: Document<'_>, problems: &mut Problems) {
                 format!("`{name}` is both sent and received"),
                 "make two components: requests are strict, replies are not",
             );
-        } else if sent && component["additionalProperties"] != Value::Bool(false) {
+        }
+        for name in map(&component["properties"]).keys() {
+            if sent && RESERVED.contains(&name.as_str()) {
+                problems.add(
+                    join(&join(&pointer, "properties"), name),
+                    format!("a request cannot have a field `{name}`: its type has such a method"),
+                    "name another method in xtask/src/refine/types.rs first",
+                );
+            }
+        }
+        if sent && !received && component["additionalProperties"] != Value::Bool(false) {
             problems.add(
                 &pointer,
                 format!("`{name}` is sent, but allows other properties"),

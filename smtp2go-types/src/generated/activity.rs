@@ -108,48 +108,56 @@ impl ActivitySearchRequest {
             region: None,
         }
     }
+
     /// Sets [`start_date`](Self::start_date).
     #[must_use]
     pub fn start_date(mut self, start_date: impl Into<Timestamp>) -> Self {
         self.start_date = Some(start_date.into());
         self
     }
+
     /// Sets [`end_date`](Self::end_date).
     #[must_use]
     pub fn end_date(mut self, end_date: impl Into<Timestamp>) -> Self {
         self.end_date = Some(end_date.into());
         self
     }
+
     /// Sets [`search`](Self::search).
     #[must_use]
     pub fn search(mut self, search: impl Into<String>) -> Self {
         self.search = Some(search.into());
         self
     }
+
     /// Sets [`search_email_id`](Self::search_email_id).
     #[must_use]
     pub fn search_email_id(mut self, search_email_id: impl Into<String>) -> Self {
         self.search_email_id = Some(search_email_id.into());
         self
     }
+
     /// Sets [`search_subject`](Self::search_subject).
     #[must_use]
     pub fn search_subject(mut self, search_subject: impl Into<String>) -> Self {
         self.search_subject = Some(search_subject.into());
         self
     }
+
     /// Sets [`search_sender`](Self::search_sender).
     #[must_use]
     pub fn search_sender(mut self, search_sender: impl Into<String>) -> Self {
         self.search_sender = Some(search_sender.into());
         self
     }
+
     /// Sets [`search_recipient`](Self::search_recipient).
     #[must_use]
     pub fn search_recipient(mut self, search_recipient: impl Into<String>) -> Self {
         self.search_recipient = Some(search_recipient.into());
         self
     }
+
     /// Sets [`search_usernames`](Self::search_usernames).
     #[must_use]
     pub fn search_usernames(
@@ -161,6 +169,7 @@ impl ActivitySearchRequest {
         );
         self
     }
+
     /// Sets [`subaccounts`](Self::subaccounts).
     #[must_use]
     pub fn subaccounts(
@@ -170,30 +179,35 @@ impl ActivitySearchRequest {
         self.subaccounts = Some(subaccounts.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`limit`](Self::limit).
     #[must_use]
     pub fn limit(mut self, limit: i64) -> Self {
         self.limit = Some(limit);
         self
     }
+
     /// Sets [`continue_token`](Self::continue_token).
     #[must_use]
     pub fn continue_token(mut self, continue_token: impl Into<String>) -> Self {
         self.continue_token = Some(continue_token.into());
         self
     }
+
     /// Sets [`only_latest`](Self::only_latest).
     #[must_use]
     pub fn only_latest(mut self, only_latest: bool) -> Self {
         self.only_latest = Some(only_latest);
         self
     }
+
     /// Sets [`only_latest_by_sent`](Self::only_latest_by_sent).
     #[must_use]
     pub fn only_latest_by_sent(mut self, only_latest_by_sent: bool) -> Self {
         self.only_latest_by_sent = Some(only_latest_by_sent);
         self
     }
+
     /// Sets [`event_types`](Self::event_types).
     #[must_use]
     pub fn event_types(
@@ -203,12 +217,14 @@ impl ActivitySearchRequest {
         self.event_types = Some(event_types.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`include_headers`](Self::include_headers).
     #[must_use]
     pub fn include_headers(mut self, include_headers: bool) -> Self {
         self.include_headers = Some(include_headers);
         self
     }
+
     /// Sets [`custom_headers`](Self::custom_headers).
     #[must_use]
     pub fn custom_headers(
@@ -218,12 +234,14 @@ impl ActivitySearchRequest {
         self.custom_headers = Some(custom_headers.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`region`](Self::region).
     #[must_use]
     pub fn region(mut self, region: impl Into<ActivityRegion>) -> Self {
         self.region = Some(region.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -237,34 +255,15 @@ impl ActivitySearchRequest {
 impl Validate for ActivitySearchRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.limit {
-            check
-                .at(
-                    "limit",
-                    |check| {
-                        check.range(*value, Some(1), Some(1000));
-                    },
-                );
+            check.at("limit", |check| check.range(*value, Some(1), Some(1000)));
         }
         if let Some(value) = &self.event_types {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "event_types",
-                        index,
-                        |check| {
-                            check.known(value);
-                        },
-                    );
+                check.at_index("event_types", index, |check| check.known(value));
             }
         }
         if let Some(value) = &self.region {
-            check
-                .at(
-                    "region",
-                    |check| {
-                        check.known(value);
-                    },
-                );
+            check.at("region", |check| check.known(value));
         }
     }
 }

@@ -32,18 +32,21 @@ impl AllowedRecipientsAddRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`enabled`](Self::enabled).
     #[must_use]
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -84,18 +87,21 @@ impl AllowedRecipientsRemoveRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`enabled`](Self::enabled).
     #[must_use]
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -138,12 +144,14 @@ impl AllowedRecipientsUpdateRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -175,12 +183,14 @@ impl AllowedRecipientsViewRequest {
     pub fn new() -> Self {
         Self { subaccount_id: None }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

@@ -28,12 +28,14 @@ impl AllowedSendersAddRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -70,12 +72,14 @@ impl AllowedSendersRemoveRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -121,12 +125,14 @@ impl AllowedSendersUpdateRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -140,13 +146,7 @@ impl AllowedSendersUpdateRequest {
 impl Validate for AllowedSendersUpdateRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.mode;
-        check
-            .at(
-                "mode",
-                |check| {
-                    check.known(value);
-                },
-            );
+        check.at("mode", |check| check.known(value));
     }
 }
 
@@ -167,12 +167,14 @@ impl AllowedSendersViewRequest {
     pub fn new() -> Self {
         Self { subaccount_id: None }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

@@ -114,24 +114,28 @@ impl ApiKeysAddRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`custom_ratelimit`](Self::custom_ratelimit).
     #[must_use]
     pub fn custom_ratelimit(mut self, custom_ratelimit: bool) -> Self {
         self.custom_ratelimit = Some(custom_ratelimit);
         self
     }
+
     /// Sets [`custom_ratelimit_value`](Self::custom_ratelimit_value).
     #[must_use]
     pub fn custom_ratelimit_value(mut self, custom_ratelimit_value: i64) -> Self {
         self.custom_ratelimit_value = Some(custom_ratelimit_value);
         self
     }
+
     /// Sets [`custom_ratelimit_period`](Self::custom_ratelimit_period).
     #[must_use]
     pub fn custom_ratelimit_period(
@@ -141,54 +145,63 @@ impl ApiKeysAddRequest {
         self.custom_ratelimit_period = Some(custom_ratelimit_period.into());
         self
     }
+
     /// Sets [`ip_pool`](Self::ip_pool).
     #[must_use]
     pub fn ip_pool(mut self, ip_pool: i64) -> Self {
         self.ip_pool = Some(ip_pool);
         self
     }
+
     /// Sets [`feedback_enabled`](Self::feedback_enabled).
     #[must_use]
     pub fn feedback_enabled(mut self, feedback_enabled: bool) -> Self {
         self.feedback_enabled = Some(feedback_enabled);
         self
     }
+
     /// Sets [`feedback_html`](Self::feedback_html).
     #[must_use]
     pub fn feedback_html(mut self, feedback_html: impl Into<String>) -> Self {
         self.feedback_html = Some(feedback_html.into());
         self
     }
+
     /// Sets [`feedback_text`](Self::feedback_text).
     #[must_use]
     pub fn feedback_text(mut self, feedback_text: impl Into<String>) -> Self {
         self.feedback_text = Some(feedback_text.into());
         self
     }
+
     /// Sets [`open_tracking_enabled`](Self::open_tracking_enabled).
     #[must_use]
     pub fn open_tracking_enabled(mut self, open_tracking_enabled: bool) -> Self {
         self.open_tracking_enabled = Some(open_tracking_enabled);
         self
     }
+
     /// Sets [`click_tracking_enabled`](Self::click_tracking_enabled).
     #[must_use]
     pub fn click_tracking_enabled(mut self, click_tracking_enabled: bool) -> Self {
         self.click_tracking_enabled = Some(click_tracking_enabled);
         self
     }
+
     /// Sets [`archive_enabled`](Self::archive_enabled).
     #[must_use]
     pub fn archive_enabled(mut self, archive_enabled: bool) -> Self {
         self.archive_enabled = Some(archive_enabled);
         self
     }
+
     /// Sets [`audit_email`](Self::audit_email).
     #[must_use]
     pub fn audit_email(mut self, audit_email: impl Into<String>) -> Self {
         self.audit_email = Some(audit_email.into());
         self
     }
+
     /// Sets [`bounce_notifications`](Self::bounce_notifications).
     #[must_use]
     pub fn bounce_notifications(
@@ -198,12 +211,14 @@ impl ApiKeysAddRequest {
         self.bounce_notifications = Some(bounce_notifications.into());
         self
     }
+
     /// Sets [`status`](Self::status).
     #[must_use]
     pub fn status(mut self, status: impl Into<SenderStatus>) -> Self {
         self.status = Some(status.into());
         self
     }
+
     /// Sets [`endpoints`](Self::endpoints).
     #[must_use]
     pub fn endpoints(
@@ -213,12 +228,14 @@ impl ApiKeysAddRequest {
         self.endpoints = Some(endpoints.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -235,9 +252,7 @@ impl Validate for ApiKeysAddRequest {
             check
                 .at(
                     "custom_ratelimit_value",
-                    |check| {
-                        check.range(*value, Some(1), Some(2147483647));
-                    },
+                    |check| check.range(*value, Some(1), Some(2147483647)),
                 );
         }
     }
@@ -359,24 +374,28 @@ impl ApiKeysEditRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`custom_ratelimit`](Self::custom_ratelimit).
     #[must_use]
     pub fn custom_ratelimit(mut self, custom_ratelimit: bool) -> Self {
         self.custom_ratelimit = Some(custom_ratelimit);
         self
     }
+
     /// Sets [`custom_ratelimit_value`](Self::custom_ratelimit_value).
     #[must_use]
     pub fn custom_ratelimit_value(mut self, custom_ratelimit_value: i64) -> Self {
         self.custom_ratelimit_value = Some(custom_ratelimit_value);
         self
     }
+
     /// Sets [`custom_ratelimit_period`](Self::custom_ratelimit_period).
     #[must_use]
     pub fn custom_ratelimit_period(
@@ -386,54 +405,63 @@ impl ApiKeysEditRequest {
         self.custom_ratelimit_period = Some(custom_ratelimit_period.into());
         self
     }
+
     /// Sets [`ip_pool`](Self::ip_pool).
     #[must_use]
     pub fn ip_pool(mut self, ip_pool: i64) -> Self {
         self.ip_pool = Some(ip_pool);
         self
     }
+
     /// Sets [`feedback_enabled`](Self::feedback_enabled).
     #[must_use]
     pub fn feedback_enabled(mut self, feedback_enabled: bool) -> Self {
         self.feedback_enabled = Some(feedback_enabled);
         self
     }
+
     /// Sets [`feedback_html`](Self::feedback_html).
     #[must_use]
     pub fn feedback_html(mut self, feedback_html: impl Into<String>) -> Self {
         self.feedback_html = Some(feedback_html.into());
         self
     }
+
     /// Sets [`feedback_text`](Self::feedback_text).
     #[must_use]
     pub fn feedback_text(mut self, feedback_text: impl Into<String>) -> Self {
         self.feedback_text = Some(feedback_text.into());
         self
     }
+
     /// Sets [`open_tracking_enabled`](Self::open_tracking_enabled).
     #[must_use]
     pub fn open_tracking_enabled(mut self, open_tracking_enabled: bool) -> Self {
         self.open_tracking_enabled = Some(open_tracking_enabled);
         self
     }
+
     /// Sets [`click_tracking_enabled`](Self::click_tracking_enabled).
     #[must_use]
     pub fn click_tracking_enabled(mut self, click_tracking_enabled: bool) -> Self {
         self.click_tracking_enabled = Some(click_tracking_enabled);
         self
     }
+
     /// Sets [`archive_enabled`](Self::archive_enabled).
     #[must_use]
     pub fn archive_enabled(mut self, archive_enabled: bool) -> Self {
         self.archive_enabled = Some(archive_enabled);
         self
     }
+
     /// Sets [`audit_email`](Self::audit_email).
     #[must_use]
     pub fn audit_email(mut self, audit_email: impl Into<String>) -> Self {
         self.audit_email = Some(audit_email.into());
         self
     }
+
     /// Sets [`bounce_notifications`](Self::bounce_notifications).
     #[must_use]
     pub fn bounce_notifications(
@@ -443,12 +471,14 @@ impl ApiKeysEditRequest {
         self.bounce_notifications = Some(bounce_notifications.into());
         self
     }
+
     /// Sets [`status`](Self::status).
     #[must_use]
     pub fn status(mut self, status: impl Into<SenderStatus>) -> Self {
         self.status = Some(status.into());
         self
     }
+
     /// Sets [`endpoints`](Self::endpoints).
     #[must_use]
     pub fn endpoints(
@@ -458,12 +488,14 @@ impl ApiKeysEditRequest {
         self.endpoints = Some(endpoints.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -480,9 +512,7 @@ impl Validate for ApiKeysEditRequest {
             check
                 .at(
                     "custom_ratelimit_value",
-                    |check| {
-                        check.range(*value, Some(1), Some(2147483647));
-                    },
+                    |check| check.range(*value, Some(1), Some(2147483647)),
                 );
         }
     }
@@ -584,24 +614,28 @@ impl ApiKeysPatchRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`custom_ratelimit`](Self::custom_ratelimit).
     #[must_use]
     pub fn custom_ratelimit(mut self, custom_ratelimit: bool) -> Self {
         self.custom_ratelimit = Some(custom_ratelimit);
         self
     }
+
     /// Sets [`custom_ratelimit_value`](Self::custom_ratelimit_value).
     #[must_use]
     pub fn custom_ratelimit_value(mut self, custom_ratelimit_value: i64) -> Self {
         self.custom_ratelimit_value = Some(custom_ratelimit_value);
         self
     }
+
     /// Sets [`custom_ratelimit_period`](Self::custom_ratelimit_period).
     #[must_use]
     pub fn custom_ratelimit_period(
@@ -611,54 +645,63 @@ impl ApiKeysPatchRequest {
         self.custom_ratelimit_period = Some(custom_ratelimit_period.into());
         self
     }
+
     /// Sets [`ip_pool`](Self::ip_pool).
     #[must_use]
     pub fn ip_pool(mut self, ip_pool: i64) -> Self {
         self.ip_pool = Some(ip_pool);
         self
     }
+
     /// Sets [`feedback_enabled`](Self::feedback_enabled).
     #[must_use]
     pub fn feedback_enabled(mut self, feedback_enabled: bool) -> Self {
         self.feedback_enabled = Some(feedback_enabled);
         self
     }
+
     /// Sets [`feedback_html`](Self::feedback_html).
     #[must_use]
     pub fn feedback_html(mut self, feedback_html: impl Into<String>) -> Self {
         self.feedback_html = Some(feedback_html.into());
         self
     }
+
     /// Sets [`feedback_text`](Self::feedback_text).
     #[must_use]
     pub fn feedback_text(mut self, feedback_text: impl Into<String>) -> Self {
         self.feedback_text = Some(feedback_text.into());
         self
     }
+
     /// Sets [`open_tracking_enabled`](Self::open_tracking_enabled).
     #[must_use]
     pub fn open_tracking_enabled(mut self, open_tracking_enabled: bool) -> Self {
         self.open_tracking_enabled = Some(open_tracking_enabled);
         self
     }
+
     /// Sets [`click_tracking_enabled`](Self::click_tracking_enabled).
     #[must_use]
     pub fn click_tracking_enabled(mut self, click_tracking_enabled: bool) -> Self {
         self.click_tracking_enabled = Some(click_tracking_enabled);
         self
     }
+
     /// Sets [`archive_enabled`](Self::archive_enabled).
     #[must_use]
     pub fn archive_enabled(mut self, archive_enabled: bool) -> Self {
         self.archive_enabled = Some(archive_enabled);
         self
     }
+
     /// Sets [`audit_email`](Self::audit_email).
     #[must_use]
     pub fn audit_email(mut self, audit_email: impl Into<String>) -> Self {
         self.audit_email = Some(audit_email.into());
         self
     }
+
     /// Sets [`bounce_notifications`](Self::bounce_notifications).
     #[must_use]
     pub fn bounce_notifications(
@@ -668,12 +711,14 @@ impl ApiKeysPatchRequest {
         self.bounce_notifications = Some(bounce_notifications.into());
         self
     }
+
     /// Sets [`status`](Self::status).
     #[must_use]
     pub fn status(mut self, status: impl Into<SenderStatus>) -> Self {
         self.status = Some(status.into());
         self
     }
+
     /// Sets [`endpoints`](Self::endpoints).
     #[must_use]
     pub fn endpoints(
@@ -683,12 +728,14 @@ impl ApiKeysPatchRequest {
         self.endpoints = Some(endpoints.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -705,9 +752,7 @@ impl Validate for ApiKeysPatchRequest {
             check
                 .at(
                     "custom_ratelimit_value",
-                    |check| {
-                        check.range(*value, Some(1), Some(2147483647));
-                    },
+                    |check| check.range(*value, Some(1), Some(2147483647)),
                 );
         }
     }
@@ -735,12 +780,14 @@ impl ApiKeysRemoveRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -782,24 +829,28 @@ impl ApiKeysViewRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`id`](Self::id).
     #[must_use]
     pub fn id(mut self, id: impl Into<Secret>) -> Self {
         self.id = Some(id.into());
         self
     }
+
     /// Sets [`search`](Self::search).
     #[must_use]
     pub fn search(mut self, search: impl Into<String>) -> Self {
         self.search = Some(search.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

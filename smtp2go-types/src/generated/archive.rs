@@ -66,66 +66,77 @@ impl ArchiveSearchRequest {
             continue_token: None,
         }
     }
+
     /// Sets [`start_date`](Self::start_date).
     #[must_use]
     pub fn start_date(mut self, start_date: impl Into<Timestamp>) -> Self {
         self.start_date = Some(start_date.into());
         self
     }
+
     /// Sets [`end_date`](Self::end_date).
     #[must_use]
     pub fn end_date(mut self, end_date: impl Into<Timestamp>) -> Self {
         self.end_date = Some(end_date.into());
         self
     }
+
     /// Sets [`limit`](Self::limit).
     #[must_use]
     pub fn limit(mut self, limit: i64) -> Self {
         self.limit = Some(limit);
         self
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Sets [`recipient`](Self::recipient).
     #[must_use]
     pub fn recipient(mut self, recipient: impl Into<String>) -> Self {
         self.recipient = Some(recipient.into());
         self
     }
+
     /// Sets [`sender`](Self::sender).
     #[must_use]
     pub fn sender(mut self, sender: impl Into<String>) -> Self {
         self.sender = Some(sender.into());
         self
     }
+
     /// Sets [`envelope_from`](Self::envelope_from).
     #[must_use]
     pub fn envelope_from(mut self, envelope_from: impl Into<String>) -> Self {
         self.envelope_from = Some(envelope_from.into());
         self
     }
+
     /// Sets [`subject`](Self::subject).
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
+
     /// Sets [`headers`](Self::headers).
     #[must_use]
     pub fn headers(mut self, headers: impl Into<String>) -> Self {
         self.headers = Some(headers.into());
         self
     }
+
     /// Sets [`continue_token`](Self::continue_token).
     #[must_use]
     pub fn continue_token(mut self, continue_token: impl Into<String>) -> Self {
         self.continue_token = Some(continue_token.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -139,13 +150,7 @@ impl ArchiveSearchRequest {
 impl Validate for ArchiveSearchRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.limit {
-            check
-                .at(
-                    "limit",
-                    |check| {
-                        check.range(*value, Some(1), Some(5000));
-                    },
-                );
+            check.at("limit", |check| check.range(*value, Some(1), Some(5000)));
         }
     }
 }
@@ -229,6 +234,7 @@ impl ArchiveEmailRequest {
     pub fn new(email_id: impl Into<String>) -> Self {
         Self { email_id: email_id.into() }
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

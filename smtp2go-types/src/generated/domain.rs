@@ -53,12 +53,14 @@ impl DomainAddRequest {
             subaccount_access: None,
         }
     }
+
     /// Sets [`tracking_subdomain`](Self::tracking_subdomain).
     #[must_use]
     pub fn tracking_subdomain(mut self, tracking_subdomain: impl Into<String>) -> Self {
         self.tracking_subdomain = Some(tracking_subdomain.into());
         self
     }
+
     /// Sets [`returnpath_subdomain`](Self::returnpath_subdomain).
     #[must_use]
     pub fn returnpath_subdomain(
@@ -68,24 +70,28 @@ impl DomainAddRequest {
         self.returnpath_subdomain = Some(returnpath_subdomain.into());
         self
     }
+
     /// Sets [`auto_verify`](Self::auto_verify).
     #[must_use]
     pub fn auto_verify(mut self, auto_verify: bool) -> Self {
         self.auto_verify = Some(auto_verify);
         self
     }
+
     /// Sets [`requisition_ssl`](Self::requisition_ssl).
     #[must_use]
     pub fn requisition_ssl(mut self, requisition_ssl: bool) -> Self {
         self.requisition_ssl = Some(requisition_ssl);
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Sets [`subaccount_access`](Self::subaccount_access).
     #[must_use]
     pub fn subaccount_access(
@@ -95,6 +101,7 @@ impl DomainAddRequest {
         self.subaccount_access = Some(subaccount_access.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -108,13 +115,7 @@ impl DomainAddRequest {
 impl Validate for DomainAddRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.subaccount_access {
-            check
-                .at(
-                    "subaccount_access",
-                    |check| {
-                        value.check(check);
-                    },
-                );
+            check.at("subaccount_access", |check| value.check(check));
         }
     }
 }
@@ -143,6 +144,7 @@ impl DomainAccessInput {
             future_subaccounts: None,
         }
     }
+
     /// Sets [`subaccounts`](Self::subaccounts).
     #[must_use]
     pub fn subaccounts(
@@ -152,12 +154,14 @@ impl DomainAccessInput {
         self.subaccounts = Some(subaccounts.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`future_subaccounts`](Self::future_subaccounts).
     #[must_use]
     pub fn future_subaccounts(mut self, future_subaccounts: bool) -> Self {
         self.future_subaccounts = Some(future_subaccounts);
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -194,12 +198,14 @@ impl DomainRemoveRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -246,12 +252,14 @@ impl DomainReturnPathRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -298,12 +306,14 @@ impl DomainSubaccountAccessRequest {
             future_subaccounts: None,
         }
     }
+
     /// Sets [`future_subaccounts`](Self::future_subaccounts).
     #[must_use]
     pub fn future_subaccounts(mut self, future_subaccounts: bool) -> Self {
         self.future_subaccounts = Some(future_subaccounts);
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -350,12 +360,14 @@ impl DomainTrackingRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -398,18 +410,21 @@ impl DomainVerifyRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`requisition_ssl`](Self::requisition_ssl).
     #[must_use]
     pub fn requisition_ssl(mut self, requisition_ssl: bool) -> Self {
         self.requisition_ssl = Some(requisition_ssl);
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -447,18 +462,21 @@ impl DomainViewRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`domain`](Self::domain).
     #[must_use]
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

@@ -102,36 +102,42 @@ impl EmailSendRequest {
             fastaccept: false,
         }
     }
+
     /// Sets [`cc`](Self::cc).
     #[must_use]
     pub fn cc(mut self, cc: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.cc = Some(cc.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`bcc`](Self::bcc).
     #[must_use]
     pub fn bcc(mut self, bcc: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.bcc = Some(bcc.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`subject`](Self::subject).
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
+
     /// Sets [`html_body`](Self::html_body).
     #[must_use]
     pub fn html_body(mut self, html_body: impl Into<String>) -> Self {
         self.html_body = Some(html_body.into());
         self
     }
+
     /// Sets [`text_body`](Self::text_body).
     #[must_use]
     pub fn text_body(mut self, text_body: impl Into<String>) -> Self {
         self.text_body = Some(text_body.into());
         self
     }
+
     /// Sets [`custom_headers`](Self::custom_headers).
     #[must_use]
     pub fn custom_headers(
@@ -141,6 +147,7 @@ impl EmailSendRequest {
         self.custom_headers = Some(custom_headers.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`attachments`](Self::attachments).
     #[must_use]
     pub fn attachments(
@@ -150,6 +157,7 @@ impl EmailSendRequest {
         self.attachments = Some(attachments.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`inlines`](Self::inlines).
     #[must_use]
     pub fn inlines(
@@ -159,12 +167,14 @@ impl EmailSendRequest {
         self.inlines = Some(inlines.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`template_id`](Self::template_id).
     #[must_use]
     pub fn template_id(mut self, template_id: impl Into<String>) -> Self {
         self.template_id = Some(template_id.into());
         self
     }
+
     /// Sets [`template_data`](Self::template_data).
     #[must_use]
     pub fn template_data(
@@ -181,18 +191,21 @@ impl EmailSendRequest {
         );
         self
     }
+
     /// Sets [`schedule`](Self::schedule).
     #[must_use]
     pub fn schedule(mut self, schedule: impl Into<Timestamp>) -> Self {
         self.schedule = Some(schedule.into());
         self
     }
+
     /// Sets [`fastaccept`](Self::fastaccept).
     #[must_use]
     pub fn fastaccept(mut self, fastaccept: bool) -> Self {
         self.fastaccept = fastaccept;
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -206,65 +219,26 @@ impl EmailSendRequest {
 impl Validate for EmailSendRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.to;
-        check
-            .at(
-                "to",
-                |check| {
-                    check.count(value.len(), Some(1), Some(100));
-                },
-            );
+        check.at("to", |check| check.count(value.len(), Some(1), Some(100)));
         if let Some(value) = &self.cc {
-            check
-                .at(
-                    "cc",
-                    |check| {
-                        check.count(value.len(), None, Some(100));
-                    },
-                );
+            check.at("cc", |check| check.count(value.len(), None, Some(100)));
         }
         if let Some(value) = &self.bcc {
-            check
-                .at(
-                    "bcc",
-                    |check| {
-                        check.count(value.len(), None, Some(100));
-                    },
-                );
+            check.at("bcc", |check| check.count(value.len(), None, Some(100)));
         }
         if let Some(value) = &self.custom_headers {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "custom_headers",
-                        index,
-                        |check| {
-                            value.check(check);
-                        },
-                    );
+                check.at_index("custom_headers", index, |check| value.check(check));
             }
         }
         if let Some(value) = &self.attachments {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "attachments",
-                        index,
-                        |check| {
-                            value.check(check);
-                        },
-                    );
+                check.at_index("attachments", index, |check| value.check(check));
             }
         }
         if let Some(value) = &self.inlines {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "inlines",
-                        index,
-                        |check| {
-                            value.check(check);
-                        },
-                    );
+                check.at_index("inlines", index, |check| value.check(check));
             }
         }
     }
@@ -305,18 +279,21 @@ impl EmailMimeRequest {
             fastaccept: false,
         }
     }
+
     /// Sets [`schedule`](Self::schedule).
     #[must_use]
     pub fn schedule(mut self, schedule: impl Into<Timestamp>) -> Self {
         self.schedule = Some(schedule.into());
         self
     }
+
     /// Sets [`fastaccept`](Self::fastaccept).
     #[must_use]
     pub fn fastaccept(mut self, fastaccept: bool) -> Self {
         self.fastaccept = fastaccept;
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -330,13 +307,7 @@ impl EmailMimeRequest {
 impl Validate for EmailMimeRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.mime_email;
-        check
-            .at(
-                "mime_email",
-                |check| {
-                    check.length(value, Some(1), None);
-                },
-            );
+        check.at("mime_email", |check| check.length(value, Some(1), None));
     }
 }
 
@@ -446,6 +417,7 @@ impl CustomHeader {
             value: value.into(),
         }
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -492,24 +464,28 @@ impl Attachment {
             url: None,
         }
     }
+
     /// Sets [`fileblob`](Self::fileblob).
     #[must_use]
     pub fn fileblob(mut self, fileblob: impl Into<String>) -> Self {
         self.fileblob = Some(fileblob.into());
         self
     }
+
     /// Sets [`mimetype`](Self::mimetype).
     #[must_use]
     pub fn mimetype(mut self, mimetype: impl Into<String>) -> Self {
         self.mimetype = Some(mimetype.into());
         self
     }
+
     /// Sets [`url`](Self::url).
     #[must_use]
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -542,6 +518,7 @@ impl EmailBatchRequest {
             emails: emails.into_iter().map(Into::into).collect(),
         }
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -556,14 +533,7 @@ impl Validate for EmailBatchRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.emails;
         for (index, value) in value.iter().enumerate() {
-            check
-                .at_index(
-                    "emails",
-                    index,
-                    |check| {
-                        value.check(check);
-                    },
-                );
+            check.at_index("emails", index, |check| value.check(check));
         }
     }
 }
@@ -657,30 +627,35 @@ impl BatchEmail {
             schedule: None,
         }
     }
+
     /// Sets [`cc`](Self::cc).
     #[must_use]
     pub fn cc(mut self, cc: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.cc = Some(cc.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`bcc`](Self::bcc).
     #[must_use]
     pub fn bcc(mut self, bcc: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.bcc = Some(bcc.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`html_body`](Self::html_body).
     #[must_use]
     pub fn html_body(mut self, html_body: impl Into<String>) -> Self {
         self.html_body = Some(html_body.into());
         self
     }
+
     /// Sets [`text_body`](Self::text_body).
     #[must_use]
     pub fn text_body(mut self, text_body: impl Into<String>) -> Self {
         self.text_body = Some(text_body.into());
         self
     }
+
     /// Sets [`custom_headers`](Self::custom_headers).
     #[must_use]
     pub fn custom_headers(
@@ -690,6 +665,7 @@ impl BatchEmail {
         self.custom_headers = Some(custom_headers.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`attachments`](Self::attachments).
     #[must_use]
     pub fn attachments(
@@ -699,6 +675,7 @@ impl BatchEmail {
         self.attachments = Some(attachments.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`inlines`](Self::inlines).
     #[must_use]
     pub fn inlines(
@@ -708,12 +685,14 @@ impl BatchEmail {
         self.inlines = Some(inlines.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`template_id`](Self::template_id).
     #[must_use]
     pub fn template_id(mut self, template_id: impl Into<String>) -> Self {
         self.template_id = Some(template_id.into());
         self
     }
+
     /// Sets [`template_data`](Self::template_data).
     #[must_use]
     pub fn template_data(
@@ -730,12 +709,14 @@ impl BatchEmail {
         );
         self
     }
+
     /// Sets [`schedule`](Self::schedule).
     #[must_use]
     pub fn schedule(mut self, schedule: impl Into<Timestamp>) -> Self {
         self.schedule = Some(schedule.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -749,65 +730,26 @@ impl BatchEmail {
 impl Validate for BatchEmail {
     fn check(&self, check: &mut Check) {
         let value = &self.to;
-        check
-            .at(
-                "to",
-                |check| {
-                    check.count(value.len(), Some(1), Some(100));
-                },
-            );
+        check.at("to", |check| check.count(value.len(), Some(1), Some(100)));
         if let Some(value) = &self.cc {
-            check
-                .at(
-                    "cc",
-                    |check| {
-                        check.count(value.len(), None, Some(100));
-                    },
-                );
+            check.at("cc", |check| check.count(value.len(), None, Some(100)));
         }
         if let Some(value) = &self.bcc {
-            check
-                .at(
-                    "bcc",
-                    |check| {
-                        check.count(value.len(), None, Some(100));
-                    },
-                );
+            check.at("bcc", |check| check.count(value.len(), None, Some(100)));
         }
         if let Some(value) = &self.custom_headers {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "custom_headers",
-                        index,
-                        |check| {
-                            value.check(check);
-                        },
-                    );
+                check.at_index("custom_headers", index, |check| value.check(check));
             }
         }
         if let Some(value) = &self.attachments {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "attachments",
-                        index,
-                        |check| {
-                            value.check(check);
-                        },
-                    );
+                check.at_index("attachments", index, |check| value.check(check));
             }
         }
         if let Some(value) = &self.inlines {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "inlines",
-                        index,
-                        |check| {
-                            value.check(check);
-                        },
-                    );
+                check.at_index("inlines", index, |check| value.check(check));
             }
         }
     }
@@ -952,48 +894,56 @@ impl EmailScheduledSearchRequest {
             search: None,
         }
     }
+
     /// Sets [`schedule_id`](Self::schedule_id).
     #[must_use]
     pub fn schedule_id(mut self, schedule_id: impl Into<String>) -> Self {
         self.schedule_id = Some(schedule_id.into());
         self
     }
+
     /// Sets [`search_subject`](Self::search_subject).
     #[must_use]
     pub fn search_subject(mut self, search_subject: impl Into<String>) -> Self {
         self.search_subject = Some(search_subject.into());
         self
     }
+
     /// Sets [`search_recipient`](Self::search_recipient).
     #[must_use]
     pub fn search_recipient(mut self, search_recipient: impl Into<String>) -> Self {
         self.search_recipient = Some(search_recipient.into());
         self
     }
+
     /// Sets [`search_sender`](Self::search_sender).
     #[must_use]
     pub fn search_sender(mut self, search_sender: impl Into<String>) -> Self {
         self.search_sender = Some(search_sender.into());
         self
     }
+
     /// Sets [`limit`](Self::limit).
     #[must_use]
     pub fn limit(mut self, limit: i64) -> Self {
         self.limit = Some(limit);
         self
     }
+
     /// Sets [`page`](Self::page).
     #[must_use]
     pub fn page(mut self, page: i64) -> Self {
         self.page = Some(page);
         self
     }
+
     /// Sets [`search`](Self::search).
     #[must_use]
     pub fn search(mut self, search: impl Into<String>) -> Self {
         self.search = Some(search.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -1108,6 +1058,7 @@ impl EmailScheduledRemoveRequest {
             schedule_id: schedule_id.into(),
         }
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -1198,30 +1149,35 @@ impl EmailSearchRequest {
             username: None,
         }
     }
+
     /// Sets [`start_date`](Self::start_date).
     #[must_use]
     pub fn start_date(mut self, start_date: impl Into<Timestamp>) -> Self {
         self.start_date = Some(start_date.into());
         self
     }
+
     /// Sets [`end_date`](Self::end_date).
     #[must_use]
     pub fn end_date(mut self, end_date: impl Into<Timestamp>) -> Self {
         self.end_date = Some(end_date.into());
         self
     }
+
     /// Sets [`limit`](Self::limit).
     #[must_use]
     pub fn limit(mut self, limit: i64) -> Self {
         self.limit = Some(limit);
         self
     }
+
     /// Sets [`continue_token`](Self::continue_token).
     #[must_use]
     pub fn continue_token(mut self, continue_token: impl Into<String>) -> Self {
         self.continue_token = Some(continue_token.into());
         self
     }
+
     /// Sets [`email_id`](Self::email_id).
     #[must_use]
     pub fn email_id(
@@ -1231,12 +1187,14 @@ impl EmailSearchRequest {
         self.email_id = Some(email_id.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`filter_query`](Self::filter_query).
     #[must_use]
     pub fn filter_query(mut self, filter_query: impl Into<String>) -> Self {
         self.filter_query = Some(filter_query.into());
         self
     }
+
     /// Sets [`headers`](Self::headers).
     #[must_use]
     pub fn headers(
@@ -1246,36 +1204,42 @@ impl EmailSearchRequest {
         self.headers = Some(headers.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`ignore_case`](Self::ignore_case).
     #[must_use]
     pub fn ignore_case(mut self, ignore_case: bool) -> Self {
         self.ignore_case = Some(ignore_case);
         self
     }
+
     /// Sets [`opened_only`](Self::opened_only).
     #[must_use]
     pub fn opened_only(mut self, opened_only: bool) -> Self {
         self.opened_only = Some(opened_only);
         self
     }
+
     /// Sets [`clicked_only`](Self::clicked_only).
     #[must_use]
     pub fn clicked_only(mut self, clicked_only: bool) -> Self {
         self.clicked_only = Some(clicked_only);
         self
     }
+
     /// Sets [`status_counts`](Self::status_counts).
     #[must_use]
     pub fn status_counts(mut self, status_counts: bool) -> Self {
         self.status_counts = Some(status_counts);
         self
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -1289,13 +1253,7 @@ impl EmailSearchRequest {
 impl Validate for EmailSearchRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.limit {
-            check
-                .at(
-                    "limit",
-                    |check| {
-                        check.range(*value, Some(1), Some(5000));
-                    },
-                );
+            check.at("limit", |check| check.range(*value, Some(1), Some(5000)));
         }
     }
 }

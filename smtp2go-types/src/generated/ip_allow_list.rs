@@ -27,18 +27,21 @@ impl IpAllowListSetRequest {
     pub fn new() -> Self {
         Self { enabled: None, type_: None }
     }
+
     /// Sets [`enabled`](Self::enabled).
     #[must_use]
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
     }
+
     /// Sets [`type_`](Self::type_).
     #[must_use]
     pub fn type_(mut self, type_: impl Into<IpAllowListType>) -> Self {
         self.type_ = Some(type_.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -81,24 +84,28 @@ impl IpAllowListAddRequest {
             type_: None,
         }
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`ip_address`](Self::ip_address).
     #[must_use]
     pub fn ip_address(mut self, ip_address: impl Into<String>) -> Self {
         self.ip_address = Some(ip_address.into());
         self
     }
+
     /// Sets [`type_`](Self::type_).
     #[must_use]
     pub fn type_(mut self, type_: impl Into<IpAllowListType>) -> Self {
         self.type_ = Some(type_.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -146,30 +153,35 @@ impl IpAllowListEditRequest {
             type_: None,
         }
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`ip_address`](Self::ip_address).
     #[must_use]
     pub fn ip_address(mut self, ip_address: impl Into<String>) -> Self {
         self.ip_address = Some(ip_address.into());
         self
     }
+
     /// Sets [`new_ip_address`](Self::new_ip_address).
     #[must_use]
     pub fn new_ip_address(mut self, new_ip_address: impl Into<String>) -> Self {
         self.new_ip_address = Some(new_ip_address.into());
         self
     }
+
     /// Sets [`type_`](Self::type_).
     #[must_use]
     pub fn type_(mut self, type_: impl Into<IpAllowListType>) -> Self {
         self.type_ = Some(type_.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -208,18 +220,21 @@ impl IpAllowListRemoveRequest {
             type_: None,
         }
     }
+
     /// Sets [`ip_address`](Self::ip_address).
     #[must_use]
     pub fn ip_address(mut self, ip_address: impl Into<String>) -> Self {
         self.ip_address = Some(ip_address.into());
         self
     }
+
     /// Sets [`type_`](Self::type_).
     #[must_use]
     pub fn type_(mut self, type_: impl Into<IpAllowListType>) -> Self {
         self.type_ = Some(type_.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -252,12 +267,14 @@ impl IpAllowListViewRequest {
     pub fn new() -> Self {
         Self { type_: None }
     }
+
     /// Sets [`type_`](Self::type_).
     #[must_use]
     pub fn type_(mut self, type_: impl Into<IpAllowListType>) -> Self {
         self.type_ = Some(type_.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

@@ -95,24 +95,28 @@ impl IpAuthPatchRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`custom_ratelimit`](Self::custom_ratelimit).
     #[must_use]
     pub fn custom_ratelimit(mut self, custom_ratelimit: bool) -> Self {
         self.custom_ratelimit = Some(custom_ratelimit);
         self
     }
+
     /// Sets [`custom_ratelimit_value`](Self::custom_ratelimit_value).
     #[must_use]
     pub fn custom_ratelimit_value(mut self, custom_ratelimit_value: i64) -> Self {
         self.custom_ratelimit_value = Some(custom_ratelimit_value);
         self
     }
+
     /// Sets [`custom_ratelimit_period`](Self::custom_ratelimit_period).
     #[must_use]
     pub fn custom_ratelimit_period(
@@ -122,54 +126,63 @@ impl IpAuthPatchRequest {
         self.custom_ratelimit_period = Some(custom_ratelimit_period.into());
         self
     }
+
     /// Sets [`ip_pool`](Self::ip_pool).
     #[must_use]
     pub fn ip_pool(mut self, ip_pool: i64) -> Self {
         self.ip_pool = Some(ip_pool);
         self
     }
+
     /// Sets [`feedback_enabled`](Self::feedback_enabled).
     #[must_use]
     pub fn feedback_enabled(mut self, feedback_enabled: bool) -> Self {
         self.feedback_enabled = Some(feedback_enabled);
         self
     }
+
     /// Sets [`feedback_html`](Self::feedback_html).
     #[must_use]
     pub fn feedback_html(mut self, feedback_html: impl Into<String>) -> Self {
         self.feedback_html = Some(feedback_html.into());
         self
     }
+
     /// Sets [`feedback_text`](Self::feedback_text).
     #[must_use]
     pub fn feedback_text(mut self, feedback_text: impl Into<String>) -> Self {
         self.feedback_text = Some(feedback_text.into());
         self
     }
+
     /// Sets [`open_tracking_enabled`](Self::open_tracking_enabled).
     #[must_use]
     pub fn open_tracking_enabled(mut self, open_tracking_enabled: bool) -> Self {
         self.open_tracking_enabled = Some(open_tracking_enabled);
         self
     }
+
     /// Sets [`click_tracking_enabled`](Self::click_tracking_enabled).
     #[must_use]
     pub fn click_tracking_enabled(mut self, click_tracking_enabled: bool) -> Self {
         self.click_tracking_enabled = Some(click_tracking_enabled);
         self
     }
+
     /// Sets [`archive_enabled`](Self::archive_enabled).
     #[must_use]
     pub fn archive_enabled(mut self, archive_enabled: bool) -> Self {
         self.archive_enabled = Some(archive_enabled);
         self
     }
+
     /// Sets [`audit_email`](Self::audit_email).
     #[must_use]
     pub fn audit_email(mut self, audit_email: impl Into<String>) -> Self {
         self.audit_email = Some(audit_email.into());
         self
     }
+
     /// Sets [`bounce_notifications`](Self::bounce_notifications).
     #[must_use]
     pub fn bounce_notifications(
@@ -179,18 +192,21 @@ impl IpAuthPatchRequest {
         self.bounce_notifications = Some(bounce_notifications.into());
         self
     }
+
     /// Sets [`status`](Self::status).
     #[must_use]
     pub fn status(mut self, status: impl Into<SenderStatus>) -> Self {
         self.status = Some(status.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -207,9 +223,7 @@ impl Validate for IpAuthPatchRequest {
             check
                 .at(
                     "custom_ratelimit_value",
-                    |check| {
-                        check.range(*value, Some(1), Some(2147483647));
-                    },
+                    |check| check.range(*value, Some(1), Some(2147483647)),
                 );
         }
     }
@@ -237,12 +251,14 @@ impl IpAuthRemoveRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -280,18 +296,21 @@ impl IpAuthViewRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`ip_address`](Self::ip_address).
     #[must_use]
     pub fn ip_address(mut self, ip_address: impl Into<String>) -> Self {
         self.ip_address = Some(ip_address.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ impl EmptyRequest {
     pub fn new() -> Self {
         Self {}
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

@@ -36,12 +36,14 @@ impl SmsSendRequest {
             content: content.into(),
         }
     }
+
     /// Sets [`sender`](Self::sender).
     #[must_use]
     pub fn sender(mut self, sender: impl Into<String>) -> Self {
         self.sender = Some(sender.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -55,13 +57,7 @@ impl SmsSendRequest {
 impl Validate for SmsSendRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.destination;
-        check
-            .at(
-                "destination",
-                |check| {
-                    check.count(value.len(), Some(1), Some(100));
-                },
-            );
+        check.at("destination", |check| check.count(value.len(), Some(1), Some(100)));
     }
 }
 
@@ -92,24 +88,28 @@ impl SmsSummaryRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`start_date`](Self::start_date).
     #[must_use]
     pub fn start_date(mut self, start_date: impl Into<Date>) -> Self {
         self.start_date = Some(start_date.into());
         self
     }
+
     /// Sets [`end_date`](Self::end_date).
     #[must_use]
     pub fn end_date(mut self, end_date: impl Into<Date>) -> Self {
         self.end_date = Some(end_date.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -123,22 +123,10 @@ impl SmsSummaryRequest {
 impl Validate for SmsSummaryRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.start_date {
-            check
-                .at(
-                    "start_date",
-                    |check| {
-                        check.date(value);
-                    },
-                );
+            check.at("start_date", |check| check.date(value));
         }
         if let Some(value) = &self.end_date {
-            check
-                .at(
-                    "end_date",
-                    |check| {
-                        check.date(value);
-                    },
-                );
+            check.at("end_date", |check| check.date(value));
         }
     }
 }
@@ -186,42 +174,49 @@ impl SmsViewReceivedRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`start_date`](Self::start_date).
     #[must_use]
     pub fn start_date(mut self, start_date: impl Into<Date>) -> Self {
         self.start_date = Some(start_date.into());
         self
     }
+
     /// Sets [`end_date`](Self::end_date).
     #[must_use]
     pub fn end_date(mut self, end_date: impl Into<Date>) -> Self {
         self.end_date = Some(end_date.into());
         self
     }
+
     /// Sets [`unix_start`](Self::unix_start).
     #[must_use]
     pub fn unix_start(mut self, unix_start: i64) -> Self {
         self.unix_start = Some(unix_start);
         self
     }
+
     /// Sets [`unix_end`](Self::unix_end).
     #[must_use]
     pub fn unix_end(mut self, unix_end: i64) -> Self {
         self.unix_end = Some(unix_end);
         self
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -235,22 +230,10 @@ impl SmsViewReceivedRequest {
 impl Validate for SmsViewReceivedRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.start_date {
-            check
-                .at(
-                    "start_date",
-                    |check| {
-                        check.date(value);
-                    },
-                );
+            check.at("start_date", |check| check.date(value));
         }
         if let Some(value) = &self.end_date {
-            check
-                .at(
-                    "end_date",
-                    |check| {
-                        check.date(value);
-                    },
-                );
+            check.at("end_date", |check| check.date(value));
         }
     }
 }
@@ -286,30 +269,35 @@ impl SmsViewSentRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`start_date`](Self::start_date).
     #[must_use]
     pub fn start_date(mut self, start_date: impl Into<Date>) -> Self {
         self.start_date = Some(start_date.into());
         self
     }
+
     /// Sets [`end_date`](Self::end_date).
     #[must_use]
     pub fn end_date(mut self, end_date: impl Into<Date>) -> Self {
         self.end_date = Some(end_date.into());
         self
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -323,22 +311,10 @@ impl SmsViewSentRequest {
 impl Validate for SmsViewSentRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.start_date {
-            check
-                .at(
-                    "start_date",
-                    |check| {
-                        check.date(value);
-                    },
-                );
+            check.at("start_date", |check| check.date(value));
         }
         if let Some(value) = &self.end_date {
-            check
-                .at(
-                    "end_date",
-                    |check| {
-                        check.date(value);
-                    },
-                );
+            check.at("end_date", |check| check.date(value));
         }
     }
 }

@@ -128,30 +128,35 @@ impl SmtpUsersAddRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`email_password`](Self::email_password).
     #[must_use]
     pub fn email_password(mut self, email_password: impl Into<Secret>) -> Self {
         self.email_password = Some(email_password.into());
         self
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`custom_ratelimit`](Self::custom_ratelimit).
     #[must_use]
     pub fn custom_ratelimit(mut self, custom_ratelimit: bool) -> Self {
         self.custom_ratelimit = Some(custom_ratelimit);
         self
     }
+
     /// Sets [`custom_ratelimit_value`](Self::custom_ratelimit_value).
     #[must_use]
     pub fn custom_ratelimit_value(mut self, custom_ratelimit_value: i64) -> Self {
         self.custom_ratelimit_value = Some(custom_ratelimit_value);
         self
     }
+
     /// Sets [`custom_ratelimit_period`](Self::custom_ratelimit_period).
     #[must_use]
     pub fn custom_ratelimit_period(
@@ -161,60 +166,70 @@ impl SmtpUsersAddRequest {
         self.custom_ratelimit_period = Some(custom_ratelimit_period.into());
         self
     }
+
     /// Sets [`ip_pool`](Self::ip_pool).
     #[must_use]
     pub fn ip_pool(mut self, ip_pool: i64) -> Self {
         self.ip_pool = Some(ip_pool);
         self
     }
+
     /// Sets [`feedback_enabled`](Self::feedback_enabled).
     #[must_use]
     pub fn feedback_enabled(mut self, feedback_enabled: bool) -> Self {
         self.feedback_enabled = Some(feedback_enabled);
         self
     }
+
     /// Sets [`feedback_domain`](Self::feedback_domain).
     #[must_use]
     pub fn feedback_domain(mut self, feedback_domain: impl Into<String>) -> Self {
         self.feedback_domain = Some(feedback_domain.into());
         self
     }
+
     /// Sets [`feedback_html`](Self::feedback_html).
     #[must_use]
     pub fn feedback_html(mut self, feedback_html: impl Into<String>) -> Self {
         self.feedback_html = Some(feedback_html.into());
         self
     }
+
     /// Sets [`feedback_text`](Self::feedback_text).
     #[must_use]
     pub fn feedback_text(mut self, feedback_text: impl Into<String>) -> Self {
         self.feedback_text = Some(feedback_text.into());
         self
     }
+
     /// Sets [`open_tracking_enabled`](Self::open_tracking_enabled).
     #[must_use]
     pub fn open_tracking_enabled(mut self, open_tracking_enabled: bool) -> Self {
         self.open_tracking_enabled = Some(open_tracking_enabled);
         self
     }
+
     /// Sets [`click_tracking_enabled`](Self::click_tracking_enabled).
     #[must_use]
     pub fn click_tracking_enabled(mut self, click_tracking_enabled: bool) -> Self {
         self.click_tracking_enabled = Some(click_tracking_enabled);
         self
     }
+
     /// Sets [`archive_enabled`](Self::archive_enabled).
     #[must_use]
     pub fn archive_enabled(mut self, archive_enabled: bool) -> Self {
         self.archive_enabled = Some(archive_enabled);
         self
     }
+
     /// Sets [`audit_email`](Self::audit_email).
     #[must_use]
     pub fn audit_email(mut self, audit_email: impl Into<String>) -> Self {
         self.audit_email = Some(audit_email.into());
         self
     }
+
     /// Sets [`bounce_notifications`](Self::bounce_notifications).
     #[must_use]
     pub fn bounce_notifications(
@@ -224,18 +239,21 @@ impl SmtpUsersAddRequest {
         self.bounce_notifications = Some(bounce_notifications.into());
         self
     }
+
     /// Sets [`status`](Self::status).
     #[must_use]
     pub fn status(mut self, status: impl Into<SenderStatus>) -> Self {
         self.status = Some(status.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -249,20 +267,12 @@ impl SmtpUsersAddRequest {
 impl Validate for SmtpUsersAddRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.username;
-        check
-            .at(
-                "username",
-                |check| {
-                    check.length(value, Some(5), Some(100));
-                },
-            );
+        check.at("username", |check| check.length(value, Some(5), Some(100)));
         if let Some(value) = &self.custom_ratelimit_value {
             check
                 .at(
                     "custom_ratelimit_value",
-                    |check| {
-                        check.range(*value, Some(1), Some(2147483647));
-                    },
+                    |check| check.range(*value, Some(1), Some(2147483647)),
                 );
         }
     }
@@ -382,30 +392,35 @@ impl SmtpUsersEditRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`email_password`](Self::email_password).
     #[must_use]
     pub fn email_password(mut self, email_password: impl Into<Secret>) -> Self {
         self.email_password = Some(email_password.into());
         self
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`custom_ratelimit`](Self::custom_ratelimit).
     #[must_use]
     pub fn custom_ratelimit(mut self, custom_ratelimit: bool) -> Self {
         self.custom_ratelimit = Some(custom_ratelimit);
         self
     }
+
     /// Sets [`custom_ratelimit_value`](Self::custom_ratelimit_value).
     #[must_use]
     pub fn custom_ratelimit_value(mut self, custom_ratelimit_value: i64) -> Self {
         self.custom_ratelimit_value = Some(custom_ratelimit_value);
         self
     }
+
     /// Sets [`custom_ratelimit_period`](Self::custom_ratelimit_period).
     #[must_use]
     pub fn custom_ratelimit_period(
@@ -415,60 +430,70 @@ impl SmtpUsersEditRequest {
         self.custom_ratelimit_period = Some(custom_ratelimit_period.into());
         self
     }
+
     /// Sets [`ip_pool`](Self::ip_pool).
     #[must_use]
     pub fn ip_pool(mut self, ip_pool: i64) -> Self {
         self.ip_pool = Some(ip_pool);
         self
     }
+
     /// Sets [`feedback_enabled`](Self::feedback_enabled).
     #[must_use]
     pub fn feedback_enabled(mut self, feedback_enabled: bool) -> Self {
         self.feedback_enabled = Some(feedback_enabled);
         self
     }
+
     /// Sets [`feedback_domain`](Self::feedback_domain).
     #[must_use]
     pub fn feedback_domain(mut self, feedback_domain: impl Into<String>) -> Self {
         self.feedback_domain = Some(feedback_domain.into());
         self
     }
+
     /// Sets [`feedback_html`](Self::feedback_html).
     #[must_use]
     pub fn feedback_html(mut self, feedback_html: impl Into<String>) -> Self {
         self.feedback_html = Some(feedback_html.into());
         self
     }
+
     /// Sets [`feedback_text`](Self::feedback_text).
     #[must_use]
     pub fn feedback_text(mut self, feedback_text: impl Into<String>) -> Self {
         self.feedback_text = Some(feedback_text.into());
         self
     }
+
     /// Sets [`open_tracking_enabled`](Self::open_tracking_enabled).
     #[must_use]
     pub fn open_tracking_enabled(mut self, open_tracking_enabled: bool) -> Self {
         self.open_tracking_enabled = Some(open_tracking_enabled);
         self
     }
+
     /// Sets [`click_tracking_enabled`](Self::click_tracking_enabled).
     #[must_use]
     pub fn click_tracking_enabled(mut self, click_tracking_enabled: bool) -> Self {
         self.click_tracking_enabled = Some(click_tracking_enabled);
         self
     }
+
     /// Sets [`archive_enabled`](Self::archive_enabled).
     #[must_use]
     pub fn archive_enabled(mut self, archive_enabled: bool) -> Self {
         self.archive_enabled = Some(archive_enabled);
         self
     }
+
     /// Sets [`audit_email`](Self::audit_email).
     #[must_use]
     pub fn audit_email(mut self, audit_email: impl Into<String>) -> Self {
         self.audit_email = Some(audit_email.into());
         self
     }
+
     /// Sets [`bounce_notifications`](Self::bounce_notifications).
     #[must_use]
     pub fn bounce_notifications(
@@ -478,18 +503,21 @@ impl SmtpUsersEditRequest {
         self.bounce_notifications = Some(bounce_notifications.into());
         self
     }
+
     /// Sets [`status`](Self::status).
     #[must_use]
     pub fn status(mut self, status: impl Into<SenderStatus>) -> Self {
         self.status = Some(status.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -506,9 +534,7 @@ impl Validate for SmtpUsersEditRequest {
             check
                 .at(
                     "custom_ratelimit_value",
-                    |check| {
-                        check.range(*value, Some(1), Some(2147483647));
-                    },
+                    |check| check.range(*value, Some(1), Some(2147483647)),
                 );
         }
     }
@@ -608,30 +634,35 @@ impl SmtpUsersPatchRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`email_password`](Self::email_password).
     #[must_use]
     pub fn email_password(mut self, email_password: impl Into<Secret>) -> Self {
         self.email_password = Some(email_password.into());
         self
     }
+
     /// Sets [`description`](Self::description).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
+
     /// Sets [`custom_ratelimit`](Self::custom_ratelimit).
     #[must_use]
     pub fn custom_ratelimit(mut self, custom_ratelimit: bool) -> Self {
         self.custom_ratelimit = Some(custom_ratelimit);
         self
     }
+
     /// Sets [`custom_ratelimit_value`](Self::custom_ratelimit_value).
     #[must_use]
     pub fn custom_ratelimit_value(mut self, custom_ratelimit_value: i64) -> Self {
         self.custom_ratelimit_value = Some(custom_ratelimit_value);
         self
     }
+
     /// Sets [`custom_ratelimit_period`](Self::custom_ratelimit_period).
     #[must_use]
     pub fn custom_ratelimit_period(
@@ -641,54 +672,63 @@ impl SmtpUsersPatchRequest {
         self.custom_ratelimit_period = Some(custom_ratelimit_period.into());
         self
     }
+
     /// Sets [`ip_pool`](Self::ip_pool).
     #[must_use]
     pub fn ip_pool(mut self, ip_pool: i64) -> Self {
         self.ip_pool = Some(ip_pool);
         self
     }
+
     /// Sets [`feedback_enabled`](Self::feedback_enabled).
     #[must_use]
     pub fn feedback_enabled(mut self, feedback_enabled: bool) -> Self {
         self.feedback_enabled = Some(feedback_enabled);
         self
     }
+
     /// Sets [`feedback_html`](Self::feedback_html).
     #[must_use]
     pub fn feedback_html(mut self, feedback_html: impl Into<String>) -> Self {
         self.feedback_html = Some(feedback_html.into());
         self
     }
+
     /// Sets [`feedback_text`](Self::feedback_text).
     #[must_use]
     pub fn feedback_text(mut self, feedback_text: impl Into<String>) -> Self {
         self.feedback_text = Some(feedback_text.into());
         self
     }
+
     /// Sets [`open_tracking_enabled`](Self::open_tracking_enabled).
     #[must_use]
     pub fn open_tracking_enabled(mut self, open_tracking_enabled: bool) -> Self {
         self.open_tracking_enabled = Some(open_tracking_enabled);
         self
     }
+
     /// Sets [`click_tracking_enabled`](Self::click_tracking_enabled).
     #[must_use]
     pub fn click_tracking_enabled(mut self, click_tracking_enabled: bool) -> Self {
         self.click_tracking_enabled = Some(click_tracking_enabled);
         self
     }
+
     /// Sets [`archive_enabled`](Self::archive_enabled).
     #[must_use]
     pub fn archive_enabled(mut self, archive_enabled: bool) -> Self {
         self.archive_enabled = Some(archive_enabled);
         self
     }
+
     /// Sets [`audit_email`](Self::audit_email).
     #[must_use]
     pub fn audit_email(mut self, audit_email: impl Into<String>) -> Self {
         self.audit_email = Some(audit_email.into());
         self
     }
+
     /// Sets [`bounce_notifications`](Self::bounce_notifications).
     #[must_use]
     pub fn bounce_notifications(
@@ -698,18 +738,21 @@ impl SmtpUsersPatchRequest {
         self.bounce_notifications = Some(bounce_notifications.into());
         self
     }
+
     /// Sets [`status`](Self::status).
     #[must_use]
     pub fn status(mut self, status: impl Into<SenderStatus>) -> Self {
         self.status = Some(status.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -726,9 +769,7 @@ impl Validate for SmtpUsersPatchRequest {
             check
                 .at(
                     "custom_ratelimit_value",
-                    |check| {
-                        check.range(*value, Some(1), Some(2147483647));
-                    },
+                    |check| check.range(*value, Some(1), Some(2147483647)),
                 );
         }
     }
@@ -756,12 +797,14 @@ impl SmtpUsersRemoveRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -799,18 +842,21 @@ impl SmtpUsersViewRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

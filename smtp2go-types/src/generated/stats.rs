@@ -23,12 +23,14 @@ impl StatsEmailBouncesRequest {
     pub fn new() -> Self {
         Self { username: None }
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -78,24 +80,28 @@ impl StatsEmailHistoryRequest {
             subaccounts: None,
         }
     }
+
     /// Sets [`group_by`](Self::group_by).
     #[must_use]
     pub fn group_by(mut self, group_by: impl Into<StatsGrouping>) -> Self {
         self.group_by = Some(group_by.into());
         self
     }
+
     /// Sets [`start_date`](Self::start_date).
     #[must_use]
     pub fn start_date(mut self, start_date: impl Into<Timestamp>) -> Self {
         self.start_date = Some(start_date.into());
         self
     }
+
     /// Sets [`end_date`](Self::end_date).
     #[must_use]
     pub fn end_date(mut self, end_date: impl Into<Timestamp>) -> Self {
         self.end_date = Some(end_date.into());
         self
     }
+
     /// Sets [`subaccounts`](Self::subaccounts).
     #[must_use]
     pub fn subaccounts(
@@ -105,6 +111,7 @@ impl StatsEmailHistoryRequest {
         self.subaccounts = Some(subaccounts.into_iter().map(Into::into).collect());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -136,12 +143,14 @@ impl StatsEmailSpamRequest {
     pub fn new() -> Self {
         Self { username: None }
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -173,12 +182,14 @@ impl StatsEmailSummaryRequest {
     pub fn new() -> Self {
         Self { username: None }
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -210,12 +221,14 @@ impl StatsEmailUnsubsRequest {
     pub fn new() -> Self {
         Self { username: None }
     }
+
     /// Sets [`username`](Self::username).
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

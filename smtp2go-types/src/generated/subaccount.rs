@@ -65,48 +65,56 @@ impl SubaccountAddRequest {
             sms_limit: None,
         }
     }
+
     /// Sets [`subaccount_email`](Self::subaccount_email).
     #[must_use]
     pub fn subaccount_email(mut self, subaccount_email: impl Into<String>) -> Self {
         self.subaccount_email = Some(subaccount_email.into());
         self
     }
+
     /// Sets [`limit`](Self::limit).
     #[must_use]
     pub fn limit(mut self, limit: i64) -> Self {
         self.limit = Some(limit);
         self
     }
+
     /// Sets [`dedicated_ip`](Self::dedicated_ip).
     #[must_use]
     pub fn dedicated_ip(mut self, dedicated_ip: bool) -> Self {
         self.dedicated_ip = Some(dedicated_ip);
         self
     }
+
     /// Sets [`archiving`](Self::archiving).
     #[must_use]
     pub fn archiving(mut self, archiving: bool) -> Self {
         self.archiving = Some(archiving);
         self
     }
+
     /// Sets [`enforce_2fa`](Self::enforce_2fa).
     #[must_use]
     pub fn enforce_2fa(mut self, enforce_2fa: bool) -> Self {
         self.enforce_2fa = Some(enforce_2fa);
         self
     }
+
     /// Sets [`enable_sms`](Self::enable_sms).
     #[must_use]
     pub fn enable_sms(mut self, enable_sms: bool) -> Self {
         self.enable_sms = Some(enable_sms);
         self
     }
+
     /// Sets [`sms_limit`](Self::sms_limit).
     #[must_use]
     pub fn sms_limit(mut self, sms_limit: i64) -> Self {
         self.sms_limit = Some(sms_limit);
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -132,7 +140,7 @@ impl Validate for SubaccountAddRequest {
                                     100000, 250000, 500000, 1000000, 2000000, 3000000, 5000000,
                                     10000000,
                                 ],
-                            );
+                            )
                     },
                 );
         }
@@ -157,12 +165,14 @@ impl SubaccountCloseRequest {
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), email: None }
     }
+
     /// Sets [`email`](Self::email).
     #[must_use]
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -243,48 +253,56 @@ impl SubaccountEditRequest {
             sms_limit: None,
         }
     }
+
     /// Sets [`fullname`](Self::fullname).
     #[must_use]
     pub fn fullname(mut self, fullname: impl Into<String>) -> Self {
         self.fullname = Some(fullname.into());
         self
     }
+
     /// Sets [`limit`](Self::limit).
     #[must_use]
     pub fn limit(mut self, limit: i64) -> Self {
         self.limit = Some(limit);
         self
     }
+
     /// Sets [`dedicated_ip`](Self::dedicated_ip).
     #[must_use]
     pub fn dedicated_ip(mut self, dedicated_ip: bool) -> Self {
         self.dedicated_ip = Some(dedicated_ip);
         self
     }
+
     /// Sets [`archiving`](Self::archiving).
     #[must_use]
     pub fn archiving(mut self, archiving: bool) -> Self {
         self.archiving = Some(archiving);
         self
     }
+
     /// Sets [`enforce_2fa`](Self::enforce_2fa).
     #[must_use]
     pub fn enforce_2fa(mut self, enforce_2fa: bool) -> Self {
         self.enforce_2fa = Some(enforce_2fa);
         self
     }
+
     /// Sets [`enable_sms`](Self::enable_sms).
     #[must_use]
     pub fn enable_sms(mut self, enable_sms: bool) -> Self {
         self.enable_sms = Some(enable_sms);
         self
     }
+
     /// Sets [`sms_limit`](Self::sms_limit).
     #[must_use]
     pub fn sms_limit(mut self, sms_limit: i64) -> Self {
         self.sms_limit = Some(sms_limit);
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -310,7 +328,7 @@ impl Validate for SubaccountEditRequest {
                                     100000, 250000, 500000, 1000000, 2000000, 3000000, 5000000,
                                     10000000,
                                 ],
-                            );
+                            )
                     },
                 );
         }
@@ -335,12 +353,14 @@ impl SubaccountReopenRequest {
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), email: None }
     }
+
     /// Sets [`email`](Self::email).
     #[must_use]
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -401,6 +421,7 @@ impl SubaccountSearchRequest {
             continue_token: None,
         }
     }
+
     /// Sets [`search_terms`](Self::search_terms).
     #[must_use]
     pub fn search_terms(
@@ -410,36 +431,42 @@ impl SubaccountSearchRequest {
         self.search_terms = Some(search_terms.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`fuzzy_search`](Self::fuzzy_search).
     #[must_use]
     pub fn fuzzy_search(mut self, fuzzy_search: bool) -> Self {
         self.fuzzy_search = Some(fuzzy_search);
         self
     }
+
     /// Sets [`states`](Self::states).
     #[must_use]
     pub fn states(mut self, states: impl Into<SubaccountStateFilter>) -> Self {
         self.states = Some(states.into());
         self
     }
+
     /// Sets [`sort_direction`](Self::sort_direction).
     #[must_use]
     pub fn sort_direction(mut self, sort_direction: impl Into<SortDirection>) -> Self {
         self.sort_direction = Some(sort_direction.into());
         self
     }
+
     /// Sets [`page_size`](Self::page_size).
     #[must_use]
     pub fn page_size(mut self, page_size: i64) -> Self {
         self.page_size = Some(page_size);
         self
     }
+
     /// Sets [`continue_token`](Self::continue_token).
     #[must_use]
     pub fn continue_token(mut self, continue_token: impl Into<String>) -> Self {
         self.continue_token = Some(continue_token.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

@@ -32,18 +32,21 @@ impl SuppressionAddRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`block_description`](Self::block_description).
     #[must_use]
     pub fn block_description(mut self, block_description: impl Into<String>) -> Self {
         self.block_description = Some(block_description.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -89,12 +92,14 @@ impl SuppressionRemoveRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -184,36 +189,42 @@ impl SuppressionViewRequest {
             subaccount_id: None,
         }
     }
+
     /// Sets [`continue_token`](Self::continue_token).
     #[must_use]
     pub fn continue_token(mut self, continue_token: impl Into<String>) -> Self {
         self.continue_token = Some(continue_token.into());
         self
     }
+
     /// Sets [`email_address`](Self::email_address).
     #[must_use]
     pub fn email_address(mut self, email_address: impl Into<String>) -> Self {
         self.email_address = Some(email_address.into());
         self
     }
+
     /// Sets [`end_date`](Self::end_date).
     #[must_use]
     pub fn end_date(mut self, end_date: impl Into<Timestamp>) -> Self {
         self.end_date = Some(end_date.into());
         self
     }
+
     /// Sets [`fuzzy`](Self::fuzzy).
     #[must_use]
     pub fn fuzzy(mut self, fuzzy: bool) -> Self {
         self.fuzzy = Some(fuzzy);
         self
     }
+
     /// Sets [`reason`](Self::reason).
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
         self
     }
+
     /// Sets [`reasons`](Self::reasons).
     #[must_use]
     pub fn reasons(
@@ -223,12 +234,14 @@ impl SuppressionViewRequest {
         self.reasons = Some(reasons.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`recipient`](Self::recipient).
     #[must_use]
     pub fn recipient(mut self, recipient: impl Into<String>) -> Self {
         self.recipient = Some(recipient.into());
         self
     }
+
     /// Sets [`recipients`](Self::recipients).
     #[must_use]
     pub fn recipients(
@@ -238,18 +251,21 @@ impl SuppressionViewRequest {
         self.recipients = Some(recipients.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`sort`](Self::sort).
     #[must_use]
     pub fn sort(mut self, sort: impl Into<SortDirection>) -> Self {
         self.sort = Some(sort.into());
         self
     }
+
     /// Sets [`start_date`](Self::start_date).
     #[must_use]
     pub fn start_date(mut self, start_date: impl Into<Timestamp>) -> Self {
         self.start_date = Some(start_date.into());
         self
     }
+
     /// Sets [`suppression_type`](Self::suppression_type).
     #[must_use]
     pub fn suppression_type(
@@ -259,6 +275,7 @@ impl SuppressionViewRequest {
         self.suppression_type = Some(suppression_type.into());
         self
     }
+
     /// Sets [`suppression_types`](Self::suppression_types).
     #[must_use]
     pub fn suppression_types(
@@ -270,18 +287,21 @@ impl SuppressionViewRequest {
         );
         self
     }
+
     /// Sets [`wildcard`](Self::wildcard).
     #[must_use]
     pub fn wildcard(mut self, wildcard: impl Into<String>) -> Self {
         self.wildcard = Some(wildcard.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

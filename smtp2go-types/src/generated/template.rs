@@ -54,6 +54,7 @@ impl TemplateAddRequest {
             tags: None,
         }
     }
+
     /// Sets [`template_variables`](Self::template_variables).
     #[must_use]
     pub fn template_variables(
@@ -70,12 +71,14 @@ impl TemplateAddRequest {
         );
         self
     }
+
     /// Sets [`tags`](Self::tags).
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tags = Some(tags.into_iter().map(Into::into).collect());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -89,21 +92,9 @@ impl TemplateAddRequest {
 impl Validate for TemplateAddRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.template_name;
-        check
-            .at(
-                "template_name",
-                |check| {
-                    check.length(value, Some(1), Some(64));
-                },
-            );
+        check.at("template_name", |check| check.length(value, Some(1), Some(64)));
         let value = &self.id;
-        check
-            .at(
-                "id",
-                |check| {
-                    check.length(value, Some(5), Some(24));
-                },
-            );
+        check.at("id", |check| check.length(value, Some(5), Some(24)));
     }
 }
 
@@ -153,36 +144,42 @@ impl TemplateEditRequest {
             tags: None,
         }
     }
+
     /// Sets [`new_id`](Self::new_id).
     #[must_use]
     pub fn new_id(mut self, new_id: impl Into<String>) -> Self {
         self.new_id = Some(new_id.into());
         self
     }
+
     /// Sets [`template_name`](Self::template_name).
     #[must_use]
     pub fn template_name(mut self, template_name: impl Into<String>) -> Self {
         self.template_name = Some(template_name.into());
         self
     }
+
     /// Sets [`subject`](Self::subject).
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
+
     /// Sets [`html_body`](Self::html_body).
     #[must_use]
     pub fn html_body(mut self, html_body: impl Into<String>) -> Self {
         self.html_body = Some(html_body.into());
         self
     }
+
     /// Sets [`text_body`](Self::text_body).
     #[must_use]
     pub fn text_body(mut self, text_body: impl Into<String>) -> Self {
         self.text_body = Some(text_body.into());
         self
     }
+
     /// Sets [`template_variables`](Self::template_variables).
     #[must_use]
     pub fn template_variables(
@@ -199,12 +196,14 @@ impl TemplateEditRequest {
         );
         self
     }
+
     /// Sets [`tags`](Self::tags).
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tags = Some(tags.into_iter().map(Into::into).collect());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -234,6 +233,7 @@ impl TemplateDeleteRequest {
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into() }
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -293,12 +293,14 @@ impl TemplateSearchRequest {
             continue_token: None,
         }
     }
+
     /// Sets [`fuzzy_search`](Self::fuzzy_search).
     #[must_use]
     pub fn fuzzy_search(mut self, fuzzy_search: bool) -> Self {
         self.fuzzy_search = Some(fuzzy_search);
         self
     }
+
     /// Sets [`search_terms`](Self::search_terms).
     #[must_use]
     pub fn search_terms(
@@ -308,30 +310,35 @@ impl TemplateSearchRequest {
         self.search_terms = Some(search_terms.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`tags`](Self::tags).
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tags = Some(tags.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`sort_direction`](Self::sort_direction).
     #[must_use]
     pub fn sort_direction(mut self, sort_direction: impl Into<SortDirection>) -> Self {
         self.sort_direction = Some(sort_direction.into());
         self
     }
+
     /// Sets [`page_size`](Self::page_size).
     #[must_use]
     pub fn page_size(mut self, page_size: i64) -> Self {
         self.page_size = Some(page_size);
         self
     }
+
     /// Sets [`continue_token`](Self::continue_token).
     #[must_use]
     pub fn continue_token(mut self, continue_token: impl Into<String>) -> Self {
         self.continue_token = Some(continue_token.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -361,6 +368,7 @@ impl TemplateViewRequest {
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into() }
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

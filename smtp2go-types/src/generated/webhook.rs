@@ -70,6 +70,7 @@ impl WebhookAddRequest {
             auth_header_value: None,
         }
     }
+
     /// Sets [`events`](Self::events).
     #[must_use]
     pub fn events(
@@ -79,6 +80,7 @@ impl WebhookAddRequest {
         self.events = Some(events.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`sms_events`](Self::sms_events).
     #[must_use]
     pub fn sms_events(
@@ -88,6 +90,7 @@ impl WebhookAddRequest {
         self.sms_events = Some(sms_events.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`headers`](Self::headers).
     #[must_use]
     pub fn headers(
@@ -97,6 +100,7 @@ impl WebhookAddRequest {
         self.headers = Some(headers.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`usernames`](Self::usernames).
     #[must_use]
     pub fn usernames(
@@ -106,18 +110,21 @@ impl WebhookAddRequest {
         self.usernames = Some(usernames.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`output_format`](Self::output_format).
     #[must_use]
     pub fn output_format(mut self, output_format: impl Into<WebhookFormat>) -> Self {
         self.output_format = Some(output_format.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Sets [`auth_header_type`](Self::auth_header_type).
     #[must_use]
     pub fn auth_header_type(
@@ -127,12 +134,14 @@ impl WebhookAddRequest {
         self.auth_header_type = Some(auth_header_type.into());
         self
     }
+
     /// Sets [`auth_header_value`](Self::auth_header_value).
     #[must_use]
     pub fn auth_header_value(mut self, auth_header_value: impl Into<Secret>) -> Self {
         self.auth_header_value = Some(auth_header_value.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -147,26 +156,12 @@ impl Validate for WebhookAddRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.events {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "events",
-                        index,
-                        |check| {
-                            check.known(value);
-                        },
-                    );
+                check.at_index("events", index, |check| check.known(value));
             }
         }
         if let Some(value) = &self.sms_events {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "sms_events",
-                        index,
-                        |check| {
-                            check.known(value);
-                        },
-                    );
+                check.at_index("sms_events", index, |check| check.known(value));
             }
         }
     }
@@ -245,12 +240,14 @@ impl WebhookEditRequest {
             auth_header_value: None,
         }
     }
+
     /// Sets [`url`](Self::url).
     #[must_use]
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
+
     /// Sets [`events`](Self::events).
     #[must_use]
     pub fn events(
@@ -260,6 +257,7 @@ impl WebhookEditRequest {
         self.events = Some(events.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`sms_events`](Self::sms_events).
     #[must_use]
     pub fn sms_events(
@@ -269,6 +267,7 @@ impl WebhookEditRequest {
         self.sms_events = Some(sms_events.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`headers`](Self::headers).
     #[must_use]
     pub fn headers(
@@ -278,6 +277,7 @@ impl WebhookEditRequest {
         self.headers = Some(headers.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`usernames`](Self::usernames).
     #[must_use]
     pub fn usernames(
@@ -287,18 +287,21 @@ impl WebhookEditRequest {
         self.usernames = Some(usernames.into_iter().map(Into::into).collect());
         self
     }
+
     /// Sets [`output_format`](Self::output_format).
     #[must_use]
     pub fn output_format(mut self, output_format: impl Into<WebhookFormat>) -> Self {
         self.output_format = Some(output_format.into());
         self
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Sets [`auth_header_type`](Self::auth_header_type).
     #[must_use]
     pub fn auth_header_type(
@@ -308,12 +311,14 @@ impl WebhookEditRequest {
         self.auth_header_type = Some(auth_header_type.into());
         self
     }
+
     /// Sets [`auth_header_value`](Self::auth_header_value).
     #[must_use]
     pub fn auth_header_value(mut self, auth_header_value: impl Into<Secret>) -> Self {
         self.auth_header_value = Some(auth_header_value.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -328,26 +333,12 @@ impl Validate for WebhookEditRequest {
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.events {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "events",
-                        index,
-                        |check| {
-                            check.known(value);
-                        },
-                    );
+                check.at_index("events", index, |check| check.known(value));
             }
         }
         if let Some(value) = &self.sms_events {
             for (index, value) in value.iter().enumerate() {
-                check
-                    .at_index(
-                        "sms_events",
-                        index,
-                        |check| {
-                            check.known(value);
-                        },
-                    );
+                check.at_index("sms_events", index, |check| check.known(value));
             }
         }
     }
@@ -372,12 +363,14 @@ impl WebhookRemoveRequest {
     pub fn new(id: i64) -> Self {
         Self { id, subaccount_id: None }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors
@@ -409,12 +402,14 @@ impl WebhookViewRequest {
     pub fn new() -> Self {
         Self { subaccount_id: None }
     }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
     /// Checks the limits that the API documents, all of them at once. Nothing is sent.
     ///
     /// # Errors

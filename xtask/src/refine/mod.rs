@@ -45,27 +45,25 @@ pub fn refine(view: &View, code: &syn::File, mark: &str) -> Result<Files, String
     Ok(files)
 }
 
-/// Prints a file with an empty line between items, which prettyplease leaves out.
+/// Prints a file with an empty line between items and methods, which prettyplease leaves out.
 fn print(file: syn::File) -> String {
     let is_line = |item: &syn::Item| matches!(item, syn::Item::Use(_) | syn::Item::Mod(_));
     let mut text = String::new();
     let mut after_line = true;
+    let mut attrs = file.attrs;
     for (index, item) in file.items.into_iter().enumerate() {
         let line = is_line(&item);
         if index > 0 && !(line && after_line) {
             text.push('\n');
         }
         after_line = line;
-        text.push_str(&prettyplease::unparse(&syn::File {
+        let item = prettyplease::unparse(&syn::File {
             shebang: None,
-            attrs: if index == 0 {
-                file.attrs.clone()
-            } else {
-                Vec::new()
-            },
+            attrs: std::mem::take(&mut attrs),
             items: vec![item],
             frontmatter: None,
-        }));
+        });
+        text.push_str(&item.replace("\n    }\n    ///", "\n    }\n\n    ///"));
     }
     text
 }

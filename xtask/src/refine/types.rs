@@ -362,7 +362,7 @@ fn field_check(ident: &Ident, field: &Field) -> Option<TokenStream> {
         Shape::List(_) | Shape::Map(_) => {
             let (min, max) = (option(field.limits.min), option(field.limits.max));
             (field.limits.min.is_some() || field.limits.max.is_some())
-                .then(|| quote!(check.count(value.len(), #min, #max);))
+                .then(|| quote!(|check| check.count(value.len(), #min, #max)))
         }
     };
     let each = match &field.shape {
@@ -372,11 +372,11 @@ fn field_check(ident: &Ident, field: &Field) -> Option<TokenStream> {
     if own.is_none() && each.is_none() {
         return None;
     }
-    let own = own.map(|own| quote!(check.at(#wire, |check| { #own });));
+    let own = own.map(|own| quote!(check.at(#wire, #own);));
     let each = each.map(|each| {
         quote! {
             for (index, value) in value.iter().enumerate() {
-                check.at_index(#wire, index, |check| { #each });
+                check.at_index(#wire, index, #each);
             }
         }
     });
@@ -407,12 +407,13 @@ fn option(value: Option<impl ToString>) -> TokenStream {
     }
 }
 
+/// A closure that checks `value`.
 fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
-    let mut checks = TokenStream::new();
+    let mut checks = Vec::new();
     match scalar {
-        Scalar::Object(_) => checks.extend(quote!(value.check(check);)),
-        Scalar::Date => checks.extend(quote!(check.date(value);)),
-        Scalar::Word(_) if limits.known => checks.extend(quote!(check.known(value);)),
+        Scalar::Object(_) => checks.push(quote!(value.check(check))),
+        Scalar::Date => checks.push(quote!(check.date(value))),
+        Scalar::Word(_) if limits.known => checks.push(quote!(check.known(value))),
         Scalar::Text | Scalar::Secret if limits.min.is_some() || limits.max.is_some() => {
             let (min, max) = (option(limits.min), option(limits.max));
             let text = if *scalar == Scalar::Secret {
@@ -420,7 +421,7 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
             } else {
                 quote!(value)
             };
-            checks.extend(quote!(check.length(#text, #min, #max);));
+            checks.push(quote!(check.length(#text, #min, #max)));
         }
         Scalar::Integer => {
             if limits.minimum.is_some() || limits.maximum.is_some() {
@@ -428,14 +429,14 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
                     option(limits.minimum.map(|n| n as i64)),
                     option(limits.maximum.map(|n| n as i64)),
                 );
-                checks.extend(quote!(check.range(*value, #min, #max);));
+                checks.push(quote!(check.range(*value, #min, #max)));
             }
             if !limits.one_of.is_empty() {
                 let numbers = limits
                     .one_of
                     .iter()
                     .map(|n| proc_macro2::Literal::i64_unsuffixed(*n));
-                checks.extend(quote!(check.one_of(*value, &[#(#numbers),*]);));
+                checks.push(quote!(check.one_of(*value, &[#(#numbers),*])));
             }
         }
         Scalar::Number if limits.minimum.is_some() || limits.maximum.is_some() => {
@@ -443,11 +444,15 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
                 option(limits.minimum.map(|n| format!("{n:?}"))),
                 option(limits.maximum.map(|n| format!("{n:?}"))),
             );
-            checks.extend(quote!(check.range_f64(*value, #min, #max);));
+            checks.push(quote!(check.range_f64(*value, #min, #max)));
         }
         _ => {}
     }
-    (!checks.is_empty()).then_some(checks)
+    match checks.as_slice() {
+        [] => None,
+        [only] => Some(quote!(|check| #only)),
+        all => Some(quote!(|check| { #(#all;)* })),
+    }
 }
 
 // Replies

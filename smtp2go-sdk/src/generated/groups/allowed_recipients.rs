@@ -41,6 +41,7 @@ impl AllowedRecipientsGroup<'_> {
             >(&operations::ALLOWED_RECIPIENTS_ADD, &request)
             .await
     }
+
     /// Remove from the allowed recipients.
     ///
     /// Takes addresses and domains off the list, and can set whether the list is enforced. Entries that
@@ -59,6 +60,7 @@ impl AllowedRecipientsGroup<'_> {
             >(&operations::ALLOWED_RECIPIENTS_REMOVE, &request)
             .await
     }
+
     /// Replace the allowed recipients.
     ///
     /// Replaces the whole list and sets whether it is enforced.
@@ -76,6 +78,7 @@ impl AllowedRecipientsGroup<'_> {
             >(&operations::ALLOWED_RECIPIENTS_UPDATE, &request)
             .await
     }
+
     /// View the allowed recipients.
     ///
     /// Answers with the list of addresses and domains, and with whether it is enforced.

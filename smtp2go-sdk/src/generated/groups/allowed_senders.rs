@@ -41,6 +41,7 @@ impl AllowedSendersGroup<'_> {
             >(&operations::ALLOWED_SENDERS_ADD, &request)
             .await
     }
+
     /// Remove from the allowed senders.
     ///
     /// Takes addresses and domains off the list. Entries that are not on it are ignored.
@@ -58,6 +59,7 @@ impl AllowedSendersGroup<'_> {
             >(&operations::ALLOWED_SENDERS_REMOVE, &request)
             .await
     }
+
     /// Replace the allowed senders and the mode.
     ///
     /// Replaces the whole list and the mode. The modes `whitelist` and `blacklist` take the place of
@@ -76,6 +78,7 @@ impl AllowedSendersGroup<'_> {
             >(&operations::ALLOWED_SENDERS_UPDATE, &request)
             .await
     }
+
     /// View the allowed senders.
     ///
     /// Answers with the list of addresses and domains, and with the mode that says how it is used.

@@ -38,6 +38,7 @@ impl ApiKeysGroup<'_> {
             .call::<_, types::ApiKeysResponse>(&operations::API_KEYS_ADD, &request)
             .await
     }
+
     /// Replace the settings of an API key.
     ///
     /// Sets all settings of a key. Whatever you leave out goes back to its default, except `endpoints`,
@@ -54,6 +55,7 @@ impl ApiKeysGroup<'_> {
             .call::<_, types::ApiKeysResponse>(&operations::API_KEYS_EDIT, &request)
             .await
     }
+
     /// Change some settings of an API key.
     ///
     /// Changes the settings that are given and keeps all others. Leave out what is to stay, and do not
@@ -70,6 +72,7 @@ impl ApiKeysGroup<'_> {
             .call::<_, types::ApiKeysResponse>(&operations::API_KEYS_PATCH, &request)
             .await
     }
+
     /// List what the calling key may do.
     ///
     /// Lists the paths that the calling key may use. Every key may make this call, so it also shows
@@ -83,6 +86,7 @@ impl ApiKeysGroup<'_> {
             >(&operations::API_KEYS_PERMISSIONS)
             .await
     }
+
     /// Remove an API key.
     ///
     /// Removes a key. The body of the reply is not documented. Removing the same key twice may end in
@@ -96,6 +100,7 @@ impl ApiKeysGroup<'_> {
     ) -> Result<Reply<()>, Error> {
         self.client.call::<_, ()>(&operations::API_KEYS_REMOVE, &request).await
     }
+
     /// List API keys.
     ///
     /// Lists the API keys with their settings: all of them, or those that `id` or `search` selects. Of

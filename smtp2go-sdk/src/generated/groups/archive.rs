@@ -41,6 +41,7 @@ impl ArchiveGroup<'_> {
             >(&operations::ARCHIVE_SEARCH, &request)
             .await
     }
+
     /// View an archived email.
     ///
     /// Returns one archived message by its `email_id`. The reply holds the headers and a download link,

@@ -41,6 +41,7 @@ impl DomainGroup<'_> {
             .call::<_, types::DomainListResponse>(&operations::DOMAIN_ADD, &request)
             .await
     }
+
     /// Remove a sender domain.
     ///
     /// Takes a sender domain off the account and answers with the domains that remain. Removing a
@@ -56,6 +57,7 @@ impl DomainGroup<'_> {
             .call::<_, types::DomainListResponse>(&operations::DOMAIN_REMOVE, &request)
             .await
     }
+
     /// Change the return-path subdomain.
     ///
     /// Replaces the label under which the return path of a domain lives. The CNAME record of the new
@@ -75,6 +77,7 @@ impl DomainGroup<'_> {
             >(&operations::DOMAIN_RETURN_PATH, &request)
             .await
     }
+
     /// Set which subaccounts may use a domain.
     ///
     /// Lends a domain of the master account to subaccounts. The list given here replaces the one
@@ -94,6 +97,7 @@ impl DomainGroup<'_> {
             >(&operations::DOMAIN_SUBACCOUNT_ACCESS, &request)
             .await
     }
+
     /// Change the tracking subdomain.
     ///
     /// Replaces the label under which the tracking host of a domain lives. The CNAME record of the new
@@ -110,6 +114,7 @@ impl DomainGroup<'_> {
             .call::<_, types::DomainListResponse>(&operations::DOMAIN_TRACKING, &request)
             .await
     }
+
     /// Check the DNS records of a domain now.
     ///
     /// Looks up the DNS records of a domain at once instead of at the next check, which comes every 7
@@ -128,6 +133,7 @@ impl DomainGroup<'_> {
             .call::<_, types::DomainListResponse>(&operations::DOMAIN_VERIFY, &request)
             .await
     }
+
     /// List sender domains.
     ///
     /// Lists the sender domains of the account with their DNS records and what the last check found, or

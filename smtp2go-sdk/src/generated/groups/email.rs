@@ -42,6 +42,7 @@ impl EmailGroup<'_> {
             .call::<_, types::EmailSendResponse>(&operations::EMAIL_SEND, &request)
             .await
     }
+
     /// Send a ready MIME message.
     ///
     /// Sends or schedules a message that the caller has composed as MIME. The recipients come from the
@@ -58,6 +59,7 @@ impl EmailGroup<'_> {
             .call::<_, types::EmailSendResponse>(&operations::EMAIL_MIME, &request)
             .await
     }
+
     /// Send several emails in one request.
     ///
     /// Sends or schedules many messages, each with its own sender, recipients and content. The results
@@ -75,6 +77,7 @@ impl EmailGroup<'_> {
             .call::<_, types::EmailBatchResponse>(&operations::EMAIL_BATCH, &request)
             .await
     }
+
     /// List scheduled emails.
     ///
     /// Lists the mail that waits for its time. The vendor's schema shows a list at the root of the
@@ -93,6 +96,7 @@ impl EmailGroup<'_> {
             >(&operations::EMAIL_SCHEDULED_SEARCH, &request)
             .await
     }
+
     /// Cancel a scheduled email.
     ///
     /// Takes a message out of the queue of scheduled mail, so that it is not sent. A second call for
@@ -105,6 +109,7 @@ impl EmailGroup<'_> {
     ) -> Result<Reply<()>, Error> {
         self.client.call::<_, ()>(&operations::EMAIL_SCHEDULED_REMOVE, &request).await
     }
+
     /// Search sent emails.
     ///
     /// Deprecated: use `/activity/search` instead. Lists sent mail with its delivery state and the

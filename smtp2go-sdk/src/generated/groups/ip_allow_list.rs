@@ -40,6 +40,7 @@ impl IpAllowListGroup<'_> {
             >(&operations::IP_ALLOW_LIST_SET, &request)
             .await
     }
+
     /// Add an address to an IP allow list.
     ///
     /// Puts an IP address on one of the two allow lists. Send the API key in the body too.
@@ -57,6 +58,7 @@ impl IpAllowListGroup<'_> {
             >(&operations::IP_ALLOW_LIST_ADD, &request)
             .await
     }
+
     /// Edit an entry of an IP allow list.
     ///
     /// Changes the address or the description of an entry. After a change of address the same call may
@@ -75,6 +77,7 @@ impl IpAllowListGroup<'_> {
             >(&operations::IP_ALLOW_LIST_EDIT, &request)
             .await
     }
+
     /// Remove an address from an IP allow list.
     ///
     /// Takes an IP address off one of the two allow lists. Removing the same address twice may end in
@@ -93,6 +96,7 @@ impl IpAllowListGroup<'_> {
             >(&operations::IP_ALLOW_LIST_REMOVE, &request)
             .await
     }
+
     /// View an IP allow list.
     ///
     /// Shows one of the two allow lists, and whether it is turned on. Send the API key in the body too.

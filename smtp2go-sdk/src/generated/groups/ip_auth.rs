@@ -37,6 +37,7 @@ impl IpAuthGroup<'_> {
             .call::<_, types::IpAuthPatchResponse>(&operations::IP_AUTH_PATCH, &request)
             .await
     }
+
     /// Remove an authenticated IP address.
     ///
     /// Stops an IP address from sending without a password. The body of the reply is not documented.
@@ -51,6 +52,7 @@ impl IpAuthGroup<'_> {
     ) -> Result<Reply<()>, Error> {
         self.client.call::<_, ()>(&operations::IP_AUTH_REMOVE, &request).await
     }
+
     /// List authenticated IP addresses.
     ///
     /// Lists the IP addresses that may send without a password, with their settings, or the one that is

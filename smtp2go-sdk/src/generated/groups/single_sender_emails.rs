@@ -43,6 +43,7 @@ impl SingleSenderEmailsGroup<'_> {
             >(&operations::SINGLE_SENDER_EMAILS_ADD, &request)
             .await
     }
+
     /// Remove a single sender address.
     ///
     /// Takes a single address off the list of senders. An address that is not on the list is refused
@@ -62,6 +63,7 @@ impl SingleSenderEmailsGroup<'_> {
             >(&operations::SINGLE_SENDER_EMAILS_REMOVE, &request)
             .await
     }
+
     /// List single sender addresses.
     ///
     /// Lists the single addresses that may send without a verified domain, and whether each is

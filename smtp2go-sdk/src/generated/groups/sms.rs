@@ -36,6 +36,7 @@ impl SmsGroup<'_> {
             .call::<_, types::SmsSendResponse>(&operations::SMS_SEND, &request)
             .await
     }
+
     /// Count text messages.
     ///
     /// Totals of messages, billed units and cost for a span of days. Without dates it covers today in
@@ -51,6 +52,7 @@ impl SmsGroup<'_> {
             .call::<_, types::SmsSummaryResponse>(&operations::SMS_SUMMARY, &request)
             .await
     }
+
     /// List received text messages.
     ///
     /// Lists messages that were sent to the account's numbers. Without dates it covers the last 7 days.
@@ -70,6 +72,7 @@ impl SmsGroup<'_> {
             >(&operations::SMS_VIEW_RECEIVED, &request)
             .await
     }
+
     /// List sent text messages.
     ///
     /// Lists messages that the account sent, by API or by mail. Without dates it covers the last 7

@@ -36,6 +36,7 @@ impl SmtpUsersGroup<'_> {
             .call::<_, types::SmtpUsersResponse>(&operations::SMTP_USERS_ADD, &request)
             .await
     }
+
     /// Replace the settings of an SMTP user.
     ///
     /// Sets all settings of a user. Whatever you leave out goes back to its default, and a blank
@@ -52,6 +53,7 @@ impl SmtpUsersGroup<'_> {
             .call::<_, types::SmtpUsersResponse>(&operations::SMTP_USERS_EDIT, &request)
             .await
     }
+
     /// Change some settings of an SMTP user.
     ///
     /// Changes the settings that are given and keeps all others. Leave out what is to stay, and do not
@@ -71,6 +73,7 @@ impl SmtpUsersGroup<'_> {
             >(&operations::SMTP_USERS_PATCH, &request)
             .await
     }
+
     /// Remove an SMTP user.
     ///
     /// Removes a user and answers with what it was, password in clear text included. Removing the same
@@ -89,6 +92,7 @@ impl SmtpUsersGroup<'_> {
             >(&operations::SMTP_USERS_REMOVE, &request)
             .await
     }
+
     /// List SMTP users.
     ///
     /// Lists the SMTP users with their settings, or the one that is named. Passwords are in clear text.

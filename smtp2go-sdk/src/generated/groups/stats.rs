@@ -37,6 +37,7 @@ impl StatsGroup<'_> {
             >(&operations::STATS_EMAIL_BOUNCES, &request)
             .await
     }
+
     /// View the sending allowance.
     ///
     /// The current billing cycle: when it starts and ends, how much mail it allows and how much is
@@ -48,6 +49,7 @@ impl StatsGroup<'_> {
             .call_empty::<types::StatsEmailCycleResponse>(&operations::STATS_EMAIL_CYCLE)
             .await
     }
+
     /// View sending totals by sender.
     ///
     /// Totals for each sender address, user, domain or subaccount. This is the only statistics call
@@ -66,6 +68,7 @@ impl StatsGroup<'_> {
             >(&operations::STATS_EMAIL_HISTORY, &request)
             .await
     }
+
     /// Count spam complaints.
     ///
     /// Spam complaints and rejected mail of the last 30 days. Other periods cannot be asked for.
@@ -82,6 +85,7 @@ impl StatsGroup<'_> {
             >(&operations::STATS_EMAIL_SPAM, &request)
             .await
     }
+
     /// View all figures at once.
     ///
     /// The sending allowance of the current cycle together with the bounces, spam complaints,
@@ -100,6 +104,7 @@ impl StatsGroup<'_> {
             >(&operations::STATS_EMAIL_SUMMARY, &request)
             .await
     }
+
     /// Count unsubscribes.
     ///
     /// Unsubscribes and rejected mail of the last 30 days. Other periods cannot be asked for.

@@ -37,6 +37,7 @@ impl SubaccountGroup<'_> {
             .call::<_, types::SubaccountResponse>(&operations::SUBACCOUNT_ADD, &request)
             .await
     }
+
     /// Close a subaccount.
     ///
     /// Closes a subaccount; `/subaccount/reopen` undoes it. The reply is a plain text. A repeat has no
@@ -54,6 +55,7 @@ impl SubaccountGroup<'_> {
             >(&operations::SUBACCOUNT_CLOSE, &request)
             .await
     }
+
     /// Change a subaccount.
     ///
     /// Changes the name, the limits and the features of a subaccount. Whether a field that is left out
@@ -70,6 +72,7 @@ impl SubaccountGroup<'_> {
             .call::<_, types::SubaccountResponse>(&operations::SUBACCOUNT_EDIT, &request)
             .await
     }
+
     /// Reopen a subaccount.
     ///
     /// Opens a closed subaccount again. The reply is a plain text in the documented example and an
@@ -87,6 +90,7 @@ impl SubaccountGroup<'_> {
             >(&operations::SUBACCOUNT_REOPEN, &request)
             .await
     }
+
     /// Search the subaccounts.
     ///
     /// Lists the subaccounts of the master account, sorted by name, page by page. Without parameters it

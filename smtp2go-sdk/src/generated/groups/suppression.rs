@@ -39,6 +39,7 @@ impl SuppressionGroup<'_> {
             >(&operations::SUPPRESSION_ADD, &request)
             .await
     }
+
     /// Lift suppressions.
     ///
     /// Lifts the named kinds of suppression from one address or domain. The reply has a row for each
@@ -57,6 +58,7 @@ impl SuppressionGroup<'_> {
             >(&operations::SUPPRESSION_REMOVE, &request)
             .await
     }
+
     /// List suppressions.
     ///
     /// Lists suppressed addresses and domains, page by page. Without dates it covers about the last 30

@@ -37,6 +37,7 @@ impl TemplateGroup<'_> {
             .call::<_, types::TemplateResponse>(&operations::TEMPLATE_ADD, &request)
             .await
     }
+
     /// Delete a template.
     ///
     /// Removes a template for good. A second call for the same `id` may answer 400, which then means
@@ -54,6 +55,7 @@ impl TemplateGroup<'_> {
             >(&operations::TEMPLATE_DELETE, &request)
             .await
     }
+
     /// Change a template.
     ///
     /// Changes the given fields and, going by the wording of the documentation, keeps those left out.
@@ -69,6 +71,7 @@ impl TemplateGroup<'_> {
             .call::<_, types::TemplateResponse>(&operations::TEMPLATE_EDIT, &request)
             .await
     }
+
     /// Search templates.
     ///
     /// Lists templates without their bodies, page by page; without filters it presumably lists all of
@@ -87,6 +90,7 @@ impl TemplateGroup<'_> {
             >(&operations::TEMPLATE_SEARCH, &request)
             .await
     }
+
     /// View a template.
     ///
     /// Returns one template with its bodies and sample values. The name of the template arrives as

@@ -38,6 +38,7 @@ impl WebhookGroup<'_> {
             .call::<_, types::WebhookResponse>(&operations::WEBHOOK_ADD, &request)
             .await
     }
+
     /// Change a webhook.
     ///
     /// Changes a webhook. What happens to a field that is left out is not documented: read the webhook
@@ -54,6 +55,7 @@ impl WebhookGroup<'_> {
             .call::<_, types::WebhookResponse>(&operations::WEBHOOK_EDIT, &request)
             .await
     }
+
     /// Remove a webhook.
     ///
     /// Removes a webhook and shows it one last time. A second call for the same id may answer 400,
@@ -69,6 +71,7 @@ impl WebhookGroup<'_> {
             .call::<_, types::WebhookResponse>(&operations::WEBHOOK_REMOVE, &request)
             .await
     }
+
     /// List webhooks.
     ///
     /// Returns all webhooks of the account. The service's documents show a single object in `data`, the

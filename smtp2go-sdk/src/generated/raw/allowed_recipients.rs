@@ -47,6 +47,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Remove from the allowed recipients.
     ///
     /// Takes addresses and domains off the list, and can set whether the list is enforced. Entries that
@@ -89,6 +90,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Replace the allowed recipients.
     ///
     /// Replaces the whole list and sets whether it is enforced.
@@ -130,6 +132,7 @@ impl Client {
                 error,
             ))
     }
+
     /// View the allowed recipients.
     ///
     /// Answers with the list of addresses and domains, and with whether it is enforced.

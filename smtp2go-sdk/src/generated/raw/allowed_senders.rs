@@ -47,6 +47,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Remove from the allowed senders.
     ///
     /// Takes addresses and domains off the list. Entries that are not on it are ignored.
@@ -88,6 +89,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Replace the allowed senders and the mode.
     ///
     /// Replaces the whole list and the mode. The modes `whitelist` and `blacklist` take the place of
@@ -130,6 +132,7 @@ impl Client {
                 error,
             ))
     }
+
     /// View the allowed senders.
     ///
     /// Answers with the list of addresses and domains, and with the mode that says how it is used.

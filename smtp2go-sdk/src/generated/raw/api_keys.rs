@@ -46,6 +46,7 @@ impl Client {
         result
             .map_err(|error| crate::raw::error(&crate::operations::API_KEYS_ADD, error))
     }
+
     /// Replace the settings of an API key.
     ///
     /// Sets all settings of a key. Whatever you leave out goes back to its default, except `endpoints`,
@@ -86,6 +87,7 @@ impl Client {
         result
             .map_err(|error| crate::raw::error(&crate::operations::API_KEYS_EDIT, error))
     }
+
     /// Change some settings of an API key.
     ///
     /// Changes the settings that are given and keeps all others. Leave out what is to stay, and do not
@@ -129,6 +131,7 @@ impl Client {
                 error,
             ))
     }
+
     /// List what the calling key may do.
     ///
     /// Lists the paths that the calling key may use. Every key may make this call, so it also shows
@@ -173,6 +176,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Remove an API key.
     ///
     /// Removes a key. The body of the reply is not documented. Removing the same key twice may end in
@@ -207,6 +211,7 @@ impl Client {
                 error,
             ))
     }
+
     /// List API keys.
     ///
     /// Lists the API keys with their settings: all of them, or those that `id` or `search` selects. Of

@@ -49,6 +49,7 @@ impl Client {
                 error,
             ))
     }
+
     /// View an archived email.
     ///
     /// Returns one archived message by its `email_id`. The reply holds the headers and a download link,

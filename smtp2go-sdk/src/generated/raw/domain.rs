@@ -48,6 +48,7 @@ impl Client {
             .await;
         result.map_err(|error| crate::raw::error(&crate::operations::DOMAIN_ADD, error))
     }
+
     /// Remove a sender domain.
     ///
     /// Takes a sender domain off the account and answers with the domains that remain. Removing a
@@ -87,6 +88,7 @@ impl Client {
         result
             .map_err(|error| crate::raw::error(&crate::operations::DOMAIN_REMOVE, error))
     }
+
     /// Change the return-path subdomain.
     ///
     /// Replaces the label under which the return path of a domain lives. The CNAME record of the new
@@ -130,6 +132,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Set which subaccounts may use a domain.
     ///
     /// Lends a domain of the master account to subaccounts. The list given here replaces the one
@@ -176,6 +179,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Change the tracking subdomain.
     ///
     /// Replaces the label under which the tracking host of a domain lives. The CNAME record of the new
@@ -219,6 +223,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Check the DNS records of a domain now.
     ///
     /// Looks up the DNS records of a domain at once instead of at the next check, which comes every 7
@@ -261,6 +266,7 @@ impl Client {
         result
             .map_err(|error| crate::raw::error(&crate::operations::DOMAIN_VERIFY, error))
     }
+
     /// List sender domains.
     ///
     /// Lists the sender domains of the account with their DNS records and what the last check found, or

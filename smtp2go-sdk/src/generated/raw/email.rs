@@ -49,6 +49,7 @@ impl Client {
             .await;
         result.map_err(|error| crate::raw::error(&crate::operations::EMAIL_SEND, error))
     }
+
     /// Send a ready MIME message.
     ///
     /// Sends or schedules a message that the caller has composed as MIME. The recipients come from the
@@ -88,6 +89,7 @@ impl Client {
             .await;
         result.map_err(|error| crate::raw::error(&crate::operations::EMAIL_MIME, error))
     }
+
     /// Send several emails in one request.
     ///
     /// Sends or schedules many messages, each with its own sender, recipients and content. The results
@@ -128,6 +130,7 @@ impl Client {
             .await;
         result.map_err(|error| crate::raw::error(&crate::operations::EMAIL_BATCH, error))
     }
+
     /// List scheduled emails.
     ///
     /// Lists the mail that waits for its time. The vendor's schema shows a list at the root of the
@@ -173,6 +176,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Cancel a scheduled email.
     ///
     /// Takes a message out of the queue of scheduled mail, so that it is not sent. A second call for
@@ -206,6 +210,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Search sent emails.
     ///
     /// Deprecated: use `/activity/search` instead. Lists sent mail with its delivery state and the

@@ -48,6 +48,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Add an address to an IP allow list.
     ///
     /// Puts an IP address on one of the two allow lists. Send the API key in the body too.
@@ -89,6 +90,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Edit an entry of an IP allow list.
     ///
     /// Changes the address or the description of an entry. After a change of address the same call may
@@ -131,6 +133,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Remove an address from an IP allow list.
     ///
     /// Takes an IP address off one of the two allow lists. Removing the same address twice may end in
@@ -173,6 +176,7 @@ impl Client {
                 error,
             ))
     }
+
     /// View an IP allow list.
     ///
     /// Shows one of the two allow lists, and whether it is turned on. Send the API key in the body too.

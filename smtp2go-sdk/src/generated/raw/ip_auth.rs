@@ -45,6 +45,7 @@ impl Client {
         result
             .map_err(|error| crate::raw::error(&crate::operations::IP_AUTH_PATCH, error))
     }
+
     /// Remove an authenticated IP address.
     ///
     /// Stops an IP address from sending without a password. The body of the reply is not documented.
@@ -80,6 +81,7 @@ impl Client {
                 error,
             ))
     }
+
     /// List authenticated IP addresses.
     ///
     /// Lists the IP addresses that may send without a password, with their settings, or the one that is

@@ -52,6 +52,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Remove a single sender address.
     ///
     /// Takes a single address off the list of senders. An address that is not on the list is refused
@@ -98,6 +99,7 @@ impl Client {
                 error,
             ))
     }
+
     /// List single sender addresses.
     ///
     /// Lists the single addresses that may send without a verified domain, and whether each is

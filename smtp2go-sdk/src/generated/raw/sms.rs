@@ -43,6 +43,7 @@ impl Client {
             .await;
         result.map_err(|error| crate::raw::error(&crate::operations::SMS_SEND, error))
     }
+
     /// Count text messages.
     ///
     /// Totals of messages, billed units and cost for a span of days. Without dates it covers today in
@@ -81,6 +82,7 @@ impl Client {
             .await;
         result.map_err(|error| crate::raw::error(&crate::operations::SMS_SUMMARY, error))
     }
+
     /// List received text messages.
     ///
     /// Lists messages that were sent to the account's numbers. Without dates it covers the last 7 days.
@@ -124,6 +126,7 @@ impl Client {
                 error,
             ))
     }
+
     /// List sent text messages.
     ///
     /// Lists messages that the account sent, by API or by mail. Without dates it covers the last 7

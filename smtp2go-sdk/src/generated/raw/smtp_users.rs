@@ -47,6 +47,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Replace the settings of an SMTP user.
     ///
     /// Sets all settings of a user. Whatever you leave out goes back to its default, and a blank
@@ -90,6 +91,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Change some settings of an SMTP user.
     ///
     /// Changes the settings that are given and keeps all others. Leave out what is to stay, and do not
@@ -133,6 +135,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Remove an SMTP user.
     ///
     /// Removes a user and answers with what it was, password in clear text included. Removing the same
@@ -175,6 +178,7 @@ impl Client {
                 error,
             ))
     }
+
     /// List SMTP users.
     ///
     /// Lists the SMTP users with their settings, or the one that is named. Passwords are in clear text.

@@ -45,6 +45,7 @@ impl Client {
                 error,
             ))
     }
+
     /// View the sending allowance.
     ///
     /// The current billing cycle: when it starts and ends, how much mail it allows and how much is
@@ -86,6 +87,7 @@ impl Client {
                 error,
             ))
     }
+
     /// View sending totals by sender.
     ///
     /// Totals for each sender address, user, domain or subaccount. This is the only statistics call
@@ -128,6 +130,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Count spam complaints.
     ///
     /// Spam complaints and rejected mail of the last 30 days. Other periods cannot be asked for.
@@ -168,6 +171,7 @@ impl Client {
                 error,
             ))
     }
+
     /// View all figures at once.
     ///
     /// The sending allowance of the current cycle together with the bounces, spam complaints,
@@ -210,6 +214,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Count unsubscribes.
     ///
     /// Unsubscribes and rejected mail of the last 30 days. Other periods cannot be asked for.

@@ -48,6 +48,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Close a subaccount.
     ///
     /// Closes a subaccount; `/subaccount/reopen` undoes it. The reply is a plain text. A repeat has no
@@ -89,6 +90,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Change a subaccount.
     ///
     /// Changes the name, the limits and the features of a subaccount. Whether a field that is left out
@@ -132,6 +134,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Reopen a subaccount.
     ///
     /// Opens a closed subaccount again. The reply is a plain text in the documented example and an
@@ -173,6 +176,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Search the subaccounts.
     ///
     /// Lists the subaccounts of the master account, sorted by name, page by page. Without parameters it

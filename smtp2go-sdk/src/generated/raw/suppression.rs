@@ -47,6 +47,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Lift suppressions.
     ///
     /// Lifts the named kinds of suppression from one address or domain. The reply has a row for each
@@ -89,6 +90,7 @@ impl Client {
                 error,
             ))
     }
+
     /// List suppressions.
     ///
     /// Lists suppressed addresses and domains, page by page. Without dates it covers about the last 30

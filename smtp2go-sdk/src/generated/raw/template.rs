@@ -45,6 +45,7 @@ impl Client {
         result
             .map_err(|error| crate::raw::error(&crate::operations::TEMPLATE_ADD, error))
     }
+
     /// Delete a template.
     ///
     /// Removes a template for good. A second call for the same `id` may answer 400, which then means
@@ -86,6 +87,7 @@ impl Client {
                 error,
             ))
     }
+
     /// Change a template.
     ///
     /// Changes the given fields and, going by the wording of the documentation, keeps those left out.
@@ -125,6 +127,7 @@ impl Client {
         result
             .map_err(|error| crate::raw::error(&crate::operations::TEMPLATE_EDIT, error))
     }
+
     /// Search templates.
     ///
     /// Lists templates without their bodies, page by page; without filters it presumably lists all of
@@ -167,6 +170,7 @@ impl Client {
                 error,
             ))
     }
+
     /// View a template.
     ///
     /// Returns one template with its bodies and sample values. The name of the template arrives as

@@ -45,6 +45,7 @@ impl Client {
             .await;
         result.map_err(|error| crate::raw::error(&crate::operations::WEBHOOK_ADD, error))
     }
+
     /// Change a webhook.
     ///
     /// Changes a webhook. What happens to a field that is left out is not documented: read the webhook
@@ -85,6 +86,7 @@ impl Client {
         result
             .map_err(|error| crate::raw::error(&crate::operations::WEBHOOK_EDIT, error))
     }
+
     /// Remove a webhook.
     ///
     /// Removes a webhook and shows it one last time. A second call for the same id may answer 400,
@@ -127,6 +129,7 @@ impl Client {
                 error,
             ))
     }
+
     /// List webhooks.
     ///
     /// Returns all webhooks of the account. The service's documents show a single object in `data`, the
