@@ -40,13 +40,26 @@ const KEYWORDS: [&str; 20] = [
 /// Methods of every request type, beside the setters of its fields.
 const RESERVED: [&str; 3] = ["new", "check", "validate"];
 
+/// Names that a group cannot have: those of modules, and of methods of the client.
+const TAKEN: [&str; 13] = [
+    "builder",
+    "call",
+    "call_empty",
+    "execute",
+    "for_subaccount",
+    "from_env",
+    "mod",
+    "raw",
+    "send",
+    "send_all",
+    "send_batch",
+    "send_mime",
+    "shared",
+];
+
 /// Runs every check on `document`.
 pub(crate) fn check(document: &Value, problems: &mut Problems) {
     references(document, document, "", problems);
-    // With a dangling reference most other findings would be about nothing.
-    if !problems.list().is_empty() {
-        return;
-    }
     let document = Document::new(document);
     operations(document, problems);
     let mut names = BTreeMap::new();
@@ -77,9 +90,7 @@ pub(crate) fn check(document: &Value, problems: &mut Problems) {
         }
         schema(document, component, &pointer, Place::Component, problems);
     }
-    if cycles(document, problems) {
-        return;
-    }
+    cycles(document, problems);
     directions(document, problems);
     extensions::check(document, problems);
     examples(document, problems);
@@ -99,7 +110,10 @@ fn references(root: &Value, value: &Value, pointer: &str, problems: &mut Problem
                 }
             }
             for (key, member) in members {
-                references(root, member, &join(pointer, key), problems);
+                // An example may hold anything.
+                if key != "example" && key != "default" {
+                    references(root, member, &join(pointer, key), problems);
+                }
             }
         }
         Value::Array(items) => {
@@ -179,12 +193,12 @@ fn tags<'a>(document: Document<'a>, problems: &mut Problems) -> BTreeSet<&'a str
     for (index, tag) in list(&document.root()["tags"]).iter().enumerate() {
         let name = tag["name"].as_str().unwrap_or_default();
         described(tag, &join("/tags", index), "API group", problems);
-        let taken = matches!(name, "mod" | "shared");
+        let taken = TAKEN.contains(&name);
         if !names::is_snake_case(name) || taken || !tags.insert(name) {
             problems.add(
                 join("/tags", index),
                 format!("`{name}` is no name for an API group, or is there twice"),
-                "write each group once, in snake_case; `mod` and `shared` are taken",
+                "write each group once, in snake_case; modules and methods of the client are taken",
             );
         }
     }
@@ -264,6 +278,10 @@ fn object_content(
     let content = &body["content"][JSON];
     let schema = &content["schema"];
     let component = reference_name(schema).map(|name| document.schema(name));
+    if component.is_some_and(Value::is_null) {
+        // Dangling, and said so.
+        return;
+    }
     if component.is_none_or(|component| component["type"] != "object") {
         problems.add(
             join(&at, "schema"),
@@ -296,7 +314,17 @@ fn responses(document: Document<'_>, operation: &OperationAt<'_>, problems: &mut
             "describe it; without `content` where its body is not known",
         ),
         Some(response) => {
+            let elsewhere = response["$ref"].as_str();
             let response = document.response(response);
+            if elsewhere.is_some_and(|at| !at.starts_with("#/components/responses/"))
+                || response["description"].as_str().is_none_or(str::is_empty)
+            {
+                problems.add(
+                    join(&pointer, "200"),
+                    "this is no response with a description",
+                    "describe it, and put its schema into `content`",
+                );
+            }
             if response.get("content").is_some() {
                 let pointer = join(&pointer, "200");
                 object_content(document, response, &pointer, &["example"], problems);
@@ -502,15 +530,13 @@ fn typed(
 }
 
 /// Components that hold themselves: no type could be made of them.
-fn cycles(document: Document<'_>, problems: &mut Problems) -> bool {
-    let mut found = false;
+fn cycles(document: Document<'_>, problems: &mut Problems) {
     for name in document.schemas().keys() {
         let mut inner = BTreeSet::new();
         for next in direct_references(document.schema(name)) {
             reach(document, next, &mut inner);
         }
         if inner.contains(name.as_str()) {
-            found = true;
             problems.add(
                 join("/components/schemas", name),
                 format!("`{name}` contains itself"),
@@ -518,7 +544,6 @@ fn cycles(document: Document<'_>, problems: &mut Problems) -> bool {
             );
         }
     }
-    found
 }
 
 fn direct_references(schema: &Value) -> Vec<&str> {
@@ -697,6 +722,10 @@ fn validate(
     let mut names = BTreeSet::new();
     for name in direct_references(schema) {
         reach(document, name, &mut names);
+    }
+    if names.iter().any(|name| document.schema(name).is_null()) {
+        // It leads to something that is not there, which is said elsewhere.
+        return;
     }
     root["$defs"] = names
         .into_iter()

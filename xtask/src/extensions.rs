@@ -11,7 +11,14 @@ pub(crate) const PREFIX: &str = "x-smtp2go-";
 /// Extensions that are known beyond this project.
 const KNOWN_ELSEWHERE: [&str; 2] = ["x-webhooks", "x-extensible-enum"];
 
-const EVIDENCE: [&str; 5] = ["live", "sample", "docs", "inferred", "third-party"];
+const EVIDENCE: [&str; 6] = [
+    "live",
+    "sample",
+    "schema",
+    "docs",
+    "inferred",
+    "third-party",
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -196,6 +203,7 @@ fn operation_extensions(
     for (name, remedy) in [
         ("kind", "add one of read, write, send"),
         ("repeat-safe", "add true or false"),
+        ("max-body-bytes", "add 1048576, or what the service takes"),
     ] {
         if on.get(name).is_none() {
             on.problems.add(
@@ -243,11 +251,11 @@ fn operation_extensions(
     on.expect("key-in-body", "name a field of the request", takes);
     on.expect(
         "failure-in-200",
-        "write {count: /POINTER, messages: /POINTER}, both existing in the reply",
+        "write {count: /POINTER, messages: /POINTER, succeeded: /POINTER, id: /POINTER}, all of \
+         them existing in the reply",
         |value| {
-            only_keys(value, &["count", "messages"])
-                && answers(&value["count"])
-                && answers(&value["messages"])
+            let keys = ["count", "messages", "succeeded", "id"];
+            only_keys(value, &keys) && keys.iter().all(|key| answers(&value[key]))
         },
     );
     on.expect("evidence", &EVIDENCE.join(", "), |value| {

@@ -1,5 +1,5 @@
 //! From `spec/openapi.yaml` to code, in stages:
-//! [`load`] → [`lower`] → [`generate`] → [`refine`] → [`write`].
+//! [`load`] → [`lower`] → [`generate`] → [`refine`] → [`mod@write`].
 //!
 //! This crate depends on nothing that it generates, so that it builds when generated code is broken.
 

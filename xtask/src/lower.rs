@@ -67,12 +67,25 @@ pub struct Operation {
     pub pagination: Option<Pagination>,
     /// `x-smtp2go-subaccount`.
     pub subaccount: Option<String>,
-    /// `x-smtp2go-failure-in-200`: pointers to the count and to the messages.
-    pub failure_in_200: Option<(String, String)>,
+    /// `x-smtp2go-failure-in-200`.
+    pub failure_in_200: Option<FailureIn200>,
     /// `x-smtp2go-key-in-body`.
     pub key_in_body: Option<String>,
     /// `x-smtp2go-evidence`.
     pub evidence: Option<String>,
+}
+
+/// Where a 200 says that it failed: pointers into the reply.
+#[derive(Clone, Debug)]
+pub struct FailureIn200 {
+    /// How much failed.
+    pub count: String,
+    /// Why.
+    pub messages: String,
+    /// How much succeeded all the same.
+    pub succeeded: String,
+    /// The id of what was accepted.
+    pub id: String,
 }
 
 /// How a list of results is continued.
@@ -114,6 +127,8 @@ pub struct Object {
     pub fields: Vec<Field>,
     /// Whether members that are no properties are kept.
     pub open: bool,
+    /// `x-smtp2go-also`: what may come in its place.
+    pub also: Vec<String>,
 }
 
 /// A field to be.
@@ -367,6 +382,10 @@ fn object(
         role,
         description: text(&component["description"]),
         fields,
+        also: list(&component["x-smtp2go-also"])
+            .iter()
+            .map(text)
+            .collect(),
         open: matches!(
             component.get("additionalProperties"),
             Some(Value::Bool(true) | Value::Object(_))
@@ -540,9 +559,12 @@ fn lower_operation(document: Document<'_>, value: &Value) -> Operation {
             size: optional_text(&pages["size"]),
         }),
         subaccount: optional_text(extension("subaccount")),
-        failure_in_200: failure
-            .is_object()
-            .then(|| (text(&failure["count"]), text(&failure["messages"]))),
+        failure_in_200: failure.is_object().then(|| FailureIn200 {
+            count: text(&failure["count"]),
+            messages: text(&failure["messages"]),
+            succeeded: text(&failure["succeeded"]),
+            id: text(&failure["id"]),
+        }),
         key_in_body: optional_text(extension("key-in-body")),
         evidence: optional_text(extension("evidence")),
         id,

@@ -47,11 +47,13 @@ struct Decode {
     /// The body is a request, not a reply.
     #[arg(long, conflicts_with = "webhook")]
     request: bool,
-    /// The body is what the service posted to a webhook.
+    /// The body is what the service posted to a webhook: JSON, or a form if it does not start with
+    /// `{`.
     #[arg(long)]
     webhook: bool,
     /// JSON lines `{"method","path","body"}` from [FILE|-], answered by JSON lines
-    /// `{"ok","value","unknown","error"}`.
+    /// `{"ok","value","unknown","error"}`. With --webhook a body that is a JSON string is taken for
+    /// the text of a form.
     #[arg(long)]
     lines: bool,
 }

@@ -5,7 +5,8 @@ use syn::{Fields, ImplItem, Item, Visibility};
 
 /// What a generated Rust file offers: types with their fields, and methods.
 ///
-/// Setters are left out: each field that is an `Option` has one of its name.
+/// A setter has the name of its field, so that only what it takes is shown, and of `validate` what it
+/// checks.
 ///
 /// # Errors
 ///
@@ -32,16 +33,29 @@ pub fn surface(code: &str) -> Result<String, String> {
             Item::Impl(item) if item.trait_.is_none() => {
                 let owner = compact(&item.self_ty);
                 for member in &item.items {
-                    if let ImplItem::Fn(method) = member
-                        && public(&method.vis)
-                        && !is_setter(method)
-                        && method.sig.ident != "validate"
-                    {
-                        lines.push(format!("{owner}: {}", compact(&method.sig)));
+                    let ImplItem::Fn(method) = member else {
+                        continue;
+                    };
+                    let name = &method.sig.ident;
+                    match method.sig.inputs.last() {
+                        Some(syn::FnArg::Typed(argument)) if is_setter(method) => {
+                            lines.push(format!("  .{name}({})", compact(&argument.ty)));
+                        }
+                        _ if public(&method.vis) && name != "validate" => {
+                            lines.push(format!("{owner}: {}", compact(&method.sig)));
+                        }
+                        _ => {}
                     }
                 }
             }
             Item::Impl(item) => {
+                let checks = item.items.iter().find_map(|member| match member {
+                    ImplItem::Fn(method) if method.sig.ident == "check" => Some(&method.block),
+                    _ => None,
+                });
+                if let Some(block) = checks.filter(|block| !block.stmts.is_empty()) {
+                    lines.extend(checked(block));
+                }
                 if let Some((path, _)) = &item.trait_
                     && let Some(ImplItem::Type(data)) = item.items.first()
                 {
@@ -61,6 +75,23 @@ pub fn surface(code: &str) -> Result<String, String> {
     }
     lines.push(String::new());
     Ok(lines.join("\n"))
+}
+
+/// The limits in a generated `check`, a line each.
+fn checked(block: &syn::Block) -> Vec<String> {
+    let text = compact(block);
+    text.split("check.at")
+        .skip(1)
+        .map(|part| {
+            let part = part.trim_start_matches("_index").trim_start_matches('(');
+            let end = part.find(';').unwrap_or(part.len());
+            let part = part.get(..end).unwrap_or(part);
+            format!(
+                "  checks {}",
+                part.trim_end_matches(')').replace("| check |", "").trim()
+            )
+        })
+        .collect()
 }
 
 fn public(visibility: &Visibility) -> bool {

@@ -81,6 +81,7 @@ pub(super) fn evidence(evidence: Option<&str>) -> &'static str {
     match evidence {
         Some("live") => "Known from live traffic rather than from the vendor's schema.",
         Some("sample") => "Known from the vendor's samples rather than from its schema.",
+        Some("schema") => "As in the vendor's schema, against its samples.",
         Some("docs") => "Known from the vendor's guides rather than from its schema.",
         Some("inferred") => "Inferred, not documented.",
         Some("third-party") => "Reported by third parties, not documented.",

@@ -159,13 +159,16 @@ pub(super) fn operation_docs(operation: &Operation) -> TokenStream {
         facts.push(format!("At most {count} calls a {per}."));
     }
     if let Some(bytes) = operation.max_body_bytes {
-        facts.push(format!("The body may have {} MiB.", bytes / 1_048_576));
+        facts.push(format!("The request may have {} MB.", bytes / 1_048_576));
     }
     if operation.subaccount.is_some() {
         facts.push("A key of the master account can call it for a subaccount.".to_owned());
     }
     if operation.key_in_body.is_some() {
-        facts.push("The key is sent in the body too; you need not set it.".to_owned());
+        facts.push("This client puts the key into the body for you.".to_owned());
+    }
+    if operation.failure_in_200.is_some() {
+        facts.push("A reply that counts failures is an error of this client.".to_owned());
     }
     let summary = format!("{}.", operation.summary.trim_end_matches('.'));
     docs([

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::Modules;
 use super::docs::docs;
-use crate::lower::{Operation, View};
+use crate::lower::{FailureIn200, Operation, View};
 use crate::names::{identifier, pascal_case};
 
 /// `operations`, and the `mod` of all generated modules of the SDK.
@@ -85,12 +85,17 @@ fn row(operation: &Operation) -> TokenStream {
         }
     }));
     let subaccount = text(&operation.subaccount);
-    let failure = optional(
-        operation
-            .failure_in_200
-            .as_ref()
-            .map(|(count, messages)| quote!(FailureIn200 { count: #count, messages: #messages })),
-    );
+    let failure = optional(operation.failure_in_200.as_ref().map(|failure| {
+        let FailureIn200 {
+            count,
+            messages,
+            succeeded,
+            id,
+        } = failure;
+        quote! {
+            FailureIn200 { count: #count, messages: #messages, succeeded: #succeeded, id: #id }
+        }
+    }));
     let key_in_body = text(&operation.key_in_body);
     quote! {
         #about

@@ -123,6 +123,9 @@ fn field_docs(field: &Field) -> TokenStream {
     if field.limits.known || field.item_limits.known {
         notes.push("Unknown words are refused before sending.".to_owned());
     }
+    if field.always_send.is_some() {
+        notes.push("This client always sends it.".to_owned());
+    }
     if let Some(default) = &field.default {
         notes.push(format!("Default: `{default}`."));
     }
@@ -450,7 +453,8 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
     }
     match checks.as_slice() {
         [] => None,
-        [only] => Some(quote!(|check| #only)),
+        // What does not fit on its line reads better, and lints better, as a statement.
+        [only] if only.to_string().len() < 60 => Some(quote!(|check| #only)),
         all => Some(quote!(|check| { #(#all;)* })),
     }
 }
@@ -484,6 +488,12 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
             pub other: BTreeMap<String, ::serde_json::Value>,
         }
     });
+    // A reply whose list comes without what should be around it.
+    let list = fields
+        .iter()
+        .find(|(_, field)| field.wire == "data" && matches!(field.shape, Shape::List(_)))
+        .filter(|_| object.also.iter().any(|also| also == "array"))
+        .map(|(ident, _)| quote!(, #ident));
     let envelope = view
         .operations
         .iter()
@@ -492,11 +502,12 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
     quote! {
         #about
         #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+        #[serde(remote = "Self")]
         #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
         #[non_exhaustive]
         pub struct #name { #(#members)* #rest }
 
-        crate::lenient::structure!(#name);
+        crate::lenient::structure!(#name #list);
 
         #envelope
     }
@@ -533,10 +544,16 @@ fn envelope(view: &View, object: &Object, name: &Ident) -> TokenStream {
         Some(Shape::One(_)) => quote!((#root_id, self.data.unwrap_or_default())),
         Some(_) => quote!((#root_id, self.data)),
     };
+    let unknown = object.also.iter().any(|also| also == "string").then(|| {
+        quote! {
+            fn unknown() -> Option<Self> { Some(Self::default()) }
+        }
+    });
     quote! {
         impl crate::Envelope for #name {
             type Data = #data;
             fn into_parts(self) -> (Option<String>, Self::Data) { #body }
+            #unknown
         }
     }
 }

@@ -235,6 +235,7 @@ const PATH: &str = "  /email/praise:
       description: Made up.
       x-smtp2go-kind: write
       x-smtp2go-repeat-safe: true
+      x-smtp2go-max-body-bytes: 1048576
       requestBody:
         required: true
         content:
