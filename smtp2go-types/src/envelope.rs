@@ -11,6 +11,15 @@ pub trait Envelope {
 
     /// Splits the reply into its request id, if it came with one, and its data.
     fn into_parts(self) -> (Option<String>, Self::Data);
+
+    /// What stands for a body that does not decode, an empty one included, where it is not known
+    /// what the service answers. `None`, the default: such a body is an error.
+    fn unknown() -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// Where nothing is known of a reply's body.
@@ -19,5 +28,9 @@ impl Envelope for () {
 
     fn into_parts(self) -> (Option<String>, ()) {
         (None, ())
+    }
+
+    fn unknown() -> Option<Self> {
+        Some(())
     }
 }

@@ -105,10 +105,65 @@ where
     read::<Entries<T>, D>(deserializer)
 }
 
-/// Lets a struct be a field: an object decodes through its own `Deserialize`, anything else is
-/// `None`.
+/// Finishes a struct that derives serde's traits with `#[serde(remote = "Self")]`: it decodes from
+/// an object only. A derived `Deserialize` would take a list as well, by position, and so make
+/// something of a reply that is nothing of the kind. As a field, what is no object is `None`.
+///
+/// With the name of its list field, a list in place of the object is that field.
 macro_rules! structure {
-    ($name:ident) => {
+    ($name:ident $(, $list:ident)?) => {
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::std::result::Result<S::Ok, S::Error> {
+                Self::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::std::result::Result<Self, D::Error> {
+                struct Objects;
+
+                impl<'de> ::serde::de::Visitor<'de> for Objects {
+                    type Value = $name;
+
+                    fn expecting(
+                        &self,
+                        formatter: &mut ::std::fmt::Formatter<'_>,
+                    ) -> ::std::fmt::Result {
+                        formatter.write_str("an object")
+                    }
+
+                    fn visit_map<A: ::serde::de::MapAccess<'de>>(
+                        self,
+                        object: A,
+                    ) -> ::std::result::Result<$name, A::Error> {
+                        $name::deserialize(::serde::de::value::MapAccessDeserializer::new(object))
+                    }
+
+                    $(
+                        fn visit_seq<A: ::serde::de::SeqAccess<'de>>(
+                            self,
+                            list: A,
+                        ) -> ::std::result::Result<$name, A::Error> {
+                            let $list = $crate::lenient::list(
+                                ::serde::de::value::SeqAccessDeserializer::new(list),
+                            )?;
+                            Ok($name {
+                                $list,
+                                ..$name::default()
+                            })
+                        }
+                    )?
+                }
+
+                deserializer.deserialize_any(Objects)
+            }
+        }
+
         impl $crate::lenient::Lenient for $name {
             fn from_scalar(_: $crate::lenient::Scalar<'_>) -> ::std::option::Option<Self> {
                 None
@@ -117,21 +172,12 @@ macro_rules! structure {
             fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
                 object: A,
             ) -> ::std::result::Result<::std::option::Option<Self>, A::Error> {
-                $crate::lenient::from_map(object)
+                Self::deserialize(::serde::de::value::MapAccessDeserializer::new(object)).map(Some)
             }
         }
     };
 }
 pub(crate) use structure;
-
-/// Decodes an object that is already open.
-pub(crate) fn from_map<'de, A, T>(object: A) -> Result<Option<T>, A::Error>
-where
-    A: MapAccess<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(MapAccessDeserializer::new(object)).map(Some)
-}
 
 /// What a field makes of each JSON value.
 trait Field {
@@ -440,7 +486,7 @@ impl Lenient for Value {
     }
 
     fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        from_map(object)
+        Self::deserialize(MapAccessDeserializer::new(object)).map(Some)
     }
 }
 
@@ -464,6 +510,7 @@ mod tests {
 
     /// With `Reply` below, a fixture written as generated code is.
     #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+    #[serde(remote = "Self")]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     struct Inner {
         #[serde(
@@ -484,6 +531,7 @@ mod tests {
     macro_rules! reply {
         ($($field:ident, $list:ident, $map:ident: $type:ty;)*) => {
             #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+            #[serde(remote = "Self")]
             #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
             struct Reply {
                 $(

@@ -48,6 +48,7 @@ mod envelope;
 #[rustfmt::skip]
 mod generated;
 mod lenient;
+mod repair;
 mod secret;
 mod text_or_object;
 mod timestamp;
@@ -57,6 +58,7 @@ mod vocabulary;
 pub use date::Date;
 pub use envelope::Envelope;
 pub use generated::*;
+pub use repair::readable;
 pub use secret::Secret;
 pub use text_or_object::TextOrObject;
 pub use timestamp::Timestamp;

@@ -69,7 +69,8 @@ impl Lenient for TextOrObject {
     }
 
     fn from_object<'de, A: de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Ok(lenient::from_map(object)?.map(Self::Object))
+        Map::deserialize(de::value::MapAccessDeserializer::new(object))
+            .map(|map| Some(Self::Object(map)))
     }
 }
 
