@@ -1,6 +1,5 @@
 //! The client, and the core that every call goes through.
 
-use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +9,8 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
 use serde::Serialize;
-use serde::de::value::{Error as UnitError, UnitDeserializer};
-use serde::de::{DeserializeOwned, IntoDeserializer};
-use smtp2go_types::{Envelope, Validate};
+use serde::de::DeserializeOwned;
+use smtp2go_types::{Envelope, Validate, readable};
 
 use crate::builder::ClientBuilder;
 use crate::error::Kind;
@@ -105,7 +103,7 @@ impl Client {
     ) -> Result<Reply<R::Data>, Error>
     where
         Q: Serialize + Validate + ?Sized,
-        R: Envelope + DeserializeOwned + 'static,
+        R: Envelope + DeserializeOwned,
     {
         let body = request
             .validate()
@@ -124,7 +122,7 @@ impl Client {
         operation: &'static Operation,
     ) -> Result<Reply<R::Data>, Error>
     where
-        R: Envelope + DeserializeOwned + 'static,
+        R: Envelope + DeserializeOwned,
     {
         self.execute_as::<R>(operation, Body::empty()).await
     }
@@ -136,7 +134,7 @@ impl Client {
         body: Body,
     ) -> Result<Reply<R::Data>, Error>
     where
-        R: Envelope + DeserializeOwned + 'static,
+        R: Envelope + DeserializeOwned,
     {
         let reply = self.execute(operation, body).await?;
         match decode::<R>(reply.body()) {
@@ -296,22 +294,15 @@ impl Core {
 }
 
 /// Reads a reply, the lenient way if the strict one fails.
-fn decode<R: DeserializeOwned + 'static>(body: &[u8]) -> Result<R, serde_json::Error> {
-    if TypeId::of::<R>() == TypeId::of::<()>() {
-        // There is nothing to read, so whatever came is fine. This can't fail: it is a unit read
-        // from a unit.
-        let unit: UnitDeserializer<UnitError> = ().into_deserializer();
-        if let Ok(nothing) = R::deserialize(unit) {
-            return Ok(nothing);
-        }
-    }
-    serde_json::from_slice(body).or_else(|error| {
-        // A `Value` takes what a struct refuses: a member that comes twice.
-        let text = String::from_utf8_lossy(body);
-        serde_json::from_str::<serde_json::Value>(&text)
-            .and_then(serde_json::from_value)
-            .map_err(|_| error)
-    })
+fn decode<R: Envelope + DeserializeOwned>(body: &[u8]) -> Result<R, serde_json::Error> {
+    serde_json::from_slice(body)
+        .or_else(|error| {
+            // A `Value` takes what a struct refuses: a member that comes twice.
+            serde_json::from_str::<serde_json::Value>(&readable(body))
+                .and_then(serde_json::from_value)
+                .map_err(|_| error)
+        })
+        .or_else(|error| R::unknown().ok_or(error))
 }
 
 #[cfg(test)]
@@ -387,6 +378,44 @@ mod tests {
         name: String,
     }
 
+    impl Envelope for Thing {
+        type Data = String;
+
+        fn into_parts(self) -> (Option<String>, String) {
+            (None, self.name)
+        }
+    }
+
+    #[test]
+    fn only_what_is_a_reply_is_taken_for_one() {
+        use smtp2go_types::{
+            EmailScheduledSearchResponse, EmailSendResponse, SingleSenderEmailsAddResponse,
+        };
+        for body in ["[]", r#"["rid"]"#, "", "null", "true", r#""{}""#] {
+            assert!(
+                decode::<EmailSendResponse>(body.as_bytes()).is_err(),
+                "{body}"
+            );
+        }
+        // The one reply whose list is documented without what should be around it.
+        let body = br#"[{"schedule_id":"a"},{"schedule_id":"b"}]"#;
+        let (_, mails) = decode::<EmailScheduledSearchResponse>(body)
+            .unwrap()
+            .into_parts();
+        let ids: Vec<_> = mails
+            .iter()
+            .map(|mail| mail.schedule_id.as_deref())
+            .collect();
+        assert_eq!(ids, [Some("a"), Some("b")]);
+        // One of the two of which nobody knows what they look like.
+        for body in ["", "ok", "null", "[]", r#"{"request_id":"r"}"#] {
+            assert!(
+                decode::<SingleSenderEmailsAddResponse>(body.as_bytes()).is_ok(),
+                "{body}"
+            );
+        }
+    }
+
     #[test]
     fn replies_are_decoded_leniently() {
         let thing = |name: &str| Thing {
@@ -396,6 +425,8 @@ mod tests {
             (r#"{"name":"a"}"#, thing("a")),
             (r#"{"name":"a","more":1}"#, thing("a")),
             (r#"{"name":"a","name":"b"}"#, thing("b")),
+            (r#"{"name":"caf\udc80"}"#, thing("caf\u{fffd}")),
+            ("\u{feff}{\"name\":\"a\"}", thing("a")),
         ] {
             assert_eq!(decode::<Thing>(body.as_bytes()).unwrap(), expected);
         }

@@ -480,16 +480,17 @@ impl Error {
 
 /// `text` fit for one line: without control characters and keys, and not too long.
 fn one_line(text: &str) -> String {
+    // Before the cut, which could leave the better part of a key that is no longer seen as one.
+    let text = mask(text.trim());
     let mut shown: String = text
-        .trim()
         .chars()
         .take(SHOWN)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    if text.trim().chars().nth(SHOWN).is_some() {
+    if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
-    mask(&shown)
+    shown
 }
 
 /// The host that a redirect leads to; the rest of its URL may hold secrets.

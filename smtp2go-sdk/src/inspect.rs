@@ -9,6 +9,7 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::Value;
+use smtp2go_types::readable;
 
 use crate::error::FieldError;
 
@@ -44,7 +45,7 @@ impl Findings {
 
 /// Reads the envelope of a reply. The members of `data` win over those of the root.
 pub(crate) fn inspect(body: &[u8]) -> Findings {
-    let text = String::from_utf8_lossy(body);
+    let text = readable(body);
     let (mut root, mut data) = (Findings::default(), Findings::default());
     let seed = Level {
         found: &mut root,
@@ -58,7 +59,7 @@ pub(crate) fn inspect(body: &[u8]) -> Findings {
 /// The value at a JSON pointer, if there is one. Object members only: the pointers of the
 /// operation table go through no list, and their names need no escapes.
 pub(crate) fn at(body: &[u8], pointer: &str) -> Option<Value> {
-    let text = String::from_utf8_lossy(body);
+    let text = readable(body);
     let mut path = pointer.split('/');
     // What precedes the first slash is empty.
     path.next();
@@ -362,6 +363,14 @@ mod tests {
                 assert_eq!(fields(&body), expected, "{body}");
             }
         }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_hides_nothing() {
+        let body = br#"{"data":{"error":"bad \udc80","error_code":"X"}}"#;
+        let found = inspect(body);
+        assert_eq!(found.error.as_deref(), Some("bad \u{fffd}"));
+        assert_eq!(found.error_code.as_deref(), Some("X"));
     }
 
     #[test]

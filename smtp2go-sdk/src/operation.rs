@@ -97,4 +97,8 @@ pub struct FailureIn200 {
     pub count: &'static str,
     /// JSON pointer to the list of texts that say why.
     pub messages: &'static str,
+    /// JSON pointer to the number of successes. With one, the call was carried out in part.
+    pub succeeded: &'static str,
+    /// JSON pointer to the id of what was accepted; absent or empty if nothing was.
+    pub id: &'static str,
 }

@@ -58,7 +58,7 @@ pub(crate) fn judge(operation: &'static Operation, outcome: Outcome) -> Result<R
     let answer = (status, headers, body.into());
 
     // A refusal is one even if the rest of it is lost.
-    if status.is_client_error() {
+    if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
         return Err(Error::answered(
             Kind::Status,
             Certainty::Rejected,
@@ -101,10 +101,16 @@ pub(crate) fn judge(operation: &'static Operation, outcome: Outcome) -> Result<R
         let body = &answer.2;
         if at(body, place.count).is_some_and(|count| is_positive(&count)) {
             let failures = at(body, place.messages).map(texts).unwrap_or_default();
+            // A part of it may have been accepted, and would be sent again.
+            let accepted = at(body, place.succeeded).is_some_and(|count| is_positive(&count))
+                || at(body, place.id).is_some_and(|id| !texts(id).is_empty());
+            let certainty = if accepted {
+                Certainty::Unknown
+            } else {
+                Certainty::Rejected
+            };
             let kind = Kind::FailureInSuccess;
-            return Err(
-                Error::answered(kind, Certainty::Rejected, answer, found).with_failures(failures)
-            );
+            return Err(Error::answered(kind, certainty, answer, found).with_failures(failures));
         }
     }
     let (status, headers, body) = answer;
@@ -170,6 +176,8 @@ pub(crate) mod tests {
         failure_in_200: Some(FailureIn200 {
             count: "/data/failed",
             messages: "/data/failures",
+            succeeded: "/data/succeeded",
+            id: "/data/email_id",
         }),
         key_in_body: None,
     };
@@ -410,6 +418,30 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_part_that_was_accepted_is_not_a_rejection() {
+        for (body, certainty) in [
+            (
+                r#"{"data":{"failed":1,"succeeded":0,"email_id":""}}"#,
+                Certainty::Rejected,
+            ),
+            (r#"{"data":{"failed":"1"}}"#, Certainty::Rejected),
+            (
+                r#"{"data":{"failed":1,"succeeded":"1"}}"#,
+                Certainty::Unknown,
+            ),
+            (
+                r#"{"data":{"failed":1,"succeeded":0,"email_id":"1a"}}"#,
+                Certainty::Unknown,
+            ),
+        ] {
+            let error = judge(&SEND, answered(200, body)).unwrap_err();
+            assert_eq!(error.certainty(), certainty, "{body}");
+        }
+        // Nor is it known what became of a request that the server says it waited for in vain.
+        assert_eq!(error(answered(408, "")).certainty(), Certainty::Unknown);
+    }
+
+    #[test]
     fn a_redirect_shows_its_host_alone() {
         for (location, shown) in [
             (
@@ -501,6 +533,12 @@ pub(crate) mod tests {
                 error.message().unwrap().ends_with(KEY),
                 "the API's text stays as it came"
             );
+        }
+        // A key that lies across the cut is no less of a key.
+        for before in 0..310 {
+            let body = format!(r#"{{"error":"{} {KEY}"}}"#, "x".repeat(before));
+            let shown = error(answered(400, body)).to_string();
+            assert!(!shown.contains("0123"), "{shown}");
         }
         let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(10_000));
         let shown = error(answered(400, long)).to_string();

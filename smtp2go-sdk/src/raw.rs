@@ -8,17 +8,19 @@
 //! What differs:
 //! - Requests are not checked before they are sent: only their bytes get as far as the core. Call
 //!   [`Validate::validate`](smtp2go_types::Validate::validate) first to have them checked.
-//! - A reply of the right type is required, byte for byte: there is no second, more lenient way
-//!   of decoding, and the error for an unreadable reply has the body but not the headers.
+//! - A reply of the right type is required: a member that comes twice, or no body where it is not
+//!   known what the service answers, is an error, and the error for an unreadable reply has the body but not the headers.
 //! - The status of a [`ResponseValue`] is always 200, also for another success, which the
 //!   generated code would take for a failure.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use progenitor_client::{ClientHooks, ClientInfo, Error as Generated, OperationInfo};
+use smtp2go_types::readable;
 
 use crate::error::{Certainty, Kind};
 use crate::inspect::inspect;
@@ -73,7 +75,10 @@ impl ClientHooks<Inner> for Client {
             Ok(reply) => {
                 let (_, headers, body) = reply.into_parts();
                 *response.headers_mut() = headers;
-                *response.body_mut() = body;
+                *response.body_mut() = match readable(&body) {
+                    Cow::Borrowed(text) if text.len() == body.len() => body,
+                    text => text.into_owned().into(),
+                };
             }
             Err(error) => {
                 *response.status_mut() = carrier_status();
