@@ -1,11 +1,12 @@
 //! Decodes captured traffic with the generated types, and says what they do not know.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use smtp2go_types::Vocabulary;
+use serde_json::{Map, Value};
+use smtp2go_types::{Vocabulary, readable};
 
 pub use crate::generated::codecs::{OPERATIONS, WEBHOOKS};
 
@@ -91,29 +92,32 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Decodes one body. `method` and `path` (with `/v3` or without) are not looked at for webhooks.
+/// Decodes one body. `method` and `path` (with `/v3` or without) are not looked at for webhooks, whose
+/// body may be a form as well as JSON.
 ///
 /// # Errors
 ///
 /// If there is no such operation, or the body does not decode.
 pub fn decode(side: Side, method: &str, path: &str, text: &str) -> Result<Decoded, Failure> {
-    let codec = match side {
-        Side::Webhook => Some(webhook(text)),
-        Side::Request => operation(method, path)?.request,
-        Side::Reply => operation(method, path)?.reply,
+    let (codec, text) = match side {
+        Side::Webhook => payload(text)?,
+        Side::Request => (operation(method, path)?.request, Cow::Borrowed(text)),
+        Side::Reply => (operation(method, path)?.reply, Cow::Borrowed(text)),
     };
     let (value, original) = match codec {
-        Some(codec) => (codec(text).map_err(Failure::Body)?, parse(text)?),
+        Some(codec) => read(side, codec, &text)?,
         // Nothing is known of the body, so anything will do, nothing included.
         None if text.trim().is_empty() => (Value::Null, Value::Null),
-        None => (Value::Null, parse(text)?),
+        None => {
+            let original = parse(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
+            (Value::Null, original)
+        }
     };
     let mut candidates = Vec::new();
     lost(&original, &value, Place::default(), &mut candidates);
-    let unknown: BTreeSet<String> = candidates
+    let unknown: BTreeSet<String> = unread(&original, &value, codec, candidates)
         .into_iter()
-        .filter(|place| !is_read(&original, &place.pointer, &value, codec))
-        .map(|place| match place.shown {
+        .map(|shown| match shown {
             shown if shown.is_empty() => "(the whole body)".to_owned(),
             shown => shown,
         })
@@ -124,20 +128,88 @@ pub fn decode(side: Side, method: &str, path: &str, text: &str) -> Result<Decode
     })
 }
 
-/// Whether what stands at `pointer` has an influence on what is decoded. It has where it is read
-/// under another name or in another shape than it is written.
-fn is_read(original: &Value, pointer: &str, value: &Value, codec: Option<Codec>) -> bool {
-    let (Some(codec), Some((parent, key))) = (codec, pointer.rsplit_once('/')) else {
-        return false;
-    };
+/// What the types make of a body, and the body as it is. What is received is read as the client reads
+/// it: if need be repaired, and by way of a [`Value`], which takes a member that comes twice, the last
+/// one winning.
+fn read(side: Side, codec: Codec, text: &str) -> Result<(Value, Value), Failure> {
+    let value = codec(text).map_err(Failure::Body);
+    if side == Side::Request {
+        return Ok((value?, parse(text)?));
+    }
+    match (value, parse(&readable(text.as_bytes()))) {
+        (Ok(value), original) => Ok((value, original?)),
+        (Err(failure), Ok(original)) => match codec(&original.to_string()) {
+            Ok(value) => Ok((value, original)),
+            Err(_) => Err(failure),
+        },
+        (Err(failure), Err(_)) => Err(failure),
+    }
+}
+
+/// Those of `candidates`, as they are shown, that have no influence on what is decoded. One has where
+/// it is read under another name or in another shape than it is written.
+///
+/// Decoding takes long, so it is not done for each place. What is shown alike and is of one kind is
+/// removed together, and all of that at once before it is tried in halves.
+fn unread(
+    original: &Value,
+    value: &Value,
+    codec: Option<Codec>,
+    candidates: Vec<Place>,
+) -> Vec<String> {
+    let mut unread = Vec::new();
+    let mut groups: BTreeMap<(String, Kind), Vec<String>> = BTreeMap::new();
+    for place in candidates {
+        if place.is_member {
+            let group = groups.entry((place.shown, place.kind)).or_default();
+            group.push(place.pointer);
+        } else {
+            unread.push(place.shown);
+        }
+    }
+    let groups: Vec<Group> = groups
+        .into_iter()
+        .map(|((shown, _), pointers)| Group { shown, pointers })
+        .collect();
+    match codec {
+        Some(codec) => halve(original, value, codec, &groups, &mut unread),
+        None => unread.extend(groups.into_iter().map(|group| group.shown)),
+    }
+    unread
+}
+
+/// Places that are shown alike.
+struct Group {
+    shown: String,
+    pointers: Vec<String>,
+}
+
+/// Finds the groups without influence, with a few decodings for each that has one.
+fn halve(
+    original: &Value,
+    value: &Value,
+    codec: Codec,
+    groups: &[Group],
+    unread: &mut Vec<String>,
+) {
+    if groups.is_empty() {
+        return;
+    }
     let mut without = original.clone();
-    match without.pointer_mut(parent) {
-        Some(Value::Object(members)) => {
+    for pointer in groups.iter().flat_map(|group| &group.pointers) {
+        if let Some((parent, key)) = pointer.rsplit_once('/')
+            && let Some(Value::Object(members)) = without.pointer_mut(parent)
+        {
             members.remove(&key.replace("~1", "/").replace("~0", "~"));
         }
-        _ => return false,
     }
-    codec(&without.to_string()).as_ref() != Ok(value)
+    if codec(&without.to_string()).as_ref() == Ok(value) {
+        unread.extend(groups.iter().map(|group| group.shown.clone()));
+    } else if groups.len() > 1 {
+        let (one, other) = groups.split_at(groups.len() / 2);
+        halve(original, value, codec, one, unread);
+        halve(original, value, codec, other, unread);
+    }
 }
 
 fn parse(text: &str) -> Result<Value, Failure> {
@@ -152,17 +224,111 @@ fn operation(method: &str, path: &str) -> Result<&'static Operation, Failure> {
         .ok_or_else(|| Failure::NoOperation(format!("{method} {path}")))
 }
 
+/// A payload's codec, and the payload as JSON.
+fn payload(text: &str) -> Result<(Option<Codec>, Cow<'_, str>), Failure> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let parsed = serde_json::from_str::<Value>(&readable(text.as_bytes()));
+    if text.trim_start().starts_with('{') || parsed.is_ok() {
+        let event = parsed.ok().and_then(|payload| {
+            let event = payload.get("event")?.as_str()?;
+            Some(event.to_owned())
+        });
+        let codec = webhook(&event.unwrap_or_default());
+        return Ok((Some(codec), Cow::Borrowed(text)));
+    }
+    if !text.contains('=') {
+        let message = "neither a JSON object nor a form".to_owned();
+        return Err(Failure::Body(message));
+    }
+    let mut members = form(text);
+    let event = members.get("event").or_else(|| {
+        let mut members = members.iter();
+        let (_, event) = members.find(|(key, _)| key.eq_ignore_ascii_case("event"))?;
+        Some(event)
+    });
+    let codec = webhook(event.and_then(Value::as_str).unwrap_or_default());
+    settle_case(&mut members, codec);
+    let json = Value::Object(members).to_string();
+    Ok((Some(codec), Cow::Owned(json)))
+}
+
 /// Payloads do not say what they are, but for the word in `event`. Mail is what most events are about.
-fn webhook(text: &str) -> Codec {
-    let event = serde_json::from_str::<Value>(text)
-        .ok()
-        .and_then(|payload| Some(payload.get("event")?.as_str()?.to_owned()))
-        .unwrap_or_default();
+fn webhook(event: &str) -> Codec {
     WEBHOOKS
         .iter()
-        .find(|webhook| (webhook.knows)(&event))
+        .find(|webhook| (webhook.knows)(event))
         .or(WEBHOOKS.first())
         .map_or(codec::<Value>, |webhook| webhook.payload)
+}
+
+/// The members of `application/x-www-form-urlencoded`: texts, and lists of them where a key comes
+/// with different values.
+fn form(text: &str) -> Map<String, Value> {
+    let mut members = Map::new();
+    for pair in text.trim().split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = Value::String(unescape(value));
+        match members.entry(unescape(key)) {
+            serde_json::map::Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
+            serde_json::map::Entry::Occupied(entry) => match entry.into_mut() {
+                Value::Array(values) => values.push(value),
+                first if *first != value => *first = Value::Array(vec![first.take(), value]),
+                _ => {}
+            },
+        }
+    }
+    members
+}
+
+/// Plus signs and percent escapes made what they stand for; what is no escape stays as it is.
+fn unescape(text: &str) -> String {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        let escaped = match byte {
+            b'%' => digit(bytes.get(at)).zip(digit(bytes.get(at + 1))),
+            _ => None,
+        };
+        match (
+            byte,
+            escaped.map(|(high, low)| u8::try_from(high * 16 + low)),
+        ) {
+            (_, Some(Ok(byte))) => {
+                plain.push(byte);
+                at += 2;
+            }
+            (b'+', _) => plain.push(b' '),
+            (byte, _) => plain.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+/// Writes keys that the type knows in small letters, as it knows them, unless that key is there as
+/// well. Other keys are those of mail headers and stay as they are.
+fn settle_case(members: &mut Map<String, Value>, codec: Codec) {
+    // The type keeps a null under a name of its own only where it has no field for it.
+    let is_field = |key: &str| {
+        let null = Map::from_iter([(key.to_owned(), Value::Null)]);
+        codec(&Value::Object(null).to_string()).is_ok_and(|kept| kept.get(key).is_none())
+    };
+    let mut settled = Map::new();
+    for (key, value) in members.iter() {
+        let small = key.to_ascii_lowercase();
+        let is_free = !members.contains_key(&small) && !settled.contains_key(&small);
+        let key = if is_free && is_field(&small) {
+            &small
+        } else {
+            key
+        };
+        settled.insert(key.clone(), value.clone());
+    }
+    *members = settled;
 }
 
 /// Where something stands, for people and for programs.
@@ -170,6 +336,29 @@ fn webhook(text: &str) -> Codec {
 struct Place {
     shown: String,
     pointer: String,
+    is_member: bool,
+    kind: Kind,
+}
+
+/// What stands there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    #[default]
+    Scalar,
+    Text,
+    List,
+    Object,
+}
+
+impl Kind {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::String(_) => Self::Text,
+            Value::Array(_) => Self::List,
+            Value::Object(_) => Self::Object,
+            _ => Self::Scalar,
+        }
+    }
 }
 
 impl Place {
@@ -179,6 +368,8 @@ impl Place {
         Self {
             shown: format!("{}{dot}{name}", self.shown),
             pointer: format!("{}/{escaped}", self.pointer),
+            is_member: true,
+            kind: Kind::default(),
         }
     }
 
@@ -186,6 +377,8 @@ impl Place {
         Self {
             shown: format!("{}[]", self.shown),
             pointer: format!("{}/{index}", self.pointer),
+            is_member: false,
+            kind: Kind::default(),
         }
     }
 }
@@ -202,6 +395,13 @@ fn lost(original: &Value, kept: &Value, place: Place, into: &mut Vec<Place>) {
     };
     if empty {
         return;
+    }
+    // A list without the object that should be around it: a tolerated shape.
+    if let (Value::Array(_), Value::Object(members)) = (original, kept)
+        && let Some(kept) = members.values().next()
+        && (members.len(), kept.is_array()) == (1, true)
+    {
+        return lost(original, kept, place, into);
     }
     match (original, kept) {
         (Value::Object(members), Value::Object(kept)) => {
@@ -220,7 +420,93 @@ fn lost(original: &Value, kept: &Value, place: Place, into: &mut Vec<Place>) {
         }
         // A single value became a list of one: a tolerated shape.
         (_, Value::Array(kept)) if kept.len() == 1 => lost(original, &kept[0], place, into),
-        (_, Value::Null) | (Value::Object(_) | Value::Array(_), _) => into.push(place),
+        (_, Value::Null) | (Value::Object(_) | Value::Array(_), _) => into.push(Place {
+            kind: Kind::of(original),
+            ..place
+        }),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        static DECODED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Knows `kept`, and reads it under the names `alias…` as well.
+    fn counting(text: &str) -> Result<Value, String> {
+        DECODED.set(DECODED.get() + 1);
+        let Ok(Value::Array(items)) = serde_json::from_str(text) else {
+            return Err("no list".to_owned());
+        };
+        let item = |item: &Value| -> Value {
+            let members = item.as_object().into_iter().flatten();
+            members
+                .filter(|(name, value)| {
+                    *name == "kept" || (name.starts_with("alias") && value.is_number())
+                })
+                .map(|(name, value)| (name.replace("alias", "known"), value.clone()))
+                .collect::<Map<_, _>>()
+                .into()
+        };
+        Ok(items.iter().map(item).collect::<Vec<_>>().into())
+    }
+
+    fn unknown(original: &Value) -> (Vec<String>, usize) {
+        let (value, _) = read(Side::Reply, counting, &original.to_string()).unwrap_or_default();
+        let mut candidates = Vec::new();
+        lost(original, &value, Place::default(), &mut candidates);
+        DECODED.set(0);
+        let mut unknown = unread(original, &value, Some(counting), candidates);
+        unknown.sort();
+        (unknown, DECODED.get())
+    }
+
+    #[test]
+    fn decodings_are_few() {
+        let item = serde_json::json!({"kept": 1, "new": 1});
+        let (fields, decoded) = unknown(&vec![item; 1_000].into());
+        assert_eq!(fields, ["[].new"]);
+        assert_eq!(decoded, 1);
+
+        let mut item = Map::from_iter([("alias".to_owned(), 1.into())]);
+        item.extend((0..1_000).map(|index| (format!("new{index}"), index.into())));
+        let (fields, decoded) = unknown(&vec![Value::Object(item); 3].into());
+        assert_eq!(fields.len(), 1_000);
+        assert!(!fields.contains(&"[].alias".to_owned()));
+        assert!(decoded < 25, "{decoded}");
+
+        // All of them are read, so each has to be tried.
+        let item: Map<_, _> = (0..100)
+            .map(|index| (format!("alias{index}"), index.into()))
+            .collect();
+        let (fields, decoded) = unknown(&vec![Value::Object(item); 10].into());
+        assert_eq!(fields, [] as [&str; 0]);
+        assert!(decoded < 200, "{decoded}");
+    }
+
+    #[test]
+    fn a_field_that_is_read_in_one_shape_only_is_named() {
+        let (fields, _) = unknown(&serde_json::json!([{"alias": 1}, {"alias": "one"}]));
+        assert_eq!(fields, ["[].alias"]);
+    }
+
+    #[test]
+    fn escapes_of_forms() {
+        for (escaped, plain) in [
+            ("a+b%20c", "a b c"),
+            ("%c3%A9", "\u{e9}"),
+            ("%FF", "\u{fffd}"),
+            ("100%", "100%"),
+            ("%4", "%4"),
+            ("%+1%zz", "% 1%zz"),
+            ("%2B%2525", "+%25"),
+        ] {
+            assert_eq!(unescape(escaped), plain);
+        }
     }
 }

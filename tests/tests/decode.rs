@@ -292,3 +292,154 @@ fn a_field_read_under_another_name_is_not_unknown() {
     assert_eq!(decoded.unknown, [] as [&str; 0]);
     assert_eq!(decoded.value["data"][0]["custom_rate_limit"], json!(true));
 }
+
+#[test]
+fn a_large_reply_with_many_new_fields() {
+    let mut event = json!({"email_id": "1a", "x": 1});
+    for index in 0..20 {
+        event[format!("new{index}")] = json!("new");
+    }
+    let body = json!({"data": {"events": vec![event; 2_000]}}).to_string();
+    let decoded = decode(Side::Reply, "POST", "/activity/search", &body).unwrap();
+    assert_eq!(decoded.unknown.len(), 21);
+    assert!(decoded.unknown.contains(&"data.events[].x".to_owned()));
+    assert_eq!(
+        decoded.value["data"]["events"].as_array().unwrap().len(),
+        2_000
+    );
+}
+
+#[test]
+fn a_reply_that_the_client_takes_decodes() {
+    let twice =
+        r#"{"request_id":"a","data":{"email_id":"1","email_id":"2","x":1},"request_id":"b"}"#;
+    let decoded = decode(Side::Reply, "POST", "/email/send", twice).unwrap();
+    assert_eq!(
+        decoded.value,
+        json!({"request_id": "b", "data": {"email_id": "2"}})
+    );
+    assert_eq!(decoded.unknown, ["data.x"]);
+
+    let damaged = "\u{feff}{\"data\":{\"email_id\":\"\\ud800\"}}";
+    let decoded = decode(Side::Reply, "POST", "/email/send", damaged).unwrap();
+    assert_eq!(decoded.value["data"]["email_id"], json!("\u{fffd}"));
+
+    // What is sent is not what the client reads.
+    let request = r#"{"id":"a","id":"b"}"#;
+    assert!(decode(Side::Request, "POST", "/template/view", request).is_err());
+}
+
+#[test]
+fn a_reply_that_is_no_object_is_not_read_by_position() {
+    for body in [r#"["r",{"email_id":"1a"}]"#, r#""text""#, "7", "true"] {
+        match decode(Side::Reply, "POST", "/email/send", body) {
+            Err(_) => {}
+            Ok(decoded) => {
+                assert_eq!(decoded.unknown, ["(the whole body)"], "{body}");
+                assert!(decoded.value.get("request_id").is_none(), "{body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_without_what_should_be_around_it() {
+    let body = r#"[{"subject":"s","new":1},{"new":2}]"#;
+    let decoded = decode(Side::Reply, "POST", "/email/scheduled/search", body).unwrap();
+    assert_eq!(decoded.value["data"][0]["subject"], json!("s"));
+    assert_eq!(decoded.unknown, ["[].new"]);
+}
+
+fn webhook(text: &str) -> Decoded {
+    decode(Side::Webhook, "", "", text).unwrap_or_else(|failure| panic!("{text}: {failure}"))
+}
+
+#[test]
+fn forms_decode_like_json() {
+    let decoded = webhook(
+        "event=open&rcpt=ana%40example.com&read-secs=15&Subject=Caf%C3%A9+%26+more\
+         &Message-Id=%3C1%40example.com%3E&recipients=ana%40example.com&X-Order=7&from_name=\n",
+    );
+    assert_eq!(
+        decoded.value,
+        json!({
+            "event": "open", "rcpt": "ana@example.com", "read-secs": 15,
+            "subject": "Caf\u{e9} & more", "message-id": "<1@example.com>",
+            "recipients": ["ana@example.com"], "X-Order": "7", "from_name": "",
+        })
+    );
+    assert_eq!(decoded.unknown, [] as [&str; 0]);
+}
+
+#[test]
+fn the_case_of_a_forms_keys() {
+    // The exact one is the field, wherever it stands, and the other is kept.
+    for form in [
+        "subject=small&Subject=large&event=click",
+        "Event=click&Subject=large&subject=small",
+    ] {
+        assert_eq!(
+            webhook(form).value,
+            json!({"event": "click", "subject": "small", "Subject": "large"})
+        );
+    }
+    assert_eq!(
+        webhook("MESSAGE-ID=a&Message-Id=b").value,
+        json!({"message-id": "a", "Message-Id": "b"})
+    );
+    // Of another kind of payload, which has another set of keys.
+    assert_eq!(
+        webhook("EVENT=sms_failed&Retry_Count=3&Subject=s").value,
+        json!({"event": "sms_failed", "retry_count": 3, "Subject": "s"})
+    );
+    assert_eq!(
+        webhook("recipients=a&recipients=b&recipients=b&rcpt=a&rcpt=a&&x").value,
+        json!({"recipients": ["a", "b", "b"], "rcpt": "a", "x": ""})
+    );
+}
+
+#[test]
+fn every_webhook_example_decodes_the_same_as_a_form() {
+    for sample in samples(&[Side::Webhook, Side::Request, Side::Reply]) {
+        if sample.side != Side::Webhook {
+            continue;
+        }
+        let escape =
+            |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+        let mut form = Vec::new();
+        for (key, value) in sample.body.as_object().unwrap() {
+            let values = match value {
+                Value::Array(values) => values.clone(),
+                value => vec![value.clone()],
+            };
+            for value in values {
+                let value = value.as_str().map_or(value.to_string(), str::to_owned);
+                form.push(format!("{}={}", escape(key), escape(&value)));
+            }
+        }
+        // Examples of forms have keys in large letters, which JSON has not.
+        let mut json = sample.body.clone();
+        for key in ["Message-Id", "Subject"] {
+            if let Some(value) = json.as_object_mut().unwrap().remove(key) {
+                json[key.to_lowercase()] = value;
+            }
+        }
+        let from_json = sample.decode(&json).unwrap();
+        assert_eq!(webhook(&form.join("&")), from_json, "{}", sample.name);
+    }
+}
+
+#[test]
+fn neither_json_nor_a_form() {
+    for text in [
+        "",
+        " ",
+        "nonsense",
+        "[1]",
+        "7",
+        "\"a=b\"",
+        "{\"event\":\"a=b\"",
+    ] {
+        assert!(decode(Side::Webhook, "", "", text).is_err(), "{text}");
+    }
+}

@@ -3,24 +3,33 @@
 // A test that fails, fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-fn decode(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_decode"))
+fn start(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_decode"))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    // Beside the reading: neither pipe may be full while the other waits.
-    let writer = std::thread::spawn(move || {
+        .unwrap()
+}
+
+/// Writes beside the reading: neither pipe may be full while the other waits.
+fn feed(mut stdin: ChildStdin, input: Vec<u8>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
         // A program that ends without reading closes the pipe, which is its right.
-        let _ = stdin.write_all(input.as_bytes());
-    });
+        let _ = stdin.write_all(&input);
+    })
+}
+
+fn decode(arguments: &[&str], input: impl Into<Vec<u8>>) -> Output {
+    let mut child = start(arguments);
+    let writer = feed(child.stdin.take().unwrap(), input.into());
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     output
@@ -109,12 +118,12 @@ fn what_cannot_be_decoded() {
 #[test]
 fn json_lines() {
     let line = r#"{"method":"POST","path":"/email/send","body":{"data":{"email_id":"1a"}}}"#;
-    let (code, out, _) = parts(&decode(&["--lines"], &format!("{line}\n").repeat(5_000)));
+    let (code, out, _) = parts(&decode(&["--lines"], format!("{line}\n").repeat(5_000)));
     assert_eq!(code, Some(0));
     assert_eq!(out.lines().count(), 5_000);
 
     let mixed = format!("{line}\nnonsense\n{{\"method\":\"POST\",\"path\":\"/x\",\"body\":1}}\n");
-    let (code, out, err) = parts(&decode(&["--lines", "-"], &mixed));
+    let (code, out, err) = parts(&decode(&["--lines", "-"], mixed));
     assert_eq!((code, err.as_str()), (Some(1), ""));
     let answers: Vec<serde_json::Value> = out
         .lines()
@@ -127,4 +136,129 @@ fn json_lines() {
     assert_eq!(ok, [true, false, false]);
     assert_eq!(answers[0]["unknown"], serde_json::json!([]));
     assert!(answers[2]["error"].as_str().unwrap().contains("POST /x"));
+}
+
+fn answers(output: &Output) -> Vec<serde_json::Value> {
+    let (_, out, err) = parts(output);
+    assert_eq!(err, "");
+    out.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_line_that_is_not_utf_8_is_one_bad_line() {
+    let line = br#"{"method":"POST","path":"/email/send","body":{"data":{"email_id":"1a"}}}"#;
+    let mut bad = line.to_vec();
+    bad[60] = 0xFF;
+    // The last line has no end.
+    let input = [&line[..], &bad, b"\xff", b"", b" ", line].join(&b"\r\n"[..]);
+    let output = decode(&["--lines"], input);
+    assert_eq!(output.status.code(), Some(1));
+    let answers = answers(&output);
+    let ok: Vec<_> = answers.iter().map(|answer| &answer["ok"]).collect();
+    assert_eq!(ok, [true, false, false, true]);
+    assert!(answers[1]["error"].as_str().unwrap().contains("UTF-8"));
+}
+
+#[test]
+fn whoever_writes_a_line_and_waits_is_answered() {
+    let mut child = start(&["--lines"]);
+    let mut stdin = child.stdin.take().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let (sender, answers) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            sender.send(line.unwrap()).unwrap();
+        }
+    });
+    let line = |id: u32| {
+        format!(
+            r#"{{"method":"POST","path":"/email/send","body":{{"data":{{"email_id":"{id}"}}}}}}"#
+        )
+    };
+    let mut rest = String::new();
+    for id in 0..20 {
+        // Every other time the beginning of the next line comes along.
+        let mut text = format!("{rest}{}\n", line(id));
+        if !rest.is_empty() {
+            text = format!("{rest}\n");
+        }
+        rest = String::new();
+        if id % 2 == 0 {
+            let next = line(id + 1);
+            let (start, end) = next.split_at(9);
+            text.push_str(start);
+            rest = end.to_owned();
+        }
+        stdin.write_all(text.as_bytes()).unwrap();
+        let answer = answers.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(
+            answer.contains(&format!(r#""email_id":"{id}""#)),
+            "{answer}"
+        );
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    reader.join().unwrap();
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let line = r#"{"method":"POST","path":"/email/send","body":{"data":{"email_id":"1a"}}}"#;
+    let results = vec![r#"{"username":"someone","new":1}"#; 20_000].join(",");
+    for (arguments, input, says) in [
+        (&["--lines"][..], format!("{line}\n").repeat(20_000), ""),
+        (
+            &["POST", "/users/smtp/view"],
+            format!(r#"{{"data":{{"results":[{results}]}}}}"#),
+            "unknown: data.results[].new\n",
+        ),
+    ] {
+        let mut child = start(arguments);
+        let writer = feed(child.stdin.take().unwrap(), input.into_bytes());
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut first)
+            .unwrap();
+        assert!(first.starts_with('{'), "{first}");
+        let mut err = String::new();
+        let mut stderr = child.stderr.take().unwrap();
+        stderr.read_to_string(&mut err).unwrap();
+        assert_eq!(err, says);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        writer.join().unwrap();
+    }
+}
+
+#[test]
+fn forms() {
+    let (code, out, err) = parts(&decode(
+        &["--webhook"],
+        " event=bounce&Subject=a+b&X-Y=%31\n",
+    ));
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({"event": "bounce", "subject": "a b", "X-Y": "1"})
+    );
+
+    let lines = concat!(
+        r#"{"body":"event=bounce&Subject=a+b"}"#,
+        "\n",
+        r#"{"body":{"event":"bounce","subject":"a b"}}"#,
+        "\n",
+        r#"{"body":"{\"event\":\"bounce\",\"subject\":\"a b\"}"}"#,
+        "\n",
+        r#"{"body":"nonsense"}"#,
+    );
+    let answers = answers(&decode(&["--webhook", "--lines"], lines));
+    for answer in &answers[..3] {
+        assert_eq!(
+            answer["value"],
+            serde_json::json!({"event": "bounce", "subject": "a b"})
+        );
+    }
+    assert_eq!((answers.len(), &answers[3]["ok"]), (4, &false.into()));
 }

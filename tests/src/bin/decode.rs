@@ -1,7 +1,7 @@
 //! The program behind `cargo xtask decode`, which documents its arguments.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::{self, BufRead, Read, Write};
+use std::fmt::Display;
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
@@ -30,39 +30,69 @@ fn main() -> ExitCode {
         ([method, path], false, Side::Request | Side::Reply) => one(side, method, path, "-"),
         ([method, path, file], false, Side::Request | Side::Reply) => one(side, method, path, file),
         _ => {
-            eprintln!("wrong arguments; see `cargo xtask decode --help`");
+            say("wrong arguments; see `cargo xtask decode --help`");
             return ExitCode::from(2);
         }
     };
     done.unwrap_or_else(|message| {
-        eprintln!("{message}");
+        say(message);
         ExitCode::FAILURE
     })
 }
 
-fn open(file: &str) -> Result<Box<dyn BufRead>, String> {
-    if file == "-" {
-        return Ok(Box::new(io::stdin().lock()));
+/// A line on standard error. If nobody reads there, there is nobody to tell.
+fn say(message: impl Display) {
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// Nobody reading any further is an end as good as any.
+fn written(done: io::Result<()>) -> Result<Reader, String> {
+    match done {
+        Ok(()) => Ok(Reader::Reads),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::IsGone),
+        Err(error) => Err(format!("standard output: {error}")),
     }
-    let opened = std::fs::File::open(file).map_err(|error| format!("{file}: {error}"))?;
-    Ok(Box::new(io::BufReader::new(opened)))
+}
+
+#[derive(PartialEq)]
+enum Reader {
+    Reads,
+    IsGone,
+}
+
+fn open(file: &str) -> Result<BufReader<Box<dyn Read>>, String> {
+    let opened: Box<dyn Read> = if file == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(file).map_err(|error| format!("{file}: {error}"))?)
+    };
+    // More than the buffer of standard input has, which is passed by then: what is not in this
+    // buffer has not been read yet.
+    Ok(BufReader::with_capacity(1 << 16, opened))
 }
 
 fn one(side: Side, method: &str, path: &str, file: &str) -> Result<ExitCode, String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     open(file)?
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|error| format!("{file}: {error}"))?;
+    let text = match side {
+        Side::Request => String::from_utf8(bytes).map_err(|error| format!("{file}: {error}"))?,
+        // Like the client.
+        Side::Reply | Side::Webhook => String::from_utf8_lossy(&bytes).into_owned(),
+    };
     match decode(side, method, path, &text) {
         Ok(decoded) => {
-            println!("{:#}", decoded.value);
+            let mut output = BufWriter::new(io::stdout().lock());
+            let done = writeln!(output, "{:#}", decoded.value).and_then(|()| output.flush());
+            written(done)?;
             for field in decoded.unknown {
-                eprintln!("unknown: {field}");
+                say(format_args!("unknown: {field}"));
             }
             Ok(ExitCode::SUCCESS)
         }
         Err(failure) => {
-            eprintln!("{failure}");
+            say(&failure);
             Ok(ExitCode::from(match failure {
                 Failure::NoOperation(_) => 2,
                 Failure::Body(_) => 1,
@@ -90,11 +120,23 @@ struct Answer {
 }
 
 fn every_line(side: Side, file: &str) -> Result<ExitCode, String> {
-    let mut output = io::BufWriter::new(io::stdout().lock());
+    let mut input = open(file)?;
+    let mut output = BufWriter::new(io::stdout().lock());
     let mut all = true;
-    for line in open(file)?.lines() {
-        let line = line.map_err(|error| format!("{file}: {error}"))?;
-        if line.trim().is_empty() {
+    let mut line = Vec::new();
+    loop {
+        // Whoever writes a line and waits gets the answer before the next line is waited for.
+        if !input.buffer().contains(&b'\n') && written(output.flush())? == Reader::IsGone {
+            break;
+        }
+        line.clear();
+        let read = input
+            .read_until(b'\n', &mut line)
+            .map_err(|error| format!("{file}: {error}"))?;
+        if read == 0 {
+            break;
+        }
+        if line.trim_ascii().is_empty() {
             continue;
         }
         let answer = answer(side, &line);
@@ -102,13 +144,10 @@ fn every_line(side: Side, file: &str) -> Result<ExitCode, String> {
         let done = serde_json::to_writer(&mut output, &answer)
             .map_err(io::Error::from)
             .and_then(|()| output.write_all(b"\n"));
-        if let Err(error) = done {
-            return Err(format!("the answer cannot be written: {error}"));
+        if written(done)? == Reader::IsGone {
+            break;
         }
     }
-    output
-        .flush()
-        .map_err(|error| format!("the answers cannot be written: {error}"))?;
     Ok(if all {
         ExitCode::SUCCESS
     } else {
@@ -116,12 +155,27 @@ fn every_line(side: Side, file: &str) -> Result<ExitCode, String> {
     })
 }
 
-fn answer(side: Side, line: &str) -> Answer {
-    let decoded = serde_json::from_str::<Line<'_>>(line)
-        .map_err(|error| format!("no line {{\"method\",\"path\",\"body\"}}: {error}"))
+fn answer(side: Side, line: &[u8]) -> Answer {
+    let decoded = str::from_utf8(line)
+        .map_err(|error| format!("the line is not UTF-8: {error}"))
         .and_then(|line| {
-            decode(side, &line.method, &line.path, line.body.get())
-                .map_err(|failure| failure.to_string())
+            serde_json::from_str::<Line<'_>>(line)
+                .map_err(|error| format!("no line {{\"method\",\"path\",\"body\"}}: {error}"))
+        })
+        .and_then(|line| {
+            let body = line.body.get();
+            // A form, which is not JSON, comes as a text.
+            let form = match side {
+                Side::Webhook => serde_json::from_str::<String>(body).ok(),
+                Side::Request | Side::Reply => None,
+            };
+            decode(
+                side,
+                &line.method,
+                &line.path,
+                form.as_deref().unwrap_or(body),
+            )
+            .map_err(|failure| failure.to_string())
         });
     match decoded {
         Ok(decoded) => Answer {
