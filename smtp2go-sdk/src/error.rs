@@ -200,6 +200,15 @@ impl Error {
         error.with_http_source(source)
     }
 
+    /// The task that made the call ended before the call did.
+    pub(crate) fn interrupted(source: tokio::task::JoinError) -> Self {
+        let kind = Kind::Transport {
+            connect: false,
+            timeout: false,
+        };
+        Self::new(kind, Certainty::Unknown).with_source(source)
+    }
+
     /// A status arrived.
     pub(crate) fn answered(
         kind: Kind,

@@ -17,11 +17,12 @@
 //!
 //! - Typed: a group of operations on the [`Client`], a method per operation. Requests are checked
 //!   before they are sent; a [`Reply`] is its data, with the request id and the raw body at hand.
+//! - Searches that come in pages have a second method, `…_all`: a stream of their results, [`Items`].
 //! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`]
 //!   and a JSON body of your own.
 //! - [`Client::raw`]: the client that progenitor generates. See [`raw`].
 //!
-//! All three go through the same core, and fail with the same [`Error`], which knows what the API
+//! All go through the same core, and fail with the same [`Error`], which knows what the API
 //! said in whatever shape it came, and whether the call may have had its effect all the same
 //! ([`Error::certainty`]). A reply with status 200 that reports a failure is an error too.
 //!
@@ -50,6 +51,7 @@ mod inspect;
 mod key;
 pub mod operation;
 mod outcome;
+mod pages;
 #[cfg(feature = "raw")]
 pub mod raw;
 mod region;
@@ -63,6 +65,7 @@ pub use client::Client;
 pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
 pub use key::KeyLocation;
+pub use pages::{Items, Pages};
 pub use region::Region;
 pub use reply::{RawReply, Reply};
 

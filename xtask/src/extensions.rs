@@ -231,22 +231,29 @@ fn operation_extensions(
                 && one_of(&value["per"], &["second", "minute", "hour", "day"])
         },
     );
+    let paginates = |value: &Value| {
+        only_keys(value, &["style", "in", "out", "items", "size"])
+            && takes(&value["in"])
+            && answers(&value["items"])
+            && (value.get("size").is_none() || takes(&value["size"]))
+            && match value["style"].as_str() {
+                Some("token") => answers(&value["out"]),
+                Some("page") => value.get("out").is_none(),
+                _ => false,
+            }
+    };
     on.expect(
         "pagination",
         "write {style: token|page, in: FIELD, out: /POINTER (token only), items: /POINTER, \
          size: FIELD (optional)}, all of them existing",
-        |value| {
-            only_keys(value, &["style", "in", "out", "items", "size"])
-                && takes(&value["in"])
-                && answers(&value["items"])
-                && (value.get("size").is_none() || takes(&value["size"]))
-                && match value["style"].as_str() {
-                    Some("token") => answers(&value["out"]),
-                    Some("page") => value.get("out").is_none(),
-                    _ => false,
-                }
-        },
+        paginates,
     );
+    if let Some(pages) = on.get("pagination").filter(|pages| paginates(pages)) {
+        for (problem, remedy) in no_stream(document, operation, request, reply, pages) {
+            let at = join(on.pointer, format!("{PREFIX}pagination"));
+            on.problems.add(at, problem, remedy);
+        }
+    }
     on.expect("subaccount", "name a field of the request", takes);
     on.expect("key-in-body", "name a field of the request", takes);
     on.expect(
@@ -261,6 +268,79 @@ fn operation_extensions(
     on.expect("evidence", &EVIDENCE.join(", "), |value| {
         one_of(value, &EVIDENCE)
     });
+}
+
+/// Why no stream of results can be made of a pagination that names what exists.
+fn no_stream(
+    document: Document<'_>,
+    operation: &OperationAt<'_>,
+    request: &Value,
+    reply: &Value,
+    pages: &Value,
+) -> Vec<(String, &'static str)> {
+    let mut found = Vec::new();
+    if one_of(
+        &operation.value[format!("{PREFIX}kind")],
+        &["write", "send"],
+    ) {
+        found.push((
+            "pages are fetched ahead, and this operation is no `read`".to_owned(),
+            "leave `pagination` out",
+        ));
+    }
+    let id = operation.value["operationId"].as_str().unwrap_or_default();
+    let stream = format!("{id}_all");
+    if document
+        .operations()
+        .iter()
+        .any(|other| other.value["operationId"] == stream)
+    {
+        found.push((
+            format!("the stream of `{id}` would have the name of the operation `{stream}`"),
+            "give that operation another operationId",
+        ));
+    }
+    let type_of = |schema: &Value| {
+        let schema = schema["oneOf"].get(0).unwrap_or(schema);
+        schema["type"].as_str().unwrap_or_default().to_owned()
+    };
+    let number = match pages["style"].as_str() {
+        Some("page") => "integer",
+        _ => "string",
+    };
+    for (key, wanted) in [("in", number), ("size", "integer")] {
+        let Some(field) = pages[key].as_str() else {
+            continue;
+        };
+        let kind = type_of(document.resolve(&request["properties"][field]));
+        if kind != wanted || list(&request["required"]).iter().any(|name| name == field) {
+            found.push((
+                format!("the field `{field}` can't serve as `{key}`"),
+                "name an optional field: an integer for pages and sizes, a string for tokens",
+            ));
+        }
+    }
+    let base = match document.schema_at(reply, "/data") {
+        Some(_) => "/data",
+        None => "",
+    };
+    for (key, wanted) in [("out", "string"), ("items", "array")] {
+        let Some(pointer) = pages[key].as_str() else {
+            continue;
+        };
+        let kind = document.schema_at(reply, pointer).map(type_of);
+        let below = pointer.strip_prefix(base);
+        if kind.as_deref() != Some(wanted)
+            || below.is_none_or(|below| below.matches('/').count() > 1)
+        {
+            found.push((
+                format!("`{pointer}` can't serve as `{key}`"),
+                "point to a list for the items and to a string for the token; to `/data` itself or \
+                 right below it, or right below the root where a reply has no `data`",
+            ));
+        }
+    }
+    found
 }
 
 fn schema_extensions(

@@ -28,8 +28,12 @@ fn table(view: &View) -> String {
         } else {
             ""
         };
+        let stream = match operation.pagination {
+            Some(_) => format!(", `{}_all`", operation.action),
+            None => String::new(),
+        };
         table.push_str(&format!(
-            "| `{}().{}` | `{} {}` | {}{deprecated} |\n",
+            "| `{}().{}`{stream} | `{} {}` | {}{deprecated} |\n",
             operation.group, operation.action, operation.method, operation.path, operation.summary
         ));
     }

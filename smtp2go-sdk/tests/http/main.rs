@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod pages;
 #[cfg(feature = "raw")]
 mod raw;
 mod support;

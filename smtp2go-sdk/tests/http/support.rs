@@ -33,10 +33,15 @@ impl Request {
     }
 }
 
+/// Makes a response.
+pub(crate) type Answer = dyn Fn(&Request) -> Vec<u8> + Send;
+
 /// What to do with a connection.
 pub(crate) enum Act {
     /// Read the request, write these bytes, close.
     Reply(Vec<u8>),
+    /// Read the request, write what this makes of it, close.
+    Answer(Box<Answer>),
     /// Read all of the request but its last byte, then reset the connection.
     Reset,
     /// Read the request, write these bytes, then keep silent.
@@ -70,10 +75,15 @@ impl Server {
                 let Some(request) = read(&mut stream, leave) else {
                     continue;
                 };
-                seen.lock().unwrap().push(request);
+                seen.lock().unwrap().push(request.clone());
+                let answer = match &act {
+                    Act::Answer(answer) => answer(&request),
+                    Act::Reply(bytes) => bytes.clone(),
+                    _ => Vec::new(),
+                };
                 match &act {
-                    Act::Reply(bytes) => {
-                        let _ = stream.write_all(bytes);
+                    Act::Reply(_) | Act::Answer(_) => {
+                        let _ = stream.write_all(&answer);
                         let _ = stream.shutdown(Shutdown::Write);
                         // Read to the end: closing with unread bytes would reset.
                         let _ = stream.read_to_end(&mut Vec::new());

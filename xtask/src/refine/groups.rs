@@ -5,12 +5,14 @@ use quote::{format_ident, quote};
 
 use super::Modules;
 use super::docs::{docs, evidence};
-use super::types::data_type;
+use super::pages;
+use super::types::{data_type, structs};
 use crate::lower::{Operation, View};
 use crate::names::{identifier, pascal_case};
 
 /// One module per group, and `mod` that re-exports their structs.
-pub(super) fn modules(view: &View) -> Modules {
+pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> {
+    let structs = structs(code)?;
     let names: Vec<_> = view
         .groups
         .iter()
@@ -31,17 +33,24 @@ pub(super) fn modules(view: &View) -> Modules {
             description.clone(),
             format!("The operations of the API group `{group}`."),
         ]);
-        let methods = view
-            .operations
-            .iter()
-            .filter(|operation| operation.group == *group)
-            .map(|operation| method(view, operation));
+        let mut methods = Vec::new();
+        let mut paged = TokenStream::new();
+        for operation in view.operations.iter().filter(|op| op.group == *group) {
+            methods.push(method(view, operation));
+            if let Some(stream) = pages::method(view, &structs, operation)? {
+                methods.push(stream);
+                paged = quote!(
+                    use crate::pages::{ByNumber, Items};
+                );
+            }
+        }
         modules.push((
             group.clone(),
             quote! {
                 #![allow(unused_imports)]
                 use smtp2go_types as types;
                 use crate::operations;
+                #paged
                 use crate::{Client, Error, Reply};
 
                 #of
@@ -61,7 +70,7 @@ pub(super) fn modules(view: &View) -> Modules {
             },
         ));
     }
-    modules
+    Ok(modules)
 }
 
 fn method(view: &View, operation: &Operation) -> TokenStream {
@@ -119,7 +128,7 @@ pub(super) fn takes<'a>(view: &View, operation: &'a Operation) -> Takes<'a> {
 }
 
 /// Types of the types crate, by its path; the standard library's as they are.
-fn qualified(kind: TokenStream) -> TokenStream {
+pub(super) fn qualified(kind: TokenStream) -> TokenStream {
     use proc_macro2::TokenTree;
     let ours = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_uppercase())

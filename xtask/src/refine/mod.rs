@@ -4,6 +4,7 @@ mod client;
 mod docs;
 mod groups;
 mod operations;
+mod pages;
 mod traffic;
 mod types;
 
@@ -30,7 +31,10 @@ pub fn refine(view: &View, code: &syn::File, mark: &str) -> Result<Files, String
             "smtp2go-sdk/src/generated/raw",
             client::modules(view, code)?,
         ),
-        ("smtp2go-sdk/src/generated/groups", groups::modules(view)),
+        (
+            "smtp2go-sdk/src/generated/groups",
+            groups::modules(view, code)?,
+        ),
         ("smtp2go-sdk/src/generated", operations::modules(view)),
         ("tests/src/generated", traffic::modules(view)),
     ];

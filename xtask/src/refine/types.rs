@@ -55,9 +55,12 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
 }
 
 /// Wire name → identifier, for each struct that progenitor made.
-type Identifiers = BTreeMap<String, Ident>;
+pub(super) type Identifiers = BTreeMap<String, Ident>;
 
-fn structs(code: &syn::File) -> Result<BTreeMap<String, Identifiers>, String> {
+/// Name → identifiers.
+pub(super) type Structs = BTreeMap<String, Identifiers>;
+
+pub(super) fn structs(code: &syn::File) -> Result<Structs, String> {
     let types = code
         .items
         .iter()

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::operations;
+use crate::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
 /// Search what happened to mail, event by event.
@@ -40,5 +41,26 @@ impl ActivityGroup<'_> {
                 types::ActivitySearchResponse,
             >(&operations::ACTIVITY_SEARCH, &request)
             .await
+    }
+    /// All pages of [`search`](Self::search) as one stream of their results.
+    ///
+    /// A `continue_token` in the request is where it starts. Every page is asked for with the same
+    /// filters and the newest token; a page without a token, or with the one that it was asked for
+    /// with, is the last.
+    pub fn search_all(
+        &self,
+        request: types::ActivitySearchRequest,
+    ) -> Items<types::ActivityRecord, types::ActivityList> {
+        Items::by_token::<
+            _,
+            types::ActivitySearchResponse,
+        >(
+            self.client,
+            &operations::ACTIVITY_SEARCH,
+            request,
+            |request| &mut request.continue_token,
+            |data| data.continue_token.as_deref(),
+            |data| data.events,
+        )
     }
 }

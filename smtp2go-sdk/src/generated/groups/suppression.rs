@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::operations;
+use crate::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
 /// Addresses and domains that the account must not send to, and why.
@@ -77,5 +78,26 @@ impl SuppressionGroup<'_> {
                 types::SuppressionViewResponse,
             >(&operations::SUPPRESSION_VIEW, &request)
             .await
+    }
+    /// All pages of [`view`](Self::view) as one stream of their results.
+    ///
+    /// A `continue_token` in the request is where it starts. Every page is asked for with the same
+    /// filters and the newest token; a page without a token, or with the one that it was asked for
+    /// with, is the last.
+    pub fn view_all(
+        &self,
+        request: types::SuppressionViewRequest,
+    ) -> Items<types::Suppression, types::SuppressionList> {
+        Items::by_token::<
+            _,
+            types::SuppressionViewResponse,
+        >(
+            self.client,
+            &operations::SUPPRESSION_VIEW,
+            request,
+            |request| &mut request.continue_token,
+            |data| data.continue_token.as_deref(),
+            |data| data.results,
+        )
     }
 }

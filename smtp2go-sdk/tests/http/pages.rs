@@ -1,0 +1,354 @@
+//! Searches as streams, over a server with several pages.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_core::Stream;
+use serde_json::{Value, json};
+
+use crate::support::{Act, Request, Server, response};
+use smtp2go_sdk::types::{
+    ActivityEvent, ActivityList, ActivityRecord, ActivitySearchRequest, EmailScheduledSearchRequest,
+};
+use smtp2go_sdk::{Certainty, Error, Items};
+
+fn body(request: &Request) -> Value {
+    serde_json::from_str(&request.body).unwrap()
+}
+
+fn page_of(token: &Value, ids: &[&str]) -> String {
+    let events: Vec<_> = ids.iter().map(|id| json!({ "email_id": id })).collect();
+    json!({
+        "request_id": format!("r-{}", ids.first().unwrap_or(&"none")),
+        "data": { "total_events": 5, "continue_token": token, "events": events },
+    })
+    .to_string()
+}
+
+/// Three pages of activity, the middle one empty: no token → t-2 → t-3.
+fn three_pages() -> Server {
+    Server::new(Act::Answer(Box::new(|request| {
+        let page = match body(request)["continue_token"].as_str() {
+            None => page_of(&json!("t-2"), &["a", "b", "c"]),
+            Some("t-2") => page_of(&json!("t-3"), &[]),
+            Some("t-3") => page_of(&json!(null), &["d", "e"]),
+            Some(_) => return response(400, "", "{}"),
+        };
+        response(200, "", &page)
+    })))
+}
+
+async fn ids(mut events: Items<ActivityRecord, ActivityList>) -> Result<Vec<String>, Error> {
+    let mut ids = Vec::new();
+    while let Some(event) = events.try_next().await? {
+        ids.push(event.email_id.unwrap());
+    }
+    assert!(events.try_next().await?.is_none(), "it has ended");
+    Ok(ids)
+}
+
+/// Waits for so many requests, with no other sign of life from the stream.
+async fn requested(server: &Server, count: usize) {
+    while server.requests().len() < count {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_followed_with_the_same_filters() {
+    let server = three_pages();
+    let request = ActivitySearchRequest::new()
+        .limit(3)
+        .event_types([ActivityEvent::Opened]);
+    let events = server.client().activity().search_all(request);
+    assert_eq!(ids(events).await.unwrap(), ["a", "b", "c", "d", "e"]);
+    let sent: Vec<_> = server.requests().iter().map(body).collect();
+    assert_eq!(
+        sent,
+        [
+            json!({ "limit": 3, "event_types": ["opened"] }),
+            json!({ "limit": 3, "event_types": ["opened"], "continue_token": "t-2" }),
+            json!({ "limit": 3, "event_types": ["opened"], "continue_token": "t-3" }),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_search_can_start_at_a_token() {
+    let server = three_pages();
+    let request = ActivitySearchRequest::new().continue_token("t-3");
+    let events = server.client().activity().search_all(request);
+    assert_eq!(ids(events).await.unwrap(), ["d", "e"]);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn tokens_end() {
+    for end in [
+        json!({ "events": [{ "email_id": "a" }] }),
+        json!({ "events": [{ "email_id": "a" }], "continue_token": null }),
+        json!({ "events": [{ "email_id": "a" }], "continue_token": "" }),
+        // The one that it was asked for with.
+        json!({ "events": [{ "email_id": "a" }], "continue_token": "t-1" }),
+    ] {
+        let server = Server::reply(200, "", &json!({ "data": end }).to_string());
+        let request = ActivitySearchRequest::new().continue_token("t-1");
+        let events = server.client().activity().search_all(request);
+        assert_eq!(ids(events).await.unwrap(), ["a"], "{end}");
+        assert_eq!(server.requests().len(), 1, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn one_page_is_fetched_ahead_while_the_consumer_works() {
+    let server = Server::new(Act::Answer(Box::new(|request| {
+        let token = body(request)["continue_token"].as_str().map(str::len);
+        let next = "t".repeat(token.unwrap_or(0) + 1);
+        response(200, "", &page_of(&json!(next), &["a", "b"]))
+    })));
+    let client = server.client();
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(server.requests().is_empty(), "nobody asked");
+    for page in 1..4 {
+        // Nothing polls the stream here. The page in work was the only request that could have
+        // led to the next.
+        events.try_next().await.unwrap().unwrap();
+        requested(&server, page + 1).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(server.requests().len(), page + 1);
+        events.try_next().await.unwrap().unwrap();
+        assert_eq!(server.requests().len(), page + 1);
+    }
+}
+
+#[tokio::test]
+async fn an_error_comes_after_what_was_fetched_and_ends_the_stream() {
+    let server = Server::new(Act::Answer(Box::new(
+        |request| match body(request)["continue_token"].as_str() {
+            None => response(200, "", &page_of(&json!("t-2"), &["a", "b"])),
+            Some(_) => response(400, "", r#"{"data":{"error":"The token has expired."}}"#),
+        },
+    )));
+    let client = server.client();
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    for id in ["a", "b"] {
+        requested(&server, usize::from(id == "b") * 2).await;
+        let event = events.try_next().await.unwrap().unwrap();
+        assert_eq!(event.email_id.as_deref(), Some(id));
+    }
+    let error = events.try_next().await.unwrap_err();
+    assert_eq!(error.operation().unwrap().id, "activity_search");
+    assert_eq!(error.message(), Some("The token has expired."));
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::Rejected, 1)
+    );
+    assert!(events.try_next().await.unwrap().is_none());
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn an_invalid_search_is_not_sent() {
+    let server = three_pages();
+    let request = ActivitySearchRequest::new().limit(0);
+    let mut events = server.client().activity().search_all(request);
+    assert!(events.try_next().await.unwrap_err().is_validation());
+    assert!(events.try_next().await.unwrap().is_none());
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn dropping_the_stream_ends_what_it_fetches() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let server = Server::new(Act::Answer(Box::new(move |request| {
+        if body(request)["continue_token"] == "t-2" {
+            // No answer before the end of the test.
+            let _ = held.recv();
+        }
+        response(200, "", &page_of(&json!("t-2"), &["a", "b"]))
+    })));
+    let client = server
+        .builder()
+        .timeout(Duration::from_secs(3600))
+        .build()
+        .unwrap();
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    events.try_next().await.unwrap().unwrap();
+    requested(&server, 2).await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    assert!(tasks() > 0);
+    drop(events);
+    let ended = async {
+        while tasks() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended)
+        .await
+        .unwrap();
+    drop(release);
+}
+
+/// What `select!` does to the branch that loses.
+#[tokio::test]
+async fn nothing_is_lost_when_waiting_is_given_up() {
+    let server = three_pages();
+    let client = server.client();
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    let mut ids = Vec::new();
+    loop {
+        let once = std::future::poll_fn(|cx| {
+            let mut waiting = std::pin::pin!(events.try_next());
+            std::task::Poll::Ready(waiting.as_mut().poll(cx))
+        });
+        match once.await {
+            std::task::Poll::Pending => tokio::time::sleep(Duration::from_millis(1)).await,
+            std::task::Poll::Ready(Ok(Some(event))) => ids.push(event.email_id.unwrap()),
+            std::task::Poll::Ready(end) => {
+                assert!(end.unwrap().is_none());
+                break;
+            }
+        }
+    }
+    assert_eq!(ids, ["a", "b", "c", "d", "e"]);
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn pages_come_whole_with_what_is_beside_their_results() {
+    let server = three_pages();
+    let client = server.client();
+    let mut pages = client
+        .activity()
+        .search_all(ActivitySearchRequest::new())
+        .pages();
+    let mut seen = Vec::new();
+    while let Some(page) = pages.try_next().await.unwrap() {
+        assert_eq!(page.total_events, Some(5));
+        seen.push((page.request_id().unwrap().to_owned(), page.events.len()));
+    }
+    let expected = [("r-a", 3), ("r-none", 0), ("r-d", 2)];
+    assert_eq!(seen, expected.map(|(id, count)| (id.to_owned(), count)));
+    assert!(pages.try_next().await.unwrap().is_none());
+
+    // From the next page that was not begun.
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    events.try_next().await.unwrap().unwrap();
+    let page = events.pages().try_next().await.unwrap().unwrap();
+    assert_eq!(page.request_id(), Some("r-none"));
+}
+
+#[tokio::test]
+async fn it_is_a_stream_that_can_be_sent() {
+    fn sent<S: Stream<Item = Result<ActivityRecord, Error>> + Send + Unpin>(stream: S) -> S {
+        stream
+    }
+    let server = three_pages();
+    let client = server.client();
+    let mut events = sent(client.activity().search_all(ActivitySearchRequest::new()));
+    assert!(format!("{events:?}").contains("activity_search"));
+    let task = tokio::spawn(async move {
+        let mut count = 0;
+        while let Some(event) = std::future::poll_fn(|cx| Pin::new(&mut events).poll_next(cx)).await
+        {
+            count += usize::from(event.is_ok());
+        }
+        count
+    });
+    assert_eq!(task.await.unwrap(), 5);
+}
+
+/// A queue of so many scheduled mails, in pages of `limit` from the page `first` on.
+fn scheduled(count: i64, first: i64) -> Server {
+    Server::new(Act::Answer(Box::new(move |request| {
+        let sent = body(request);
+        let limit = sent["limit"].as_i64().unwrap();
+        let from = (sent["page"].as_i64().unwrap_or(first) - first) * limit;
+        let mails: Vec<_> = (from.max(0)..count.min(from + limit))
+            .map(|n| json!({ "schedule_id": n.to_string() }))
+            .collect();
+        response(200, "", &json!({ "data": mails }).to_string())
+    })))
+}
+
+/// The ids of the mails, and the pages that were asked for.
+async fn listed(
+    server: &Server,
+    request: EmailScheduledSearchRequest,
+) -> (Vec<i64>, Vec<Option<i64>>) {
+    let mut mails = server.client().email().scheduled_search_all(request);
+    let mut ids = Vec::new();
+    while let Some(mail) = mails.try_next().await.unwrap() {
+        ids.push(mail.schedule_id.unwrap().parse().unwrap());
+    }
+    assert!(mails.try_next().await.unwrap().is_none());
+    let pages = server
+        .requests()
+        .iter()
+        .map(|sent| body(sent)["page"].as_i64())
+        .collect();
+    (ids, pages)
+}
+
+#[tokio::test]
+async fn pages_are_counted_whatever_the_first_is() {
+    let by_two = || EmailScheduledSearchRequest::new().limit(2);
+    for (count, first, asked) in [
+        // A short page is the last; else an empty one.
+        (0, 1, vec![None]),
+        (1, 1, vec![None]),
+        (2, 0, vec![None, Some(1)]),
+        (3, 0, vec![None, Some(1)]),
+        (5, 0, vec![None, Some(1), Some(2)]),
+        // Page 1 is the first again.
+        (2, 1, vec![None, Some(1), Some(2)]),
+        (5, 1, vec![None, Some(1), Some(2), Some(3)]),
+    ] {
+        let server = scheduled(count, first);
+        let (ids, pages) = listed(&server, by_two()).await;
+        assert_eq!(ids, (0..count).collect::<Vec<_>>(), "from {first}");
+        assert_eq!(pages, asked, "{count} from {first}");
+    }
+}
+
+#[tokio::test]
+async fn counting_starts_at_the_page_of_the_request() {
+    let server = scheduled(7, 1);
+    let request = EmailScheduledSearchRequest::new().limit(2).page(2);
+    let (ids, pages) = listed(&server, request).await;
+    assert_eq!(ids, [2, 3, 4, 5, 6]);
+    assert_eq!(pages, [Some(2), Some(3), Some(4)]);
+
+    let server = Server::reply(200, "", r#"{"data":[{"schedule_id":"1"}]}"#);
+    let last = EmailScheduledSearchRequest::new().limit(1).page(i64::MAX);
+    assert_eq!(listed(&server, last).await.0, [1]);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_documented_size_is_asked_for() {
+    let server = scheduled(3, 1);
+    let request = EmailScheduledSearchRequest::new().search_subject("Invoice 7");
+    assert_eq!(listed(&server, request).await.0, [0, 1, 2]);
+    assert_eq!(
+        body(&server.request()),
+        json!({ "search_subject": "Invoice 7", "limit": 1000 })
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_turn_pages_is_not_asked_for_ever() {
+    let full = r#"{"data":[{"schedule_id":"1"},{"schedule_id":"2"}]}"#;
+    for (page, asked) in [(None, 3), (Some(1), 2)] {
+        let server = Server::reply(200, "", full);
+        let mut request = EmailScheduledSearchRequest::new().limit(2);
+        request.page = page;
+        assert_eq!(listed(&server, request).await.0, [1, 2]);
+        assert_eq!(server.requests().len(), asked);
+    }
+}

@@ -1,0 +1,227 @@
+//! Streams of results, for searches whose replies come in pages.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::docs::docs;
+use super::groups::{Takes, qualified, takes};
+use super::types::{Identifiers, Structs, data_type, shape_type};
+use crate::lower::{Object, Operation, Pagination, Scalar, Shape, View};
+use crate::names::identifier;
+
+/// The method that makes the stream, if the operation has pages.
+///
+/// # Errors
+///
+/// Where the pagination is not what the checks of the spec let through.
+pub(super) fn method(
+    view: &View,
+    structs: &Structs,
+    operation: &Operation,
+) -> Result<Option<TokenStream>, String> {
+    match &operation.pagination {
+        Some(pages) => derive(view, structs, operation, pages)
+            .map(Some)
+            .ok_or_else(|| {
+                format!(
+                    "no stream can be made of the pagination of {}: {pages:?}",
+                    operation.id
+                )
+            }),
+        None => Ok(None),
+    }
+}
+
+fn derive(
+    view: &View,
+    structs: &Structs,
+    operation: &Operation,
+    pages: &Pagination,
+) -> Option<TokenStream> {
+    let Takes::Request(request) = takes(view, operation) else {
+        return None;
+    };
+    let reply = operation.reply.as_deref()?;
+    let request = Struct::of(view, structs, request)?;
+    let data = Data::of(view, structs, reply)?;
+    let in_request = |field: &str, scalar| {
+        let (ident, shape) = request.field(field)?;
+        (*shape == Shape::One(scalar)).then(|| quote!(|request| &mut request.#ident))
+    };
+    let (list, items) = data.at(&pages.items)?;
+    let Shape::List(item) = list else { return None };
+    let item = qualified(shape_type(&Shape::One(item.clone())));
+    let constant = identifier(&operation.id.to_uppercase());
+    let reply = format_ident!("{reply}");
+    let call = if pages.style == "token" {
+        let token = in_request(&pages.request, Scalar::Text)?;
+        let (Shape::One(Scalar::Text), newest) = data.at(pages.reply.as_deref()?)? else {
+            return None;
+        };
+        quote! {
+            Items::by_token::<_, types::#reply>(
+                self.client,
+                &operations::#constant,
+                request,
+                #token,
+                |data| data #newest.as_deref(),
+                |data| data #items,
+            )
+        }
+    } else {
+        let page = in_request(&pages.request, Scalar::Integer)?;
+        let size = match &pages.size {
+            Some(field) => {
+                let size = in_request(field, Scalar::Integer)?;
+                let default = request.default(field);
+                quote!(Some((#size, #default)))
+            }
+            None => quote!(None),
+        };
+        // Where the data is the list, what is borrowed already needs no `&`.
+        let found = if items.is_empty() {
+            quote!(|data| data)
+        } else {
+            quote!(|data| &data #items)
+        };
+        quote! {
+            Items::by_number::<_, types::#reply>(
+                self.client,
+                &operations::#constant,
+                request,
+                ByNumber { page: #page, size: #size, found: #found },
+                |data| data #items,
+            )
+        }
+    };
+    let about = stream_docs(operation, pages, &request);
+    let name = format_ident!("{}_all", operation.action);
+    let deprecated = operation.deprecated.then(|| quote!(#[deprecated]));
+    let request = format_ident!("{}", request.object.name);
+    let data = qualified(data_type(view, &reply.to_string()));
+    Some(quote! {
+        #about
+        #deprecated
+        pub fn #name(&self, request: types::#request) -> Items<#item, #data> {
+            #call
+        }
+    })
+}
+
+fn stream_docs(operation: &Operation, pages: &Pagination, request: &Struct<'_>) -> TokenStream {
+    let action = identifier(&operation.action);
+    // Not through `docs` alone, which takes brackets for text.
+    let summary =
+        format!(" All pages of [`{action}`](Self::{action}) as one stream of their results.");
+    let Pagination {
+        request: field,
+        size,
+        ..
+    } = pages;
+    let continued = if pages.style == "token" {
+        format!(
+            "A `{field}` in the request is where it starts. Every page is asked for with the same \
+             filters and the newest token; a page without a token, or with the one that it was \
+             asked for with, is the last."
+        )
+    } else {
+        let last = match size
+            .as_deref()
+            .map(|size| (size, request.default_text(size)))
+        {
+            Some((size, Some(default))) => format!(
+                "An empty page is taken as the last, and so is one with fewer results than \
+                 `{size}`; a request without `{size}` asks for {default}."
+            ),
+            Some((size, None)) => format!(
+                "An empty page is taken as the last, and so is one with fewer results than the \
+                 `{size}` of the request."
+            ),
+            None => "An empty page is taken as the last.".to_owned(),
+        };
+        format!(
+            "A `{field}` in the request is where it starts. {last} If a page brings the results of \
+             the one before it again, they are left out and the stream ends. Whether the first \
+             page is 0 or 1 is not documented: without `{field}`, a request that names no page is \
+             followed by page 1, which is passed over if it is the first again. All of this is \
+             inferred. What comes or goes in the meantime can move results from page to page, so \
+             that one is missed or comes twice."
+        )
+    };
+    let rest = docs([continued]);
+    quote! {
+        #[doc = #summary]
+        #[doc = ""]
+        #rest
+    }
+}
+
+/// An object with the identifiers of its fields.
+struct Struct<'a> {
+    object: &'a Object,
+    idents: &'a Identifiers,
+}
+
+impl<'a> Struct<'a> {
+    fn of(view: &'a View, structs: &'a Structs, name: &str) -> Option<Self> {
+        Some(Self {
+            object: view.object(name)?,
+            idents: structs.get(name)?,
+        })
+    }
+
+    /// An optional field.
+    fn field(&self, wire: &str) -> Option<(&'a proc_macro2::Ident, &'a Shape)> {
+        let field = self.object.fields.iter().find(|field| field.wire == wire)?;
+        let plain = !field.required && field.always_send.is_none();
+        plain.then_some((self.idents.get(wire)?, &field.shape))
+    }
+
+    fn default_text(&self, wire: &str) -> Option<String> {
+        let field = self.object.fields.iter().find(|field| field.wire == wire)?;
+        field.default.clone()
+    }
+
+    /// Its default as an `Option` of a literal.
+    fn default(&self, wire: &str) -> TokenStream {
+        match self.default_text(wire).and_then(|text| text.parse().ok()) {
+            Some(number) => {
+                let number = proc_macro2::Literal::i64_unsuffixed(number);
+                quote!(Some(#number))
+            }
+            None => quote!(None),
+        }
+    }
+}
+
+/// What a caller gets of a reply.
+enum Data<'a> {
+    /// All of it, or an object in it; and the pointer to that.
+    Struct(Struct<'a>, &'static str),
+    /// `data` as it is.
+    Plain(&'a Shape),
+}
+
+impl<'a> Data<'a> {
+    fn of(view: &'a View, structs: &'a Structs, reply: &str) -> Option<Self> {
+        Some(match view.data(reply) {
+            None => Self::Struct(Struct::of(view, structs, reply)?, ""),
+            Some(Shape::One(Scalar::Object(name))) => {
+                Self::Struct(Struct::of(view, structs, name)?, "/data")
+            }
+            Some(shape) => Self::Plain(shape),
+        })
+    }
+
+    /// What is at a pointer into the reply, and the way there from the data.
+    fn at(&self, pointer: &str) -> Option<(&'a Shape, TokenStream)> {
+        match self {
+            Self::Plain(shape) => (pointer == "/data").then(|| (*shape, quote!())),
+            Self::Struct(object, base) => {
+                let wire = pointer.strip_prefix(base)?.strip_prefix('/')?;
+                let (ident, shape) = object.field(wire)?;
+                Some((shape, quote!(.#ident)))
+            }
+        }
+    }
+}
