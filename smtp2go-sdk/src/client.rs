@@ -17,6 +17,7 @@ use crate::error::Kind;
 use crate::key::{KEY_MEMBER, Key};
 use crate::operation::Operation;
 use crate::outcome::{Answer, Ending, Outcome, judge, unreadable};
+use crate::subaccount;
 use crate::wire::{AttemptBody, SealOnDrop, Wire};
 use crate::{Body, Error, KeyLocation, RawReply, Reply};
 
@@ -35,6 +36,8 @@ const SLOWEST: u64 = 64 * 1024;
 #[derive(Clone)]
 pub struct Client {
     core: Arc<Core>,
+    /// The subaccount that every call is for.
+    subaccount: Option<Arc<str>>,
 }
 
 /// What the clones of a client share.
@@ -63,6 +66,7 @@ impl Client {
     pub(crate) fn new(core: Core) -> Self {
         Self {
             core: Arc::new(core),
+            subaccount: None,
         }
     }
 
@@ -85,6 +89,37 @@ impl Client {
     /// As [`ClientBuilder::build`]; the error names the variable.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_lookup(|name| std::env::var(name))?.build()
+    }
+
+    /// The same client, on the same connections, for one subaccount of the key's account, which
+    /// must be the master account.
+    ///
+    /// Every call of it names the subaccount in the request, at every door: groups, streams,
+    /// [`call`](Self::call), [`execute`](Self::execute) and the raw client. That the subaccount
+    /// exists is for the API to say. Called again on what it returned, it replaces the id.
+    ///
+    /// # Errors
+    /// There are none here, but a call is refused before anything is sent, with an error that
+    /// [`is_config`](Error::is_config), if
+    /// - the operation can't be called for a subaccount, which
+    ///   [`Operation::subaccount`](crate::operation::Operation::subaccount) tells; the operations
+    ///   that send are among those, and need a key of the subaccount;
+    /// - the request names another subaccount;
+    /// - the id is empty.
+    ///
+    /// ```no_run
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let theirs = client.for_subaccount("123456");
+    /// let domains = theirs.domain().view(Default::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn for_subaccount(&self, id: impl Into<String>) -> Self {
+        Self {
+            subaccount: Some(Arc::from(id.into())),
+            ..self.clone()
+        }
     }
 
     /// Calls an operation with a typed request: what the groups' methods do.
@@ -157,11 +192,19 @@ impl Client {
         body: Body,
     ) -> Result<RawReply, Error> {
         let request = self
-            .core
-            .prepare(operation, body)
+            .in_subaccount(operation, body)
+            .and_then(|body| self.core.prepare(operation, body))
             .map_err(|e| e.during(operation, 0))?;
         let outcome = self.core.attempt(&request).await;
         judge(operation, outcome).map_err(|error| error.during(operation, 1))
+    }
+
+    /// The body, with the client's subaccount named in it.
+    fn in_subaccount(&self, operation: &Operation, body: Body) -> Result<Body, Error> {
+        match &self.subaccount {
+            Some(id) => subaccount::fill(operation, body, id),
+            None => Ok(body),
+        }
     }
 
     /// The client that progenitor generates, ready to use: see [`raw`](crate::raw).
@@ -176,12 +219,13 @@ impl Client {
     }
 }
 
-/// Shows the base URL, and no key.
+/// Shows the base URL and the subaccount, and no key.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("base_url", &self.core.base_url.as_str())
             .field("key", &self.core.key)
+            .field("subaccount", &self.subaccount)
             .finish_non_exhaustive()
     }
 }

@@ -68,25 +68,30 @@ impl Key {
         Ok(Some((name, value)))
     }
 
-    /// The JSON object `body` with the key as its first member, in two pieces: nothing is parsed,
-    /// and what follows the brace is not copied. `None` if `body` does not start an object.
+    /// The JSON object `body` with the key as its first member: see [`inject`].
     pub(crate) fn inject(&self, body: &Bytes, member: &str) -> Option<[Bytes; 2]> {
-        let mut unspaced = body
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-        let (brace, b'{') = unspaced.next()? else {
-            return None;
-        };
-        let comma = match unspaced.next()? {
-            (_, b'}') => "",
-            _ => ",",
-        };
-        // `Value`'s Display writes a string with its quotes and escapes, and can't fail.
-        let [name, value] = [member, &self.0].map(serde_json::Value::from);
-        let head = format!("{{{name}:{value}{comma}");
-        Some([Bytes::from(head), body.slice(brace + 1..)])
+        inject(body, member, &self.0)
     }
+}
+
+/// The JSON object `body` with one more member, its first, in two pieces: nothing is parsed, and
+/// what follows the brace is not copied. `None` if `body` does not start an object.
+pub(crate) fn inject(body: &Bytes, member: &str, value: &str) -> Option<[Bytes; 2]> {
+    let mut unspaced = body
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let (brace, b'{') = unspaced.next()? else {
+        return None;
+    };
+    let comma = match unspaced.next()? {
+        (_, b'}') => "",
+        _ => ",",
+    };
+    // `Value`'s Display writes a string with its quotes and escapes, and can't fail.
+    let [name, value] = [member, value].map(serde_json::Value::from);
+    let head = format!("{{{name}:{value}{comma}");
+    Some([Bytes::from(head), body.slice(brace + 1..)])
 }
 
 impl fmt::Debug for Key {

@@ -22,6 +22,8 @@
 //!   and a JSON body of your own.
 //! - [`Client::raw`]: the client that progenitor generates. See [`raw`].
 //!
+//! [`Client::for_subaccount`] is the same client for one subaccount of the key's account.
+//!
 //! All go through the same core, and fail with the same [`Error`], which knows what the API
 //! said in whatever shape it came, and whether the call may have had its effect all the same
 //! ([`Error::certainty`]). A reply with status 200 that reports a failure is an error too.
@@ -56,6 +58,7 @@ mod pages;
 pub mod raw;
 mod region;
 mod reply;
+mod subaccount;
 mod tls;
 mod wire;
 

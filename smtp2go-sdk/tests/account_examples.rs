@@ -37,3 +37,16 @@ fn activity_is_read_page_by_page() {
     let parts = ["http://127.0.0.1:", "  processed     ", "\n6 events\n"];
     assert_says(&text, &parts);
 }
+
+#[test]
+fn subaccounts_are_looked_into() {
+    let text = printed("subaccount");
+    let parts = [
+        "Example North (4c1f0e7a9b)",
+        "/stats/email_cycle: the client is for a subaccount",
+        "(NotSent)",
+        r#"/domain/view {"subaccount_id":"4c1f0e7a9b"}"#,
+    ];
+    assert_says(&text, &parts);
+    assert_eq!(text.matches("received:").count(), 2, "{text}");
+}

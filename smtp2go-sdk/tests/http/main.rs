@@ -6,4 +6,5 @@ mod client;
 mod pages;
 #[cfg(feature = "raw")]
 mod raw;
+mod subaccount;
 mod support;

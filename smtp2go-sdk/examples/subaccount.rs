@@ -1,0 +1,78 @@
+//! Lists the sender domains of every subaccount, from a local SMTP2GO unless there is a key of a
+//! master account in the environment. Changes nothing.
+//!
+//! ```text
+//! cargo run -p smtp2go-sdk --example subaccount
+//! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example subaccount
+//! ```
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use smtp2go_sandbox::Sandbox;
+use smtp2go_sdk::Client;
+use smtp2go_sdk::types::{DomainViewRequest, SubaccountSearchRequest};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    if std::env::var_os("SMTP2GO_API_KEY").is_some() {
+        return list(&Client::from_env()?).await;
+    }
+    let sandbox = Sandbox::start().await?;
+    println!(
+        "SMTP2GO_API_KEY is not set: asking a local SMTP2GO at {}",
+        sandbox.base_url()
+    );
+    let client = Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .build()?;
+    list(&client).await?;
+
+    for call in sandbox.calls() {
+        println!(
+            "the local SMTP2GO received: {} {}",
+            call.path(),
+            String::from_utf8_lossy(call.body())
+        );
+    }
+    Ok(())
+}
+
+async fn list(client: &Client) -> Result<(), Box<dyn Error>> {
+    let mut subaccounts = client
+        .subaccount()
+        .search_all(SubaccountSearchRequest::new());
+    while let Some(subaccount) = subaccounts.try_next().await? {
+        let Some(id) = subaccount.id else { continue };
+        println!("{} ({id})", subaccount.name.unwrap_or_default());
+
+        // The same client, but every call of it is for this subaccount.
+        let theirs = client.for_subaccount(&id);
+        let domains = theirs.domain().view(DomainViewRequest::new()).await?;
+        for entry in &domains.domains {
+            let name = entry
+                .domain
+                .as_ref()
+                .and_then(|domain| domain.fulldomain.as_deref());
+            println!("  {}", name.unwrap_or("?"));
+        }
+
+        // What can't be called for a subaccount is refused before anything is sent.
+        if let Err(error) = theirs.stats().email_cycle().await {
+            println!("  {error} ({:?})", error.certainty());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Requests in the name of a subaccount.
+
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::key::inject;
+use crate::operation::Operation;
+use crate::{Body, Error};
+
+/// The body with the subaccount in the field that the operation has for it.
+///
+/// # Errors
+/// If the operation has none, if the body names another, or if the id is empty.
+pub(crate) fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
+    let Some(field) = operation.subaccount else {
+        return Err(Error::config(
+            "the client is for a subaccount, and this operation can't be called for one",
+        ));
+    };
+    if id.is_empty() {
+        return Err(Error::config("the id of the client's subaccount is empty"));
+    }
+    let body = body.into_bytes();
+    let no_object =
+        || Error::config("the body is not a JSON object, so the subaccount can't be named in it");
+    let mut json = serde_json::Deserializer::from_slice(&body);
+    let named = json
+        .deserialize_map(Named(field))
+        .and_then(|named| json.end().map(|()| named))
+        .map_err(|_| no_object())?;
+    if named.is_empty() {
+        let filled = inject(&body, field, id).ok_or_else(no_object)?;
+        return Ok(filled.concat().into());
+    }
+    if named.iter().all(|named| named == id) {
+        return Ok(body.into());
+    }
+    Err(Error::config(format!(
+        "the request names another subaccount in `{field}` than the one that the client is for"
+    )))
+}
+
+/// Finds the values of a member of an object. There can be more than one: JSON does not forbid it.
+struct Named(&'static str);
+
+impl<'de> Visitor<'de> for Named {
+    type Value = Vec<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<Value>, A::Error> {
+        let mut named = Vec::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if name == self.0 {
+                named.push(members.next_value()?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Certainty;
+    use crate::operations::{EMAIL_SEND, WEBHOOK_VIEW};
+
+    fn filled(body: &'static str) -> Result<String, Error> {
+        let filled = fill(&WEBHOOK_VIEW, body.into(), "a\"1")?;
+        Ok(String::from_utf8(filled.into_bytes().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn the_field_is_filled_where_it_is_missing() {
+        for (body, expected) in [
+            ("", r#"{"subaccount_id":"a\"1"}"#),
+            (" { }", r#"{"subaccount_id":"a\"1" }"#),
+            (r#"{"id":1}"#, r#"{"subaccount_id":"a\"1","id":1}"#),
+            // Only at the top.
+            (
+                r#"{"a":{"subaccount_id":"b"}}"#,
+                r#"{"subaccount_id":"a\"1","a":{"subaccount_id":"b"}}"#,
+            ),
+        ] {
+            assert_eq!(filled(body).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_same_subaccount_may_be_named() {
+        for body in [
+            r#"{"subaccount_id":"a\"1","id":1}"#,
+            r#"{ "subaccount_\u0069d" : "a\u00221" }"#,
+        ] {
+            assert_eq!(filled(body).unwrap(), body);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for (body, says) in [
+            (r#"{"subaccount_id":"b"}"#, "names another"),
+            (r#"{"subaccount_id":null}"#, "names another"),
+            (r#"{"subaccount_id":""}"#, "names another"),
+            (
+                r#"{"subaccount_id":"a\"1","subaccount_id":"b"}"#,
+                "names another",
+            ),
+            ("[]", "not a JSON object"),
+            ("{", "not a JSON object"),
+            ("{}{}", "not a JSON object"),
+        ] {
+            let error = filled(body).unwrap_err();
+            assert!(error.is_config() && error.certainty() == Certainty::NotSent);
+            assert!(error.to_string().contains(says), "{body}: {error}");
+        }
+        for (operation, id, says) in [
+            (&EMAIL_SEND, "1", "can't be called for one"),
+            (&WEBHOOK_VIEW, "", "is empty"),
+        ] {
+            let error = fill(operation, Body::empty(), id).unwrap_err();
+            assert!(error.is_config() && error.certainty() == Certainty::NotSent);
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+}
