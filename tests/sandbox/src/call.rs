@@ -30,9 +30,30 @@ pub struct Call {
     pub(crate) body: Bytes,
     pub(crate) status: u16,
     pub(crate) refused: Option<String>,
+    pub(crate) received: bool,
+    pub(crate) accepted: bool,
+    pub(crate) fault: Option<String>,
 }
 
 impl Call {
+    /// A call of which nothing more is known yet.
+    pub(crate) fn new(method: String, path: String) -> Self {
+        Self {
+            method,
+            path,
+            operation: None,
+            key_place: None,
+            user_agent: None,
+            content_type: None,
+            body: Bytes::new(),
+            status: 0,
+            refused: None,
+            received: false,
+            accepted: false,
+            fault: None,
+        }
+    }
+
     /// The HTTP method, such as `POST`.
     pub fn method(&self) -> &str {
         &self.method
@@ -70,15 +91,32 @@ impl Call {
         &self.body
     }
 
-    /// The HTTP status of the answer.
+    /// The HTTP status of the answer; 0 if a [`Fault`](crate::Fault) left none.
     pub fn status(&self) -> u16 {
         self.status
     }
 
     /// Why the request was refused, in a line that begins with the field where there is one;
-    /// `None` if it was carried out.
+    /// `None` if it was not.
     pub fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
+    }
+
+    /// Whether all of the request was read. Only a [`Fault`](crate::Fault) that strikes before
+    /// reading leaves a call for which this is false.
+    pub fn received(&self) -> bool {
+        self.received
+    }
+
+    /// Whether the request was carried out: whatever the client got to see, what it asked for was
+    /// done, and once more if the same request is accepted again.
+    pub fn accepted(&self) -> bool {
+        self.accepted
+    }
+
+    /// The fault that struck, such as `reset` or `status 503`; `None` if none did.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
     }
 }
 
@@ -95,6 +133,9 @@ impl fmt::Debug for Call {
             .field("body_bytes", &self.body.len())
             .field("status", &self.status)
             .field("refused", &self.refused)
+            .field("received", &self.received)
+            .field("accepted", &self.accepted)
+            .field("fault", &self.fault)
             .finish()
     }
 }

@@ -50,6 +50,13 @@
 //! a `request_id` of its own; it keeps no state. Ids are counted, not random, so that a test that
 //! makes the same calls gets the same ids.
 //!
+//! # What can go wrong
+//!
+//! [`Sandbox::faults`] makes calls fail on purpose, by operation, count or seeded chance:
+//! connections closed or reset before or after the request is read, silence, delay, any status
+//! with any body, half an answer, a 200 that reports a failure. [`Call::received`] and
+//! [`Call::accepted`] tell afterwards what really arrived and what was really done.
+//!
 //! # What is inferred
 //!
 //! The service does not document all of its refusals. Assumed here: the envelope of 401, 404 and
@@ -59,6 +66,8 @@
 
 mod api;
 mod call;
+mod connection;
+mod faults;
 mod json;
 mod mail;
 mod refusal;
@@ -68,5 +77,6 @@ mod server;
 mod state;
 
 pub use call::{Call, KeyPlace};
+pub use faults::{Fault, Faults};
 pub use mail::{Attachment, Mail};
 pub use sandbox::{Sandbox, SandboxBuilder};

@@ -12,6 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::api::Api;
 use crate::call::Call;
+use crate::connection::{Control, FaultyListener};
+use crate::faults::{Fault, Faults};
 use crate::mail::Mail;
 use crate::server;
 use crate::state::Shared;
@@ -58,6 +60,7 @@ impl Sandbox {
         SandboxBuilder {
             key: DEFAULT_KEY.to_owned(),
             sender_domains: None,
+            faults: Vec::new(),
         }
     }
 
@@ -77,10 +80,16 @@ impl Sandbox {
         self.shared.state().mails.clone()
     }
 
-    /// The calls that were answered so far, refused ones included, in order. A request that the
-    /// client broke off is not among them.
+    /// The calls so far, in order, refused ones and those that a [`Fault`] struck included. A
+    /// request that the client broke off is not among them.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.state().calls.clone()
+    }
+
+    /// The faults that make calls fail on purpose: none at first, unless
+    /// [`SandboxBuilder::fault`] set some up.
+    pub fn faults(&self) -> Faults {
+        Faults::new(Arc::clone(&self.shared))
     }
 
     /// Waits for the next mail: the first call returns the first mail, the second call the second
@@ -130,6 +139,7 @@ impl fmt::Debug for Sandbox {
 pub struct SandboxBuilder {
     key: String,
     sender_domains: Option<Vec<String>>,
+    faults: Vec<Fault>,
 }
 
 impl fmt::Debug for SandboxBuilder {
@@ -137,6 +147,7 @@ impl fmt::Debug for SandboxBuilder {
         formatter
             .debug_struct("SandboxBuilder")
             .field("sender_domains", &self.sender_domains)
+            .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
 }
@@ -164,8 +175,14 @@ impl SandboxBuilder {
         self
     }
 
+    /// Adds a fault, which makes calls fail on purpose, as [`Faults::add`] does later.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
     /// Starts the sandbox on the caller's tokio runtime, which has to have I/O enabled (tokio
-    /// panics otherwise). A test that blocks its only thread keeps the sandbox from answering:
+    /// panics otherwise), and time for faults that delay. A test that blocks its only thread keeps the sandbox from answering:
     /// such a test takes [`SandboxBuilder::start_blocking`].
     ///
     /// # Errors
@@ -177,8 +194,10 @@ impl SandboxBuilder {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let shared = self.shared()?;
         let (stop, stopped) = oneshot::channel();
-        let server = axum::serve(listener, server::router(Arc::clone(&shared)))
-            .with_graceful_shutdown(until_dropped(stopped));
+        let listener = FaultyListener::new(listener, Arc::clone(&shared));
+        let router = server::router(Arc::clone(&shared));
+        let router = router.into_make_service_with_connect_info::<Control>();
+        let server = axum::serve(listener, router).with_graceful_shutdown(until_dropped(stopped));
         runtime.spawn(async { server.await });
         Ok(Sandbox {
             base_url,
@@ -197,7 +216,7 @@ impl SandboxBuilder {
     pub fn start_blocking(self) -> io::Result<Sandbox> {
         let (listener, base_url) = listen()?;
         let shared = self.shared()?;
-        let router = server::router(Arc::clone(&shared));
+        let in_thread = Arc::clone(&shared);
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -210,6 +229,9 @@ impl SandboxBuilder {
                 runtime.block_on(async {
                     match tokio::net::TcpListener::from_std(listener) {
                         Ok(listener) => {
+                            let router = server::router(Arc::clone(&in_thread));
+                            let router = router.into_make_service_with_connect_info::<Control>();
+                            let listener = FaultyListener::new(listener, in_thread);
                             tokio::spawn(async { axum::serve(listener, router).await });
                             drop(ready.send(Ok(())));
                             until_dropped(stopped).await;
@@ -231,7 +253,11 @@ impl SandboxBuilder {
 
     fn shared(self) -> io::Result<Arc<Shared>> {
         let api = Api::embedded().map_err(io::Error::other)?;
-        Ok(Arc::new(Shared::new(api, self.key, self.sender_domains)))
+        let shared = Shared::new(api, self.key, self.sender_domains);
+        for fault in self.faults {
+            shared.rules.add(fault);
+        }
+        Ok(Arc::new(shared))
     }
 }
 

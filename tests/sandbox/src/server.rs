@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::api::{Lookup, Operation};
 use crate::call::{Call, KeyPlace};
+use crate::connection::{Control, Out};
+use crate::faults::{self, Effect, Fault};
 use crate::json;
 use crate::refusal::Refusal;
 use crate::sending;
@@ -28,37 +30,112 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new().fallback(handle).with_state(shared)
 }
 
-async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(control): ConnectInfo<Control>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let Some(body) = read(body, shared.api.max_body_bytes()).await else {
         // The client broke off: there is nobody to answer.
         return StatusCode::BAD_REQUEST.into_response();
     };
+    let fault = control.take_fault();
     let mut call = Call {
-        method: head.method.as_str().to_owned(),
-        path: head.uri.path().to_owned(),
-        operation: None,
-        key_place: None,
         user_agent: text(&head.headers, header::USER_AGENT.as_str()),
         content_type: text(&head.headers, header::CONTENT_TYPE.as_str()),
         body,
-        status: StatusCode::OK.as_u16(),
-        refused: None,
+        received: true,
+        fault: fault.as_ref().map(Fault::name),
+        ..Call::new(head.method.as_str().to_owned(), head.uri.path().to_owned())
     };
     let request_id = shared.state().next_request_id();
-    let answer = answer(&shared, &head.headers, &request_id, &mut call);
-    if let Err(refusal) = &answer {
-        call.status = refusal.status.as_u16();
-        call.refused = Some(refusal.reason());
+    let response = if fault.as_ref().is_none_or(|fault| fault.carried_out) {
+        let answer = answer(&shared, &head.headers, &request_id, &mut call);
+        call.accepted = answer.is_ok();
+        if let Err(refusal) = &answer {
+            call.refused = Some(refusal.reason());
+        }
+        respond_with(answer, &request_id)
+    } else {
+        if let Lookup::Found(operation) = shared.api.find(&call.method, &call.path) {
+            call.operation = Some(operation.id.clone());
+        }
+        StatusCode::OK.into_response()
+    };
+    let Some(fault) = fault else {
+        call.status = response.status().as_u16();
+        // Before the answer goes out, so that whoever has the answer finds the call.
+        shared.state().calls.push(call);
+        control.end_request(Out::Pass);
+        return response;
+    };
+    let response = match &fault.effect {
+        Effect::Failed(reason) => respond(
+            StatusCode::OK,
+            &json!({ "request_id": request_id, "data": faults::failure(reason) }),
+        ),
+        Effect::Reply {
+            status,
+            headers,
+            content_type,
+            body,
+        } => reply(*status, headers, content_type.as_deref(), body),
+        _ => response,
+    };
+    let out = match fault.effect {
+        Effect::Close => Out::Close,
+        Effect::Reset => Out::Reset,
+        Effect::Truncate => Out::Cut {
+            blank: 0,
+            left: response.body().size_hint().exact().unwrap_or_default() / 2,
+        },
+        _ => Out::Pass,
+    };
+    let answered = !matches!(fault.effect, Effect::Close | Effect::Reset | Effect::Stall);
+    if answered {
+        call.status = response.status().as_u16();
     }
-    // Before the answer goes out, so that whoever has the answer finds the call.
     shared.state().calls.push(call);
+    match fault.effect {
+        Effect::Stall => std::future::pending().await,
+        Effect::Delay(time) => tokio::time::sleep(time).await,
+        _ => {}
+    }
+    control.end_request(out);
+    response
+}
 
+/// The answer of a fault.
+fn reply(
+    status: u16,
+    headers: &[(String, String)],
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Bytes::copy_from_slice(body)).into_response();
+    let map = response.headers_mut();
+    map.remove(header::CONTENT_TYPE);
+    let kind = content_type.map(|kind| (header::CONTENT_TYPE.as_str(), kind));
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in kind.into_iter().chain(headers) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            map.append(name, value);
+        }
+    }
+    response
+}
+
+/// The response for an answer. A reply without a known body is empty.
+fn respond_with(answer: Result<Option<Value>, Refusal>, request_id: &str) -> Response {
     match answer {
         Ok(Some(reply)) => respond(StatusCode::OK, &reply),
         Ok(None) => StatusCode::OK.into_response(),
         Err(refusal) => {
-            let mut response = respond(refusal.status, &refusal.envelope(&request_id));
+            let mut response = respond(refusal.status, &refusal.envelope(request_id));
             if let Some(Ok(allow)) = refusal.allow.map(HeaderValue::try_from) {
                 response.headers_mut().insert(header::ALLOW, allow);
             }

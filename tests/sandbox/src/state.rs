@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::api::Api;
 use crate::call::Call;
+use crate::faults::Rules;
 use crate::mail::Mail;
 
 /// What the server and the [`Sandbox`](crate::Sandbox) that owns it have in common.
@@ -16,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) sender_domains: Option<Vec<String>>,
     /// Notified of every new mail.
     pub(crate) arrivals: watch::Sender<()>,
+    pub(crate) rules: Rules,
     state: Mutex<State>,
 }
 
@@ -37,6 +39,7 @@ impl Shared {
             key,
             sender_domains,
             arrivals: watch::Sender::new(()),
+            rules: Rules::default(),
             state: Mutex::default(),
         }
     }
