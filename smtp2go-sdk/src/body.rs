@@ -45,6 +45,11 @@ impl Body {
         }
     }
 
+    /// Whether the same bytes can be sent again, if an attempt fails.
+    pub(crate) const fn is_replayable(&self) -> bool {
+        true
+    }
+
     /// The bytes to send, before the key goes in where it has to.
     pub(crate) fn into_bytes(self) -> Bytes {
         self.bytes

@@ -3,14 +3,19 @@
 use std::env::VarError;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use http::HeaderValue;
 use reqwest::Url;
 
+use crate::attempts::Traffic;
 use crate::client::{Client, Core};
+use crate::hosts::Hosts;
 use crate::key::Key;
-use crate::{Error, KeyLocation, Region, tls};
+use crate::options::{LONGEST, Settings};
+use crate::pace::Turns;
+use crate::{Error, KeyLocation, Region, RetryPolicy, tls};
 
 /// Environment variable with the API key.
 const ENV_KEY: &str = "SMTP2GO_API_KEY";
@@ -24,8 +29,8 @@ const USER_AGENT: &str = concat!("smtp2go-sdk/", env!("CARGO_PKG_VERSION"));
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Longer limits are taken as this: no clock overflows, and nobody notices.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const DEADLINE: Duration = Duration::from_secs(120);
+const RETRY_BUDGET: u32 = 50;
 
 /// Sets up a [`Client`]. Made by [`Client::builder`].
 ///
@@ -50,6 +55,12 @@ pub struct ClientBuilder {
     user_agent: Option<String>,
     connect_timeout: Duration,
     timeout: Duration,
+    deadline: Duration,
+    retry: RetryPolicy,
+    retry_budget: u32,
+    jitter_seed: Option<u64>,
+    pacing: bool,
+    failover: Vec<String>,
 }
 
 impl ClientBuilder {
@@ -62,6 +73,12 @@ impl ClientBuilder {
             user_agent: None,
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
+            deadline: DEADLINE,
+            retry: RetryPolicy::new(),
+            retry_budget: RETRY_BUDGET,
+            jitter_seed: None,
+            pacing: true,
+            failover: Vec::new(),
         }
     }
 
@@ -137,12 +154,72 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a whole call may take, with all its attempts and the waits for its turn and before
+    /// retries. 2 minutes by default, and a second more for each 64 KiB of the request body.
+    ///
+    /// A call that would have to wait past it ends at once; an attempt is cut short by it.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = limit;
+        self
+    }
+
+    /// How often and when a call is tried again. [`RetryPolicy::new`] by default;
+    /// [`RetryPolicy::none`] switches retries off.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How many retries a host may get in a row. 50 by default. Each retry takes one away and each
+    /// answer that is not a passing failure gives back a tenth, so that a host in trouble is not
+    /// burdened with more retries than calls for long. Shared by all calls of the client; retries
+    /// after a 429 don't count.
+    pub fn retry_budget(mut self, retries: u32) -> Self {
+        self.retry_budget = retries;
+        self
+    }
+
+    /// Makes the random part of the waits before retries repeatable, for tests. Random by default.
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter_seed = Some(seed);
+        self
+    }
+
+    /// Whether calls of an operation with a documented rate wait for their turn, so that no more
+    /// of them are sent in any window of time than the API allows. On by default. Counts the calls
+    /// of this client and its clones, not those of other programs.
+    pub fn pacing(mut self, on: bool) -> Self {
+        self.pacing = on;
+        self
+    }
+
+    /// The regions to fall back on, in this order, when the region (or base URL) of the client
+    /// can't be reached. None by default: where mail is processed can be a matter of law.
+    ///
+    /// A call moves on only after an attempt of which provably nothing was sent, and at once; each
+    /// move is one of the attempts of its [`RetryPolicy`]. For half a minute after that, other
+    /// calls don't begin at the host that could not be reached.
+    pub fn failover(self, regions: impl IntoIterator<Item = Region>) -> Self {
+        self.failover_urls(regions.into_iter().map(Region::base_url))
+    }
+
+    /// As [`failover`](Self::failover), with base URLs like that of [`base_url`](Self::base_url);
+    /// the last call of either counts. Their scheme must be that of the client's base URL.
+    pub fn failover_urls<I>(mut self, urls: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.failover = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The client. Nothing is sent yet.
     ///
     /// # Errors
     /// If the key is not of the form `api-` and 32 letters or digits, the base URL is not as
     /// [`base_url`](Self::base_url) says, the user agent does not fit into a header, a time limit
-    /// is zero, or TLS can't be set up (no backend in this build, no certificates on this
+    /// is zero, a URL to fall back on is of another scheme, or TLS can't be set up (no backend in this build, no certificates on this
     /// system).
     pub fn build(self) -> Result<Client, Error> {
         let key = Key::new(self.key)?;
@@ -156,11 +233,23 @@ impl ClientBuilder {
         };
         let user_agent = HeaderValue::try_from(user_agent)
             .map_err(|_| Error::config("the user agent does not fit into a header"))?;
-        if self.connect_timeout.is_zero() || self.timeout.is_zero() {
+        if self.connect_timeout.is_zero() || self.timeout.is_zero() || self.deadline.is_zero() {
             return Err(Error::config("a time limit must be more than zero"));
         }
 
         let https = base_url.scheme() == "https";
+        let mut failover = Vec::with_capacity(self.failover.len());
+        for url in &self.failover {
+            let url = parse_base_url(url).map_err(|error| error.about("failover URL"))?;
+            if url.scheme() != base_url.scheme() {
+                return Err(Error::config(
+                    "failover URL: must be https if and only if the base URL is",
+                ));
+            }
+            if url != base_url && !failover.contains(&url) {
+                failover.push(url);
+            }
+        }
         let http = reqwest::Client::builder()
             .user_agent(user_agent)
             .connect_timeout(self.connect_timeout.min(LONGEST))
@@ -176,13 +265,28 @@ impl ClientBuilder {
         let http = tls::configure(http, https)?.build().map_err(|source| {
             Error::config("the HTTP client can't be set up").with_source(source)
         })?;
-        Ok(Client::new(Core {
+        let jitter = match self.jitter_seed {
+            Some(seed) => fastrand::Rng::with_seed(seed),
+            None => fastrand::Rng::new(),
+        };
+        let core = Core {
             http,
-            base_url,
+            base_url: base_url.clone(),
             key,
             key_location: self.key_location,
+            traffic: Traffic {
+                hosts: Hosts::new(base_url, failover, self.retry_budget),
+                turns: Turns::default(),
+                jitter: Mutex::new(jitter),
+            },
+        };
+        let settings = Settings {
             timeout: self.timeout.min(LONGEST),
-        }))
+            deadline: self.deadline.min(LONGEST),
+            retry: self.retry,
+            pacing: self.pacing,
+        };
+        Ok(Client::new(core, settings))
     }
 }
 
@@ -196,6 +300,11 @@ impl fmt::Debug for ClientBuilder {
             .field("user_agent", &self.user_agent)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
+            .field("deadline", &self.deadline)
+            .field("retry", &self.retry)
+            .field("retry_budget", &self.retry_budget)
+            .field("pacing", &self.pacing)
+            .field("failover", &self.failover.len())
             .finish_non_exhaustive()
     }
 }
@@ -299,12 +408,16 @@ mod tests {
             builder().user_agent("line\nbreak"),
             builder().timeout(Duration::ZERO),
             builder().connect_timeout(Duration::ZERO),
+            builder().deadline(Duration::ZERO),
+            builder().failover([Region::Us]),
+            builder().failover_urls(["http://localhost:1", "hunter2"]),
         ] {
             let bad = bad.base_url("http://localhost");
             assert!(bad.build().unwrap_err().is_config());
         }
         let forever = builder()
             .timeout(Duration::MAX)
+            .deadline(Duration::MAX)
             .connect_timeout(Duration::MAX);
         forever.base_url("http://localhost").build().unwrap();
     }

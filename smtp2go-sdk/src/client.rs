@@ -12,14 +12,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate, readable};
 
+use crate::attempts::Traffic;
 use crate::builder::ClientBuilder;
 use crate::error::Kind;
 use crate::key::{KEY_MEMBER, Key};
 use crate::operation::Operation;
-use crate::outcome::{Answer, Ending, Outcome, judge, unreadable};
+use crate::options::Settings;
+use crate::outcome::{Answer, Ending, Outcome, unreadable};
 use crate::subaccount;
 use crate::wire::{AttemptBody, SealOnDrop, Wire};
-use crate::{Body, Error, KeyLocation, RawReply, Reply};
+use crate::{Body, CallOptions, Error, KeyLocation, RawReply, Reply};
 
 /// Upload speed that an attempt is given time for, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
@@ -27,17 +29,21 @@ const SLOWEST: u64 = 64 * 1024;
 /// A client of the API, for one key.
 ///
 /// Operations are methods of its groups, `client.template().view(…)`. Cheap to clone: clones
-/// share their connections, and it is best to make one client and keep it.
+/// share their connections, their pacing and what they know of the servers, and it is best to make
+/// one client and keep it.
 ///
-/// Calls need a tokio runtime with time and I/O enabled. They are sent once; redirects are not
-/// followed. The proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is
+/// Calls need a tokio runtime with time and I/O enabled. They are retried as [`RetryPolicy`] says,
+/// and end by their [deadline](ClientBuilder::deadline); redirects are not followed. The proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is
 /// used, except to this machine; proxies set in the system's own settings are not, unless
 /// something else in the build switches on reqwest's feature `system-proxy`.
+///
+/// [`RetryPolicy`]: crate::RetryPolicy
 #[derive(Clone)]
 pub struct Client {
     core: Arc<Core>,
     /// The subaccount that every call is for.
     subaccount: Option<Arc<str>>,
+    settings: Settings,
 }
 
 /// What the clones of a client share.
@@ -47,26 +53,41 @@ pub(crate) struct Core {
     pub(crate) base_url: Url,
     pub(crate) key: Key,
     pub(crate) key_location: KeyLocation,
-    /// How long an attempt may go without progress, and what its limit starts from.
-    pub(crate) timeout: Duration,
+    pub(crate) traffic: Traffic,
 }
 
 /// A request, ready to be tried.
-struct Prepared {
-    operation: &'static Operation,
-    url: Url,
+pub(crate) struct Prepared {
+    pub(crate) operation: &'static Operation,
     headers: HeaderMap,
     /// The body, in pieces.
     chunks: Vec<Bytes>,
-    /// How long one attempt may take.
-    limit: Duration,
+    /// Whether the body can be sent again.
+    pub(crate) replayable: bool,
+    /// How long the body may take to go out: what the time limits grow by.
+    pub(crate) upload: Duration,
 }
 
 impl Client {
-    pub(crate) fn new(core: Core) -> Self {
+    pub(crate) fn new(core: Core, settings: Settings) -> Self {
         Self {
             core: Arc::new(core),
             subaccount: None,
+            settings,
+        }
+    }
+
+    /// The same client with other settings for some calls: everything else, connections and pacing
+    /// included, is shared. Cheap: make one for a single call if need be.
+    ///
+    /// Holds for whatever is called through it: groups, [`call`](Self::call),
+    /// [`execute`](Self::execute), [`raw`](Self::raw).
+    #[must_use]
+    pub fn with_options(&self, options: CallOptions) -> Self {
+        Self {
+            core: self.core.clone(),
+            subaccount: self.subaccount.clone(),
+            settings: self.settings.with(options),
         }
     }
 
@@ -174,7 +195,10 @@ impl Client {
         let reply = self.execute(operation, body).await?;
         match decode::<R>(reply.body()) {
             Ok(decoded) => Ok(Reply::new(decoded.into_parts().1, reply)),
-            Err(error) => Err(unreadable(reply, &error).during(operation, 1)),
+            Err(error) => {
+                let attempts = reply.attempts();
+                Err(unreadable(reply, &error).during(operation, attempts))
+            }
         }
     }
 
@@ -195,8 +219,7 @@ impl Client {
             .in_subaccount(operation, body)
             .and_then(|body| self.core.prepare(operation, body))
             .map_err(|e| e.during(operation, 0))?;
-        let outcome = self.core.attempt(&request).await;
-        judge(operation, outcome).map_err(|error| error.during(operation, 1))
+        self.core.run(&request, &self.settings).await
     }
 
     /// The body, with the client's subaccount named in it.
@@ -247,6 +270,7 @@ impl Core {
                 .map(|(name, value)| (Some(name), value)),
         );
 
+        let replayable = body.is_replayable();
         let body = body.into_bytes();
         let member = operation
             .key_in_body
@@ -271,31 +295,35 @@ impl Core {
         let upload = Duration::from_millis(size.saturating_mul(1000) / SLOWEST);
         Ok(Prepared {
             operation,
-            url: self.url(operation.path),
             headers,
             chunks,
-            limit: self.timeout.saturating_add(upload),
+            replayable,
+            upload,
         })
     }
 
-    /// The URL of a path of the API. Appended rather than joined: by the rules for joining, a
+    /// The URL of a path of the API at a base URL. Appended rather than joined: by the rules for joining, a
     /// path that starts with a slash would replace the `/v3` of the base.
-    fn url(&self, path: &str) -> Url {
-        let mut url = self.base_url.clone();
-        url.set_path(&format!(
-            "{}{path}",
-            self.base_url.path().trim_end_matches('/')
-        ));
+    fn url(base: &Url, path: &str) -> Url {
+        let mut url = base.clone();
+        url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
         url
     }
 
-    /// Tries a request once. Decides nothing: see [`judge`].
-    async fn attempt(&self, request: &Prepared) -> Outcome {
+    /// Tries a request once, for no longer than `limit`, and `idle` without progress. Decides
+    /// nothing: see [`judge`](crate::outcome::judge).
+    pub(crate) async fn attempt(
+        &self,
+        request: &Prepared,
+        base_url: &Url,
+        limit: Duration,
+        idle: Duration,
+    ) -> Outcome {
         let wire = Arc::new(Wire::new());
         let _sealed_if_cancelled = SealOnDrop(wire.clone());
         let mut answer = None;
-        let exchange = self.exchange(request, &wire, &mut answer);
-        let ending = match wire.within(request.limit, self.timeout, exchange).await {
+        let exchange = self.exchange(request, base_url, &wire, &mut answer);
+        let ending = match wire.within(limit, idle, exchange).await {
             Some(Ok(())) => Ending::Complete,
             Some(Err(error)) => Ending::Broken(Some(error)),
             None => Ending::Broken(None),
@@ -312,13 +340,17 @@ impl Core {
     async fn exchange(
         &self,
         request: &Prepared,
+        base_url: &Url,
         wire: &Arc<Wire>,
         answer: &mut Option<Answer>,
     ) -> reqwest::Result<()> {
         let body = AttemptBody::new(wire.clone(), request.chunks.iter().cloned());
         let mut response = self
             .http
-            .request(request.operation.method.clone(), request.url.clone())
+            .request(
+                request.operation.method.clone(),
+                Self::url(base_url, request.operation.path),
+            )
             .headers(request.headers.clone())
             .body(reqwest::Body::wrap(body))
             .send()
@@ -381,7 +413,7 @@ mod tests {
         ] {
             let client = Client::builder(KEY).base_url(base).build().unwrap();
             assert_eq!(
-                client.core.url("/template/view").as_str(),
+                Core::url(&client.core.base_url, "/template/view").as_str(),
                 expected,
                 "{base}"
             );

@@ -12,6 +12,7 @@ use smtp2go_types::{Timestamp, ValidationError};
 use crate::inspect::Findings;
 use crate::key::mask;
 use crate::operation::Operation;
+use crate::pace::{HeldBack, Reason};
 
 type Source = Box<dyn StdError + Send + Sync>;
 
@@ -38,6 +39,10 @@ struct Inner {
     certainty: Certainty,
     operation: Option<&'static Operation>,
     attempts: u32,
+    /// An earlier attempt may have been processed, though this one was not.
+    doubt: bool,
+    /// How long to wait, where the answer does not say.
+    retry_after: Option<Duration>,
     source: Option<Source>,
     reply: Option<Answer>,
     fields: Vec<FieldError>,
@@ -65,6 +70,8 @@ pub(crate) enum Kind {
     TooLarge { size: u64, limit: u64 },
     /// The request could not be serialised.
     Serialize,
+    /// It did not get its turn in time.
+    HeldBack(Reason),
     /// No status arrived.
     Transport { connect: bool, timeout: bool },
     /// A status arrived that promised a reply, but not all of the reply.
@@ -157,6 +164,8 @@ impl Error {
                 certainty,
                 operation: None,
                 attempts: 0,
+                doubt: false,
+                retry_after: None,
                 source: None,
                 reply: None,
                 fields: Vec::new(),
@@ -185,6 +194,11 @@ impl Error {
         let mut error = Self::not_sent(Kind::Validation(error));
         error.inner.fields = fields;
         error
+    }
+
+    /// A call that did not get its turn before its deadline.
+    pub(crate) fn held_back(held: HeldBack) -> Self {
+        Self::not_sent(Kind::HeldBack(held.reason)).with_retry_after(held.wait)
     }
 
     /// No status arrived. `unsent` is the seal's verdict.
@@ -254,6 +268,30 @@ impl Error {
         self
     }
 
+    /// `self`, with a wait for when the answer has none.
+    pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.inner.retry_after = wait.or(self.inner.retry_after);
+        self
+    }
+
+    /// `self`, met after an earlier attempt at the same call failed: what is certain has to be so
+    /// of both.
+    pub(crate) fn following(mut self, earlier: Option<&Self>) -> Self {
+        let Some(earlier) = earlier else {
+            return self;
+        };
+        let inner = &mut self.inner;
+        match (earlier.certainty(), inner.certainty) {
+            (Certainty::Unknown, Certainty::NotSent | Certainty::Rejected) => {
+                inner.certainty = Certainty::Unknown;
+                inner.doubt = true;
+            }
+            (Certainty::Rejected, Certainty::NotSent) => inner.certainty = Certainty::Rejected,
+            _ => {}
+        }
+        self
+    }
+
     /// `self`, about the named setting.
     pub(crate) fn about(mut self, setting: &str) -> Self {
         if let Kind::Config(text) = &mut self.inner.kind {
@@ -262,12 +300,15 @@ impl Error {
         self
     }
 
-    /// Whether it took too long: connecting, sending, or waiting for the answer.
+    /// Whether it took too long: connecting, sending, or waiting for the answer; or there was no
+    /// time to begin with.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(
             self.inner.kind,
-            Kind::Transport { timeout: true, .. } | Kind::Truncated { timeout: true }
+            Kind::Transport { timeout: true, .. }
+                | Kind::Truncated { timeout: true }
+                | Kind::HeldBack(Reason::Deadline)
         )
     }
 
@@ -288,10 +329,15 @@ impl Error {
             || self.blames_key()
     }
 
-    /// Whether the API wants fewer requests.
+    /// Whether the API wants fewer requests: by its answer, or because its answer to another call
+    /// or the operation's documented rate would keep this one waiting past its deadline. In the
+    /// latter cases it was not sent.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
-        self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
+        matches!(
+            self.inner.kind,
+            Kind::HeldBack(Reason::RateLimited | Reason::Paced)
+        ) || self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
             || matches!(self.code_ref(), Some(ErrorCode::ReqLimitExceeded))
     }
 
@@ -317,7 +363,8 @@ impl Error {
         matches!(self.inner.kind, Kind::Config(_))
     }
 
-    /// Whether the call may have had its effect.
+    /// Whether the call may have had its effect, by any of its attempts: the weakest of what is
+    /// certain of each.
     #[must_use]
     pub fn certainty(&self) -> Certainty {
         self.inner.certainty
@@ -389,11 +436,18 @@ impl Error {
         &self.inner.failures
     }
 
-    /// How long the answer asks to wait before another call (`Retry-After`, in seconds or as a
-    /// date; a date that has passed is zero). The API documents no such header, but honour it if
-    /// it comes.
+    /// How long to wait before another call, counted from when the error came. The answer's
+    /// `Retry-After` if it has one (in seconds or as a date; a date that has passed is zero), which
+    /// the API does not document. After a 429 without one, 60 to 75 seconds (see
+    /// [`RetryPolicy::rate_limit_wait`](crate::RetryPolicy::rate_limit_wait)). For a call that was
+    /// held back, the time until its turn, if that is known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
+        self.asked_to_wait().or(self.inner.retry_after)
+    }
+
+    /// What the answer's `Retry-After` says.
+    fn asked_to_wait(&self) -> Option<Duration> {
         let text = self.headers()?.get(RETRY_AFTER)?.to_str().ok()?.trim();
         if let Ok(seconds) = text.parse() {
             return Some(Duration::from_secs(seconds));
@@ -567,6 +621,18 @@ impl fmt::Display for Error {
                     f,
                     "the request body has {size} bytes, and at most {limit} are accepted; {effect}"
                 )?,
+                Kind::HeldBack(reason) => {
+                    f.write_str(match reason {
+                        Reason::RateLimited => {
+                            "held back until after the deadline, because the API has answered 429"
+                        }
+                        Reason::Paced => {
+                            "held back until after the deadline by the operation's documented rate"
+                        }
+                        Reason::Deadline => "no time was left",
+                    })?;
+                    write!(f, "; {effect}")?;
+                }
                 Kind::Serialize => write!(f, "the request can't be written as JSON; {effect}")?,
                 Kind::Transport {
                     connect: true,
@@ -580,6 +646,12 @@ impl fmt::Display for Error {
                 }
                 _ => write!(f, "the connection failed; {effect}")?,
             }
+        }
+        if inner.attempts > 1 {
+            write!(f, ", at attempt {}", inner.attempts)?;
+        }
+        if inner.doubt && inner.reply.is_some() {
+            f.write_str("; an earlier attempt may have been processed")?;
         }
         match self.hint() {
             Some(hint) => write!(f, " ({hint})"),

@@ -28,6 +28,19 @@
 //! said in whatever shape it came, and whether the call may have had its effect all the same
 //! ([`Error::certainty`]). A reply with status 200 that reports a failure is an error too.
 //!
+//! # Time, retries, pacing
+//!
+//! A call that fails is tried again if that can do no harm: after a failure before which provably
+//! nothing was sent and after a 429, for every operation; after any passing failure, for operations
+//! whose repetition has no effect. So mail is never sent twice by a retry. [`RetryPolicy`] says how
+//! often and when, [`ClientBuilder::deadline`] bounds the whole, and
+//! [`Client::with_options`] changes either for some calls. The error of a retried call is that of
+//! its last attempt; its [`certainty`](Error::certainty) holds for all of them.
+//!
+//! A 429 holds back all calls of the client and of its clones until the API will have them again,
+//! and operations with a documented rate ([`Operation::rate_limit`](operation::Operation)) wait for
+//! their turn. A call whose turn would come after its deadline ends at once, and was not sent.
+//!
 //! # Features
 //!
 //! | feature | default | |
@@ -41,6 +54,7 @@
 //!
 //! Without any of the TLS features only `http://localhost` can be called.
 
+mod attempts;
 mod body;
 mod builder;
 mod client;
@@ -49,16 +63,20 @@ mod error;
 #[allow(unreachable_pub)]
 #[rustfmt::skip]
 mod generated;
+mod hosts;
 mod inspect;
 mod key;
 pub mod operation;
+mod options;
 mod outcome;
 mod pages;
+mod pace;
 #[cfg(feature = "raw")]
 pub mod raw;
 mod region;
 mod reply;
 mod subaccount;
+mod retry;
 mod tls;
 mod wire;
 
@@ -69,8 +87,10 @@ pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
 pub use key::KeyLocation;
 pub use pages::{Items, Pages};
+pub use options::CallOptions;
 pub use region::Region;
 pub use reply::{RawReply, Reply};
+pub use retry::RetryPolicy;
 
 /// The request and reply types.
 pub use smtp2go_types as types;

@@ -199,7 +199,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn answered(status: u16, body: impl AsRef<[u8]>) -> Outcome {
+    pub(crate) fn answered(status: u16, body: impl AsRef<[u8]>) -> Outcome {
         ended(status, &[], body.as_ref(), Ending::Complete)
     }
 

@@ -9,7 +9,8 @@
 //! - Requests are not checked before they are sent: only their bytes get as far as the core. Call
 //!   [`Validate::validate`](smtp2go_types::Validate::validate) first to have them checked.
 //! - A reply of the right type is required: a member that comes twice, or no body where it is not
-//!   known what the service answers, is an error, and the error for an unreadable reply has the body but not the headers.
+//!   known what the service answers, is an error. The error for an unreadable reply has the body but
+//!   not the headers, and counts one attempt, whatever it took.
 //! - The status of a [`ResponseValue`] is always 200, also for another success, which the
 //!   generated code would take for a failure.
 

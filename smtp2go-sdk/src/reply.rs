@@ -33,6 +33,12 @@ impl<T> Reply<T> {
         self.raw.request_id()
     }
 
+    /// How often the call was sent until it was answered: 1 without a retry.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.raw.attempts()
+    }
+
     /// The HTTP status, a success.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -77,6 +83,7 @@ pub struct RawReply {
     headers: HeaderMap,
     body: Bytes,
     request_id: Option<String>,
+    attempts: u32,
 }
 
 impl RawReply {
@@ -91,7 +98,20 @@ impl RawReply {
             headers,
             body,
             request_id,
+            attempts: 1,
         }
+    }
+
+    /// The reply, after so many attempts.
+    pub(crate) fn after(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// How often the call was sent until it was answered: 1 without a retry.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// The id that SMTP2GO gave the request, and asks for in support. Absent if the reply had

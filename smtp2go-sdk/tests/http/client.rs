@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Act, KEY, Server, response};
 use smtp2go_sdk::types::{IpAuthRemoveRequest, SmsSendRequest, TemplateViewRequest};
-use smtp2go_sdk::{Body, Certainty, Client, Error, KeyLocation, operations};
+use smtp2go_sdk::{Body, Certainty, Client, Error, KeyLocation, RetryPolicy, operations};
 
 const VIEWED: &str = r#"{"request_id":"r-1","data":{"id":"welcome","subject":"Hello"}}"#;
 
@@ -263,7 +263,10 @@ async fn a_refused_connection_sent_nothing() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = view_error(&Client::builder(KEY).base_url(url).build().unwrap()).await;
+    let builder = Client::builder(KEY)
+        .base_url(url)
+        .retry(RetryPolicy::none());
+    let error = view_error(&builder.build().unwrap()).await;
     assert!(error.is_connect() && !error.is_timeout());
     assert_eq!(
         (error.certainty(), error.attempts()),
@@ -383,7 +386,10 @@ async fn a_failed_tls_handshake_sent_nothing() {
             .unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let client = match Client::builder(KEY).base_url(url).build() {
+    let builder = Client::builder(KEY)
+        .base_url(url)
+        .retry(RetryPolicy::none());
+    let client = match builder.build() {
         Ok(client) => client,
         // A system without certificates.
         Err(error) => return assert!(error.is_config()),

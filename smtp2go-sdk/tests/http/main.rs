@@ -7,4 +7,5 @@ mod pages;
 #[cfg(feature = "raw")]
 mod raw;
 mod subaccount;
+mod retry;
 mod support;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use smtp2go_sdk::{Client, ClientBuilder};
+use smtp2go_sdk::{Client, ClientBuilder, RetryPolicy};
 
 /// A made-up key.
 pub(crate) const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
@@ -113,10 +113,11 @@ impl Server {
         format!("http://{}/v3", self.address)
     }
 
-    /// A builder of clients for this server.
+    /// A builder of clients for this server, which send once.
     pub(crate) fn builder(&self) -> ClientBuilder {
         Client::builder(KEY)
             .base_url(self.base_url())
+            .retry(RetryPolicy::none())
             .timeout(Duration::from_secs(10))
     }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 
 use smtp2go_sdk::types::EmailSendRequest;
-use smtp2go_sdk::{Certainty, Client};
+use smtp2go_sdk::{Certainty, Client, RetryPolicy};
 
 const KEY: &str = "api-00000000000000000000000000000000";
 
@@ -31,6 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(free);
     let client = Client::builder(KEY)
         .base_url(format!("https://{address}/v3"))
+        .retry(RetryPolicy::none())
         .build()?;
     let error = client.email().send(mail.clone()).await.unwrap_err();
     assert!(error.is_connect(), "{error}");

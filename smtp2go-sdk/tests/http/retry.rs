@@ -1,0 +1,560 @@
+//! Retries, deadlines, pacing and failover, against a server that fails on purpose and counts
+//! what it received.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::{Act, KEY, Server};
+use smtp2go_sandbox::{Fault, Sandbox};
+use smtp2go_sdk::types::{ApiKeysAddRequest, EmailSendRequest, TemplateViewRequest};
+use smtp2go_sdk::{
+    Body, CallOptions, Certainty, Client, ClientBuilder, Error, RetryPolicy, operations,
+};
+
+/// The default policy without its waits.
+fn quick() -> RetryPolicy {
+    RetryPolicy::new()
+        .min_backoff(Duration::ZERO)
+        .rate_limit_wait(Duration::ZERO, Duration::ZERO)
+}
+
+fn builder(sandbox: &Sandbox) -> ClientBuilder {
+    Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .retry(quick())
+        .jitter_seed(7)
+}
+
+fn client(sandbox: &Sandbox) -> Client {
+    builder(sandbox).build().unwrap()
+}
+
+fn sandbox(fault: Fault) -> Sandbox {
+    Sandbox::builder().fault(fault).start_blocking().unwrap()
+}
+
+fn mail() -> EmailSendRequest {
+    EmailSendRequest::new("Acme <noreply@example.com>", ["jane@example.net"])
+        .subject("Hi")
+        .text_body("Hello")
+}
+
+fn view() -> TemplateViewRequest {
+    TemplateViewRequest::new("welcome")
+}
+
+/// How many calls were received in full, and how many of them accepted.
+fn counts(sandbox: &Sandbox) -> (usize, usize) {
+    let calls = sandbox.calls();
+    (
+        calls.iter().filter(|call| call.received()).count(),
+        calls.iter().filter(|call| call.accepted()).count(),
+    )
+}
+
+fn facts(error: &Error) -> (Certainty, u32) {
+    (error.certainty(), error.attempts())
+}
+
+/// A URL where nobody listens.
+fn nowhere() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    format!("http://{}/v3", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_tried_again_for_every_operation() {
+    let client = Client::builder(KEY)
+        .base_url(nowhere())
+        .retry(quick())
+        .build()
+        .unwrap();
+    let sent = client.email().send(mail()).await.unwrap_err();
+    let viewed = client.template().view(view()).await.unwrap_err();
+    for error in [sent, viewed] {
+        assert_eq!(facts(&error), (Certainty::NotSent, 3));
+        assert!(error.is_connect());
+        assert!(error.to_string().ends_with("at attempt 3"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn connecting_that_takes_too_long_sent_nothing() {
+    // A full backlog: further connections are neither accepted nor refused.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut fillers = Vec::new();
+    while let Ok(filler) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        fillers.push(filler);
+        if fillers.len() > 64 {
+            // A system that does not count.
+            return;
+        }
+    }
+    let limit = Duration::from_millis(50);
+    let builder = Client::builder(KEY)
+        .base_url(format!("http://{address}/v3"))
+        .retry(quick().max_attempts(2));
+    // By the limit on connecting; and by the attempt's limit, where only the seal knows.
+    for (builder, connect) in [
+        (builder.clone().connect_timeout(limit), true),
+        (builder.timeout(limit), false),
+    ] {
+        let client = builder.build().unwrap();
+        let error = client.email().send(mail()).await.unwrap_err();
+        assert_eq!(facts(&error), (Certainty::NotSent, 2));
+        assert!(error.is_timeout(), "{error:?}");
+        assert_eq!(error.is_connect(), connect, "{error:?}");
+    }
+    // What got through to the listener are the fillers, which sent nothing.
+    drop(fillers);
+    while let Ok(Ok((stream, _))) =
+        tokio::time::timeout(Duration::from_millis(100), listener.accept()).await
+    {
+        let mut bytes = Vec::new();
+        let mut stream = stream.into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        let _ = stream.read_to_end(&mut bytes);
+        assert!(bytes.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_processed_is_repeated_only_where_that_does_no_harm() {
+    for (fault, received) in [
+        (Fault::close_before_reading(), 0),
+        (Fault::reset_before_reading(), 0),
+        (Fault::close(), 1),
+        (Fault::reset(), 1),
+        (Fault::close().carried_out(false), 1),
+        (Fault::stall(), 1),
+        (Fault::truncated(), 1),
+        (Fault::status(500), 1),
+        (Fault::status(502).html("<html>Bad Gateway</html>"), 1),
+        (Fault::status(502).carried_out(true), 1),
+        (Fault::status(503).header("Retry-After", "0"), 1),
+        (Fault::status(504), 1),
+    ] {
+        let shown = format!("{fault:?}");
+        let timeout = if shown.contains("stall") {
+            Duration::from_millis(400)
+        } else {
+            Duration::from_secs(20)
+        };
+        // Mail: one attempt.
+        let server = sandbox(fault.clone().nth(1));
+        let client = builder(&server).timeout(timeout).build().unwrap();
+        let error = client.email().send(mail()).await.unwrap_err();
+        assert_eq!(facts(&error), (Certainty::Unknown, 1), "{shown}");
+        assert_eq!(server.calls().len(), 1, "{shown}");
+        assert_eq!(counts(&server).0, received, "{shown}");
+        assert_eq!(counts(&server).1, server.mails().len(), "{shown}");
+
+        // A look-up: again until it works.
+        let server = sandbox(fault.clone().first(2));
+        let client = builder(&server).timeout(timeout).build().unwrap();
+        let reply = client.template().view(view()).await.unwrap();
+        assert_eq!(reply.attempts(), 3, "{shown}");
+        assert_eq!(server.calls().len(), 3, "{shown}");
+        assert_eq!(counts(&server).0, 2 * received + 1, "{shown}");
+
+        // Or until the attempts are used up.
+        let server = sandbox(fault);
+        let client = builder(&server).timeout(timeout).build().unwrap();
+        let error = client.template().view(view()).await.unwrap_err();
+        assert_eq!(facts(&error), (Certainty::Unknown, 3), "{shown}");
+        assert_eq!(server.calls().len(), 3, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_final() {
+    for fault in [
+        Fault::status(400),
+        Fault::status(401),
+        Fault::status(403),
+        Fault::status(404),
+        Fault::status(501),
+        Fault::status(307).header("Location", "http://192.0.2.1/"),
+        Fault::failed("550 no"),
+    ] {
+        let server = sandbox(fault.nth(1));
+        let error = client(&server).email().send(mail()).await.unwrap_err();
+        assert_eq!(error.attempts(), 1, "{error}");
+        assert_eq!(counts(&server), (1, 0), "{error}");
+    }
+    let server = sandbox(Fault::status(501));
+    let error = client(&server).template().view(view()).await.unwrap_err();
+    assert_eq!((error.attempts(), counts(&server).0), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_closed_before_it_is_used_never_sends_twice() {
+    for _ in 0..20 {
+        let server = sandbox(Fault::refuse().first(2));
+        match client(&server).email().send(mail()).await {
+            Ok(sent) => {
+                assert!(sent.attempts() > 1);
+                assert_eq!(counts(&server), (1, 1));
+            }
+            // The body may have been asked for before the close was noticed.
+            Err(error) => {
+                assert_eq!(error.certainty(), Certainty::Unknown);
+                assert_eq!(counts(&server), (0, 0));
+            }
+        }
+    }
+}
+
+/// A server that answers one request per connection, keeps the connection, and closes it a little
+/// later; counts requests, and the connections that it has closed.
+fn leaving(reset: bool) -> (String, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/v3", listener.local_addr().unwrap());
+    let (requests, closed) = (Arc::default(), Arc::default());
+    let (answered, left): (Arc<AtomicUsize>, Arc<AtomicUsize>) =
+        (Arc::clone(&requests), Arc::clone(&closed));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"}") {
+                let mut byte = [0];
+                if stream.read_exact(&mut byte).is_err() {
+                    break;
+                }
+                seen.push(byte[0]);
+            }
+            answered.fetch_add(1, Ordering::SeqCst);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            if reset {
+                let stream = tokio::net::TcpSocket::from_std_stream(stream);
+                stream.set_zero_linger().unwrap();
+            } else {
+                drop(stream);
+            }
+            left.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (url, requests, closed)
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_was_closed_is_replaced() {
+    for reset in [false, true] {
+        let (url, requests, closed) = leaving(reset);
+        let client = Client::builder(KEY).base_url(url).retry(quick());
+        let client = client.build().unwrap();
+        for expected in [1, 2] {
+            let sent = client.email().send(mail()).await.unwrap();
+            assert_eq!(sent.attempts(), 1);
+            assert_eq!(requests.load(Ordering::SeqCst), expected);
+            while closed.load(Ordering::SeqCst) < expected {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_close_that_races_with_reuse_never_sends_twice() {
+    for round in 0..20 {
+        let (url, requests, closed) = leaving(round % 2 == 0);
+        let client = Client::builder(KEY).base_url(url).retry(quick());
+        let client = client.build().unwrap();
+        client.email().send(mail()).await.unwrap();
+        // The server closes while this thread, which is the client's only one, can't notice.
+        while closed.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let before = requests.load(Ordering::SeqCst);
+        let result = client.email().send(mail()).await;
+        let received = requests.load(Ordering::SeqCst) - before;
+        match result {
+            Ok(_) => assert_eq!(received, 1),
+            Err(error) if error.certainty() == Certainty::NotSent => assert_eq!(received, 0),
+            Err(error) => assert!(received <= 1 && error.attempts() == 1, "{error:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_retried_request_is_the_same_to_the_byte() {
+    let server = Server::reply(503, "", "");
+    let client = server.builder().retry(quick()).build().unwrap();
+    let error = client
+        .execute(&operations::IP_ALLOW_LIST_VIEW, Body::empty())
+        .await
+        .unwrap_err();
+    assert_eq!(error.attempts(), 3);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3);
+    for request in &requests {
+        assert_eq!(request.head, requests[0].head);
+        assert_eq!(request.body, requests[0].body);
+    }
+    assert!(requests[0].body.contains(KEY));
+}
+
+#[tokio::test]
+async fn a_429_is_retried_for_every_operation() {
+    for fault in [
+        Fault::status(429),
+        Fault::status(429).header("Retry-After", "0"),
+    ] {
+        let server = sandbox(fault.first(2));
+        let sent = client(&server).email().send(mail()).await.unwrap();
+        assert_eq!(sent.attempts(), 3);
+        assert_eq!(counts(&server), (3, 1));
+    }
+    let server = sandbox(Fault::status(429));
+    let error = client(&server).email().send(mail()).await.unwrap_err();
+    assert_eq!(facts(&error), (Certainty::Rejected, 3));
+    assert!(error.is_rate_limited());
+    assert_eq!(counts(&server), (3, 0));
+}
+
+#[tokio::test]
+async fn a_429_past_the_deadline_ends_at_once_and_holds_back_the_client() {
+    for (fault, from, to) in [
+        (Fault::status(429), 60, 75),
+        (Fault::status(429).header("Retry-After", "600"), 600, 600),
+    ] {
+        let server = sandbox(fault.nth(1));
+        let client = Client::builder(server.key())
+            .base_url(server.base_url())
+            .deadline(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        let within = |error: &Error| {
+            assert!(error.is_rate_limited());
+            let wait = error.retry_after().unwrap();
+            // A held back call comes a little later than the 429.
+            assert!(wait > Duration::from_secs(from - 20), "{wait:?}");
+            assert!(wait <= Duration::from_secs(to), "{wait:?}");
+        };
+        let error = client.email().send(mail()).await.unwrap_err();
+        assert_eq!(facts(&error), (Certainty::Rejected, 1));
+        within(&error);
+        assert!(error.retry_after().unwrap() >= Duration::from_secs(from));
+
+        let other = client.clone();
+        let held = other.template().view(view()).await.unwrap_err();
+        assert_eq!(facts(&held), (Certainty::NotSent, 0));
+        within(&held);
+        assert!(held.to_string().contains("429"), "{held}");
+        assert_eq!(server.calls().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn settings_can_differ_from_call_to_call() {
+    let server = sandbox(Fault::status(503));
+    let client = client(&server);
+    let twice = CallOptions::new().retry(quick().max_attempts(2));
+    let error = client.with_options(twice).template().view(view()).await;
+    assert_eq!(error.unwrap_err().attempts(), 2);
+    let once = client.with_options(CallOptions::new().retry(RetryPolicy::none()));
+    let error = once
+        .execute(&operations::TEMPLATE_VIEW, Body::empty())
+        .await;
+    assert_eq!(error.unwrap_err().attempts(), 1);
+    #[cfg(feature = "raw")]
+    {
+        let error = once.raw().template_view(&view()).await.unwrap_err();
+        assert_eq!(error.attempts(), 1);
+        let error = client.raw().template_view(&view()).await.unwrap_err();
+        assert_eq!(error.attempts(), 3);
+    }
+    let before = server.calls().len();
+    let hopeless = client.with_options(CallOptions::new().deadline(Duration::ZERO));
+    let error = hopeless
+        .execute(&operations::TEMPLATE_VIEW, Body::empty())
+        .await
+        .unwrap_err();
+    assert_eq!(facts(&error), (Certainty::NotSent, 0));
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!(server.calls().len(), before);
+}
+
+#[tokio::test]
+async fn a_deadline_cuts_an_attempt_short() {
+    let server = Server::new(Act::Stall(Vec::new()));
+    let client = server
+        .builder()
+        .retry(quick())
+        .deadline(Duration::from_millis(400))
+        .build()
+        .unwrap();
+    let error = client.template().view(view()).await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(facts(&error), (Certainty::Unknown, 1));
+    assert!(server.requests().len() <= 1);
+}
+
+#[tokio::test]
+async fn retries_are_on_a_budget() {
+    let server = sandbox(Fault::status(503));
+    let client = builder(&server).retry_budget(3).build().unwrap();
+    let mut attempts = Vec::new();
+    for _ in 0..3 {
+        let error = client.clone().template().view(view()).await.unwrap_err();
+        attempts.push(error.attempts());
+    }
+    assert_eq!(attempts, [3, 2, 1]);
+    assert_eq!(server.calls().len(), 6);
+}
+
+#[tokio::test]
+async fn an_error_is_true_of_all_attempts() {
+    // Nobody knows about the first attempt, whatever becomes of the second.
+    for fault in [
+        Fault::status(400).json(&serde_json::json!({ "data": { "error": "no" } })),
+        Fault::status(429),
+        Fault::reset(),
+    ] {
+        let server = sandbox(Fault::close().nth(1));
+        server.faults().add(fault.nth(2));
+        let twice = builder(&server).retry(quick().max_attempts(2));
+        let error = twice.build().unwrap().template().view(view()).await;
+        let error = error.unwrap_err();
+        assert_eq!(facts(&error), (Certainty::Unknown, 2));
+        let shown = error.to_string();
+        assert!(
+            error.status().is_none() || shown.contains("earlier attempt may have been"),
+            "{shown}"
+        );
+    }
+    let server = sandbox(Fault::status(429).nth(1));
+    server.faults().add(Fault::reset().nth(2));
+    let error = client(&server).email().send(mail()).await.unwrap_err();
+    assert_eq!(facts(&error), (Certainty::Unknown, 2));
+    assert_eq!(counts(&server), (2, 1));
+}
+
+#[tokio::test]
+async fn a_documented_rate_is_kept_by_all_clones() {
+    let server = Sandbox::start_blocking().unwrap();
+    let client = builder(&server)
+        .deadline(Duration::from_secs(10))
+        .build()
+        .unwrap();
+    let limit = operations::API_KEYS_ADD.rate_limit.unwrap();
+    let add = ApiKeysAddRequest::new();
+    for _ in 0..limit.requests {
+        client.clone().api_keys().add(add.clone()).await.unwrap();
+    }
+    let error = client.api_keys().add(add.clone()).await.unwrap_err();
+    assert_eq!(facts(&error), (Certainty::NotSent, 0));
+    assert!(error.is_rate_limited());
+    assert!(error.retry_after().unwrap() <= limit.per);
+    assert_eq!(server.calls().len(), limit.requests as usize);
+    // Others are not kept waiting, nor is who asks not to be.
+    client.template().view(view()).await.unwrap();
+    let unpaced = client.with_options(CallOptions::new().pacing(false));
+    unpaced.api_keys().add(add).await.unwrap();
+}
+
+#[tokio::test]
+async fn other_hosts_take_over_what_was_not_sent() {
+    let server = Sandbox::start_blocking().unwrap();
+    let client = Client::builder(server.key())
+        .base_url(nowhere())
+        .failover_urls([nowhere(), server.base_url().to_owned()])
+        .build()
+        .unwrap();
+    let sent = client.email().send(mail()).await.unwrap();
+    assert_eq!(sent.attempts(), 3);
+    // What could not be reached a moment ago is not tried first.
+    let sent = client.clone().email().send(mail()).await.unwrap();
+    assert_eq!(sent.attempts(), 1);
+    assert_eq!(counts(&server), (2, 2));
+
+    // What may have been sent is not sent elsewhere, nor is a look-up.
+    let first = sandbox(Fault::reset());
+    let second = Sandbox::start_blocking().unwrap();
+    let client = builder(&first)
+        .failover_urls([second.base_url()])
+        .build()
+        .unwrap();
+    let error = client.email().send(mail()).await.unwrap_err();
+    assert_eq!(facts(&error), (Certainty::Unknown, 1));
+    client.template().view(view()).await.unwrap_err();
+    assert_eq!((first.calls().len(), second.calls().len()), (4, 0));
+}
+
+/// Mail through a server that does everything wrong: each mail is accepted once at most, and what
+/// the caller is told is true.
+#[tokio::test]
+async fn whatever_the_server_does_no_mail_is_accepted_twice() {
+    const MAILS: usize = 400;
+    let server = Sandbox::start_blocking().unwrap();
+    server
+        .faults()
+        .add(Fault::refuse().chance(0.05, 1))
+        .add(Fault::close_before_reading().chance(0.02, 2))
+        .add(Fault::reset_before_reading().chance(0.02, 3))
+        .add(Fault::close().chance(0.02, 4))
+        .add(Fault::reset().chance(0.02, 5))
+        .add(Fault::reset().carried_out(false).chance(0.02, 6))
+        .add(Fault::stall().chance(0.005, 7))
+        .add(Fault::truncated().chance(0.02, 8))
+        .add(
+            Fault::status(429)
+                .header("Retry-After", "0")
+                .chance(0.05, 9),
+        )
+        .add(Fault::status(500).chance(0.02, 10))
+        .add(
+            Fault::status(502)
+                .html("<html>")
+                .carried_out(true)
+                .chance(0.02, 11),
+        )
+        .add(Fault::failed("550 no").chance(0.02, 12));
+    let client = builder(&server)
+        .timeout(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let (client, told) = (client.clone(), told.clone());
+            tokio::spawn(async move {
+                for n in (task..MAILS).step_by(8) {
+                    let result = client.email().send(mail().subject(n.to_string())).await;
+                    let outcome = result.map(|_| ()).map_err(|error| error.certainty());
+                    told.lock().unwrap().push((n.to_string(), outcome));
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let told = told.lock().unwrap();
+    assert_eq!(told.len(), MAILS);
+    let mails = server.mails();
+    for (subject, outcome) in told.iter() {
+        let accepted = mails
+            .iter()
+            .filter(|mail| mail.subject() == Some(subject))
+            .count();
+        match outcome {
+            Ok(()) => assert_eq!(accepted, 1, "{subject}"),
+            Err(Certainty::NotSent | Certainty::Rejected) => assert_eq!(accepted, 0, "{subject}"),
+            Err(Certainty::Unknown) => assert!(accepted <= 1, "{subject}"),
+        }
+    }
+    let sent = told.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+    assert!(sent > MAILS / 2, "{sent}");
+}
