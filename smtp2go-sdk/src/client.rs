@@ -33,9 +33,10 @@ const SLOWEST: u64 = 64 * 1024;
 /// one client and keep it.
 ///
 /// Calls need a tokio runtime with time and I/O enabled. They are retried as [`RetryPolicy`] says,
-/// and end by their [deadline](ClientBuilder::deadline); redirects are not followed. The proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is
-/// used, except to this machine; proxies set in the system's own settings are not, unless
-/// something else in the build switches on reqwest's feature `system-proxy`.
+/// and end by their [deadline](ClientBuilder::deadline); redirects are not followed. The proxy
+/// that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is used, except to this
+/// machine; proxies set in the system's own settings are not, unless something else in the build
+/// switches on reqwest's feature `system-proxy`.
 ///
 /// [`RetryPolicy`]: crate::RetryPolicy
 #[derive(Clone)]
@@ -302,8 +303,8 @@ impl Core {
         })
     }
 
-    /// The URL of a path of the API at a base URL. Appended rather than joined: by the rules for joining, a
-    /// path that starts with a slash would replace the `/v3` of the base.
+    /// The URL of a path of the API at a base URL. Appended rather than joined: by the rules for
+    /// joining, a path that starts with a slash would replace the `/v3` of the base.
     fn url(base: &Url, path: &str) -> Url {
         let mut url = base.clone();
         url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));

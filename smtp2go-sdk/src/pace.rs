@@ -147,7 +147,7 @@ impl Window {
             reason: Reason::Paced,
             wait,
         };
-        let Ok(_queue) = timeout_at(deadline, self.queue.lock()).await else {
+        let Ok(queue) = timeout_at(deadline, self.queue.lock()).await else {
             return Err(late(None));
         };
         loop {
@@ -174,7 +174,7 @@ impl Window {
             // Woken or not, look again.
             let _ = timeout_at(until, self.freed.notified()).await;
         }
-        drop(_queue);
+        drop(queue);
         Ok(Turn { window: Some(self) })
     }
 
