@@ -1,11 +1,13 @@
 //! Request bodies.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::Error;
+use crate::blob::Piece;
 use crate::error::Kind;
 
 /// The body of a request: a JSON object.
@@ -22,7 +24,14 @@ use crate::error::Kind;
 /// ```
 #[derive(Clone)]
 pub struct Body {
-    bytes: Bytes,
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    Bytes(Bytes),
+    /// Partly read while it is sent.
+    Pieces(Arc<[Piece]>),
 }
 
 impl Body {
@@ -30,7 +39,7 @@ impl Body {
     #[must_use]
     pub const fn empty() -> Self {
         Self {
-            bytes: Bytes::from_static(b"{}"),
+            content: Content::Bytes(Bytes::from_static(b"{}")),
         }
     }
 
@@ -45,14 +54,45 @@ impl Body {
         }
     }
 
-    /// Whether the same bytes can be sent again, if an attempt fails.
-    pub(crate) const fn is_replayable(&self) -> bool {
-        true
+    /// The bytes to send, if they are all there already.
+    pub(crate) fn into_bytes(self) -> Option<Bytes> {
+        match self.content {
+            Content::Bytes(bytes) => Some(bytes),
+            Content::Pieces(_) => None,
+        }
     }
 
-    /// The bytes to send, before the key goes in where it has to.
-    pub(crate) fn into_bytes(self) -> Bytes {
-        self.bytes
+    /// A body that is partly read while it is sent. Its first piece is the start of the object, and
+    /// its last one is not empty.
+    pub(crate) fn from_pieces(pieces: Vec<Piece>) -> Self {
+        Self {
+            content: Content::Pieces(pieces.into()),
+        }
+    }
+
+    /// What to send, before the key goes in where it has to. The same each time, unless the body
+    /// is not [`replayable`](Self::replayable).
+    pub(crate) fn into_pieces(self) -> Vec<Piece> {
+        match self.content {
+            Content::Bytes(bytes) => vec![Piece::Bytes(bytes)],
+            Content::Pieces(pieces) => pieces.to_vec(),
+        }
+    }
+
+    /// How many bytes are sent, before the key goes in.
+    pub(crate) fn size(&self) -> u64 {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Pieces(pieces) => pieces.iter().map(Piece::size).sum(),
+        }
+    }
+
+    /// Whether the same bytes can be sent again: not with a reader, which is used up after once.
+    pub(crate) fn replayable(&self) -> bool {
+        match &self.content {
+            Content::Bytes(_) => true,
+            Content::Pieces(pieces) => pieces.iter().all(Piece::replayable),
+        }
     }
 }
 
@@ -68,7 +108,9 @@ impl From<Bytes> for Body {
         if bytes.is_empty() {
             Self::empty()
         } else {
-            Self { bytes }
+            Self {
+                content: Content::Bytes(bytes),
+            }
         }
     }
 }
@@ -91,10 +133,11 @@ impl From<&'static str> for Body {
     }
 }
 
-/// Shows the size only.
+/// Shows the size only, and whether it can be sent just once.
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Body({} bytes)", self.bytes.len())
+        let once = if self.replayable() { "" } else { ", once" };
+        write!(f, "Body({} bytes{once})", self.size())
     }
 }
 
@@ -111,7 +154,8 @@ mod tests {
             String::new().into(),
             vec![].into(),
         ] {
-            assert_eq!(body.into_bytes(), "{}");
+            let pieces = body.into_pieces();
+            assert!(matches!(&*pieces, [Piece::Bytes(bytes)] if bytes == "{}"));
         }
     }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
@@ -13,6 +12,7 @@ use serde::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate, readable};
 
 use crate::attempts::Traffic;
+use crate::blob::Piece;
 use crate::builder::ClientBuilder;
 use crate::error::Kind;
 use crate::key::{KEY_MEMBER, Key};
@@ -62,7 +62,7 @@ pub(crate) struct Prepared {
     pub(crate) operation: &'static Operation,
     headers: HeaderMap,
     /// The body, in pieces.
-    chunks: Vec<Bytes>,
+    pieces: Vec<Piece>,
     /// Whether the body can be sent again.
     pub(crate) replayable: bool,
     /// How long the body may take to go out: what the time limits grow by.
@@ -185,7 +185,7 @@ impl Client {
     }
 
     /// Executes, and decodes the reply.
-    async fn execute_as<R>(
+    pub(crate) async fn execute_as<R>(
         &self,
         operation: &'static Operation,
         body: Body,
@@ -271,22 +271,22 @@ impl Core {
                 .map(|(name, value)| (Some(name), value)),
         );
 
-        let replayable = body.is_replayable();
-        let body = body.into_bytes();
+        let replayable = body.replayable();
+        let mut pieces = body.into_pieces();
         let member = operation
             .key_in_body
             .or_else(|| (self.key_location == KeyLocation::Body).then_some(KEY_MEMBER));
-        let chunks = match member {
-            Some(member) => self
-                .key
-                .inject(&body, member)
-                .map(Vec::from)
-                .ok_or_else(|| {
-                    Error::config("the body is not a JSON object, so the key can't be put into it")
-                })?,
-            None => vec![body],
-        };
-        let size: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        if let Some(member) = member {
+            let injected = match pieces.first() {
+                Some(Piece::Bytes(start)) => self.key.inject(start, member),
+                _ => None,
+            };
+            let injected = injected.ok_or_else(|| {
+                Error::config("the body is not a JSON object, so the key can't be put into it")
+            })?;
+            pieces.splice(..1, injected.map(Piece::Bytes));
+        }
+        let size: u64 = pieces.iter().map(Piece::size).sum();
         match operation.max_body_bytes {
             Some(limit) if size > limit => {
                 return Err(Error::not_sent(Kind::TooLarge { size, limit }));
@@ -297,7 +297,7 @@ impl Core {
         Ok(Prepared {
             operation,
             headers,
-            chunks,
+            pieces,
             replayable,
             upload,
         })
@@ -329,6 +329,10 @@ impl Core {
             Some(Err(error)) => Ending::Broken(Some(error)),
             None => Ending::Broken(None),
         };
+        let ending = match wire.failure() {
+            Some(failure) if answer.is_none() => Ending::Unreadable(failure.clone()),
+            _ => ending,
+        };
         Outcome {
             answer,
             unsent: wire.seal(),
@@ -345,7 +349,7 @@ impl Core {
         wire: &Arc<Wire>,
         answer: &mut Option<Answer>,
     ) -> reqwest::Result<()> {
-        let body = AttemptBody::new(wire.clone(), request.chunks.iter().cloned());
+        let body = AttemptBody::new(wire.clone(), request.pieces.iter().cloned());
         let mut response = self
             .http
             .request(

@@ -9,6 +9,7 @@ use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use smtp2go_types::{Timestamp, ValidationError};
 
+use crate::blob::Failure;
 use crate::inspect::Findings;
 use crate::key::mask;
 use crate::operation::Operation;
@@ -72,6 +73,8 @@ pub(crate) enum Kind {
     Serialize,
     /// It did not get its turn in time.
     HeldBack(Reason),
+    /// Content of the request could not be read while it was sent.
+    Unreadable,
     /// No status arrived.
     Transport { connect: bool, timeout: bool },
     /// A status arrived that promised a reply, but not all of the reply.
@@ -84,6 +87,10 @@ pub(crate) enum Kind {
     ErrorInSuccess,
     /// A success that counts failures.
     FailureInSuccess,
+    /// A success that says nothing about one mail of a batch.
+    NoResult,
+    /// A success with so many results for a batch of so many mails.
+    Results { found: usize, expected: usize },
     /// A success whose body is not the reply that was expected.
     Decode,
 }
@@ -199,6 +206,18 @@ impl Error {
     /// A call that did not get its turn before its deadline.
     pub(crate) fn held_back(held: HeldBack) -> Self {
         Self::not_sent(Kind::HeldBack(held.reason)).with_retry_after(held.wait)
+    }
+
+    /// Content of the request could not be read while it was sent. The request was broken off.
+    pub(crate) fn unreadable(Failure { field, message }: Failure) -> Self {
+        let mut error = Self::not_sent(Kind::Unreadable);
+        error.inner.fields = vec![FieldError { field, message }];
+        error
+    }
+
+    /// Whether content of the request could not be read: trying again would not mend it.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self.inner.kind, Kind::Unreadable)
     }
 
     /// No status arrived. `unsent` is the seal's verdict.
@@ -341,7 +360,8 @@ impl Error {
             || matches!(self.code_ref(), Some(ErrorCode::ReqLimitExceeded))
     }
 
-    /// Whether the request was invalid: by the check before sending, or by the API's word.
+    /// Whether the request was invalid: by the check before sending, by the API's word, or because
+    /// the content of an attachment could not be read.
     #[must_use]
     pub fn is_validation(&self) -> bool {
         matches!(self.inner.kind, Kind::Validation(_))
@@ -353,7 +373,7 @@ impl Error {
     /// processed, though what came of it is not known: [`Certainty::Unknown`].
     #[must_use]
     pub fn is_decode(&self) -> bool {
-        matches!(self.inner.kind, Kind::Decode)
+        matches!(self.inner.kind, Kind::Decode | Kind::Results { .. })
     }
 
     /// Whether the client, or the call, is set up wrongly: a malformed key, a bad base URL, no TLS
@@ -606,6 +626,13 @@ impl fmt::Display for Error {
                         write!(f, "; and {more} more")?;
                     }
                 }
+                Kind::NoResult => {
+                    write!(f, ", but nothing is said of this mail; {effect}")?;
+                }
+                Kind::Results { found, expected } => {
+                    let results = if *found == 1 { "result" } else { "results" };
+                    write!(f, ", but {found} {results} for {expected} mails; {effect}")?;
+                }
                 _ => self.fmt_answer(reply, f)?,
             }
             if let Some(id) = &reply.request_id {
@@ -632,6 +659,12 @@ impl fmt::Display for Error {
                         Reason::Deadline => "no time was left",
                     })?;
                     write!(f, "; {effect}")?;
+                }
+                Kind::Unreadable => {
+                    for FieldError { field, message } in &inner.fields {
+                        write!(f, "{field}: {}; ", mask(message))?;
+                    }
+                    f.write_str("the request was broken off, so that nothing is sent")?;
                 }
                 Kind::Serialize => write!(f, "the request can't be written as JSON; {effect}")?,
                 Kind::Transport {

@@ -2,11 +2,20 @@
 //! and everything of an account that the API lets a program look at and change.
 //!
 //! ```no_run
-//! use smtp2go_sdk::Client;
 //! use smtp2go_sdk::types::TemplateViewRequest;
+//! use smtp2go_sdk::{Attachment, Client, Email};
 //!
 //! # async fn example() -> Result<(), smtp2go_sdk::Error> {
 //! let client = Client::from_env()?; // SMTP2GO_API_KEY, SMTP2GO_REGION, SMTP2GO_BASE_URL
+//!
+//! let mail = Email::new("Acme <noreply@example.com>", "Your report")
+//!     .to("Jane <jane@example.net>")
+//!     .html("<h1>Hi</h1>")
+//!     .text("Hi")
+//!     .attach(Attachment::from_path("report.pdf"));
+//! let sent = client.send(mail).await?;
+//! println!("{:?}, request {:?}", sent.email_id, sent.request_id());
+//!
 //! let template = client.template().view(TemplateViewRequest::new("welcome")).await?;
 //! println!("{:?}, request {:?}", template.subject, template.request_id());
 //! # Ok(())
@@ -15,6 +24,9 @@
 //!
 //! # Ways in
 //!
+//! - Mail: [`Client::send`], [`send_batch`](Client::send_batch) and
+//!   [`send_mime`](Client::send_mime), which check an [`Email`] whole before a byte of it is sent,
+//!   and read attachments while they are sent.
 //! - Typed: a group of operations on the [`Client`], a method per operation. Requests are checked
 //!   before they are sent; a [`Reply`] is its data, with the request id and the raw body at hand.
 //! - Searches that come in pages have a second method, `…_all`: a stream of their results, [`Items`].
@@ -55,6 +67,7 @@
 //! Without any of the TLS features only `http://localhost` can be called.
 
 mod attempts;
+mod blob;
 mod body;
 mod builder;
 mod client;
@@ -65,7 +78,9 @@ mod error;
 mod generated;
 mod hosts;
 mod inspect;
+mod json;
 mod key;
+mod mail;
 pub mod operation;
 mod options;
 mod outcome;
@@ -88,6 +103,7 @@ pub use generated::{groups, operations};
 pub use key::KeyLocation;
 pub use pages::{Items, Pages};
 pub use options::CallOptions;
+pub use mail::{Attachment, Batch, Email, Mailbox, MailboxError, Mime, Sent};
 pub use region::Region;
 pub use reply::{RawReply, Reply};
 pub use retry::RetryPolicy;

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 
+use crate::blob::Failure;
 use crate::error::{Certainty, Kind};
 use crate::inspect::{at, inspect, is_positive, texts};
 use crate::operation::Operation;
@@ -33,6 +34,9 @@ pub(crate) enum Ending {
     Complete,
     /// Before that: by the HTTP layer's error, or else because its time was up.
     Broken(Option<reqwest::Error>),
+    /// Because content of the request could not be read, so that the rest was never sent. Trying
+    /// again does not mend it.
+    Unreadable(Failure),
 }
 
 /// Turns an outcome into a reply, or into an error that tells the truth about it.
@@ -45,6 +49,7 @@ pub(crate) fn judge(operation: &'static Operation, outcome: Outcome) -> Result<R
     let broken = match ending {
         Ending::Complete => None,
         Ending::Broken(source) => Some(source),
+        Ending::Unreadable(failure) => return Err(Error::unreadable(failure)),
     };
     let Some(Answer {
         status,

@@ -20,6 +20,16 @@ impl<T> Reply<T> {
         Self { data, raw }
     }
 
+    /// The same reply with other data.
+    pub(crate) fn map<U>(self, data: impl FnOnce(T) -> U) -> Reply<U> {
+        Reply::new(data(self.data), self.raw)
+    }
+
+    /// The data, and what came with it.
+    pub(crate) fn into_parts(self) -> (T, RawReply) {
+        (self.data, self.raw)
+    }
+
     /// The data alone.
     #[must_use]
     pub fn into_inner(self) -> T {

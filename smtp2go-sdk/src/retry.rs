@@ -141,6 +141,9 @@ pub(crate) fn classify(result: &Result<RawReply, Error>) -> Verdict {
     let Err(error) = result else {
         return Verdict::Final;
     };
+    if error.is_unreadable() {
+        return Verdict::Final;
+    }
     let retry_after = error.retry_after();
     match (error.status(), error.certainty()) {
         (None, Certainty::NotSent) => Verdict::Unsent,

@@ -22,7 +22,11 @@ pub(crate) fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, 
     if id.is_empty() {
         return Err(Error::config("the id of the client's subaccount is empty"));
     }
-    let body = body.into_bytes();
+    let Some(body) = body.into_bytes() else {
+        return Err(Error::config(
+            "the body is read while it is sent, so the subaccount can't be named in it",
+        ));
+    };
     let no_object =
         || Error::config("the body is not a JSON object, so the subaccount can't be named in it");
     let mut json = serde_json::Deserializer::from_slice(&body);

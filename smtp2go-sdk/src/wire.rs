@@ -11,14 +11,16 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
+
+use crate::blob::{Failure, Piece, Reading};
 
 /// Nobody has touched the body yet.
 const FRESH: u8 = 0;
@@ -38,6 +40,8 @@ pub(crate) struct Wire {
     started: Instant,
     /// Milliseconds from the start to the last progress.
     moved: AtomicU64,
+    /// Why the body broke off, if it did so before its last byte.
+    failure: OnceLock<Failure>,
 }
 
 impl Wire {
@@ -46,7 +50,14 @@ impl Wire {
             gate: AtomicU8::new(FRESH),
             started: Instant::now(),
             moved: AtomicU64::new(0),
+            failure: OnceLock::new(),
         }
+    }
+
+    /// Why the body could not be read to its end. If there is an answer to this, the request was
+    /// never sent as a whole, and never will be: a body that failed yields nothing more.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.failure.get()
     }
 
     /// Ends the attempt's chance to be sent. True: nothing was sent, and nothing will be.
@@ -128,51 +139,93 @@ impl Drop for SealOnDrop {
 /// The body that is handed to the HTTP layer for one attempt.
 pub(crate) struct AttemptBody {
     wire: Arc<Wire>,
-    chunks: VecDeque<Bytes>,
+    pieces: VecDeque<Piece>,
+    /// The piece that is being read.
+    reading: Option<Reading>,
     remaining: u64,
+    failed: bool,
 }
 
 impl AttemptBody {
-    pub(crate) fn new(wire: Arc<Wire>, chunks: impl IntoIterator<Item = Bytes>) -> Self {
-        let chunks: VecDeque<_> = chunks
+    pub(crate) fn new(wire: Arc<Wire>, pieces: impl IntoIterator<Item = Piece>) -> Self {
+        let pieces: VecDeque<_> = pieces
             .into_iter()
-            .filter(|chunk| !chunk.is_empty())
+            .filter(|piece| !matches!(piece, Piece::Bytes(bytes) if bytes.is_empty()))
             .collect();
-        let remaining = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let remaining = pieces.iter().map(Piece::size).sum();
         Self {
             wire,
-            chunks,
+            pieces,
+            reading: None,
             remaining,
+            failed: false,
+        }
+    }
+
+    /// The next bytes, as long as nothing fails.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                if let Some(bytes) = ready!(reading.poll_next(cx))? {
+                    return Poll::Ready(Ok(Some(bytes)));
+                }
+                self.reading = None;
+            }
+            match self.pieces.front_mut() {
+                None => return Poll::Ready(Ok(None)),
+                Some(Piece::Bytes(bytes)) => {
+                    let frame = bytes.split_to(bytes.len().min(FRAME));
+                    if bytes.is_empty() {
+                        self.pieces.pop_front();
+                    }
+                    return Poll::Ready(Ok(Some(frame)));
+                }
+                Some(Piece::Base64(_)) => {
+                    if let Some(Piece::Base64(blob)) = self.pieces.pop_front() {
+                        self.reading = Some(blob.open());
+                    }
+                }
+            }
         }
     }
 }
 
 impl http_body::Body for AttemptBody {
     type Data = Bytes;
-    type Error = Sealed;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Sealed>>> {
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if !self.wire.take() {
             // An error, not the end: an end could pass for a complete, empty body.
-            return Poll::Ready(Some(Err(Sealed)));
+            return Poll::Ready(Some(Err(BodyError::Sealed)));
         }
+        if self.failed {
+            return Poll::Ready(Some(Err(BodyError::Unreadable)));
+        }
+        let result = ready!(self.poll_bytes(cx));
         self.wire.progress();
-        let Some(chunk) = self.chunks.front_mut() else {
-            return Poll::Ready(None);
-        };
-        let frame = chunk.split_to(chunk.len().min(FRAME));
-        if !chunk.has_remaining() {
-            self.chunks.pop_front();
+        match result {
+            Ok(None) => Poll::Ready(None),
+            Ok(Some(frame)) => {
+                self.remaining = self.remaining.saturating_sub(frame.len() as u64);
+                Poll::Ready(Some(Ok(Frame::data(frame))))
+            }
+            Err(failure) => {
+                self.failed = true;
+                // Nothing to tell if all bytes are out: then the request may be complete.
+                if self.remaining > 0 {
+                    let _ = self.wire.failure.set(failure);
+                }
+                Poll::Ready(Some(Err(BodyError::Unreadable)))
+            }
         }
-        self.remaining = self.remaining.saturating_sub(frame.len() as u64);
-        Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.chunks.is_empty()
+        self.pieces.is_empty() && self.reading.is_none()
     }
 
     /// Exact, so that the request goes out with its Content-Length.
@@ -181,24 +234,33 @@ impl http_body::Body for AttemptBody {
     }
 }
 
-/// The body was asked for after the attempt had ended.
+/// Why the body yields no more, in words for the HTTP layer only.
 #[derive(Debug)]
-pub(crate) struct Sealed;
+pub(crate) enum BodyError {
+    /// It was asked for after the attempt had ended.
+    Sealed,
+    /// Its content could not be read, see [`Wire::failure`].
+    Unreadable,
+}
 
-impl fmt::Display for Sealed {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the attempt had ended before its request was sent")
+        f.write_str(match self {
+            Self::Sealed => "the attempt had ended before its request was sent",
+            Self::Unreadable => "the content of the request could not be read",
+        })
     }
 }
 
-impl std::error::Error for Sealed {}
+impl std::error::Error for BodyError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::{Blob, Slot};
     use http_body::Body as _;
 
-    fn poll(body: &mut AttemptBody) -> Option<Result<Bytes, Sealed>> {
+    fn poll(body: &mut AttemptBody) -> Option<Result<Bytes, BodyError>> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         match Pin::new(body).poll_frame(&mut cx) {
             Poll::Ready(frame) => frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())),
@@ -210,7 +272,7 @@ mod tests {
         let wire = Arc::new(Wire::new());
         (
             wire.clone(),
-            AttemptBody::new(wire, chunks.iter().copied().cloned()),
+            AttemptBody::new(wire, chunks.iter().copied().cloned().map(Piece::Bytes)),
         )
     }
 
@@ -234,7 +296,7 @@ mod tests {
         assert!(wire.seal());
         assert!(wire.seal(), "sealing again finds the seal");
         for _ in 0..2 {
-            assert!(matches!(poll(&mut body), Some(Err(Sealed))));
+            assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
         }
     }
 
@@ -250,7 +312,7 @@ mod tests {
     fn dropping_the_guard_seals() {
         let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
         drop(SealOnDrop(wire));
-        assert!(matches!(poll(&mut body), Some(Err(Sealed))));
+        assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
     }
 
     #[test]
@@ -267,6 +329,44 @@ mod tests {
                 "{yielded:?}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_fails_yields_nothing_more() {
+        for (before, yielded) in [("", 0), ("{\"a\":\"", 1)] {
+            let short = Blob::reader("a", 2, Slot::blocking(&b"x"[..]));
+            let pieces = [
+                Piece::Bytes(Bytes::from_static(before.as_bytes())),
+                Piece::Base64(short),
+                Piece::Bytes(Bytes::from_static(b"\"}")),
+            ];
+            let wire = Arc::new(Wire::new());
+            let mut body = AttemptBody::new(wire.clone(), pieces);
+            assert_eq!(body.size_hint().exact(), Some(before.len() as u64 + 6));
+            let mut frames = Vec::new();
+            for _ in 0..4 {
+                let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+                frames.push(frame.unwrap());
+            }
+            assert!(frames.iter().take(yielded).all(Result::is_ok));
+            assert!(
+                frames
+                    .iter()
+                    .skip(yielded)
+                    .all(|frame| matches!(frame, Err(BodyError::Unreadable)))
+            );
+            assert!(!body.is_end_stream());
+            let failure = wire.failure().unwrap();
+            assert_eq!(failure.to_string(), "a: it ends 1 byte before its length");
+        }
+        // A sealed body does not even start to read.
+        let slot = Slot::blocking(&b"xy"[..]);
+        let wire = Arc::new(Wire::new());
+        let blob = Piece::Base64(Blob::reader("a", 2, slot.clone()));
+        let mut body = AttemptBody::new(wire.clone(), [blob]);
+        assert!(wire.seal());
+        assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
+        assert!(!slot.is_empty() && wire.failure().is_none());
     }
 
     #[tokio::test(start_paused = true)]

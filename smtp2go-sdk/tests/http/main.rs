@@ -4,6 +4,7 @@
 
 mod client;
 mod pages;
+mod mail;
 #[cfg(feature = "raw")]
 mod raw;
 mod subaccount;

@@ -1,0 +1,347 @@
+//! Files of a mail.
+
+use std::fmt;
+use std::io::Read;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use smtp2go_types::validation::Check;
+use tokio::io::AsyncRead;
+
+use crate::blob::{Blob, Slot, Stat};
+use crate::json::Writer;
+
+/// A file to [attach](crate::Email::attach), or an image for [inline](crate::Email::inline) use.
+///
+/// Its media type is guessed from the end of the file's name, where that is a common one, and is
+/// `application/octet-stream` otherwise; [`mimetype`](Self::mimetype) sets it. Clones are cheap.
+///
+/// ```
+/// use smtp2go_sdk::Attachment;
+///
+/// let report = Attachment::from_path("out/report.pdf").filename("report-2026-10.pdf");
+/// let table = Attachment::from_bytes("totals.csv", "month,mails\n2026-10,1042\n");
+/// let terms = Attachment::from_url("terms.pdf", "https://example.com/terms.pdf");
+/// # let _ = (report, table, terms);
+/// ```
+#[derive(Clone)]
+pub struct Attachment {
+    filename: String,
+    mimetype: Option<String>,
+    content: Content,
+}
+
+/// Where content comes from.
+#[derive(Clone)]
+pub(crate) enum Content {
+    Bytes(Bytes),
+    Path(PathBuf),
+    Reader { size: u64, slot: Slot },
+    Url(String),
+}
+
+impl Attachment {
+    /// A file, named as it is named on disk.
+    ///
+    /// It is read while the mail is sent, a piece at a time and off the runtime's threads, so it
+    /// takes no memory however large it is. Its size is looked up when the mail is sent: a file
+    /// that is missing, not readable or not a regular file is an error of the mail's check. If it
+    /// is changed before all of it is sent, the request is broken off and the mail is not sent.
+    pub fn from_path(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let filename = path.file_name().unwrap_or_default();
+        Self::new(filename.to_string_lossy().into_owned(), Content::Path(path))
+    }
+
+    /// Content in memory, from a `Vec<u8>`, a `String`, static bytes or text, or [`Bytes`], which
+    /// are shared and not copied. Pass an owned value: borrowed bytes must be `'static`.
+    pub fn from_bytes(filename: impl Into<String>, content: impl Into<Bytes>) -> Self {
+        Self::new(filename.into(), Content::Bytes(content.into()))
+    }
+
+    /// Content that SMTP2GO fetches itself, and keeps for 24 hours. Only http and https are
+    /// accepted. What the API does if it can't fetch it is not documented.
+    pub fn from_url(filename: impl Into<String>, url: impl Into<String>) -> Self {
+        Self::new(filename.into(), Content::Url(url.into()))
+    }
+
+    /// Content that is read from `reader` while the mail is sent: `length` bytes, after which the
+    /// reader has to be at its end. If it is not, or ends before, the request is broken off and
+    /// the mail is not sent.
+    ///
+    /// A reader can be read once. A mail with one is never sent a second time, so neither is it
+    /// retried; sending a clone of a mail that was sent is an error. Waiting for the reader counts
+    /// towards the client's time limits.
+    pub fn from_reader(
+        filename: impl Into<String>,
+        reader: impl AsyncRead + Send + 'static,
+        length: u64,
+    ) -> Self {
+        let slot = Slot::with(reader);
+        Self::new(filename.into(), Content::Reader { size: length, slot })
+    }
+
+    /// As [`from_reader`](Self::from_reader), with a reader that blocks; it is read on a thread
+    /// where that is allowed.
+    pub fn from_blocking_reader(
+        filename: impl Into<String>,
+        reader: impl Read + Send + 'static,
+        length: u64,
+    ) -> Self {
+        let slot = Slot::blocking(reader);
+        Self::new(filename.into(), Content::Reader { size: length, slot })
+    }
+
+    fn new(filename: String, content: Content) -> Self {
+        Self {
+            filename,
+            mimetype: None,
+            content,
+        }
+    }
+
+    /// Sets the name that the recipient sees. That of an inline image is what the HTML refers to.
+    #[must_use]
+    pub fn filename(mut self, filename: impl Into<String>) -> Self {
+        self.filename = filename.into();
+        self
+    }
+
+    /// Sets the media type, such as `application/pdf`, in place of the guess.
+    #[must_use]
+    pub fn mimetype(mut self, mimetype: impl Into<String>) -> Self {
+        self.mimetype = Some(mimetype.into());
+        self
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.filename
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Bytes of its JSON without the content, or a little more.
+    pub(crate) fn size(&self) -> usize {
+        let url = match &self.content {
+            Content::Url(url) => url.len(),
+            _ => 0,
+        };
+        self.filename.len() + url + 128
+    }
+
+    /// Checks what can be checked without reading.
+    pub(crate) fn check(&self, check: &mut Check) {
+        check.at("filename", |check| {
+            if self.filename.is_empty() {
+                check.problem("a file needs a name");
+            } else if self.filename.contains(char::is_control) {
+                check.problem("the name has a line break or another control character");
+            }
+        });
+        if let Some(mimetype) = &self.mimetype
+            && !is_media_type(mimetype)
+        {
+            check.at("mimetype", |check| {
+                check.problem(format!(
+                    "{mimetype:?} is not a media type, such as application/pdf"
+                ));
+            });
+        }
+        if let Content::Url(url) = &self.content {
+            let web = reqwest::Url::parse(url)
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            if !web {
+                check.at("url", |check| {
+                    check.problem("not an http or https URL");
+                });
+            }
+        }
+    }
+
+    /// Writes its JSON. Without its content if that can't be had, which the check reports.
+    pub(crate) fn write(&self, json: &mut Writer, blob: Option<Blob>) {
+        json.raw("{\"filename\":");
+        json.string(&self.filename);
+        json.raw(",\"mimetype\":");
+        json.string(match &self.mimetype {
+            Some(mimetype) => mimetype,
+            None => guess(&self.filename),
+        });
+        if let Content::Url(url) = &self.content {
+            json.raw(",\"url\":");
+            json.string(url);
+        }
+        if let Some(blob) = blob {
+            json.raw(",\"fileblob\":");
+            json.base64(blob);
+        }
+        json.raw("}");
+    }
+}
+
+/// Shows the name, and where the content comes from.
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Attachment");
+        out.field("filename", &self.filename);
+        out.field("content", &self.content);
+        out.finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Path(path) => path.fmt(f),
+            Self::Reader { size, .. } => write!(f, "a reader of {size} bytes"),
+            // Its path and query can hold secrets.
+            Self::Url(_) => f.write_str("a URL"),
+        }
+    }
+}
+
+impl Content {
+    /// What can be sent of it; `stat` is what was found at its path.
+    pub(crate) fn blob(
+        &self,
+        field: &str,
+        stat: Option<Result<Stat, String>>,
+    ) -> Result<Option<Blob>, String> {
+        match (self, stat) {
+            (Self::Bytes(bytes), _) => Ok(Some(Blob::bytes(field, bytes.clone()))),
+            (Self::Path(_), Some(stat)) => Ok(Some(Blob::file(field, stat?))),
+            (Self::Path(path), None) => Err(format!("{}: not looked at", path.display())),
+            (Self::Reader { slot, .. }, _) if slot.is_empty() => {
+                Err("the reader was used up before".to_owned())
+            }
+            (Self::Reader { size, slot }, _) => Ok(Some(Blob::reader(field, *size, slot.clone()))),
+            (Self::Url(_), _) => Ok(None),
+        }
+    }
+}
+
+/// Whether a text has the form `type/subtype`, with or without parameters.
+fn is_media_type(text: &str) -> bool {
+    let token = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+    };
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    essence
+        .trim_end()
+        .split_once('/')
+        .is_some_and(|(main, sub)| token(main) && token(sub))
+        && !parameters.contains(char::is_control)
+}
+
+/// Media types by the end of the file's name: what is mailed commonly, named as IANA registers it.
+const MEDIA_TYPES: &[(&str, &str)] = &[
+    ("7z", "application/x-7z-compressed"),
+    ("avif", "image/avif"),
+    ("bmp", "image/bmp"),
+    ("csv", "text/csv"),
+    ("doc", "application/msword"),
+    (
+        "docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ),
+    ("eml", "message/rfc822"),
+    ("epub", "application/epub+zip"),
+    ("gif", "image/gif"),
+    ("gz", "application/gzip"),
+    ("heic", "image/heic"),
+    ("htm", "text/html"),
+    ("html", "text/html"),
+    ("ics", "text/calendar"),
+    ("jpeg", "image/jpeg"),
+    ("jpg", "image/jpeg"),
+    ("json", "application/json"),
+    ("log", "text/plain"),
+    ("m4a", "audio/mp4"),
+    ("md", "text/markdown"),
+    ("mov", "video/quicktime"),
+    ("mp3", "audio/mpeg"),
+    ("mp4", "video/mp4"),
+    ("odp", "application/vnd.oasis.opendocument.presentation"),
+    ("ods", "application/vnd.oasis.opendocument.spreadsheet"),
+    ("odt", "application/vnd.oasis.opendocument.text"),
+    ("ogg", "audio/ogg"),
+    ("p7s", "application/pkcs7-signature"),
+    ("pdf", "application/pdf"),
+    ("png", "image/png"),
+    ("ppt", "application/vnd.ms-powerpoint"),
+    (
+        "pptx",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ),
+    ("rtf", "application/rtf"),
+    ("svg", "image/svg+xml"),
+    ("tif", "image/tiff"),
+    ("tiff", "image/tiff"),
+    ("tsv", "text/tab-separated-values"),
+    ("txt", "text/plain"),
+    ("vcf", "text/vcard"),
+    ("wav", "audio/wav"),
+    ("webm", "video/webm"),
+    ("webp", "image/webp"),
+    ("xls", "application/vnd.ms-excel"),
+    (
+        "xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ),
+    ("xml", "application/xml"),
+    ("zip", "application/zip"),
+];
+
+fn guess(filename: &str) -> &'static str {
+    filename
+        .rsplit_once('.')
+        .and_then(|(_, end)| {
+            MEDIA_TYPES
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(end))
+        })
+        .map_or("application/octet-stream", |(_, media_type)| media_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_are_guessed_by_name() {
+        for (name, expected) in [
+            ("report.pdf", "application/pdf"),
+            ("LOGO.PNG", "image/png"),
+            ("logs.tar.gz", "application/gzip"),
+            ("README", "application/octet-stream"),
+            ("odd.", "application/octet-stream"),
+            ("pdf", "application/octet-stream"),
+        ] {
+            assert_eq!(guess(name), expected, "{name}");
+        }
+        assert!(MEDIA_TYPES.iter().all(|(_, guess)| is_media_type(guess)));
+    }
+
+    #[test]
+    fn media_types_have_a_form() {
+        assert!(is_media_type("text/plain; charset=utf-8"));
+        for odd in [
+            "",
+            "pdf",
+            "a/",
+            "/b",
+            "a/b/c",
+            "a b/c",
+            "a/b\r\nX: 1",
+            "a/b;\n",
+        ] {
+            assert!(!is_media_type(odd), "{odd:?}");
+        }
+    }
+}

@@ -1,0 +1,717 @@
+//! A mail, its check, and its JSON.
+
+use std::fmt;
+
+use serde::Serialize;
+use smtp2go_types::validation::Check;
+use smtp2go_types::{Timestamp, Validate, ValidationError};
+
+use super::attachment::{Attachment, Content};
+use super::schedule;
+use crate::Mailbox;
+use crate::blob::{Blob, Stat};
+use crate::json::Writer;
+
+/// Recipients of a kind, at most.
+const RECIPIENTS: usize = 100;
+/// Headers that the API refuses.
+const REFUSED: [&str; 3] = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
+
+/// A mail for [`Client::send`](crate::Client::send) and
+/// [`send_batch`](crate::Client::send_batch).
+///
+/// Setters take addresses as text, `jane@example.com` or `Jane <jane@example.com>`, as a pair of
+/// name and address, or as a [`Mailbox`]. They never fail: all that is wrong with a mail is
+/// reported at once, by field, when it is sent, before a byte of it is. [`validate`](Self::validate)
+/// does so earlier.
+///
+/// Clones are cheap as far as attachments go.
+///
+/// ```
+/// use smtp2go_sdk::{Attachment, Email};
+///
+/// let mail = Email::new("Acme <noreply@example.com>", "Your report")
+///     .to("Jane <jane@example.net>")
+///     .cc(("Doe, John", "john@example.net"))
+///     .reply_to("support@example.com")
+///     .text("The report is attached.")
+///     .html(r#"<img src="cid:logo.png"> <p>The report is attached.</p>"#)
+///     .inline(Attachment::from_bytes("logo.png", &b"\x89PNG"[..]))
+///     .attach(Attachment::from_bytes("report.csv", "month,mails\n"));
+/// mail.validate()?;
+/// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+/// ```
+#[derive(Clone)]
+pub struct Email {
+    sender: Mailbox,
+    to: Vec<Mailbox>,
+    cc: Vec<Mailbox>,
+    bcc: Vec<Mailbox>,
+    reply_to: Vec<Mailbox>,
+    subject: Option<String>,
+    html: Option<String>,
+    text: Option<String>,
+    headers: Vec<(String, String)>,
+    template: Option<Template>,
+    schedule: Option<Timestamp>,
+    fastaccept: bool,
+    attachments: Vec<Attachment>,
+    inlines: Vec<Attachment>,
+}
+
+#[derive(Clone)]
+struct Template {
+    id: String,
+    /// The data as JSON, or why it is not.
+    data: Option<Result<String, String>>,
+}
+
+/// What a mail is sent by: the two differ in some fields.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Send,
+    Batch,
+}
+
+impl Email {
+    /// A mail with a subject. It needs a recipient, and [`text`](Self::text) or
+    /// [`html`](Self::html).
+    ///
+    /// The sender's domain or address has to be verified in the account.
+    pub fn new(sender: impl Into<Mailbox>, subject: impl Into<String>) -> Self {
+        Self {
+            subject: Some(subject.into()),
+            ..Self::bare(sender.into())
+        }
+    }
+
+    /// A mail whose subject and bodies come from a template of the account. It needs a recipient.
+    /// The id is case-sensitive.
+    pub fn from_template(sender: impl Into<Mailbox>, id: impl Into<String>) -> Self {
+        Self {
+            template: Some(Template {
+                id: id.into(),
+                data: None,
+            }),
+            ..Self::bare(sender.into())
+        }
+    }
+
+    fn bare(sender: Mailbox) -> Self {
+        Self {
+            sender,
+            to: Vec::new(),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            reply_to: Vec::new(),
+            subject: None,
+            html: None,
+            text: None,
+            headers: Vec::new(),
+            template: None,
+            schedule: None,
+            fastaccept: false,
+            attachments: Vec::new(),
+            inlines: Vec::new(),
+        }
+    }
+
+    /// Adds a recipient. At least 1, at most 100.
+    #[must_use]
+    pub fn to(mut self, recipient: impl Into<Mailbox>) -> Self {
+        self.to.push(recipient.into());
+        self
+    }
+
+    /// Adds recipients, all of whom see each other. Where each is to get a mail alone, use
+    /// [`send_batch`](crate::Client::send_batch).
+    #[must_use]
+    pub fn to_all(mut self, recipients: impl IntoIterator<Item = impl Into<Mailbox>>) -> Self {
+        self.to.extend(recipients.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a recipient of a copy. At most 100.
+    #[must_use]
+    pub fn cc(mut self, recipient: impl Into<Mailbox>) -> Self {
+        self.cc.push(recipient.into());
+        self
+    }
+
+    /// Adds a recipient of a copy whom the others do not see. At most 100.
+    #[must_use]
+    pub fn bcc(mut self, recipient: impl Into<Mailbox>) -> Self {
+        self.bcc.push(recipient.into());
+        self
+    }
+
+    /// Adds an address that answers go to, in place of the sender's. The API has no field for it:
+    /// it becomes a header `Reply-To`, one for all.
+    #[must_use]
+    pub fn reply_to(mut self, address: impl Into<Mailbox>) -> Self {
+        self.reply_to.push(address.into());
+        self
+    }
+
+    /// Sets the subject. Not for a mail from a template: the API ignores it there.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// Sets the body as HTML. Refer to an image of [`inline`](Self::inline) as `cid:` and its
+    /// file name. An empty text is no body.
+    #[must_use]
+    pub fn html(mut self, html: impl Into<String>) -> Self {
+        self.html = Some(html.into());
+        self
+    }
+
+    /// Sets the body as plain text, for readers that don't show HTML. An empty text is no body.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+
+    /// Adds a header. The API refuses Content-Type, Content-Transfer-Encoding and MIME-Version.
+    /// Whether a value that is not ASCII is encoded on the way is not documented.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the values for the template's placeholders: anything that serialises to a JSON object,
+    /// such as a struct, a map, or `serde_json::json!({…})`. It is serialised at once. Only for a
+    /// mail [from a template](Self::from_template).
+    #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "a reference serialises too")]
+    pub fn template_data(mut self, data: impl Serialize) -> Self {
+        let json = match serde_json::to_string(&data) {
+            Ok(json) if json.starts_with('{') => Ok(json),
+            Ok(_) => Err("the data of a template has to be an object".to_owned()),
+            Err(error) => Err(format!("the data can't be written as JSON: {error}")),
+        };
+        // Without a template it is kept too, for the check to find.
+        self.template
+            .get_or_insert_with(|| Template {
+                id: String::new(),
+                data: None,
+            })
+            .data = Some(json);
+        self
+    }
+
+    /// Sets when to send: in the future, and at most three days ahead. A
+    /// [`SystemTime`](std::time::SystemTime), or a time as [`Timestamp`] reads it; a time without
+    /// a zone is UTC. Fractions of a second are cut off.
+    #[must_use]
+    pub fn schedule(mut self, time: impl Into<Timestamp>) -> Self {
+        self.schedule = Some(time.into());
+        self
+    }
+
+    /// Sets whether the mail is queued without checks. Failures then show in the activity and in
+    /// webhooks only. `false` unless set, and always sent, since the service has announced another
+    /// default. Not available in a batch.
+    #[must_use]
+    pub fn fastaccept(mut self, fastaccept: bool) -> Self {
+        self.fastaccept = fastaccept;
+        self
+    }
+
+    /// Attaches a file.
+    #[must_use]
+    pub fn attach(mut self, file: Attachment) -> Self {
+        self.attachments.push(file);
+        self
+    }
+
+    /// Adds an image that the HTML shows, as `<img src="cid:logo.png">` for one of that file name.
+    /// The name has to be used in the HTML, be the only one of its kind, and have no white space
+    /// in it.
+    #[must_use]
+    pub fn inline(mut self, image: Attachment) -> Self {
+        self.inlines.push(image);
+        self
+    }
+
+    /// Checks all that can be checked without reading files, as [`Client::send`] does before it
+    /// sends. Size limits are left to that.
+    ///
+    /// What only the service knows is not checked: whether the sender is verified, whether there
+    /// is such a template.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each problem with its field in the API's names.
+    ///
+    /// [`Client::send`]: crate::Client::send
+    pub fn validate(&self) -> Result<(), ValidationError> {
+        Validate::validate(self)
+    }
+
+    /// The files, with the place of each: attachments before inlines.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, usize, &Attachment)> {
+        let place = |field| move |(index, file)| (field, index, file);
+        let attachments = self
+            .attachments
+            .iter()
+            .enumerate()
+            .map(place("attachments"));
+        attachments.chain(self.inlines.iter().enumerate().map(place("inlines")))
+    }
+
+    /// Checks the mail for one of the ways to send it.
+    pub(crate) fn check_for(&self, door: Door, check: &mut Check) {
+        check_mailbox("sender", &self.sender, check);
+        check.at("to", |check| {
+            check.count(self.to.len(), Some(1), Some(RECIPIENTS));
+        });
+        check_mailboxes("to", &self.to, check);
+        for (field, list) in [("cc", &self.cc), ("bcc", &self.bcc)] {
+            check.at(field, |check| {
+                check.count(list.len(), None, Some(RECIPIENTS));
+            });
+            check_mailboxes(field, list, check);
+        }
+        check_mailboxes("reply_to", &self.reply_to, check);
+        if let Some(subject) = &self.subject {
+            check.at("subject", |check| check_line(subject, check));
+        }
+        self.check_bodies(check);
+        self.check_headers(check);
+        if let Some(time) = &self.schedule {
+            check.at("schedule", |check| schedule::check(time, check));
+        }
+        if self.fastaccept && door == Door::Batch {
+            check.at("fastaccept", |check| {
+                check.problem("not available in a batch");
+            });
+        }
+        for (field, index, file) in self.files() {
+            check.at_index(field, index, |check| file.check(check));
+        }
+        self.check_inlines(check);
+    }
+
+    fn check_bodies(&self, check: &mut Check) {
+        let bodies = [("html_body", &self.html), ("text_body", &self.text)];
+        let Some(Template { id, data }) = &self.template else {
+            if bodies.iter().all(|(_, body)| filled(body).is_none()) {
+                check.at("text_body", |check| {
+                    check.problem("a mail needs a text or HTML body, or a template");
+                });
+            }
+            return;
+        };
+        if id.is_empty() {
+            check.at("template_id", |check| {
+                check.problem(if self.subject.is_some() {
+                    "template data without a template"
+                } else {
+                    "the template's id is missing"
+                });
+            });
+        }
+        if let Some(Err(fault)) = data {
+            check.at("template_data", |check| check.problem(fault));
+        }
+        for (field, value) in [("subject", &self.subject)].into_iter().chain(bodies) {
+            if value.is_some() && !id.is_empty() {
+                check.at(field, |check| {
+                    check.problem("ignored by the API for a mail from a template");
+                });
+            }
+        }
+    }
+
+    fn check_headers(&self, check: &mut Check) {
+        let token = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && b != b':')
+        };
+        for (index, (name, value)) in self.headers.iter().enumerate() {
+            check.at_index("custom_headers", index, |check| {
+                check.at("header", |check| {
+                    let is = |other: &&str| name.trim().eq_ignore_ascii_case(other);
+                    if REFUSED.iter().any(is) {
+                        check.problem(format!("{} is refused by the API", name.trim()));
+                    } else if !token(name) {
+                        check.problem(format!("{name:?} is not the name of a header"));
+                    } else if is(&"Reply-To") && !self.reply_to.is_empty() {
+                        check.problem("Reply-To is there twice: reply_to sets it too");
+                    }
+                });
+                check.at("value", |check| check_line(value, check));
+            });
+        }
+    }
+
+    /// Compares the images with what the HTML shows.
+    fn check_inlines(&self, check: &mut Check) {
+        let html = filled(&self.html).unwrap_or_default();
+        for (index, image) in self.inlines.iter().enumerate() {
+            let name = image.name();
+            let mut problem = |text: &str| {
+                check.at_index("inlines", index, |check| {
+                    check.at("filename", |check| check.problem(text));
+                });
+            };
+            if name.contains(char::is_whitespace) {
+                problem("the name of an inline image can't have white space in it");
+            }
+            let earlier = self.inlines.iter().take(index);
+            if earlier.into_iter().any(|other| other.name() == name) {
+                problem("another inline image has the same name");
+            }
+            // A template's HTML is not known here.
+            if self.template.is_none() && !references(html).any(|(used, _)| used == name) {
+                problem("the HTML does not show this image: attach it, or refer to it by cid:");
+            }
+        }
+        if self.template.is_none() {
+            let mut missing: Vec<_> = references(html)
+                .filter(|(name, certain)| {
+                    *certain && !self.inlines.iter().any(|image| image.name() == name)
+                })
+                .map(|(name, _)| name)
+                .collect();
+            missing.sort_unstable();
+            missing.dedup();
+            for name in missing {
+                check.at("html_body", |check| {
+                    check.problem(format!("{:?} is no inline image", format!("cid:{name}")));
+                });
+            }
+        }
+    }
+
+    /// Bytes of its JSON without the files, or a little more unless much has to be escaped.
+    pub(crate) fn size(&self) -> usize {
+        let mailboxes = [&self.to, &self.cc, &self.bcc, &self.reply_to];
+        let mailboxes = mailboxes.into_iter().flatten().chain([&self.sender]);
+        let texts = [&self.subject, &self.html, &self.text];
+        let headers = self.headers.iter();
+        let template = self.template.as_ref().map_or(0, |template| {
+            let data = template.data.as_ref().and_then(|data| data.as_ref().ok());
+            template.id.len() + data.map_or(0, String::len)
+        });
+        let text: usize = mailboxes
+            .map(|mailbox| mailbox.size() + 3)
+            .chain(
+                texts
+                    .into_iter()
+                    .flatten()
+                    .map(|text| text.len() + text.len() / 16),
+            )
+            .chain(headers.map(|(name, value)| name.len() + value.len() + 32))
+            .chain(self.files().map(|(_, _, file)| file.size()))
+            .sum();
+        text + template + 320
+    }
+
+    /// Writes its JSON. `blobs` has one for each of [`files`](Self::files); what the check would
+    /// refuse may be left out.
+    pub(crate) fn write(
+        &self,
+        door: Door,
+        json: &mut Writer,
+        blobs: &mut impl Iterator<Item = Option<Blob>>,
+    ) {
+        json.raw("{\"sender\":");
+        write_mailbox(&self.sender, json);
+        for (key, list) in [
+            (",\"to\":[", &self.to),
+            (",\"cc\":[", &self.cc),
+            (",\"bcc\":[", &self.bcc),
+        ] {
+            if !list.is_empty() {
+                json.raw(key);
+                for (index, mailbox) in list.iter().enumerate() {
+                    if index > 0 {
+                        json.raw(",");
+                    }
+                    write_mailbox(mailbox, json);
+                }
+                json.raw("]");
+            }
+        }
+        match &self.subject {
+            Some(subject) => {
+                json.raw(",\"subject\":");
+                json.string(subject);
+            }
+            // The schema requires it here, also where the template's is used.
+            None if door == Door::Batch => json.raw(",\"subject\":\"\""),
+            None => {}
+        }
+        if let Some(html) = filled(&self.html) {
+            json.raw(",\"html_body\":");
+            json.string(html);
+        }
+        if let Some(text) = filled(&self.text) {
+            json.raw(",\"text_body\":");
+            json.string(text);
+        }
+        self.write_headers(json);
+        if let Some(Template { id, data }) = &self.template {
+            json.raw(",\"template_id\":");
+            json.string(id);
+            if let Some(Ok(data)) = data {
+                json.raw(",\"template_data\":");
+                json.raw(data);
+            }
+        }
+        if let Some(time) = self.schedule.as_ref().and_then(schedule::written) {
+            json.raw(",\"schedule\":");
+            json.string(&time);
+        }
+        if door == Door::Send {
+            json.raw(",\"fastaccept\":");
+            json.raw(if self.fastaccept { "true" } else { "false" });
+        }
+        for (key, files) in [
+            (",\"attachments\":[", &self.attachments),
+            (",\"inlines\":[", &self.inlines),
+        ] {
+            if !files.is_empty() {
+                json.raw(key);
+                for (index, file) in files.iter().enumerate() {
+                    if index > 0 {
+                        json.raw(",");
+                    }
+                    file.write(json, blobs.next().flatten());
+                }
+                json.raw("]");
+            }
+        }
+        json.raw("}");
+    }
+
+    fn write_headers(&self, json: &mut Writer) {
+        if self.headers.is_empty() && self.reply_to.is_empty() {
+            return;
+        }
+        json.raw(",\"custom_headers\":[");
+        let mut separator = "{\"header\":";
+        let mut write = |name: &str, value: &str| {
+            json.raw(separator);
+            separator = ",{\"header\":";
+            json.string(name);
+            json.raw(",\"value\":");
+            json.string(value);
+            json.raw("}");
+        };
+        for (name, value) in &self.headers {
+            write(name, value);
+        }
+        if !self.reply_to.is_empty() {
+            let addresses: Vec<_> = self.reply_to.iter().map(ToString::to_string).collect();
+            write("Reply-To", &addresses.join(", "));
+        }
+        json.raw("]");
+    }
+}
+
+impl Validate for Email {
+    fn check(&self, check: &mut Check) {
+        self.check_for(Door::Send, check);
+    }
+}
+
+/// Shows how much there is of everything, and no address or text.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Email")
+            .field("to", &self.to.len())
+            .field("cc", &self.cc.len())
+            .field("bcc", &self.bcc.len())
+            .field("template", &self.template.as_ref().map(|t| &t.id))
+            .field("schedule", &self.schedule)
+            .field("fastaccept", &self.fastaccept)
+            .field("attachments", &self.attachments)
+            .field("inlines", &self.inlines)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A body, unless it is empty.
+fn filled(body: &Option<String>) -> Option<&str> {
+    body.as_deref().filter(|text| !text.is_empty())
+}
+
+fn write_mailbox(mailbox: &Mailbox, json: &mut Writer) {
+    match mailbox.name() {
+        None => json.string(mailbox.address()),
+        Some(_) => json.string(&mailbox.to_string()),
+    }
+}
+
+fn check_mailbox(field: &str, mailbox: &Mailbox, check: &mut Check) {
+    if let Some(fault) = mailbox.fault() {
+        check.at(field, |check| check.problem(fault));
+    }
+}
+
+fn check_mailboxes(field: &str, list: &[Mailbox], check: &mut Check) {
+    for (index, mailbox) in list.iter().enumerate() {
+        if let Some(fault) = mailbox.fault() {
+            check.at_index(field, index, |check| check.problem(fault));
+        }
+    }
+}
+
+/// Refuses what would end a header, or can't be in one.
+fn check_line(text: &str, check: &mut Check) {
+    if text.contains(char::is_control) {
+        check.problem("a line break or another control character is not allowed");
+    }
+}
+
+/// The names that HTML refers to by `cid:`, and whether it is certain that it does: text about
+/// such an address looks much the same.
+fn references(html: &str) -> impl Iterator<Item = (String, bool)> {
+    html.match_indices(':').filter_map(|(colon, _)| {
+        let at = colon.checked_sub(3)?;
+        if !html.get(at..colon)?.eq_ignore_ascii_case("cid") {
+            return None;
+        }
+        let (before, after) = (html.get(..at)?, html.get(colon + 1..)?);
+        let previous = before.chars().next_back();
+        if previous.is_some_and(char::is_alphanumeric) {
+            return None;
+        }
+        let end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ')' | '>' | '<');
+        let name = after.split(end).next().unwrap_or_default();
+        let name = name.split("&quot;").next().unwrap_or_default();
+        let in_tag = before.rfind(['<', '>']).is_some_and(|found| {
+            before
+                .get(found..)
+                .is_some_and(|rest| rest.starts_with('<'))
+        });
+        let certain = matches!(previous, Some('"' | '\'' | '=')) && in_tag
+            || before.trim_end_matches(['"', '\'']).ends_with("url(");
+        Some((unescape(name), certain && !name.is_empty()))
+    })
+}
+
+/// The name in a `cid:` address in HTML, without percent signs and ampersands that stand for
+/// something else.
+fn unescape(name: &str) -> String {
+    let name = name.replace("&amp;", "&");
+    if !name.contains('%') {
+        return name;
+    }
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let code = after
+            .get(..2)
+            .filter(|_| *byte == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(code.unwrap_or(*byte));
+        rest = match code {
+            Some(_) => after.get(2..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What a mail's files came to: in the order of [`Email::files`], content or a problem.
+pub(crate) type Files = Vec<Result<Option<Blob>, String>>;
+
+/// Looks at the files of mails. `prefix` is what the field paths of each start with.
+pub(crate) async fn files(mails: &[(String, &Email)]) -> Result<Vec<Files>, String> {
+    let paths = mails
+        .iter()
+        .flat_map(|(_, mail)| mail.files())
+        .map(|(_, _, file)| file.content());
+    let mut stats = stat(paths).await?.into_iter();
+    let of_mail = |(prefix, mail): &(String, &Email)| {
+        mail.files()
+            .map(|(field, index, file)| {
+                let stat = match file.content() {
+                    Content::Path(_) => stats.next(),
+                    _ => None,
+                };
+                file.content()
+                    .blob(&format!("{prefix}{field}[{index}]"), stat)
+            })
+            .collect()
+    };
+    Ok(mails.iter().map(of_mail).collect())
+}
+
+/// Looks at the paths among the contents, on a thread that may block.
+pub(crate) async fn stat(
+    contents: impl Iterator<Item = &Content>,
+) -> Result<Vec<Result<Stat, String>>, String> {
+    let paths: Vec<_> = contents
+        .filter_map(|content| match content {
+            Content::Path(path) => Some(path.clone()),
+            _ => None,
+        })
+        .collect();
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return Err("called outside of a tokio runtime".to_owned());
+    };
+    let look = move || paths.into_iter().map(Stat::new).collect();
+    runtime
+        .spawn_blocking(look)
+        .await
+        .map_err(|_| "the runtime is shutting down".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_found_in_html() {
+        let found = |html: &str| references(html).collect::<Vec<_>>();
+        for (html, name, certain) in [
+            (r#"<img src="cid:a.png">"#, "a.png", true),
+            ("<img src='CID:a.png'>", "a.png", true),
+            ("<img src=cid:a.png>", "a.png", true),
+            ("<img src= cid:a.png>", "a.png", false),
+            (
+                r#"<img alt="x" src="cid:a%2Eb&amp;c.png">"#,
+                "a.b&c.png",
+                true,
+            ),
+            (r#"<i style="background: url('cid:a.png')">"#, "a.png", true),
+            (
+                "<style>i { background: url(cid:a.png) }</style>",
+                "a.png",
+                true,
+            ),
+            (
+                r#"<i style="background: url(&quot;cid:a.png&quot;)">"#,
+                "a.png",
+                false,
+            ),
+            (r#"<p>write "cid:a.png" there</p>"#, "a.png", false),
+            (r#"<img src="cid:%zz%C3%A9.png">"#, "%zzé.png", true),
+        ] {
+            assert_eq!(found(html), [(name.to_owned(), certain)], "{html}");
+        }
+        for html in [
+            "",
+            ":",
+            "cid",
+            "placid:a.png",
+            "é:cid",
+            r#"<a href="https://x">"#,
+        ] {
+            assert_eq!(found(html), [], "{html}");
+        }
+        assert_eq!(found(r#"<img src="cid:">"#), [(String::new(), false)]);
+    }
+}

@@ -1,0 +1,338 @@
+//! Addresses of mail.
+
+use std::fmt::{self, Write};
+use std::str::FromStr;
+
+use email_address::{EmailAddress, Options};
+
+/// An address, with or without a display name: `jane@example.com`, `Jane <jane@example.com>`,
+/// `"Doe, Jane" <jane@example.com>`.
+///
+/// Made from text with `From`, as the setters of [`Email`](crate::Email) do it, it may be invalid;
+/// the mail then fails its check, with the field named. [`FromStr`] refuses at once.
+///
+/// Display quotes the name where it has to be quoted, whether the text that it came from did or
+/// not. Nothing is encoded: names and addresses may have letters of any alphabet.
+///
+/// ```
+/// use smtp2go_sdk::Mailbox;
+///
+/// let jane: Mailbox = "Doe, Jane <jane@example.com>".parse()?;
+/// assert_eq!(jane.name(), Some("Doe, Jane"));
+/// assert_eq!(jane.address(), "jane@example.com");
+/// assert_eq!(jane.to_string(), r#""Doe, Jane" <jane@example.com>"#);
+/// assert_eq!(Mailbox::from(("Doe, Jane", "jane@example.com")), jane);
+/// # Ok::<(), smtp2go_sdk::MailboxError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mailbox {
+    name: Option<String>,
+    address: String,
+    fault: Option<String>,
+}
+
+impl Mailbox {
+    /// A bare address.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self::checked(None, address.into())
+    }
+
+    /// An address with a display name, which is taken as it is. An empty one is left out.
+    pub fn named(name: impl Into<String>, address: impl Into<String>) -> Self {
+        let name = Some(name.into()).filter(|name| !name.is_empty());
+        Self::checked(name, address.into())
+    }
+
+    /// The display name, without quotes.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The address alone; if it is invalid, whatever text is in its place.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether it can be sent to. Only the form is checked, as RFC 5321 and RFC 6531 have it; an
+    /// IP address in brackets for a domain is refused.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.fault.is_none()
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// Bytes of its text, or a little more.
+    pub(crate) fn size(&self) -> usize {
+        self.name.as_ref().map_or(0, |name| name.len() + 8) + self.address.len()
+    }
+
+    fn checked(name: Option<String>, address: String) -> Self {
+        let options = Options::default()
+            .without_display_text()
+            .without_domain_literal();
+        let fault = match EmailAddress::parse_with_options(&address, options) {
+            Err(error) => Some(format!("{address:?} is not an address: {error}")),
+            Ok(_)
+                if name
+                    .as_ref()
+                    .is_some_and(|name| name.contains(char::is_control)) =>
+            {
+                Some("the display name has a line break or another control character".to_owned())
+            }
+            Ok(_) => None,
+        };
+        Self {
+            name,
+            address,
+            fault,
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        let text = text.trim();
+        let Some((name, address)) = text.strip_suffix('>').and_then(split_at_bracket) else {
+            return Self::checked(None, text.to_owned());
+        };
+        let name = name.trim();
+        let several = !name.starts_with('"') && name.contains('@') && name.contains(',');
+        let name = match unquote(name) {
+            Some(unquoted) => unquoted,
+            None => name.to_owned(),
+        };
+        let mut mailbox = Self::checked(
+            Some(name).filter(|name| !name.is_empty()),
+            address.trim().to_owned(),
+        );
+        if several {
+            mailbox.fault = Some(format!("{text:?} is more than one address"));
+        }
+        mailbox
+    }
+}
+
+/// What is before and after the first `<` that is not in quotes.
+fn split_at_bracket(text: &str) -> Option<(&str, &str)> {
+    let (mut quoted, mut escaped) = (false, false);
+    let at = text.find(|c| {
+        let bracket = c == '<' && !quoted;
+        if escaped {
+            escaped = false;
+        } else if c == '"' {
+            quoted = !quoted;
+        } else {
+            escaped = quoted && c == '\\';
+        }
+        bracket
+    });
+    match at {
+        Some(at) => Some((text.get(..at)?, text.get(at + 1..)?)),
+        // A quote without an end is part of a name.
+        None => text.split_once('<'),
+    }
+}
+
+/// The text of a quoted string, if that is all there is.
+fn unquote(text: &str) -> Option<String> {
+    let mut inner = text.strip_prefix('"')?.strip_suffix('"')?.chars();
+    let mut unquoted = String::with_capacity(text.len());
+    while let Some(c) = inner.next() {
+        match c {
+            '\\' => unquoted.push(inner.next()?),
+            '"' => return None,
+            c => unquoted.push(c),
+        }
+    }
+    Some(unquoted)
+}
+
+/// Whether a name needs quotes: it does unless all of it is words of RFC 5322's `atext`.
+fn needs_quotes(name: &str) -> bool {
+    let plain =
+        |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || " !#$%&'*+-/=?^_`{|}~".contains(c);
+    name.starts_with(' ') || name.ends_with(' ') || !name.chars().all(plain)
+}
+
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(name) = &self.name else {
+            return f.write_str(&self.address);
+        };
+        if needs_quotes(name) {
+            f.write_char('"')?;
+            for c in name.chars() {
+                if matches!(c, '"' | '\\') {
+                    f.write_char('\\')?;
+                }
+                f.write_char(c)?;
+            }
+            f.write_char('"')?;
+        } else {
+            f.write_str(name)?;
+        }
+        write!(f, " <{}>", self.address)
+    }
+}
+
+impl FromStr for Mailbox {
+    type Err = MailboxError;
+
+    fn from_str(text: &str) -> Result<Self, MailboxError> {
+        let mailbox = Self::parse(text);
+        match mailbox.fault {
+            None => Ok(mailbox),
+            Some(fault) => Err(MailboxError(fault)),
+        }
+    }
+}
+
+impl From<&str> for Mailbox {
+    fn from(text: &str) -> Self {
+        Self::parse(text)
+    }
+}
+
+impl From<String> for Mailbox {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
+    }
+}
+
+impl From<&String> for Mailbox {
+    fn from(text: &String) -> Self {
+        Self::parse(text)
+    }
+}
+
+impl From<&Mailbox> for Mailbox {
+    fn from(mailbox: &Mailbox) -> Self {
+        mailbox.clone()
+    }
+}
+
+/// A display name and an address.
+impl<N: Into<String>, A: Into<String>> From<(N, A)> for Mailbox {
+    fn from((name, address): (N, A)) -> Self {
+        Self::named(name, address)
+    }
+}
+
+/// A text that is not an address. Its Display quotes the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxError(String);
+
+impl fmt::Display for MailboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for MailboxError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_valid_is_read_and_written() {
+        for (text, name, address, written) in [
+            ("a@example.com", None, "a@example.com", "a@example.com"),
+            (" <a@example.com> ", None, "a@example.com", "a@example.com"),
+            (
+                "Jane Doe<a@example.com>",
+                Some("Jane Doe"),
+                "a@example.com",
+                "Jane Doe <a@example.com>",
+            ),
+            (
+                "Doe, Jane <a@example.com>",
+                Some("Doe, Jane"),
+                "a@example.com",
+                "\"Doe, Jane\" <a@example.com>",
+            ),
+            (
+                r#""a \"b\" <c@d.e> \\" <a@example.com>"#,
+                Some(r#"a "b" <c@d.e> \"#),
+                "a@example.com",
+                r#""a \"b\" <c@d.e> \\" <a@example.com>"#,
+            ),
+            (
+                r#"Jane "JD" Doe <a@example.com>"#,
+                Some(r#"Jane "JD" Doe"#),
+                "a@example.com",
+                r#""Jane \"JD\" Doe" <a@example.com>"#,
+            ),
+            (
+                "a@example.com <a@example.com>",
+                Some("a@example.com"),
+                "a@example.com",
+                "\"a@example.com\" <a@example.com>",
+            ),
+            (
+                "Zoë Ångström <zoë@exämple.com>",
+                Some("Zoë Ångström"),
+                "zoë@exämple.com",
+                "Zoë Ångström <zoë@exämple.com>",
+            ),
+            (
+                "\"a b\"@example.com",
+                None,
+                "\"a b\"@example.com",
+                "\"a b\"@example.com",
+            ),
+            (
+                "5\" disk <a@example.com>",
+                Some("5\" disk"),
+                "a@example.com",
+                "\"5\\\" disk\" <a@example.com>",
+            ),
+        ] {
+            let mailbox: Mailbox = text.parse().unwrap();
+            assert_eq!(mailbox.name(), name, "{text}");
+            assert_eq!(mailbox.address(), address, "{text}");
+            assert_eq!(mailbox.to_string(), written);
+            assert_eq!(Mailbox::from(written), mailbox, "{text}");
+        }
+        assert_eq!(
+            Mailbox::named("", "a@example.com"),
+            Mailbox::new("a@example.com")
+        );
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_refused() {
+        for text in [
+            "",
+            "jane",
+            "jane@",
+            "@example.com",
+            "a@b@example.com",
+            "a b@example.com",
+            "a@example..com",
+            "a@exa mple.com",
+            "a@[192.0.2.1]",
+            "a@example.com, b@example.com",
+            "a@example.com, B <b@example.com>",
+            "Jane <>",
+            "Jane <a@example.com",
+            "Jane a@example.com>",
+            "Jane <<a@example.com>>",
+            "Jane <a@example.com> <b@example.com>",
+            "a@example.com (Jane)",
+            "a@example.com\r\nBcc: b@example.com",
+            "Jane\r\nBcc: <a@example.com>",
+            "a\u{0}@example.com",
+        ] {
+            let mailbox = Mailbox::from(text);
+            assert!(!mailbox.is_valid(), "{text}");
+            let error = text.parse::<Mailbox>().unwrap_err().to_string();
+            assert!(!error.contains(['\r', '\n', '\0']), "{error}");
+        }
+        assert!(!Mailbox::named("a\nb", "a@example.com").is_valid());
+    }
+}

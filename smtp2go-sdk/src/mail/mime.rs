@@ -1,0 +1,149 @@
+//! Ready MIME messages.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use smtp2go_types::Timestamp;
+use smtp2go_types::validation::Check;
+use tokio::io::AsyncRead;
+
+use super::attachment::Content;
+use super::schedule;
+use crate::blob::{Blob, Slot};
+use crate::json::Writer;
+
+/// A finished message for [`Client::send_mime`](crate::Client::send_mime): headers and body, as
+/// RFC 5322 has it.
+///
+/// Sender and recipients are those in its headers, so recipients of hidden copies need a header
+/// `Bcc`. The message itself is not looked at; the API reads it.
+///
+/// ```
+/// use smtp2go_sdk::Mime;
+///
+/// let text = "From: a@example.com\r\nTo: b@example.net\r\nSubject: Hello\r\n\r\nHello\r\n";
+/// let from_memory = Mime::from_bytes(text);
+/// let from_disk = Mime::from_path("outbox/1.eml").fastaccept(true);
+/// # let _ = (from_memory, from_disk);
+/// ```
+#[derive(Clone)]
+pub struct Mime {
+    content: Content,
+    schedule: Option<Timestamp>,
+    fastaccept: bool,
+}
+
+impl Mime {
+    /// A message in memory.
+    pub fn from_bytes(message: impl Into<Bytes>) -> Self {
+        Self::new(Content::Bytes(message.into()))
+    }
+
+    /// A message in a file, which is read while it is sent, as
+    /// [`Attachment::from_path`](crate::Attachment::from_path) does it.
+    pub fn from_path(path: impl Into<PathBuf>) -> Self {
+        Self::new(Content::Path(path.into()))
+    }
+
+    /// A message of so many bytes that is read while it is sent, and only once, as
+    /// [`Attachment::from_reader`](crate::Attachment::from_reader) does it.
+    pub fn from_reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
+        let slot = Slot::with(reader);
+        Self::new(Content::Reader { size: length, slot })
+    }
+
+    /// As [`from_reader`](Self::from_reader), with a reader that blocks.
+    pub fn from_blocking_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
+        let slot = Slot::blocking(reader);
+        Self::new(Content::Reader { size: length, slot })
+    }
+
+    fn new(content: Content) -> Self {
+        Self {
+            content,
+            schedule: None,
+            fastaccept: false,
+        }
+    }
+
+    /// Sets when to send, as [`Email::schedule`](crate::Email::schedule).
+    #[must_use]
+    pub fn schedule(mut self, time: impl Into<Timestamp>) -> Self {
+        self.schedule = Some(time.into());
+        self
+    }
+
+    /// Sets whether the mail is queued without checks, as
+    /// [`Email::fastaccept`](crate::Email::fastaccept).
+    #[must_use]
+    pub fn fastaccept(mut self, fastaccept: bool) -> Self {
+        self.fastaccept = fastaccept;
+        self
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub(crate) fn check(&self, blob: &Result<Option<Blob>, String>, check: &mut Check) {
+        check.at("mime_email", |check| match blob {
+            Ok(Some(blob)) if blob.size() == 0 => check.problem("the message is empty"),
+            Ok(_) => {}
+            Err(fault) => check.problem(fault),
+        });
+        if let Some(time) = &self.schedule {
+            check.at("schedule", |check| schedule::check(time, check));
+        }
+    }
+
+    pub(crate) fn write(&self, json: &mut Writer, blob: Option<Blob>) {
+        json.raw("{\"fastaccept\":");
+        json.raw(if self.fastaccept { "true" } else { "false" });
+        if let Some(time) = self.schedule.as_ref().and_then(schedule::written) {
+            json.raw(",\"schedule\":");
+            json.string(&time);
+        }
+        if let Some(blob) = blob {
+            json.raw(",\"mime_email\":");
+            json.base64(blob);
+        }
+        json.raw("}");
+    }
+}
+
+impl From<Vec<u8>> for Mime {
+    fn from(message: Vec<u8>) -> Self {
+        Self::from_bytes(message)
+    }
+}
+
+impl From<Bytes> for Mime {
+    fn from(message: Bytes) -> Self {
+        Self::from_bytes(message)
+    }
+}
+
+impl From<PathBuf> for Mime {
+    fn from(path: PathBuf) -> Self {
+        Self::from_path(path)
+    }
+}
+
+impl From<&Path> for Mime {
+    fn from(path: &Path) -> Self {
+        Self::from_path(path)
+    }
+}
+
+/// Shows where the message comes from, and nothing of it.
+impl fmt::Debug for Mime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mime")
+            .field("content", &self.content)
+            .field("schedule", &self.schedule)
+            .field("fastaccept", &self.fastaccept)
+            .finish()
+    }
+}

@@ -1,0 +1,222 @@
+//! Sending mail: the conveniences on the client.
+
+mod attachment;
+mod batch;
+mod email;
+mod mailbox;
+mod mime;
+mod schedule;
+
+pub use attachment::Attachment;
+pub use batch::Batch;
+pub use email::Email;
+pub use mailbox::{Mailbox, MailboxError};
+pub use mime::Mime;
+
+use smtp2go_types::validation::Check;
+use smtp2go_types::{EmailSendResponse, SendResult, Validate};
+
+use crate::blob::Blob;
+use crate::json::Writer;
+use crate::operation::Operation;
+use crate::{Body, Client, Error, Reply, operations};
+use batch::BatchReply;
+use email::{Door, Files};
+
+/// A mail that the service took in. That says nothing of its delivery: see the activity and
+/// webhooks for that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// The id of the mail, by which the activity, the archive and webhooks name it. Absent if the
+    /// reply has none; whether a scheduled mail has one is not documented.
+    pub email_id: Option<String>,
+    /// The id of a scheduled mail, with which it can be cancelled
+    /// (`client.email().scheduled_remove(…)`).
+    pub schedule_id: Option<String>,
+}
+
+impl Sent {
+    fn new(email_id: Option<String>, schedule_id: Option<String>) -> Self {
+        let filled = |id: Option<String>| id.filter(|id| !id.trim().is_empty());
+        Self {
+            email_id: filled(email_id),
+            schedule_id: filled(schedule_id),
+        }
+    }
+}
+
+impl From<SendResult> for Sent {
+    fn from(result: SendResult) -> Self {
+        Self::new(result.email_id, result.schedule_id)
+    }
+}
+
+impl Client {
+    /// Sends a mail, or schedules it.
+    ///
+    /// All that can be checked here is checked first, files and the size as sent (50 MB) among it,
+    /// and reported in one error that names each field. Attachments are read while they are sent.
+    ///
+    /// # Errors
+    /// [`is_validation`](Error::is_validation) for a mail that the API would not take, with
+    /// [`field_errors`](Error::field_errors), and for an attachment that could not be read to its
+    /// end. Otherwise those of [`execute`](Self::execute), a mail that was refused in a reply with
+    /// status 200 among them. [`Error::certainty`] says whether the mail may have gone out.
+    pub async fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
+        let operation = &operations::EMAIL_SEND;
+        let body = one(operation, &email)
+            .await
+            .map_err(|error| error.during(operation, 0))?;
+        let reply = self
+            .execute_as::<EmailSendResponse>(operation, body)
+            .await?;
+        Ok(reply.map(Sent::from))
+    }
+
+    /// Sends a finished MIME message, or schedules it. It is read while it is sent, unless it is
+    /// in memory.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). Of the message only its size is checked.
+    pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
+        let operation = &operations::EMAIL_MIME;
+        let message = message.into();
+        let body = mime(operation, &message)
+            .await
+            .map_err(|error| error.during(operation, 0))?;
+        let reply = self
+            .execute_as::<EmailSendResponse>(operation, body)
+            .await?;
+        Ok(reply.map(Sent::from))
+    }
+
+    /// Sends many mails, each with its own content, in one request. 50 MB is the limit for all of
+    /// them together; how many there may be is not documented, and 1000 is quoted.
+    ///
+    /// If one mail does not pass its check nothing is sent: the error names every problem of every
+    /// mail, as `emails[3].to[0]`. [`Email::fastaccept`] is not available here.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). Also if the reply does not have one result for each mail: then
+    /// nobody can tell which mails were taken in, and the certainty is `Unknown`. What became of
+    /// each mail is in the [`Batch`].
+    pub async fn send_batch(
+        &self,
+        emails: impl IntoIterator<Item = Email>,
+    ) -> Result<Batch, Error> {
+        let operation = &operations::EMAIL_BATCH;
+        let emails: Vec<_> = emails.into_iter().collect();
+        let body = many(operation, &emails)
+            .await
+            .map_err(|error| error.during(operation, 0))?;
+        let count = emails.len();
+        drop(emails);
+        let reply = self.execute_as::<BatchReply>(operation, body).await?;
+        let (results, reply) = reply.into_parts();
+        Batch::new(operation, count, results, reply)
+    }
+}
+
+/// The body for one mail.
+async fn one(operation: &Operation, email: &Email) -> Result<Body, Error> {
+    let files = email::files(&[(String::new(), email)])
+        .await
+        .map_err(Error::config)?;
+    let mut json = Writer::with_capacity(email.size());
+    email.write(Door::Send, &mut json, &mut blobs(&files));
+    checked(operation, json.finish(), |check| {
+        email.check_for(Door::Send, check);
+        for files in &files {
+            check_files(email, files, check);
+        }
+    })
+}
+
+/// The body for a batch.
+async fn many(operation: &Operation, emails: &[Email]) -> Result<Body, Error> {
+    let named: Vec<_> = emails
+        .iter()
+        .enumerate()
+        .map(|(index, email)| (format!("emails[{index}]."), email))
+        .collect();
+    let files = email::files(&named).await.map_err(Error::config)?;
+    let mut json = Writer::with_capacity(emails.iter().map(Email::size).sum::<usize>() + 16);
+    let mut blobs = blobs(&files);
+    json.raw("{\"emails\":[");
+    for (index, email) in emails.iter().enumerate() {
+        if index > 0 {
+            json.raw(",");
+        }
+        email.write(Door::Batch, &mut json, &mut blobs);
+    }
+    json.raw("]}");
+    checked(operation, json.finish(), |check| {
+        check.at("emails", |check| check.count(emails.len(), Some(1), None));
+        for (index, (email, files)) in emails.iter().zip(&files).enumerate() {
+            check.at_index("emails", index, |check| {
+                email.check_for(Door::Batch, check);
+                check_files(email, files, check);
+            });
+        }
+    })
+}
+
+/// The body for a MIME message.
+async fn mime(operation: &Operation, message: &Mime) -> Result<Body, Error> {
+    let content = message.content();
+    let stat = email::stat([content].into_iter())
+        .await
+        .map_err(Error::config)?;
+    let blob = content.blob("mime_email", stat.into_iter().next());
+    let mut json = Writer::with_capacity(128);
+    message.write(&mut json, blob.clone().ok().flatten());
+    checked(operation, json.finish(), |check| {
+        message.check(&blob, check);
+    })
+}
+
+/// What can be sent of the files, in order.
+fn blobs(files: &[Files]) -> impl Iterator<Item = Option<Blob>> {
+    let files = files.iter().flatten();
+    files.map(|file| file.as_ref().ok().cloned().flatten())
+}
+
+fn check_files(email: &Email, files: &Files, check: &mut Check) {
+    for ((field, index, _), file) in email.files().zip(files) {
+        if let Err(fault) = file {
+            check.at_index(field, index, |check| check.problem(fault));
+        }
+    }
+}
+
+/// The body, if what it is made of passes its check.
+fn checked(operation: &Operation, body: Body, check: impl Fn(&mut Check)) -> Result<Body, Error> {
+    let whole = Whole {
+        check,
+        size: body.size(),
+        limit: operation.max_body_bytes,
+    };
+    whole.validate().map_err(Error::validation)?;
+    Ok(body)
+}
+
+struct Whole<F> {
+    check: F,
+    size: u64,
+    limit: Option<u64>,
+}
+
+impl<F: Fn(&mut Check)> Validate for Whole<F> {
+    fn check(&self, check: &mut Check) {
+        (self.check)(check);
+        if let Some(limit) = self.limit
+            && self.size > limit
+        {
+            let size = self.size;
+            check.problem(format!(
+                "the request has {size} bytes as sent, and at most {limit} are accepted"
+            ));
+        }
+    }
+}

@@ -1,0 +1,746 @@
+//! Sending mail, mostly to the sandbox, which checks every request against the spec.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::support::{Server, response};
+use smtp2go_sandbox::Sandbox;
+use smtp2go_sdk::types::{Attachment as File64, CustomHeader, EmailSendRequest};
+use smtp2go_sdk::{Attachment, Certainty, Client, Email, Error, KeyLocation, Mailbox, Mime};
+
+/// `base64` of a few bytes, without the crate's help.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let three = [
+            chunk[0],
+            *chunk.get(1).unwrap_or(&0),
+            *chunk.get(2).unwrap_or(&0),
+        ];
+        let word = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        for place in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize] as char;
+            out.push(if place > chunk.len() { '=' } else { digit });
+        }
+    }
+    out
+}
+
+/// Bytes in which no two places look alike.
+fn noise(seed: u64, size: usize) -> Vec<u8> {
+    let mut dice = Dice(seed);
+    (0..size).map(|_| dice.next() as u8).collect()
+}
+
+/// A small generator of numbers, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> usize {
+        (self.next() % limit) as usize
+    }
+
+    fn chance(&mut self) -> bool {
+        self.next().is_multiple_of(2)
+    }
+
+    fn text(&mut self, longest: u64) -> String {
+        const PARTS: [&str; 12] = [
+            "a", "Hello ", "\"", "\\", "\n", "\t", "é", "日本", "🎉", "\u{1}", "</p>", "{{ x }}",
+        ];
+        (0..self.below(longest + 1))
+            .map(|_| PARTS[self.below(12)])
+            .collect()
+    }
+}
+
+fn client(sandbox: &Sandbox) -> Client {
+    Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .build()
+        .unwrap()
+}
+
+fn mail() -> Email {
+    Email::new("Acme <noreply@example.com>", "Hello")
+        .to("jane@example.net")
+        .text("Hello")
+}
+
+fn fields(error: &Error) -> Vec<&str> {
+    error
+        .field_errors()
+        .iter()
+        .map(|problem| problem.field.as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_mail_with_everything_arrives_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.pdf");
+    let data = noise(1, 300_001);
+    std::fs::write(&path, &data).unwrap();
+    for location in [KeyLocation::Header, KeyLocation::Body] {
+        let sandbox = Sandbox::start().await.unwrap();
+        let client = Client::builder(sandbox.key())
+            .base_url(sandbox.base_url())
+            .key_location(location)
+            .build()
+            .unwrap();
+        let email = Email::new("Acme <noreply@example.com>", "Report \"10\"")
+            .to("Doe, Jane <jane@example.net>")
+            .to_all(["a@example.net", "b@example.net"])
+            .cc(("Zoë", "zoe@example.net"))
+            .bcc(Mailbox::new("hidden@example.net"))
+            .reply_to("help@example.com")
+            .reply_to(("Doe, J.", "j@example.com"))
+            .header("X-Order", "7")
+            .text("Hello\n")
+            .html("<img src=\"cid:logo.png\">")
+            .attach(Attachment::from_path(&path))
+            .attach(Attachment::from_bytes("notes", data.clone()).mimetype("text/x-notes"))
+            .attach(Attachment::from_url(
+                "terms.pdf",
+                "https://example.com/terms.pdf",
+            ))
+            .attach(Attachment::from_reader(
+                "r.bin",
+                io_reader(data.clone()),
+                300_001,
+            ))
+            .attach(Attachment::from_blocking_reader(
+                "b.bin",
+                io::Cursor::new(data.clone()),
+                300_001,
+            ))
+            .attach(Attachment::from_bytes("empty.txt", ""))
+            .inline(Attachment::from_bytes("logo.png", &b"\x89PNG"[..]));
+        let sent = client.send(email).await.unwrap();
+        assert!(sent.email_id.is_some() && sent.request_id().is_some());
+        assert_eq!(sent.schedule_id, None);
+
+        let mails = sandbox.mails();
+        let mail = &mails[0];
+        assert_eq!(Some(mail.email_id()), sent.email_id.as_deref());
+        assert_eq!(mail.sender(), "Acme <noreply@example.com>");
+        assert_eq!(
+            mail.to(),
+            [
+                "\"Doe, Jane\" <jane@example.net>",
+                "a@example.net",
+                "b@example.net"
+            ]
+        );
+        assert_eq!(mail.cc(), ["Zoë <zoe@example.net>"]);
+        assert_eq!(mail.bcc(), ["hidden@example.net"]);
+        assert_eq!(mail.subject(), Some("Report \"10\""));
+        let request = mail.request();
+        assert_eq!(
+            request["custom_headers"],
+            serde_json::json!([
+                {"header": "X-Order", "value": "7"},
+                {"header": "Reply-To", "value": "help@example.com, \"Doe, J.\" <j@example.com>"},
+            ])
+        );
+        assert_eq!(request["fastaccept"], false);
+        assert_eq!(
+            request["attachments"][2]["url"],
+            "https://example.com/terms.pdf"
+        );
+        let files = mail.attachments();
+        for index in [0, 1, 3, 4] {
+            assert!(files[index].content == data, "file {index}");
+        }
+        let names: Vec<_> = files.iter().map(|file| file.filename.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "report.pdf",
+                "notes",
+                "terms.pdf",
+                "r.bin",
+                "b.bin",
+                "empty.txt"
+            ]
+        );
+        for (index, mimetype) in [
+            (0, "application/pdf"),
+            (1, "text/x-notes"),
+            (3, "application/octet-stream"),
+        ] {
+            assert_eq!(request["attachments"][index]["mimetype"], mimetype);
+        }
+        assert_eq!(mail.inlines()[0].content, b"\x89PNG");
+        let calls = sandbox.calls();
+        assert_eq!(calls.len(), 1);
+    }
+}
+
+/// An asynchronous reader that hands out odd numbers of bytes, and waits now and then.
+fn io_reader(data: Vec<u8>) -> impl tokio::io::AsyncRead + Send + 'static {
+    struct Halting(io::Cursor<Vec<u8>>, usize);
+    impl tokio::io::AsyncRead for Halting {
+        fn poll_read(
+            mut self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<io::Result<()>> {
+            self.1 += 1;
+            if self.1.is_multiple_of(3) {
+                cx.waker().wake_by_ref();
+                return std::task::Poll::Pending;
+            }
+            let mut space = vec![0; buffer.remaining().min(4999)];
+            let read = self.0.read(&mut space)?;
+            buffer.put_slice(&space[..read]);
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+    Halting(io::Cursor::new(data), 0)
+}
+
+/// The same mail twice: ours, and as the generated type has it.
+fn pair(seed: u64, folder: &Path) -> (Email, EmailSendRequest) {
+    let mut dice = Dice(seed);
+    let subject = dice.text(8).replace(['\n', '\t', '\u{1}'], " ");
+    let text = format!("x{}", dice.text(60));
+    let mut to = vec!["ana@example.com".to_owned()];
+    to.extend((0..dice.below(4)).map(|n| format!("n{n}@example.net")));
+    let mut email = Email::new("Acme <a@example.com>", &subject)
+        .to_all(&to)
+        .text(&text);
+    let mut request = EmailSendRequest::new("Acme <a@example.com>", &to)
+        .subject(subject)
+        .text_body(text)
+        .fastaccept(dice.chance());
+    email = email.fastaccept(request.fastaccept);
+    if dice.chance() {
+        let html = format!("<p>{}</p><img src='cid:i.gif'>", dice.text(200));
+        email = email.html(&html);
+        request = request.html_body(html);
+        let image = noise(seed, dice.below(50));
+        request = request.inlines([File64::new("i.gif")
+            .mimetype("image/gif")
+            .fileblob(base64(&image))]);
+        email = email.inline(Attachment::from_bytes("i.gif", image));
+    }
+    if dice.chance() {
+        email = email.cc("Cy <c@example.com>").bcc("d@example.com");
+        request = request.cc(["Cy <c@example.com>"]).bcc(["d@example.com"]);
+    }
+    if dice.chance() {
+        let value = dice.text(5).replace(['\n', '\t', '\u{1}'], " ");
+        request = request.custom_headers([
+            CustomHeader::new("X-Value", &value),
+            CustomHeader::new("Reply-To", "\"B, B\" <b@example.com>"),
+        ]);
+        email = email
+            .header("X-Value", value)
+            .reply_to("B, B <b@example.com>");
+    }
+    let mut files = Vec::new();
+    for index in 0..dice.below(4) {
+        let content = noise(seed ^ index as u64, dice.below(200_000));
+        let (name, mimetype) =
+            [("ü.csv", "text/csv"), ("b", "application/octet-stream")][dice.below(2)];
+        files.push(
+            File64::new(name)
+                .mimetype(mimetype)
+                .fileblob(base64(&content)),
+        );
+        let size = content.len() as u64;
+        email = email.attach(match dice.below(4) {
+            0 => Attachment::from_bytes(name, content),
+            1 => Attachment::from_reader(name, io_reader(content), size),
+            2 => Attachment::from_blocking_reader(name, io::Cursor::new(content), size),
+            _ => {
+                let path = folder.join(format!("{seed}-{index}"));
+                std::fs::write(&path, content).unwrap();
+                Attachment::from_path(path).filename(name)
+            }
+        });
+    }
+    if !files.is_empty() {
+        request = request.attachments(files);
+    }
+    (email, request)
+}
+
+#[tokio::test]
+async fn random_mails_are_written_as_the_generated_type_writes_them() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..60 {
+        let (email, request) = pair(seed, folder.path());
+        client.send(email).await.unwrap();
+        let mails = sandbox.mails();
+        let written = mails.last().unwrap().request();
+        let expected = serde_json::to_value(&request).unwrap();
+        assert!(*written == expected, "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn everything_wrong_is_said_at_once_and_nothing_is_sent() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let far = SystemTime::now() + Duration::from_secs(4 * 24 * 60 * 60);
+    let email = Email::new("nobody", "Hi\r\nBcc: x@example.com")
+        .to_all(vec!["a@example.com"; 100])
+        .to("b@example..com")
+        .reply_to("x")
+        .header("content-type", "text/html")
+        .header("X: Y", "a\nb")
+        .header("Reply-To", "c@example.com")
+        .schedule(far)
+        .attach(Attachment::from_path("no/such/report.pdf"))
+        .attach(Attachment::from_bytes("a\u{0}b", "").mimetype("pdf"))
+        .attach(Attachment::from_url("x", "ftp://example.com/x"))
+        .inline(Attachment::from_bytes("a b.png", ""))
+        .inline(Attachment::from_bytes("c.png", ""))
+        .inline(Attachment::from_bytes("c.png", ""));
+    let error = client.send(email).await.unwrap_err();
+    assert_eq!(
+        fields(&error),
+        [
+            "sender",
+            "to",
+            "to[100]",
+            "reply_to[0]",
+            "subject",
+            "text_body",
+            "custom_headers[0].header",
+            "custom_headers[1].header",
+            "custom_headers[1].value",
+            "custom_headers[2].header",
+            "schedule",
+            "attachments[1].filename",
+            "attachments[1].mimetype",
+            "attachments[2].url",
+            "inlines[0].filename",
+            "inlines[0].filename",
+            "inlines[1].filename",
+            "inlines[2].filename",
+            "inlines[2].filename",
+            "attachments[0]",
+        ]
+    );
+    assert!(error.is_validation());
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::NotSent, 0)
+    );
+    assert_eq!(error.operation().unwrap().id, "email_send");
+    let (shown, debug) = (error.to_string(), format!("{error:?}"));
+    assert!(
+        shown.contains("no/such/report.pdf") && !shown.contains('\n'),
+        "{shown}"
+    );
+    assert!(
+        !debug.contains("report") && !debug.contains("example"),
+        "{debug}"
+    );
+
+    for (email, field) in [
+        (Email::new("a@example.com", "x").text("x"), "to"),
+        (mail().text(""), "text_body"),
+        (mail().schedule("2020-01-01"), "schedule"),
+        (mail().schedule("soon"), "schedule"),
+        (mail().html("<img src=\"cid:none.png\">"), "html_body"),
+        (
+            mail().template_data(BTreeMap::<&str, &str>::new()),
+            "template_id",
+        ),
+        (template().template_data([1]), "template_data"),
+        (
+            template().template_data(BTreeMap::from([(vec![1], 1)])),
+            "template_data",
+        ),
+        (template().subject("x"), "subject"),
+        (template().text("x"), "text_body"),
+        (
+            Email::from_template("a@example.com", "").to("b@example.com"),
+            "template_id",
+        ),
+        (mail().cc("x"), "cc[0]"),
+        (
+            mail().attach(Attachment::from_path(std::env::temp_dir()).filename("x")),
+            "attachments[0]",
+        ),
+    ] {
+        let error = client.send(email).await.unwrap_err();
+        assert_eq!(fields(&error), [field], "{error}");
+    }
+    assert!(sandbox.calls().is_empty());
+}
+
+fn template() -> Email {
+    Email::from_template("a@example.com", "welcome").to("b@example.com")
+}
+
+#[tokio::test]
+async fn templates_and_schedules() {
+    #[derive(serde::Serialize)]
+    struct Order<'a> {
+        number: u32,
+        lines: [&'a str; 2],
+    }
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let order = Order {
+        number: 7,
+        lines: ["a", "b"],
+    };
+    client.send(template().template_data(&order)).await.unwrap();
+    let time = SystemTime::now() + Duration::from_secs(3600);
+    let sent = client.send(mail().schedule(time)).await.unwrap();
+    assert!(sent.schedule_id.is_some());
+
+    let mails = sandbox.mails();
+    assert_eq!(
+        *mails[0].request(),
+        serde_json::json!({
+            "sender": "a@example.com", "to": ["b@example.com"], "template_id": "welcome",
+            "template_data": {"number": 7, "lines": ["a", "b"]}, "fastaccept": false,
+        })
+    );
+    let schedule = mails[1].request()["schedule"].as_str().unwrap();
+    assert!(
+        schedule.ends_with(" +0000") && schedule.len() == 25,
+        "{schedule}"
+    );
+}
+
+#[tokio::test]
+async fn the_size_is_computed_and_not_read() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.zip");
+    // Takes no space: nothing is written.
+    File::create(&path).unwrap().set_len(40_000_000).unwrap();
+    let email = mail().attach(Attachment::from_path(&path));
+    email.validate().unwrap();
+    let error = client(&sandbox).send(email).await.unwrap_err();
+    assert!(error.is_validation());
+    assert!(error.to_string().contains("at most 52428800"), "{error}");
+    let error = client(&sandbox).send_mime(path).await.unwrap_err();
+    assert!(error.to_string().contains("at most 52428800"), "{error}");
+    assert!(sandbox.calls().is_empty());
+}
+
+/// A reader that does something when it is read, and is empty.
+struct Then<F>(Option<F>);
+
+impl<F: FnOnce()> Read for Then<F> {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        if let Some(then) = self.0.take() {
+            then();
+        }
+        Ok(0)
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_changes_after_the_check_breaks_the_request_off() {
+    type Change = fn(&PathBuf);
+    let changes: [(Change, &str); 4] = [
+        (|path| std::fs::write(path, "other").unwrap(), "5 bytes now"),
+        (
+            |path| {
+                let mut file = File::options().append(true).open(path).unwrap();
+                file.write_all(b"more").unwrap();
+            },
+            "4004 bytes now",
+        ),
+        (
+            |path| {
+                let file = File::options().write(true).open(path).unwrap();
+                file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            },
+            "changed",
+        ),
+        (|path| std::fs::remove_file(path).unwrap(), "report.pdf"),
+    ];
+    for (change, says) in changes {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.pdf");
+        std::fs::write(&path, vec![1; 4000]).unwrap();
+        let changed = path.clone();
+        // Read before the file is, and after it was looked at.
+        let first = Then(Some(move || change(&changed)));
+        let server = Server::reply(200, "", "{}");
+        let email = mail()
+            .attach(Attachment::from_blocking_reader("first", first, 0))
+            .attach(Attachment::from_path(&path));
+        let error = server.client().send(email).await.unwrap_err();
+        assert_eq!(fields(&error), ["attachments[1]"]);
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.is_validation() && !error.is_connect() && !error.is_timeout());
+        assert_eq!(
+            (error.certainty(), error.attempts()),
+            (Certainty::NotSent, 1)
+        );
+        assert!(!format!("{error:?}").contains("report.pdf"));
+        // The server counts whole requests.
+        assert_eq!(server.requests().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_has_to_keep_to_its_length_and_is_used_once() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("no more"))
+        }
+    }
+    let data = || io::Cursor::new(vec![1; 10]);
+    for (file, says) in [
+        (Attachment::from_reader("a", data(), 11), "ends 1 byte "),
+        (Attachment::from_reader("a", data(), 9), "goes on"),
+        (Attachment::from_reader("a", data(), 0), "goes on"),
+        (
+            Attachment::from_blocking_reader("a", data(), 11),
+            "ends 1 byte ",
+        ),
+        (Attachment::from_blocking_reader("a", data(), 9), "goes on"),
+        (Attachment::from_blocking_reader("a", Broken, 9), "no more"),
+        (
+            Attachment::from_blocking_reader("a", Then(Some(|| panic!("on purpose"))), 0),
+            "stopped",
+        ),
+    ] {
+        let server = Server::reply(200, "", "{}");
+        let error = server.client().send(mail().attach(file)).await.unwrap_err();
+        assert_eq!(fields(&error), ["attachments[0]"]);
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(error.certainty(), Certainty::NotSent);
+        assert_eq!(server.requests().len(), 0);
+    }
+
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let email = mail().attach(Attachment::from_reader("a", data(), 10));
+    client.send(email.clone()).await.unwrap();
+    let error = client.send(email).await.unwrap_err();
+    assert!(error.to_string().contains("used up"), "{error}");
+    assert_eq!(
+        (fields(&error), error.attempts()),
+        (vec!["attachments[0]"], 0)
+    );
+    assert_eq!(sandbox.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn mime_messages() {
+    let text = "From: a@example.com\r\nTo: b@example.net\r\n\r\nHello\r\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.eml");
+    std::fs::write(&path, text).unwrap();
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    for message in [
+        Mime::from_bytes(text),
+        Mime::from(text.as_bytes().to_vec()),
+        Mime::from(&*path),
+        Mime::from_reader(io_reader(text.into()), text.len() as u64),
+        Mime::from_blocking_reader(text.as_bytes(), text.len() as u64).fastaccept(true),
+    ] {
+        let sent = client.send_mime(message).await.unwrap();
+        assert!(sent.email_id.is_some());
+    }
+    let mails = sandbox.mails();
+    assert_eq!(mails.len(), 5);
+    for mail in &mails {
+        assert_eq!(mail.mime(), Some(text.as_bytes()));
+    }
+    assert_eq!(mails[0].request()["fastaccept"], false);
+    assert_eq!(mails[4].request()["fastaccept"], true);
+    let time = SystemTime::now() + Duration::from_secs(60);
+    let sent = client
+        .send_mime(Mime::from_bytes(text).schedule(time))
+        .await
+        .unwrap();
+    assert!(sent.schedule_id.is_some());
+
+    for (message, field) in [
+        (Mime::from_bytes(""), "mime_email"),
+        (
+            Mime::from_path(folder.path().join("none.eml")),
+            "mime_email",
+        ),
+        (Mime::from_bytes("x").schedule("2020-01-01"), "schedule"),
+    ] {
+        let error = client.send_mime(message).await.unwrap_err();
+        assert_eq!(
+            (fields(&error), error.certainty()),
+            (vec![field], Certainty::NotSent)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_batch_has_an_outcome_for_each_mail() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let time = SystemTime::now() + Duration::from_secs(3600);
+    let mails = [
+        mail(),
+        mail()
+            .schedule(time)
+            .attach(Attachment::from_bytes("a.txt", "hello")),
+        template(),
+    ];
+    let batch = client.send_batch(mails).await.unwrap();
+    assert!(batch.request_id().is_some() && batch.failures().next().is_none());
+    assert_eq!(batch.reply().status(), 200);
+    let sent = batch.into_sent().unwrap();
+    assert!(sent[0].email_id.is_some() && sent[1].schedule_id.is_some());
+    let kept = sandbox.mails();
+    assert_eq!(kept[1].attachments()[0].content, b"hello");
+    assert_eq!(kept[2].request()["subject"], "");
+    assert!(kept[0].request().get("fastaccept").is_none());
+
+    let wrong = [
+        mail(),
+        mail().to("x").fastaccept(true),
+        mail().attach(Attachment::from_path("none")),
+    ];
+    let error = client.send_batch(wrong).await.unwrap_err();
+    assert_eq!(
+        fields(&error),
+        [
+            "emails[1].to[1]",
+            "emails[1].fastaccept",
+            "emails[2].attachments[0]"
+        ]
+    );
+    let error = client.send_batch([]).await.unwrap_err();
+    assert_eq!(fields(&error), ["emails"]);
+    assert_eq!(sandbox.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn results_of_a_batch_keep_their_places() {
+    let results = r#"{"request_id":"r-1","data":[
+        null,
+        {"email_id":"1a"},
+        {"error":"bad sender","error_code":"E_ApiResponseCodes.API_EXCEPTION"},
+        {"email_id":"","failed":1,"failures":["no such host"]},
+        "refused",
+        {},
+        {"email_id":"1b","failed":"1"},
+        {"schedule_id":"s","email_id":null,"failed":0}
+    ]}"#;
+    let server = Server::reply(200, "", results);
+    let batch = server.client().send_batch(vec![mail(); 8]).await.unwrap();
+    let failed: Vec<_> = batch
+        .failures()
+        .map(|(index, error)| {
+            assert_eq!(error.request_id(), Some("r-1"));
+            assert_eq!(error.operation().unwrap().id, "email_batch");
+            assert_eq!(error.attempts(), 1);
+            (index, error.certainty(), error.failures().join(" "))
+        })
+        .collect();
+    let unknown = |index, text: &str| (index, Certainty::Unknown, text.to_owned());
+    let rejected = |index, text: &str| (index, Certainty::Rejected, text.to_owned());
+    assert_eq!(
+        failed,
+        [
+            unknown(0, ""),
+            rejected(2, "bad sender"),
+            rejected(3, "no such host"),
+            rejected(4, "refused"),
+            unknown(5, ""),
+            unknown(6, ""),
+        ]
+    );
+    let outcomes = batch.outcomes();
+    assert_eq!(
+        outcomes[1].as_ref().unwrap().email_id.as_deref(),
+        Some("1a")
+    );
+    assert_eq!(
+        outcomes[7].as_ref().unwrap().schedule_id.as_deref(),
+        Some("s")
+    );
+    let error = outcomes[2].as_ref().unwrap_err();
+    assert_eq!(error.message(), Some("bad sender"));
+    assert_eq!(error.code(), Some(smtp2go_sdk::ErrorCode::ApiException));
+    assert!(
+        outcomes[0]
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .contains("nothing is said")
+    );
+    assert!(batch.into_sent().is_err());
+
+    for (body, says) in [
+        (r#"{"data":[{"email_id":"1a"}]}"#, "1 result for 2"),
+        (r#"{"data":[null,null,null]}"#, "3 results for 2"),
+        (r#"{"data":null}"#, "0 results for 2"),
+        ("{}", "0 results for 2"),
+    ] {
+        let server = Server::reply(200, "", body);
+        let error = server
+            .client()
+            .send_batch(vec![mail(); 2])
+            .await
+            .unwrap_err();
+        assert!(
+            error.is_decode() && error.to_string().contains(says),
+            "{error}"
+        );
+        assert_eq!(error.certainty(), Certainty::Unknown);
+        assert_eq!(error.body().unwrap(), body);
+    }
+}
+
+#[tokio::test]
+async fn a_200_that_hides_a_failure_is_an_error() {
+    let body = r#"{"data":{"succeeded":0,"failed":1,"failures":["no"],"email_id":""}}"#;
+    let server = Server::new(crate::support::Act::Reply(response(200, "", body)));
+    let error = server.client().send(mail()).await.unwrap_err();
+    assert_eq!(
+        (error.certainty(), error.failures()),
+        (Certainty::Rejected, &["no".to_owned()][..])
+    );
+}
+
+#[test]
+fn calls_are_send_and_outside_of_a_runtime_they_are_errors() {
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+    let client = Client::builder(crate::support::KEY)
+        .base_url("http://localhost")
+        .build()
+        .unwrap();
+    drop(assert_send(client.send(mail())));
+    drop(assert_send(client.send_batch([mail()])));
+    drop(assert_send(client.send_mime(Mime::from_bytes("x"))));
+
+    let email = mail().attach(Attachment::from_path("x"));
+    let mut call = std::pin::pin!(client.send(email));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(result) = call.as_mut().poll(&mut context) else {
+        panic!("it waits for a runtime that is not there");
+    };
+    assert!(result.unwrap_err().is_config());
+}
