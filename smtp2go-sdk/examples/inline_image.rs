@@ -1,0 +1,35 @@
+//! A mail whose HTML shows an image that comes with it.
+//!
+//! ```text
+//! cargo run -p smtp2go-sdk --example inline_image
+//! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example inline_image -- SENDER RECIPIENT
+//! ```
+
+#![allow(clippy::print_stdout)]
+
+mod support;
+
+use std::process::ExitCode;
+
+use smtp2go_sdk::{Attachment, Email};
+use support::{Result, Setup};
+
+const DOT: &str = r#"<svg xmlns="http://www.w3.org/2000/svg"><circle r="9"/></svg>"#;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    support::run(example).await
+}
+
+async fn example(setup: Setup) -> Result {
+    // The name of the file is what the HTML refers to. A name that only one of the two has is
+    // found before anything is sent.
+    let mail = Email::new(setup.sender, "A dot")
+        .to(setup.recipient)
+        .html(r#"<p>Look: <img src="cid:dot.svg" alt="a dot"></p>"#)
+        .text("There is a dot in the HTML.")
+        .inline(Attachment::from_bytes("dot.svg", DOT));
+    let sent = setup.client.send(mail).await?;
+    println!("sent as {}", sent.email_id.as_deref().unwrap_or("(no id)"));
+    Ok(())
+}

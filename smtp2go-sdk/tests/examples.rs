@@ -1,0 +1,87 @@
+//! Every example runs offline, to its end.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What an example has to say, beside that it ends well.
+const SAYS: &[(&str, &[&str])] = &[
+    (
+        "send",
+        &["sent as ", "to[0]: ", "subject: ", "certainty: NotSent"],
+    ),
+    (
+        "template",
+        &["template welcome", r#""products":["chair","table"]"#],
+    ),
+    ("inline_image", &["inline   dot.svg (61 bytes)"]),
+    (
+        "attachment",
+        &[
+            "attached about.md (",
+            "attached data.bin (1000 bytes)",
+            "attached today.log (16 bytes)",
+        ],
+    ),
+    (
+        "batch",
+        &["0: sent as ", "2: sent as ", "subject  Invoice 3"],
+    ),
+    ("schedule", &["scheduled as ", "cancelled", " +0000"]),
+    ("mime", &["sent as ", "from     Acme"]),
+];
+
+/// The names of all examples.
+fn names() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = std::fs::read_dir(folder).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Where cargo puts the examples: beside the tests of their package.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let mut path = folder.join("examples").join(name);
+    path.set_extension(std::env::consts::EXE_EXTENSION);
+    path
+}
+
+#[test]
+fn all_examples_run_offline() {
+    let names = names();
+    for (name, _) in SAYS {
+        assert!(names.contains(*name), "there is no example {name}");
+    }
+    for name in names {
+        let program = program(&name);
+        if !program.exists() {
+            assert!(
+                SAYS.iter().all(|(says, _)| **says != name),
+                "cargo has not built {name}: `cargo test` without `--test` does"
+            );
+            // It needs a feature that is off.
+            continue;
+        }
+        let output = Command::new(program)
+            .env_remove("SMTP2GO_API_KEY")
+            .env_remove("SMTP2GO_REGION")
+            .env_remove("SMTP2GO_BASE_URL")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{name}: {text}{errors}");
+        for (_, parts) in SAYS.iter().filter(|(says, _)| **says == name) {
+            for part in *parts {
+                assert!(text.contains(part), "{name}: {part:?} is not in {text}");
+            }
+        }
+    }
+}
