@@ -84,14 +84,14 @@ mod mail;
 pub mod operation;
 mod options;
 mod outcome;
-mod pages;
 mod pace;
+mod pages;
 #[cfg(feature = "raw")]
 pub mod raw;
 mod region;
 mod reply;
-mod subaccount;
 mod retry;
+mod subaccount;
 mod tls;
 mod wire;
 
@@ -101,9 +101,9 @@ pub use client::Client;
 pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
 pub use key::KeyLocation;
-pub use pages::{Items, Pages};
-pub use options::CallOptions;
 pub use mail::{Attachment, Batch, Email, Mailbox, MailboxError, Mime, Sent};
+pub use options::CallOptions;
+pub use pages::{Items, Pages};
 pub use region::Region;
 pub use reply::{RawReply, Reply};
 pub use retry::RetryPolicy;

@@ -77,7 +77,7 @@ mod tests {
 
     fn filled(body: &'static str) -> Result<String, Error> {
         let filled = fill(&WEBHOOK_VIEW, body.into(), "a\"1")?;
-        Ok(String::from_utf8(filled.into_bytes().to_vec()).unwrap())
+        Ok(String::from_utf8(filled.into_bytes().unwrap().to_vec()).unwrap())
     }
 
     #[test]

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
-mod pages;
 mod mail;
+mod pages;
 #[cfg(feature = "raw")]
 mod raw;
-mod subaccount;
 mod retry;
+mod subaccount;
 mod support;

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::operations;
+use crate::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
 /// Look up archived copies of sent mail.
@@ -40,6 +41,28 @@ impl ArchiveGroup<'_> {
                 types::ArchiveSearchResponse,
             >(&operations::ARCHIVE_SEARCH, &request)
             .await
+    }
+
+    /// All pages of [`search`](Self::search) as one stream of their results.
+    ///
+    /// A `continue_token` in the request is where it starts. Every page is asked for with the same
+    /// filters and the newest token; a page without a token, or with the one that it was asked for
+    /// with, is the last.
+    pub fn search_all(
+        &self,
+        request: types::ArchiveSearchRequest,
+    ) -> Items<types::ArchivedEmail, types::ArchivedEmailList> {
+        Items::by_token::<
+            _,
+            types::ArchiveSearchResponse,
+        >(
+            self.client,
+            &operations::ARCHIVE_SEARCH,
+            request,
+            |request| &mut request.continue_token,
+            |data| data.continue_token.as_deref(),
+            |data| data.emails,
+        )
     }
 
     /// View an archived email.

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::operations;
+use crate::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
 /// Send mail, as fields, as ready MIME or in batches, and manage what is scheduled.
@@ -99,6 +100,34 @@ impl EmailGroup<'_> {
             .await
     }
 
+    /// All pages of [`scheduled_search`](Self::scheduled_search) as one stream of their results.
+    ///
+    /// A `page` in the request is where it starts. An empty page is taken as the last, and so is one
+    /// with fewer results than `limit`; a request without `limit` asks for 1000. If a page brings the
+    /// results of the one before it again, they are left out and the stream ends. Whether the first
+    /// page is 0 or 1 is not documented: without `page`, a request that names no page is followed by
+    /// page 1, which is passed over if it is the first again. All of this is inferred. What comes or
+    /// goes in the meantime can move results from page to page, so that one is missed or comes twice.
+    pub fn scheduled_search_all(
+        &self,
+        request: types::EmailScheduledSearchRequest,
+    ) -> Items<types::ScheduledEmail, Vec<types::ScheduledEmail>> {
+        Items::by_number::<
+            _,
+            types::EmailScheduledSearchResponse,
+        >(
+            self.client,
+            &operations::EMAIL_SCHEDULED_SEARCH,
+            request,
+            ByNumber {
+                page: |request| &mut request.page,
+                size: Some((|request| &mut request.limit, Some(1000))),
+                found: |data| data,
+            },
+            |data| data,
+        )
+    }
+
     /// Cancel a scheduled email.
     ///
     /// Takes a message out of the queue of scheduled mail, so that it is not sent. A second call for
@@ -130,5 +159,28 @@ impl EmailGroup<'_> {
         self.client
             .call::<_, types::EmailSearchResponse>(&operations::EMAIL_SEARCH, &request)
             .await
+    }
+
+    /// All pages of [`search`](Self::search) as one stream of their results.
+    ///
+    /// A `continue_token` in the request is where it starts. Every page is asked for with the same
+    /// filters and the newest token; a page without a token, or with the one that it was asked for
+    /// with, is the last.
+    #[deprecated]
+    pub fn search_all(
+        &self,
+        request: types::EmailSearchRequest,
+    ) -> Items<types::SentEmail, types::SentEmailList> {
+        Items::by_token::<
+            _,
+            types::EmailSearchResponse,
+        >(
+            self.client,
+            &operations::EMAIL_SEARCH,
+            request,
+            |request| &mut request.continue_token,
+            |data| data.continue_token.as_deref(),
+            |data| data.emails,
+        )
     }
 }

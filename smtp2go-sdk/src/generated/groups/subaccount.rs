@@ -111,6 +111,7 @@ impl SubaccountGroup<'_> {
             >(&operations::SUBACCOUNT_SEARCH, &request)
             .await
     }
+
     /// All pages of [`search`](Self::search) as one stream of their results.
     ///
     /// A `continue_token` in the request is where it starts. Every page is asked for with the same

@@ -79,6 +79,7 @@ impl SuppressionGroup<'_> {
             >(&operations::SUPPRESSION_VIEW, &request)
             .await
     }
+
     /// All pages of [`view`](Self::view) as one stream of their results.
     ///
     /// A `continue_token` in the request is where it starts. Every page is asked for with the same

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::operations;
+use crate::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
 /// Store subjects and bodies with Handlebars placeholders, to be filled in when mail is sent.
@@ -89,6 +90,28 @@ impl TemplateGroup<'_> {
                 types::TemplateSearchResponse,
             >(&operations::TEMPLATE_SEARCH, &request)
             .await
+    }
+
+    /// All pages of [`search`](Self::search) as one stream of their results.
+    ///
+    /// A `continue_token` in the request is where it starts. Every page is asked for with the same
+    /// filters and the newest token; a page without a token, or with the one that it was asked for
+    /// with, is the last.
+    pub fn search_all(
+        &self,
+        request: types::TemplateSearchRequest,
+    ) -> Items<types::TemplateSummary, types::TemplateList> {
+        Items::by_token::<
+            _,
+            types::TemplateSearchResponse,
+        >(
+            self.client,
+            &operations::TEMPLATE_SEARCH,
+            request,
+            |request| &mut request.continue_token,
+            |data| data.continue_token.as_deref(),
+            |data| data.templates,
+        )
     }
 
     /// View a template.
