@@ -6,42 +6,22 @@
 //! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example activity_stream
 //! ```
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout)]
 
-use std::error::Error;
+mod support;
+
 use std::process::ExitCode;
 
-use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::Client;
 use smtp2go_sdk::types::ActivitySearchRequest;
+use support::Result;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run_with_client(list).await
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    if std::env::var_os("SMTP2GO_API_KEY").is_some() {
-        return list(&Client::from_env()?).await;
-    }
-    let sandbox = Sandbox::start().await?;
-    println!(
-        "SMTP2GO_API_KEY is not set: asking a local SMTP2GO at {}, whose two pages are alike",
-        sandbox.base_url()
-    );
-    let client = Client::builder(sandbox.key())
-        .base_url(sandbox.base_url())
-        .build()?;
-    list(&client).await
-}
-
-async fn list(client: &Client) -> Result<(), Box<dyn Error>> {
+async fn list(client: &Client) -> Result {
     // Without dates, the events of today; the largest page, to make few calls.
     let today = ActivitySearchRequest::new().limit(1000);
 

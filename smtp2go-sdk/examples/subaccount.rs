@@ -6,51 +6,22 @@
 //! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example subaccount
 //! ```
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout)]
 
-use std::error::Error;
+mod support;
+
 use std::process::ExitCode;
 
-use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::Client;
 use smtp2go_sdk::types::{DomainViewRequest, SubaccountSearchRequest};
+use support::Result;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run_with_client(list).await
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    if std::env::var_os("SMTP2GO_API_KEY").is_some() {
-        return list(&Client::from_env()?).await;
-    }
-    let sandbox = Sandbox::start().await?;
-    println!(
-        "SMTP2GO_API_KEY is not set: asking a local SMTP2GO at {}",
-        sandbox.base_url()
-    );
-    let client = Client::builder(sandbox.key())
-        .base_url(sandbox.base_url())
-        .build()?;
-    list(&client).await?;
-
-    for call in sandbox.calls() {
-        println!(
-            "the local SMTP2GO received: {} {}",
-            call.path(),
-            String::from_utf8_lossy(call.body())
-        );
-    }
-    Ok(())
-}
-
-async fn list(client: &Client) -> Result<(), Box<dyn Error>> {
+async fn list(client: &Client) -> Result {
     let mut subaccounts = client
         .subaccount()
         .search_all(SubaccountSearchRequest::new());

@@ -31,6 +31,16 @@ const SAYS: &[(&str, &[&str])] = &[
     ),
     ("schedule", &["scheduled as ", "cancelled", " +0000"]),
     ("mime", &["sent as ", "from     Acme"]),
+    ("activity_stream", &["  processed     ", "\n6 events\n"]),
+    (
+        "subaccount",
+        &[
+            "Example North (4c1f0e7a9b)",
+            "/stats/email_cycle: the client is for a subaccount",
+            "(NotSent)",
+            r#"/domain/view {"subaccount_id":"4c1f0e7a9b"}"#,
+        ],
+    ),
 ];
 
 /// The names of all examples.

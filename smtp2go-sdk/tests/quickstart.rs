@@ -43,11 +43,15 @@ fn one_line_and_failure(output: &Output) -> String {
 
 #[test]
 fn without_a_key_it_sends_to_the_sandbox() {
+    // An empty key is none.
+    let output = quickstart(&[("SMTP2GO_API_KEY", "")], &[]);
+    assert!(output.status.success(), "{output:?}");
+
     let output = quickstart(&[], &[]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
     for part in [
-        "sending to a local SMTP2GO at http://127.0.0.1:",
+        "calling a local SMTP2GO at http://127.0.0.1:",
         "sent: email_id ",
         "subject  Your report",
         "attached report.csv (25 bytes)",
@@ -97,7 +101,12 @@ fn what_goes_wrong_is_said_in_one_line() {
             "a@example.org",
             "verified",
         ),
-        (sandbox.key(), &closed, "a@example.com", "connect"),
+        (
+            sandbox.key(),
+            &closed,
+            "a@example.com",
+            "connect to 127.0.0.1",
+        ),
     ] {
         let environment = [("SMTP2GO_API_KEY", key), ("SMTP2GO_BASE_URL", base)];
         let text = one_line_and_failure(&quickstart(&environment, &[sender, "b@example.net"]));

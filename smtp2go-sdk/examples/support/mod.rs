@@ -19,9 +19,18 @@ pub(crate) struct Setup {
     pub(crate) recipient: String,
 }
 
-/// Runs an example, and shows the mail that a local SMTP2GO received from it.
+/// Runs an example that sends, and shows the mail that a local SMTP2GO received from it.
 pub(crate) async fn run(example: impl AsyncFnOnce(Setup) -> Result) -> ExitCode {
-    match try_run(example).await {
+    end(send(example).await)
+}
+
+/// Runs an example that only needs a client, and shows the calls that a local SMTP2GO received.
+pub(crate) async fn run_with_client(example: impl AsyncFnOnce(&Client) -> Result) -> ExitCode {
+    end(call(example).await)
+}
+
+fn end(result: Result) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -30,38 +39,59 @@ pub(crate) async fn run(example: impl AsyncFnOnce(Setup) -> Result) -> ExitCode 
     }
 }
 
-async fn try_run(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
-    if std::env::var_os("SMTP2GO_API_KEY").is_some() {
-        let mut arguments = std::env::args().skip(1);
-        let (Some(sender), Some(recipient)) = (arguments.next(), arguments.next()) else {
-            return Err(
-                "SMTP2GO_API_KEY is set: name a SENDER and a RECIPIENT to send for real".into(),
-            );
-        };
-        let client = Client::from_env()?;
-        return example(Setup {
-            client,
-            sender,
-            recipient,
-        })
-        .await;
+/// The client of the environment, or one of a local SMTP2GO.
+async fn connect() -> Result<(Client, Option<Sandbox>)> {
+    // An empty variable counts as not set, as it does for the client.
+    if std::env::var_os("SMTP2GO_API_KEY").is_some_and(|key| !key.is_empty()) {
+        return Ok((Client::from_env()?, None));
     }
-
     let sandbox = Sandbox::start().await?;
     println!(
-        "SMTP2GO_API_KEY is not set: sending to a local SMTP2GO at {}",
+        "SMTP2GO_API_KEY is not set: calling a local SMTP2GO at {}",
         sandbox.base_url()
     );
     let client = Client::builder(sandbox.key())
         .base_url(sandbox.base_url())
         .build()?;
+    Ok((client, Some(sandbox)))
+}
+
+async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
+    let (client, sandbox) = connect().await?;
+    let (sender, recipient) = if sandbox.is_some() {
+        (
+            "Acme <noreply@example.com>".to_owned(),
+            "Jane <jane@example.net>".to_owned(),
+        )
+    } else {
+        let mut arguments = std::env::args().skip(1);
+        arguments
+            .next()
+            .zip(arguments.next())
+            .ok_or("SMTP2GO_API_KEY is set: name a SENDER and a RECIPIENT to send for real")?
+    };
     example(Setup {
         client,
-        sender: "Acme <noreply@example.com>".to_owned(),
-        recipient: "Jane <jane@example.net>".to_owned(),
+        sender,
+        recipient,
     })
     .await?;
-    show(&sandbox);
+    if let Some(sandbox) = sandbox {
+        show(&sandbox);
+    }
+    Ok(())
+}
+
+async fn call(example: impl AsyncFnOnce(&Client) -> Result) -> Result {
+    let (client, sandbox) = connect().await?;
+    example(&client).await?;
+    for call in sandbox.iter().flat_map(Sandbox::calls) {
+        println!(
+            "the local SMTP2GO received: {} {}",
+            call.path(),
+            String::from_utf8_lossy(call.body())
+        );
+    }
     Ok(())
 }
 
