@@ -77,7 +77,10 @@ impl Core {
                     host.answered();
                     return Ok(reply.after(attempts));
                 }
-                Err(error) => error.during(operation, attempts).following(last.as_ref()),
+                Err(error) => error
+                    .at(&host.base_url)
+                    .during(operation, attempts)
+                    .following(last.as_ref()),
             };
             let fresh_host = route.has_fresh();
             let decision = decide(&Situation {

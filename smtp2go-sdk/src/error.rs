@@ -44,6 +44,7 @@ struct Inner {
     doubt: bool,
     /// How long to wait, where the answer does not say.
     retry_after: Option<Duration>,
+    host: Option<String>,
     source: Option<Source>,
     reply: Option<Answer>,
     fields: Vec<FieldError>,
@@ -173,6 +174,7 @@ impl Error {
                 attempts: 0,
                 doubt: false,
                 retry_after: None,
+                host: None,
                 source: None,
                 reply: None,
                 fields: Vec::new(),
@@ -288,6 +290,15 @@ impl Error {
     }
 
     /// `self`, with a wait for when the answer has none.
+    /// `self`, met at this base URL.
+    pub(crate) fn at(mut self, base_url: &reqwest::Url) -> Self {
+        let port = base_url.port().map(|port| format!(":{port}"));
+        self.inner.host = base_url
+            .host_str()
+            .map(|host| host.to_owned() + port.as_deref().unwrap_or_default());
+        self
+    }
+
     pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.inner.retry_after = wait.or(self.inner.retry_after);
         self
@@ -671,9 +682,13 @@ impl fmt::Display for Error {
                     connect: true,
                     timeout: true,
                 } => {
-                    write!(f, "connecting took too long; {effect}")?;
+                    let host = inner.host.as_deref().unwrap_or("the API");
+                    write!(f, "connecting to {host} took too long; {effect}")?;
                 }
-                Kind::Transport { connect: true, .. } => write!(f, "can't connect; {effect}")?,
+                Kind::Transport { connect: true, .. } => {
+                    let host = inner.host.as_deref().unwrap_or("the API");
+                    write!(f, "can't connect to {host}; {effect}")?;
+                }
                 Kind::Transport { timeout: true, .. } => {
                     write!(f, "no answer in time; {effect}")?;
                 }
