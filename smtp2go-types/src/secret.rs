@@ -23,7 +23,7 @@ use crate::lenient::{Lenient, Scalar};
 #[cfg_attr(
     feature = "schemars",
     derive(schemars::JsonSchema),
-    schemars(extend("format" = "password", "writeOnly" = true))
+    schemars(extend("format" = "password"))
 )]
 pub struct Secret(String);
 
