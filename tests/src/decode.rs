@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use smtp2go_types::{Vocabulary, readable};
+use smtp2go_types::{Envelope, Vocabulary, readable};
 
 pub use crate::generated::codecs::{OPERATIONS, WEBHOOKS};
 
@@ -45,6 +45,20 @@ pub struct Webhook {
 pub fn codec<T: DeserializeOwned + Serialize>(text: &str) -> Result<Value, String> {
     let value: T = serde_json::from_str(text).map_err(|error| error.to_string())?;
     serde_json::to_value(&value).map_err(|error| error.to_string())
+}
+
+/// The codec of a reply, which for some operations may be anything.
+///
+/// # Errors
+///
+/// As for [`codec`].
+pub fn reply_codec<T: DeserializeOwned + Serialize + Envelope>(
+    text: &str,
+) -> Result<Value, String> {
+    codec::<T>(text).or_else(|error| {
+        let unknown = T::unknown().ok_or(error)?;
+        serde_json::to_value(&unknown).map_err(|error| error.to_string())
+    })
 }
 
 /// Whether `V` has this word.

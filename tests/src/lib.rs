@@ -4,3 +4,11 @@ pub mod decode;
 pub mod doors;
 #[rustfmt::skip]
 mod generated;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../smtp2go-sdk/README.md")]
+struct SdkReadme;

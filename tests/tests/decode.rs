@@ -443,3 +443,12 @@ fn neither_json_nor_a_form() {
         assert!(decode(Side::Webhook, "", "", text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn where_nobody_knows_the_reply_anything_is_one() {
+    for body in ["null", "[]", "{}", r#""sent""#] {
+        decode(Side::Reply, "POST", "/single_sender_emails/add", body).unwrap();
+        let other = decode(Side::Reply, "POST", "/single_sender_emails/view", body);
+        assert_eq!(other.is_ok(), body == "{}", "{body}");
+    }
+}

@@ -23,16 +23,17 @@ pub(super) fn modules(view: &View) -> Modules {
 }
 
 fn codecs(view: &View) -> proc_macro2::TokenStream {
-    let codec = |name: &Option<String>| match name {
+    let codec = |name: &Option<String>, codec: &str| match name {
         Some(name) => {
-            let name = format_ident!("{name}");
-            quote!(Some(codec::<types::#name>))
+            let (name, codec) = (format_ident!("{name}"), format_ident!("{codec}"));
+            quote!(Some(#codec::<types::#name>))
         }
         None => quote!(None),
     };
     let rows = view.operations.iter().map(|operation| {
         let (method, path) = (&operation.method, &operation.path);
-        let (request, reply) = (codec(&operation.request), codec(&operation.reply));
+        let request = codec(&operation.request, "codec");
+        let reply = codec(&operation.reply, "reply_codec");
         quote!(Operation { method: #method, path: #path, request: #request, reply: #reply })
     });
     let webhooks = view.webhooks.iter().map(|webhook| {
@@ -52,7 +53,7 @@ fn codecs(view: &View) -> proc_macro2::TokenStream {
     });
     quote! {
         use smtp2go_types as types;
-        use crate::decode::{Operation, Webhook, codec, knows};
+        use crate::decode::{Operation, Webhook, codec, knows, reply_codec};
 
         /// Every operation.
         pub static OPERATIONS: &[Operation] = &[#(#rows),*];
