@@ -41,7 +41,7 @@ const KEYWORDS: [&str; 20] = [
 const RESERVED: [&str; 3] = ["new", "check", "validate"];
 
 /// Names that a group cannot have: those of modules, and of methods of the client.
-const TAKEN: [&str; 13] = [
+const TAKEN: [&str; 14] = [
     "builder",
     "call",
     "call_empty",
@@ -55,6 +55,7 @@ const TAKEN: [&str; 13] = [
     "send_batch",
     "send_mime",
     "shared",
+    "with_options",
 ];
 
 /// Runs every check on `document`.
