@@ -66,6 +66,11 @@ impl Dice {
     }
 }
 
+/// A sandbox that refuses what the spec does not know.
+async fn strict() -> Sandbox {
+    Sandbox::builder().strict(true).start().await.unwrap()
+}
+
 fn client(sandbox: &Sandbox) -> Client {
     Client::builder(sandbox.key())
         .base_url(sandbox.base_url())
@@ -94,7 +99,7 @@ async fn a_mail_with_everything_arrives_as_it_was_written() {
     let data = noise(1, 300_001);
     std::fs::write(&path, &data).unwrap();
     for location in [KeyLocation::Header, KeyLocation::Body] {
-        let sandbox = Sandbox::start().await.unwrap();
+        let sandbox = strict().await;
         let client = Client::builder(sandbox.key())
             .base_url(sandbox.base_url())
             .key_location(location)
@@ -281,7 +286,7 @@ fn pair(seed: u64, folder: &Path) -> (Email, EmailSendRequest) {
 
 #[tokio::test]
 async fn random_mails_are_written_as_the_generated_type_writes_them() {
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = strict().await;
     let client = client(&sandbox);
     let folder = tempfile::tempdir().unwrap();
     for seed in 0..60 {
@@ -296,7 +301,7 @@ async fn random_mails_are_written_as_the_generated_type_writes_them() {
 
 #[tokio::test]
 async fn everything_wrong_is_said_at_once_and_nothing_is_sent() {
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = strict().await;
     let client = client(&sandbox);
     let far = SystemTime::now() + Duration::from_secs(4 * 24 * 60 * 60);
     let email = Email::new("nobody", "Hi\r\nBcc: x@example.com")
@@ -399,7 +404,7 @@ async fn templates_and_schedules() {
         number: u32,
         lines: [&'a str; 2],
     }
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = strict().await;
     let client = client(&sandbox);
     let order = Order {
         number: 7,
@@ -427,7 +432,7 @@ async fn templates_and_schedules() {
 
 #[tokio::test]
 async fn the_size_is_computed_and_not_read() {
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = strict().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.zip");
     // Takes no space: nothing is written.
@@ -532,7 +537,7 @@ async fn a_reader_has_to_keep_to_its_length_and_is_used_once() {
         assert_eq!(server.requests().len(), 0);
     }
 
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = strict().await;
     let client = client(&sandbox);
     let email = mail().attach(Attachment::from_reader("a", data(), 10));
     client.send(email.clone()).await.unwrap();
@@ -551,7 +556,7 @@ async fn mime_messages() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.eml");
     std::fs::write(&path, text).unwrap();
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = strict().await;
     let client = client(&sandbox);
     for message in [
         Mime::from_bytes(text),
@@ -595,7 +600,7 @@ async fn mime_messages() {
 
 #[tokio::test]
 async fn a_batch_has_an_outcome_for_each_mail() {
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = strict().await;
     let client = client(&sandbox);
     let time = SystemTime::now() + Duration::from_secs(3600);
     let mails = [

@@ -33,7 +33,8 @@ fn client(sandbox: &Sandbox) -> Client {
 }
 
 fn sandbox(fault: Fault) -> Sandbox {
-    Sandbox::builder().fault(fault).start_blocking().unwrap()
+    let builder = Sandbox::builder().strict(true).fault(fault);
+    builder.start_blocking().unwrap()
 }
 
 fn mail() -> EmailSendRequest {

@@ -1,14 +1,12 @@
 //! The operations of the API, as the specification describes them.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::paths::LocationSegment;
-use jsonschema::{ValidationError, Validator};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::refusal::FieldError;
+use crate::schema::Schema;
 
 /// Written by `cargo xtask regen` from the specification.
 const EMBEDDED: &str = include_str!("generated/api.json");
@@ -23,18 +21,42 @@ pub(crate) struct Api {
 #[derive(Debug)]
 pub(crate) struct Operation {
     pub(crate) id: String,
+    /// Which file of `operations` answers it.
+    pub(crate) group: String,
     pub(crate) method: String,
     pub(crate) path: String,
     /// The longest body, in bytes, that the service takes.
     pub(crate) max_body_bytes: usize,
     /// The body field that belongs to the request and holds the key, if there is one.
     pub(crate) key_in_body: Option<String>,
+    /// The field that names a subaccount, if there is one.
+    pub(crate) subaccount: Option<String>,
+    pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) request: Schema,
+    #[cfg(test)]
+    pub(crate) request_example: Option<Value>,
+    /// `None` where no body is known.
+    pub(crate) reply: Option<Schema>,
     /// The example reply, `None` where no body is known.
     pub(crate) reply_example: Option<Value>,
-    /// A schema that stands on its own: all definitions that it needs are in it.
-    schema: Value,
-    /// Compiled at the first request: a test uses few of the operations.
-    validator: OnceLock<Result<Validator, String>>,
+}
+
+/// So many calls in any `second`, `minute`, `hour` or `day`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RateLimit {
+    pub(crate) requests: usize,
+    pub(crate) per: String,
+}
+
+impl RateLimit {
+    pub(crate) fn per(&self) -> Duration {
+        Duration::from_secs(match self.per.as_str() {
+            "second" => 1,
+            "minute" => 60,
+            "hour" => 3_600,
+            _ => 86_400,
+        })
+    }
 }
 
 /// What is known of a method and a path.
@@ -60,7 +82,14 @@ struct Row {
     path: String,
     max_body_bytes: usize,
     key_in_body: Option<String>,
+    #[serde(default)]
+    group: String,
+    subaccount: Option<String>,
+    rate_limit: Option<RateLimit>,
     request: Option<Value>,
+    reply: Option<Value>,
+    #[cfg(test)]
+    request_example: Option<Value>,
     reply_example: Option<Value>,
 }
 
@@ -79,14 +108,29 @@ impl Api {
             .operations
             .into_iter()
             .map(|row| Operation {
-                schema: self_contained(row.request, &document.definitions),
+                // An operation without a request body takes no fields.
+                request: Schema::new(
+                    &format!("the request of {}", row.id),
+                    row.request.unwrap_or_else(
+                        || json!({ "type": "object", "additionalProperties": false }),
+                    ),
+                    &document.definitions,
+                ),
+                reply: row.reply.map(|reply| {
+                    let name = format!("the reply of {}", row.id);
+                    Schema::new(&name, reply, &document.definitions)
+                }),
+                group: row.group,
+                subaccount: row.subaccount,
+                rate_limit: row.rate_limit,
+                #[cfg(test)]
+                request_example: row.request_example,
                 id: row.id,
                 method: row.method,
                 path: row.path,
                 max_body_bytes: row.max_body_bytes,
                 key_in_body: row.key_in_body,
                 reply_example: row.reply_example,
-                validator: OnceLock::new(),
             })
             .collect();
         Ok(Self { operations })
@@ -114,6 +158,11 @@ impl Api {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
     /// The longest body that any operation takes: more than that need not be kept.
     pub(crate) fn max_body_bytes(&self) -> usize {
         self.operations
@@ -122,115 +171,6 @@ impl Api {
             .max()
             .unwrap_or_default()
     }
-}
-
-impl Operation {
-    /// Checks a body against the request's schema and names the first field that is wrong. The
-    /// error of the outer result is a schema that does not compile.
-    pub(crate) fn check(&self, body: &Value) -> Result<Option<FieldError>, String> {
-        let validator = self
-            .validator
-            .get_or_init(|| {
-                jsonschema::draft202012::options()
-                    .offline()
-                    .should_validate_formats(true)
-                    .build(&self.schema)
-                    .map_err(|error| format!("the schema of {} is broken: {error}", self.id))
-            })
-            .as_ref()
-            .map_err(Clone::clone)?;
-        Ok(validator
-            .validate(body)
-            .err()
-            .map(|error| field_error(&error, body)))
-    }
-}
-
-/// Puts the definitions that a schema reaches into the schema itself. An operation without a
-/// request body takes no fields.
-fn self_contained(request: Option<Value>, definitions: &Map<String, Value>) -> Value {
-    let request =
-        request.unwrap_or_else(|| json!({ "type": "object", "additionalProperties": false }));
-    let mut needed = Map::new();
-    gather(&request, definitions, &mut needed);
-    json!({ "allOf": [request], "$defs": needed })
-}
-
-fn gather(schema: &Value, definitions: &Map<String, Value>, needed: &mut Map<String, Value>) {
-    match schema {
-        Value::Object(members) => {
-            let name = members
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|target| target.strip_prefix("#/$defs/"));
-            if let Some(name) = name
-                && let Some(definition) = definitions.get(name)
-                && !needed.contains_key(name)
-            {
-                needed.insert(name.to_owned(), definition.clone());
-                gather(definition, definitions, needed);
-            }
-            for member in members.values() {
-                gather(member, definitions, needed);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                gather(item, definitions, needed);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Puts an error in our words. The field is named as `attachments[0].filename`; a property that is
-/// missing or unknown is named itself, not the object around it.
-fn field_error(error: &ValidationError<'_>, body: &Value) -> FieldError {
-    let mut field = String::new();
-    for segment in error.instance_path().iter() {
-        match segment {
-            LocationSegment::Index(index) => field.push_str(&format!("[{index}]")),
-            LocationSegment::Property(name) => push_name(&mut field, &name),
-        }
-    }
-    let unknown = match error.kind() {
-        ValidationErrorKind::Required { property } => {
-            push_name(&mut field, property.as_str().unwrap_or_default());
-            return FieldError {
-                field,
-                message: "The field is required.".to_owned(),
-            };
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first(),
-        // So it is said of an object that takes no properties at all.
-        ValidationErrorKind::FalseSchema => body
-            .pointer(error.instance_path().as_str())
-            .filter(|_| {
-                error
-                    .schema_path()
-                    .as_str()
-                    .ends_with("/additionalProperties")
-            })
-            .and_then(Value::as_object)
-            .and_then(|object| object.keys().next()),
-        _ => None,
-    };
-    let message = match unknown {
-        Some(name) => {
-            push_name(&mut field, name);
-            "The field is not known.".to_owned()
-        }
-        // Masked: the value may be an address, or megabytes of an attachment.
-        None => error.masked_with("The value").to_string(),
-    };
-    FieldError { field, message }
-}
-
-fn push_name(path: &mut String, name: &str) {
-    if !path.is_empty() {
-        path.push('.');
-    }
-    path.push_str(name);
 }
 
 #[cfg(test)]
@@ -253,7 +193,21 @@ mod tests {
         let api = Api::embedded().unwrap();
         assert!(!api.operations.is_empty());
         for operation in &api.operations {
-            operation.check(&json!({})).unwrap();
+            operation.request.check(&json!({})).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_examples_are_what_the_schemas_say() {
+        for operation in &Api::embedded().unwrap().operations {
+            if let Some(example) = &operation.request_example {
+                let error = operation.request.check(example).unwrap();
+                assert!(error.is_none(), "{}: {error:?}", operation.id);
+            }
+            if let (Some(schema), Some(example)) = (&operation.reply, &operation.reply_example) {
+                let error = schema.mismatch(example).unwrap();
+                assert_eq!(error, None, "{}", operation.id);
+            }
         }
     }
 
@@ -317,7 +271,7 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let error = send.check(&body).unwrap().unwrap();
+            let error = send.request.check(&body).unwrap().unwrap();
             assert_eq!(error.field, expected, "{body}");
             assert!(!error.message.contains("example"), "{}", error.message);
         }
@@ -331,8 +285,9 @@ mod tests {
         )
         .unwrap();
         let operation = operation(&api, "/a");
-        assert!(operation.check(&json!({})).unwrap().is_none());
+        assert!(operation.request.check(&json!({})).unwrap().is_none());
         let error = operation
+            .request
             .check(&json!({ "b": { "c": 1 } }))
             .unwrap()
             .unwrap();
@@ -350,8 +305,9 @@ mod tests {
         )
         .unwrap();
         let operation = operation(&api, "/a");
-        assert!(operation.schema["$defs"].get("Other").is_none());
+        assert!(!operation.request.defines("Other"));
         let error = operation
+            .request
             .check(&json!({ "next": { "next": { "nxt": 1 } } }))
             .unwrap()
             .unwrap();

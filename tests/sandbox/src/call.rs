@@ -1,6 +1,7 @@
 //! Calls as the sandbox received them.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use axum::body::Bytes;
 
@@ -28,6 +29,9 @@ pub struct Call {
     pub(crate) user_agent: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) body: Bytes,
+    pub(crate) time: SystemTime,
+    pub(crate) ignored: Vec<String>,
+    pub(crate) reply: Bytes,
     pub(crate) status: u16,
     pub(crate) refused: Option<String>,
     pub(crate) received: bool,
@@ -37,7 +41,7 @@ pub struct Call {
 
 impl Call {
     /// A call of which nothing more is known yet.
-    pub(crate) fn new(method: String, path: String) -> Self {
+    pub(crate) fn new(time: SystemTime, method: String, path: String) -> Self {
         Self {
             method,
             path,
@@ -46,6 +50,9 @@ impl Call {
             user_agent: None,
             content_type: None,
             body: Bytes::new(),
+            time,
+            ignored: Vec::new(),
+            reply: Bytes::new(),
             status: 0,
             refused: None,
             received: false,
@@ -91,6 +98,23 @@ impl Call {
         &self.body
     }
 
+    /// When it was received, by the sandbox's clock.
+    pub fn time(&self) -> SystemTime {
+        self.time
+    }
+
+    /// The fields that were ignored, as `attachments[0].cid`, since the specification does not know
+    /// them: none in a sandbox that is strict, where they are refused.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
+    /// The body of the answer; all of it even if a [`Fault`](crate::Fault) cut it short, and empty
+    /// if one left no answer.
+    pub fn reply(&self) -> &[u8] {
+        &self.reply
+    }
+
     /// The HTTP status of the answer; 0 if a [`Fault`](crate::Fault) left none.
     pub fn status(&self) -> u16 {
         self.status
@@ -131,6 +155,7 @@ impl fmt::Debug for Call {
             .field("user_agent", &self.user_agent)
             .field("content_type", &self.content_type)
             .field("body_bytes", &self.body.len())
+            .field("ignored", &self.ignored)
             .field("status", &self.status)
             .field("refused", &self.refused)
             .field("received", &self.received)

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::api::Lookup;
 use crate::call::Call;
 use crate::faults::{Effect, Fault, Stage};
-use crate::state::Shared;
+use crate::world::Shared;
 
 /// Enough of a request for its first line.
 const FIRST_LINE: usize = 1024;
@@ -164,12 +164,16 @@ impl Connection {
         };
         drop(state);
         if let Some(fault) = before {
-            self.shared.state().calls.push(Call {
+            let mut world = self.shared.world();
+            let time = world.now();
+            world.calls.push(Call {
                 operation,
                 received: false,
                 fault: Some(fault),
-                ..Call::new(method, path)
+                ..Call::new(time, method, path)
             });
+            world.changed();
+            drop(world);
             if !self.draining {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
             }

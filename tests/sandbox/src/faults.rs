@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::state::Shared;
+use crate::ids::mix;
+use crate::world::Shared;
 
 /// What goes wrong with a call, and with which calls.
 ///
@@ -347,12 +348,9 @@ impl Rule {
     }
 }
 
-/// The nth number from 0 to 1, without it, of the sequence of a seed (SplitMix64).
+/// The nth number from 0 to 1, without it, of the sequence of a seed.
 fn fraction(seed: u64, n: u64) -> f64 {
-    let mut bits = seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^= bits >> 31;
+    let bits = mix(seed, n);
     // 32 bits are plenty, and convert without loss.
     let high = u32::try_from(bits >> 32).unwrap_or_default();
     f64::from(high) / (f64::from(u32::MAX) + 1.0)

@@ -36,19 +36,30 @@
 //! # What is checked
 //!
 //! In the order of the service, as far as that is known: the path (404), the method (405), the key
-//! (401), the size of the body, its JSON, and the request's schema (all 400). A refusal has the
-//! service's own envelope and names the field as `attachments[0].filename`. Fields that the
-//! specification does not know are refused.
+//! (401), the size of the body, its JSON, what the key may do, the request's schema (all 400), and
+//! documented rates (429). A refusal has the service's own envelope and names the field as
+//! `attachments[0].filename`.
+//!
+//! Fields that the specification does not know are ignored, and null is as good as absent, as with
+//! the service; [`Call::ignored`] names them. [`SandboxBuilder::strict`] refuses them.
 //!
 //! A key counts in the header `X-Smtp2go-Api-Key`, as `Authorization: Bearer …`, and as `api_key`
-//! in the body. Every key of a request has to be right.
+//! in the body. Every key of a request has to be right. There is one that may do everything;
+//! [`SandboxBuilder::api_key`] adds others, for some endpoints only, for a subaccount, disabled, or
+//! with the status `sandbox`.
 //!
 //! # What is answered
 //!
 //! The three sending operations answer from what they were sent, and their mail is kept (see
-//! [`Sandbox::mails`]). Every other operation answers with the example of the specification, with
-//! a `request_id` of its own; it keeps no state. Ids are counted, not random, so that a test that
-//! makes the same calls gets the same ids.
+//! [`Sandbox::mails`]) and delivered for show: [`Sandbox::events`] lists what happened to it. Every
+//! other operation answers with the example of the specification, with a `request_id` of its own;
+//! it keeps no state. With [`SandboxBuilder::stateless`] all of them do. Ids are counted or drawn
+//! from a seed, so that a test that makes the same calls gets the same ids.
+//!
+//! # Time
+//!
+//! [`Sandbox::freeze`] stops the sandbox's clock and [`Sandbox::advance`] moves it on: deliveries,
+//! scheduled mail and the windows of rates go by it.
 //!
 //! # What can go wrong
 //!
@@ -62,21 +73,33 @@
 //! The service does not document all of its refusals. Assumed here: the envelope of 401, 404 and
 //! 405; that a body over the limit is answered with 400; that a batch with one bad item is refused
 //! as a whole; that a scheduled send answers with `email_id` and `schedule_id`, a scheduled item
-//! of a batch with `schedule_id` alone; and that `fastaccept` leaves `schedule_id` in place.
+//! of a batch with `schedule_id` alone; that `fastaccept` leaves `schedule_id` in place; that a
+//! `schedule` in the past is due at once; that `*` in the endpoint of a key stands for any text,
+//! slashes included; and how a `subaccount_id` that cannot be honoured is refused.
 
+mod account;
 mod api;
 mod call;
+mod clock;
 mod connection;
+mod delivery;
+mod due;
+mod event;
 mod faults;
+mod ids;
 mod json;
 mod mail;
+mod operations;
+mod paging;
 mod refusal;
 mod sandbox;
-mod sending;
+mod schema;
 mod server;
-mod state;
+mod world;
 
+pub use account::{ApiKey, KeyStatus};
 pub use call::{Call, KeyPlace};
+pub use event::{Event, EventKind};
 pub use faults::{Fault, Faults};
 pub use mail::{Attachment, Mail};
 pub use sandbox::{Sandbox, SandboxBuilder};

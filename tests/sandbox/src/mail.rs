@@ -2,23 +2,36 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
+use crate::account::AccountId;
+
 /// A mail that was accepted: a call of `/email/send` or `/email/mime`, or an item of
 /// `/email/batch`. Clones are cheap.
 ///
 /// `Debug` leaves out what the mail says and to whom.
 #[derive(Clone)]
-pub struct Mail {
+pub struct Mail(Arc<Accepted>);
+
+/// What is kept of a mail. The request is that of the call, shared by all mails of a batch.
+pub(crate) struct Accepted {
     pub(crate) email_id: String,
     pub(crate) schedule_id: Option<String>,
-    pub(crate) operation: String,
+    pub(crate) operation: &'static str,
     pub(crate) request: Arc<Value>,
-    pub(crate) mime: Option<Arc<Mime>>,
+    /// Which item of a batch it is.
+    pub(crate) item: Option<usize>,
+    pub(crate) mime: Option<Mime>,
+    pub(crate) accepted: SystemTime,
+    pub(crate) account: AccountId,
+    pub(crate) username: String,
+    /// The key has the status `sandbox`: nothing is delivered.
+    pub(crate) withheld: bool,
 }
 
 /// An attachment or an inline image of a mail.
@@ -48,20 +61,55 @@ impl fmt::Debug for Attachment {
 }
 
 impl Mail {
+    pub(crate) fn new(accepted: Accepted) -> Self {
+        Self(Arc::new(accepted))
+    }
+
+    pub(crate) fn account(&self) -> AccountId {
+        self.0.account
+    }
+
+    pub(crate) fn withheld(&self) -> bool {
+        self.0.withheld
+    }
+
+    /// When the mail was accepted, by the sandbox's clock.
+    pub fn accepted_at(&self) -> SystemTime {
+        self.0.accepted
+    }
+
+    /// Who sent it: the first 16 characters of the API key, as the service shows them.
+    pub fn username(&self) -> &str {
+        &self.0.username
+    }
+
+    /// The addresses of all recipients, without their names, in the order of `to`, `cc`, `bcc`. One
+    /// that occurs several times is listed once.
+    pub fn recipients(&self) -> Vec<&str> {
+        let mut addresses = Vec::new();
+        for recipient in [self.to(), self.cc(), self.bcc()].into_iter().flatten() {
+            let address = bare_address(recipient);
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
     /// The id that was made up for the mail, in the style of Exim. An item of a batch with a
     /// `schedule` has one here too, though the reply holds its `schedule_id` only.
     pub fn email_id(&self) -> &str {
-        &self.email_id
+        &self.0.email_id
     }
 
     /// The id of the schedule, if the mail was sent with a `schedule`.
     pub fn schedule_id(&self) -> Option<&str> {
-        self.schedule_id.as_deref()
+        self.0.schedule_id.as_deref()
     }
 
     /// The operation that took the mail: `email_send`, `email_mime` or `email_batch`.
     pub fn operation(&self) -> &str {
-        &self.operation
+        self.0.operation
     }
 
     /// The sender as it was sent, `a@example.com` or `Name <a@example.com>`; for a MIME message
@@ -92,12 +140,12 @@ impl Mail {
 
     /// The plain text, if it was sent; `None` for a MIME message, which is not taken apart.
     pub fn text_body(&self) -> Option<&str> {
-        self.request.get("text_body").and_then(Value::as_str)
+        self.request().get("text_body").and_then(Value::as_str)
     }
 
     /// The HTML, if it was sent; `None` for a MIME message, which is not taken apart.
     pub fn html_body(&self) -> Option<&str> {
-        self.request.get("html_body").and_then(Value::as_str)
+        self.request().get("html_body").and_then(Value::as_str)
     }
 
     /// The attachments, decoded anew at each call; none for a MIME message, which is not taken
@@ -113,25 +161,29 @@ impl Mail {
 
     /// The message of `/email/mime`, decoded.
     pub fn mime(&self) -> Option<&[u8]> {
-        self.mime.as_ref().map(|mime| mime.message.as_slice())
+        self.0.mime.as_ref().map(|mime| mime.message.as_slice())
     }
 
-    /// The request as it was sent, without `api_key`; for a batch the item.
+    /// The request as it was sent, without `api_key`; for a batch the item. Unless the sandbox is
+    /// strict, fields that are null or not known are left out.
     pub fn request(&self) -> &Value {
-        &self.request
+        match self.0.item {
+            Some(item) => &self.0.request["emails"][item],
+            None => &self.0.request,
+        }
     }
 
     fn text(&self, field: &str, header: &str) -> Option<&str> {
-        match &self.mime {
+        match &self.0.mime {
             Some(mime) => mime.header(header),
-            None => self.request.get(field).and_then(Value::as_str),
+            None => self.request().get(field).and_then(Value::as_str),
         }
     }
 
     fn addresses(&self, field: &str, header: &str) -> Vec<&str> {
-        match &self.mime {
+        match &self.0.mime {
             Some(mime) => mime.header(header).map(split_addresses).unwrap_or_default(),
-            None => list(&self.request, field)
+            None => list(self.request(), field)
                 .iter()
                 .filter_map(Value::as_str)
                 .collect(),
@@ -140,7 +192,7 @@ impl Mail {
 
     fn files(&self, field: &str) -> Vec<Attachment> {
         let text = |file: &Value, name| file.get(name).and_then(Value::as_str).map(str::to_owned);
-        list(&self.request, field)
+        list(self.request(), field)
             .iter()
             .map(|file| Attachment {
                 filename: text(file, "filename").unwrap_or_default(),
@@ -160,9 +212,9 @@ impl fmt::Debug for Mail {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Mail")
-            .field("email_id", &self.email_id)
-            .field("schedule_id", &self.schedule_id)
-            .field("operation", &self.operation)
+            .field("email_id", &self.0.email_id)
+            .field("schedule_id", &self.0.schedule_id)
+            .field("operation", &self.0.operation)
             .finish_non_exhaustive()
     }
 }
@@ -200,6 +252,15 @@ impl Mime {
             .find(|(header, _)| header.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.trim())
     }
+}
+
+/// The address of `a@b.c` or `Name <a@b.c>`.
+pub(crate) fn bare_address(mailbox: &str) -> &str {
+    let address = match mailbox.rsplit_once('<') {
+        Some((_, rest)) => rest.split_once('>').map_or(rest, |(address, _)| address),
+        None => mailbox,
+    };
+    address.trim()
 }
 
 /// The items of a list field; none if it is absent.

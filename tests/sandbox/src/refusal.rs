@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::api::RateLimit;
+
 /// A field that was refused, and why.
 #[derive(Debug)]
 pub(crate) struct FieldError {
@@ -22,6 +24,8 @@ pub(crate) struct Refusal {
     pub(crate) allow: Option<String>,
 }
 
+const PERMISSION_DENIED: &str = "ENDPOINT_PERMISSION_DENIED";
+const LIMIT_EXCEEDED: &str = "REQ_LIMIT_EXCEEDED";
 const API_EXCEPTION: &str = "API_EXCEPTION";
 const NON_VALIDATING: &str = "NON_VALIDATING_IN_PAYLOAD";
 
@@ -78,6 +82,30 @@ impl Refusal {
             message: message.into(),
         }
         .into()
+    }
+
+    /// The general refusal of what the schema cannot say: no such object, not allowed now, …
+    pub(crate) fn exception(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, API_EXCEPTION, error)
+    }
+
+    pub(crate) fn not_permitted(path: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            PERMISSION_DENIED,
+            format!("The API key has no permission for {path}."),
+        )
+    }
+
+    pub(crate) fn too_many(limit: &RateLimit) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            LIMIT_EXCEEDED,
+            format!(
+                "There were more than {} calls in a {}.",
+                limit.requests, limit.per
+            ),
+        )
     }
 
     pub(crate) fn unverified_sender(domain: &str) -> Self {

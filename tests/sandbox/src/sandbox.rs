@@ -5,18 +5,20 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime;
 use tokio::sync::oneshot;
 
+use crate::account::ApiKey;
 use crate::api::Api;
 use crate::call::Call;
 use crate::connection::{Control, FaultyListener};
+use crate::event::Event;
 use crate::faults::{Fault, Faults};
 use crate::mail::Mail;
 use crate::server;
-use crate::state::Shared;
+use crate::world::{self, Settings, Shared};
 
 /// Made up, in the form of a real key: `api-` and 32 letters or digits.
 const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
@@ -58,9 +60,15 @@ impl Sandbox {
     /// A sandbox to be set up before it starts.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder {
-            key: DEFAULT_KEY.to_owned(),
-            sender_domains: None,
+            settings: Settings {
+                keys: vec![ApiKey::new(DEFAULT_KEY)],
+                sender_domains: None,
+                strict: false,
+                stateless: false,
+                seed: 0,
+            },
             faults: Vec::new(),
+            port: 0,
         }
     }
 
@@ -70,26 +78,78 @@ impl Sandbox {
         &self.base_url
     }
 
-    /// The only key that the sandbox knows; a made-up one of 36 characters by default.
+    /// The main key, of the master account, which may do everything; a made-up one of 36 characters
+    /// by default.
     pub fn key(&self) -> &str {
-        &self.shared.key
+        // The builder always has one.
+        let mut keys = self.shared.settings.keys.iter();
+        keys.next().map_or(DEFAULT_KEY, |key| &key.secret)
     }
 
     /// The mails that were accepted so far, in order; for a batch one per item.
     pub fn mails(&self) -> Vec<Mail> {
-        self.shared.state().mails.clone()
+        self.shared.world().mails.clone()
     }
 
     /// The calls so far, in order, refused ones and those that a [`Fault`] struck included. A
     /// request that the client broke off is not among them.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.state().calls.clone()
+        self.shared.world().calls.clone()
     }
 
     /// The faults that make calls fail on purpose: none at first, unless
     /// [`SandboxBuilder::fault`] set some up.
     pub fn faults(&self) -> Faults {
         Faults::new(Arc::clone(&self.shared))
+    }
+
+    /// What happened to the mails so far, in order: each is processed, and delivered to each of its
+    /// recipients a moment later.
+    pub fn events(&self) -> Vec<Arc<Event>> {
+        self.shared.world().events.clone()
+    }
+
+    /// The time in the sandbox: the system's, unless it was frozen or advanced.
+    pub fn now(&self) -> SystemTime {
+        self.shared.world().now()
+    }
+
+    /// Stops the sandbox's clock. What is to happen later, such as deliveries and scheduled mail,
+    /// waits for [`advance`](Self::advance), so that a test sees each step.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use smtp2go_sandbox::Sandbox;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let sandbox = Sandbox::start_blocking()?;
+    /// sandbox.freeze();
+    /// let before = sandbox.now();
+    /// sandbox.advance(Duration::from_secs(3 * 86_400));
+    /// assert_eq!(sandbox.now(), before + Duration::from_secs(3 * 86_400));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn freeze(&self) {
+        self.shared.world().freeze();
+    }
+
+    /// Lets a clock that was frozen run again, from where it is, or from the system's time if that
+    /// is later.
+    pub fn resume(&self) {
+        self.shared.world().resume();
+    }
+
+    /// Moves the sandbox's clock on, frozen or not. What comes due on the way has happened when this
+    /// returns, in order, each thing at its own time.
+    pub fn advance(&self, by: Duration) {
+        self.shared.world().advance(by);
+    }
+
+    /// Forgets all mails, events and calls and all changes of accounts: what the sandbox has is what
+    /// it had at its start. Its clock and its faults stay as they are.
+    pub fn reset(&self) {
+        self.shared.world().reset();
     }
 
     /// Waits for the next mail: the first call returns the first mail, the second call the second
@@ -99,13 +159,13 @@ impl Sandbox {
     /// `#[tokio::main]` are; tokio panics otherwise.
     pub async fn wait_for_mail(&self, timeout: Duration) -> Option<Mail> {
         let next = async {
-            let mut arrivals = self.shared.arrivals.subscribe();
+            let mut changes = self.shared.changes.subscribe();
             loop {
-                let mail = self.shared.state().next_mail();
+                let mail = self.shared.world().next_mail();
                 if mail.is_some() {
                     return mail;
                 }
-                arrivals.changed().await.ok()?;
+                changes.changed().await.ok()?;
             }
         };
         tokio::time::timeout(timeout, next).await.ok().flatten()
@@ -137,26 +197,69 @@ impl fmt::Debug for Sandbox {
 #[derive(Clone)]
 #[must_use = "a sandbox has to be started"]
 pub struct SandboxBuilder {
-    key: String,
-    sender_domains: Option<Vec<String>>,
+    settings: Settings,
     faults: Vec<Fault>,
+    port: u16,
 }
 
 impl fmt::Debug for SandboxBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("SandboxBuilder")
-            .field("sender_domains", &self.sender_domains)
+            .field("sender_domains", &self.settings.sender_domains)
+            .field("strict", &self.settings.strict)
+            .field("stateless", &self.settings.stateless)
+            .field("seed", &self.settings.seed)
+            .field("port", &self.port)
             .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
 }
 
 impl SandboxBuilder {
-    /// The key that the sandbox knows, in place of the default one. Its form is not checked. Make
-    /// one up: a real key has no business here.
+    /// The main key, in place of the default one. Its form is not checked. Make one up: a real key
+    /// has no business here.
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = key.into();
+        // It is always there, and first.
+        if let Some(main) = self.settings.keys.first_mut() {
+            *main = ApiKey::new(key);
+        }
+        self
+    }
+
+    /// Another key that the sandbox knows: one for some endpoints only, for a subaccount, disabled,
+    /// or on trial. If it is the same as one before, that one counts.
+    pub fn api_key(mut self, key: ApiKey) -> Self {
+        self.settings.keys.push(key);
+        self
+    }
+
+    /// Whether what the specification does not know is refused: unknown fields and nulls in
+    /// requests, with `NON_VALIDATING_IN_PAYLOAD`. Replies of the sandbox that are not as specified
+    /// become a 500, which is a mistake of the sandbox. By default unknown fields are ignored (see
+    /// [`Call::ignored`]) and null is as good as absent.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.settings.strict = strict;
+        self
+    }
+
+    /// Whether every request that is allowed is answered with the specification's example, for
+    /// tools that check contracts. Nothing is kept but the calls. Off by default.
+    pub fn stateless(mut self, stateless: bool) -> Self {
+        self.settings.stateless = stateless;
+        self
+    }
+
+    /// The seed of what is made up, such as ids of events; 0 by default. The same calls with the
+    /// same seed get the same values.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// The port of 127.0.0.1 to listen on; 0, the default, is any free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
         self
     }
 
@@ -171,7 +274,7 @@ impl SandboxBuilder {
         let domains = domains
             .into_iter()
             .map(|domain| domain.as_ref().to_ascii_lowercase());
-        self.sender_domains = Some(domains.collect());
+        self.settings.sender_domains = Some(domains.collect());
         self
     }
 
@@ -181,16 +284,16 @@ impl SandboxBuilder {
         self
     }
 
-    /// Starts the sandbox on the caller's tokio runtime, which has to have I/O enabled (tokio
-    /// panics otherwise), and time for faults that delay. A test that blocks its only thread keeps the sandbox from answering:
-    /// such a test takes [`SandboxBuilder::start_blocking`].
+    /// Starts the sandbox on the caller's tokio runtime, which has to have I/O and time enabled
+    /// (tokio panics otherwise). A test that blocks its only thread keeps the sandbox from
+    /// answering: such a test takes [`SandboxBuilder::start_blocking`].
     ///
     /// # Errors
     ///
     /// If it is not called on a tokio runtime, or no port can be opened.
     pub async fn start(self) -> io::Result<Sandbox> {
         let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
-        let (listener, base_url) = listen()?;
+        let (listener, base_url) = listen(self.port)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let shared = self.shared()?;
         let (stop, stopped) = oneshot::channel();
@@ -198,6 +301,7 @@ impl SandboxBuilder {
         let router = server::router(Arc::clone(&shared));
         let router = router.into_make_service_with_connect_info::<Control>();
         let server = axum::serve(listener, router).with_graceful_shutdown(until_dropped(stopped));
+        runtime.spawn(world::run(Arc::downgrade(&shared)));
         runtime.spawn(async { server.await });
         Ok(Sandbox {
             base_url,
@@ -214,9 +318,10 @@ impl SandboxBuilder {
     ///
     /// If no port can be opened or no thread started.
     pub fn start_blocking(self) -> io::Result<Sandbox> {
-        let (listener, base_url) = listen()?;
+        let (listener, base_url) = listen(self.port)?;
         let shared = self.shared()?;
         let in_thread = Arc::clone(&shared);
+        let run = world::run(Arc::downgrade(&shared));
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -232,6 +337,7 @@ impl SandboxBuilder {
                             let router = server::router(Arc::clone(&in_thread));
                             let router = router.into_make_service_with_connect_info::<Control>();
                             let listener = FaultyListener::new(listener, in_thread);
+                            tokio::spawn(run);
                             tokio::spawn(async { axum::serve(listener, router).await });
                             drop(ready.send(Ok(())));
                             until_dropped(stopped).await;
@@ -253,17 +359,17 @@ impl SandboxBuilder {
 
     fn shared(self) -> io::Result<Arc<Shared>> {
         let api = Api::embedded().map_err(io::Error::other)?;
-        let shared = Shared::new(api, self.key, self.sender_domains);
+        let shared = Shared::new(api, self.settings);
         for fault in self.faults {
             shared.rules.add(fault);
         }
-        Ok(Arc::new(shared))
+        Ok(shared)
     }
 }
 
-/// Opens a free port of the loopback address, and only of that.
-fn listen() -> io::Result<(TcpListener, String)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+/// Opens a port of the loopback address, and only of that; any free one if it is 0.
+fn listen(port: u16) -> io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     listener.set_nonblocking(true)?;
     let base_url = format!("http://{}/v3", listener.local_addr()?);
     Ok((listener, base_url))

@@ -11,14 +11,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use crate::account::{Key, KeyStatus};
 use crate::api::{Lookup, Operation};
 use crate::call::{Call, KeyPlace};
 use crate::connection::{Control, Out};
 use crate::faults::{self, Effect, Fault};
 use crate::json;
+use crate::operations::{self, Context, Reply};
 use crate::refusal::Refusal;
-use crate::sending;
-use crate::state::Shared;
+use crate::world::Shared;
 
 /// The name of the key in a body that is not declared to hold one.
 const KEY_FIELD: &str = "api_key";
@@ -41,16 +42,23 @@ async fn handle(
         return StatusCode::BAD_REQUEST.into_response();
     };
     let fault = control.take_fault();
+    let (now, request_id) = {
+        let mut world = shared.world();
+        (world.now(), world.ids.request())
+    };
     let mut call = Call {
         user_agent: text(&head.headers, header::USER_AGENT.as_str()),
         content_type: text(&head.headers, header::CONTENT_TYPE.as_str()),
         body,
         received: true,
         fault: fault.as_ref().map(Fault::name),
-        ..Call::new(head.method.as_str().to_owned(), head.uri.path().to_owned())
+        ..Call::new(
+            now,
+            head.method.as_str().to_owned(),
+            head.uri.path().to_owned(),
+        )
     };
-    let request_id = shared.state().next_request_id();
-    let response = if fault.as_ref().is_none_or(|fault| fault.carried_out) {
+    let (response, reply) = if fault.as_ref().is_none_or(|fault| fault.carried_out) {
         let answer = answer(&shared, &head.headers, &request_id, &mut call);
         call.accepted = answer.is_ok();
         if let Err(refusal) = &answer {
@@ -61,16 +69,17 @@ async fn handle(
         if let Lookup::Found(operation) = shared.api.find(&call.method, &call.path) {
             call.operation = Some(operation.id.clone());
         }
-        StatusCode::OK.into_response()
+        respond_empty()
     };
     let Some(fault) = fault else {
         call.status = response.status().as_u16();
+        call.reply = reply;
         // Before the answer goes out, so that whoever has the answer finds the call.
-        shared.state().calls.push(call);
+        note(&shared, call);
         control.end_request(Out::Pass);
         return response;
     };
-    let response = match &fault.effect {
+    let (response, reply) = match &fault.effect {
         Effect::Failed(reason) => respond(
             StatusCode::OK,
             &json!({ "request_id": request_id, "data": faults::failure(reason) }),
@@ -80,8 +89,8 @@ async fn handle(
             headers,
             content_type,
             body,
-        } => reply(*status, headers, content_type.as_deref(), body),
-        _ => response,
+        } => respond_as_fault(*status, headers, content_type.as_deref(), body),
+        _ => (response, reply),
     };
     let out = match fault.effect {
         Effect::Close => Out::Close,
@@ -95,8 +104,9 @@ async fn handle(
     let answered = !matches!(fault.effect, Effect::Close | Effect::Reset | Effect::Stall);
     if answered {
         call.status = response.status().as_u16();
+        call.reply = reply;
     }
-    shared.state().calls.push(call);
+    note(&shared, call);
     match fault.effect {
         Effect::Stall => std::future::pending().await,
         Effect::Delay(time) => tokio::time::sleep(time).await,
@@ -106,15 +116,22 @@ async fn handle(
     response
 }
 
-/// The answer of a fault.
-fn reply(
+fn note(shared: &Shared, call: Call) {
+    let mut world = shared.world();
+    world.calls.push(call);
+    world.changed();
+}
+
+/// The answer of a fault, and its body.
+fn respond_as_fault(
     status: u16,
     headers: &[(String, String)],
     content_type: Option<&str>,
     body: &[u8],
-) -> Response {
+) -> (Response, Bytes) {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Bytes::copy_from_slice(body)).into_response();
+    let body = Bytes::copy_from_slice(body);
+    let mut response = (status, body.clone()).into_response();
     let map = response.headers_mut();
     map.remove(header::CONTENT_TYPE);
     let kind = content_type.map(|kind| (header::CONTENT_TYPE.as_str(), kind));
@@ -126,20 +143,20 @@ fn reply(
             map.append(name, value);
         }
     }
-    response
+    (response, body)
 }
 
-/// The response for an answer. A reply without a known body is empty.
-fn respond_with(answer: Result<Option<Value>, Refusal>, request_id: &str) -> Response {
+/// The response for an answer, and its body. A reply without a known body is empty.
+fn respond_with(answer: Result<Option<Value>, Refusal>, request_id: &str) -> (Response, Bytes) {
     match answer {
         Ok(Some(reply)) => respond(StatusCode::OK, &reply),
-        Ok(None) => StatusCode::OK.into_response(),
+        Ok(None) => respond_empty(),
         Err(refusal) => {
-            let mut response = respond(refusal.status, &refusal.envelope(request_id));
+            let (mut response, body) = respond(refusal.status, &refusal.envelope(request_id));
             if let Some(Ok(allow)) = refusal.allow.map(HeaderValue::try_from) {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
-            response
+            (response, body)
         }
     }
 }
@@ -155,6 +172,8 @@ async fn read(mut body: Body, limit: usize) -> Option<Bytes> {
             bytes.extend_from_slice(&data);
         }
     }
+    // It may be kept for long.
+    bytes.shrink_to_fit();
     Some(bytes.into())
 }
 
@@ -181,30 +200,86 @@ fn answer(
     } else {
         json::object(&call.body)
     };
-    let request = authorize(shared, operation, &keys, body, call)?;
-    if let Some(field) = operation.check(&request).map_err(Refusal::broken)? {
+    let (mut request, key) = authorize(shared, operation, &keys, body, call)?;
+    if !shared.settings.strict {
+        call.ignored = operation.request.clean(&mut request);
+    }
+    if let Some(field) = operation.request.check(&request).map_err(Refusal::broken)? {
         return Err(field.into());
     }
-    match sending::answer(shared, &operation.id, &request) {
-        Some(data) => Ok(Some(json!({ "request_id": request_id, "data": data? }))),
-        None => Ok(operation
-            .reply_example
-            .clone()
-            .map(|reply| with_request_id(reply, request_id))),
+    let reply = carry_out(shared, operation, request, key, request_id)?;
+    let reply = match reply {
+        Reply::Data(data) => Some(json!({ "request_id": request_id, "data": data })),
+        Reply::Whole(reply) => Some(with_request_id(reply, request_id)),
+        Reply::Empty => None,
+        Reply::Example => {
+            let example = operation.reply_example.clone();
+            return Ok(example.map(|reply| with_request_id(reply, request_id)));
+        }
+    };
+    if shared.settings.strict {
+        check_reply(operation, reply.as_ref())?;
+    }
+    Ok(reply)
+}
+
+/// Does what a request asks for, in the account that it is for.
+fn carry_out(
+    shared: &Shared,
+    operation: &Operation,
+    request: Value,
+    key: Arc<Key>,
+    request_id: &str,
+) -> Result<Reply, Refusal> {
+    if shared.settings.stateless {
+        return Ok(Reply::Example);
+    }
+    let mut world = shared.world();
+    let subaccount = operation
+        .subaccount
+        .as_deref()
+        .and_then(|field| Some((field, request.get(field)?.as_str()?)));
+    let account = world.account_for(&key, subaccount)?;
+    world.count(key.account, operation)?;
+    let mut context = Context {
+        world: &mut world,
+        account,
+        key,
+        request_id,
+    };
+    let request = Arc::new(request);
+    operations::answer(&mut context, &operation.group, &operation.id, &request)
+}
+
+/// The sandbox's own replies are held to the specification too, where they are checked at all.
+fn check_reply(operation: &Operation, reply: Option<&Value>) -> Result<(), Refusal> {
+    let wrong = match (&operation.reply, reply) {
+        (Some(schema), Some(reply)) => schema.mismatch(reply).map_err(Refusal::broken)?,
+        (Some(_), None) => Some(format!("the reply of {} has no body", operation.id)),
+        // Nothing is known of its body.
+        (None, _) => None,
+    };
+    match wrong {
+        Some(wrong) => Err(Refusal::broken(format!(
+            "The sandbox's own reply is wrong: {wrong}"
+        ))),
+        None => Ok(()),
     }
 }
 
-/// Checks that a request has a key and that all keys that it has are right. Returns the body
-/// without a key that does not belong to the request.
+/// Checks that a request has a key, that all keys that it has are right, and that the first of them
+/// may call the operation. Returns the body without a key that does not belong to the request.
 fn authorize(
     shared: &Shared,
     operation: &Operation,
     keys: &[(KeyPlace, String)],
     body: Result<Map<String, Value>, Refusal>,
     call: &mut Call,
-) -> Result<Value, Refusal> {
-    if keys.iter().any(|(_, key)| *key != shared.key) {
-        return Err(Refusal::unauthorized("The API key is not known."));
+) -> Result<(Value, Arc<Key>), Refusal> {
+    let mut caller = None;
+    for (_, key) in keys {
+        let known = known_key(shared, key)?;
+        caller.get_or_insert(known);
     }
     let mut body = match body {
         Ok(body) => body,
@@ -223,16 +298,35 @@ fn authorize(
     match in_body {
         Some(key) => {
             call.key_place.get_or_insert(KeyPlace::Body);
-            if key.as_str() != Some(&shared.key) {
-                return Err(Refusal::unauthorized("The API key is not known."));
-            }
-        }
-        None if keys.is_empty() => {
-            return Err(Refusal::unauthorized("There is no API key."));
+            let known = known_key(shared, key.as_str().unwrap_or_default())?;
+            caller.get_or_insert(known);
         }
         None => {}
     }
-    Ok(Value::Object(body))
+    let Some(caller) = caller else {
+        return Err(Refusal::unauthorized("There is no API key."));
+    };
+    if !caller.permits(&operation.path) {
+        return Err(Refusal::not_permitted(&operation.path));
+    }
+    Ok((Value::Object(body), caller))
+}
+
+/// The key with this text, if it may be used.
+fn known_key(shared: &Shared, secret: &str) -> Result<Arc<Key>, Refusal> {
+    let world = shared.world();
+    let Some(key) = world.key(secret) else {
+        return Err(Refusal::unauthorized("The API key is not known."));
+    };
+    if key.status == KeyStatus::Blocked {
+        return Err(Refusal::unauthorized("The API key is disabled."));
+    }
+    if world.account(key.account).closed {
+        return Err(Refusal::unauthorized(
+            "The account of the API key is closed.",
+        ));
+    }
+    Ok(Arc::clone(key))
 }
 
 /// The keys in the headers, in the order of [`KeyPlace`].
@@ -269,11 +363,12 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-fn respond(status: StatusCode, body: &Value) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
-        .into_response()
+fn respond(status: StatusCode, body: &Value) -> (Response, Bytes) {
+    let body = Bytes::from(body.to_string());
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    ((status, kind, body.clone()).into_response(), body)
+}
+
+fn respond_empty() -> (Response, Bytes) {
+    (StatusCode::OK.into_response(), Bytes::new())
 }

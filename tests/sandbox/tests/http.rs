@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use smtp2go_sandbox::{KeyPlace, Sandbox};
+use smtp2go_sandbox::{ApiKey, EventKind, KeyPlace, KeyStatus, Sandbox};
 use support::{Reply, address, connect, post, read, send};
 
 fn mail() -> Value {
@@ -62,7 +62,7 @@ fn assert_refused(reply: &Reply, status: u16, code: &str, field: Option<&str>) {
 
 #[test]
 fn wrong_fields_are_refused_and_named() {
-    let sandbox = Sandbox::start_blocking().unwrap();
+    let sandbox = Sandbox::builder().strict(true).start_blocking().unwrap();
     let many = vec!["a@example.net"; 101];
     let table = [
         ("/email/send", json!({}), "sender"),
@@ -294,8 +294,8 @@ fn an_operation_may_want_the_key_in_its_body() {
 }
 
 #[test]
-fn other_operations_answer_with_their_examples() {
-    let sandbox = Sandbox::start_blocking().unwrap();
+fn a_stateless_sandbox_answers_with_the_examples() {
+    let sandbox = Sandbox::builder().stateless(true).start_blocking().unwrap();
     let body = json!({ "id": "welcome" });
     let first = post(&sandbox, "/template/view", &body).json();
     let second = post(&sandbox, "/template/view", &body).json();
@@ -306,6 +306,141 @@ fn other_operations_answer_with_their_examples() {
     let body = json!({ "id": "api-00000000000000000000000000EXAMPL" });
     let reply = post(&sandbox, "/api_keys/remove", &body);
     assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    assert!(sandbox.mails().is_empty());
+    let wrong = mail_with(&json!({ "to": null }));
+    assert_eq!(post(&sandbox, "/email/send", &wrong).status, 400);
+}
+
+#[test]
+fn a_lenient_sandbox_ignores_nulls_and_unknown_fields() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let mut body = mail_with(&json!({
+        "reply_to": "x@example.com",
+        "template_data": { "name": "Jane" },
+        "attachments": [{ "filename": "a.txt", "fileblob": "aGk=", "cid": "1" }],
+    }));
+    body["cc"] = Value::Null;
+    assert_eq!(post(&sandbox, "/email/send", &body).status, 200);
+    let mail = &sandbox.mails()[0];
+    assert_eq!(mail.request()["template_data"], json!({ "name": "Jane" }));
+    for field in ["reply_to", "cc"] {
+        assert!(mail.request().get(field).is_none(), "{field}");
+    }
+    let call = &sandbox.calls()[0];
+    assert_eq!(call.ignored(), ["attachments[0].cid", "reply_to"]);
+    assert_eq!(call.body(), body.to_string().as_bytes());
+    assert!(call.reply().starts_with(b"{"));
+
+    let missing = mail_with(&json!({ "to": null, "sender": null }));
+    let reply = post(&sandbox, "/email/send", &missing);
+    assert_refused(&reply, 400, "NON_VALIDATING_IN_PAYLOAD", Some("sender"));
+}
+
+#[test]
+fn a_key_does_what_it_may() {
+    let only_templates = "api-TEMPLATES0TEMPLATES0TEMPLATES000";
+    let blocked = "api-BLOCKED0BLOCKED0BLOCKED0BLOCKED0";
+    let on_trial = "api-TRIAL0TRIAL0TRIAL0TRIAL0TRIAL000";
+    let of_sub = "api-SUB0SUB0SUB0SUB0SUB0SUB0SUB0SUB0";
+    let sandbox = Sandbox::builder()
+        .strict(true)
+        .api_key(ApiKey::new(only_templates).endpoints(["/template/*"]))
+        .api_key(ApiKey::new(blocked).status(KeyStatus::Blocked))
+        .api_key(ApiKey::new(on_trial).status(KeyStatus::Sandbox))
+        .api_key(ApiKey::new(of_sub).subaccount("381204"))
+        .start_blocking()
+        .unwrap();
+    let call = |key: &str, path: &str, body: &Value| {
+        let headers = [("X-Smtp2go-Api-Key", key)];
+        let path = format!("/v3{path}");
+        send(
+            &sandbox,
+            "POST",
+            &path,
+            &headers,
+            body.to_string().as_bytes(),
+        )
+    };
+    let reply = call(only_templates, "/email/send", &mail());
+    assert_refused(&reply, 400, "ENDPOINT_PERMISSION_DENIED", None);
+    // Open to every key.
+    assert_eq!(
+        call(only_templates, "/api_keys/permissions", &json!({})).status,
+        200
+    );
+    let reply = call(blocked, "/email/send", &mail());
+    assert_refused(&reply, 401, "API_EXCEPTION", None);
+    assert!(reply.body.contains("disabled"), "{reply:?}");
+
+    assert_eq!(call(on_trial, "/email/send", &mail()).status, 200);
+    sandbox.advance(Duration::from_secs(60));
+    let kinds: Vec<_> = sandbox.events().iter().map(|event| event.kind()).collect();
+    assert_eq!(kinds, [EventKind::Reject]);
+    assert_eq!(sandbox.mails()[0].username(), "api-TRIAL0TRIAL0");
+
+    // A subaccount is named by keys of the master account only, and has to be there.
+    let here = json!({ "subaccount_id": "381204" });
+    let nowhere = json!({ "subaccount_id": "nowhere" });
+    for (key, body, status) in [
+        (sandbox.key(), &here, 200),
+        (sandbox.key(), &nowhere, 400),
+        (of_sub, &here, 400),
+        (of_sub, &json!({}), 200),
+    ] {
+        let reply = call(key, "/webhook/view", body);
+        assert_eq!(reply.status, status, "{reply:?}");
+        if status == 400 {
+            assert_refused(&reply, 400, "API_EXCEPTION", None);
+        }
+    }
+}
+
+#[test]
+fn documented_rates_are_kept_by_the_sandboxs_clock() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox.freeze();
+    let search = || post(&sandbox, "/activity/search", &json!({}));
+    for _ in 0..60 {
+        assert_eq!(search().status, 200);
+    }
+    assert_refused(&search(), 429, "REQ_LIMIT_EXCEEDED", None);
+    sandbox.advance(Duration::from_secs(60));
+    assert_eq!(search().status, 200);
+}
+
+#[test]
+fn mail_is_delivered_in_time() {
+    let sandbox = Sandbox::builder().strict(true).start_blocking().unwrap();
+    sandbox.freeze();
+    let start = sandbox.now();
+    let kinds = || -> Vec<_> {
+        let events = sandbox.events();
+        events.iter().map(|event| event.kind()).collect()
+    };
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    assert_eq!(kinds(), [EventKind::Processed]);
+    sandbox.advance(Duration::from_secs(1));
+    assert_eq!(kinds(), [EventKind::Processed, EventKind::Delivered]);
+    let events = sandbox.events();
+    assert_eq!(events[0].time(), start);
+    assert_eq!(events[1].recipient(), Some("jane@example.net"));
+    let mail = events[1].mail().unwrap();
+    assert_eq!(mail.email_id(), sandbox.mails()[0].email_id());
+
+    sandbox.reset();
+    assert!(sandbox.events().is_empty() && sandbox.mails().is_empty());
+    assert!(sandbox.calls().is_empty());
+}
+
+#[tokio::test]
+async fn time_passes_by_itself() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    while sandbox.events().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[test]

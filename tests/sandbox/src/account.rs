@@ -1,0 +1,281 @@
+//! Accounts and the keys that act for them.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::operations::{
+    activity, allowed_recipients, allowed_senders, api_keys, archive, dedicated_ips, domain, email,
+    ip_allow_list, ip_auth, single_sender_emails, sms, smtp_users, stats, subaccount, suppression,
+    template, webhook,
+};
+
+/// An account's place in [`World`](crate::world::World); accounts are never taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AccountId(pub(crate) usize);
+
+impl AccountId {
+    /// The account that the sandbox starts with, to which all others are subaccounts.
+    pub(crate) const MASTER: Self = Self(0);
+
+    pub(crate) fn is_master(self) -> bool {
+        self == Self::MASTER
+    }
+}
+
+/// The master account or a subaccount, with what each group of the API keeps of it: a field per
+/// group, whose type is in that group's file.
+#[derive(Debug)]
+#[allow(dead_code)] // until every group has its state
+pub(crate) struct Account {
+    /// What `subaccount_id` names.
+    pub(crate) id: String,
+    /// A closed subaccount: its keys are refused.
+    pub(crate) closed: bool,
+    pub(crate) activity: activity::State,
+    pub(crate) allowed_recipients: allowed_recipients::State,
+    pub(crate) allowed_senders: allowed_senders::State,
+    pub(crate) api_keys: api_keys::State,
+    pub(crate) archive: archive::State,
+    pub(crate) dedicated_ips: dedicated_ips::State,
+    pub(crate) domain: domain::State,
+    pub(crate) email: email::State,
+    pub(crate) ip_allow_list: ip_allow_list::State,
+    pub(crate) ip_auth: ip_auth::State,
+    pub(crate) single_sender_emails: single_sender_emails::State,
+    pub(crate) sms: sms::State,
+    pub(crate) smtp_users: smtp_users::State,
+    pub(crate) stats: stats::State,
+    pub(crate) subaccount: subaccount::State,
+    pub(crate) suppression: suppression::State,
+    pub(crate) template: template::State,
+    pub(crate) webhook: webhook::State,
+}
+
+impl Account {
+    pub(crate) fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            closed: false,
+            activity: Default::default(),
+            allowed_recipients: Default::default(),
+            allowed_senders: Default::default(),
+            api_keys: Default::default(),
+            archive: Default::default(),
+            dedicated_ips: Default::default(),
+            domain: Default::default(),
+            email: Default::default(),
+            ip_allow_list: Default::default(),
+            ip_auth: Default::default(),
+            single_sender_emails: Default::default(),
+            sms: Default::default(),
+            smtp_users: Default::default(),
+            stats: Default::default(),
+            subaccount: Default::default(),
+            suppression: Default::default(),
+            template: Default::default(),
+            webhook: Default::default(),
+        }
+    }
+}
+
+/// What a sender (an API key, an SMTP user) may do, as the service's `status` says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KeyStatus {
+    /// `allowed`: everything that its endpoints permit.
+    #[default]
+    Allowed,
+    /// `blocked`: nothing; calls are answered with 401.
+    Blocked,
+    /// `sandbox`: calls succeed, but mail is rejected in place of being delivered. This is the
+    /// service's own word and has nothing to do with the name of this crate.
+    Sandbox,
+}
+
+impl KeyStatus {
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Blocked => "blocked",
+            Self::Sandbox => "sandbox",
+        }
+    }
+
+    /// From the API's word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Allowed, Self::Blocked, Self::Sandbox]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+/// An API key that a sandbox is to know besides its main one, for
+/// [`SandboxBuilder::api_key`](crate::SandboxBuilder::api_key).
+///
+/// ```
+/// use smtp2go_sandbox::{ApiKey, Sandbox};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let key = "api-TEMPLATES0TEMPLATES0TEMPLATES000";
+/// let sandbox = Sandbox::builder()
+///     .api_key(ApiKey::new(key).endpoints(["/template/*", "/email/send"]))
+///     .start_blocking()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `Debug` leaves out the key but for its first 16 characters.
+#[derive(Clone)]
+#[must_use = "a key does nothing until it is given to a sandbox"]
+pub struct ApiKey {
+    pub(crate) secret: String,
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) status: KeyStatus,
+    pub(crate) subaccount: Option<String>,
+}
+
+impl ApiKey {
+    /// A key of the master account, allowed, for all endpoints. Its form is not checked. Make one
+    /// up: a real key has no business here.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self {
+            secret: key.into(),
+            endpoints: vec!["*".to_owned()],
+            status: KeyStatus::Allowed,
+            subaccount: None,
+        }
+    }
+
+    /// The paths that it may call, such as `/email/send`, or with `*` for any text, such as
+    /// `/email/*`. `/api_keys/permissions` is open to every key.
+    pub fn endpoints<I>(mut self, endpoints: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.endpoints = endpoints.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Its status, `allowed` by default.
+    pub fn status(mut self, status: KeyStatus) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// It belongs to the subaccount with this id, which is made if there is none.
+    pub fn subaccount(mut self, id: impl Into<String>) -> Self {
+        self.subaccount = Some(id.into());
+        self
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ApiKey")
+            .field("key", &short_name(&self.secret))
+            .field("endpoints", &self.endpoints)
+            .field("status", &self.status)
+            .field("subaccount", &self.subaccount)
+            .finish()
+    }
+}
+
+/// An API key of a running sandbox.
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) secret: String,
+    pub(crate) account: AccountId,
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) status: KeyStatus,
+    /// The other fields of `/api_keys/view`, such as `description`, as far as they were set.
+    #[allow(dead_code)] // until operations/api_keys.rs keeps them
+    pub(crate) settings: Map<String, Value>,
+}
+
+impl Key {
+    /// What stands for the key in replies, filters and webhooks.
+    pub(crate) fn short_name(&self) -> &str {
+        short_name(&self.secret)
+    }
+
+    /// Whether it may call the operation at `path`.
+    pub(crate) fn permits(&self, path: &str) -> bool {
+        path == "/api_keys/permissions"
+            || self.endpoints.iter().any(|endpoint| glob(endpoint, path))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Key")
+            .field("key", &self.short_name())
+            .field("account", &self.account)
+            .field("endpoints", &self.endpoints)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The first 16 characters of a key.
+pub(crate) fn short_name(secret: &str) -> &str {
+    secret
+        .char_indices()
+        .nth(16)
+        .map_or(secret, |(end, _)| secret.get(..end).unwrap_or(secret))
+}
+
+/// Whether `*` in a pattern can be replaced so that it is the text.
+fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_globs() {
+        for (pattern, path, expected) in [
+            ("*", "/email/send", true),
+            ("/email/*", "/email/send", true),
+            ("/email/*", "/email/scheduled/search", true),
+            ("/email/*", "/email", false),
+            ("/email/send", "/email/send", true),
+            ("/email/send", "/email/sender", false),
+            ("/email/s", "/email/send", false),
+            ("*/view", "/domain/view", true),
+            ("*/view", "/domain/view/x", false),
+            ("/*/s*h", "/email/search", true),
+            ("/*/s*h", "/email/send", false),
+            ("/ab*b", "/ab", false),
+            ("", "/email/send", false),
+        ] {
+            assert_eq!(glob(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_shown_by_its_first_sixteen_characters() {
+        assert_eq!(short_name("api-0123456789abcdef"), "api-0123456789ab");
+        assert_eq!(short_name("api"), "api");
+        assert_eq!(short_name("ééééééééééééééééé").chars().count(), 16);
+    }
+}

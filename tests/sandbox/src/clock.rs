@@ -1,0 +1,116 @@
+//! The sandbox's own time, and how the API writes it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use smtp2go_types::Timestamp;
+
+/// A clock that can be set apart from the system's: ahead of it, or standing still.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    /// The system's time and so much more.
+    Running { ahead: Duration },
+    /// Always this time.
+    Frozen { at: SystemTime },
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self::Running {
+            ahead: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn now(self) -> SystemTime {
+        match self {
+            Self::Running { ahead } => after(SystemTime::now(), ahead),
+            Self::Frozen { at } => at,
+        }
+    }
+
+    pub(crate) fn is_frozen(self) -> bool {
+        matches!(self, Self::Frozen { .. })
+    }
+
+    pub(crate) fn freeze(&mut self, at: SystemTime) {
+        *self = Self::Frozen { at };
+    }
+
+    /// Runs on from the present time; never back.
+    pub(crate) fn resume(&mut self) {
+        if let Self::Frozen { at } = *self {
+            *self = Self::Running {
+                ahead: at.duration_since(SystemTime::now()).unwrap_or_default(),
+            };
+        }
+    }
+
+    pub(crate) fn advance(&mut self, by: Duration) {
+        match self {
+            Self::Running { ahead } => *ahead = ahead.saturating_add(by),
+            Self::Frozen { at } => *at = after(*at, by),
+        }
+    }
+}
+
+/// A later time; the same one if the system cannot express it.
+pub(crate) fn after(time: SystemTime, by: Duration) -> SystemTime {
+    time.checked_add(by).unwrap_or(time)
+}
+
+#[allow(dead_code)] // until a reply has it
+/// `2026-03-02T08:15:01Z`, to the second, as webhooks and most replies have it.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    let whole = match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => after(UNIX_EPOCH, Duration::from_secs(since.as_secs())),
+        Err(_) => time,
+    };
+    Timestamp::from(whole).to_string()
+}
+
+#[allow(dead_code)] // until a reply has it
+/// `2026-03-02 08:15:00.412907+00:00`, to the microsecond, as `sendtime` and some replies have it.
+pub(crate) fn spaced(time: SystemTime) -> String {
+    let micros = time
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_micros());
+    let text = rfc3339(time).replace('T', " ");
+    format!("{}.{micros:06}+00:00", text.trim_end_matches('Z'))
+}
+
+/// Reads a time in any layout that the API takes; without a zone it is UTC.
+pub(crate) fn parse(text: &str) -> Option<SystemTime> {
+    Timestamp::new(text).to_system_time()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_the_api_does() {
+        let time = parse("2026-03-02T08:15:00.412907Z").unwrap();
+        assert_eq!(rfc3339(time), "2026-03-02T08:15:00Z");
+        assert_eq!(spaced(time), "2026-03-02 08:15:00.412907+00:00");
+        assert_eq!(parse(&spaced(time)), Some(time));
+        assert_eq!(parse("soon"), None);
+    }
+
+    #[test]
+    fn a_clock_stands_still_runs_on_and_never_goes_back() {
+        let mut clock = Clock::new();
+        let start = clock.now();
+        clock.freeze(start);
+        assert_eq!(clock.now(), start);
+        let day = Duration::from_secs(86_400);
+        clock.advance(day);
+        assert_eq!(clock.now(), start + day);
+        clock.resume();
+        assert!(clock.now() >= start + day);
+        clock.advance(day);
+        assert!(clock.now() >= start + 2 * day);
+        clock.advance(Duration::MAX);
+        clock.freeze(start);
+        clock.advance(Duration::MAX);
+        assert_eq!(clock.now(), start);
+    }
+}

@@ -1,0 +1,110 @@
+//! Ids and made-up values: counted or drawn from a seed, so that the same calls get the same ones.
+
+/// The source of everything in a sandbox that is made up.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    seed: u64,
+    requests: u64,
+    messages: u64,
+    schedules: u64,
+    drawn: u64,
+}
+
+impl Ids {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            requests: 0,
+            messages: 0,
+            schedules: 0,
+            drawn: 0,
+        }
+    }
+
+    pub(crate) fn request(&mut self) -> String {
+        self.requests += 1;
+        uuid_like(1, self.requests)
+    }
+
+    pub(crate) fn schedule(&mut self) -> String {
+        self.schedules += 1;
+        uuid_like(2, self.schedules)
+    }
+
+    /// An id in the style of Exim: 6, 6 and 2 letters and digits.
+    pub(crate) fn email(&mut self) -> String {
+        self.messages += 1;
+        format!("1SaNdB-{}-00", base62(self.messages))
+    }
+
+    /// The next number of the seed's sequence.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.drawn += 1;
+        mix(self.seed, self.drawn)
+    }
+
+    /// 32 lower-case hexadecimal digits, as events have them.
+    pub(crate) fn hex(&mut self) -> u128 {
+        u128::from(self.random()) << 64 | u128::from(self.random())
+    }
+}
+
+/// The nth number of the sequence of a seed (SplitMix64).
+pub(crate) fn mix(seed: u64, n: u64) -> u64 {
+    let mut bits = seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// A version 4 UUID in form; the first part says what it is the id of.
+fn uuid_like(kind: u32, number: u64) -> String {
+    format!("{kind:08x}-0000-4000-8000-{number:012x}")
+}
+
+/// The number in base 62, at least six digits wide.
+fn base62(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    while number > 0 || digits.len() < 6 {
+        // Below 62, so the conversion cannot fail.
+        let digit = u8::try_from(number % 62).unwrap_or_default();
+        digits.push(match digit {
+            0..=9 => b'0' + digit,
+            10..=35 => b'A' + digit - 10,
+            _ => b'a' + digit - 36,
+        });
+        number /= 62;
+    }
+    digits.iter().rev().copied().map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_their_shapes_and_differ() {
+        assert_eq!(base62(0), "000000");
+        assert_eq!(base62(61), "00000z");
+        assert_eq!(base62(62), "000010");
+        assert_eq!(base62(u64::MAX).len(), 11);
+
+        let mut ids = Ids::new(7);
+        assert_eq!(ids.email(), "1SaNdB-000001-00");
+        assert_eq!(ids.email(), "1SaNdB-000002-00");
+        let (request, schedule) = (ids.request(), ids.schedule());
+        assert_eq!((request.len(), schedule.len()), (36, 36));
+        assert_ne!(request, schedule);
+    }
+
+    #[test]
+    fn a_seed_makes_the_sequence() {
+        let draw = |seed| {
+            let mut ids = Ids::new(seed);
+            [ids.hex(), ids.hex()]
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+        assert_ne!(draw(7)[0], draw(7)[1]);
+    }
+}

@@ -1,0 +1,72 @@
+//! Lists that come in pages, with a token for the next one.
+#![allow(dead_code)] // until an operation has pages
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::refusal::Refusal;
+
+/// A page, and the token of the next one if there is one.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) token: Option<String>,
+}
+
+/// The page that `token` asks for, the first one without it, of a list that is the same at each
+/// call but for what was added at its end. A token that did not come from here is refused, by the
+/// name of its field.
+pub(crate) fn page<T>(
+    items: impl IntoIterator<Item = T>,
+    size: usize,
+    field: &str,
+    token: Option<&str>,
+) -> Result<Page<T>, Refusal> {
+    let start = match token {
+        None | Some("") => 0,
+        Some(token) => {
+            offset(token).ok_or_else(|| Refusal::field(field, "The token is not known."))?
+        }
+    };
+    let mut rest = items.into_iter().skip(start);
+    let items: Vec<T> = rest.by_ref().take(size).collect();
+    let token = rest
+        .next()
+        .map(|_| URL_SAFE_NO_PAD.encode(format!("page {}", start.saturating_add(items.len()))));
+    Ok(Page { items, token })
+}
+
+fn offset(token: &str) -> Option<usize> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+    text.strip_prefix("page ")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_hold_every_item_once() {
+        for (count, size, pages) in [(0, 3, 1), (3, 3, 1), (4, 3, 2), (7, 1, 7)] {
+            let (mut seen, mut token, mut fetched) = (Vec::new(), None, 0);
+            loop {
+                let page = page(0..count, size, "continue_token", token.as_deref()).unwrap();
+                assert!(page.items.len() <= size);
+                seen.extend(page.items);
+                fetched += 1;
+                token = page.token;
+                if token.is_none() {
+                    break;
+                }
+            }
+            assert_eq!((seen, fetched), ((0..count).collect(), pages));
+        }
+    }
+
+    #[test]
+    fn a_token_from_elsewhere_is_refused() {
+        for token in ["x", "cGFnZSB4", "%"] {
+            assert!(page(0..9, 3, "continue_token", Some(token)).is_err());
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The shapes of requests and replies.
+
+use std::sync::OnceLock;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::paths::LocationSegment;
+use jsonschema::{ValidationError, Validator};
+use serde_json::{Map, Value, json};
+
+use crate::refusal::FieldError;
+
+/// A JSON Schema that stands on its own: all definitions that it needs are in it.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    /// What it is the schema of, for errors.
+    name: String,
+    root: Value,
+    /// Compiled when it is first needed: a test uses few of the operations.
+    validator: OnceLock<Result<Validator, String>>,
+}
+
+impl Schema {
+    pub(crate) fn new(name: &str, schema: Value, definitions: &Map<String, Value>) -> Self {
+        let mut needed = Map::new();
+        gather(&schema, definitions, &mut needed);
+        Self {
+            name: name.to_owned(),
+            root: json!({ "allOf": [schema], "$defs": needed }),
+            validator: OnceLock::new(),
+        }
+    }
+
+    /// The error is a schema that does not compile.
+    fn validator(&self) -> Result<&Validator, String> {
+        self.validator
+            .get_or_init(|| {
+                jsonschema::draft202012::options()
+                    .offline()
+                    .should_validate_formats(true)
+                    .build(&self.root)
+                    .map_err(|error| format!("the schema of {} is broken: {error}", self.name))
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// Checks a request and names the first field that is wrong. The error of the outer result is
+    /// a schema that does not compile.
+    pub(crate) fn check(&self, body: &Value) -> Result<Option<FieldError>, String> {
+        Ok(self
+            .validator()?
+            .validate(body)
+            .err()
+            .map(|error| field_error(&error, body)))
+    }
+
+    /// Checks a reply, and says where it is not what the schema describes. A member that the
+    /// schema does not describe is wrong, although the schema of a reply allows it.
+    pub(crate) fn mismatch(&self, reply: &Value) -> Result<Option<String>, String> {
+        if let Err(error) = self.validator()?.validate(reply) {
+            let pointer = error.instance_path().as_str().to_owned();
+            let what = error.masked_with("the value");
+            return Ok(Some(format!("{}: {pointer}: {what}", self.name)));
+        }
+        let unknown = self.unknown(&self.root, reply, String::new());
+        Ok(unknown.map(|pointer| format!("{}: {pointer}: not in the specification", self.name)))
+    }
+
+    /// The pointer of a member that the schema does not describe.
+    fn unknown(&self, schema: &Value, value: &Value, pointer: String) -> Option<String> {
+        let schema = self.resolve(schema);
+        match value {
+            Value::Object(members) => members.iter().find_map(|(name, member)| {
+                let at = format!("{pointer}/{name}");
+                let known = schema.get("properties").and_then(|all| all.get(name));
+                match (known, schema.get("additionalProperties")) {
+                    (Some(property), _) => self.unknown(property, member, at),
+                    (None, None) if schema.get("properties").is_some() => Some(at),
+                    (None, Some(other)) if other.is_object() => self.unknown(other, member, at),
+                    _ => None,
+                }
+            }),
+            Value::Array(items) => {
+                let schema = schema.get("items")?;
+                let mut items = items.iter().enumerate();
+                items.find_map(|(index, item)| {
+                    self.unknown(schema, item, format!("{pointer}/{index}"))
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes out of a request what a lenient reader passes over: nulls, and fields that the schema
+    /// does not know. The latter are named in `ignored`. What is free in form stays as it is.
+    pub(crate) fn clean(&self, request: &mut Value) -> Vec<String> {
+        let mut ignored = Vec::new();
+        self.clean_at(&self.root, request, "", &mut ignored);
+        ignored
+    }
+
+    fn clean_at(&self, schema: &Value, value: &mut Value, path: &str, ignored: &mut Vec<String>) {
+        let schema = self.resolve(schema);
+        match value {
+            Value::Object(members) => {
+                let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+                members.retain(|name, member| {
+                    let mut at = path.to_owned();
+                    push_name(&mut at, name);
+                    match schema.get("properties").and_then(|all| all.get(name)) {
+                        Some(property) if member.is_null() => self.takes_null(property),
+                        Some(property) => {
+                            self.clean_at(property, member, &at, ignored);
+                            true
+                        }
+                        None if closed => {
+                            ignored.push(at);
+                            false
+                        }
+                        None => true,
+                    }
+                });
+            }
+            Value::Array(items) => {
+                if let Some(schema) = schema.get("items") {
+                    for (index, item) in items.iter_mut().enumerate() {
+                        self.clean_at(schema, item, &format!("{path}[{index}]"), ignored);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn takes_null(&self, schema: &Value) -> bool {
+        let null = Value::from("null");
+        match self.resolve(schema).get("type") {
+            Some(Value::Array(types)) => types.contains(&null),
+            Some(only) => *only == null,
+            None => true,
+        }
+    }
+
+    /// Follows `$ref` and an `allOf` to where the schema says what it is.
+    fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let mut schema = schema;
+        // The spec has no cycles of references alone; the bound is in case it gets some.
+        for _ in 0..64 {
+            let definition = schema
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|target| self.root.pointer(target.strip_prefix('#')?));
+            match definition.or_else(|| schema.get("allOf")?.get(0)) {
+                Some(next) => schema = next,
+                None => break,
+            }
+        }
+        schema
+    }
+
+    #[cfg(test)]
+    pub(crate) fn defines(&self, name: &str) -> bool {
+        self.root["$defs"].get(name).is_some()
+    }
+}
+
+fn gather(schema: &Value, definitions: &Map<String, Value>, needed: &mut Map<String, Value>) {
+    match schema {
+        Value::Object(members) => {
+            let name = members
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|target| target.strip_prefix("#/$defs/"));
+            if let Some(name) = name
+                && let Some(definition) = definitions.get(name)
+                && !needed.contains_key(name)
+            {
+                needed.insert(name.to_owned(), definition.clone());
+                gather(definition, definitions, needed);
+            }
+            for member in members.values() {
+                gather(member, definitions, needed);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                gather(item, definitions, needed);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Puts an error in our words. The field is named as `attachments[0].filename`; a property that is
+/// missing or unknown is named itself, not the object around it.
+fn field_error(error: &ValidationError<'_>, body: &Value) -> FieldError {
+    let mut field = String::new();
+    for segment in error.instance_path().iter() {
+        match segment {
+            LocationSegment::Index(index) => field.push_str(&format!("[{index}]")),
+            LocationSegment::Property(name) => push_name(&mut field, &name),
+        }
+    }
+    let unknown = match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            push_name(&mut field, property.as_str().unwrap_or_default());
+            return FieldError {
+                field,
+                message: "The field is required.".to_owned(),
+            };
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first(),
+        // So it is said of an object that takes no properties at all.
+        ValidationErrorKind::FalseSchema => body
+            .pointer(error.instance_path().as_str())
+            .filter(|_| {
+                error
+                    .schema_path()
+                    .as_str()
+                    .ends_with("/additionalProperties")
+            })
+            .and_then(Value::as_object)
+            .and_then(|object| object.keys().next()),
+        _ => None,
+    };
+    let message = match unknown {
+        Some(name) => {
+            push_name(&mut field, name);
+            "The field is not known.".to_owned()
+        }
+        // Masked: the value may be an address, or megabytes of an attachment.
+        None => error.masked_with("The value").to_string(),
+    };
+    FieldError { field, message }
+}
+
+fn push_name(path: &mut String, name: &str) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.push_str(name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        let definitions = json!({
+            "Item": { "type": "object", "additionalProperties": false, "required": ["name"],
+                      "properties": { "name": { "type": "string" }, "note": { "type": ["string", "null"] } } }
+        });
+        let schema = json!({
+            "type": "object", "additionalProperties": false,
+            "properties": {
+                "items": { "type": "array", "items": { "$ref": "#/$defs/Item" } },
+                "first": { "allOf": [{ "$ref": "#/$defs/Item" }] },
+                "data": { "type": "object", "additionalProperties": true },
+                "count": { "type": "integer" },
+            }
+        });
+        let Value::Object(definitions) = definitions else {
+            unreachable!()
+        };
+        Schema::new("a test", schema, &definitions)
+    }
+
+    #[test]
+    fn nulls_and_unknown_fields_are_passed_over() {
+        let mut request = json!({
+            "items": [{ "name": "a", "cid": 1 }, { "name": null, "note": null }],
+            "first": { "name": "b", "x": null },
+            "data": { "x": null, "y": [{ "z": 1 }] },
+            "count": null,
+            "reply_to": "c",
+        });
+        let mut ignored = schema().clean(&mut request);
+        ignored.sort_unstable();
+        assert_eq!(ignored, ["first.x", "items[0].cid", "reply_to"]);
+        let expected = json!({
+            "items": [{ "name": "a" }, { "note": null }],
+            "first": { "name": "b" },
+            "data": { "x": null, "y": [{ "z": 1 }] },
+        });
+        assert_eq!(request, expected);
+    }
+
+    #[test]
+    fn a_reply_has_to_be_as_described() {
+        let definitions = Map::new();
+        let reply = json!({
+            "type": "object",
+            "properties": {
+                "list": { "type": "array", "items": { "type": "object", "properties": { "a": { "type": "string" } } } },
+                "map": { "type": "object", "additionalProperties": { "type": "integer" } },
+                "any": {},
+            }
+        });
+        let schema = Schema::new("a test", reply, &definitions);
+        for (reply, expected) in [
+            (json!({}), None),
+            (
+                json!({ "list": [{ "a": "" }], "map": { "x": 1 }, "any": { "x": 1 } }),
+                None,
+            ),
+            (
+                json!({ "list": [{}, { "b": 1 }] }),
+                Some("a test: /list/1/b: "),
+            ),
+            (json!({ "list": [{ "a": 1 }] }), Some("a test: /list/0/a: ")),
+            (json!({ "map": { "x": "" } }), Some("a test: /map/x: ")),
+            (json!({ "other": 1 }), Some("a test: /other: ")),
+        ] {
+            let found = schema.mismatch(&reply).unwrap();
+            match expected {
+                None => assert_eq!(found, None),
+                Some(start) => assert!(found.as_deref().unwrap().starts_with(start), "{found:?}"),
+            }
+        }
+    }
+}

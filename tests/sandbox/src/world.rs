@@ -1,0 +1,442 @@
+//! Everything that a sandbox knows, and its time.
+//!
+//! [`Shared::world`] locks the [`World`] and brings it up to now: what was due since the last time
+//! happens then, in order, each thing at its own time. So nobody ever sees a world that is behind,
+//! and a test that advances the clock sees the consequences at once. A task
+//! ([`run`]) locks it whenever something is due, so that things happen without being looked at too.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime;
+use tokio::sync::{Notify, watch};
+
+use crate::account::{Account, AccountId, ApiKey, Key};
+use crate::api::{Api, Operation};
+use crate::call::Call;
+use crate::clock::{self, Clock};
+use crate::due::DueQueue;
+use crate::event::{Detail, Event, EventKind, Subject};
+use crate::faults::Rules;
+use crate::ids::Ids;
+use crate::mail::Mail;
+use crate::refusal::Refusal;
+
+/// Who is told of every event, in this order, as it is recorded. What takes time is spawned or
+/// made due.
+const LISTENERS: &[fn(&mut World, &Arc<Event>)] = &[];
+
+/// How a sandbox was set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The main key first.
+    pub(crate) keys: Vec<ApiKey>,
+    /// The domains that may send, in lower case; `None`: all may.
+    pub(crate) sender_domains: Option<Vec<String>>,
+    /// Unknown fields and nulls are refused, and replies checked.
+    pub(crate) strict: bool,
+    /// Answers are the spec's examples.
+    pub(crate) stateless: bool,
+    pub(crate) seed: u64,
+}
+
+/// What the server, its connections and the [`Sandbox`](crate::Sandbox) that owns them have in
+/// common.
+pub(crate) struct Shared {
+    pub(crate) api: Arc<Api>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) rules: Rules,
+    /// Notified of every new mail, event and call.
+    pub(crate) changes: watch::Sender<()>,
+    wake: Arc<Notify>,
+    runtime: OnceLock<runtime::Handle>,
+    world: Mutex<World>,
+}
+
+/// Accounts, keys, and what was sent, done and said.
+pub(crate) struct World {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) keys: Vec<Arc<Key>>,
+    pub(crate) mails: Vec<Mail>,
+    /// Append-only.
+    pub(crate) events: Vec<Arc<Event>>,
+    pub(crate) calls: Vec<Call>,
+    accounts: Vec<Account>,
+    due: DueQueue,
+    /// The time of what is happening: never goes back.
+    now: SystemTime,
+    /// When the operations with a rate limit were called, by account and operation.
+    recent: HashMap<(AccountId, String), VecDeque<SystemTime>>,
+    /// How many of the mails were handed out by `wait_for_mail`.
+    handed_out: usize,
+    outside: Outside,
+}
+
+/// The ways out of the world.
+#[derive(Clone)]
+struct Outside {
+    shared: Weak<Shared>,
+    changes: watch::Sender<()>,
+    wake: Arc<Notify>,
+}
+
+impl Shared {
+    pub(crate) fn new(api: Arc<Api>, settings: Settings) -> Arc<Self> {
+        Arc::new_cyclic(|shared| {
+            let settings = Arc::new(settings);
+            let outside = Outside {
+                shared: Weak::clone(shared),
+                changes: watch::Sender::new(()),
+                wake: Arc::default(),
+            };
+            Self {
+                api,
+                settings: Arc::clone(&settings),
+                rules: Rules::default(),
+                changes: outside.changes.clone(),
+                wake: Arc::clone(&outside.wake),
+                runtime: OnceLock::new(),
+                world: Mutex::new(World::new(settings, outside)),
+            }
+        })
+    }
+
+    /// Locks the world and brings it up to now. Not to be called by what has the world already:
+    /// handlers and jobs are given it.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        // No holder leaves the state half-changed, so that a panic in one (of a `Vec` out of
+        // memory, say) does no harm to it.
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.catch_up();
+        world
+    }
+}
+
+/// Makes things happen on `shared` when they are due, until it is dropped. It needs a runtime with
+/// its timer enabled, which is also where [`World::spawn`] spawns.
+pub(crate) async fn run(shared: Weak<Shared>) {
+    /// The clock may be moved, and the system's clock too.
+    const AT_MOST: Duration = Duration::from_secs(60);
+    loop {
+        let (wake, wait) = {
+            let Some(shared) = shared.upgrade() else {
+                return;
+            };
+            shared.runtime.get_or_init(runtime::Handle::current);
+            let wait = shared.world().until_due().unwrap_or(AT_MOST);
+            (Arc::clone(&shared.wake), wait.min(AT_MOST))
+        };
+        // Woken or not, it looks again.
+        let _ = tokio::time::timeout(wait, wake.notified()).await;
+    }
+}
+
+impl World {
+    fn new(settings: Arc<Settings>, outside: Outside) -> Self {
+        let clock = Clock::new();
+        let mut world = Self {
+            clock,
+            ids: Ids::new(settings.seed),
+            keys: Vec::new(),
+            mails: Vec::new(),
+            events: Vec::new(),
+            calls: Vec::new(),
+            accounts: vec![Account::new("")],
+            due: DueQueue::default(),
+            now: clock.now(),
+            recent: HashMap::new(),
+            handed_out: 0,
+            outside,
+            settings: Arc::clone(&settings),
+        };
+        for key in &settings.keys {
+            let account = match &key.subaccount {
+                None => AccountId::MASTER,
+                Some(id) => match world.find_account(id) {
+                    Some(account) => account,
+                    None => world.add_account(Account::new(id)),
+                },
+            };
+            world.keys.push(Arc::new(Key {
+                secret: key.secret.clone(),
+                account,
+                endpoints: key.endpoints.clone(),
+                status: key.status,
+                settings: serde_json::Map::new(),
+            }));
+        }
+        world
+    }
+
+    /// As it was at the start, but for the clock.
+    pub(crate) fn reset(&mut self) {
+        let (clock, now) = (self.clock, self.now);
+        *self = Self::new(Arc::clone(&self.settings), self.outside.clone());
+        self.clock = clock;
+        self.now = now;
+        self.changed();
+    }
+
+    /// The time at which what happens now happens.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    fn catch_up(&mut self) {
+        let until = self.clock.now().max(self.now);
+        while let Some((time, job)) = self.due.pop(until) {
+            self.now = self.now.max(time);
+            job(self);
+        }
+        self.now = until;
+    }
+
+    pub(crate) fn freeze(&mut self) {
+        self.clock.freeze(self.now);
+    }
+
+    pub(crate) fn resume(&mut self) {
+        self.clock.resume();
+        self.outside.wake.notify_one();
+    }
+
+    /// Moves the clock on; all that comes due on the way happens.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.clock.advance(by);
+        self.catch_up();
+        self.outside.wake.notify_one();
+    }
+
+    /// Makes something happen at `time`; at once, but after what is happening, if it is past.
+    pub(crate) fn at(&mut self, time: SystemTime, job: impl FnOnce(&mut World) + Send + 'static) {
+        self.due.add(time, Box::new(job));
+        self.outside.wake.notify_one();
+    }
+
+    /// Makes something happen so much later.
+    pub(crate) fn later(&mut self, by: Duration, job: impl FnOnce(&mut World) + Send + 'static) {
+        self.at(clock::after(self.now, by), job);
+    }
+
+    /// How long the clock has to run until something is due; `None` if it stands still or nothing
+    /// is.
+    fn until_due(&self) -> Option<Duration> {
+        if self.clock.is_frozen() {
+            return None;
+        }
+        let next = self.due.next()?;
+        Some(next.duration_since(self.clock.now()).unwrap_or_default())
+    }
+
+    /// Runs something that takes time on the sandbox's runtime. It is given the way back into the
+    /// world, which is gone when the sandbox is.
+    #[allow(dead_code)] // until webhooks are sent
+    pub(crate) fn spawn<F>(&self, task: impl FnOnce(Weak<Shared>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shared = Weak::clone(&self.outside.shared);
+        if let Some(alive) = shared.upgrade()
+            && let Some(runtime) = alive.runtime.get()
+        {
+            runtime.spawn(task(shared));
+        }
+    }
+
+    /// Tells those who wait that there is something new.
+    pub(crate) fn changed(&self) {
+        self.outside.changes.send_replace(());
+    }
+
+    pub(crate) fn key(&self, secret: &str) -> Option<&Arc<Key>> {
+        self.keys.iter().find(|key| key.secret == secret)
+    }
+
+    /// Adds a subaccount, whose id has to be new.
+    pub(crate) fn add_account(&mut self, account: Account) -> AccountId {
+        self.accounts.push(account);
+        AccountId(self.accounts.len() - 1)
+    }
+
+    /// The subaccount with this id.
+    pub(crate) fn find_account(&self, id: &str) -> Option<AccountId> {
+        let place = |account: &Account| account.id == id;
+        let found = self.accounts.iter().skip(1).position(place)?;
+        Some(AccountId(found + 1))
+    }
+
+    pub(crate) fn account(&self, id: AccountId) -> &Account {
+        &self.accounts[self.place(id)]
+    }
+
+    pub(crate) fn account_mut(&mut self, id: AccountId) -> &mut Account {
+        let place = self.place(id);
+        &mut self.accounts[place]
+    }
+
+    /// The place of an account. After a reset there may be none for an old id: then that of the
+    /// master account, which is always there.
+    fn place(&self, id: AccountId) -> usize {
+        if id.0 < self.accounts.len() { id.0 } else { 0 }
+    }
+
+    /// The account that a request is for: that of the key, or the subaccount that it names.
+    pub(crate) fn account_for(
+        &self,
+        key: &Key,
+        subaccount: Option<(&str, &str)>,
+    ) -> Result<AccountId, Refusal> {
+        let Some((field, id)) = subaccount else {
+            return Ok(key.account);
+        };
+        if !key.account.is_master() {
+            return Err(Refusal::exception(format!(
+                "{field} is for keys of the master account only."
+            )));
+        }
+        self.find_account(id)
+            .ok_or_else(|| Refusal::exception(format!("There is no subaccount {id:?}.")))
+    }
+
+    /// Counts a call of an operation, and refuses it if it is one too many.
+    pub(crate) fn count(
+        &mut self,
+        account: AccountId,
+        operation: &Operation,
+    ) -> Result<(), Refusal> {
+        let Some(limit) = &operation.rate_limit else {
+            return Ok(());
+        };
+        let now = self.now;
+        let recent = self
+            .recent
+            .entry((account, operation.id.clone()))
+            .or_default();
+        while recent
+            .front()
+            .is_some_and(|time| clock::after(*time, limit.per()) <= now)
+        {
+            recent.pop_front();
+        }
+        if recent.len() >= limit.requests {
+            return Err(Refusal::too_many(limit));
+        }
+        recent.push_back(now);
+        Ok(())
+    }
+
+    /// Notes something that happened, and tells all [`LISTENERS`].
+    pub(crate) fn record(
+        &mut self,
+        account: AccountId,
+        subject: Subject,
+        kind: EventKind,
+        detail: Detail,
+    ) -> Arc<Event> {
+        let event = Arc::new(Event {
+            id: self.ids.hex(),
+            time: self.now,
+            account,
+            subject,
+            kind,
+            detail,
+        });
+        self.events.push(Arc::clone(&event));
+        for listener in LISTENERS {
+            listener(self, &event);
+        }
+        self.changed();
+        event
+    }
+
+    /// Notes something that happened to a mail: for one recipient, or for all if there is none.
+    pub(crate) fn record_mail(
+        &mut self,
+        mail: &Mail,
+        recipient: Option<&str>,
+        kind: EventKind,
+        detail: Detail,
+    ) -> Arc<Event> {
+        let subject = Subject::Mail {
+            mail: mail.clone(),
+            recipient: recipient.map(str::to_owned),
+        };
+        self.record(mail.account(), subject, kind, detail)
+    }
+
+    /// The first mail that was not handed out before.
+    pub(crate) fn next_mail(&mut self) -> Option<Mail> {
+        let mail = self.mails.get(self.handed_out)?.clone();
+        self.handed_out += 1;
+        Some(mail)
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("World")
+            .field("now", &self.now)
+            .field("mails", &self.mails.len())
+            .field("events", &self.events.len())
+            .field("calls", &self.calls.len())
+            .field("due", &self.due)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
+
+    /// A world without a server around it, with one key for everything.
+    pub(crate) fn shared(change: impl FnOnce(&mut Settings)) -> Arc<Shared> {
+        let mut settings = Settings {
+            keys: vec![ApiKey::new(KEY)],
+            sender_domains: None,
+            strict: true,
+            stateless: false,
+            seed: 0,
+        };
+        change(&mut settings);
+        Shared::new(Api::embedded().unwrap(), settings)
+    }
+
+    #[test]
+    fn what_is_due_happens_in_order_at_its_own_time() {
+        let shared = shared(|_| {});
+        let mut world = shared.world();
+        world.freeze();
+        let start = world.now();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let seen = Arc::clone(&seen);
+            move |world: &mut World| {
+                let since = world.now().duration_since(start).unwrap();
+                seen.lock().unwrap().push((name, since.as_secs()));
+            }
+        };
+        let seconds = Duration::from_secs;
+        world.later(seconds(2), note("b"));
+        world.later(seconds(1), note("a"));
+        world.later(seconds(2), note("c"));
+        world.later(seconds(9), note("late"));
+        let nested = note("nested");
+        world.later(seconds(3), move |world| world.later(seconds(1), nested));
+        world.advance(seconds(1));
+        assert_eq!(*seen.lock().unwrap(), [("a", 1)]);
+        world.advance(seconds(5));
+        let expected = [("a", 1), ("b", 2), ("c", 2), ("nested", 4)];
+        assert_eq!(*seen.lock().unwrap(), expected);
+        assert_eq!(world.now(), start + seconds(6));
+        world.reset();
+        world.advance(seconds(5));
+        assert_eq!(seen.lock().unwrap().len(), 4);
+    }
+}
