@@ -104,19 +104,18 @@ impl Api {
     pub(crate) fn parse(document: &str) -> Result<Self, String> {
         let document: Document = serde_json::from_str(document)
             .map_err(|error| format!("the description of the API cannot be read: {error}"))?;
+        // An operation without a request body takes no fields.
+        let nothing = json!({ "type": "object", "additionalProperties": false });
         let operations = document
             .operations
             .into_iter()
             .map(|row| Operation {
-                // An operation without a request body takes no fields.
                 request: Schema::new(
                     &format!("the request of {}", row.id),
-                    row.request.unwrap_or_else(
-                        || json!({ "type": "object", "additionalProperties": false }),
-                    ),
+                    row.request.as_ref().unwrap_or(&nothing),
                     &document.definitions,
                 ),
-                reply: row.reply.map(|reply| {
+                reply: row.reply.as_ref().map(|reply| {
                     let name = format!("the reply of {}", row.id);
                     Schema::new(&name, reply, &document.definitions)
                 }),

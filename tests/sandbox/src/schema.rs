@@ -20,9 +20,9 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) fn new(name: &str, schema: Value, definitions: &Map<String, Value>) -> Self {
+    pub(crate) fn new(name: &str, schema: &Value, definitions: &Map<String, Value>) -> Self {
         let mut needed = Map::new();
-        gather(&schema, definitions, &mut needed);
+        gather(schema, definitions, &mut needed);
         Self {
             name: name.to_owned(),
             root: json!({ "allOf": [schema], "$defs": needed }),
@@ -62,21 +62,21 @@ impl Schema {
             let what = error.masked_with("the value");
             return Ok(Some(format!("{}: {pointer}: {what}", self.name)));
         }
-        let unknown = self.unknown(&self.root, reply, String::new());
+        let unknown = self.unknown(&self.root, reply, "");
         Ok(unknown.map(|pointer| format!("{}: {pointer}: not in the specification", self.name)))
     }
 
     /// The pointer of a member that the schema does not describe.
-    fn unknown(&self, schema: &Value, value: &Value, pointer: String) -> Option<String> {
+    fn unknown(&self, schema: &Value, value: &Value, pointer: &str) -> Option<String> {
         let schema = self.resolve(schema);
         match value {
             Value::Object(members) => members.iter().find_map(|(name, member)| {
                 let at = format!("{pointer}/{name}");
                 let known = schema.get("properties").and_then(|all| all.get(name));
                 match (known, schema.get("additionalProperties")) {
-                    (Some(property), _) => self.unknown(property, member, at),
+                    (Some(property), _) => self.unknown(property, member, &at),
                     (None, None) if schema.get("properties").is_some() => Some(at),
-                    (None, Some(other)) if other.is_object() => self.unknown(other, member, at),
+                    (None, Some(other)) if other.is_object() => self.unknown(other, member, &at),
                     _ => None,
                 }
             }),
@@ -84,7 +84,7 @@ impl Schema {
                 let schema = schema.get("items")?;
                 let mut items = items.iter().enumerate();
                 items.find_map(|(index, item)| {
-                    self.unknown(schema, item, format!("{pointer}/{index}"))
+                    self.unknown(schema, item, &format!("{pointer}/{index}"))
                 })
             }
             _ => None,
@@ -262,7 +262,7 @@ mod tests {
         let Value::Object(definitions) = definitions else {
             unreachable!()
         };
-        Schema::new("a test", schema, &definitions)
+        Schema::new("a test", &schema, &definitions)
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
                 "any": {},
             }
         });
-        let schema = Schema::new("a test", reply, &definitions);
+        let schema = Schema::new("a test", &reply, &definitions);
         for (reply, expected) in [
             (json!({}), None),
             (

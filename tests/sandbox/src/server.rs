@@ -295,13 +295,10 @@ fn authorize(
         Some(field) => body.get(field).cloned(),
         None => body.remove(KEY_FIELD),
     };
-    match in_body {
-        Some(key) => {
-            call.key_place.get_or_insert(KeyPlace::Body);
-            let known = known_key(shared, key.as_str().unwrap_or_default())?;
-            caller.get_or_insert(known);
-        }
-        None => {}
+    if let Some(key) = in_body {
+        call.key_place.get_or_insert(KeyPlace::Body);
+        let known = known_key(shared, key.as_str().unwrap_or_default())?;
+        caller.get_or_insert(known);
     }
     let Some(caller) = caller else {
         return Err(Refusal::unauthorized("There is no API key."));

@@ -100,7 +100,7 @@ impl Shared {
                 changes: outside.changes.clone(),
                 wake: Arc::clone(&outside.wake),
                 runtime: OnceLock::new(),
-                world: Mutex::new(World::new(settings, outside)),
+                world: Mutex::new(World::new(&settings, outside)),
             }
         })
     }
@@ -136,7 +136,7 @@ pub(crate) async fn run(shared: Weak<Shared>) {
 }
 
 impl World {
-    fn new(settings: Arc<Settings>, outside: Outside) -> Self {
+    fn new(settings: &Arc<Settings>, outside: Outside) -> Self {
         let clock = Clock::new();
         let mut world = Self {
             clock,
@@ -151,7 +151,7 @@ impl World {
             recent: HashMap::new(),
             handed_out: 0,
             outside,
-            settings: Arc::clone(&settings),
+            settings: Arc::clone(settings),
         };
         for key in &settings.keys {
             let account = match &key.subaccount {
@@ -175,7 +175,7 @@ impl World {
     /// As it was at the start, but for the clock.
     pub(crate) fn reset(&mut self) {
         let (clock, now) = (self.clock, self.now);
-        *self = Self::new(Arc::clone(&self.settings), self.outside.clone());
+        *self = Self::new(&self.settings, self.outside.clone());
         self.clock = clock;
         self.now = now;
         self.changed();
