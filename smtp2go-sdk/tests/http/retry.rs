@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{Act, KEY, Server};
-use smtp2go_sandbox::{Fault, Sandbox};
-use smtp2go_sdk::types::{ApiKeysAddRequest, EmailSendRequest, TemplateViewRequest};
+use smtp2go_sandbox::{Fault, Sandbox, SandboxBuilder};
+use smtp2go_sdk::types::{ApiKeysAddRequest, EmailSendRequest, TemplateSearchRequest};
 use smtp2go_sdk::{
     Body, CallOptions, Certainty, Client, ClientBuilder, Error, RetryPolicy, operations,
 };
@@ -33,8 +33,12 @@ fn client(sandbox: &Sandbox) -> Client {
 }
 
 fn sandbox(fault: Fault) -> Sandbox {
-    let builder = Sandbox::builder().strict(true).fault(fault);
-    builder.start_blocking().unwrap()
+    strict().fault(fault).start_blocking().unwrap()
+}
+
+/// A sandbox that refuses what the spec does not know.
+fn strict() -> SandboxBuilder {
+    Sandbox::builder().strict(true)
 }
 
 fn mail() -> EmailSendRequest {
@@ -43,8 +47,8 @@ fn mail() -> EmailSendRequest {
         .text_body("Hello")
 }
 
-fn view() -> TemplateViewRequest {
-    TemplateViewRequest::new("welcome")
+fn search() -> TemplateSearchRequest {
+    TemplateSearchRequest::new()
 }
 
 /// How many calls were received in full, and how many of them accepted.
@@ -74,8 +78,8 @@ async fn a_refused_connection_is_tried_again_for_every_operation() {
         .build()
         .unwrap();
     let sent = client.email().send(mail()).await.unwrap_err();
-    let viewed = client.template().view(view()).await.unwrap_err();
-    for error in [sent, viewed] {
+    let searched = client.template().search(search()).await.unwrap_err();
+    for error in [sent, searched] {
         assert_eq!(facts(&error), (Certainty::NotSent, 3));
         assert!(error.is_connect());
         assert!(error.to_string().ends_with("at attempt 3"), "{error}");
@@ -159,7 +163,7 @@ async fn what_may_have_been_processed_is_repeated_only_where_that_does_no_harm()
         // A look-up: again until it works.
         let server = sandbox(fault.clone().first(2));
         let client = builder(&server).timeout(timeout).build().unwrap();
-        let reply = client.template().view(view()).await.unwrap();
+        let reply = client.template().search(search()).await.unwrap();
         assert_eq!(reply.attempts(), 3, "{shown}");
         assert_eq!(server.calls().len(), 3, "{shown}");
         assert_eq!(counts(&server).0, 2 * received + 1, "{shown}");
@@ -167,7 +171,7 @@ async fn what_may_have_been_processed_is_repeated_only_where_that_does_no_harm()
         // Or until the attempts are used up.
         let server = sandbox(fault);
         let client = builder(&server).timeout(timeout).build().unwrap();
-        let error = client.template().view(view()).await.unwrap_err();
+        let error = client.template().search(search()).await.unwrap_err();
         assert_eq!(facts(&error), (Certainty::Unknown, 3), "{shown}");
         assert_eq!(server.calls().len(), 3, "{shown}");
     }
@@ -190,7 +194,11 @@ async fn refusals_are_final() {
         assert_eq!(counts(&server), (1, 0), "{error}");
     }
     let server = sandbox(Fault::status(501));
-    let error = client(&server).template().view(view()).await.unwrap_err();
+    let error = client(&server)
+        .template()
+        .search(search())
+        .await
+        .unwrap_err();
     assert_eq!((error.attempts(), counts(&server).0), (1, 1));
 }
 
@@ -349,7 +357,7 @@ async fn a_429_past_the_deadline_ends_at_once_and_holds_back_the_client() {
         assert!(error.retry_after().unwrap() >= Duration::from_secs(from));
 
         let other = client.clone();
-        let held = other.template().view(view()).await.unwrap_err();
+        let held = other.template().search(search()).await.unwrap_err();
         assert_eq!(facts(&held), (Certainty::NotSent, 0));
         within(&held);
         assert!(held.to_string().contains("429"), "{held}");
@@ -362,24 +370,24 @@ async fn settings_can_differ_from_call_to_call() {
     let server = sandbox(Fault::status(503));
     let client = client(&server);
     let twice = CallOptions::new().retry(quick().max_attempts(2));
-    let error = client.with_options(twice).template().view(view()).await;
+    let error = client.with_options(twice).template().search(search()).await;
     assert_eq!(error.unwrap_err().attempts(), 2);
     let once = client.with_options(CallOptions::new().retry(RetryPolicy::none()));
     let error = once
-        .execute(&operations::TEMPLATE_VIEW, Body::empty())
+        .execute(&operations::TEMPLATE_SEARCH, Body::empty())
         .await;
     assert_eq!(error.unwrap_err().attempts(), 1);
     #[cfg(feature = "raw")]
     {
-        let error = once.raw().template_view(&view()).await.unwrap_err();
+        let error = once.raw().template_search(&search()).await.unwrap_err();
         assert_eq!(error.attempts(), 1);
-        let error = client.raw().template_view(&view()).await.unwrap_err();
+        let error = client.raw().template_search(&search()).await.unwrap_err();
         assert_eq!(error.attempts(), 3);
     }
     let before = server.calls().len();
     let hopeless = client.with_options(CallOptions::new().deadline(Duration::ZERO));
     let error = hopeless
-        .execute(&operations::TEMPLATE_VIEW, Body::empty())
+        .execute(&operations::TEMPLATE_SEARCH, Body::empty())
         .await
         .unwrap_err();
     assert_eq!(facts(&error), (Certainty::NotSent, 0));
@@ -396,7 +404,7 @@ async fn a_deadline_cuts_an_attempt_short() {
         .deadline(Duration::from_millis(400))
         .build()
         .unwrap();
-    let error = client.template().view(view()).await.unwrap_err();
+    let error = client.template().search(search()).await.unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(facts(&error), (Certainty::Unknown, 1));
     assert!(server.requests().len() <= 1);
@@ -408,7 +416,12 @@ async fn retries_are_on_a_budget() {
     let client = builder(&server).retry_budget(3).build().unwrap();
     let mut attempts = Vec::new();
     for _ in 0..3 {
-        let error = client.clone().template().view(view()).await.unwrap_err();
+        let error = client
+            .clone()
+            .template()
+            .search(search())
+            .await
+            .unwrap_err();
         attempts.push(error.attempts());
     }
     assert_eq!(attempts, [3, 2, 1]);
@@ -426,7 +439,7 @@ async fn an_error_is_true_of_all_attempts() {
         let server = sandbox(Fault::close().nth(1));
         server.faults().add(fault.nth(2));
         let twice = builder(&server).retry(quick().max_attempts(2));
-        let error = twice.build().unwrap().template().view(view()).await;
+        let error = twice.build().unwrap().template().search(search()).await;
         let error = error.unwrap_err();
         assert_eq!(facts(&error), (Certainty::Unknown, 2));
         let shown = error.to_string();
@@ -444,7 +457,7 @@ async fn an_error_is_true_of_all_attempts() {
 
 #[tokio::test]
 async fn a_documented_rate_is_kept_by_all_clones() {
-    let server = Sandbox::start_blocking().unwrap();
+    let server = strict().start_blocking().unwrap();
     let client = builder(&server)
         .deadline(Duration::from_secs(10))
         .build()
@@ -460,14 +473,18 @@ async fn a_documented_rate_is_kept_by_all_clones() {
     assert!(error.retry_after().unwrap() <= limit.per);
     assert_eq!(server.calls().len(), limit.requests as usize);
     // Others are not kept waiting, nor is who asks not to be.
-    client.template().view(view()).await.unwrap();
+    client.template().search(search()).await.unwrap();
     let unpaced = client.with_options(CallOptions::new().pacing(false));
+    let error = unpaced.api_keys().add(add.clone()).await.unwrap_err();
+    assert!(error.is_rate_limited() && error.certainty() == Certainty::Rejected);
+    // By then the server's window has passed, but not the client's.
+    server.advance(limit.per);
     unpaced.api_keys().add(add).await.unwrap();
 }
 
 #[tokio::test]
 async fn other_hosts_take_over_what_was_not_sent() {
-    let server = Sandbox::start_blocking().unwrap();
+    let server = strict().start_blocking().unwrap();
     let client = Client::builder(server.key())
         .base_url(nowhere())
         .failover_urls([nowhere(), server.base_url().to_owned()])
@@ -482,14 +499,14 @@ async fn other_hosts_take_over_what_was_not_sent() {
 
     // What may have been sent is not sent elsewhere, nor is a look-up.
     let first = sandbox(Fault::reset());
-    let second = Sandbox::start_blocking().unwrap();
+    let second = strict().start_blocking().unwrap();
     let client = builder(&first)
         .failover_urls([second.base_url()])
         .build()
         .unwrap();
     let error = client.email().send(mail()).await.unwrap_err();
     assert_eq!(facts(&error), (Certainty::Unknown, 1));
-    client.template().view(view()).await.unwrap_err();
+    client.template().search(search()).await.unwrap_err();
     assert_eq!((first.calls().len(), second.calls().len()), (4, 0));
 }
 
@@ -498,7 +515,7 @@ async fn other_hosts_take_over_what_was_not_sent() {
 #[tokio::test]
 async fn whatever_the_server_does_no_mail_is_accepted_twice() {
     const MAILS: usize = 400;
-    let server = Sandbox::start_blocking().unwrap();
+    let server = strict().start_blocking().unwrap();
     server
         .faults()
         .add(Fault::refuse().chance(0.05, 1))

@@ -243,6 +243,7 @@ fn checks_come_in_order_path_method_key_size_body() {
 fn a_key_counts_in_each_of_its_places() {
     let sandbox = Sandbox::builder()
         .key("api-made-up")
+        .stateless(true)
         .start_blocking()
         .unwrap();
     let header = ("X-Smtp2go-Api-Key", "api-made-up");
