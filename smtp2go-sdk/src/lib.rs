@@ -24,7 +24,7 @@
 //!
 //! # Ways in
 //!
-//! - Mail: [`Client::send`], [`send_batch`](Client::send_batch) and
+//! - Mail: [`Client::send`], [`send_all`](Client::send_all), [`send_batch`](Client::send_batch) and
 //!   [`send_mime`](Client::send_mime), which check an [`Email`] whole before a byte of it is sent,
 //!   and read attachments while they are sent.
 //! - Typed: a group of operations on the [`Client`], a method per operation. Requests are checked
@@ -102,6 +102,7 @@ pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
 pub use key::KeyLocation;
 pub use mail::{Attachment, Batch, Email, Mailbox, MailboxError, Mime, Sent};
+pub use mail::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
 pub use options::CallOptions;
 pub use pages::{Items, Pages};
 pub use region::Region;

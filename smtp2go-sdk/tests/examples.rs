@@ -31,6 +31,14 @@ const SAYS: &[(&str, &[&str])] = &[
     ),
     ("schedule", &["scheduled as ", "cancelled", " +0000"]),
     ("mime", &["sent as ", "from     Acme"]),
+    (
+        "bulk",
+        &[
+            "invoice 1: sent as ",
+            "invoice 5: sent as ",
+            "5 taken: 5 sent, 0 rejected, 0 not sent, 0 unknown; 0 not taken",
+        ],
+    ),
     ("activity_stream", &["  processed     ", "\n6 events\n"]),
     (
         "subaccount",

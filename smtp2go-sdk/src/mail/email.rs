@@ -17,13 +17,16 @@ const RECIPIENTS: usize = 100;
 /// Headers that the API refuses.
 const REFUSED: [&str; 3] = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
 
-/// A mail for [`Client::send`](crate::Client::send) and
+/// A mail for [`Client::send`](crate::Client::send), [`send_all`](crate::Client::send_all) and
 /// [`send_batch`](crate::Client::send_batch).
 ///
 /// Setters take addresses as text, `jane@example.com` or `Jane <jane@example.com>`, as a pair of
 /// name and address, or as a [`Mailbox`]. They never fail: all that is wrong with a mail is
 /// reported at once, by field, when it is sent, before a byte of it is. [`validate`](Self::validate)
 /// does so earlier.
+///
+/// The limits: 100 recipients each in to, cc and bcc; 50 MB for the request as sent, where base64
+/// makes files a third larger; three days ahead for a schedule.
 ///
 /// Clones are cheap as far as attachments go.
 ///
@@ -124,7 +127,7 @@ impl Email {
     }
 
     /// Adds recipients, all of whom see each other. Where each is to get a mail alone, use
-    /// [`send_batch`](crate::Client::send_batch).
+    /// [`send_all`](crate::Client::send_all) or [`send_batch`](crate::Client::send_batch).
     #[must_use]
     pub fn to_all(mut self, recipients: impl IntoIterator<Item = impl Into<Mailbox>>) -> Self {
         self.to.extend(recipients.into_iter().map(Into::into));
@@ -175,7 +178,9 @@ impl Email {
         self
     }
 
-    /// Adds a header. The API refuses Content-Type, Content-Transfer-Encoding and MIME-Version.
+    /// Adds a header, such as `List-Unsubscribe`, or one with an id of yours, by which the activity
+    /// can be searched later. The API refuses Content-Type, Content-Transfer-Encoding and
+    /// MIME-Version. For Reply-To there is [`reply_to`](Self::reply_to).
     /// Whether a value that is not ASCII is encoded on the way is not documented.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -512,6 +517,13 @@ impl Email {
             write("Reply-To", &addresses.join(", "));
         }
         json.raw("]");
+    }
+}
+
+/// A clone, which is cheap as far as attachments go.
+impl From<&Email> for Email {
+    fn from(email: &Email) -> Self {
+        email.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod batch;
+mod bulk;
 mod email;
 mod mailbox;
 mod mime;
@@ -9,6 +10,7 @@ mod schedule;
 
 pub use attachment::Attachment;
 pub use batch::Batch;
+pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
 pub use email::Email;
 pub use mailbox::{Mailbox, MailboxError};
 pub use mime::Mime;
@@ -64,8 +66,13 @@ impl Client {
     /// end. Otherwise those of [`execute`](Self::execute), a mail that was refused in a reply with
     /// status 200 among them. [`Error::certainty`] says whether the mail may have gone out.
     pub async fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
+        self.send_one(&email).await
+    }
+
+    /// Sends a mail that the caller keeps.
+    async fn send_one(&self, email: &Email) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_SEND;
-        let body = one(operation, &email)
+        let body = one(operation, email)
             .await
             .map_err(|error| error.during(operation, 0))?;
         let reply = self

@@ -2,6 +2,7 @@
 // Helpers outside of test functions unwrap too.
 #![allow(clippy::unwrap_used)]
 
+mod bulk;
 mod client;
 mod mail;
 mod pages;

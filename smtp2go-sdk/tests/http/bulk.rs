@@ -1,0 +1,496 @@
+//! `send_all`: bounds, stops, drops, and a report that is true whatever the server does.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::support::{KEY, Server, response};
+use futures_core::Stream;
+use smtp2go_sandbox::{Fault, Sandbox};
+use smtp2go_sdk::{
+    CallOptions, Certainty, Client, ClientBuilder, Email, RetryPolicy, SendAll, SendState,
+};
+
+fn builder(sandbox: &Sandbox) -> ClientBuilder {
+    let policy = RetryPolicy::new()
+        .min_backoff(Duration::ZERO)
+        .rate_limit_wait(Duration::ZERO, Duration::ZERO);
+    Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .retry(policy)
+        .jitter_seed(7)
+}
+
+fn mail(subject: impl Into<String>) -> Email {
+    Email::new("Acme <noreply@example.com>", subject)
+        .to("jane@example.net")
+        .text("Hello")
+}
+
+fn subjects(sandbox: &Sandbox) -> HashMap<String, usize> {
+    let mut found = HashMap::new();
+    for mail in sandbox.mails() {
+        *found.entry(mail.subject().unwrap().to_owned()).or_default() += 1;
+    }
+    found
+}
+
+/// Numbers from a seed.
+struct Dice(fastrand::Rng);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0.usize(..limit)
+    }
+}
+
+#[tokio::test]
+async fn every_mail_has_its_outcome_its_key_and_itself_back() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = builder(&sandbox).build().unwrap();
+    let mails: Vec<_> = (0..30)
+        .map(|n| (format!("row {n}"), mail(n.to_string())))
+        .collect();
+    // Borrowed mails and keys will do.
+    let borrowed = mails.iter().map(|(key, mail)| (key.as_str(), mail));
+    let mut sending = client.send_all(borrowed, 4);
+    assert_eq!(sending.report().not_taken(), Some(30));
+    assert_eq!(sandbox.calls().len(), 0);
+    let mut seen = [false; 30];
+    while let Some(outcome) = sending.next().await {
+        let sent = outcome.result.unwrap();
+        assert_eq!(outcome.key, format!("row {}", outcome.index));
+        assert!(!std::mem::replace(&mut seen[outcome.index], true));
+        let kept = sandbox.mails();
+        let found = kept
+            .iter()
+            .find(|mail| Some(mail.email_id()) == sent.email_id.as_deref());
+        assert_eq!(
+            found.unwrap().subject(),
+            Some(outcome.index.to_string().as_str())
+        );
+        outcome.email.validate().unwrap();
+    }
+    assert_eq!(seen, [true; 30]);
+    assert!(sending.next().await.is_none());
+    assert_eq!(
+        sending.report().to_string(),
+        "30 taken: 30 sent, 0 rejected, 0 not sent, 0 unknown; 0 not taken"
+    );
+    assert_eq!(sandbox.mails().len(), 30);
+}
+
+#[tokio::test]
+async fn one_bad_mail_does_not_keep_the_others_back() {
+    let sandbox = Sandbox::builder()
+        .fault(Fault::failed("550 no").nth(2))
+        .start()
+        .await
+        .unwrap();
+    let client = builder(&sandbox).build().unwrap();
+    let mails = vec![mail("0"), mail("1").to("nobody"), mail("2"), mail("3")];
+    let mut sending = client.send_all(mails, 1);
+    let mut told = Vec::new();
+    while let Some(outcome) = sending.next().await {
+        let certainty = outcome.result.map(|_| ()).map_err(|e| e.certainty());
+        told.push((outcome.index, certainty));
+    }
+    assert_eq!(
+        told,
+        [
+            (0, Ok(())),
+            (1, Err(Certainty::NotSent)),
+            (2, Err(Certainty::Rejected)),
+            (3, Ok(())),
+        ]
+    );
+    let states = [
+        SendState::Sent,
+        SendState::NotSent,
+        SendState::Rejected,
+        SendState::Sent,
+    ];
+    assert_eq!(sending.report().states(), states);
+}
+
+/// A stream without an end that is pending every other time.
+struct Endless(usize, Arc<AtomicUsize>);
+
+impl Stream for Endless {
+    type Item = Email;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Email>> {
+        self.0 += 1;
+        if self.0.is_multiple_of(2) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let taken = self.1.fetch_add(1, Ordering::SeqCst);
+        Poll::Ready(Some(mail(taken.to_string())))
+    }
+}
+
+#[tokio::test]
+async fn an_endless_stream_is_never_read_ahead() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = builder(&sandbox).build().unwrap();
+    for concurrency in [0, 1, 3, 16] {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let mut sending = client.send_all(Endless(0, taken.clone()), concurrency);
+        for done in 1..=20 {
+            sending.next().await.unwrap().result.unwrap();
+            // Also between the end of a call and the next read.
+            let under_way = taken.load(Ordering::SeqCst) - done;
+            assert!(under_way < concurrency.max(1), "{concurrency}: {under_way}");
+        }
+        assert_eq!(sending.report().not_taken(), None);
+        sending.stop();
+        while sending.next().await.is_some() {}
+        let report = sending.report();
+        assert_eq!(report.sent(), taken.load(Ordering::SeqCst));
+        assert_eq!((report.in_flight(), report.not_taken()), (0, None));
+    }
+}
+
+/// Reads a request from a blocking connection.
+fn request(stream: &mut TcpStream) {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        read.push(byte[0]);
+    }
+    let head = String::from_utf8(read).unwrap().to_ascii_lowercase();
+    let (_, length) = head.split_once("content-length: ").unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    stream.read_exact(&mut vec![0; length]).unwrap();
+}
+
+#[tokio::test]
+async fn as_many_are_under_way_as_allowed_and_no_more() {
+    const MANY: usize = 5;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/v3", listener.local_addr().unwrap());
+    let client = Client::builder(KEY).base_url(url).build().unwrap();
+    // Answers nobody before it has requests from all: with less at once, none would end.
+    let server = std::thread::spawn(move || {
+        let answer = response(200, "", r#"{"data":{"email_id":"1"}}"#);
+        for _ in 0..3 {
+            let mut streams: Vec<_> = (0..MANY)
+                .map(|_| {
+                    let mut stream = listener.accept().unwrap().0;
+                    request(&mut stream);
+                    stream
+                })
+                .collect();
+            listener.set_nonblocking(true).unwrap();
+            let another = listener.accept().unwrap_err();
+            assert_eq!(another.kind(), ErrorKind::WouldBlock);
+            listener.set_nonblocking(false).unwrap();
+            for stream in &mut streams {
+                stream.write_all(&answer).unwrap();
+            }
+        }
+    });
+    let mails = (0..3 * MANY).map(|n| mail(n.to_string()));
+    let mut sending = client.send_all(mails, MANY);
+    let mut done = Vec::new();
+    while let Some(outcome) = sending.next().await {
+        outcome.result.unwrap();
+        done.push(outcome.index);
+    }
+    done.sort_unstable();
+    assert_eq!(done, (0..3 * MANY).collect::<Vec<_>>());
+    server.join().unwrap();
+}
+
+#[tokio::test]
+async fn after_an_error_no_mail_was_started() {
+    let sandbox = Sandbox::builder()
+        .fault(Fault::status(500).nth(3))
+        .start()
+        .await
+        .unwrap();
+    let client = builder(&sandbox).build().unwrap();
+    let mut sending = client.send_all((0..9).map(|n| mail(n.to_string())), 1);
+    while let Some(outcome) = sending.next().await {
+        if outcome.result.is_err() {
+            break;
+        }
+    }
+    let handle = sending.handle();
+    drop(sending);
+    assert_eq!(sandbox.calls().len(), 3);
+    assert_eq!(
+        handle.report().to_string(),
+        "3 taken: 2 sent, 0 rejected, 0 not sent, 1 unknown; 6 not taken"
+    );
+}
+
+#[tokio::test]
+async fn stopping_wakes_a_reader_that_waits_for_the_input() {
+    struct Silent;
+    impl Stream for Silent {
+        type Item = Email;
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Email>> {
+            Poll::Pending
+        }
+    }
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = builder(&sandbox).build().unwrap();
+    let mut sending = client.send_all(Silent, 2);
+    let handle = sending.handle();
+    let reader = tokio::spawn(async move { sending.next().await.is_none() });
+    tokio::task::yield_now().await;
+    handle.stop();
+    assert!(reader.await.unwrap());
+    assert_eq!(handle.report().taken(), 0);
+}
+
+#[tokio::test]
+async fn a_limit_holds_mails_back_in_the_input() {
+    let sandbox = Sandbox::builder()
+        .fault(Fault::status(429).header("Retry-After", "1").nth(2))
+        .start()
+        .await
+        .unwrap();
+    // So short that a mail which is taken while the client holds back fails at once.
+    let hurried = CallOptions::new()
+        .retry(RetryPolicy::none())
+        .deadline(Duration::from_millis(700));
+    let client = builder(&sandbox).build().unwrap().with_options(hurried);
+    let mut sending = client.send_all((0..5).map(|n| mail(n.to_string())), 1);
+    let mut refused = Vec::new();
+    while let Some(outcome) = sending.next().await {
+        if let Err(error) = outcome.result {
+            assert!(error.is_rate_limited(), "{error}");
+            refused.push(outcome.index);
+        }
+    }
+    assert_eq!(refused, [1]);
+    assert_eq!(sending.report().sent(), 4);
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_and_not_begun_is_not_sent() {
+    let server = Server::reply(200, "", r#"{"data":{"email_id":"1"}}"#);
+    let client = server.client();
+    // All four are taken; the first fails its check, which ends the read.
+    let mails = [
+        mail("0").to("nobody"),
+        mail("1"),
+        mail("2"),
+        mail("3"),
+        mail("4"),
+    ];
+    let mut sending = client.send_all(mails, 4);
+    let handle = sending.handle();
+    let outcome = sending.next().await.unwrap();
+    assert_eq!(outcome.index, 0);
+    assert_eq!(
+        (handle.report().taken(), handle.report().not_taken()),
+        (4, Some(1))
+    );
+    drop(sending);
+    let report = handle.report();
+    assert_eq!((report.not_sent(), report.in_flight()), (4, 0));
+    assert_eq!(report.states(), [SendState::NotSent; 4]);
+    // Mail by another way goes through, so that the server had time for what else there was.
+    client.send(mail("5")).await.unwrap();
+    assert_eq!(server.requests().len(), 1);
+}
+
+/// Streams through a server that does everything wrong, stopped or dropped anywhere: every mail is
+/// accounted for once, and the account is true.
+#[tokio::test]
+async fn whatever_happens_the_report_is_true() {
+    const MAILS: usize = 24;
+    const SEED: u64 = 11;
+    let mut dice = Dice(fastrand::Rng::with_seed(SEED));
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let chances: [(Fault, f64); 10] = [
+        (Fault::refuse(), 0.1),
+        (Fault::close_before_reading(), 0.05),
+        (Fault::reset_before_reading(), 0.05),
+        (Fault::close(), 0.05),
+        (Fault::reset().carried_out(false), 0.05),
+        (Fault::truncated(), 0.05),
+        (Fault::status(429).header("Retry-After", "0"), 0.05),
+        (Fault::status(500), 0.05),
+        (Fault::failed("550 no"), 0.05),
+        (Fault::delay(Duration::from_millis(3)), 0.5),
+    ];
+    for (n, (fault, chance)) in (0..).zip(chances) {
+        sandbox.faults().add(fault.chance(chance, SEED + n));
+    }
+    let mut told = HashMap::new();
+    for round in 0..40 {
+        // Of its own, so that no retry budget is used up.
+        let client = builder(&sandbox).build().unwrap();
+        let mut invalid = 0;
+        let mails: Vec<_> = (0..MAILS)
+            .map(|n| {
+                let mail = mail(format!("{round}-{n}"));
+                if dice.below(10) == 0 {
+                    invalid += 1;
+                    return mail.to("nobody");
+                }
+                mail
+            })
+            .collect();
+        let concurrency = 1 + dice.below(9);
+        let mut sending = client.send_all(mails, concurrency);
+        let handle = sending.handle();
+        let (stop, end) = (dice.below(2 * MAILS), dice.below(2 * MAILS));
+        let mut outcomes = HashMap::new();
+        for n in 0..end {
+            if n == stop {
+                let taken = handle.report().taken();
+                sending.stop();
+                assert_eq!(handle.report().taken(), taken);
+            }
+            // Sometimes the read itself is cancelled, after a poll or two.
+            if dice.below(4) == 0 {
+                poll_a_few_times(&mut sending, dice.below(3), &mut outcomes).await;
+                continue;
+            }
+            let Some(outcome) = sending.next().await else {
+                let report = sending.report();
+                assert_eq!((report.in_flight(), outcomes.len()), (0, report.taken()));
+                break;
+            };
+            keep(outcome, &mut outcomes);
+        }
+        drop(sending);
+        let report = handle.report();
+        let sum = report.sent() + report.rejected() + report.not_sent() + report.unknown();
+        assert_eq!((sum, report.in_flight()), (report.taken(), 0));
+        assert_eq!(report.taken() + report.not_taken().unwrap(), MAILS);
+        assert!(report.taken() - outcomes.len() <= concurrency);
+        for (index, state) in report.states().iter().enumerate() {
+            if let Some(outcome) = outcomes.get(&index) {
+                assert_eq!(outcome, state, "mail {round}-{index}");
+            } else {
+                // Dropped before its outcome: under way, or not begun.
+                assert!(matches!(state, SendState::Unknown | SendState::NotSent));
+            }
+            told.insert(format!("{round}-{index}"), *state);
+        }
+    }
+    // Whatever was cancelled has had the time of all the rounds after it; and of this one.
+    sandbox.faults().clear();
+    let client = builder(&sandbox).build().unwrap();
+    client.send(mail("last")).await.unwrap();
+    told.insert("last".to_owned(), SendState::Sent);
+
+    let accepted = subjects(&sandbox);
+    for (subject, state) in &told {
+        let times = accepted.get(subject).copied().unwrap_or_default();
+        match state {
+            SendState::Sent => assert_eq!(times, 1, "{subject}"),
+            SendState::NotSent | SendState::Rejected => assert_eq!(times, 0, "{subject}"),
+            _ => assert!(times <= 1, "{subject}"),
+        }
+    }
+    assert!(accepted.keys().all(|subject| told.contains_key(subject)));
+    for state in [
+        SendState::Sent,
+        SendState::NotSent,
+        SendState::Rejected,
+        SendState::Unknown,
+    ] {
+        assert!(told.values().any(|found| *found == state), "{state:?}");
+    }
+}
+
+fn keep(outcome: smtp2go_sdk::SendOutcome, outcomes: &mut HashMap<usize, SendState>) {
+    let state = match outcome.result.map_err(|error| error.certainty()) {
+        Ok(_) => SendState::Sent,
+        Err(Certainty::NotSent) => SendState::NotSent,
+        Err(Certainty::Rejected) => SendState::Rejected,
+        Err(Certainty::Unknown) => SendState::Unknown,
+    };
+    assert_eq!(outcomes.insert(outcome.index, state), None);
+}
+
+/// Begins to read, and gives up unless an outcome is there by then.
+async fn poll_a_few_times(
+    sending: &mut SendAll<'_>,
+    times: usize,
+    outcomes: &mut HashMap<usize, SendState>,
+) {
+    for _ in 0..times {
+        let polled = {
+            let next = pin!(sending.next());
+            next.poll(&mut Context::from_waker(Waker::noop()))
+        };
+        if let Poll::Ready(Some(outcome)) = polled {
+            return keep(outcome, outcomes);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Only has to compile: which of the implementations is meant is found without help.
+#[allow(dead_code)]
+mod inference {
+    use super::{Client, Email, SendAll, Stream};
+
+    struct Row(String);
+
+    impl From<Row> for Email {
+        fn from(row: Row) -> Self {
+            Self::new("a@example.com", "x").to(row.0).text("x")
+        }
+    }
+
+    fn rows(client: &Client, rows: Vec<Row>) -> SendAll<'static> {
+        client.send_all(rows, 1)
+    }
+
+    fn borrowed<'a>(client: &Client, mails: &'a [Email]) -> SendAll<'a> {
+        client.send_all(mails, 1)
+    }
+
+    fn any_iterator<I>(client: &Client, mails: I) -> SendAll<'static>
+    where
+        I: IntoIterator<Item = Email>,
+        I::IntoIter: Send + 'static,
+    {
+        client.send_all(mails, 1)
+    }
+
+    fn any_stream<S>(client: &Client, mails: S) -> SendAll<'static, u8>
+    where
+        S: Stream<Item = (u8, Email)> + Send + 'static,
+    {
+        client.send_all(mails, 1)
+    }
+
+    fn boxed(client: &Client, mails: Box<dyn Iterator<Item = Email> + Send>) -> SendAll<'static> {
+        client.send_all(mails, 1)
+    }
+}
+
+#[test]
+fn the_stream_can_be_sent_to_another_task_and_named() {
+    fn assert_send<T: Send + 'static>(_: &T) {}
+    struct Job {
+        sending: SendAll<'static, u64>,
+    }
+    let client = Client::builder(KEY)
+        .base_url("http://localhost")
+        .build()
+        .unwrap();
+    let job = Job {
+        sending: client.send_all([(1_u64, mail("x"))], 1),
+    };
+    assert_send(&job.sending);
+    assert_send(&job.sending.handle());
+    assert_eq!(job.sending.size_hint(), (0, Some(1)));
+}
