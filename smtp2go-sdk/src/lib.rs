@@ -62,6 +62,7 @@
 //! | `native-tls` | | TLS by the system's library |
 //! | `http2` | | HTTP/2 where the server offers it |
 //! | `raw` | yes | `Client::raw` |
+//! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport` |
 //! | `schemars` | | JSON Schemas of the types |
 //!
 //! Without any of the TLS features only `http://localhost` can be called.
@@ -101,6 +102,8 @@ pub use client::Client;
 pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
 pub use key::KeyLocation;
+#[cfg(feature = "lettre")]
+pub use mail::LettreTransport;
 pub use mail::{Attachment, Batch, Email, Mailbox, MailboxError, Mime, Sent};
 pub use mail::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
 pub use options::CallOptions;

@@ -39,6 +39,15 @@ const SAYS: &[(&str, &[&str])] = &[
             "5 taken: 5 sent, 0 rejected, 0 not sent, 0 unknown; 0 not taken",
         ],
     ),
+    #[cfg(feature = "lettre")]
+    (
+        "lettre",
+        &[
+            "sent as ",
+            "envelope.to[1]: \"noreply@example.com\" would get nothing",
+            "to       Jane <jane@example.net>",
+        ],
+    ),
     ("activity_stream", &["  processed     ", "\n6 events\n"]),
     (
         "subaccount",

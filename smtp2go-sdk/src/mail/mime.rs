@@ -10,6 +10,8 @@ use smtp2go_types::validation::Check;
 use tokio::io::AsyncRead;
 
 use super::attachment::Content;
+#[cfg(feature = "lettre")]
+use super::envelope::Disagreement;
 use super::schedule;
 use crate::blob::{Blob, Slot};
 use crate::json::Writer;
@@ -18,7 +20,11 @@ use crate::json::Writer;
 /// RFC 5322 has it.
 ///
 /// Sender and recipients are those in its headers, so recipients of hidden copies need a header
-/// `Bcc`. The message itself is not looked at; the API reads it.
+/// `Bcc`. The message itself is not looked at; the API reads it. Whether it takes the header `Bcc`
+/// out before it delivers, as is usual, is not documented.
+///
+/// With the feature `lettre`, a `lettre::Message` becomes one by `From` too, and its envelope has
+/// to say what its headers say: see `LettreTransport`.
 ///
 /// ```
 /// use smtp2go_sdk::Mime;
@@ -33,6 +39,9 @@ pub struct Mime {
     content: Content,
     schedule: Option<Timestamp>,
     fastaccept: bool,
+    /// How the envelope that came with the message differs from its headers.
+    #[cfg(feature = "lettre")]
+    disagreement: Disagreement,
 }
 
 impl Mime {
@@ -65,7 +74,39 @@ impl Mime {
             content,
             schedule: None,
             fastaccept: false,
+            #[cfg(feature = "lettre")]
+            disagreement: Disagreement::default(),
         }
+    }
+
+    /// A message that came with an envelope.
+    #[cfg(feature = "lettre")]
+    pub(crate) fn with_envelope(message: Vec<u8>, envelope: &lettre::address::Envelope) -> Self {
+        let sender = envelope.from().map(AsRef::as_ref);
+        let recipients = envelope.to().iter().map(AsRef::as_ref);
+        Self {
+            disagreement: Disagreement::new(sender, recipients, &message),
+            ..Self::from_bytes(message)
+        }
+    }
+
+    /// Gives the message a header `Bcc` with the recipients of its envelope whom no header names,
+    /// which otherwise are an error. For a message made from a `lettre::Message`, whose builder
+    /// takes that header out unless told to
+    /// [`keep_bcc`](lettre::message::MessageBuilder::keep_bcc); others are left as they are.
+    ///
+    /// Not done unless asked for: that the service takes the header out again before it delivers is
+    /// usual, but not documented, and if it did not, every recipient would see the hidden ones. Try
+    /// it with addresses of your own first.
+    #[cfg(feature = "lettre")]
+    #[must_use]
+    pub fn restore_bcc(mut self) -> Self {
+        if let Content::Bytes(message) = &self.content
+            && let Some(header) = self.disagreement.bcc()
+        {
+            self.content = Content::Bytes([header.as_bytes(), message].concat().into());
+        }
+        self
     }
 
     /// Sets when to send, as [`Email::schedule`](crate::Email::schedule).
@@ -96,6 +137,8 @@ impl Mime {
         if let Some(time) = &self.schedule {
             check.at("schedule", |check| schedule::check(time, check));
         }
+        #[cfg(feature = "lettre")]
+        self.disagreement.check(check);
     }
 
     pub(crate) fn write(&self, json: &mut Writer, blob: Option<Blob>) {
@@ -116,6 +159,22 @@ impl Mime {
 impl From<Vec<u8>> for Mime {
     fn from(message: Vec<u8>) -> Self {
         Self::from_bytes(message)
+    }
+}
+
+/// What [`formatted`](lettre::Message::formatted) makes of it, with its envelope to compare.
+#[cfg(feature = "lettre")]
+impl From<lettre::Message> for Mime {
+    fn from(message: lettre::Message) -> Self {
+        Self::from(&message)
+    }
+}
+
+/// What [`formatted`](lettre::Message::formatted) makes of it, with its envelope to compare.
+#[cfg(feature = "lettre")]
+impl From<&lettre::Message> for Mime {
+    fn from(message: &lettre::Message) -> Self {
+        Self::with_envelope(message.formatted(), message.envelope())
     }
 }
 

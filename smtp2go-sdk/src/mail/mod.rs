@@ -4,10 +4,16 @@ mod attachment;
 mod batch;
 mod bulk;
 mod email;
+#[cfg(feature = "lettre")]
+mod envelope;
+#[cfg(feature = "lettre")]
+mod lettre;
 mod mailbox;
 mod mime;
 mod schedule;
 
+#[cfg(feature = "lettre")]
+pub use self::lettre::LettreTransport;
 pub use attachment::Attachment;
 pub use batch::Batch;
 pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
@@ -85,7 +91,8 @@ impl Client {
     /// in memory.
     ///
     /// # Errors
-    /// As [`send`](Self::send). Of the message only its size is checked.
+    /// As [`send`](Self::send). Of the message only its size is checked, and of one that comes from
+    /// lettre that its envelope agrees with its headers.
     pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();

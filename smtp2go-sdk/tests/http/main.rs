@@ -4,6 +4,8 @@
 
 mod bulk;
 mod client;
+#[cfg(feature = "lettre")]
+mod lettre;
 mod mail;
 mod pages;
 #[cfg(feature = "raw")]

@@ -1,0 +1,364 @@
+//! Mail that lettre composes.
+
+use lettre::address::Envelope;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart, SinglePart, header};
+use lettre::{Address, AsyncTransport, Message};
+use smtp2go_sandbox::{Fault, Sandbox};
+use smtp2go_sdk::{Certainty, Client, Error, LettreTransport, Mime};
+
+fn client(sandbox: &Sandbox) -> Client {
+    Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .build()
+        .unwrap()
+}
+
+fn mailbox(text: &str) -> Mailbox {
+    text.parse().unwrap()
+}
+
+fn to(addresses: &[&str]) -> MessageBuilder {
+    let from = Message::builder().from(mailbox("Acme <noreply@example.com>"));
+    addresses
+        .iter()
+        .fold(from.subject("Hello"), |message, address| {
+            message.to(mailbox(address))
+        })
+}
+
+fn envelope(from: Option<&str>, to: &[&str]) -> Envelope {
+    let address = |text: &str| text.parse::<Address>().unwrap();
+    let to = to.iter().map(|text| address(text)).collect();
+    Envelope::new(from.map(address), to).unwrap()
+}
+
+fn fields(error: &Error) -> Vec<&str> {
+    assert!(error.is_validation());
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::NotSent, 0)
+    );
+    let fields = error.field_errors().iter();
+    fields.map(|problem| problem.field.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_message_arrives_byte_for_byte_by_every_way() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let transport = LettreTransport::new(client.clone());
+    let message = to(&["Jane <jane@example.net>"])
+        .body("Grüße\r\n".to_owned())
+        .unwrap();
+    let formatted = message.formatted();
+    client.send_mime(&message).await.unwrap();
+    client.send_mime(message.clone()).await.unwrap();
+    transport.send(message.clone()).await.unwrap();
+    let envelope = message.envelope().clone();
+    transport.send_raw(&envelope, &formatted).await.unwrap();
+    AsyncTransport::send(&client, message.clone())
+        .await
+        .unwrap();
+    client.send_raw(&envelope, &formatted).await.unwrap();
+    // What a transport is shut down for does not apply.
+    transport.shutdown().await;
+    let sent = transport.fastaccept(true).send(message).await.unwrap();
+    assert!(sent.email_id.is_some() && sent.request_id().is_some());
+
+    let mails = sandbox.mails();
+    assert_eq!(mails.len(), 7);
+    for (index, mail) in mails.iter().enumerate() {
+        assert_eq!(mail.mime(), Some(formatted.as_slice()));
+        assert_eq!(mail.request()["fastaccept"], index == 6);
+        assert_eq!(mail.to(), ["Jane <jane@example.net>"]);
+    }
+}
+
+/// Code for any transport, as users have it.
+async fn notify<T>(mailer: &T, message: Message) -> Result<(), T::Error>
+where
+    T: AsyncTransport + Sync,
+{
+    mailer.send(message).await.map(drop)
+}
+
+#[tokio::test]
+async fn code_for_any_transport_takes_the_client() {
+    let sandbox = Sandbox::builder()
+        .fault(Fault::failed("550 no").nth(3))
+        .start()
+        .await
+        .unwrap();
+    let client = client(&sandbox);
+    let message = to(&["jane@example.net"]).body("Hello".to_owned()).unwrap();
+    notify(&client, message.clone()).await.unwrap();
+    let boxed: Box<dyn AsyncTransport<Ok = _, Error = Error> + Send + Sync> =
+        Box::new(LettreTransport::from(client));
+    boxed.send(message.clone()).await.unwrap();
+    let error = boxed.send(message).await.unwrap_err();
+    assert_eq!(
+        (error.certainty(), error.failures()),
+        (Certainty::Rejected, &["550 no".to_owned()][..])
+    );
+    assert_eq!(sandbox.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn names_and_addresses_of_every_form_pass() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let long = "Quite a long name, with \"quotes\", (brackets) and so on <x@y.example>";
+    let many: Vec<_> = (0..40)
+        .map(|n| format!("Recipient Number {n}, Ltd. <recipient-{n}@example.net>"))
+        .map(|text| {
+            let (name, address) = text.split_once(" <").unwrap();
+            let address = address.trim_end_matches('>').parse().unwrap();
+            Mailbox::new(Some(name.to_owned()), address)
+        })
+        .collect();
+    let mut message = Message::builder()
+        .from(Mailbox::new(
+            Some("Zoë \u{1f600} Ångström, von der langen Straße in der großen Stadt".to_owned()),
+            "zoe@EXAMPLE.com".parse().unwrap(),
+        ))
+        .to(Mailbox::new(
+            Some(long.to_owned()),
+            "a@example.net".parse().unwrap(),
+        ))
+        .cc(mailbox("Jörg <jörg@exämple.org>"))
+        .bcc(mailbox("Hidden <hidden@example.org>"))
+        .keep_bcc();
+    for recipient in many {
+        message = message.to(recipient);
+    }
+    let message = message.body(String::new()).unwrap();
+    let text = String::from_utf8(message.formatted()).unwrap();
+    assert!(
+        text.contains("=?utf-8?") && text.contains("\r\n "),
+        "{text}"
+    );
+    assert_eq!(message.envelope().to().len(), 43);
+    client.send_mime(message).await.unwrap();
+    assert_eq!(sandbox.mails()[0].bcc(), ["Hidden <hidden@example.org>"]);
+
+    // Addresses that lettre writes and does not read again, so that its envelope lacks them.
+    for address in [
+        "a.b+c@[192.0.2.1]",
+        "u@[2001:db8::1]",
+        "\"a b\"@example.org",
+    ] {
+        let named = || to(&[]).to(Mailbox::new(None, address.parse().unwrap()));
+        let complete = named().envelope(envelope(Some("noreply@example.com"), &[address]));
+        client
+            .send_mime(complete.body(String::new()).unwrap())
+            .await
+            .unwrap();
+        let derived = named().cc(mailbox("jane@example.net"));
+        let derived = derived.body(String::new()).unwrap();
+        assert_eq!(derived.envelope().to().len(), 1, "{address}");
+        let error = client.send_mime(derived).await.unwrap_err();
+        assert_eq!(fields(&error), ["envelope.to"]);
+    }
+}
+
+/// Headers as other programs write them, by `send_raw`.
+#[tokio::test]
+async fn headers_of_other_programs_are_read() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let envelope = envelope(Some("a@example.com"), &["b@example.net", "c@EXAMPLE.org"]);
+    for headers in [
+        "From: a@example.com\r\nTo: b@example.net, c@example.org\r\n",
+        "from: A <a@example.com>\nTO:\n b@example.net\nCc: C <c@example.org>\n",
+        "From: x@example.com\r\nSender: a@EXAMPLE.com\r\nTo: Team: b@example.net,\r\n\tc@example.org;\r\n",
+        "From: a@example.com\r\nTo: undisclosed-recipients:;\r\nBcc: b@example.net\r\nbcc: c@example.org\r\n",
+        "From: a@example.com (A, \\) B)\r\nTo: \"b\"@example.net (b), <@relay.example:c@Example.Org>\r\n",
+        "Received: by x\r\n for <d@example.net>; today\r\nFrom: a@example.com\r\nReply-To: e@example.net\r\nTo: \"c@d, e\" <b@example.net>,, =?utf-8?q?c=40d=2C?= <c@example.org>\r\n",
+    ] {
+        // An 8-bit body, which is no UTF-8, with what looks like a header in it.
+        let mut message = format!("{headers}\r\nTo: z@example.net\r\n").into_bytes();
+        message.extend_from_slice(b"caf\xe9\r\n");
+        if let Err(error) = client.send_raw(&envelope, &message).await {
+            panic!("{headers}: {error}");
+        }
+        let mails = sandbox.mails();
+        assert_eq!(mails.last().unwrap().mime(), Some(message.as_slice()));
+    }
+}
+
+#[tokio::test]
+async fn an_envelope_that_says_something_else_is_refused_by_name() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let headers = b"From: a@example.com\r\nTo: b@example.net\r\n\r\nTo: c@example.net\r\n";
+    for (from, to, expected, says) in [
+        (Some("a@example.com"), &["b@example.net"][..], &[][..], ""),
+        // The null sender, of bounces.
+        (None, &["b@example.net"], &[], ""),
+        (
+            Some("a@example.com"),
+            &["b@example.net", "c@example.net"],
+            &["envelope.to[1]"],
+            "c@example.net",
+        ),
+        (
+            Some("a@example.org"),
+            &["b@example.net"],
+            &["envelope.from"],
+            "a@example.org",
+        ),
+        (
+            Some("z@example.com"),
+            &["c@example.net"],
+            &["envelope.from", "envelope.to[0]", "envelope.to"],
+            "b@example.net",
+        ),
+        (
+            Some("a@example.com"),
+            &["B@example.net"],
+            &["envelope.to[0]", "envelope.to"],
+            "B@",
+        ),
+    ] {
+        let before = sandbox.calls().len();
+        let envelope = envelope(from, to);
+        match client.send_raw(&envelope, headers).await {
+            Ok(_) => assert!(expected.is_empty(), "{envelope:?}"),
+            Err(error) => {
+                assert_eq!(fields(&error), expected, "{error}");
+                assert!(error.to_string().contains(says), "{error}");
+                assert!(!format!("{error:?}").contains('@'), "{error:?}");
+                assert_eq!(sandbox.calls().len(), before);
+            }
+        }
+    }
+    // Nothing is taken for an address that a header would read in another way.
+    let odd = Address::new_dangerous("x, b", "example.net");
+    let envelope = Envelope::new(None, vec![odd]).unwrap();
+    let error = client.send_raw(&envelope, headers).await.unwrap_err();
+    assert_eq!(fields(&error), ["envelope.to[0]", "envelope.to"]);
+}
+
+#[tokio::test]
+async fn hidden_copies_are_refused_kept_or_put_back() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let builder = || {
+        to(&["jane@example.net"])
+            .bcc(mailbox("Hidden <hidden@example.org>"))
+            .bcc(mailbox("other@example.org"))
+    };
+    let message = builder().body("Hello".to_owned()).unwrap();
+    let error = client.send_mime(&message).await.unwrap_err();
+    assert_eq!(fields(&error), ["envelope.to[1]", "envelope.to[2]"]);
+    assert!(error.to_string().contains("hidden@example.org"), "{error}");
+    let transport = LettreTransport::new(client.clone());
+    let error = transport.send(message.clone()).await.unwrap_err();
+    assert_eq!(fields(&error).len(), 2);
+    assert_eq!(sandbox.calls().len(), 0);
+
+    let kept = builder().keep_bcc().body("Hello".to_owned()).unwrap();
+    client.send_mime(Mime::from(kept)).await.unwrap();
+    let restoring = transport.restore_bcc(true);
+    restoring.send(message.clone()).await.unwrap();
+    client
+        .send_mime(Mime::from(&message).restore_bcc())
+        .await
+        .unwrap();
+    let mails = sandbox.mails();
+    assert_eq!(
+        mails[0].bcc(),
+        ["Hidden <hidden@example.org>", "other@example.org"]
+    );
+    for mail in &mails[1..] {
+        assert_eq!(mail.bcc(), ["hidden@example.org", "other@example.org"]);
+        assert_eq!(mail.to(), ["jane@example.net"]);
+        // The message itself is as it was.
+        assert!(mail.mime().unwrap().ends_with(&message.formatted()));
+    }
+
+    // Only whom no header names is added, and nothing to a message that needs nothing.
+    let plain = to(&["jane@example.net"]).body(String::new()).unwrap();
+    restoring.send(plain.clone()).await.unwrap();
+    let bytes = Mime::from_bytes(plain.formatted()).restore_bcc();
+    client.send_mime(bytes).await.unwrap();
+    for mail in &sandbox.mails()[3..] {
+        assert_eq!(mail.mime(), Some(plain.formatted().as_slice()));
+    }
+    // The sender, and who would get it unasked, are refused all the same.
+    let other = envelope(Some("x@example.com"), &["hidden@example.org"]);
+    let error = restoring
+        .send_raw(&other, &plain.formatted())
+        .await
+        .unwrap_err();
+    assert_eq!(fields(&error), ["envelope.from", "envelope.to"]);
+}
+
+#[tokio::test]
+async fn headers_changed_after_the_message_was_built_are_found_out() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let mut message = to(&["jane@example.net"]).body(String::new()).unwrap();
+    let name = HeaderName::new_from_ascii_str("To");
+    let group = HeaderValue::new(name, "Team: jane@example.net, joe@example.net;".to_owned());
+    message.headers_mut().insert_raw(group);
+    let error = client(&sandbox).send_mime(message).await.unwrap_err();
+    assert_eq!(fields(&error), ["envelope.to"]);
+    assert!(error.to_string().contains("joe@example.net"), "{error}");
+}
+
+#[tokio::test]
+async fn large_attachments_and_parts_arrive_whole() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let data: Vec<u8> = (0..1_000_003_u32)
+        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+        .collect();
+    let file = Attachment::new("data.bin".to_owned())
+        .body(data, "application/octet-stream".parse().unwrap());
+    let text = MultiPart::alternative_plain_html("Grüße".to_owned(), "<p>Grüße".to_owned());
+    let parts = MultiPart::mixed().multipart(text).singlepart(file);
+    let message = to(&["jane@example.net"]).multipart(parts).unwrap();
+    client.send_mime(&message).await.unwrap();
+    assert!(sandbox.mails()[0].mime() == Some(message.formatted().as_slice()));
+
+    // Over the limit as encoded, which is computed.
+    let part = SinglePart::builder()
+        .header(header::ContentType::TEXT_PLAIN)
+        .header(header::ContentTransferEncoding::Binary)
+        .body(vec![b'x'; 40_000_000]);
+    let message = to(&["jane@example.net"]).singlepart(part).unwrap();
+    let error = client.send_mime(message).await.unwrap_err();
+    assert_eq!(error.certainty(), Certainty::NotSent);
+    assert!(error.to_string().contains("at most 52428800"), "{error}");
+    assert_eq!(sandbox.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn testing_the_connection_asks_what_the_key_may_do() {
+    for (data, allowed) in [
+        (serde_json::json!(["/email/*"]), true),
+        (serde_json::json!(["/email/send"]), false),
+        (serde_json::json!([]), false),
+    ] {
+        let reply = serde_json::json!({"request_id": "r", "data": data});
+        let sandbox = Sandbox::builder()
+            .fault(Fault::status(200).json(&reply))
+            .start()
+            .await
+            .unwrap();
+        let transport = LettreTransport::new(client(&sandbox));
+        assert_eq!(transport.test_connection().await.unwrap(), allowed);
+        assert_eq!(sandbox.calls()[0].operation(), Some("api_keys_permissions"));
+    }
+    let sandbox = Sandbox::start().await.unwrap();
+    let stranger = Client::builder(crate::support::KEY)
+        .base_url(sandbox.base_url())
+        .build()
+        .unwrap();
+    let error = LettreTransport::new(stranger)
+        .test_connection()
+        .await
+        .unwrap_err();
+    assert!(error.is_auth());
+}
