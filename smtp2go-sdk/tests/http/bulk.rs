@@ -248,7 +248,9 @@ async fn stopping_wakes_a_reader_that_waits_for_the_input() {
     let reader = tokio::spawn(async move { sending.next().await.is_none() });
     tokio::task::yield_now().await;
     handle.stop();
-    assert!(reader.await.unwrap());
+    // A failure rather than a hang if it is not woken.
+    let ended = tokio::time::timeout(Duration::from_secs(60), reader).await;
+    assert!(ended.unwrap().unwrap());
     assert_eq!(handle.report().taken(), 0);
 }
 
