@@ -2,6 +2,7 @@
 
 use std::env::VarError;
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -45,9 +46,12 @@ const RETRY_BUDGET: u32 = 50;
 ///     .build()?;
 /// # Ok::<(), smtp2go_sdk::Error>(())
 /// ```
+///
+/// `C` is the client that comes of it: this one, or with the feature `blocking` the one of
+/// `smtp2go_sdk::blocking`.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct ClientBuilder {
+pub struct ClientBuilder<C = Client> {
     key: String,
     region: Region,
     base_url: Option<String>,
@@ -61,9 +65,10 @@ pub struct ClientBuilder {
     jitter_seed: Option<u64>,
     pacing: bool,
     failover: Vec<String>,
+    builds: PhantomData<fn() -> C>,
 }
 
-impl ClientBuilder {
+impl<C> ClientBuilder<C> {
     pub(crate) fn new(key: String) -> Self {
         Self {
             key,
@@ -79,6 +84,7 @@ impl ClientBuilder {
             jitter_seed: None,
             pacing: true,
             failover: Vec::new(),
+            builds: PhantomData,
         }
     }
 
@@ -214,14 +220,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The client. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// If the key is not of the form `api-` and 32 letters or digits, the base URL is not as
-    /// [`base_url`](Self::base_url) says, the user agent does not fit into a header, a time limit
-    /// is zero, a URL to fall back on is of another scheme, or TLS can't be set up (no backend in this build, no certificates on this
-    /// system).
-    pub fn build(self) -> Result<Client, Error> {
+    /// What [`build`](ClientBuilder::build) does, whatever comes of it in the end.
+    pub(crate) fn client(self) -> Result<Client, Error> {
         let key = Key::new(self.key)?;
         let base_url = match &self.base_url {
             Some(url) => parse_base_url(url).map_err(|error| error.about("base URL"))?,
@@ -290,8 +290,21 @@ impl ClientBuilder {
     }
 }
 
+impl ClientBuilder {
+    /// The client. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// If the key is not of the form `api-` and 32 letters or digits, the base URL is not as
+    /// [`base_url`](Self::base_url) says, the user agent does not fit into a header, a time limit
+    /// is zero, a URL to fall back on is of another scheme, or TLS can't be set up (no backend in
+    /// this build, no certificates on this system).
+    pub fn build(self) -> Result<Client, Error> {
+        self.client()
+    }
+}
+
 /// Shows neither the key nor the base URL, which could hold secrets until it is checked.
-impl fmt::Debug for ClientBuilder {
+impl<C> fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("region", &self.region)
@@ -426,7 +439,7 @@ mod tests {
     fn the_environment_is_read_and_errors_name_the_variable() {
         let read = |variables: &[(&str, &str)]| {
             let variables = variables.to_vec();
-            ClientBuilder::from_lookup(move |name| {
+            ClientBuilder::<Client>::from_lookup(move |name| {
                 let found = variables.iter().find(|(variable, _)| *variable == name);
                 found
                     .map(|(_, value)| (*value).to_owned())
@@ -464,7 +477,7 @@ mod tests {
                 "{error}"
             );
         }
-        let error = ClientBuilder::from_lookup(|_| Err(VarError::NotUnicode("x".into())));
+        let error = ClientBuilder::<Client>::from_lookup(|_| Err(VarError::NotUnicode("x".into())));
         assert!(error.unwrap_err().to_string().starts_with(ENV_KEY));
     }
 

@@ -110,7 +110,7 @@ impl Client {
     /// # Errors
     /// As [`ClientBuilder::build`]; the error names the variable.
     pub fn from_env() -> Result<Self, Error> {
-        ClientBuilder::from_lookup(|name| std::env::var(name))?.build()
+        ClientBuilder::<Self>::from_lookup(|name| std::env::var(name))?.build()
     }
 
     /// The same client, on the same connections, for one subaccount of the key's account, which
@@ -162,11 +162,7 @@ impl Client {
         Q: Serialize + Validate + ?Sized,
         R: Envelope + DeserializeOwned,
     {
-        let body = request
-            .validate()
-            .map_err(Error::validation)
-            .and_then(|()| Body::json(request))
-            .map_err(|error| error.during(operation, 0))?;
+        let body = encode(operation, request)?;
         self.execute_as::<R>(operation, body).await
     }
 
@@ -194,13 +190,7 @@ impl Client {
         R: Envelope + DeserializeOwned,
     {
         let reply = self.execute(operation, body).await?;
-        match decode::<R>(reply.body()) {
-            Ok(decoded) => Ok(Reply::new(decoded.into_parts().1, reply)),
-            Err(error) => {
-                let attempts = reply.attempts();
-                Err(unreadable(reply, &error).during(operation, attempts))
-            }
-        }
+        typed::<R>(operation, reply)
     }
 
     /// Calls an operation with a body of your own, and hands back the reply as it came: the way
@@ -371,6 +361,32 @@ impl Core {
             answer.body.extend_from_slice(&chunk);
         }
         Ok(())
+    }
+}
+
+/// The body of a typed request, if that passes its check.
+pub(crate) fn encode<Q: Serialize + Validate + ?Sized>(
+    operation: &'static Operation,
+    request: &Q,
+) -> Result<Body, Error> {
+    request
+        .validate()
+        .map_err(Error::validation)
+        .and_then(|()| Body::json(request))
+        .map_err(|error| error.during(operation, 0))
+}
+
+/// A reply as the type that it should be.
+pub(crate) fn typed<R: Envelope + DeserializeOwned>(
+    operation: &'static Operation,
+    reply: RawReply,
+) -> Result<Reply<R::Data>, Error> {
+    match decode::<R>(reply.body()) {
+        Ok(decoded) => Ok(Reply::new(decoded.into_parts().1, reply)),
+        Err(error) => {
+            let attempts = reply.attempts();
+            Err(unreadable(reply, &error).during(operation, attempts))
+        }
     }
 }
 

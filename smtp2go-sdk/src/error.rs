@@ -236,7 +236,7 @@ impl Error {
     }
 
     /// The task that made the call ended before the call did.
-    pub(crate) fn interrupted(source: tokio::task::JoinError) -> Self {
+    pub(crate) fn interrupted(source: impl Into<Source>) -> Self {
         let kind = Kind::Transport {
             connect: false,
             timeout: false,

@@ -63,12 +63,15 @@
 //! | `http2` | | HTTP/2 where the server offers it |
 //! | `raw` | yes | `Client::raw` |
 //! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport` |
+//! | `blocking` | | `blocking::Client`, for programs that are not async |
 //! | `schemars` | | JSON Schemas of the types |
 //!
 //! Without any of the TLS features only `http://localhost` can be called.
 
 mod attempts;
 mod blob;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod body;
 mod builder;
 mod client;

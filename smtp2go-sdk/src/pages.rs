@@ -204,6 +204,12 @@ impl<T, D: Send + 'static> Items<T, D> {
         )
     }
 
+    /// The pages, and how to get the results out of one.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn into_parts(self) -> (Pages<D>, fn(D) -> Vec<T>) {
+        (self.pages, self.items)
+    }
+
     /// Whole pages instead, from the next that was not begun: for what comes with a page beside
     /// its results, such as totals and the request id.
     pub fn pages(self) -> Pages<D> {
@@ -246,6 +252,11 @@ impl<T, D: Send + 'static> Stream for Items<T, D> {
 impl<T, D> Unpin for Items<T, D> {}
 
 impl<D: Send + 'static> Pages<D> {
+    #[cfg(feature = "blocking")]
+    pub(crate) fn operation(&self) -> &'static Operation {
+        self.operation
+    }
+
     fn new<Q, R, S>(client: &Client, operation: &'static Operation, request: Q, step: S) -> Self
     where
         Q: Serialize + Validate + Send + Sync + 'static,

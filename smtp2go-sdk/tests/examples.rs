@@ -49,6 +49,40 @@ const SAYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("activity_stream", &["  processed     ", "\n6 events\n"]),
+    #[cfg(feature = "blocking")]
+    ("blocking", &["sent as ", "from     Acme"]),
+    (
+        "suppression",
+        &[
+            "added: ",
+            "removed: ",
+            r#"/suppression/add {"email_address":"kim@example.net","#,
+            r#"/suppression/view {"email_address":"kim@example.net""#,
+            r#""reasons":["manual"]}"#,
+        ],
+    ),
+    (
+        "sms",
+        &[
+            " sent\n",
+            r#"/sms/send {"destination":["+15555550123"],"#,
+            "/sms/view-sent {}",
+        ],
+    ),
+    (
+        "webhook_setup",
+        &[
+            "added ",
+            "edited ",
+            "removed ",
+            r#"/webhook/add {"url":"https://hooks.example.com/smtp2go","#,
+            "/webhook/remove ",
+        ],
+    ),
+    (
+        "domains",
+        &["TYPE   NAME ", "  VERIFIED\n", "\nCNAME  ", "._domainkey."],
+    ),
     (
         "subaccount",
         &[

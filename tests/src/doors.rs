@@ -1,13 +1,14 @@
-//! Every operation, called through both doors of the SDK.
+//! Every operation, called through each door of the SDK.
 
 use std::error::Error;
 use std::pin::Pin;
 
-use smtp2go_sdk::{Client, raw};
+use serde::Serialize;
+use smtp2go_sdk::{Client, Reply, blocking, raw};
 
 pub use crate::generated::doors::DOORS;
 
-/// What the two doors answered to the same request.
+/// What the two async doors answered to the same request.
 #[derive(Debug)]
 pub struct Answers {
     /// What the group's method returned: the reply's `data`.
@@ -24,6 +25,9 @@ pub type Outcome = Result<Answers, Box<dyn Error + Send + Sync>>;
 /// A call in progress.
 pub type Calling<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
+/// What the blocking group's method returned, the reply's `data`, and the bytes that it got.
+pub type Blocked = Result<(serde_json::Value, Vec<u8>), Box<dyn Error + Send + Sync>>;
+
 /// An operation and how to call it, with a request as JSON.
 #[derive(Debug)]
 pub struct Door {
@@ -31,4 +35,12 @@ pub struct Door {
     pub id: &'static str,
     /// Calls the group's method first, the raw one second.
     pub call: for<'a> fn(&'a Client, &'a raw::Client, &'a str) -> Calling<'a>,
+    /// Calls the method of the blocking client's group.
+    pub blocking: fn(&blocking::Client, &str) -> Blocked,
+}
+
+/// Takes a reply apart.
+pub(crate) fn answer<T: Serialize>(reply: Reply<T>) -> Blocked {
+    let body = reply.body().to_vec();
+    Ok((serde_json::to_value(reply.into_inner())?, body))
 }

@@ -1,4 +1,4 @@
-//! Every operation through both doors, against the sandbox.
+//! Every operation through each door, against the sandbox.
 
 // A test that fails, fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -6,9 +6,10 @@
 mod support;
 
 use serde_json::{Value, json};
-use smtp2go_sandbox::Sandbox;
-use smtp2go_sdk::Client;
+use smtp2go_sandbox::{Call, Sandbox};
+use smtp2go_sdk::{Client, blocking};
 use smtp2go_tests::doors::DOORS;
+use support::Operation;
 
 fn parsed(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
@@ -58,21 +59,7 @@ async fn both_doors_send_and_read_the_same() {
         let calls = sandbox.calls();
         assert_eq!(calls.len(), 2, "{}", door.id);
         for call in &calls {
-            assert_eq!(call.operation(), Some(door.id));
-            assert_eq!(call.method(), operation.method);
-            assert_eq!(call.status(), 200);
-            let mut sent = parsed(call.body());
-            let mut wanted = operation.request.clone();
-            if operation.key_in_body {
-                assert_eq!(sent["api_key"], sandbox.key(), "{}", door.id);
-                sent.as_object_mut().unwrap().remove("api_key");
-                wanted.as_object_mut().unwrap().remove("api_key");
-            }
-            if sent.get("fastaccept") == Some(&Value::Bool(false)) {
-                sent.as_object_mut().unwrap().remove("fastaccept");
-                wanted.as_object_mut().unwrap().remove("fastaccept");
-            }
-            assert_eq!(sent, wanted, "{}", door.id);
+            assert_sent(call, operation, sandbox.key());
         }
         assert_eq!(calls[0].body(), calls[1].body(), "{}", door.id);
 
@@ -86,17 +73,66 @@ async fn both_doors_send_and_read_the_same() {
         }
         let body = without_ids(parsed(&answers.body));
         let raw = without_ids(answers.raw);
-        // A group's method hands out `data`, or all of a reply that has none.
-        let (wanted, data) = match body.get("data") {
-            Some(data) => (
-                strip(data),
-                without_ids(json!({ "data": answers.data }))["data"].clone(),
-            ),
-            None => (strip(&body), without_ids(answers.data)),
-        };
         assert_eq!(strip(&raw), strip(&body), "{}", door.id);
-        assert_eq!(strip(&data), wanted, "{}", door.id);
+        assert_handed_out(answers.data, body, door.id);
     }
+}
+
+#[tokio::test]
+async fn the_blocking_door_sends_and_reads_the_same() {
+    for (operation, door) in support::operations(&support::spec()).iter().zip(DOORS) {
+        let sandbox = Sandbox::start().await.unwrap();
+        let client = blocking::Client::builder(sandbox.key())
+            .base_url(sandbox.base_url())
+            .build()
+            .unwrap();
+        let request = operation.request.to_string();
+        let (data, body) = tokio::task::spawn_blocking(move || (door.blocking)(&client, &request))
+            .await
+            .unwrap()
+            .unwrap_or_else(|error| panic!("{}: {error}", door.id));
+
+        let calls = sandbox.calls();
+        assert_eq!(calls.len(), 1, "{}", door.id);
+        assert_sent(&calls[0], operation, sandbox.key());
+        if operation.reply.is_null() {
+            assert!(body.is_empty(), "{}", door.id);
+        } else {
+            assert_handed_out(data, without_ids(parsed(&body)), door.id);
+        }
+    }
+}
+
+/// The call is the operation's, with the request of the spec's example.
+fn assert_sent(call: &Call, operation: &Operation, key: &str) {
+    let id = operation.id.as_str();
+    assert_eq!(call.operation(), Some(id));
+    assert_eq!(call.method(), operation.method);
+    assert_eq!(call.status(), 200);
+    let mut sent = parsed(call.body());
+    let mut wanted = operation.request.clone();
+    if operation.key_in_body {
+        assert_eq!(sent["api_key"], key, "{id}");
+        sent.as_object_mut().unwrap().remove("api_key");
+        wanted.as_object_mut().unwrap().remove("api_key");
+    }
+    if sent.get("fastaccept") == Some(&Value::Bool(false)) {
+        sent.as_object_mut().unwrap().remove("fastaccept");
+        wanted.as_object_mut().unwrap().remove("fastaccept");
+    }
+    assert_eq!(sent, wanted, "{id}");
+}
+
+/// A group's method hands out `data`, or all of a reply that has none.
+fn assert_handed_out(data: Value, body: Value, id: &str) {
+    let (wanted, data) = match body.get("data") {
+        Some(wanted) => (
+            strip(wanted),
+            without_ids(json!({ "data": data }))["data"].clone(),
+        ),
+        None => (strip(&body), without_ids(data)),
+    };
+    assert_eq!(strip(&data), wanted, "{id}");
 }
 
 /// Without nulls, empty values and the difference between 1 and 1.0.

@@ -7,7 +7,7 @@ mod support;
 
 use std::path::Path;
 
-/// One snapshot per group: its types, its methods, its raw methods.
+/// One snapshot per group: its types, its methods, its blocking methods, its raw methods.
 #[test]
 fn the_public_surface_is_as_reviewed() {
     let root = support::root();
@@ -24,6 +24,7 @@ fn the_public_surface_is_as_reviewed() {
         for folder in [
             "smtp2go-types/src/generated",
             "smtp2go-sdk/src/generated/groups",
+            "smtp2go-sdk/src/generated/blocking",
             "smtp2go-sdk/src/generated/raw",
         ] {
             let path = root.join(folder).join(format!("{group}.rs"));

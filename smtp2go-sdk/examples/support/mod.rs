@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::Client;
+#[cfg(feature = "blocking")]
+use smtp2go_sdk::blocking;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -15,6 +17,14 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 pub(crate) struct Setup {
     pub(crate) client: Client,
     /// Whom mail is from: an address that the account may send from.
+    pub(crate) sender: String,
+    pub(crate) recipient: String,
+}
+
+/// What an example works with that is not async.
+#[cfg(feature = "blocking")]
+pub(crate) struct BlockingSetup {
+    pub(crate) client: blocking::Client,
     pub(crate) sender: String,
     pub(crate) recipient: String,
 }
@@ -29,6 +39,21 @@ pub(crate) async fn run_with_client(example: impl AsyncFnOnce(&Client) -> Result
     end(call(example).await)
 }
 
+/// As [`run`], for an example that is not async.
+#[cfg(feature = "blocking")]
+pub(crate) fn run_blocking(example: impl FnOnce(BlockingSetup) -> Result) -> ExitCode {
+    end(block(example))
+}
+
+/// The first argument of the example, which can be left out where nothing is done for real.
+pub(crate) fn argument(name: &str, offline: &str) -> Result<String> {
+    match std::env::args().nth(1) {
+        Some(argument) => Ok(argument),
+        None if has_key() => Err(format!("SMTP2GO_API_KEY is set: name a {name}").into()),
+        None => Ok(offline.to_owned()),
+    }
+}
+
 fn end(result: Result) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,37 +64,76 @@ fn end(result: Result) -> ExitCode {
     }
 }
 
-/// The client of the environment, or one of a local SMTP2GO.
-async fn connect() -> Result<(Client, Option<Sandbox>)> {
+/// Whether there is a key in the environment.
+fn has_key() -> bool {
     // An empty variable counts as not set, as it does for the client.
-    if std::env::var_os("SMTP2GO_API_KEY").is_some_and(|key| !key.is_empty()) {
-        return Ok((Client::from_env()?, None));
-    }
-    let sandbox = Sandbox::start().await?;
+    std::env::var_os("SMTP2GO_API_KEY").is_some_and(|key| !key.is_empty())
+}
+
+fn announce(sandbox: &Sandbox) {
     println!(
         "SMTP2GO_API_KEY is not set: calling a local SMTP2GO at {}",
         sandbox.base_url()
     );
+}
+
+/// The client of the environment, or one of a local SMTP2GO.
+async fn connect() -> Result<(Client, Option<Sandbox>)> {
+    if has_key() {
+        return Ok((Client::from_env()?, None));
+    }
+    let sandbox = Sandbox::start().await?;
+    announce(&sandbox);
     let client = Client::builder(sandbox.key())
         .base_url(sandbox.base_url())
         .build()?;
     Ok((client, Some(sandbox)))
 }
 
-async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
-    let (client, sandbox) = connect().await?;
-    let (sender, recipient) = if sandbox.is_some() {
-        (
+/// Sender and recipient.
+fn people() -> Result<(String, String)> {
+    if !has_key() {
+        return Ok((
             "Acme <noreply@example.com>".to_owned(),
             "Jane <jane@example.net>".to_owned(),
-        )
+        ));
+    }
+    let mut arguments = std::env::args().skip(1);
+    let people = arguments.next().zip(arguments.next());
+    Ok(people.ok_or("SMTP2GO_API_KEY is set: name a SENDER and a RECIPIENT to send for real")?)
+}
+
+#[cfg(feature = "blocking")]
+fn block(example: impl FnOnce(BlockingSetup) -> Result) -> Result {
+    let sandbox = if has_key() {
+        None
     } else {
-        let mut arguments = std::env::args().skip(1);
-        arguments
-            .next()
-            .zip(arguments.next())
-            .ok_or("SMTP2GO_API_KEY is set: name a SENDER and a RECIPIENT to send for real")?
+        Some(Sandbox::start_blocking()?)
     };
+    let client = match &sandbox {
+        Some(sandbox) => {
+            announce(sandbox);
+            blocking::Client::builder(sandbox.key())
+                .base_url(sandbox.base_url())
+                .build()?
+        }
+        None => blocking::Client::from_env()?,
+    };
+    let (sender, recipient) = people()?;
+    example(BlockingSetup {
+        client,
+        sender,
+        recipient,
+    })?;
+    if let Some(sandbox) = sandbox {
+        show(&sandbox);
+    }
+    Ok(())
+}
+
+async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
+    let (client, sandbox) = connect().await?;
+    let (sender, recipient) = people()?;
     example(Setup {
         client,
         sender,

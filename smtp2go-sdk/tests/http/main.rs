@@ -2,6 +2,8 @@
 // Helpers outside of test functions unwrap too.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "blocking")]
+mod blocking;
 mod bulk;
 mod client;
 #[cfg(feature = "lettre")]

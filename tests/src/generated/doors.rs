@@ -2,26 +2,38 @@
 
 use smtp2go_sdk::{Client, raw};
 use smtp2go_types as types;
-use crate::doors::{Answers, Door, Outcome};
+use crate::doors::{Answers, Door, Outcome, answer};
 
 /// Every operation.
 pub static DOORS: &[Door] = &[
     Door {
         id: "email_send",
         call: |client, raw, request| Box::pin(email_send(client, raw, request)),
+        blocking: |client, request| answer(
+            client.email().send(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "email_mime",
         call: |client, raw, request| Box::pin(email_mime(client, raw, request)),
+        blocking: |client, request| answer(
+            client.email().mime(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "email_batch",
         call: |client, raw, request| Box::pin(email_batch(client, raw, request)),
+        blocking: |client, request| answer(
+            client.email().batch(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "email_scheduled_search",
         call: |client, raw, request| Box::pin(
             email_scheduled_search(client, raw, request),
+        ),
+        blocking: |client, request| answer(
+            client.email().scheduled_search(serde_json::from_str(request)?)?,
         ),
     },
     Door {
@@ -29,145 +41,249 @@ pub static DOORS: &[Door] = &[
         call: |client, raw, request| Box::pin(
             email_scheduled_remove(client, raw, request),
         ),
+        blocking: |client, request| answer(
+            client.email().scheduled_remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "email_search",
         call: |client, raw, request| Box::pin(email_search(client, raw, request)),
+        #[allow(deprecated)]
+        blocking: |client, request| answer(
+            client.email().search(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "template_add",
         call: |client, raw, request| Box::pin(template_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.template().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "template_delete",
         call: |client, raw, request| Box::pin(template_delete(client, raw, request)),
+        blocking: |client, request| answer(
+            client.template().delete(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "template_edit",
         call: |client, raw, request| Box::pin(template_edit(client, raw, request)),
+        blocking: |client, request| answer(
+            client.template().edit(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "template_search",
         call: |client, raw, request| Box::pin(template_search(client, raw, request)),
+        blocking: |client, request| answer(
+            client.template().search(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "template_view",
         call: |client, raw, request| Box::pin(template_view(client, raw, request)),
+        blocking: |client, request| answer(
+            client.template().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "activity_search",
         call: |client, raw, request| Box::pin(activity_search(client, raw, request)),
+        blocking: |client, request| answer(
+            client.activity().search(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "archive_search",
         call: |client, raw, request| Box::pin(archive_search(client, raw, request)),
+        blocking: |client, request| answer(
+            client.archive().search(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "archive_email",
         call: |client, raw, request| Box::pin(archive_email(client, raw, request)),
+        blocking: |client, request| answer(
+            client.archive().email(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "stats_email_bounces",
         call: |client, raw, request| Box::pin(stats_email_bounces(client, raw, request)),
+        blocking: |client, request| answer(
+            client.stats().email_bounces(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "stats_email_cycle",
         call: |client, raw, request| Box::pin(stats_email_cycle(client, raw, request)),
+        blocking: |client, _| answer(client.stats().email_cycle()?),
     },
     Door {
         id: "stats_email_history",
         call: |client, raw, request| Box::pin(stats_email_history(client, raw, request)),
+        blocking: |client, request| answer(
+            client.stats().email_history(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "stats_email_spam",
         call: |client, raw, request| Box::pin(stats_email_spam(client, raw, request)),
+        blocking: |client, request| answer(
+            client.stats().email_spam(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "stats_email_summary",
         call: |client, raw, request| Box::pin(stats_email_summary(client, raw, request)),
+        blocking: |client, request| answer(
+            client.stats().email_summary(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "stats_email_unsubs",
         call: |client, raw, request| Box::pin(stats_email_unsubs(client, raw, request)),
+        blocking: |client, request| answer(
+            client.stats().email_unsubs(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "suppression_add",
         call: |client, raw, request| Box::pin(suppression_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.suppression().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "suppression_remove",
         call: |client, raw, request| Box::pin(suppression_remove(client, raw, request)),
+        blocking: |client, request| answer(
+            client.suppression().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "suppression_view",
         call: |client, raw, request| Box::pin(suppression_view(client, raw, request)),
+        blocking: |client, request| answer(
+            client.suppression().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "webhook_add",
         call: |client, raw, request| Box::pin(webhook_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.webhook().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "webhook_edit",
         call: |client, raw, request| Box::pin(webhook_edit(client, raw, request)),
+        blocking: |client, request| answer(
+            client.webhook().edit(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "webhook_remove",
         call: |client, raw, request| Box::pin(webhook_remove(client, raw, request)),
+        blocking: |client, request| answer(
+            client.webhook().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "webhook_view",
         call: |client, raw, request| Box::pin(webhook_view(client, raw, request)),
+        blocking: |client, request| answer(
+            client.webhook().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "sms_send",
         call: |client, raw, request| Box::pin(sms_send(client, raw, request)),
+        blocking: |client, request| answer(
+            client.sms().send(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "sms_summary",
         call: |client, raw, request| Box::pin(sms_summary(client, raw, request)),
+        blocking: |client, request| answer(
+            client.sms().summary(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "sms_view_received",
         call: |client, raw, request| Box::pin(sms_view_received(client, raw, request)),
+        blocking: |client, request| answer(
+            client.sms().view_received(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "sms_view_sent",
         call: |client, raw, request| Box::pin(sms_view_sent(client, raw, request)),
+        blocking: |client, request| answer(
+            client.sms().view_sent(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "domain_add",
         call: |client, raw, request| Box::pin(domain_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.domain().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "domain_remove",
         call: |client, raw, request| Box::pin(domain_remove(client, raw, request)),
+        blocking: |client, request| answer(
+            client.domain().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "domain_return_path",
         call: |client, raw, request| Box::pin(domain_return_path(client, raw, request)),
+        blocking: |client, request| answer(
+            client.domain().return_path(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "domain_subaccount_access",
         call: |client, raw, request| Box::pin(
             domain_subaccount_access(client, raw, request),
         ),
+        blocking: |client, request| answer(
+            client.domain().subaccount_access(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "domain_tracking",
         call: |client, raw, request| Box::pin(domain_tracking(client, raw, request)),
+        blocking: |client, request| answer(
+            client.domain().tracking(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "domain_verify",
         call: |client, raw, request| Box::pin(domain_verify(client, raw, request)),
+        blocking: |client, request| answer(
+            client.domain().verify(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "domain_view",
         call: |client, raw, request| Box::pin(domain_view(client, raw, request)),
+        blocking: |client, request| answer(
+            client.domain().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "single_sender_emails_add",
         call: |client, raw, request| Box::pin(
             single_sender_emails_add(client, raw, request),
+        ),
+        blocking: |client, request| answer(
+            client.single_sender_emails().add(serde_json::from_str(request)?)?,
         ),
     },
     Door {
@@ -175,21 +291,33 @@ pub static DOORS: &[Door] = &[
         call: |client, raw, request| Box::pin(
             single_sender_emails_remove(client, raw, request),
         ),
+        blocking: |client, request| answer(
+            client.single_sender_emails().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "single_sender_emails_view",
         call: |client, raw, request| Box::pin(
             single_sender_emails_view(client, raw, request),
         ),
+        blocking: |client, request| answer(
+            client.single_sender_emails().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "allowed_senders_add",
         call: |client, raw, request| Box::pin(allowed_senders_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.allowed_senders().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "allowed_senders_remove",
         call: |client, raw, request| Box::pin(
             allowed_senders_remove(client, raw, request),
+        ),
+        blocking: |client, request| answer(
+            client.allowed_senders().remove(serde_json::from_str(request)?)?,
         ),
     },
     Door {
@@ -197,15 +325,26 @@ pub static DOORS: &[Door] = &[
         call: |client, raw, request| Box::pin(
             allowed_senders_update(client, raw, request),
         ),
+        blocking: |client, request| answer(
+            client.allowed_senders().update(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "allowed_senders_view",
-        call: |client, raw, request| Box::pin(allowed_senders_view(client, raw, request)),
+        call: |client, raw, request| Box::pin(
+            allowed_senders_view(client, raw, request),
+        ),
+        blocking: |client, request| answer(
+            client.allowed_senders().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "allowed_recipients_add",
         call: |client, raw, request| Box::pin(
             allowed_recipients_add(client, raw, request),
+        ),
+        blocking: |client, request| answer(
+            client.allowed_recipients().add(serde_json::from_str(request)?)?,
         ),
     },
     Door {
@@ -213,11 +352,17 @@ pub static DOORS: &[Door] = &[
         call: |client, raw, request| Box::pin(
             allowed_recipients_remove(client, raw, request),
         ),
+        blocking: |client, request| answer(
+            client.allowed_recipients().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "allowed_recipients_update",
         call: |client, raw, request| Box::pin(
             allowed_recipients_update(client, raw, request),
+        ),
+        blocking: |client, request| answer(
+            client.allowed_recipients().update(serde_json::from_str(request)?)?,
         ),
     },
     Door {
@@ -225,106 +370,184 @@ pub static DOORS: &[Door] = &[
         call: |client, raw, request| Box::pin(
             allowed_recipients_view(client, raw, request),
         ),
+        blocking: |client, request| answer(
+            client.allowed_recipients().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "api_keys_add",
         call: |client, raw, request| Box::pin(api_keys_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.api_keys().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "api_keys_edit",
         call: |client, raw, request| Box::pin(api_keys_edit(client, raw, request)),
+        blocking: |client, request| answer(
+            client.api_keys().edit(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "api_keys_patch",
         call: |client, raw, request| Box::pin(api_keys_patch(client, raw, request)),
+        blocking: |client, request| answer(
+            client.api_keys().patch(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "api_keys_permissions",
-        call: |client, raw, request| Box::pin(api_keys_permissions(client, raw, request)),
+        call: |client, raw, request| Box::pin(
+            api_keys_permissions(client, raw, request),
+        ),
+        blocking: |client, _| answer(client.api_keys().permissions()?),
     },
     Door {
         id: "api_keys_remove",
         call: |client, raw, request| Box::pin(api_keys_remove(client, raw, request)),
+        blocking: |client, request| answer(
+            client.api_keys().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "api_keys_view",
         call: |client, raw, request| Box::pin(api_keys_view(client, raw, request)),
+        blocking: |client, request| answer(
+            client.api_keys().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "smtp_users_add",
         call: |client, raw, request| Box::pin(smtp_users_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.smtp_users().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "smtp_users_edit",
         call: |client, raw, request| Box::pin(smtp_users_edit(client, raw, request)),
+        blocking: |client, request| answer(
+            client.smtp_users().edit(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "smtp_users_patch",
         call: |client, raw, request| Box::pin(smtp_users_patch(client, raw, request)),
+        blocking: |client, request| answer(
+            client.smtp_users().patch(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "smtp_users_remove",
         call: |client, raw, request| Box::pin(smtp_users_remove(client, raw, request)),
+        blocking: |client, request| answer(
+            client.smtp_users().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "smtp_users_view",
         call: |client, raw, request| Box::pin(smtp_users_view(client, raw, request)),
+        blocking: |client, request| answer(
+            client.smtp_users().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "ip_auth_patch",
         call: |client, raw, request| Box::pin(ip_auth_patch(client, raw, request)),
+        blocking: |client, request| answer(
+            client.ip_auth().patch(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "ip_auth_remove",
         call: |client, raw, request| Box::pin(ip_auth_remove(client, raw, request)),
+        blocking: |client, request| answer(
+            client.ip_auth().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "ip_auth_view",
         call: |client, raw, request| Box::pin(ip_auth_view(client, raw, request)),
+        blocking: |client, request| answer(
+            client.ip_auth().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "ip_allow_list_set",
         call: |client, raw, request| Box::pin(ip_allow_list_set(client, raw, request)),
+        blocking: |client, request| answer(
+            client.ip_allow_list().set(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "ip_allow_list_add",
         call: |client, raw, request| Box::pin(ip_allow_list_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.ip_allow_list().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "ip_allow_list_edit",
         call: |client, raw, request| Box::pin(ip_allow_list_edit(client, raw, request)),
+        blocking: |client, request| answer(
+            client.ip_allow_list().edit(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "ip_allow_list_remove",
-        call: |client, raw, request| Box::pin(ip_allow_list_remove(client, raw, request)),
+        call: |client, raw, request| Box::pin(
+            ip_allow_list_remove(client, raw, request),
+        ),
+        blocking: |client, request| answer(
+            client.ip_allow_list().remove(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "ip_allow_list_view",
         call: |client, raw, request| Box::pin(ip_allow_list_view(client, raw, request)),
+        blocking: |client, request| answer(
+            client.ip_allow_list().view(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "dedicated_ips_view",
         call: |client, raw, request| Box::pin(dedicated_ips_view(client, raw, request)),
+        blocking: |client, _| answer(client.dedicated_ips().view()?),
     },
     Door {
         id: "subaccount_add",
         call: |client, raw, request| Box::pin(subaccount_add(client, raw, request)),
+        blocking: |client, request| answer(
+            client.subaccount().add(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "subaccount_close",
         call: |client, raw, request| Box::pin(subaccount_close(client, raw, request)),
+        blocking: |client, request| answer(
+            client.subaccount().close(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "subaccount_edit",
         call: |client, raw, request| Box::pin(subaccount_edit(client, raw, request)),
+        blocking: |client, request| answer(
+            client.subaccount().edit(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "subaccount_reopen",
         call: |client, raw, request| Box::pin(subaccount_reopen(client, raw, request)),
+        blocking: |client, request| answer(
+            client.subaccount().reopen(serde_json::from_str(request)?)?,
+        ),
     },
     Door {
         id: "subaccount_search",
         call: |client, raw, request| Box::pin(subaccount_search(client, raw, request)),
+        blocking: |client, request| answer(
+            client.subaccount().search(serde_json::from_str(request)?)?,
+        ),
     },
 ];
 

@@ -1,4 +1,4 @@
-//! Resource groups: `client.template().view(…)`.
+//! Resource groups: `client.template().view(…)`, of the async and of the blocking client.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -10,8 +10,15 @@ use super::types::{data_type, structs};
 use crate::lower::{Operation, View};
 use crate::names::{identifier, pascal_case};
 
+/// The clients that have groups. Theirs differ in little, so that what one offers the other does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flavour {
+    Async,
+    Blocking,
+}
+
 /// One module per group, and `mod` that re-exports their structs.
-pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> {
+pub(super) fn modules(view: &View, code: &syn::File, flavour: Flavour) -> Result<Modules, String> {
     let structs = structs(code)?;
     let names: Vec<_> = view
         .groups
@@ -36,14 +43,28 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
         let mut methods = Vec::new();
         let mut paged = TokenStream::new();
         for operation in view.operations.iter().filter(|op| op.group == *group) {
-            methods.push(method(view, operation));
-            if let Some(stream) = pages::method(view, &structs, operation)? {
+            methods.push(method(view, operation, flavour));
+            if let Some(stream) = pages::method(view, &structs, operation, flavour)? {
                 methods.push(stream);
-                paged = quote!(
-                    use crate::pages::{ByNumber, Items};
-                );
+                paged = match flavour {
+                    Flavour::Async => quote!(
+                        use crate::pages::{ByNumber, Items};
+                    ),
+                    Flavour::Blocking => quote!(
+                        use crate::blocking::{Items, iterate};
+                    ),
+                };
             }
         }
+        let imports = match flavour {
+            Flavour::Async => quote!(
+                use crate::{Client, Error, Reply};
+            ),
+            Flavour::Blocking => quote!(
+                use crate::blocking::Client;
+                use crate::{Error, Reply};
+            ),
+        };
         modules.push((
             group.clone(),
             quote! {
@@ -51,7 +72,7 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
                 use smtp2go_types as types;
                 use crate::operations;
                 #paged
-                use crate::{Client, Error, Reply};
+                #imports
 
                 #of
                 #[derive(Clone, Copy, Debug)]
@@ -73,8 +94,11 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
     Ok(modules)
 }
 
-fn method(view: &View, operation: &Operation) -> TokenStream {
-    let about = operation_docs(operation);
+fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
+    let about = match flavour {
+        Flavour::Async => operation_docs(operation),
+        Flavour::Blocking => refer(operation, &operation.action, &summary(operation)),
+    };
     let name = identifier(&operation.action);
     let constant = identifier(&operation.id.to_uppercase());
     let deprecated = operation.deprecated.then(|| quote!(#[deprecated]));
@@ -98,12 +122,30 @@ fn method(view: &View, operation: &Operation) -> TokenStream {
             quote!(call_empty::<#reply>(&operations::#constant)),
         ),
     };
+    let (asynchronous, waited) = match flavour {
+        Flavour::Async => (quote!(async), quote!(.await)),
+        Flavour::Blocking => (quote!(), quote!()),
+    };
     quote! {
         #about
         #deprecated
-        pub async fn #name(&self, #parameter) -> Result<Reply<#data>, Error> {
-            self.client.#call.await
+        pub #asynchronous fn #name(&self, #parameter) -> Result<Reply<#data>, Error> {
+            self.client.#call #waited
         }
+    }
+}
+
+/// Docs of a blocking method: in short, and where the whole is.
+pub(super) fn refer(operation: &Operation, method: &str, short: &str) -> TokenStream {
+    let method = identifier(method);
+    let group = pascal_case(&operation.group);
+    let short = docs([short]);
+    // Not through `docs`, which takes brackets for text.
+    let whole = format!(" Blocks; see [the async one](crate::groups::{group}Group::{method}).");
+    quote! {
+        #short
+        #[doc = ""]
+        #[doc = #whole]
     }
 }
 
@@ -149,6 +191,11 @@ pub(super) fn qualified(kind: TokenStream) -> TokenStream {
     qualified
 }
 
+/// What an operation does, in a line.
+fn summary(operation: &Operation) -> String {
+    format!("{}.", operation.summary.trim_end_matches('.'))
+}
+
 /// What an operation does, and what is to be known before calling it.
 pub(super) fn operation_docs(operation: &Operation) -> TokenStream {
     let mut facts = vec![format!("`{} {}`.", operation.method, operation.path)];
@@ -179,9 +226,8 @@ pub(super) fn operation_docs(operation: &Operation) -> TokenStream {
     if operation.failure_in_200.is_some() {
         facts.push("A reply that counts failures is an error of this client.".to_owned());
     }
-    let summary = format!("{}.", operation.summary.trim_end_matches('.'));
     docs([
-        summary,
+        summary(operation),
         operation.description.clone(),
         facts.join(" "),
         evidence(operation.evidence.as_deref()).to_owned(),

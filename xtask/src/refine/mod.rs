@@ -11,6 +11,7 @@ mod types;
 use std::collections::BTreeMap;
 
 use crate::lower::View;
+use groups::Flavour;
 
 /// Files to write, by their path from the root of the repository.
 pub type Files = BTreeMap<String, String>;
@@ -33,7 +34,11 @@ pub fn refine(view: &View, code: &syn::File, mark: &str) -> Result<Files, String
         ),
         (
             "smtp2go-sdk/src/generated/groups",
-            groups::modules(view, code)?,
+            groups::modules(view, code, Flavour::Async)?,
+        ),
+        (
+            "smtp2go-sdk/src/generated/blocking",
+            groups::modules(view, code, Flavour::Blocking)?,
         ),
         ("smtp2go-sdk/src/generated", operations::modules(view)),
         ("tests/src/generated", traffic::modules(view)),

@@ -27,6 +27,9 @@ pub(super) fn modules(view: &View) -> Modules {
         pub static OPERATIONS: &[&Operation] = &[#(&#names),*];
     };
     let module = quote! {
+        /// One struct per API group, whose methods are its operations, and block.
+        #[cfg(feature = "blocking")]
+        pub mod blocking;
         /// One struct per API group, whose methods are its operations.
         pub mod groups;
         /// What the client knows of each operation.

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use super::docs::docs;
-use super::groups::{Takes, qualified, takes};
+use super::groups::{Flavour, Takes, qualified, refer, takes};
 use super::types::{Identifiers, Structs, data_type, shape_type};
 use crate::lower::{Object, Operation, Pagination, Scalar, Shape, View};
 use crate::names::identifier;
@@ -18,9 +18,10 @@ pub(super) fn method(
     view: &View,
     structs: &Structs,
     operation: &Operation,
+    flavour: Flavour,
 ) -> Result<Option<TokenStream>, String> {
     match &operation.pagination {
-        Some(pages) => derive(view, structs, operation, pages)
+        Some(pages) => derive(view, structs, operation, pages, flavour)
             .map(Some)
             .ok_or_else(|| {
                 format!(
@@ -37,6 +38,7 @@ fn derive(
     structs: &Structs,
     operation: &Operation,
     pages: &Pagination,
+    flavour: Flavour,
 ) -> Option<TokenStream> {
     let Takes::Request(request) = takes(view, operation) else {
         return None;
@@ -94,9 +96,24 @@ fn derive(
             )
         }
     };
-    let about = stream_docs(operation, pages, &request);
     let name = format_ident!("{}_all", operation.action);
-    let deprecated = operation.deprecated.then(|| quote!(#[deprecated]));
+    let group = identifier(&operation.group);
+    let (about, call) = match flavour {
+        Flavour::Async => (stream_docs(operation, pages, &request), call),
+        Flavour::Blocking => (
+            refer(
+                operation,
+                &name.to_string(),
+                "All pages as one iterator of their results.",
+            ),
+            quote!(iterate(self.client, self.client.client.#group().#name(request))),
+        ),
+    };
+    // The blocking one calls the other, which is deprecated too.
+    let deprecated = operation.deprecated.then(|| match flavour {
+        Flavour::Async => quote!(#[deprecated]),
+        Flavour::Blocking => quote!(#[deprecated] #[allow(deprecated)]),
+    });
     let request = format_ident!("{}", request.object.name);
     let data = qualified(data_type(view, &reply.to_string()));
     Some(quote! {

@@ -1,4 +1,4 @@
-//! What the tests need of every operation: its codecs, and a call through both doors.
+//! What the tests need of every operation: its codecs, and a call through each door.
 
 use quote::{format_ident, quote};
 
@@ -67,7 +67,20 @@ fn doors(view: &View) -> proc_macro2::TokenStream {
     let rows = view.operations.iter().map(|operation| {
         let id = &operation.id;
         let function = identifier(id);
-        quote!(Door { id: #id, call: |client, raw, request| Box::pin(#function(client, raw, request)) })
+        let (group, action) = (identifier(&operation.group), identifier(&operation.action));
+        let (request, argument) = match takes(view, operation) {
+            Takes::Request(_) => (quote!(request), quote!(serde_json::from_str(request)?)),
+            Takes::Nothing => (quote!(_), quote!()),
+        };
+        let deprecated = operation.deprecated.then(|| quote!(#[allow(deprecated)]));
+        quote! {
+            Door {
+                id: #id,
+                call: |client, raw, request| Box::pin(#function(client, raw, request)),
+                #deprecated
+                blocking: |client, #request| answer(client.#group().#action(#argument)?),
+            }
+        }
     });
     let functions = view.operations.iter().map(|operation| {
         let function = identifier(&operation.id);
@@ -108,7 +121,7 @@ fn doors(view: &View) -> proc_macro2::TokenStream {
     quote! {
         use smtp2go_sdk::{Client, raw};
         use smtp2go_types as types;
-        use crate::doors::{Answers, Door, Outcome};
+        use crate::doors::{Answers, Door, Outcome, answer};
 
         /// Every operation.
         pub static DOORS: &[Door] = &[#(#rows),*];

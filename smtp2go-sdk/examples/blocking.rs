@@ -1,0 +1,44 @@
+//! A mail, and a search over all pages, in a program that is not async.
+//!
+//! ```text
+//! cargo run -p smtp2go-sdk --features blocking --example blocking
+//! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --features blocking --example blocking -- SENDER RECIPIENT
+//! ```
+
+#![allow(clippy::print_stdout)]
+
+mod support;
+
+use std::process::ExitCode;
+
+use smtp2go_sdk::Email;
+use smtp2go_sdk::types::ActivitySearchRequest;
+use support::{BlockingSetup, Result};
+
+fn main() -> ExitCode {
+    support::run_blocking(example)
+}
+
+fn example(setup: BlockingSetup) -> Result {
+    // Outside of this repository: `blocking::Client::from_env()?`.
+    let client = setup.client;
+
+    let mail = Email::new(setup.sender, "Order 1042")
+        .to(setup.recipient)
+        .text("It is on its way.");
+    let sent = client.send(mail)?;
+    println!("sent as {}", sent.email_id.as_deref().unwrap_or("(no id)"));
+
+    // The same groups as those of the async client; what is a stream there is an iterator.
+    for event in client.activity().search_all(ActivitySearchRequest::new()) {
+        let event = event?;
+        println!(
+            "{} {}",
+            event
+                .event
+                .map_or("?".to_owned(), |event| event.to_string()),
+            event.recipient.unwrap_or_default()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Adds a webhook, lists those that there are, changes it and removes it again; with a local SMTP2GO
+//! unless there is a key in the environment.
+//!
+//! ```text
+//! cargo run -p smtp2go-sdk --example webhook_setup
+//! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example webhook_setup
+//! ```
+
+#![allow(clippy::print_stdout)]
+
+mod support;
+
+use std::process::ExitCode;
+
+use smtp2go_sdk::Client;
+use smtp2go_sdk::types::{
+    EmailEventKind, WebhookAddRequest, WebhookAuthType, WebhookEditRequest, WebhookFormat,
+    WebhookRemoveRequest, WebhookViewRequest,
+};
+use support::Result;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    support::run_with_client(example).await
+}
+
+async fn example(client: &Client) -> Result {
+    // Webhooks are not signed: a token of your own in the `Authorization` header is how to tell
+    // that a call comes from SMTP2GO.
+    let request = WebhookAddRequest::new("https://hooks.example.com/smtp2go")
+        .events([EmailEventKind::Delivered, EmailEventKind::Bounce])
+        .output_format(WebhookFormat::Json)
+        .auth_header_type(WebhookAuthType::Bearer)
+        .auth_header_value("EXAMPLE-hook-token");
+    let webhook = client.webhook().add(request).await?;
+    let id = webhook.id.ok_or("the reply names no webhook")?;
+    println!("added {id}");
+
+    for webhook in client
+        .webhook()
+        .view(WebhookViewRequest::new())
+        .await?
+        .iter()
+    {
+        let events: Vec<_> = webhook.events.iter().map(|event| event.as_str()).collect();
+        println!(
+            "{} is called for: {}",
+            webhook.url.as_deref().unwrap_or("?"),
+            events.join(", ")
+        );
+    }
+
+    // What becomes of a field that an edit leaves out is not documented: send them all.
+    let request = WebhookEditRequest::new(id)
+        .url("https://hooks.example.com/smtp2go")
+        .events([EmailEventKind::Bounce, EmailEventKind::Spam])
+        .output_format(WebhookFormat::Json)
+        .auth_header_type(WebhookAuthType::Bearer)
+        .auth_header_value("EXAMPLE-hook-token");
+    client.webhook().edit(request).await?;
+    println!("edited {id}");
+
+    client
+        .webhook()
+        .remove(WebhookRemoveRequest::new(id))
+        .await?;
+    println!("removed {id}");
+    Ok(())
+}

@@ -1,0 +1,449 @@
+//! The client for programs that are not async.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use smtp2go_sandbox::Sandbox;
+use smtp2go_sdk::blocking::Client;
+use smtp2go_sdk::types::{
+    ActivitySearchRequest, DomainViewRequest, EmailScheduledSearchRequest, TemplateViewRequest,
+};
+use smtp2go_sdk::{
+    Attachment, Body, CallOptions, Certainty, Email, Error, RetryPolicy, operations,
+};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::support::{Act, KEY, Server, response};
+
+fn client(sandbox: &Sandbox) -> Client {
+    Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .build()
+        .unwrap()
+}
+
+/// A client that sends once.
+fn client_of(server: &Server) -> Client {
+    Client::builder(KEY)
+        .base_url(server.base_url())
+        .retry(RetryPolicy::none())
+        .build()
+        .unwrap()
+}
+
+fn mail(subject: impl Into<String>) -> Email {
+    Email::new("Acme <noreply@example.com>", subject)
+        .to("jane@example.net")
+        .text("Hello")
+}
+
+fn subjects(sandbox: &Sandbox) -> BTreeSet<String> {
+    let mails = sandbox.mails();
+    let subjects = mails.iter().map(|mail| mail.subject().unwrap().to_owned());
+    let unique: BTreeSet<_> = subjects.collect();
+    assert_eq!(unique.len(), mails.len());
+    unique
+}
+
+#[test]
+fn plain_threads_call_at_once() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let client = client(&sandbox);
+    thread::scope(|scope| {
+        for n in 0..8 {
+            // Each drops its clone when it ends.
+            let client = client.clone();
+            scope.spawn(move || {
+                for m in 0..10 {
+                    let sent = client.send(mail(format!("{n}.{m}"))).unwrap();
+                    assert!(sent.email_id.is_some() && sent.request_id().is_some());
+                    client
+                        .template()
+                        .view(TemplateViewRequest::new("welcome"))
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let expected = (0..8).flat_map(|n| (0..10).map(move |m| format!("{n}.{m}")));
+    assert_eq!(subjects(&sandbox), expected.collect());
+}
+
+#[test]
+fn all_ways_to_send_are_there() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let client = client(&sandbox);
+    client.send(mail("one")).unwrap();
+    let message =
+        "From: noreply@example.com\r\nTo: jane@example.net\r\nSubject: two\r\n\r\nHello\r\n";
+    client.send_mime(message.as_bytes().to_vec()).unwrap();
+    let batch = client.send_batch([mail("three"), mail("four")]).unwrap();
+    assert_eq!(batch.into_sent().unwrap().len(), 2);
+    let body = Body::json(&json!({
+        "sender": "noreply@example.com",
+        "to": ["jane@example.net"],
+        "subject": "five",
+        "text_body": "Hello",
+    }))
+    .unwrap();
+    let reply = client.execute(&operations::EMAIL_SEND, body).unwrap();
+    assert_eq!(reply.status(), 200);
+    let allowance = client.call_empty::<()>(&operations::STATS_EMAIL_CYCLE);
+    assert_eq!(allowance.unwrap().status(), 200);
+    assert_eq!(sandbox.calls().len(), 5);
+}
+
+#[test]
+fn settings_and_errors_are_those_of_the_async_client() {
+    let server = Server::reply(200, "", r#"{"request_id":"r-1","data":{"domains":[]}}"#);
+    let client = client_of(&server);
+    let theirs = client.for_subaccount("4c1f0e7a9b");
+    let reply = theirs.domain().view(DomainViewRequest::new()).unwrap();
+    assert_eq!(reply.request_id(), Some("r-1"));
+    let sent = server.request();
+    assert_eq!(sent.body, r#"{"subaccount_id":"4c1f0e7a9b"}"#);
+
+    let invalid = mail("Hello").to("jane@");
+    let elsewhere = client.with_options(CallOptions::new().deadline(Duration::ZERO));
+    for (error, config, validation) in [
+        (theirs.stats().email_cycle().unwrap_err(), true, false),
+        (client.send(invalid).unwrap_err(), false, true),
+        (
+            elsewhere
+                .domain()
+                .view(DomainViewRequest::new())
+                .unwrap_err(),
+            false,
+            false,
+        ),
+    ] {
+        assert_eq!(error.certainty(), Certainty::NotSent, "{error}");
+        assert_eq!(error.is_config(), config, "{error}");
+        assert_eq!(error.is_validation(), validation, "{error}");
+        assert!(error.operation().is_some());
+    }
+    assert_eq!(server.requests().len(), 1);
+    let shown = format!("{client:?} {:?}", client.domain());
+    assert!(shown.contains("http://127.0.0.1") && !shown.contains(KEY));
+
+    for (key, url) in [("api-short", ""), (KEY, "hunter2")] {
+        let error = Client::builder(key).base_url(url).build().unwrap_err();
+        assert!(error.is_config());
+    }
+
+    // What can be repeated is retried, and mail is not.
+    let server = Server::reply(503, "", "");
+    let client = Client::builder(KEY).base_url(server.base_url());
+    let at_once = RetryPolicy::new()
+        .min_backoff(Duration::ZERO)
+        .max_backoff(Duration::ZERO);
+    let client = client.retry(at_once).build();
+    let client = client.unwrap();
+    let error = client.send(mail("Hello")).unwrap_err();
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::Unknown, 1)
+    );
+    let error = client.domain().view(DomainViewRequest::new()).unwrap_err();
+    assert_eq!(
+        (error.status().unwrap().as_u16(), error.attempts()),
+        (503, 3)
+    );
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn spawn_blocking_is_a_good_place() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let mut tasks = Vec::new();
+    for n in 0..8 {
+        let client = client.clone();
+        tasks.push(tokio::task::spawn_blocking(move || {
+            let sent = client.send(mail(n.to_string())).unwrap();
+            // Built and dropped there too.
+            drop(Client::builder(KEY).base_url("http://localhost").build());
+            sent
+        }));
+    }
+    drop(client);
+    for task in tasks {
+        assert!(task.await.unwrap().email_id.is_some());
+    }
+    assert_eq!(subjects(&sandbox).len(), 8);
+}
+
+#[tokio::test]
+async fn async_code_is_blocked_and_nothing_panics() {
+    let server = three_pages();
+    let client = client_of(&server);
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    assert_eq!(
+        events.next().unwrap().unwrap().email_id.as_deref(),
+        Some("a")
+    );
+    // In a task that has used up what tokio lets it do at a time.
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..1000 {
+        sender.send(()).unwrap();
+    }
+    let again = client.clone();
+    std::future::poll_fn(|cx| {
+        while receiver.poll_recv(cx).is_ready() {}
+        again
+            .execute(&operations::ACTIVITY_SEARCH, Body::empty())
+            .unwrap();
+        Poll::Ready(())
+    })
+    .await;
+    drop((client, again));
+    // The rest of its results need no client.
+    assert_eq!(
+        events.next().unwrap().unwrap().email_id.as_deref(),
+        Some("b")
+    );
+    drop(events);
+}
+
+#[tokio::test]
+async fn waiting_for_what_the_same_thread_has_to_do_ends() {
+    // It runs on this thread.
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = client(&sandbox);
+    let hurried = client.with_options(CallOptions::new().deadline(Duration::from_millis(100)));
+    let error = hurried.send(mail("lost")).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    let sent = tokio::task::spawn_blocking(move || client.send(mail("found")));
+    sent.await.unwrap().unwrap();
+    assert!(subjects(&sandbox).contains("found"));
+}
+
+/// Calls its client when it is read, and drops it then.
+struct Calls {
+    client: Option<Client>,
+    error: Arc<Mutex<Option<Error>>>,
+}
+
+impl AsyncRead for Calls {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        space: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(client) = self.client.take() {
+            *self.error.lock().unwrap() = client.send(mail("from the reader")).err();
+            space.put_slice(b"x");
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_call_from_the_client_s_own_thread_is_refused() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let client = client(&sandbox);
+    let error = Arc::new(Mutex::new(None));
+    let reader = Calls {
+        client: Some(client.clone()),
+        error: error.clone(),
+    };
+    let email = mail("with a reader").attach(Attachment::from_reader("a.txt", reader, 1));
+    client.send(email).unwrap();
+    let error = error.lock().unwrap().take().unwrap();
+    assert!(error.is_config(), "{error}");
+    assert_eq!(error.certainty(), Certainty::NotSent);
+    assert_eq!(subjects(&sandbox), ["with a reader".to_owned()].into());
+}
+
+/// Reads a client's mail through the client: from a thread where blocking is allowed.
+struct Fetches(Option<Client>);
+
+impl Read for Fetches {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let Some(client) = self.0.take() else {
+            return Ok(0);
+        };
+        client.send(mail("from the reader")).unwrap();
+        space[0] = b'x';
+        Ok(1)
+    }
+}
+
+#[test]
+fn a_reader_that_blocks_may_call_its_client() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let client = client(&sandbox);
+    let reader = Fetches(Some(client.clone()));
+    let email = mail("outer").attach(Attachment::from_blocking_reader("a.txt", reader, 1));
+    client.send(email).unwrap();
+    let expected = ["from the reader", "outer"].map(str::to_owned);
+    assert_eq!(subjects(&sandbox), expected.into());
+}
+
+/// Panics when it is read.
+struct Panics;
+
+impl Read for Panics {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        panic!("on purpose");
+    }
+}
+
+impl AsyncRead for Panics {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_reader_that_panics_fails_its_own_call_only() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let client = client(&sandbox);
+    thread::scope(|scope| {
+        for n in 0..4 {
+            let client = &client;
+            scope.spawn(move || {
+                for m in 0..5 {
+                    client.send(mail(format!("{n}.{m}"))).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                let panics = match n % 2 {
+                    0 => Attachment::from_reader("a.txt", Panics, 3),
+                    _ => Attachment::from_blocking_reader("a.txt", Panics, 3),
+                };
+                let error = client.send(mail("panics").attach(panics)).unwrap_err();
+                assert_ne!(error.certainty(), Certainty::Rejected, "{error}");
+            });
+        }
+    });
+    client.send(mail("last")).unwrap();
+    let subjects = subjects(&sandbox);
+    assert_eq!(subjects.len(), 21);
+    assert!(!subjects.contains("panics"));
+}
+
+fn body(request: &crate::support::Request) -> Value {
+    serde_json::from_str(&request.body).unwrap()
+}
+
+/// Five events, two to a page.
+fn three_pages() -> Server {
+    Server::new(Act::Answer(Box::new(|request| {
+        let (ids, next): (&[&str], _) = match body(request)["continue_token"].as_str() {
+            None => (&["a", "b"], Some("t-2")),
+            Some("t-2") => (&["c", "d"], Some("t-3")),
+            _ => (&["e"], None),
+        };
+        let events: Vec<_> = ids.iter().map(|id| json!({ "email_id": id })).collect();
+        let data = json!({ "events": events, "continue_token": next, "total_events": 5 });
+        response(200, "", &json!({ "data": data }).to_string())
+    })))
+}
+
+#[test]
+fn a_search_is_an_iterator_over_all_pages() {
+    let server = three_pages();
+    let client = client_of(&server);
+    let events = client.activity().search_all(ActivitySearchRequest::new());
+    assert!(server.requests().is_empty(), "nobody asked");
+    // It needs neither its client nor its thread.
+    drop(client);
+    let ids = thread::spawn(move || {
+        let ids = events.map(|event| event.map(|event| event.email_id.unwrap()));
+        ids.collect::<Result<Vec<_>, _>>()
+    });
+    assert_eq!(ids.join().unwrap().unwrap(), ["a", "b", "c", "d", "e"]);
+    assert_eq!(server.requests().len(), 3);
+
+    let client = client_of(&server);
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    events.next().unwrap().unwrap();
+    let mut rest = events.pages();
+    let sizes: Vec<_> = rest
+        .by_ref()
+        .map(|page| {
+            let page = page.unwrap();
+            assert_eq!((page.status().as_u16(), page.total_events), (200, Some(5)));
+            page.events.len()
+        })
+        .collect();
+    assert_eq!(sizes, [2, 1]);
+    assert!(rest.next().is_none());
+}
+
+#[test]
+fn pages_are_counted_too() {
+    let server = Server::new(Act::Answer(Box::new(|request| {
+        let page = body(request)["page"].as_i64().unwrap_or(0);
+        let mails: Vec<_> = (page * 2..5.min(page * 2 + 2))
+            .map(|n| json!({ "schedule_id": n.to_string() }))
+            .collect();
+        response(200, "", &json!({ "data": mails }).to_string())
+    })));
+    let request = EmailScheduledSearchRequest::new().limit(2);
+    let mails = client_of(&server).email().scheduled_search_all(request);
+    let ids: Vec<_> = mails
+        .map(|mail| mail.unwrap().schedule_id.unwrap())
+        .collect();
+    assert_eq!(ids, ["0", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn an_error_ends_the_iterator() {
+    let server = Server::new(Act::Answer(Box::new(
+        |request| match body(request)["continue_token"].as_str() {
+            None => {
+                let data = json!({ "events": [{ "email_id": "a" }], "continue_token": "t-2" });
+                response(200, "", &json!({ "data": data }).to_string())
+            }
+            Some(_) => response(400, "", r#"{"data":{"error":"The token has expired."}}"#),
+        },
+    )));
+    let client = client_of(&server);
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    assert!(events.next().unwrap().is_ok());
+    let error = events.next().unwrap().unwrap_err();
+    assert_eq!(error.message(), Some("The token has expired."));
+    assert!(events.next().is_none() && events.next().is_none());
+    assert_eq!(server.requests().len(), 2);
+
+    let invalid = ActivitySearchRequest::new().limit(0);
+    let mut events = client.activity().search_all(invalid);
+    assert!(events.next().unwrap().unwrap_err().is_validation());
+    assert!(events.next().is_none());
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn an_iterator_and_its_client_are_dropped_while_a_page_is_fetched() {
+    let (asked, second) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let server = Server::new(Act::Answer(Box::new(move |request| {
+        if body(request)["continue_token"] == "t-2" {
+            asked.send(()).unwrap();
+            // No answer before the end of the test.
+            let _ = held.recv();
+        }
+        let data = json!({ "events": [{ "email_id": "a" }], "continue_token": "t-2" });
+        response(200, "", &json!({ "data": data }).to_string())
+    })));
+    let client = client_of(&server);
+    let mut events = client.activity().search_all(ActivitySearchRequest::new());
+    events.next().unwrap().unwrap();
+    second.recv_timeout(Duration::from_secs(60)).unwrap();
+    // Would wait for the server if it waited.
+    drop(events);
+    drop(client);
+    drop(release);
+}
