@@ -33,6 +33,8 @@
 //! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`]
 //!   and a JSON body of your own.
 //! - [`Client::raw`]: the client that progenitor generates. See [`raw`].
+//! - `blocking::Client`, with the feature `blocking`: all but the last, for programs that are not
+//!   async.
 //!
 //! [`Client::for_subaccount`] is the same client for one subaccount of the key's account.
 //!

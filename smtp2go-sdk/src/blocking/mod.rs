@@ -31,8 +31,9 @@
 //! # Threads
 //!
 //! Each client that is built has a thread of its own, which does the network's work for it and for
-//! all its clones and ends with the last of them. Requests are checked and replies decoded on the
-//! thread that calls, so that many can call at once. Calls can be made from any thread:
+//! all its clones and ends with the last of them and of the iterators that they made. Many threads
+//! can call at once; what the groups send and get is encoded and decoded on the thread that calls.
+//! Calls can be made from any thread:
 //!
 //! - plain threads, and those of `tokio::task::spawn_blocking`, are what it is made for;
 //! - **in async code** a call blocks the thread that it is made on, and with it whatever else that
