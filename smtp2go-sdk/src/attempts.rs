@@ -1,6 +1,6 @@
 //! A call from its first attempt to its last.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -10,7 +10,9 @@ use crate::options::Settings;
 use crate::outcome::judge;
 use crate::pace::Turns;
 use crate::retry::{Decision, Situation, Verdict, classify, decide};
-use crate::{Error, RawReply};
+use crate::watch::Watch;
+use crate::wire::Wire;
+use crate::{Error, Next, RawReply};
 
 /// What the calls of a client and of its clones have in common.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ impl Core {
         &self,
         request: &Prepared,
         settings: &Settings,
+        watch: &mut Watch,
     ) -> Result<RawReply, Error> {
         let operation = request.operation;
         let traffic = &self.traffic;
@@ -61,24 +64,29 @@ impl Core {
             let left = deadline.saturating_duration_since(Instant::now());
             let limit = settings.timeout.saturating_add(request.upload).min(left);
             attempts += 1;
+            let wire = Arc::new(Wire::new());
+            watch.attempt_started(&host.site, &wire);
             let outcome = self
-                .attempt(request, &host.base_url, limit, settings.timeout)
+                .attempt(request, &host.base_url, wire, limit, settings.timeout)
                 .await;
             if outcome.unsent && outcome.answer.is_none() {
                 turn.unused();
             } else {
                 drop(turn);
             }
-            let result = judge(operation, outcome);
+            let answer = outcome.answer.as_ref();
+            let received = answer.map_or(0, |answer| answer.body.len() as u64);
+            let result = judge(operation, outcome, settings.failures_are_errors);
             let verdict = classify(&result);
             host.reached(verdict != Verdict::Unsent);
             let error = match result {
                 Ok(reply) => {
                     host.answered();
+                    watch.attempt_ended(Ok(&reply), received, Next::Done);
                     return Ok(reply.after(attempts));
                 }
                 Err(error) => error
-                    .at(&host.base_url)
+                    .at(&host.site)
                     .during(operation, attempts)
                     .following(last.as_ref()),
             };
@@ -96,7 +104,8 @@ impl Core {
             let limited = matches!(verdict, Verdict::RateLimited { .. });
             let after = match decision {
                 Decision::Retry { after } => after,
-                Decision::Stop { hold } => {
+                Decision::Stop { hold, why } => {
+                    watch.attempt_ended(Err(&error), received, Next::Stop { reason: why });
                     if let Some(wait) = hold {
                         traffic.turns.hold(wait);
                     }
@@ -116,8 +125,12 @@ impl Core {
             // another one, nor where all calls pause anyway.
             let free = limited || (verdict == Verdict::Unsent && fresh_host);
             if !free && !route.host().take_retry() {
+                let reason = "retry_budget";
+                watch.attempt_ended(Err(&error), received, Next::Stop { reason });
                 return Err(error);
             }
+            let reason = verdict.why();
+            watch.attempt_ended(Err(&error), received, Next::Retry { after, reason });
             tokio::time::sleep(after).await;
             last = Some(error);
         }

@@ -4,7 +4,7 @@ use std::env::VarError;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -16,7 +16,7 @@ use crate::hosts::Hosts;
 use crate::key::Key;
 use crate::options::{LONGEST, Settings};
 use crate::pace::Turns;
-use crate::{Error, KeyLocation, Region, RetryPolicy, tls};
+use crate::{Error, KeyLocation, Observer, Region, RetryPolicy, tls};
 
 /// Environment variable with the API key.
 const ENV_KEY: &str = "SMTP2GO_API_KEY";
@@ -64,8 +64,11 @@ pub struct ClientBuilder<C = Client> {
     retry_budget: u32,
     jitter_seed: Option<u64>,
     pacing: bool,
+    failures_are_errors: bool,
     failover: Vec<String>,
     builds: PhantomData<fn() -> C>,
+    http_client: Option<reqwest::Client>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl<C> ClientBuilder<C> {
@@ -83,8 +86,11 @@ impl<C> ClientBuilder<C> {
             retry_budget: RETRY_BUDGET,
             jitter_seed: None,
             pacing: true,
+            failures_are_errors: true,
             failover: Vec::new(),
             builds: PhantomData,
+            http_client: None,
+            observer: None,
         }
     }
 
@@ -138,13 +144,15 @@ impl<C> ClientBuilder<C> {
     }
 
     /// The program's own name and version, such as `acme-shop/2.1`, put before ours in the
-    /// `User-Agent` header. None by default.
+    /// `User-Agent` header. None by default. With an [`http_client`](Self::http_client) of your
+    /// own the header is that client's, unless this is set.
     pub fn user_agent(mut self, prefix: impl Into<String>) -> Self {
         self.user_agent = Some(prefix.into());
         self
     }
 
-    /// How long connecting may take, TLS included. 5 seconds by default.
+    /// How long connecting may take, TLS included. 5 seconds by default. Not in force with an
+    /// [`http_client`](Self::http_client) of your own.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
@@ -220,6 +228,78 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// Whether a reply with status 200 that counts failures is an error. On by default: such a
+    /// reply is how the service says that it did not take a mail in.
+    ///
+    /// Off, it is a reply like any other at every door, and `failed` and `failures` in it are
+    /// yours to look at: in [`SendResult`](crate::types::SendResult),
+    /// [`Sent`](crate::Sent) and the raw body. A 200 that reports an *error* stays one.
+    /// [`Client::send_batch`] has an outcome for each mail either way.
+    pub fn failures_are_errors(mut self, on: bool) -> Self {
+        self.failures_are_errors = on;
+        self
+    }
+
+    /// Makes calls with this HTTP client in place of one of our own: for a proxy, certificates or
+    /// DNS of your choice, or connections shared with the rest of the program. It must be a
+    /// [`reqwest::Client`] of the version that this crate depends on.
+    ///
+    /// What holds with any client: the key goes to the base URL's host, by https except to this
+    /// machine; retries are ours, on the same terms; the [`timeout`](Self::timeout) and the
+    /// [`deadline`](Self::deadline) end an attempt; and [`Error::certainty`] tells the truth, since
+    /// `NotSent` rests on the request's body, which is ours, and a body is never sent twice by the
+    /// client, which can't copy it.
+    ///
+    /// What is up to that client, since it can't be read from it or changed:
+    /// - **Redirects.** Set `redirect(reqwest::redirect::Policy::none())`. A client that follows
+    ///   them, as reqwest does by default, answers a 301, 302 or 303 by taking *the key* to where
+    ///   it leads, even to another host or in plain text; the body stays behind. Here that is an
+    ///   error, of which it is unknown whether it was processed, but by then the key is out. A 307
+    ///   or 308 is not followed.
+    /// - **Hidden retries** of requests that an HTTP/2 server refused. They need a copy of the
+    ///   body, so there are none; `retry(reqwest::retry::never())` says so.
+    /// - **Time.** [`connect_timeout`](Self::connect_timeout) has no effect; set the client's. A
+    ///   `timeout` or `read_timeout` of the client ends attempts too, and does not grow with the
+    ///   body, which our limits do. Keep `pool_idle_timeout` below the server's keep-alive.
+    /// - **Proxies**, those of the environment included. Calls to this machine by plain http are
+    ///   not kept from them, and such a proxy sees the key: set `no_proxy()`.
+    /// - **TLS**: backend, certificates, versions, whether invalid ones are accepted. The TLS
+    ///   features of this crate are not needed.
+    /// - **Headers** that the client adds, and its cookies. [`user_agent`](Self::user_agent) counts
+    ///   if it is set.
+    /// - **Logs.** With `connection_verbose(true)` reqwest logs all that is sent, the key
+    ///   included.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use smtp2go_sdk::Client;
+    ///
+    /// let http = reqwest::Client::builder()
+    ///     .connect_timeout(Duration::from_secs(5))
+    ///     .redirect(reqwest::redirect::Policy::none())
+    ///     .retry(reqwest::retry::never())
+    ///     .no_proxy()
+    ///     # .tls_backend_preconfigured(rustls::ClientConfig::builder_with_provider(
+    ///     #     rustls::crypto::ring::default_provider().into())
+    ///     #     .with_safe_default_protocol_versions()?
+    ///     #     .with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+    ///     .build()?;
+    /// let client = Client::builder("api-0123456789abcdef0123456789ABCDEF").http_client(http).build()?;
+    /// # let _ = client;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// Is told of every attempt and every call, for metrics and tests: see [`Observer`]. None by
+    /// default. To keep a hand on it, pass an `Arc` of it.
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// What [`build`](ClientBuilder::build) does, whatever comes of it in the end.
     pub(crate) fn client(self) -> Result<Client, Error> {
         let key = Key::new(self.key)?;
@@ -250,27 +330,20 @@ impl<C> ClientBuilder<C> {
                 failover.push(url);
             }
         }
-        let http = reqwest::Client::builder()
-            .user_agent(user_agent)
-            .connect_timeout(self.connect_timeout.min(LONGEST))
-            // A redirect would carry the key to another host, and could send a message twice.
-            .redirect(reqwest::redirect::Policy::none())
-            // Whether to send again is not for a layer that can't tell mail from a look-up.
-            .retry(reqwest::retry::never())
-            .https_only(https);
-        #[cfg(not(feature = "http2"))]
-        let http = http.http1_only();
-        // A proxy is no way to this machine; and over plain http it would see the key.
-        let http = if https { http } else { http.no_proxy() };
-        let http = tls::configure(http, https)?.build().map_err(|source| {
-            Error::config("the HTTP client can't be set up").with_source(source)
-        })?;
         let jitter = match self.jitter_seed {
             Some(seed) => fastrand::Rng::with_seed(seed),
             None => fastrand::Rng::new(),
         };
+        let (http, user_agent) = match self.http_client {
+            Some(http) => (http, self.user_agent.is_some().then_some(user_agent)),
+            None => {
+                let limit = self.connect_timeout.min(LONGEST);
+                (http_client(user_agent, limit, https)?, None)
+            }
+        };
         let core = Core {
             http,
+            user_agent,
             base_url: base_url.clone(),
             key,
             key_location: self.key_location,
@@ -279,12 +352,14 @@ impl<C> ClientBuilder<C> {
                 turns: Turns::default(),
                 jitter: Mutex::new(jitter),
             },
+            observer: self.observer,
         };
         let settings = Settings {
             timeout: self.timeout.min(LONGEST),
             deadline: self.deadline.min(LONGEST),
             retry: self.retry,
             pacing: self.pacing,
+            failures_are_errors: self.failures_are_errors,
         };
         Ok(Client::new(core, settings))
     }
@@ -303,6 +378,29 @@ impl ClientBuilder {
     }
 }
 
+/// The HTTP client that is set up here.
+fn http_client(
+    user_agent: HeaderValue,
+    connect_timeout: Duration,
+    https: bool,
+) -> Result<reqwest::Client, Error> {
+    let http = reqwest::Client::builder()
+        .user_agent(user_agent)
+        .connect_timeout(connect_timeout)
+        // A redirect would carry the key to another host, and could send a message twice.
+        .redirect(reqwest::redirect::Policy::none())
+        // Whether to send again is not for a layer that can't tell mail from a look-up.
+        .retry(reqwest::retry::never())
+        .https_only(https);
+    #[cfg(not(feature = "http2"))]
+    let http = http.http1_only();
+    // A proxy is no way to this machine; and over plain http it would see the key.
+    let http = if https { http } else { http.no_proxy() };
+    tls::configure(http, https)?
+        .build()
+        .map_err(|source| Error::config("the HTTP client can't be set up").with_source(source))
+}
+
 /// Shows neither the key nor the base URL, which could hold secrets until it is checked.
 impl<C> fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -317,7 +415,10 @@ impl<C> fmt::Debug for ClientBuilder<C> {
             .field("retry", &self.retry)
             .field("retry_budget", &self.retry_budget)
             .field("pacing", &self.pacing)
+            .field("failures_are_errors", &self.failures_are_errors)
             .field("failover", &self.failover.len())
+            .field("has_http_client", &self.http_client.is_some())
+            .field("has_observer", &self.observer.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -1,15 +1,17 @@
 //! The client, and the core that every call goes through.
 
 use std::fmt;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate, readable};
+use tracing::Instrument;
 
 use crate::attempts::Traffic;
 use crate::blob::Piece;
@@ -20,8 +22,9 @@ use crate::operation::Operation;
 use crate::options::Settings;
 use crate::outcome::{Answer, Ending, Outcome, unreadable};
 use crate::subaccount;
+use crate::watch::Watch;
 use crate::wire::{AttemptBody, SealOnDrop, Wire};
-use crate::{Body, CallOptions, Error, KeyLocation, RawReply, Reply};
+use crate::{Body, CallOptions, Error, KeyLocation, Observer, RawReply, Reply};
 
 /// Upload speed that an attempt is given time for, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
@@ -50,11 +53,14 @@ pub struct Client {
 /// What the clones of a client share.
 pub(crate) struct Core {
     pub(crate) http: reqwest::Client,
+    /// What a client that is not ours is to say.
+    pub(crate) user_agent: Option<HeaderValue>,
     /// Without a slash at the end of its path, unless the path is that slash.
     pub(crate) base_url: Url,
     pub(crate) key: Key,
     pub(crate) key_location: KeyLocation,
     pub(crate) traffic: Traffic,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 /// A request, ready to be tried.
@@ -162,8 +168,8 @@ impl Client {
         Q: Serialize + Validate + ?Sized,
         R: Envelope + DeserializeOwned,
     {
-        let body = encode(operation, request)?;
-        self.execute_as::<R>(operation, body).await
+        // Within the call, so that what is wrong with the request is seen from outside too.
+        self.perform::<R>(operation, async { encode(request) }).await
     }
 
     /// Calls an operation that takes no arguments, as [`call`](Self::call) does.
@@ -189,8 +195,43 @@ impl Client {
     where
         R: Envelope + DeserializeOwned,
     {
-        let reply = self.execute(operation, body).await?;
-        typed::<R>(operation, reply)
+        self.perform::<R>(operation, ready(Ok(body))).await
+    }
+
+    /// A whole call: makes the body, executes, and decodes the reply.
+    pub(crate) async fn perform<R>(
+        &self,
+        operation: &'static Operation,
+        body: impl Future<Output = Result<Body, Error>>,
+    ) -> Result<Reply<R::Data>, Error>
+    where
+        R: Envelope + DeserializeOwned,
+    {
+        let decode = |reply| decoded::<R>(operation, reply);
+        self.perform_as(operation, body, decode, Reply::raw).await
+    }
+
+    /// A whole call, under its span: makes the body, executes, and makes of the reply what is
+    /// wanted.
+    pub(crate) async fn perform_as<T>(
+        &self,
+        operation: &'static Operation,
+        body: impl Future<Output = Result<Body, Error>>,
+        read: impl FnOnce(RawReply) -> Result<T, Error>,
+        raw: fn(&T) -> &RawReply,
+    ) -> Result<T, Error> {
+        let mut watch = Watch::new(operation, self.core.observer.clone());
+        let span = watch.span();
+        let call = async {
+            let result = match body.await {
+                Ok(body) => self.run(operation, body, &mut watch).await,
+                Err(error) => Err(error.during(operation, 0)),
+            };
+            let result = result.and_then(read);
+            watch.ended(result.as_ref().map(raw));
+            result
+        };
+        call.instrument(span).await
     }
 
     /// Calls an operation with a body of your own, and hands back the reply as it came: the way
@@ -206,11 +247,22 @@ impl Client {
         operation: &'static Operation,
         body: Body,
     ) -> Result<RawReply, Error> {
+        self.perform_as(operation, ready(Ok(body)), Ok, |reply| reply)
+            .await
+    }
+
+    /// Prepares a request and sends it until it is answered.
+    async fn run(
+        &self,
+        operation: &'static Operation,
+        body: Body,
+        watch: &mut Watch,
+    ) -> Result<RawReply, Error> {
         let request = self
             .in_subaccount(operation, body)
             .and_then(|body| self.core.prepare(operation, body))
             .map_err(|e| e.during(operation, 0))?;
-        self.core.run(&request, &self.settings).await
+        self.core.run(&request, &self.settings, watch).await
     }
 
     /// The body, with the client's subaccount named in it.
@@ -255,6 +307,9 @@ impl Core {
         let json = HeaderValue::from_static("application/json");
         headers.insert(ACCEPT, json.clone());
         headers.insert(CONTENT_TYPE, json);
+        if let Some(agent) = &self.user_agent {
+            headers.insert(USER_AGENT, agent.clone());
+        }
         headers.extend(
             self.key
                 .header(self.key_location)?
@@ -307,10 +362,10 @@ impl Core {
         &self,
         request: &Prepared,
         base_url: &Url,
+        wire: Arc<Wire>,
         limit: Duration,
         idle: Duration,
     ) -> Outcome {
-        let wire = Arc::new(Wire::new());
         let _sealed_if_cancelled = SealOnDrop(wire.clone());
         let mut answer = None;
         let exchange = self.exchange(request, base_url, &wire, &mut answer);
@@ -340,12 +395,10 @@ impl Core {
         answer: &mut Option<Answer>,
     ) -> reqwest::Result<()> {
         let body = AttemptBody::new(wire.clone(), request.pieces.iter().cloned());
+        let url = Self::url(base_url, request.operation.path);
         let mut response = self
             .http
-            .request(
-                request.operation.method.clone(),
-                Self::url(base_url, request.operation.path),
-            )
+            .request(request.operation.method.clone(), url.clone())
             .headers(request.headers.clone())
             .body(reqwest::Body::wrap(body))
             .send()
@@ -353,6 +406,8 @@ impl Core {
         wire.progress();
         let answer = answer.insert(Answer {
             status: response.status(),
+            // Ours follows none; one that was handed in may.
+            followed: *response.url() != url,
             headers: std::mem::take(response.headers_mut()),
             body: Vec::new(),
         });
@@ -365,22 +420,19 @@ impl Core {
 }
 
 /// The body of a typed request, if that passes its check.
-pub(crate) fn encode<Q: Serialize + Validate + ?Sized>(
-    operation: &'static Operation,
-    request: &Q,
-) -> Result<Body, Error> {
-    request
-        .validate()
-        .map_err(Error::validation)
-        .and_then(|()| Body::json(request))
-        .map_err(|error| error.during(operation, 0))
+pub(crate) fn encode<Q: Serialize + Validate + ?Sized>(request: &Q) -> Result<Body, Error> {
+    request.validate().map_err(Error::validation)?;
+    Body::json(request)
 }
 
-/// A reply as the type that it should be.
-pub(crate) fn typed<R: Envelope + DeserializeOwned>(
+/// A reply of an operation, decoded.
+pub(crate) fn decoded<R>(
     operation: &'static Operation,
     reply: RawReply,
-) -> Result<Reply<R::Data>, Error> {
+) -> Result<Reply<R::Data>, Error>
+where
+    R: Envelope + DeserializeOwned,
+{
     match decode::<R>(reply.body()) {
         Ok(decoded) => Ok(Reply::new(decoded.into_parts().1, reply)),
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use smtp2go_types::{Timestamp, ValidationError};
 
 use crate::blob::Failure;
+use crate::hosts::Site;
 use crate::inspect::Findings;
 use crate::key::mask;
 use crate::operation::Operation;
@@ -44,11 +46,12 @@ struct Inner {
     doubt: bool,
     /// How long to wait, where the answer does not say.
     retry_after: Option<Duration>,
-    host: Option<String>,
+    host: Option<Arc<Site>>,
     source: Option<Source>,
     reply: Option<Answer>,
     fields: Vec<FieldError>,
     failures: Vec<String>,
+    email_id: Option<String>,
 }
 
 /// As much of an answer as arrived, with what was read from it.
@@ -80,8 +83,8 @@ pub(crate) enum Kind {
     Transport { connect: bool, timeout: bool },
     /// A status arrived that promised a reply, but not all of the reply.
     Truncated { timeout: bool },
-    /// A 3xx.
-    Redirect,
+    /// A 3xx, or an answer from where a redirect led that the HTTP client followed.
+    Redirect { followed: bool },
     /// Any other status that is not a success.
     Status,
     /// A success whose envelope reports an error.
@@ -99,7 +102,8 @@ pub(crate) enum Kind {
 /// Whether a failed call may have had its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Certainty {
-    /// Proven: the request never reached the API whole, and never will.
+    /// Proven: the request never reached the API whole, and never will. Or, with HTTP/2, the
+    /// server promised that it did not look at it.
     NotSent,
     /// The API answered that it did not do it.
     Rejected,
@@ -122,6 +126,17 @@ pub enum ErrorCode {
     ReqLimitExceeded,
     /// Any other code, as it came.
     Unknown(String),
+}
+
+impl Certainty {
+    /// What is certain of two things together: the weaker of the two.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Rejected, _) | (_, Self::Rejected) => Self::Rejected,
+            (Self::NotSent, Self::NotSent) => Self::NotSent,
+        }
+    }
 }
 
 impl ErrorCode {
@@ -179,6 +194,7 @@ impl Error {
                 reply: None,
                 fields: Vec::new(),
                 failures: Vec::new(),
+                email_id: None,
             }),
         }
     }
@@ -222,6 +238,11 @@ impl Error {
         matches!(self.inner.kind, Kind::Unreadable)
     }
 
+    /// Whether the answer is from where a redirect led: trying again would lead there again.
+    pub(crate) fn is_followed(&self) -> bool {
+        matches!(self.inner.kind, Kind::Redirect { followed: true })
+    }
+
     /// No status arrived. `unsent` is the seal's verdict.
     pub(crate) fn transport(unsent: bool, source: Option<reqwest::Error>) -> Self {
         let certainty = if unsent {
@@ -229,7 +250,8 @@ impl Error {
         } else {
             Certainty::Unknown
         };
-        let connect = source.as_ref().is_some_and(reqwest::Error::is_connect);
+        // Once something was sent it may be the target of a redirect that can't be connected to.
+        let connect = unsent && source.as_ref().is_some_and(reqwest::Error::is_connect);
         let timeout = source.as_ref().is_none_or(reqwest::Error::is_timeout);
         let error = Self::new(Kind::Transport { connect, timeout }, certainty);
         error.with_http_source(source)
@@ -282,6 +304,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_email_id(mut self, id: Option<String>) -> Self {
+        self.inner.email_id = id;
+        self
+    }
+
     /// `self`, met while calling `operation`, after so many attempts.
     pub(crate) fn during(mut self, operation: &'static Operation, attempts: u32) -> Self {
         self.inner.operation = Some(operation);
@@ -289,16 +316,13 @@ impl Error {
         self
     }
 
-    /// `self`, with a wait for when the answer has none.
-    /// `self`, met at this base URL.
-    pub(crate) fn at(mut self, base_url: &reqwest::Url) -> Self {
-        let port = base_url.port().map(|port| format!(":{port}"));
-        self.inner.host = base_url
-            .host_str()
-            .map(|host| host.to_owned() + port.as_deref().unwrap_or_default());
+    /// `self`, met at this host.
+    pub(crate) fn at(mut self, site: &Arc<Site>) -> Self {
+        self.inner.host = Some(site.clone());
         self
     }
 
+    /// `self`, with a wait for when the answer has none.
     pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.inner.retry_after = wait.or(self.inner.retry_after);
         self
@@ -311,14 +335,9 @@ impl Error {
             return self;
         };
         let inner = &mut self.inner;
-        match (earlier.certainty(), inner.certainty) {
-            (Certainty::Unknown, Certainty::NotSent | Certainty::Rejected) => {
-                inner.certainty = Certainty::Unknown;
-                inner.doubt = true;
-            }
-            (Certainty::Rejected, Certainty::NotSent) => inner.certainty = Certainty::Rejected,
-            _ => {}
-        }
+        let both = inner.certainty.and(earlier.certainty());
+        inner.doubt |= both == Certainty::Unknown && inner.certainty != both;
+        inner.certainty = both;
         self
     }
 
@@ -328,6 +347,43 @@ impl Error {
             *text = format!("{setting}: {text}");
         }
         self
+    }
+
+    /// The kind of error in a word, for logs and the labels of metrics. More may be added.
+    ///
+    /// Before anything was sent: `config`, `validation`, `too_large`, `serialize`; `held_back`
+    /// (after a 429), `paced` (by a documented rate) and `deadline`, if there was no turn in time.
+    /// Without a whole answer: `connect`, `connect_timeout`, `timeout`, `connection`, `truncated`,
+    /// and `content` for content of the request that could not be read. With one: `status` and
+    /// `redirect` by its [`status`](Self::status); in spite of a success `error_in_200`,
+    /// `failed_in_200`, `no_result`, `results` (a batch with too few or many), `decode`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.inner.kind {
+            Kind::Config(_) => "config",
+            Kind::Validation(_) => "validation",
+            Kind::TooLarge { .. } => "too_large",
+            Kind::Serialize => "serialize",
+            Kind::HeldBack(Reason::RateLimited) => "held_back",
+            Kind::HeldBack(Reason::Paced) => "paced",
+            Kind::HeldBack(Reason::Deadline) => "deadline",
+            Kind::Unreadable => "content",
+            Kind::Transport {
+                connect: true,
+                timeout: true,
+            } => "connect_timeout",
+            Kind::Transport { connect: true, .. } => "connect",
+            Kind::Transport { timeout: true, .. } => "timeout",
+            Kind::Transport { .. } => "connection",
+            Kind::Truncated { .. } => "truncated",
+            Kind::Redirect { .. } => "redirect",
+            Kind::Status => "status",
+            Kind::ErrorInSuccess => "error_in_200",
+            Kind::FailureInSuccess => "failed_in_200",
+            Kind::NoResult => "no_result",
+            Kind::Results { .. } => "results",
+            Kind::Decode => "decode",
+        }
     }
 
     /// Whether it took too long: connecting, sending, or waiting for the answer; or there was no
@@ -444,7 +500,7 @@ impl Error {
         self.code_ref().cloned()
     }
 
-    fn code_ref(&self) -> Option<&ErrorCode> {
+    pub(crate) fn code_ref(&self) -> Option<&ErrorCode> {
         self.inner.reply.as_ref()?.code.as_ref()
     }
 
@@ -465,6 +521,13 @@ impl Error {
     #[must_use]
     pub fn failures(&self) -> &[String] {
         &self.inner.failures
+    }
+
+    /// The id of a mail that a reply names in spite of counting failures: a part of it may have
+    /// been taken in, and the activity knows it by this id. `None` where nothing was.
+    #[must_use]
+    pub fn email_id(&self) -> Option<&str> {
+        self.inner.email_id.as_deref()
     }
 
     /// How long to wait before another call, counted from when the error came. The answer's
@@ -615,7 +678,12 @@ impl fmt::Display for Error {
                     };
                     write!(f, ", but the reply {how}; {effect}")?;
                 }
-                Kind::Redirect => match redirect_host(&reply.headers) {
+                Kind::Redirect { followed: true } => write!(
+                    f,
+                    ", but from elsewhere: a redirect was followed, which the HTTP client in use \
+                     must not do; {effect}"
+                )?,
+                Kind::Redirect { .. } => match redirect_host(&reply.headers) {
                     Some(host) => write!(f, ", a redirect to {host}, which is not followed")?,
                     None => f.write_str(", a redirect, which is not followed")?,
                 },
@@ -682,11 +750,11 @@ impl fmt::Display for Error {
                     connect: true,
                     timeout: true,
                 } => {
-                    let host = inner.host.as_deref().unwrap_or("the API");
+                    let host = inner.host.as_ref().map_or("the API", |site| &site.name);
                     write!(f, "connecting to {host} took too long; {effect}")?;
                 }
                 Kind::Transport { connect: true, .. } => {
-                    let host = inner.host.as_deref().unwrap_or("the API");
+                    let host = inner.host.as_ref().map_or("the API", |site| &site.name);
                     write!(f, "can't connect to {host}; {effect}")?;
                 }
                 Kind::Transport { timeout: true, .. } => {

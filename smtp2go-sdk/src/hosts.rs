@@ -1,10 +1,12 @@
 //! Where calls go: the base URL and those to fall back on, with what is known of each.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
 use tokio::time::Instant;
+
+use crate::Region;
 
 /// How long a host that could not be reached is not tried first.
 const SHUNNED: Duration = Duration::from_secs(30);
@@ -22,15 +24,48 @@ pub(crate) struct Hosts {
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) base_url: Url,
+    pub(crate) site: Arc<Site>,
     /// Retries that it may get, in tenths.
     budget: Mutex<u32>,
     most: u32,
     shunned_until: Mutex<Option<Instant>>,
 }
 
+/// What a host is called.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// Without the port.
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    /// With the port, where it is not the scheme's.
+    pub(crate) name: String,
+    /// The region whose base URL it is.
+    pub(crate) region: Option<Region>,
+}
+
+impl Site {
+    fn new(base_url: &Url) -> Self {
+        // A base URL has a host and, being http or https, a port.
+        let address = base_url.host_str().unwrap_or_default();
+        let name = match base_url.port() {
+            Some(port) => format!("{address}:{port}"),
+            None => address.to_owned(),
+        };
+        Self {
+            address: address.to_owned(),
+            port: base_url.port_or_known_default().unwrap_or_default(),
+            name,
+            region: [Region::Global, Region::Us, Region::Eu, Region::Au]
+                .into_iter()
+                .find(|region| base_url.as_str() == region.base_url()),
+        }
+    }
+}
+
 impl Hosts {
     pub(crate) fn new(first: Url, others: Vec<Url>, budget: u32) -> Self {
-        let host = |base_url| Host {
+        let host = |base_url: Url| Host {
+            site: Arc::new(Site::new(&base_url)),
             base_url,
             budget: Mutex::new(budget.saturating_mul(COST)),
             most: budget.saturating_mul(COST),
@@ -144,6 +179,29 @@ mod tests {
 
     fn port(route: &Route<'_>) -> Option<u16> {
         route.host().base_url.port()
+    }
+
+    #[test]
+    fn a_site_is_named_by_its_url() {
+        for (url, name, port, region) in [
+            (
+                "https://eu-api.smtp2go.com/v3",
+                "eu-api.smtp2go.com",
+                443,
+                Some(Region::Eu),
+            ),
+            (
+                "https://eu-api.smtp2go.com:8443/v3",
+                "eu-api.smtp2go.com:8443",
+                8443,
+                None,
+            ),
+            ("http://[::1]:1/v3", "[::1]:1", 1, None),
+        ] {
+            let site = Site::new(&Url::parse(url).unwrap());
+            assert_eq!((&*site.name, site.port, site.region), (name, port, region));
+            assert!(name.starts_with(&site.address));
+        }
     }
 
     #[tokio::test(start_paused = true)]

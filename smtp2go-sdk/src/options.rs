@@ -28,6 +28,7 @@ pub struct CallOptions {
     deadline: Option<Duration>,
     retry: Option<RetryPolicy>,
     pacing: Option<bool>,
+    failures_are_errors: Option<bool>,
 }
 
 impl CallOptions {
@@ -38,6 +39,7 @@ impl CallOptions {
             deadline: None,
             retry: None,
             pacing: None,
+            failures_are_errors: None,
         }
     }
 
@@ -67,6 +69,12 @@ impl CallOptions {
         self.pacing = Some(on);
         self
     }
+
+    /// As [`ClientBuilder::failures_are_errors`](crate::ClientBuilder::failures_are_errors).
+    pub const fn failures_are_errors(mut self, on: bool) -> Self {
+        self.failures_are_errors = Some(on);
+        self
+    }
 }
 
 /// What is in force for a call.
@@ -78,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) pacing: bool,
+    /// Whether a success that counts failures is an error.
+    pub(crate) failures_are_errors: bool,
 }
 
 impl Settings {
@@ -89,6 +99,9 @@ impl Settings {
             deadline: options.deadline.unwrap_or(self.deadline).min(LONGEST),
             retry: options.retry.unwrap_or(self.retry),
             pacing: options.pacing.unwrap_or(self.pacing),
+            failures_are_errors: options
+                .failures_are_errors
+                .unwrap_or(self.failures_are_errors),
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// Whether the HTTP client followed a redirect, so that another URL answers.
+    pub(crate) followed: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
@@ -40,7 +42,11 @@ pub(crate) enum Ending {
 }
 
 /// Turns an outcome into a reply, or into an error that tells the truth about it.
-pub(crate) fn judge(operation: &'static Operation, outcome: Outcome) -> Result<RawReply, Error> {
+pub(crate) fn judge(
+    operation: &'static Operation,
+    outcome: Outcome,
+    failures_are_errors: bool,
+) -> Result<RawReply, Error> {
     let Outcome {
         answer,
         unsent,
@@ -53,15 +59,24 @@ pub(crate) fn judge(operation: &'static Operation, outcome: Outcome) -> Result<R
     };
     let Some(Answer {
         status,
+        followed,
         headers,
         body,
     }) = answer
     else {
-        return Err(Error::transport(unsent, broken.flatten()));
+        let source = broken.flatten();
+        #[cfg(feature = "http2")]
+        let unsent = unsent || source.as_ref().is_some_and(is_refused);
+        return Err(Error::transport(unsent, source));
     };
     let found = inspect(&body);
     let answer = (status, headers, body.into());
 
+    if followed {
+        // Whatever it says: it was not asked what we asked.
+        let kind = Kind::Redirect { followed };
+        return Err(Error::answered(kind, Certainty::Unknown, answer, found));
+    }
     // A refusal is one even if the rest of it is lost.
     if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
         return Err(Error::answered(
@@ -73,7 +88,7 @@ pub(crate) fn judge(operation: &'static Operation, outcome: Outcome) -> Result<R
     }
     if status.is_redirection() {
         return Err(Error::answered(
-            Kind::Redirect,
+            Kind::Redirect { followed },
             Certainty::Unknown,
             answer,
             found,
@@ -102,24 +117,47 @@ pub(crate) fn judge(operation: &'static Operation, outcome: Outcome) -> Result<R
             found,
         ));
     }
-    if let Some(place) = operation.failure_in_200 {
+    if let Some(place) = operation.failure_in_200.filter(|_| failures_are_errors) {
         let body = &answer.2;
         if at(body, place.count).is_some_and(|count| is_positive(&count)) {
             let failures = at(body, place.messages).map(texts).unwrap_or_default();
             // A part of it may have been accepted, and would be sent again.
-            let accepted = at(body, place.succeeded).is_some_and(|count| is_positive(&count))
-                || at(body, place.id).is_some_and(|id| !texts(id).is_empty());
+            let id = at(body, place.id)
+                .map(texts)
+                .and_then(|ids| ids.into_iter().next());
+            let accepted =
+                id.is_some() || at(body, place.succeeded).is_some_and(|count| is_positive(&count));
             let certainty = if accepted {
                 Certainty::Unknown
             } else {
                 Certainty::Rejected
             };
             let kind = Kind::FailureInSuccess;
-            return Err(Error::answered(kind, certainty, answer, found).with_failures(failures));
+            return Err(Error::answered(kind, certainty, answer, found)
+                .with_failures(failures)
+                .with_email_id(id));
         }
     }
     let (status, headers, body) = answer;
     Ok(RawReply::new(status, headers, body, found.request_id))
+}
+
+/// Whether an HTTP/2 server promised that it has not processed the request and will not: it reset
+/// the stream as refused, or went away naming an earlier stream as the last that it looks at.
+///
+/// Works only while h2 is the copy that reqwest uses, which a test holds.
+#[cfg(feature = "http2")]
+fn is_refused(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_remote()
+                && (error.is_go_away()
+                    || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM));
+        }
+        source = error.source();
+    }
+    false
 }
 
 /// The error for a success whose body is not the expected reply.
@@ -187,6 +225,14 @@ pub(crate) mod tests {
         key_in_body: None,
     };
 
+    /// As calls are judged by default.
+    pub(crate) fn judge(
+        operation: &'static Operation,
+        outcome: Outcome,
+    ) -> Result<RawReply, Error> {
+        super::judge(operation, outcome, true)
+    }
+
     fn ended(status: u16, headers: &[(&str, &str)], body: &[u8], ending: Ending) -> Outcome {
         let headers = headers.iter().map(|(name, value)| {
             let name = header::HeaderName::try_from(*name).unwrap();
@@ -194,6 +240,7 @@ pub(crate) mod tests {
         });
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
+            followed: false,
             headers: headers.collect(),
             body: body.to_vec(),
         };
@@ -330,8 +377,10 @@ pub(crate) mod tests {
             assert!(error.to_string().contains("not accepted"), "{error}");
             let debug = format!("{error:?}");
             assert!(!debug.contains("example.com"), "{debug}");
-            // Only where the operation says so.
+            // Only where the operation says so, and not for who wants to see for himself.
             judge(&LOOKUP, answered(200, body)).unwrap();
+            let reply = super::judge(&SEND, answered(200, body), false).unwrap();
+            assert_eq!(reply.body(), body);
         }
         for body in [
             r#"{"data":{"failed":0,"failures":[]}}"#,
@@ -441,6 +490,9 @@ pub(crate) mod tests {
         ] {
             let error = judge(&SEND, answered(200, body)).unwrap_err();
             assert_eq!(error.certainty(), certainty, "{body}");
+            let id = body.contains("1a").then_some("1a");
+            assert_eq!(error.email_id(), id, "{body}");
+            assert!(!format!("{error:?}").contains("1a"));
         }
         // Nor is it known what became of a request that the server says it waited for in vain.
         assert_eq!(error(answered(408, "")).certainty(), Certainty::Unknown);
@@ -463,6 +515,20 @@ pub(crate) mod tests {
                 let text = format!("{error} {error:?}");
                 assert!(text.contains(shown) && !text.contains("hunter2"), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_from_elsewhere_is_none() {
+        for status in [200, 302, 400, 429, 503] {
+            let mut outcome = answered(status, r#"{"request_id":"r","data":{"email_id":"1a"}}"#);
+            if let Some(answer) = &mut outcome.answer {
+                answer.followed = true;
+            }
+            let error = error(outcome);
+            assert_eq!(error.certainty(), Certainty::Unknown);
+            assert_eq!(error.kind(), "redirect");
+            assert!(error.to_string().contains("was followed"), "{error}");
         }
     }
 

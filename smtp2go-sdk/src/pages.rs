@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::operation::Operation;
 use crate::{Client, Error, Reply};
@@ -300,7 +301,9 @@ impl<D: Send + 'static> Stream for Pages<D> {
         Poll::Ready(match fetched {
             Ok(Some(Fetched { reply, next })) => {
                 this.state = match (next, Handle::try_current()) {
-                    (Some(next), Ok(runtime)) => State::Ahead(Task(runtime.spawn(next))),
+                    (Some(next), Ok(runtime)) => {
+                        State::Ahead(Task(runtime.spawn(next.in_current_span())))
+                    }
                     (Some(next), Err(_)) => State::Asked(next),
                     (None, _) => State::Ended,
                 };

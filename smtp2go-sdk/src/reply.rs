@@ -25,6 +25,11 @@ impl<T> Reply<T> {
         Reply::new(data(self.data), self.raw)
     }
 
+    /// What came with the data.
+    pub(crate) fn raw(&self) -> &RawReply {
+        &self.raw
+    }
+
     /// The data, and what came with it.
     pub(crate) fn into_parts(self) -> (T, RawReply) {
         (self.data, self.raw)

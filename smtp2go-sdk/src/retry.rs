@@ -1,8 +1,8 @@
 //! Whether a call is tried again, and when. No I/O, no clock and no chance here: the decision is a
 //! function of what is passed in.
 //!
-//! Proof that nothing was sent is the seal of `wire` alone. HTTP/2 knows refusals that prove as
-//! much (GOAWAY, REFUSED_STREAM); they are not looked for, and count as any lost connection.
+//! Proof that nothing was sent is the seal of `wire`. With HTTP/2 the server's promise counts as
+//! much: that it refused the stream, or went away before it.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ const RATE_LIMIT_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration
 /// How often a call is tried, and how long it waits in between.
 ///
 /// What is retried is not a setting, since it is what keeps mail from going out twice:
-/// - a failure before which provably nothing was sent, for every operation;
+/// - a failure before which provably nothing was sent, for every operation (with the feature
+///   `http2` also a server's promise, by HTTP/2's own means, that it did not look at the request);
 /// - a 429, for every operation: the API has not processed the call;
 /// - a 5xx other than 501, a timeout, a lost connection or a truncated reply, only for operations
-///   whose repetition does no harm ([`Operation::repeat_safe`](crate::operation::Operation)). With
-///   the feature `http2` a refusal by HTTP/2's own means counts as a lost connection.
+///   whose repetition does no harm ([`Operation::repeat_safe`](crate::operation::Operation)).
 ///
 /// The wait before a retry grows from attempt to attempt: the first is drawn at random from
 /// between `min_backoff` and twice that, the next from up to four times, and so on, never from
@@ -141,7 +141,7 @@ pub(crate) fn classify(result: &Result<RawReply, Error>) -> Verdict {
     let Err(error) = result else {
         return Verdict::Final;
     };
-    if error.is_unreadable() {
+    if error.is_unreadable() || error.is_followed() {
         return Verdict::Final;
     }
     let retry_after = error.retry_after();
@@ -156,6 +156,18 @@ pub(crate) fn classify(result: &Result<RawReply, Error>) -> Verdict {
             Verdict::Transient { retry_after: None }
         }
         _ => Verdict::Final,
+    }
+}
+
+impl Verdict {
+    /// Why another attempt does no harm: a word of [`Next::Retry`](crate::Next::Retry).
+    pub(crate) fn why(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::Unsent => "not_sent",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Transient { .. } => "repeat_safe",
+        }
     }
 }
 
@@ -181,8 +193,12 @@ pub(crate) struct Situation<'a> {
 /// What to do after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// The call ends. After a 429 this is how long no call should be made.
-    Stop { hold: Option<Duration> },
+    /// The call ends. After a 429 `hold` is how long no call should be made. `why` is a word of
+    /// [`Next::Stop`](crate::Next::Stop).
+    Stop {
+        hold: Option<Duration>,
+        why: &'static str,
+    },
     /// The call is sent again after this wait. After a 429 no call is made until then, this one
     /// or another.
     Retry { after: Duration },
@@ -202,31 +218,54 @@ pub(crate) fn decide(situation: &Situation<'_>) -> Decision {
     } = *situation;
     let mut hold = None;
     let after = match verdict {
-        Verdict::Final => return Decision::Stop { hold },
+        Verdict::Final => return Decision::Stop { hold, why: "final" },
         Verdict::Unsent if fresh_host => Duration::ZERO,
         Verdict::Unsent => policy.backoff(attempt, jitter),
         Verdict::RateLimited { retry_after } => {
             *hold.insert(policy.after_rate_limit(retry_after, jitter))
         }
-        Verdict::Transient { .. } if !repeat_safe => return Decision::Stop { hold },
+        Verdict::Transient { .. } if !repeat_safe => {
+            return Decision::Stop {
+                hold,
+                why: "not_repeat_safe",
+            };
+        }
         Verdict::Transient { retry_after } => policy
             .backoff(attempt, jitter)
             .max(retry_after.unwrap_or_default()),
     };
-    if !replayable || attempt >= policy.attempts || after >= left {
-        return Decision::Stop { hold };
-    }
-    Decision::Retry { after }
+    let why = if !replayable {
+        "not_replayable"
+    } else if attempt >= policy.attempts {
+        "attempts"
+    } else if after >= left {
+        "deadline"
+    } else {
+        return Decision::Retry { after };
+    };
+    Decision::Stop { hold, why }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::tests::judge;
     use crate::outcome::tests::{LOOKUP, answered};
-    use crate::outcome::{Ending, Outcome, judge};
+    use crate::outcome::{Ending, Outcome};
 
     const SECOND: Duration = Duration::from_secs(1);
-    const STOP: Decision = Decision::Stop { hold: None };
+    const STOP: Decision = Decision::Stop {
+        hold: None,
+        why: "",
+    };
+
+    /// The decision without its reason.
+    fn decided(situation: &Situation<'_>) -> Decision {
+        match decide(situation) {
+            Decision::Stop { hold, .. } => Decision::Stop { hold, why: "" },
+            retry => retry,
+        }
+    }
 
     fn seconds(n: u32) -> Decision {
         Decision::Retry { after: n * SECOND }
@@ -235,6 +274,7 @@ mod tests {
     fn hold(n: u32) -> Decision {
         Decision::Stop {
             hold: Some(n * SECOND),
+            why: "",
         }
     }
 
@@ -284,7 +324,7 @@ mod tests {
                     fresh_host: false,
                     jitter: 0.0,
                 };
-                assert_eq!(decide(&situation), expected, "{situation:?}");
+                assert_eq!(decided(&situation), expected, "{situation:?}");
                 let once = Situation {
                     policy: &RetryPolicy::none(),
                     ..situation
@@ -304,8 +344,35 @@ mod tests {
                     (Verdict::Unsent, _) if attempt < 3 && left > 0 => seconds(0),
                     _ => expected,
                 };
-                assert_eq!(decide(&fresh), expected, "{fresh:?}");
+                assert_eq!(decided(&fresh), expected, "{fresh:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_stop_has_its_reason() {
+        let transient = Verdict::Transient { retry_after: None };
+        for (verdict, replayable, attempt, left, expected) in [
+            (Verdict::Final, false, 3, 0, "final"),
+            (transient, false, 3, 0, "not_repeat_safe"),
+            (Verdict::Unsent, false, 3, 0, "not_replayable"),
+            (Verdict::Unsent, true, 3, 0, "attempts"),
+            (Verdict::Unsent, true, 1, 0, "deadline"),
+        ] {
+            let situation = Situation {
+                policy: &RetryPolicy::new(),
+                repeat_safe: false,
+                replayable,
+                attempt,
+                verdict,
+                left: left * SECOND,
+                fresh_host: false,
+                jitter: 0.0,
+            };
+            assert!(
+                matches!(decide(&situation), Decision::Stop { why, .. } if why == expected),
+                "{situation:?}"
+            );
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Wire {
     started: Instant,
     /// Milliseconds from the start to the last progress.
     moved: AtomicU64,
+    /// Bytes of the body that were handed over.
+    sent: AtomicU64,
     /// Why the body broke off, if it did so before its last byte.
     failure: OnceLock<Failure>,
 }
@@ -50,6 +52,7 @@ impl Wire {
             gate: AtomicU8::new(FRESH),
             started: Instant::now(),
             moved: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             failure: OnceLock::new(),
         }
     }
@@ -58,6 +61,11 @@ impl Wire {
     /// never sent as a whole, and never will be: a body that failed yields nothing more.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         self.failure.get()
+    }
+
+    /// Bytes of the body that were handed to the HTTP layer.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Ends the attempt's chance to be sent. True: nothing was sent, and nothing will be.
@@ -210,7 +218,9 @@ impl http_body::Body for AttemptBody {
         match result {
             Ok(None) => Poll::Ready(None),
             Ok(Some(frame)) => {
-                self.remaining = self.remaining.saturating_sub(frame.len() as u64);
+                let size = frame.len() as u64;
+                self.remaining = self.remaining.saturating_sub(size);
+                self.wire.sent.fetch_add(size, Ordering::Relaxed);
                 Poll::Ready(Some(Ok(Frame::data(frame))))
             }
             Err(failure) => {

@@ -1,6 +1,7 @@
 //! The client itself.
 
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 use std::thread;
 
@@ -10,7 +11,7 @@ use smtp2go_types::{Envelope, Validate};
 
 use super::items::Items;
 use super::worker::Worker;
-use crate::client::{encode, typed};
+use crate::client::encode;
 use crate::operation::Operation;
 use crate::{Batch, Body, CallOptions, Email, Error, Mime, RawReply, Reply, Sent, operations};
 
@@ -129,10 +130,10 @@ impl Client {
     ) -> Result<Reply<R::Data>, Error>
     where
         Q: Serialize + Validate + ?Sized,
-        R: Envelope + DeserializeOwned,
+        R: Envelope + DeserializeOwned + 'static,
+        R::Data: Send + 'static,
     {
-        let body = encode(operation, request)?;
-        typed::<R>(operation, self.execute(operation, body)?)
+        self.perform::<R>(operation, encode(request))
     }
 
     /// Calls an operation that takes no arguments, as [`call`](Self::call) does.
@@ -141,9 +142,24 @@ impl Client {
     /// Those of [`call`](Self::call), but for the check of the request.
     pub fn call_empty<R>(&self, operation: &'static Operation) -> Result<Reply<R::Data>, Error>
     where
-        R: Envelope + DeserializeOwned,
+        R: Envelope + DeserializeOwned + 'static,
+        R::Data: Send + 'static,
     {
-        typed::<R>(operation, self.execute(operation, Body::empty())?)
+        self.perform::<R>(operation, Ok(Body::empty()))
+    }
+
+    fn perform<R>(
+        &self,
+        operation: &'static Operation,
+        body: Result<Body, Error>,
+    ) -> Result<Reply<R::Data>, Error>
+    where
+        R: Envelope + DeserializeOwned + 'static,
+        R::Data: Send + 'static,
+    {
+        let client = self.client.clone();
+        let call = async move { client.perform::<R>(operation, ready(body)).await };
+        self.worker.run(operation, call)
     }
 
     /// Calls an operation with a body of your own, and hands back the reply as it came: see

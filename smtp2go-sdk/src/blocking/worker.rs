@@ -7,6 +7,7 @@ use std::thread::{self, ThreadId};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::Error;
 use crate::operation::Operation;
@@ -68,9 +69,11 @@ impl Worker {
             return Err(error.during(operation, 0));
         }
         let (done, outcome) = mpsc::sync_channel(1);
-        self.runtime.spawn(async move {
+        let call = async move {
             let _ = done.send(call.await);
-        });
+        };
+        // The span of the call belongs under the span of the caller.
+        self.runtime.spawn(call.in_current_span());
         outcome.recv().unwrap_or_else(|_| {
             // Something of the user's that the call made use of.
             Err(Error::interrupted("the call panicked").during(operation, 1))

@@ -165,7 +165,10 @@ fn outcome(value: Value, reply: &RawReply) -> Result<Sent, Error> {
         error_code,
         ..Findings::default()
     };
-    Err(answered(kind, certainty, reply, found).with_failures(failures))
+    let id = sent.email_id;
+    Err(answered(kind, certainty, reply, found)
+        .with_failures(failures)
+        .with_email_id(id))
 }
 
 fn answered(kind: Kind, certainty: Certainty, reply: &RawReply, found: Findings) -> Error {

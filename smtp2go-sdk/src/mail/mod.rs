@@ -25,6 +25,7 @@ use smtp2go_types::validation::Check;
 use smtp2go_types::{EmailSendResponse, SendResult, Validate};
 
 use crate::blob::Blob;
+use crate::client::decoded;
 use crate::json::Writer;
 use crate::operation::Operation;
 use crate::{Body, Client, Error, Reply, operations};
@@ -42,6 +43,12 @@ pub struct Sent {
     /// The id of a scheduled mail, with which it can be cancelled
     /// (`client.email().scheduled_remove(…)`).
     pub schedule_id: Option<String>,
+    /// How many messages the reply counts as failed. More than 0 is an error, and not seen here,
+    /// unless [`failures_are_errors`](crate::CallOptions::failures_are_errors) is off: then look
+    /// at this first.
+    pub failed: Option<i64>,
+    /// Why they failed, in the service's words, which can quote addresses.
+    pub failures: Vec<String>,
 }
 
 impl Sent {
@@ -50,13 +57,18 @@ impl Sent {
         Self {
             email_id: filled(email_id),
             schedule_id: filled(schedule_id),
+            ..Self::default()
         }
     }
 }
 
 impl From<SendResult> for Sent {
     fn from(result: SendResult) -> Self {
-        Self::new(result.email_id, result.schedule_id)
+        Self {
+            failed: result.failed,
+            failures: result.failures,
+            ..Self::new(result.email_id, result.schedule_id)
+        }
     }
 }
 
@@ -78,11 +90,8 @@ impl Client {
     /// Sends a mail that the caller keeps.
     async fn send_one(&self, email: &Email) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_SEND;
-        let body = one(operation, email)
-            .await
-            .map_err(|error| error.during(operation, 0))?;
         let reply = self
-            .execute_as::<EmailSendResponse>(operation, body)
+            .perform::<EmailSendResponse>(operation, one(operation, email))
             .await?;
         Ok(reply.map(Sent::from))
     }
@@ -96,11 +105,8 @@ impl Client {
     pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();
-        let body = mime(operation, &message)
-            .await
-            .map_err(|error| error.during(operation, 0))?;
         let reply = self
-            .execute_as::<EmailSendResponse>(operation, body)
+            .perform::<EmailSendResponse>(operation, mime(operation, &message))
             .await?;
         Ok(reply.map(Sent::from))
     }
@@ -121,14 +127,17 @@ impl Client {
     ) -> Result<Batch, Error> {
         let operation = &operations::EMAIL_BATCH;
         let emails: Vec<_> = emails.into_iter().collect();
-        let body = many(operation, &emails)
-            .await
-            .map_err(|error| error.during(operation, 0))?;
         let count = emails.len();
-        drop(emails);
-        let reply = self.execute_as::<BatchReply>(operation, body).await?;
-        let (results, reply) = reply.into_parts();
-        Batch::new(operation, count, results, reply)
+        self.perform_as(
+            operation,
+            async move { many(operation, &emails).await },
+            |reply| {
+                let (results, reply) = decoded::<BatchReply>(operation, reply)?.into_parts();
+                Batch::new(operation, count, results, reply)
+            },
+            Batch::reply,
+        )
+        .await
     }
 }
 

@@ -1,0 +1,380 @@
+//! What can be seen of a call from outside: its span, its events, and the calls of the observer.
+//!
+//! Nothing here gets to see a key, a body, an address or an error's text, and what comes from a
+//! reply is let through only if it has the form of an id or a code.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Span, debug, info, info_span};
+
+use crate::hosts::Site;
+use crate::key::mask;
+use crate::observer::{AttemptReport, CallReport, Next};
+use crate::operation::Operation;
+use crate::wire::Wire;
+use crate::{Certainty, Error, ErrorCode, Observer, RawReply};
+
+/// What tracing knows the crate by.
+const TARGET: &str = "smtp2go_sdk";
+/// The word for a call that was dropped before it ended.
+const CANCELLED: &str = "cancelled";
+/// Longest id or code that is let through.
+const LONGEST: usize = 64;
+
+/// Watches one call. If it is dropped before [`ended`](Self::ended), the call was cancelled.
+pub(crate) struct Watch {
+    operation: &'static Operation,
+    observer: Option<Arc<dyn Observer>>,
+    span: Span,
+    started: Instant,
+    attempts: u32,
+    running: Option<Running>,
+    site: Option<Arc<Site>>,
+    /// What is certain of the attempts that have failed.
+    certainty: Certainty,
+    sent: u64,
+    received: u64,
+    ended: bool,
+}
+
+/// An attempt that has not ended.
+struct Running {
+    wire: Arc<Wire>,
+    site: Arc<Site>,
+    started: Instant,
+}
+
+/// What an attempt or a call came to.
+#[derive(Clone, Copy)]
+struct End<'a> {
+    status: Option<http::StatusCode>,
+    certainty: Option<Certainty>,
+    error: Option<&'static str>,
+    code: Option<&'a str>,
+    request_id: Option<&'a str>,
+}
+
+impl<'a> End<'a> {
+    fn new(result: Result<&'a RawReply, &'a Error>) -> Self {
+        match result {
+            Ok(reply) => Self {
+                status: Some(reply.status()),
+                certainty: None,
+                error: None,
+                code: None,
+                request_id: reply.request_id().filter(|id| is_id(id)),
+            },
+            Err(error) => Self {
+                status: error.status(),
+                certainty: Some(error.certainty()),
+                error: Some(error.kind()),
+                code: error
+                    .code_ref()
+                    .map(ErrorCode::as_str)
+                    .filter(|code| is_code(code)),
+                request_id: error.request_id().filter(|id| is_id(id)),
+            },
+        }
+    }
+
+    fn cancelled(certainty: Certainty) -> Self {
+        Self {
+            status: None,
+            certainty: Some(certainty),
+            error: Some(CANCELLED),
+            code: None,
+            request_id: None,
+        }
+    }
+
+    /// OpenTelemetry's `error.type`: the status where it is the error, else our word.
+    fn error_type(&self) -> Option<&str> {
+        match (self.error, &self.status) {
+            (Some("status"), Some(status)) => Some(status.as_str()),
+            (error, _) => error,
+        }
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(operation: &'static Operation, observer: Option<Arc<dyn Observer>>) -> Self {
+        let span = info_span!(
+            target: TARGET,
+            "smtp2go",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            operation = operation.id,
+            http.request.method = operation.method.as_str(),
+            url.template = operation.path,
+            server.address = Empty,
+            server.port = Empty,
+            region = Empty,
+            attempt = Empty,
+            http.request.resend_count = Empty,
+            http.response.status_code = Empty,
+            error.r#type = Empty,
+            code = Empty,
+            certainty = Empty,
+            request_id = Empty,
+            elapsed_ms = Empty,
+        );
+        let watch = Self {
+            operation,
+            observer,
+            span,
+            started: Instant::now(),
+            attempts: 0,
+            running: None,
+            site: None,
+            certainty: Certainty::NotSent,
+            sent: 0,
+            received: 0,
+            ended: false,
+        };
+        watch.tell(|observer| observer.call_started(operation));
+        watch
+    }
+
+    /// The span that the call runs in.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// An attempt begins.
+    pub(crate) fn attempt_started(&mut self, site: &Arc<Site>, wire: &Arc<Wire>) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.site = Some(site.clone());
+        self.running = Some(Running {
+            wire: wire.clone(),
+            site: site.clone(),
+            started: Instant::now(),
+        });
+    }
+
+    /// The attempt has ended, with so many bytes of an answer, and this is what comes next.
+    pub(crate) fn attempt_ended(
+        &mut self,
+        result: Result<&RawReply, &Error>,
+        received: u64,
+        next: Next,
+    ) {
+        let end = End::new(result);
+        if let Next::Retry { .. } | Next::Stop { .. } = next {
+            self.decided(&end, next);
+        }
+        if let Some(certainty) = end.certainty {
+            // The error's, which is that of all attempts so far.
+            self.certainty = certainty;
+        }
+        if let Some(running) = self.running.take() {
+            self.report(&running, end, received, next);
+        }
+    }
+
+    /// One event for each decision whether to try again.
+    fn decided(&self, end: &End<'_>, next: Next) {
+        let attempt = self.attempts;
+        let operation = self.operation.id;
+        let error = end.error_type();
+        let certainty = end.certainty.map(word);
+        match next {
+            Next::Retry { after, reason } => info!(
+                target: TARGET,
+                operation,
+                attempt,
+                decision = "retry",
+                reason,
+                wait_ms = millis(after),
+                error.r#type = error,
+                certainty,
+                "trying again"
+            ),
+            Next::Stop { reason } => debug!(
+                target: TARGET,
+                operation,
+                attempt,
+                decision = "stop",
+                reason,
+                wait_ms = 0_u64,
+                error.r#type = error,
+                certainty,
+                "not trying again"
+            ),
+            Next::Done => {}
+        }
+    }
+
+    fn report(&mut self, running: &Running, end: End<'_>, received: u64, next: Next) {
+        let sent = running.wire.sent();
+        self.sent = self.sent.saturating_add(sent);
+        self.received = self.received.saturating_add(received);
+        let report = AttemptReport {
+            operation: self.operation,
+            host: &running.site.name,
+            region: running.site.region,
+            attempt: self.attempts,
+            status: end.status,
+            error: end.error,
+            certainty: end.certainty,
+            elapsed: running.started.elapsed(),
+            bytes_sent: sent,
+            bytes_received: received,
+            next,
+        };
+        self.tell(|observer| observer.attempt_ended(&report));
+    }
+
+    /// The call has ended.
+    pub(crate) fn ended(&mut self, result: Result<&RawReply, &Error>) {
+        self.end(End::new(result));
+    }
+
+    fn end(&mut self, end: End<'_>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let elapsed = self.started.elapsed();
+        let site = self.site.as_deref();
+        if !self.span.is_disabled() {
+            let span = &self.span;
+            span.record("attempt", self.attempts);
+            if self.attempts > 1 {
+                span.record("http.request.resend_count", self.attempts - 1);
+            }
+            if let Some(site) = site {
+                span.record("server.address", &*site.address);
+                span.record("server.port", site.port);
+                if let Some(region) = site.region {
+                    span.record("region", region.as_str());
+                }
+            }
+            if let Some(status) = end.status {
+                span.record("http.response.status_code", status.as_u16());
+            }
+            if let Some(error) = end.error_type() {
+                span.record("error.type", error);
+                span.record("otel.status_code", "ERROR");
+            }
+            if let Some(code) = end.code {
+                span.record("code", code);
+            }
+            if let Some(certainty) = end.certainty {
+                span.record("certainty", word(certainty));
+            }
+            if let Some(id) = end.request_id {
+                span.record("request_id", id);
+            }
+            span.record("elapsed_ms", millis(elapsed));
+        }
+        let report = CallReport {
+            operation: self.operation,
+            host: site.map(|site| &*site.name),
+            region: site.and_then(|site| site.region),
+            attempts: self.attempts,
+            status: end.status,
+            error: end.error,
+            code: end.code,
+            certainty: end.certainty,
+            request_id: end.request_id,
+            elapsed,
+            bytes_sent: self.sent,
+            bytes_received: self.received,
+        };
+        self.tell(|observer| observer.call_ended(&report));
+    }
+
+    /// Calls the observer, whose panics are none of ours.
+    fn tell(&self, tell: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            let _ = catch_unwind(AssertUnwindSafe(|| tell(&**observer)));
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let Some(running) = self.running.take() {
+            // No more of it can go out from here on.
+            let certainty = if running.wire.seal() {
+                Certainty::NotSent
+            } else {
+                Certainty::Unknown
+            };
+            self.certainty = self.certainty.and(certainty);
+            self.report(
+                &running,
+                End::cancelled(certainty),
+                0,
+                Next::Stop { reason: CANCELLED },
+            );
+        }
+        self.end(End::cancelled(self.certainty));
+    }
+}
+
+fn word(certainty: Certainty) -> &'static str {
+    match certainty {
+        Certainty::NotSent => "not_sent",
+        Certainty::Rejected => "rejected",
+        Certainty::Unknown => "unknown",
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether a text from a reply looks like an id, and not like a key: what quotes an address has
+/// other characters.
+fn is_id(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && mask(text) == text
+}
+
+/// Whether a text from a reply looks like a code: a word of capitals, perhaps after another.
+fn is_code(text: &str) -> bool {
+    let word = text.rsplit('.').next().unwrap_or_default();
+    let prefix = text.strip_suffix(word).unwrap_or_default();
+    (1..=LONGEST).contains(&text.len())
+        && matches!(prefix, "" | "E_ApiResponseCodes.")
+        && word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_and_codes_are_let_through() {
+        let long = "a".repeat(LONGEST + 1);
+        for (text, id, code) in [
+            ("aa253464-0bd0-467a-b24b-6159dcd7be60", true, false),
+            ("r_1", true, false),
+            ("API_EXCEPTION", true, true),
+            ("E_ApiResponseCodes.NEW_2", false, true),
+            ("jane.EXAMPLE", false, false),
+            ("jane@example.com", false, false),
+            ("Jane", true, false),
+            ("64200000001", true, false),
+            ("api-0123456789abcdefABCDEF0123456789", false, false),
+            ("no such thing", false, false),
+            ("r\n", false, false),
+            ("", false, false),
+            (&long, false, false),
+        ] {
+            assert_eq!((is_id(text), is_code(text)), (id, code), "{text}");
+        }
+    }
+}
