@@ -270,7 +270,7 @@ impl<C> ClientBuilder<C> {
     /// - **Logs.** With `connection_verbose(true)` reqwest logs all that is sent, the key
     ///   included.
     ///
-    /// ```
+    /// ```no_run
     /// use std::time::Duration;
     /// use smtp2go_sdk::Client;
     ///
@@ -279,10 +279,6 @@ impl<C> ClientBuilder<C> {
     ///     .redirect(reqwest::redirect::Policy::none())
     ///     .retry(reqwest::retry::never())
     ///     .no_proxy()
-    ///     # .tls_backend_preconfigured(rustls::ClientConfig::builder_with_provider(
-    ///     #     rustls::crypto::ring::default_provider().into())
-    ///     #     .with_safe_default_protocol_versions()?
-    ///     #     .with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
     ///     .build()?;
     /// let client = Client::builder("api-0123456789abcdef0123456789ABCDEF").http_client(http).build()?;
     /// # let _ = client;

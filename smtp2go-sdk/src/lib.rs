@@ -55,6 +55,20 @@
 //! and operations with a documented rate ([`Operation::rate_limit`](operation::Operation)) wait for
 //! their turn. A call whose turn would come after its deadline ends at once, and was not sent.
 //!
+//! # Seen from outside
+//!
+//! Each call is a span `smtp2go` (target `smtp2go_sdk`, level INFO) with OpenTelemetry's names for HTTP
+//! clients: `http.request.method`, `url.template`, `server.address`, `server.port`,
+//! `http.response.status_code`, `error.type`, `http.request.resend_count`, `otel.kind`,
+//! `otel.status_code`; and with `operation`, `region` (where the host is a region's), `attempt` (how
+//! many there were), `code`, `certainty`, `request_id` and `elapsed_ms`. What is known only at the end is
+//! recorded then, also of a call that is dropped (`error.type` is `cancelled`). `error.type` is the
+//! status, or the word of [`Error::kind`]. Each decision whether to try again is an event in that
+//! span: `decision` is `retry` (INFO) or `stop` (DEBUG), with `reason`, `wait_ms` and `attempt`; the
+//! words are those of [`Next`]. Never in it: keys, bodies, addresses, texts of errors.
+//!
+//! [`ClientBuilder::observer`] is told the same as values, for metrics.
+//!
 //! # Features
 //!
 //! | feature | default | |
@@ -62,7 +76,7 @@
 //! | `rustls-ring` | yes | TLS by rustls with ring and the platform's certificates; wins over the other two |
 //! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, else aws-lc, which takes long to build; wins over `native-tls` |
 //! | `native-tls` | | TLS by the system's library |
-//! | `http2` | | HTTP/2 where the server offers it |
+//! | `http2` | | HTTP/2 where the server offers it; its refusals count as not sent |
 //! | `raw` | yes | `Client::raw` |
 //! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport` |
 //! | `blocking` | | `blocking::Client`, for programs that are not async |

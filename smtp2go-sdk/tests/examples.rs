@@ -48,6 +48,23 @@ const SAYS: &[(&str, &[&str])] = &[
             "to       Jane <jane@example.net>",
         ],
     ),
+    (
+        "errors",
+        &[
+            "→ correct to[1]: ",
+            "→ tell the operator",
+            "→ ask the support about request aa253464",
+            "→ give up, it was refused: [\"550 no such mailbox\"]",
+            "failed Some(1), [\"550 no such mailbox\"]",
+            "→ look for it before you send it again",
+            "→ put it back into the queue for ",
+            "NotSent after 0 attempts",
+        ],
+    ),
+    (
+        "own_http_client",
+        &["sent as ", "Counts { good: 1, bad: 0 }"],
+    ),
     ("activity_stream", &["  processed     ", "\n6 events\n"]),
     #[cfg(feature = "blocking")]
     ("blocking", &["sent as ", "from     Acme"]),

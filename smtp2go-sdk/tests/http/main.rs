@@ -6,9 +6,14 @@
 mod blocking;
 mod bulk;
 mod client;
+mod failures;
+#[cfg(feature = "http2")]
+mod http2;
+mod http_client;
 #[cfg(feature = "lettre")]
 mod lettre;
 mod mail;
+mod observer;
 mod pages;
 #[cfg(feature = "raw")]
 mod raw;

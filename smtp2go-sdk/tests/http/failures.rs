@@ -1,0 +1,125 @@
+//! A success that counts failures: an error at every door, unless the caller says otherwise.
+
+use crate::support::Server;
+use smtp2go_sdk::types::{EmailMimeRequest, EmailSendRequest};
+use smtp2go_sdk::{Body, CallOptions, Certainty, Client, Email, Error, Mime, operations};
+
+const FAILED: &str = r#"{"request_id":"r-1","data":{"succeeded":0,"failed":1,"failures":["550 jane@example.net: no"],"email_id":""}}"#;
+const PARTLY: &str = r#"{"request_id":"r-1","data":{"succeeded":1,"failed":1,"failures":["550 jane@example.net: no"],"email_id":"1aBcDe"}}"#;
+
+fn email() -> Email {
+    Email::new("a@example.com", "Hi")
+        .to("b@example.net")
+        .text("Hi")
+}
+
+fn request() -> EmailSendRequest {
+    EmailSendRequest::new("a@example.com", ["b@example.net"])
+        .subject("Hi")
+        .text_body("Hi")
+}
+
+/// What a door says: how many failed and why, by typed data where it has any, and the raw body.
+type Said = Result<(Option<(i64, Vec<String>)>, Vec<u8>), Error>;
+
+async fn all_doors(client: &Client) -> Vec<(&'static str, Said)> {
+    let mime = || Mime::from_bytes(&b"From: a@example.com\r\nTo: b@example.net\r\n\r\nHi"[..]);
+    let mut doors = Vec::new();
+    for (name, result) in [
+        ("send", client.send(email()).await),
+        ("send_mime", client.send_mime(mime()).await),
+    ] {
+        let said = result.map(|reply| {
+            let data = (reply.failed.unwrap(), reply.failures.clone());
+            (Some(data), reply.body().to_vec())
+        });
+        doors.push((name, said));
+    }
+    for (name, result) in [
+        ("group send", client.email().send(request()).await),
+        (
+            "group mime",
+            client.email().mime(EmailMimeRequest::new("SGk=")).await,
+        ),
+    ] {
+        let said = result.map(|reply| {
+            let data = (reply.failed.unwrap(), reply.failures.clone());
+            (Some(data), reply.body().to_vec())
+        });
+        doors.push((name, said));
+    }
+    let executed = client
+        .execute(&operations::EMAIL_SEND, Body::json(&request()).unwrap())
+        .await;
+    doors.push(("execute", executed.map(|r| (None, r.body().to_vec()))));
+    #[cfg(feature = "raw")]
+    {
+        let raw = client.raw();
+        let said = raw.email_send(&request()).await;
+        doors.push((
+            "raw",
+            said.map(|reply| {
+                let reply = reply.into_inner();
+                let body = serde_json::to_vec(&reply).unwrap();
+                let (_, data) = smtp2go_sdk::types::Envelope::into_parts(reply);
+                (Some((data.failed.unwrap(), data.failures)), body)
+            }),
+        ));
+    }
+    doors
+}
+
+#[tokio::test]
+async fn it_is_an_error_at_every_door() {
+    for (body, certainty, id) in [
+        (FAILED, Certainty::Rejected, None),
+        (PARTLY, Certainty::Unknown, Some("1aBcDe")),
+    ] {
+        let server = Server::reply(200, "", body);
+        for (door, said) in all_doors(&server.client()).await {
+            let error = said.unwrap_err();
+            assert_eq!(error.certainty(), certainty, "{door}");
+            assert_eq!(error.failures(), ["550 jane@example.net: no"], "{door}");
+            assert_eq!(error.email_id(), id, "{door}");
+            assert_eq!(error.request_id(), Some("r-1"), "{door}");
+            assert_eq!(error.kind(), "failed_in_200", "{door}");
+            let debug = format!("{error:?}");
+            assert!(
+                !debug.contains("jane") && !debug.contains("1aBcDe"),
+                "{debug}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_is_a_reply_at_every_door_for_who_asks() {
+    for body in [FAILED, PARTLY] {
+        let server = Server::reply(200, "", body);
+        let of_client = server.builder().failures_are_errors(false);
+        let of_call = CallOptions::new().failures_are_errors(false);
+        for client in [
+            of_client.build().unwrap(),
+            server.client().with_options(of_call),
+        ] {
+            for (door, said) in all_doors(&client).await {
+                let (data, bytes) = said.unwrap_or_else(|error| panic!("{door}: {error}"));
+                if let Some((failed, failures)) = data {
+                    assert_eq!(failed, 1, "{door}");
+                    assert_eq!(failures, ["550 jane@example.net: no"], "{door}");
+                }
+                let text = String::from_utf8(bytes).unwrap();
+                assert!(text.contains("550 jane@example.net"), "{door}: {text}");
+            }
+            // And back.
+            let strict = client.with_options(CallOptions::new().failures_are_errors(true));
+            strict.send(email()).await.unwrap_err();
+        }
+    }
+    // An error is one all the same.
+    let server = Server::reply(200, "", r#"{"data":{"error":"no"}}"#);
+    let client = server.builder().failures_are_errors(false).build().unwrap();
+    for (door, said) in all_doors(&client).await {
+        assert_eq!(said.unwrap_err().kind(), "error_in_200", "{door}");
+    }
+}

@@ -1,0 +1,504 @@
+//! What the SDK logs: what should be there is, and nothing that must not be.
+
+// A test that fails, fails by a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Debug;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use smtp2go_sandbox::{Fault, Sandbox};
+use smtp2go_sdk::types::{
+    ActivitySearchRequest, EmailSendRequest, SmsSendRequest, SmtpUsersAddRequest,
+    TemplateViewRequest, WebhookAddRequest,
+};
+use smtp2go_sdk::{
+    Attachment, CallOptions, Client, ClientBuilder, Email, KeyLocation, RetryPolicy,
+};
+use smtp2go_tests::doors::DOORS;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Instrument, Metadata, Subscriber, info_span};
+
+/// Keeps everything that is logged, spans and their fields included.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Recorded>>);
+
+#[derive(Default)]
+struct Recorded {
+    spans: HashMap<u64, SpanRecord>,
+    events: Vec<EventRecord>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct SpanRecord {
+    name: &'static str,
+    target: String,
+    parent: Option<u64>,
+    fields: BTreeMap<&'static str, String>,
+    handles: usize,
+    inside: usize,
+}
+
+#[derive(Clone, Debug)]
+struct EventRecord {
+    target: String,
+    span: Option<u64>,
+    fields: BTreeMap<&'static str, String>,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Fields<'a>(&'a mut BTreeMap<&'static str, String>);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.to_owned());
+    }
+}
+
+fn current() -> Option<u64> {
+    ENTERED.with_borrow(|entered| entered.last().copied())
+}
+
+impl Subscriber for Recorder {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let id = NEXT.fetch_add(1, Ordering::SeqCst);
+        let metadata = attributes.metadata();
+        let mut span = SpanRecord {
+            name: metadata.name(),
+            target: metadata.target().to_owned(),
+            parent: attributes.parent().map(Id::into_u64).or_else(current),
+            handles: 1,
+            ..SpanRecord::default()
+        };
+        attributes.record(&mut Fields(&mut span.fields));
+        self.0.lock().unwrap().spans.insert(id, span);
+        Id::from_u64(id)
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        let mut recorded = self.0.lock().unwrap();
+        let span = recorded.spans.get_mut(&id.into_u64()).unwrap();
+        values.record(&mut Fields(&mut span.fields));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = BTreeMap::new();
+        event.record(&mut Fields(&mut fields));
+        let record = EventRecord {
+            target: event.metadata().target().to_owned(),
+            span: event.parent().map(Id::into_u64).or_else(current),
+            fields,
+        };
+        self.0.lock().unwrap().events.push(record);
+    }
+
+    fn enter(&self, id: &Id) {
+        ENTERED.with_borrow_mut(|entered| entered.push(id.into_u64()));
+        let mut recorded = self.0.lock().unwrap();
+        recorded.spans.get_mut(&id.into_u64()).unwrap().inside += 1;
+    }
+
+    fn exit(&self, id: &Id) {
+        let left = ENTERED.with_borrow_mut(Vec::pop);
+        assert_eq!(left, Some(id.into_u64()), "spans are left in order");
+        let mut recorded = self.0.lock().unwrap();
+        recorded.spans.get_mut(&id.into_u64()).unwrap().inside -= 1;
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        let mut recorded = self.0.lock().unwrap();
+        recorded.spans.get_mut(&id.into_u64()).unwrap().handles += 1;
+        id.clone()
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        let mut recorded = self.0.lock().unwrap();
+        let span = recorded.spans.get_mut(&id.into_u64()).unwrap();
+        span.handles -= 1;
+        span.handles == 0
+    }
+}
+
+impl Recorder {
+    /// The calls' spans in the order of their beginning. All of them have to be closed.
+    fn calls(&self) -> Vec<(u64, SpanRecord)> {
+        let recorded = self.0.lock().unwrap();
+        let mut calls: Vec<_> = recorded
+            .spans
+            .iter()
+            .filter(|(_, span)| span.name == "smtp2go")
+            .map(|(id, span)| (*id, span.clone()))
+            .collect();
+        calls.sort_by_key(|(id, _)| *id);
+        for (_, span) in &calls {
+            assert_eq!((span.handles, span.inside), (0, 0), "not closed: {span:?}");
+            assert_eq!(span.target, "smtp2go_sdk");
+        }
+        calls
+    }
+
+    /// The events about retries.
+    fn decisions(&self) -> Vec<EventRecord> {
+        let recorded = self.0.lock().unwrap();
+        let events = recorded.events.iter();
+        events
+            .filter(|event| event.target == "smtp2go_sdk")
+            .cloned()
+            .collect()
+    }
+
+    /// All that was recorded, as text.
+    fn text(&self) -> String {
+        let recorded = self.0.lock().unwrap();
+        format!("{:?}\n{:?}", recorded.spans, recorded.events)
+    }
+}
+
+/// Keeps what is logged through the crate `log`, as reqwest and rustls do.
+struct Logger(Mutex<String>);
+
+static LOGGER: Logger = Logger(Mutex::new(String::new()));
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = format!("{} {}\n", record.target(), record.args());
+        self.0.lock().unwrap().push_str(&line);
+    }
+
+    fn flush(&self) {}
+}
+
+fn builder(sandbox: &Sandbox) -> ClientBuilder {
+    Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .pacing(false)
+        .retry(
+            RetryPolicy::new()
+                .min_backoff(Duration::ZERO)
+                .rate_limit_wait(Duration::ZERO, Duration::ZERO),
+        )
+}
+
+fn nowhere() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    format!("http://{}/v3", listener.local_addr().unwrap())
+}
+
+fn view() -> TemplateViewRequest {
+    TemplateViewRequest::new("welcome")
+}
+
+/// What must not be logged of a request or a reply: addresses, numbers, keys, passwords, texts of
+/// mail.
+fn secrets(value: &Value, name: &str, found: &mut BTreeSet<String>) {
+    const NAMES: [&str; 12] = [
+        "password",
+        "auth_header",
+        "api_key",
+        "body",
+        "subject",
+        "content",
+        "fileblob",
+        "mime_email",
+        "destination",
+        "number",
+        "fullname",
+        "error",
+    ];
+    match value {
+        Value::String(text) => {
+            let number = text.strip_prefix('+').unwrap_or_default();
+            let secret = text.contains('@')
+                || text.starts_with("api-")
+                || (number.len() > 6 && number.bytes().all(|byte| byte.is_ascii_digit()))
+                || NAMES.iter().any(|part| name.contains(part));
+            if secret && text.len() > 6 {
+                found.insert(text.clone());
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| secrets(item, name, found)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                secrets(value, name, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_logged() {
+    let recorder = Recorder::default();
+    // For every thread: the sandbox's and those of blocking work are none of the test's.
+    tracing::subscriber::set_global_default(recorder.clone()).unwrap();
+    log::set_logger(&LOGGER).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+
+    let sandbox = Sandbox::start().await.unwrap();
+    let mut hidden = BTreeSet::from([sandbox.key().to_owned()]);
+    // Every operation at both doors, with the key in each place.
+    let operations = support::operations(&support::spec());
+    for location in [KeyLocation::Header, KeyLocation::Bearer, KeyLocation::Body] {
+        let client = builder(&sandbox).key_location(location).build().unwrap();
+        for (operation, door) in operations.iter().zip(DOORS) {
+            let request = operation.request.to_string();
+            (door.call)(&client, &client.raw(), &request).await.unwrap();
+            secrets(&operation.request, "", &mut hidden);
+            secrets(&operation.reply, "", &mut hidden);
+        }
+    }
+    assert!(hidden.len() > 40, "{hidden:?}");
+    let calls = recorder.calls();
+    assert_eq!(calls.len(), 3 * 2 * DOORS.len());
+    let port = sandbox.base_url().rsplit(':').next().unwrap();
+    let port = port.split('/').next().unwrap();
+    for (operation, door) in operations.iter().zip(DOORS) {
+        let mut spans = calls.iter().map(|(_, span)| &span.fields);
+        let fields = spans.find(|span| span["operation"] == door.id).unwrap();
+        for (name, value) in [
+            ("otel.kind", "client"),
+            ("http.request.method", operation.method.as_str()),
+            ("url.template", operation.path.as_str()),
+            ("server.address", "127.0.0.1"),
+            ("server.port", port),
+            ("http.response.status_code", "200"),
+            ("attempt", "1"),
+        ] {
+            assert_eq!(fields.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert!(fields.contains_key("elapsed_ms"));
+        assert!(!fields.contains_key("error.type") && !fields.contains_key("region"));
+        let has_id =
+            !operation.reply.is_null() && operation.reply.to_string().contains("request_id");
+        assert!(fields.contains_key("request_id") || !has_id, "{}", door.id);
+    }
+
+    // Whatever goes wrong, and whatever the answers quote.
+    let words = "told.off@example.org";
+    let evil = json!({
+        "request_id": words,
+        "data": {
+            "error": format!("{words} is not yours, {}", sandbox.key()),
+            "error_code": format!("E_ApiResponseCodes.{words}"),
+            "field_validation_errors": { "fieldname": words, "message": words },
+        },
+    });
+    let client = builder(&sandbox)
+        .timeout(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    let mail = || {
+        Email::new("Sender <hush.sender@example.com>", "Hush subject")
+            .to("hush.to@example.net")
+            .bcc("hush.bcc@example.net")
+            .header("X-Hush", "hush header")
+            .text("hush text")
+            .attach(Attachment::from_bytes("hush.txt", &b"hush file"[..]))
+    };
+    hidden.extend(["told.off", "hush", "Hush", "5551234", "pass:w0rd"].map(str::to_owned));
+    let faults = sandbox.faults();
+    for fault in [
+        Fault::status(400).json(&evil),
+        Fault::status(200).json(&evil),
+        Fault::status(401).html(words),
+        Fault::status(429).header("Retry-After", "0").json(&evil),
+        Fault::status(503).body("text/plain", words),
+        Fault::status(307).header("Location", format!("https://{words}/{words}")),
+        Fault::failed(format!("550 {words}")),
+        Fault::status(200).html(format!("<html>{words}")),
+        Fault::close(),
+        Fault::reset(),
+        Fault::reset_before_reading(),
+        Fault::truncated(),
+        Fault::stall(),
+    ] {
+        faults.clear().add(fault);
+        client.send(mail()).await.unwrap_err();
+        client.send_batch([mail()]).await.unwrap_err();
+        let sms = SmsSendRequest::new(["+15551234567"], "hush text");
+        let _ = client.sms().send(sms).await;
+        let user = SmtpUsersAddRequest::new("hush-user").email_password("pass:w0rd-1");
+        let _ = client.smtp_users().add(user).await;
+        let hook = WebhookAddRequest::new("https://hush:pass:w0rd@example.com/hush")
+            .auth_header_value("pass:w0rd-2");
+        let _ = client.webhook().add(hook).await;
+        let once = client.with_options(CallOptions::new().retry(RetryPolicy::none()));
+        let _ = once.raw().template_view(&view()).await;
+    }
+    faults.clear();
+    client.send(mail().to("hush@")).await.unwrap_err();
+    let fallback = builder(&sandbox).base_url(nowhere());
+    let fallback = fallback
+        .failover_urls([sandbox.base_url()])
+        .build()
+        .unwrap();
+    fallback.send(mail()).await.unwrap();
+
+    let logged = LOGGER.0.lock().unwrap().clone();
+    assert!(
+        logged.contains("starting new connection"),
+        "reqwest is heard: {logged}"
+    );
+    let text = recorder.text() + &logged;
+    for there in [
+        r#""error.type": "400""#,
+        r#""error.type": "error_in_200""#,
+        r#""error.type": "failed_in_200""#,
+        r#""error.type": "truncated""#,
+        r#""error.type": "timeout""#,
+        r#""error.type": "redirect""#,
+        r#""error.type": "validation""#,
+        r#""otel.status_code": "ERROR""#,
+        r#""http.request.resend_count": "2""#,
+        r#""reason": "rate_limited""#,
+        r#""reason": "not_sent""#,
+        r#""reason": "not_repeat_safe""#,
+    ] {
+        assert!(text.contains(there), "{there}");
+    }
+    for secret in &hidden {
+        if let Some(at) = text.find(secret.as_str()) {
+            let around: String = text[at.saturating_sub(300)..].chars().take(600).collect();
+            panic!("{secret:?} is logged: …{around}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_at_once_have_a_span_each() {
+    let recorder = Recorder::default();
+    let _guard = tracing::subscriber::set_default(recorder.clone());
+    let sandbox = Sandbox::start().await.unwrap();
+    let faults = sandbox.faults();
+    faults
+        .add(Fault::status(503).on("template_view").chance(0.4, 1))
+        .add(
+            Fault::status(429)
+                .header("Retry-After", "0")
+                .on("email_send")
+                .chance(0.4, 2),
+        );
+    let client = builder(&sandbox).build().unwrap();
+    let tasks: Vec<_> = (0..40)
+        .map(|n| {
+            let client = client.clone();
+            let outer = info_span!("outer", n);
+            let id = outer.id().unwrap().into_u64();
+            let call = async move {
+                if n % 2 == 0 {
+                    let _ = client.template().view(view()).await;
+                } else {
+                    let mail = EmailSendRequest::new("a@example.com", ["b@example.net"])
+                        .subject("Hi")
+                        .text_body("Hi");
+                    let _ = client.email().send(mail).await;
+                }
+            };
+            (id, tokio::spawn(call.instrument(outer)))
+        })
+        .collect();
+    let mut outer = Vec::new();
+    for (id, task) in tasks {
+        task.await.unwrap();
+        outer.push(id);
+    }
+    let calls = recorder.calls();
+    assert_eq!(calls.len(), 40);
+    let parents: BTreeSet<_> = calls.iter().map(|(_, call)| call.parent.unwrap()).collect();
+    assert_eq!(parents, outer.into_iter().collect());
+    let decisions = recorder.decisions();
+    assert!(decisions.len() > 10, "{decisions:?}");
+    for (id, call) in &calls {
+        let own = decisions.iter().filter(|event| event.span == Some(*id));
+        let attempts: Vec<_> = own
+            .map(|event| {
+                assert_eq!(event.fields["operation"], call.fields["operation"]);
+                assert!(event.fields.contains_key("wait_ms"));
+                event.fields["attempt"].parse::<usize>().unwrap()
+            })
+            .collect();
+        let made: usize = call.fields["attempt"].parse().unwrap();
+        let failed = call.fields.contains_key("error.type");
+        // One for each attempt that failed, in order.
+        let expected: Vec<_> = (1..made + usize::from(failed)).collect();
+        assert_eq!(attempts, expected, "{call:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_that_are_fetched_ahead_stay_in_the_span() {
+    let recorder = Recorder::default();
+    let _guard = tracing::subscriber::set_default(recorder.clone());
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = builder(&sandbox).build().unwrap();
+    let outer = info_span!("outer");
+    let id = outer.id().unwrap().into_u64();
+    let read = async {
+        let mut events = client.activity().search_all(ActivitySearchRequest::new());
+        while events.try_next().await.unwrap().is_some() {}
+    };
+    read.instrument(outer).await;
+    let calls = recorder.calls();
+    assert!(calls.len() > 1, "{calls:?}");
+    assert!(
+        calls.iter().all(|(_, call)| call.parent == Some(id)),
+        "{calls:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_call_closes_its_span() {
+    let recorder = Recorder::default();
+    let _guard = tracing::subscriber::set_default(recorder.clone());
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = builder(&sandbox).build().unwrap();
+    let short = Duration::from_millis(300);
+    let templates = client.template();
+    for fault in [
+        Fault::stall(),
+        Fault::status(503).header("Retry-After", "60"),
+    ] {
+        sandbox.faults().clear().add(fault);
+        let call = tokio::time::timeout(short, templates.view(view()));
+        call.await.unwrap_err();
+    }
+    let calls = recorder.calls();
+    assert_eq!(calls.len(), 2);
+    for (_, call) in &calls {
+        for (name, value) in [
+            ("error.type", "cancelled"),
+            ("certainty", "unknown"),
+            ("attempt", "1"),
+            ("server.address", "127.0.0.1"),
+        ] {
+            assert_eq!(call.fields[name], value, "{call:?}");
+        }
+    }
+}
