@@ -254,8 +254,8 @@ impl<C> ClientBuilder<C> {
     /// - **Redirects.** Set `redirect(reqwest::redirect::Policy::none())`. A client that follows
     ///   them, as reqwest does by default, answers a 301, 302 or 303 by taking *the key* to where
     ///   it leads, even to another host or in plain text; the body stays behind. Here that is an
-    ///   error, of which it is unknown whether it was processed, but by then the key is out. A 307
-    ///   or 308 is not followed.
+    ///   error, of which it is unknown whether it was processed, but by then the key is out. (A
+    ///   redirect to the very same URL can't be noticed.) A 307 or 308 is not followed.
     /// - **Hidden retries** of requests that an HTTP/2 server refused. They need a copy of the
     ///   body, so there are none; `retry(reqwest::retry::never())` says so.
     /// - **Time.** [`connect_timeout`](Self::connect_timeout) has no effect; set the client's. A

@@ -395,10 +395,12 @@ impl Core {
         answer: &mut Option<Answer>,
     ) -> reqwest::Result<()> {
         let body = AttemptBody::new(wire.clone(), request.pieces.iter().cloned());
-        let url = Self::url(base_url, request.operation.path);
         let mut response = self
             .http
-            .request(request.operation.method.clone(), url.clone())
+            .request(
+                request.operation.method.clone(),
+                Self::url(base_url, request.operation.path),
+            )
             .headers(request.headers.clone())
             .body(reqwest::Body::wrap(body))
             .send()
@@ -407,7 +409,7 @@ impl Core {
         let answer = answer.insert(Answer {
             status: response.status(),
             // Ours follows none; one that was handed in may.
-            followed: *response.url() != url,
+            followed: !is_at(response.url(), base_url, request.operation.path),
             headers: std::mem::take(response.headers_mut()),
             body: Vec::new(),
         });
@@ -417,6 +419,16 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Whether a URL is that of a path of the API at a base URL.
+fn is_at(url: &Url, base: &Url, path: &str) -> bool {
+    let base_path = base.path().trim_end_matches('/');
+    url.scheme() == base.scheme()
+        && url.host_str() == base.host_str()
+        && url.port() == base.port()
+        && url.path().strip_prefix(base_path) == Some(path)
+        && url.query().is_none()
 }
 
 /// The body of a typed request, if that passes its check.
@@ -485,11 +497,14 @@ mod tests {
             ),
         ] {
             let client = Client::builder(KEY).base_url(base).build().unwrap();
-            assert_eq!(
-                Core::url(&client.core.base_url, "/template/view").as_str(),
-                expected,
-                "{base}"
-            );
+            let base = &client.core.base_url;
+            let url = Core::url(base, "/template/view");
+            assert_eq!(url.as_str(), expected, "{base}");
+            assert!(is_at(&url, base, "/template/view"), "{base}");
+            for elsewhere in ["?a", "/", "/x"] {
+                let url = Url::parse(&format!("{expected}{elsewhere}")).unwrap();
+                assert!(!is_at(&url, base, "/template/view"), "{url}");
+            }
         }
     }
 

@@ -79,6 +79,8 @@ pub(crate) enum Kind {
     HeldBack(Reason),
     /// Content of the request could not be read while it was sent.
     Unreadable,
+    /// The server promised, by HTTP/2's means, that it did not look at the request.
+    Refused,
     /// No status arrived.
     Transport { connect: bool, timeout: bool },
     /// A status arrived that promised a reply, but not all of the reply.
@@ -257,6 +259,16 @@ impl Error {
         error.with_http_source(source)
     }
 
+    /// The server promised that it did not look at the request.
+    pub(crate) fn refused(source: reqwest::Error) -> Self {
+        Self::not_sent(Kind::Refused).with_http_source(Some(source))
+    }
+
+    /// Whether the server promised that it did not look at the request: it can be reached.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.inner.kind, Kind::Refused)
+    }
+
     /// The task that made the call ended before the call did.
     pub(crate) fn interrupted(source: impl Into<Source>) -> Self {
         let kind = Kind::Transport {
@@ -353,8 +365,8 @@ impl Error {
     ///
     /// Before anything was sent: `config`, `validation`, `too_large`, `serialize`; `held_back`
     /// (after a 429), `paced` (by a documented rate) and `deadline`, if there was no turn in time.
-    /// Without a whole answer: `connect`, `connect_timeout`, `timeout`, `connection`, `truncated`,
-    /// and `content` for content of the request that could not be read. With one: `status` and
+    /// Without a whole answer: `connect`, `connect_timeout`, `timeout`, `connection`, `refused` (by HTTP/2's
+    /// own means), `truncated`, and `content` for content of the request that could not be read. With one: `status` and
     /// `redirect` by its [`status`](Self::status); in spite of a success `error_in_200`,
     /// `failed_in_200`, `no_result`, `results` (a batch with too few or many), `decode`.
     #[must_use]
@@ -375,6 +387,7 @@ impl Error {
             Kind::Transport { connect: true, .. } => "connect",
             Kind::Transport { timeout: true, .. } => "timeout",
             Kind::Transport { .. } => "connection",
+            Kind::Refused => "refused",
             Kind::Truncated { .. } => "truncated",
             Kind::Redirect { .. } => "redirect",
             Kind::Status => "status",
@@ -757,6 +770,9 @@ impl fmt::Display for Error {
                     let host = inner.host.as_ref().map_or("the API", |site| &site.name);
                     write!(f, "can't connect to {host}; {effect}")?;
                 }
+                Kind::Refused => f.write_str(
+                    "the server refused the HTTP/2 stream without a look at it; nothing was done",
+                )?,
                 Kind::Transport { timeout: true, .. } => {
                     write!(f, "no answer in time; {effect}")?;
                 }

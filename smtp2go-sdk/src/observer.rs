@@ -164,7 +164,8 @@ pub enum Next {
     Retry {
         /// How long the call waits before.
         after: Duration,
-        /// Why that does no harm: `not_sent`, `rate_limited` or `repeat_safe`.
+        /// Why that does no harm: `not_sent`, `refused` (by HTTP/2's own means),
+        /// `rate_limited` or `repeat_safe`.
         reason: &'static str,
     },
     /// The call ends with the error.

@@ -65,9 +65,10 @@ pub(crate) fn judge(
     }) = answer
     else {
         let source = broken.flatten();
-        #[cfg(feature = "http2")]
-        let unsent = unsent || source.as_ref().is_some_and(is_refused);
-        return Err(Error::transport(unsent, source));
+        return Err(match source {
+            Some(error) if !unsent && is_refused(&error) => Error::refused(error),
+            source => Error::transport(unsent, source),
+        });
     };
     let found = inspect(&body);
     let answer = (status, headers, body.into());
@@ -157,6 +158,12 @@ fn is_refused(error: &reqwest::Error) -> bool {
         }
         source = error.source();
     }
+    false
+}
+
+/// Without HTTP/2 there are no such promises.
+#[cfg(not(feature = "http2"))]
+fn is_refused(_: &reqwest::Error) -> bool {
     false
 }
 

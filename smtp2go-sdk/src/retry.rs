@@ -130,6 +130,8 @@ pub(crate) enum Verdict {
     Final,
     /// Proven: nothing was sent.
     Unsent,
+    /// The server promised, by HTTP/2's means, that it did not look at the request.
+    Refused,
     /// 429: not processed, and the API wants fewer calls.
     RateLimited { retry_after: Option<Duration> },
     /// It may get better with time, and the call may have been processed.
@@ -146,6 +148,7 @@ pub(crate) fn classify(result: &Result<RawReply, Error>) -> Verdict {
     }
     let retry_after = error.retry_after();
     match (error.status(), error.certainty()) {
+        (None, Certainty::NotSent) if error.is_refused() => Verdict::Refused,
         (None, Certainty::NotSent) => Verdict::Unsent,
         (None, _) => Verdict::Transient { retry_after: None },
         (Some(StatusCode::TOO_MANY_REQUESTS), _) => Verdict::RateLimited { retry_after },
@@ -165,6 +168,7 @@ impl Verdict {
         match self {
             Self::Final => "final",
             Self::Unsent => "not_sent",
+            Self::Refused => "refused",
             Self::RateLimited { .. } => "rate_limited",
             Self::Transient { .. } => "repeat_safe",
         }
@@ -220,7 +224,7 @@ pub(crate) fn decide(situation: &Situation<'_>) -> Decision {
     let after = match verdict {
         Verdict::Final => return Decision::Stop { hold, why: "final" },
         Verdict::Unsent if fresh_host => Duration::ZERO,
-        Verdict::Unsent => policy.backoff(attempt, jitter),
+        Verdict::Unsent | Verdict::Refused => policy.backoff(attempt, jitter),
         Verdict::RateLimited { retry_after } => {
             *hold.insert(policy.after_rate_limit(retry_after, jitter))
         }
@@ -298,6 +302,8 @@ mod tests {
             (Verdict::Unsent, 4, 120, STOP, STOP),
             (Verdict::Unsent, 1, 1, STOP, STOP),
             (Verdict::Unsent, 1, 0, STOP, STOP),
+            (Verdict::Refused, 1, 120, seconds(1), seconds(1)),
+            (Verdict::Refused, 3, 120, STOP, STOP),
             (transient, 1, 120, seconds(1), STOP),
             (transient, 2, 120, seconds(1), STOP),
             (transient, 3, 120, STOP, STOP),

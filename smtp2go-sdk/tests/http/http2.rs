@@ -145,6 +145,7 @@ async fn a_promise_not_to_have_looked_is_proof() {
             Certainty::NotSent,
             "{refusal:?}: {error:?}"
         );
+        assert_eq!(error.kind(), "refused");
         assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
         assert_eq!(server.full(), 1, "sent by nobody but us: {refusal:?}");
 
@@ -231,7 +232,7 @@ async fn the_log_of_the_http2_layer_holds_no_secrets() {
     for there in [
         "\nh2::",
         "email_send",
-        "not_sent",
+        "refused",
         "http.response.status_code=200",
     ] {
         assert!(logged.contains(there), "{there}: {logged}");

@@ -558,7 +558,7 @@ async fn whatever_the_server_does_no_mail_is_accepted_twice() {
                 for n in (task..MAILS).step_by(AT_ONCE) {
                     let subject = format!("mail {n}");
                     // In turn through the client itself and through the group.
-                    let result = if (n / AT_ONCE) % 2 == 0 {
+                    let result = if (n / AT_ONCE).is_multiple_of(2) {
                         let mail = Email::new("Acme <noreply@example.com>", &*subject);
                         let mail = mail.to("jane@example.net").text("Hello");
                         client.send(mail).await.map(drop)
