@@ -51,7 +51,7 @@ use crate::{Certainty, Region};
 /// let metrics = Arc::new(Metrics::default());
 /// let client = Client::builder(key).base_url(url).observer(metrics.clone()).build()?;
 /// client.stats().email_cycle().await?;
-/// client.sms().send(smtp2go_sdk::types::SmsSendRequest::new(["no number"], "")).await.unwrap_err();
+/// client.sms().send(smtp2go_sdk::types::SmsSendRequest::new(Vec::<String>::new(), "Hi")).await.unwrap_err();
 ///
 /// let calls = metrics.calls.lock().unwrap();
 /// assert_eq!(calls[&("stats_email_cycle", "ok")], 1);
