@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example domains
-//! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example domains -- mail.example.com
+//! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example domains -- news.example.com
 //! ```
 
 #![allow(clippy::print_stdout)]
@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
 }
 
 async fn example(client: &Client) -> Result {
-    let domain = support::argument("DOMAIN", "example.com")?;
+    let domain = support::argument("DOMAIN", "news.example.com")?;
     let list = client.domain().add(DomainAddRequest::new(domain)).await?;
 
     let heading = ["TYPE", "NAME", "VALUE", "VERIFIED"].map(str::to_owned);
@@ -51,7 +51,7 @@ fn records(entry: &DomainEntry) -> Vec<[String; 4]> {
             Some(false) => "no",
             None => "unknown",
         };
-        let value = value.clone()?;
+        let value = value.clone().filter(|value| !value.is_empty())?;
         Some(["CNAME".to_owned(), name, value, verified.to_owned()])
     };
     let dkim = domain.dkim_selector.as_ref().and_then(|selector| {

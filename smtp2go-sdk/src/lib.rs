@@ -92,8 +92,9 @@ mod body;
 mod builder;
 mod client;
 mod error;
-// Generated code is `pub` throughout; what leaves the crate is chosen here and in `raw`.
-#[allow(unreachable_pub)]
+// Generated code is `pub` throughout; what leaves the crate is chosen here and in `raw`. Blocking
+// methods take what the async ones take.
+#[allow(unreachable_pub, clippy::needless_pass_by_value)]
 #[rustfmt::skip]
 mod generated;
 mod hosts;

@@ -45,8 +45,8 @@ use crate::{Client, Error, Reply};
 /// ```
 #[must_use = "nothing is sent before it is read"]
 pub struct Items<T, D> {
-    pages: Pages<D>,
-    items: fn(D) -> Vec<T>,
+    pub(crate) pages: Pages<D>,
+    pub(crate) items: fn(D) -> Vec<T>,
     current: vec::IntoIter<T>,
 }
 
@@ -203,12 +203,6 @@ impl<T, D: Send + 'static> Items<T, D> {
             Pages::new::<Q, R, _>(client, operation, request, step),
             items,
         )
-    }
-
-    /// The pages, and how to get the results out of one.
-    #[cfg(feature = "blocking")]
-    pub(crate) fn into_parts(self) -> (Pages<D>, fn(D) -> Vec<T>) {
-        (self.pages, self.items)
     }
 
     /// Whole pages instead, from the next that was not begun: for what comes with a page beside

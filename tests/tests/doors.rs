@@ -74,7 +74,7 @@ async fn both_doors_send_and_read_the_same() {
         let body = without_ids(parsed(&answers.body));
         let raw = without_ids(answers.raw);
         assert_eq!(strip(&raw), strip(&body), "{}", door.id);
-        assert_handed_out(answers.data, body, door.id);
+        assert_handed_out(answers.data, &body, door.id);
     }
 }
 
@@ -98,7 +98,7 @@ async fn the_blocking_door_sends_and_reads_the_same() {
         if operation.reply.is_null() {
             assert!(body.is_empty(), "{}", door.id);
         } else {
-            assert_handed_out(data, without_ids(parsed(&body)), door.id);
+            assert_handed_out(data, &without_ids(parsed(&body)), door.id);
         }
     }
 }
@@ -124,13 +124,13 @@ fn assert_sent(call: &Call, operation: &Operation, key: &str) {
 }
 
 /// A group's method hands out `data`, or all of a reply that has none.
-fn assert_handed_out(data: Value, body: Value, id: &str) {
+fn assert_handed_out(data: Value, body: &Value, id: &str) {
     let (wanted, data) = match body.get("data") {
         Some(wanted) => (
             strip(wanted),
             without_ids(json!({ "data": data }))["data"].clone(),
         ),
-        None => (strip(&body), without_ids(data)),
+        None => (strip(body), without_ids(data)),
     };
     assert_eq!(strip(&data), wanted, "{id}");
 }

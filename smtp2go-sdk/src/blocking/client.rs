@@ -178,10 +178,7 @@ impl Client {
 
 /// A search of the async client, with this one's thread to run on. Not a method, which could be the
 /// name of a group.
-pub(crate) fn iterate<T, D: Send + 'static>(
-    client: &Client,
-    search: crate::Items<T, D>,
-) -> Items<T, D> {
+pub(crate) fn iterate<T, D>(client: &Client, search: crate::Items<T, D>) -> Items<T, D> {
     Items::new(client.worker.clone(), search)
 }
 

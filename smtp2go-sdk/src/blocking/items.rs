@@ -46,9 +46,9 @@ pub struct Pages<D> {
     rest: Option<crate::Pages<D>>,
 }
 
-impl<T, D: Send + 'static> Items<T, D> {
+impl<T, D> Items<T, D> {
     pub(super) fn new(worker: Arc<Worker>, search: crate::Items<T, D>) -> Self {
-        let (pages, items) = search.into_parts();
+        let crate::Items { pages, items, .. } = search;
         Self {
             pages: Pages {
                 worker,
