@@ -42,7 +42,7 @@ async fn example(client: &Client) -> Result {
         .await?
         .iter()
     {
-        let events: Vec<_> = webhook.events.iter().map(|event| event.as_str()).collect();
+        let events: Vec<_> = webhook.events.iter().map(EmailEventKind::as_str).collect();
         println!(
             "{} is called for: {}",
             webhook.url.as_deref().unwrap_or("?"),
