@@ -1,4 +1,5 @@
 //! The client for programs that are not async.
+#![allow(clippy::panic)] // readers that do so on purpose
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
