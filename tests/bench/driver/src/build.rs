@@ -1,0 +1,163 @@
+//! What it takes to build a program that sends one mail.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::run::{Program, Result, run};
+use crate::table::{Row, Table, Unit};
+
+/// Cargo, in the folder of the benchmark.
+pub struct Cargo {
+    folder: PathBuf,
+    target: PathBuf,
+}
+
+/// A program and its features.
+type Variant = (&'static str, &'static [&'static str]);
+
+const HAND_RING: Variant = ("hand", &["ring"]);
+const HAND_DEFAULT: Variant = ("hand", &["reqwest-default"]);
+const SDK_RING: Variant = ("sdk", &["ring"]);
+const SDK_DEFAULT: Variant = ("sdk", &["default"]);
+
+impl Cargo {
+    pub fn new(folder: &Path) -> Self {
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| folder.join("target"), PathBuf::from);
+        Self {
+            folder: folder.to_owned(),
+            target,
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        command
+            .args(arguments)
+            .arg("--locked")
+            .current_dir(&self.folder);
+        command
+    }
+
+    /// Builds the program that sends many mails.
+    pub fn load(&self, name: &str) -> Result<Program> {
+        let bin = format!("{name}-load");
+        run(self
+            .command(&["build", "--quiet", "--profile", "profiling"])
+            .args(["--package", name, "--bin", &bin])
+            .env("CARGO_TARGET_DIR", &self.target))?;
+        Ok(Program {
+            path: self.target.join("profiling").join(bin),
+        })
+    }
+
+    /// Builds the program that sends one mail, and all that it depends on: CPU time in
+    /// milliseconds, and bytes of the stripped program.
+    fn clean(&self, (name, features): Variant) -> Result<(u64, u64)> {
+        let target = self.target.join("clean");
+        let gone = || match std::fs::remove_dir_all(&target) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        gone()?;
+        // So that downloads are not counted.
+        run(&mut self.command(&["fetch", "--quiet"]))?;
+        let (_, _, cpu) = run(self
+            .command(&["build", "--quiet", "--release", "--no-default-features"])
+            .args(["--features", &features.join(",")])
+            .args(["--package", name, "--bin", name])
+            .env("CARGO_TARGET_DIR", &target)
+            .env_remove("RUSTFLAGS")
+            .env_remove("RUSTC_WRAPPER"))?;
+        let size = target.join("release").join(name).metadata()?.len();
+        gone()?;
+        Ok((u64::try_from(cpu.as_millis())?, size))
+    }
+
+    /// Crates in the program's tree.
+    fn crates(&self, (name, features): Variant) -> Result<u64> {
+        let mut command = self.command(&["tree", "--quiet", "--no-default-features"]);
+        command
+            .args(["--features", &features.join(",")])
+            .args(["--package", name, "--prefix", "none"])
+            .args(["--edges", "normal", "--format", "{p}"]);
+        let (tree, ..) = run(&mut command)?;
+        let crates: BTreeSet<_> = tree
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(|line| line.split(' ').take(2).collect::<Vec<_>>())
+            .collect();
+        // The program itself does not count.
+        Ok(crates.len().saturating_sub(1) as u64)
+    }
+
+    /// The version of rustc, and those of the crates that matter.
+    pub fn versions(&self) -> Result<Vec<String>> {
+        let (rustc, ..) = run(Command::new("rustc").arg("--version"))?;
+        let (tree, ..) = run(self
+            .command(&["tree", "--quiet", "--prefix", "none", "--format", "{p}"])
+            .args(["--package", "hand", "--package", "sdk"]))?;
+        let named = [
+            "reqwest",
+            "hyper",
+            "serde_json",
+            "tokio",
+            "rustls",
+            "smtp2go-sdk",
+        ];
+        let versions: BTreeSet<_> = tree
+            .lines()
+            .map(|line| line.split(' ').take(2).collect::<Vec<_>>())
+            .filter(|parts| named.contains(&parts[0]))
+            .map(|parts| parts.join(" "))
+            .collect();
+        Ok(std::iter::once(rustc.trim().to_owned())
+            .chain(versions)
+            .collect())
+    }
+}
+
+pub fn measure(cargo: &Cargo, table: &mut Table) -> Result<()> {
+    let variants = [HAND_RING, HAND_DEFAULT, SDK_RING, SDK_DEFAULT];
+    let [hand, hand_default, sdk, sdk_default] = variants.map(|variant| cargo.crates(variant));
+    let (hand, hand_default, sdk, sdk_default) = (hand?, hand_default?, sdk?, sdk_default?);
+    for (name, found) in [
+        ("crates, both by default", [hand_default, sdk_default]),
+        ("crates, both with rustls and ring", [hand, sdk_default]),
+        ("crates, the same without the SDK's `raw`", [hand, sdk]),
+    ] {
+        table.add(Row::limit(name, Unit::Count, found, 92));
+    }
+    let [hand, hand_default, sdk] =
+        [HAND_RING, HAND_DEFAULT, SDK_DEFAULT].map(|variant| cargo.clean(variant));
+    let (hand, hand_default, sdk) = (hand?, hand_default?, sdk?);
+    for (name, [hand, sdk], goal) in [
+        (
+            "CPU of a clean build, both by default",
+            [hand_default.0, sdk.0],
+            0.60,
+        ),
+        (
+            "CPU of a clean build, both with rustls and ring",
+            [hand.0, sdk.0],
+            1.10,
+        ),
+    ] {
+        table.add(Row::ratio(name, Unit::Milliseconds, [hand, sdk], goal));
+    }
+    let sizes = [hand.1, sdk.1];
+    table.add(Row::ratio(
+        "stripped program, both with rustls and ring",
+        Unit::Mib,
+        sizes,
+        1.10,
+    ));
+    let sizes = [hand_default.1, sdk.1];
+    table.add(Row::measured(
+        "stripped program, both by default",
+        Unit::Mib,
+        sizes,
+    ));
+    Ok(())
+}

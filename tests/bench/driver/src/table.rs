@@ -1,0 +1,119 @@
+//! The table.
+
+use std::fmt;
+
+use crate::build::Cargo;
+use crate::run::Result;
+
+#[derive(Clone, Copy)]
+pub enum Unit {
+    Count,
+    Nanoseconds,
+    Milliseconds,
+    /// Kept in bytes.
+    Mib,
+}
+
+impl Unit {
+    fn show(self, value: u64) -> String {
+        #[allow(clippy::cast_precision_loss)]
+        let value = value as f64;
+        match self {
+            Self::Count => format!("{value}"),
+            Self::Nanoseconds if value < 1e6 => format!("{:.1} µs", value / 1e3),
+            Self::Nanoseconds => format!("{:.1} ms", value / 1e6),
+            Self::Milliseconds => format!("{:.0} s", value / 1e3),
+            Self::Mib => format!("{:.1} MiB", value / f64::from(1024 * 1024)),
+        }
+    }
+}
+
+enum Goal {
+    None,
+    /// Of the SDK's value to that of the hand-written program.
+    Ratio(f64),
+    /// Of the SDK's value.
+    Limit(u64),
+}
+
+pub struct Row {
+    name: &'static str,
+    unit: Unit,
+    hand: u64,
+    sdk: u64,
+    goal: Goal,
+}
+
+impl Row {
+    pub fn ratio(name: &'static str, unit: Unit, [hand, sdk]: [u64; 2], goal: f64) -> Self {
+        Self::new(name, unit, hand, sdk, Goal::Ratio(goal))
+    }
+
+    pub fn limit(name: &'static str, unit: Unit, [hand, sdk]: [u64; 2], goal: u64) -> Self {
+        Self::new(name, unit, hand, sdk, Goal::Limit(goal))
+    }
+
+    pub fn measured(name: &'static str, unit: Unit, [hand, sdk]: [u64; 2]) -> Self {
+        Self::new(name, unit, hand, sdk, Goal::None)
+    }
+
+    fn new(name: &'static str, unit: Unit, hand: u64, sdk: u64, goal: Goal) -> Self {
+        Self {
+            name,
+            unit,
+            hand,
+            sdk,
+            goal,
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Table(Vec<Row>);
+
+impl Table {
+    pub fn add(&mut self, row: Row) {
+        eprintln!("{row}");
+        self.0.push(row);
+    }
+
+    /// The file that is kept in the repository.
+    pub fn document(&self, cargo: &Cargo) -> Result<String> {
+        Ok(format!(
+            "# What a mail costs\n\n\
+             Written by `cargo xtask bench`; see the [README](README.md) for what is measured and how.\n\
+             The ratios are much the same on another machine, the figures are not.\n\n\
+             {self}\n\
+             With {}.\n",
+            cargo.versions()?.join(", ")
+        ))
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[allow(clippy::cast_precision_loss)]
+        let ratio = self.sdk as f64 / self.hand as f64;
+        let (goal, kept) = match self.goal {
+            Goal::None => (String::new(), true),
+            Goal::Ratio(goal) => (format!("≤ {goal:.2}"), ratio <= goal),
+            Goal::Limit(goal) => (format!("≤ {}", self.unit.show(goal)), self.sdk <= goal),
+        };
+        write!(
+            f,
+            "| {} | {ratio:.2} | {goal}{} | {} | {} |",
+            self.name,
+            if kept { "" } else { ", missed" },
+            self.unit.show(self.sdk),
+            self.unit.show(self.hand),
+        )
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| | ratio | goal | smtp2go-sdk | by hand |")?;
+        writeln!(f, "| --- | --- | --- | --- | --- |")?;
+        self.0.iter().try_for_each(|row| writeln!(f, "{row}"))
+    }
+}
