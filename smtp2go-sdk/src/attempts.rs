@@ -67,7 +67,7 @@ impl Core {
             let wire = Arc::new(Wire::new());
             watch.attempt_started(&host.site, &wire);
             let outcome = self
-                .attempt(request, &host.base_url, wire, limit, settings.timeout)
+                .attempt(request, host, wire, limit, settings.timeout)
                 .await;
             if outcome.unsent && outcome.answer.is_none() {
                 turn.unused();

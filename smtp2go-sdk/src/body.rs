@@ -48,8 +48,10 @@ impl Body {
     /// # Errors
     /// If the value's `Serialize` fails, or a map in it has keys that JSON can't hold.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
-        match serde_json::to_vec(value) {
-            Ok(bytes) => Ok(bytes.into()),
+        // Room for most requests, so that it need not grow.
+        let mut bytes = Vec::with_capacity(1024);
+        match serde_json::to_writer(&mut bytes, value) {
+            Ok(()) => Ok(bytes.into()),
             Err(error) => Err(Error::not_sent(Kind::Serialize).with_source(error)),
         }
     }

@@ -338,8 +338,8 @@ impl<C> ClientBuilder<C> {
             }
         };
         let core = Core {
+            headers: Core::headers(&key, self.key_location, user_agent)?,
             http,
-            user_agent,
             base_url: base_url.clone(),
             key,
             key_location: self.key_location,

@@ -17,6 +17,7 @@ use crate::attempts::Traffic;
 use crate::blob::Piece;
 use crate::builder::ClientBuilder;
 use crate::error::Kind;
+use crate::hosts::Host;
 use crate::key::{KEY_MEMBER, Key};
 use crate::operation::Operation;
 use crate::options::Settings;
@@ -53,12 +54,12 @@ pub struct Client {
 /// What the clones of a client share.
 pub(crate) struct Core {
     pub(crate) http: reqwest::Client,
-    /// What a client that is not ours is to say.
-    pub(crate) user_agent: Option<HeaderValue>,
     /// Without a slash at the end of its path, unless the path is that slash.
     pub(crate) base_url: Url,
     pub(crate) key: Key,
     pub(crate) key_location: KeyLocation,
+    /// The same for every request: see [`Core::headers`].
+    pub(crate) headers: HeaderMap,
     pub(crate) traffic: Traffic,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -66,7 +67,6 @@ pub(crate) struct Core {
 /// A request, ready to be tried.
 pub(crate) struct Prepared {
     pub(crate) operation: &'static Operation,
-    headers: HeaderMap,
     /// The body, in pieces.
     pieces: Vec<Piece>,
     /// Whether the body can be sent again.
@@ -297,24 +297,31 @@ impl fmt::Debug for Client {
 }
 
 impl Core {
+    /// The headers of every request, with the key if a header carries it, and with the user agent
+    /// if the HTTP client does not add it.
+    pub(crate) fn headers(
+        key: &Key,
+        location: KeyLocation,
+        user_agent: Option<HeaderValue>,
+    ) -> Result<HeaderMap, Error> {
+        let json = HeaderValue::from_static("application/json");
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, json.clone());
+        headers.insert(CONTENT_TYPE, json);
+        if let Some(agent) = user_agent {
+            headers.insert(USER_AGENT, agent);
+        }
+        if let Some((name, value)) = key.header(location)? {
+            headers.insert(name, value);
+        }
+        Ok(headers)
+    }
+
     /// Builds a request: all that can fail before anything is sent.
     fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Prepared, Error> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Error::config("called outside of a tokio runtime"));
         }
-
-        let mut headers = HeaderMap::new();
-        let json = HeaderValue::from_static("application/json");
-        headers.insert(ACCEPT, json.clone());
-        headers.insert(CONTENT_TYPE, json);
-        if let Some(agent) = &self.user_agent {
-            headers.insert(USER_AGENT, agent.clone());
-        }
-        headers.extend(
-            self.key
-                .header(self.key_location)?
-                .map(|(name, value)| (Some(name), value)),
-        );
 
         let replayable = body.replayable();
         let mut pieces = body.into_pieces();
@@ -341,19 +348,10 @@ impl Core {
         let upload = Duration::from_millis(size.saturating_mul(1000) / SLOWEST);
         Ok(Prepared {
             operation,
-            headers,
             pieces,
             replayable,
             upload,
         })
-    }
-
-    /// The URL of a path of the API at a base URL. Appended rather than joined: by the rules for
-    /// joining, a path that starts with a slash would replace the `/v3` of the base.
-    fn url(base: &Url, path: &str) -> Url {
-        let mut url = base.clone();
-        url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-        url
     }
 
     /// Tries a request once, for no longer than `limit`, and `idle` without progress. Decides
@@ -361,14 +359,14 @@ impl Core {
     pub(crate) async fn attempt(
         &self,
         request: &Prepared,
-        base_url: &Url,
+        host: &Host,
         wire: Arc<Wire>,
         limit: Duration,
         idle: Duration,
     ) -> Outcome {
         let _sealed_if_cancelled = SealOnDrop(wire.clone());
         let mut answer = None;
-        let exchange = self.exchange(request, base_url, &wire, &mut answer);
+        let exchange = self.exchange(request, host, &wire, &mut answer);
         let ending = match wire.within(limit, idle, exchange).await {
             Some(Ok(())) => Ending::Complete,
             Some(Err(error)) => Ending::Broken(Some(error)),
@@ -390,26 +388,21 @@ impl Core {
     async fn exchange(
         &self,
         request: &Prepared,
-        base_url: &Url,
+        host: &Host,
         wire: &Arc<Wire>,
         answer: &mut Option<Answer>,
     ) -> reqwest::Result<()> {
         let body = AttemptBody::new(wire.clone(), request.pieces.iter().cloned());
-        let mut response = self
-            .http
-            .request(
-                request.operation.method.clone(),
-                Self::url(base_url, request.operation.path),
-            )
-            .headers(request.headers.clone())
-            .body(reqwest::Body::wrap(body))
-            .send()
-            .await?;
+        let operation = request.operation;
+        let mut sent = reqwest::Request::new(operation.method.clone(), host.url(operation.path));
+        *sent.headers_mut() = self.headers.clone();
+        *sent.body_mut() = Some(reqwest::Body::wrap(body));
+        let mut response = self.http.execute(sent).await?;
         wire.progress();
         let answer = answer.insert(Answer {
             status: response.status(),
             // Ours follows none; one that was handed in may.
-            followed: !is_at(response.url(), base_url, request.operation.path),
+            followed: !is_at(response.url(), &host.base_url, operation.path),
             headers: std::mem::take(response.headers_mut()),
             body: Vec::new(),
         });
@@ -497,10 +490,16 @@ mod tests {
             ),
         ] {
             let client = Client::builder(KEY).base_url(base).build().unwrap();
-            let base = &client.core.base_url;
-            let url = Core::url(base, "/template/view");
-            assert_eq!(url.as_str(), expected, "{base}");
-            assert!(is_at(&url, base, "/template/view"), "{base}");
+            let route = client.core.traffic.hosts.route();
+            let (base, host) = (&client.core.base_url, route.host());
+            // Kept from the first time on, each under its own path.
+            for _ in 0..2 {
+                let url = host.url("/template/view");
+                assert_eq!(url.as_str(), expected);
+                let other = expected.replace("view", "add");
+                assert_eq!(host.url("/template/add").as_str(), other);
+                assert!(is_at(&url, base, "/template/view"), "{base}");
+            }
             for elsewhere in ["?a", "/", "/x"] {
                 let url = Url::parse(&format!("{expected}{elsewhere}")).unwrap();
                 assert!(!is_at(&url, base, "/template/view"), "{url}");

@@ -29,6 +29,9 @@ pub(crate) struct Host {
     budget: Mutex<u32>,
     most: u32,
     shunned_until: Mutex<Option<Instant>>,
+    /// The URLs of the operations that were called, by path: parsing one takes longer than all
+    /// else about it.
+    urls: Mutex<Vec<(&'static str, Url)>>,
 }
 
 /// What a host is called.
@@ -70,6 +73,7 @@ impl Hosts {
             budget: Mutex::new(budget.saturating_mul(COST)),
             most: budget.saturating_mul(COST),
             shunned_until: Mutex::new(None),
+            urls: Mutex::default(),
         };
         Self {
             first: host(first),
@@ -103,6 +107,22 @@ impl Hosts {
 }
 
 impl Host {
+    /// The URL of a path of the API. Appended rather than joined: by the rules for joining, a path
+    /// that starts with a slash would replace the `/v3` of the base.
+    pub(crate) fn url(&self, path: &'static str) -> Url {
+        let mut urls = self.urls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, url)) = urls.iter().find(|(known, _)| *known == path) {
+            return url.clone();
+        }
+        let mut url = self.base_url.clone();
+        url.set_path(&format!(
+            "{}{path}",
+            self.base_url.path().trim_end_matches('/')
+        ));
+        urls.push((path, url.clone()));
+        url
+    }
+
     fn is_shunned(&self, now: Instant) -> bool {
         let until = *self
             .shunned_until

@@ -45,15 +45,33 @@ impl Findings {
 
 /// Reads the envelope of a reply. The members of `data` win over those of the root.
 pub(crate) fn inspect(body: &[u8]) -> Findings {
+    inspect_with(body, None).0
+}
+
+/// As [`inspect`], and reads the value at a JSON pointer on the way: see [`at`].
+pub(crate) fn inspect_with(body: &[u8], pointer: Option<&str>) -> (Findings, Option<Value>) {
     let text = readable(body);
     let (mut root, mut data) = (Findings::default(), Findings::default());
+    let (mut in_root, mut in_data) = (None, None);
+    // A member of the root or of `data`, which has no other meaning.
+    let member = |prefix| {
+        let name: &str = pointer?.strip_prefix(prefix)?;
+        (!name.contains('/') && Member::of(name, None) == Member::Other).then_some(name)
+    };
+    let (root_member, data_member) = (member("/"), member("/data/"));
     let seed = Level {
         found: &mut root,
-        data: Some(&mut data),
+        wanted: root_member.map(|name| (name, &mut in_root)),
+        data: Some((&mut data, data_member.map(|name| (name, &mut in_data)))),
     };
     // An error only means that the rest could not be read.
     let _ = seed.deserialize(&mut serde_json::Deserializer::from_str(&text));
-    data.or(root)
+    let value = match pointer {
+        _ if root_member.is_some() => in_root,
+        _ if data_member.is_some() => in_data,
+        other => other.and_then(|pointer| at(body, pointer)),
+    };
+    (data.or(root), value)
 }
 
 /// The value at a JSON pointer, if there is one. Object members only: the pointers of the
@@ -158,10 +176,65 @@ macro_rules! ignore_all_but_maps {
     };
 }
 
+/// A member to look for, and where its value goes.
+type Wanted<'a> = Option<(&'a str, &'a mut Option<Value>)>;
+
 /// Reads one level of the envelope into `found`, and the one below into `data`.
 struct Level<'a> {
     found: &'a mut Findings,
-    data: Option<&'a mut Findings>,
+    wanted: Wanted<'a>,
+    data: Option<(&'a mut Findings, Wanted<'a>)>,
+}
+
+/// What the name of a member means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Member {
+    RequestId,
+    Error,
+    ErrorCode,
+    Fields,
+    Data,
+    Wanted,
+    Other,
+}
+
+impl Member {
+    fn of(name: &str, wanted: Option<&str>) -> Self {
+        match name {
+            "request_id" => Self::RequestId,
+            "error" => Self::Error,
+            "error_code" => Self::ErrorCode,
+            "field_validation_errors" => Self::Fields,
+            "data" => Self::Data,
+            _ if wanted == Some(name) => Self::Wanted,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Reads a member's name, of which no copy is made.
+struct Name<'a> {
+    wanted: Option<&'a str>,
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Member;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Member, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Member;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Member, E> {
+        Ok(Member::of(name, self.wanted))
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Level<'_> {
@@ -180,19 +253,31 @@ impl<'de> Visitor<'de> for Level<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "request_id" => self.found.request_id = map.next_value::<Text>()?.0,
-                "error" => self.found.error = map.next_value::<Text>()?.0,
-                "error_code" => self.found.error_code = map.next_value::<Text>()?.0,
-                "field_validation_errors" => {
-                    self.found.fields = field_errors(map.next_value()?);
-                }
-                "data" => match self.data.as_deref_mut() {
-                    Some(found) => map.next_value_seed(Level { found, data: None })?,
+        loop {
+            let wanted = self.wanted.as_ref().map(|(name, _)| *name);
+            let Some(member) = map.next_key_seed(Name { wanted })? else {
+                break;
+            };
+            match member {
+                Member::RequestId => self.found.request_id = map.next_value::<Text>()?.0,
+                Member::Error => self.found.error = map.next_value::<Text>()?.0,
+                Member::ErrorCode => self.found.error_code = map.next_value::<Text>()?.0,
+                Member::Fields => self.found.fields = field_errors(map.next_value()?),
+                Member::Data => match &mut self.data {
+                    Some((found, wanted)) => map.next_value_seed(Level {
+                        found,
+                        wanted: wanted.as_mut().map(|(name, value)| (*name, &mut **value)),
+                        data: None,
+                    })?,
                     None => drop(map.next_value::<IgnoredAny>()?),
                 },
-                _ => drop(map.next_value::<IgnoredAny>()?),
+                Member::Wanted => {
+                    let value = map.next_value()?;
+                    if let Some((_, found)) = &mut self.wanted {
+                        **found = Some(value);
+                    }
+                }
+                Member::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
@@ -396,6 +481,38 @@ mod tests {
         );
         for broken in ["", "[", "<html>", "{\"data\":"] {
             assert_eq!(at(broken.as_bytes(), "/data/failed"), None);
+        }
+    }
+
+    #[test]
+    fn one_pass_finds_what_two_do() {
+        for body in [
+            r#"{"request_id":"r","failed":3,"data":{"failed":"2","error":"e","x":{"failed":7}}}"#,
+            r#"{"failed":3,"data":{"failed":1,"failed":0},"failed":4}"#,
+            r#"{"data":{"failed":1},"data":{"failed":2,"x":[{"failed":9}]},"request_id":"r"}"#,
+            r#"{"data":{"failed":1},"data":null,"error":"e"}"#,
+            r#"{"data":{"failed":1,"failures":["brok"#,
+            r#"{"data":{"\u0066ailed":1}}"#,
+            r#"{"data":[{"failed":1}],"failed":"1"}"#,
+            "",
+            "<html>",
+        ] {
+            for pointer in [
+                "/data/failed",
+                "/failed",
+                "/data/x",
+                "/data/x/failed",
+                "/data/error",
+                "/data",
+                "/request_id",
+                "/none",
+                "",
+            ] {
+                let (found, value) = inspect_with(body.as_bytes(), Some(pointer));
+                assert_eq!(value, at(body.as_bytes(), pointer), "{pointer} of {body}");
+                let alone = inspect(body.as_bytes());
+                assert_eq!(format!("{found:?}"), format!("{alone:?}"), "{body}");
+            }
         }
     }
 

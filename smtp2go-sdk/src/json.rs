@@ -49,57 +49,58 @@ impl Writer {
     }
 }
 
-/// Writes a JSON string. Stretches without anything to escape are found eight bytes at a time,
-/// and copied as a whole.
+/// Writes a JSON string, a word of eight bytes at a time.
 fn write_string(out: &mut Vec<u8>, text: &str) {
+    // Enough for most; a word is written whole before it is cut at what has to be escaped.
+    out.reserve(text.len() + text.len() / 16 + 16);
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some((clean, byte, after)) = split_at_special(rest) {
-        out.extend_from_slice(clean);
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        out.extend_from_slice(word);
+        let special = special(u64::from_le_bytes(*word));
+        if special == 0 {
+            rest = after;
+            continue;
         }
+        let clean = special.trailing_zeros() as usize / 8;
+        out.truncate(out.len() - (word.len() - clean));
+        // There is a byte: `clean` is less than eight.
+        let Some((byte, after)) = rest.get(clean..).and_then(<[u8]>::split_first) else {
+            break;
+        };
+        escape(out, *byte);
         rest = after;
     }
-    out.extend_from_slice(rest);
+    for byte in rest {
+        match byte {
+            0..0x20 | b'"' | b'\\' => escape(out, *byte),
+            plain => out.push(*plain),
+        }
+    }
     out.push(b'"');
 }
 
-/// What precedes the first byte that has to be escaped, that byte, and what follows.
-fn split_at_special(text: &[u8]) -> Option<(&[u8], u8, &[u8])> {
-    let mut at = 0;
-    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let special = special(u64::from_le_bytes(*word));
-        if special != 0 {
-            at += special.trailing_zeros() as usize / 8;
-            break;
-        }
-        at += 8;
-    }
-    let tail = text.get(at..)?;
-    let found = tail
-        .iter()
-        .position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))?;
-    let (clean, rest) = text.split_at_checked(at + found)?;
-    let (byte, after) = rest.split_first()?;
-    Some((clean, *byte, after))
+/// Writes a byte that can't stand for itself in a string.
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        other => return out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
+    };
+    out.extend_from_slice(&[b'\\', letter]);
 }
 
-/// The high bit of each byte that has to be escaped. Bytes above the first one found may be wrong:
-/// the subtractions borrow from them.
+/// The high bit of each byte that has to be escaped. Nothing is carried from byte to byte.
 fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = zero(word ^ (ONES * u64::from(b'"')));
-    let slash = zero(word ^ (ONES * u64::from(b'\\')));
-    (control | quote | slash) & HIGH
+    let low = word & !HIGH;
+    let printable = low + ONES * 0x60;
+    let no_quote = (low ^ (ONES * u64::from(b'"'))) + !HIGH;
+    let no_slash = (low ^ (ONES * u64::from(b'\\'))) + !HIGH;
+    !((printable & no_quote & no_slash) | word) & HIGH
 }
 
 #[cfg(test)]

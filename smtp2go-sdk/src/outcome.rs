@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::blob::Failure;
 use crate::error::{Certainty, Kind};
-use crate::inspect::{at, inspect, is_positive, texts};
+use crate::inspect::{at, inspect, inspect_with, is_positive, texts};
 use crate::operation::Operation;
 use crate::{Error, RawReply};
 
@@ -70,7 +70,8 @@ pub(crate) fn judge(
             source => Error::transport(unsent, source),
         });
     };
-    let found = inspect(&body);
+    let place = operation.failure_in_200;
+    let (found, count) = inspect_with(&body, place.map(|place| place.count));
     let answer = (status, headers, body.into());
 
     if followed {
@@ -118,9 +119,9 @@ pub(crate) fn judge(
             found,
         ));
     }
-    if let Some(place) = operation.failure_in_200.filter(|_| failures_are_errors) {
+    if let Some(place) = place.filter(|_| failures_are_errors) {
         let body = &answer.2;
-        if at(body, place.count).is_some_and(|count| is_positive(&count)) {
+        if count.is_some_and(|count| is_positive(&count)) {
             let failures = at(body, place.messages).map(texts).unwrap_or_default();
             // A part of it may have been accepted, and would be sent again.
             let id = at(body, place.id)

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 #[must_use]
 pub fn readable(body: &[u8]) -> Cow<'_, str> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    match String::from_utf8_lossy(body) {
-        Cow::Borrowed(text) => whole_pairs(text),
-        Cow::Owned(text) => Cow::Owned(whole_pairs(&text).into_owned()),
+    // Several times as fast as `from_utf8_lossy` where there is nothing to replace.
+    match std::str::from_utf8(body) {
+        Ok(text) => whole_pairs(text),
+        Err(_) => Cow::Owned(whole_pairs(&String::from_utf8_lossy(body)).into_owned()),
     }
 }
 

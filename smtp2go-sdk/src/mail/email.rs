@@ -555,10 +555,7 @@ fn filled(body: &Option<String>) -> Option<&str> {
 }
 
 fn write_mailbox(mailbox: &Mailbox, json: &mut Writer) {
-    match mailbox.name() {
-        None => json.string(mailbox.address()),
-        Some(_) => json.string(&mailbox.to_string()),
-    }
+    json.string(&mailbox.text());
 }
 
 fn check_mailbox(field: &str, mailbox: &Mailbox, check: &mut Check) {
@@ -585,7 +582,7 @@ fn check_line(text: &str, check: &mut Check) {
 /// The names that HTML refers to by `cid:`, and whether it is certain that it does: text about
 /// such an address looks much the same.
 fn references(html: &str) -> impl Iterator<Item = (String, bool)> {
-    html.match_indices(':').filter_map(|(colon, _)| {
+    memchr::memchr_iter(b':', html.as_bytes()).filter_map(|colon| {
         let at = colon.checked_sub(3)?;
         if !html.get(at..colon)?.eq_ignore_ascii_case("cid") {
             return None;

@@ -1,6 +1,7 @@
 //! Addresses of mail.
 
-use std::fmt::{self, Write};
+use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
 
 use email_address::{EmailAddress, Options};
@@ -70,6 +71,30 @@ impl Mailbox {
     /// Bytes of its text, or a little more.
     pub(crate) fn size(&self) -> usize {
         self.name.as_ref().map_or(0, |name| name.len() + 8) + self.address.len()
+    }
+
+    /// What Display shows.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        let Some(name) = &self.name else {
+            return Cow::Borrowed(&self.address);
+        };
+        let mut text = String::with_capacity(self.size());
+        if needs_quotes(name) {
+            text.push('"');
+            for c in name.chars() {
+                if matches!(c, '"' | '\\') {
+                    text.push('\\');
+                }
+                text.push(c);
+            }
+            text.push('"');
+        } else {
+            text.push_str(name);
+        }
+        text.push_str(" <");
+        text.push_str(&self.address);
+        text.push('>');
+        Cow::Owned(text)
     }
 
     fn checked(name: Option<String>, address: String) -> Self {
@@ -160,22 +185,7 @@ fn needs_quotes(name: &str) -> bool {
 
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(name) = &self.name else {
-            return f.write_str(&self.address);
-        };
-        if needs_quotes(name) {
-            f.write_char('"')?;
-            for c in name.chars() {
-                if matches!(c, '"' | '\\') {
-                    f.write_char('\\')?;
-                }
-                f.write_char(c)?;
-            }
-            f.write_char('"')?;
-        } else {
-            f.write_str(name)?;
-        }
-        write!(f, " <{}>", self.address)
+        f.write_str(&self.text())
     }
 }
 
