@@ -94,10 +94,14 @@ impl Hosts {
 
     /// The way of a call: it begins at the first host that is not shunned.
     pub(crate) fn route(&self) -> Route<'_> {
-        let now = Instant::now();
-        let at = (0..self.len())
-            .find(|index| self.others.is_empty() || !self.get(*index).is_shunned(now))
-            .unwrap_or(0);
+        let at = if self.others.is_empty() {
+            0
+        } else {
+            let now = Instant::now();
+            (0..self.len())
+                .find(|index| !self.get(*index).is_shunned(now))
+                .unwrap_or(0)
+        };
         Route {
             hosts: self,
             at,

@@ -49,47 +49,76 @@ impl Writer {
     }
 }
 
-/// Writes a JSON string, a word of eight bytes at a time.
+/// Bytes that are looked at and copied at a time.
+const STRIDE: usize = 16;
+
+/// What follows the backslash of a byte that can't stand for itself in a string; `u` for those
+/// that are written as a number, zero for all others.
+const ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        table[control] = b'u';
+        control += 1;
+    }
+    table[b'\n' as usize] = b'n';
+    table[b'\r' as usize] = b'r';
+    table[b'\t' as usize] = b't';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};
+
+/// Writes a JSON string. A stride is written whole, and then cut at what has to be escaped.
 fn write_string(out: &mut Vec<u8>, text: &str) {
-    // Enough for most; a word is written whole before it is cut at what has to be escaped.
-    out.reserve(text.len() + text.len() / 16 + 16);
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        out.extend_from_slice(word);
-        let special = special(u64::from_le_bytes(*word));
-        if special == 0 {
+    while let Some((stride, after)) = rest.split_first_chunk::<STRIDE>() {
+        out.extend_from_slice(stride);
+        let (first, second) = halves(stride);
+        let (first, second) = (special(first), special(second));
+        if first | second == 0 {
             rest = after;
             continue;
         }
-        let clean = special.trailing_zeros() as usize / 8;
-        out.truncate(out.len() - (word.len() - clean));
-        // There is a byte: `clean` is less than eight.
+        let bits = match first {
+            0 => 64 + second.trailing_zeros(),
+            _ => first.trailing_zeros(),
+        };
+        let clean = bits as usize / 8;
+        out.truncate(out.len().saturating_sub(STRIDE - clean));
         let Some((byte, after)) = rest.get(clean..).and_then(<[u8]>::split_first) else {
             break;
         };
-        escape(out, *byte);
+        write_byte(out, *byte);
         rest = after;
     }
     for byte in rest {
-        match byte {
-            0..0x20 | b'"' | b'\\' => escape(out, *byte),
-            plain => out.push(*plain),
-        }
+        write_byte(out, *byte);
     }
     out.push(b'"');
 }
 
-/// Writes a byte that can't stand for itself in a string.
-fn escape(out: &mut Vec<u8>, byte: u8) {
-    let letter = match byte {
-        b'"' | b'\\' => byte,
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        other => return out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
-    };
-    out.extend_from_slice(&[b'\\', letter]);
+#[inline]
+fn write_byte(out: &mut Vec<u8>, byte: u8) {
+    match ESCAPES.get(usize::from(byte)) {
+        None | Some(0) => out.push(byte),
+        Some(b'u') => write_number(out, byte),
+        Some(letter) => out.extend_from_slice(&[b'\\', *letter]),
+    }
+}
+
+#[cold]
+fn write_number(out: &mut Vec<u8>, byte: u8) {
+    out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+}
+
+/// A stride as two words, which are cheaper to work on than one of twice the size.
+#[inline]
+fn halves(stride: &[u8; STRIDE]) -> (u64, u64) {
+    let whole = u128::from_le_bytes(*stride);
+    #[allow(clippy::cast_possible_truncation)]
+    (whole as u64, (whole >> 64) as u64)
 }
 
 /// The high bit of each byte that has to be escaped. Nothing is carried from byte to byte.

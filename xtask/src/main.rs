@@ -36,6 +36,14 @@ enum Task {
     /// Exit codes: 0 decoded, unknown fields or not; 1 it does not decode, or the file cannot be
     /// read; 2 no such operation, or wrong arguments.
     Decode(Decode),
+    /// Measure what a mail costs, next to a hand-written client, and write the table to
+    /// tests/bench/RESULTS.md. See tests/bench/README.md.
+    ///
+    /// Exit codes: 0 measured; 1 something could not be built or run; 2 wrong arguments.
+    Bench {
+        /// Only these rows, which are shown and not written: instructions, cpu, attachments, build.
+        groups: Vec<String>,
+    },
 }
 
 #[derive(Args)]
@@ -65,6 +73,7 @@ fn main() -> ExitCode {
     let done = match cli.task {
         Task::Regen { check } => regen(&root, check),
         Task::Decode(arguments) => decode(&root, &arguments),
+        Task::Bench { groups } => bench(&root, &groups),
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -136,6 +145,21 @@ fn decode(root: &Path, decode: &Decode) -> Result<ExitCode, String> {
     }
     let status = command
         .args(&decode.arguments)
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+/// Runs the benchmark, which is a workspace of its own.
+fn bench(root: &Path, groups: &[String]) -> Result<ExitCode, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["run", "--quiet", "--release", "--locked"])
+        .args(["--package", "driver", "--manifest-path"])
+        .arg(root.join("tests/bench/Cargo.toml"))
+        .arg("--")
+        .args(groups)
         .status()
         .map_err(|error| format!("cargo cannot be run: {error}"))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());

@@ -584,6 +584,10 @@ fn check_line(text: &str, check: &mut Check) {
 fn references(html: &str) -> impl Iterator<Item = (String, bool)> {
     memchr::memchr_iter(b':', html.as_bytes()).filter_map(|colon| {
         let at = colon.checked_sub(3)?;
+        // Most colons are not worth more.
+        if !matches!(html.as_bytes().get(colon - 1), Some(b'd' | b'D')) {
+            return None;
+        }
         if !html.get(at..colon)?.eq_ignore_ascii_case("cid") {
             return None;
         }

@@ -37,6 +37,23 @@ impl Cargo {
             .args(arguments)
             .arg("--locked")
             .current_dir(&self.folder);
+        // What cargo tells the programs that it runs would make it build some crates again.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if [
+                "CARGO_PKG_",
+                "CARGO_MANIFEST_",
+                "CARGO_PRIMARY_",
+                "CARGO_CRATE_",
+                "CARGO_BIN_",
+            ]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+                || text == "LD_LIBRARY_PATH"
+            {
+                command.env_remove(&name);
+            }
+        }
         command
     }
 
@@ -68,7 +85,7 @@ impl Cargo {
             .args(["--features", &features.join(",")])
             .args(["--package", name, "--bin", name])
             .env("CARGO_TARGET_DIR", &target)
-            .env_remove("RUSTFLAGS")
+            .env_remove("RUSTFLAGS") // also no other linker
             .env_remove("RUSTC_WRAPPER"))?;
         let size = target.join("release").join(name).metadata()?.len();
         gone()?;
