@@ -54,6 +54,7 @@ mod text_or_object;
 mod timestamp;
 pub mod validation;
 mod vocabulary;
+pub mod webhook;
 
 pub use date::Date;
 pub use envelope::Envelope;

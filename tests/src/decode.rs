@@ -1,14 +1,14 @@
 //! Decodes captured traffic with the generated types, and says what they do not know.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
-use smtp2go_types::{Envelope, Vocabulary, readable};
+use serde_json::Value;
+use smtp2go_types::webhook::{self, Event};
+use smtp2go_types::{Envelope, readable};
 
-pub use crate::generated::codecs::{OPERATIONS, WEBHOOKS};
+pub use crate::generated::codecs::OPERATIONS;
 
 /// Decodes a JSON text as some type and encodes it again.
 pub type Codec = fn(&str) -> Result<Value, String>;
@@ -24,17 +24,6 @@ pub struct Operation {
     pub request: Option<Codec>,
     /// Of its 200.
     pub reply: Option<Codec>,
-}
-
-/// A webhook's codec.
-#[derive(Clone, Copy, Debug)]
-pub struct Webhook {
-    /// Its key under `x-webhooks`.
-    pub name: &'static str,
-    /// Whether an `event` of this name is one of its own.
-    pub knows: fn(&str) -> bool,
-    /// Of its payload.
-    pub payload: Codec,
 }
 
 /// The codec of `T`.
@@ -59,11 +48,6 @@ pub fn reply_codec<T: DeserializeOwned + Serialize + Envelope>(
         let unknown = T::unknown().ok_or(error)?;
         serde_json::to_value(&unknown).map_err(|error| error.to_string())
     })
-}
-
-/// Whether `V` has this word.
-pub fn knows<V: Vocabulary>(word: &str) -> bool {
-    !V::from_word(word).is_unknown()
 }
 
 /// What a body is.
@@ -113,17 +97,17 @@ impl std::error::Error for Failure {}
 ///
 /// If there is no such operation, or the body does not decode.
 pub fn decode(side: Side, method: &str, path: &str, text: &str) -> Result<Decoded, Failure> {
-    let (codec, text) = match side {
-        Side::Webhook => payload(text)?,
-        Side::Request => (operation(method, path)?.request, Cow::Borrowed(text)),
-        Side::Reply => (operation(method, path)?.reply, Cow::Borrowed(text)),
+    let codec = match side {
+        Side::Webhook => return event(text),
+        Side::Request => operation(method, path)?.request,
+        Side::Reply => operation(method, path)?.reply,
     };
     let (value, original) = match codec {
-        Some(codec) => read(side, codec, &text)?,
+        Some(codec) => read(side, codec, text)?,
         // Nothing is known of the body, so anything will do, nothing included.
         None if text.trim().is_empty() => (Value::Null, Value::Null),
         None => {
-            let original = parse(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
+            let original = parse(text).unwrap_or_else(|_| Value::String(text.to_owned()));
             (Value::Null, original)
         }
     };
@@ -238,111 +222,17 @@ fn operation(method: &str, path: &str) -> Result<&'static Operation, Failure> {
         .ok_or_else(|| Failure::NoOperation(format!("{method} {path}")))
 }
 
-/// A payload's codec, and the payload as JSON.
-fn payload(text: &str) -> Result<(Option<Codec>, Cow<'_, str>), Failure> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let parsed = serde_json::from_str::<Value>(&readable(text.as_bytes()));
-    if text.trim_start().starts_with('{') || parsed.is_ok() {
-        let event = parsed.ok().and_then(|payload| {
-            let event = payload.get("event")?.as_str()?;
-            Some(event.to_owned())
-        });
-        let codec = webhook(&event.unwrap_or_default());
-        return Ok((Some(codec), Cow::Borrowed(text)));
-    }
-    if !text.contains('=') {
-        let message = "neither a JSON object nor a form".to_owned();
-        return Err(Failure::Body(message));
-    }
-    let mut members = form(text);
-    let event = members.get("event").or_else(|| {
-        let mut members = members.iter();
-        let (_, event) = members.find(|(key, _)| key.eq_ignore_ascii_case("event"))?;
-        Some(event)
-    });
-    let codec = webhook(event.and_then(Value::as_str).unwrap_or_default());
-    settle_case(&mut members, codec);
-    let json = Value::Object(members).to_string();
-    Ok((Some(codec), Cow::Owned(json)))
-}
-
-/// Payloads do not say what they are, but for the word in `event`. Mail is what most events are about.
-fn webhook(event: &str) -> Codec {
-    WEBHOOKS
-        .iter()
-        .find(|webhook| (webhook.knows)(event))
-        .or(WEBHOOKS.first())
-        .map_or(codec::<Value>, |webhook| webhook.payload)
-}
-
-/// The members of `application/x-www-form-urlencoded`: texts, and lists of them where a key comes
-/// with different values.
-fn form(text: &str) -> Map<String, Value> {
-    let mut members = Map::new();
-    for pair in text.trim().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = Value::String(unescape(value));
-        match members.entry(unescape(key)) {
-            serde_json::map::Entry::Vacant(entry) => {
-                entry.insert(value);
-            }
-            serde_json::map::Entry::Occupied(entry) => match entry.into_mut() {
-                Value::Array(values) => values.push(value),
-                first if *first != value => *first = Value::Array(vec![first.take(), value]),
-                _ => {}
-            },
-        }
-    }
-    members
-}
-
-/// Plus signs and percent escapes made what they stand for; what is no escape stays as it is.
-fn unescape(text: &str) -> String {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        at += 1;
-        let escaped = match byte {
-            b'%' => digit(bytes.get(at)).zip(digit(bytes.get(at + 1))),
-            _ => None,
-        };
-        match (
-            byte,
-            escaped.map(|(high, low)| u8::try_from(high * 16 + low)),
-        ) {
-            (_, Some(Ok(byte))) => {
-                plain.push(byte);
-                at += 2;
-            }
-            (b'+', _) => plain.push(b' '),
-            (byte, _) => plain.push(*byte),
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
-}
-
-/// Writes keys that the type knows in small letters, as it knows them, unless that key is there as
-/// well. Other keys are those of mail headers and stay as they are.
-fn settle_case(members: &mut Map<String, Value>, codec: Codec) {
-    // The type keeps a null under a name of its own only where it has no field for it.
-    let is_field = |key: &str| {
-        let null = Map::from_iter([(key.to_owned(), Value::Null)]);
-        codec(&Value::Object(null).to_string()).is_ok_and(|kept| kept.get(key).is_none())
+/// A posted event, of which the types keep everything: what an event is that they do not know, nobody
+/// can say, so all of its members are unknown.
+fn event(text: &str) -> Result<Decoded, Failure> {
+    let failure = |error: &dyn std::fmt::Display| Failure::Body(error.to_string());
+    let event = webhook::parse_with_limit(None, text, usize::MAX).map_err(|e| failure(&e))?;
+    let unknown = match &event {
+        Event::Unknown(event) => event.members.keys().cloned().collect(),
+        _ => Vec::new(),
     };
-    let mut settled = Map::new();
-    for (key, value) in members.iter() {
-        let small = key.to_ascii_lowercase();
-        let is_free = !members.contains_key(&small) && !settled.contains_key(&small);
-        let key = if is_free && is_field(&small) {
-            &small
-        } else {
-            key
-        };
-        settled.insert(key.clone(), value.clone());
-    }
-    *members = settled;
+    let value = serde_json::to_value(&event).map_err(|e| failure(&e))?;
+    Ok(Decoded { value, unknown })
 }
 
 /// Where something stands, for people and for programs.
@@ -445,6 +335,7 @@ fn lost(original: &Value, kept: &Value, place: Place, into: &mut Vec<Place>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Map;
     use std::cell::Cell;
 
     thread_local! {
@@ -507,20 +398,5 @@ mod tests {
     fn a_field_that_is_read_in_one_shape_only_is_named() {
         let (fields, _) = unknown(&serde_json::json!([{"alias": 1}, {"alias": "one"}]));
         assert_eq!(fields, ["[].alias"]);
-    }
-
-    #[test]
-    fn escapes_of_forms() {
-        for (escaped, plain) in [
-            ("a+b%20c", "a b c"),
-            ("%c3%A9", "\u{e9}"),
-            ("%FF", "\u{fffd}"),
-            ("100%", "100%"),
-            ("%4", "%4"),
-            ("%+1%zz", "% 1%zz"),
-            ("%2B%2525", "+%25"),
-        ] {
-            assert_eq!(unescape(escaped), plain);
-        }
     }
 }

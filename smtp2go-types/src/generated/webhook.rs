@@ -845,6 +845,17 @@ pub struct EmailEvent {
 
 crate::lenient::structure!(EmailEvent);
 
+crate::webhook::payload!(
+    EmailEvent { "auth" : Text, "bounce" : Text, "click_url" : Text, "clicked-at" : Text,
+    "client" : Text, "client-device" : Text, "client-os" : Text, "context" : Text,
+    "email_id" : Text, "event" : Text, "from" : Text, "from_address" : Text, "from_name"
+    : Text, "geoip-city" : Text, "geoip-continent" : Text, "geoip-country" : Text, "host"
+    : Text, "id" : Text, "link" : Text, "message" : Text, "message-id" : Text,
+    "opened-at" : Text, "rcpt" : Text, "read-secs" : Integer, "recipients" : List,
+    "sender" : Text, "sendtime" : Text, "srchost" : Text, "subject" : Text, "time" :
+    Text, "user-agent" : Text }
+);
+
 /// What is posted when something happens to a text message. None of the keys is required, and their
 /// JSON types are not documented, so accept numbers as well as text. In form bodies every value is
 /// text and a key may come in other letter case. Keep unknown keys; the payload has no version.
@@ -953,6 +964,13 @@ pub struct SmsEvent {
 }
 
 crate::lenient::structure!(SmsEvent);
+
+crate::webhook::payload!(
+    SmsEvent { "destination_number" : Text, "email_subject" : Text, "event" : Text, "id"
+    : Text, "message_content" : Text, "message_id" : Text, "received_timestamp" : Text,
+    "region" : Text, "retry_count" : Integer, "sender_email" : Text, "source_number" :
+    Text, "status_code" : Text, "submitted_timestamp" : Text }
+);
 
 /// What happened to an email, in the words of webhooks. Subscriptions and posted events use the
 /// same words; searches of activity use others. `resubscribe` is not in the list of words for

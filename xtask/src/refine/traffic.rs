@@ -4,7 +4,7 @@ use quote::{format_ident, quote};
 
 use super::Modules;
 use super::groups::{Takes, takes};
-use crate::lower::{Scalar, View};
+use crate::lower::View;
 use crate::names::identifier;
 
 /// `codecs` and `doors`, and their `mod`.
@@ -36,30 +36,12 @@ fn codecs(view: &View) -> proc_macro2::TokenStream {
         let reply = codec(&operation.reply, "reply_codec");
         quote!(Operation { method: #method, path: #path, request: #request, reply: #reply })
     });
-    let webhooks = view.webhooks.iter().map(|webhook| {
-        let (name, object) = (&webhook.name, format_ident!("{}", webhook.object));
-        let vocabulary = view.object(&webhook.object).and_then(|object| {
-            let event = object.fields.iter().find(|field| field.wire == "event")?;
-            match event.shape.scalar() {
-                Scalar::Word(name) => Some(format_ident!("{name}")),
-                _ => None,
-            }
-        });
-        let knows = match vocabulary {
-            Some(name) => quote!(knows::<types::#name>),
-            None => quote!(|_| false),
-        };
-        quote!(Webhook { name: #name, knows: #knows, payload: codec::<types::#object> })
-    });
     quote! {
         use smtp2go_types as types;
-        use crate::decode::{Operation, Webhook, codec, knows, reply_codec};
+        use crate::decode::{Operation, codec, reply_codec};
 
         /// Every operation.
         pub static OPERATIONS: &[Operation] = &[#(#rows),*];
-
-        /// Every payload that the service posts.
-        pub static WEBHOOKS: &[Webhook] = &[#(#webhooks),*];
     }
 }
 

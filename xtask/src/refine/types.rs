@@ -502,6 +502,7 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
         .iter()
         .any(|operation| operation.reply.as_ref() == Some(&object.name))
         .then(|| envelope(view, object, &name));
+    let payload = payload(view, object, fields);
     quote! {
         #about
         #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
@@ -512,8 +513,39 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
 
         crate::lenient::structure!(#name #list);
 
+        #payload
         #envelope
     }
+}
+
+/// What the parser of posted events needs to know of a payload: its fields, in the order of their
+/// names, and what each can hold.
+fn payload(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> Option<TokenStream> {
+    if !object.open || !view.webhooks.iter().any(|hook| hook.object == object.name) {
+        return None;
+    }
+    let name = format_ident!("{}", object.name);
+    let mut rows: Vec<_> = fields
+        .iter()
+        .map(|(_, field)| {
+            let shape = match &field.shape {
+                Shape::List(_) => "List",
+                Shape::One(Scalar::Integer) => "Integer",
+                Shape::One(
+                    Scalar::Text
+                    | Scalar::Timestamp
+                    | Scalar::Date
+                    | Scalar::Secret
+                    | Scalar::Word(_),
+                ) => "Text",
+                _ => "Other",
+            };
+            (field.wire.as_str(), format_ident!("{shape}"))
+        })
+        .collect();
+    rows.sort();
+    let rows = rows.iter().map(|(wire, shape)| quote!(#wire: #shape));
+    Some(quote!(crate::webhook::payload!(#name { #(#rows),* });))
 }
 
 /// What a caller gets of a reply: `data`, or all of it where there is no `data`.

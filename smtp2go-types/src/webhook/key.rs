@@ -1,0 +1,89 @@
+//! What tells an event that came again from a new one.
+
+use std::fmt::Write;
+
+/// Longest part that stands in a key as it is, in bytes.
+const LONGEST: usize = 256;
+
+/// Parts of a key, joined so that no two lists of parts give the same text.
+#[derive(Debug, Default)]
+pub(super) struct Key(String);
+
+impl Key {
+    pub(super) fn part(mut self, part: Option<&str>) -> Self {
+        if !self.0.is_empty() {
+            self.0.push('/');
+        }
+        match part {
+            // Told from the empty text.
+            None => self.0.push('-'),
+            Some("-") => self.0.push_str("%2D"),
+            Some(part) if part.len() <= LONGEST => {
+                for c in part.chars() {
+                    match c {
+                        '%' => self.0.push_str("%25"),
+                        '/' => self.0.push_str("%2F"),
+                        c => self.0.push(c),
+                    }
+                }
+            }
+            Some(part) => {
+                // A text can't fail to be written to.
+                let _ = write!(self.0, "%{}:{:032x}", part.len(), fnv(part.as_bytes()));
+            }
+        }
+        self
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.0
+    }
+}
+
+/// FNV-1a with 128 bits: the same everywhere and for ever, which the standard library's hash is not.
+fn fnv(bytes: &[u8]) -> u128 {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    bytes.iter().fold(BASIS, |hash, byte| {
+        (hash ^ u128::from(*byte)).wrapping_mul(PRIME)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(parts: &[Option<&str>]) -> String {
+        parts
+            .iter()
+            .fold(Key::default(), |key, part| key.part(*part))
+            .finish()
+    }
+
+    #[test]
+    fn different_parts_give_different_keys() {
+        let long = "x".repeat(LONGEST + 1);
+        let longer = "x".repeat(LONGEST + 2);
+        let lists: &[&[Option<&str>]] = &[
+            &[Some("a"), Some("b")],
+            &[Some("a/b"), Some("")],
+            &[Some("a"), None],
+            &[Some("a"), Some("-")],
+            &[Some("a"), Some("")],
+            &[Some("a%2Fb"), Some("")],
+            &[Some("a"), Some("%2D")],
+            &[Some("a"), Some(&long)],
+            &[Some("a"), Some(&longer)],
+        ];
+        let keys: std::collections::BTreeSet<_> = lists.iter().map(|parts| key(parts)).collect();
+        assert_eq!(keys.len(), lists.len(), "{keys:?}");
+        assert!(keys.iter().all(|key| key.len() < 100));
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(fnv(b""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
+        assert_eq!(fnv(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
+        assert_eq!(fnv(b"foobar"), 0x343e_1662_793c_64bf_6f0d_3597_ba44_6f18);
+    }
+}

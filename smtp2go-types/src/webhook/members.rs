@@ -1,0 +1,404 @@
+//! The members of a payload as they came, and how they find their fields.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer};
+use serde::de::{
+    DeserializeOwned, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
+use serde::{Deserialize, forward_to_deserialize_any};
+use serde_json::Value;
+
+use super::parse::MAX_MEMBERS;
+use crate::lenient::{Lenient, Scalar};
+
+/// In the order of the document, duplicates included.
+pub(super) type Members<'de> = Vec<(Cow<'de, str>, Member<'de>)>;
+
+/// The value of a member. Most are texts, which need no copy until they reach their field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Member<'de> {
+    Text(Cow<'de, str>),
+    Other(Value),
+}
+
+/// What a field of a payload holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A text, also a word of a vocabulary or a time.
+    Text,
+    Integer,
+    List,
+    /// Something else, which decides for itself. No payload has such a field yet.
+    #[allow(dead_code, reason = "for generated code")]
+    Other,
+}
+
+/// A type that a payload decodes to. Generated code implements it with [`payload!`].
+pub(crate) trait Payload: DeserializeOwned {
+    /// Its fields in the order of their names, which are in small letters.
+    const FIELDS: &'static [(&'static str, Shape)];
+
+    /// Where members go that have no field.
+    fn other(&mut self) -> &mut BTreeMap<String, Value>;
+}
+
+/// Implements [`Payload`].
+macro_rules! payload {
+    ($name:ident { $($field:literal: $shape:ident),* $(,)? }) => {
+        impl $crate::webhook::Payload for $name {
+            const FIELDS: &'static [(&'static str, $crate::webhook::Shape)] =
+                &[$(($field, $crate::webhook::Shape::$shape)),*];
+
+            fn other(
+                &mut self,
+            ) -> &mut ::std::collections::BTreeMap<::std::string::String, ::serde_json::Value> {
+                &mut self.other
+            }
+        }
+    };
+}
+pub(crate) use payload;
+
+impl<'de> Member<'de> {
+    #[cfg(test)]
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The value as text, if it is one, or a number or a boolean.
+    pub(super) fn to_text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::Other(Value::Number(number)) => Some(Cow::Owned(number.to_string())),
+            Self::Other(Value::Bool(value)) => Some(Cow::Owned(value.to_string())),
+            Self::Other(_) => None,
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Other(Value::Null))
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            Self::Text(text) => Value::String(text.into_owned()),
+            Self::Other(value) => value,
+        }
+    }
+
+    /// Whether nothing of the value is lost in a field of this shape.
+    fn fits(&self, shape: Shape) -> bool {
+        let is_scalar = |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_));
+        match (shape, self) {
+            (Shape::Text, Self::Text(_)) => true,
+            // Not a boolean, which no time takes.
+            (Shape::Text, Self::Other(value)) => value.is_number(),
+            (Shape::Integer, Self::Text(text)) => {
+                i64::from_scalar(Scalar::Text(Cow::Borrowed(text))).is_some()
+            }
+            (Shape::Integer, Self::Other(Value::Number(number))) => {
+                i64::from_scalar(Scalar::Number(number.to_string())).is_some()
+            }
+            (Shape::List, Self::Other(Value::Array(items))) => items.iter().all(is_scalar),
+            (Shape::List, Self::Other(Value::Object(_))) | (Shape::Integer, Self::Other(_)) => {
+                false
+            }
+            (Shape::List | Shape::Other, _) => true,
+        }
+    }
+
+    /// `self` and a second value under the same key, which a form writes for a list.
+    fn join(self, next: Self) -> Self {
+        let next = next.into_value();
+        Self::Other(Value::Array(match self {
+            Self::Other(Value::Array(mut items)) => {
+                items.push(next);
+                items
+            }
+            first => vec![first.into_value(), next],
+        }))
+    }
+}
+
+/// The text of a list, as the list that it may stand for.
+fn split(text: &str) -> Option<Vec<Value>> {
+    if text.trim_start().starts_with('[')
+        && let Ok(items) = serde_json::from_str::<Vec<String>>(text)
+    {
+        return Some(items.into_iter().map(Value::String).collect());
+    }
+    let items = text.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace());
+    let items: Vec<_> = items.filter(|item| !item.is_empty()).collect();
+    // Nothing but addresses, or else it is a text with a comma in it.
+    let all = items.iter().all(|item| {
+        let mut parts = item.split('@');
+        let has = |part: Option<&str>| part.is_some_and(|part| !part.is_empty());
+        has(parts.next()) && has(parts.next()) && parts.next().is_none() && !item.contains('"')
+    });
+    (all && items.len() > 1).then(|| items.into_iter().map(Value::from).collect())
+}
+
+/// Makes a `T` of the members; `repeats` says whether a key that comes again means a list, as in a
+/// form, rather than that the last one counts, as in JSON.
+pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> Option<T> {
+    struct Found<'de> {
+        spelling: Cow<'de, str>,
+        value: Member<'de>,
+    }
+    let mut fields: Vec<Option<Found<'de>>> = Vec::new();
+    fields.resize_with(T::FIELDS.len(), || None);
+    let mut rest = Vec::new();
+    for (key, value) in members {
+        let Some((index, shape)) = field_of::<T>(&key) else {
+            rest.push((key, value));
+            continue;
+        };
+        if value.is_null() {
+            continue;
+        }
+        let Some(field) = fields.get_mut(index) else {
+            continue;
+        };
+        let exact = |spelling: &str| !spelling.bytes().any(|byte| byte.is_ascii_uppercase());
+        if !value.fits(shape) {
+            rest.push((key, value));
+            continue;
+        }
+        match field {
+            None => {
+                *field = Some(Found {
+                    spelling: key,
+                    value,
+                });
+            }
+            Some(found) if found.spelling == key => {
+                if repeats && shape == Shape::List {
+                    let first = std::mem::replace(&mut found.value, Member::Other(Value::Null));
+                    found.value = first.join(value);
+                } else {
+                    found.value = value;
+                }
+            }
+            Some(found) => {
+                let mut loser = Found {
+                    spelling: key,
+                    value,
+                };
+                if exact(&loser.spelling) && !exact(&found.spelling) {
+                    std::mem::swap(found, &mut loser);
+                }
+                if loser.value != found.value {
+                    rest.push((loser.spelling, loser.value));
+                }
+            }
+        }
+    }
+    // A value that did not fit does not stand beside one that did, under the very same name.
+    rest.retain(|(key, _)| {
+        field_of::<T>(key).is_none_or(|(index, _)| {
+            let (name, _) = T::FIELDS[index];
+            name != key || fields[index].is_none()
+        })
+    });
+    let found = T::FIELDS
+        .iter()
+        .zip(fields)
+        .filter_map(|((name, shape), found)| {
+            let value = match (shape, found?.value) {
+                (Shape::List, Member::Text(text)) => match split(&text) {
+                    Some(items) => Member::Other(Value::Array(items)),
+                    None => Member::Text(text),
+                },
+                (_, value) => value,
+            };
+            Some((*name, value))
+        });
+    let mut payload = T::deserialize(MapDeserializer::new(found)).ok()?;
+    *payload.other() = map(rest, repeats);
+    Some(payload)
+}
+
+/// The field that a key is a spelling of.
+fn field_of<T: Payload>(key: &str) -> Option<(usize, Shape)> {
+    let small = if key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(key.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(key)
+    };
+    let find = |name: &str| {
+        let index = T::FIELDS
+            .binary_search_by(|(field, _)| (*field).cmp(name))
+            .ok()?;
+        T::FIELDS.get(index).map(|(_, shape)| (index, *shape))
+    };
+    // Some encoders of forms mark a list.
+    find(&small).or_else(|| {
+        let name = small.strip_suffix("[]")?;
+        find(name).filter(|(_, shape)| *shape == Shape::List)
+    })
+}
+
+/// The members under their own names.
+pub(super) fn map(members: Members<'_>, repeats: bool) -> BTreeMap<String, Value> {
+    let mut map = BTreeMap::new();
+    for (key, value) in members {
+        match map.entry(key.into_owned()) {
+            Entry::Vacant(entry) => {
+                entry.insert(value.into_value());
+            }
+            Entry::Occupied(mut entry) if repeats => {
+                let value = value.into_value();
+                match entry.get_mut() {
+                    Value::Array(values) => values.push(value),
+                    first if *first != value => *first = Value::Array(vec![first.take(), value]),
+                    _ => {}
+                }
+            }
+            Entry::Occupied(mut entry) => {
+                entry.insert(value.into_value());
+            }
+        }
+    }
+    map
+}
+
+/// Members of a JSON object, or of anything else that serde takes for a map.
+pub(super) struct Read<'de>(pub(super) Members<'de>);
+
+impl<'de> Deserialize<'de> for Read<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::with_capacity(32);
+                while let Some(Key(key)) = object.next_key()? {
+                    if members.len() == MAX_MEMBERS {
+                        return Err(A::Error::custom(format_args!(
+                            "more than {MAX_MEMBERS} members"
+                        )));
+                    }
+                    members.push((key, object.next_value()?));
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Object).map(Self)
+    }
+}
+
+/// A key, borrowed where it can be.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_str(MemberVisitor)? {
+            Member::Text(text) => Ok(Self(text)),
+            Member::Other(_) => Err(D::Error::custom("a key that is no text")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Member<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MemberVisitor)
+    }
+}
+
+struct MemberVisitor;
+
+impl<'de> Visitor<'de> for MemberVisitor {
+    type Value = Member<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Member<'de>, E> {
+        Ok(Member::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Member<'de>, E> {
+        Ok(Member::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Member<'de>, E> {
+        Ok(Member::Text(Cow::Owned(text)))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Member<'de>, E> {
+        Ok(Member::Other(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Member<'de>, E> {
+        Ok(Member::Other(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Member<'de>, E> {
+        Ok(Member::Other(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Member<'de>, E> {
+        Ok(Member::Other(value.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Member<'de>, E> {
+        Ok(Member::Other(Value::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<Member<'de>, E> {
+        Ok(Member::Other(Value::Null))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Member<'de>, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Member<'de>, A::Error> {
+        Value::deserialize(SeqAccessDeserializer::new(list)).map(Member::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Member<'de>, A::Error> {
+        Value::deserialize(MapAccessDeserializer::new(object)).map(Member::Other)
+    }
+}
+
+impl<'de> Deserializer<'de> for Member<'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self {
+            Self::Text(Cow::Borrowed(text)) => visitor.visit_borrowed_str(text),
+            Self::Text(Cow::Owned(text)) => visitor.visit_string(text),
+            Self::Other(value) => value.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
+        ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for Member<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}

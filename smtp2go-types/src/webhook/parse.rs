@@ -1,0 +1,279 @@
+//! From the body of a request to an event.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::event::{Event, UnknownEvent};
+use super::form;
+use super::members::{Member, Members, Read, map, settle};
+use crate::{EmailEventKind, SmsEventName, Vocabulary, readable};
+
+/// How long a body may be for [`parse`], in bytes: 1 MiB. Events are a few hundred bytes long; a
+/// copied mail header can make one longer.
+pub const DEFAULT_LIMIT: usize = 1024 * 1024;
+
+/// How many members a payload may have. Known ones have about 30, besides the copied mail headers.
+pub const MAX_MEMBERS: usize = 10_000;
+
+pub(super) const NO_EVENT: &str =
+    "no event: it has neither a word in `event` nor an `email_id` or `message_id`";
+
+/// Reads an event from the body of a request, of at most [`DEFAULT_LIMIT`] bytes.
+///
+/// `content_type` is the value of that header, or `None`. JSON and forms are read; of another content
+/// type, or without one, a body that starts with `{` is JSON and any other a form.
+///
+/// Nothing that the service may send is refused for an odd field: see the
+/// [module](crate::webhook) for what is made of it. Bytes that are not UTF-8 are replaced.
+///
+/// It takes time and memory in proportion to the body.
+///
+/// ```
+/// let event = smtp2go_types::webhook::parse(None, r#"{"event":"open","read-secs":"15"}"#)?;
+/// assert_eq!(event.as_email().and_then(|event| event.read_secs), Some(15));
+/// # Ok::<(), smtp2go_types::webhook::ParseError>(())
+/// ```
+///
+/// # Errors
+///
+/// A body that is too long, broken JSON, a form without a pair, more than [`MAX_MEMBERS`] members,
+/// and what is no event at all: it has neither a word in `event` nor an `email_id` or `message_id`.
+pub fn parse<'a>(
+    content_type: impl Into<Option<&'a str>>,
+    body: impl AsRef<[u8]>,
+) -> Result<Event, ParseError> {
+    parse_with_limit(content_type, body, DEFAULT_LIMIT)
+}
+
+/// [`parse`], with a limit of your own on the length of the body, in bytes.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_with_limit<'a>(
+    content_type: impl Into<Option<&'a str>>,
+    body: impl AsRef<[u8]>,
+    limit: usize,
+) -> Result<Event, ParseError> {
+    let body = body.as_ref();
+    if body.len() > limit {
+        return Err(ParseError::TooLarge {
+            size: body.len(),
+            limit,
+        });
+    }
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let starts = body
+        .iter()
+        .position(|byte| !byte.is_ascii_whitespace())
+        .ok_or(ParseError::at(body, 0, "an empty body"))?;
+    let is_object = body.get(starts) == Some(&b'{');
+    match Format::named(content_type.into()) {
+        // No encoder of forms writes a bare brace.
+        Some(Format::Json) if !is_object => Err(ParseError::at(
+            body,
+            starts,
+            "no event: the JSON is not an object",
+        )),
+        _ if is_object => json(body, starts),
+        _ => from_form(body, starts),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Form,
+}
+
+impl Format {
+    /// What a content type says; `None` if that is neither.
+    fn named(content_type: Option<&str>) -> Option<Self> {
+        let essence = content_type?.split(';').next()?.trim();
+        let subtype = essence.split('/').nth(1)?;
+        let is = |name: &str| subtype.eq_ignore_ascii_case(name);
+        let ends = subtype.get(subtype.len().saturating_sub(5)..);
+        if is("json") || ends.is_some_and(|end| end.eq_ignore_ascii_case("+json")) {
+            Some(Self::Json)
+        } else if is("x-www-form-urlencoded") {
+            Some(Self::Form)
+        } else {
+            None
+        }
+    }
+}
+
+fn json(body: &[u8], starts: usize) -> Result<Event, ParseError> {
+    let no_event = || ParseError::at(body, starts, NO_EVENT);
+    match serde_json::from_slice::<Read<'_>>(body) {
+        Ok(Read(members)) => event(members, false).ok_or_else(no_event),
+        Err(error) => {
+            // Only where something was wrong: it takes a second look at everything.
+            let Cow::Owned(repaired) = readable(body) else {
+                return Err(error.into());
+            };
+            let Ok(Read(members)) = serde_json::from_str(&repaired) else {
+                return Err(error.into());
+            };
+            event(members, false).ok_or_else(no_event)
+        }
+    }
+}
+
+fn from_form(body: &[u8], starts: usize) -> Result<Event, ParseError> {
+    if !body.contains(&b'=') {
+        return Err(ParseError::at(
+            body,
+            starts,
+            "neither a JSON object nor a form",
+        ));
+    }
+    let text = String::from_utf8_lossy(body);
+    let members = form::read(&text, MAX_MEMBERS).ok_or_else(|| {
+        let what = format!("more than {MAX_MEMBERS} members");
+        ParseError::at(body, starts, what)
+    })?;
+    event(members, true).ok_or_else(|| ParseError::at(body, starts, NO_EVENT))
+}
+
+/// What kind of event it is.
+enum Kind {
+    Email,
+    Sms,
+    Unknown,
+}
+
+/// The event that the members make, if they make one; `repeats` as for [`settle`].
+pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
+    // The one in small letters, or else the first; of several the last, as JSON has it.
+    let mut found = None;
+    let (mut has_email, mut has_message) = (false, false);
+    for (index, (key, value)) in members.iter().enumerate() {
+        let has_text = || value.to_text().is_some_and(|text| !text.is_empty());
+        match key.len() {
+            5 if key.eq_ignore_ascii_case("event") && has_text() => {
+                if found.is_none() || key == "event" {
+                    found = Some(index);
+                }
+            }
+            8 => has_email |= key.eq_ignore_ascii_case("email_id") && has_text(),
+            10 => has_message |= key.eq_ignore_ascii_case("message_id") && has_text(),
+            _ => {}
+        }
+    }
+    let kind = match found {
+        Some(found) => {
+            let (key, value) = members.get(found)?;
+            let word = value.to_text()?;
+            let small = word.trim().to_ascii_lowercase();
+            let (email, sms) = (
+                !EmailEventKind::from_word(&small).is_unknown(),
+                !SmsEventName::from_word(&small).is_unknown(),
+            );
+            let word = if email || sms {
+                small.clone()
+            } else {
+                word.into_owned()
+            };
+            // In the place of all that are spelt like it.
+            let key = key.clone();
+            let mut index = 0..;
+            members.retain(|(other, _)| index.next() == Some(found) || *other != key);
+            if let Some((_, value)) = members.iter_mut().find(|(other, _)| *other == key) {
+                *value = Member::Text(Cow::Owned(word));
+            }
+            if email {
+                Kind::Email
+            } else if sms {
+                Kind::Sms
+            } else if has_email {
+                Kind::Email
+            } else if has_message || small.starts_with("sms") {
+                Kind::Sms
+            } else {
+                Kind::Unknown
+            }
+        }
+        None if has_email => Kind::Email,
+        None if has_message => Kind::Sms,
+        None => return None,
+    };
+    let unknown = |members| {
+        Event::Unknown(UnknownEvent {
+            members: map(members, repeats),
+        })
+    };
+    Some(match kind {
+        Kind::Email => Event::Email(Box::new(settle(members, repeats)?)),
+        Kind::Sms => Event::Sms(Box::new(settle(members, repeats)?)),
+        Kind::Unknown => unknown(members),
+    })
+}
+
+/// Why a body is no event.
+///
+/// Display is one line and shows nothing of the body, which holds personal data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// The body is too long. Nothing of it was read.
+    #[non_exhaustive]
+    TooLarge {
+        /// Its length, in bytes.
+        size: usize,
+        /// How long it may be, in bytes.
+        limit: usize,
+    },
+    /// The body can't be read, or is no event.
+    #[non_exhaustive]
+    Malformed {
+        /// What is wrong.
+        message: String,
+        /// The line where it is, from 1.
+        line: usize,
+        /// The column where it is, in bytes, from 1.
+        column: usize,
+    },
+}
+
+impl ParseError {
+    fn at(body: &[u8], offset: usize, message: impl Into<String>) -> Self {
+        let before = body.get(..offset).unwrap_or(body);
+        let line_start = before.iter().rposition(|byte| *byte == b'\n');
+        Self::Malformed {
+            message: message.into(),
+            line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+            column: 1 + offset - line_start.map_or(0, |at| at + 1),
+        }
+    }
+}
+
+impl From<serde_json::Error> for ParseError {
+    fn from(error: serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        let place = format!(" at line {line} column {column}");
+        Self::Malformed {
+            message: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+            line,
+            column,
+        }
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { size, limit } => {
+                write!(f, "the body has {size} bytes, and at most {limit} are read")
+            }
+            Self::Malformed {
+                message,
+                line,
+                column,
+            } => write!(f, "{message} at line {line}, column {column}"),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}

@@ -1,0 +1,558 @@
+//! Events as the service posts them, and as nobody should.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use smtp2go_types::webhook::{
+    DEFAULT_LIMIT, Event, MAX_MEMBERS, ParseError, parse, parse_with_limit,
+};
+use smtp2go_types::{
+    BounceKind, EmailEvent, EmailEventKind, SmsEvent, SmsEventName, Timestamp, Vocabulary,
+};
+use support::{Random, form, payloads, texts};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn event(body: &str) -> Event {
+    parse(None, body).unwrap_or_else(|error| panic!("{body}: {error}"))
+}
+
+fn email(body: &str) -> EmailEvent {
+    match event(body) {
+        Event::Email(event) => *event,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
+fn sms(body: &str) -> SmsEvent {
+    match event(body) {
+        Event::Sms(event) => *event,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
+#[test]
+fn every_kind_is_the_same_in_both_formats() {
+    let mut kinds = BTreeSet::new();
+    for payload in payloads() {
+        let from_json = parse("application/json", payload.to_string()).unwrap();
+        let from_form = parse(FORM, form(&payload)).unwrap();
+        assert_eq!(from_json, from_form);
+        assert_eq!(from_json.dedup_key(), from_form.dedup_key());
+        // What is encoded again is what came, but for numbers as text.
+        let encoded = serde_json::to_value(&from_json).unwrap();
+        assert_eq!(texts(&encoded), texts(&payload));
+        assert_eq!(from_json.name(), payload["event"].as_str());
+        kinds.insert(from_json.name().unwrap().to_owned());
+        match &from_json {
+            Event::Email(event) => {
+                assert!(!event.event.as_ref().unwrap().is_unknown());
+                assert_eq!(event.other.keys().collect::<Vec<_>>(), ["X-Order"]);
+            }
+            Event::Sms(event) => {
+                assert!(!event.event.as_ref().unwrap().is_unknown());
+                assert!(event.other.is_empty());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // There is a sample of every word.
+    let words = EmailEventKind::WORDS.iter().chain(SmsEventName::WORDS);
+    assert_eq!(kinds, words.map(|word| (*word).to_owned()).collect());
+}
+
+#[test]
+fn fields_are_typed() {
+    let event = email(
+        r#"{"event":"open","time":"2026-03-02T10:00:00Z","read-secs":"15",
+        "sendtime":"2026-03-02 08:15:00.412907+00:00","opened-at":"2026-03-02T10:00:00Z"}"#,
+    );
+    assert_eq!(event.event, Some(EmailEventKind::Open));
+    assert_eq!(event.time.unwrap().unix_seconds(), Some(1_772_445_600));
+    assert_eq!(event.sendtime.unwrap().unix_seconds(), Some(1_772_439_300));
+    assert_eq!(event.read_secs, Some(15));
+    let opened_at = Timestamp::new("2026-03-02T10:00:00Z");
+    assert_eq!(event.opened_at, Some(opened_at));
+
+    let event = email(
+        r#"{"event":"click","srchost":" 2001:db8::7 ","client-os":"OS","geoip-country":"NZ",
+        "link":"https://example.com/7"}"#,
+    );
+    let reader = event.reader().unwrap();
+    assert_eq!(reader.address, Some("2001:db8::7".parse().unwrap()));
+    assert_eq!((reader.os, reader.country), (Some("OS"), Some("NZ")));
+    assert_eq!((reader.client, reader.city), (None, None));
+    assert_eq!(event.target(), Some("https://example.com/7"));
+    let event = email(r#"{"event":"click","click_url":"https://example.com/8"}"#);
+    assert_eq!(event.target(), Some("https://example.com/8"));
+    // Here it is the host that handed the email in.
+    let event = email(
+        r#"{"event":"processed","srchost":"192.0.2.1",
+        "recipients":["a@example.com","b@example.com"]}"#,
+    );
+    assert_eq!(event.reader(), None);
+    let concerns: Vec<_> = event.concerns().collect();
+    assert_eq!(concerns, ["a@example.com", "b@example.com"]);
+
+    for (bounce, hard) in [("hard", Some(true)), ("soft", Some(false)), ("odd", None)] {
+        let body = json!({"event": "bounce", "bounce": bounce, "rcpt": "a@example.com"});
+        let event = email(&body.to_string());
+        assert_eq!(event.bounce, Some(BounceKind::from(bounce)));
+        assert_eq!(event.is_hard_bounce(), hard);
+        assert_eq!(event.concerns().collect::<Vec<_>>(), ["a@example.com"]);
+    }
+
+    let event = sms("event=sms_failed&retry_count=3&status_code=5&source_number=%2B15555550123");
+    assert_eq!(event.retry_count, Some(3));
+    assert_eq!(event.status_code.as_deref(), Some("5"));
+    assert_eq!(event.source_number.as_deref(), Some("+15555550123"));
+    let event = sms(r#"{"event":"sms_sending","source_number":15555550123,"status_code":5.5}"#);
+    assert_eq!(event.source_number.as_deref(), Some("15555550123"));
+    assert_eq!(event.status_code.as_deref(), Some("5.5"));
+}
+
+#[test]
+fn words_and_their_aliases() {
+    for (word, name) in [
+        ("bounce", "bounce"),
+        ("opened", "open"),
+        ("clicked", "click"),
+        ("unsubscribed", "unsubscribe"),
+        ("spam_complaint", "spam"),
+        ("Bounce", "bounce"),
+        (" OPENED ", "open"),
+        ("sms_opt_out", "opt-out"),
+        ("sms_optout", "opt-out"),
+        ("SMS_Delivered", "sms_delivered"),
+        // Unknown words stay as they are.
+        ("Deferred", "Deferred"),
+        ("sms_Lost", "sms_Lost"),
+    ] {
+        let json = json!({"event": word}).to_string();
+        assert_eq!(event(&json).name(), Some(name));
+        let form = format!("Event={}", word.replace(' ', "+"));
+        assert_eq!(event(&form).name(), Some(name), "{form}");
+    }
+}
+
+#[test]
+fn what_an_unknown_event_is_about() {
+    let deferred = email(r#"{"event":"deferred","email_id":"1a","rcpt":"a@example.com"}"#);
+    let word = EmailEventKind::Unknown("deferred".to_owned());
+    assert_eq!(deferred.event, Some(word));
+    assert_eq!(email(r#"{"email_id":"1a"}"#).event, None);
+    assert!(event(r#"{"event":"sms_lost"}"#).as_sms().is_some());
+    assert!(
+        event(r#"{"event":"lost","message_id":1}"#)
+            .as_sms()
+            .is_some()
+    );
+    assert!(event(r#"{"message_id":"m"}"#).as_sms().is_some());
+    let Event::Unknown(event) =
+        event(r#"{"event":"Plan","Limit":{"a":[1,null]},"limit":2,"limit":3,"id":null}"#)
+    else {
+        panic!("it is known");
+    };
+    assert_eq!(event.name(), Some("Plan"));
+    assert_eq!(
+        json!(event.members),
+        json!({"event": "Plan", "Limit": {"a": [1, null]}, "limit": 3, "id": null})
+    );
+}
+
+#[test]
+fn keys_in_any_letter_case() {
+    for (body, expected) in [
+        // The one in small letters is the field, wherever it stands, and another value is kept.
+        (
+            r#"{"event":"click","Subject":"large","subject":"small"}"#,
+            json!({"event": "click", "subject": "small", "Subject": "large"}),
+        ),
+        (
+            "subject=small&Subject=large&EVENT=click",
+            json!({"event": "click", "subject": "small", "Subject": "large"}),
+        ),
+        // The same value twice is no news.
+        (
+            "event=processed&Subject=a&subject=a&Message-Id=m&message-id=m",
+            json!({"event": "processed", "subject": "a", "message-id": "m"}),
+        ),
+        // Without one in small letters, the first.
+        (
+            "event=click&MESSAGE-ID=a&Message-Id=b",
+            json!({"event": "click", "message-id": "a", "Message-Id": "b"}),
+        ),
+        // Headers of the mail keep theirs, and so do keys of the other kind of payload.
+        (
+            r#"{"event":"open","X-Order":"7","x-order":8,"Retry_Count":1}"#,
+            json!({"event": "open", "X-Order": "7", "x-order": 8, "Retry_Count": 1}),
+        ),
+        (
+            "EVENT=sms_failed&Retry_Count=3&Subject=s",
+            json!({"event": "sms_failed", "retry_count": 3, "Subject": "s"}),
+        ),
+        // Null is the same as absent, for a field.
+        (
+            r#"{"event":"open","subject":null,"Subject":"a","X":null}"#,
+            json!({"event": "open", "subject": "a", "X": null}),
+        ),
+        // Of JSON the last one counts, of a form too, unless it is a list.
+        (
+            r#"{"event":"open","event":"click","rcpt":"a","rcpt":"b"}"#,
+            json!({"event": "click", "rcpt": "b"}),
+        ),
+        (
+            "event=open&event=click&rcpt=a&rcpt=b&X=1&X=2&Y=1&Y=1",
+            json!({"event": "click", "rcpt": "b", "X": ["1", "2"], "Y": "1"}),
+        ),
+    ] {
+        let event = event(body);
+        assert_eq!(serde_json::to_value(&event).unwrap(), expected, "{body}");
+    }
+}
+
+#[test]
+fn recipients_in_any_shape() {
+    let both = || vec!["a@example.com", "b@example.com"];
+    for (recipients, expected) in [
+        (json!(["a@example.com", "b@example.com"]), both()),
+        (json!("a@example.com"), vec!["a@example.com"]),
+        (json!("a@example.com, b@example.com"), both()),
+        (json!("a@example.com;b@example.com\n"), both()),
+        (json!(r#"["a@example.com","b@example.com"]"#), both()),
+        (
+            json!(["a@example.com", null, 7]),
+            vec!["a@example.com", "7"],
+        ),
+        // A text that is more than addresses stays whole.
+        (
+            json!("\"Doe, J\" <a@example.com>"),
+            vec!["\"Doe, J\" <a@example.com>"],
+        ),
+        (json!("[unreadable"), vec!["[unreadable"]),
+        (json!(""), vec![]),
+        (json!(null), vec![]),
+    ] {
+        let body = json!({"event": "processed", "recipients": recipients});
+        let event = email(&body.to_string());
+        assert_eq!(event.recipients, expected, "{body}");
+        assert!(event.other.is_empty());
+    }
+    for form in [
+        "event=processed&recipients=a%40example.com&recipients=b%40example.com",
+        "event=processed&recipients=a%40example.com%2C+b%40example.com",
+        "event=processed&recipients[]=a@example.com&recipients[]=b@example.com",
+        "event=processed&recipients%5B%5D=a@example.com&recipients%5B%5D=b@example.com",
+    ] {
+        assert_eq!(email(form).recipients, both(), "{form}");
+    }
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_kept() {
+    let event = email(
+        r#"{"event":"open","subject":["a"],"read-secs":"soon","rcpt":{"a":1},
+        "recipients":[["a"]],"time":true,"client":1.5,"Subject":"b"}"#,
+    );
+    assert_eq!(event.subject.as_deref(), Some("b"));
+    assert_eq!((event.read_secs, &event.rcpt), (None, &None));
+    assert_eq!(event.time, None);
+    assert_eq!(event.client.as_deref(), Some("1.5"));
+    assert_eq!(
+        json!(event.other),
+        json!({"read-secs": "soon", "rcpt": {"a": 1}, "recipients": [["a"]], "time": true})
+    );
+}
+
+#[test]
+fn every_field_is_found_in_other_letters() {
+    for payload in payloads() {
+        let members = payload.as_object().unwrap();
+        let shouted: Map<String, Value> = members
+            .iter()
+            .map(|(key, value)| match key.as_str() {
+                "X-Order" => (key.clone(), value.clone()),
+                key => (key.to_uppercase(), value.clone()),
+            })
+            .collect();
+        let found = event(&Value::Object(shouted).to_string());
+        assert_eq!(found, event(&payload.to_string()));
+    }
+}
+
+#[test]
+fn content_types() {
+    let (json, form) = (r#" {"event":"open"}"#, "event=open");
+    for content_type in [
+        None,
+        Some(""),
+        Some("text/plain"),
+        Some("application/octet-stream"),
+        Some("multipart/form-data"),
+        Some("é/ÿ"),
+    ] {
+        assert_eq!(parse(content_type, json).unwrap().name(), Some("open"));
+        assert_eq!(parse(content_type, form).unwrap().name(), Some("open"));
+    }
+    for content_type in [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/vnd.example+json",
+        "text/json",
+    ] {
+        assert_eq!(parse(content_type, json).unwrap().name(), Some("open"));
+        assert!(parse(content_type, form).is_err(), "{content_type}");
+    }
+    assert_eq!(parse(FORM, form).unwrap().name(), Some("open"));
+    let charset = "application/X-WWW-Form-Urlencoded;charset=UTF-8";
+    assert_eq!(parse(charset, form).unwrap().name(), Some("open"));
+    // No form starts with a bare brace.
+    assert_eq!(parse(FORM, json).unwrap().name(), Some("open"));
+}
+
+#[test]
+fn broken_text_is_read() {
+    for body in [
+        b"\xEF\xBB\xBF{\"event\":\"open\",\"subject\":\"a\xFF\"}".as_slice(),
+        b"{\"event\":\"open\",\"subject\":\"a\\udc80\"}",
+        b"event=open&subject=a%FF",
+        b"event=open&subject=a\xFF",
+        b"\xEF\xBB\xBFevent=open&subject=a%ff\r\n",
+    ] {
+        let event = parse(None, body).unwrap();
+        let subject = event.as_email().unwrap().subject.as_deref();
+        assert_eq!(subject, Some("a\u{fffd}"));
+    }
+}
+
+#[test]
+fn what_is_no_event_is_an_error_with_the_place() {
+    let json = "application/json";
+    for (content_type, body, says) in [
+        ("", "", "an empty body at line 1, column 1"),
+        ("", " \n", "an empty body at line 1, column 1"),
+        (
+            "",
+            "word",
+            "neither a JSON object nor a form at line 1, column 1",
+        ),
+        (
+            "",
+            "\n  [1]",
+            "neither a JSON object nor a form at line 2, column 3",
+        ),
+        ("", "\"a=b\"", "no event: it has neither"),
+        (
+            "",
+            "a=b&c",
+            "nor an `email_id` or `message_id` at line 1, column 1",
+        ),
+        ("", "event=&email_id=", "no event: it has neither"),
+        (
+            "",
+            "\n{}",
+            "nor an `email_id` or `message_id` at line 2, column 1",
+        ),
+        ("", r#"{"event":null}"#, "no event: it has neither"),
+        ("", r#"{"event":["open"]}"#, "no event: it has neither"),
+        (
+            json,
+            " [{}]",
+            "no event: the JSON is not an object at line 1, column 2",
+        ),
+        (json, "event=open", "not an object at line 1, column 1"),
+        (
+            "",
+            "{\"event\":\n\"open\",}",
+            "trailing comma at line 2, column 8",
+        ),
+        (
+            "",
+            r#"{"event":"open"} {}"#,
+            "trailing characters at line 1, column 18",
+        ),
+        (
+            "",
+            r#"{"event":"jane@"#,
+            "EOF while parsing a string at line 1, column 15",
+        ),
+    ] {
+        let error = parse(content_type, body).unwrap_err();
+        let shown = error.to_string();
+        assert!(shown.contains(says), "{body}: {shown}");
+        assert!(!shown.contains("jane"), "{shown}");
+        assert!(matches!(
+            error,
+            ParseError::Malformed {
+                line: 1..,
+                column: 1..,
+                ..
+            }
+        ));
+    }
+}
+
+#[test]
+fn limits() {
+    let body = format!("event=open&x={}", "y".repeat(DEFAULT_LIMIT));
+    let error = parse(None, &body).unwrap_err();
+    assert!(matches!(error, ParseError::TooLarge { .. }), "{error}");
+    assert!(error.to_string().contains("1048576"), "{error}");
+    assert!(parse(None, &body[..DEFAULT_LIMIT]).is_ok());
+    assert!(parse_with_limit(None, &body, body.len()).is_ok());
+    assert!(parse_with_limit(None, "event=open", 9).is_err());
+
+    for count in [MAX_MEMBERS, MAX_MEMBERS + 1] {
+        let form = format!("event=open{}", "&a".repeat(count - 1));
+        let json = format!(r#"{{"event":"open"{}}}"#, r#","a":1"#.repeat(count - 1));
+        for body in [form, json] {
+            match parse(None, &body) {
+                Ok(_) => assert_eq!(count, MAX_MEMBERS),
+                Err(error) => {
+                    assert_eq!(count, MAX_MEMBERS + 1, "{error}");
+                    let shown = error.to_string();
+                    assert!(shown.contains("more than 10000 members"), "{shown}");
+                }
+            }
+        }
+    }
+    let deep = format!(
+        r#"{{"event":"x","a":{}{}}}"#,
+        "[".repeat(500),
+        "]".repeat(500)
+    );
+    assert!(parse(None, deep).is_err());
+}
+
+#[test]
+fn replays_have_the_same_key_and_other_events_another() {
+    let key = |body: &str| event(body).dedup_key();
+    let mut keys = BTreeSet::new();
+    let mut count = 0;
+    for payload in payloads() {
+        let first = key(&payload.to_string());
+        assert!(keys.insert(first.clone()));
+        count += 1;
+        let parts: &[&str] = if payload.get("email_id").is_some() {
+            &["email_id", "rcpt", "time", "id"]
+        } else {
+            &[
+                "message_id",
+                "destination_number",
+                "status_code",
+                "retry_count",
+                "submitted_timestamp",
+                "received_timestamp",
+                "id",
+            ]
+        };
+        for part in parts {
+            let mut other = payload.clone();
+            other[part] = json!("99");
+            count += 1;
+            keys.insert(key(&other.to_string()));
+        }
+        let mut same = payload.clone();
+        same["x-new"] = json!(1);
+        assert_eq!(key(&same.to_string()), first);
+    }
+    assert_eq!(keys.len(), count);
+
+    assert_ne!(
+        key("event=click&email_id=1&time=t&link=https://example.com/1"),
+        key("event=click&email_id=1&time=t&link=https://example.com/2")
+    );
+    assert_ne!(
+        key(r#"{"event":"new","a":1}"#),
+        key(r#"{"event":"new","a":2}"#)
+    );
+    assert_eq!(
+        key(r#"{"event":"new","a":1,"b":2}"#),
+        key(r#"{"b":2,"event":"new","a":1}"#)
+    );
+    let long = json!({"event": "open", "email_id": "/".repeat(5_000), "rcpt": "%".repeat(256)});
+    assert!(key(&long.to_string()).len() < 3_000);
+}
+
+/// Damaged and made-up bodies: no panic, and what is an event comes back the same.
+#[test]
+fn every_event_round_trips() {
+    let mut random = Random::new(0x5eed);
+    let payloads = payloads();
+    let (mut events, mut errors) = (0, 0);
+    for round in 0..6_000 {
+        let payload = random.damaged(&payloads);
+        let mut body = match round % 2 {
+            0 => payload.to_string().into_bytes(),
+            _ => form(&payload).into_bytes(),
+        };
+        if round % 5 == 0 {
+            random.scramble(&mut body);
+        }
+        let content_type = [None, Some("application/json"), Some(FORM)][random.below(3)];
+        let Ok(event) = parse(content_type, &body) else {
+            errors += 1;
+            continue;
+        };
+        events += 1;
+        let text = String::from_utf8_lossy(&body);
+        let encoded = serde_json::to_string(&event).unwrap();
+        let again = parse("application/json", &encoded)
+            .unwrap_or_else(|error| panic!("{text}\n{encoded}: {error}"));
+        assert_eq!(again, event, "{text}\n{encoded}");
+        assert_eq!(again.dedup_key(), event.dedup_key());
+        // As a queue would: by way of serde.
+        assert_eq!(serde_json::from_str::<Event>(&encoded).unwrap(), event);
+        let value = serde_json::to_value(&event).unwrap();
+        assert_eq!(serde_json::from_value::<Event>(value).unwrap(), event);
+    }
+    assert!(events > 3_000 && errors > 300, "{events} {errors}");
+}
+
+/// Bodies that would take minutes if anything were quadratic.
+#[test]
+fn the_longest_bodies() {
+    let fill = |unit: &str, most: usize| {
+        let mut body = "event=open".to_owned();
+        for count in 1..most {
+            body.push('&');
+            body.push_str(&unit.replace("{}", &count.to_string()));
+        }
+        body
+    };
+    for unit in [
+        "a",
+        "=",
+        "Subject=a",
+        "subject=a",
+        "Event=a",
+        "event=a",
+        "{}=1",
+        "X{}=%41",
+        "recipients=a@b.example",
+        "recipients=a@b.example,c@d.example",
+        "RECIPIENTS[]=a",
+    ] {
+        parse(None, fill(unit, MAX_MEMBERS)).unwrap();
+        assert!(parse(None, fill(unit, MAX_MEMBERS + 1)).is_err(), "{unit}");
+    }
+    for (start, unit, end) in [
+        ("event=open&subject=", "%", ""),
+        ("event=open&subject=", "%41", ""),
+        ("event=processed&recipients=", "a@b,", ""),
+        ("event=processed&recipients=", "[", ""),
+        (r#"{"event":"open","x":""#, r"\\ud800", r#""}"#),
+        (r#"{"event":"open","x":""#, r"\udead", r#""}"#),
+        (r#"{"event":"open","x":["#, "0,", "0]}"),
+        (r#"{"event":"open","recipients":["#, "[],", "0]}"),
+    ] {
+        let count = (DEFAULT_LIMIT - 100) / unit.len();
+        let body = format!("{start}{}{end}", unit.repeat(count));
+        let event = parse(None, body).unwrap();
+        assert!(event.dedup_key().len() < 3_000);
+    }
+}
