@@ -52,6 +52,8 @@ struct Inner {
     fields: Vec<FieldError>,
     failures: Vec<String>,
     email_id: Option<String>,
+    /// What the user can do about it, where the caller knows better than the answer.
+    advice: Option<String>,
 }
 
 /// As much of an answer as arrived, with what was read from it.
@@ -197,6 +199,7 @@ impl Error {
                 fields: Vec::new(),
                 failures: Vec::new(),
                 email_id: None,
+                advice: None,
             }),
         }
     }
@@ -318,6 +321,12 @@ impl Error {
 
     pub(crate) fn with_email_id(mut self, id: Option<String>) -> Self {
         self.inner.email_id = id;
+        self
+    }
+
+    /// `self`, with what the user can do about it.
+    pub(crate) fn with_advice(mut self, advice: String) -> Self {
+        self.inner.advice = Some(advice);
         self
     }
 
@@ -785,7 +794,7 @@ impl fmt::Display for Error {
         if inner.doubt && inner.reply.is_some() {
             f.write_str("; an earlier attempt may have been processed")?;
         }
-        match self.hint() {
+        match inner.advice.as_deref().or_else(|| self.hint()) {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
         }

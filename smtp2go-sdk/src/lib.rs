@@ -38,6 +38,9 @@
 //!
 //! [`Client::for_subaccount`] is the same client for one subaccount of the key's account.
 //!
+//! The other direction is in [`webhook`]: the events that the service posts, typed, authenticated
+//! and deduplicated, in any web framework.
+//!
 //! All go through the same core, and fail with the same [`Error`], which knows what the API
 //! said in whatever shape it came, and whether the call may have had its effect all the same
 //! ([`Error::certainty`]). A reply with status 200 that reports a failure is an error too.
@@ -81,6 +84,8 @@
 //! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport` |
 //! | `blocking` | | `blocking::Client`, for programs that are not async |
 //! | `schemars` | | JSON Schemas of the types |
+//! | `tower` | | webhooks as a tower service: `webhook::WebhookService` |
+//! | `axum` | | webhooks in axum: `webhook::axum`; includes `tower` |
 //!
 //! Without any of the TLS features only `http://localhost` can be called.
 
@@ -116,6 +121,7 @@ mod retry;
 mod subaccount;
 mod tls;
 mod watch;
+pub mod webhook;
 mod wire;
 
 pub use body::Body;

@@ -41,10 +41,11 @@ const KEYWORDS: [&str; 20] = [
 const RESERVED: [&str; 3] = ["new", "check", "validate"];
 
 /// Names that a group cannot have: those of modules, and of methods of the client.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 15] = [
     "builder",
     "call",
     "call_empty",
+    "ensure_webhook",
     "execute",
     "for_subaccount",
     "from_env",

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::key::Key;
 use super::members::Read;
 use super::parse;
-use crate::{BounceKind, EmailEvent, SmsEvent};
+use crate::{BounceKind, EmailEvent, EmailEventKind, SmsEvent, SmsEventName, Timestamp};
 
 /// What a webhook received. [`parse`](super::parse) makes one of a request's body.
 ///
@@ -66,8 +66,8 @@ impl Event {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Email(event) => event.event.as_ref().map(|word| word.as_str()),
-            Self::Sms(event) => event.event.as_ref().map(|word| word.as_str()),
+            Self::Email(event) => event.event.as_ref().map(EmailEventKind::as_str),
+            Self::Sms(event) => event.event.as_ref().map(SmsEventName::as_str),
             Self::Unknown(event) => event.name(),
         }
     }
@@ -139,10 +139,10 @@ impl EmailEvent {
     #[must_use]
     pub fn dedup_key(&self) -> String {
         let key = Key::default()
-            .part(self.event.as_ref().map(|word| word.as_str()))
+            .part(self.event.as_ref().map(EmailEventKind::as_str))
             .part(self.email_id.as_deref())
             .part(self.rcpt.as_deref())
-            .part(self.time.as_ref().map(|time| time.as_str()))
+            .part(self.time.as_ref().map(Timestamp::as_str))
             .part(self.id.as_deref());
         match (&self.id, self.target()) {
             // Nothing else tells two clicks within a second.
@@ -215,13 +215,13 @@ impl SmsEvent {
     pub fn dedup_key(&self) -> String {
         let retries = self.retry_count.map(|count| count.to_string());
         Key::default()
-            .part(self.event.as_ref().map(|word| word.as_str()))
+            .part(self.event.as_ref().map(SmsEventName::as_str))
             .part(self.message_id.as_deref())
             .part(self.destination_number.as_deref())
             .part(self.status_code.as_deref())
             .part(retries.as_deref())
-            .part(self.submitted_timestamp.as_ref().map(|time| time.as_str()))
-            .part(self.received_timestamp.as_ref().map(|time| time.as_str()))
+            .part(self.submitted_timestamp.as_ref().map(Timestamp::as_str))
+            .part(self.received_timestamp.as_ref().map(Timestamp::as_str))
             .part(self.id.as_deref())
             .finish()
     }

@@ -151,10 +151,11 @@ pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
     for (index, (key, value)) in members.iter().enumerate() {
         let has_text = || value.to_text().is_some_and(|text| !text.is_empty());
         match key.len() {
-            5 if key.eq_ignore_ascii_case("event") && has_text() => {
-                if found.is_none() || key == "event" {
-                    found = Some(index);
-                }
+            5 if key.eq_ignore_ascii_case("event")
+                && has_text()
+                && (found.is_none() || key == "event") =>
+            {
+                found = Some(index);
             }
             8 => has_email |= key.eq_ignore_ascii_case("email_id") && has_text(),
             10 => has_message |= key.eq_ignore_ascii_case("message_id") && has_text(),

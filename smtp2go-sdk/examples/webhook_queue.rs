@@ -1,0 +1,65 @@
+//! Answers at once and works afterwards: the service waits 10 seconds for an answer, so a receiver
+//! puts the event into a queue. Here the queue is a bounded channel: when it is full, the service
+//! is told so and posts the event again. A queue that outlives the process is better.
+//!
+//! ```text
+//! cargo run -p smtp2go-sdk --features axum --example webhook_queue
+//! ```
+
+#![allow(clippy::print_stdout)]
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use smtp2go_sdk::webhook::{Auth, Event, MemoryDeduplicator, Receiver, axum::router};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+const TOKEN: &str = "a-long-random-token";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (queue, mut events) = mpsc::channel::<Event>(1_000);
+
+    let receiver = Receiver::new(Auth::bearer(TOKEN)).deduplicate(MemoryDeduplicator::new());
+    let app = router("/webhook", receiver, move |event| {
+        let queue = queue.clone();
+        async move {
+            match queue.try_send(event) {
+                Ok(()) => StatusCode::OK,
+                // Not done, so the service comes again.
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            }
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    // In the place of the service: two events, the first of them twice.
+    let client = reqwest::Client::new();
+    for id in ["1", "1", "2"] {
+        let status = client
+            .post(format!("http://{address}/webhook"))
+            .bearer_auth(TOKEN)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!(
+                "event=delivered&email_id={id}&rcpt=jane%40example.net"
+            ))
+            .send()
+            .await?
+            .status();
+        println!("posted {id}: {status}");
+    }
+
+    for _ in 0..2 {
+        let event = events.recv().await.ok_or("the queue is closed")?;
+        // The slow work.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if let Some(event) = event.as_email() {
+            println!("worked on {:?} for {:?}", event.email_id, event.rcpt);
+        }
+    }
+    Ok(())
+}

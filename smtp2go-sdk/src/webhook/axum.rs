@@ -1,0 +1,106 @@
+//! Webhooks in an axum application.
+//!
+//! [`router`] is all that most need. Where the handler wants more of the request, or of the
+//! application's state, [`WebhookEvent`] is an extractor like any other.
+
+use ::axum::Router;
+use ::axum::body::Body;
+use ::axum::extract::{FromRef, FromRequest, Request};
+use ::axum::response::{IntoResponse, Response};
+
+#[allow(unused_imports, reason = "for the documentation")]
+use super::Auth;
+use super::Event;
+use super::outcome::IntoStatus;
+use super::receiver::{Answer, Receiver, Refusal};
+use super::service::{WebhookService, receive, response};
+
+/// A router that hands the events posted to `path` to the handler; with
+/// [`Auth::secret_path`], those posted to `path` and one segment more.
+///
+/// Merge it into the application's own. The handler returns what can be a status, see
+/// [`IntoStatus`]; with anything but a success the service posts the event again.
+///
+/// For [`Receiver::sources`] the application has to be served with
+/// `into_make_service_with_connect_info::<SocketAddr>()`.
+///
+/// ```
+/// use axum::Router;
+/// use smtp2go_sdk::webhook::{Auth, Event, Receiver, axum::router};
+///
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token"));
+/// let webhook = router("/webhook", receiver, |event: Event| async move {
+///     println!("{:?}", event.name());
+/// });
+/// let app: Router = Router::new().merge(webhook);
+/// ```
+///
+/// # Panics
+///
+/// As axum's own `route` does, if the path does not start with a slash or is malformed.
+pub fn router<S, H, F>(path: &str, receiver: Receiver, handler: H) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    H: Fn(Event) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output: IntoStatus> + Send + 'static,
+{
+    let below = receiver
+        .has_secret_path()
+        .then(|| format!("{}/{{secret}}", path.trim_end_matches('/')));
+    let service = WebhookService::new(receiver, handler);
+    let router = Router::new();
+    let router = match below {
+        Some(below) => router.route_service(&below, service.clone()),
+        None => router,
+    };
+    router.route_service(path, service)
+}
+
+/// The event of a request: an extractor, for handlers of your own.
+///
+/// The application's state is a [`Receiver`], or has one ([`FromRef`]). What the receiver refuses
+/// does not reach the handler. The route has to take in the segment of a
+/// [secret path](Auth::secret_path): `/webhook/{secret}`.
+///
+/// An extractor does not learn how the handler fared, so the receiver's
+/// [`deduplicate`](Receiver::deduplicate) has no effect on it. Hand the event to
+/// [`Receiver::process`] for that, or look at [`Event::dedup_key`].
+///
+/// ```
+/// use axum::{Router, http::StatusCode, routing::post};
+/// use smtp2go_sdk::webhook::{Auth, Receiver, axum::WebhookEvent};
+///
+/// async fn received(WebhookEvent(event): WebhookEvent) -> StatusCode {
+///     println!("{:?}", event.name());
+///     StatusCode::OK
+/// }
+///
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token"));
+/// let app: Router = Router::new().route("/webhook", post(received)).with_state(receiver);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebhookEvent(pub Event);
+
+impl<S> FromRequest<S> for WebhookEvent
+where
+    Receiver: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        receive(&Receiver::from_ref(state), request).await.map(Self)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        Answer::from(self).into_response()
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        response(&self).map(Body::new)
+    }
+}

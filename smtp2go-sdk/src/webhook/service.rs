@@ -1,0 +1,158 @@
+//! The receiver as a tower service.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, request};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+
+use super::outcome::IntoStatus;
+use super::receiver::{Answer, Receiver, Refusal, RequestHead};
+use super::{Event, StoreError};
+
+/// The address at the other end of the connection, as an extension of a request: what
+/// [`Receiver::sources`] looks at. A server on plain hyper puts it there;
+#[cfg_attr(
+    feature = "axum",
+    doc = "for one on axum its `ConnectInfo<SocketAddr>` does as well."
+)]
+#[cfg_attr(
+    not(feature = "axum"),
+    doc = "with the feature `axum`, axum's `ConnectInfo<SocketAddr>` does as well."
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+/// A [`Receiver`] and a handler as a tower service, for axum, hyper and whatever else takes one.
+///
+/// It takes requests of any path: routing is for others. The handler gets each event and returns what
+/// can be a status, see [`IntoStatus`].
+///
+/// A success is answered with an empty body. A refusal is one line of text, which holds no secrets.
+///
+/// On plain hyper, `hyper_util::service::TowerToHyperService` is what makes a hyper service of it.
+///
+/// ```
+/// use smtp2go_sdk::webhook::{Auth, Event, Receiver, WebhookService};
+///
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token"));
+/// let service = WebhookService::new(receiver, |event: Event| async move {
+///     println!("{:?}", event.name());
+/// });
+/// ```
+#[derive(Clone)]
+pub struct WebhookService<H> {
+    receiver: Receiver,
+    handler: H,
+}
+
+impl<H> WebhookService<H> {
+    /// A service that hands what the receiver lets in to the handler.
+    pub fn new<F>(receiver: Receiver, handler: H) -> Self
+    where
+        H: Fn(Event) -> F,
+        F: Future<Output: IntoStatus>,
+    {
+        Self { receiver, handler }
+    }
+}
+
+impl<H> fmt::Debug for WebhookService<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookService")
+            .field("receiver", &self.receiver)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B, H, F> tower_service::Service<Request<B>> for WebhookService<H>
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<StoreError>,
+    H: Fn(Event) -> F + Clone + Send + 'static,
+    F: Future<Output: IntoStatus> + Send,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self { receiver, handler } = self.clone();
+        Box::pin(async move {
+            let answer = match receive(&receiver, request).await {
+                Ok(event) => Answer::status_only(receiver.process(event, handler).await),
+                Err(refusal) => refusal.into(),
+            };
+            Ok(response(&answer))
+        })
+    }
+}
+
+/// The event of a request.
+pub(super) async fn receive<B>(receiver: &Receiver, request: Request<B>) -> Result<Event, Refusal>
+where
+    B: http_body::Body,
+    B::Error: Into<StoreError>,
+{
+    let (parts, body) = request.into_parts();
+    if parts.method != Method::POST {
+        return Err(Refusal::method());
+    }
+    let head = RequestHead::from_http(&parts.uri, &parts.headers).peer(peer(&parts));
+    receiver.authenticate(&head)?;
+    let limit = receiver.limit();
+    let announced = parts.headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| usize::try_from(length).map_or(true, |len| len > limit)) {
+        return Err(Refusal::too_large(limit));
+    }
+    let body = match Limited::new(body, limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(Refusal::too_large(limit)),
+        Err(_) => return Err(Refusal::broken()),
+    };
+    let content_type = parts.headers.get(CONTENT_TYPE);
+    receiver.parse(content_type.and_then(|value| value.to_str().ok()), &body)
+}
+
+fn peer(parts: &request::Parts) -> Option<IpAddr> {
+    let given = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
+    #[cfg(feature = "axum")]
+    let given = given.or_else(|| {
+        use ::axum::extract::ConnectInfo;
+        let connected = parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>();
+        connected.map(|ConnectInfo(address)| address.ip())
+    });
+    given
+}
+
+pub(super) fn response(answer: &Answer) -> Response<Full<Bytes>> {
+    let text = match answer.refusal() {
+        Some(refusal) => Bytes::from(refusal.to_string()),
+        None => Bytes::new(),
+    };
+    let mut response = Response::new(Full::new(text));
+    *response.status_mut() = answer.status();
+    if let Some(refusal) = answer.refusal() {
+        let headers = response.headers_mut();
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        headers.insert(CONTENT_TYPE, plain);
+        if let Some(challenge) = refusal.challenge() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if refusal.status() == http::StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+    }
+    response
+}
