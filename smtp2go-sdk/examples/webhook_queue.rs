@@ -9,11 +9,13 @@
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use smtp2go_sdk::webhook::{Auth, Event, MemoryDeduplicator, Receiver, axum::router};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 const TOKEN: &str = "a-long-random-token";
@@ -38,19 +40,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     // In the place of the service: two events, the first of them twice.
-    let client = reqwest::Client::new();
     for id in ["1", "1", "2"] {
-        let status = client
-            .post(format!("http://{address}/webhook"))
-            .bearer_auth(TOKEN)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(format!(
-                "event=delivered&email_id={id}&rcpt=jane%40example.net"
-            ))
-            .send()
-            .await?
-            .status();
-        println!("posted {id}: {status}");
+        let body = format!("event=delivered&email_id={id}&rcpt=jane%40example.net");
+        println!("posted {id}: {}", post(address, &body).await?);
     }
 
     for _ in 0..2 {
@@ -62,4 +54,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// Posts as the service does; the first line of the answer.
+async fn post(address: SocketAddr, body: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "POST /webhook HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
 }

@@ -14,7 +14,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use smtp2go_sdk::webhook::axum::{WebhookEvent, router};
 use smtp2go_sdk::webhook::{Event, Peer, Receiver, RequestHead, WebhookService};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 /// What a server's handler got, and the status that it answers with.
 #[derive(Clone, Debug)]
@@ -182,39 +183,58 @@ pub(crate) struct Answered {
     pub(crate) body: String,
 }
 
-/// Posts a body; headers by name.
+/// Sends a request on a connection of its own; headers by name.
 pub(crate) async fn send(
     method: http::Method,
     url: &str,
     headers: &[(&str, &str)],
-    body: impl Into<reqwest::Body>,
+    body: impl Into<String>,
 ) -> Answered {
-    // Each request on a connection of its own.
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .build()
+    let body = body.into();
+    let (address, path) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
         .unwrap();
-    let mut request = client.request(method, url).body(body);
+    let mut request = format!(
+        "{method} /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
-        request = request.header(*name, *value);
+        request += &format!("{name}: {value}\r\n");
     }
-    let response = request.send().await.unwrap();
+    request += &format!("\r\n{body}");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A refusal may come before the body is read, and reset what is left of it.
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
     Answered {
-        status: response.status().as_u16(),
-        headers: response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        status: lines
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap(),
+        headers: lines
+            .map(|line| {
+                let (name, value) = line.split_once(": ").unwrap();
+                (name.to_ascii_lowercase(), value.to_owned())
+            })
             .collect(),
-        body: response.text().await.unwrap(),
+        body: body.to_owned(),
     }
 }
 
 pub(crate) async fn post_to(
     url: &str,
     headers: &[(&str, &str)],
-    body: impl Into<reqwest::Body>,
+    body: impl Into<String>,
 ) -> Answered {
     send(http::Method::POST, url, headers, body).await
 }

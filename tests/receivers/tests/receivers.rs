@@ -1,0 +1,163 @@
+//! The receivers over real HTTP.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use receivers::actix::webhook;
+use receivers::table::TableDeduplicator;
+use rusqlite::Connection;
+use smtp2go_sdk::types::{EmailEventKind, SmsEventName, Vocabulary};
+use smtp2go_sdk::webhook::{Auth, Claim, Deduplicator, Event, MemoryDeduplicator, Receiver, parse};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+#[derive(Clone, Default)]
+struct Inbox {
+    events: Arc<Mutex<Vec<Event>>>,
+    fails: Arc<Mutex<bool>>,
+}
+
+async fn receive(
+    request: HttpRequest,
+    body: Bytes,
+    receiver: Data<Receiver>,
+    inbox: Data<Inbox>,
+) -> HttpResponse {
+    webhook(&request, &body, &receiver, |event| async move {
+        inbox.events.lock().unwrap().push(event);
+        match *inbox.fails.lock().unwrap() {
+            true => Err("on purpose".into()),
+            false => Ok::<(), Box<dyn std::error::Error + Send + Sync>>(()),
+        }
+    })
+    .await
+}
+
+/// An actix-web server on a thread of its own; where to post.
+fn serve(receiver: Receiver, inbox: Inbox) -> String {
+    let (ready, started) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let (receiver, inbox) = (Data::new(receiver), Data::new(inbox));
+            let app = move || {
+                App::new()
+                    .app_data(receiver.clone())
+                    .app_data(inbox.clone())
+                    .route("/hook", web::post().to(receive))
+                    .route("/hook/{secret}", web::post().to(receive))
+            };
+            let server = HttpServer::new(app)
+                .workers(1)
+                .bind(("127.0.0.1", 0))
+                .unwrap();
+            ready.send(server.addrs()[0]).unwrap();
+            server.run().await
+        })
+    });
+    format!("http://{}/hook", started.recv().unwrap())
+}
+
+async fn post(url: &str, authorization: &str, content_type: &str, body: &str) -> u16 {
+    let (address, path) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "POST /{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: {authorization}\r\n\
+         content-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn actix_with_each_auth_in_both_formats() {
+    for (auth, suffix, header) in [
+        (Auth::bearer("t0ken"), "", "Bearer t0ken"),
+        (Auth::basic("user", "pass"), "", "Basic dXNlcjpwYXNz"),
+        (Auth::secret_path("s3 cret"), "/s3%20cret", ""),
+        (Auth::secret_query("token", "s3cret"), "?token=s3cret", ""),
+    ] {
+        let inbox = Inbox::default();
+        let receiver = Receiver::new(auth).deduplicate(MemoryDeduplicator::new());
+        let url = serve(receiver, inbox.clone());
+        let words = EmailEventKind::WORDS.iter().chain(SmsEventName::WORDS);
+        for (index, word) in words.enumerate() {
+            let form = format!("event={word}&id={index}&rcpt=jane%40example.net");
+            let json =
+                format!(r#"{{"event":"{word}","id":"{index}-j","rcpt":"jane@example.net"}}"#);
+            for (content_type, body) in [
+                ("application/x-www-form-urlencoded", form),
+                ("application/json", json),
+            ] {
+                let right = format!("{url}{suffix}");
+                assert_eq!(post(&url, "Bearer wrong", content_type, &body).await, 401);
+                *inbox.fails.lock().unwrap() = true;
+                assert_eq!(post(&right, header, content_type, &body).await, 500);
+                *inbox.fails.lock().unwrap() = false;
+                assert_eq!(post(&right, header, content_type, &body).await, 200);
+                assert_eq!(post(&right, header, content_type, &body).await, 200);
+                let events = std::mem::take(&mut *inbox.events.lock().unwrap());
+                let event = parse(None, &body).unwrap();
+                assert_eq!(events, [event.clone(), event]);
+            }
+        }
+        assert_eq!(
+            post(&format!("{url}{suffix}"), header, "", "nonsense").await,
+            400
+        );
+    }
+}
+
+async fn claimed(table: &TableDeduplicator, key: &str) -> smtp2go_sdk::webhook::Token {
+    match table.claim(key).await.unwrap() {
+        Claim::Claimed(token) => token,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_table_remembers_across_connections() {
+    let path = std::env::temp_dir().join(format!("receivers-{}.db", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let open = || TableDeduplicator::new(Connection::open(&path).unwrap()).unwrap();
+    let (one, other) = (open(), open());
+    let token = claimed(&one, "a").await;
+    assert_eq!(other.claim("a").await.unwrap(), Claim::Busy);
+    one.release("a", token).await.unwrap();
+    let token = claimed(&other, "a").await;
+    other.commit("a", token).await.unwrap();
+    drop((one, other));
+    assert_eq!(open().claim("a").await.unwrap(), Claim::Done);
+
+    // Expired at once: the first claim has no say any more.
+    let table = open().lease(Duration::ZERO);
+    let first = claimed(&table, "b").await;
+    let second = claimed(&open(), "b").await;
+    assert_ne!(first, second);
+    table.commit("b", first).await.unwrap();
+    table.release("b", first).await.unwrap();
+    assert_eq!(table.claim("b").await.unwrap(), Claim::Busy);
+    let _ = claimed(&table, "c").await;
+    assert_eq!(table.purge().await.unwrap(), 1);
+
+    // Of many at once, one gets it.
+    let mut claims = Vec::new();
+    for _ in 0..20 {
+        let table = open();
+        claims.push(tokio::spawn(async move { table.claim("d").await.unwrap() }));
+    }
+    let mut got = 0;
+    for claim in claims {
+        got += u32::from(matches!(claim.await.unwrap(), Claim::Claimed(_)));
+    }
+    assert_eq!(got, 1);
+    std::fs::remove_file(&path).unwrap();
+}
