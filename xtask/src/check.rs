@@ -37,6 +37,35 @@ const KEYWORDS: [&str; 20] = [
     "required",
 ];
 
+/// What `format` may say of each type. They tell what a value is and refuse none; spec/README.md
+/// explains each.
+const FORMATS: [(&str, &[&str]); 3] = [
+    ("integer", &["int32", "int64"]),
+    ("number", &["double"]),
+    (
+        "string",
+        &[
+            "byte",
+            "date",
+            "domain",
+            "html",
+            "id",
+            "ip",
+            "mailbox",
+            "numeric",
+            "password",
+            "period",
+            "phone",
+            "text",
+            "timestamp",
+            "token",
+            "url",
+            "username",
+            "word",
+        ],
+    ),
+];
+
 /// Methods of every request type, beside the setters of its fields.
 const RESERVED: [&str; 3] = ["new", "check", "validate"];
 
@@ -460,6 +489,16 @@ fn typed(
             join(pointer, "enum"),
             "`enum` closes a set of words that the service may extend",
             "make it a component with `x-extensible-enum`",
+        );
+    }
+    let formats = FORMATS.iter().find(|(of, _)| kind == Some(*of));
+    if let Some(format) = value.get("format")
+        && !formats.is_some_and(|(_, known)| known.iter().any(|known| format == known))
+    {
+        problems.add(
+            join(pointer, "format"),
+            format!("the format {format} is not known for this type"),
+            "use one that spec/README.md lists",
         );
     }
     let properties = map(&value["properties"]);

@@ -114,7 +114,6 @@ fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
         "sensitive",
         "also",
         "also-named",
-        "format",
         "known-words-only",
         "always-send",
         "aliases",
@@ -379,9 +378,6 @@ fn schema_extensions(
     }
     on.expect("sensitive", "write true, on a string", |value| {
         *value == Value::Bool(true) && resolved["type"] == "string"
-    });
-    on.expect("format", "write timestamp, on a string", |value| {
-        *value == "timestamp" && resolved["type"] == "string"
     });
     on.expect("also", "list JSON types", |value| {
         let types = ["string", "integer", "number", "boolean", "object", "array"];

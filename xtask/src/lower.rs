@@ -409,6 +409,10 @@ fn field(
     let shape = shape(document, schema, resolved);
     let extension = |name: &str| schema.get(name).or_else(|| resolved.get(name));
     let mut limits = limits(resolved);
+    // That a count is not below zero is worth saying to validators, not to readers of Rust.
+    if role == Role::Reply && limits.minimum == Some(0.0) {
+        limits.minimum = None;
+    }
     let mut item_limits = match shape {
         Shape::List(_) => self::limits(document.resolve(&resolved["items"])),
         _ => Limits::default(),
@@ -463,7 +467,7 @@ fn scalar(document: Document<'_>, schema: &Value) -> Scalar {
     match main["type"].as_str() {
         Some("string") if main.get("x-extensible-enum").is_some() => Scalar::Word(named()),
         Some("string") if extension("x-smtp2go-sensitive").is_some() => Scalar::Secret,
-        Some("string") if extension("x-smtp2go-format").is_some() => Scalar::Timestamp,
+        Some("string") if main["format"] == "timestamp" => Scalar::Timestamp,
         Some("string") if main["format"] == "date" => Scalar::Date,
         Some("string")
             if extension("x-smtp2go-also")

@@ -1,0 +1,484 @@
+//! What makes a document good, beyond what makes it sound: [`crate::load`] sees to that.
+//!
+//! Each rule has a name, which opens its messages, and a test that a document which breaks it is
+//! refused.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::document::{Document, JSON, list, map, reference_name};
+use crate::problem::{Problems, join};
+
+/// Every operation answers with these; the last stands for all of its kind.
+const ERRORS: [&str; 7] = ["400", "401", "402", "403", "404", "429", "5XX"];
+
+/// Of all uses of objects, so many percent have to be by `$ref`.
+const REFERENCES: usize = 95;
+
+/// A summary is a line in a table.
+const SUMMARY: usize = 60;
+
+type Rule = fn(Document<'_>, &mut Found<'_>);
+
+/// The rules: name, what it wants, and the check.
+const RULES: [(&str, &str, Rule); 8] = [
+    (
+        "described",
+        "everything that a reader can ask about has a description, and that is a sentence",
+        described,
+    ),
+    (
+        "summaries",
+        "summaries are short, without a full stop, and no two are the same",
+        summaries,
+    ),
+    (
+        "examples",
+        "every body that has a schema has an example",
+        examples,
+    ),
+    (
+        "example-names",
+        "examples name nobody: their addresses and hosts are reserved ones",
+        example_names,
+    ),
+    (
+        "errors",
+        "every operation has all the error responses, shared and with an example",
+        errors,
+    ),
+    (
+        "references",
+        "objects are used by reference",
+        by_reference,
+    ),
+    (
+        "formats",
+        "every text and every number says with `format` what it is",
+        formats,
+    ),
+    (
+        "security",
+        "every way to hand over the key is used, and every one that is used is described",
+        security,
+    ),
+];
+
+/// What the rules say, and figures about the document.
+#[derive(Debug)]
+pub struct Report {
+    /// Everything found wrong.
+    pub problems: Problems,
+    /// What was looked at.
+    pub figures: Figures,
+}
+
+/// How much there is in a document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Operations.
+    pub operations: usize,
+    /// Components that are schemas.
+    pub schemas: usize,
+    /// Properties of all components.
+    pub properties: usize,
+    /// Examples of bodies.
+    pub examples: usize,
+    /// Uses of objects by `$ref`.
+    pub referred: usize,
+    /// Uses of objects in place; free-form maps for the most part.
+    pub in_place: usize,
+}
+
+impl Figures {
+    /// Uses of objects by `$ref`, of all their uses, in percent and rounded down.
+    pub fn reference_share(&self) -> usize {
+        (self.referred * 100)
+            .checked_div(self.referred + self.in_place)
+            .unwrap_or(100)
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} operations, {} schemas and {} properties, all described; {} examples, all valid; \
+             {} % of the uses of objects by reference",
+            self.operations,
+            self.schemas,
+            self.properties,
+            self.examples,
+            self.reference_share()
+        )
+    }
+}
+
+/// The names of the rules, each with what it wants.
+pub fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
+    RULES.iter().map(|(name, wants, _)| (*name, *wants))
+}
+
+/// Applies every rule to a document that has passed [`crate::load`]; `file` stands for it in
+/// messages.
+pub fn lint(file: &str, document: &Value) -> Report {
+    let mut problems = Problems::new(file);
+    let document = Document::new(document);
+    for (rule, _, check) in RULES {
+        check(
+            document,
+            &mut Found {
+                rule,
+                problems: &mut problems,
+            },
+        );
+    }
+    Report {
+        problems,
+        figures: figures(document),
+    }
+}
+
+/// Adds to the problems in the name of one rule.
+struct Found<'a> {
+    rule: &'static str,
+    problems: &'a mut Problems,
+}
+
+impl Found<'_> {
+    fn add(&mut self, pointer: impl Into<String>, message: impl fmt::Display, remedy: &str) {
+        let message = format!("{}: {message}", self.rule);
+        self.problems.add(pointer, message, remedy);
+    }
+}
+
+fn described(document: Document<'_>, found: &mut Found<'_>) {
+    let root = document.root();
+    sentence(&root["info"], "/info", found);
+    for part in ["tags", "servers"] {
+        for (index, item) in list(&root[part]).iter().enumerate() {
+            sentence(item, &join(&join("", part), index), found);
+        }
+    }
+    for part in ["securitySchemes", "responses"] {
+        let pointer = join("/components", part);
+        for (name, item) in map(&root["components"][part]) {
+            sentence(item, &join(&pointer, name), found);
+        }
+    }
+    for operation in document.operations() {
+        sentence(operation.value, &operation.pointer, found);
+        let responses = join(&operation.pointer, "responses");
+        for (status, response) in map(&operation.value["responses"]) {
+            sentence(document.response(response), &join(&responses, status), found);
+        }
+    }
+    for webhook in document.webhooks() {
+        sentence(webhook.value, &webhook.pointer, found);
+    }
+    for (name, component) in document.schemas() {
+        let pointer = join("/components/schemas", name);
+        sentence(component, &pointer, found);
+        let pointer = join(&pointer, "properties");
+        for (name, property) in map(&component["properties"]) {
+            // What is only a reference has the description of what it refers to.
+            let described = match reference_name(property) {
+                Some(name) => document.schema(name),
+                None => property,
+            };
+            sentence(described, &join(&pointer, name), found);
+        }
+    }
+}
+
+/// A description opens with a capital, a code or a number, ends as sentences do, and was read twice.
+fn sentence(value: &Value, pointer: &str, found: &mut Found<'_>) {
+    let text = value["description"].as_str().unwrap_or_default().trim();
+    if text.is_empty() {
+        found.add(pointer, "there is no description", "describe it");
+        return;
+    }
+    let at = join(pointer, "description");
+    let opens = |first: char| first.is_uppercase() || first.is_ascii_digit() || first == '`';
+    if !text.starts_with(opens) || !text.ends_with(['.', '!', '?']) {
+        found.add(
+            &at,
+            "this is no sentence",
+            "open with a capital and end with a full stop",
+        );
+    }
+    let words: Vec<_> = text.split_whitespace().collect();
+    if let Some(pair) = words.windows(2).find(|pair| pair[0] == pair[1]) {
+        let message = format!("`{} {}` repeats a word", pair[0], pair[1]);
+        found.add(&at, message, "take one out");
+    }
+    let unfinished = |word: &&str| ["TODO", "TBD", "FIXME", "XXX"].iter().any(|mark| word.contains(mark));
+    if let Some(mark) = words.into_iter().find(unfinished) {
+        found.add(&at, format!("`{mark}` says that it is not finished"), "finish it");
+    }
+}
+
+fn summaries(document: Document<'_>, found: &mut Found<'_>) {
+    let mut seen = std::collections::BTreeMap::new();
+    for operation in document.operations() {
+        let summary = operation.value["summary"].as_str().unwrap_or_default();
+        let at = join(&operation.pointer, "summary");
+        if summary.is_empty() || summary.chars().count() > SUMMARY || summary.ends_with('.') {
+            found.add(
+                &at,
+                format!("`{summary}` is no summary"),
+                "1 to 60 characters, no full stop",
+            );
+        }
+        if let Some(other) = seen.insert(summary, operation.pointer.clone()) {
+            found.add(
+                &at,
+                format!("#{other} has the same summary"),
+                "say what sets them apart",
+            );
+        }
+    }
+}
+
+fn examples(document: Document<'_>, found: &mut Found<'_>) {
+    for operation in document.operations() {
+        let body = &operation.value["requestBody"]["content"];
+        if body[JSON].is_null() {
+            found.add(
+                &operation.pointer,
+                "the operation has no JSON body",
+                "every operation takes one; that of an operation without parameters is `{}`",
+            );
+        }
+    }
+    for (pointer, content) in contents(document) {
+        if content.get("schema").is_some() && content.get("example").is_none() && map(&content["examples"]).is_empty() {
+            found.add(pointer, "the body has no example", "add `example`");
+        }
+    }
+}
+
+/// Every body of a request, reply or event, in each of its media types, and where it stands.
+fn contents(document: Document<'_>) -> Vec<(String, &Value)> {
+    let mut bodies = Vec::new();
+    let mut add = |pointer: String, body| {
+        let pointer = join(&pointer, "content");
+        for (media, content) in map(&body["content"]) {
+            bodies.push((join(&pointer, media), content));
+        }
+    };
+    let bodies_of = document
+        .operations()
+        .into_iter()
+        .map(|operation| (operation.pointer, operation.value))
+        .chain(document.webhooks().into_iter().map(|webhook| (webhook.pointer, webhook.value)));
+    for (pointer, value) in bodies_of {
+        add(join(&pointer, "requestBody"), &value["requestBody"]);
+        for (status, response) in map(&value["responses"]) {
+            add(join(&join(&pointer, "responses"), status), response);
+        }
+    }
+    for (name, response) in map(&document.root()["components"]["responses"]) {
+        add(join("/components/responses", name), response);
+    }
+    bodies
+}
+
+fn example_names(document: Document<'_>, found: &mut Found<'_>) {
+    for (pointer, content) in contents(document) {
+        let values = content
+            .get("example")
+            .map(|value| (join(&pointer, "example"), value))
+            .into_iter()
+            .chain(map(&content["examples"]).iter().map(|(name, example)| {
+                (join(&join(&join(&pointer, "examples"), name), "value"), &example["value"])
+            }));
+        for (pointer, value) in values {
+            names_in(value, &pointer, found);
+        }
+    }
+    for (name, component) in document.schemas() {
+        let pointer = join("/components/schemas", name);
+        for (name, property) in map(&component["properties"]) {
+            names_in(&property["example"], &join(&join(&join(&pointer, "properties"), name), "example"), found);
+        }
+    }
+}
+
+fn names_in(value: &Value, pointer: &str, found: &mut Found<'_>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                names_in(member, &join(pointer, name), found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                names_in(item, &join(pointer, index), found);
+            }
+        }
+        Value::String(text) => {
+            for host in hosts(text).filter(|host| !reserved(host)) {
+                found.add(
+                    pointer,
+                    format!("`{host}` may be somebody's"),
+                    "use example.com, .net or .org, or a name under .example or .test",
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The hosts in a text: what follows `@` or `://`.
+fn hosts(text: &str) -> impl Iterator<Item = &str> {
+    let starts = text
+        .match_indices('@')
+        .map(|(at, _)| at + 1)
+        .chain(text.match_indices("://").map(|(at, mark)| at + mark.len()));
+    starts.filter_map(|start| {
+        let rest = text.get(start..)?;
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-');
+        let host = rest.get(..end.unwrap_or(rest.len()))?.trim_end_matches('.');
+        // A user name before the host of a URL has its own `@`.
+        (host.contains('.') && !rest.get(host.len()..)?.starts_with(['@', ':'])).then_some(host)
+    })
+}
+
+fn reserved(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let under = |name: &str| {
+        host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    ["example.com", "example.net", "example.org", "example", "test"].iter().any(|name| under(name))
+}
+
+fn errors(document: Document<'_>, found: &mut Found<'_>) {
+    for operation in document.operations() {
+        let responses = map(&operation.value["responses"]);
+        for status in ERRORS {
+            let shared = responses
+                .get(status)
+                .and_then(|response| response["$ref"].as_str())
+                .is_some_and(|at| at.starts_with("#/components/responses/"));
+            if !shared {
+                found.add(
+                    join(&operation.pointer, "responses"),
+                    format!("{status} is not among the responses, or does not share its neighbours' own"),
+                    "refer to `#/components/responses/…`",
+                );
+            }
+        }
+    }
+    for (name, response) in map(&document.root()["components"]["responses"]) {
+        let content = &response["content"][JSON];
+        if reference_name(&content["schema"]).is_none() || content.get("example").is_none() {
+            found.add(
+                join("/components/responses", name),
+                "the error has no JSON body with schema and example",
+                "add the error schema and a typical body",
+            );
+        }
+    }
+}
+
+fn by_reference(document: Document<'_>, found: &mut Found<'_>) {
+    let figures = figures(document);
+    if figures.reference_share() < REFERENCES {
+        found.add(
+            "/components/schemas",
+            format!("only {} % of the uses of objects are by reference", figures.reference_share()),
+            "make components of the others; 95 % is wanted",
+        );
+    }
+}
+
+fn formats(document: Document<'_>, found: &mut Found<'_>) {
+    schemas(document, &mut |pointer, schema| {
+        let kind = schema["type"].as_str().unwrap_or_default();
+        if ["string", "integer", "number"].contains(&kind) && schema["format"].as_str().is_none() {
+            found.add(
+                pointer,
+                format!("this {kind} has no `format`"),
+                "add one of those that spec/README.md lists",
+            );
+        }
+    });
+}
+
+/// Every schema inside a component, that of the component first.
+fn schemas<'a>(document: Document<'a>, visit: &mut dyn FnMut(&str, &'a Value)) {
+    fn inner<'a>(schema: &'a Value, pointer: &str, visit: &mut dyn FnMut(&str, &'a Value)) {
+        visit(pointer, schema);
+        for (name, property) in map(&schema["properties"]) {
+            inner(property, &join(&join(pointer, "properties"), name), visit);
+        }
+        for key in ["items", "additionalProperties"] {
+            if schema[key].is_object() {
+                inner(&schema[key], &join(pointer, key), visit);
+            }
+        }
+        for key in ["allOf", "oneOf"] {
+            for (index, part) in list(&schema[key]).iter().enumerate() {
+                inner(part, &join(&join(pointer, key), index), visit);
+            }
+        }
+    }
+    for (name, component) in document.schemas() {
+        inner(component, &join("/components/schemas", name), visit);
+    }
+}
+
+fn security(document: Document<'_>, found: &mut Found<'_>) {
+    let root = document.root();
+    let schemes = map(&root["components"]["securitySchemes"]);
+    let used: Vec<_> = list(&root["security"]).iter().flat_map(|way| map(way).keys()).collect();
+    for name in schemes.keys().filter(|name| !used.contains(name)) {
+        found.add(
+            join("/components/securitySchemes", name),
+            "nothing uses it",
+            "add it to `security` at the root, or take it out",
+        );
+    }
+    for name in used.iter().filter(|name| !schemes.contains_key(name.as_str())) {
+        found.add("/security", format!("`{name}` is not described"), "add it to `securitySchemes`");
+    }
+    if used.is_empty() {
+        found.add("/security", "no key is asked for", "name the ways to hand it over");
+    }
+}
+
+fn figures(document: Document<'_>) -> Figures {
+    let mut figures = Figures {
+        operations: document.operations().len(),
+        schemas: document.schemas().len(),
+        ..Figures::default()
+    };
+    let is_object = |schema: &Value| schema["type"] == "object";
+    let mut count = |schema: &Value, component: bool| {
+        if let Some(name) = reference_name(schema) {
+            figures.referred += usize::from(is_object(document.schema(name)));
+        } else if !component {
+            figures.in_place += usize::from(is_object(schema));
+        }
+    };
+    schemas(document, &mut |pointer, schema| {
+        // `/components/schemas/NAME` is where it is defined, not used.
+        count(schema, pointer.matches('/').count() == 3);
+    });
+    let contents = contents(document);
+    for (_, content) in &contents {
+        count(&content["schema"], false);
+    }
+    figures.examples = contents
+        .iter()
+        .map(|(_, content)| usize::from(content.get("example").is_some()) + map(&content["examples"]).len())
+        .sum();
+    figures.properties = document
+        .schemas()
+        .values()
+        .map(|component| map(&component["properties"]).len())
+        .sum();
+    figures
+}
