@@ -587,7 +587,7 @@ fn cycles(document: Document<'_>, problems: &mut Problems) {
     }
 }
 
-fn direct_references(schema: &Value) -> Vec<&str> {
+pub(crate) fn direct_references(schema: &Value) -> Vec<&str> {
     let mut found = Vec::new();
     match schema {
         Value::Object(members) => {

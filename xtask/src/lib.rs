@@ -15,6 +15,7 @@ mod readme;
 pub mod refine;
 mod sandbox;
 mod schema;
+pub mod spec;
 pub mod surface;
 pub mod write;
 

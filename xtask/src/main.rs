@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use xtask::write;
+use xtask::{spec, write};
 
 /// Tasks of this repository.
 ///
@@ -44,6 +44,18 @@ enum Task {
         /// Only these rows, which are shown and not written: instructions, cpu, attachments, build.
         groups: Vec<String>,
     },
+    /// Look after spec/openapi.yaml as a product: lint, diff, clients, fuzz, mock, publish.
+    ///
+    /// Exit codes: 0 all is well; 1 something is wrong; 2 wrong arguments.
+    #[command(subcommand)]
+    Spec(spec::Task),
+    /// Run what has to pass: .ci/run, and with --full what takes longer too.
+    Ci {
+        /// The clients in Java, Go, PHP, Ruby and C#, Prism, more of Schemathesis, and the pages in
+        /// a browser too.
+        #[arg(long)]
+        full: bool,
+    },
 }
 
 #[derive(Args)]
@@ -74,6 +86,8 @@ fn main() -> ExitCode {
         Task::Regen { check } => regen(&root, check),
         Task::Decode(arguments) => decode(&root, &arguments),
         Task::Bench { groups } => bench(&root, &groups),
+        Task::Spec(task) => spec::run(&root, &task).map(|()| ExitCode::SUCCESS),
+        Task::Ci { full } => spec::ci(&root, full).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");

@@ -63,6 +63,17 @@ pub(crate) fn convert(document: Document<'_>, schema: &Value) -> Value {
             _ => {}
         }
     }
+    // The formats of numbers are the only ones that refuse anything.
+    let range = match (schema["type"].as_str(), schema["format"].as_str()) {
+        (Some("integer"), Some("int32")) => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
+        (Some("integer"), Some("int64")) => Some((i64::MIN, i64::MAX)),
+        _ => None,
+    };
+    if let Some((least, most)) = range {
+        for (limit, number) in [("minimum", least), ("maximum", most)] {
+            converted.entry(limit).or_insert_with(|| number.into());
+        }
+    }
     if schema["x-smtp2go-known-words-only"] == Value::Bool(true) {
         close(document, schema, &mut converted);
     }
@@ -76,5 +87,56 @@ fn close(document: Document<'_>, schema: &Value, converted: &mut Map<String, Val
         converted.insert("items".to_owned(), json!({ "enum": words }));
     } else {
         converted.insert("enum".to_owned(), resolved["x-extensible-enum"].clone());
+    }
+}
+
+/// One schema for others to use: whole in itself, and with what there is to read about it.
+pub(crate) fn published(document: Document<'_>, schema: &Value) -> Value {
+    let mut names = std::collections::BTreeSet::new();
+    for name in crate::check::direct_references(schema) {
+        crate::check::reach(document, name, &mut names);
+    }
+    let definitions: Map<_, _> = names
+        .into_iter()
+        .map(|name| {
+            let component = document.schema(name);
+            let mut converted = convert(document, component);
+            annotate(component, &mut converted);
+            (name.to_owned(), converted)
+        })
+        .collect();
+    let mut whole = Map::new();
+    whole.insert(
+        "$schema".to_owned(),
+        "https://json-schema.org/draft/2020-12/schema".into(),
+    );
+    if let Value::Object(members) = convert(document, schema) {
+        whole.extend(members);
+    }
+    whole.insert("$defs".to_owned(), definitions.into());
+    whole.into()
+}
+
+/// Puts back what `convert` leaves out.
+fn annotate(schema: &Value, converted: &mut Value) {
+    if let Value::Object(members) = &mut *converted {
+        for key in ["description", "default", "deprecated", "x-extensible-enum"] {
+            if let Some(value) = schema.get(key) {
+                members.insert(key.to_owned(), value.clone());
+            }
+        }
+        if let Some(example) = schema.get("example") {
+            members.insert("examples".to_owned(), json!([example]));
+        }
+    }
+    for (name, property) in map(&schema["properties"]) {
+        if reference_name(property).is_none() {
+            annotate(property, &mut converted["properties"][name]);
+        }
+    }
+    for key in ["items", "additionalProperties"] {
+        if schema[key].is_object() && reference_name(&schema[key]).is_none() {
+            annotate(&schema[key], &mut converted[key]);
+        }
     }
 }

@@ -48,11 +48,7 @@ const RULES: [(&str, &str, Rule); 8] = [
         "every operation has all the error responses, shared and with an example",
         errors,
     ),
-    (
-        "references",
-        "objects are used by reference",
-        by_reference,
-    ),
+    ("references", "objects are used by reference", by_reference),
     (
         "formats",
         "every text and every number says with `format` what it is",
@@ -171,7 +167,11 @@ fn described(document: Document<'_>, found: &mut Found<'_>) {
         sentence(operation.value, &operation.pointer, found);
         let responses = join(&operation.pointer, "responses");
         for (status, response) in map(&operation.value["responses"]) {
-            sentence(document.response(response), &join(&responses, status), found);
+            sentence(
+                document.response(response),
+                &join(&responses, status),
+                found,
+            );
         }
     }
     for webhook in document.webhooks() {
@@ -213,9 +213,17 @@ fn sentence(value: &Value, pointer: &str, found: &mut Found<'_>) {
         let message = format!("`{} {}` repeats a word", pair[0], pair[1]);
         found.add(&at, message, "take one out");
     }
-    let unfinished = |word: &&str| ["TODO", "TBD", "FIXME", "XXX"].iter().any(|mark| word.contains(mark));
+    let unfinished = |word: &&str| {
+        ["TODO", "TBD", "FIXME", "XXX"]
+            .iter()
+            .any(|mark| word.contains(mark))
+    };
     if let Some(mark) = words.into_iter().find(unfinished) {
-        found.add(&at, format!("`{mark}` says that it is not finished"), "finish it");
+        found.add(
+            &at,
+            format!("`{mark}` says that it is not finished"),
+            "finish it",
+        );
     }
 }
 
@@ -253,16 +261,19 @@ fn examples(document: Document<'_>, found: &mut Found<'_>) {
         }
     }
     for (pointer, content) in contents(document) {
-        if content.get("schema").is_some() && content.get("example").is_none() && map(&content["examples"]).is_empty() {
+        if content.get("schema").is_some()
+            && content.get("example").is_none()
+            && map(&content["examples"]).is_empty()
+        {
             found.add(pointer, "the body has no example", "add `example`");
         }
     }
 }
 
 /// Every body of a request, reply or event, in each of its media types, and where it stands.
-fn contents(document: Document<'_>) -> Vec<(String, &Value)> {
+fn contents<'a>(document: Document<'a>) -> Vec<(String, &'a Value)> {
     let mut bodies = Vec::new();
-    let mut add = |pointer: String, body| {
+    let mut add = |pointer: String, body: &'a Value| {
         let pointer = join(&pointer, "content");
         for (media, content) in map(&body["content"]) {
             bodies.push((join(&pointer, media), content));
@@ -272,7 +283,12 @@ fn contents(document: Document<'_>) -> Vec<(String, &Value)> {
         .operations()
         .into_iter()
         .map(|operation| (operation.pointer, operation.value))
-        .chain(document.webhooks().into_iter().map(|webhook| (webhook.pointer, webhook.value)));
+        .chain(
+            document
+                .webhooks()
+                .into_iter()
+                .map(|webhook| (webhook.pointer, webhook.value)),
+        );
     for (pointer, value) in bodies_of {
         add(join(&pointer, "requestBody"), &value["requestBody"]);
         for (status, response) in map(&value["responses"]) {
@@ -292,7 +308,10 @@ fn example_names(document: Document<'_>, found: &mut Found<'_>) {
             .map(|value| (join(&pointer, "example"), value))
             .into_iter()
             .chain(map(&content["examples"]).iter().map(|(name, example)| {
-                (join(&join(&join(&pointer, "examples"), name), "value"), &example["value"])
+                (
+                    join(&join(&join(&pointer, "examples"), name), "value"),
+                    &example["value"],
+                )
             }));
         for (pointer, value) in values {
             names_in(value, &pointer, found);
@@ -301,7 +320,11 @@ fn example_names(document: Document<'_>, found: &mut Found<'_>) {
     for (name, component) in document.schemas() {
         let pointer = join("/components/schemas", name);
         for (name, property) in map(&component["properties"]) {
-            names_in(&property["example"], &join(&join(&join(&pointer, "properties"), name), "example"), found);
+            names_in(
+                &property["example"],
+                &join(&join(&join(&pointer, "properties"), name), "example"),
+                found,
+            );
         }
     }
 }
@@ -349,9 +372,18 @@ fn hosts(text: &str) -> impl Iterator<Item = &str> {
 fn reserved(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     let under = |name: &str| {
-        host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        host.strip_suffix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    ["example.com", "example.net", "example.org", "example", "test"].iter().any(|name| under(name))
+    [
+        "example.com",
+        "example.net",
+        "example.org",
+        "example",
+        "test",
+    ]
+    .iter()
+    .any(|name| under(name))
 }
 
 fn errors(document: Document<'_>, found: &mut Found<'_>) {
@@ -365,7 +397,9 @@ fn errors(document: Document<'_>, found: &mut Found<'_>) {
             if !shared {
                 found.add(
                     join(&operation.pointer, "responses"),
-                    format!("{status} is not among the responses, or does not share its neighbours' own"),
+                    format!(
+                        "{status} is not among the responses, or does not share its neighbours' own"
+                    ),
                     "refer to `#/components/responses/…`",
                 );
             }
@@ -388,7 +422,10 @@ fn by_reference(document: Document<'_>, found: &mut Found<'_>) {
     if figures.reference_share() < REFERENCES {
         found.add(
             "/components/schemas",
-            format!("only {} % of the uses of objects are by reference", figures.reference_share()),
+            format!(
+                "only {} % of the uses of objects are by reference",
+                figures.reference_share()
+            ),
             "make components of the others; 95 % is wanted",
         );
     }
@@ -433,7 +470,10 @@ fn schemas<'a>(document: Document<'a>, visit: &mut dyn FnMut(&str, &'a Value)) {
 fn security(document: Document<'_>, found: &mut Found<'_>) {
     let root = document.root();
     let schemes = map(&root["components"]["securitySchemes"]);
-    let used: Vec<_> = list(&root["security"]).iter().flat_map(|way| map(way).keys()).collect();
+    let used: Vec<_> = list(&root["security"])
+        .iter()
+        .flat_map(|way| map(way).keys())
+        .collect();
     for name in schemes.keys().filter(|name| !used.contains(name)) {
         found.add(
             join("/components/securitySchemes", name),
@@ -441,11 +481,22 @@ fn security(document: Document<'_>, found: &mut Found<'_>) {
             "add it to `security` at the root, or take it out",
         );
     }
-    for name in used.iter().filter(|name| !schemes.contains_key(name.as_str())) {
-        found.add("/security", format!("`{name}` is not described"), "add it to `securitySchemes`");
+    for name in used
+        .iter()
+        .filter(|name| !schemes.contains_key(name.as_str()))
+    {
+        found.add(
+            "/security",
+            format!("`{name}` is not described"),
+            "add it to `securitySchemes`",
+        );
     }
     if used.is_empty() {
-        found.add("/security", "no key is asked for", "name the ways to hand it over");
+        found.add(
+            "/security",
+            "no key is asked for",
+            "name the ways to hand it over",
+        );
     }
 }
 
@@ -473,7 +524,9 @@ fn figures(document: Document<'_>) -> Figures {
     }
     figures.examples = contents
         .iter()
-        .map(|(_, content)| usize::from(content.get("example").is_some()) + map(&content["examples"]).len())
+        .map(|(_, content)| {
+            usize::from(content.get("example").is_some()) + map(&content["examples"]).len()
+        })
         .sum();
     figures.properties = document
         .schemas()

@@ -25,7 +25,8 @@ impl Tools {
     ///
     /// If npm, node or python3 is missing, or an installation fails.
     pub fn install(root: &Path, full: bool) -> Result<Self, String> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let tools = Self {
             root: root.to_owned(),
             folder: root.join(target).join("spec-tools"),
@@ -42,7 +43,13 @@ impl Tools {
         let files = ["package.json", "package-lock.json", ".npmrc"];
         self.once("node", &files, |folder| {
             run(Command::new("npm")
-                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+                .args([
+                    "ci",
+                    "--ignore-scripts",
+                    "--no-audit",
+                    "--no-fund",
+                    "--loglevel=error",
+                ])
                 .current_dir(folder))
         })
     }
@@ -54,7 +61,14 @@ impl Tools {
         }
         self.once("python", &[requirements], |folder| {
             run(Command::new(venv.join("bin/python"))
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "-r",
+                ])
                 .arg(folder.join(requirements)))
         })
     }
@@ -75,7 +89,11 @@ impl Tools {
             hash.update(&bytes);
             write(&folder.join(file), &bytes)?;
         }
-        let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let stamp = folder.join(format!(".installed-{}", files[0]));
         if std::fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == hash) {
             return Ok(());
@@ -98,8 +116,13 @@ impl Tools {
     pub(crate) fn npm(&self, name: &str) -> Command {
         let mut command = Command::new(self.folder.join("node/node_modules/.bin").join(name));
         // Redocly's would call home; the other is what many tools go by.
-        command.env("REDOCLY_TELEMETRY", "off").env("DO_NOT_TRACK", "1").env("NO_COLOR", "1");
-        command.env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true").current_dir(&self.root);
+        command
+            .env("REDOCLY_TELEMETRY", "off")
+            .env("DO_NOT_TRACK", "1")
+            .env("NO_COLOR", "1");
+        command
+            .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")
+            .current_dir(&self.root);
         command
     }
 
@@ -108,7 +131,9 @@ impl Tools {
         let bin = self.folder.join("python/bin");
         let mut command = Command::new(bin.join(name));
         let mut path = vec![bin];
-        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        path.extend(std::env::split_paths(
+            &std::env::var_os("PATH").unwrap_or_default(),
+        ));
         if let Ok(path) = std::env::join_paths(path) {
             // The generator of Python clients formats them with its own ruff.
             command.env("PATH", path);
@@ -164,7 +189,10 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), String> {
 
 /// Runs a command to its end, its output going where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
-    let status = command.stdin(Stdio::null()).status().map_err(|error| missing(command, &error))?;
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| missing(command, &error))?;
     if status.success() {
         Ok(())
     } else {
@@ -174,7 +202,10 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 
 /// Runs a command and takes its output, whether it succeeds or not.
 pub(crate) fn output(command: &mut Command) -> Result<Output, String> {
-    command.stdin(Stdio::null()).output().map_err(|error| missing(command, &error))
+    command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| missing(command, &error))
 }
 
 /// Runs a command and takes its standard output.
@@ -189,16 +220,25 @@ pub(crate) fn stdout(command: &mut Command) -> Result<String, String> {
         return Ok(text);
     }
     let error = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{} failed: {}\n{text}{error}", shown(command), output.status))
+    Err(format!(
+        "{} failed: {}\n{text}{error}",
+        shown(command),
+        output.status
+    ))
 }
 
 fn missing(command: &Command, error: &std::io::Error) -> String {
-    format!("`{}` cannot be run: {error}", command.get_program().to_string_lossy())
+    format!(
+        "`{}` cannot be run: {error}",
+        command.get_program().to_string_lossy()
+    )
 }
 
 /// The command as one would type it, without the folders of the tool.
 pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
     format!("`{}`", words.join(" "))

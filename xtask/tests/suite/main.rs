@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broken;
+mod diff;
 mod drift;
 mod fixture;
 mod generated;
+mod lint;
 mod random;
 mod view;

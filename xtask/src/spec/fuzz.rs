@@ -1,0 +1,163 @@
+//! Other people's tools on both sides of our spec: Schemathesis calls the sandbox, and the SDK calls
+//! Prism.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::document::{Document, list, map};
+use crate::spec::sandbox::{self, Sandbox};
+use crate::spec::tools::{self, Tools};
+use crate::{SPEC, load};
+
+/// What Schemathesis starts its random choices from, so that every run makes the same ones.
+const SEED: &str = "20260907";
+
+/// Has Schemathesis call every operation of a sandbox with bodies that the spec allows and bodies
+/// that it forbids, `cases` of each kind at most.
+///
+/// # Errors
+///
+/// If an answer is not as the spec has it.
+pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String> {
+    let spec = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
+    let folder = tools.scratch("schemathesis")?;
+    let document = folder.join("openapi.json");
+    tools::write(&document, closed(&spec.document).to_string())?;
+    let sandbox = Sandbox::start(root)?;
+    let mut command = tools.pypi("schemathesis");
+    command
+        .arg("run")
+        .arg(&document)
+        .args(["--url", &sandbox.base_url])
+        .args(["--header", &format!("X-Smtp2go-Api-Key: {}", sandbox.key)])
+        .args([
+            "--seed",
+            SEED,
+            "--generation-deterministic",
+            "--generation-database",
+            "none",
+        ])
+        .args([
+            "--max-examples",
+            &cases.to_string(),
+            "--phases",
+            "examples,coverage,fuzzing",
+        ])
+        .args([
+            "--suppress-health-check",
+            "all",
+            "--warnings",
+            "off",
+            "--no-color",
+        ])
+        .args(["--continue-on-failure", "--max-time", "600"])
+        .current_dir(&folder);
+    tools::run(&mut command)
+}
+
+/// The spec with what only its extensions and descriptions say put into JSON Schema:
+///
+/// - where the service refuses words that it does not know, the words are an `enum`;
+/// - an empty body is as good as `{}` where no field is required.
+pub fn closed(document: &Value) -> Value {
+    let view = Document::new(document);
+    let mut closed = document.clone();
+    for (name, component) in view.schemas() {
+        for (field, property) in map(&component["properties"]) {
+            if property["x-smtp2go-known-words-only"] != true {
+                continue;
+            }
+            let resolved = view.resolve(property);
+            let place = &mut closed["components"]["schemas"][name]["properties"][field];
+            let words =
+                |schema: &Value| json!({ "type": "string", "enum": schema["x-extensible-enum"] });
+            if resolved["type"] == "array" {
+                place["items"] = words(view.resolve(&resolved["items"]));
+            } else {
+                *place = words(resolved);
+            }
+        }
+    }
+    for operation in view.operations() {
+        let body = &operation.value["requestBody"]["content"][crate::document::JSON]["schema"];
+        if list(&view.resolve(body)["required"]).is_empty() {
+            closed["paths"][operation.path][operation.method]["requestBody"]["required"] =
+                false.into();
+        }
+    }
+    closed
+}
+
+/// Has the SDK call every operation of a Prism mock through both doors. Prism refuses a request that
+/// is not as the spec has it, and the SDK an answer that it does not understand.
+///
+/// # Errors
+///
+/// If an operation gets no answer.
+pub fn prism(root: &Path, tools: &Tools) -> Result<(), String> {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| format!("there is no free port: {error}"))?
+        .port();
+    let build = [
+        "build",
+        "--quiet",
+        "--package",
+        "smtp2go-tests",
+        "--example",
+        "drive",
+    ];
+    tools::run(sandbox::cargo(root).args(build))?;
+    let mut command = tools.npm("prism");
+    command.args([
+        "mock",
+        "--errors",
+        "--verboseLevel",
+        "warn",
+        "--port",
+        &port.to_string(),
+        SPEC,
+    ]);
+    let mock = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("Prism cannot be started: {error}"))?;
+    let _mock = Running(mock);
+    // It says nothing useful when it is ready; a minute is long for it.
+    let ready = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    if !ready {
+        return Err("Prism does not listen".to_owned());
+    }
+    let url = format!("http://127.0.0.1:{port}");
+    tools::run(
+        sandbox::cargo(root)
+            .args([
+                "run",
+                "--quiet",
+                "--package",
+                "smtp2go-tests",
+                "--example",
+                "drive",
+                "--",
+            ])
+            .arg(url),
+    )
+}
+
+/// A process that ends when this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

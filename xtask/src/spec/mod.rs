@@ -1,0 +1,159 @@
+//! `cargo xtask spec`: the document as a product of its own.
+
+pub mod clients;
+pub mod diff;
+pub mod fuzz;
+pub mod lint;
+pub mod publish;
+mod sandbox;
+pub mod score;
+pub mod tools;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use crate::spec::tools::Tools;
+use crate::{SPEC, load};
+
+/// What `cargo xtask spec` can do.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Check spec/openapi.yaml against our rules; with --tools against other people's too.
+    ///
+    /// Without --tools it is offline and needs nothing but Rust. `cargo test` does the same.
+    Lint {
+        /// Ask Redocly, Spectral, openapi-spec-validator and typos too, at the versions of
+        /// spec/tools, and compare the figures with the table in spec/README.md.
+        #[arg(long)]
+        tools: bool,
+        /// List the rules instead.
+        #[arg(long, conflicts_with = "tools")]
+        rules: bool,
+    },
+    /// Tell what changed since a revision, in words for the CHANGELOG: the API and the Rust surface.
+    Diff {
+        /// A revision that git knows. Without it, the last release (tag `v…`).
+        revision: Option<String>,
+        /// Fail if something is broken that the version in Cargo.toml does not admit.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Generate clients in other languages and try them against the sandbox.
+    Clients {
+        /// Those of openapi-generator too: Java, Go, PHP, Ruby and C#.
+        #[arg(long)]
+        full: bool,
+    },
+    /// Call the sandbox with what the spec allows and what it forbids, by Schemathesis.
+    Fuzz {
+        /// Test cases per operation, at most.
+        #[arg(long, default_value_t = 10)]
+        cases: u32,
+    },
+    /// Drive a Prism mock of the spec by the SDK, through both doors.
+    Mock,
+    /// Put together what is published: the spec, an API reference that works offline, a landing
+    /// page, and JSON Schemas of the webhook events.
+    Publish {
+        /// Where to. It is made anew.
+        #[arg(long, default_value = "target/spec")]
+        out: PathBuf,
+        /// Open the pages in headless Chromium: every operation is there, and nothing is fetched.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// Does what was asked for.
+///
+/// # Errors
+///
+/// What is wrong.
+pub fn run(root: &Path, task: &Task) -> Result<(), String> {
+    match task {
+        Task::Lint { rules: true, .. } => {
+            print_rules();
+            Ok(())
+        }
+        Task::Lint { tools, .. } => lint(root, *tools),
+        Task::Diff { revision, check } => diff::run(root, revision.as_deref(), *check),
+        Task::Clients { full } => {
+            let tools = Tools::install(root, *full)?;
+            clients::check(root, &tools)?;
+            if *full {
+                clients::check_generated(&tools)?;
+            }
+            Ok(())
+        }
+        Task::Fuzz { cases } => fuzz::schemathesis(root, &Tools::install(root, false)?, *cases),
+        Task::Mock => fuzz::prism(root, &Tools::install(root, false)?),
+        Task::Publish { out, check } => {
+            let out = root.join(out);
+            publish::publish(root, &Tools::install(root, false)?, &out)?;
+            if *check {
+                publish::check(root, &out)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+#[allow(clippy::print_stdout)]
+fn print_rules() {
+    for (name, wants) in lint::rules() {
+        println!("{name}: {wants}");
+    }
+}
+
+#[allow(clippy::print_stdout)]
+fn lint(root: &Path, with_tools: bool) -> Result<(), String> {
+    let spec = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
+    let report = lint::lint(SPEC, &spec.document);
+    report
+        .problems
+        .or(())
+        .map_err(|problems| problems.to_string())?;
+    println!("{SPEC}: {}", report.figures);
+    if !with_tools {
+        return Ok(());
+    }
+    let findings = score::ask(root, &Tools::install(root, false)?)?;
+    let readme = tools::read(&root.join("spec/README.md"))?;
+    let mut wrong = Vec::new();
+    for (finding, row) in findings.iter().zip(score::rows(&findings)) {
+        println!("{row}");
+        if !finding.wrong.is_empty() {
+            wrong.push(format!("{}:\n{}", finding.tool, finding.wrong));
+        }
+        if !readme.contains(&row) {
+            wrong.push(format!("spec/README.md has no row `{row}`"));
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n")),
+    }
+}
+
+/// Runs `.ci/run`, and with `full` what is too long for it.
+///
+/// # Errors
+///
+/// What did not pass.
+pub fn ci(root: &Path, full: bool) -> Result<(), String> {
+    tools::run(std::process::Command::new(root.join(".ci/run")).current_dir(root))?;
+    if !full {
+        return Ok(());
+    }
+    let out = PathBuf::from("target/spec");
+    for task in [
+        Task::Clients { full },
+        Task::Mock,
+        Task::Fuzz { cases: 100 },
+        Task::Publish { out, check: true },
+    ] {
+        run(root, &task)?;
+    }
+    Ok(())
+}

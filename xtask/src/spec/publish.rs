@@ -1,0 +1,256 @@
+//! A folder for people who use other languages: the spec, a reference that works offline, a landing
+//! page, and JSON Schemas of the webhook events.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::document::{Document, JSON, map};
+use crate::spec::clients::LANGUAGES;
+use crate::spec::tools::{self, Tools};
+use crate::{SPEC, load, schema};
+
+const LANDING: &str = include_str!("landing.html");
+
+/// What a page may do: run what is in it, and fetch nothing.
+const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+                      script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
+                      font-src data:; worker-src blob:\">";
+
+/// Pictures that Redoc's page would fetch.
+const LOGOS: [&str; 2] = [
+    "https://cdn.redoc.ly/redoc/logo-mini-full.svg",
+    "https://cdn.redoc.ly/redoc/logo-mini.svg",
+];
+
+/// The browser that looks at the pages.
+const BROWSER: &str = "chromium-headless-shell";
+
+/// Makes the folder `out`, anew if it is there already.
+///
+/// # Errors
+///
+/// If `out` holds something else than an earlier publication, a tool fails, or something cannot be
+/// written.
+#[allow(clippy::print_stdout)]
+pub fn publish(root: &Path, tools: &Tools, out: &Path) -> Result<(), String> {
+    let spec = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
+    let document = Document::new(&spec.document);
+    if out.exists() {
+        if !out.join("openapi.yaml").exists()
+            && out.read_dir().is_ok_and(|mut files| files.next().is_some())
+        {
+            return Err(format!(
+                "{} is not empty, and holds no earlier publication",
+                out.display()
+            ));
+        }
+        std::fs::remove_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
+    }
+    let schemas = out.join("webhooks");
+    std::fs::create_dir_all(&schemas).map_err(|error| format!("{}: {error}", schemas.display()))?;
+    for (from, to) in [
+        (SPEC, "openapi.yaml"),
+        ("spec/openapi.json", "openapi.json"),
+        ("CHANGELOG.md", "CHANGELOG.md"),
+    ] {
+        tools::write(&out.join(to), tools::read(&root.join(from))?)?;
+    }
+    let mut names = Vec::new();
+    for (name, schema) in events(document) {
+        tools::write(&schemas.join(&name), crate::json(&schema))?;
+        names.push(name);
+    }
+    tools::write(&out.join("index.html"), landing(document, &names))?;
+    tools::write(&out.join("reference.html"), reference(tools, out)?)?;
+    println!(
+        "{}: index.html, reference.html, openapi.yaml, openapi.json, CHANGELOG.md, webhooks/{}",
+        out.display(),
+        names.join(", webhooks/")
+    );
+    Ok(())
+}
+
+/// Redoc's page, without what it would fetch.
+fn reference(tools: &Tools, out: &Path) -> Result<String, String> {
+    let page = out.join("reference.html");
+    tools::stdout(
+        tools
+            .npm("redocly")
+            .args([
+                "build-docs",
+                SPEC,
+                "--inlineBundle",
+                "--openapi.router=hash",
+                "--output",
+            ])
+            .arg(&page),
+    )?;
+    let mut text = tools::read(&page)?;
+    for logo in LOGOS {
+        text = text.replace(logo, "data:,");
+    }
+    match text.split_once("<head>") {
+        Some((before, after)) => Ok(format!("{before}<head>\n  {POLICY}{after}")),
+        None => Err("Redoc's page has no head".to_owned()),
+    }
+}
+
+/// File name and JSON Schema of each webhook's payload.
+fn events(document: Document<'_>) -> Vec<(String, Value)> {
+    document
+        .webhooks()
+        .into_iter()
+        .map(|webhook| {
+            let schema = &webhook.value["requestBody"]["content"][JSON]["schema"];
+            (
+                format!("{}.schema.json", webhook.name),
+                schema::published(document, schema),
+            )
+        })
+        .collect()
+}
+
+fn landing(document: Document<'_>, schemas: &[String]) -> String {
+    let info = &document.root()["info"];
+    let languages = LANGUAGES.iter().map(|language| {
+        format!(
+            "<h3>{}</h3>\n<pre><code>{}</code></pre>\n",
+            escaped(language.name),
+            escaped(language.commands)
+        )
+    });
+    let links: Vec<_> = schemas
+        .iter()
+        .map(|name| format!("<a href=\"webhooks/{0}\">{0}</a>", escaped(name)))
+        .collect();
+    LANDING
+        .replace(
+            "{{title}}",
+            &escaped(info["title"].as_str().unwrap_or_default()),
+        )
+        .replace(
+            "{{version}}",
+            &escaped(info["version"].as_str().unwrap_or_default()),
+        )
+        .replace("{{operations}}", &document.operations().len().to_string())
+        .replace("{{webhooks}}", &links.join(", "))
+        .replace("{{languages}}", &languages.collect::<String>())
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+/// Opens what was published in a browser: every operation is there, and nothing is fetched.
+///
+/// # Errors
+///
+/// If an operation is missing, a page asks for something that is not in the folder, or there is no
+/// browser.
+#[allow(clippy::print_stdout)]
+pub fn check(root: &Path, out: &Path) -> Result<(), String> {
+    let spec = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
+    let document = Document::new(&spec.document);
+    let out = out
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}", out.display()))?;
+    let profile = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let landing = open(&out, "index.html", profile.path())?;
+    for link in [
+        "reference.html",
+        "openapi.yaml",
+        "openapi.json",
+        "CHANGELOG.md",
+    ] {
+        if !landing.contains(&format!("href=\"{link}\"")) || !out.join(link).exists() {
+            return Err(format!("index.html does not lead to {link}"));
+        }
+    }
+    let tags: BTreeSet<_> = document
+        .operations()
+        .iter()
+        .filter_map(|operation| operation.value["tags"][0].as_str())
+        .collect();
+    let mut seen = 0;
+    for tag in tags {
+        // The reference shows one group at a time.
+        let page = open(&out, &format!("reference.html#/{tag}"), profile.path())?;
+        for operation in document.operations() {
+            let id = operation.value["operationId"].as_str().unwrap_or_default();
+            if operation.value["tags"][0] == tag {
+                let summary = escaped(operation.value["summary"].as_str().unwrap_or_default());
+                if !page.contains(&format!("href=\"#/{tag}/{id}\""))
+                    || !page.contains(&format!(">{summary}<"))
+                {
+                    return Err(format!("reference.html#/{tag} does not show {id}"));
+                }
+                seen += 1;
+            }
+        }
+    }
+    println!("{seen} operations are in the reference, and nothing was fetched");
+    Ok(())
+}
+
+/// The page as it is when its scripts have run.
+fn open(out: &Path, page: &str, profile: &Path) -> Result<String, String> {
+    let log = profile.join("net.json");
+    let mut browser = Command::new(BROWSER);
+    browser
+        .args([
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-sync",
+        ])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+        ])
+        .args([
+            "--disable-domain-reliability",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+        ])
+        .args(["--virtual-time-budget=20000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("--log-net-log={}", log.display()))
+        .arg(format!("file://{}/{page}", out.display()));
+    let text = tools::stdout(&mut browser)?;
+    let log: Value = serde_json::from_str(&tools::read(&log)?)
+        .map_err(|error| format!("the browser's log: {error}"))?;
+    let mut asked = BTreeSet::new();
+    urls(&log["events"], &mut asked);
+    if asked.is_empty() {
+        return Ok(text);
+    }
+    Err(format!(
+        "{page} asks for {}",
+        asked.into_iter().collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// What the browser asked the network for.
+fn urls(value: &Value, into: &mut BTreeSet<String>) {
+    for (key, member) in map(value) {
+        match member.as_str() {
+            Some(url)
+                if key == "url"
+                    && !url.starts_with("file:")
+                    && !url.starts_with("data:")
+                    && url.contains("://") =>
+            {
+                into.insert(url.to_owned());
+            }
+            _ => urls(member, into),
+        }
+    }
+    for item in crate::document::list(value) {
+        urls(item, into);
+    }
+}

@@ -1,0 +1,81 @@
+//! A running sandbox, for programs that are not Rust.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::spec::tools;
+
+/// A sandbox in a process of its own. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    process: Child,
+    pub(crate) base_url: String,
+    pub(crate) key: String,
+}
+
+impl Sandbox {
+    /// Builds and starts one on a free port.
+    pub(crate) fn start(root: &Path) -> Result<Self, String> {
+        let build = [
+            "build",
+            "--quiet",
+            "--package",
+            "smtp2go-tests",
+            "--example",
+            "sandbox",
+        ];
+        tools::run(cargo(root).args(build))?;
+        let mut run = cargo(root);
+        run.args([
+            "run",
+            "--quiet",
+            "--package",
+            "smtp2go-tests",
+            "--example",
+            "sandbox",
+        ]);
+        let mut process = run
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("the sandbox cannot be started: {error}"))?;
+        let mut lines = process
+            .stdout
+            .take()
+            .map(|out| BufReader::new(out).lines())
+            .into_iter()
+            .flatten();
+        let mut next = || lines.next().and_then(Result::ok);
+        let (Some(base_url), Some(key)) = (next(), next()) else {
+            return Err("the sandbox ended before it began".to_owned());
+        };
+        Ok(Self {
+            process,
+            base_url,
+            key,
+        })
+    }
+
+    /// Hands a program the URL and the key.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        command
+            .env("SMTP2GO_BASE_URL", &self.base_url)
+            .env("SMTP2GO_API_KEY", &self.key);
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // The end of its input is its sign to end.
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// Cargo, for this repository.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}

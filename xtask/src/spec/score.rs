@@ -1,0 +1,203 @@
+//! What other people's linters say of the document.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::SPEC;
+use crate::document::list;
+use crate::spec::tools::{self, Tools};
+
+/// The least that Redocly's score may be.
+const LEAST_SCORE: f64 = 90.0;
+
+/// What one tool found.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The tool and what it was asked for.
+    pub tool: String,
+    /// The version that was asked.
+    pub version: String,
+    /// The figure, as `spec/README.md` has it.
+    pub figure: String,
+    /// What is wrong, in the tool's words; empty if nothing is.
+    pub wrong: String,
+}
+
+/// Asks every tool.
+///
+/// # Errors
+///
+/// If a tool cannot be run or says what is not understood.
+pub fn ask(root: &Path, tools: &Tools) -> Result<Vec<Finding>, String> {
+    Ok(vec![
+        redocly(tools)?,
+        spectral(tools)?,
+        score(tools)?,
+        validator(tools)?,
+        typos(root, tools)?,
+    ])
+}
+
+fn finding(
+    tools: &Tools,
+    tool: &str,
+    package: &str,
+    figure: String,
+    wrong: String,
+) -> Result<Finding, String> {
+    Ok(Finding {
+        tool: tool.to_owned(),
+        version: tools.version(package)?,
+        figure,
+        wrong,
+    })
+}
+
+/// Runs a tool that prints JSON, whatever it thinks of the document.
+fn json(command: &mut Command) -> Result<Value, String> {
+    let output = tools::output(command)?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        format!(
+            "{} printed no JSON\n{}{}",
+            tools::shown(command),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
+}
+
+fn redocly(tools: &Tools) -> Result<Finding, String> {
+    let said = json(tools.npm("redocly").args([
+        "lint",
+        "--config=spec/tools/redocly.yaml",
+        "--format=json",
+        SPEC,
+    ]))?;
+    let count = |what: &str| {
+        said["totals"][what]
+            .as_u64()
+            .ok_or("redocly counted nothing")
+    };
+    let (errors, warnings) = (count("errors")?, count("warnings")?);
+    let wrong = list(&said["problems"]).iter().map(|problem| {
+        format!(
+            "{}: {} ({})",
+            problem["ruleId"], problem["message"], problem["location"][0]["pointer"]
+        )
+    });
+    let wrong: Vec<_> = wrong.collect();
+    finding(
+        tools,
+        "Redocly `recommended-strict`, errors/warnings",
+        "@redocly/cli",
+        format!("{errors}/{warnings}"),
+        wrong.join("\n"),
+    )
+}
+
+fn spectral(tools: &Tools) -> Result<Finding, String> {
+    let said = json(tools.npm("spectral").args([
+        "lint",
+        "--quiet",
+        "--ruleset=spec/tools/spectral.yaml",
+        "--format=json",
+        SPEC,
+    ]))?;
+    let all = said.as_array().ok_or("spectral listed nothing")?;
+    let errors = all
+        .iter()
+        .filter(|problem| problem["severity"] == 0)
+        .count();
+    let wrong: Vec<_> = all
+        .iter()
+        .map(|problem| {
+            format!(
+                "{}: {} ({})",
+                problem["code"], problem["message"], problem["path"]
+            )
+        })
+        .collect();
+    let figure = format!("{errors}/{}", all.len() - errors);
+    finding(
+        tools,
+        "Spectral `spectral:oas`, errors/warnings",
+        "@stoplight/spectral-cli",
+        figure,
+        wrong.join("\n"),
+    )
+}
+
+fn score(tools: &Tools) -> Result<Finding, String> {
+    let said = json(tools.npm("redocly").args(["score", "--format=json", SPEC]))?;
+    let score = said["agentReadiness"]
+        .as_f64()
+        .ok_or("redocly gave no score")?;
+    let wrong = if score < LEAST_SCORE {
+        format!("{LEAST_SCORE} is wanted; by kind: {}", said["subscores"])
+    } else {
+        String::new()
+    };
+    finding(
+        tools,
+        "Redocly score",
+        "@redocly/cli",
+        format!("{score:.1}"),
+        wrong,
+    )
+}
+
+fn validator(tools: &Tools) -> Result<Finding, String> {
+    let mut wrong = String::new();
+    for file in [SPEC, "spec/openapi.json"] {
+        let output = tools::output(tools.pypi("openapi-spec-validator").arg(file))?;
+        if !output.status.success() {
+            wrong.push_str(&String::from_utf8_lossy(&output.stdout));
+            wrong.push_str(&String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    let figure = if wrong.is_empty() { "valid" } else { "invalid" };
+    finding(
+        tools,
+        "openapi-spec-validator",
+        "openapi-spec-validator",
+        figure.to_owned(),
+        wrong,
+    )
+}
+
+fn typos(root: &Path, tools: &Tools) -> Result<Finding, String> {
+    let mut command = tools.pypi("typos");
+    command.args([
+        "--config=spec/tools/typos.toml",
+        "--format=brief",
+        SPEC,
+        "spec/README.md",
+    ]);
+    for file in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        if root.join(file).exists() {
+            command.arg(file);
+        }
+    }
+    let output = tools::output(&mut command)?;
+    let mut wrong = String::from_utf8_lossy(&output.stdout).into_owned();
+    if wrong.is_empty() && !output.status.success() {
+        wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+    }
+    let count = wrong.lines().count();
+    finding(tools, "typos", "typos", count.to_string(), wrong)
+}
+
+/// The rows of the table in `spec/README.md` that these findings make, up to the figures of others.
+pub fn rows(findings: &[Finding]) -> Vec<String> {
+    findings
+        .iter()
+        .map(|finding| {
+            format!(
+                "| {} | {} | {} |",
+                finding.tool, finding.version, finding.figure
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,165 @@
+//! What changed between two documents, and whether it breaks anything.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use xtask::spec::diff;
+
+use crate::fixture;
+
+fn spec() -> Value {
+    xtask::load::load(&fixture::repository().join(xtask::SPEC))
+        .unwrap()
+        .document
+}
+
+#[test]
+fn nothing_changed_between_a_document_and_itself() {
+    assert_eq!(diff::api(&spec(), &spec()), []);
+}
+
+#[test]
+fn changes_of_the_api_are_told_and_judged() {
+    let request = "/components/schemas/EmailSendRequest";
+    let reply = "/components/schemas/SendResult";
+    // Where, what is put there, whether that breaks, and what is said.
+    #[rustfmt::skip]
+    let rows: Vec<(String, Option<Value>, bool, &str)> = vec![
+        ("/paths/~1email~1send".to_owned(), None, true, "The operation `email_send` (`POST /email/send`) is gone."),
+        ("/paths/~1email~1send/post/deprecated".to_owned(), Some(true.into()), false, "`email_send` is deprecated."),
+        ("/paths/~1email~1send/post/x-smtp2go-repeat-safe".to_owned(), Some(true.into()), false, "`x-smtp2go-repeat-safe` of `email_send` is true now, and was false."),
+        ("/paths/~1email~1send/post/requestBody/content/application~1json/schema/$ref".to_owned(), Some("#/components/schemas/EmailMimeRequest".into()), true, "The request of `email_send` is a `EmailMimeRequest` now"),
+        (format!("{request}/properties/subject"), None, true, "`EmailSendRequest.subject` is gone."),
+        (format!("{request}/properties/priority"), Some(json!({"type": "string", "description": "New."})), false, "New field `EmailSendRequest.priority`."),
+        (format!("{request}/required"), Some(json!(["sender", "subject"])), true, "`EmailSendRequest.subject` is required now."),
+        (format!("{request}/properties/to/maxItems"), Some(50.into()), true, "`maxItems` of `EmailSendRequest.to` is 50 now."),
+        (format!("{request}/properties/to/maxItems"), Some(500.into()), false, "`maxItems` of `EmailSendRequest.to` is 500 now."),
+        (format!("{request}/properties/to/maxItems"), None, false, "`maxItems` of `EmailSendRequest.to` is gone now."),
+        (format!("{request}/properties/subject/type"), Some("integer".into()), true, "is `integer` now, and was `string`."),
+        (format!("{reply}/properties/failed/nullable"), Some(true.into()), true, "`SendResult.failed` may be null now."),
+        (format!("{reply}/properties/queue"), Some(json!({"type": "string", "description": "New."})), false, "New field `SendResult.queue`."),
+        ("/components/schemas/SortDirection/x-extensible-enum".to_owned(), Some(json!(["asc"])), true, "`SortDirection` no longer knows \"desc\"."),
+        ("/components/schemas/SortDirection/x-extensible-enum".to_owned(), Some(json!(["asc", "desc", "none"])), false, "`SortDirection` knows \"none\" too."),
+        ("/components/schemas/Extra".to_owned(), Some(json!({"type": "object"})), false, "New schema `Extra`."),
+        ("/components/schemas/IpAllowListType/default".to_owned(), Some("api".into()), false, "The default of `IpAllowListType` is \"api\" now, and was \"smtp\"."),
+    ];
+    let before = spec();
+    for (pointer, value, breaking, text) in rows {
+        let mut after = before.clone();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let parent = after.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        let key = key.replace("~1", "/");
+        match value {
+            Some(value) => drop(parent.insert(key, value)),
+            None => drop(parent.remove(&key).unwrap()),
+        }
+        let changes = diff::api(&before, &after);
+        let found = changes.iter().find(|change| change.text.contains(text));
+        assert_eq!(
+            found.map(|change| change.breaking),
+            Some(breaking),
+            "{pointer}: {changes:?}"
+        );
+        let others = changes.iter().filter(|change| !change.text.contains(text));
+        assert!(
+            others.clone().all(|change| !change.breaking) || breaking,
+            "{pointer}: {changes:?}"
+        );
+    }
+}
+
+#[test]
+fn changes_of_the_rust_surface_are_told_and_judged() {
+    let surface = |body: &str| {
+        BTreeMap::from([(
+            "surface.snap".to_owned(),
+            format!("---\nsource: x\n---\n{body}"),
+        )])
+    };
+    let before = surface(
+        "// types/mail.rs\nstruct Mail\n  to: Vec<String>\nMail: fn new(to: String) -> Self\n  .to(impl Into<String>)\n  \
+         checks \"to\", | items | 1..=100\nenum Kind: Open, Click\n// sdk/raw/mail.rs\nClient: async fn send(& self) -> Result<()>\n",
+    );
+    assert_eq!(diff::rust(&before, &before), []);
+    let rows = [
+        (
+            "  to: Vec<String>\n",
+            "  to: String\n",
+            true,
+            "`Mail to` is `String` now, and was `Vec<String>`.",
+        ),
+        (
+            "  to: Vec<String>\n",
+            "  to: Vec<String>\n  cc: Vec<String>\n",
+            false,
+            "New: `Mail cc`: `Vec<String>`.",
+        ),
+        (
+            "  .to(impl Into<String>)\n",
+            "",
+            true,
+            "`Mail .to` is gone.",
+        ),
+        (
+            "new(to: String)",
+            "new()",
+            true,
+            "`Mail::new` is `fn new() -> Self` now",
+        ),
+        (
+            "Open, Click",
+            "Open",
+            true,
+            "`enum Kind` no longer has `Click`.",
+        ),
+        (
+            "Open, Click",
+            "Open, Click, Bounce",
+            false,
+            "`enum Kind` has `Bounce` too.",
+        ),
+        ("1..=100", "1..=50", true, "checks"),
+        (
+            "async fn send",
+            "async fn post",
+            true,
+            "`raw Client::send` is gone.",
+        ),
+    ];
+    for (from, to, breaking, text) in rows {
+        let after: BTreeMap<_, _> = before
+            .iter()
+            .map(|(name, body)| (name.clone(), body.replace(from, to)))
+            .collect();
+        assert_ne!(after, before, "{from}");
+        let changes = diff::rust(&before, &after);
+        let found = changes.iter().find(|change| change.text.contains(text));
+        assert_eq!(
+            found.map(|change| change.breaking),
+            Some(breaking),
+            "{from} -> {to}: {changes:?}"
+        );
+    }
+}
+
+#[test]
+fn a_version_admits_what_cargo_lets_it_break() {
+    for (before, after, admits) in [
+        ("0.1.0", "0.1.1", false),
+        ("0.1.0", "0.2.0", true),
+        ("0.1.9", "1.0.0", true),
+        ("0.0.1", "0.0.2", true),
+        ("1.2.3", "1.3.0", false),
+        ("1.2.3", "2.0.0", true),
+        ("1.2.3", "1.2.3", false),
+        ("2.0.0", "1.9.0", false),
+        ("0.2.0", "0.1.9", false),
+        ("1.0.0", "2.0.0-beta.1", true),
+    ] {
+        assert_eq!(
+            diff::admits_breaking(before, after),
+            admits,
+            "{before} -> {after}"
+        );
+    }
+}

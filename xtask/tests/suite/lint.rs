@@ -1,0 +1,108 @@
+//! Our rules for the document: it keeps them, and each notices when it is broken.
+
+use serde_json::{Value, json};
+use xtask::spec::lint;
+
+use crate::fixture;
+
+fn spec() -> Value {
+    xtask::load::load(&fixture::repository().join(xtask::SPEC))
+        .unwrap()
+        .document
+}
+
+/// What is at the JSON pointer becomes the value, or goes if there is none.
+type Edit = (&'static str, Option<Value>);
+
+#[test]
+fn the_spec_keeps_every_rule() {
+    let report = lint::lint(xtask::SPEC, &spec());
+    assert_eq!(report.problems.list(), [], "{}", report.problems);
+    assert!(report.figures.operations >= 74, "{}", report.figures);
+    assert!(report.figures.reference_share() >= 95, "{}", report.figures);
+    // One of each operation's request, one of each reply, those of the errors and of the events.
+    assert!(report.figures.examples > 2 * 70, "{}", report.figures);
+}
+
+#[test]
+fn each_rule_notices_when_it_is_broken() {
+    let send = "/paths/~1email~1send/post";
+    let at = |rest: &str| Box::leak(format!("{send}{rest}").into_boxed_str());
+    #[rustfmt::skip]
+    let rows: Vec<(&str, Edit, &str)> = vec![
+        ("described", ("/info/description", None), "there is no description"),
+        ("described", ("/tags/0/description", Some("".into())), "there is no description"),
+        ("described", ("/servers/1/description", None), "there is no description"),
+        ("described", ("/components/securitySchemes/BearerKey/description", None), "there is no description"),
+        ("described", ("/components/responses/NotFound/description", Some("nothing".into())), "no sentence"),
+        ("described", (at("/description"), Some("Sends mail".into())), "no sentence"),
+        ("described", (at("/responses/200/description"), Some("It was was taken in.".into())), "repeats a word"),
+        ("described", ("/x-webhooks/email_event/post/description", Some("TODO: say what.".into())), "not finished"),
+        ("described", ("/components/schemas/SendResult/description", Some("a result.".into())), "no sentence"),
+        ("described", ("/components/schemas/SendResult/properties/failed/description", None), "there is no description"),
+        ("summaries", (at("/summary"), Some("Send an email.".into())), "is no summary"),
+        ("summaries", (at("/summary"), Some("Send ".repeat(13).into())), "is no summary"),
+        ("summaries", (at("/summary"), Some("Send a ready MIME message".into())), "has the same summary"),
+        ("examples", (at("/requestBody"), None), "has no JSON body"),
+        ("examples", (at("/requestBody/content/application~1json/example"), None), "has no example"),
+        ("examples", (at("/responses/200/content/application~1json/example"), None), "has no example"),
+        ("example-names", (at("/requestBody/content/application~1json/example/sender"), Some("Ana <ana@acme.io>".into())), "`acme.io`"),
+        ("example-names", (at("/requestBody/content/application~1json/example/html_body"), Some("<a href='https://www.acme.io/'>".into())), "`www.acme.io`"),
+        ("errors", (at("/responses/429"), None), "429 is not among"),
+        ("errors", (at("/responses/5XX"), Some(json!({"description": "Broken."}))), "5XX is not among"),
+        ("errors", ("/components/responses/Forbidden/content/application~1json/example", None), "no JSON body with schema and example"),
+        ("errors", ("/components/responses/Forbidden/content", None), "no JSON body with schema and example"),
+        ("formats", ("/components/schemas/SendResult/properties/failed/format", None), "this integer has no `format`"),
+        ("formats", ("/components/schemas/EmailSendRequest/properties/to/items/format", None), "this string has no `format`"),
+        ("formats", ("/components/schemas/RequestId/format", None), "this string has no `format`"),
+        ("security", ("/security/1", None), "nothing uses it"),
+        ("security", ("/security/0", Some(json!({"Cookie": []}))), "`Cookie` is not described"),
+        ("security", ("/security", Some(json!([]))), "no key is asked for"),
+    ];
+    let sound = spec();
+    let mut broken = std::collections::BTreeSet::new();
+    for (rule, (pointer, value), message) in rows {
+        let mut spec = sound.clone();
+        edit(&mut spec, pointer, value);
+        let report = lint::lint("openapi.yaml", &spec);
+        let found = report.problems.list().iter().any(|problem| {
+            problem.message.starts_with(&format!("{rule}: ")) && problem.message.contains(message)
+        });
+        assert!(found, "{rule} lets {pointer} pass: {}", report.problems);
+        broken.insert(rule);
+    }
+
+    // Objects in place, as many as it takes.
+    let mut spec = sound;
+    for (name, component) in spec["components"]["schemas"].as_object_mut().unwrap() {
+        if component["type"] == "object" && name.ends_with("Request") {
+            component["properties"]["extra"] = json!({"type": "object", "description": "More.", "properties": {"a": {"type": "boolean", "description": "A."}}});
+        }
+    }
+    let report = lint::lint("openapi.yaml", &spec);
+    let found = |problem: &xtask::Problem| problem.message.starts_with("references: ");
+    assert!(
+        report.problems.list().iter().any(found),
+        "{}",
+        report.problems
+    );
+    broken.insert("references");
+
+    let rules: std::collections::BTreeSet<_> = lint::rules().map(|(name, _)| name).collect();
+    assert_eq!(broken, rules, "a rule has no test that breaks it");
+}
+
+fn edit(spec: &mut Value, pointer: &str, value: Option<Value>) {
+    assert!(spec.pointer(pointer).is_some(), "there is no {pointer}");
+    if let Some(value) = value {
+        *spec.pointer_mut(pointer).unwrap() = value;
+        return;
+    }
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let key = key.replace("~1", "/");
+    match spec.pointer_mut(parent).unwrap() {
+        Value::Object(members) => drop(members.remove(&key)),
+        Value::Array(items) => drop(items.remove(key.parse().unwrap())),
+        other => panic!("{other} has no members"),
+    }
+}
