@@ -1,5 +1,6 @@
 //! What the tests of this workspace share, and the decoder behind `cargo xtask decode`.
 
+pub mod contract;
 pub mod decode;
 pub mod doors;
 #[rustfmt::skip]

@@ -1,23 +1,26 @@
-//! What the tests need of every operation: its codecs, and a call through each door.
+//! What the tests need of every operation: its codecs, a call through each door, and what the types
+//! say of themselves.
 
 use quote::{format_ident, quote};
 
 use super::Modules;
 use super::groups::{Takes, takes};
-use crate::lower::View;
+use crate::lower::{Role, Scalar, View};
 use crate::names::identifier;
 
-/// `codecs` and `doors`, and their `mod`.
+/// `codecs`, `contract` and `doors`, and their `mod`.
 pub(super) fn modules(view: &View) -> Modules {
     vec![
         (
             "mod".to_owned(),
             quote!(
                 pub(crate) mod codecs;
+                pub(crate) mod contract;
                 pub(crate) mod doors;
             ),
         ),
         ("codecs".to_owned(), codecs(view)),
+        ("contract".to_owned(), contract(view)),
         ("doors".to_owned(), doors(view)),
     ]
 }
@@ -42,6 +45,34 @@ fn codecs(view: &View) -> proc_macro2::TokenStream {
 
         /// Every operation.
         pub static OPERATIONS: &[Operation] = &[#(#rows),*];
+    }
+}
+
+fn contract(view: &View) -> proc_macro2::TokenStream {
+    let requests = view
+        .objects
+        .iter()
+        .filter(|object| object.role == Role::Request);
+    let requests = requests.map(|object| {
+        let (name, object) = (&object.name, format_ident!("{}", object.name));
+        quote!(Request { name: #name, check: check::<types::#object> })
+    });
+    let schemas = view.objects.iter().map(|object| {
+        let (name, object) = (&object.name, format_ident!("{}", object.name));
+        quote!((#name, schema::<types::#object>))
+    });
+    quote! {
+        use smtp2go_types as types;
+        use crate::contract::{Request, check};
+        #[cfg(feature = "schemars")]
+        use crate::contract::{Schema, schema};
+
+        /// Every object that is sent.
+        pub static REQUESTS: &[Request] = &[#(#requests),*];
+
+        /// Every object, and its schema going by its type.
+        #[cfg(feature = "schemars")]
+        pub static SCHEMAS: &[(&str, Schema)] = &[#(#schemas),*];
     }
 }
 

@@ -79,7 +79,7 @@ const fn generated(
 /// it should.
 #[allow(clippy::print_stdout)]
 pub fn check(root: &Path, tools: &Tools) -> Result<(), String> {
-    let sandbox = Sandbox::start(root)?;
+    let sandbox = Sandbox::start(root, &["--strict"])?;
     println!("TypeScript");
     typescript(root, tools, &sandbox)?;
     println!("Python");

@@ -27,7 +27,7 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
     let folder = tools.scratch("schemathesis")?;
     let document = folder.join("openapi.json");
     tools::write(&document, closed(&spec.document).to_string())?;
-    let sandbox = Sandbox::start(root)?;
+    let sandbox = Sandbox::start(root, &["--strict", "--stateless"])?;
     let mut command = tools.pypi("schemathesis");
     command
         .arg("run")

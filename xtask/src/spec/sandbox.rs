@@ -15,8 +15,8 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Builds and starts one on a free port.
-    pub(crate) fn start(root: &Path) -> Result<Self, String> {
+    /// Builds and starts one on a free port, with these flags.
+    pub(crate) fn start(root: &Path, flags: &[&str]) -> Result<Self, String> {
         let build = [
             "build",
             "--quiet",
@@ -34,7 +34,9 @@ impl Sandbox {
             "smtp2go-tests",
             "--example",
             "sandbox",
+            "--",
         ]);
+        run.args(flags);
         let mut process = run
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,0 +1,40 @@
+//! What the generated types make of values that the spec allows or forbids.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use smtp2go_types::Validate;
+
+pub use crate::generated::contract::REQUESTS;
+#[cfg(feature = "schemars")]
+pub use crate::generated::contract::SCHEMAS;
+
+/// An object that is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The component.
+    pub name: &'static str,
+    /// Takes a value as JSON over into the type and checks it there; returns it as it would be sent.
+    pub check: fn(&Value) -> Result<Value, String>,
+}
+
+/// [`Request::check`] of `T`.
+///
+/// # Errors
+///
+/// What the type cannot hold, or what `validate()` refuses.
+pub fn check<T: DeserializeOwned + Serialize + Validate>(value: &Value) -> Result<Value, String> {
+    let request: T = serde_json::from_value(value.clone()).map_err(|error| error.to_string())?;
+    request.validate().map_err(|error| error.to_string())?;
+    serde_json::to_value(&request).map_err(|error| error.to_string())
+}
+
+/// The JSON Schema of a type.
+#[cfg(feature = "schemars")]
+pub type Schema = fn() -> Value;
+
+/// [`Schema`] of `T`.
+#[cfg(feature = "schemars")]
+pub fn schema<T: schemars::JsonSchema>() -> Value {
+    schemars::schema_for!(T).to_value()
+}
