@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use super::Modules;
 use super::groups::{Takes, takes};
-use crate::lower::{Role, Scalar, View};
+use crate::lower::{Role, View};
 use crate::names::identifier;
 
 /// `codecs`, `contract` and `doors`, and their `mod`.
