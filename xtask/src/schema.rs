@@ -66,7 +66,8 @@ pub(crate) fn convert(document: Document<'_>, schema: &Value) -> Value {
     // The formats of numbers are the only ones that refuse anything.
     let range = match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("integer"), Some("int32")) => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
-        (Some("integer"), Some("int64")) => Some((i64::MIN, i64::MAX)),
+        // One short of the least: what is below that is read as a fraction, and rounded to it.
+        (Some("integer"), Some("int64")) => Some((i64::MIN + 1, i64::MAX)),
         _ => None,
     };
     if let Some((least, most)) = range {

@@ -34,13 +34,7 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
         .arg(&document)
         .args(["--url", &sandbox.base_url])
         .args(["--header", &format!("X-Smtp2go-Api-Key: {}", sandbox.key)])
-        .args([
-            "--seed",
-            SEED,
-            "--generation-deterministic",
-            "--generation-database",
-            "none",
-        ])
+        .args(["--seed", SEED, "--generation-deterministic"])
         .args([
             "--max-examples",
             &cases.to_string(),
@@ -54,7 +48,7 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
             "off",
             "--no-color",
         ])
-        .args(["--continue-on-failure", "--max-time", "600"])
+        .args(["--continue-on-failure", "--no-shrink", "--max-time", "600"])
         .current_dir(&folder);
     tools::run(&mut command)
 }
@@ -62,12 +56,17 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
 /// The spec with what only its extensions and descriptions say put into JSON Schema:
 ///
 /// - where the service refuses words that it does not know, the words are an `enum`;
+/// - the least 64-bit integer is left out, as the sandbox cannot tell it from lesser ones;
 /// - an empty body is as good as `{}` where no field is required.
 pub fn closed(document: &Value) -> Value {
     let view = Document::new(document);
     let mut closed = document.clone();
     for (name, component) in view.schemas() {
         for (field, property) in map(&component["properties"]) {
+            if property["format"] == "int64" && property.get("minimum").is_none() {
+                closed["components"]["schemas"][name]["properties"][field]["minimum"] =
+                    (i64::MIN + 1).into();
+            }
             if property["x-smtp2go-known-words-only"] != true {
                 continue;
             }
