@@ -38,7 +38,7 @@ const KNOWN: [&str; 8] = [
 
 type Answer = (StatusCode, String);
 
-fn ok(data: Value) -> Answer {
+fn ok(data: &Value) -> Answer {
     (
         StatusCode::OK,
         json!({"request_id": "r", "data": data}).to_string(),
@@ -70,7 +70,7 @@ async fn add(State(account): State<Account>, body: String) -> Answer {
     let id = 100 + i64::try_from(inner.webhooks.len()).unwrap();
     let webhook = keep(body, id);
     inner.webhooks.push(webhook.clone());
-    ok(webhook.into())
+    ok(&webhook.into())
 }
 
 async fn edit(State(account): State<Account>, body: String) -> Answer {
@@ -83,7 +83,7 @@ async fn edit(State(account): State<Account>, body: String) -> Answer {
         .iter_mut()
         .find(|webhook| webhook["id"] == id);
     *found.unwrap() = keep(body, id);
-    ok(json!({"url": "https://example.com/"}))
+    ok(&json!({"url": "https://example.com/"}))
 }
 
 async fn view(State(account): State<Account>) -> Answer {
@@ -94,7 +94,7 @@ async fn view(State(account): State<Account>) -> Answer {
             webhook.remove("auth_header_value");
         }
     }
-    ok(json!(webhooks))
+    ok(&json!(webhooks))
 }
 
 impl Account {

@@ -15,8 +15,10 @@ use tokio::sync::Notify;
 const SECRET: &str = "s3cret/ +%\u{e9}";
 const EVENT: &str = r#"{"event":"open","email_id":"1a","id":"1","rcpt":"jane@example.net"}"#;
 
+type Headers = Vec<(&'static str, &'static str)>;
+
 /// A way in, with what to add to the address and which header to send.
-fn ways_in() -> Vec<(Auth, &'static str, Vec<(&'static str, &'static str)>)> {
+fn ways_in() -> Vec<(Auth, &'static str, Headers)> {
     // Of "user:pa:ss".
     let basic = ("authorization", "Basic dXNlcjpwYTpzcw==");
     vec![
