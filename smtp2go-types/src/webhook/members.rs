@@ -194,18 +194,26 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
                 if exact(&loser.spelling) && !exact(&found.spelling) {
                     std::mem::swap(found, &mut loser);
                 }
-                if loser.value != found.value {
-                    rest.push((loser.spelling, loser.value));
-                }
+                rest.push((loser.spelling, loser.value));
             }
         }
     }
-    // A value that did not fit does not stand beside one that did, under the very same name.
-    rest.retain(|(key, _)| {
-        field_of::<T>(key).is_none_or(|(index, _)| {
-            let (name, _) = T::FIELDS[index];
-            name != key || fields[index].is_none()
-        })
+    // Only now is it known what each field holds. A value that did not fit does not stand beside one
+    // that did, under the very same name; and the same text under another spelling is no news. (But
+    // for the event, whose words have aliases.)
+    rest.retain(|(key, value)| {
+        let Some((index, shape)) = field_of::<T>(key) else {
+            return true;
+        };
+        let (Some((name, _)), Some(Some(found))) = (T::FIELDS.get(index), fields.get(index)) else {
+            return true;
+        };
+        let is_text = shape == Shape::Text && *name != "event";
+        let same = is_text
+            && value
+                .to_text()
+                .is_some_and(|text| found.value.to_text() == Some(text));
+        name != key && !same
     });
     let found = T::FIELDS
         .iter()

@@ -1,6 +1,6 @@
 //! Events as the service posts them, and as nobody should.
 
-#![allow(clippy::unwrap_used)] // helpers of tests
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
 
 mod support;
 
@@ -180,6 +180,10 @@ fn keys_in_any_letter_case() {
         (
             "event=processed&Subject=a&subject=a&Message-Id=m&message-id=m",
             json!({"event": "processed", "subject": "a", "message-id": "m"}),
+        ),
+        (
+            "event=open&Subject=a&subject=b&subject=a&read-secs=5.0&Read-Secs=5",
+            json!({"event": "open", "subject": "a", "read-secs": 5, "Read-Secs": "5"}),
         ),
         // Without one in small letters, the first.
         (
