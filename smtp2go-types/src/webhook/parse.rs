@@ -143,28 +143,49 @@ enum Kind {
     Unknown,
 }
 
-/// The event that the members make, if they make one; `repeats` as for [`settle`].
-pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
-    // The one in small letters, or else the first; of several the last, as JSON has it.
-    let mut found = None;
-    let (mut has_email, mut has_message) = (false, false);
+/// The spelling of the member of this name that counts: the one in small letters, or else the first,
+/// and of several with the same spelling the last, as JSON has it. It is then the only one with its
+/// spelling, and there are no empty ones. `None` if there is none with a text in it.
+fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> {
+    let is_named = |key: &str| key.len() == name.len() && key.eq_ignore_ascii_case(name);
+    let mut found: Option<usize> = None;
+    let mut count = 0;
     for (index, (key, value)) in members.iter().enumerate() {
-        let has_text = || value.to_text().is_some_and(|text| !text.is_empty());
-        match key.len() {
-            5 if key.eq_ignore_ascii_case("event")
-                && has_text()
-                && (found.is_none() || key == "event") =>
-            {
-                found = Some(index);
-            }
-            8 => has_email |= key.eq_ignore_ascii_case("email_id") && has_text(),
-            10 => has_message |= key.eq_ignore_ascii_case("message_id") && has_text(),
-            _ => {}
+        if !is_named(key) {
+            continue;
+        }
+        count += 1;
+        if value.to_text().is_none_or(|text| text.is_empty()) {
+            continue;
+        }
+        let first = found.and_then(|index| members.get(index));
+        if first.is_none_or(|(first, _)| key == name || first == key) {
+            found = Some(index);
         }
     }
+    let found = found?;
+    let (spelling, _) = members.get(found)?;
+    let spelling = spelling.clone();
+    if count > 1 {
+        let mut index = 0..;
+        members.retain(|(key, value)| {
+            let is_empty = || value.to_text().is_some_and(|text| text.is_empty());
+            index.next() == Some(found) || !is_named(key) || (*key != spelling && !is_empty())
+        });
+    }
+    Some(spelling)
+}
+
+/// The event that the members make, if they make one; `repeats` as for [`settle`].
+pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
+    let found = single(&mut members, "event");
+    let has_email = single(&mut members, "email_id").is_some();
+    let has_message = single(&mut members, "message_id").is_some();
+    // What `single` took out may have stood before it.
+    let found = found.and_then(|key| members.iter().position(|(other, _)| *other == key));
     let kind = match found {
         Some(found) => {
-            let (key, value) = members.get(found)?;
+            let (_, value) = members.get(found)?;
             let word = value.to_text()?;
             let small = word.trim().to_ascii_lowercase();
             let (email, sms) = (
@@ -176,11 +197,7 @@ pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
             } else {
                 word.into_owned()
             };
-            // In the place of all that are spelt like it.
-            let key = key.clone();
-            let mut index = 0..;
-            members.retain(|(other, _)| index.next() == Some(found) || *other != key);
-            if let Some((_, value)) = members.iter_mut().find(|(other, _)| *other == key) {
+            if let Some((_, value)) = members.get_mut(found) {
                 *value = Member::Text(Cow::Owned(word));
             }
             if email {

@@ -185,6 +185,10 @@ fn keys_in_any_letter_case() {
             "event=open&Subject=a&subject=b&subject=a&read-secs=5.0&Read-Secs=5",
             json!({"event": "open", "subject": "a", "read-secs": 5, "Read-Secs": "5"}),
         ),
+        (
+            "EVENT=&message_id=7&message_id=&Message_Id=",
+            json!({"message_id": "7", "event": ""}),
+        ),
         // Without one in small letters, the first.
         (
             "event=click&MESSAGE-ID=a&Message-Id=b",
