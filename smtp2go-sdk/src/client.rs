@@ -305,7 +305,8 @@ impl Core {
         user_agent: Option<HeaderValue>,
     ) -> Result<HeaderMap, Error> {
         let json = HeaderValue::from_static("application/json");
-        let mut headers = HeaderMap::new();
+        // Clones have the same room: enough for what the HTTP layer adds.
+        let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, json.clone());
         headers.insert(CONTENT_TYPE, json);
         if let Some(agent) = user_agent {
