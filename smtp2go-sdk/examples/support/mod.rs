@@ -6,10 +6,11 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use smtp2go_sandbox::Sandbox;
+use smtp2go_sandbox::{ApiKey, Sandbox, SandboxBuilder};
 use smtp2go_sdk::Client;
 #[cfg(feature = "blocking")]
 use smtp2go_sdk::blocking;
+use smtp2go_sdk::types::TemplateAddRequest;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -70,6 +71,15 @@ fn has_key() -> bool {
     std::env::var_os("SMTP2GO_API_KEY").is_some_and(|key| !key.is_empty())
 }
 
+/// A local SMTP2GO with a domain and a subaccount, for those who look for them.
+fn local() -> SandboxBuilder {
+    let subaccount =
+        ApiKey::new("api-EXAMPLE0NORTH0EXAMPLE0NORTH00000").subaccount("example-north");
+    Sandbox::builder()
+        .sender_domains(["example.com"])
+        .api_key(subaccount)
+}
+
 fn announce(sandbox: &Sandbox) {
     println!(
         "SMTP2GO_API_KEY is not set: calling a local SMTP2GO at {}",
@@ -82,7 +92,7 @@ async fn connect() -> Result<(Client, Option<Sandbox>)> {
     if has_key() {
         return Ok((Client::from_env()?, None));
     }
-    let sandbox = Sandbox::start().await?;
+    let sandbox = local().start().await?;
     announce(&sandbox);
     let client = Client::builder(sandbox.key())
         .base_url(sandbox.base_url())
@@ -108,7 +118,7 @@ fn block(example: impl FnOnce(BlockingSetup) -> Result) -> Result {
     let sandbox = if has_key() {
         None
     } else {
-        Some(Sandbox::start_blocking()?)
+        Some(local().start_blocking()?)
     };
     let client = match &sandbox {
         Some(sandbox) => {
@@ -134,6 +144,16 @@ fn block(example: impl FnOnce(BlockingSetup) -> Result) -> Result {
 async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
     let (client, sandbox) = connect().await?;
     let (sender, recipient) = people()?;
+    if sandbox.is_some() {
+        let welcome = TemplateAddRequest::new(
+            "Welcome",
+            "welcome",
+            "Welcome, {{ name }}",
+            "<p>Your products: {{#each products}}{{ this }} {{/each}}</p>",
+            "Your products: {{#each products}}{{ this }} {{/each}}",
+        );
+        client.template().add(welcome).await?;
+    }
     example(Setup {
         client,
         sender,
