@@ -14,6 +14,9 @@ use crate::clock;
 use crate::paging::page;
 use crate::refusal::Refusal;
 
+/// The most blocks in one another; a thousand would take more stack than there is.
+const DEPTH: usize = 100;
+
 /// What an account has of them, by id.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -104,8 +107,31 @@ fn check_syntax(template: &Template) -> Result<(), Refusal> {
         handlebars::Template::compile(text).map_err(|error| {
             Refusal::exception(format!("The {part} is no template: {}", one_line(&error)))
         })?;
+        if depth(text) > DEPTH {
+            return Err(Refusal::exception(format!(
+                "The {part} has more than {DEPTH} blocks in one another."
+            )));
+        }
     }
     Ok(())
+}
+
+/// At least how many blocks are in one another: filling in calls itself for each. `else if` counts as
+/// one too.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut chained) = (0_usize, 0, 0);
+    for tag in text.split("{{").skip(1) {
+        let tag = tag.trim_start_matches(['{', '~']).trim_start();
+        if tag.starts_with(['#', '^']) {
+            depth += 1;
+            deepest = deepest.max(depth);
+        } else if tag.starts_with('/') {
+            depth = depth.saturating_sub(1);
+        } else if tag.starts_with("else ") {
+            chained += 1;
+        }
+    }
+    deepest + chained
 }
 
 fn one_line(error: &impl ToString) -> String {
@@ -329,6 +355,35 @@ mod tests {
                     expected,
                     "{text}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_in_one_another_are_counted() {
+        let nested = |count| format!("{}x{}", "{{#if a}}".repeat(count), "{{/if}}".repeat(count));
+        let chained = |count| format!("{{{{#if b}}}}{}{{{{/if}}}}", "{{else if a}}x".repeat(count));
+        for (text, allowed) in [
+            (nested(DEPTH), true),
+            (nested(DEPTH + 1), false),
+            (
+                nested(DEPTH + 1)
+                    .replace("{{#", "{{~# ")
+                    .replace("if a", "if  a"),
+                false,
+            ),
+            (nested(1).repeat(DEPTH + 1), true),
+            (chained(DEPTH - 1), true),
+            (chained(DEPTH), false),
+            ("{{a}}".repeat(DEPTH + 1), true),
+        ] {
+            let shared = shared(|_| {});
+            let added = call(&shared, "template_add", &template(&text));
+            assert_eq!(added.is_ok(), allowed, "{text} {added:?}");
+            if allowed {
+                let world = shared.world();
+                let account = world.account(AccountId::MASTER);
+                render(account, "welcome", &json!({ "a": true })).unwrap();
             }
         }
     }
