@@ -137,6 +137,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
         .expose(arguments.expose)
         .seed(arguments.seed)
         .strict(arguments.strict)
+        .enforce_senders(arguments.enforce_senders)
         .stateless(arguments.stateless);
     for name in arguments.allowed_host {
         builder = builder.allowed_host(name);
@@ -144,7 +145,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
     if let Some(key) = arguments.key {
         builder = builder.key(key);
     }
-    if arguments.enforce_senders || !arguments.sender_domain.is_empty() {
+    if !arguments.sender_domain.is_empty() {
         builder = builder.sender_domains(arguments.sender_domain);
     }
     for fault in arguments.fault {

@@ -22,6 +22,7 @@ use crate::event::{Detail, Event, EventKind, Subject};
 use crate::faults::Rules;
 use crate::ids::Ids;
 use crate::mail::Mail;
+use crate::operations::sender_settings::SenderSettings;
 use crate::refusal::Refusal;
 
 /// Who is told of every event, in this order, as it is recorded. What takes time is spawned or
@@ -33,8 +34,12 @@ const LISTENERS: &[fn(&mut World, &Arc<Event>)] = &[];
 pub(crate) struct Settings {
     /// The main key first.
     pub(crate) keys: Vec<ApiKey>,
-    /// The domains that may send, in lower case; `None`: all may.
-    pub(crate) sender_domains: Option<Vec<String>>,
+    /// Whether senders have to be verified.
+    pub(crate) enforce_senders: bool,
+    /// The domains that are verified from the start.
+    pub(crate) sender_domains: Vec<String>,
+    /// The IP addresses that may send without a password.
+    pub(crate) ip_auth: Vec<String>,
     /// Unknown fields and nulls are refused, and replies checked.
     pub(crate) strict: bool,
     /// Answers are the spec's examples.
@@ -178,6 +183,13 @@ impl World {
             outside,
             settings: Arc::clone(settings),
         };
+        let master = world.account_mut(AccountId::MASTER);
+        for name in &settings.sender_domains {
+            master.domain.add_verified(name);
+        }
+        for address in &settings.ip_auth {
+            master.ip_auth.add(address);
+        }
         for key in &settings.keys {
             let account = match &key.subaccount {
                 None => AccountId::MASTER,
@@ -191,7 +203,7 @@ impl World {
                 account,
                 endpoints: key.endpoints.clone(),
                 status: key.status,
-                settings: serde_json::Map::new(),
+                settings: SenderSettings::default(),
             }));
         }
         world
@@ -283,8 +295,21 @@ impl World {
 
     /// Adds a subaccount, whose id has to be new.
     pub(crate) fn add_account(&mut self, account: Account) -> AccountId {
+        let master = self.account_mut(AccountId::MASTER);
+        master.domain.lend_to_new(&account.id);
         self.accounts.push(account);
         AccountId(self.accounts.len() - 1)
+    }
+
+    /// All accounts, the master account first.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter()
+    }
+
+    /// All accounts but the master account.
+    pub(crate) fn subaccounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
+        let accounts = self.accounts.iter().enumerate().skip(1);
+        accounts.map(|(place, account)| (AccountId(place), account))
     }
 
     /// The subaccount with this id.
@@ -424,7 +449,9 @@ pub(crate) mod tests {
     pub(crate) fn shared(change: impl FnOnce(&mut Settings)) -> Arc<Shared> {
         let mut settings = Settings {
             keys: vec![ApiKey::new(KEY)],
-            sender_domains: None,
+            enforce_senders: false,
+            sender_domains: Vec::new(),
+            ip_auth: Vec::new(),
             strict: true,
             stateless: false,
             seed: 0,
