@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
-
 use crate::operations::{
     activity, allowed_recipients, allowed_senders, api_keys, archive, dedicated_ips, domain, email,
-    ip_allow_list, ip_auth, single_sender_emails, sms, smtp_users, stats, subaccount, suppression,
-    template, webhook,
+    ip_allow_list, ip_auth, sender_settings::SenderSettings, single_sender_emails, sms, smtp_users,
+    stats, subaccount, suppression, template, webhook,
 };
 
 /// An account's place in [`World`](crate::world::World); accounts are never taken out.
@@ -190,9 +188,8 @@ pub(crate) struct Key {
     pub(crate) account: AccountId,
     pub(crate) endpoints: Vec<String>,
     pub(crate) status: KeyStatus,
-    /// The other fields of `/api_keys/view`, such as `description`, as far as they were set.
-    #[allow(dead_code)] // until operations/api_keys.rs keeps them
-    pub(crate) settings: Map<String, Value>,
+    /// The other fields of `/api_keys/view`, such as `description`.
+    pub(crate) settings: SenderSettings,
 }
 
 impl Key {
@@ -229,7 +226,7 @@ pub(crate) fn short_name(secret: &str) -> &str {
 }
 
 /// Whether `*` in a pattern can be replaced so that it is the text.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {

@@ -1,7 +1,7 @@
 //! Connections that can misbehave: a thin layer between the sockets and the HTTP server.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -41,7 +41,8 @@ impl Listener for FaultyListener {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
                     if self.shared.rules.due(Stage::Connection).is_none() {
-                        return (Connection::new(stream, self.shared.clone()), address);
+                        let connection = Connection::new(stream, address, self.shared.clone());
+                        return (connection, address);
                     }
                 }
                 // Too many open files, or a client that was gone: it gets better with time.
@@ -56,8 +57,11 @@ impl Listener for FaultyListener {
 }
 
 /// What a connection and the handler of its requests tell each other.
-#[derive(Clone, Default)]
-pub(crate) struct Control(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub(crate) struct Control {
+    state: Arc<Mutex<State>>,
+    client: IpAddr,
+}
 
 #[derive(Default)]
 struct State {
@@ -86,8 +90,20 @@ pub(crate) enum Out {
 }
 
 impl Control {
+    fn new(client: IpAddr) -> Self {
+        Self {
+            state: Arc::default(),
+            client,
+        }
+    }
+
+    /// The address that the client calls from.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The fault of the request that is being handled.
@@ -121,10 +137,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
+    fn new(stream: TcpStream, client: SocketAddr, shared: Arc<Shared>) -> Self {
         Self {
             stream,
-            control: Control::default(),
+            control: Control::new(client.ip()),
             shared,
             draining: false,
             resetting: false,

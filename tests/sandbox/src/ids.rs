@@ -57,6 +57,26 @@ impl Ids {
         mix(self.seed, self.drawn)
     }
 
+    /// A key in the form of the service's: `api-` and 32 letters and digits.
+    pub(crate) fn api_key(&mut self) -> String {
+        format!("api-{}", self.letters(32))
+    }
+
+    /// A password of 24 letters and digits, 142 bits.
+    pub(crate) fn password(&mut self) -> String {
+        self.letters(24)
+    }
+
+    /// 10 lower-case hexadecimal digits.
+    pub(crate) fn subaccount(&mut self) -> String {
+        format!("{:010x}", self.random() >> 24)
+    }
+
+    fn letters(&mut self, count: usize) -> String {
+        let digits = (0..count).map(|_| base62_digit(self.random() % 62));
+        digits.collect()
+    }
+
     /// 32 lower-case hexadecimal digits, as events have them.
     pub(crate) fn hex(&mut self) -> u128 {
         u128::from(self.random()) << 64 | u128::from(self.random())
@@ -80,16 +100,21 @@ fn uuid_like(kind: u32, number: u64) -> String {
 fn base62(mut number: u64) -> String {
     let mut digits = Vec::new();
     while number > 0 || digits.len() < 6 {
-        // Below 62, so the conversion cannot fail.
-        let digit = u8::try_from(number % 62).unwrap_or_default();
-        digits.push(match digit {
-            0..=9 => b'0' + digit,
-            10..=35 => b'A' + digit - 10,
-            _ => b'a' + digit - 36,
-        });
+        digits.push(base62_digit(number % 62));
         number /= 62;
     }
-    digits.iter().rev().copied().map(char::from).collect()
+    digits.iter().rev().collect()
+}
+
+/// The digit of a number below 62.
+fn base62_digit(number: u64) -> char {
+    // So the conversion cannot fail.
+    let digit = u8::try_from(number).unwrap_or_default();
+    char::from(match digit {
+        0..=9 => b'0' + digit,
+        10..=35 => b'A' + digit - 10,
+        _ => b'a' + digit - 36,
+    })
 }
 
 #[cfg(test)]
@@ -109,6 +134,13 @@ mod tests {
         let (request, schedule) = (ids.request(), ids.schedule());
         assert_eq!((request.len(), schedule.len()), (36, 36));
         assert_ne!(request, schedule);
+
+        let (key, password) = (ids.api_key(), ids.password());
+        assert_eq!((key.len(), password.len()), (36, 24));
+        let secret = key.strip_prefix("api-").unwrap();
+        assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(key, ids.api_key());
+        assert_eq!(ids.subaccount().len(), 10);
     }
 
     #[test]

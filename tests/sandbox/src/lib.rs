@@ -50,11 +50,28 @@
 //!
 //! # What is answered
 //!
-//! The three sending operations answer from what they were sent, and their mail is kept (see
-//! [`Sandbox::mails`]) and delivered for show: [`Sandbox::events`] lists what happened to it. Every
-//! other operation answers with the example of the specification, with a `request_id` of its own;
-//! it keeps no state. With [`SandboxBuilder::stateless`] all of them do. Ids are counted or drawn
-//! from a seed, so that a test that makes the same calls gets the same ids.
+//! Mail is kept (see [`Sandbox::mails`]) and delivered for show: [`Sandbox::events`] lists what
+//! happened to it. What an account has is kept too, and what one call sets the next one sees:
+//! templates, suppressions, sender domains and single senders, allowed senders and recipients, API
+//! keys, SMTP users, authenticated IP addresses, IP allow lists and subaccounts, each with a state of
+//! its own. What there is none of is refused with 400 and `API_EXCEPTION`, and so is what is there
+//! already. An operation that keeps no state yet answers with the example of the specification, with
+//! a `request_id` of its own; with [`SandboxBuilder::stateless`] all of them do. Ids are counted or
+//! drawn from a seed, so that a test that makes the same calls gets the same ids.
+//!
+//! What is kept has its effect:
+//!
+//! - A key that `/api_keys/add` makes works at once, for its endpoints and by its status, and is
+//!   held to its `custom_ratelimit`. Nobody can grant an endpoint that neither the calling key nor the
+//!   edited one has. Keys are masked in every reply but that of `/api_keys/add`.
+//! - Mail from a sender, or to a recipient, that the lists of allowed ones keep out is refused.
+//! - Every sender is taken for verified, unless [`SandboxBuilder::enforce_senders`] or
+//!   [`SandboxBuilder::sender_domains`] says otherwise. There is no DNS: a domain is verified by
+//!   `/domain/verify`, or 7 minutes after it was added, unless a label of it is `unpublished`.
+//!   A single sender is verified a second after it was added, unless it begins with `unverified`.
+//! - With the IP allow list of type `api` switched on, calls from an address that is not on it are
+//!   refused with 403: put 127.0.0.1 on it first. [`Sandbox::reset`] lets you in again.
+//! - The keys of a closed subaccount are refused.
 //!
 //! # Time
 //!
@@ -76,6 +93,23 @@
 //! of a batch with `schedule_id` alone; that `fastaccept` leaves `schedule_id` in place; that a
 //! `schedule` in the past is due at once; that `*` in the endpoint of a key stands for any text,
 //! slashes included; and how a `subaccount_id` that cannot be honoured is refused.
+//!
+//! Of what accounts keep: that a filter which finds nothing is answered with an empty list; that mail
+//! which the allowed senders, the allowed recipients or a sending limit forbid is refused with 400 as a
+//! whole; that POST of `/api_keys/edit` and `/users/smtp/edit` sets an absent `status` to `allowed`,
+//! and that `/subaccount/edit` and `/ip_allow_list/edit` keep what is absent; that an entry of a list
+//! is compared without regard to case, and that a domain stands for its own addresses only; that
+//! terms of `/template/search` have to occur with their case unless `fuzzy_search` is on; that
+//! suppressions are listed up to now, the oldest first, 100 a page; that only the HTML of a template
+//! is escaped, and that one with broken Handlebars, or with more than 100 blocks in one another, is
+//! refused as it is stored.
+//!
+//! Limits that the specification has in its prose only are refused by the name of their field, with
+//! `NON_VALIDATING_IN_PAYLOAD`: the words of `status`, `type`, `states`, `sort` and `sort_direction`;
+//! `bounce_notifications`; the grammar of `custom_ratelimit_period`; 64 bits of `email_password`; the
+//! lengths of `new_id` and `template_name`, and the sizes of `limit`, at edits too; `start_date` and
+//! `end_date`; `ip_address`, which `/ip_allow_list/*` needs, and `new_ip_address`; a `continue_token`
+//! from elsewhere.
 
 mod account;
 mod api;

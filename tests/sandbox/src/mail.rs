@@ -289,7 +289,7 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Splits a header at the commas between its addresses; those in quotes or comments do not count.
-fn split_addresses(header: &str) -> Vec<&str> {
+pub(crate) fn split_addresses(header: &str) -> Vec<&str> {
     let mut quoted = false;
     let mut escaped = false;
     let mut depth = 0_usize;

@@ -1,5 +1,4 @@
 //! Lists that come in pages, with a token for the next one.
-#![allow(dead_code)] // until an operation has pages
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

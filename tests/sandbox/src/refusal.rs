@@ -1,5 +1,7 @@
 //! Refusals, in the API's own words and envelope.
 
+use std::net::IpAddr;
+
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -94,6 +96,14 @@ impl Refusal {
             StatusCode::BAD_REQUEST,
             PERMISSION_DENIED,
             format!("The API key has no permission for {path}."),
+        )
+    }
+
+    pub(crate) fn address_not_allowed(address: IpAddr) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            API_EXCEPTION,
+            format!("The address {address} is not on the IP allow list for the API."),
         )
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,7 @@ use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::faults::{Fault, Faults};
 use crate::mail::Mail;
-use crate::operations::sms;
+use crate::operations::{single_sender_emails, sms};
 use crate::server;
 use crate::sms::Sms;
 use crate::webhooks::{self, WebhookDelivery};
@@ -221,6 +221,13 @@ impl Sandbox {
         self.shared.world().reset();
     }
 
+    /// Follows the link that `/single_sender_emails/add` mails to an address, so that it is verified
+    /// now. False if it is no single sender of the master account.
+    pub fn verify_sender(&self, address: &str) -> bool {
+        let mut world = self.shared.world();
+        single_sender_emails::verify(&mut world, AccountId::MASTER, address)
+    }
+
     /// Waits for the next mail: the first call returns the first mail, the second call the second
     /// one, and so on, at once if it is there already. `None` if `timeout` passes first.
     ///
@@ -275,7 +282,9 @@ impl fmt::Debug for SandboxBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("SandboxBuilder")
+            .field("enforce_senders", &self.settings.enforce_senders)
             .field("sender_domains", &self.settings.sender_domains)
+            .field("ip_auth", &self.settings.ip_auth)
             .field("strict", &self.settings.strict)
             .field("stateless", &self.settings.stateless)
             .field("seed", &self.settings.seed)
@@ -356,9 +365,23 @@ impl SandboxBuilder {
         self
     }
 
-    /// The verified domains: mail from any other domain is refused as from an unverified sender,
-    /// with 400. Subdomains count as other domains. By default every domain may send; with an
-    /// empty list none may.
+    /// Whether mail from an unverified sender is refused, with 400, as by the service: from an
+    /// address that is neither a verified single sender nor of a verified sender domain of the
+    /// account. By default every address may send.
+    ///
+    /// A domain is verified by `/domain/verify`, or by itself 7 minutes after it was added, unless
+    /// a label of it is `unpublished`: that stands for a domain without its DNS records. A single
+    /// sender is verified a second after it was added, unless it begins with `unverified`; see
+    /// [`Sandbox::verify_sender`].
+    pub fn enforce_senders(mut self, enforce: bool) -> Self {
+        self.settings.enforce_senders = enforce;
+        self
+    }
+
+    /// Domains of the master account that are verified from the start, and lent to all subaccounts.
+    /// Senders are enforced then (see [`enforce_senders`](Self::enforce_senders)): mail from any
+    /// other domain is refused, and with an empty list all mail is, until a sender is verified.
+    /// Subdomains count as other domains.
     pub fn sender_domains<I>(mut self, domains: I) -> Self
     where
         I: IntoIterator,
@@ -366,8 +389,16 @@ impl SandboxBuilder {
     {
         let domains = domains
             .into_iter()
-            .map(|domain| domain.as_ref().to_ascii_lowercase());
-        self.settings.sender_domains = Some(domains.collect());
+            .map(|domain| domain.as_ref().to_lowercase());
+        self.settings.sender_domains = domains.collect();
+        self.settings.enforce_senders = true;
+        self
+    }
+
+    /// An IP address that may send over SMTP without a password, for `/ip_auth`: the API has no call
+    /// to add one. It belongs to the master account.
+    pub fn ip_auth(mut self, address: IpAddr) -> Self {
+        self.settings.ip_auth.push(address.to_string());
         self
     }
 

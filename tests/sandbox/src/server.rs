@@ -1,6 +1,7 @@
 //! The HTTP server: from a request to the answer, in the order in which the API checks.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -59,7 +60,8 @@ async fn handle(
         )
     };
     let (response, reply) = if fault.as_ref().is_none_or(|fault| fault.carried_out) {
-        let answer = answer(&shared, &head.headers, &request_id, &mut call);
+        let client = control.client();
+        let answer = answer(&shared, client, &head.headers, &request_id, &mut call);
         call.accepted = answer.is_ok();
         if let Err(refusal) = &answer {
             call.refused = Some(refusal.reason());
@@ -181,6 +183,7 @@ async fn read(mut body: Body, limit: usize) -> Option<Bytes> {
 /// `None` where no body is known.
 fn answer(
     shared: &Shared,
+    client: IpAddr,
     headers: &HeaderMap,
     request_id: &str,
     call: &mut Call,
@@ -201,6 +204,14 @@ fn answer(
         json::object(&call.body)
     };
     let (mut request, key) = authorize(shared, operation, &keys, body, call)?;
+    if !shared
+        .world()
+        .account(key.account)
+        .ip_allow_list
+        .lets_call(client)
+    {
+        return Err(Refusal::address_not_allowed(client));
+    }
     if !shared.settings.strict {
         call.ignored = operation.request.clean(&mut request);
     }

@@ -23,6 +23,7 @@ use crate::event::{Detail, Event, EventKind, Subject};
 use crate::faults::Rules;
 use crate::ids::Ids;
 use crate::mail::Mail;
+use crate::operations::sender_settings::SenderSettings;
 use crate::refusal::Refusal;
 use crate::sms::Sms;
 use crate::webhooks::{self, Outbox};
@@ -36,8 +37,12 @@ const LISTENERS: &[fn(&mut World, &Arc<Event>)] = &[webhooks::notice];
 pub(crate) struct Settings {
     /// The main key first.
     pub(crate) keys: Vec<ApiKey>,
-    /// The domains that may send, in lower case; `None`: all may.
-    pub(crate) sender_domains: Option<Vec<String>>,
+    /// Whether senders have to be verified.
+    pub(crate) enforce_senders: bool,
+    /// The domains that are verified from the start.
+    pub(crate) sender_domains: Vec<String>,
+    /// The IP addresses that may send without a password.
+    pub(crate) ip_auth: Vec<String>,
     /// Unknown fields and nulls are refused, and replies checked.
     pub(crate) strict: bool,
     /// Answers are the spec's examples.
@@ -56,7 +61,9 @@ impl Settings {
     pub(crate) fn with_keys(keys: Vec<ApiKey>) -> Self {
         Self {
             keys,
-            sender_domains: None,
+            enforce_senders: false,
+            sender_domains: Vec::new(),
+            ip_auth: Vec::new(),
             strict: false,
             stateless: false,
             seed: 0,
@@ -198,6 +205,13 @@ impl World {
             outside,
             settings: Arc::clone(settings),
         };
+        let master = world.account_mut(AccountId::MASTER);
+        for name in &settings.sender_domains {
+            master.domain.add_verified(name);
+        }
+        for address in &settings.ip_auth {
+            master.ip_auth.add(address);
+        }
         for key in &settings.keys {
             let account = match &key.subaccount {
                 None => AccountId::MASTER,
@@ -211,7 +225,7 @@ impl World {
                 account,
                 endpoints: key.endpoints.clone(),
                 status: key.status,
-                settings: serde_json::Map::new(),
+                settings: SenderSettings::default(),
             }));
         }
         world
@@ -319,8 +333,21 @@ impl World {
 
     /// Adds a subaccount, whose id has to be new.
     pub(crate) fn add_account(&mut self, account: Account) -> AccountId {
+        let master = self.account_mut(AccountId::MASTER);
+        master.domain.lend_to_new(&account.id);
         self.accounts.push(account);
         AccountId(self.accounts.len() - 1)
+    }
+
+    /// All accounts, the master account first.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter()
+    }
+
+    /// All accounts but the master account.
+    pub(crate) fn subaccounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
+        let accounts = self.accounts.iter().enumerate().skip(1);
+        accounts.map(|(place, account)| (AccountId(place), account))
     }
 
     /// The subaccount with this id.

@@ -1,21 +1,44 @@
-//! Who may be sent mail.
+//! The recipients that an account may send to.
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::allowed_senders::Entries;
+use super::fields::{flag, texts};
 use super::{Context, Reply};
 use crate::refusal::Refusal;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    entries: Entries,
+    enabled: bool,
+}
+
+impl State {
+    /// Whether an address may be sent to.
+    pub(crate) fn lets_receive(&self, address: &str) -> bool {
+        !self.enabled || self.entries.cover(address)
+    }
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    let list = &mut context.account().allowed_recipients;
+    let entries = texts(request, "allowed_recipients");
+    match operation {
+        "allowed_recipients_add" => list.entries.add(&entries),
+        "allowed_recipients_remove" => list.entries.remove(&entries),
+        "allowed_recipients_update" => list.entries.replace(&entries),
+        "allowed_recipients_view" => {}
+        _ => return Ok(Reply::Example),
+    }
+    list.enabled = flag(request, "enabled").unwrap_or(list.enabled);
+    let data = json!({ "allowed_recipients": list.entries.show(), "enabled": list.enabled });
+    Ok(Reply::Data(data))
 }

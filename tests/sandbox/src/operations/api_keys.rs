@@ -1,21 +1,145 @@
-//! API keys.
+//! API keys. The keys themselves are the world's, which finds them for every call.
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::fields::{occurs, text, texts};
+use super::sender_settings::{SenderSettings, Spelling, status};
 use super::{Context, Reply};
+use crate::account::{Key, glob};
 use crate::refusal::Refusal;
 
-/// What an account has of them.
+/// What an account has of them besides its keys: nothing.
 #[derive(Debug, Default)]
 pub(crate) struct State {}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    match operation {
+        "api_keys_add" => add(context, request),
+        "api_keys_edit" => edit(context, request, false),
+        "api_keys_patch" => edit(context, request, true),
+        "api_keys_permissions" => Ok(Reply::Data(json!(context.key.endpoints))),
+        "api_keys_remove" => {
+            let place = find(context, request)?;
+            context.world.keys.remove(place);
+            Ok(Reply::Empty)
+        }
+        "api_keys_view" => Ok(view(context, request)),
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn add(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let endpoints = match request.get("endpoints") {
+        Some(_) => owned(&texts(request, "endpoints")),
+        None => vec!["/email/send".to_owned()],
+    };
+    let caller = Arc::clone(&context.key);
+    check_escalation(&endpoints, &[&caller.endpoints])?;
+    let settings = SenderSettings::default().change(request, &context.account().dedicated_ips)?;
+    let status = status(request)?.unwrap_or_default();
+    let mut secret = context.world.ids.api_key();
+    while context.world.key(&secret).is_some() {
+        secret = context.world.ids.api_key();
+    }
+    let key = Key {
+        secret,
+        account: context.account,
+        endpoints,
+        status,
+        settings,
+    };
+    let reply = show(&key, key.secret.clone());
+    context.world.keys.push(Arc::new(key));
+    Ok(Reply::Data(json!([reply])))
+}
+
+/// Changes a key. What is not given goes back to its default, or stays if `keep` says so. Endpoints
+/// stay in any case.
+fn edit(context: &mut Context<'_>, request: &Value, keep: bool) -> Result<Reply, Refusal> {
+    let place = find(context, request)?;
+    let caller = Arc::clone(&context.key);
+    let present = Arc::clone(&context.world.keys[place]);
+    let endpoints = match request.get("endpoints") {
+        Some(_) => owned(&texts(request, "endpoints")),
+        None => present.endpoints.clone(),
+    };
+    check_escalation(&endpoints, &[&caller.endpoints, &present.endpoints])?;
+    let (settings, before) = match keep {
+        true => (present.settings.clone(), present.status),
+        false => Default::default(),
+    };
+    let settings = settings.change(request, &context.account().dedicated_ips)?;
+    let key = Key {
+        endpoints,
+        status: status(request)?.unwrap_or(before),
+        settings,
+        ..Key::clone(&present)
+    };
+    let reply = show(&key, masked(&key.secret));
+    context.world.keys[place] = Arc::new(key);
+    Ok(Reply::Data(json!([reply])))
+}
+
+fn view(context: &Context<'_>, request: &Value) -> Reply {
+    let (id, search) = (text(request, "id"), text(request, "search"));
+    let keys = context.world.keys.iter().filter(|key| {
+        let found = |part: &str| {
+            let mut texts = vec![key.short_name(), key.settings.description()];
+            texts.extend(key.endpoints.iter().map(String::as_str));
+            texts.into_iter().any(|text| occurs(part, text))
+        };
+        key.account == context.account
+            && id.is_none_or(|id| key.secret == id)
+            && search.is_none_or(found)
+    });
+    Reply::Data(keys.map(|key| show(key, masked(&key.secret))).collect())
+}
+
+/// The place of the key that the request names by its full text.
+fn find(context: &Context<'_>, request: &Value) -> Result<usize, Refusal> {
+    let id = text(request, "id").unwrap_or_default();
+    let mut keys = context.world.keys.iter();
+    keys.position(|key| key.secret == id && key.account == context.account)
+        .ok_or_else(|| Refusal::exception("There is no such API key."))
+}
+
+/// Refuses endpoints that none of the sets has.
+fn check_escalation(endpoints: &[String], sets: &[&Vec<String>]) -> Result<(), Refusal> {
+    // A pattern is covered if it is matched as if it were a path: its own `*` is matched by a `*`
+    // only.
+    let covered = |endpoint: &String| {
+        let mut known = sets.iter().copied().flatten();
+        known.any(|pattern| glob(pattern, endpoint))
+    };
+    match endpoints.iter().find(|endpoint| !covered(endpoint)) {
+        None => Ok(()),
+        Some(endpoint) => Err(Refusal::exception(format!(
+            "The API key may not grant {endpoint:?}, which it may not call itself."
+        ))),
+    }
+}
+
+fn show(key: &Key, secret: String) -> Value {
+    let mut members = key.settings.show(key.status, Spelling::RateLimit);
+    members.insert("api_key".to_owned(), secret.into());
+    members.insert("username".to_owned(), key.short_name().into());
+    members.insert("endpoints".to_owned(), json!(key.endpoints));
+    members.into()
+}
+
+/// The first 16 characters, and `*` for each of the others.
+fn masked(secret: &str) -> String {
+    let mask = |(place, character)| if place < 16 { character } else { '*' };
+    secret.chars().enumerate().map(mask).collect()
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().copied().map(str::to_owned).collect()
 }

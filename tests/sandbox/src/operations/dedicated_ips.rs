@@ -2,20 +2,58 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Context, Reply};
 use crate::refusal::Refusal;
 
-/// What an account has of them.
-#[derive(Debug, Default)]
-pub(crate) struct State {}
+/// What an account has of them: one pool, since the API has no call to make any.
+#[derive(Debug)]
+pub(crate) struct State {
+    pools: Vec<Pool>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    id: i64,
+    name: &'static str,
+    addresses: &'static [&'static str],
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            // As in the examples of the specification; documentation addresses, RFC 5737.
+            pools: vec![Pool {
+                id: 12,
+                name: "Main pool",
+                addresses: &["192.0.2.10", "192.0.2.11"],
+            }],
+        }
+    }
+}
+
+impl State {
+    /// Whether there is a pool with this id.
+    pub(crate) fn has(&self, id: i64) -> bool {
+        self.pools.iter().any(|pool| pool.id == id)
+    }
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
+    context: &mut Context<'_>,
+    operation: &str,
     _request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    match operation {
+        "dedicated_ips_view" => {
+            let pools = context.account().dedicated_ips.pools.iter();
+            let pools = pools.map(
+                |pool| json!({ "id": pool.id, "name": pool.name, "ip_addresses": pool.addresses }),
+            );
+            Ok(Reply::Data(pools.collect()))
+        }
+        _ => Ok(Reply::Example),
+    }
 }

@@ -1,21 +1,419 @@
-//! Sender domains.
+//! Sender domains. There is no DNS behind them: the records of a domain count as published as soon
+//! as it is known, unless a label of its name is `unpublished`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use super::fields::{domain_of, flag, is_domain, is_label, text, texts};
 use super::{Context, Reply};
+use crate::account::AccountId;
 use crate::refusal::Refusal;
+use crate::world::World;
+
+/// How often the service looks for the records by itself.
+const POLL: Duration = Duration::from_secs(7 * 60);
+
+/// The records of a domain with this label are never found.
+const UNPUBLISHED: &str = "unpublished";
+
+const NOT_FOUND: &str = "No CNAME record was found.";
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    domains: Vec<Domain>,
+}
+
+#[derive(Debug)]
+struct Domain {
+    /// In lower case.
+    name: String,
+    dkim_selector: String,
+    dkim_verified: bool,
+    return_path: Record,
+    tracking: Record,
+    /// The ids of the subaccounts that may use it.
+    subaccounts: Vec<String>,
+    future_subaccounts: bool,
+}
+
+/// A CNAME record under a label of the domain.
+#[derive(Debug)]
+struct Record {
+    label: String,
+    verified: bool,
+}
+
+/// Which replies have which fields.
+#[derive(Clone, Copy, PartialEq)]
+enum View {
+    /// The bare entry.
+    Entry,
+    /// With the link that sets the records up.
+    WithLink,
+    /// With the link, and whose domain it is.
+    List { from_master: bool, only: bool },
+}
+
+impl State {
+    /// Adds a domain that is verified from the start, for all subaccounts.
+    pub(crate) fn add_verified(&mut self, name: &str) {
+        let record = |label: &str| Record {
+            label: label.to_owned(),
+            verified: true,
+        };
+        if self.find(name).is_err() {
+            self.domains.push(Domain {
+                name: name.to_lowercase(),
+                dkim_selector: "s100000".to_owned(),
+                dkim_verified: true,
+                return_path: record("em100000"),
+                tracking: record("link"),
+                subaccounts: Vec::new(),
+                future_subaccounts: true,
+            });
+        }
+    }
+
+    /// Lends to a new subaccount what future ones may use.
+    pub(crate) fn lend_to_new(&mut self, subaccount: &str) {
+        for domain in &mut self.domains {
+            if domain.future_subaccounts {
+                domain.subaccounts.push(subaccount.to_owned());
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<usize, Refusal> {
+        let name = name.to_lowercase();
+        let mut domains = self.domains.iter();
+        domains
+            .position(|domain| domain.name == name)
+            .ok_or_else(|| Refusal::exception(format!("There is no sender domain {name:?}.")))
+    }
+}
+
+/// Whether mail from an address may be sent, going by its domain: a verified one of the account, or
+/// one that the master account lends to it.
+pub(crate) fn lets_send(world: &World, account: AccountId, address: &str) -> bool {
+    let name = domain_of(address);
+    let mut domains = usable(world, account);
+    domains.any(|(domain, _)| domain.name == name && domain.verified())
+}
+
+/// The domains of an account and those lent to it, and whether they are lent.
+fn usable(world: &World, account: AccountId) -> impl Iterator<Item = (&Domain, bool)> {
+    let own = world.account(account);
+    let lent: &[Domain] = match account.is_master() {
+        true => &[],
+        false => &world.account(AccountId::MASTER).domain.domains,
+    };
+    let lent = lent
+        .iter()
+        .filter(|domain| domain.subaccounts.contains(&own.id));
+    let own = own.domain.domains.iter().map(|domain| (domain, false));
+    own.chain(lent.map(|domain| (domain, true)))
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    let name = text(request, "domain").unwrap_or_default();
+    match operation {
+        "domain_add" => add(context, request, name),
+        "domain_remove" => {
+            let domains = &mut context.account().domain;
+            let place = domains.find(name)?;
+            domains.domains.remove(place);
+            Ok(entries(
+                domains
+                    .domains
+                    .iter()
+                    .map(|domain| domain.show(View::Entry)),
+            ))
+        }
+        "domain_return_path" => relabel(context, request, |domain| &mut domain.return_path),
+        "domain_tracking" => relabel(context, request, |domain| &mut domain.tracking),
+        "domain_subaccount_access" => subaccount_access(context, request),
+        "domain_verify" => {
+            let domains = &mut context.account().domain;
+            let place = domains.find(name)?;
+            domains.domains[place].look_up();
+            Ok(entries([domains.domains[place].show(View::WithLink)]))
+        }
+        "domain_view" => {
+            let wanted = text(request, "domain").map(str::to_lowercase);
+            let domains = usable(context.world, context.account);
+            let domains: Vec<_> = domains
+                .filter(|(domain, _)| wanted.as_ref().is_none_or(|name| domain.name == *name))
+                .collect();
+            let only = domains.len() == 1;
+            Ok(entries(domains.into_iter().map(|(domain, from_master)| {
+                domain.show(View::List { from_master, only })
+            })))
+        }
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn add(context: &mut Context<'_>, request: &Value, name: &str) -> Result<Reply, Refusal> {
+    if !is_domain(name) {
+        return Err(Refusal::exception("domain is no domain name."));
+    }
+    if context.account().domain.find(name).is_ok() {
+        return Err(Refusal::exception(format!(
+            "There is a sender domain {name:?} already."
+        )));
+    }
+    let access = request.get("subaccount_access");
+    let (subaccounts, future) = match access {
+        Some(access) => checked_access(context, access)?,
+        None => Default::default(),
+    };
+    let number = 100_000 + context.world.ids.random() % 900_000;
+    let record = |field: &str, default: String| {
+        let label = text(request, field).map(|label| checked_label(label, field));
+        Ok::<_, Refusal>(Record {
+            label: label.transpose()?.unwrap_or(default),
+            verified: false,
+        })
+    };
+    let mut domain = Domain {
+        name: name.to_lowercase(),
+        dkim_selector: format!("s{number}"),
+        dkim_verified: false,
+        return_path: record("returnpath_subdomain", format!("em{number}"))?,
+        tracking: record("tracking_subdomain", "link".to_owned())?,
+        subaccounts,
+        future_subaccounts: future,
+    };
+    // It is only possible where the records were there before.
+    let labelled = ["returnpath_subdomain", "tracking_subdomain"]
+        .iter()
+        .all(|field| request.get(field).is_some());
+    if labelled && flag(request, "auto_verify").unwrap_or(true) {
+        domain.look_up();
+    }
+    let reply = entries([domain.show(View::WithLink)]);
+    context.account().domain.domains.push(domain);
+    poll(context, name);
+    Ok(reply)
+}
+
+/// Puts a record under another label, where it has to be found anew.
+fn relabel(
+    context: &mut Context<'_>,
+    request: &Value,
+    record: fn(&mut Domain) -> &mut Record,
+) -> Result<Reply, Refusal> {
+    let name = text(request, "domain").unwrap_or_default();
+    let old = text(request, "old_subdomain").unwrap_or_default();
+    let new = text(request, "new_subdomain").unwrap_or_default();
+    let new = checked_label(new, "new_subdomain")?;
+    let domains = &mut context.account().domain;
+    let place = domains.find(name)?;
+    let present = record(&mut domains.domains[place]);
+    if present.label != old.to_lowercase() {
+        return Err(Refusal::exception(format!(
+            "old_subdomain is not the present one, {:?}.",
+            present.label
+        )));
+    }
+    if present.label != new {
+        *present = Record {
+            label: new,
+            verified: false,
+        };
+    }
+    let reply = entries([domains.domains[place].show(View::Entry)]);
+    poll(context, name);
+    Ok(reply)
+}
+
+fn subaccount_access(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let name = text(request, "domain").unwrap_or_default();
+    let (subaccounts, future) = checked_access(context, request)?;
+    let domains = &mut context.account().domain;
+    let place = domains.find(name)?;
+    let domain = &mut domains.domains[place];
+    domain.subaccounts = subaccounts;
+    domain.future_subaccounts = future;
+    Ok(Reply::Data(json!({
+        "domain": domain.name,
+        "subaccounts": domain.subaccounts,
+        "future_subaccounts": domain.future_subaccounts,
+    })))
+}
+
+/// The subaccounts that a domain is to be lent to, each of which there has to be.
+fn checked_access(context: &Context<'_>, access: &Value) -> Result<(Vec<String>, bool), Refusal> {
+    if !context.account.is_master() {
+        return Err(Refusal::exception(
+            "Only the master account lends its domains.",
+        ));
+    }
+    let mut subaccounts: Vec<String> = Vec::new();
+    for id in texts(access, "subaccounts") {
+        if context.world.find_account(id).is_none() {
+            return Err(Refusal::exception(format!(
+                "There is no subaccount {id:?}."
+            )));
+        }
+        if !subaccounts.iter().any(|present| present == id) {
+            subaccounts.push(id.to_owned());
+        }
+    }
+    let future = flag(access, "future_subaccounts").unwrap_or(false);
+    Ok((subaccounts, future))
+}
+
+fn checked_label(label: &str, field: &str) -> Result<String, Refusal> {
+    if is_label(label) {
+        Ok(label.to_lowercase())
+    } else {
+        Err(Refusal::exception(format!(
+            "{field} is no single label of a domain."
+        )))
+    }
+}
+
+/// Lets the service look for the records later.
+fn poll(context: &mut Context<'_>, name: &str) {
+    let (account, name) = (context.account, name.to_owned());
+    context.world.later(POLL, move |world| {
+        let domains = &mut world.account_mut(account).domain;
+        if let Ok(place) = domains.find(&name) {
+            domains.domains[place].look_up();
+        }
+    });
+}
+
+fn entries(entries: impl IntoIterator<Item = Value>) -> Reply {
+    let entries: Value = entries.into_iter().collect();
+    Reply::Data(json!({ "domains": entries }))
+}
+
+impl Domain {
+    fn verified(&self) -> bool {
+        self.dkim_verified && self.return_path.verified
+    }
+
+    /// Looks for the records.
+    fn look_up(&mut self) {
+        if self.name.split('.').any(|label| label == UNPUBLISHED) {
+            return;
+        }
+        self.dkim_verified = true;
+        self.return_path.verified = true;
+        self.tracking.verified = true;
+    }
+
+    fn show(&self, view: View) -> Value {
+        let status = |verified| if verified { "" } else { NOT_FOUND };
+        let (subdomain, domain, suffix) = parts(&self.name);
+        let mut details = json!({
+            "domain": domain,
+            "suffix": suffix,
+            "subdomain": subdomain,
+            "fulldomain": self.name,
+            "dkim_selector": self.dkim_selector,
+            "dkim_value": "dkim.example.net",
+            "dkim_verified": self.dkim_verified,
+            "dkim_status": status(self.dkim_verified),
+            "rpath_selector": self.return_path.label,
+            "rpath_value": "return.example.net",
+            "rpath_verified": self.return_path.verified,
+            "rpath_status": status(self.return_path.verified),
+        });
+        match view {
+            View::Entry => {}
+            View::List { only: false, .. } => details["setup_link"] = "unavailable".into(),
+            View::WithLink | View::List { .. } => {
+                details["setup_link"] = format!("https://setup.example.net/{}", self.name).into();
+            }
+        }
+        let tracking = &self.tracking;
+        let mut entry = Map::new();
+        entry.insert("domain".to_owned(), details);
+        entry.insert(
+            "trackers".to_owned(),
+            json!([{
+                "domain": domain,
+                "suffix": suffix,
+                "subdomain": tracking.label,
+                "fulldomain": format!("{}.{}", tracking.label, self.name),
+                "cname_value": "track.example.net",
+                "cname_verified": tracking.verified,
+                "cname_status": status(tracking.verified),
+                "enabled": true,
+            }]),
+        );
+        entry.insert(
+            "subaccount_access".to_owned(),
+            json!({
+                "subaccounts": self.subaccounts,
+                "future_subaccounts": self.future_subaccounts,
+            }),
+        );
+        if let View::List { from_master, .. } = view {
+            entry.insert("from_master".to_owned(), from_master.into());
+        }
+        entry.into()
+    }
+}
+
+/// What is before the domain, the domain and its suffix: `mail`, `example`, `co.uk`. Two labels are
+/// a suffix where the second is a country and the first a usual kind of registration in it.
+fn parts(name: &str) -> (&str, &str, &str) {
+    const KINDS: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
+    let mut dots = name.rmatch_indices('.').map(|(place, _)| place);
+    let Some(mut dot) = dots.next() else {
+        return ("", name, "");
+    };
+    let country = name.len() - dot == 3;
+    let mut before = dots.next();
+    if let Some(place) = before
+        && country
+        && name
+            .get(place + 1..dot)
+            .is_some_and(|kind| KINDS.contains(&kind))
+    {
+        dot = place;
+        before = dots.next();
+    }
+    let (front, suffix) = name.split_at(dot);
+    let suffix = suffix.trim_start_matches('.');
+    match before {
+        Some(place) => {
+            let (subdomain, domain) = front.split_at(place);
+            (subdomain, domain.trim_start_matches('.'), suffix)
+        }
+        None => ("", front, suffix),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_apart() {
+        for (name, expected) in [
+            ("example.com", ("", "example", "com")),
+            ("mail.example.com", ("mail", "example", "com")),
+            ("a.b.example.com", ("a.b", "example", "com")),
+            ("example.co.uk", ("", "example", "co.uk")),
+            ("mail.example.co.uk", ("mail", "example", "co.uk")),
+            ("mail.example.uk", ("mail", "example", "uk")),
+            ("co.uk", ("", "co", "uk")),
+            ("localhost", ("", "localhost", "")),
+        ] {
+            assert_eq!(parts(name), expected, "{name}");
+        }
+    }
 }

@@ -1,21 +1,127 @@
-//! IP allow lists.
+//! The two lists of IP addresses that may use an account: over SMTP, and over the API.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::fields::{flag, needed, text, word};
 use super::{Context, Reply};
 use crate::refusal::Refusal;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    smtp: AllowList,
+    api: AllowList,
+}
+
+#[derive(Debug, Default)]
+struct AllowList {
+    enabled: bool,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    address: IpAddr,
+    description: String,
+}
+
+impl State {
+    /// Whether an address may call the API.
+    pub(crate) fn lets_call(&self, address: IpAddr) -> bool {
+        !self.api.enabled || self.api.place(address).is_some()
+    }
+}
+
+impl AllowList {
+    fn place(&self, address: IpAddr) -> Option<usize> {
+        let mut entries = self.entries.iter();
+        entries.position(|entry| entry.address == address.to_canonical())
+    }
+
+    fn find(&self, address: IpAddr) -> Result<usize, Refusal> {
+        self.place(address)
+            .ok_or_else(|| Refusal::exception(format!("{address} is not on the list.")))
+    }
+
+    fn check_new(&self, address: IpAddr) -> Result<(), Refusal> {
+        match self.place(address) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::exception(format!(
+                "{address} is on the list already."
+            ))),
+        }
+    }
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    let kind = word(request, "type", &["smtp", "api"])?;
+    let lists = &mut context.account().ip_allow_list;
+    let list = match kind {
+        Some("api") => &mut lists.api,
+        _ => &mut lists.smtp,
+    };
+    match operation {
+        "ip_allow_list_set" => {
+            list.enabled = flag(request, "enabled").unwrap_or(list.enabled);
+            Ok(Reply::Data(json!({ "enabled": list.enabled })))
+        }
+        "ip_allow_list_add" => {
+            let address = address(request, "ip_address")?;
+            list.check_new(address)?;
+            let entry = Entry {
+                address,
+                description: text(request, "description").unwrap_or_default().to_owned(),
+            };
+            let reply = entry.show();
+            list.entries.push(entry);
+            Ok(Reply::Data(reply))
+        }
+        "ip_allow_list_edit" => {
+            let place = list.find(address(request, "ip_address")?)?;
+            let mut entry = list.entries[place].clone();
+            if request.get("new_ip_address").is_some() {
+                let address = address(request, "new_ip_address")?;
+                if address != entry.address {
+                    list.check_new(address)?;
+                }
+                entry.address = address;
+            }
+            if let Some(description) = text(request, "description") {
+                description.clone_into(&mut entry.description);
+            }
+            let reply = entry.show();
+            list.entries[place] = entry;
+            Ok(Reply::Data(reply))
+        }
+        "ip_allow_list_remove" => {
+            let place = list.find(address(request, "ip_address")?)?;
+            Ok(Reply::Data(list.entries.remove(place).show()))
+        }
+        "ip_allow_list_view" => {
+            let entries: Value = list.entries.iter().map(Entry::show).collect();
+            let data = json!({ "enabled": list.enabled, "ip_addresses": entries });
+            Ok(Reply::Data(data))
+        }
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn address(request: &Value, field: &str) -> Result<IpAddr, Refusal> {
+    let address = needed(request, field)?.parse::<IpAddr>();
+    let address = address.map_err(|_| Refusal::field(field, "The value is no IP address."))?;
+    Ok(address.to_canonical())
+}
+
+impl Entry {
+    fn show(&self) -> Value {
+        json!({ "ip_address": self.address.to_string(), "description": self.description })
+    }
 }

@@ -1,21 +1,98 @@
-//! Authenticated IP addresses.
+//! IP addresses that may send over SMTP without a password. The API has no call to add one:
+//! [`SandboxBuilder::ip_auth`](crate::SandboxBuilder::ip_auth) does.
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use super::fields::text;
+use super::sender_settings::{SenderSettings, Spelling, put_default_limit, status};
 use super::{Context, Reply};
+use crate::account::KeyStatus;
 use crate::refusal::Refusal;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    addresses: Vec<Address>,
+}
+
+#[derive(Debug)]
+struct Address {
+    ip_address: String,
+    status: KeyStatus,
+    settings: SenderSettings,
+}
+
+impl State {
+    /// Adds an address, unless it is there.
+    pub(crate) fn add(&mut self, ip_address: &str) {
+        if self.place(ip_address).is_none() {
+            self.addresses.push(Address {
+                ip_address: ip_address.to_owned(),
+                status: KeyStatus::Allowed,
+                settings: SenderSettings::default(),
+            });
+        }
+    }
+
+    fn place(&self, ip_address: &str) -> Option<usize> {
+        let mut addresses = self.addresses.iter();
+        addresses.position(|address| address.ip_address == ip_address)
+    }
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    match operation {
+        "ip_auth_patch" => patch(context, request),
+        "ip_auth_remove" => {
+            let place = find(context, request)?;
+            context.account().ip_auth.addresses.remove(place);
+            Ok(Reply::Empty)
+        }
+        "ip_auth_view" => {
+            let wanted = text(request, "ip_address");
+            let addresses = context.account().ip_auth.addresses.iter();
+            let addresses = addresses
+                .filter(|address| wanted.is_none_or(|wanted| address.ip_address == wanted))
+                .map(|address| address.show(Spelling::Ratelimit));
+            let mut data = Map::new();
+            data.insert("results".to_owned(), addresses.collect());
+            put_default_limit(&mut data);
+            Ok(Reply::Data(data.into()))
+        }
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn patch(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let place = find(context, request)?;
+    let account = context.account();
+    let address = &mut account.ip_auth.addresses[place];
+    let status = status(request)?.unwrap_or(address.status);
+    let settings = address.settings.clone();
+    address.settings = settings.change(request, &account.dedicated_ips)?;
+    address.status = status;
+    Ok(Reply::Data(json!([address.show(Spelling::RateLimit)])))
+}
+
+fn find(context: &mut Context<'_>, request: &Value) -> Result<usize, Refusal> {
+    let ip_address = text(request, "ip_address").unwrap_or_default();
+    let place = context.account().ip_auth.place(ip_address);
+    place.ok_or_else(|| {
+        Refusal::exception(format!("There is no authenticated address {ip_address:?}."))
+    })
+}
+
+impl Address {
+    fn show(&self, spelling: Spelling) -> Value {
+        let mut members = self.settings.show(self.status, spelling);
+        members.insert("ip_address".to_owned(), self.ip_address.as_str().into());
+        members.into()
+    }
 }

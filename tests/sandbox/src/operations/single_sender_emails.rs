@@ -1,21 +1,121 @@
-//! Single sender addresses.
+//! Addresses that may send without a verified domain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::fields::{is_address, text};
 use super::{Context, Reply};
+use crate::account::AccountId;
 use crate::refusal::Refusal;
+use crate::world::World;
+
+/// How long after it was mailed the link is followed.
+const FOLLOWED_AFTER: Duration = Duration::from_secs(1);
+
+/// The link mailed to an address that begins so is never followed, unless a test does.
+const NEVER_FOLLOWED: &str = "unverified";
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    senders: Vec<Sender>,
+}
+
+#[derive(Debug)]
+struct Sender {
+    address: String,
+    verified: bool,
+}
+
+impl State {
+    /// Whether an address may send.
+    pub(crate) fn verified(&self, address: &str) -> bool {
+        let place = self.place(address);
+        place.is_some_and(|place| self.senders[place].verified)
+    }
+
+    fn place(&self, address: &str) -> Option<usize> {
+        let address = address.to_lowercase();
+        let mut senders = self.senders.iter();
+        senders.position(|sender| sender.address.to_lowercase() == address)
+    }
+}
+
+/// Follows the link that was mailed to an address. False if the account has no such sender.
+pub(crate) fn verify(world: &mut World, account: AccountId, address: &str) -> bool {
+    let state = &mut world.account_mut(account).single_sender_emails;
+    match state.place(address) {
+        Some(place) => {
+            state.senders[place].verified = true;
+            true
+        }
+        None => false,
+    }
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    let request_id = context.request_id;
+    let address = text(request, "email_address");
+    match operation {
+        "single_sender_emails_add" => {
+            add(context, address.unwrap_or_default())?;
+            Ok(Reply::Whole(json!({
+                "request_id": request_id,
+                "just_returns_this": "The verification mail was sent.",
+            })))
+        }
+        "single_sender_emails_remove" => {
+            let address = address.unwrap_or_default();
+            let state = &mut context.account().single_sender_emails;
+            let Some(place) = state.place(address) else {
+                return Err(Refusal::exception("There is no such single sender."));
+            };
+            state.senders.remove(place);
+            Ok(Reply::Data("The address was removed.".into()))
+        }
+        "single_sender_emails_view" => {
+            let state = &context.account().single_sender_emails;
+            let wanted = address.map(|address| state.place(address));
+            let senders = state.senders.iter().enumerate();
+            let senders: Value = senders
+                .filter(|(place, _)| wanted.is_none_or(|wanted| wanted == Some(*place)))
+                .map(|(_, sender)| {
+                    json!({ "email_address": sender.address, "verified": sender.verified })
+                })
+                .collect();
+            // Here the id is inside.
+            Ok(Reply::Whole(
+                json!({ "data": { "request_id": request_id, "senders": senders } }),
+            ))
+        }
+        _ => Ok(Reply::Example),
+    }
+}
+
+/// Adds an address, unless it is there, and mails the link, which its owner follows.
+fn add(context: &mut Context<'_>, address: &str) -> Result<(), Refusal> {
+    if !is_address(address) {
+        return Err(Refusal::exception("email_address is no email address."));
+    }
+    let state = &mut context.account().single_sender_emails;
+    if state.place(address).is_none() {
+        state.senders.push(Sender {
+            address: address.to_owned(),
+            verified: false,
+        });
+    }
+    if !address.to_lowercase().starts_with(NEVER_FOLLOWED) {
+        let (account, address) = (context.account, address.to_owned());
+        context.world.later(FOLLOWED_AFTER, move |world| {
+            verify(world, account, &address);
+        });
+    }
+    Ok(())
 }

@@ -1,21 +1,329 @@
 //! Addresses and domains that get no mail.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::fields::{covers, descending, flag, occurs, text, texts};
 use super::{Context, Reply};
+use crate::account::{Account, AccountId};
+use crate::clock;
+use crate::paging::page;
 use crate::refusal::Refusal;
+use crate::world::World;
 
-/// What an account has of them.
+/// How many a page has; the API lets nobody choose.
+const PAGE: usize = 100;
+
+const DAY: u64 = 86_400;
+
+/// What an account has of them, in the order in which they came.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    entries: Vec<Suppression>,
+}
+
+/// An address or a domain that gets no mail, and why.
+#[derive(Debug)]
+pub(crate) struct Suppression {
+    email_address: String,
+    /// The API's word: manual, spam, unsubscribe, bounce, compliance.
+    pub(crate) reason: String,
+    complaint: String,
+    block_description: String,
+    subject: Option<String>,
+    time: SystemTime,
+}
+
+/// What keeps an address of an account's mail from being delivered: itself or its domain.
+#[allow(dead_code)] // until mail is held to it
+pub(crate) fn suppressed<'a>(account: &'a Account, address: &str) -> Option<&'a Suppression> {
+    let mut entries = account.suppression.entries.iter();
+    entries.find(|entry| covers(&entry.email_address, address))
+}
+
+/// Suppresses an address of an account's mail for what happened to a mail: `reason` is the API's
+/// word and `complaint` what the other side said. Nothing changes if it is suppressed for that
+/// reason.
+#[allow(dead_code)] // until bounces do it
+pub(crate) fn suppress(
+    world: &mut World,
+    account: AccountId,
+    address: &str,
+    reason: &str,
+    complaint: &str,
+    subject: Option<&str>,
+) -> bool {
+    let entry = Suppression {
+        email_address: address.to_owned(),
+        reason: reason.to_owned(),
+        complaint: complaint.to_owned(),
+        block_description: String::new(),
+        subject: subject.map(str::to_owned),
+        time: world.now(),
+    };
+    world.account_mut(account).suppression.add(entry)
+}
+
+impl State {
+    fn add(&mut self, entry: Suppression) -> bool {
+        let new = self.place(&entry.email_address, &entry.reason).is_none();
+        if new {
+            self.entries.push(entry);
+        }
+        new
+    }
+
+    fn place(&self, address: &str, reason: &str) -> Option<usize> {
+        let address = address.to_lowercase();
+        self.entries.iter().position(|entry| {
+            entry.email_address.to_lowercase() == address && entry.reason == reason
+        })
+    }
+
+    /// Lifts a suppression, if there is one for that reason.
+    pub(crate) fn lift(&mut self, address: &str, reason: &str) -> bool {
+        let place = self.place(address, reason);
+        place.map(|place| self.entries.remove(place)).is_some()
+    }
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    let address = text(request, "email_address");
+    match operation {
+        "suppression_add" => {
+            let address = address.unwrap_or_default();
+            let description = text(request, "block_description").unwrap_or_default();
+            let entry = Suppression {
+                email_address: address.to_owned(),
+                reason: "manual".to_owned(),
+                complaint: String::new(),
+                block_description: description.to_owned(),
+                subject: None,
+                time: context.now(),
+            };
+            let added = context.account().suppression.add(entry);
+            Ok(Reply::Data(json!({
+                "email_address": address,
+                "block_description": description,
+                "added": added,
+            })))
+        }
+        "suppression_remove" => {
+            let address = address.unwrap_or_default();
+            let state = &mut context.account().suppression;
+            let rows = texts(request, "reasons").into_iter().map(|reason| {
+                let removed = state.lift(address, reason);
+                json!({ "reason": reason, "email_address": address, "removed": removed })
+            });
+            let rows: Value = rows.collect();
+            Ok(Reply::Data(json!({ "suppressions": rows })))
+        }
+        "suppression_view" => view(context, request),
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn view(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let filter = Filter::new(request, context.now())?;
+    let entries = context.account().suppression.entries.iter();
+    let mut entries: Vec<_> = entries.filter(|entry| filter.takes(entry)).collect();
+    if descending(request, "sort")? {
+        entries.reverse();
+    }
+    let total = entries.len();
+    let token = text(request, "continue_token");
+    let page = page(entries, PAGE, "continue_token", token)?;
+    let results: Value = page.items.into_iter().map(Suppression::show).collect();
+    Ok(Reply::Data(json!({
+        "results": results,
+        "continue_token": page.token,
+        "total_results": total,
+    })))
+}
+
+struct Filter<'a> {
+    start: SystemTime,
+    end: Option<SystemTime>,
+    address: Option<&'a str>,
+    recipients: Vec<&'a str>,
+    reasons: Vec<&'a str>,
+    types: Vec<&'a str>,
+    wildcard: &'a str,
+    fuzzy: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn new(request: &'a Value, now: SystemTime) -> Result<Self, Refusal> {
+        let one_or_more = |one: &str, more: &str| -> Vec<&'a str> {
+            let mut all = texts(request, more);
+            all.extend(text(request, one));
+            all
+        };
+        Ok(Self {
+            start: time(request, "start_date")?.unwrap_or_else(|| thirty_days_before(now)),
+            end: time(request, "end_date")?,
+            address: text(request, "email_address"),
+            recipients: one_or_more("recipient", "recipients"),
+            reasons: one_or_more("reason", "reasons"),
+            types: one_or_more("suppression_type", "suppression_types"),
+            wildcard: text(request, "wildcard").unwrap_or_default(),
+            fuzzy: flag(request, "fuzzy").unwrap_or(false),
+        })
+    }
+
+    fn takes(&self, entry: &Suppression) -> bool {
+        let like = |wanted: &str, text: &str| {
+            if self.fuzzy {
+                occurs(wanted, text)
+            } else {
+                wanted.to_lowercase() == text.to_lowercase()
+            }
+        };
+        let address = entry.email_address.as_str();
+        let reasons = [&entry.reason, &entry.complaint, &entry.block_description];
+        let any = |wanted: &[&str], is: &dyn Fn(&str) -> bool| {
+            wanted.is_empty() || wanted.iter().any(|wanted| is(wanted))
+        };
+        entry.time >= self.start
+            && self.end.is_none_or(|end| entry.time < end)
+            && self.address.is_none_or(|wanted| covers(address, wanted))
+            && any(&self.recipients, &|wanted| like(wanted, address))
+            && any(&self.reasons, &|wanted| {
+                reasons.iter().any(|text| like(wanted, text))
+            })
+            && any(&self.types, &|wanted| wanted == entry.reason)
+            && occurs(self.wildcard, address)
+    }
+}
+
+fn time(request: &Value, field: &str) -> Result<Option<SystemTime>, Refusal> {
+    match text(request, field).map(clock::parse) {
+        Some(None) => Err(Refusal::field(field, "The value is no time that is known.")),
+        time => Ok(time.flatten()),
+    }
+}
+
+/// The beginning of the day 30 days ago.
+fn thirty_days_before(now: SystemTime) -> SystemTime {
+    let days = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / DAY;
+    clock::after(
+        UNIX_EPOCH,
+        Duration::from_secs(days.saturating_sub(30) * DAY),
+    )
+}
+
+impl Suppression {
+    fn show(&self) -> Value {
+        json!({
+            "email_address": self.email_address,
+            "reason": self.reason,
+            "complaint": self.complaint,
+            "block_description": self.block_description,
+            "timestamp": clock::spaced(self.time),
+            "subject": self.subject,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::tests::call;
+    use crate::world::tests::shared;
+
+    #[test]
+    fn an_address_is_suppressed_by_itself_or_by_its_domain() {
+        let shared = shared(|_| {});
+        for entry in ["Kim@example.net", "example.org"] {
+            call(
+                &shared,
+                "suppression_add",
+                &json!({ "email_address": entry }),
+            )
+            .unwrap();
+        }
+        let mut world = shared.world();
+        let bounced = |world: &mut World, subject| {
+            let complaint = "550 5.1.1 unknown";
+            suppress(
+                world,
+                AccountId::MASTER,
+                "lou@example.net",
+                "bounce",
+                complaint,
+                subject,
+            )
+        };
+        assert!(bounced(&mut world, Some("Hi")));
+        assert!(!bounced(&mut world, None));
+        let account = world.account(AccountId::MASTER);
+        for (address, reason) in [
+            ("kim@example.net", Some("manual")),
+            ("a@EXAMPLE.org", Some("manual")),
+            ("a@mail.example.org", None),
+            ("lou@example.net", Some("bounce")),
+            ("mia@example.net", None),
+        ] {
+            let found = suppressed(account, address).map(|entry| entry.reason.as_str());
+            assert_eq!(found, reason, "{address}");
+        }
+        drop(world);
+        let request = json!({ "reasons": ["unknown"], "fuzzy": true });
+        let Ok(Reply::Data(data)) = call(&shared, "suppression_view", &request) else {
+            panic!("no data");
+        };
+        assert_eq!(data["total_results"], 1);
+        assert_eq!(data["results"][0]["subject"], "Hi");
+    }
+
+    #[test]
+    fn without_dates_the_last_thirty_days_are_shown_page_by_page() {
+        let shared = shared(|_| {});
+        shared.world().freeze();
+        let add = |address: String| {
+            call(
+                &shared,
+                "suppression_add",
+                &json!({ "email_address": address }),
+            )
+            .unwrap();
+        };
+        add("old@example.net".to_owned());
+        shared.world().advance(Duration::from_secs(31 * DAY));
+        for number in 0..250 {
+            add(format!("{number}@example.net"));
+        }
+        let mut token = Value::Null;
+        let mut seen = Vec::new();
+        loop {
+            let mut request = json!({ "sort": "desc" });
+            if !token.is_null() {
+                request["continue_token"] = token;
+            }
+            let Ok(Reply::Data(mut data)) = call(&shared, "suppression_view", &request) else {
+                panic!("no data");
+            };
+            assert_eq!(data["total_results"], 250);
+            let results = data["results"].as_array().unwrap().iter();
+            seen.extend(results.map(|row| row["email_address"].as_str().unwrap().to_owned()));
+            token = data["continue_token"].take();
+            if token.is_null() {
+                break;
+            }
+        }
+        let expected: Vec<_> = (0..250).rev().map(|n| format!("{n}@example.net")).collect();
+        assert_eq!(seen, expected);
+        let request = json!({ "start_date": "2000-01-01" });
+        let Ok(Reply::Data(data)) = call(&shared, "suppression_view", &request) else {
+            panic!("no data");
+        };
+        assert_eq!(data["total_results"], 251);
+    }
 }

@@ -1,0 +1,154 @@
+//! Reading requests that their schema allows, and comparing what they name.
+
+use serde_json::Value;
+
+use crate::mail::list;
+use crate::refusal::Refusal;
+
+/// A text, if it was sent.
+pub(crate) fn text<'a>(request: &'a Value, field: &str) -> Option<&'a str> {
+    request.get(field)?.as_str()
+}
+
+/// A text that the operation cannot do without, although its schema does not ask for it.
+pub(crate) fn needed<'a>(request: &'a Value, field: &str) -> Result<&'a str, Refusal> {
+    text(request, field).ok_or_else(|| Refusal::field(field, "The field is required."))
+}
+
+pub(crate) fn flag(request: &Value, field: &str) -> Option<bool> {
+    request.get(field)?.as_bool()
+}
+
+pub(crate) fn integer(request: &Value, field: &str) -> Option<i64> {
+    request.get(field)?.as_i64()
+}
+
+/// The texts of a list; none if it was not sent.
+pub(crate) fn texts<'a>(request: &'a Value, field: &str) -> Vec<&'a str> {
+    let items = list(request, field).iter();
+    items.filter_map(Value::as_str).collect()
+}
+
+/// One of the words that the documentation names for a field.
+pub(crate) fn word<'a>(
+    request: &'a Value,
+    field: &str,
+    words: &[&str],
+) -> Result<Option<&'a str>, Refusal> {
+    match text(request, field) {
+        Some(word) if !words.contains(&word) => Err(Refusal::field(
+            field,
+            format!("The value is none of {}.", words.join(", ")),
+        )),
+        word => Ok(word),
+    }
+}
+
+/// Refuses a text whose count of characters is not in the documented range.
+pub(crate) fn check_length(
+    request: &Value,
+    field: &str,
+    least: usize,
+    most: usize,
+) -> Result<(), Refusal> {
+    match text(request, field).map(|text| text.chars().count()) {
+        Some(count) if !(least..=most).contains(&count) => Err(Refusal::field(
+            field,
+            format!("The value has not {least} to {most} characters."),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a list is to be sorted downwards; upwards without the field.
+pub(crate) fn descending(request: &Value, field: &str) -> Result<bool, Refusal> {
+    Ok(word(request, field, &["asc", "desc"])? == Some("desc"))
+}
+
+/// The field `page_size`, 100 without it.
+pub(crate) fn page_size(request: &Value) -> Result<usize, Refusal> {
+    match integer(request, "page_size").map(usize::try_from) {
+        None => Ok(100),
+        Some(Ok(size)) if size > 0 => Ok(size),
+        Some(_) => Err(Refusal::exception("page_size has to be at least 1.")),
+    }
+}
+
+/// Whether one text occurs in another, upper and lower case being the same.
+pub(crate) fn occurs(part: &str, text: &str) -> bool {
+    text.to_lowercase().contains(&part.to_lowercase())
+}
+
+/// Whether it looks like `local@domain`.
+pub(crate) fn is_address(text: &str) -> bool {
+    let blank = |character: char| character.is_whitespace() || character.is_control();
+    text.rsplit_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && !local.contains(blank) && is_domain(domain)
+    })
+}
+
+/// Whether it looks like a domain of two labels or more.
+pub(crate) fn is_domain(text: &str) -> bool {
+    text.contains('.') && text.split('.').all(is_label)
+}
+
+/// Whether it looks like one label of a domain; letters of any alphabet count.
+pub(crate) fn is_label(text: &str) -> bool {
+    let inner = |character: char| character.is_alphanumeric() || "-_".contains(character);
+    !text.is_empty() && text.chars().count() <= 63 && text.chars().all(inner)
+}
+
+/// What follows the `@`, in lower case; empty without one.
+pub(crate) fn domain_of(address: &str) -> String {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    domain.trim().to_lowercase()
+}
+
+/// Whether an entry of a list, an address or a domain, is about an address. A domain is about its
+/// own addresses only, not about those of its subdomains.
+pub(crate) fn covers(entry: &str, address: &str) -> bool {
+    let (entry, address) = (entry.to_lowercase(), address.to_lowercase());
+    entry == address || entry.trim_start_matches('@') == domain_of(&address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_addresses_or_domains() {
+        for (entry, address, expected) in [
+            ("a@example.com", "A@Example.com", true),
+            ("a@example.com", "b@example.com", false),
+            ("Example.com", "b@example.COM", true),
+            ("@example.com", "b@example.com", true),
+            ("example.com", "b@mail.example.com", false),
+            ("example.com", "example.com", true),
+            ("com", "b@example.com", false),
+        ] {
+            assert_eq!(covers(entry, address), expected, "{entry} {address}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_domains_are_told_from_other_text() {
+        for (text, address, domain) in [
+            ("a@example.com", true, false),
+            ("example.com", false, true),
+            ("mail.example.com", false, true),
+            ("example", false, false),
+            ("a@example", false, false),
+            ("@example.com", false, false),
+            ("a b@example.com", false, false),
+            ("exa mple.com", false, false),
+            ("example..com", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(
+                (is_address(text), is_domain(text)),
+                (address, domain),
+                "{text}"
+            );
+        }
+    }
+}

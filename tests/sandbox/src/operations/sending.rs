@@ -1,0 +1,104 @@
+//! Who may send, to whom, and how much: what accounts and keys say about mail before it is
+//! accepted. What a request has to look like is checked elsewhere.
+
+use super::fields::domain_of;
+use super::{Context, domain};
+use crate::clock;
+use crate::mail::bare_address;
+use crate::refusal::Refusal;
+
+/// Refuses a mail that the account may not send: by its sender, `a@b.c` or `Name <a@b.c>`, or by
+/// one of its recipients, in the same forms.
+pub(crate) fn may_send(
+    context: &Context<'_>,
+    sender: &str,
+    recipients: &[&str],
+) -> Result<(), Refusal> {
+    let world = &*context.world;
+    let account = world.account(context.account);
+    let sender = bare_address(sender);
+    match account.allowed_senders.lets_send(sender) {
+        Some(true) => {}
+        Some(false) => {
+            return Err(Refusal::exception(format!(
+                "The allowed senders of the account keep {sender} from sending."
+            )));
+        }
+        // Only where there is no such list do these matter.
+        None if world.settings.enforce_senders => {
+            if !domain::lets_send(world, context.account, sender)
+                && !account.single_sender_emails.verified(sender)
+            {
+                return Err(Refusal::unverified_sender(&domain_of(sender)));
+            }
+        }
+        None => {}
+    }
+    let mut recipients = recipients.iter().map(|recipient| bare_address(recipient));
+    match recipients.find(|address| !account.allowed_recipients.lets_receive(address)) {
+        None => Ok(()),
+        Some(address) => Err(Refusal::exception(format!(
+            "{address} is not among the allowed recipients of the account."
+        ))),
+    }
+}
+
+/// Refuses so many mails if the key has a sending limit of its own and they would exceed it.
+pub(crate) fn within_limit(context: &Context<'_>, mails: usize) -> Result<(), Refusal> {
+    let Some(limit) = &context.key.settings.rate_limit else {
+        return Ok(());
+    };
+    let username = context.key.short_name();
+    let recent = context
+        .world
+        .mails
+        .iter()
+        .rev()
+        .take_while(|mail| clock::after(mail.accepted_at(), limit.span) > context.now());
+    let sent = recent.filter(|mail| mail.username() == username).count();
+    let allowed = usize::try_from(limit.mails).unwrap_or(usize::MAX);
+    if sent.saturating_add(mails) > allowed {
+        return Err(Refusal::exception(format!(
+            "The rate limit of the API key is reached: {} mails in {}.",
+            limit.mails, limit.period
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::operations::tests::call;
+    use crate::world::tests::shared;
+
+    #[test]
+    fn the_domain_of_a_sender_is_found() {
+        let shared = shared(|settings| {
+            settings.enforce_senders = true;
+            settings.sender_domains = vec!["example.com".to_owned()];
+        });
+        let send = |sender: &str| {
+            let mail = json!({ "sender": sender, "to": ["b@example.net"], "text_body": "x" });
+            call(&shared, "email_send", &mail)
+        };
+        for verified in [
+            "a@example.com",
+            "a@EXAMPLE.com",
+            "Acme <a@example.com>",
+            r#""a@example.net <x>" <a@example.com>"#,
+        ] {
+            assert!(send(verified).is_ok(), "{verified}");
+        }
+        for unverified in [
+            "",
+            "example.com",
+            "a@mail.example.com",
+            "a@example.net",
+            "a@example.com <a@example.net>",
+        ] {
+            assert!(send(unverified).is_err(), "{unverified}");
+        }
+    }
+}
