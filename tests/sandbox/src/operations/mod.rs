@@ -151,14 +151,6 @@ pub(crate) mod tests {
         "stats_email_spam",
         "stats_email_summary",
         "stats_email_unsubs",
-        "webhook_add",
-        "webhook_edit",
-        "webhook_remove",
-        "webhook_view",
-        "sms_send",
-        "sms_summary",
-        "sms_view_received",
-        "sms_view_sent",
     ];
 
     #[test]
