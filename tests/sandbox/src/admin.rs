@@ -22,12 +22,17 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use smtp2go_types::Timestamp;
 
+use crate::account::AccountId;
 use crate::call::{Call, KeyPlace};
 use crate::connection::{Control, Out};
-use crate::event::Event;
+use crate::delivery::{Delivery, Outcome};
+use crate::event::{Event, EventKind};
 use crate::faults::{ActiveFault, Fault, Faults};
 use crate::mail::{Attachment, Mail, bare_address};
+use crate::operations;
 use crate::server::keys_in_headers;
+use crate::sms::Sms;
+use crate::webhooks::{self, WebhookDelivery, WebhookState};
 use crate::world::{Access, Shared};
 
 /// What the paths begin with.
@@ -49,6 +54,13 @@ const ENDPOINTS: &[&str] = &[
     "GET /_sandbox",
     "GET /_sandbox/mails?to=ADDRESS&subject=TEXT&wait=SECONDS&offset=0&limit=1000",
     "GET /_sandbox/mails/EMAIL_ID",
+    "POST /_sandbox/mails/EMAIL_ID/events {\"event\": \"open\", \"recipient\": \"b@example.net\"}",
+    "POST /_sandbox/delivery {\"recipient\": \"@example.org\", \"outcome\": \"soft-bounce\"}",
+    "DELETE /_sandbox/delivery",
+    "GET /_sandbox/sms?offset=0&limit=1000",
+    "POST /_sandbox/sms/receive {\"from\": \"+15550001\", \"to\": \"+15550002\", \"content\": \"Hi\"}",
+    "GET /_sandbox/webhooks?offset=0&limit=1000",
+    "POST /_sandbox/webhooks/NUMBER/again",
     "GET /_sandbox/events?offset=0&limit=1000",
     "GET /_sandbox/calls?offset=0&limit=1000",
     "GET /_sandbox/calls/NUMBER",
@@ -69,6 +81,12 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/", get(about))
         .route("/mails", get(mails))
         .route("/mails/{email_id}", get(mail))
+        .route("/mails/{email_id}/events", post(make_event))
+        .route("/delivery", post(add_outcome).delete(clear_outcomes))
+        .route("/sms", get(sms))
+        .route("/sms/receive", post(receive_sms))
+        .route("/webhooks", get(list_webhooks))
+        .route("/webhooks/{number}/again", post(post_again))
         .route("/events", get(events))
         .route("/calls", get(calls))
         .route("/calls/{number}", get(call))
@@ -271,6 +289,8 @@ async fn about(State(shared): State<Arc<Shared>>) -> Json {
         "frozen": world.clock.is_frozen(),
         "mails": world.mails.len(),
         "events": world.events.len(),
+        "sms": world.sms.len(),
+        "webhooks": world.outbox.deliveries.len(),
         "calls": world.calls.len(),
         "faults": faults,
         "endpoints": ENDPOINTS,
@@ -415,6 +435,175 @@ fn write_file(file: &Attachment) -> Value {
     })
 }
 
+/// Makes something happen to a mail.
+async fn make_event(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Json {
+    Json(happen(&shared, &id, &body))
+}
+
+fn happen(shared: &Arc<Shared>, id: &str, body: &Bytes) -> Answer {
+    let [event, recipient, link] = fields(body, ["event", "recipient", "link"], 2)?;
+    let event = text("event", &event)?;
+    let kind = KINDS
+        .into_iter()
+        .find(|kind| kind.webhook_name() == event || kind.activity_name() == Some(event.as_str()));
+    let kind = kind.ok_or_else(|| {
+        let words = KINDS.map(|kind| kind.activity_name().unwrap_or_default());
+        Problem::bad(format!("event: {event:?} is none of {}", words.join(", ")))
+    })?;
+    let mails = shared.world().mails.clone();
+    let mail = mails.into_iter().find(|mail| mail.email_id() == id);
+    let mail = mail.ok_or_else(|| Problem::missing(format!("there is no mail {id:?}")))?;
+    let recipient = match (&recipient, mail.recipients().as_slice()) {
+        (Value::Null, [only]) => (*only).to_owned(),
+        (Value::Null, _) => return Err(Problem::bad("recipient: the mail has several")),
+        (given, _) => text("recipient", given)?,
+    };
+    let delivery = Delivery::new(Arc::clone(shared));
+    let done = match (&link, kind) {
+        (Value::Null, _) => delivery.happen(&mail, &recipient, kind),
+        (link, EventKind::Click) => delivery.click(&mail, &recipient, &text("link", link)?),
+        _ => return Err(Problem::bad("link: only a click has one")),
+    };
+    let event = done.map_err(|error| Problem(StatusCode::CONFLICT, error.to_string()))?;
+    Ok(write_event(&event))
+}
+
+/// What can happen on demand, by the words of webhooks and of `/activity/search`. A `bounce` is the
+/// first of the two.
+const KINDS: [EventKind; 9] = [
+    EventKind::Delivered,
+    EventKind::HardBounce,
+    EventKind::SoftBounce,
+    EventKind::Open,
+    EventKind::Click,
+    EventKind::Spam,
+    EventKind::Unsubscribe,
+    EventKind::Resubscribe,
+    EventKind::Reject,
+];
+
+const OUTCOMES: [(&str, Outcome); 11] = [
+    ("deliver", Outcome::Deliver),
+    ("hard-bounce", Outcome::HardBounce),
+    ("soft-bounce", Outcome::SoftBounce),
+    ("reject", Outcome::Reject),
+    ("refuse", Outcome::Refuse),
+    ("spam", Outcome::Spam),
+    ("unsubscribe", Outcome::Unsubscribe),
+    ("resubscribe", Outcome::Resubscribe),
+    ("open", Outcome::Open),
+    ("click", Outcome::Click),
+    ("hold", Outcome::Hold),
+];
+
+async fn add_outcome(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
+    let add = || {
+        let [recipient, outcome] = fields(&body, ["recipient", "outcome"], 0)?;
+        let (recipient, word) = (text("recipient", &recipient)?, text("outcome", &outcome)?);
+        let found = OUTCOMES.iter().find(|(known, _)| *known == word);
+        let (_, outcome) = found.ok_or_else(|| {
+            let words = OUTCOMES.map(|(word, _)| word).join(", ");
+            Problem::bad(format!("outcome: {word:?} is none of {words}"))
+        })?;
+        Delivery::new(shared).on(&recipient, *outcome);
+        Ok(json!({ "recipient": recipient, "outcome": word }))
+    };
+    Json(add())
+}
+
+async fn clear_outcomes(State(shared): State<Arc<Shared>>) -> Json {
+    Delivery::new(shared).clear();
+    Json(Ok(json!({ "cleared": true })))
+}
+
+async fn sms(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
+    let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
+        query.page("sms", &shared.world().sms, |(_, sms)| {
+            json!({
+                "message_id": sms.message_id(),
+                "destination": sms.destination(),
+                "sender": sms.sender(),
+                "content": sms.content(),
+                "username": sms.username(),
+                "accepted_at": time(sms.accepted_at()),
+            })
+        })
+    });
+    Json(page)
+}
+
+async fn receive_sms(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
+    let receive = || {
+        let [from, to, content] = fields(&body, ["from", "to", "content"], 0)?;
+        let (from, to) = (text("from", &from)?, text("to", &to)?);
+        let content = text("content", &content)?;
+        let mut world = shared.world();
+        operations::sms::receive(&mut world, AccountId::MASTER, &from, &to, &content);
+        Ok(json!({ "received": true }))
+    };
+    Json(receive())
+}
+
+async fn list_webhooks(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
+    let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
+        let world = shared.world();
+        query.page("webhooks", &world.outbox.deliveries, |(place, delivery)| {
+            write_delivery(place, delivery)
+        })
+    });
+    Json(page)
+}
+
+/// An event on its way to a webhook. Its number counts from 1.
+fn write_delivery(place: usize, delivery: &WebhookDelivery) -> Value {
+    let (state, next) = match delivery.state() {
+        WebhookState::Queued => ("queued", None),
+        WebhookState::Sending => ("sending", None),
+        WebhookState::Waiting(next) => ("waiting", Some(time(next))),
+        WebhookState::Accepted => ("accepted", None),
+        WebhookState::GivenUp => ("given up", None),
+    };
+    let attempts = delivery.attempts().iter().map(|attempt| {
+        json!({
+            "time": time(attempt.time()),
+            "took_seconds": attempt.took().as_secs_f64(),
+            "status": attempt.status(),
+            "error": attempt.error(),
+        })
+    });
+    json!({
+        "number": place + 1,
+        "webhook_id": delivery.webhook_id(),
+        "url": delivery.url(),
+        "event": write_event(delivery.event()),
+        "content_type": delivery.content_type(),
+        "body": String::from_utf8_lossy(delivery.body()),
+        "state": state,
+        "next_attempt": next,
+        "attempts": attempts.collect::<Vec<_>>(),
+    })
+}
+
+async fn post_again(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> Json {
+    let place = number.parse().ok().and_then(|n: usize| n.checked_sub(1));
+    let mut world = shared.world();
+    let count = world.outbox.deliveries.len();
+    Json(match place.filter(|place| *place < count) {
+        None => Err(Problem::missing(format!(
+            "there is no webhook delivery {number:?}; the first is 1"
+        ))),
+        Some(place) if webhooks::post_again(&mut world, place) => Ok(json!({ "posted": true })),
+        Some(_) => Err(Problem(
+            StatusCode::CONFLICT,
+            "it is just being posted".to_owned(),
+        )),
+    })
+}
+
 async fn events(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
     let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
         query.page("events", &shared.world().events, |(_, event)| {
@@ -436,6 +625,7 @@ fn write_event(event: &Event) -> Value {
         "event": event.kind().webhook_name(),
         "activity": event.kind().activity_name(),
         "email_id": event.mail().map(Mail::email_id),
+        "message_id": event.sms().map(Sms::message_id),
         "recipient": event.recipient(),
         "detail": detail,
     })
@@ -506,19 +696,12 @@ fn write_fault(active: &ActiveFault) -> Value {
 }
 
 async fn add_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
-    let added = field(
-        &body,
-        "rule",
-        "a fault such as \"email_send:nth=1:status=503\"",
-    )
-    .and_then(|rule| match rule {
-        Value::String(rule) => Ok(rule),
-        _ => Err(Problem::bad("rule: not a text")),
-    })
-    .and_then(|rule| {
-        let fault: Result<Fault, _> = rule.parse();
-        fault.map_err(|error| Problem::bad(format!("rule: {error}")))
-    });
+    let added = fields(&body, ["rule"], 0)
+        .and_then(|[rule]| text("rule", &rule))
+        .and_then(|rule| {
+            let fault: Result<Fault, _> = rule.parse();
+            fault.map_err(|error| Problem::bad(format!("rule: {error}")))
+        });
     Json(added.map(|fault| {
         let rule = fault.to_string();
         json!({ "id": shared.rules.add(fault), "rule": rule, "seen": 0, "struck": 0 })
@@ -556,7 +739,7 @@ async fn resume(State(shared): State<Arc<Shared>>) -> Json {
 }
 
 async fn advance(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
-    let by = field(&body, "seconds", "a number of seconds").and_then(|seconds| {
+    let by = fields(&body, ["seconds"], 0).and_then(|[seconds]| {
         let by = seconds.as_f64().map(Duration::try_from_secs_f64);
         match by {
             Some(Ok(by)) => Ok(by),
@@ -579,15 +762,36 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Json {
     Json(Ok(json!({ "reset": true })))
 }
 
-/// The only field of a body, whatever content type it came with.
-fn field(body: &Bytes, name: &str, what: &str) -> Answer {
+/// The fields of a body, whatever content type it came with, in the order of `names`. The last ones,
+/// as many as are optional, may be missing, and there are no others.
+fn fields<const N: usize>(
+    body: &Bytes,
+    names: [&str; N],
+    optional: usize,
+) -> Result<[Value; N], Problem> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| Problem::bad(format!("the body is not JSON: {error}")))?;
-    match body {
-        Value::Object(mut members) if members.len() == 1 => members.remove(name),
-        _ => None,
+    let Value::Object(mut members) = body else {
+        return Err(Problem::bad("the body is not a JSON object"));
+    };
+    let found = names.map(|name| members.remove(name).unwrap_or_default());
+    if let Some(name) = members.keys().next() {
+        let names = names.join(", ");
+        return Err(Problem::bad(format!("{name:?} is no field here: {names}")));
     }
-    .ok_or_else(|| Problem::bad(format!("the body has to be {{\"{name}\": …}}: {what}")))
+    let wanted = N.saturating_sub(optional);
+    match found.iter().take(wanted).position(Value::is_null) {
+        Some(missing) => Err(Problem::bad(format!(
+            "{}: the field is required",
+            names.get(missing).copied().unwrap_or_default()
+        ))),
+        None => Ok(found),
+    }
+}
+
+fn text(name: &str, value: &Value) -> Result<String, Problem> {
+    let text = value.as_str().map(str::to_owned);
+    text.ok_or_else(|| Problem::bad(format!("{name}: not a text")))
 }
 
 fn time(time: SystemTime) -> String {

@@ -87,6 +87,14 @@ struct Arguments {
     #[arg(long, value_name = "DOMAIN")]
     sender_domain: Vec<String>,
 
+    /// Posts events to webhooks on other machines too, by http:// only
+    #[arg(long)]
+    remote_webhooks: bool,
+
+    /// How many times faster than the service webhooks are tried again after a failure
+    #[arg(long, value_name = "TIMES", default_value_t = 3600)]
+    webhook_speed: u32,
+
     /// No line for each call
     #[arg(long, short)]
     quiet: bool,
@@ -138,6 +146,8 @@ fn run(arguments: Arguments) -> io::Result<()> {
         .seed(arguments.seed)
         .strict(arguments.strict)
         .enforce_senders(arguments.enforce_senders)
+        .remote_webhooks(arguments.remote_webhooks)
+        .webhook_speed(arguments.webhook_speed)
         .stateless(arguments.stateless);
     for name in arguments.allowed_host {
         builder = builder.allowed_host(name);

@@ -153,7 +153,9 @@ fn faults_are_added_and_removed() {
     for (body, expected) in [
         (r#"{"rule":"email_send:nth=x:reset"}"#, "rule: column 12: "),
         (r#"{"rule":1}"#, "not a text"),
-        (r#"{"rules":"reset"}"#, "rule"),
+        (r#"{"rules":"reset"}"#, "\"rules\" is no field"),
+        ("{}", "rule: the field is required"),
+        ("[]", "not a JSON object"),
         ("reset", "not JSON"),
         ("", "not JSON"),
     ] {
@@ -211,6 +213,112 @@ fn the_clock_is_frozen_advanced_and_resumed() {
         false
     );
     assert!(sandbox.now() >= before + Duration::from_millis(3_600_500));
+}
+
+#[test]
+fn things_happen_to_mail_on_demand() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox.freeze();
+    let rule = r#"{"recipient":"@example.org","outcome":"soft-bounce"}"#;
+    assert_eq!(call(&sandbox, "POST", "/delivery", rule).status, 200);
+    for to in ["jane@example.net", "bo@example.org"] {
+        post(&sandbox, "/email/send", &mail(to));
+    }
+    sandbox.advance(Duration::from_secs(60));
+    let mails = sandbox.mails();
+    let happen = |mail: usize, body: &str| {
+        let path = format!("/mails/{}/events", mails[mail].email_id());
+        call(&sandbox, "POST", &path, body)
+    };
+    let opened = happen(0, r#"{"event":"open"}"#);
+    assert_eq!(opened.status, 200, "{opened:?}");
+    assert_eq!(opened.json()["recipient"], "jane@example.net");
+    let spam = r#"{"event":"spam","recipient":"Jane <jane@example.net>"}"#;
+    assert_eq!(happen(0, spam).status, 200);
+    let kinds: Vec<_> = sandbox
+        .events()
+        .iter()
+        .map(|event| event.kind().webhook_name())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "processed",
+            "processed",
+            "delivered",
+            "bounce",
+            "open",
+            "spam"
+        ]
+    );
+    for (mail, body, status) in [
+        (0, r#"{"event":"opend"}"#, 400),
+        (0, r#"{"event":"open","link":"https://example.com/"}"#, 400),
+        (0, r#"{"event":"open","recipient":1}"#, 400),
+        (
+            0,
+            r#"{"event":"open","recipient":"other@example.net"}"#,
+            409,
+        ),
+        (0, r#"{"event":"click","link":"https://example.com/"}"#, 409),
+        (1, r#"{"event":"opened"}"#, 409),
+    ] {
+        let refused = happen(mail, body);
+        assert_eq!(refused.status, status, "{body}: {refused:?}");
+        assert!(refused.json()["error"].is_string());
+    }
+    let none = call(
+        &sandbox,
+        "POST",
+        "/mails/none/events",
+        r#"{"event":"open"}"#,
+    );
+    assert_eq!(none.status, 404);
+    let rule = r#"{"recipient":"*","outcome":"x"}"#;
+    assert_eq!(call(&sandbox, "POST", "/delivery", rule).status, 400);
+    assert_eq!(call(&sandbox, "DELETE", "/delivery", "").status, 200);
+    post(&sandbox, "/email/send", &mail("bo@example.org"));
+    sandbox.advance(Duration::from_secs(60));
+    let events = sandbox.events();
+    assert_eq!(events.last().unwrap().kind().webhook_name(), "delivered");
+}
+
+#[test]
+fn text_messages_and_webhooks_are_listed() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox.freeze();
+    // Nobody listens there any more.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let hook = json!({ "url": format!("http://{free}/hook"), "events": ["processed"], "output_format": "json" });
+    assert_eq!(post(&sandbox, "/webhook/add", &hook).status, 200);
+    post(&sandbox, "/email/send", &mail("b@example.net"));
+    let sms =
+        json!({ "destination": ["+6421000001"], "content": "Code 1", "sender": "+6421000002" });
+    assert_eq!(post(&sandbox, "/sms/send", &sms).status, 200);
+    let list = get(&sandbox, "/sms");
+    assert_eq!(list["sms"][0]["content"], "Code 1");
+    let received = r#"{"from":"+6421000001","to":"+6421000002","content":"Hi"}"#;
+    assert_eq!(call(&sandbox, "POST", "/sms/receive", received).status, 200);
+    let view = post(&sandbox, "/sms/view-received", &json!({}));
+    assert!(view.body.contains("\"Hi\""), "{view:?}");
+    let webhook = loop {
+        let list = get(&sandbox, "/webhooks");
+        assert_eq!(list["total"], 1);
+        if list["webhooks"][0]["state"] == "waiting" {
+            break list["webhooks"][0].clone();
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(webhook["url"], hook["url"]);
+    assert_eq!(webhook["event"]["event"], "processed");
+    assert!(webhook["body"].as_str().unwrap().starts_with('{'));
+    assert!(webhook["attempts"][0]["error"].is_string(), "{webhook}");
+    assert!(webhook["next_attempt"].is_string());
+    assert_eq!(call(&sandbox, "POST", "/webhooks/1/again", "").status, 200);
+    assert_eq!(call(&sandbox, "POST", "/webhooks/2/again", "").status, 404);
 }
 
 #[test]
@@ -326,7 +434,7 @@ fn all_that_is_listed_is_there() {
             &[],
             words.next().unwrap_or_default().as_bytes(),
         );
-        let expected = if path.ends_with(char::is_uppercase) {
+        let expected = if path.contains(char::is_uppercase) {
             404
         } else {
             200
