@@ -161,3 +161,8 @@ pub use mail::{Attachment, Mail};
 pub use sandbox::{Sandbox, SandboxBuilder};
 pub use sms::Sms;
 pub use webhooks::{WebhookAttempt, WebhookDelivery, WebhookState};
+
+/// The README's example has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
