@@ -6,8 +6,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use smtp2go_sandbox::Sandbox;
+use smtp2go_sandbox::{ApiKey, Sandbox};
 use smtp2go_sdk::Client;
+use smtp2go_sdk::types::TemplateAddRequest;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -45,7 +46,14 @@ async fn connect() -> Result<(Client, Option<Sandbox>)> {
     if std::env::var_os("SMTP2GO_API_KEY").is_some_and(|key| !key.is_empty()) {
         return Ok((Client::from_env()?, None));
     }
-    let sandbox = Sandbox::start().await?;
+    // With a domain and a subaccount, for those who look for them.
+    let subaccount =
+        ApiKey::new("api-EXAMPLE0NORTH0EXAMPLE0NORTH00000").subaccount("example-north");
+    let sandbox = Sandbox::builder()
+        .sender_domains(["example.com"])
+        .api_key(subaccount)
+        .start()
+        .await?;
     println!(
         "SMTP2GO_API_KEY is not set: calling a local SMTP2GO at {}",
         sandbox.base_url()
@@ -59,6 +67,14 @@ async fn connect() -> Result<(Client, Option<Sandbox>)> {
 async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
     let (client, sandbox) = connect().await?;
     let (sender, recipient) = if sandbox.is_some() {
+        let welcome = TemplateAddRequest::new(
+            "Welcome",
+            "welcome",
+            "Welcome, {{ name }}",
+            "<p>Your products: {{#each products}}{{ this }} {{/each}}</p>",
+            "Your products: {{#each products}}{{ this }} {{/each}}",
+        );
+        client.template().add(welcome).await?;
         (
             "Acme <noreply@example.com>".to_owned(),
             "Jane <jane@example.net>".to_owned(),

@@ -120,7 +120,8 @@ fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut chained) = (0_usize, 0, 0);
     for tag in text.split("{{").skip(1) {
         let tag = tag.trim_start_matches(['{', '~']).trim_start();
-        if tag.starts_with(['#', '^']) {
+        // `{{^}}` alone is another word for `else`.
+        if tag.starts_with('#') || (tag.starts_with('^') && !tag.starts_with("^}")) {
             depth += 1;
             deepest = deepest.max(depth);
         } else if tag.starts_with('/') {
