@@ -2,8 +2,7 @@
 //!
 //! A file has the `State` that an account keeps of the group (a field of
 //! [`Account`]) and `answer`, which is given a request that its schema
-//! allows. An operation that a file does not know, and a group without a file, is answered with
-//! the example of the specification.
+//! allows. A new endpoint is answered with the example of the specification until its file knows it.
 
 pub(crate) mod activity;
 pub(crate) mod allowed_recipients;
@@ -147,8 +146,8 @@ pub(crate) mod tests {
         answer(&mut context, &operation.group, &operation.id, &request)
     }
 
-    /// Operations that are still answered with the example of the specification. To shrink to none;
-    /// a new endpoint may be listed until it has its handler.
+    /// Operations that are answered with the example of the specification: none, but a new endpoint
+    /// may be listed until it has its handler.
     const EXAMPLES: &[&str] = &[];
 
     #[test]
