@@ -5,9 +5,11 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use smtp2go_sandbox::Sandbox;
-use smtp2go_sdk::Client;
+use smtp2go_sandbox::{ApiKey, Sandbox};
+use smtp2go_sdk::{Client, Email};
+use smtp2go_sdk::types::TemplateAddRequest;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -45,7 +47,14 @@ async fn connect() -> Result<(Client, Option<Sandbox>)> {
     if std::env::var_os("SMTP2GO_API_KEY").is_some_and(|key| !key.is_empty()) {
         return Ok((Client::from_env()?, None));
     }
-    let sandbox = Sandbox::start().await?;
+    // With a domain and a subaccount, for those who look for them.
+    let subaccount =
+        ApiKey::new("api-EXAMPLE0NORTH0EXAMPLE0NORTH00000").subaccount("example-north");
+    let sandbox = Sandbox::builder()
+        .sender_domains(["example.com"])
+        .api_key(subaccount)
+        .start()
+        .await?;
     println!(
         "SMTP2GO_API_KEY is not set: calling a local SMTP2GO at {}",
         sandbox.base_url()
@@ -59,6 +68,14 @@ async fn connect() -> Result<(Client, Option<Sandbox>)> {
 async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
     let (client, sandbox) = connect().await?;
     let (sender, recipient) = if sandbox.is_some() {
+        let welcome = TemplateAddRequest::new(
+            "Welcome",
+            "welcome",
+            "Welcome, {{ name }}",
+            "<p>Your products: {{#each products}}{{ this }} {{/each}}</p>",
+            "Your products: {{#each products}}{{ this }} {{/each}}",
+        );
+        client.template().add(welcome).await?;
         (
             "Acme <noreply@example.com>".to_owned(),
             "Jane <jane@example.net>".to_owned(),
@@ -84,14 +101,32 @@ async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
 
 async fn call(example: impl AsyncFnOnce(&Client) -> Result) -> Result {
     let (client, sandbox) = connect().await?;
+    let mut before = 0;
+    if let Some(sandbox) = &sandbox {
+        give_a_past(&client, sandbox).await?;
+        before = sandbox.calls().len();
+    }
     example(&client).await?;
-    for call in sandbox.iter().flat_map(Sandbox::calls) {
+    for call in sandbox.iter().flat_map(Sandbox::calls).skip(before) {
         println!(
             "the local SMTP2GO received: {} {}",
             call.path(),
             String::from_utf8_lossy(call.body())
         );
     }
+    Ok(())
+}
+
+/// Sends two mails, of which one is read and the other bounces, for those who look for events.
+async fn give_a_past(client: &Client, sandbox: &Sandbox) -> Result {
+    for recipient in ["click@example.net", "bounce@example.net"] {
+        let mail = Email::new("Acme <noreply@example.com>", "Your order")
+            .to(recipient)
+            .html("<a href=\"https://example.com/orders/7\">Order 7</a>");
+        client.send(mail).await?;
+    }
+    // It is all over by then.
+    sandbox.advance(Duration::from_secs(1));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::event::{Detail, Event, EventKind};
 use crate::mail::{Mail, bare_address};
+use crate::operations::suppression::{suppress, suppressed};
 use crate::world::{Shared, World};
 
 /// How long after it is taken up a mail is delivered.
@@ -313,7 +314,10 @@ pub(crate) fn begin(world: &mut World, mail: &Mail) {
 }
 
 /// Why the service does not even try to deliver to a recipient.
-fn refusal(world: &World, _mail: &Mail, recipient: &str) -> Option<String> {
+fn refusal(world: &World, mail: &Mail, recipient: &str) -> Option<String> {
+    if let Some(entry) = suppressed(world.account(mail.account()), recipient) {
+        return Some(format!("the recipient is suppressed ({})", entry.reason));
+    }
     let outcome = world.delivery_rules.outcome(recipient);
     (outcome == Outcome::Refuse).then(|| "the recipient is suppressed".to_owned())
 }
@@ -520,7 +524,7 @@ fn detail(
     }
 }
 
-/// Notes what happened to a recipient's mail.
+/// Notes what happened to a recipient's mail, with what follows from it.
 fn record(
     world: &mut World,
     mail: &Mail,
@@ -528,6 +532,24 @@ fn record(
     kind: EventKind,
     detail: Detail,
 ) -> Arc<Event> {
+    // The service suppresses an address that bounced for good, complained or unsubscribed.
+    let reason = match kind {
+        EventKind::HardBounce => Some("bounce"),
+        EventKind::Spam => Some("spam"),
+        EventKind::Unsubscribe => Some("unsubscribe"),
+        _ => None,
+    };
+    let account = mail.account();
+    if let Some(reason) = reason {
+        let mut said = detail.iter();
+        let said = said.find(|(name, _)| *name == "message");
+        let complaint = said.map_or("", |(_, text)| text.as_str());
+        suppress(world, account, recipient, reason, complaint, mail.subject());
+    }
+    if kind == EventKind::Resubscribe {
+        let state = &mut world.account_mut(account).suppression;
+        state.lift(recipient, "unsubscribe");
+    }
     world.record_mail(mail, Some(recipient), kind, detail)
 }
 

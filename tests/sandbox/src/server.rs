@@ -219,6 +219,7 @@ fn answer(
     }
     if !shared.settings.strict {
         call.ignored = operation.request.clean(&mut request);
+        operations::forgive(&operation.id, &mut request, &mut call.ignored);
     }
     if let Some(field) = operation.request.check(&request).map_err(Refusal::broken)? {
         return Err(field.into());

@@ -187,7 +187,7 @@ fn answers_are_as_told() {
 fn half_an_answer_or_none() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let faults = sandbox.faults();
-    let whole = post(&sandbox, "/template/view", &json!({ "id": "welcome" })).body;
+    let whole = post(&sandbox, "/template/search", &json!({})).body;
 
     faults.add(Fault::truncated());
     let mut stream = connect(&sandbox);
@@ -214,7 +214,7 @@ fn half_an_answer_or_none() {
     drop(stream);
 
     faults.clear().add(Fault::delay(Duration::from_millis(1)));
-    let reply = post(&sandbox, "/template/view", &json!({ "id": "welcome" }));
+    let reply = post(&sandbox, "/template/search", &json!({}));
     assert_eq!(reply.status, 200);
     assert_eq!(reply.body.len(), whole.len());
 }

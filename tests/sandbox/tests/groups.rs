@@ -1007,6 +1007,16 @@ fn smtp_users() {
             ),
             (
                 "PATCH users/smtp/edit",
+                user(json!({ "email_password": "Kb4Vz9TxL2rQnw7F" })),
+                ok(&json!({})),
+            ),
+            (
+                "users/smtp/view",
+                json!({}),
+                ok(&json!({ "/data/results/0/email_password": "Kb4Vz9TxL2rQnw7F" })),
+            ),
+            (
+                "PATCH users/smtp/edit",
                 json!({ "username": "other" }),
                 Refused(400),
             ),

@@ -25,12 +25,11 @@ pub(crate) fn may_send(
             )));
         }
         // Only where there is no such list do these matter.
-        None if world.settings.enforce_senders => {
-            if !domain::lets_send(world, context.account, sender)
-                && !account.single_sender_emails.verified(sender)
-            {
-                return Err(Refusal::unverified_sender(&domain_of(sender)));
-            }
+        None if world.settings.enforce_senders
+            && !domain::lets_send(world, context.account, sender)
+            && !account.single_sender_emails.verified(sender) =>
+        {
+            return Err(Refusal::unverified_sender(&domain_of(sender)));
         }
         None => {}
     }

@@ -130,16 +130,13 @@ fn password(context: &mut Context<'_>, request: &Value) -> Result<String, Refusa
 
 /// The entropy of a password whose characters were drawn from the kinds that it has.
 fn bits(password: &str) -> f64 {
-    let kinds: [(fn(char) -> bool, f64); 4] = [
-        (|character| character.is_ascii_lowercase(), 26.0),
-        (|character| character.is_ascii_uppercase(), 26.0),
-        (|character| character.is_ascii_digit(), 10.0),
-        (|character| !character.is_ascii_alphanumeric(), 33.0),
-    ];
-    let drawn_from = |(is, size): (fn(char) -> bool, f64)| {
+    let has = |is: fn(char) -> bool, size: f64| {
         if password.contains(is) { size } else { 0.0 }
     };
-    let size: f64 = kinds.into_iter().map(drawn_from).sum();
+    let size = has(|character| character.is_ascii_lowercase(), 26.0)
+        + has(|character| character.is_ascii_uppercase(), 26.0)
+        + has(|character| character.is_ascii_digit(), 10.0)
+        + has(|character| !character.is_ascii_alphanumeric(), 33.0);
     password.chars().map(|_| size.log2()).sum()
 }
 

@@ -35,7 +35,6 @@ struct Template {
 }
 
 /// A mail made from a template.
-#[allow(dead_code)] // until mail is made so
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rendered {
     pub(crate) subject: String,
@@ -45,7 +44,6 @@ pub(crate) struct Rendered {
 
 /// Fills in the template of an account. `data` is an object, or a text with one in JSON; what it
 /// does not have is left empty. Only the HTML is escaped.
-#[allow(dead_code)] // until mail is made so
 pub(crate) fn render(account: &Account, id: &str, data: &Value) -> Result<Rendered, Refusal> {
     let template = account.template.find(id)?;
     let parsed;
@@ -122,7 +120,8 @@ fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut chained) = (0_usize, 0, 0);
     for tag in text.split("{{").skip(1) {
         let tag = tag.trim_start_matches(['{', '~']).trim_start();
-        if tag.starts_with(['#', '^']) {
+        // `{{^}}` alone is another word for `else`.
+        if tag.starts_with('#') || (tag.starts_with('^') && !tag.starts_with("^}")) {
             depth += 1;
             deepest = deepest.max(depth);
         } else if tag.starts_with('/') {

@@ -219,6 +219,36 @@ pub(crate) fn answer(
     }
 }
 
+/// The service passes over events that it does not know.
+pub(crate) fn forgive(request: &mut Value, ignored: &mut Vec<String>) {
+    const EVENTS: [&str; 9] = [
+        "processed",
+        "delivered",
+        "open",
+        "click",
+        "bounce",
+        "spam",
+        "unsubscribe",
+        "reject",
+        "resubscribe",
+    ];
+    const SMS_EVENTS: [&str; 5] = ["sending", "submitted", "delivered", "failed", "rejected"];
+    for (field, words) in [("events", &EVENTS[..]), ("sms_events", &SMS_EVENTS[..])] {
+        let Some(Value::Array(items)) = request.get_mut(field) else {
+            continue;
+        };
+        let mut index = 0;
+        items.retain(|item| {
+            let known = item.as_str().is_none_or(|word| words.contains(&word));
+            if !known {
+                ignored.push(format!("{field}[{index}]"));
+            }
+            index += 1;
+            known
+        });
+    }
+}
+
 fn check_url(url: &str) -> Result<(), Refusal> {
     let uri = url.parse::<Uri>().ok();
     let good = uri.is_some_and(|uri| {
