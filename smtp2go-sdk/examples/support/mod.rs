@@ -5,12 +5,13 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use smtp2go_sandbox::{ApiKey, Sandbox, SandboxBuilder};
-use smtp2go_sdk::Client;
 #[cfg(feature = "blocking")]
 use smtp2go_sdk::blocking;
 use smtp2go_sdk::types::TemplateAddRequest;
+use smtp2go_sdk::{Client, Email};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -168,14 +169,32 @@ async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
 
 async fn call(example: impl AsyncFnOnce(&Client) -> Result) -> Result {
     let (client, sandbox) = connect().await?;
+    let mut before = 0;
+    if let Some(sandbox) = &sandbox {
+        give_a_past(&client, sandbox).await?;
+        before = sandbox.calls().len();
+    }
     example(&client).await?;
-    for call in sandbox.iter().flat_map(Sandbox::calls) {
+    for call in sandbox.iter().flat_map(Sandbox::calls).skip(before) {
         println!(
             "the local SMTP2GO received: {} {}",
             call.path(),
             String::from_utf8_lossy(call.body())
         );
     }
+    Ok(())
+}
+
+/// Sends two mails, of which one is read and the other bounces, for those who look for events.
+async fn give_a_past(client: &Client, sandbox: &Sandbox) -> Result {
+    for recipient in ["click@example.net", "bounce@example.net"] {
+        let mail = Email::new("Acme <noreply@example.com>", "Your order")
+            .to(recipient)
+            .html("<a href=\"https://example.com/orders/7\">Order 7</a>");
+        client.send(mail).await?;
+    }
+    // It is all over by then.
+    sandbox.advance(Duration::from_secs(1));
     Ok(())
 }
 

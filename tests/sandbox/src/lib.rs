@@ -50,14 +50,15 @@
 //!
 //! # What is answered
 //!
-//! Mail is kept (see [`Sandbox::mails`]) and delivered for show: [`Sandbox::events`] lists what
-//! happened to it. What an account has is kept too, and what one call sets the next one sees:
+//! Mail is kept (see [`Sandbox::mails`]) and delivered for show (see below), and so are text messages
+//! ([`Sandbox::sms`]). Activity, figures and the archive are worked out from what happened, and show it
+//! at once. What an account has is kept too, and what one call sets the next one sees:
 //! templates, suppressions, sender domains and single senders, allowed senders and recipients, API
 //! keys, SMTP users, authenticated IP addresses, IP allow lists and subaccounts, each with a state of
 //! its own. What there is none of is refused with 400 and `API_EXCEPTION`, and so is what is there
-//! already. An operation that keeps no state yet answers with the example of the specification, with
-//! a `request_id` of its own; with [`SandboxBuilder::stateless`] all of them do. Ids are counted or
-//! drawn from a seed, so that a test that makes the same calls gets the same ids.
+//! already. With [`SandboxBuilder::stateless`] all operations answer with the example of the
+//! specification, with a `request_id` of its own. Ids are counted or drawn from a seed, so that a test
+//! that makes the same calls gets the same ids.
 //!
 //! What is kept has its effect:
 //!
@@ -73,6 +74,40 @@
 //!   refused with 403: put 127.0.0.1 on it first. [`Sandbox::reset`] lets you in again.
 //! - The keys of a closed subaccount are refused.
 //!
+//! # What becomes of mail
+//!
+//! A mail is processed at once, or at its `schedule`, and reaches each recipient 50 ms later:
+//! [`Sandbox::events`] lists it. Some recipients' names decide that it does not, or what they do with
+//! it: `bounce@`, `softbounce@`, `reject@`, `spam@`, `open@`, `click@`, `unsubscribe@` and others, in
+//! any domain ([`Outcome`] has the list). [`Delivery::on`] sets rules for other recipients, and
+//! [`Delivery::happen`] makes things happen to one mail when the test wants it.
+//!
+//! An address that bounced for good, complained or unsubscribed is suppressed. A suppressed recipient
+//! is rejected, and a mail that has no other recipients is answered with 200, `failed` 1 and no
+//! `email_id`, unless it is scheduled or sent with `fastaccept`; [`Sandbox::mails`] leaves it out, its
+//! events are there.
+//!
+//! Text messages go the same way: numbers that end in 0002 fail, in 0003 are rejected, and in 0004
+//! answer STOP, which opts them out. [`Sandbox::receive_sms`] sends any answer.
+//!
+//! # Webhooks
+//!
+//! Every event is posted to the webhooks of its account that asked for it, as JSON or as a form, with
+//! their `Authorization`, and again after a failure; [`Sandbox::webhook_deliveries`] lists the attempts.
+//! At most 16 are posted at a time. They go to this machine only, unless
+//! [`SandboxBuilder::remote_webhooks`] allows others, and by `http://` only.
+//!
+//! ```
+//! # use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
+//! # fn look(sandbox: &Sandbox) {
+//! for delivery in sandbox.webhook_deliveries() {
+//!     if delivery.event().kind() == EventKind::HardBounce {
+//!         assert_eq!(delivery.state(), WebhookState::Accepted, "{delivery:?}");
+//!     }
+//! }
+//! # }
+//! ```
+//!
 //! # Time
 //!
 //! [`Sandbox::freeze`] stops the sandbox's clock and [`Sandbox::advance`] moves it on: deliveries,
@@ -85,13 +120,27 @@
 //! with any body, half an answer, a 200 that reports a failure. [`Call::received`] and
 //! [`Call::accepted`] tell afterwards what really arrived and what was really done.
 //!
+//! # What went wrong
+//!
+//! [`Sandbox::assert_mail`], [`assert_mails`](Sandbox::assert_mails) and
+//! [`assert_no_mail`](Sandbox::assert_no_mail) fail with a listing of the mail that was received and
+//! of the calls that were refused; [`Sandbox::received`] is that listing.
+//! [`SandboxBuilder::on_call`] is for a log.
+//!
+//! # Admin endpoints
+//!
+//! Below `/_sandbox`, for what is no Rust: `GET /_sandbox` lists them, and the README shows them with
+//! `curl`. They are no calls of the API: [`Sandbox::calls`] does not list them and no fault strikes
+//! them, but for [`Fault::refuse`], which happens before anything is known. They check the headers
+//! `Host` and `Origin`, so that a page in a browser cannot get at them.
+//!
 //! # What is inferred
 //!
 //! The service does not document all of its refusals. Assumed here: the envelope of 401, 404 and
 //! 405; that a body over the limit is answered with 400; that a batch with one bad item is refused
 //! as a whole; that a scheduled send answers with `email_id` and `schedule_id`, a scheduled item
-//! of a batch with `schedule_id` alone; that `fastaccept` leaves `schedule_id` in place; that a
-//! `schedule` in the past is due at once; that `*` in the endpoint of a key stands for any text,
+//! of a batch with `schedule_id` alone; that `fastaccept` leaves `schedule_id` in place; that
+//! `*` in the endpoint of a key stands for any text,
 //! slashes included; and how a `subaccount_id` that cannot be honoured is refused.
 //!
 //! Of what accounts keep: that a filter which finds nothing is answered with an empty list; that mail
@@ -104,22 +153,45 @@
 //! is escaped, and that one with broken Handlebars, or with more than 100 blocks in one another, is
 //! refused as it is stored.
 //!
+//! Of mail and its events: that suppressed recipients are refused as described above, and what
+//! suppresses them; that the master account's activity and history have the mail of subaccounts too;
+//! that `only_latest` keeps one event of each mail; that lists are in the order of time, and text
+//! filters of scheduled mail are parts, in any case; the fields and the grammar of `filter_query`; that
+//! everything is archived, and a mail's `url` there leads nowhere; the month as the cycle; what a text
+//! message costs.
+//!
+//! Of webhooks: that statuses from 200 to 299 are success; that there are 35 attempts, at the longer of
+//! the two documented schedules; that `/webhook/edit` keeps what is absent; that a webhook without
+//! `events` gets none, an opt-out goes to all that want any event of text messages, and a header in
+//! `auth_header_value` goes before a user in the address; that several `recipients` in a form are joined
+//! by commas; the codes of text messages.
+//!
 //! Limits that the specification has in its prose only are refused by the name of their field, with
 //! `NON_VALIDATING_IN_PAYLOAD`: the words of `status`, `type`, `states`, `sort` and `sort_direction`;
 //! `bounce_notifications`; the grammar of `custom_ratelimit_period`; 64 bits of `email_password`; the
 //! lengths of `new_id` and `template_name`, and the sizes of `limit`, at edits too; `start_date` and
 //! `end_date`; `ip_address`, which `/ip_allow_list/*` needs, and `new_ip_address`; a `continue_token`
-//! from elsewhere.
+//! from elsewhere; HTML without a word and no text; the headers that the service sets itself; a
+//! `schedule` that is no time, not in the future or more than 3 days ahead; numbers without a country
+//! code; the `url`, `output_format` and `auth_header_type` of webhooks; `group_by`; `filter_query`.
+//!
+//! In a sandbox that is not strict, what official clients send is taken: a `schedule` in unix seconds,
+//! `template_data` as the text of an object; and unknown events of a webhook are passed over, as by the
+//! service.
 
 mod account;
+mod admin;
 mod api;
+mod assertions;
 mod call;
 mod clock;
 mod connection;
 mod delivery;
 mod due;
 mod event;
+mod fault_rule;
 mod faults;
+mod headers;
 mod ids;
 mod json;
 mod mail;
@@ -129,11 +201,22 @@ mod refusal;
 mod sandbox;
 mod schema;
 mod server;
+mod sms;
+mod webhooks;
 mod world;
 
 pub use account::{ApiKey, KeyStatus};
 pub use call::{Call, KeyPlace};
+pub use delivery::{Delivery, DeliveryError, Outcome};
 pub use event::{Event, EventKind};
-pub use faults::{Fault, Faults};
+pub use fault_rule::FaultRuleError;
+pub use faults::{ActiveFault, Fault, Faults};
 pub use mail::{Attachment, Mail};
 pub use sandbox::{Sandbox, SandboxBuilder};
+pub use sms::Sms;
+pub use webhooks::{WebhookAttempt, WebhookDelivery, WebhookState};
+
+/// The README's example has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

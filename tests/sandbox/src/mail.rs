@@ -10,6 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
 use crate::account::AccountId;
+use crate::operations::template::Rendered;
 
 /// A mail that was accepted: a call of `/email/send` or `/email/mime`, or an item of
 /// `/email/batch`. Clones are cheap.
@@ -27,6 +28,8 @@ pub(crate) struct Accepted {
     /// Which item of a batch it is.
     pub(crate) item: Option<usize>,
     pub(crate) mime: Option<Mime>,
+    /// What the template made of it, if it has one.
+    pub(crate) rendered: Option<Rendered>,
     pub(crate) accepted: SystemTime,
     pub(crate) account: AccountId,
     pub(crate) username: String,
@@ -67,6 +70,11 @@ impl Mail {
 
     pub(crate) fn account(&self) -> AccountId {
         self.0.account
+    }
+
+    /// The headers of a MIME message, unfolded.
+    pub(crate) fn mime_headers(&self) -> Option<&[(String, String)]> {
+        self.0.mime.as_ref().map(|mime| mime.headers.as_slice())
     }
 
     pub(crate) fn withheld(&self) -> bool {
@@ -133,18 +141,30 @@ impl Mail {
         self.addresses("bcc", "Bcc")
     }
 
-    /// The subject, if one was sent. That of a MIME message is not decoded (RFC 2047).
+    /// The subject: the template's, filled in, if the mail has one, or what was sent. That of a MIME
+    /// message is not decoded (RFC 2047).
     pub fn subject(&self) -> Option<&str> {
+        if let Some(rendered) = &self.0.rendered {
+            return Some(&rendered.subject);
+        }
         self.text("subject", "Subject")
     }
 
-    /// The plain text, if it was sent; `None` for a MIME message, which is not taken apart.
+    /// The plain text: the template's, filled in, if the mail has one, or what was sent. `None` for a
+    /// MIME message, which is not taken apart.
     pub fn text_body(&self) -> Option<&str> {
+        if let Some(rendered) = &self.0.rendered {
+            return Some(&rendered.text_body);
+        }
         self.request().get("text_body").and_then(Value::as_str)
     }
 
-    /// The HTML, if it was sent; `None` for a MIME message, which is not taken apart.
+    /// The HTML: the template's, filled in, if the mail has one, or what was sent. `None` for a MIME
+    /// message, which is not taken apart.
     pub fn html_body(&self) -> Option<&str> {
+        if let Some(rendered) = &self.0.rendered {
+            return Some(&rendered.html_body);
+        }
         self.request().get("html_body").and_then(Value::as_str)
     }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime;
 use tokio::sync::oneshot;
@@ -14,15 +14,21 @@ use crate::account::{AccountId, ApiKey};
 use crate::api::Api;
 use crate::call::Call;
 use crate::connection::{Control, FaultyListener};
+use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::faults::{Fault, Faults};
 use crate::mail::Mail;
-use crate::operations::single_sender_emails;
+use crate::operations::{single_sender_emails, sms};
 use crate::server;
-use crate::world::{self, Settings, Shared};
+use crate::sms::Sms;
+use crate::webhooks::{self, WebhookDelivery};
+use crate::world::{self, OnCall, Settings, Shared};
 
 /// Made up, in the form of a real key: `api-` and 32 letters or digits.
 const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
+
+/// What a key has to have beyond the loopback address, where it is all that protects the mail.
+const SHORTEST_KEY: usize = 16;
 
 /// A running local SMTP2GO, on a port of its own of 127.0.0.1. It stops when it is dropped.
 ///
@@ -30,7 +36,7 @@ const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
 /// request that is being received at that moment may still be answered.
 pub struct Sandbox {
     base_url: String,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Dropped to stop the server.
     stop: Option<oneshot::Sender<()>>,
     /// The thread of `start_blocking`.
@@ -61,22 +67,16 @@ impl Sandbox {
     /// A sandbox to be set up before it starts.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder {
-            settings: Settings {
-                keys: vec![ApiKey::new(DEFAULT_KEY)],
-                enforce_senders: false,
-                sender_domains: Vec::new(),
-                ip_auth: Vec::new(),
-                strict: false,
-                stateless: false,
-                seed: 0,
-            },
+            settings: Settings::with_keys(vec![ApiKey::new(DEFAULT_KEY)]),
             faults: Vec::new(),
-            port: 0,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            on_call: None,
         }
     }
 
     /// The base URL for a client, `http://127.0.0.1:PORT/v3`. The same operations are served
-    /// without `/v3` too.
+    /// without `/v3` too, and admin endpoints below `/_sandbox` (see the
+    /// [crate's documentation](crate#admin-endpoints)).
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -110,6 +110,77 @@ impl Sandbox {
     /// recipients a moment later.
     pub fn events(&self) -> Vec<Arc<Event>> {
         self.shared.world().events.clone()
+    }
+
+    /// What becomes of the mail: rules for it, and what happens on demand, such as a bounce or a
+    /// click.
+    pub fn delivery(&self) -> Delivery {
+        Delivery::new(Arc::clone(&self.shared))
+    }
+
+    /// The text messages that were accepted so far, in order; one per destination.
+    pub fn sms(&self) -> Vec<Sms> {
+        self.shared.world().sms.clone()
+    }
+
+    /// Somebody sends a text message to the master account: `from` is their number, `to` the
+    /// account's. `/sms/view-received` shows it. STOP, and words like it, opt out: what is sent to
+    /// that number afterwards is rejected.
+    pub fn receive_sms(&self, from: &str, to: &str, content: &str) {
+        let mut world = self.shared.world();
+        sms::receive(&mut world, AccountId::MASTER, from, to, content);
+    }
+
+    /// The events that were posted to webhooks or are to be, in order: one for each webhook that
+    /// asked for the event, with its attempts.
+    ///
+    /// An endpoint that does not answer with a status from 200 to 299 within 10 seconds gets the
+    /// event again: up to 35 times, at the times of the service's schedule, on which an hour passes
+    /// in a second (see [`SandboxBuilder::webhook_speed`]).
+    pub fn webhook_deliveries(&self) -> Vec<WebhookDelivery> {
+        self.shared.world().outbox.deliveries.clone()
+    }
+
+    /// Waits until everything that is to be posted to webhooks by now was posted and answered, or
+    /// not answered in time. What is to be tried again later is not waited for. False if `timeout`
+    /// passes first.
+    ///
+    /// Needs a tokio runtime, as [`wait_for_mail`](Self::wait_for_mail) does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use smtp2go_sandbox::Sandbox;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let sandbox = Sandbox::start().await?;
+    /// sandbox.freeze();
+    /// // The code under test adds a webhook and sends a mail.
+    /// sandbox.advance(Duration::from_secs(1));
+    /// assert!(sandbox.wait_for_webhooks(Duration::from_secs(5)).await);
+    /// for delivery in sandbox.webhook_deliveries() {
+    ///     println!("{} {:?}", delivery.event().kind().webhook_name(), delivery.state());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn wait_for_webhooks(&self, timeout: Duration) -> bool {
+        let settled = async {
+            let mut changes = self.shared.changes.subscribe();
+            while !self.shared.world().outbox.is_settled() {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(timeout, settled).await.is_ok()
+    }
+
+    /// Posts an event to its webhook once more, whatever became of it before; `delivery` is its
+    /// place in [`webhook_deliveries`](Self::webhook_deliveries). False if there is none, or it is
+    /// just being posted.
+    pub fn post_webhook_again(&self, delivery: usize) -> bool {
+        webhooks::post_again(&mut self.shared.world(), delivery)
     }
 
     /// The time in the sandbox: the system's, unless it was frozen or advanced.
@@ -150,7 +221,7 @@ impl Sandbox {
     }
 
     /// Forgets all mails, events and calls and all changes of accounts: what the sandbox has is what
-    /// it had at its start. Its clock and its faults stay as they are.
+    /// it had at its start. Its clock, its faults and its rules of delivery stay as they are.
     pub fn reset(&self) {
         self.shared.world().reset();
     }
@@ -180,6 +251,20 @@ impl Sandbox {
         };
         tokio::time::timeout(timeout, next).await.ok().flatten()
     }
+
+    /// As [`wait_for_mail`](Self::wait_for_mail), for code without a runtime. It blocks its thread,
+    /// so it needs a sandbox on another one: [`Sandbox::start_blocking`].
+    pub fn wait_for_mail_blocking(&self, timeout: Duration) -> Option<Mail> {
+        let end = Instant::now().checked_add(timeout);
+        loop {
+            let mail = self.shared.world().next_mail();
+            if mail.is_some() || end.is_some_and(|end| Instant::now() >= end) {
+                return mail;
+            }
+            // There is no waiting for a channel of tokio's with a limit outside of a runtime.
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 impl Drop for Sandbox {
@@ -204,12 +289,12 @@ impl fmt::Debug for Sandbox {
 /// The settings of a [`Sandbox`] that is yet to be started; made by [`Sandbox::builder`].
 ///
 /// `Debug` leaves out the key.
-#[derive(Clone)]
 #[must_use = "a sandbox has to be started"]
 pub struct SandboxBuilder {
     settings: Settings,
     faults: Vec<Fault>,
-    port: u16,
+    address: SocketAddr,
+    on_call: Option<OnCall>,
 }
 
 impl fmt::Debug for SandboxBuilder {
@@ -222,7 +307,8 @@ impl fmt::Debug for SandboxBuilder {
             .field("strict", &self.settings.strict)
             .field("stateless", &self.settings.stateless)
             .field("seed", &self.settings.seed)
-            .field("port", &self.port)
+            .field("access", &self.settings.access)
+            .field("address", &self.address)
             .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
@@ -269,9 +355,65 @@ impl SandboxBuilder {
         self
     }
 
-    /// The port of 127.0.0.1 to listen on; 0, the default, is any free one.
+    /// Whether events may be posted to webhooks on other machines. By default they go to loopback
+    /// addresses and `localhost` only, so that no test reaches the outside by mistake. It takes
+    /// `http://` either way: the sandbox has no TLS, and gives up on `https://` at once.
+    pub fn remote_webhooks(mut self, allowed: bool) -> Self {
+        self.settings.remote_webhooks = allowed;
+        self
+    }
+
+    /// How many times faster than at the service events are posted again after a failure: 3600 by
+    /// default, so that an hour is a second. With 1 it is the service's schedule, to go with
+    /// [`Sandbox::advance`]: 5 attempts in 30 minutes, then one an hour for a day, every 6 hours for
+    /// a day, and every 12 hours for a day.
+    pub fn webhook_speed(mut self, times: u32) -> Self {
+        self.settings.webhook_speed = times;
+        self
+    }
+
+    /// How long a webhook's endpoint may take to answer, by the system's clock: 10 seconds by
+    /// default, as at the service.
+    pub fn webhook_timeout(mut self, limit: Duration) -> Self {
+        self.settings.webhook_timeout = limit;
+        self
+    }
+
+    /// The port to listen on; 0, the default, is any free one.
     pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
+        self.address.set_port(port);
+        self
+    }
+
+    /// The address to listen on, 127.0.0.1 by default. One beyond the loopback address, such as
+    /// 0.0.0.0, has to be allowed by [`expose`](Self::expose).
+    pub fn host(mut self, host: IpAddr) -> Self {
+        self.address.set_ip(host);
+        self
+    }
+
+    /// Whether [`host`](Self::host) may be an address that other machines can reach. Not by
+    /// default, and with the default key not at all: it takes a [`key`](Self::key) of one's own, of
+    /// 16 characters or more, which the admin endpoints want too then.
+    pub fn expose(mut self, expose: bool) -> Self {
+        self.settings.access.exposed = expose;
+        self
+    }
+
+    /// A name under which the admin endpoints may be called, such as that of a container. By
+    /// default those are `localhost`, names below it, and IP addresses: of the loopback only, or
+    /// any if the sandbox is [exposed](Self::expose). Any other name in the header `Host` is
+    /// refused, since a page in a browser can make up names for this machine (DNS rebinding).
+    pub fn allowed_host(mut self, name: impl Into<String>) -> Self {
+        let name = name.into().to_ascii_lowercase();
+        self.settings.access.hosts.push(name);
+        self
+    }
+
+    /// Calls a function with every call, when it is known what became of it and before the client
+    /// has its answer: for a log. It must not call the sandbox. The last one that is set counts.
+    pub fn on_call(mut self, on_call: impl Fn(&Call) + Send + Sync + 'static) -> Self {
+        self.on_call = Some(Box::new(on_call));
         self
     }
 
@@ -325,11 +467,12 @@ impl SandboxBuilder {
     /// # Errors
     ///
     /// If it is not called on a tokio runtime, or no port can be opened.
-    pub async fn start(self) -> io::Result<Sandbox> {
+    pub async fn start(mut self) -> io::Result<Sandbox> {
         let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
-        let (listener, base_url) = listen(self.port)?;
+        let (listener, base_url) = listen(&mut self)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let shared = self.shared()?;
+        shared.runs_on(runtime.clone());
         let (stop, stopped) = oneshot::channel();
         let listener = FaultyListener::new(listener, Arc::clone(&shared));
         let router = server::router(Arc::clone(&shared));
@@ -351,8 +494,8 @@ impl SandboxBuilder {
     /// # Errors
     ///
     /// If no port can be opened or no thread started.
-    pub fn start_blocking(self) -> io::Result<Sandbox> {
-        let (listener, base_url) = listen(self.port)?;
+    pub fn start_blocking(mut self) -> io::Result<Sandbox> {
+        let (listener, base_url) = listen(&mut self)?;
         let shared = self.shared()?;
         let in_thread = Arc::clone(&shared);
         let run = world::run(Arc::downgrade(&shared));
@@ -365,6 +508,7 @@ impl SandboxBuilder {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(ready.send(Err(error))),
                 };
+                in_thread.runs_on(runtime.handle().clone());
                 runtime.block_on(async {
                     match tokio::net::TcpListener::from_std(listener) {
                         Ok(listener) => {
@@ -397,16 +541,47 @@ impl SandboxBuilder {
         for fault in self.faults {
             shared.rules.add(fault);
         }
+        if let Some(on_call) = self.on_call {
+            // It was made just now, so there is none yet.
+            let _ = shared.on_call.set(on_call);
+        }
         Ok(shared)
     }
 }
 
-/// Opens a port of the loopback address, and only of that; any free one if it is 0.
-fn listen(port: u16) -> io::Result<(TcpListener, String)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+/// Opens the port, any free one if it is 0, and notes whether other machines can reach it.
+fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
+    let (address, access) = (builder.address, &mut builder.settings.access);
+    if address.ip().is_loopback() {
+        access.exposed = false;
+    } else {
+        let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
+        let host = address.ip();
+        if !access.exposed {
+            return Err(invalid(format!(
+                "{host} can be reached from other machines, which has to be allowed (expose)"
+            )));
+        }
+        let key = builder.settings.keys.first();
+        let key = key.map_or(DEFAULT_KEY, |key| &key.secret);
+        if key == DEFAULT_KEY || key.chars().count() < SHORTEST_KEY {
+            return Err(invalid(format!(
+                "{host} can be reached from other machines, which takes a key of your own of \
+                 {SHORTEST_KEY} characters or more"
+            )));
+        }
+    }
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     listener.set_nonblocking(true)?;
-    let base_url = format!("http://{}/v3", listener.local_addr()?);
-    Ok((listener, base_url))
+    let mut address = listener.local_addr()?;
+    // An address to call, from this machine.
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Ok((listener, format!("http://{address}/v3")))
 }
 
 /// Waits until the other end of the channel is dropped.

@@ -35,6 +35,11 @@ fn mail_with(changes: &Value) -> Value {
     mail
 }
 
+fn tomorrow(sandbox: &Sandbox) -> String {
+    let time = sandbox.now() + Duration::from_secs(86_400);
+    smtp2go_types::Timestamp::from(time).to_string()
+}
+
 fn assert_refused(reply: &Reply, status: u16, code: &str, field: Option<&str>) {
     assert_eq!(reply.status, status, "{reply:?}");
     assert!(
@@ -512,7 +517,7 @@ fn schedule_and_fastaccept_shape_the_reply() {
         keys.sort_unstable();
         keys
     };
-    let schedule = "2026-03-02 08:15:00 +0000";
+    let schedule = tomorrow(&sandbox);
     assert_eq!(
         keys(&mail_with(&json!({ "schedule": schedule }))),
         ["email_id", "failed", "failures", "schedule_id", "succeeded"]
@@ -538,7 +543,7 @@ fn mime_and_batch_are_kept_too() {
     let message = "RnJvbTogQSA8YUBleGFtcGxlLmNvbT4NClRvOiBiQGV4YW1wbGUubmV0LA0KIGNAZXhhbXBsZS5uZXQNClN1YmplY3Q6IEhpDQoNCkhlbGxvDQo=";
     let reply = post(&sandbox, "/email/mime", &json!({ "mime_email": message }));
     assert_eq!(reply.json()["data"]["succeeded"], 1);
-    let schedule = "2026-03-02 08:15:00 +0000";
+    let schedule = tomorrow(&sandbox);
     let batch = json!({ "emails": [mail(), mail_with(&json!({ "schedule": schedule }))] });
     let reply = post(&sandbox, "/email/batch", &batch).json();
 

@@ -1,21 +1,292 @@
-//! The events of sent mail.
+//! The event log, searched.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use super::fields::{flag, integer, occurs, text, texts};
+use super::history::time;
 use super::{Context, Reply};
+use crate::account::AccountId;
+use crate::clock;
+use crate::delivery::OUTBOUND_IP;
+use crate::event::{Event, EventKind};
+use crate::mail::{Mail, list};
+use crate::paging::page;
 use crate::refusal::Refusal;
+use crate::world::World;
 
-/// What an account has of them.
+/// What an account has of it: nothing of its own, it is all in the event log.
 #[derive(Debug, Default)]
 pub(crate) struct State {}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    match operation {
+        "activity_search" => search(context, request),
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let world = &*context.world;
+    let accounts = accounts(context, request)?;
+    let filter = Filter::new(request, context.now())?;
+    let events = world.events.iter();
+    let mut found: Vec<_> = events
+        .filter(|event| accounts.contains(&event.account))
+        .filter_map(|event| Some((event, event.mail()?)))
+        .filter(|(event, mail)| filter.takes(event, mail))
+        .collect();
+    if filter.only_latest || filter.by_sent {
+        let mut last = HashMap::new();
+        for (place, (_, mail)) in found.iter().enumerate() {
+            last.insert(mail.email_id(), place);
+        }
+        let mut place = 0..;
+        found.retain(|(_, mail)| last.get(mail.email_id()) == place.next().as_ref());
+    }
+    if filter.by_sent {
+        found.sort_by_key(|(_, mail)| mail.accepted_at());
+    }
+    let total = found.len();
+    let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
+    let token = text(request, "continue_token");
+    let page = page(found, limit.unwrap_or(100), "continue_token", token)?;
+    let shown = Shown {
+        headers: flag(request, "include_headers").unwrap_or(false),
+        custom_headers: texts(request, "custom_headers"),
+        attempts: attempts(world, page.items.iter().map(|(_, mail)| mail.email_id())),
+    };
+    let items = page.items.into_iter();
+    let events: Value = items
+        .map(|(event, mail)| shown.show(world, event, mail))
+        .collect();
+    let mut data = json!({ "total_events": total, "events": events });
+    if let Some(token) = page.token {
+        data["continue_token"] = token.into();
+    }
+    Ok(Reply::Data(data))
+}
+
+/// Whose events are searched: those of the key's account, and of all subaccounts with a key of the
+/// master account; or those of the subaccounts that the request names.
+fn accounts(context: &Context<'_>, request: &Value) -> Result<Vec<AccountId>, Refusal> {
+    let (world, own) = (&*context.world, context.account);
+    if request.get("subaccounts").is_none() {
+        let mut accounts = vec![own];
+        if own.is_master() {
+            accounts.extend(world.subaccounts().map(|(id, _)| id));
+        }
+        return Ok(accounts);
+    }
+    if !own.is_master() {
+        return Err(Refusal::exception(
+            "subaccounts is for keys of the master account only.",
+        ));
+    }
+    let ids = texts(request, "subaccounts").into_iter();
+    Ok(ids.filter_map(|id| world.find_account(id)).collect())
+}
+
+struct Filter<'a> {
+    start: SystemTime,
+    end: Option<SystemTime>,
+    search: Option<Vec<&'a str>>,
+    email_id: Option<&'a str>,
+    subject: Option<&'a str>,
+    sender: Option<&'a str>,
+    recipient: Option<&'a str>,
+    usernames: Vec<&'a str>,
+    kinds: Option<Vec<&'a str>>,
+    only_latest: bool,
+    by_sent: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn new(request: &'a Value, now: SystemTime) -> Result<Self, Refusal> {
+        let kinds = !list(request, "event_types").is_empty();
+        Ok(Self {
+            start: time(request, "start_date")?.unwrap_or_else(|| clock::day_start(now, 0)),
+            end: time(request, "end_date")?,
+            search: text(request, "search")
+                .map(|search| search.split('|').map(str::trim).collect()),
+            email_id: text(request, "search_email_id"),
+            subject: text(request, "search_subject"),
+            sender: text(request, "search_sender"),
+            recipient: text(request, "search_recipient"),
+            usernames: texts(request, "search_usernames"),
+            kinds: kinds.then(|| texts(request, "event_types")),
+            only_latest: flag(request, "only_latest").unwrap_or(false),
+            by_sent: flag(request, "only_latest_by_sent").unwrap_or(false),
+        })
+    }
+
+    fn takes(&self, event: &Event, mail: &Mail) -> bool {
+        let Some(kind) = event.kind().activity_name() else {
+            return false;
+        };
+        let recipients = || match event.recipient() {
+            Some(recipient) => vec![recipient],
+            None => mail.recipients(),
+        };
+        let subject = mail.subject().unwrap_or_default();
+        event.time() >= self.start
+            && self.end.is_none_or(|end| event.time() < end)
+            && self
+                .kinds
+                .as_ref()
+                .is_none_or(|kinds| kinds.contains(&kind))
+            && self.email_id.is_none_or(|id| id == mail.email_id())
+            && (self.usernames.is_empty() || self.usernames.contains(&mail.username()))
+            && self.subject.is_none_or(|part| occurs(part, subject))
+            && self.sender.is_none_or(|part| occurs(part, mail.sender()))
+            && self
+                .recipient
+                .is_none_or(|part| recipients().iter().any(|recipient| occurs(part, recipient)))
+            && self.search.as_ref().is_none_or(|parts| {
+                let own = recipients();
+                let all = [
+                    &[mail.email_id(), subject][..],
+                    &mail.to(),
+                    &mail.bcc(),
+                    &own,
+                ]
+                .concat();
+                parts
+                    .iter()
+                    .any(|part| all.iter().any(|text| occurs(part, text)))
+            })
+    }
+}
+
+/// The attempts to deliver the mails with these ids.
+fn attempts<'a>(
+    world: &World,
+    wanted: impl Iterator<Item = &'a str>,
+) -> HashMap<&'a str, Vec<Value>> {
+    let mut attempts: HashMap<_, Vec<Value>> = wanted.map(|id| (id, Vec::new())).collect();
+    for event in &world.events {
+        let attempt = matches!(
+            event.kind(),
+            EventKind::Delivered | EventKind::HardBounce | EventKind::SoftBounce
+        );
+        let Some(mail) = event.mail().filter(|_| attempt) else {
+            continue;
+        };
+        if let Some(attempts) = attempts.get_mut(mail.email_id()) {
+            attempts.push(json!({
+                "smtptime": clock::rfc3339(event.time()),
+                "host": address(event),
+                "smtpresponse": event.detail("message").unwrap_or_default(),
+            }));
+        }
+    }
+    attempts
+}
+
+/// The address in `name [address]`.
+fn address(event: &Event) -> &str {
+    let host = event.detail("host").unwrap_or_default();
+    let address = host
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'));
+    address.map_or(host, |(address, _)| address)
+}
+
+/// What of an event is shown.
+struct Shown<'a> {
+    headers: bool,
+    custom_headers: Vec<&'a str>,
+    attempts: HashMap<&'a str, Vec<Value>>,
+}
+
+impl Shown<'_> {
+    /// Most fields are left out when they are empty.
+    fn show(&self, world: &World, event: &Event, mail: &Mail) -> Value {
+        let mut shown = Map::new();
+        let mut put = |name: &str, value: Value| {
+            let empty = match &value {
+                Value::String(text) => text.is_empty(),
+                Value::Array(items) => items.is_empty(),
+                Value::Object(members) => members.is_empty(),
+                other => other.is_null(),
+            };
+            if !empty {
+                shown.insert(name.to_owned(), value);
+            }
+        };
+        put("event", event.kind().activity_name().into());
+        put("date", clock::rfc3339(event.time()).into());
+        put("email_id", mail.email_id().into());
+        let account = world.account(event.account);
+        put("subaccount_name", account.subaccount.name.as_str().into());
+        put("username", mail.username().into());
+        put("subject", mail.subject().into());
+        put("from", mail.sender_address().into());
+        put("sender", mail.envelope_sender().into());
+        put("sender_full", mail.sender().into());
+        put("reply_to", mail.header("Reply-To").into());
+        put("to", mail.to().join(", ").into());
+        put("cc", mail.cc().join(", ").into());
+        put("bcc", mail.bcc().join(", ").into());
+        put("recipient", event.recipient().into());
+        put("recipients", mail.recipients().into());
+        put("byte_size", mail.size().into());
+        if self.headers {
+            put("headers", mail.header_block().into());
+        }
+        let custom = self.custom_headers.iter();
+        let custom =
+            custom.filter_map(|name| Some(((*name).to_owned(), mail.header(name)?.into())));
+        put("custom_headers", Value::Object(custom.collect()));
+        let message = event.detail("message").unwrap_or_default();
+        match event.kind() {
+            EventKind::Processed => {
+                put("originating_host", event.detail("srchost").into());
+                let attempts = self.attempts.get(mail.email_id());
+                put(
+                    "delivery_attempts",
+                    attempts.cloned().unwrap_or_default().into(),
+                );
+            }
+            EventKind::Delivered => {
+                put("host", address(event).into());
+                put("outbound_ip", OUTBOUND_IP.into());
+                put("smtp_response", message.into());
+            }
+            EventKind::HardBounce | EventKind::SoftBounce => {
+                put("host", address(event).into());
+                put("outbound_ip", OUTBOUND_IP.into());
+                put("smtp_response", message.into());
+                put("reason", message.into());
+                put("error", message.into());
+            }
+            EventKind::Reject => put("reason", message.into()),
+            EventKind::Open | EventKind::Click => {
+                put("host", event.detail("srchost").into());
+                put(
+                    "email_client",
+                    json!({
+                        "name": event.detail("client"),
+                        "os": event.detail("client-os"),
+                        "device": event.detail("client-device"),
+                    }),
+                );
+                let mut metadata = json!({ "country": event.detail("geoip-country") });
+                if let Some(link) = event.detail("link") {
+                    metadata["link"] = link.into();
+                }
+                put("metadata", metadata);
+            }
+            _ => {}
+        }
+        Value::Object(shown)
+    }
 }

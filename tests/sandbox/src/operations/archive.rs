@@ -1,21 +1,93 @@
-//! Archived mail.
+//! Copies of sent mail. The sandbox keeps one of every mail that was taken up, whether archiving
+//! is switched on or not.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::fields::{integer, text};
+use super::history::{mails, time};
 use super::{Context, Reply};
+use crate::clock;
+use crate::mail::{Mail, bare_address, list};
+use crate::paging::page;
 use crate::refusal::Refusal;
 
-/// What an account has of them.
+/// What an account has of it: nothing of its own, it is all in the event log.
 #[derive(Debug, Default)]
 pub(crate) struct State {}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    match operation {
+        "archive_search" => search(context, request),
+        "archive_email" => {
+            let id = text(request, "email_id").unwrap_or_default();
+            let mails = mails(context.world, context.account);
+            let found = mails.iter().find(|(mail, _)| mail.email_id() == id);
+            match found {
+                Some((mail, sent)) => Ok(Reply::Data(show(mail, *sent))),
+                None => Err(Refusal::exception("No archived mail has this id.")),
+            }
+        }
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let start = time(request, "start_date")?;
+    let start = start.unwrap_or_else(|| clock::day_start(context.now(), 0));
+    let end = time(request, "end_date")?;
+    // Texts compare as a whole, but for the headers.
+    let is = |field: &str, values: &[&str]| {
+        text(request, field).is_none_or(|wanted| values.contains(&wanted))
+    };
+    let mut found = mails(context.world, context.account);
+    found.retain(|(mail, sent)| {
+        let recipients = mail.recipients();
+        *sent >= start
+            && end.is_none_or(|end| *sent < end)
+            && is("username", &[mail.username()])
+            && is("recipient", &recipients)
+            && is("sender", &[mail.sender(), mail.sender_address()])
+            && is("envelope_from", &[&mail.envelope_sender()])
+            && is("subject", &[mail.subject().unwrap_or_default()])
+            && text(request, "headers").is_none_or(|part| mail.header_block().contains(part))
+    });
+    let total = found.len();
+    let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
+    let token = text(request, "continue_token");
+    let page = page(found, limit.unwrap_or(5_000), "continue_token", token)?;
+    let items = page.items.iter();
+    let emails: Value = items.map(|(mail, sent)| show(mail, *sent)).collect();
+    let mut data = json!({ "email_count": total, "emails": emails });
+    if let Some(token) = page.token {
+        data["continue_token"] = token.into();
+    }
+    Ok(Reply::Data(data))
+}
+
+fn show(mail: &Mail, sent: SystemTime) -> Value {
+    let files = ["attachments", "inlines"].map(|field| list(mail.request(), field).len());
+    json!({
+        "email_id": mail.email_id(),
+        "sent": clock::rfc3339(sent),
+        "username": mail.username(),
+        "sender": bare_address(mail.sender()),
+        "envelope_from": mail.envelope_sender(),
+        "recipient": mail.recipients().join(", "),
+        "to": mail.to().join(", "),
+        "subject": mail.subject().unwrap_or_default(),
+        "headers": mail.header_block(),
+        "byte_count": mail.size(),
+        "attachment_count": files.iter().sum::<usize>(),
+        // What an item looks like is not known.
+        "attachments": [],
+        "url": format!("https://archive.example.com/{}.eml", mail.email_id()),
+    })
 }

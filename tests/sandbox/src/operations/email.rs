@@ -2,22 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Context, Reply, sending};
+use super::fields::{integer, occurs, text};
+use super::template::{Rendered, render};
+use super::{Context, Reply, email_search, sending};
 use crate::account::KeyStatus;
 use crate::clock;
 use crate::delivery;
 use crate::mail::{Accepted, Mail, Mime, decode_base64, list, split_addresses};
 use crate::refusal::Refusal;
 
+/// How far ahead a mail may be scheduled.
+const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
+
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The mails that wait for their time, by `schedule_id`. What is taken out is not sent.
-    pub(crate) scheduled: BTreeMap<String, Mail>,
+    pub(crate) scheduled: BTreeMap<String, Scheduled>,
+}
+
+/// A mail that waits for its time.
+#[derive(Debug)]
+pub(crate) struct Scheduled {
+    pub(crate) mail: Mail,
+    pub(crate) time: SystemTime,
 }
 
 /// Carries out one of the group's operations.
@@ -30,119 +42,230 @@ pub(crate) fn answer(
         "email_send" => send(context, request),
         "email_mime" => mime(context, request),
         "email_batch" => batch(context, request),
+        "email_scheduled_search" => search_scheduled(context, request),
+        "email_scheduled_remove" => {
+            let id = text(request, "schedule_id").unwrap_or_default();
+            match context.account().email.scheduled.remove(id) {
+                Some(_) => Ok(Reply::Empty),
+                None => Err(Refusal::exception("No mail is scheduled with this id.")),
+            }
+        }
+        "email_search" => email_search::answer(context, request),
         _ => Ok(Reply::Example),
     }
 }
 
+/// Takes what official clients send, although the specification has it otherwise: a schedule in
+/// unix seconds, and template data as the text of an object.
+pub(crate) fn forgive(request: &mut Value) {
+    if let Some(Value::Array(items)) = request.get_mut("emails") {
+        items.iter_mut().for_each(forgive);
+    }
+    let schedule = request.get("schedule").and_then(Value::as_u64);
+    if let Some(seconds) = schedule {
+        let time = clock::after(UNIX_EPOCH, Duration::from_secs(seconds));
+        request["schedule"] = clock::rfc3339(time).into();
+    }
+    let data = text(request, "template_data").and_then(|text| serde_json::from_str(text).ok());
+    if let Some(data @ Value::Object(_)) = data {
+        request["template_data"] = data;
+    }
+}
+
 fn send(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
-    check_fields(context, request, "")?;
+    let checked = check_fields(context, request, "")?;
     sending::within_limit(context, 1)?;
-    let mail = keep(context, "email_send", request, None, None);
-    Ok(sent(&mail))
+    let sent = keep(context, "email_send", request, None, checked);
+    Ok(Reply::Data(sent.show(request)))
 }
 
 fn mime(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
-    let mime = check_mime(context, request)?;
+    let checked = check_mime(context, request)?;
     sending::within_limit(context, 1)?;
-    let mail = keep(context, "email_mime", request, None, Some(mime));
-    Ok(sent(&mail))
-}
-
-fn sent(mail: &Mail) -> Reply {
-    let mut data = Map::new();
-    data.insert("email_id".to_owned(), mail.email_id().into());
-    if let Some(schedule_id) = mail.schedule_id() {
-        data.insert("schedule_id".to_owned(), schedule_id.into());
-    }
-    if mail.request().get("fastaccept") != Some(&Value::Bool(true)) {
-        data.insert("succeeded".to_owned(), 1.into());
-        data.insert("failed".to_owned(), 0.into());
-        data.insert("failures".to_owned(), json!([]));
-    }
-    Reply::Data(data.into())
+    let sent = keep(context, "email_mime", request, None, checked);
+    Ok(Reply::Data(sent.show(request)))
 }
 
 fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
-    let items = list(request, "emails");
-    for (index, item) in items.iter().enumerate() {
-        check_fields(context, item, &format!("emails[{index}]."))?;
-    }
-    sending::within_limit(context, items.len())?;
-    let results = (0..items.len())
-        .map(|index| {
-            let mail = keep(context, "email_batch", request, Some(index), None);
-            match mail.schedule_id() {
+    let items = list(request, "emails").iter().enumerate();
+    let checked: Result<Vec<_>, _> = items
+        .map(|(index, item)| check_fields(context, item, &format!("emails[{index}].")))
+        .collect();
+    let checked = checked?;
+    sending::within_limit(context, checked.len())?;
+    let results = checked.into_iter().enumerate().map(|(index, checked)| {
+        match keep(context, "email_batch", request, Some(index), checked) {
+            Sent::Accepted(mail) => match mail.schedule_id() {
                 Some(schedule_id) => json!({ "schedule_id": schedule_id }),
                 None => json!({ "email_id": mail.email_id() }),
+            },
+            Sent::Refused(failures) => {
+                json!({ "email_id": "", "failed": 1, "failures": failures })
             }
-        })
-        .collect();
-    Ok(Reply::Data(results))
+        }
+    });
+    Ok(Reply::Data(results.collect()))
 }
 
-/// Keeps a mail, and takes it up for delivery, or makes it due at its schedule.
+/// What a mail is found to be when its fields are checked.
+#[derive(Default)]
+struct Checked {
+    mime: Option<Mime>,
+    rendered: Option<Rendered>,
+    schedule: Option<SystemTime>,
+}
+
+/// What became of a mail when it was sent.
+enum Sent {
+    Accepted(Mail),
+    /// To none of the recipients is delivered, for these reasons.
+    Refused(Vec<String>),
+}
+
+impl Sent {
+    fn show(&self, request: &Value) -> Value {
+        let mail = match self {
+            Self::Accepted(mail) => mail,
+            Self::Refused(failures) => {
+                return json!({
+                    "succeeded": 0, "failed": 1, "failures": failures, "email_id": "",
+                });
+            }
+        };
+        let mut data = json!({ "email_id": mail.email_id() });
+        if let Some(schedule_id) = mail.schedule_id() {
+            data["schedule_id"] = schedule_id.into();
+        }
+        if !is_fast(request) {
+            data["succeeded"] = 1.into();
+            data["failed"] = 0.into();
+            data["failures"] = json!([]);
+        }
+        data
+    }
+}
+
+/// It is queued without checks.
+fn is_fast(request: &Value) -> bool {
+    request.get("fastaccept") == Some(&Value::Bool(true))
+}
+
+/// Keeps a mail, and takes it up for delivery, or makes it due at its schedule. One that nobody
+/// would get is refused, unless it is for later or to be queued without checks.
 fn keep(
     context: &mut Context<'_>,
     operation: &'static str,
     request: &Arc<Value>,
     item: Option<usize>,
-    mime: Option<Mime>,
-) -> Mail {
+    checked: Checked,
+) -> Sent {
     let (account, world) = (context.account, &mut *context.world);
-    let fields = match item {
-        Some(item) => &request["emails"][item],
-        None => &**request,
-    };
-    let schedule = fields.get("schedule").filter(|value| !value.is_null());
     let mail = Mail::new(Accepted {
         email_id: world.ids.email(),
-        schedule_id: schedule.is_some().then(|| world.ids.schedule()),
+        schedule_id: checked.schedule.map(|_| world.ids.schedule()),
         operation,
         request: Arc::clone(request),
         item,
-        mime,
+        mime: checked.mime,
+        rendered: checked.rendered,
         accepted: world.now(),
         account,
         username: context.key.short_name().to_owned(),
         withheld: context.key.status == KeyStatus::Sandbox,
     });
+    if checked.schedule.is_none()
+        && !is_fast(request)
+        && !mail.withheld()
+        && let Some(failures) = delivery::refused_altogether(world, &mail)
+    {
+        delivery::begin(world, &mail);
+        return Sent::Refused(failures);
+    }
     world.mails.push(mail.clone());
-    match (mail.schedule_id(), schedule) {
-        (Some(id), Some(schedule)) => {
-            // A time that cannot be read, or is past, is due at once.
-            let time = match schedule {
-                Value::String(text) => clock::parse(text),
-                other => other
-                    .as_u64()
-                    .map(|seconds| clock::after(UNIX_EPOCH, Duration::from_secs(seconds))),
-            };
-            let time = time.unwrap_or_else(|| world.now());
+    match (mail.schedule_id(), checked.schedule) {
+        (Some(id), Some(time)) => {
             let id = id.to_owned();
+            let scheduled = Scheduled {
+                mail: mail.clone(),
+                time,
+            };
             let waiting = &mut world.account_mut(account).email.scheduled;
-            waiting.insert(id.clone(), mail.clone());
+            waiting.insert(id.clone(), scheduled);
             world.at(time, move |world| {
                 let waiting = &mut world.account_mut(account).email.scheduled;
-                if let Some(mail) = waiting.remove(&id) {
-                    delivery::begin(world, &mail);
+                if let Some(scheduled) = waiting.remove(&id) {
+                    delivery::begin(world, &scheduled.mail);
                 }
             });
         }
         _ => delivery::begin(world, &mail),
     }
     world.changed();
-    mail
+    Sent::Accepted(mail)
 }
 
-/// Checks the fields of a mail; `path` is what goes before their names.
-fn check_fields(context: &Context<'_>, mail: &Value, path: &str) -> Result<(), Refusal> {
-    if ["html_body", "text_body", "template_id"]
-        .iter()
-        .all(|field| mail.get(field).is_none())
-    {
+fn search_scheduled(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let number = |field: &str, default: usize| match integer(request, field) {
+        None => Ok(default),
+        Some(number) => {
+            usize::try_from(number).map_err(|_| Refusal::field(field, "The value is below 0."))
+        }
+    };
+    let limit = number("limit", 1_000)?;
+    // The first page is 1; who counts from 0 gets it too.
+    let skipped = number("page", 1)?.saturating_sub(1).saturating_mul(limit);
+    let wanted = |field: &str, values: &[&str]| {
+        text(request, field).is_none_or(|part| values.iter().any(|value| occurs(part, value)))
+    };
+    let waiting = context.account().email.scheduled.iter();
+    let mut found: Vec<_> = waiting
+        .filter(|(id, scheduled)| {
+            let mail = &scheduled.mail;
+            let subject = mail.subject().unwrap_or_default();
+            let recipients = mail.recipients();
+            let all = [&recipients[..], &[subject, mail.sender()]].concat();
+            text(request, "schedule_id").is_none_or(|wanted| wanted == *id)
+                && wanted("search_subject", &[subject])
+                && wanted("search_sender", &[mail.sender()])
+                && wanted("search_recipient", &recipients)
+                && wanted("search", &all)
+        })
+        .collect();
+    found.sort_by_key(|(_, scheduled)| scheduled.time);
+    let page = found.into_iter().skip(skipped).take(limit);
+    let rows = page.map(|(id, scheduled)| {
+        json!({
+            "schedule_id": id,
+            "schedule": clock::rfc3339(scheduled.time),
+            "sender": scheduled.mail.sender(),
+            "subject": scheduled.mail.subject().unwrap_or_default(),
+            "recipients": scheduled.mail.recipients().join(", "),
+            "client_ip": "127.0.0.1",
+        })
+    });
+    Ok(Reply::Data(rows.collect()))
+}
+
+/// Checks the fields of a mail, and makes it from its template; `path` is what goes before their
+/// names.
+fn check_fields(context: &Context<'_>, mail: &Value, path: &str) -> Result<Checked, Refusal> {
+    // HTML has to say something; a text may be blank.
+    let blank = |field: &str| text(mail, field).is_none_or(|text| text.trim().is_empty());
+    if mail.get("template_id").is_none() && mail.get("text_body").is_none() && blank("html_body") {
         return Err(Refusal::field(
             format!("{path}html_body"),
             "One of html_body, text_body and template_id is required.",
         ));
+    }
+    for (index, header) in list(mail, "custom_headers").iter().enumerate() {
+        let name = text(header, "header").unwrap_or_default();
+        let own = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
+        if own.iter().any(|own| own.eq_ignore_ascii_case(name.trim())) {
+            return Err(Refusal::field(
+                format!("{path}custom_headers[{index}].header"),
+                "The service sets this header itself.",
+            ));
+        }
     }
     for field in ["attachments", "inlines"] {
         for (index, file) in list(mail, field).iter().enumerate() {
@@ -160,16 +283,49 @@ fn check_fields(context: &Context<'_>, mail: &Value, path: &str) -> Result<(), R
             }
         }
     }
-    let sender = mail.get("sender").and_then(Value::as_str);
+    let schedule = check_schedule(context, mail, path)?;
+    let sender = text(mail, "sender");
     let recipients = ["to", "cc", "bcc"]
         .iter()
         .flat_map(|field| list(mail, field));
     let recipients: Vec<_> = recipients.filter_map(Value::as_str).collect();
-    sending::may_send(context, sender.unwrap_or_default(), &recipients)
+    sending::may_send(context, sender.unwrap_or_default(), &recipients)?;
+    let rendered = match text(mail, "template_id") {
+        Some(id) => {
+            let data = mail.get("template_data").unwrap_or(&Value::Null);
+            Some(render(context.world.account(context.account), id, data)?)
+        }
+        None => None,
+    };
+    Ok(Checked {
+        mime: None,
+        rendered,
+        schedule,
+    })
 }
 
-fn check_mime(context: &Context<'_>, request: &Value) -> Result<Mime, Refusal> {
-    let encoded = request.get("mime_email").and_then(Value::as_str);
+/// A schedule is in the future, and not too far in it.
+fn check_schedule(
+    context: &Context<'_>,
+    mail: &Value,
+    path: &str,
+) -> Result<Option<SystemTime>, Refusal> {
+    let Some(schedule) = text(mail, "schedule") else {
+        return Ok(None);
+    };
+    let refuse = |message| Err(Refusal::field(format!("{path}schedule"), message));
+    match clock::parse(schedule) {
+        None => refuse("The value is not a time."),
+        Some(time) if time <= context.now() => refuse("The time is not in the future."),
+        Some(time) if time > clock::after(context.now(), FARTHEST) => {
+            refuse("The time is more than 3 days ahead.")
+        }
+        time => Ok(time),
+    }
+}
+
+fn check_mime(context: &Context<'_>, request: &Value) -> Result<Checked, Refusal> {
+    let encoded = text(request, "mime_email");
     let mime = Mime::new(check_base64(encoded.unwrap_or_default(), "mime_email")?);
     let recipients = ["To", "Cc", "Bcc"]
         .iter()
@@ -177,7 +333,11 @@ fn check_mime(context: &Context<'_>, request: &Value) -> Result<Mime, Refusal> {
     let recipients: Vec<_> = recipients.flat_map(split_addresses).collect();
     let sender = mime.header("From").unwrap_or_default();
     sending::may_send(context, sender, &recipients)?;
-    Ok(mime)
+    Ok(Checked {
+        schedule: check_schedule(context, request, "")?,
+        mime: Some(mime),
+        rendered: None,
+    })
 }
 
 fn check_base64(text: &str, field: &str) -> Result<Vec<u8>, Refusal> {
@@ -202,13 +362,19 @@ mod tests {
         call(&shared, "email_send", &mail).unwrap();
         let batch = json!({ "emails": [mail] });
         call(&shared, "email_batch", &batch).unwrap();
-        let mut world = shared.world();
+        let world = shared.world();
         assert_eq!((world.mails.len(), world.events.len()), (2, 0));
         // The second is called off.
         let id = world.mails[1].schedule_id().unwrap().to_owned();
         let account = world.mails[1].account();
-        let waiting = &mut world.account_mut(account).email.scheduled;
-        assert!(waiting.remove(&id).is_some());
+        drop(world);
+        let remove = json!({ "schedule_id": id });
+        assert_eq!(
+            call(&shared, "email_scheduled_remove", &remove).unwrap(),
+            Reply::Empty
+        );
+        assert!(call(&shared, "email_scheduled_remove", &remove).is_err());
+        let mut world = shared.world();
         world.advance(hour * 2);
         let kinds: Vec<_> = world.events.iter().map(|event| event.kind()).collect();
         assert_eq!(kinds, [EventKind::Processed, EventKind::Delivered]);

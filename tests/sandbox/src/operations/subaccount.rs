@@ -23,9 +23,9 @@ const DEDICATED_ABOVE: i64 = 100_000;
 /// What the master account says about a subaccount.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    name: String,
+    pub(crate) name: String,
     email: String,
-    limit: i64,
+    pub(crate) limit: i64,
     dedicated_ip: bool,
     archiving: bool,
     enforce_2fa: bool,

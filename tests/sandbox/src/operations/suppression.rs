@@ -37,7 +37,6 @@ pub(crate) struct Suppression {
 }
 
 /// What keeps an address of an account's mail from being delivered: itself or its domain.
-#[allow(dead_code)] // until mail is held to it
 pub(crate) fn suppressed<'a>(account: &'a Account, address: &str) -> Option<&'a Suppression> {
     let mut entries = account.suppression.entries.iter();
     entries.find(|entry| covers(&entry.email_address, address))
@@ -46,7 +45,6 @@ pub(crate) fn suppressed<'a>(account: &'a Account, address: &str) -> Option<&'a 
 /// Suppresses an address of an account's mail for what happened to a mail: `reason` is the API's
 /// word and `complaint` what the other side said. Nothing changes if it is suppressed for that
 /// reason.
-#[allow(dead_code)] // until bounces do it
 pub(crate) fn suppress(
     world: &mut World,
     account: AccountId,

@@ -35,7 +35,6 @@ struct Template {
 }
 
 /// A mail made from a template.
-#[allow(dead_code)] // until mail is made so
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rendered {
     pub(crate) subject: String,
@@ -45,7 +44,6 @@ pub(crate) struct Rendered {
 
 /// Fills in the template of an account. `data` is an object, or a text with one in JSON; what it
 /// does not have is left empty. Only the HTML is escaped.
-#[allow(dead_code)] // until mail is made so
 pub(crate) fn render(account: &Account, id: &str, data: &Value) -> Result<Rendered, Refusal> {
     let template = account.template.find(id)?;
     let parsed;

@@ -1,5 +1,8 @@
 //! A small HTTP/1.1 client on a plain socket: what it sends is what was written here.
 
+// Each test file takes what it needs.
+#![allow(dead_code)]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -29,8 +32,20 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Reply {
+    let headers = [&[("Host", "localhost")], headers].concat();
+    send_with_hosts(sandbox, method, path, &headers, body)
+}
+
+/// As [`send`], but the header `Host` is not added.
+pub(crate) fn send_with_hosts(
+    sandbox: &Sandbox,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
     let mut stream = connect(sandbox);
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

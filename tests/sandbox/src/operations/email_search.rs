@@ -1,0 +1,236 @@
+//! `/email/search`: sent mail by recipient. It is deprecated at the service.
+
+use serde_json::{Value, json};
+
+use super::fields::{flag, integer, text, texts};
+use super::history::{Copy, copies, time};
+use super::{Context, Reply};
+use crate::clock;
+use crate::event::EventKind;
+use crate::paging::page;
+use crate::refusal::Refusal;
+
+pub(crate) fn answer(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let start = time(request, "start_date")?;
+    let start = start.unwrap_or_else(|| clock::day_start(context.now(), 0));
+    let end = time(request, "end_date")?;
+    let ignore_case = flag(request, "ignore_case").unwrap_or(false);
+    let query = match text(request, "filter_query") {
+        Some(query) => Query::new(query, ignore_case)?,
+        None => Query::default(),
+    };
+    let ids = texts(request, "email_id");
+    let only = |field: &str| flag(request, field).unwrap_or(false);
+    let mut found = copies(context.world, context.account);
+    found.retain(|copy| {
+        let sent = copy.mail.accepted_at();
+        // Both ends are included.
+        sent >= start
+            && end.is_none_or(|end| sent <= end)
+            && (ids.is_empty() || ids.contains(&copy.mail.email_id()))
+            && text(request, "username").is_none_or(|name| name == copy.mail.username())
+            && (!only("opened_only") || copy.had(EventKind::Open).is_some())
+            && (!only("clicked_only") || copy.had(EventKind::Click).is_some())
+            && query.takes(copy)
+    });
+    let total = found.len();
+    let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
+    let token = text(request, "continue_token");
+    let page = page(found, limit.unwrap_or(5_000), "continue_token", token)?;
+    let emails: Value = page.items.iter().map(show).collect();
+    let mut data = json!({ "count": total, "emails": emails });
+    if let Some(token) = page.token {
+        data["continue_token"] = token.into();
+    }
+    Ok(Reply::Data(data))
+}
+
+/// The last thing that happened, in the words of this call.
+fn status(copy: &Copy) -> &'static str {
+    let last = copy.events.last().map(|event| event.kind());
+    match last {
+        Some(EventKind::Delivered | EventKind::Resubscribe) => "delivered",
+        Some(EventKind::HardBounce | EventKind::SoftBounce) => "bounce",
+        Some(EventKind::Open | EventKind::Click) => "opened",
+        Some(EventKind::Spam) => "spam",
+        Some(EventKind::Unsubscribe) => "unsubscribed",
+        Some(EventKind::Reject) => "refused",
+        _ => "processed",
+    }
+}
+
+fn show(copy: &Copy) -> Value {
+    let delivery = [
+        EventKind::Delivered,
+        EventKind::HardBounce,
+        EventKind::SoftBounce,
+    ];
+    let attempt = copy
+        .events
+        .iter()
+        .rev()
+        .find(|event| delivery.contains(&event.kind()));
+    let process_status = match (copy.had(EventKind::Reject), attempt) {
+        (Some(_), _) => "rejected",
+        (None, Some(_)) => "completed",
+        (None, None) => "processing",
+    };
+    let opens = copy
+        .events
+        .iter()
+        .filter(|event| event.kind() == EventKind::Open);
+    let opens: Vec<_> = opens
+        .map(|event| {
+            json!({
+                "recipient": copy.recipient,
+                "opened_at": clock::spaced(event.time()),
+                "ip_address": event.detail("srchost").unwrap_or_default(),
+                "read_secs": event.detail("read-secs").unwrap_or_default(),
+                "user_agent": event.detail("user-agent").unwrap_or_default(),
+            })
+        })
+        .collect();
+    let mut row = json!({
+        "email_id": copy.mail.email_id(),
+        "email_ts": clock::spaced(copy.mail.accepted_at()),
+        "sender": copy.mail.sender_address(),
+        "recipient": copy.recipient,
+        "process_status": process_status,
+        "status": status(copy),
+        "total_opens": opens.len(),
+        "opens": opens,
+    });
+    if let Some(delivered) = copy.had(EventKind::Delivered) {
+        row["delivered_at"] = clock::spaced(delivered.time()).into();
+    }
+    if let Some(attempt) = attempt {
+        let response = attempt.detail("message").unwrap_or_default();
+        row["host"] = attempt.detail("host").unwrap_or_default().into();
+        row["response"] = response.into();
+        let code = response
+            .split(' ')
+            .next()
+            .and_then(|code| code.parse::<u16>().ok());
+        if let Some(code) = code {
+            row["smtpcode"] = code.into();
+        }
+    }
+    row
+}
+
+/// `field:term` pairs with AND, OR and NOT. AND binds closer than OR and need not be written; a term
+/// with spaces is quoted. A term is a part of the value.
+#[derive(Default)]
+struct Query {
+    /// Of these one has to hold, of each all its parts. None: everything is taken.
+    alternatives: Vec<Vec<Part>>,
+    ignore_case: bool,
+}
+
+struct Part {
+    not: bool,
+    field: String,
+    term: String,
+}
+
+impl Query {
+    fn new(query: &str, ignore_case: bool) -> Result<Self, Refusal> {
+        let refuse = |why: String| Refusal::field("filter_query", why);
+        let mut alternatives = vec![Vec::new()];
+        let mut not = false;
+        for word in words(query) {
+            match word.as_str() {
+                "AND" => {}
+                "OR" => alternatives.push(Vec::new()),
+                "NOT" => not = !not,
+                word => {
+                    let (field, term) = word
+                        .split_once(':')
+                        .ok_or_else(|| refuse(format!("{word:?} is not field:term.")))?;
+                    if !FIELDS.contains(&field) {
+                        return Err(refuse(format!("The field {field:?} is not known.")));
+                    }
+                    if let Some(parts) = alternatives.last_mut() {
+                        parts.push(Part {
+                            not,
+                            field: field.to_owned(),
+                            term: term.to_owned(),
+                        });
+                    }
+                    not = false;
+                }
+            }
+        }
+        if not || alternatives.iter().any(Vec::is_empty) {
+            return Err(refuse("A term is missing.".to_owned()));
+        }
+        Ok(Self {
+            alternatives,
+            ignore_case,
+        })
+    }
+
+    fn takes(&self, copy: &Copy) -> bool {
+        let fold = |text: &str| match self.ignore_case {
+            true => text.to_lowercase(),
+            false => text.to_owned(),
+        };
+        let holds = |part: &Part| {
+            let value = fold(&value(copy, &part.field));
+            value.contains(&fold(&part.term)) != part.not
+        };
+        self.alternatives.is_empty()
+            || self
+                .alternatives
+                .iter()
+                .any(|parts| parts.iter().all(holds))
+    }
+}
+
+/// Which fields the service knows is not documented: these are those of its reply, and two more.
+const FIELDS: [&str; 8] = [
+    "email_id",
+    "sender",
+    "recipient",
+    "to",
+    "subject",
+    "status",
+    "username",
+    "response",
+];
+
+fn value(copy: &Copy, field: &str) -> String {
+    match field {
+        "email_id" => copy.mail.email_id().to_owned(),
+        "sender" => copy.mail.sender().to_owned(),
+        "to" => copy.mail.to().join(", "),
+        "subject" => copy.mail.subject().unwrap_or_default().to_owned(),
+        "status" => status(copy).to_owned(),
+        "username" => copy.mail.username().to_owned(),
+        "response" => {
+            let mut events = copy.events.iter().rev();
+            let response = events.find_map(|event| event.detail("message"));
+            response.unwrap_or_default().to_owned()
+        }
+        _ => copy.recipient.clone(),
+    }
+}
+
+/// Splits at the spaces outside quotes, which are taken out.
+fn words(query: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for character in query.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            blank if blank.is_whitespace() && !quoted => words.push(String::new()),
+            other => {
+                if let Some(word) = words.last_mut() {
+                    word.push(other);
+                }
+            }
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}

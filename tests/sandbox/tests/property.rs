@@ -1,0 +1,596 @@
+//! Requests made from the specification: what it allows is never refused as not valid, and what it
+//! forbids always is, by the name of the field.
+//!
+//! `SANDBOX_RANDOM=500` tries more per operation than by default.
+
+// clippy.toml allows these in tests, but not in what tests share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+// The other tests use all of it.
+#[allow(dead_code)]
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
+
+use fastrand::Rng;
+use serde_json::{Map, Value, json};
+use smtp2go_sandbox::Sandbox;
+use support::{Reply, connect, read};
+
+/// What the sandbox itself reads.
+const DOCUMENT: &str = include_str!("../src/generated/api.json");
+
+/// Requests per operation and kind by default.
+const CASES: u64 = 8;
+
+/// How deep objects are nested at most, but for what is required.
+const DEPTH: usize = 6;
+
+/// What a handler refuses as not valid though the schema allows it, since only prose, or a list of
+/// words that is open, speaks against it: the operation (or `*`), the field without its place in a
+/// list, and why.
+const PROSE: &[(&str, &str, &str)] = &[
+    (
+        "email_send",
+        "html_body",
+        "a mail needs a body or a template",
+    ),
+    (
+        "email_batch",
+        "emails.html_body",
+        "a mail needs a body or a template",
+    ),
+    (
+        "*",
+        "attachments.fileblob",
+        "it has to be base64, or there has to be a url",
+    ),
+    (
+        "*",
+        "inlines.fileblob",
+        "it has to be base64, or there has to be a url",
+    ),
+    (
+        "*",
+        "emails.attachments.fileblob",
+        "it has to be base64, or there has to be a url",
+    ),
+    (
+        "*",
+        "emails.inlines.fileblob",
+        "it has to be base64, or there has to be a url",
+    ),
+    ("*", "custom_headers.header", "the service sets it itself"),
+    (
+        "*",
+        "emails.custom_headers.header",
+        "the service sets it itself",
+    ),
+    ("email_mime", "mime_email", "it has to be base64"),
+    (
+        "*",
+        "schedule",
+        "it has to be a time in the next three days",
+    ),
+    (
+        "*",
+        "emails.schedule",
+        "it has to be a time in the next three days",
+    ),
+    ("*", "start_date", "it has to be a time"),
+    ("*", "end_date", "it has to be a time"),
+    ("*", "continue_token", "it comes from the page before"),
+    ("*", "sort", "it is a word of a list"),
+    ("*", "sort_direction", "it is a word of a list"),
+    ("*", "states", "it is a word of a list"),
+    ("*", "status", "it is a word of a list"),
+    ("*", "type", "it is a word of a list"),
+    ("*", "ip_address", "it has to be an IP address"),
+    ("*", "new_ip_address", "it has to be an IP address"),
+    (
+        "*",
+        "bounce_notifications",
+        "it is from, drop or an address",
+    ),
+    (
+        "*",
+        "custom_ratelimit_period",
+        "it has to be a span of time",
+    ),
+    (
+        "smtp_users_add",
+        "email_password",
+        "it has to be hard to guess",
+    ),
+    (
+        "smtp_users_edit",
+        "email_password",
+        "it has to be hard to guess",
+    ),
+    (
+        "smtp_users_patch",
+        "email_password",
+        "it has to be hard to guess",
+    ),
+    (
+        "email_search",
+        "filter_query",
+        "it has a language of its own",
+    ),
+    ("sms_send", "destination", "it has to be a number"),
+    ("*", "url", "it has to be an http or https address"),
+];
+
+/// The operations of the document.
+struct Api {
+    operations: Vec<Value>,
+    definitions: Map<String, Value>,
+}
+
+impl Api {
+    fn read() -> Self {
+        let mut document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let Value::Object(definitions) = document["$defs"].take() else {
+            panic!("no definitions");
+        };
+        let Value::Array(operations) = document["operations"].take() else {
+            panic!("no operations");
+        };
+        Self {
+            operations,
+            definitions,
+        }
+    }
+
+    /// Follows references, and joins what an `allOf` says with what stands beside it.
+    fn resolve(&self, schema: &Value) -> Map<String, Value> {
+        let mut whole = schema.as_object().unwrap().clone();
+        if let Some(target) = whole.remove("$ref") {
+            let name = target.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
+            whole.extend(self.resolve(&self.definitions[name]));
+        }
+        if let Some(Value::Array(parts)) = whole.remove("allOf") {
+            for part in &parts {
+                for (name, value) in self.resolve(part) {
+                    let known = whole.insert(name.clone(), value.clone());
+                    assert!(
+                        known.is_none_or(|known| known == value || annotates(&name)),
+                        "{schema}"
+                    );
+                }
+            }
+        }
+        whole
+    }
+}
+
+/// Keywords that say nothing about what is allowed.
+fn annotates(keyword: &str) -> bool {
+    [
+        "description",
+        "title",
+        "default",
+        "example",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+    ]
+    .contains(&keyword)
+        || keyword.starts_with("x-")
+}
+
+/// The types that a schema allows; empty: any.
+fn types(schema: &Map<String, Value>) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn bound(schema: &Map<String, Value>, keyword: &str) -> Option<usize> {
+    let bound = schema.get(keyword)?.as_u64()?;
+    Some(usize::try_from(bound).unwrap())
+}
+
+/// Makes a value that the schema allows.
+fn allowed(api: &Api, schema: &Value, random: &mut Rng, depth: usize) -> Value {
+    let schema = &api.resolve(schema);
+    for keyword in schema.keys() {
+        let known = [
+            "type",
+            "properties",
+            "required",
+            "additionalProperties",
+            "items",
+            "enum",
+            "format",
+            "minimum",
+            "maximum",
+            "minLength",
+            "maxLength",
+            "minItems",
+            "maxItems",
+        ];
+        // Not to miss what the specification may come to say.
+        assert!(
+            known.contains(&keyword.as_str()) || annotates(keyword),
+            "{keyword}"
+        );
+    }
+    if let Some(Value::Array(words)) = schema.get("enum") {
+        return random.choice(words).unwrap().clone();
+    }
+    let types = types(schema);
+    let kind = random.choice(&types).copied().unwrap_or("string");
+    match kind {
+        "null" => Value::Null,
+        "boolean" => random.bool().into(),
+        "integer" => {
+            let least = schema.get("minimum").and_then(Value::as_i64).unwrap_or(-5);
+            let most = schema
+                .get("maximum")
+                .and_then(Value::as_i64)
+                .unwrap_or(least + 1_000);
+            match random.u8(..4) {
+                0 => least.into(),
+                1 => most.into(),
+                _ => random.i64(least..=most).into(),
+            }
+        }
+        "number" => (f64::from(random.u8(..)) / 4.0).into(),
+        "string" => text(schema, random).into(),
+        "array" => {
+            let least = bound(schema, "minItems").unwrap_or(0);
+            let most = bound(schema, "maxItems").unwrap_or(least + 3);
+            // Now and then as many as there may be.
+            let most = if random.u8(..8) == 0 {
+                most
+            } else {
+                most.min(least + 3)
+            };
+            let count = if depth > DEPTH {
+                least
+            } else {
+                random.usize(least..=most)
+            };
+            let items = schema.get("items").cloned().unwrap_or_else(|| json!({}));
+            (0..count)
+                .map(|_| allowed(api, &items, random, depth + 1))
+                .collect()
+        }
+        "object" => {
+            let mut object = Map::new();
+            let properties = schema.get("properties").and_then(Value::as_object);
+            for (name, property) in properties.into_iter().flatten() {
+                if required(schema).contains(&name.as_str()) || (depth <= DEPTH && random.bool()) {
+                    object.insert(name.clone(), allowed(api, property, random, depth + 1));
+                }
+            }
+            let more = schema
+                .get("additionalProperties")
+                .unwrap_or(&Value::Bool(true));
+            if more != false {
+                for _ in 0..random.usize(..3) {
+                    let more = if more.is_object() {
+                        more.clone()
+                    } else {
+                        json!({})
+                    };
+                    let name = format!("made_up_{}", random.u8(..));
+                    object.insert(name, allowed(api, &more, random, depth + 1));
+                }
+            }
+            object.into()
+        }
+        other => panic!("the type {other}"),
+    }
+}
+
+fn required(schema: &Map<String, Value>) -> Vec<&str> {
+    let required = schema.get("required").and_then(Value::as_array);
+    required
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// A text of a length that is allowed, sometimes the longest.
+fn text(schema: &Map<String, Value>, random: &mut Rng) -> String {
+    match schema.get("format").and_then(Value::as_str) {
+        Some("date") => {
+            return format!(
+                "20{:02}-{:02}-{:02}",
+                random.u8(..30),
+                random.u8(1..=12),
+                random.u8(1..=28)
+            );
+        }
+        None => {}
+        Some(other) => panic!("the format {other}"),
+    }
+    let least = bound(schema, "minLength").unwrap_or(0);
+    let most = bound(schema, "maxLength").unwrap_or(least + 12);
+    let length = match random.u8(..4) {
+        0 => least,
+        1 => most,
+        _ => random.usize(least..=most),
+    };
+    // Counted in characters, not in bytes.
+    (0..length)
+        .map(|_| {
+            *random
+                .choice(&[
+                    'a', 'Z', '0', '@', '.', ' ', '"', '<', 'é', '語', '🙂', '\u{0}',
+                ])
+                .unwrap()
+        })
+        .collect()
+}
+
+/// Every way to break a value that is in order: where, and what it becomes.
+fn forbidden(
+    api: &Api,
+    schema: &Value,
+    value: &Value,
+    path: &str,
+    found: &mut Vec<(String, Value)>,
+) {
+    let schema = &api.resolve(schema);
+    let types = types(schema);
+    let mut add = |path: &str, value: Value| found.push((path.to_owned(), value));
+    if !types.is_empty() && !path.is_empty() {
+        for (kind, other) in [
+            ("null", Value::Null),
+            ("boolean", true.into()),
+            ("string", "text".into()),
+            ("array", json!([])),
+            ("object", json!({})),
+            ("number", json!(1.5)),
+        ] {
+            if !types.contains(&kind) {
+                add(path, other);
+            }
+        }
+    }
+    if schema.contains_key("enum") {
+        add(path, "made up".into());
+    }
+    match value {
+        Value::String(_) => {
+            if schema.contains_key("format") {
+                add(path, "2026-02-30".into());
+            }
+            if let Some(least) = bound(schema, "minLength").filter(|least| *least > 0) {
+                add(path, "é".repeat(least - 1).into());
+            }
+            if let Some(most) = bound(schema, "maxLength") {
+                add(path, "é".repeat(most + 1).into());
+            }
+        }
+        Value::Number(_) => {
+            if let Some(least) = schema.get("minimum").and_then(Value::as_i64) {
+                add(path, (least - 1).into());
+            }
+            if let Some(most) = schema.get("maximum").and_then(Value::as_i64) {
+                add(path, (most + 1).into());
+            }
+        }
+        Value::Array(items) => {
+            if let Some(least) = bound(schema, "minItems").filter(|least| *least > 0) {
+                add(path, items.iter().take(least - 1).cloned().collect());
+            }
+            if let (Some(most), Some(item)) = (bound(schema, "maxItems"), items.first()) {
+                add(path, vec![item.clone(); most + 1].into());
+            }
+            let schema = schema.get("items").cloned().unwrap_or_else(|| json!({}));
+            // One stands for all.
+            if let Some(item) = items.first() {
+                let mut inner = Vec::new();
+                forbidden(api, &schema, item, &format!("{path}[0]"), &mut inner);
+                found.extend(inner.into_iter().map(|(path, broken)| {
+                    let mut items = items.clone();
+                    items[0] = broken;
+                    (path, items.into())
+                }));
+            }
+        }
+        Value::Object(members) => {
+            let at = |name: &str| match path {
+                "" => name.to_owned(),
+                path => format!("{path}.{name}"),
+            };
+            for name in required(schema) {
+                let mut rest = members.clone();
+                rest.remove(name);
+                add(&at(name), rest.into());
+            }
+            if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+                for more in [json!(1), Value::Null] {
+                    let mut members = members.clone();
+                    members.insert("made_up".to_owned(), more);
+                    add(&at("made_up"), members.into());
+                }
+            }
+            let properties = schema.get("properties").and_then(Value::as_object);
+            for (name, member) in members {
+                let known = properties.and_then(|properties| properties.get(name));
+                let more = schema
+                    .get("additionalProperties")
+                    .filter(|more| more.is_object());
+                if let Some(property) = known.or(more) {
+                    let mut inner = Vec::new();
+                    forbidden(api, property, member, &at(name), &mut inner);
+                    found.extend(inner.into_iter().map(|(path, broken)| {
+                        let mut members = members.clone();
+                        members.insert(name.clone(), broken);
+                        (path, members.into())
+                    }));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A connection that is used for all calls.
+struct Client<'a> {
+    sandbox: &'a Sandbox,
+    stream: TcpStream,
+}
+
+impl<'a> Client<'a> {
+    fn new(sandbox: &'a Sandbox) -> Self {
+        Self {
+            sandbox,
+            stream: connect(sandbox),
+        }
+    }
+
+    fn call(&mut self, operation: &Value, body: &Value) -> Reply {
+        let body = body.to_string();
+        let request = format!(
+            "{} /v3{} HTTP/1.1\r\nHost: localhost\r\nX-Smtp2go-Api-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            operation["method"].as_str().unwrap(),
+            operation["path"].as_str().unwrap(),
+            self.sandbox.key(),
+            body.len(),
+        );
+        self.stream.write_all(request.as_bytes()).unwrap();
+        read(&mut self.stream, true)
+    }
+}
+
+/// The field that a reply refuses as not valid.
+fn refused(reply: &Reply) -> Option<String> {
+    if reply.status != 400 {
+        return None;
+    }
+    let data = reply.json()["data"].take();
+    (data["error_code"] == "E_ApiResponseCodes.NON_VALIDATING_IN_PAYLOAD").then(|| {
+        data["field_validation_errors"]["fieldname"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    })
+}
+
+fn cases() -> u64 {
+    std::env::var("SANDBOX_RANDOM").map_or(CASES, |cases| cases.parse().unwrap())
+}
+
+/// The request schema, and a request that it allows. A key that belongs to the body is the
+/// sandbox's.
+fn make(api: &Api, operation: &Value, key: &str, random: &mut Rng) -> (Value, Value) {
+    let schema = match &operation["request"] {
+        Value::Null => json!({ "type": "object", "additionalProperties": false }),
+        schema => schema.clone(),
+    };
+    let mut request = allowed(api, &schema, random, 0);
+    if let Some(field) = operation["key_in_body"].as_str() {
+        request[field] = key.into();
+    }
+    (schema, request)
+}
+
+fn sandbox(stateless: bool) -> Sandbox {
+    let builder = Sandbox::builder().strict(true).stateless(stateless);
+    builder.start_blocking().unwrap()
+}
+
+#[test]
+fn what_the_specification_allows_is_valid() {
+    let api = Api::read();
+    let sandbox = sandbox(true);
+    let mut client = Client::new(&sandbox);
+    for operation in &api.operations {
+        for case in 0..cases() {
+            let mut random = Rng::with_seed(case);
+            let (_, request) = make(&api, operation, sandbox.key(), &mut random);
+            let reply = client.call(operation, &request);
+            let id = &operation["id"];
+            assert_eq!(
+                reply.status, 200,
+                "{id}, case {case}: {request}\n{}",
+                reply.body
+            );
+        }
+    }
+}
+
+#[test]
+fn what_the_specification_forbids_is_refused_and_named() {
+    let api = Api::read();
+    let sandbox = sandbox(true);
+    let mut client = Client::new(&sandbox);
+    for operation in &api.operations {
+        let id = &operation["id"];
+        let mut tried = 0;
+        for case in 0..cases().div_ceil(4) {
+            let mut random = Rng::with_seed(case);
+            let (schema, request) = make(&api, operation, sandbox.key(), &mut random);
+            let mut found = Vec::new();
+            forbidden(&api, &schema, &request, "", &mut found);
+            for (path, broken) in found {
+                let reply = client.call(operation, &broken);
+                // A wrong key is no key, before the field is looked at.
+                if operation["key_in_body"] == path && reply.status == 401 {
+                    continue;
+                }
+                let field = refused(&reply);
+                assert_eq!(
+                    field,
+                    Some(path),
+                    "{id}, case {case}: {broken}\n{}",
+                    reply.body
+                );
+                tried += 1;
+            }
+        }
+        assert!(tried >= 2, "{id}: {tried}");
+    }
+}
+
+/// With the state behind it: a request may be refused, since there is no such object, but not as
+/// not valid; and the sandbox's own replies are as specified, since it is strict.
+#[test]
+fn handlers_take_what_the_specification_allows() {
+    let api = Api::read();
+    let sandbox = sandbox(false);
+    let mut unknown = BTreeMap::new();
+    for operation in &api.operations {
+        let id = operation["id"].as_str().unwrap();
+        for case in 0..cases() {
+            // It may have locked us out. What came with it is gone too, so that a failure can be
+            // repeated by its case alone.
+            sandbox.reset();
+            let mut random = Rng::with_seed(case);
+            let (_, request) = make(&api, operation, sandbox.key(), &mut random);
+            let reply = Client::new(&sandbox).call(operation, &request);
+            let told = || format!("{id}, case {case}: {request}\n{}", reply.body);
+            assert!(reply.status < 500, "{}", told());
+            if let Some(field) = refused(&reply) {
+                let field = without_places(&field);
+                let known = PROSE
+                    .iter()
+                    .any(|(of, name, _)| (*of == id || *of == "*") && *name == field);
+                if !known {
+                    unknown.entry((id, field.clone())).or_insert_with(told);
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "not in PROSE: {unknown:#?}");
+}
+
+/// `a[0].b` as `a.b`.
+fn without_places(field: &str) -> String {
+    let parts = field
+        .split('.')
+        .map(|part| part.split('[').next().unwrap_or_default());
+    parts.collect::<Vec<_>>().join(".")
+}
