@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod events;
 mod mail;
 mod pages;
 #[cfg(feature = "raw")]
