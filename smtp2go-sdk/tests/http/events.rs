@@ -49,10 +49,8 @@ async fn what_happened_to_mail_is_found() {
     assert_eq!(counts, [3, 2, 1, 1, 1]);
     assert_eq!(kinds.len(), 8);
 
-    let summary = client
-        .stats()
-        .email_summary(StatsEmailSummaryRequest::new());
-    let summary = summary.await.unwrap();
+    let request = StatsEmailSummaryRequest::new();
+    let summary = client.stats().email_summary(request).await.unwrap();
     assert_eq!(
         (summary.email_count, summary.hardbounces),
         (Some(3), Some(1))
@@ -70,7 +68,7 @@ async fn scheduled_mail_is_listed_until_it_is_called_off() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         let sent = client.send(mail("jane@example.net").schedule(time)).await;
-        ids.push(sent.unwrap().schedule_id.unwrap());
+        ids.push(sent.unwrap().schedule_id.clone().unwrap());
     }
     let remove = EmailScheduledRemoveRequest::new(&ids[1]);
     client.email().scheduled_remove(remove).await.unwrap();
