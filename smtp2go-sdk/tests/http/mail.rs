@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::{Server, response};
 use smtp2go_sandbox::Sandbox;
-use smtp2go_sdk::types::{Attachment as File64, CustomHeader, EmailSendRequest};
+use smtp2go_sdk::types::{
+    Attachment as File64, CustomHeader, EmailSendRequest, TemplateAddRequest,
+};
 use smtp2go_sdk::{Attachment, Certainty, Client, Email, Error, KeyLocation, Mailbox, Mime};
 
 /// `base64` of a few bytes, without the crate's help.
@@ -393,6 +395,13 @@ async fn everything_wrong_is_said_at_once_and_nothing_is_sent() {
     assert!(sandbox.calls().is_empty());
 }
 
+/// Adds the template of [`template`].
+async fn add_template(client: &Client) {
+    let body = "{{ number }}: {{#each lines}}{{ this }}{{/each}}";
+    let welcome = TemplateAddRequest::new("Welcome", "welcome", "Order {{ number }}", body, body);
+    client.template().add(welcome).await.unwrap();
+}
+
 fn template() -> Email {
     Email::from_template("a@example.com", "welcome").to("b@example.com")
 }
@@ -410,6 +419,7 @@ async fn templates_and_schedules() {
         number: 7,
         lines: ["a", "b"],
     };
+    add_template(&client).await;
     client.send(template().template_data(&order)).await.unwrap();
     let time = SystemTime::now() + Duration::from_secs(3600);
     let sent = client.send(mail().schedule(time)).await.unwrap();
@@ -423,6 +433,8 @@ async fn templates_and_schedules() {
             "template_data": {"number": 7, "lines": ["a", "b"]}, "fastaccept": false,
         })
     );
+    assert_eq!(mails[0].subject(), Some("Order 7"));
+    assert_eq!(mails[0].text_body(), Some("7: ab"));
     let schedule = mails[1].request()["schedule"].as_str().unwrap();
     assert!(
         schedule.ends_with(" +0000") && schedule.len() == 25,
@@ -602,6 +614,7 @@ async fn mime_messages() {
 async fn a_batch_has_an_outcome_for_each_mail() {
     let sandbox = strict().await;
     let client = client(&sandbox);
+    add_template(&client).await;
     let time = SystemTime::now() + Duration::from_secs(3600);
     let mails = [
         mail(),

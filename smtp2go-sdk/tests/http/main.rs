@@ -6,6 +6,7 @@
 mod blocking;
 mod bulk;
 mod client;
+mod events;
 mod failures;
 #[cfg(feature = "http2")]
 mod http2;

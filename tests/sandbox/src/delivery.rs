@@ -422,6 +422,9 @@ fn check(
     let history: Vec<_> = world
         .events
         .iter()
+        .rev()
+        // Nothing happened to it before it was there.
+        .take_while(|event| event.time() >= mail.accepted_at())
         .filter(|event| {
             event.recipient() == Some(recipient)
                 && event.mail().map(Mail::email_id) == Some(mail.email_id())

@@ -476,6 +476,27 @@ fn many_are_posted_a_few_at_a_time_and_none_after_a_reset() {
     assert_eq!(receiver.try_iter().count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_waits_for_what_is_posted() {
+    let sandbox = strict().start().await.unwrap();
+    let (address, receiver) = endpoint(&[503, 200]);
+    let url = format!("http://{address}");
+    add(&sandbox, &json!({ "url": url, "events": ["processed"] }));
+    send_to(&sandbox, "kim@example.net");
+    assert!(sandbox.wait_for_webhooks(Duration::from_secs(20)).await);
+    assert!(!sandbox.webhook_deliveries()[0].attempts().is_empty());
+    // The second attempt comes by itself, as the clock runs.
+    until(|| sandbox.webhook_deliveries()[0].state() == WebhookState::Accepted);
+    assert_eq!(receiver.try_iter().count(), 2);
+    let (silent, _receiver) = endpoint(&[1]);
+    add(
+        &sandbox,
+        &json!({ "url": format!("http://{silent}"), "events": ["processed"] }),
+    );
+    send_to(&sandbox, "kim@example.net");
+    assert!(!sandbox.wait_for_webhooks(Duration::from_millis(50)).await);
+}
+
 #[test]
 fn a_webhook_is_added_shown_edited_and_removed() {
     let sandbox = started(strict());

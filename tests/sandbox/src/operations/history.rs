@@ -1,6 +1,6 @@
 //! What the searches and figures have in common: the event log, seen by mail and by span of time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -61,18 +61,14 @@ pub(crate) fn copies(world: &World, account: AccountId) -> Vec<Copy> {
 /// The mails of an account that were taken up, with the time of that, in order.
 pub(crate) fn mails(world: &World, account: AccountId) -> Vec<(Mail, SystemTime)> {
     let mut mails: Vec<(Mail, SystemTime)> = Vec::new();
+    let mut known = HashSet::new();
     for event in world.events.iter().filter(|event| event.account == account) {
         let begins = matches!(event.kind(), EventKind::Processed | EventKind::Reject);
         let Some(mail) = event.mail().filter(|_| begins) else {
             continue;
         };
-        // What a mail is rejected for comes at once after its beginning, or is that.
-        let known = event.kind() == EventKind::Reject
-            && mails
-                .iter()
-                .rev()
-                .any(|(known, _)| known.email_id() == mail.email_id());
-        if !known {
+        // Mail of a key with the status sandbox begins with being rejected.
+        if known.insert(mail.email_id()) {
             mails.push((mail.clone(), event.time()));
         }
     }
