@@ -169,7 +169,8 @@ impl Client {
         R: Envelope + DeserializeOwned,
     {
         // Within the call, so that what is wrong with the request is seen from outside too.
-        self.perform::<R>(operation, async { encode(request) }).await
+        self.perform::<R>(operation, async { encode(request) })
+            .await
     }
 
     /// Calls an operation that takes no arguments, as [`call`](Self::call) does.

@@ -34,19 +34,23 @@ fn without_ids(mut reply: Value) -> Value {
     reply
 }
 
+/// The requests are the spec's examples, which no state goes with.
+async fn stateless() -> Sandbox {
+    Sandbox::builder()
+        .strict(true)
+        .stateless(true)
+        .start()
+        .await
+        .unwrap()
+}
+
 #[tokio::test]
 async fn both_doors_send_and_read_the_same() {
     let operations = support::operations(&support::spec());
     assert_eq!(operations.len(), DOORS.len());
     for (operation, door) in operations.iter().zip(DOORS) {
         assert_eq!(operation.id, door.id);
-        // The requests are the spec's examples, which no state goes with.
-        let sandbox = Sandbox::builder()
-            .strict(true)
-            .stateless(true)
-            .start()
-            .await
-            .unwrap();
+        let sandbox = stateless().await;
         let client = Client::builder(sandbox.key())
             .base_url(sandbox.base_url())
             .build()
@@ -81,7 +85,7 @@ async fn both_doors_send_and_read_the_same() {
 #[tokio::test]
 async fn the_blocking_door_sends_and_reads_the_same() {
     for (operation, door) in support::operations(&support::spec()).iter().zip(DOORS) {
-        let sandbox = Sandbox::start().await.unwrap();
+        let sandbox = stateless().await;
         let client = blocking::Client::builder(sandbox.key())
             .base_url(sandbox.base_url())
             .build()

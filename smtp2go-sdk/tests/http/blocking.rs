@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::blocking::Client;
 use smtp2go_sdk::types::{
-    ActivitySearchRequest, DomainViewRequest, EmailScheduledSearchRequest, TemplateViewRequest,
+    ActivitySearchRequest, DomainViewRequest, EmailScheduledSearchRequest, TemplateSearchRequest,
 };
 use smtp2go_sdk::{
     Attachment, Body, CallOptions, Certainty, Email, Error, RetryPolicy, operations,
@@ -66,7 +66,7 @@ fn plain_threads_call_at_once() {
                     assert!(sent.email_id.is_some() && sent.request_id().is_some());
                     client
                         .template()
-                        .view(TemplateViewRequest::new("welcome"))
+                        .search(TemplateSearchRequest::new())
                         .unwrap();
                 }
             });

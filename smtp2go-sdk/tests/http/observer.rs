@@ -83,9 +83,18 @@ fn view() -> TemplateViewRequest {
     TemplateViewRequest::new("welcome")
 }
 
+/// A sandbox in which there is every template.
+fn stateless() -> Sandbox {
+    Sandbox::builder()
+        .strict(true)
+        .stateless(true)
+        .start_blocking()
+        .unwrap()
+}
+
 #[tokio::test]
 async fn attempts_and_calls_are_told_in_order() {
-    let server = Sandbox::start_blocking().unwrap();
+    let server = stateless();
     let (builder, notes) = watched(server.base_url(), server.key());
     let client = builder.build().unwrap();
 
@@ -149,7 +158,7 @@ async fn attempts_and_calls_are_told_in_order() {
 
 #[tokio::test]
 async fn a_reply_that_cannot_be_used_is_told_as_the_error_that_it_is() {
-    let server = Sandbox::start_blocking().unwrap();
+    let server = stateless();
     let (builder, notes) = watched(server.base_url(), server.key());
     let client = builder.build().unwrap();
     server
@@ -175,7 +184,7 @@ async fn a_reply_that_cannot_be_used_is_told_as_the_error_that_it_is() {
 
 #[tokio::test]
 async fn failover_is_told() {
-    let server = Sandbox::start_blocking().unwrap();
+    let server = stateless();
     let (builder, notes) = watched(&nowhere(), server.key());
     let client = builder.failover_urls([server.base_url()]).build().unwrap();
     client.template().view(view()).await.unwrap();
@@ -187,7 +196,7 @@ async fn failover_is_told() {
 
 #[tokio::test]
 async fn a_dropped_call_is_told() {
-    let server = Sandbox::start_blocking().unwrap();
+    let server = stateless();
     let (builder, notes) = watched(server.base_url(), server.key());
     let client = builder.build().unwrap();
     server.faults().add(Fault::stall().nth(1));
@@ -233,7 +242,7 @@ async fn sizes_hosts_and_ids_are_told() {
             self.0.lock().unwrap().push(row);
         }
     }
-    let server = Sandbox::start_blocking().unwrap();
+    let server = stateless();
     let sizes = Arc::new(Sizes::default());
     let client = Client::builder(server.key())
         .base_url(server.base_url())
@@ -260,7 +269,7 @@ async fn an_observer_that_panics_harms_nobody() {
             panic!("on purpose");
         }
     }
-    let server = Sandbox::start_blocking().unwrap();
+    let server = stateless();
     let client = Client::builder(server.key())
         .base_url(server.base_url())
         .retry(RetryPolicy::none())

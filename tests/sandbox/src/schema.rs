@@ -96,6 +96,8 @@ impl Schema {
     pub(crate) fn clean(&self, request: &mut Value) -> Vec<String> {
         let mut ignored = Vec::new();
         self.clean_at(&self.root, request, "", &mut ignored);
+        // Whether serde_json keeps the order of members is up to the features of the build.
+        ignored.sort_unstable();
         ignored
     }
 
