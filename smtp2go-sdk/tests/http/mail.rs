@@ -649,7 +649,7 @@ async fn a_batch_has_an_outcome_for_each_mail() {
     );
     let error = client.send_batch([]).await.unwrap_err();
     assert_eq!(fields(&error), ["emails"]);
-    assert_eq!(sandbox.calls().len(), 1);
+    assert_eq!(sandbox.calls().len(), 2);
 }
 
 #[tokio::test]
