@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use smtp2go_sandbox::{ApiKey, Sandbox};
-use smtp2go_sdk::{Client, Email};
 use smtp2go_sdk::types::TemplateAddRequest;
+use smtp2go_sdk::{Client, Email};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 

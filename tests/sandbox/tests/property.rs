@@ -120,6 +120,9 @@ const PROSE: &[(&str, &str, &str)] = &[
         "it has a language of its own",
     ),
     ("sms_send", "destination", "it has to be a number"),
+    ("email_scheduled_search", "page", "it is counted from 0"),
+    ("email_scheduled_search", "limit", "it is counted from 0"),
+    ("stats_email_history", "group_by", "it is a word of a list"),
     ("*", "url", "it has to be an http or https address"),
 ];
 
