@@ -24,6 +24,7 @@ impl AccountId {
 /// The master account or a subaccount, with what each group of the API keeps of it: a field per
 /// group, whose type is in that group's file.
 #[derive(Debug)]
+#[allow(dead_code)] // some groups keep nothing of their own
 pub(crate) struct Account {
     /// What `subaccount_id` names.
     pub(crate) id: String,

@@ -4,7 +4,6 @@
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)] // it needs not all of it
 mod support;
 
 use std::collections::BTreeMap;

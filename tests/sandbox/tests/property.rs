@@ -6,8 +6,6 @@
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-// The other tests use all of it.
-#[allow(dead_code)]
 mod support;
 
 use std::collections::BTreeMap;
