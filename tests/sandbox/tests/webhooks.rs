@@ -377,7 +377,7 @@ fn what_fails_is_posted_again() {
     let statuses: Vec<_> = delivery
         .attempts()
         .iter()
-        .map(|attempt| attempt.status())
+        .map(smtp2go_sandbox::WebhookAttempt::status)
         .collect();
     assert_eq!(statuses, [Some(500), None, None, Some(301), Some(200)]);
     let attempts = delivery.attempts().iter();
