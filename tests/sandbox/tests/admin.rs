@@ -3,8 +3,6 @@
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
 
-// The other tests use all of it.
-#[allow(dead_code)]
 mod support;
 
 use std::time::Duration;

@@ -3,7 +3,6 @@
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)]
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -6,8 +6,6 @@
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-// The other tests use all of it.
-#[allow(dead_code)]
 mod support;
 
 use std::collections::BTreeMap;
@@ -120,6 +118,9 @@ const PROSE: &[(&str, &str, &str)] = &[
         "it has a language of its own",
     ),
     ("sms_send", "destination", "it has to be a number"),
+    ("email_scheduled_search", "page", "it is counted from 0"),
+    ("email_scheduled_search", "limit", "it is counted from 0"),
+    ("stats_email_history", "group_by", "it is a word of a list"),
     ("*", "url", "it has to be an http or https address"),
 ];
 
