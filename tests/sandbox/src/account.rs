@@ -229,7 +229,7 @@ pub(crate) fn short_name(secret: &str) -> &str {
 }
 
 /// Whether `*` in a pattern can be replaced so that it is the text.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {

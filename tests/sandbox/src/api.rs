@@ -157,6 +157,13 @@ impl Api {
         }
     }
 
+    /// The ids of all operations.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.operations
+            .iter()
+            .map(|operation| operation.id.as_str())
+    }
+
     #[cfg(test)]
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations

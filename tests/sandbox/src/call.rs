@@ -19,7 +19,7 @@ pub enum KeyPlace {
 
 /// One HTTP request as it was received, and what became of it.
 ///
-/// `Debug` leaves out the body, which may hold a key.
+/// `Display` is one line for a log. `Debug` leaves out the body, which may hold a key.
 #[derive(Clone)]
 pub struct Call {
     pub(crate) method: String,
@@ -141,6 +141,41 @@ impl Call {
     /// The fault that struck, such as `reset` or `status 503`; `None` if none did.
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
+    }
+}
+
+impl Call {
+    /// Whether it was refused, struck by a fault, or read only in part.
+    pub(crate) fn is_odd(&self) -> bool {
+        self.refused.is_some() || self.fault.is_some() || !self.ignored.is_empty()
+    }
+}
+
+/// One line for a log: the method, the path, the status (`---` if there was no answer), and what is
+/// out of the ordinary. Nothing of the body is in it, but for names of fields.
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {} ", self.method, self.path.escape_debug())?;
+        match self.status {
+            0 => formatter.write_str("---")?,
+            status => write!(formatter, "{status}")?,
+        }
+        if let Some(reason) = &self.refused {
+            write!(formatter, " refused: {}", reason.escape_debug())?;
+        }
+        if !self.ignored.is_empty() {
+            let ignored = self.ignored.join(", ");
+            write!(formatter, " ignored: {}", ignored.escape_debug())?;
+        }
+        if let Some(fault) = &self.fault {
+            let done = match (self.received, self.accepted) {
+                (false, _) => "not read",
+                (true, true) => "carried out",
+                (true, false) => "not carried out",
+            };
+            write!(formatter, " fault: {fault}, {done}")?;
+        }
+        Ok(())
     }
 }
 

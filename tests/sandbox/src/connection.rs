@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::api::Lookup;
 use crate::call::Call;
 use crate::faults::{Effect, Fault, Stage};
+use crate::server;
 use crate::world::Shared;
 
 /// Enough of a request for its first line.
@@ -144,7 +145,11 @@ impl Connection {
             Lookup::Found(operation) => Some(operation.id.clone()),
             _ => None,
         };
-        let fault = self.shared.rules.due(Stage::Request(operation.as_deref()));
+        let fault = if server::is_own(&path) {
+            None
+        } else {
+            self.shared.rules.due(Stage::Request(operation.as_deref()))
+        };
         let mut state = self.control.state();
         state.begun = true;
         let before = match &fault {
@@ -164,16 +169,13 @@ impl Connection {
         };
         drop(state);
         if let Some(fault) = before {
-            let mut world = self.shared.world();
-            let time = world.now();
-            world.calls.push(Call {
+            let time = self.shared.world().now();
+            self.shared.note(Call {
                 operation,
                 received: false,
                 fault: Some(fault),
                 ..Call::new(time, method, path)
             });
-            world.changed();
-            drop(world);
             if !self.draining {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
             }

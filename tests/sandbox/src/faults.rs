@@ -1,19 +1,21 @@
-//! Misbehaviour on purpose: which call fails, and how.
+//! Misbehaviour on purpose: which call fails, and how. Their form as text is in `fault_rule`.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::account::glob;
 use crate::ids::mix;
 use crate::world::Shared;
 
 /// What goes wrong with a call, and with which calls.
 ///
 /// A fault happens to every call unless it is narrowed down: [`on`](Self::on) picks an operation,
-/// and one of [`nth`](Self::nth), [`first`](Self::first) and [`chance`](Self::chance) picks among
-/// its calls. The last one that is set counts.
+/// and one of [`nth`](Self::nth), [`first`](Self::first), [`calls`](Self::calls) and
+/// [`chance`](Self::chance) picks among its calls. The last one that is set counts.
 ///
 /// Whether the call *has its effect* all the same, which decides if a client that sends again
 /// sends twice, is part of the fault; [`carried_out`](Self::carried_out) changes it.
@@ -30,17 +32,63 @@ use crate::world::Shared;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+///
+/// # As text
+///
+/// The command line and the admin endpoints take a fault as text, and so does Rust, by `parse`:
+///
+/// ```
+/// use smtp2go_sandbox::Fault;
+///
+/// # fn main() -> Result<(), smtp2go_sandbox::FaultRuleError> {
+/// let fault: Fault = "email_send:nth=3:reset".parse()?;
+/// assert_eq!(fault, Fault::reset().on("email_send").nth(3));
+/// let burst: Fault = "first=5:status=429:retry-after=2".parse()?;
+/// assert_eq!(burst, Fault::status(429).header("Retry-After", "2").first(5));
+/// assert_eq!(burst.to_string(), "first=5:status=429:header=Retry-After=2");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A rule is made of parts with colons between them, in any order: one effect, and what narrows it
+/// down.
+///
+/// | Part | Meaning |
+/// | --- | --- |
+/// | `email_send`, `email_*` | only calls of these operations: [`on`](Self::on) |
+/// | `nth=3` | only the third call: [`nth`](Self::nth) |
+/// | `nth=3-7` | only the third to the seventh call: [`calls`](Self::calls) |
+/// | `first=5` | only the first five calls: [`first`](Self::first) |
+/// | `chance=0.05` | each call with this probability: [`chance`](Self::chance) |
+/// | `seed=42` | with `chance`: which calls those are; by default the sandbox's seed decides |
+/// | `carried-out=no`, `=yes` | whether what is read has its effect: [`carried_out`](Self::carried_out) |
+/// | **`refuse`** | [`refuse`](Self::refuse) |
+/// | **`close-before-reading`**, **`reset-before-reading`** | [`close_before_reading`](Self::close_before_reading), [`reset_before_reading`](Self::reset_before_reading) |
+/// | **`close`**, **`reset`** | [`close`](Self::close), [`reset`](Self::reset) |
+/// | **`stall`** | [`stall`](Self::stall) |
+/// | **`delay=250ms`**, **`=2s`**, **`=1m`** | [`delay`](Self::delay) |
+/// | **`truncate`** | [`truncated`](Self::truncated) |
+/// | **`failed`**, **`failed=REASON`** | [`failed`](Self::failed) |
+/// | **`status=503`** | [`status`](Self::status), with an empty body |
+/// | `retry-after=7` | with `status`: the header `Retry-After` |
+/// | `header=NAME=VALUE` | with `status`: any [`header`](Self::header); a colon in it is written `\:` |
+/// | `json`, `json=VALUE` | with `status`: a [`json`](Self::json) body; an error in the API's envelope if none is given |
+/// | `html`, `html=TEXT` | with `status`: an [`html`](Self::html) body; a proxy's error page if none is given |
+/// | `text=TEXT`, `body=TYPE,TEXT` | with `status`: plain text, or any [`body`](Self::body) |
+///
+/// `failed=`, `json=`, `html=`, `text=` and `body=` take the rest of the rule as it is, colons
+/// included, so they come last.
+#[derive(Clone, PartialEq)]
 #[must_use = "a fault does nothing until it is added"]
 pub struct Fault {
     pub(crate) effect: Effect,
     /// `None`: any operation, and requests for none.
-    operation: Option<String>,
-    when: When,
+    pub(crate) operation: Option<String>,
+    pub(crate) when: When,
     pub(crate) carried_out: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
     Refuse,
     CloseBeforeReading,
@@ -59,16 +107,23 @@ pub(crate) enum Effect {
     },
 }
 
-#[derive(Clone, Copy, Debug)]
-enum When {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum When {
     Always,
-    Nth(u64),
-    First(u64),
-    Chance { probability: f64, seed: u64 },
+    /// From the first to the last, both included.
+    Calls {
+        first: u64,
+        last: u64,
+    },
+    /// Without a seed that of the sandbox counts, and which of its faults it is.
+    Chance {
+        probability: f64,
+        seed: Option<u64>,
+    },
 }
 
 impl Fault {
-    fn new(effect: Effect, carried_out: bool) -> Self {
+    pub(crate) fn new(effect: Effect, carried_out: bool) -> Self {
         Self {
             effect,
             operation: None,
@@ -149,7 +204,8 @@ impl Fault {
         Self::new(Effect::Failed(reason.into()), false)
     }
 
-    /// Only calls of this operation, by its id, such as `email_send`.
+    /// Only calls of this operation, by its id, such as `email_send`; `*` in it stands for any
+    /// text, so that `email_*` is all of a group.
     pub fn on(mut self, operation: impl Into<String>) -> Self {
         self.operation = Some(operation.into());
         self
@@ -157,19 +213,29 @@ impl Fault {
 
     /// Only the nth call, counted from 1 and from when the fault is added.
     pub fn nth(mut self, n: u64) -> Self {
-        self.when = When::Nth(n);
+        self.when = When::Calls { first: n, last: n };
+        self
+    }
+
+    /// Only these calls, such as `3..=7`, counted from 1 and from when the fault is added.
+    pub fn calls(mut self, calls: RangeInclusive<u64>) -> Self {
+        self.when = When::Calls {
+            first: *calls.start(),
+            last: *calls.end(),
+        };
         self
     }
 
     /// Only the first n calls, counted from when the fault is added.
     pub fn first(mut self, n: u64) -> Self {
-        self.when = When::First(n);
+        self.when = When::Calls { first: 1, last: n };
         self
     }
 
     /// Each call with a probability from 0 to 1. Which ones depends on nothing but the seed and
     /// the order of the calls; faults that are to fail independently take different seeds.
     pub fn chance(mut self, probability: f64, seed: u64) -> Self {
+        let seed = Some(seed);
         self.when = When::Chance { probability, seed };
         self
     }
@@ -266,10 +332,54 @@ impl Faults {
         self
     }
 
+    /// The faults that there are, in order.
+    pub fn list(&self) -> Vec<ActiveFault> {
+        self.shared.rules.lock().list.clone()
+    }
+
+    /// Takes the fault with this [`id`](ActiveFault::id) away; false if there is none.
+    pub fn remove(&self, id: u64) -> bool {
+        let list = &mut self.shared.rules.lock().list;
+        let before = list.len();
+        list.retain(|active| active.id != id);
+        list.len() < before
+    }
+
     /// Takes all faults away.
     pub fn clear(&self) -> &Self {
-        self.shared.rules.lock().clear();
+        self.shared.rules.lock().list.clear();
         self
+    }
+}
+
+/// A fault of a running sandbox, with its counts as they were when it was asked for.
+#[derive(Clone, Debug)]
+pub struct ActiveFault {
+    id: u64,
+    fault: Fault,
+    seen: u64,
+    struck: u64,
+}
+
+impl ActiveFault {
+    /// Its number among all that the sandbox ever had, from 1.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The fault. `to_string` on it is its rule.
+    pub fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
+    /// How many calls it could have happened to, by the operation.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// How many calls it did happen to.
+    pub fn struck(&self) -> u64 {
+        self.struck
     }
 }
 
@@ -278,7 +388,7 @@ impl fmt::Debug for Faults {
         let rules = self.shared.rules.lock();
         formatter
             .debug_list()
-            .entries(rules.iter().map(|rule| &rule.fault))
+            .entries(rules.list.iter().map(|active| &active.fault))
             .finish()
     }
 }
@@ -293,57 +403,87 @@ pub(crate) enum Stage<'a> {
 }
 
 /// The faults with their counts.
-#[derive(Default)]
-pub(crate) struct Rules(Mutex<Vec<Rule>>);
+pub(crate) struct Rules {
+    /// For faults that come by chance and have no seed.
+    seed: u64,
+    inner: Mutex<Inner>,
+}
 
-pub(crate) struct Rule {
-    fault: Fault,
-    /// Calls that it could have happened to so far.
-    seen: u64,
+#[derive(Default)]
+struct Inner {
+    list: Vec<ActiveFault>,
+    added: u64,
 }
 
 impl Rules {
-    fn lock(&self) -> MutexGuard<'_, Vec<Rule>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            inner: Mutex::default(),
+        }
     }
 
-    pub(crate) fn add(&self, fault: Fault) {
-        self.lock().push(Rule { fault, seen: 0 });
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a fault, and returns its id.
+    pub(crate) fn add(&self, fault: Fault) -> u64 {
+        let mut inner = self.lock();
+        inner.added += 1;
+        let id = inner.added;
+        inner.list.push(ActiveFault {
+            id,
+            fault,
+            seen: 0,
+            struck: 0,
+        });
+        id
     }
 
     /// The fault that happens now.
     pub(crate) fn due(&self, stage: Stage<'_>) -> Option<Fault> {
         let mut found = None;
-        for rule in self.lock().iter_mut() {
+        for active in &mut self.lock().list {
             // Every rule gets to count, so that none depends on the others.
-            if rule.matches(stage) && rule.fires() && found.is_none() {
-                found = Some(rule.fault.clone());
+            if active.fault.matches(stage) && active.fires(self.seed) && found.is_none() {
+                active.struck += 1;
+                found = Some(active.fault.clone());
             }
         }
         found
     }
 }
 
-impl Rule {
+impl Fault {
+    /// Whether it is about the connection and not about a request.
+    pub(crate) fn of_connection(&self) -> bool {
+        matches!(self.effect, Effect::Refuse)
+    }
+
     fn matches(&self, stage: Stage<'_>) -> bool {
-        let of_connection = matches!(self.fault.effect, Effect::Refuse);
         match stage {
-            Stage::Connection => of_connection,
+            Stage::Connection => self.of_connection(),
             Stage::Request(operation) => {
-                !of_connection
-                    && (self.fault.operation.is_none()
-                        || self.fault.operation.as_deref() == operation)
+                !self.of_connection()
+                    && self.operation.as_deref().is_none_or(|pattern| {
+                        operation.is_some_and(|operation| glob(pattern, operation))
+                    })
             }
         }
     }
+}
 
-    fn fires(&mut self) -> bool {
+impl ActiveFault {
+    fn fires(&mut self, seed_of_all: u64) -> bool {
         self.seen += 1;
         match self.fault.when {
             When::Always => true,
-            When::Nth(n) => self.seen == n,
-            When::First(n) => self.seen <= n,
-            When::Chance { probability, seed } => fraction(seed, self.seen) < probability,
+            When::Calls { first, last } => (first..=last).contains(&self.seen),
+            When::Chance { probability, seed } => {
+                let seed = seed.unwrap_or_else(|| mix(seed_of_all, self.id));
+                fraction(seed, self.seen) < probability
+            }
         }
     }
 }
@@ -372,12 +512,14 @@ mod tests {
             (Fault::close(), [true, true, true]),
             (Fault::close().nth(2), [false, true, false]),
             (Fault::close().first(2), [true, true, false]),
+            (Fault::close().calls(2..=3), [false, true, true]),
             (Fault::close().on("other"), [false, false, false]),
+            (Fault::close().on("email_*"), [true, true, true]),
             (Fault::close().chance(0.0, 1), [false, false, false]),
             (Fault::close().chance(1.0, 1), [true, true, true]),
             (Fault::refuse(), [false, false, false]),
         ] {
-            let rules = Rules::default();
+            let rules = Rules::new(0);
             rules.add(fault.clone());
             assert_eq!(fired(&rules, "email_send", 3), expected, "{fault:?}");
         }
@@ -385,7 +527,7 @@ mod tests {
 
     #[test]
     fn the_first_added_wins_and_all_count() {
-        let rules = Rules::default();
+        let rules = Rules::new(0);
         rules.add(Fault::status(500).nth(1));
         rules.add(Fault::status(503).first(2));
         let names: Vec<_> = (0..3)
@@ -399,9 +541,27 @@ mod tests {
     }
 
     #[test]
+    fn without_a_seed_that_of_the_sandbox_decides_for_each_fault_apart() {
+        let pattern = |seed| {
+            let rules = Rules::new(seed);
+            let fault: Fault = "chance=0.5:close".parse().unwrap();
+            rules.add(Fault::status(500).on("other"));
+            rules.add(fault.clone());
+            let first = fired(&rules, "email_send", 64);
+            rules.lock().list.clear();
+            rules.add(fault);
+            (first, fired(&rules, "email_send", 64))
+        };
+        let (first, second) = pattern(1);
+        assert_ne!(first, second);
+        assert_eq!(pattern(1), (first.clone(), second));
+        assert_ne!(pattern(2).0, first);
+    }
+
+    #[test]
     fn chance_is_fair_and_repeatable() {
         let count = |seed| {
-            let rules = Rules::default();
+            let rules = Rules::new(0);
             rules.add(Fault::close().chance(0.3, seed));
             let fired = fired(&rules, "email_send", 10_000);
             (fired.iter().filter(|fired| **fired).count(), fired)

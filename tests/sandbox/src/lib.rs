@@ -68,6 +68,20 @@
 //! with any body, half an answer, a 200 that reports a failure. [`Call::received`] and
 //! [`Call::accepted`] tell afterwards what really arrived and what was really done.
 //!
+//! # What went wrong
+//!
+//! [`Sandbox::assert_mail`], [`assert_mails`](Sandbox::assert_mails) and
+//! [`assert_no_mail`](Sandbox::assert_no_mail) fail with a listing of the mail that was received and
+//! of the calls that were refused; [`Sandbox::received`] is that listing.
+//! [`SandboxBuilder::on_call`] is for a log.
+//!
+//! # Admin endpoints
+//!
+//! Below `/_sandbox`, for what is no Rust: `GET /_sandbox` lists them, and the README shows them with
+//! `curl`. They are no calls of the API: [`Sandbox::calls`] does not list them and no fault strikes
+//! them, but for [`Fault::refuse`], which happens before anything is known. They check the headers
+//! `Host` and `Origin`, so that a page in a browser cannot get at them.
+//!
 //! # What is inferred
 //!
 //! The service does not document all of its refusals. Assumed here: the envelope of 401, 404 and
@@ -78,13 +92,16 @@
 //! slashes included; and how a `subaccount_id` that cannot be honoured is refused.
 
 mod account;
+mod admin;
 mod api;
+mod assertions;
 mod call;
 mod clock;
 mod connection;
 mod delivery;
 mod due;
 mod event;
+mod fault_rule;
 mod faults;
 mod ids;
 mod json;
@@ -100,6 +117,7 @@ mod world;
 pub use account::{ApiKey, KeyStatus};
 pub use call::{Call, KeyPlace};
 pub use event::{Event, EventKind};
-pub use faults::{Fault, Faults};
+pub use fault_rule::FaultRuleError;
+pub use faults::{ActiveFault, Fault, Faults};
 pub use mail::{Attachment, Mail};
 pub use sandbox::{Sandbox, SandboxBuilder};

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime;
 use tokio::sync::oneshot;
@@ -18,10 +18,13 @@ use crate::event::Event;
 use crate::faults::{Fault, Faults};
 use crate::mail::Mail;
 use crate::server;
-use crate::world::{self, Settings, Shared};
+use crate::world::{self, Access, OnCall, Settings, Shared};
 
 /// Made up, in the form of a real key: `api-` and 32 letters or digits.
 const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
+
+/// What a key has to have beyond the loopback address, where it is all that protects the mail.
+const SHORTEST_KEY: usize = 16;
 
 /// A running local SMTP2GO, on a port of its own of 127.0.0.1. It stops when it is dropped.
 ///
@@ -29,7 +32,7 @@ const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
 /// request that is being received at that moment may still be answered.
 pub struct Sandbox {
     base_url: String,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Dropped to stop the server.
     stop: Option<oneshot::Sender<()>>,
     /// The thread of `start_blocking`.
@@ -66,14 +69,17 @@ impl Sandbox {
                 strict: false,
                 stateless: false,
                 seed: 0,
+                access: Access::default(),
             },
             faults: Vec::new(),
-            port: 0,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            on_call: None,
         }
     }
 
     /// The base URL for a client, `http://127.0.0.1:PORT/v3`. The same operations are served
-    /// without `/v3` too.
+    /// without `/v3` too, and admin endpoints below `/_sandbox` (see the
+    /// [crate's documentation](crate#admin-endpoints)).
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -170,6 +176,20 @@ impl Sandbox {
         };
         tokio::time::timeout(timeout, next).await.ok().flatten()
     }
+
+    /// As [`wait_for_mail`](Self::wait_for_mail), for code without a runtime. It blocks its thread,
+    /// so it needs a sandbox on another one: [`Sandbox::start_blocking`].
+    pub fn wait_for_mail_blocking(&self, timeout: Duration) -> Option<Mail> {
+        let end = Instant::now().checked_add(timeout);
+        loop {
+            let mail = self.shared.world().next_mail();
+            if mail.is_some() || end.is_some_and(|end| Instant::now() >= end) {
+                return mail;
+            }
+            // There is no waiting for a channel of tokio's with a limit outside of a runtime.
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 impl Drop for Sandbox {
@@ -194,12 +214,12 @@ impl fmt::Debug for Sandbox {
 /// The settings of a [`Sandbox`] that is yet to be started; made by [`Sandbox::builder`].
 ///
 /// `Debug` leaves out the key.
-#[derive(Clone)]
 #[must_use = "a sandbox has to be started"]
 pub struct SandboxBuilder {
     settings: Settings,
     faults: Vec<Fault>,
-    port: u16,
+    address: SocketAddr,
+    on_call: Option<OnCall>,
 }
 
 impl fmt::Debug for SandboxBuilder {
@@ -210,7 +230,8 @@ impl fmt::Debug for SandboxBuilder {
             .field("strict", &self.settings.strict)
             .field("stateless", &self.settings.stateless)
             .field("seed", &self.settings.seed)
-            .field("port", &self.port)
+            .field("access", &self.settings.access)
+            .field("address", &self.address)
             .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
@@ -257,9 +278,41 @@ impl SandboxBuilder {
         self
     }
 
-    /// The port of 127.0.0.1 to listen on; 0, the default, is any free one.
+    /// The port to listen on; 0, the default, is any free one.
     pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
+        self.address.set_port(port);
+        self
+    }
+
+    /// The address to listen on, 127.0.0.1 by default. One beyond the loopback address, such as
+    /// 0.0.0.0, has to be allowed by [`expose`](Self::expose).
+    pub fn host(mut self, host: IpAddr) -> Self {
+        self.address.set_ip(host);
+        self
+    }
+
+    /// Whether [`host`](Self::host) may be an address that other machines can reach. Not by
+    /// default, and with the default key not at all: it takes a [`key`](Self::key) of one's own, of
+    /// 16 characters or more, which the admin endpoints want too then.
+    pub fn expose(mut self, expose: bool) -> Self {
+        self.settings.access.exposed = expose;
+        self
+    }
+
+    /// A name under which the admin endpoints may be called, such as that of a container. By
+    /// default those are `localhost`, names below it, and IP addresses: of the loopback only, or
+    /// any if the sandbox is [exposed](Self::expose). Any other name in the header `Host` is
+    /// refused, since a page in a browser can make up names for this machine (DNS rebinding).
+    pub fn allowed_host(mut self, name: impl Into<String>) -> Self {
+        let name = name.into().to_ascii_lowercase();
+        self.settings.access.hosts.push(name);
+        self
+    }
+
+    /// Calls a function with every call, when it is known what became of it and before the client
+    /// has its answer: for a log. It must not call the sandbox. The last one that is set counts.
+    pub fn on_call(mut self, on_call: impl Fn(&Call) + Send + Sync + 'static) -> Self {
+        self.on_call = Some(Box::new(on_call));
         self
     }
 
@@ -291,9 +344,9 @@ impl SandboxBuilder {
     /// # Errors
     ///
     /// If it is not called on a tokio runtime, or no port can be opened.
-    pub async fn start(self) -> io::Result<Sandbox> {
+    pub async fn start(mut self) -> io::Result<Sandbox> {
         let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
-        let (listener, base_url) = listen(self.port)?;
+        let (listener, base_url) = listen(&mut self)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let shared = self.shared()?;
         let (stop, stopped) = oneshot::channel();
@@ -317,8 +370,8 @@ impl SandboxBuilder {
     /// # Errors
     ///
     /// If no port can be opened or no thread started.
-    pub fn start_blocking(self) -> io::Result<Sandbox> {
-        let (listener, base_url) = listen(self.port)?;
+    pub fn start_blocking(mut self) -> io::Result<Sandbox> {
+        let (listener, base_url) = listen(&mut self)?;
         let shared = self.shared()?;
         let in_thread = Arc::clone(&shared);
         let run = world::run(Arc::downgrade(&shared));
@@ -363,16 +416,47 @@ impl SandboxBuilder {
         for fault in self.faults {
             shared.rules.add(fault);
         }
+        if let Some(on_call) = self.on_call {
+            // It was made just now, so there is none yet.
+            let _ = shared.on_call.set(on_call);
+        }
         Ok(shared)
     }
 }
 
-/// Opens a port of the loopback address, and only of that; any free one if it is 0.
-fn listen(port: u16) -> io::Result<(TcpListener, String)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+/// Opens the port, any free one if it is 0, and notes whether other machines can reach it.
+fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
+    let (address, access) = (builder.address, &mut builder.settings.access);
+    if address.ip().is_loopback() {
+        access.exposed = false;
+    } else {
+        let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
+        let host = address.ip();
+        if !access.exposed {
+            return Err(invalid(format!(
+                "{host} can be reached from other machines, which has to be allowed (expose)"
+            )));
+        }
+        let key = builder.settings.keys.first();
+        let key = key.map_or(DEFAULT_KEY, |key| &key.secret);
+        if key == DEFAULT_KEY || key.chars().count() < SHORTEST_KEY {
+            return Err(invalid(format!(
+                "{host} can be reached from other machines, which takes a key of your own of \
+                 {SHORTEST_KEY} characters or more"
+            )));
+        }
+    }
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     listener.set_nonblocking(true)?;
-    let base_url = format!("http://{}/v3", listener.local_addr()?);
-    Ok((listener, base_url))
+    let mut address = listener.local_addr()?;
+    // An address to call, from this machine.
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Ok((listener, format!("http://{address}/v3")))
 }
 
 /// Waits until the other end of the channel is dropped.

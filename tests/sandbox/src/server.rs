@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::account::{Key, KeyStatus};
+use crate::admin;
 use crate::api::{Lookup, Operation};
 use crate::call::{Call, KeyPlace};
 use crate::connection::{Control, Out};
@@ -27,8 +28,18 @@ const KEY_FIELD: &str = "api_key";
 const KEY_HEADER: &str = "x-smtp2go-api-key";
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    // One handler for everything: the paths come from the specification.
-    Router::new().fallback(handle).with_state(shared)
+    Router::new()
+        .nest(admin::PREFIX, admin::router(&shared))
+        // One handler for everything else: the paths come from the specification.
+        .fallback(handle)
+        .with_state(shared)
+}
+
+/// Whether a path is one of the sandbox's own, which are not part of the API: no fault strikes
+/// there, and nothing is counted.
+pub(crate) fn is_own(path: &str) -> bool {
+    path.strip_prefix(admin::PREFIX)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 async fn handle(
@@ -75,7 +86,7 @@ async fn handle(
         call.status = response.status().as_u16();
         call.reply = reply;
         // Before the answer goes out, so that whoever has the answer finds the call.
-        note(&shared, call);
+        shared.note(call);
         control.end_request(Out::Pass);
         return response;
     };
@@ -106,7 +117,7 @@ async fn handle(
         call.status = response.status().as_u16();
         call.reply = reply;
     }
-    note(&shared, call);
+    shared.note(call);
     match fault.effect {
         Effect::Stall => std::future::pending().await,
         Effect::Delay(time) => tokio::time::sleep(time).await,
@@ -114,12 +125,6 @@ async fn handle(
     }
     control.end_request(out);
     response
-}
-
-fn note(shared: &Shared, call: Call) {
-    let mut world = shared.world();
-    world.calls.push(call);
-    world.changed();
 }
 
 /// The answer of a fault, and its body.
@@ -327,7 +332,7 @@ fn known_key(shared: &Shared, secret: &str) -> Result<Arc<Key>, Refusal> {
 }
 
 /// The keys in the headers, in the order of [`KeyPlace`].
-fn keys_in_headers(headers: &HeaderMap) -> Vec<(KeyPlace, String)> {
+pub(crate) fn keys_in_headers(headers: &HeaderMap) -> Vec<(KeyPlace, String)> {
     let all = |name| {
         headers
             .get_all(name)

@@ -40,7 +40,20 @@ pub(crate) struct Settings {
     /// Answers are the spec's examples.
     pub(crate) stateless: bool,
     pub(crate) seed: u64,
+    pub(crate) access: Access,
 }
+
+/// Who gets to what is not the API: the admin endpoints and the inbox.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access {
+    /// The sandbox can be reached from other machines: there the main key is wanted.
+    pub(crate) exposed: bool,
+    /// Names of the sandbox besides those of the loopback address, in lower case.
+    pub(crate) hosts: Vec<String>,
+}
+
+/// Told of every call, before whoever waits for its answer.
+pub(crate) type OnCall = Box<dyn Fn(&Call) + Send + Sync>;
 
 /// What the server, its connections and the [`Sandbox`](crate::Sandbox) that owns them have in
 /// common.
@@ -51,6 +64,7 @@ pub(crate) struct Shared {
     /// Notified of every new mail, event and call.
     pub(crate) changes: watch::Sender<()>,
     wake: Arc<Notify>,
+    pub(crate) on_call: OnceLock<OnCall>,
     runtime: OnceLock<runtime::Handle>,
     world: Mutex<World>,
 }
@@ -96,9 +110,10 @@ impl Shared {
             Self {
                 api,
                 settings: Arc::clone(&settings),
-                rules: Rules::default(),
+                rules: Rules::new(settings.seed),
                 changes: outside.changes.clone(),
                 wake: Arc::clone(&outside.wake),
+                on_call: OnceLock::new(),
                 runtime: OnceLock::new(),
                 world: Mutex::new(World::new(&settings, outside)),
             }
@@ -113,6 +128,16 @@ impl Shared {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.catch_up();
         world
+    }
+
+    /// Keeps a call, and tells of it.
+    pub(crate) fn note(&self, call: Call) {
+        if let Some(on_call) = self.on_call.get() {
+            on_call(&call);
+        }
+        let mut world = self.world();
+        world.calls.push(call);
+        world.changed();
     }
 }
 
@@ -403,6 +428,7 @@ pub(crate) mod tests {
             strict: true,
             stateless: false,
             seed: 0,
+            access: Access::default(),
         };
         change(&mut settings);
         Shared::new(Api::embedded().unwrap(), settings)

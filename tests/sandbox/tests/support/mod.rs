@@ -29,8 +29,20 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Reply {
+    let headers = [&[("Host", "localhost")], headers].concat();
+    send_with_hosts(sandbox, method, path, &headers, body)
+}
+
+/// As [`send`], but the header `Host` is not added.
+pub(crate) fn send_with_hosts(
+    sandbox: &Sandbox,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
     let mut stream = connect(sandbox);
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -1,0 +1,662 @@
+//! Endpoints of the sandbox itself, below `/_sandbox`, for what is no Rust: they look into it and
+//! change it. They speak JSON.
+//!
+//! A page in a browser can send requests to this machine. [`guard`] is for these endpoints and
+//! for whatever else is not the API: it lets nothing pass that came under a strange name (DNS
+//! rebinding) or from another site, and nothing is changed by GET.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::Router;
+use axum::body::{self, Body, Bytes};
+use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use smtp2go_types::Timestamp;
+
+use crate::call::{Call, KeyPlace};
+use crate::connection::{Control, Out};
+use crate::event::Event;
+use crate::faults::{ActiveFault, Fault, Faults};
+use crate::mail::{Attachment, Mail, bare_address};
+use crate::server::keys_in_headers;
+use crate::world::{Access, Shared};
+
+/// What the paths begin with.
+pub(crate) const PREFIX: &str = "/_sandbox";
+
+/// The longest body of a request.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// How many items a list has, if the request does not say.
+const LIMIT: usize = 1_000;
+
+/// How long a request may wait for mail.
+const MAX_WAIT: f64 = 60.0;
+
+type Answer = Result<Value, Problem>;
+
+/// For whoever asks what there is.
+const ENDPOINTS: &[&str] = &[
+    "GET /_sandbox",
+    "GET /_sandbox/mails?to=ADDRESS&subject=TEXT&wait=SECONDS&offset=0&limit=1000",
+    "GET /_sandbox/mails/EMAIL_ID",
+    "GET /_sandbox/events?offset=0&limit=1000",
+    "GET /_sandbox/calls?offset=0&limit=1000",
+    "GET /_sandbox/calls/NUMBER",
+    "GET /_sandbox/faults",
+    "POST /_sandbox/faults {\"rule\": \"email_send:nth=1:status=503\"}",
+    "DELETE /_sandbox/faults",
+    "DELETE /_sandbox/faults/ID",
+    "GET /_sandbox/clock",
+    "POST /_sandbox/clock/freeze",
+    "POST /_sandbox/clock/resume",
+    "POST /_sandbox/clock/advance {\"seconds\": 3600}",
+    "POST /_sandbox/reset",
+];
+
+/// The endpoints, without [`PREFIX`].
+pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    let router = Router::new()
+        .route("/", get(about))
+        .route("/mails", get(mails))
+        .route("/mails/{email_id}", get(mail))
+        .route("/events", get(events))
+        .route("/calls", get(calls))
+        .route("/calls/{number}", get(call))
+        .route("/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/faults/{id}", delete(remove_fault))
+        .route("/clock", get(clock))
+        .route("/clock/freeze", post(freeze))
+        .route("/clock/resume", post(resume))
+        .route("/clock/advance", post(advance))
+        .route("/reset", post(reset));
+    guarded(router.fallback(unknown), shared).method_not_allowed_fallback(wrong_method)
+}
+
+/// Puts [`guard`] before all routes of a router, which is to be served by `server::router`.
+pub(crate) fn guarded(router: Router<Arc<Shared>>, shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    router.layer(middleware::from_fn_with_state(Arc::clone(shared), guard))
+}
+
+/// Lets pass what comes from this machine, or with the key if the sandbox is exposed.
+async fn guard(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(control): ConnectInfo<Control>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    // All of it, so that what comes after it on the connection is the next request.
+    let body = body::to_bytes(body, MAX_BODY).await;
+    control.end_request(Out::Pass);
+    let Ok(body) = body else {
+        let message = format!("the body is longer than {MAX_BODY} bytes");
+        let mut response = Problem(StatusCode::PAYLOAD_TOO_LARGE, message).into_response();
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        return response;
+    };
+    let checked = check_origin(&shared.settings.access, &head.method, &head.headers)
+        .and_then(|()| check_key(&shared, &head.headers));
+    let mut response = match checked {
+        Ok(()) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Err(problem) => problem.into_response(),
+    };
+    let headers = response.headers_mut();
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let basic = HeaderValue::from_static("Basic realm=\"smtp2go-sandbox\"");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, basic);
+    }
+    response
+}
+
+/// Refuses what was sent to another name than the sandbox has, or by a page of another site.
+fn check_origin(access: &Access, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let forbidden = |message: String| Err(Problem(StatusCode::FORBIDDEN, message));
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
+        (Some(Ok(host)), None) => host.to_ascii_lowercase(),
+        _ => return forbidden("a header Host is needed, and only one".to_owned()),
+    };
+    if !is_allowed(access, host_name(&host)) {
+        return forbidden(format!(
+            "the host {host:?} is not one of the sandbox's; --allowed-host adds one"
+        ));
+    }
+    for origin in headers.get_all(header::ORIGIN) {
+        let same = origin.to_str().is_ok_and(|origin| {
+            let origin = origin.to_ascii_lowercase();
+            let bare = origin.strip_prefix("http://");
+            bare.or_else(|| origin.strip_prefix("https://")) == Some(&host)
+        });
+        if !same {
+            return forbidden(format!("the origin {origin:?} is another site"));
+        }
+    }
+    // Browsers that send no Origin may send this.
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if !matches!(*method, Method::GET | Method::HEAD)
+        && site.is_some_and(|site| site != b"same-origin" && site != b"none")
+    {
+        return forbidden("the request comes from another site".to_owned());
+    }
+    Ok(())
+}
+
+/// The host without its port.
+fn host_name(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').map_or(host, |(address, _)| address);
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn is_allowed(access: &Access, name: &str) -> bool {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        // A page cannot make an address its own, as it can a name.
+        return access.exposed || address.is_loopback();
+    }
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || access.hosts.iter().any(|allowed| allowed == name)
+}
+
+/// Wants the main key if other machines can reach the sandbox: as for the API, or as the password
+/// that a browser asks for.
+fn check_key(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
+    if !shared.settings.access.exposed {
+        return Ok(());
+    }
+    let mut keys: Vec<String> = keys_in_headers(headers)
+        .into_iter()
+        .map(|(_, key)| key)
+        .collect();
+    let basic = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok())
+        .and_then(|pair| String::from_utf8(pair).ok());
+    if let Some((_, password)) = basic.as_deref().and_then(|pair| pair.split_once(':')) {
+        keys.push(password.to_owned());
+    }
+    let main = shared.settings.keys.first().map(|key| key.secret.as_str());
+    if keys.iter().any(|key| Some(key.as_str()) == main) {
+        return Ok(());
+    }
+    Err(Problem(
+        StatusCode::UNAUTHORIZED,
+        "the main key is needed, as X-Smtp2go-Api-Key, as a bearer token, or as the password of \
+         basic authentication"
+            .to_owned(),
+    ))
+}
+
+/// Why an admin request fails.
+#[derive(Debug)]
+struct Problem(StatusCode, String);
+
+impl Problem {
+    fn bad(message: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, message.into())
+    }
+
+    fn missing(message: impl Into<String>) -> Self {
+        Self(StatusCode::NOT_FOUND, message.into())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        respond(self.0, &json!({ "error": self.1 }))
+    }
+}
+
+fn respond(status: StatusCode, body: &Value) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, body.to_string()).into_response()
+}
+
+/// An answer as JSON.
+struct Json(Answer);
+
+impl IntoResponse for Json {
+    fn into_response(self) -> Response {
+        match self.0 {
+            Ok(body) => respond(StatusCode::OK, &body),
+            Err(problem) => problem.into_response(),
+        }
+    }
+}
+
+async fn unknown() -> Json {
+    Json(Err(Problem::missing(
+        "there is no such endpoint; GET /_sandbox lists them",
+    )))
+}
+
+async fn wrong_method() -> Json {
+    Json(Err(Problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "the endpoint takes another method; GET /_sandbox lists them".to_owned(),
+    )))
+}
+
+/// What the sandbox is and has, and where.
+async fn about(State(shared): State<Arc<Shared>>) -> Json {
+    let settings = &shared.settings;
+    let faults = Faults::new(Arc::clone(&shared)).list().len();
+    let world = shared.world();
+    Json(Ok(json!({
+        "name": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+        "strict": settings.strict,
+        "stateless": settings.stateless,
+        "seed": settings.seed,
+        "now": time(world.now()),
+        "frozen": world.clock.is_frozen(),
+        "mails": world.mails.len(),
+        "events": world.events.len(),
+        "calls": world.calls.len(),
+        "faults": faults,
+        "endpoints": ENDPOINTS,
+    })))
+}
+
+/// The parameters of a query, each known and at most once.
+struct Query(HashMap<String, String>);
+
+impl Query {
+    fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+        let mut parameters = HashMap::new();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if !known.contains(&name.as_ref()) {
+                let known = known.join(", ");
+                return Err(Problem::bad(format!(
+                    "{name:?} is no parameter here: {known}"
+                )));
+            }
+            parameters.insert(name.into_owned(), value.into_owned());
+        }
+        Ok(Self(parameters))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn number(&self, name: &str, otherwise: usize) -> Result<usize, Problem> {
+        self.text(name).map_or(Ok(otherwise), |text| {
+            text.parse()
+                .map_err(|_| Problem::bad(format!("{name}={text:?} is not a number")))
+        })
+    }
+
+    /// The items that `offset` and `limit` ask for, and how many there are in all.
+    fn page<T>(
+        &self,
+        name: &str,
+        items: &[T],
+        write: impl Fn((usize, &T)) -> Value,
+    ) -> Result<Value, Problem> {
+        let offset = self.number("offset", 0)?;
+        let limit = self.number("limit", LIMIT)?;
+        let page = items.iter().enumerate().skip(offset).take(limit);
+        let page: Vec<Value> = page.map(write).collect();
+        Ok(json!({ "total": items.len(), name: page }))
+    }
+}
+
+async fn mails(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
+    Json(list_mails(&shared, query.as_deref()).await)
+}
+
+/// The mails, narrowed down by recipient and subject. With `wait` it waits until there is one.
+async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
+    let known = ["to", "subject", "wait", "offset", "limit"];
+    let query = Query::read(query, &known)?;
+    let wait = match query.text("wait") {
+        None => Duration::ZERO,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|seconds| (0.0..=MAX_WAIT).contains(seconds))
+            .map(Duration::from_secs_f64)
+            .ok_or_else(|| {
+                Problem::bad(format!(
+                    "wait={text:?} is not a number of seconds up to {MAX_WAIT}"
+                ))
+            })?,
+    };
+    let end = Instant::now() + wait;
+    let mut changes = shared.changes.subscribe();
+    loop {
+        changes.borrow_and_update();
+        let all = shared.world().mails.clone();
+        let found: Vec<Mail> = all
+            .into_iter()
+            .filter(|mail| {
+                let to = query.text("to").is_none_or(|to| {
+                    let to = bare_address(to);
+                    let mut recipients = mail.recipients().into_iter();
+                    recipients.any(|recipient| recipient.eq_ignore_ascii_case(to))
+                });
+                let wanted = query.text("subject");
+                to && wanted.is_none_or(|wanted| mail.subject().unwrap_or_default() == wanted)
+            })
+            .collect();
+        let left = end.saturating_duration_since(Instant::now());
+        if !found.is_empty() || left.is_zero() {
+            return query.page("mails", &found, |(_, mail)| summary(mail));
+        }
+        // Changed or not, it looks again.
+        let _ = tokio::time::timeout(left, changes.changed()).await;
+    }
+}
+
+async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json {
+    let world = shared.world();
+    let Some(mail) = world.mails.iter().find(|mail| mail.email_id() == id) else {
+        return Json(Err(Problem::missing(format!("there is no mail {id:?}"))));
+    };
+    let mut whole = summary(mail);
+    let events: Vec<Value> = world
+        .events
+        .iter()
+        .filter(|event| event.mail().is_some_and(|of| of.email_id() == id))
+        .map(|event| write_event(event))
+        .collect();
+    whole["text_body"] = mail.text_body().into();
+    whole["html_body"] = mail.html_body().into();
+    whole["mime"] = mail.mime().map(String::from_utf8_lossy).into();
+    whole["attachments"] = mail.attachments().iter().map(write_file).collect();
+    whole["inlines"] = mail.inlines().iter().map(write_file).collect();
+    whole["request"] = mail.request().clone();
+    whole["events"] = events.into();
+    Json(Ok(whole))
+}
+
+/// What a list has of a mail.
+fn summary(mail: &Mail) -> Value {
+    json!({
+        "email_id": mail.email_id(),
+        "schedule_id": mail.schedule_id(),
+        "operation": mail.operation(),
+        "accepted_at": time(mail.accepted_at()),
+        "username": mail.username(),
+        "sender": mail.sender(),
+        "to": mail.to(),
+        "cc": mail.cc(),
+        "bcc": mail.bcc(),
+        "subject": mail.subject(),
+    })
+}
+
+fn write_file(file: &Attachment) -> Value {
+    json!({
+        "filename": file.filename,
+        "mimetype": file.mimetype,
+        "content": STANDARD.encode(&file.content),
+        "url": file.url,
+    })
+}
+
+async fn events(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
+    let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
+        query.page("events", &shared.world().events, |(_, event)| {
+            write_event(event)
+        })
+    });
+    Json(page)
+}
+
+fn write_event(event: &Event) -> Value {
+    let detail: serde_json::Map<String, Value> = event
+        .detail
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone().into()))
+        .collect();
+    json!({
+        "id": event.id(),
+        "time": time(event.time()),
+        "event": event.kind().webhook_name(),
+        "activity": event.kind().activity_name(),
+        "email_id": event.mail().map(Mail::email_id),
+        "recipient": event.recipient(),
+        "detail": detail,
+    })
+}
+
+async fn calls(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
+    let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
+        query.page("calls", &shared.world().calls, |(place, call)| {
+            write_call(place, call)
+        })
+    });
+    Json(page)
+}
+
+async fn call(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> Json {
+    let world = shared.world();
+    let place = number.parse().ok().and_then(|n: usize| n.checked_sub(1));
+    let found = place.and_then(|place| Some((place, world.calls.get(place)?)));
+    let Some((place, call)) = found else {
+        return Json(Err(Problem::missing(format!(
+            "there is no call {number:?}; the first is 1"
+        ))));
+    };
+    let mut whole = write_call(place, call);
+    whole["body"] = String::from_utf8_lossy(call.body()).into();
+    whole["reply"] = String::from_utf8_lossy(call.reply()).into();
+    Json(Ok(whole))
+}
+
+/// A call but for its bodies. Its number counts from 1.
+fn write_call(place: usize, call: &Call) -> Value {
+    let key = call.key_place().map(|place| match place {
+        KeyPlace::Header => "header",
+        KeyPlace::Bearer => "bearer",
+        KeyPlace::Body => "body",
+    });
+    json!({
+        "number": place + 1,
+        "time": time(call.time()),
+        "method": call.method(),
+        "path": call.path(),
+        "operation": call.operation(),
+        // There is none if a fault left no answer.
+        "status": Some(call.status()).filter(|status| *status != 0),
+        "refused": call.refused(),
+        "ignored": call.ignored(),
+        "received": call.received(),
+        "accepted": call.accepted(),
+        "fault": call.fault(),
+        "key_in": key,
+        "user_agent": call.user_agent(),
+        "content_type": call.content_type(),
+    })
+}
+
+async fn faults(State(shared): State<Arc<Shared>>) -> Json {
+    let all: Vec<Value> = Faults::new(shared).list().iter().map(write_fault).collect();
+    Json(Ok(json!({ "total": all.len(), "faults": all })))
+}
+
+fn write_fault(active: &ActiveFault) -> Value {
+    json!({
+        "id": active.id(),
+        "rule": active.fault().to_string(),
+        "seen": active.seen(),
+        "struck": active.struck(),
+    })
+}
+
+async fn add_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
+    let added = field(
+        &body,
+        "rule",
+        "a fault such as \"email_send:nth=1:status=503\"",
+    )
+    .and_then(|rule| match rule {
+        Value::String(rule) => Ok(rule),
+        _ => Err(Problem::bad("rule: not a text")),
+    })
+    .and_then(|rule| {
+        let fault: Result<Fault, _> = rule.parse();
+        fault.map_err(|error| Problem::bad(format!("rule: {error}")))
+    });
+    Json(added.map(|fault| {
+        let rule = fault.to_string();
+        json!({ "id": shared.rules.add(fault), "rule": rule, "seen": 0, "struck": 0 })
+    }))
+}
+
+async fn clear_faults(State(shared): State<Arc<Shared>>) -> Json {
+    let faults = Faults::new(shared);
+    let removed = faults.list().len();
+    faults.clear();
+    Json(Ok(json!({ "removed": removed })))
+}
+
+async fn remove_fault(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json {
+    let faults = Faults::new(shared);
+    Json(if id.parse().is_ok_and(|id| faults.remove(id)) {
+        Ok(json!({ "removed": 1 }))
+    } else {
+        Err(Problem::missing(format!("there is no fault {id:?}")))
+    })
+}
+
+async fn clock(State(shared): State<Arc<Shared>>) -> Json {
+    Json(Ok(write_clock(&shared)))
+}
+
+async fn freeze(State(shared): State<Arc<Shared>>) -> Json {
+    shared.world().freeze();
+    Json(Ok(write_clock(&shared)))
+}
+
+async fn resume(State(shared): State<Arc<Shared>>) -> Json {
+    shared.world().resume();
+    Json(Ok(write_clock(&shared)))
+}
+
+async fn advance(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
+    let by = field(&body, "seconds", "a number of seconds").and_then(|seconds| {
+        let by = seconds.as_f64().map(Duration::try_from_secs_f64);
+        match by {
+            Some(Ok(by)) => Ok(by),
+            _ => Err(Problem::bad("seconds: not a number of seconds from 0")),
+        }
+    });
+    Json(by.map(|by| {
+        shared.world().advance(by);
+        write_clock(&shared)
+    }))
+}
+
+fn write_clock(shared: &Shared) -> Value {
+    let world = shared.world();
+    json!({ "now": time(world.now()), "frozen": world.clock.is_frozen() })
+}
+
+async fn reset(State(shared): State<Arc<Shared>>) -> Json {
+    shared.world().reset();
+    Json(Ok(json!({ "reset": true })))
+}
+
+/// The only field of a body, whatever content type it came with.
+fn field(body: &Bytes, name: &str, what: &str) -> Answer {
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| Problem::bad(format!("the body is not JSON: {error}")))?;
+    match body {
+        Value::Object(mut members) if members.len() == 1 => members.remove(name),
+        _ => None,
+    }
+    .ok_or_else(|| Problem::bad(format!("the body has to be {{\"{name}\": …}}: {what}")))
+}
+
+fn time(time: SystemTime) -> String {
+    Timestamp::from(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_not_ours_are_refused() {
+        let local = Access::default();
+        let exposed = Access {
+            exposed: true,
+            hosts: vec!["sandbox".to_owned()],
+        };
+        for (host, by_default, if_exposed) in [
+            ("localhost:4020", true, true),
+            ("LOCALHOST", true, true),
+            ("mail.localhost:1", true, true),
+            ("127.0.0.1:4020", true, true),
+            ("127.9.9.9", true, true),
+            ("[::1]:4020", true, true),
+            ("[::1]", true, true),
+            ("192.0.2.1:4020", false, true),
+            ("[2001:db8::1]:4020", false, true),
+            ("sandbox:4020", false, true),
+            ("sandbox.example.com", false, false),
+            ("example.com", false, false),
+            ("localhost.example.com", false, false),
+            ("127.0.0.1.example.com", false, false),
+            ("notlocalhost", false, false),
+            ("", false, false),
+        ] {
+            for (access, expected) in [(&local, by_default), (&exposed, if_exposed)] {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::HOST, host.parse().unwrap());
+                let checked = check_origin(access, &Method::GET, &headers);
+                assert_eq!(checked.is_ok(), expected, "{host} {access:?}");
+            }
+        }
+        assert!(check_origin(&local, &Method::GET, &HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn requests_from_other_sites_are_refused() {
+        let access = Access::default();
+        for (name, value, get, post) in [
+            ("origin", "http://localhost:4020", true, true),
+            ("origin", "https://LOCALHOST:4020", true, true),
+            ("origin", "http://localhost", false, false),
+            ("origin", "http://localhost:9999", false, false),
+            ("origin", "http://evil.example", false, false),
+            ("origin", "null", false, false),
+            ("origin", "localhost:4020", false, false),
+            ("sec-fetch-site", "same-origin", true, true),
+            ("sec-fetch-site", "none", true, true),
+            ("sec-fetch-site", "cross-site", true, false),
+            ("sec-fetch-site", "same-site", true, false),
+            ("x-other", "evil.example", true, true),
+        ] {
+            for (method, expected) in [(Method::GET, get), (Method::POST, post)] {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::HOST, HeaderValue::from_static("localhost:4020"));
+                headers.append(name, HeaderValue::from_static(value));
+                let checked = check_origin(&access, &method, &headers);
+                assert_eq!(checked.is_ok(), expected, "{method} {name}: {value}");
+            }
+        }
+    }
+}

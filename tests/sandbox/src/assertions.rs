@@ -1,0 +1,126 @@
+//! Assertions that say what was received in place of what was expected.
+// A test that fails, fails by a panic.
+#![allow(clippy::panic)]
+
+use std::fmt::Write;
+
+use crate::call::Call;
+use crate::mail::Mail;
+use crate::sandbox::Sandbox;
+
+/// How much of a text a listing shows.
+const EXCERPT: usize = 60;
+
+impl Sandbox {
+    /// The first mail for which `matches` is true.
+    ///
+    /// ```
+    /// use smtp2go_sandbox::Sandbox;
+    ///
+    /// # fn sign_up(address: &str, sandbox: &Sandbox) {
+    /// #     use std::io::{Read, Write};
+    /// #     let at = sandbox.base_url().trim_start_matches("http://").trim_end_matches("/v3");
+    /// #     let mut stream = std::net::TcpStream::connect(at).unwrap();
+    /// #     let mail = format!(
+    /// #         r#"{{"sender":"a@example.com","to":["{address}"],"subject":"Welcome","text_body":"Hello"}}"#
+    /// #     );
+    /// #     write!(
+    /// #         stream,
+    /// #         "POST /v3/email/send HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\
+    /// #          X-Smtp2go-Api-Key: {}\r\nContent-Length: {}\r\n\r\n{mail}",
+    /// #         sandbox.key(),
+    /// #         mail.len(),
+    /// #     ).unwrap();
+    /// #     stream.read_to_string(&mut String::new()).unwrap();
+    /// # }
+    /// # fn main() -> std::io::Result<()> {
+    /// let sandbox = Sandbox::start_blocking()?;
+    /// sign_up("jane@example.net", &sandbox);
+    /// let mail = sandbox.assert_mail(|mail| mail.to() == ["jane@example.net"]);
+    /// assert_eq!(mail.subject(), Some("Welcome"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is none. The message is that of [`received`](Self::received): all mails, and the
+    /// calls that failed.
+    #[track_caller]
+    pub fn assert_mail(&self, matches: impl Fn(&Mail) -> bool) -> Mail {
+        match self.mails().into_iter().find(matches) {
+            Some(mail) => mail,
+            None => panic!("no mail is as expected; {}", self.received()),
+        }
+    }
+
+    /// All mails, of which there have to be so many.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer, with what was [received](Self::received).
+    #[track_caller]
+    pub fn assert_mails(&self, count: usize) -> Vec<Mail> {
+        let mails = self.mails();
+        if mails.len() != count {
+            panic!("{count} mails were expected; {}", self.received());
+        }
+        mails
+    }
+
+    /// Sees to it that no mail was received. What is sent in the background may still come.
+    ///
+    /// # Panics
+    ///
+    /// If there is one, with what was [received](Self::received).
+    #[track_caller]
+    pub fn assert_no_mail(&self) {
+        self.assert_mails(0);
+    }
+
+    /// What was received, in words for whoever reads why a test failed: a line for each mail, and
+    /// one for each call that was refused, hit by a fault, or had fields that were ignored.
+    pub fn received(&self) -> String {
+        describe(&self.mails(), &self.calls())
+    }
+}
+
+fn describe(mails: &[Mail], calls: &[Call]) -> String {
+    let mut text = match mails.len() {
+        0 => "no mail was received".to_owned(),
+        1 => "1 mail was received:".to_owned(),
+        count => format!("{count} mails were received:"),
+    };
+    for (index, mail) in mails.iter().enumerate() {
+        let subject = mail.subject().unwrap_or_default();
+        let body = mail.text_body().or_else(|| mail.html_body());
+        // Writing to a text does not fail.
+        let _ = write!(
+            text,
+            "\n  {}. {} -> {}: {subject:?} {:?} ({})",
+            index + 1,
+            mail.sender(),
+            mail.recipients().join(", "),
+            excerpt(body.unwrap_or_default()),
+            mail.operation(),
+        );
+    }
+    let odd: Vec<&Call> = calls.iter().filter(|call| call.is_odd()).collect();
+    let _ = match (calls.len(), odd.len()) {
+        (0, _) => write!(text, "\nno call was received"),
+        (count, 0) => write!(text, "\n{count} calls were received, and nothing was wrong"),
+        (count, odd) => write!(text, "\n{count} calls were received, of which {odd}:"),
+    };
+    for call in odd {
+        let _ = write!(text, "\n  {call}");
+    }
+    text
+}
+
+fn excerpt(text: &str) -> String {
+    let mut short: String = text.chars().take(EXCERPT).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

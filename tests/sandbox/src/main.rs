@@ -1,0 +1,208 @@
+//! The program `smtp2go-sandbox`: the sandbox for whatever is not Rust.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::time::UNIX_EPOCH;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use smtp2go_sandbox::{Call, Fault, Sandbox};
+
+const EXAMPLES: &str = "\
+Examples:
+  smtp2go-sandbox
+      Listens on http://127.0.0.1:4020/v3.
+  smtp2go-sandbox --port 0 >sandbox.env &
+      Takes a free port. The output is two lines for a shell to read in, once it is ready:
+      SMTP2GO_BASE_URL=http://127.0.0.1:PORT/v3 and SMTP2GO_API_KEY=KEY.
+  smtp2go-sandbox --strict --sender-domain example.com
+      Refuses unknown fields, and mail from any other domain.
+  smtp2go-sandbox --fault email_send:first=3:status=429:retry-after=2
+      Answers the first three calls of /email/send with 429.
+  smtp2go-sandbox --seed 7 --fault 'email_*:chance=0.1:reset'
+      Resets a tenth of the connections after the mail was accepted, the same ones each time.
+  smtp2go-sandbox --host 0.0.0.0 --expose --key api-0123456789abcdef0123456789abcdef
+      Can be reached from other machines and containers.
+
+Then, for example:
+  curl http://127.0.0.1:4020/v3/email/send -H \"X-Smtp2go-Api-Key: $SMTP2GO_API_KEY\" \\
+      -d '{\"sender\":\"a@example.com\",\"to\":[\"b@example.net\"],\"subject\":\"Hi\",\"text_body\":\"Hello\"}'
+  curl http://127.0.0.1:4020/_sandbox/mails
+
+Fault rules are parts with colons between them: an operation (email_send, email_*), which calls
+(nth=3, nth=3-7, first=5, chance=0.1, seed=42), one effect (refuse, close, reset,
+close-before-reading, reset-before-reading, stall, delay=2s, truncate, failed=REASON, status=503),
+and with status= a header (retry-after=7, header=NAME=VALUE) and a body (json, html, json=VALUE,
+html=TEXT, text=TEXT). carried-out=yes and =no say whether the call has its effect all the same.";
+
+/// A local SMTP2GO for tests: checks requests against the API's specification, answers as the
+/// service does, and keeps the mail. Nothing leaves the machine.
+#[derive(Debug, Parser)]
+#[command(name = "smtp2go-sandbox", version, after_help = EXAMPLES)]
+struct Arguments {
+    /// The port to listen on; 0 is any free one
+    #[arg(long, default_value_t = 4020)]
+    port: u16,
+
+    /// The address to listen on; one beyond the loopback needs --expose and --key
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    host: IpAddr,
+
+    /// Lets --host be an address that other machines can reach
+    #[arg(long, requires = "key")]
+    expose: bool,
+
+    /// A further name of this machine that the admin endpoints may be called by
+    #[arg(long, value_name = "NAME")]
+    allowed_host: Vec<String>,
+
+    /// The API key, in place of a made-up one that is always the same
+    #[arg(long)]
+    key: Option<String>,
+
+    /// The seed of all that is made up, and of faults that come by chance
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Makes calls fail on purpose; may be given several times
+    #[arg(long, value_name = "RULE")]
+    fault: Vec<Fault>,
+
+    /// Refuses unknown fields and nulls, which the service ignores
+    #[arg(long)]
+    strict: bool,
+
+    /// Answers with the specification's examples and keeps nothing
+    #[arg(long)]
+    stateless: bool,
+
+    /// Refuses mail from senders that are not verified
+    #[arg(long)]
+    enforce_senders: bool,
+
+    /// A domain that is verified from the start; implies --enforce-senders; may be given several
+    /// times
+    #[arg(long, value_name = "DOMAIN")]
+    sender_domain: Vec<String>,
+
+    /// No line for each call
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(asked)
+            if matches!(
+                asked.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            ) =>
+        {
+            // Whoever does not read on needs no more of it.
+            let _ = asked.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let lines = text.lines().map(str::trim);
+            let lines: Vec<_> = lines
+                .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+                .filter(|line| !line.is_empty())
+                .collect();
+            say(format_args!("{}; see --help", lines.join(" ")));
+            return ExitCode::from(2);
+        }
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line on standard error. If nobody reads there, there is nobody to tell.
+fn say(message: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
+fn run(arguments: Arguments) -> io::Result<()> {
+    let mut builder = Sandbox::builder()
+        .port(arguments.port)
+        .host(arguments.host)
+        .expose(arguments.expose)
+        .seed(arguments.seed)
+        .strict(arguments.strict)
+        .stateless(arguments.stateless);
+    for name in arguments.allowed_host {
+        builder = builder.allowed_host(name);
+    }
+    if let Some(key) = arguments.key {
+        builder = builder.key(key);
+    }
+    if arguments.enforce_senders || !arguments.sender_domain.is_empty() {
+        builder = builder.sender_domains(arguments.sender_domain);
+    }
+    for fault in arguments.fault {
+        builder = builder.fault(fault);
+    }
+    if !arguments.quiet {
+        builder = builder.on_call(log);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // Before anybody is told that it runs: a signal from then on is not missed.
+        let signal = signal()?;
+        let sandbox = builder.start().await?;
+        let mut out = io::stdout().lock();
+        let told = writeln!(out, "SMTP2GO_BASE_URL={}", sandbox.base_url())
+            .and_then(|()| writeln!(out, "SMTP2GO_API_KEY={}", sandbox.key()))
+            .and_then(|()| out.flush());
+        drop(out);
+        // Nobody reading is no reason to end.
+        drop(told);
+        signal.await;
+        Ok(())
+    })
+}
+
+/// A line for a call: the time of day (UTC), and what became of it.
+fn log(call: &Call) {
+    let since = call.time().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs() % 86_400);
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    say(format_args!(
+        "{hours:02}:{minutes:02}:{:02} {call}",
+        seconds % 60
+    ));
+}
+
+/// Ends with the first SIGINT or SIGTERM (Ctrl-C where there are none) after the call.
+#[cfg(unix)]
+fn signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // There is no way to be told: it runs until it is killed.
+            std::future::pending::<()>().await;
+        }
+    })
+}

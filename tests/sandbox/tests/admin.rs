@@ -1,0 +1,339 @@
+//! The admin endpoints, over HTTP.
+
+// clippy.toml allows these in tests, but not in what tests share.
+#![allow(clippy::unwrap_used)]
+
+// The other tests use all of it.
+#[allow(dead_code)]
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use smtp2go_sandbox::{Fault, Sandbox};
+use support::{Reply, address, post, send};
+
+fn mail(to: &str) -> Value {
+    json!({ "sender": "A <a@example.com>", "to": [to], "subject": "Hi", "text_body": "Hello",
+            "attachments": [{ "filename": "a.txt", "mimetype": "text/plain", "fileblob": "aGk=" }] })
+}
+
+fn get(sandbox: &Sandbox, path: &str) -> Value {
+    let reply = call(sandbox, "GET", path, "");
+    assert_eq!(reply.status, 200, "{path}: {reply:?}");
+    assert!(reply.head.contains("content-type: application/json"));
+    assert!(reply.head.contains("x-content-type-options: nosniff"));
+    reply.json()
+}
+
+fn call(sandbox: &Sandbox, method: &str, path: &str, body: &str) -> Reply {
+    send(
+        sandbox,
+        method,
+        &format!("/_sandbox{path}"),
+        &[],
+        body.as_bytes(),
+    )
+}
+
+#[test]
+fn mail_is_listed_and_found() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox.freeze();
+    for to in ["Jane <jane@example.net>", "bo@example.org"] {
+        assert_eq!(post(&sandbox, "/email/send", &mail(to)).status, 200);
+    }
+    sandbox.advance(Duration::from_secs(60));
+    let all = get(&sandbox, "/mails");
+    assert_eq!(all["total"], 2);
+    assert_eq!(all["mails"][1]["to"], json!(["bo@example.org"]));
+    for (query, count) in [
+        ("?to=jane@example.net", 1),
+        ("?to=JANE%40example.net&wait=60", 1),
+        ("?to=other@example.net", 0),
+        ("?to=other@example.net&wait=0.01", 0),
+        ("?subject=Hi", 2),
+        ("?subject=Hi&offset=1", 1),
+        ("?limit=1", 1),
+        ("?subject=H", 0),
+    ] {
+        let found = get(&sandbox, &format!("/mails{query}"));
+        assert_eq!(found["mails"].as_array().unwrap().len(), count, "{query}");
+    }
+    for query in ["?too=x", "?limit=x", "?wait=61", "?wait=-1", "?wait=NaN"] {
+        let refused = call(&sandbox, "GET", &format!("/mails{query}"), "");
+        assert_eq!(refused.status, 400, "{query}: {refused:?}");
+    }
+    let id = sandbox.mails()[0].email_id().to_owned();
+    let one = get(&sandbox, &format!("/mails/{id}"));
+    assert_eq!(one["text_body"], "Hello");
+    assert_eq!(one["attachments"][0]["content"], "aGk=");
+    assert_eq!(one["request"], mail("Jane <jane@example.net>"));
+    let events: Vec<_> = one["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["event"])
+        .collect();
+    assert_eq!(events, ["processed", "delivered"]);
+    assert_eq!(get(&sandbox, "/events")["total"], 4);
+    assert_eq!(call(&sandbox, "GET", "/mails/none", "").status, 404);
+}
+
+#[test]
+fn a_shell_can_wait_for_mail() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| get(&sandbox, "/mails?to=b@example.net&wait=60"));
+        for to in ["a@example.net", "b@example.net"] {
+            post(&sandbox, "/email/send", &mail(to));
+        }
+        assert_eq!(waiting.join().unwrap()["total"], 1);
+    });
+}
+
+#[test]
+fn calls_are_listed_and_the_admins_own_are_not() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox.faults().add(Fault::status(503).nth(2));
+    post(&sandbox, "/email/send", &json!({}));
+    get(&sandbox, "");
+    post(&sandbox, "/email/send", &mail("b@example.net"));
+    let calls = get(&sandbox, "/calls");
+    assert_eq!(calls["total"], 2);
+    assert_eq!(
+        calls["calls"][0]["refused"],
+        "sender: The field is required."
+    );
+    assert_eq!(calls["calls"][0]["key_in"], "header");
+    assert_eq!(calls["calls"][1]["fault"], "status 503");
+    assert_eq!(calls["calls"][1]["status"], 503);
+    let one = get(&sandbox, "/calls/1");
+    assert_eq!(one["body"], "{}");
+    assert!(
+        one["reply"]
+            .as_str()
+            .unwrap()
+            .contains("NON_VALIDATING_IN_PAYLOAD")
+    );
+    for number in ["0", "3", "x", "-1"] {
+        assert_eq!(
+            call(&sandbox, "GET", &format!("/calls/{number}"), "").status,
+            404
+        );
+    }
+}
+
+#[test]
+fn faults_are_added_and_removed() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let add = |rule: &str| {
+        call(
+            &sandbox,
+            "POST",
+            "/faults",
+            &json!({ "rule": rule }).to_string(),
+        )
+    };
+    let added = add("nth=2:email_send:status=503");
+    assert_eq!(added.status, 200);
+    assert_eq!(
+        added.json(),
+        json!({ "id": 1, "rule": "email_send:nth=2:status=503", "seen": 0, "struck": 0 })
+    );
+    assert_eq!(add("template_*:close").json()["id"], 2);
+    let statuses = [(); 3].map(|()| post(&sandbox, "/email/send", &mail("b@example.net")).status);
+    assert_eq!(statuses, [200, 503, 200]);
+    let list = get(&sandbox, "/faults");
+    assert_eq!(
+        (&list["faults"][0]["seen"], &list["faults"][0]["struck"]),
+        (&json!(3), &json!(1))
+    );
+    assert_eq!(list["total"], 2);
+    for (body, expected) in [
+        (r#"{"rule":"email_send:nth=x:reset"}"#, "rule: column 12: "),
+        (r#"{"rule":1}"#, "not a text"),
+        (r#"{"rules":"reset"}"#, "rule"),
+        ("reset", "not JSON"),
+        ("", "not JSON"),
+    ] {
+        let refused = call(&sandbox, "POST", "/faults", body);
+        assert_eq!(refused.status, 400);
+        let error = refused.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(expected), "{error}");
+    }
+    assert_eq!(call(&sandbox, "DELETE", "/faults/1", "").status, 200);
+    assert_eq!(call(&sandbox, "DELETE", "/faults/1", "").status, 404);
+    assert_eq!(sandbox.faults().list().len(), 1);
+    assert_eq!(call(&sandbox, "DELETE", "/faults", "").json()["removed"], 1);
+    assert!(sandbox.faults().list().is_empty());
+}
+
+#[test]
+fn faults_do_not_strike_the_admin() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox.faults().add(Fault::reset_before_reading());
+    assert_eq!(get(&sandbox, "")["faults"], 1);
+    assert_eq!(sandbox.faults().list()[0].seen(), 0);
+    assert_eq!(call(&sandbox, "DELETE", "/faults", "").status, 200);
+    assert_eq!(
+        post(&sandbox, "/email/send", &mail("b@example.net")).status,
+        200
+    );
+}
+
+#[test]
+fn the_clock_is_frozen_advanced_and_resumed() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    assert_eq!(get(&sandbox, "/clock")["frozen"], false);
+    assert_eq!(
+        call(&sandbox, "POST", "/clock/freeze", "").json()["frozen"],
+        true
+    );
+    let before = sandbox.now();
+    let advanced = call(&sandbox, "POST", "/clock/advance", r#"{"seconds":3600.5}"#);
+    assert_eq!(advanced.status, 200);
+    assert_eq!(sandbox.now(), before + Duration::from_millis(3_600_500));
+    for body in [
+        r#"{"seconds":-1}"#,
+        r#"{"seconds":"1"}"#,
+        r#"{"seconds":1e300}"#,
+        "{}",
+    ] {
+        assert_eq!(
+            call(&sandbox, "POST", "/clock/advance", body).status,
+            400,
+            "{body}"
+        );
+    }
+    assert_eq!(
+        call(&sandbox, "POST", "/clock/resume", "").json()["frozen"],
+        false
+    );
+    assert!(sandbox.now() >= before + Duration::from_millis(3_600_500));
+}
+
+#[test]
+fn nothing_is_changed_by_get_or_from_elsewhere() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    post(&sandbox, "/email/send", &mail("b@example.net"));
+    for path in ["/reset", "/clock/freeze", "/clock/resume", "/clock/advance"] {
+        assert_eq!(call(&sandbox, "GET", path, "").status, 405, "{path}");
+    }
+    let host = address(&sandbox);
+    let own = format!("http://{host}");
+    for (headers, status) in [
+        (vec![("Host", "evil.example")], 403),
+        (
+            vec![("Host", "evil.example"), ("Origin", "http://evil.example")],
+            403,
+        ),
+        (
+            vec![("Host", host.as_str()), ("Origin", "http://evil.example")],
+            403,
+        ),
+        (vec![("Host", host.as_str()), ("Origin", "null")], 403),
+        (
+            vec![("Host", host.as_str()), ("Sec-Fetch-Site", "cross-site")],
+            403,
+        ),
+        (vec![("Host", host.as_str()), ("Host", host.as_str())], 403),
+        (vec![("Host", host.as_str()), ("Origin", own.as_str())], 200),
+        (vec![("Host", host.as_str())], 200),
+    ] {
+        let sandbox_mails = sandbox.mails().len();
+        let reply = support::send_with_hosts(&sandbox, "POST", "/_sandbox/reset", &headers, b"");
+        assert_eq!(reply.status, status, "{headers:?}: {reply:?}");
+        assert!(!reply.head.contains("access-control"));
+        if status == 200 {
+            assert_eq!(sandbox.mails().len(), 0);
+            post(&sandbox, "/email/send", &mail("b@example.net"));
+        } else {
+            assert_eq!(sandbox.mails().len(), sandbox_mails);
+        }
+    }
+    let reply = support::send_with_hosts(
+        &sandbox,
+        "GET",
+        "/_sandbox/mails",
+        &[("Host", "evil.example")],
+        b"",
+    );
+    assert_eq!(reply.status, 403);
+    assert!(!reply.body.contains("b@example.net"));
+    // The API itself takes any name, as a client in a container has it.
+    let sandbox = Sandbox::builder()
+        .allowed_host("Sandbox")
+        .start_blocking()
+        .unwrap();
+    let reply = support::send_with_hosts(
+        &sandbox,
+        "GET",
+        "/_sandbox",
+        &[("Host", "sandbox:4020")],
+        b"",
+    );
+    assert_eq!(reply.status, 200);
+}
+
+#[test]
+fn a_connection_is_shared_with_the_api() {
+    use std::io::Write;
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox
+        .faults()
+        .add(Fault::status(503).on("email_send").nth(2));
+    let mut stream = support::connect(&sandbox);
+    let body = mail("b@example.net").to_string();
+    for (path, body, status) in [
+        ("/v3/email/send", body.as_str(), 200),
+        ("/_sandbox/clock/freeze", "ignored", 200),
+        ("/_sandbox/none", "ignored", 404),
+        ("/v3/email/send", &body, 503),
+        ("/v3/email/send", &body, 200),
+    ] {
+        // In one piece, as clients send it.
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nX-Smtp2go-Api-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            sandbox.key(),
+            body.len(),
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(support::read(&mut stream, true).status, status, "{path}");
+    }
+    assert_eq!(sandbox.calls().len(), 3);
+}
+
+#[test]
+fn a_body_has_its_limit() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let long = " ".repeat(1024 * 1024 + 1);
+    assert_eq!(call(&sandbox, "POST", "/faults", &long).status, 413);
+}
+
+#[test]
+fn all_that_is_listed_is_there() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let about = get(&sandbox, "");
+    for endpoint in about["endpoints"].as_array().unwrap() {
+        let mut words = endpoint.as_str().unwrap().splitn(3, ' ');
+        let (method, path) = (words.next().unwrap(), words.next().unwrap());
+        let path = path.split('?').next().unwrap();
+        let reply = send(
+            &sandbox,
+            method,
+            path,
+            &[],
+            words.next().unwrap_or_default().as_bytes(),
+        );
+        let expected = if path.ends_with(char::is_uppercase) {
+            404
+        } else {
+            200
+        };
+        assert_eq!(reply.status, expected, "{endpoint}: {reply:?}");
+        if expected == 404 {
+            assert!(!reply.body.contains("no such endpoint"), "{reply:?}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The program, as a shell meets it.
+#![cfg(unix)]
+// clippy.toml allows these in tests, but not in what tests share.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_smtp2go-sandbox"))
+}
+
+fn output(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The running program; killed if the test fails.
+struct Running {
+    child: Child,
+    base_url: String,
+    key: String,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = program()
+            .args(["--port", "0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut value = |name: &str| {
+            let line = lines.next().unwrap().unwrap();
+            line.strip_prefix(name).unwrap().to_owned()
+        };
+        let base_url = value("SMTP2GO_BASE_URL=");
+        let key = value("SMTP2GO_API_KEY=");
+        Self {
+            child,
+            base_url,
+            key,
+        }
+    }
+
+    /// Sends a request, and returns all of the answer.
+    fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        let host = self.base_url.strip_prefix("http://").unwrap();
+        let host = host.strip_suffix("/v3").unwrap();
+        let mut stream = TcpStream::connect(host).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn send(&self, body: &str) -> String {
+        let key = format!("X-Smtp2go-Api-Key: {}\r\n", self.key);
+        self.request("POST", "/v3/email/send", &key, body)
+    }
+
+    /// Ends it with a signal, and returns its log.
+    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        let killed = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(killed.success());
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const MAIL: &str =
+    r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"Hi","text_body":"Hello"}"#;
+
+#[test]
+fn it_serves_and_logs_until_a_signal() {
+    for signal in ["-INT", "-TERM"] {
+        let running = Running::start(&["--fault", "email_send:nth=3:status=503"]);
+        assert!(running.send(MAIL).starts_with("HTTP/1.1 200"));
+        assert!(running.send("{}").starts_with("HTTP/1.1 400"));
+        assert!(running.send(MAIL).starts_with("HTTP/1.1 503"));
+        let typo = MAIL.replace("{", r#"{"reply_to":"c@example.org","#);
+        assert!(running.send(&typo).starts_with("HTTP/1.1 200"));
+        let mails = running.request("GET", "/_sandbox/mails", "", "");
+        assert!(mails.contains(r#""total":2"#), "{mails}");
+        let (code, log) = running.end(signal);
+        assert_eq!(code, Some(0), "{log}");
+        let lines: Vec<_> = log
+            .lines()
+            .map(|line| line.split_once(' ').unwrap().1)
+            .collect();
+        let expected = [
+            "POST /v3/email/send 200",
+            "POST /v3/email/send 400 refused: sender: The field is required.",
+            "POST /v3/email/send 503 fault: status 503, not carried out",
+            "POST /v3/email/send 200 ignored: reply_to",
+        ];
+        assert_eq!(lines, expected);
+    }
+}
+
+#[test]
+fn its_options_have_their_effects() {
+    let running = Running::start(&[
+        "--strict",
+        "--quiet",
+        "--key",
+        "api-MINE0MINE0MINE0MINE0MINE0MINE0MI",
+        "--sender-domain",
+        "example.com",
+    ]);
+    assert_eq!(running.key, "api-MINE0MINE0MINE0MINE0MINE0MINE0MI");
+    assert!(running.send(MAIL).starts_with("HTTP/1.1 200"));
+    let typo = MAIL.replace("{", r#"{"reply_to":"c@example.org","#);
+    let refused = running.send(&typo);
+    assert!(refused.contains("NON_VALIDATING_IN_PAYLOAD"), "{refused}");
+    let refused = running.send(&MAIL.replace("example.com", "example.org"));
+    assert!(refused.contains("not verified"), "{refused}");
+    let (code, log) = running.end("-TERM");
+    assert_eq!((code, log.as_str()), (Some(0), ""));
+
+    let running = Running::start(&["--stateless"]);
+    let example = running.send(MAIL);
+    assert!(example.starts_with("HTTP/1.1 200"), "{example}");
+    let mails = running.request("GET", "/_sandbox/mails", "", "");
+    assert!(mails.contains(r#""total":0"#), "{mails}");
+
+    // The same seed, the same chances.
+    let pattern = |seed| {
+        let running = Running::start(&["--seed", seed, "--fault", "chance=0.5:status=500"]);
+        let statuses = (0..24).map(|_| running.send(MAIL)[9..12].to_owned());
+        statuses.collect::<Vec<_>>()
+    };
+    assert_eq!(pattern("1"), pattern("1"));
+    assert_ne!(pattern("1"), pattern("2"));
+}
+
+#[test]
+fn beyond_the_loopback_it_takes_a_key() {
+    const KEY: &str = "api-MINE0MINE0MINE0MINE0MINE0MINE0MI";
+    for (arguments, expected) in [
+        (&["--host", "0.0.0.0"][..], "0.0.0.0 can be reached"),
+        (&["--host", "0.0.0.0", "--key", KEY], "(expose)"),
+        (&["--host", "0.0.0.0", "--expose"], "--key"),
+        (
+            &["--host", "0.0.0.0", "--expose", "--key", "short"],
+            "a key of your own",
+        ),
+        (
+            &[
+                "--host",
+                "::",
+                "--expose",
+                "--key",
+                "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0",
+            ],
+            "a key of your own",
+        ),
+    ] {
+        let output = output(&[&["--port", "0"], arguments].concat());
+        let error = text(&output.stderr);
+        assert!(!output.status.success());
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    let running = Running::start(&["--host", "0.0.0.0", "--expose", "--key", KEY]);
+    assert!(running.base_url.starts_with("http://127.0.0.1:"));
+    assert!(running.send(MAIL).starts_with("HTTP/1.1 200"));
+    let mails = |headers: &str| running.request("GET", "/_sandbox/mails", headers, "");
+    let refused = mails("");
+    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+    assert!(refused.contains("www-authenticate: Basic"), "{refused}");
+    assert!(!refused.contains("example"), "{refused}");
+    for (headers, status) in [
+        (format!("X-Smtp2go-Api-Key: {KEY}\r\n"), "200"),
+        (format!("Authorization: Bearer {KEY}\r\n"), "200"),
+        // echo -n ":$KEY" | base64
+        (
+            "Authorization: Basic OmFwaS1NSU5FME1JTkUwTUlORTBNSU5FME1JTkUwTUlORTBNSQ==\r\n"
+                .to_owned(),
+            "200",
+        ),
+        ("X-Smtp2go-Api-Key: wrong\r\n".to_owned(), "401"),
+        ("Authorization: Basic OndyY25n\r\n".to_owned(), "401"),
+    ] {
+        assert_eq!(mails(&headers)[9..12], *status, "{headers}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_in_a_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, code, expected) in [
+        (
+            &["--port", &port][..],
+            1,
+            format!("error: 127.0.0.1:{port}: "),
+        ),
+        (
+            &["--fault", "email_send:nth=x:reset"],
+            2,
+            "column 12: \"nth=x\"".to_owned(),
+        ),
+        (&["--fault", "email_sent:reset"], 2, "column 1".to_owned()),
+        (&["--port", "x"], 2, "--port".to_owned()),
+        (&["--host", "nowhere"], 2, "--host".to_owned()),
+        (&["--prot", "1"], 2, "--prot".to_owned()),
+        (&["more"], 2, "more".to_owned()),
+    ] {
+        let output = output(arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert!(error.contains(&expected), "{arguments:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert_eq!(text(&output.stdout), "");
+    }
+    let help = output(&["--help"]);
+    assert!(help.status.success());
+    let help = text(&help.stdout);
+    for word in [
+        "Examples:",
+        "--fault <RULE>",
+        "--seed <N>",
+        "SMTP2GO_BASE_URL",
+    ] {
+        assert!(help.contains(word), "{help}");
+    }
+    assert!(text(&output(&["--version"]).stdout).contains(env!("CARGO_PKG_VERSION")));
+}
