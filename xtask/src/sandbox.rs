@@ -37,6 +37,11 @@ pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
     let mut api = Map::new();
     api.insert("x-generated".to_owned(), mark.into());
     api.insert("operations".to_owned(), operations.into());
+    let webhooks = document.webhooks().into_iter().map(|webhook| {
+        let body = &webhook.value["requestBody"]["content"][JSON]["schema"];
+        (webhook.name.to_owned(), schema::convert(document, body))
+    });
+    api.insert("webhooks".to_owned(), webhooks.collect::<Map<_, _>>().into());
     api.insert("$defs".to_owned(), schema::definitions(document));
     api.into()
 }

@@ -15,6 +15,10 @@ const EMBEDDED: &str = include_str!("generated/api.json");
 #[derive(Debug)]
 pub(crate) struct Api {
     operations: Vec<Operation>,
+    /// What is posted of mail; `None` if the document does not say.
+    pub(crate) email_event: Option<Schema>,
+    /// What is posted of text messages.
+    pub(crate) sms_event: Option<Schema>,
 }
 
 /// One operation: a method on a path.
@@ -73,6 +77,8 @@ struct Document {
     operations: Vec<Row>,
     #[serde(rename = "$defs")]
     definitions: Map<String, Value>,
+    #[serde(default)]
+    webhooks: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -132,7 +138,15 @@ impl Api {
                 reply_example: row.reply_example,
             })
             .collect();
-        Ok(Self { operations })
+        let event = |name: &str| {
+            let schema = document.webhooks.get(name)?;
+            Some(Schema::new(name, schema, &document.definitions))
+        };
+        Ok(Self {
+            operations,
+            email_event: event("email_event"),
+            sms_event: event("sms_event"),
+        })
     }
 
     /// Looks up a request, whose path may or may not begin with `/v3`.

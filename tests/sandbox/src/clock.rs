@@ -57,7 +57,6 @@ pub(crate) fn after(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by).unwrap_or(time)
 }
 
-#[allow(dead_code)] // until a reply has it
 /// `2026-03-02T08:15:01Z`, to the second, as webhooks and most replies have it.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let whole = match time.duration_since(UNIX_EPOCH) {
@@ -67,7 +66,6 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     Timestamp::from(whole).to_string()
 }
 
-#[allow(dead_code)] // until a reply has it
 /// `2026-03-02 08:15:00.412907+00:00`, to the microsecond, as `sendtime` and some replies have it.
 pub(crate) fn spaced(time: SystemTime) -> String {
     let micros = time
@@ -75,6 +73,44 @@ pub(crate) fn spaced(time: SystemTime) -> String {
         .map_or(0, |since| since.subsec_micros());
     let text = rfc3339(time).replace('T', " ");
     format!("{}.{micros:06}+00:00", text.trim_end_matches('Z'))
+}
+
+/// `Mon, 02 Mar 2026 08:15:01 +0000`, as in the header of a mail (RFC 5322).
+pub(crate) fn rfc5322(time: SystemTime) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let text = rfc3339(time);
+    let part = |range| text.get(range).unwrap_or_default();
+    let name = |names: &[&'static str], place: u64| -> &'static str {
+        let place = usize::try_from(place).unwrap_or_default();
+        names.get(place).copied().unwrap_or_default()
+    };
+    let month: u64 = part(5..7).parse().unwrap_or(1);
+    format!(
+        "{}, {} {} {} {} +0000",
+        // The first day of all was a Thursday.
+        name(&DAYS, days(time) % 7),
+        part(8..10),
+        name(&MONTHS, month.saturating_sub(1)),
+        part(0..4),
+        part(11..19),
+    )
+}
+
+/// How many whole days of UTC there were before a time, from 1970 on.
+pub(crate) fn days(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+        / 86_400
+}
+
+/// The beginning of the day of UTC that is so many days before a time.
+pub(crate) fn day_start(time: SystemTime, days_before: u64) -> SystemTime {
+    let day = days(time).saturating_sub(days_before);
+    after(UNIX_EPOCH, Duration::from_secs(day * 86_400))
 }
 
 /// Reads a time in any layout that the API takes; without a zone it is UTC.
@@ -93,6 +129,11 @@ mod tests {
         assert_eq!(spaced(time), "2026-03-02 08:15:00.412907+00:00");
         assert_eq!(parse(&spaced(time)), Some(time));
         assert_eq!(parse("soon"), None);
+        assert_eq!(rfc5322(time), "Mon, 02 Mar 2026 08:15:00 +0000");
+        let leap = parse("2024-02-29T23:59:59Z").unwrap();
+        assert_eq!(rfc5322(leap), "Thu, 29 Feb 2024 23:59:59 +0000");
+        assert_eq!(rfc3339(day_start(time, 0)), "2026-03-02T00:00:00Z");
+        assert_eq!(rfc3339(day_start(time, 2)), "2026-02-28T00:00:00Z");
     }
 
     #[test]

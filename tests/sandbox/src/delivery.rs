@@ -1,46 +1,534 @@
 //! What becomes of a mail once it is accepted, and due if it was scheduled.
 
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::EventKind;
-use crate::mail::Mail;
-use crate::world::World;
+use crate::event::{Detail, Event, EventKind};
+use crate::mail::{Mail, bare_address};
+use crate::world::{Shared, World};
 
 /// How long after it is taken up a mail is delivered.
 const TRANSIT: Duration = Duration::from_millis(50);
+
+/// How long it takes a recipient that reacts by itself to do the next thing.
+const REACTION: Duration = Duration::from_millis(50);
+
+/// An address of the sandbox's own to the outside: a documentation address, RFC 5737.
+pub(crate) const OUTBOUND_IP: &str = "198.51.100.25";
+
+/// The mails on their way by their `email_id`, with the recipients that they have not reached.
+pub(crate) type Transit = HashMap<String, Vec<String>>;
+
+/// What becomes of a mail for one of its recipients.
+///
+/// Some recipients have an outcome by their name, in any domain, in upper or lower case, and with
+/// or without a `+tag` (`bounce+1@example.net` is one of them, and another address than
+/// `bounce+2@example.net` when it comes to suppressions). All others are delivered to. A rule
+/// ([`Delivery::on`]) comes before the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The mail is delivered, and that is all.
+    Deliver,
+    /// `bounce@…`, `hardbounce@…`, `hard-bounce@…`: the recipient's server refuses the mail for
+    /// good.
+    HardBounce,
+    /// `softbounce@…`, `soft-bounce@…`: the recipient's server refuses the mail for now. The sandbox
+    /// does not try again.
+    SoftBounce,
+    /// `reject@…`: the mail is accepted, but the service does not try to deliver it.
+    Reject,
+    /// `refuse@…`: as if it were suppressed. The service does not deliver to it, and says so at once
+    /// if it has to refuse all recipients of a mail: 200 with `failed` 1.
+    Refuse,
+    /// `spam@…`: the mail is delivered, and reported as spam.
+    Spam,
+    /// `unsubscribe@…`: the mail is delivered, and the recipient unsubscribes.
+    Unsubscribe,
+    /// `resubscribe@…`: the mail is delivered, the recipient unsubscribes and takes it back.
+    Resubscribe,
+    /// `open@…`: the mail is delivered and opened.
+    Open,
+    /// `click@…`: the mail is delivered, opened, and the first link of its HTML followed, if it has
+    /// one.
+    Click,
+    /// `hold@…`: the mail stays on its way, until a test decides (see [`Delivery::happen`]).
+    Hold,
+}
+
+/// The local parts that decide, in lower case.
+const WELL_KNOWN: &[(&str, Outcome)] = &[
+    ("bounce", Outcome::HardBounce),
+    ("hardbounce", Outcome::HardBounce),
+    ("hard-bounce", Outcome::HardBounce),
+    ("softbounce", Outcome::SoftBounce),
+    ("soft-bounce", Outcome::SoftBounce),
+    ("reject", Outcome::Reject),
+    ("refuse", Outcome::Refuse),
+    ("spam", Outcome::Spam),
+    ("unsubscribe", Outcome::Unsubscribe),
+    ("resubscribe", Outcome::Resubscribe),
+    ("open", Outcome::Open),
+    ("click", Outcome::Click),
+    ("hold", Outcome::Hold),
+];
+
+impl Outcome {
+    /// That of a recipient's name.
+    fn by_name(address: &str) -> Self {
+        let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
+        let local = local.split('+').next().unwrap_or_default().to_lowercase();
+        let mut names = WELL_KNOWN.iter();
+        let found = names.find(|(name, _)| *name == local);
+        found.map_or(Self::Deliver, |(_, outcome)| *outcome)
+    }
+
+    /// What the recipient does with a mail that has arrived, in order.
+    fn reactions(self) -> &'static [EventKind] {
+        match self {
+            Self::Spam => &[EventKind::Spam],
+            Self::Unsubscribe => &[EventKind::Unsubscribe],
+            Self::Resubscribe => &[EventKind::Unsubscribe, EventKind::Resubscribe],
+            Self::Open => &[EventKind::Open],
+            Self::Click => &[EventKind::Open, EventKind::Click],
+            _ => &[],
+        }
+    }
+}
+
+/// What becomes of which recipient's mail, by [`Delivery::on`].
+#[derive(Debug, Default)]
+pub(crate) struct Rules(Vec<(String, Outcome)>);
+
+impl Rules {
+    fn outcome(&self, address: &str) -> Outcome {
+        let address = address.to_lowercase();
+        let applies = |pattern: &str| {
+            pattern == "*"
+                || pattern == address
+                || (pattern.starts_with('@') && address.ends_with(pattern))
+                || (pattern.ends_with('@') && address.starts_with(pattern))
+        };
+        let mut rules = self.0.iter().rev();
+        let found = rules.find(|(pattern, _)| applies(pattern));
+        found.map_or_else(|| Outcome::by_name(&address), |(_, outcome)| *outcome)
+    }
+}
+
+/// The delivery of a sandbox's mail: rules for what becomes of it, and what happens on demand. Made
+/// by [`Sandbox::delivery`](crate::Sandbox::delivery).
+///
+/// ```
+/// use smtp2go_sandbox::{Outcome, Sandbox};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let sandbox = Sandbox::start_blocking()?;
+/// sandbox
+///     .delivery()
+///     .on("jane@example.net", Outcome::SoftBounce)
+///     .on("@example.org", Outcome::Open);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+}
+
+impl Delivery {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Sets what becomes of mail to an address, to a whole domain (`@example.org`), to a name in any
+    /// domain (`jane@`) or to everybody (`*`); upper and lower case are the same. Of several rules
+    /// that fit, the one that was set last counts. It holds for mail that has not arrived yet, and
+    /// outlives a [`reset`](crate::Sandbox::reset).
+    pub fn on(&self, recipient: impl Into<String>, outcome: Outcome) -> &Self {
+        let mut world = self.shared.world();
+        let rule = (recipient.into().to_lowercase(), outcome);
+        world.delivery_rules.0.push(rule);
+        drop(world);
+        self
+    }
+
+    /// Forgets all rules.
+    pub fn clear(&self) {
+        self.shared.world().delivery_rules.0.clear();
+    }
+
+    /// Makes something happen to a mail for one of its recipients, now, with all that follows from
+    /// it: events, webhooks, suppressions. A click is on the first link of the HTML;
+    /// [`click`](Self::click) takes any.
+    ///
+    /// A mail that is on its way arrives first, if it has to. `recipient` may have a name before the
+    /// address.
+    ///
+    /// # Errors
+    ///
+    /// If the mail has no such recipient, is scheduled for later, or what is to happen cannot happen
+    /// after what did happen: a mail that bounced is not opened. [`EventKind::Processed`] and what
+    /// happens to text messages are never possible.
+    pub fn happen(
+        &self,
+        mail: &Mail,
+        recipient: &str,
+        kind: EventKind,
+    ) -> Result<Arc<Event>, DeliveryError> {
+        happen(&mut self.shared.world(), mail, recipient, kind, None)
+    }
+
+    /// The recipient opens the mail.
+    ///
+    /// # Errors
+    ///
+    /// As [`happen`](Self::happen).
+    pub fn open(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
+        self.happen(mail, recipient, EventKind::Open)
+    }
+
+    /// The recipient follows a link of the mail. Links to the web that the HTML does not have are
+    /// refused, unless the mail was sent as MIME, which the sandbox does not take apart.
+    ///
+    /// # Errors
+    ///
+    /// As [`happen`](Self::happen), and if there is no such link.
+    pub fn click(
+        &self,
+        mail: &Mail,
+        recipient: &str,
+        link: &str,
+    ) -> Result<Arc<Event>, DeliveryError> {
+        let mut world = self.shared.world();
+        happen(&mut world, mail, recipient, EventKind::Click, Some(link))
+    }
+
+    /// The mail bounces for good, at once or after it seemed delivered.
+    ///
+    /// # Errors
+    ///
+    /// As [`happen`](Self::happen).
+    pub fn hard_bounce(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
+        self.happen(mail, recipient, EventKind::HardBounce)
+    }
+
+    /// The mail bounces for now.
+    ///
+    /// # Errors
+    ///
+    /// As [`happen`](Self::happen).
+    pub fn soft_bounce(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
+        self.happen(mail, recipient, EventKind::SoftBounce)
+    }
+
+    /// The recipient reports the mail as spam.
+    ///
+    /// # Errors
+    ///
+    /// As [`happen`](Self::happen).
+    pub fn spam(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
+        self.happen(mail, recipient, EventKind::Spam)
+    }
+
+    /// The recipient unsubscribes.
+    ///
+    /// # Errors
+    ///
+    /// As [`happen`](Self::happen).
+    pub fn unsubscribe(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
+        self.happen(mail, recipient, EventKind::Unsubscribe)
+    }
+
+    /// The recipient takes back that it unsubscribed.
+    ///
+    /// # Errors
+    ///
+    /// As [`happen`](Self::happen), and if it did not unsubscribe.
+    pub fn resubscribe(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
+        self.happen(mail, recipient, EventKind::Resubscribe)
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.shared.world().delivery_rules.0.len();
+        formatter
+            .debug_struct("Delivery")
+            .field("rules", &rules)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why something cannot happen to a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryError(String);
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DeliveryError {}
 
 /// Takes a mail up: it is processed now, and each recipient's copy delivered a little later. A mail
 /// from a key with the status `sandbox` is rejected instead, as the service does.
 pub(crate) fn begin(world: &mut World, mail: &Mail) {
     if mail.withheld() {
         for recipient in mail.recipients() {
-            let detail = vec![(
-                "message",
-                "The API key has the status sandbox: nothing is delivered.".to_owned(),
-            )];
-            world.record_mail(mail, Some(recipient), EventKind::Reject, detail);
+            let reason = "The API key has the status sandbox: nothing is delivered.";
+            reject(world, mail, recipient, reason);
         }
         return;
     }
-    world.record_mail(mail, None, EventKind::Processed, Vec::new());
+    let source = vec![("srchost", "127.0.0.1".to_owned())];
+    world.record_mail(mail, None, EventKind::Processed, source);
+    let mut waiting = Vec::new();
+    for recipient in mail.recipients() {
+        match refusal(world, mail, recipient) {
+            Some(reason) => reject(world, mail, recipient, &reason),
+            None => waiting.push(recipient.to_owned()),
+        }
+    }
+    if waiting.is_empty() {
+        return;
+    }
+    world.transit.insert(mail.email_id().to_owned(), waiting);
     let mail = mail.clone();
     world.later(TRANSIT, move |world| {
-        for recipient in mail.recipients() {
-            deliver(world, &mail, recipient);
+        // Without those that something happened to on demand.
+        let waiting = world.transit.remove(mail.email_id()).unwrap_or_default();
+        let (held, arriving) = waiting.into_iter().partition::<Vec<_>, _>(|recipient| {
+            world.delivery_rules.outcome(recipient) == Outcome::Hold
+        });
+        for recipient in &arriving {
+            arrive(world, &mail, recipient);
+        }
+        if !held.is_empty() {
+            world.transit.insert(mail.email_id().to_owned(), held);
         }
     });
 }
 
-/// The recipient's server is given the mail.
-fn deliver(world: &mut World, mail: &Mail, recipient: &str) {
-    let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
+/// Why the service does not even try to deliver to a recipient.
+fn refusal(world: &World, _mail: &Mail, recipient: &str) -> Option<String> {
+    let outcome = world.delivery_rules.outcome(recipient);
+    (outcome == Outcome::Refuse).then(|| "the recipient is suppressed".to_owned())
+}
+
+/// If the service tries to deliver to none of a mail's recipients: why, for each.
+pub(crate) fn refused_altogether(world: &World, mail: &Mail) -> Option<Vec<String>> {
+    let recipients = mail.recipients().into_iter();
+    let refusals = recipients.map(|recipient| {
+        let reason = refusal(world, mail, recipient)?;
+        Some(format!("Recipient <{recipient}> refused: {reason}"))
+    });
+    let refusals: Option<Vec<_>> = refusals.collect();
+    refusals.filter(|refusals| !refusals.is_empty())
+}
+
+pub(crate) fn reject(world: &mut World, mail: &Mail, recipient: &str, reason: &str) {
     let detail = vec![
-        // A documentation address, RFC 5737.
-        ("host", format!("mx.{domain} [192.0.2.25]")),
-        ("message", "250 2.0.0 accepted".to_owned()),
-        ("context", "end of DATA".to_owned()),
+        ("message", reason.to_owned()),
+        ("context", "Unavailable".to_owned()),
     ];
-    world.record_mail(mail, Some(recipient), EventKind::Delivered, detail);
+    record(world, mail, recipient, EventKind::Reject, detail);
+}
+
+/// The mail reaches the recipient's server, or not.
+fn arrive(world: &mut World, mail: &Mail, recipient: &str) {
+    let outcome = world.delivery_rules.outcome(recipient);
+    let kind = match outcome {
+        Outcome::HardBounce => EventKind::HardBounce,
+        Outcome::SoftBounce => EventKind::SoftBounce,
+        Outcome::Reject | Outcome::Refuse => EventKind::Reject,
+        _ => EventKind::Delivered,
+    };
+    let detail = detail(world, mail, recipient, kind, None);
+    record(world, mail, recipient, kind, detail);
+    let mut after = Duration::ZERO;
+    for kind in outcome.reactions() {
+        after += REACTION;
+        let (mail, recipient) = (mail.clone(), recipient.to_owned());
+        world.later(after, move |world| {
+            // What cannot be, such as a click without a link, does not happen.
+            let _ = happen(world, &mail, &recipient, *kind, None);
+        });
+    }
+}
+
+/// Makes something happen on demand: [`Delivery::happen`].
+pub(crate) fn happen(
+    world: &mut World,
+    mail: &Mail,
+    recipient: &str,
+    kind: EventKind,
+    link: Option<&str>,
+) -> Result<Arc<Event>, DeliveryError> {
+    let wanted = bare_address(recipient);
+    let recipients = mail.recipients();
+    let mut recipients = recipients.iter();
+    let recipient = recipients
+        .find(|address| address.eq_ignore_ascii_case(wanted))
+        .ok_or_else(|| DeliveryError(format!("the mail is not to {wanted}")))?;
+    let link = match kind {
+        EventKind::Click => Some(link_of(mail, link)?),
+        _ => None,
+    };
+    let on_its_way = world
+        .transit
+        .get(mail.email_id())
+        .is_some_and(|waiting| waiting.iter().any(|waiting| waiting == recipient));
+    check(world, mail, recipient, kind, on_its_way)?;
+    if on_its_way {
+        if let Some(waiting) = world.transit.get_mut(mail.email_id()) {
+            waiting.retain(|waiting| waiting != recipient);
+        }
+        if is_reaction(kind) {
+            let delivered = detail(world, mail, recipient, EventKind::Delivered, None);
+            record(world, mail, recipient, EventKind::Delivered, delivered);
+        }
+    }
+    let detail = detail(world, mail, recipient, kind, link.as_deref());
+    Ok(record(world, mail, recipient, kind, detail))
+}
+
+/// What somebody does who has the mail.
+fn is_reaction(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Open
+            | EventKind::Click
+            | EventKind::Spam
+            | EventKind::Unsubscribe
+            | EventKind::Resubscribe
+    )
+}
+
+/// Whether something can happen after what happened so far.
+fn check(
+    world: &World,
+    mail: &Mail,
+    recipient: &str,
+    kind: EventKind,
+    on_its_way: bool,
+) -> Result<(), DeliveryError> {
+    let history: Vec<_> = world
+        .events
+        .iter()
+        .filter(|event| {
+            event.recipient() == Some(recipient)
+                && event.mail().map(Mail::email_id) == Some(mail.email_id())
+        })
+        .map(|event| event.kind())
+        .collect();
+    let before = |kind| history.contains(&kind);
+    let delivered = before(EventKind::Delivered);
+    let gone = before(EventKind::Reject) || before(EventKind::HardBounce);
+    if !on_its_way && history.is_empty() {
+        return Err(DeliveryError(
+            "the mail was not sent: it is scheduled for later or was called off".to_owned(),
+        ));
+    }
+    let reason = match kind {
+        EventKind::Delivered if delivered || gone => "its delivery is over",
+        EventKind::HardBounce | EventKind::SoftBounce if gone => "its delivery is over",
+        EventKind::Reject if !on_its_way => "its delivery is over",
+        EventKind::Resubscribe if !before(EventKind::Unsubscribe) => "nobody unsubscribed",
+        _ if is_reaction(kind) && !delivered && !on_its_way => "it was not delivered",
+        EventKind::Delivered | EventKind::HardBounce | EventKind::SoftBounce => return Ok(()),
+        EventKind::Reject => return Ok(()),
+        _ if is_reaction(kind) => return Ok(()),
+        _ => "that is not something that happens to a recipient's mail",
+    };
+    Err(DeliveryError(format!(
+        "the mail to {recipient} cannot have the event {}: {reason}",
+        kind.webhook_name()
+    )))
+}
+
+/// The link that is followed: one of the HTML's.
+fn link_of(mail: &Mail, link: Option<&str>) -> Result<String, DeliveryError> {
+    let links = mail.links();
+    match link {
+        None => links
+            .into_iter()
+            .next()
+            .ok_or_else(|| DeliveryError("the mail has no link in its HTML".to_owned())),
+        Some(link) if mail.mime().is_some() || links.iter().any(|known| known == link) => {
+            Ok(link.to_owned())
+        }
+        Some(link) => Err(DeliveryError(format!("the mail has no link to {link}"))),
+    }
+}
+
+/// What is said of an event, in the names of the webhook's payload.
+fn detail(
+    world: &World,
+    _mail: &Mail,
+    recipient: &str,
+    kind: EventKind,
+    link: Option<&str>,
+) -> Detail {
+    let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
+    // Documentation addresses, RFC 5737.
+    let host = ("host", format!("mx.{domain} [192.0.2.25]"));
+    let say = |message: &str, context: String| {
+        let message = ("message", message.to_owned());
+        vec![host.clone(), message, ("context", context)]
+    };
+    let mut reader = vec![
+        ("srchost", "192.0.2.77".to_owned()),
+        (
+            "user-agent",
+            "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
+        ),
+        ("client", "Firefox".to_owned()),
+        ("client-device", "Other".to_owned()),
+        ("client-os", "Linux".to_owned()),
+        ("geoip-continent", "OC".to_owned()),
+        ("geoip-country", "NZ".to_owned()),
+        ("geoip-city", "Dunedin".to_owned()),
+    ];
+    let now = crate::clock::rfc3339(world.now());
+    match kind {
+        EventKind::Delivered => say("250 2.0.0 accepted", "end of DATA".to_owned()),
+        EventKind::HardBounce => say(
+            "550 5.1.1 no such mailbox",
+            format!("RCPT TO:<{recipient}>"),
+        ),
+        EventKind::SoftBounce => say("452 4.2.2 mailbox full", "end of DATA".to_owned()),
+        EventKind::Reject => vec![
+            ("message", "the service did not deliver the mail".to_owned()),
+            ("context", "Unavailable".to_owned()),
+        ],
+        EventKind::Open => {
+            reader.push(("read-secs", "15".to_owned()));
+            reader.push(("opened-at", now));
+            reader
+        }
+        EventKind::Click => {
+            let link = link.unwrap_or_default();
+            reader.push(("clicked-at", now));
+            reader.push(("link", link.to_owned()));
+            reader.push(("click_url", link.to_owned()));
+            reader
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Notes what happened to a recipient's mail.
+fn record(
+    world: &mut World,
+    mail: &Mail,
+    recipient: &str,
+    kind: EventKind,
+    detail: Detail,
+) -> Arc<Event> {
+    world.record_mail(mail, Some(recipient), kind, detail)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::account::AccountId;
 use crate::mail::Mail;
+use crate::sms::Sms;
 
 /// Something that happened to a mail, for one of its recipients or all of them, or to a text
 /// message. Events are never changed or taken out.
@@ -31,9 +32,8 @@ pub(crate) enum Subject {
         mail: Mail,
         recipient: Option<String>,
     },
-    /// A text message, by its id.
-    #[allow(dead_code)] // until operations/sms.rs records events
-    Sms { message_id: String },
+    /// A text message.
+    Sms(Sms),
 }
 
 /// What happened.
@@ -136,7 +136,15 @@ impl Event {
     pub fn mail(&self) -> Option<&Mail> {
         match &self.subject {
             Subject::Mail { mail, .. } => Some(mail),
-            Subject::Sms { .. } => None,
+            Subject::Sms(_) => None,
+        }
+    }
+
+    /// The text message; `None` for a mail.
+    pub fn sms(&self) -> Option<&Sms> {
+        match &self.subject {
+            Subject::Mail { .. } => None,
+            Subject::Sms(sms) => Some(sms),
         }
     }
 
@@ -145,7 +153,7 @@ impl Event {
     pub fn recipient(&self) -> Option<&str> {
         match &self.subject {
             Subject::Mail { recipient, .. } => recipient.as_deref(),
-            Subject::Sms { .. } => None,
+            Subject::Sms(_) => None,
         }
     }
 
@@ -166,6 +174,7 @@ impl fmt::Debug for Event {
             .field("time", &self.time)
             .field("account", &self.account)
             .field("mail", &self.mail())
+            .field("sms", &self.sms())
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }

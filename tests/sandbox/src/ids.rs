@@ -7,6 +7,8 @@ pub(crate) struct Ids {
     requests: u64,
     messages: u64,
     schedules: u64,
+    webhooks: u64,
+    sms: u64,
     drawn: u64,
 }
 
@@ -17,6 +19,8 @@ impl Ids {
             requests: 0,
             messages: 0,
             schedules: 0,
+            webhooks: 0,
+            sms: 0,
             drawn: 0,
         }
     }
@@ -29,6 +33,16 @@ impl Ids {
     pub(crate) fn schedule(&mut self) -> String {
         self.schedules += 1;
         uuid_like(2, self.schedules)
+    }
+
+    pub(crate) fn webhook(&mut self) -> u64 {
+        self.webhooks += 1;
+        self.webhooks
+    }
+
+    pub(crate) fn sms(&mut self) -> String {
+        self.sms += 1;
+        uuid_like(3, self.sms)
     }
 
     /// An id in the style of Exim: 6, 6 and 2 letters and digits.

@@ -69,6 +69,11 @@ impl Mail {
         self.0.account
     }
 
+    /// The headers of a MIME message, unfolded.
+    pub(crate) fn mime_headers(&self) -> Option<&[(String, String)]> {
+        self.0.mime.as_ref().map(|mime| mime.headers.as_slice())
+    }
+
     pub(crate) fn withheld(&self) -> bool {
         self.0.withheld
     }

@@ -10,15 +10,19 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use crate::account::ApiKey;
+use crate::account::{AccountId, ApiKey};
 use crate::api::Api;
 use crate::call::Call;
 use crate::connection::{Control, FaultyListener};
+use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::faults::{Fault, Faults};
 use crate::mail::Mail;
+use crate::operations::sms;
 use crate::server;
-use crate::world::{self, Access, OnCall, Settings, Shared};
+use crate::sms::Sms;
+use crate::webhooks::{self, WebhookDelivery};
+use crate::world::{self, OnCall, Settings, Shared};
 
 /// Made up, in the form of a real key: `api-` and 32 letters or digits.
 const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
@@ -63,14 +67,7 @@ impl Sandbox {
     /// A sandbox to be set up before it starts.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder {
-            settings: Settings {
-                keys: vec![ApiKey::new(DEFAULT_KEY)],
-                sender_domains: None,
-                strict: false,
-                stateless: false,
-                seed: 0,
-                access: Access::default(),
-            },
+            settings: Settings::with_keys(vec![ApiKey::new(DEFAULT_KEY)]),
             faults: Vec::new(),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             on_call: None,
@@ -115,6 +112,77 @@ impl Sandbox {
         self.shared.world().events.clone()
     }
 
+    /// What becomes of the mail: rules for it, and what happens on demand, such as a bounce or a
+    /// click.
+    pub fn delivery(&self) -> Delivery {
+        Delivery::new(Arc::clone(&self.shared))
+    }
+
+    /// The text messages that were accepted so far, in order; one per destination.
+    pub fn sms(&self) -> Vec<Sms> {
+        self.shared.world().sms.clone()
+    }
+
+    /// Somebody sends a text message to the master account: `from` is their number, `to` the
+    /// account's. `/sms/view-received` shows it. STOP, and words like it, opt out: what is sent to
+    /// that number afterwards is rejected.
+    pub fn receive_sms(&self, from: &str, to: &str, content: &str) {
+        let mut world = self.shared.world();
+        sms::receive(&mut world, AccountId::MASTER, from, to, content);
+    }
+
+    /// The events that were posted to webhooks or are to be, in order: one for each webhook that
+    /// asked for the event, with its attempts.
+    ///
+    /// An endpoint that does not answer with a status from 200 to 299 within 10 seconds gets the
+    /// event again: up to 35 times, at the times of the service's schedule, on which an hour passes
+    /// in a second (see [`SandboxBuilder::webhook_speed`]).
+    pub fn webhook_deliveries(&self) -> Vec<WebhookDelivery> {
+        self.shared.world().outbox.deliveries.clone()
+    }
+
+    /// Waits until everything that is to be posted to webhooks by now was posted and answered, or
+    /// not answered in time. What is to be tried again later is not waited for. False if `timeout`
+    /// passes first.
+    ///
+    /// Needs a tokio runtime, as [`wait_for_mail`](Self::wait_for_mail) does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use smtp2go_sandbox::Sandbox;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let sandbox = Sandbox::start().await?;
+    /// sandbox.freeze();
+    /// // The code under test adds a webhook and sends a mail.
+    /// sandbox.advance(Duration::from_secs(1));
+    /// assert!(sandbox.wait_for_webhooks(Duration::from_secs(5)).await);
+    /// for delivery in sandbox.webhook_deliveries() {
+    ///     println!("{} {:?}", delivery.event().kind().webhook_name(), delivery.state());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn wait_for_webhooks(&self, timeout: Duration) -> bool {
+        let settled = async {
+            let mut changes = self.shared.changes.subscribe();
+            while !self.shared.world().outbox.is_settled() {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(timeout, settled).await.is_ok()
+    }
+
+    /// Posts an event to its webhook once more, whatever became of it before; `delivery` is its
+    /// place in [`webhook_deliveries`](Self::webhook_deliveries). False if there is none, or it is
+    /// just being posted.
+    pub fn post_webhook_again(&self, delivery: usize) -> bool {
+        webhooks::post_again(&mut self.shared.world(), delivery)
+    }
+
     /// The time in the sandbox: the system's, unless it was frozen or advanced.
     pub fn now(&self) -> SystemTime {
         self.shared.world().now()
@@ -153,7 +221,7 @@ impl Sandbox {
     }
 
     /// Forgets all mails, events and calls and all changes of accounts: what the sandbox has is what
-    /// it had at its start. Its clock and its faults stay as they are.
+    /// it had at its start. Its clock, its faults and its rules of delivery stay as they are.
     pub fn reset(&self) {
         self.shared.world().reset();
     }
@@ -278,6 +346,30 @@ impl SandboxBuilder {
         self
     }
 
+    /// Whether events may be posted to webhooks on other machines. By default they go to loopback
+    /// addresses and `localhost` only, so that no test reaches the outside by mistake. It takes
+    /// `http://` either way: the sandbox has no TLS, and gives up on `https://` at once.
+    pub fn remote_webhooks(mut self, allowed: bool) -> Self {
+        self.settings.remote_webhooks = allowed;
+        self
+    }
+
+    /// How many times faster than at the service events are posted again after a failure: 3600 by
+    /// default, so that an hour is a second. With 1 it is the service's schedule, to go with
+    /// [`Sandbox::advance`]: 5 attempts in 30 minutes, then one an hour for a day, every 6 hours for
+    /// a day, and every 12 hours for a day.
+    pub fn webhook_speed(mut self, times: u32) -> Self {
+        self.settings.webhook_speed = times;
+        self
+    }
+
+    /// How long a webhook's endpoint may take to answer, by the system's clock: 10 seconds by
+    /// default, as at the service.
+    pub fn webhook_timeout(mut self, limit: Duration) -> Self {
+        self.settings.webhook_timeout = limit;
+        self
+    }
+
     /// The port to listen on; 0, the default, is any free one.
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
@@ -349,6 +441,7 @@ impl SandboxBuilder {
         let (listener, base_url) = listen(&mut self)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let shared = self.shared()?;
+        shared.runs_on(runtime.clone());
         let (stop, stopped) = oneshot::channel();
         let listener = FaultyListener::new(listener, Arc::clone(&shared));
         let router = server::router(Arc::clone(&shared));
@@ -384,6 +477,7 @@ impl SandboxBuilder {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(ready.send(Err(error))),
                 };
+                in_thread.runs_on(runtime.handle().clone());
                 runtime.block_on(async {
                     match tokio::net::TcpListener::from_std(listener) {
                         Ok(listener) => {

@@ -17,16 +17,19 @@ use crate::account::{Account, AccountId, ApiKey, Key};
 use crate::api::{Api, Operation};
 use crate::call::Call;
 use crate::clock::{self, Clock};
+use crate::delivery::{Rules as DeliveryRules, Transit};
 use crate::due::DueQueue;
 use crate::event::{Detail, Event, EventKind, Subject};
 use crate::faults::Rules;
 use crate::ids::Ids;
 use crate::mail::Mail;
 use crate::refusal::Refusal;
+use crate::sms::Sms;
+use crate::webhooks::{self, Outbox};
 
 /// Who is told of every event, in this order, as it is recorded. What takes time is spawned or
 /// made due.
-const LISTENERS: &[fn(&mut World, &Arc<Event>)] = &[];
+const LISTENERS: &[fn(&mut World, &Arc<Event>)] = &[webhooks::notice];
 
 /// How a sandbox was set up.
 #[derive(Clone, Debug)]
@@ -41,6 +44,30 @@ pub(crate) struct Settings {
     pub(crate) stateless: bool,
     pub(crate) seed: u64,
     pub(crate) access: Access,
+    /// Webhooks may be posted beyond loopback.
+    pub(crate) remote_webhooks: bool,
+    /// How many times faster than the service's the schedule of webhook attempts is.
+    pub(crate) webhook_speed: u32,
+    /// How long an endpoint may take to answer.
+    pub(crate) webhook_timeout: Duration,
+}
+
+impl Settings {
+    /// The defaults, with these keys.
+    pub(crate) fn with_keys(keys: Vec<ApiKey>) -> Self {
+        Self {
+            keys,
+            sender_domains: None,
+            strict: false,
+            stateless: false,
+            seed: 0,
+            access: Access::default(),
+            remote_webhooks: false,
+            // An hour of the service is a second here.
+            webhook_speed: 3_600,
+            webhook_timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Who gets to what is not the API: the admin endpoints and the inbox.
@@ -79,6 +106,14 @@ pub(crate) struct World {
     /// Append-only.
     pub(crate) events: Vec<Arc<Event>>,
     pub(crate) calls: Vec<Call>,
+    /// The text messages that were sent, in all accounts.
+    pub(crate) sms: Vec<Sms>,
+    /// What becomes of mail, by rules of the test.
+    pub(crate) delivery_rules: DeliveryRules,
+    /// The mails on their way.
+    pub(crate) transit: Transit,
+    /// The events that are posted to webhooks.
+    pub(crate) outbox: Outbox,
     accounts: Vec<Account>,
     due: DueQueue,
     /// The time of what is happening: never goes back.
@@ -120,6 +155,11 @@ impl Shared {
         })
     }
 
+    /// Where [`World::spawn`] spawns; the first call counts.
+    pub(crate) fn runs_on(&self, runtime: runtime::Handle) {
+        self.runtime.get_or_init(|| runtime);
+    }
+
     /// Locks the world and brings it up to now. Not to be called by what has the world already:
     /// handlers and jobs are given it.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -144,6 +184,9 @@ impl Shared {
 /// Makes things happen on `shared` when they are due, until it is dropped. It needs a runtime with
 /// its timer enabled, which is also where [`World::spawn`] spawns.
 pub(crate) async fn run(shared: Weak<Shared>) {
+    if let Some(shared) = shared.upgrade() {
+        shared.runs_on(runtime::Handle::current());
+    }
     /// The clock may be moved, and the system's clock too.
     const AT_MOST: Duration = Duration::from_secs(60);
     loop {
@@ -151,7 +194,6 @@ pub(crate) async fn run(shared: Weak<Shared>) {
             let Some(shared) = shared.upgrade() else {
                 return;
             };
-            shared.runtime.get_or_init(runtime::Handle::current);
             let wait = shared.world().until_due().unwrap_or(AT_MOST);
             (Arc::clone(&shared.wake), wait.min(AT_MOST))
         };
@@ -170,6 +212,10 @@ impl World {
             mails: Vec::new(),
             events: Vec::new(),
             calls: Vec::new(),
+            sms: Vec::new(),
+            delivery_rules: DeliveryRules::default(),
+            transit: Transit::default(),
+            outbox: Outbox::default(),
             accounts: vec![Account::new("")],
             due: DueQueue::default(),
             now: clock.now(),
@@ -197,10 +243,12 @@ impl World {
         world
     }
 
-    /// As it was at the start, but for the clock.
+    /// As it was at the start, but for the clock and the rules of delivery.
     pub(crate) fn reset(&mut self) {
         let (clock, now) = (self.clock, self.now);
+        let rules = std::mem::take(&mut self.delivery_rules);
         *self = Self::new(&self.settings, self.outside.clone());
+        self.delivery_rules = rules;
         self.clock = clock;
         self.now = now;
         self.changed();
@@ -259,7 +307,6 @@ impl World {
 
     /// Runs something that takes time on the sandbox's runtime. It is given the way back into the
     /// world, which is gone when the sandbox is.
-    #[allow(dead_code)] // until webhooks are sent
     pub(crate) fn spawn<F>(&self, task: impl FnOnce(Weak<Shared>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -270,6 +317,21 @@ impl World {
         {
             runtime.spawn(task(shared));
         }
+    }
+
+    /// Where what is posted to a webhook is not as the specification has it.
+    pub(crate) fn payload_mismatch(
+        &self,
+        event: &Event,
+        payload: &serde_json::Map<String, serde_json::Value>,
+    ) -> Option<String> {
+        let shared = self.outside.shared.upgrade()?;
+        let schema = match event.sms() {
+            Some(_) => shared.api.sms_event.as_ref()?,
+            None => shared.api.email_event.as_ref()?,
+        };
+        let payload = serde_json::Value::Object(payload.clone());
+        schema.mismatch(&payload).unwrap_or_else(Some)
     }
 
     /// Tells those who wait that there is something new.
@@ -378,6 +440,11 @@ impl World {
         event
     }
 
+    /// Notes something that happened to a text message.
+    pub(crate) fn record_sms(&mut self, sms: &Sms, kind: EventKind, detail: Detail) -> Arc<Event> {
+        self.record(sms.account(), Subject::Sms(sms.clone()), kind, detail)
+    }
+
     /// Notes something that happened to a mail: for one recipient, or for all if there is none.
     pub(crate) fn record_mail(
         &mut self,
@@ -423,12 +490,8 @@ pub(crate) mod tests {
     /// A world without a server around it, with one key for everything.
     pub(crate) fn shared(change: impl FnOnce(&mut Settings)) -> Arc<Shared> {
         let mut settings = Settings {
-            keys: vec![ApiKey::new(KEY)],
-            sender_domains: None,
             strict: true,
-            stateless: false,
-            seed: 0,
-            access: Access::default(),
+            ..Settings::with_keys(vec![ApiKey::new(KEY)])
         };
         change(&mut settings);
         Shared::new(Api::embedded().unwrap(), settings)

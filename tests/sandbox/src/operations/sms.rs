@@ -1,21 +1,449 @@
-//! Text messages.
+//! Text messages: sent, shown, and received.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Context, Reply};
+use crate::account::{AccountId, KeyStatus};
+use crate::clock;
+use crate::event::EventKind;
+use crate::mail::list;
 use crate::refusal::Refusal;
+use crate::sms::{Accepted, Sms};
+use crate::world::World;
 
-/// What an account has of them.
+/// The number that messages are sent from if the request names none: a fictional one.
+const NUMBER: &str = "+15555550100";
+
+/// How long each step of a message takes.
+const STEP: Duration = Duration::from_millis(50);
+
+/// What a unit costs; made up.
+const CENTS_PER_UNIT: usize = 6;
+
+/// So many characters are a unit.
+const UNIT: usize = 160;
+
+/// What an account has of them. What it sent is in [`World::sms`].
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    received: Vec<Received>,
+    /// The last thing that happened to what was sent, by `message_id`.
+    status: BTreeMap<String, EventKind>,
+    /// The digits of the numbers that want no more.
+    opted_out: BTreeSet<String>,
+}
+
+/// A message to the account.
+#[derive(Debug)]
+struct Received {
+    message_id: String,
+    from: String,
+    to: String,
+    content: String,
+    username: String,
+    time: SystemTime,
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    match operation {
+        "sms_send" => send(context, request),
+        "sms_summary" => {
+            let span = Span::new(request, context.now(), 0)?;
+            let units: Vec<_> = sent(context, request, &span).iter().map(units).collect();
+            let total: usize = units.iter().sum();
+            // Whole cents below 2^53 are exact.
+            #[allow(clippy::cast_precision_loss)]
+            let cost = (total * CENTS_PER_UNIT) as f64 / 100.0;
+            Ok(Reply::Data(json!({
+                "total_messages": units.len(),
+                "total_units": total,
+                "total_cost": cost,
+            })))
+        }
+        "sms_view_sent" => {
+            let span = Span::new(request, context.now(), 7)?;
+            let messages = sent(context, request, &span);
+            let status = &context.world.account(context.account).sms.status;
+            let messages = messages.iter().map(|sms| {
+                json!({
+                    "id": sms.message_id(),
+                    "timestamp": clock::rfc3339(sms.accepted_at()),
+                    "username": sms.username(),
+                    "sender": sms.sender(),
+                    "destination_address": sms.destination(),
+                    "destination_address_country": country(sms.destination()),
+                    "format": "text",
+                    "status": phrase(status.get(sms.message_id())),
+                    "content": sms.content(),
+                    "units": units(sms),
+                })
+            });
+            let messages: Value = messages.collect();
+            let id = context.request_id;
+            Ok(Reply::Data(
+                json!({ "request_id": id, "messages": messages }),
+            ))
+        }
+        "sms_view_received" => {
+            let span = Span::new(request, context.now(), 7)?;
+            let username = request.get("username").and_then(Value::as_str);
+            let received = context.account().sms.received.iter();
+            let messages = received
+                .filter(|sms| span.has(sms.time))
+                .filter(|sms| username.is_none_or(|username| sms.username == username))
+                .map(|sms| {
+                    json!({
+                        "source_address": sms.from,
+                        "destination_address": sms.to,
+                        "timestamp": clock::rfc3339(sms.time),
+                        "content": sms.content,
+                        "message_id": sms.message_id,
+                        "username": sms.username,
+                    })
+                });
+            let messages: Value = messages.collect();
+            let id = context.request_id;
+            Ok(Reply::Data(
+                json!({ "request_id": id, "messages": messages }),
+            ))
+        }
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
+    let text = |field: &str| {
+        request
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let destinations = list(request, "destination")
+        .iter()
+        .filter_map(Value::as_str);
+    for (index, destination) in destinations.clone().enumerate() {
+        check_number(destination, &format!("destination[{index}]"))?;
+    }
+    let sender = match text("sender") {
+        "" => NUMBER,
+        sender => sender,
+    };
+    let mut messages = Vec::new();
+    for destination in destinations {
+        let sms = Sms::new(Accepted {
+            message_id: context.world.ids.sms(),
+            destination: destination.to_owned(),
+            sender: sender.to_owned(),
+            content: text("content").to_owned(),
+            accepted: context.now(),
+            account: context.account,
+            username: context.key.short_name().to_owned(),
+            withheld: context.key.status == KeyStatus::Sandbox,
+        });
+        messages.push(json!({
+            "destination": destination,
+            "message_id": sms.message_id(),
+            "status": "queued",
+        }));
+        context.world.sms.push(sms.clone());
+        begin(context.world, &sms);
+    }
+    context.world.changed();
+    Ok(Reply::Data(json!({
+        "statuses": { "queued": messages.len() },
+        "total_sent": messages.len(),
+        "messages": messages,
+    })))
+}
+
+fn check_number(number: &str, field: &str) -> Result<(), Refusal> {
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    // E.164 has 15 at most.
+    let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match good {
+        true => Ok(()),
+        false => Err(Refusal::field(
+            field,
+            "The value is not a number with its country code.",
+        )),
+    }
+}
+
+fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// Takes a message up. Numbers decide by their last digits what becomes of it: 0002 fails, 0003 is
+/// rejected, 0004 answers STOP.
+fn begin(world: &mut World, sms: &Sms) {
+    let to = digits(sms.destination());
+    happen(world, sms, EventKind::SmsSending, None);
+    let opted_out = world.account(sms.account()).sms.opted_out.contains(&to);
+    let sms = sms.clone();
+    if sms.withheld() || opted_out || to.ends_with("0003") {
+        world.later(STEP, move |world| {
+            happen(world, &sms, EventKind::SmsRejected, None);
+        });
+        return;
+    }
+    world.later(STEP, move |world| {
+        let submitted = world.now();
+        happen(world, &sms, EventKind::SmsSubmitted, Some(submitted));
+        world.later(STEP, move |world| {
+            let kind = match to.ends_with("0002") {
+                true => EventKind::SmsFailed,
+                false => EventKind::SmsDelivered,
+            };
+            happen(world, &sms, kind, Some(submitted));
+            if to.ends_with("0004") {
+                world.later(STEP, move |world| {
+                    receive(
+                        world,
+                        sms.account(),
+                        sms.destination(),
+                        sms.sender(),
+                        "STOP",
+                    );
+                });
+            }
+        });
+    });
+}
+
+fn happen(world: &mut World, sms: &Sms, kind: EventKind, submitted: Option<SystemTime>) {
+    let status = &mut world.account_mut(sms.account()).sms.status;
+    status.insert(sms.message_id().to_owned(), kind);
+    let submitted = submitted.map(|time| ("submitted_timestamp", clock::rfc3339(time)));
+    world.record_sms(sms, kind, submitted.into_iter().collect());
+}
+
+/// Somebody sends a message to the account. With a word such as STOP it opts out.
+pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &str, content: &str) {
+    let message_id = world.ids.sms();
+    let mut sent = world.sms.iter().rev();
+    let conversation = sent.find(|sms| {
+        sms.account() == account
+            && digits(sms.destination()) == digits(from)
+            && digits(sms.sender()) == digits(to)
+    });
+    let username = conversation.map(|sms| sms.username().to_owned());
+    let username = username.unwrap_or_default();
+    let time = world.now();
+    let state = &mut world.account_mut(account).sms;
+    state.received.push(Received {
+        message_id: message_id.clone(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        content: content.to_owned(),
+        username: username.clone(),
+        time,
+    });
+    let word = content.trim().to_ascii_uppercase();
+    if ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"].contains(&word.as_str()) {
+        state.opted_out.insert(digits(from));
+        let answer = Sms::new(Accepted {
+            message_id,
+            destination: from.to_owned(),
+            sender: to.to_owned(),
+            content: content.to_owned(),
+            accepted: time,
+            account,
+            username,
+            withheld: false,
+        });
+        world.record_sms(&answer, EventKind::SmsOptOut, Vec::new());
+    }
+    world.changed();
+}
+
+/// A span of time, the end not included.
+struct Span {
+    start: SystemTime,
+    /// `None`: now included.
+    end: Option<SystemTime>,
+}
+
+impl Span {
+    /// That of a request, from so many days ago if it does not say.
+    fn new(request: &Value, now: SystemTime, days: u64) -> Result<Self, Refusal> {
+        let date = |field: &str| match request.get(field).and_then(Value::as_str) {
+            None => Ok(None),
+            Some(text) => match clock::parse(text) {
+                None => Err(Refusal::field(field, "The value is not a date.")),
+                time => Ok(time),
+            },
+        };
+        let unix = |field: &str| {
+            let seconds = request.get(field).and_then(Value::as_u64);
+            seconds.map(|seconds| clock::after(UNIX_EPOCH, Duration::from_secs(seconds)))
+        };
+        let start = date("start_date")?.or_else(|| unix("unix_start"));
+        Ok(Self {
+            start: start.unwrap_or_else(|| clock::day_start(now, days)),
+            end: date("end_date")?.or_else(|| unix("unix_end")),
+        })
+    }
+
+    fn has(&self, time: SystemTime) -> bool {
+        time >= self.start && self.end.is_none_or(|end| time < end)
+    }
+}
+
+/// What the account sent in a span, by the request's username if it has one.
+fn sent(context: &Context<'_>, request: &Value, span: &Span) -> Vec<Sms> {
+    let username = request.get("username").and_then(Value::as_str);
+    let all = context.world.sms.iter();
+    all.filter(|sms| sms.account() == context.account && span.has(sms.accepted_at()))
+        .filter(|sms| username.is_none_or(|username| sms.username() == username))
+        .cloned()
+        .collect()
+}
+
+fn units(sms: &Sms) -> usize {
+    sms.content().chars().count().div_ceil(UNIT).max(1)
+}
+
+/// The phrases of `/sms/view-sent` are not documented but for one.
+fn phrase(status: Option<&EventKind>) -> &'static str {
+    match status {
+        Some(EventKind::SmsSubmitted) => "Handed to the carrier",
+        Some(EventKind::SmsDelivered | EventKind::SmsOptOut) => "Arrived on the phone",
+        Some(EventKind::SmsFailed) => "Failed",
+        Some(EventKind::SmsRejected) => "Rejected",
+        _ => "Sending",
+    }
+}
+
+/// The country of a number by its code, two letters; empty for those that are not listed here.
+pub(crate) fn country(number: &str) -> &'static str {
+    const CODES: &[(&str, &str)] = &[
+        ("1", "US"),
+        ("27", "ZA"),
+        ("30", "GR"),
+        ("31", "NL"),
+        ("32", "BE"),
+        ("33", "FR"),
+        ("34", "ES"),
+        ("351", "PT"),
+        ("353", "IE"),
+        ("358", "FI"),
+        ("36", "HU"),
+        ("39", "IT"),
+        ("40", "RO"),
+        ("41", "CH"),
+        ("420", "CZ"),
+        ("43", "AT"),
+        ("44", "GB"),
+        ("45", "DK"),
+        ("46", "SE"),
+        ("47", "NO"),
+        ("48", "PL"),
+        ("49", "DE"),
+        ("52", "MX"),
+        ("55", "BR"),
+        ("61", "AU"),
+        ("62", "ID"),
+        ("63", "PH"),
+        ("64", "NZ"),
+        ("65", "SG"),
+        ("81", "JP"),
+        ("82", "KR"),
+        ("86", "CN"),
+        ("90", "TR"),
+        ("91", "IN"),
+    ];
+    let digits = digits(number);
+    let mut codes = CODES.iter();
+    let found = codes.find(|(code, _)| digits.starts_with(code));
+    found.map_or("", |(_, country)| country)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::tests::call;
+    use crate::world::tests::shared;
+
+    #[test]
+    fn numbers_decide_what_becomes_of_a_message() {
+        let shared = shared(|_| {});
+        shared.world().freeze();
+        let all = [
+            "+15555550123",
+            "15555550002",
+            "+64200000003",
+            "+64200000004",
+        ];
+        let request = json!({ "destination": all, "content": "Hello" });
+        call(&shared, "sms_send", &request).unwrap();
+        shared.world().advance(STEP * 4);
+        // The last one opted out.
+        let request = json!({ "destination": ["64200000004"], "content": "x".repeat(161) });
+        call(&shared, "sms_send", &request).unwrap();
+        let mut world = shared.world();
+        world.advance(STEP * 4);
+        let words = |number: &str| -> Vec<_> {
+            let events = world.events.iter().filter_map(|event| {
+                let same = digits(event.sms()?.destination()) == digits(number);
+                same.then(|| event.kind().webhook_name())
+            });
+            events.collect()
+        };
+        let sent = ["sms_sending", "sms_submitted"];
+        assert_eq!(words(all[0]), [&sent[..], &["sms_delivered"]].concat());
+        assert_eq!(words(all[1]), [&sent[..], &["sms_failed"]].concat());
+        assert_eq!(words(all[2]), ["sms_sending", "sms_rejected"]);
+        let stop = ["sms_delivered", "opt-out", "sms_sending", "sms_rejected"];
+        assert_eq!(words(all[3]), [&sent[..], &stop].concat());
+        drop(world);
+
+        let data = |operation: &str, request: &Value| match call(&shared, operation, request) {
+            Ok(Reply::Data(data)) => data,
+            other => panic!("{other:?}"),
+        };
+        let summary = data("sms_summary", &json!({}));
+        let expected = json!({ "total_messages": 5, "total_units": 6, "total_cost": 0.36 });
+        assert_eq!(summary, expected);
+        let sent = data("sms_view_sent", &json!({}));
+        let sent: Vec<_> = sent["messages"].as_array().unwrap().iter().collect();
+        assert_eq!(sent[0]["destination_address_country"], "US");
+        assert_eq!(sent[1]["status"], "Failed");
+        assert_eq!(sent[4]["units"], 2);
+        let received = data("sms_view_received", &json!({}));
+        assert_eq!(received["messages"][0]["content"], "STOP");
+        assert_eq!(received["messages"][0]["username"], "api-SANDBOX0SAND");
+        for (filter, count) in [
+            (json!({ "username": "other" }), 0),
+            (json!({ "username": "api-SANDBOX0SAND" }), 5),
+            (json!({ "end_date": "2020-01-01" }), 0),
+            (json!({ "start_date": "2020-01-01" }), 5),
+        ] {
+            let sent = data("sms_view_sent", &filter);
+            assert_eq!(
+                sent["messages"].as_array().unwrap().len(),
+                count,
+                "{filter}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_needs_its_country_code() {
+        let shared = shared(|_| {});
+        for wrong in ["", "+", "0123", "+1 555", "1555555012345678", "abc"] {
+            let request = json!({ "destination": ["+15555550123", wrong], "content": "x" });
+            let refusal = call(&shared, "sms_send", &request).unwrap_err();
+            assert_eq!(refusal.field.unwrap().field, "destination[1]", "{wrong}");
+        }
+        assert!(shared.world().sms.is_empty());
+    }
 }

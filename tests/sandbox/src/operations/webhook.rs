@@ -1,21 +1,235 @@
-//! Webhooks: their settings.
+//! The endpoints to which events are posted; [`webhooks`](crate::webhooks) posts them.
 
+use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use axum::http::Uri;
+use serde_json::{Value, json};
 
 use super::{Context, Reply};
+use crate::event::{Event, EventKind};
+use crate::mail::list;
 use crate::refusal::Refusal;
 
-/// What an account has of them.
+/// As many as a paid account may have.
+const MOST: usize = 10;
+
+/// What an account has of them, in the order in which they were added.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    webhooks: Vec<Arc<Webhook>>,
+}
+
+/// An endpoint for events.
+#[derive(Clone, Default)]
+pub(crate) struct Webhook {
+    pub(crate) id: u64,
+    pub(crate) url: String,
+    pub(crate) events: Vec<String>,
+    pub(crate) sms_events: Vec<String>,
+    /// The mail headers that are copied into events.
+    pub(crate) headers: Vec<String>,
+    /// Whose mail it is about; everybody's if there are none.
+    pub(crate) usernames: Vec<String>,
+    pub(crate) output_format: String,
+    pub(crate) auth_header_type: String,
+    pub(crate) auth_header_value: String,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Webhook")
+            .field("id", &self.id)
+            .field("events", &self.events)
+            .field("sms_events", &self.sms_events)
+            .field("output_format", &self.output_format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Webhook {
+    pub(crate) fn is_json(&self) -> bool {
+        self.output_format == "json"
+    }
+
+    /// Whether it asked for such events. For an opt-out no word is known to ask with: whoever asked
+    /// for any event of text messages gets it.
+    fn wants(&self, event: &Event) -> bool {
+        let word = event.kind().webhook_name();
+        let username = match (event.mail(), event.sms()) {
+            (Some(mail), _) => mail.username(),
+            (_, Some(sms)) => sms.username(),
+            _ => "",
+        };
+        let asked = match event.kind() {
+            EventKind::SmsOptOut => !self.sms_events.is_empty(),
+            _ if event.sms().is_some() => {
+                let word = word.trim_start_matches("sms_");
+                self.sms_events.iter().any(|asked| asked == word)
+            }
+            _ => self.events.iter().any(|asked| asked == word),
+        };
+        asked && (self.usernames.is_empty() || self.usernames.iter().any(|name| name == username))
+    }
+
+    fn show(&self) -> Value {
+        json!({
+            "id": self.id,
+            "url": self.url,
+            "events": self.events,
+            "sms_events": self.sms_events,
+            "headers": self.headers,
+            "usernames": self.usernames,
+            "output_format": self.output_format,
+            "auth_header_type": self.auth_header_type,
+            "auth_header_value": self.auth_header_value,
+        })
+    }
+
+    /// Takes over the fields that a request has.
+    fn update(&mut self, request: &Value) -> Result<(), Refusal> {
+        let text = |field: &str| {
+            request
+                .get(field)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        let texts = |field: &str| {
+            request.get(field).map(|_| {
+                let items = list(request, field).iter();
+                let mut texts = Vec::new();
+                for item in items.filter_map(Value::as_str) {
+                    if !texts.iter().any(|known| known == item) {
+                        texts.push(item.to_owned());
+                    }
+                }
+                texts
+            })
+        };
+        if let Some(url) = text("url") {
+            check_url(&url)?;
+            self.url = url;
+        }
+        for (place, field) in [
+            (&mut self.events, "events"),
+            (&mut self.sms_events, "sms_events"),
+            (&mut self.headers, "headers"),
+            (&mut self.usernames, "usernames"),
+        ] {
+            if let Some(texts) = texts(field) {
+                *place = texts;
+            }
+        }
+        for (place, field, words) in [
+            (
+                &mut self.output_format,
+                "output_format",
+                ["form", "json", ""],
+            ),
+            (
+                &mut self.auth_header_type,
+                "auth_header_type",
+                ["", "bearer", "basic"],
+            ),
+        ] {
+            if let Some(word) = text(field) {
+                if !words.contains(&word.as_str()) {
+                    return Err(Refusal::field(field, "The word is not known."));
+                }
+                *place = word;
+            }
+        }
+        if self.output_format.is_empty() {
+            self.output_format = "form".to_owned();
+        }
+        if let Some(value) = text("auth_header_value") {
+            self.auth_header_value = value;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Those that asked for such events.
+    pub(crate) fn wanting(&self, event: &Event) -> Vec<Arc<Webhook>> {
+        let webhooks = self.webhooks.iter();
+        webhooks
+            .filter(|webhook| webhook.wants(event))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether it was not removed.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.webhooks.iter().any(|webhook| webhook.id == id)
+    }
+
+    fn place(&self, request: &Value) -> Result<usize, Refusal> {
+        let id = request.get("id").and_then(Value::as_u64);
+        let place = self
+            .webhooks
+            .iter()
+            .position(|webhook| Some(webhook.id) == id);
+        place.ok_or_else(|| Refusal::exception("There is no webhook with this id."))
+    }
+}
 
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
-    _context: &mut Context<'_>,
-    _operation: &str,
-    _request: &Arc<Value>,
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
-    Ok(Reply::Example)
+    match operation {
+        "webhook_add" => {
+            let mut webhook = Webhook::default();
+            webhook.update(request)?;
+            if context.account().webhook.webhooks.len() >= MOST {
+                return Err(Refusal::exception(format!(
+                    "The account has {MOST} webhooks already."
+                )));
+            }
+            webhook.id = context.world.ids.webhook();
+            let shown = webhook.show();
+            context.account().webhook.webhooks.push(Arc::new(webhook));
+            Ok(Reply::Data(shown))
+        }
+        "webhook_edit" => {
+            let state = &mut context.account().webhook;
+            let place = state.place(request)?;
+            let mut webhook = Webhook::clone(&state.webhooks[place]);
+            webhook.update(request)?;
+            let shown = webhook.show();
+            state.webhooks[place] = Arc::new(webhook);
+            Ok(Reply::Data(shown))
+        }
+        "webhook_remove" => {
+            let state = &mut context.account().webhook;
+            let place = state.place(request)?;
+            Ok(Reply::Data(state.webhooks.remove(place).show()))
+        }
+        "webhook_view" => {
+            let webhooks = context.account().webhook.webhooks.iter();
+            Ok(Reply::Data(
+                webhooks.map(|webhook| webhook.show()).collect(),
+            ))
+        }
+        _ => Ok(Reply::Example),
+    }
+}
+
+fn check_url(url: &str) -> Result<(), Refusal> {
+    let uri = url.parse::<Uri>().ok();
+    let good = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    match good {
+        true => Ok(()),
+        false => Err(Refusal::field(
+            "url",
+            "The value is not an http or https address.",
+        )),
+    }
 }

@@ -1,5 +1,8 @@
 //! A small HTTP/1.1 client on a plain socket: what it sends is what was written here.
 
+// Each test file takes what it needs.
+#![allow(dead_code)]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;

@@ -1,0 +1,81 @@
+//! Text messages as the sandbox received them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::account::AccountId;
+
+/// A text message that was accepted, for one of its destinations. Clones are cheap.
+///
+/// `Debug` leaves out what it says and to whom.
+#[derive(Clone)]
+pub struct Sms(Arc<Accepted>);
+
+/// What is kept of a text message.
+pub(crate) struct Accepted {
+    pub(crate) message_id: String,
+    pub(crate) destination: String,
+    pub(crate) sender: String,
+    pub(crate) content: String,
+    pub(crate) accepted: SystemTime,
+    pub(crate) account: AccountId,
+    pub(crate) username: String,
+    pub(crate) withheld: bool,
+}
+
+impl Sms {
+    pub(crate) fn new(accepted: Accepted) -> Self {
+        Self(Arc::new(accepted))
+    }
+
+    pub(crate) fn account(&self) -> AccountId {
+        self.0.account
+    }
+
+    /// The key has the status `sandbox`: nothing is delivered.
+    pub(crate) fn withheld(&self) -> bool {
+        self.0.withheld
+    }
+
+    /// The id that was made up for the message, in the form of a UUID.
+    pub fn message_id(&self) -> &str {
+        &self.0.message_id
+    }
+
+    /// The number it was sent to, as it was sent.
+    pub fn destination(&self) -> &str {
+        &self.0.destination
+    }
+
+    /// The number it was sent from; the sandbox's own where none was sent.
+    pub fn sender(&self) -> &str {
+        &self.0.sender
+    }
+
+    /// The text.
+    pub fn content(&self) -> &str {
+        &self.0.content
+    }
+
+    /// When it was accepted, by the sandbox's clock.
+    pub fn accepted_at(&self) -> SystemTime {
+        self.0.accepted
+    }
+
+    /// Who sent it: the first 16 characters of the API key.
+    pub fn username(&self) -> &str {
+        &self.0.username
+    }
+}
+
+impl fmt::Debug for Sms {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sms")
+            .field("message_id", &self.0.message_id)
+            .field("accepted", &self.0.accepted)
+            .field("content_chars", &self.0.content.chars().count())
+            .finish_non_exhaustive()
+    }
+}
