@@ -105,6 +105,7 @@ mod fault_rule;
 mod faults;
 mod headers;
 mod ids;
+mod inbox;
 mod json;
 mod mail;
 mod operations;
