@@ -41,7 +41,10 @@ pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
         let body = &webhook.value["requestBody"]["content"][JSON]["schema"];
         (webhook.name.to_owned(), schema::convert(document, body))
     });
-    api.insert("webhooks".to_owned(), webhooks.collect::<Map<_, _>>().into());
+    api.insert(
+        "webhooks".to_owned(),
+        webhooks.collect::<Map<_, _>>().into(),
+    );
     api.insert("$defs".to_owned(), schema::definitions(document));
     api.into()
 }

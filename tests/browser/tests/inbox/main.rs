@@ -1,1 +1,11 @@
-//! x
+//! The inbox in a real browser.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod accessible;
+mod events;
+mod hostile;
+mod large;
+mod live;
+mod screenshots;
+mod support;

@@ -221,7 +221,9 @@ fn rename(html: &str, name: &str) -> String {
         let is_it = tag
             .get(start..start + name.len())
             .is_some_and(|found| found.eq_ignore_ascii_case(name));
-        let after = tag.get(start + name.len()..).and_then(|rest| rest.bytes().next());
+        let after = tag
+            .get(start + name.len()..)
+            .and_then(|rest| rest.bytes().next());
         let ends = after.is_none_or(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
         if is_it && ends {
             renamed.push_str(&tag[..start]);
@@ -298,13 +300,17 @@ mod tests {
             text: None,
         };
         let html = for_frame(&content, false);
-        assert!(html.contains("<img src='data:image/png;base64,aGk='>"), "{html}");
+        assert!(
+            html.contains("<img src='data:image/png;base64,aGk='>"),
+            "{html}"
+        );
         assert!(html.contains("<x-iframe src=x></x-iframe>"), "{html}");
     }
 
     #[test]
     fn a_message_is_taken_apart() {
-        let mime = b"From: a@example.com\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\nMIME-Version: 1.0\r\n\
+        let mime =
+            b"From: a@example.com\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\nMIME-Version: 1.0\r\n\
             Content-Type: multipart/mixed; boundary=x\r\n\r\n\
             --x\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n<p>caf\xe9</p>\r\n\
             --x\r\nContent-Type: image/png\r\nContent-ID: <logo>\r\nContent-Disposition: inline; \
@@ -313,9 +319,17 @@ mod tests {
         assert_eq!(content.html.as_deref().map(str::trim), Some("<p>café</p>"));
         assert_eq!(content.text, None);
         let file = &content.files[0];
-        assert_eq!((file.name.as_str(), file.kind.as_str()), ("logo.png", "image/png"));
-        assert_eq!((file.cid.as_deref(), file.bytes.as_slice()), (Some("logo"), &b"hi"[..]));
+        assert_eq!(
+            (file.name.as_str(), file.kind.as_str()),
+            ("logo.png", "image/png")
+        );
+        assert_eq!(
+            (file.cid.as_deref(), file.bytes.as_slice()),
+            (Some("logo"), &b"hi"[..])
+        );
         // Whatever it is, it is shown.
-        assert!(Content::of_mime(b"\xff\x00").text.is_some() || Content::of_mime(b"").text.is_none());
+        assert!(
+            Content::of_mime(b"\xff\x00").text.is_some() || Content::of_mime(b"").text.is_none()
+        );
     }
 }

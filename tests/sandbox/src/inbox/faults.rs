@@ -90,11 +90,7 @@ pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Respo
     let form = Fields::of_form(&body);
     let rule = match form.get("rule") {
         "" => {
-            let parts = [
-                form.get("operation"),
-                form.get("times"),
-                form.get("effect"),
-            ];
+            let parts = [form.get("operation"), form.get("times"), form.get("effect")];
             let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
             parts.join(":")
         }

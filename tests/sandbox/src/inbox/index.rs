@@ -65,7 +65,9 @@ impl Entry {
             add(&file.name);
         }
         add(content.text.as_deref().unwrap_or_default());
-        add(&content::without_tags(content.html.as_deref().unwrap_or_default()));
+        add(&content::without_tags(
+            content.html.as_deref().unwrap_or_default(),
+        ));
         Self {
             files: content.files.len(),
             mail: mail.clone(),

@@ -92,8 +92,16 @@ struct TabView {
 
 /// What of the mail is shown.
 enum Part {
-    Html { address: String, remote: bool, toggle: String },
-    Text { text: String, cut: bool, what: &'static str },
+    Html {
+        address: String,
+        remote: bool,
+        toggle: String,
+    },
+    Text {
+        text: String,
+        cut: bool,
+        what: &'static str,
+    },
     Headers(Vec<(String, String)>),
     Nothing(&'static str),
 }
@@ -207,7 +215,10 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
     let before = fields.number("before");
     let fits = |place: usize| entries.get(place).is_some_and(|entry| entry.has(&words));
     let (places, more) = newest(entries.len(), before, fits);
-    let shown: Vec<_> = places.iter().filter_map(|place| entries.get(*place)).collect();
+    let shown: Vec<_> = places
+        .iter()
+        .filter_map(|place| entries.get(*place))
+        .collect();
     let world = shared.world();
     let wanted: std::collections::HashSet<_> =
         shown.iter().map(|entry| entry.mail.email_id()).collect();
@@ -260,7 +271,11 @@ impl View {
             }
             query.finish()
         };
-        let default = if content.html.is_some() { "html" } else { "text" };
+        let default = if content.html.is_some() {
+            "html"
+        } else {
+            "text"
+        };
         let wanted = match fields.get("part") {
             "" => default,
             part => part,
@@ -297,19 +312,26 @@ impl View {
                 event.mail().is_some_and(|other| other.email_id() == id)
             })
         };
-        let files = content.files.iter().enumerate().map(|(number, file)| FileView {
-            number,
-            name: file.name.clone(),
-            kind: file.kind.clone(),
-            size: view::size(file.bytes.len()),
-            inline: file.cid.is_some(),
-            url: file.url.clone().unwrap_or_default(),
-        });
+        let files = content
+            .files
+            .iter()
+            .enumerate()
+            .map(|(number, file)| FileView {
+                number,
+                name: file.name.clone(),
+                kind: file.kind.clone(),
+                size: view::size(file.bytes.len()),
+                inline: file.cid.is_some(),
+                url: file.url.clone().unwrap_or_default(),
+            });
         Self {
             id: id.to_owned(),
             subject: content::subject(mail),
             from: content::readable(mail, mail.sender()),
-            to: to.into_iter().filter(|(_, list)| !list.is_empty()).collect(),
+            to: to
+                .into_iter()
+                .filter(|(_, list)| !list.is_empty())
+                .collect(),
             time: Time::new(mail.accepted_at()),
             operation: mail.operation().to_owned(),
             schedule: schedule.unwrap_or_default(),
@@ -324,7 +346,13 @@ impl View {
                     current: part == wanted,
                 })
                 .collect(),
-            part: part(mail, &content, wanted, fields.get("remote") == "1", &address),
+            part: part(
+                mail,
+                &content,
+                wanted,
+                fields.get("remote") == "1",
+                &address,
+            ),
             events,
             recipients: mail.recipients().into_iter().map(str::to_owned).collect(),
             recipient: fields.get("recipient").to_owned(),

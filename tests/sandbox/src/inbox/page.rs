@@ -64,7 +64,12 @@ impl Shell {
                 tab(Section::Mail, "Mail", "/", world.mails.len()),
                 tab(Section::Sms, "SMS", "/_inbox/sms", world.sms.len()),
                 tab(Section::Calls, "Calls", "/_inbox/calls", world.calls.len()),
-                tab(Section::Webhooks, "Webhooks", "/_inbox/webhooks", deliveries),
+                tab(
+                    Section::Webhooks,
+                    "Webhooks",
+                    "/_inbox/webhooks",
+                    deliveries,
+                ),
                 tab(Section::Faults, "Faults", "/_inbox/faults", faults),
             ],
             base_url: shared.base_url().to_owned(),
@@ -101,7 +106,11 @@ pub(super) fn show(status: StatusCode, page: &impl Template) -> Response {
 
 /// Goes on to a page after something was done.
 pub(super) fn see(address: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, address.to_owned())]).into_response()
+    (
+        StatusCode::SEE_OTHER,
+        [(header::LOCATION, address.to_owned())],
+    )
+        .into_response()
 }
 
 /// The page that says that something is not there.
@@ -162,7 +171,11 @@ pub(super) fn newest(
     fits: impl Fn(usize) -> bool,
 ) -> (Vec<usize>, Option<usize>) {
     let end = before.map_or(count, |before| before.min(count));
-    let mut places: Vec<usize> = (0..end).rev().filter(|place| fits(*place)).take(ROWS + 1).collect();
+    let mut places: Vec<usize> = (0..end)
+        .rev()
+        .filter(|place| fits(*place))
+        .take(ROWS + 1)
+        .collect();
     if places.len() > ROWS {
         places.truncate(ROWS);
         let more = places.last().copied();
