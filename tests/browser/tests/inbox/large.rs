@@ -20,7 +20,8 @@ fn ten_thousand_mails_can_be_scrolled_and_searched() {
                         "Thank you. ".repeat(100)
                     ))
             });
-            client.send_batch(mails.collect::<Vec<_>>()).await.unwrap();
+            let batch = client.send_batch(mails.collect::<Vec<_>>()).await.unwrap();
+            assert_eq!(batch.into_iter().count(), AT_ONCE);
         }
         assert_eq!(sandbox.mails().len(), MAILS);
         let browser = Browser::open().await;

@@ -21,8 +21,8 @@ use tokio::process::{Child, Command};
 /// Nothing takes that long; what does has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A window of a browser of its own, which knows no host but this machine's: every other name
-/// leads to an [`Outside`].
+/// A window of a browser of its own, which knows no host but this machine's: names that end with
+/// `.example` lead to an [`Outside`], and others nowhere (browsers call home).
 pub(crate) struct Browser {
     pub(crate) window: Window,
     pub(crate) outside: Outside,
@@ -103,7 +103,7 @@ impl Browser {
             "--lang=en-GB".to_owned(),
             "--window-size=1280,860".to_owned(),
             format!(
-                "--host-resolver-rules=MAP * 127.0.0.1:{}, EXCLUDE 127.0.0.1",
+                "--host-resolver-rules=MAP *.example 127.0.0.1:{}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 outside.port
             ),
             format!("--user-data-dir={}", profile.path().display()),

@@ -56,5 +56,5 @@ async fn next(mut listener: Listener) -> Option<(Result<Event, Infallible>, List
     }
     // Whoever connects anew may have missed something.
     listener.begun = true;
-    Some((Ok(Event::default().event("change").data("")), listener))
+    Some((Ok(Event::default().event("change").data("new")), listener))
 }
