@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example quickstart
+//! cargo run -p smtp2go-sdk --example quickstart -- --keep
 //! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example quickstart -- SENDER RECIPIENT
 //! ```
+//!
+//! With `--keep` the local SMTP2GO stays up, with a page that shows the mail.
 
 #![allow(clippy::print_stdout)]
 

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use smtp2go_sandbox::Sandbox;
 
@@ -58,6 +59,40 @@ fn without_a_key_it_sends_to_the_sandbox() {
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
+}
+
+#[test]
+fn with_keep_the_mail_can_be_looked_at() {
+    let mut child = Command::new(program())
+        .arg("--keep")
+        .env_remove("SMTP2GO_API_KEY")
+        .env_remove("SMTP2GO_REGION")
+        .env_remove("SMTP2GO_BASE_URL")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let page = lines.find_map(|line| {
+        let line = line.unwrap();
+        let (_, rest) = line.split_once("see it at http://")?;
+        Some(rest.split(' ').next()?.to_owned())
+    });
+    let page = page.map(|address| {
+        let address = address.trim_end_matches('/');
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        page
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let page = page.unwrap();
+    assert!(page.contains("Your report"), "{page}");
 }
 
 #[test]

@@ -163,6 +163,10 @@ async fn send(example: impl AsyncFnOnce(Setup) -> Result) -> Result {
     .await?;
     if let Some(sandbox) = sandbox {
         show(&sandbox);
+        if std::env::args().any(|argument| argument == "--keep") {
+            println!("see it at {} until Ctrl-C", sandbox.inbox_url());
+            std::future::pending::<()>().await;
+        }
     }
     Ok(())
 }

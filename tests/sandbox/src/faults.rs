@@ -441,6 +441,11 @@ impl Rules {
         id
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().list.len()
+    }
+
     /// The fault that happens now.
     pub(crate) fn due(&self, stage: Stage<'_>) -> Option<Fault> {
         let mut found = None;

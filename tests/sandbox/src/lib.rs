@@ -193,6 +193,7 @@ mod fault_rule;
 mod faults;
 mod headers;
 mod ids;
+mod inbox;
 mod json;
 mod mail;
 mod operations;

@@ -68,6 +68,11 @@ impl Mail {
         Self(Arc::new(accepted))
     }
 
+    /// Whether it is the very same one, and not one that looks like it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn account(&self) -> AccountId {
         self.0.account
     }

@@ -25,7 +25,7 @@ use crate::webhooks::{self, WebhookDelivery};
 use crate::world::{self, OnCall, Settings, Shared};
 
 /// Made up, in the form of a real key: `api-` and 32 letters or digits.
-const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
+pub(crate) const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
 
 /// What a key has to have beyond the loopback address, where it is all that protects the mail.
 const SHORTEST_KEY: usize = 16;
@@ -72,6 +72,12 @@ impl Sandbox {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             on_call: None,
         }
+    }
+
+    /// The address of the inbox, a page for a browser that shows what was sent:
+    /// `http://127.0.0.1:PORT/`.
+    pub fn inbox_url(&self) -> String {
+        format!("{}/", self.base_url.trim_end_matches("/v3"))
     }
 
     /// The base URL for a client, `http://127.0.0.1:PORT/v3`. The same operations are served
@@ -269,6 +275,7 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        self.shared.stopping.send_replace(true);
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // It ends at once. Waiting for it makes sure that the port is closed.
@@ -471,7 +478,7 @@ impl SandboxBuilder {
         let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
         let (listener, base_url) = listen(&mut self)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let shared = self.shared()?;
+        let shared = self.shared(&base_url)?;
         shared.runs_on(runtime.clone());
         let (stop, stopped) = oneshot::channel();
         let listener = FaultyListener::new(listener, Arc::clone(&shared));
@@ -496,7 +503,7 @@ impl SandboxBuilder {
     /// If no port can be opened or no thread started.
     pub fn start_blocking(mut self) -> io::Result<Sandbox> {
         let (listener, base_url) = listen(&mut self)?;
-        let shared = self.shared()?;
+        let shared = self.shared(&base_url)?;
         let in_thread = Arc::clone(&shared);
         let run = world::run(Arc::downgrade(&shared));
         let (stop, stopped) = oneshot::channel();
@@ -535,12 +542,14 @@ impl SandboxBuilder {
         Ok(sandbox)
     }
 
-    fn shared(self) -> io::Result<Arc<Shared>> {
+    fn shared(self, base_url: &str) -> io::Result<Arc<Shared>> {
         let api = Api::embedded().map_err(io::Error::other)?;
         let shared = Shared::new(api, self.settings);
         for fault in self.faults {
             shared.rules.add(fault);
         }
+        // It was made just now, so that neither was set before.
+        let _ = shared.base_url.set(base_url.to_owned());
         if let Some(on_call) = self.on_call {
             // It was made just now, so there is none yet.
             let _ = shared.on_call.set(on_call);

@@ -18,6 +18,7 @@ use crate::api::{Lookup, Operation};
 use crate::call::{Call, KeyPlace};
 use crate::connection::{Control, Out};
 use crate::faults::{self, Effect, Fault};
+use crate::inbox;
 use crate::json;
 use crate::operations::{self, Context, Reply};
 use crate::refusal::Refusal;
@@ -31,6 +32,7 @@ const KEY_HEADER: &str = "x-smtp2go-api-key";
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .nest(admin::PREFIX, admin::router(&shared))
+        .merge(inbox::router(&shared))
         // One handler for everything else: the paths come from the specification.
         .fallback(handle)
         .with_state(shared)
@@ -39,11 +41,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 /// Whether a path is one of the sandbox's own, which are not part of the API: no fault strikes
 /// there, and nothing is counted.
 pub(crate) fn is_own(path: &str) -> bool {
-    path.strip_prefix(admin::PREFIX)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    inbox::is_own(path)
+        || path
+            .strip_prefix(admin::PREFIX)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-async fn handle(
+pub(crate) async fn handle(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(control): ConnectInfo<Control>,
     request: Request,

@@ -22,6 +22,7 @@ use crate::due::DueQueue;
 use crate::event::{Detail, Event, EventKind, Subject};
 use crate::faults::Rules;
 use crate::ids::Ids;
+use crate::inbox;
 use crate::mail::Mail;
 use crate::operations::sender_settings::SenderSettings;
 use crate::refusal::Refusal;
@@ -99,6 +100,12 @@ pub(crate) struct Shared {
     pub(crate) changes: watch::Sender<()>,
     wake: Arc<Notify>,
     pub(crate) on_call: OnceLock<OnCall>,
+    /// The mails as the inbox lists them.
+    pub(crate) inbox: inbox::Index,
+    /// True when the sandbox stops: what would go on answering ends.
+    pub(crate) stopping: watch::Sender<bool>,
+    /// The base URL for a client, once there is a port.
+    pub(crate) base_url: OnceLock<String>,
     runtime: OnceLock<runtime::Handle>,
     world: Mutex<World>,
 }
@@ -156,6 +163,9 @@ impl Shared {
                 changes: outside.changes.clone(),
                 wake: Arc::clone(&outside.wake),
                 on_call: OnceLock::new(),
+                inbox: inbox::Index::default(),
+                stopping: watch::Sender::new(false),
+                base_url: OnceLock::new(),
                 runtime: OnceLock::new(),
                 world: Mutex::new(World::new(&settings, outside)),
             }
@@ -175,6 +185,11 @@ impl Shared {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.catch_up();
         world
+    }
+
+    /// The base URL for a client; empty while there is no server.
+    pub(crate) fn base_url(&self) -> &str {
+        self.base_url.get().map_or("", String::as_str)
     }
 
     /// Keeps a call, and tells of it.

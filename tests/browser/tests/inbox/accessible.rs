@@ -1,0 +1,91 @@
+//! What axe finds on every page, in every look.
+
+use serde_json::{Value, json};
+use smtp2go_sdk::Attachment;
+
+use crate::support::{Browser, Look, Receiver, email, folder, run, sandbox};
+
+/// axe-core, as `npm install` in the package's folder puts it there.
+fn axe() -> String {
+    let path = folder().join("node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; `npm install` in tests/browser gets it",
+            path.display()
+        )
+    })
+}
+
+#[test]
+fn axe_finds_nothing() {
+    run(async {
+        let axe = axe();
+        let (sandbox, client) = sandbox().await;
+        let browser = Browser::open().await;
+        let inbox = sandbox.inbox_url();
+        let at = |path: &str| format!("{inbox}{path}");
+        let mut pages = vec![inbox.clone(), at("_inbox/calls"), at("_inbox/sms")];
+        pages.push(at("_inbox/webhooks"));
+        check(&browser, &axe, &pages).await;
+
+        let receiver = Receiver::open().await;
+        client.webhook().add(receiver.webhook()).await.unwrap();
+        let mail = email("Your report")
+            .html("<p>Hello</p>")
+            .cc("c@example.net")
+            .attach(Attachment::from_bytes("report.csv", "a,b\n"));
+        let sent = client.send(mail).await.unwrap();
+        let id = sent.email_id.as_deref().unwrap();
+        client
+            .send(email("Bounced").to("bounce@example.net"))
+            .await
+            .unwrap();
+        sandbox
+            .faults()
+            .add(smtp2go_sandbox::Fault::status(400).nth(1));
+        let _ = client.send(email("Refused")).await;
+        receiver.wait_for("delivered", "jane@example.net").await;
+        let mail = format!("_inbox/mails/{id}");
+        let pages = [
+            String::new(),
+            "?q=nothing-like-it".to_owned(),
+            mail.clone(),
+            format!("{mail}?part=text"),
+            format!("{mail}?part=headers"),
+            format!("{mail}?part=source"),
+            "_inbox/mails/none".to_owned(),
+            "_inbox/calls/0".to_owned(),
+            "_inbox/calls/3".to_owned(),
+            "_inbox/webhooks/0".to_owned(),
+            "_inbox/faults".to_owned(),
+            "_inbox/reset".to_owned(),
+        ];
+        let pages: Vec<_> = pages.iter().map(|page| at(page)).collect();
+        check(&browser, &axe, &pages).await;
+        browser.close().await;
+    });
+}
+
+async fn check(browser: &Browser, axe: &str, pages: &[String]) {
+    for page in pages {
+        for look in Look::ALL {
+            browser.look(look).await;
+            browser.goto(page).await;
+            browser.run(axe).await;
+            // The mail in the frame is not ours.
+            let script = "const done = arguments[arguments.length - 1]; \
+                 axe.run({ exclude: ['iframe'] }, { iframes: false }) \
+                    .then(result => done(result.violations.map(one => \
+                        ({ rule: one.id, help: one.help, at: one.nodes.map(node => node.html) }))), \
+                        error => done([{ rule: String(error) }]))";
+            let found = browser
+                .window
+                .execute_async(script, Vec::new())
+                .await
+                .unwrap();
+            assert_eq!(found, json!([]), "{page}, {}: {found:#}", look.name());
+            let passed = browser.run("return typeof axe").await;
+            assert_ne!(passed, Value::from("undefined"));
+        }
+    }
+}

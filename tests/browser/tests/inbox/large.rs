@@ -1,0 +1,62 @@
+//! Ten thousand mails.
+
+use fantoccini::Locator;
+use smtp2go_sdk::Email;
+
+use crate::support::{Browser, run, sandbox};
+
+#[test]
+fn ten_thousand_mails_can_be_scrolled_and_searched() {
+    const MAILS: usize = 10_000;
+    const AT_ONCE: usize = 100;
+    run(async {
+        let (sandbox, client) = sandbox().await;
+        for first in (0..MAILS).step_by(AT_ONCE) {
+            let mails = (first..first + AT_ONCE).map(|number| {
+                Email::new("Acme <noreply@example.com>", format!("Invoice {number}"))
+                    .to(format!("customer{number}@example.net"))
+                    .text(format!(
+                        "Invoice {number} is due. {}",
+                        "Thank you. ".repeat(100)
+                    ))
+            });
+            let batch = client.send_batch(mails.collect::<Vec<_>>()).await.unwrap();
+            assert_eq!(batch.into_iter().count(), AT_ONCE);
+        }
+        assert_eq!(sandbox.mails().len(), MAILS);
+        let browser = Browser::open().await;
+        browser.goto(&sandbox.inbox_url()).await;
+        // To the end, as somebody does who drags the bar.
+        browser
+            .until(&format!(
+                "const list = document.querySelector('#list'); list.scrollTop = list.scrollHeight; \
+                 return document.querySelectorAll('#rows > li').length === {MAILS}"
+            ))
+            .await;
+        let last = "return document.querySelector('#rows > li:last-child .subject').textContent";
+        assert_eq!(browser.run(last).await, "Invoice 0");
+        // What is new comes to the top, and what was loaded stays.
+        client
+            .send(crate::support::email("A new one"))
+            .await
+            .unwrap();
+        browser
+            .until("return document.querySelector('#rows .subject').textContent === 'A new one'")
+            .await;
+        let count = "return document.querySelectorAll('#rows > li').length";
+        assert_eq!(browser.run(count).await, MAILS + 1);
+
+        let search = browser.window.find(Locator::Css("#search")).await.unwrap();
+        search.send_keys("DUE invoice 4711").await.unwrap();
+        browser
+            .until("return document.querySelectorAll('#rows > li').length === 1")
+            .await;
+        let found = "return document.querySelector('#rows .subject').textContent";
+        assert_eq!(browser.run(found).await, "Invoice 4711");
+        search.send_keys(" not there").await.unwrap();
+        browser
+            .until("return document.body.innerText.includes('Nothing found')")
+            .await;
+        browser.close().await;
+    });
+}

@@ -1,0 +1,11 @@
+//! The inbox in a real browser.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod accessible;
+mod events;
+mod hostile;
+mod large;
+mod live;
+mod screenshots;
+mod support;

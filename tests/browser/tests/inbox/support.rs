@@ -1,0 +1,366 @@
+//! A browser, a place that counts what it asks for, and a sandbox to look at.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client as Window, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use smtp2go_sandbox::Sandbox;
+use smtp2go_sdk::types::{EmailEventKind, WebhookAddRequest};
+use smtp2go_sdk::{Client, Email};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+/// Nothing takes that long; what does has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A window of a browser of its own, which knows no host but this machine's: names that end with
+/// `.example` lead to an [`Outside`], and others nowhere (browsers call home).
+pub(crate) struct Browser {
+    pub(crate) window: Window,
+    pub(crate) outside: Outside,
+    /// Both end with it.
+    _driver: Child,
+    _profile: TempDir,
+}
+
+/// How a page is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    pub(crate) dark: bool,
+    pub(crate) phone: bool,
+}
+
+impl Look {
+    pub(crate) const ALL: [Self; 4] = [
+        Self {
+            dark: false,
+            phone: false,
+        },
+        Self {
+            dark: true,
+            phone: false,
+        },
+        Self {
+            dark: false,
+            phone: true,
+        },
+        Self {
+            dark: true,
+            phone: true,
+        },
+    ];
+
+    pub(crate) fn name(self) -> String {
+        let width = if self.phone { "phone" } else { "desktop" };
+        format!("{width}-{}", if self.dark { "dark" } else { "light" })
+    }
+}
+
+impl Browser {
+    pub(crate) async fn open() -> Self {
+        let outside = Outside::open().await;
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("chromedriver is installed (Debian: apt-get install chromium chromium-driver)");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = lines
+                .next_line()
+                .await
+                .unwrap()
+                .expect("chromedriver says its port");
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        // What else it has to say is not to fill the pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let profile = tempfile::tempdir().unwrap();
+        let arguments = [
+            "--headless".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-quic".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            "--no-first-run".to_owned(),
+            "--no-default-browser-check".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            "--disable-extensions".to_owned(),
+            "--lang=en-GB".to_owned(),
+            "--window-size=1280,860".to_owned(),
+            format!(
+                "--host-resolver-rules=MAP *.example 127.0.0.1:{}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                outside.port
+            ),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let mut wanted = Capabilities::new();
+        wanted.insert(
+            "goog:chromeOptions".to_owned(),
+            json!({ "args": arguments }),
+        );
+        // An alert would be a mistake that has to be seen.
+        wanted.insert("unhandledPromptBehavior".to_owned(), json!("ignore"));
+        let window = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("chromium starts");
+        Self {
+            window,
+            outside,
+            _driver: driver,
+            _profile: profile,
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        self.window.close().await.unwrap();
+    }
+
+    /// A command of Chromium's own.
+    pub(crate) async fn command(&self, name: &str, parameters: Value) -> Value {
+        let command = Own(json!({ "cmd": name, "params": parameters }));
+        self.window.issue_cmd(command).await.unwrap()
+    }
+
+    pub(crate) async fn look(&self, look: Look) {
+        let (width, height) = if look.phone { (390, 844) } else { (1280, 860) };
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1,
+                           "mobile": look.phone });
+        self.command("Emulation.setDeviceMetricsOverride", size)
+            .await;
+        let scheme = if look.dark { "dark" } else { "light" };
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.command("Emulation.setEmulatedMedia", media).await;
+    }
+
+    pub(crate) async fn goto(&self, address: &str) {
+        self.window.goto(address).await.unwrap();
+    }
+
+    /// What a script in the page returns.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.window.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// Waits until a script in the page returns true.
+    pub(crate) async fn until(&self, script: &str) {
+        let seen = async {
+            while self.run(script).await != Value::Bool(true) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, seen).await.is_err() {
+            let text = self.run("return document.body.innerText").await;
+            panic!("{script} did not come true on a page that reads {text}");
+        }
+    }
+
+    pub(crate) async fn click(&self, selector: &str) {
+        let element = self.window.find(Locator::Css(selector)).await.unwrap();
+        element.click().await.unwrap();
+    }
+}
+
+/// A command of chromedriver that the WebDriver standard does not have.
+#[derive(Debug)]
+struct Own(Value);
+
+impl WebDriverCompatibleCommand for Own {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.0.to_string()))
+    }
+}
+
+/// Everything that is not this machine: notes the connections and what is asked for.
+pub(crate) struct Outside {
+    port: u16,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Outside {
+    async fn open() -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&seen);
+        let port = serve(move |head, _| {
+            noted.lock().unwrap().push(head.to_owned());
+        })
+        .await;
+        Self { port, seen }
+    }
+
+    /// The first lines of all requests, empty for a connection without one.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+/// An endpoint for webhooks: keeps the bodies.
+#[derive(Clone)]
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    bodies: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Receiver {
+    pub(crate) async fn open() -> Self {
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&bodies);
+        let port = serve(move |_, body| {
+            if let Ok(body) = serde_json::from_slice(body) {
+                kept.lock().unwrap().push(body);
+            }
+        })
+        .await;
+        let url = format!("http://127.0.0.1:{port}/hook");
+        Self { url, bodies }
+    }
+
+    /// A webhook that posts everything that happens to mail here.
+    pub(crate) fn webhook(&self) -> WebhookAddRequest {
+        let events = [
+            "processed",
+            "delivered",
+            "bounce",
+            "open",
+            "click",
+            "spam",
+            "unsubscribe",
+            "resubscribe",
+            "reject",
+        ];
+        WebhookAddRequest::new(self.url.as_str())
+            .output_format("json")
+            .events(events.map(EmailEventKind::from))
+    }
+
+    /// Waits for an event of this kind for this recipient.
+    pub(crate) async fn wait_for(&self, event: &str, recipient: &str) -> Value {
+        eventually(|| {
+            let bodies = self.bodies.lock().unwrap();
+            let mut bodies = bodies.iter();
+            let found = bodies.find(|body| body["event"] == event && body["rcpt"] == recipient);
+            found.cloned()
+        })
+        .await
+        .unwrap_or_else(|| panic!("no {event} for {recipient} was posted"))
+    }
+}
+
+pub(crate) async fn eventually<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+    let found = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.ok()
+}
+
+/// Answers every request with 200 and a dot for an image, after telling of its first line and its
+/// body. Returns the port.
+async fn serve(tell: impl Fn(&str, &[u8]) + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tell = Arc::new(tell);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream, Arc::clone(&tell)));
+        }
+    });
+    port
+}
+
+async fn answer(mut stream: TcpStream, tell: Arc<impl Fn(&str, &[u8])>) {
+    let mut bytes = Vec::new();
+    let (head, length) = loop {
+        let read = stream.read_buf(&mut bytes).await.unwrap_or(0);
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        match end {
+            Some(end) => {
+                let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+                let length = head.lines().find_map(|line| {
+                    let (name, value) = line.split_once(':')?;
+                    name.eq_ignore_ascii_case("content-length")
+                        .then(|| value.trim().parse().ok())?
+                });
+                bytes.drain(..end + 4);
+                break (head, length.unwrap_or(0_usize));
+            }
+            // It connected, and that is all.
+            None if read == 0 => return tell("", b""),
+            None => {}
+        }
+    };
+    while bytes.len() < length {
+        if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+            break;
+        }
+    }
+    tell(head.lines().next().unwrap_or_default(), &bytes);
+    const IMAGE: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1\" height=\"1\"/>";
+    let reply = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: image/svg+xml\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{IMAGE}",
+        IMAGE.len()
+    );
+    let _ = stream.write_all(reply.as_bytes()).await;
+}
+
+/// A sandbox, and a client of the SDK for it.
+pub(crate) async fn sandbox() -> (Sandbox, Client) {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .build()
+        .unwrap();
+    (sandbox, client)
+}
+
+pub(crate) fn email(subject: &str) -> Email {
+    Email::new("Acme <noreply@example.com>", subject)
+        .to("Jane <jane@example.net>")
+        .text("Hello Jane")
+}
+
+/// The folder of the package.
+pub(crate) fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a test on a runtime with threads, so that the sandbox answers while the browser is waited
+/// for.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test);
+}

@@ -1,0 +1,278 @@
+// Keeps a page up to date and saves reloads. Without it every link and form works all the same.
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+// What the server sent for an element, before times became the reader's.
+const served = new WeakMap();
+
+function remember(root) {
+  for (const live of root.querySelectorAll("[data-live]")) served.set(live, live.innerHTML);
+  for (const row of root.querySelectorAll("#rows > li")) served.set(row, row.outerHTML);
+}
+
+function localTimes(root) {
+  const today = new Date().toDateString();
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const date = new Date(time.dateTime);
+    if (Number.isNaN(date.getTime())) continue;
+    time.title = date.toLocaleString();
+    time.textContent = date.toDateString() === today
+      ? date.toLocaleTimeString()
+      : date.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  }
+}
+
+// A page of the server as a document, whose parts are taken over.
+async function load(address, options) {
+  const response = await fetch(address, { ...options, headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  return { page, address: response.url, ok: response.ok };
+}
+
+// Takes elements of another document over; what is focused stays so.
+function adopt(change) {
+  const focused = document.activeElement?.id;
+  change();
+  if (focused && document.activeElement?.id !== focused) byId(focused)?.focus({ preventScroll: true });
+}
+
+function replaceLive(old, fresh) {
+  if (served.get(old) === fresh.innerHTML) return;
+  served.set(old, fresh.innerHTML);
+  const open = new Set([...old.querySelectorAll("details[open]")].map((one) => one.id));
+  adopt(() => old.replaceChildren(...fresh.childNodes));
+  for (const id of open) if (id && byId(id)) byId(id).open = true;
+  localTimes(old);
+}
+
+// The first rows are those of the server; older ones that were loaded before stay.
+function mergeList(old, fresh) {
+  const rows = old.querySelector("#rows");
+  const news = [...fresh.querySelectorAll("#rows > li")];
+  const last = news.length > 0 && rows?.querySelector(`#${CSS.escape(news.at(-1).id)}`);
+  if (!last) {
+    if (served.get(old) === fresh.innerHTML) return;
+    remember(fresh);
+    served.set(old, fresh.innerHTML);
+    adopt(() => old.replaceChildren(...fresh.childNodes));
+    localTimes(old);
+    watchMore();
+    return;
+  }
+  served.set(old, fresh.innerHTML);
+  const known = new Map([...rows.children].map((row) => [row.id, row]));
+  const wanted = news.map((row) => {
+    const mine = known.get(row.id);
+    if (mine && served.get(mine) === row.outerHTML) return mine;
+    served.set(row, row.outerHTML);
+    localTimes(row);
+    if (!mine) row.classList.add("new");
+    return row;
+  });
+  const hasOlder = fresh.querySelector("#more [data-more]") !== null;
+  for (let row = last.nextElementSibling; hasOlder && row; row = row.nextElementSibling) wanted.push(row);
+  const keep = new Set(wanted);
+  adopt(() => {
+    for (const row of [...rows.children]) if (!keep.has(row)) row.remove();
+    wanted.forEach((row, place) => {
+      if (rows.children[place] !== row) rows.insertBefore(row, rows.children[place] ?? null);
+    });
+  });
+  const tail = wanted.length > news.length;
+  const more = fresh.querySelector("#more");
+  if (!tail && more) {
+    old.querySelector("#more")?.replaceWith(more);
+    watchMore();
+  }
+}
+
+function update(page) {
+  for (const old of document.querySelectorAll("[data-live]")) {
+    const fresh = page.getElementById(old.id);
+    if (!fresh) continue;
+    if (old.dataset.live === "list") mergeList(old, fresh);
+    else replaceLive(old, fresh);
+  }
+}
+
+// One look at a time, and one more if there was news meanwhile.
+let looking = false;
+let stale = false;
+async function refresh() {
+  stale = true;
+  if (looking || document.hidden) return;
+  looking = true;
+  try {
+    while (stale) {
+      stale = false;
+      const asked = location.href;
+      const { page, ok } = await load(asked);
+      // Somebody who is on another page by now sees that one.
+      if (ok && asked === location.href) update(page);
+      else if (asked !== location.href) stale = true;
+    }
+  } catch {
+    // The sandbox is gone: the events tell.
+  } finally {
+    looking = false;
+  }
+}
+
+function state(name, text) {
+  const link = byId("link");
+  if (link.dataset.state === name) return;
+  link.dataset.state = name;
+  byId("link-text").textContent = text;
+  byId("lost").hidden = name !== "lost";
+}
+
+function listen() {
+  const events = new EventSource("/_inbox/live");
+  events.onopen = () => state("live", "Live");
+  events.addEventListener("change", refresh);
+  events.onerror = () => {
+    state("lost", "Not connected");
+    // Where the browser gives up, go on.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  };
+}
+
+let busy = 0;
+async function whileBusy(work) {
+  const detail = byId("detail");
+  busy += 1;
+  // What is quick needs no sign.
+  const timer = setTimeout(() => {
+    byId("busy").hidden = false;
+    detail?.setAttribute("aria-busy", "true");
+  }, 150);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+    busy -= 1;
+    if (busy === 0) byId("busy").hidden = true;
+    detail?.removeAttribute("aria-busy");
+  }
+}
+
+// Shows another item, or the same one after a form, without a reload.
+let shown = 0;
+async function go(address, options, { push = true, focus = true } = {}) {
+  const turn = ++shown;
+  await whileBusy(async () => {
+    const { page, address: at } = await load(address, options);
+    if (turn !== shown) return;
+    const panes = page.querySelector("main.panes");
+    const here = document.querySelector("main.panes");
+    if (!panes || !here || !byId("detail")) {
+      location.assign(address);
+      return;
+    }
+    if (push && !options) history.pushState(null, "", at);
+    else if (options && page.querySelector(".error[role=alert]") === null) history.replaceState(null, "", at);
+    document.title = page.title;
+    here.className = panes.className;
+    const fresh = page.getElementById("detail");
+    remember(fresh);
+    byId("detail").replaceChildren(...fresh.childNodes);
+    localTimes(byId("detail"));
+    update(page);
+    if (focus) (byId("detail").querySelector("[role=alert]") ?? byId("title"))?.focus({ preventScroll: true });
+    if (focus) byId("detail").scrollTop = 0;
+  }).catch(() => location.assign(address));
+}
+
+document.addEventListener("click", (event) => {
+  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const link = event.target.closest("a[data-pane], a[data-close]");
+  if (!link) return;
+  event.preventDefault();
+  const tab = link.closest(".tabs, .part");
+  const name = tab && link.textContent;
+  go(link.href, undefined, { focus: !tab }).then(() => {
+    if (!tab) return;
+    const links = [...document.querySelectorAll(".tabs a, .part .bar a")];
+    (links.find((one) => one.textContent === name) ?? links.find((one) => one.hasAttribute("aria-current")))?.focus();
+  });
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-pane-form]");
+  if (!form) return;
+  event.preventDefault();
+  const fields = new FormData(form, event.submitter);
+  const value = event.submitter?.value;
+  const top = byId("detail").scrollTop;
+  const address = new URL(form.action);
+  address.search = location.search;
+  go(address, { method: "POST", body: new URLSearchParams(fields) }, { focus: false }).then(() => {
+    byId("detail").scrollTop = top;
+    document.querySelector(`[data-pane-form] button${value ? `[value="${CSS.escape(value)}"]` : ""}`)?.focus({ preventScroll: true });
+  });
+});
+
+addEventListener("popstate", () => go(location.href, undefined, { push: false }));
+
+// Search while typing.
+let typing;
+document.addEventListener("input", (event) => {
+  if (event.target.id !== "search") return;
+  clearTimeout(typing);
+  typing = setTimeout(() => {
+    const address = new URL(event.target.form.action);
+    if (event.target.value.trim()) address.searchParams.set("q", event.target.value.trim());
+    go(address, undefined, { focus: false });
+  }, 200);
+});
+
+// Up and down in a list.
+document.addEventListener("keydown", (event) => {
+  const row = event.target.closest?.("#rows > li");
+  if (!row || (event.key !== "ArrowDown" && event.key !== "ArrowUp")) return;
+  const next = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
+  if (!next) return;
+  event.preventDefault();
+  next.querySelector("a").focus();
+});
+
+// Older rows come as the end of the list comes into sight.
+const watcher = new IntersectionObserver((entries) => {
+  for (const entry of entries) if (entry.isIntersecting) older(entry.target);
+}, { rootMargin: "600px" });
+
+function watchMore() {
+  watcher.disconnect();
+  const more = document.querySelector("#more [data-more]");
+  if (more) watcher.observe(more);
+}
+
+async function older(link) {
+  if (link.dataset.loading) return;
+  link.dataset.loading = "1";
+  try {
+    const { page, ok } = await load(link.href);
+    const rows = byId("rows");
+    if (!ok || !rows || !link.isConnected) return;
+    remember(page);
+    localTimes(page);
+    for (const row of page.querySelectorAll("#rows > li")) {
+      if (!byId(row.id)) rows.append(row);
+    }
+    const more = page.querySelector("#more [data-more]");
+    if (more) link.replaceWith(more);
+    else link.remove();
+    watchMore();
+  } catch {
+    delete link.dataset.loading;
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && stale) refresh();
+});
+
+remember(document);
+localTimes(document);
+watchMore();
+listen();

@@ -1,0 +1,221 @@
+//! Every call with its request, its reply, and why it was refused.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::page::{self, Section, Shell, newest, shorten, show};
+use super::request::{Fields, query};
+use super::view::{Time, pretty, size};
+use crate::call::{Call, KeyPlace};
+use crate::world::Shared;
+
+#[derive(Template)]
+#[template(path = "calls.html")]
+struct Page {
+    shell: Shell,
+    rows: Vec<Row>,
+    search: String,
+    all: usize,
+    later: bool,
+    more: Option<String>,
+    call: Option<View>,
+}
+
+struct Row {
+    number: usize,
+    href: String,
+    method: String,
+    path: String,
+    time: Time,
+    status: String,
+    tone: &'static str,
+    note: String,
+    current: bool,
+}
+
+struct View {
+    number: usize,
+    title: String,
+    time: Time,
+    status: String,
+    tone: &'static str,
+    refused: String,
+    fault: String,
+    received: bool,
+    accepted: bool,
+    ignored: Vec<String>,
+    facts: Vec<(&'static str, String)>,
+    request: Body,
+    reply: Body,
+    back: String,
+}
+
+struct Body {
+    text: String,
+    size: String,
+    cut: bool,
+}
+
+pub(super) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    show(StatusCode::OK, &page_of(&shared, &fields, None))
+}
+
+pub(super) async fn call(
+    State(shared): State<Arc<Shared>>,
+    Path(number): Path<usize>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    let page = page_of(&shared, &fields, Some(number));
+    if page.call.is_none() {
+        return page::missing(&shared, Section::Calls, "call");
+    }
+    show(StatusCode::OK, &page)
+}
+
+fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> Page {
+    let world = shared.world();
+    let search = fields.get("q");
+    let words: Vec<String> = search.split_whitespace().map(str::to_lowercase).collect();
+    let fits = |place: usize| {
+        world.calls.get(place).is_some_and(|call| {
+            let text = searched(call);
+            words.iter().all(|word| text.contains(word.as_str()))
+        })
+    };
+    let before = fields.number("before");
+    let (places, more) = newest(world.calls.len(), before, fits);
+    let suffix = query("q", search);
+    let rows = places.iter().filter_map(|place| {
+        let call = world.calls.get(*place)?;
+        let (status, tone) = status(call);
+        Some(Row {
+            number: *place,
+            href: format!("/_inbox/calls/{place}{suffix}"),
+            method: call.method().to_owned(),
+            path: call.path().to_owned(),
+            time: Time::new(call.time()),
+            status,
+            tone,
+            note: note(call),
+            current: current == Some(*place),
+        })
+    });
+    let rows = rows.collect();
+    let more = more.map(|place| {
+        let mut query = form_urlencoded::Serializer::new("/_inbox/calls?".to_owned());
+        if !search.is_empty() {
+            query.append_pair("q", search);
+        }
+        query.append_pair("before", &place.to_string()).finish()
+    });
+    let call = current.and_then(|number| {
+        let call = world.calls.get(number)?;
+        Some(View::new(number, call, format!("/_inbox/calls{suffix}")))
+    });
+    Page {
+        shell: Shell::new(shared, &world, Section::Calls),
+        rows,
+        search: search.to_owned(),
+        all: world.calls.len(),
+        later: before.is_some(),
+        more,
+        call,
+    }
+}
+
+fn searched(call: &Call) -> String {
+    let status = call.status().to_string();
+    let parts = [
+        call.method(),
+        call.path(),
+        call.operation().unwrap_or_default(),
+        &status,
+        call.refused().unwrap_or_default(),
+        call.fault().unwrap_or_default(),
+    ];
+    parts.join("\n").to_lowercase()
+}
+
+fn status(call: &Call) -> (String, &'static str) {
+    match call.status() {
+        0 => ("no answer".to_owned(), "bad"),
+        status @ 200..300 if call.fault().is_none() => (status.to_string(), "good"),
+        status @ 200..300 => (status.to_string(), "warn"),
+        status => (status.to_string(), "bad"),
+    }
+}
+
+fn note(call: &Call) -> String {
+    match (call.refused(), call.fault(), call.ignored()) {
+        (Some(reason), None, _) => reason.to_owned(),
+        (_, Some(fault), _) => format!("fault: {fault}"),
+        (None, None, []) => String::new(),
+        (None, None, ignored) => format!("ignored: {}", ignored.join(", ")),
+    }
+}
+
+impl View {
+    fn new(number: usize, call: &Call, back: String) -> Self {
+        let (status, tone) = status(call);
+        let key = match call.key_place() {
+            Some(KeyPlace::Header) => "in the header X-Smtp2go-Api-Key",
+            Some(KeyPlace::Bearer) => "as a bearer token",
+            Some(KeyPlace::Body) => "in the body",
+            None => "none",
+        };
+        let facts = [
+            ("Operation", call.operation().unwrap_or("none")),
+            ("Key", key),
+            ("User-Agent", call.user_agent().unwrap_or("none")),
+            ("Content-Type", call.content_type().unwrap_or("none")),
+        ];
+        Self {
+            number,
+            title: format!("{} {}", call.method(), call.path()),
+            time: Time::new(call.time()),
+            status,
+            tone,
+            refused: call.refused().unwrap_or_default().to_owned(),
+            fault: call.fault().unwrap_or_default().to_owned(),
+            received: call.received(),
+            accepted: call.accepted(),
+            ignored: call.ignored().to_vec(),
+            facts: facts.map(|(name, value)| (name, value.to_owned())).to_vec(),
+            request: Body::new(call.body()),
+            reply: Body::new(call.reply()),
+            back,
+        }
+    }
+}
+
+impl Body {
+    fn new(bytes: &[u8]) -> Self {
+        let text = match serde_json::from_slice::<Value>(bytes) {
+            Ok(mut value) => {
+                hide_key(&mut value);
+                pretty(&value)
+            }
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        };
+        let (shown, cut) = shorten(&text);
+        Self {
+            text: shown.to_owned(),
+            size: size(bytes.len()),
+            cut,
+        }
+    }
+}
+
+/// A key in a body is shown like the service shows keys.
+fn hide_key(value: &mut Value) {
+    if let Some(Value::String(key)) = value.get_mut("api_key") {
+        *key = format!("{}…", crate::account::short_name(key));
+    }
+}

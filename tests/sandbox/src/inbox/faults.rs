@@ -1,0 +1,140 @@
+//! Faults, switched on and off.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::page::{self, Section, Shell, show};
+use super::request::Fields;
+use crate::faults::{Fault, Faults};
+use crate::world::Shared;
+
+/// Where the page is.
+const HERE: &str = "/_inbox/faults";
+
+/// What can be picked: the effects of a rule, and what they come to.
+const EFFECTS: &[(&str, &str)] = &[
+    ("status=503", "503 Service Unavailable, not carried out"),
+    ("status=429:retry-after=2:json", "429 with Retry-After: 2"),
+    ("status=500:json", "500 with the API's error envelope"),
+    ("status=502:html", "502 with a proxy's HTML page"),
+    ("status=200", "200 with an empty body"),
+    ("failed", "200 that says that the mail failed"),
+    ("delay=2s", "Answer two seconds later"),
+    ("stall", "Carry out and never answer"),
+    ("reset", "Carry out, then reset the connection"),
+    ("close", "Carry out, then close the connection"),
+    ("truncate", "Half of the answer"),
+    ("reset-before-reading", "Reset before the request is read"),
+    ("refuse", "Close connections at once"),
+];
+
+/// Which calls it happens to.
+const TIMES: &[(&str, &str)] = &[
+    ("", "Every call"),
+    ("nth=1", "The next call"),
+    ("first=3", "The next three calls"),
+    ("chance=0.1", "One in ten, by chance"),
+    ("chance=0.5", "One in two, by chance"),
+];
+
+#[derive(Template)]
+#[template(path = "faults.html")]
+struct Page {
+    shell: Shell,
+    faults: Vec<View>,
+    operations: Vec<String>,
+    rule: String,
+    error: String,
+}
+
+struct View {
+    id: u64,
+    rule: String,
+    seen: u64,
+    struck: u64,
+}
+
+pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Response {
+    page_of(&shared, StatusCode::OK, String::new(), String::new())
+}
+
+fn page_of(shared: &Arc<Shared>, status: StatusCode, rule: String, error: String) -> Response {
+    let faults = Faults::new(Arc::clone(shared)).list();
+    let mut operations: Vec<String> = shared.api.ids().map(str::to_owned).collect();
+    operations.sort();
+    let page = Page {
+        shell: Shell::new(shared, &shared.world(), Section::Faults),
+        faults: faults
+            .iter()
+            .map(|active| View {
+                id: active.id(),
+                rule: active.fault().to_string(),
+                seen: active.seen(),
+                struck: active.struck(),
+            })
+            .collect(),
+        operations,
+        rule,
+        error,
+    };
+    show(status, &page)
+}
+
+/// Adds a fault: a rule, or what was picked.
+pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let form = Fields::of_form(&body);
+    let rule = match form.get("rule") {
+        "" => {
+            let parts = [form.get("operation"), form.get("times"), form.get("effect")];
+            let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            parts.join(":")
+        }
+        rule => rule.to_owned(),
+    };
+    match rule.parse::<Fault>() {
+        Ok(fault) => {
+            Faults::new(Arc::clone(&shared)).add(fault);
+            shared.world().changed();
+            page::see(HERE)
+        }
+        Err(error) => page_of(
+            &shared,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            rule,
+            error.to_string(),
+        ),
+    }
+}
+
+pub(super) async fn remove(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Response {
+    // One that is gone already is what was wanted.
+    Faults::new(Arc::clone(&shared)).remove(id);
+    shared.world().changed();
+    page::see(HERE)
+}
+
+pub(super) async fn clear(State(shared): State<Arc<Shared>>) -> Response {
+    Faults::new(Arc::clone(&shared)).clear();
+    shared.world().changed();
+    page::see(HERE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_picked_is_a_rule() {
+        for (effect, _) in EFFECTS {
+            for (times, _) in TIMES {
+                let rule = format!("email_send:{times}:{effect}").replace("::", ":");
+                assert!(rule.parse::<Fault>().is_ok(), "{rule}");
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What comes out of a mail as it is: its HTML, its files, its source. Nothing of it is trusted.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::content::{self, Content};
+use super::page;
+use super::request::Fields;
+use crate::world::Shared;
+
+/// The HTML of a mail: no scripts, no forms, nothing from outside, wherever it is opened. Links may
+/// open a window, which is not held to this.
+const CLOSED: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
+     img-src data:; style-src 'unsafe-inline'; font-src data:; media-src data:; \
+     form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
+
+/// The same, with images, styles, fonts, sounds and films from anywhere.
+const OPEN: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
+     img-src data: http: https:; style-src 'unsafe-inline' http: https:; \
+     font-src data: http: https:; media-src data: http: https:; \
+     form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
+
+/// What is for saving, if it is shown after all.
+const NOTHING: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
+/// The HTML of a mail, for the frame on its page.
+pub(super) async fn html(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let Some(mail) = page::find_mail(&shared, &id) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let remote = Fields::of_query(query.as_deref()).get("remote") == "1";
+    // A link in the mail must not turn it on: it comes from an origin of its own.
+    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    if remote && site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let html = content::for_frame(&Content::of(&mail), remote);
+    let policy = if remote { OPEN } else { CLOSED };
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, html).into_response()
+}
+
+/// A file of a mail, for saving.
+pub(super) async fn file(
+    State(shared): State<Arc<Shared>>,
+    Path((id, number)): Path<(String, usize)>,
+) -> Response {
+    let file = page::find_mail(&shared, &id).and_then(|mail| {
+        let mut files = Content::of(&mail).files;
+        (number < files.len()).then(|| files.swap_remove(number))
+    });
+    match file {
+        Some(file) => save("application/octet-stream", &file.name, file.bytes),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The source of a mail, for saving.
+pub(super) async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    match page::find_mail(&shared, &id) {
+        Some(mail) => {
+            let name = format!("{id}.eml");
+            save("message/rfc822", &name, content::raw(&mail).into_owned())
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn save(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::CONTENT_DISPOSITION, disposition(name)),
+        (header::CONTENT_SECURITY_POLICY, NOTHING.to_owned()),
+    ];
+    (headers, bytes).into_response()
+}
+
+/// `attachment` with a name, which the sender chose: nothing of it gets out of its place.
+fn disposition(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .filter(|character| !character.is_control() && !"/\\".contains(*character))
+        .take(200)
+        .collect();
+    let plain: String = name
+        .chars()
+        .map(|character| match character {
+            ' '..='~' if !"\"%;".contains(character) => character,
+            _ => '_',
+        })
+        .collect();
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_in_its_place() {
+        for (name, expected) in [
+            (
+                "a b.txt",
+                "attachment; filename=\"a b.txt\"; filename*=UTF-8''a%20b.txt",
+            ),
+            (
+                "../x\"\r\nA: b;é",
+                "attachment; filename=\"..x_A: b__\"; filename*=UTF-8''..x%22A%3A%20b%3B%C3%A9",
+            ),
+        ] {
+            assert_eq!(disposition(name), expected);
+        }
+    }
+}

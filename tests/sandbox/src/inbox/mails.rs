@@ -1,0 +1,413 @@
+//! The list of mails, and one mail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::content::{self, Content};
+use super::index;
+use super::page::{self, Section, Shell, newest, shorten, show};
+use super::request::{Fields, query};
+use super::view::{self, EventView, Time};
+use crate::delivery;
+use crate::event::EventKind;
+use crate::mail::Mail;
+use crate::world::Shared;
+
+#[derive(Template)]
+#[template(path = "mails.html")]
+struct Page {
+    shell: Shell,
+    list: List,
+    mail: Option<View>,
+}
+
+struct List {
+    rows: Vec<Row>,
+    search: String,
+    /// It does not begin with the newest.
+    later: bool,
+    /// The address of what comes after it.
+    more: Option<String>,
+    /// How many mails there are.
+    all: usize,
+}
+
+struct Row {
+    id: String,
+    href: String,
+    subject: String,
+    from: String,
+    to: String,
+    time: Time,
+    status: &'static str,
+    tone: &'static str,
+    files: usize,
+    current: bool,
+}
+
+/// A mail as its page shows it.
+struct View {
+    id: String,
+    subject: String,
+    from: String,
+    /// `To`, `Cc` and `Bcc`, as far as there are any.
+    to: Vec<(&'static str, Vec<String>)>,
+    time: Time,
+    operation: String,
+    schedule: String,
+    template: String,
+    data: String,
+    files: Vec<FileView>,
+    tabs: Vec<TabView>,
+    part: Part,
+    events: Vec<EventView>,
+    recipients: Vec<String>,
+    recipient: String,
+    links: Vec<String>,
+    back: String,
+    error: String,
+}
+
+struct FileView {
+    number: usize,
+    name: String,
+    kind: String,
+    size: String,
+    inline: bool,
+    url: String,
+}
+
+struct TabView {
+    name: &'static str,
+    href: String,
+    current: bool,
+}
+
+/// What of the mail is shown.
+enum Part {
+    Html {
+        address: String,
+        remote: bool,
+        toggle: String,
+    },
+    Text {
+        text: String,
+        cut: bool,
+        what: &'static str,
+    },
+    Headers(Vec<(String, String)>),
+    Nothing(&'static str),
+}
+
+/// What can be made to happen, in the order of the buttons.
+const BUTTONS: &[(&str, EventKind)] = &[
+    ("open", EventKind::Open),
+    ("click", EventKind::Click),
+    ("soft-bounce", EventKind::SoftBounce),
+    ("hard-bounce", EventKind::HardBounce),
+    ("spam", EventKind::Spam),
+    ("unsubscribe", EventKind::Unsubscribe),
+    ("resubscribe", EventKind::Resubscribe),
+];
+
+pub(super) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    let page = Page {
+        list: list_of(&shared, &fields, None),
+        mail: None,
+        shell: Shell::new(&shared, &shared.world(), Section::Mail),
+    };
+    show(StatusCode::OK, &page)
+}
+
+pub(super) async fn mail(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    page_of(&shared, &id, &fields, StatusCode::OK, "", String::new())
+}
+
+/// Makes something happen to the mail.
+pub(super) async fn happen(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(search): RawQuery,
+    body: Bytes,
+) -> Response {
+    let form = Fields::of_form(&body);
+    let Some(mail) = page::find_mail(&shared, &id) else {
+        return page::missing(&shared, Section::Mail, "mail");
+    };
+    let recipient = form.get("recipient");
+    let mut buttons = BUTTONS.iter();
+    let outcome = match buttons.find(|(name, _)| *name == form.get("event")) {
+        Some((_, kind)) => {
+            let link = Some(form.get("link")).filter(|link| !link.is_empty());
+            let mut world = shared.world();
+            delivery::happen(&mut world, &mail, recipient, *kind, link)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        }
+        None => Err(format!("there is no event {:?}", form.get("event"))),
+    };
+    let fields = Fields::of_query(search.as_deref());
+    match outcome {
+        Ok(()) => {
+            let mut back = format!("/_inbox/mails/{id}");
+            let fields = [
+                ("q", fields.get("q")),
+                ("part", fields.get("part")),
+                ("recipient", recipient),
+            ];
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty()));
+            let query = query.finish();
+            if !query.is_empty() {
+                back = format!("{back}?{query}");
+            }
+            page::see(&back)
+        }
+        Err(error) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            page_of(&shared, &id, &fields, status, recipient, error)
+        }
+    }
+}
+
+fn page_of(
+    shared: &Arc<Shared>,
+    id: &str,
+    fields: &Fields,
+    status: StatusCode,
+    recipient: &str,
+    error: String,
+) -> Response {
+    let Some(mail) = page::find_mail(shared, id) else {
+        return page::missing(shared, Section::Mail, "mail");
+    };
+    let mut view = View::new(shared, &mail, fields);
+    view.error = error;
+    if !recipient.is_empty() {
+        recipient.clone_into(&mut view.recipient);
+    }
+    let page = Page {
+        list: list_of(shared, fields, Some(id)),
+        mail: Some(view),
+        shell: Shell::new(shared, &shared.world(), Section::Mail),
+    };
+    show(status, &page)
+}
+
+fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
+    let search = fields.get("q");
+    let words = index::words(search);
+    let mails = shared.world().mails.clone();
+    let entries = shared.inbox.entries(&mails);
+    let before = fields.number("before");
+    let fits = |place: usize| entries.get(place).is_some_and(|entry| entry.has(&words));
+    let (places, more) = newest(entries.len(), before, fits);
+    let shown: Vec<_> = places
+        .iter()
+        .filter_map(|place| entries.get(*place))
+        .collect();
+    let world = shared.world();
+    let wanted: std::collections::HashSet<_> =
+        shown.iter().map(|entry| entry.mail.email_id()).collect();
+    let statuses = view::statuses(&world, |id| wanted.contains(id));
+    let rows = shown.iter().map(|entry| {
+        let id = entry.mail.email_id();
+        let status = statuses.get(id).copied();
+        Row {
+            id: id.to_owned(),
+            href: format!("/_inbox/mails/{id}{}", query("q", search)),
+            subject: entry.subject.clone(),
+            from: entry.from.clone(),
+            to: entry.to.clone(),
+            time: Time::new(entry.mail.accepted_at()),
+            status: status.map_or("scheduled", view::name),
+            tone: status.map_or("calm", view::tone),
+            files: entry.files,
+            current: current == Some(id),
+        }
+    });
+    let more = more.map(|place| {
+        let mut query = form_urlencoded::Serializer::new("/?".to_owned());
+        if !search.is_empty() {
+            query.append_pair("q", search);
+        }
+        query.append_pair("before", &place.to_string()).finish()
+    });
+    List {
+        rows: rows.collect(),
+        search: search.to_owned(),
+        later: before.is_some(),
+        more,
+        all: entries.len(),
+    }
+}
+
+impl View {
+    fn new(shared: &Shared, mail: &Mail, fields: &Fields) -> Self {
+        let content = Content::of(mail);
+        let id = mail.email_id();
+        let search = fields.get("q");
+        let address = |part: &str, remote: bool| {
+            let mut query = form_urlencoded::Serializer::new(format!("/_inbox/mails/{id}?"));
+            if !search.is_empty() {
+                query.append_pair("q", search);
+            }
+            query.append_pair("part", part);
+            if remote {
+                query.append_pair("remote", "1");
+            }
+            query.finish()
+        };
+        let default = if content.html.is_some() {
+            "html"
+        } else {
+            "text"
+        };
+        let wanted = match fields.get("part") {
+            "" => default,
+            part => part,
+        };
+        let tabs = [
+            ("HTML", "html"),
+            ("Text", "text"),
+            ("Headers", "headers"),
+            ("Source", "source"),
+            ("Request", "request"),
+        ];
+        let request = mail.request();
+        let text = |name: &str| request.get(name).map(plain).unwrap_or_default();
+        let people = |list: Vec<&str>| -> Vec<String> {
+            let list = list.into_iter();
+            list.map(|one| content::readable(mail, one)).collect()
+        };
+        let to = [
+            ("To", people(mail.to())),
+            ("Cc", people(mail.cc())),
+            ("Bcc", people(mail.bcc())),
+        ];
+        let schedule = request.get("schedule").map(|value| match value.as_u64() {
+            Some(seconds) => {
+                let time = std::time::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+                time.map(|time| Time::new(time).text).unwrap_or_default()
+            }
+            None => plain(value),
+        });
+        let data = request.get("template_data").filter(|data| !data.is_null());
+        let events = {
+            let world = shared.world();
+            view::timeline(&world, |event| {
+                event.mail().is_some_and(|other| other.email_id() == id)
+            })
+        };
+        let files = content
+            .files
+            .iter()
+            .enumerate()
+            .map(|(number, file)| FileView {
+                number,
+                name: file.name.clone(),
+                kind: file.kind.clone(),
+                size: view::size(file.bytes.len()),
+                inline: file.cid.is_some(),
+                url: file.url.clone().unwrap_or_default(),
+            });
+        Self {
+            id: id.to_owned(),
+            subject: content::subject(mail),
+            from: content::readable(mail, mail.sender()),
+            to: to
+                .into_iter()
+                .filter(|(_, list)| !list.is_empty())
+                .collect(),
+            time: Time::new(mail.accepted_at()),
+            operation: mail.operation().to_owned(),
+            schedule: schedule.unwrap_or_default(),
+            template: text("template_id"),
+            data: data.map(view::pretty).unwrap_or_default(),
+            files: files.collect(),
+            tabs: tabs
+                .into_iter()
+                .map(|(name, part)| TabView {
+                    name,
+                    href: address(part, false),
+                    current: part == wanted,
+                })
+                .collect(),
+            part: part(
+                mail,
+                &content,
+                wanted,
+                fields.get("remote") == "1",
+                &address,
+            ),
+            events,
+            recipients: mail.recipients().into_iter().map(str::to_owned).collect(),
+            recipient: fields.get("recipient").to_owned(),
+            links: mail.links(),
+            back: format!("/{}", query("q", search)),
+            error: String::new(),
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn part(
+    mail: &Mail,
+    content: &Content,
+    wanted: &str,
+    remote: bool,
+    address: &impl Fn(&str, bool) -> String,
+) -> Part {
+    let text = |text: &str, what| {
+        let (shown, cut) = shorten(text);
+        Part::Text {
+            text: shown.to_owned(),
+            cut,
+            what,
+        }
+    };
+    match wanted {
+        "html" if content.html.is_some() => Part::Html {
+            address: format!(
+                "/_inbox/mails/{}/html{}",
+                mail.email_id(),
+                if remote { "?remote=1" } else { "" }
+            ),
+            remote,
+            toggle: address("html", !remote),
+        },
+        "html" => Part::Nothing("This mail has no HTML."),
+        "headers" => Part::Headers(
+            mail.headers()
+                .into_iter()
+                .map(|(name, value)| (name, content::readable(mail, &value)))
+                .collect(),
+        ),
+        "source" => text(&String::from_utf8_lossy(&content::raw(mail)), "Source"),
+        "request" => text(&view::pretty(mail.request()), "Request"),
+        _ => match &content.text {
+            Some(body) => text(body, "Text"),
+            None => Part::Nothing("This mail has no text."),
+        },
+    }
+}

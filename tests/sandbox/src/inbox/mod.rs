@@ -1,0 +1,123 @@
+//! The inbox: a page that shows what an application sent, for a browser.
+//!
+//! It is made on the server; one small script keeps it up to date and saves reloads. Mail is
+//! hostile: its HTML is shown by [`frame`] only, in a frame without scripts, under a policy of its
+//! own. What changes something is a POST, and `admin::guarded` stands before all of it.
+
+mod calls;
+mod content;
+mod faults;
+mod frame;
+mod index;
+mod live;
+mod mails;
+mod messages;
+mod page;
+mod request;
+mod reset;
+mod view;
+mod webhooks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::admin;
+use crate::world::Shared;
+
+pub(crate) use index::Index;
+
+/// What the paths begin with, but for that of the list of mails, which is `/`.
+const PREFIX: &str = "/_inbox";
+
+/// What a page of the inbox may load: its own style and script, and the frame of a mail.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'";
+
+const STYLE: &str = include_str!("../../assets/inbox.css");
+const SCRIPT: &str = include_str!("../../assets/inbox.js");
+const ICON: &str = include_str!("../../assets/icon.svg");
+
+/// Whether a path is one of the inbox.
+pub(crate) fn is_own(path: &str) -> bool {
+    path == "/"
+        || path
+            .strip_prefix(PREFIX)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    let pages = Router::new()
+        .route("/mails/{id}", get(mails::mail))
+        .route("/mails/{id}/events", post(mails::happen))
+        .route("/mails/{id}/html", get(frame::html))
+        .route("/mails/{id}/raw", get(frame::raw))
+        .route("/mails/{id}/files/{number}", get(frame::file))
+        .route("/sms", get(messages::list))
+        .route("/sms/{id}", get(messages::message))
+        .route("/calls", get(calls::list))
+        .route("/calls/{number}", get(calls::call))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/{number}", get(webhooks::delivery))
+        .route("/webhooks/{number}/again", post(webhooks::again))
+        .route("/faults", get(faults::list).post(faults::add))
+        .route("/faults/clear", post(faults::clear))
+        .route("/faults/{id}/remove", post(faults::remove))
+        .route("/reset", get(reset::ask).post(reset::reset))
+        .route("/live", get(live::changes))
+        .route(
+            "/inbox.css",
+            get(|| asset("text/css; charset=utf-8", STYLE)),
+        )
+        .route(
+            "/inbox.js",
+            get(|| asset("text/javascript; charset=utf-8", SCRIPT)),
+        )
+        .route("/icon.svg", get(|| asset("image/svg+xml", ICON)))
+        .fallback(page::unknown)
+        .method_not_allowed_fallback(page::wrong_method);
+    let router = Router::new()
+        .route("/", get(mails::list).fallback(crate::server::handle))
+        .nest(PREFIX, pages)
+        .layer(middleware::map_response(protect));
+    admin::guarded(router, shared)
+}
+
+async fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        // The next version of the sandbox may be at the same address.
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, text)
+}
+
+/// Puts the policies on a response that has none of its own.
+async fn protect(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // A form's POST says its origin; other sites learn nothing.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    for (name, value) in [
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("x-dns-prefetch-control", "off"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

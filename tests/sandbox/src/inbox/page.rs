@@ -1,0 +1,212 @@
+//! What all pages have in common, and those that say that there is nothing.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::mail::Mail;
+use crate::sandbox::DEFAULT_KEY;
+use crate::world::{Shared, World};
+
+/// How many rows a list has before it says that there are more.
+pub(super) const ROWS: usize = 100;
+
+/// How much of a text a page shows; the rest can be saved.
+const SHOWN: usize = 256 * 1024;
+
+/// Which list a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Mail,
+    Sms,
+    Calls,
+    Webhooks,
+    Faults,
+    None,
+}
+
+/// The head of every page.
+pub(super) struct Shell {
+    pub(super) tabs: Vec<Tab>,
+    /// For an application that is to send here.
+    pub(super) base_url: String,
+    pub(super) key: &'static str,
+}
+
+/// A way to a section.
+pub(super) struct Tab {
+    pub(super) name: &'static str,
+    pub(super) href: &'static str,
+    pub(super) count: usize,
+    pub(super) current: bool,
+}
+
+impl Shell {
+    pub(super) fn new(shared: &Shared, world: &World, section: Section) -> Self {
+        let faults = shared.rules.count();
+        let tab = |of: Section, name, href, count| Tab {
+            name,
+            href,
+            count,
+            current: of == section,
+        };
+        let deliveries = world.outbox.deliveries.len();
+        let own_key = shared
+            .settings
+            .keys
+            .first()
+            .is_some_and(|key| key.secret != DEFAULT_KEY);
+        Self {
+            tabs: vec![
+                tab(Section::Mail, "Mail", "/", world.mails.len()),
+                tab(Section::Sms, "SMS", "/_inbox/sms", world.sms.len()),
+                tab(Section::Calls, "Calls", "/_inbox/calls", world.calls.len()),
+                tab(
+                    Section::Webhooks,
+                    "Webhooks",
+                    "/_inbox/webhooks",
+                    deliveries,
+                ),
+                tab(Section::Faults, "Faults", "/_inbox/faults", faults),
+            ],
+            base_url: shared.base_url().to_owned(),
+            // A key of one's own is not for a screen.
+            key: if own_key { "your key" } else { DEFAULT_KEY },
+        }
+    }
+}
+
+/// A page that only says something.
+#[derive(Template)]
+#[template(path = "message.html")]
+pub(super) struct Message {
+    pub(super) shell: Shell,
+    pub(super) title: &'static str,
+    pub(super) text: String,
+    pub(super) back: &'static str,
+    pub(super) back_name: &'static str,
+}
+
+/// The answer with a page.
+pub(super) fn show(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => {
+            let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+            (status, kind, html).into_response()
+        }
+        Err(error) => {
+            let text = format!("the page cannot be made: {error}");
+            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+        }
+    }
+}
+
+/// Goes on to a page after something was done.
+pub(super) fn see(address: &str) -> Response {
+    (
+        StatusCode::SEE_OTHER,
+        [(header::LOCATION, address.to_owned())],
+    )
+        .into_response()
+}
+
+/// The page that says that something is not there.
+pub(super) fn missing(shared: &Shared, section: Section, what: &str) -> Response {
+    let shell = Shell::new(shared, &shared.world(), section);
+    let found = shell.tabs.iter().find(|tab| tab.current);
+    let (back_name, back) = found.map_or(("Mail", "/"), |tab| (tab.name, tab.href));
+    let page = Message {
+        title: "Not here",
+        text: format!("There is no such {what}. The sandbox may have been reset or restarted."),
+        back,
+        back_name,
+        shell,
+    };
+    show(StatusCode::NOT_FOUND, &page)
+}
+
+pub(super) async fn unknown(State(shared): State<Arc<Shared>>) -> Response {
+    missing(&shared, Section::None, "page")
+}
+
+pub(super) async fn wrong_method(State(shared): State<Arc<Shared>>) -> Response {
+    let page = Message {
+        shell: Shell::new(&shared, &shared.world(), Section::None),
+        title: "Not that way",
+        text: "This address does not take requests of this method.".to_owned(),
+        back: "/",
+        back_name: "Mail",
+    };
+    show(StatusCode::METHOD_NOT_ALLOWED, &page)
+}
+
+pub(super) fn find_mail(shared: &Shared, id: &str) -> Option<Mail> {
+    let world = shared.world();
+    let found = world.mails.iter().find(|mail| mail.email_id() == id);
+    found.cloned()
+}
+
+/// A text as far as a page shows it, and whether that is not all.
+pub(super) fn shorten(text: &str) -> (&str, bool) {
+    if text.len() <= SHOWN {
+        return (text, false);
+    }
+    let end = text
+        .char_indices()
+        .map(|(place, _)| place)
+        .take_while(|place| *place <= SHOWN)
+        .last()
+        .unwrap_or_default();
+    (text.get(..end).unwrap_or_default(), true)
+}
+
+/// The part of a list that a page shows: the places of up to [`ROWS`] items that fit, newest first,
+/// that come before `before`; and where those after them begin.
+pub(super) fn newest(
+    count: usize,
+    before: Option<usize>,
+    fits: impl Fn(usize) -> bool,
+) -> (Vec<usize>, Option<usize>) {
+    let end = before.map_or(count, |before| before.min(count));
+    let mut places: Vec<usize> = (0..end)
+        .rev()
+        .filter(|place| fits(*place))
+        .take(ROWS + 1)
+        .collect();
+    if places.len() > ROWS {
+        places.truncate(ROWS);
+        let more = places.last().copied();
+        return (places, more);
+    }
+    (places, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_come_in_pieces() {
+        assert_eq!(newest(3, None, |_| true), (vec![2, 1, 0], None));
+        assert_eq!(newest(3, None, |place| place != 1), (vec![2, 0], None));
+        let (first, more) = newest(250, None, |_| true);
+        assert_eq!((first.len(), first[0], more), (ROWS, 249, Some(150)));
+        let (second, more) = newest(250, more, |_| true);
+        assert_eq!((second[0], more), (149, Some(50)));
+        let (last, more) = newest(250, more, |_| true);
+        assert_eq!((last.len(), last[0], more), (50, 49, None));
+        assert_eq!(newest(ROWS, None, |_| true).1, None);
+        assert_eq!(newest(2, Some(9), |_| true).0, [1, 0]);
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shorten("é"), ("é", false));
+        let long = format!("a{}", "é".repeat(SHOWN));
+        let (shown, cut) = shorten(&long);
+        assert!(cut && shown.len() <= SHOWN && shown.ends_with('é'));
+    }
+}

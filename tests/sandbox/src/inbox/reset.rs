@@ -1,0 +1,27 @@
+//! The sandbox as it was at its start.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::page::{self, Section, Shell, show};
+use crate::world::Shared;
+
+#[derive(Template)]
+#[template(path = "reset.html")]
+struct Page {
+    shell: Shell,
+}
+
+pub(super) async fn ask(State(shared): State<Arc<Shared>>) -> Response {
+    let shell = Shell::new(&shared, &shared.world(), Section::None);
+    show(StatusCode::OK, &Page { shell })
+}
+
+pub(super) async fn reset(State(shared): State<Arc<Shared>>) -> Response {
+    shared.world().reset();
+    page::see("/")
+}

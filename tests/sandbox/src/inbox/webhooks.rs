@@ -1,0 +1,171 @@
+//! Events on their way to webhooks.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::page::{self, Section, Shell, newest, shorten, show};
+use super::request::Fields;
+use super::view::{HookView, Time, pretty};
+use crate::webhooks::{self, WebhookDelivery, WebhookState};
+use crate::world::Shared;
+
+#[derive(Template)]
+#[template(path = "webhooks.html")]
+struct Page {
+    shell: Shell,
+    rows: Vec<Row>,
+    later: bool,
+    more: Option<usize>,
+    delivery: Option<View>,
+}
+
+struct Row {
+    hook: HookView,
+    time: Time,
+    whom: String,
+    current: bool,
+}
+
+struct View {
+    hook: HookView,
+    whom: String,
+    /// The page of the mail or the text message.
+    about: String,
+    content_type: &'static str,
+    body: String,
+    attempts: Vec<Attempt>,
+    next: Option<Time>,
+    error: String,
+}
+
+struct Attempt {
+    time: Time,
+    took: String,
+    outcome: String,
+    tone: &'static str,
+}
+
+pub(super) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    show(StatusCode::OK, &page_of(&shared, &fields, None, ""))
+}
+
+pub(super) async fn delivery(
+    State(shared): State<Arc<Shared>>,
+    Path(number): Path<usize>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    respond(&shared, &fields, number, StatusCode::OK, "")
+}
+
+/// Posts it once more.
+pub(super) async fn again(
+    State(shared): State<Arc<Shared>>,
+    Path(number): Path<usize>,
+) -> Response {
+    let posted = webhooks::post_again(&mut shared.world(), number);
+    if posted {
+        return page::see(&format!("/_inbox/webhooks/{number}"));
+    }
+    let error = "It is just being posted.";
+    let fields = Fields::of_query(None);
+    respond(&shared, &fields, number, StatusCode::CONFLICT, error)
+}
+
+fn respond(
+    shared: &Shared,
+    fields: &Fields,
+    number: usize,
+    status: StatusCode,
+    error: &str,
+) -> Response {
+    let page = page_of(shared, fields, Some(number), error);
+    if page.delivery.is_none() {
+        return page::missing(shared, Section::Webhooks, "webhook delivery");
+    }
+    show(status, &page)
+}
+
+fn whom(delivery: &WebhookDelivery) -> String {
+    let event = delivery.event();
+    match (event.mail(), event.sms()) {
+        (Some(mail), _) => match event.recipient() {
+            Some(recipient) => recipient.to_owned(),
+            None => mail.recipients().join(", "),
+        },
+        (None, Some(sms)) => sms.destination().to_owned(),
+        (None, None) => String::new(),
+    }
+}
+
+fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>, error: &str) -> Page {
+    let world = shared.world();
+    let all = &world.outbox.deliveries;
+    let before = fields.number("before");
+    let (places, more) = newest(all.len(), before, |_| true);
+    let rows = places.iter().filter_map(|place| {
+        let delivery = all.get(*place)?;
+        Some(Row {
+            hook: HookView::new(*place, delivery),
+            time: Time::new(delivery.event().time()),
+            whom: whom(delivery),
+            current: current == Some(*place),
+        })
+    });
+    let rows = rows.collect();
+    let delivery = current.and_then(|number| Some(View::new(number, all.get(number)?, error)));
+    Page {
+        shell: Shell::new(shared, &world, Section::Webhooks),
+        rows,
+        later: before.is_some(),
+        more,
+        delivery,
+    }
+}
+
+impl View {
+    fn new(number: usize, delivery: &WebhookDelivery, error: &str) -> Self {
+        let event = delivery.event();
+        let about = match (event.mail(), event.sms()) {
+            (Some(mail), _) => format!("/_inbox/mails/{}", mail.email_id()),
+            (None, Some(sms)) => format!("/_inbox/sms/{}", sms.message_id()),
+            (None, None) => String::new(),
+        };
+        let body = match serde_json::from_slice::<Value>(delivery.body()) {
+            Ok(value) => pretty(&value),
+            // A form: a field to a line.
+            Err(_) => form_urlencoded::parse(delivery.body())
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        };
+        let attempts = delivery.attempts().iter().map(|attempt| Attempt {
+            time: Time::new(attempt.time()),
+            took: format!("{} ms", attempt.took().as_millis()),
+            outcome: match (attempt.status(), attempt.error()) {
+                (Some(status), _) => status.to_string(),
+                (None, error) => error.unwrap_or_default().to_owned(),
+            },
+            tone: if attempt.accepted() { "good" } else { "bad" },
+        });
+        Self {
+            hook: HookView::new(number, delivery),
+            whom: whom(delivery),
+            about,
+            content_type: delivery.content_type(),
+            body: shorten(&body).0.to_owned(),
+            attempts: attempts.collect(),
+            next: match delivery.state() {
+                WebhookState::Waiting(time) => Some(Time::new(time)),
+                _ => None,
+            },
+            error: error.to_owned(),
+        }
+    }
+}

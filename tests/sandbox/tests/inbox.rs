@@ -1,0 +1,285 @@
+//! The inbox over HTTP, without a browser: what it serves, under which policies, and what it does
+//! not do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests
+
+mod support;
+
+use serde_json::json;
+use smtp2go_sandbox::Sandbox;
+use support::{Reply, send};
+
+fn get(sandbox: &Sandbox, path: &str) -> Reply {
+    send(sandbox, "GET", path, &[], b"")
+}
+
+/// A form, as a browser without the script sends it.
+fn post(sandbox: &Sandbox, path: &str, form: &str) -> Reply {
+    let headers = [
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("Origin", "http://localhost"),
+    ];
+    send(sandbox, "POST", path, &headers, form.as_bytes())
+}
+
+fn call(sandbox: &Sandbox, path: &str, request: &serde_json::Value) -> Reply {
+    let key = [("X-Smtp2go-Api-Key", sandbox.key())];
+    send(sandbox, "POST", path, &key, request.to_string().as_bytes())
+}
+
+/// A sandbox with one mail, and the path of its page.
+fn with_mail() -> (Sandbox, String) {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let mail = json!({
+        "sender": "a@example.com", "to": ["b@example.net"], "subject": "<b>Hi</b> & 'bye'",
+        "html_body": "<script>x</script><img src=\"cid:dot.png\"><a href=https://example.org/>x</a>",
+        "text_body": "Hello </pre><script>alert(1)</script>",
+        "attachments": [{ "filename": "a \"b\".html", "mimetype": "text/html",
+                          "fileblob": "PHNjcmlwdD4=" }],
+        "inlines": [{ "filename": "dot.png", "mimetype": "image/png", "fileblob": "aGk=" }],
+    });
+    assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    let id = sandbox.mails()[0].email_id().to_owned();
+    (sandbox, format!("/_inbox/mails/{id}"))
+}
+
+#[test]
+fn pages_escape_and_have_a_policy() {
+    let (sandbox, mail) = with_mail();
+    for path in [
+        "/",
+        "/?q=hello",
+        &mail,
+        &format!("{mail}?part=text"),
+        &format!("{mail}?part=headers"),
+        &format!("{mail}?part=source"),
+        &format!("{mail}?part=request"),
+        "/_inbox/calls",
+        "/_inbox/calls/0",
+        "/_inbox/sms",
+        "/_inbox/webhooks",
+        "/_inbox/faults",
+        "/_inbox/reset",
+    ] {
+        let page = get(&sandbox, path);
+        assert_eq!(page.status, 200, "{path}: {}", page.body);
+        for header in [
+            "content-security-policy: default-src 'none'; script-src 'self';",
+            "x-content-type-options: nosniff",
+            "x-frame-options: deny",
+            "content-type: text/html; charset=utf-8",
+        ] {
+            assert!(page.head.contains(header), "{path}: {}", page.head);
+        }
+        assert!(!page.body.contains("<b>Hi</b>"), "{path}");
+        assert!(!page.body.contains("<script>"), "{path}");
+        // Styles and scripts are files, so that the policy holds.
+        assert!(
+            !page.body.contains(" style=") && !page.body.contains(" onclick="),
+            "{path}"
+        );
+    }
+    for path in [
+        "/_inbox/mails/none",
+        "/_inbox/calls/9",
+        "/_inbox/sms/x",
+        "/_inbox/webhooks/0",
+        "/_inbox/x",
+    ] {
+        let page = get(&sandbox, path);
+        assert_eq!(page.status, 404, "{path}");
+        assert!(page.body.contains("<h1"), "{path}");
+    }
+    // Looking leaves no trace.
+    assert_eq!(sandbox.calls().len(), 1);
+}
+
+#[test]
+fn what_a_mail_holds_is_served_apart() {
+    let (sandbox, mail) = with_mail();
+    let frame = get(&sandbox, &format!("{mail}/html"));
+    assert!(frame.body.contains("<script>x</script>"), "{}", frame.body);
+    assert!(
+        frame.body.contains("data:image/png;base64,aGk="),
+        "{}",
+        frame.body
+    );
+    for part in [
+        "sandbox allow-popups",
+        "default-src 'none'",
+        "img-src data:;",
+        "frame-ancestors 'self'",
+    ] {
+        assert!(frame.head.contains(part), "{}", frame.head);
+    }
+    assert!(
+        !frame.head.contains("allow-scripts") && !frame.head.contains("http:"),
+        "{}",
+        frame.head
+    );
+
+    let open = format!("{mail}/html?remote=1");
+    assert!(
+        get(&sandbox, &open)
+            .head
+            .contains("img-src data: http: https:")
+    );
+    // A link in the mail cannot turn it on: the frame has an origin of its own.
+    let strange = [("Sec-Fetch-Site", "cross-site")];
+    assert_eq!(send(&sandbox, "GET", &open, &strange, b"").status, 403);
+
+    // The inline image comes first.
+    let file = get(&sandbox, &format!("{mail}/files/1"));
+    assert_eq!(file.body, "<script>");
+    for part in [
+        "content-type: application/octet-stream",
+        "content-disposition: attachment; filename=\"a _b_.html\"",
+        "x-content-type-options: nosniff",
+        "content-security-policy: sandbox;",
+    ] {
+        assert!(file.head.contains(part), "{}", file.head);
+    }
+    assert_eq!(get(&sandbox, &format!("{mail}/files/2")).status, 404);
+    let raw = get(&sandbox, &format!("{mail}/raw"));
+    assert!(
+        raw.head.contains("content-disposition: attachment"),
+        "{}",
+        raw.head
+    );
+    assert!(raw.body.contains("multipart/"), "{}", raw.body);
+}
+
+#[test]
+fn forms_work_without_the_script() {
+    let (sandbox, mail) = with_mail();
+    let events = format!("{mail}/events");
+    let done = post(&sandbox, &events, "recipient=b%40example.net&event=open");
+    assert_eq!(done.status, 303, "{}", done.body);
+    assert!(
+        done.head
+            .contains(&format!("location: {}", mail.to_lowercase())),
+        "{}",
+        done.head
+    );
+    let page = get(&sandbox, &mail);
+    assert!(page.body.contains("opened"), "{}", page.body);
+    for form in [
+        "recipient=c%40example.net&event=open",
+        "recipient=b%40example.net&event=nonsense",
+        "",
+    ] {
+        let refused = post(&sandbox, &events, form);
+        assert_eq!(refused.status, 422, "{form}");
+        assert!(refused.body.contains("role=\"alert\""), "{form}");
+    }
+
+    let fault = "operation=email_send&times=nth%3D1&effect=status%3D503";
+    assert_eq!(post(&sandbox, "/_inbox/faults", fault).status, 303);
+    assert_eq!(sandbox.faults().list().len(), 1);
+    assert!(get(&sandbox, "/_inbox/faults").body.contains("status=503"));
+    let wrong = post(&sandbox, "/_inbox/faults", "rule=email_send%3Awhat");
+    assert_eq!(wrong.status, 422);
+    assert!(
+        wrong.body.contains("value=\"email_send:what\""),
+        "{}",
+        wrong.body
+    );
+    // It does not strike here, nor count.
+    assert_eq!(get(&sandbox, "/").status, 200);
+    assert_eq!(sandbox.faults().list()[0].seen(), 0);
+    assert_eq!(post(&sandbox, "/_inbox/faults/1/remove", "").status, 303);
+    assert!(sandbox.faults().list().is_empty());
+
+    assert_eq!(post(&sandbox, "/_inbox/reset", "").status, 303);
+    assert!(sandbox.mails().is_empty());
+    assert!(get(&sandbox, "/").body.contains("No mail yet"));
+}
+
+#[test]
+fn other_sites_and_hosts_are_refused() {
+    let (sandbox, mail) = with_mail();
+    for (path, form) in [
+        ("/_inbox/reset", ""),
+        ("/_inbox/faults", "effect=reset"),
+        ("/_inbox/faults/clear", ""),
+        (
+            &format!("{mail}/events"),
+            "recipient=b%40example.net&event=spam",
+        ),
+    ] {
+        for headers in [
+            [("Origin", "http://evil.example"), ("X", "")],
+            [("Origin", "null"), ("X", "")],
+            [("Sec-Fetch-Site", "cross-site"), ("X", "")],
+            [("Sec-Fetch-Site", "same-site"), ("X", "")],
+        ] {
+            let reply = send(&sandbox, "POST", path, &headers, form.as_bytes());
+            assert_eq!(reply.status, 403, "{path} {headers:?}");
+        }
+        // Nothing is changed by GET.
+        let looked = get(&sandbox, &format!("{path}?{form}"));
+        assert!(
+            [200, 405].contains(&looked.status),
+            "{path}: {}",
+            looked.status
+        );
+    }
+    for path in ["/", &mail, "/_inbox/live", "/_inbox/calls"] {
+        let headers = [("Host", "rebound.example")];
+        let reply = support::send_with_hosts(&sandbox, "GET", path, &headers, b"");
+        assert_eq!(reply.status, 403, "{path}");
+    }
+    assert_eq!(sandbox.mails().len(), 1);
+    assert!(sandbox.faults().list().is_empty());
+    assert!(
+        sandbox
+            .events()
+            .iter()
+            .all(|event| event.kind().webhook_name() != "spam")
+    );
+}
+
+#[test]
+fn mails_are_found_by_their_words() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    for number in 0..120 {
+        let mail = json!({ "sender": "a@example.com", "to": [format!("b{number}@example.net")],
+                           "subject": format!("Mail {number}"),
+                           "html_body": format!("<p>Straße <b>number</b> {number}</p>") });
+        assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    }
+    let rows = |path: &str| get(&sandbox, path).body.matches("<li id=\"row-").count();
+    assert_eq!(rows("/"), 100);
+    assert_eq!(rows("/?before=20"), 20);
+    assert_eq!(rows("/?q=b77%40EXAMPLE.net"), 1);
+    assert_eq!(rows("/?q=STRA%C3%9Fe+119"), 1);
+    assert_eq!(rows("/?q=number"), 100);
+    assert_eq!(rows("/?q=nothing"), 0);
+    assert_eq!(rows(&format!("/?q={}", sandbox.mails()[5].email_id())), 1);
+    assert_eq!(rows("/_inbox/calls?q=email%2Fsend"), 100);
+    assert_eq!(rows("/_inbox/calls?before=20"), 20);
+}
+
+#[tokio::test]
+async fn an_open_page_does_not_keep_the_sandbox() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let sandbox = Sandbox::start().await.unwrap();
+    let address = sandbox.inbox_url();
+    let address = address
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let request = format!("GET /_inbox/live HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains("event: change") {
+        assert!(stream.read_buf(&mut text).await.unwrap() > 0);
+    }
+    drop(sandbox);
+    // It ends.
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), async {
+        while stream.read_buf(&mut text).await.is_ok_and(|read| read > 0) {}
+    });
+    assert!(ended.await.is_ok());
+}
