@@ -48,7 +48,12 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
             "off",
             "--no-color",
         ])
-        .args(["--continue-on-failure", "--no-shrink", "--max-time", "600"])
+        .args([
+            "--continue-on-failure",
+            "--no-shrink",
+            "--request-timeout",
+            "20",
+        ])
         .current_dir(&folder);
     tools::run(&mut command)
 }
