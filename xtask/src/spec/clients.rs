@@ -137,7 +137,7 @@ fn python(root: &Path, tools: &Tools, sandbox: &Sandbox) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// If a generator fails or warns, or a check does not pass.
+/// If a generator fails, or a check does not pass.
 #[allow(clippy::print_stdout)]
 pub fn check_generated(tools: &Tools) -> Result<(), String> {
     for language in LANGUAGES {
