@@ -17,28 +17,13 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// Builds and starts one on a free port, with these flags.
     pub(crate) fn start(root: &Path, flags: &[&str]) -> Result<Self, String> {
-        let build = [
-            "build",
-            "--quiet",
-            "--package",
-            "smtp2go-tests",
-            "--example",
-            "sandbox",
-        ];
-        tools::run(cargo(root).args(build))?;
+        tools::run(cargo(root).args(["build", "--quiet", "--package", "smtp2go-sandbox"]))?;
         let mut run = cargo(root);
-        run.args([
-            "run",
-            "--quiet",
-            "--package",
-            "smtp2go-tests",
-            "--example",
-            "sandbox",
-            "--",
-        ]);
+        run.args(["run", "--quiet", "--package", "smtp2go-sandbox", "--"]);
+        run.args(["--port", "0", "--quiet"]);
         run.args(flags);
         let mut process = run
-            .stdin(Stdio::piped())
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("the sandbox cannot be started: {error}"))?;
@@ -48,8 +33,16 @@ impl Sandbox {
             .map(|out| BufReader::new(out).lines())
             .into_iter()
             .flatten();
-        let mut next = || lines.next().and_then(Result::ok);
-        let (Some(base_url), Some(key)) = (next(), next()) else {
+        let mut told = |name: &str| {
+            let line = lines.next()?.ok()?;
+            line.strip_prefix(name)?
+                .strip_prefix('=')
+                .map(str::to_owned)
+        };
+        let (Some(base_url), Some(key)) = (told("SMTP2GO_BASE_URL"), told("SMTP2GO_API_KEY"))
+        else {
+            let _ = process.kill();
+            let _ = process.wait();
             return Err("the sandbox ended before it began".to_owned());
         };
         Ok(Self {
@@ -69,8 +62,8 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // The end of its input is its sign to end.
-        drop(self.process.stdin.take());
+        // Cargo has become the sandbox, so there is nothing below it.
+        let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
