@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 /// Nothing takes that long; what does has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A window of a browser of its own, which knows no host but this machine's: names that end with
 /// `.example` lead to an [`Outside`], and others nowhere (browsers call home).
