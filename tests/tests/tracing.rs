@@ -472,7 +472,9 @@ async fn calls_at_once_have_a_span_each() {
 async fn pages_that_are_fetched_ahead_stay_in_the_span() {
     let recorder = Recorder::default();
     let _guard = tracing::subscriber::set_default(recorder.clone());
-    let sandbox = Sandbox::start().await.unwrap();
+    // Whose example of a page says that there is another.
+    let stateless = Sandbox::builder().strict(true).stateless(true);
+    let sandbox = stateless.start().await.unwrap();
     let client = builder(&sandbox).build().unwrap();
     let outer = info_span!("outer");
     let id = outer.id().unwrap().into_u64();

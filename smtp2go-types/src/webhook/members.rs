@@ -82,8 +82,17 @@ impl<'de> Member<'de> {
         }
     }
 
-    fn is_null(&self) -> bool {
-        matches!(self, Self::Other(Value::Null))
+    /// Whether a field of this shape is none the richer for it. Such a value does not keep a field
+    /// from another spelling that has one.
+    fn is_nothing(&self, shape: Shape) -> bool {
+        match self {
+            Self::Other(Value::Null) => true,
+            Self::Other(Value::Array(items)) if shape == Shape::List => {
+                items.iter().all(Value::is_null)
+            }
+            Self::Text(text) => shape == Shape::List && text.is_empty(),
+            Self::Other(_) => false,
+        }
     }
 
     fn into_value(self) -> Value {
@@ -160,7 +169,7 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
             rest.push((key, value));
             continue;
         };
-        if value.is_null() {
+        if value.is_nothing(shape) {
             continue;
         }
         let Some(field) = fields.get_mut(index) else {

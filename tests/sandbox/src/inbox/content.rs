@@ -329,7 +329,10 @@ mod tests {
         );
         // Whatever it is, it is shown.
         assert!(
-            Content::of_mime(b"\xff\x00").text.is_some() || Content::of_mime(b"").text.is_none()
+            Content::of_mime(b"Subject: x\r\n\r\n\xff\x00")
+                .text
+                .is_some()
         );
+        assert_eq!(Content::of_mime(b"").html, None);
     }
 }
