@@ -122,10 +122,10 @@ const SAYS: &[(&str, &[&str])] = &[
     (
         "subaccount",
         &[
-            "Example North (4c1f0e7a9b)",
+            "example-north (example-north)",
             "/stats/email_cycle: the client is for a subaccount",
             "(NotSent)",
-            r#"/domain/view {"subaccount_id":"4c1f0e7a9b"}"#,
+            r#"/domain/view {"subaccount_id":"example-north"}"#,
         ],
     ),
 ];
