@@ -37,6 +37,18 @@ const SAYS: &[(&str, &[&str])] = &[
             r#"worked on Some("2")"#,
         ],
     ),
+    #[cfg(feature = "axum")]
+    (
+        "webhook_receiver",
+        &[
+            "sent to bounce@example.net",
+            "\nprocessed  jane@example.net\n",
+            "\ndelivered  jane@example.net\n",
+            "\nopen       click@example.net   with ",
+            "\nclick      click@example.net   https://example.com/orders/7\n",
+            "\nbounce     bounce@example.net  for good: 5",
+        ],
+    ),
     ("mime", &["sent as ", "from     Acme"]),
     (
         "bulk",

@@ -196,30 +196,24 @@ impl Auth {
         Ok((url, header))
     }
 
-    /// A registered address without what [`register`](Self::register) adds to it, whatever its value:
-    /// what stays the same when the secret changes.
+    /// A registered address without what [`register`](Self::register) adds to it, whatever its value,
+    /// but for a secret path: what stays the same when the secret changes.
     pub(super) fn place(auth: Option<&Self>, mut url: Url) -> Url {
         // Neither can fail for an address that has a host.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        match auth.map(|auth| &auth.0) {
-            Some(Kind::Path(_)) => {
-                if let Ok(mut path) = url.path_segments_mut() {
-                    path.pop_if_empty().pop();
-                }
+        // The path is left alone, secret or not: the last segment may as well be that of another
+        // webhook, `/webhook/billing`, which is not to be taken over.
+        if let Some(Kind::Query { name, .. }) = auth.map(|auth| &auth.0) {
+            let kept: Vec<_> = url
+                .query_pairs()
+                .filter(|(key, _)| key != name)
+                .map(|(key, value)| (key.into_owned(), value.into_owned()))
+                .collect();
+            url.set_query(None);
+            if !kept.is_empty() {
+                url.query_pairs_mut().extend_pairs(kept);
             }
-            Some(Kind::Query { name, .. }) => {
-                let kept: Vec<_> = url
-                    .query_pairs()
-                    .filter(|(key, _)| key != name)
-                    .map(|(key, value)| (key.into_owned(), value.into_owned()))
-                    .collect();
-                url.set_query(None);
-                if !kept.is_empty() {
-                    url.query_pairs_mut().extend_pairs(kept);
-                }
-            }
-            _ => {}
         }
         url.set_fragment(None);
         url

@@ -227,6 +227,11 @@ async fn created_once_and_changed_when_it_has_to_be() {
             Auth::secret_path("c"),
             "https://example.com/other/c",
         ),
+        (
+            "https://example.com/other",
+            Auth::secret_path("d"),
+            "https://example.com/other/d",
+        ),
     ] {
         for change in [Change::Created, Change::Unchanged] {
             let ensured = client
@@ -237,7 +242,7 @@ async fn created_once_and_changed_when_it_has_to_be() {
             assert_eq!(ensured.webhook.url.as_deref(), Some(registered));
         }
     }
-    assert_eq!(account.0.lock().unwrap().webhooks.len(), 3);
+    assert_eq!(account.0.lock().unwrap().webhooks.len(), 4);
 }
 
 #[tokio::test]

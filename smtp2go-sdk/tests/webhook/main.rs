@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod ensure;
+mod fired;
 mod payloads;
 mod posting;
 mod receivers;

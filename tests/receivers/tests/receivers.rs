@@ -1,5 +1,6 @@
 //! The receivers over real HTTP.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,8 +9,14 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use receivers::actix::webhook;
 use receivers::table::TableDeduplicator;
 use rusqlite::Connection;
-use smtp2go_sdk::types::{EmailEventKind, SmsEventName, Vocabulary};
-use smtp2go_sdk::webhook::{Auth, Claim, Deduplicator, Event, MemoryDeduplicator, Receiver, parse};
+use smtp2go_sandbox::Sandbox;
+use smtp2go_sdk::types::{
+    EmailEventKind, SmsEventKind, SmsEventName, SmsSendRequest, Vocabulary, WebhookFormat,
+};
+use smtp2go_sdk::webhook::{
+    Auth, Claim, Deduplicator, Event, MemoryDeduplicator, Receiver, Subscription, parse,
+};
+use smtp2go_sdk::{Client, Email};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -114,6 +121,118 @@ async fn actix_with_each_auth_in_both_formats() {
             400
         );
     }
+}
+
+/// The same, from the sandbox, which posts as the service does.
+#[tokio::test]
+async fn actix_with_what_the_sandbox_fires() {
+    let sandbox = Sandbox::builder().strict(true).start().await.unwrap();
+    sandbox.freeze();
+    let client = Client::builder(sandbox.key())
+        .base_url(sandbox.base_url())
+        .build()
+        .unwrap();
+    let settle = async || assert!(sandbox.wait_for_webhooks(Duration::from_secs(30)).await);
+    let mut inboxes = Vec::new();
+    for auth in [
+        Auth::bearer("t0ken"),
+        Auth::basic("user", "pass"),
+        Auth::basic_in_url("us@er", "p:a/ss"),
+        Auth::secret_path("s3 cret/"),
+        Auth::secret_query("token", "s3 cret&"),
+    ] {
+        for format in [WebhookFormat::Json, WebhookFormat::Form] {
+            let inbox = Inbox::default();
+            *inbox.fails.lock().unwrap() = true;
+            let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());
+            let url = serve(receiver, inbox.clone());
+            let words = EmailEventKind::WORDS.iter().copied();
+            let events = Subscription::email(words.map(EmailEventKind::from))
+                .and_sms(SmsEventKind::WORDS.iter().copied().map(SmsEventKind::from))
+                .format(format);
+            let ensured = client.ensure_webhook(&url, events, &auth).await.unwrap();
+            assert!(ensured.is_as_asked(), "{auth:?} {:?}", ensured.differences);
+            inboxes.push(inbox);
+        }
+    }
+    for name in [
+        "bounce",
+        "softbounce",
+        "spam",
+        "resubscribe",
+        "click",
+        "reject",
+    ] {
+        let mail = Email::new("Acme <noreply@example.com>", "Hello")
+            .to(format!("{name}@example.net"))
+            .html("<a href=\"https://example.com/\">Hello</a>");
+        client.send(mail).await.unwrap();
+    }
+    let numbers = [
+        "+15555550123",
+        "+15555550002",
+        "+15555550003",
+        "+15555550004",
+    ];
+    let texts = SmsSendRequest::new(numbers, "Hello");
+    client.sms().send(texts).await.unwrap();
+    sandbox.advance(Duration::from_secs(1));
+    settle().await;
+    let all = EmailEventKind::WORDS.len() + SmsEventName::WORDS.len();
+    let fired = sandbox.events();
+    let statuses = |last: u16| {
+        let deliveries = sandbox.webhook_deliveries();
+        assert_eq!(deliveries.len(), fired.len() * inboxes.len());
+        for delivery in deliveries {
+            assert_eq!(delivery.attempts().last().unwrap().status(), Some(last));
+        }
+    };
+    // Each handler failed, so all of it comes again; a third time it is not handled.
+    statuses(500);
+    for inbox in &inboxes {
+        let events = std::mem::take(&mut *inbox.events.lock().unwrap());
+        let keys: BTreeSet<_> = events.iter().map(Event::dedup_key).collect();
+        assert_eq!(keys.len(), fired.len());
+        *inbox.fails.lock().unwrap() = false;
+    }
+    sandbox.advance(Duration::from_secs(1));
+    settle().await;
+    statuses(200);
+    for place in 0..sandbox.webhook_deliveries().len() {
+        assert!(sandbox.post_webhook_again(place));
+    }
+    settle().await;
+    statuses(200);
+    for inbox in &inboxes {
+        let events = std::mem::take(&mut *inbox.events.lock().unwrap());
+        assert_eq!(events.len(), fired.len());
+        let mut names: Vec<_> = events.iter().map(|event| event.name().unwrap()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "{names:?}");
+        assert!(events.iter().all(|event| match event {
+            Event::Email(event) => event.email_id.is_some(),
+            Event::Sms(event) => event.message_id.is_some(),
+            _ => false,
+        }));
+    }
+
+    // Another secret is refused.
+    sandbox.reset();
+    let inbox = Inbox::default();
+    let url = serve(Receiver::new(Auth::bearer("new")), inbox.clone());
+    let old = Auth::bearer("old");
+    let processed = [EmailEventKind::Processed];
+    let ensured = client.ensure_webhook(&url, processed, &old).await.unwrap();
+    assert!(ensured.is_as_asked());
+    let mail = Email::new("noreply@example.com", "Hello")
+        .to("jane@example.net")
+        .text("Hello");
+    client.send(mail).await.unwrap();
+    settle().await;
+    let deliveries = sandbox.webhook_deliveries();
+    assert_eq!(deliveries[0].attempts()[0].status(), Some(401));
+    assert_eq!(*inbox.events.lock().unwrap(), []);
 }
 
 async fn claimed(table: &TableDeduplicator, key: &str) -> smtp2go_sdk::webhook::Token {
