@@ -114,6 +114,8 @@ impl Browser {
             json!({ "args": arguments }),
         );
         // An alert would be a mistake that has to be seen.
+        // `goto` waits. Links that a policy blocks would be waited for in vain.
+        wanted.insert("pageLoadStrategy".to_owned(), json!("none"));
         wanted.insert("unhandledPromptBehavior".to_owned(), json!("ignore"));
         let window = ClientBuilder::new(HttpConnector::new())
             .capabilities(wanted)
@@ -149,8 +151,12 @@ impl Browser {
         self.command("Emulation.setEmulatedMedia", media).await;
     }
 
+    /// Goes to a page and waits until it is there with its frames.
     pub(crate) async fn goto(&self, address: &str) {
+        self.run("window.leaving = true").await;
         self.window.goto(address).await.unwrap();
+        self.until("return !window.leaving && document.readyState === 'complete'")
+            .await;
     }
 
     /// What a script in the page returns.
@@ -161,7 +167,8 @@ impl Browser {
     /// Waits until a script in the page returns true.
     pub(crate) async fn until(&self, script: &str) {
         let seen = async {
-            while self.run(script).await != Value::Bool(true) {
+            // A page that is just being left has no answer.
+            while self.window.execute(script, Vec::new()).await.ok() != Some(Value::Bool(true)) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
