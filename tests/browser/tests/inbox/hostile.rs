@@ -98,7 +98,7 @@ const PIECES: &[&str] = &[
     "<object data=EVIL/o type=text/html><param name=src value=EVIL/param></object>",
     "<embed src=EVIL/embed>",
     "<applet code=x codebase=EVIL></applet>",
-    "<img src='cid:none'><img src='file:///etc/passwd'>",
+    "<img src='file:///etc/passwd'><img src='blob:EVIL/x'>",
     "<a href=/ ping=EVIL/ping>x</a>",
     // Frames.
     "<iframe src=EVIL/frame></iframe>",

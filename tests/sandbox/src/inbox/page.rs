@@ -14,6 +14,10 @@ use crate::world::{Shared, World};
 /// How many rows a list has before it says that there are more.
 pub(super) const ROWS: usize = 100;
 
+/// The same for what comes after its beginning, which is loaded once: fewer pieces make a long list
+/// quick to scroll.
+const OLDER: usize = 500;
+
 /// How much of a text a page shows; the rest can be saved.
 const SHOWN: usize = 256 * 1024;
 
@@ -163,7 +167,7 @@ pub(super) fn shorten(text: &str) -> (&str, bool) {
     (text.get(..end).unwrap_or_default(), true)
 }
 
-/// The part of a list that a page shows: the places of up to [`ROWS`] items that fit, newest first,
+/// The part of a list that a page shows: the places of up to [`ROWS`] items that fit ([`OLDER`] past the first part), newest first,
 /// that come before `before`; and where those after them begin.
 pub(super) fn newest(
     count: usize,
@@ -171,13 +175,11 @@ pub(super) fn newest(
     fits: impl Fn(usize) -> bool,
 ) -> (Vec<usize>, Option<usize>) {
     let end = before.map_or(count, |before| before.min(count));
-    let mut places: Vec<usize> = (0..end)
-        .rev()
-        .filter(|place| fits(*place))
-        .take(ROWS + 1)
-        .collect();
-    if places.len() > ROWS {
-        places.truncate(ROWS);
+    let rows = if before.is_some() { OLDER } else { ROWS };
+    let places = (0..end).rev().filter(|place| fits(*place));
+    let mut places: Vec<usize> = places.take(rows + 1).collect();
+    if places.len() > rows {
+        places.truncate(rows);
         let more = places.last().copied();
         return (places, more);
     }
@@ -192,12 +194,12 @@ mod tests {
     fn lists_come_in_pieces() {
         assert_eq!(newest(3, None, |_| true), (vec![2, 1, 0], None));
         assert_eq!(newest(3, None, |place| place != 1), (vec![2, 0], None));
-        let (first, more) = newest(250, None, |_| true);
-        assert_eq!((first.len(), first[0], more), (ROWS, 249, Some(150)));
-        let (second, more) = newest(250, more, |_| true);
-        assert_eq!((second[0], more), (149, Some(50)));
-        let (last, more) = newest(250, more, |_| true);
-        assert_eq!((last.len(), last[0], more), (50, 49, None));
+        let (first, more) = newest(1_000, None, |_| true);
+        assert_eq!((first.len(), first[0], more), (ROWS, 999, Some(900)));
+        let (second, more) = newest(1_000, more, |_| true);
+        assert_eq!((second.len(), second[0], more), (OLDER, 899, Some(400)));
+        let (last, more) = newest(1_000, more, |_| true);
+        assert_eq!((last.len(), last[0], more), (400, 399, None));
         assert_eq!(newest(ROWS, None, |_| true).1, None);
         assert_eq!(newest(2, Some(9), |_| true).0, [1, 0]);
     }
