@@ -1,8 +1,10 @@
 //! Events from the sandbox, which posts as the service does, to each framework's receiver.
 
+#![allow(clippy::panic)] // helpers of tests
+
 use std::time::Duration;
 
-use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
+use smtp2go_sandbox::{EventKind, Sandbox, WebhookAttempt, WebhookDelivery, WebhookState};
 use smtp2go_sdk::types::{
     BounceKind, EmailEvent, EmailEventKind, SmsEvent, SmsEventKind, SmsEventName, SmsSendRequest,
     WebhookFormat,
@@ -13,6 +15,8 @@ use smtp2go_sdk::{Client, Email};
 use crate::posting::{Framework, Inbox};
 
 const FORMATS: [WebhookFormat; 2] = [WebhookFormat::Json, WebhookFormat::Form];
+/// For what takes a moment, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 const LINK: &str = "https://example.com/pay?a=1&b=2";
 
 fn ways_in(secret: &str) -> [Auth; 5] {
@@ -54,7 +58,12 @@ fn everything() -> Subscription {
 
 /// A sandbox whose clock stands still, so that nothing comes before it is wanted.
 async fn start() -> (Sandbox, Client) {
-    let sandbox = Sandbox::builder().strict(true).start().await.unwrap();
+    let sandbox = Sandbox::builder()
+        .strict(true)
+        .webhook_timeout(PATIENCE)
+        .start()
+        .await
+        .unwrap();
     sandbox.freeze();
     let client = Client::builder(sandbox.key())
         .base_url(sandbox.base_url())
@@ -97,15 +106,15 @@ async fn live(sandbox: &Sandbox, client: &Client) {
 }
 
 async fn settle(sandbox: &Sandbox) {
-    assert!(sandbox.wait_for_webhooks(Duration::from_secs(30)).await);
+    assert!(sandbox.wait_for_webhooks(PATIENCE).await);
 }
 
 /// The status of every attempt at every delivery, in order.
 fn statuses(sandbox: &Sandbox) -> Vec<Vec<Option<u16>>> {
     let deliveries = sandbox.webhook_deliveries();
-    let attempts = deliveries.iter().map(|delivery| delivery.attempts());
+    let attempts = deliveries.iter().map(WebhookDelivery::attempts);
     attempts
-        .map(|attempts| attempts.iter().map(|attempt| attempt.status()).collect())
+        .map(|attempts| attempts.iter().map(WebhookAttempt::status).collect())
         .collect()
 }
 
