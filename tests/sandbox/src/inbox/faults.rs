@@ -89,11 +89,7 @@ fn page_of(shared: &Arc<Shared>, status: StatusCode, rule: String, error: String
 pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let form = Fields::of_form(&body);
     let rule = match form.get("rule") {
-        "" => {
-            let parts = [form.get("operation"), form.get("times"), form.get("effect")];
-            let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            parts.join(":")
-        }
+        "" => picked(form.get("operation"), form.get("times"), form.get("effect")),
         rule => rule.to_owned(),
     };
     match rule.parse::<Fault>() {
@@ -109,6 +105,15 @@ pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Respo
             error.to_string(),
         ),
     }
+}
+
+/// The rule for what was picked.
+fn picked(operation: &str, times: &str, effect: &str) -> String {
+    // Connections are for no operation yet.
+    let operation = if effect == "refuse" { "" } else { operation };
+    let parts = [operation, times, effect].into_iter();
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join(":")
 }
 
 pub(super) async fn remove(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Response {
@@ -132,7 +137,7 @@ mod tests {
     fn what_can_be_picked_is_a_rule() {
         for (effect, _) in EFFECTS {
             for (times, _) in TIMES {
-                let rule = format!("email_send:{times}:{effect}").replace("::", ":");
+                let rule = picked("email_send", times, effect);
                 assert!(rule.parse::<Fault>().is_ok(), "{rule}");
             }
         }
