@@ -363,7 +363,7 @@ fn forbidden(
     }
     match value {
         Value::String(_) => {
-            if schema.contains_key("format") {
+            if schema.get("format") == Some(&Value::from("date")) {
                 add(path, "2026-02-30".into());
             }
             if let Some(least) = bound(schema, "minLength").filter(|least| *least > 0) {

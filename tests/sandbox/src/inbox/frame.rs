@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::content::{self, Content};
@@ -38,7 +38,7 @@ pub(super) async fn html(
     };
     let remote = Fields::of_query(query.as_deref()).get("remote") == "1";
     // A link in the mail must not turn it on: it comes from an origin of its own.
-    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if remote && site.is_some_and(|site| site != b"same-origin" && site != b"none") {
         return StatusCode::FORBIDDEN.into_response();
     }

@@ -85,10 +85,7 @@ fn weight(kind: EventKind) -> u8 {
 }
 
 /// The events that stand for mails, by `email_id`.
-pub(super) fn statuses<'a>(
-    world: &'a World,
-    wanted: impl Fn(&str) -> bool,
-) -> HashMap<&'a str, EventKind> {
+pub(super) fn statuses(world: &World, wanted: impl Fn(&str) -> bool) -> HashMap<&str, EventKind> {
     let mut statuses: HashMap<&str, EventKind> = HashMap::new();
     for event in &world.events {
         if let Some(mail) = event.mail()
