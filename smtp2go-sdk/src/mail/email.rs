@@ -1,5 +1,6 @@
 //! A mail, its check, and its JSON.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -596,9 +597,24 @@ fn references(html: &str) -> impl Iterator<Item = (String, bool)> {
         if previous.is_some_and(char::is_alphanumeric) {
             return None;
         }
-        let end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ')' | '>' | '<');
+        // What it opened with closes it: names such as `logo(1).png` are common.
+        let quote = ["&quot;", "&#34;", "&#39;", "&apos;"]
+            .into_iter()
+            .find(|quote| before.ends_with(quote));
+        let end = |c: char| match previous {
+            Some(open @ ('"' | '\'')) => c == open || c.is_whitespace() || matches!(c, '<' | '>'),
+            _ => {
+                c.is_whitespace()
+                    || matches!(c, '"' | '\'' | '<' | '>')
+                    || c == ')' && previous != Some('=') && quote.is_none()
+            }
+        };
         let name = after.split(end).next().unwrap_or_default();
-        let name = name.split("&quot;").next().unwrap_or_default();
+        let name = quote
+            .and_then(|quote| name.split(quote).next())
+            .unwrap_or(name);
+        // Between those of a `srcset`.
+        let name = name.trim_end_matches(',');
         let in_tag = before.rfind(['<', '>']).is_some_and(|found| {
             before
                 .get(found..)
@@ -613,9 +629,19 @@ fn references(html: &str) -> impl Iterator<Item = (String, bool)> {
 /// The name in a `cid:` address in HTML, without percent signs and ampersands that stand for
 /// something else.
 fn unescape(name: &str) -> String {
-    let name = name.replace("&amp;", "&");
+    let mut name = Cow::Borrowed(name);
+    if name.contains('&') {
+        for (escaped, plain) in [
+            ("&#39;", "'"),
+            ("&#x27;", "'"),
+            ("&apos;", "'"),
+            ("&amp;", "&"),
+        ] {
+            name = name.replace(escaped, plain).into();
+        }
+    }
     if !name.contains('%') {
-        return name;
+        return name.into_owned();
     }
     let mut out = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();
@@ -712,6 +738,27 @@ mod tests {
             ),
             (r#"<p>write "cid:a.png" there</p>"#, "a.png", false),
             (r#"<img src="cid:%zz%C3%A9.png">"#, "%zzé.png", true),
+            (r#"<img src="cid:logo(1).png">"#, "logo(1).png", true),
+            (r#"<img src="cid:ana's.png">"#, "ana's.png", true),
+            (r#"<img src="cid:ana&#39;s.png">"#, "ana's.png", true),
+            (r#"<img srcset="cid:a.png, x">"#, "a.png", true),
+            ("<p>an image (cid:a.png)</p>", "a.png", false),
+            ("<img src=cid:logo(1).png>", "logo(1).png", true),
+            (
+                "<style>i { background: url('cid:logo(1).png') }</style>",
+                "logo(1).png",
+                true,
+            ),
+            (
+                r#"<i style="background: url(&quot;cid:logo(1).png&quot;)">"#,
+                "logo(1).png",
+                false,
+            ),
+            (
+                r#"<i style="background: url(&#39;cid:a.png&#39;)">"#,
+                "a.png",
+                false,
+            ),
         ] {
             assert_eq!(found(html), [(name.to_owned(), certain)], "{html}");
         }
