@@ -21,6 +21,9 @@ use tokio::task::JoinHandle;
 /// the base64 of the pieces is the base64 of the whole.
 const CHUNK: usize = 96 * 1024;
 
+/// Bytes of a file that are looked at to tell its type.
+const START: u64 = 16;
+
 /// A stretch of a request body.
 #[derive(Clone)]
 pub(crate) enum Piece {
@@ -68,6 +71,8 @@ pub(crate) struct Stat {
     path: PathBuf,
     size: u64,
     modified: Option<SystemTime>,
+    /// Its first bytes, by which its type can be told.
+    start: Vec<u8>,
 }
 
 impl Stat {
@@ -78,10 +83,15 @@ impl Stat {
             if !std::fs::metadata(&path)?.is_file() {
                 return Err(io::Error::other("not a regular file"));
             }
-            File::open(&path)?.metadata()
+            let mut file = File::open(&path)?;
+            let found = file.metadata()?;
+            let mut start = Vec::new();
+            file.by_ref().take(START).read_to_end(&mut start)?;
+            Ok((found, start))
         };
         match look() {
-            Ok(found) => Ok(Self {
+            Ok((found, start)) => Ok(Self {
+                start,
                 size: found.len(),
                 modified: found.modified().ok(),
                 path,
@@ -169,6 +179,15 @@ impl Blob {
             Source::Bytes(bytes) => bytes.len() as u64,
             Source::File(stat) => stat.size,
             Source::Reader { size, .. } => *size,
+        }
+    }
+
+    /// Its first bytes, at least as many as tell its type; none of a reader.
+    pub(crate) fn start(&self) -> &[u8] {
+        match &self.source {
+            Source::Bytes(bytes) => bytes,
+            Source::File(stat) => &stat.start,
+            Source::Reader { .. } => &[],
         }
     }
 

@@ -13,7 +13,8 @@ use crate::json::Writer;
 
 /// A file to [attach](crate::Email::attach), or an image for [inline](crate::Email::inline) use.
 ///
-/// Its media type is guessed from the end of the file's name, where that is a common one, and is
+/// Its media type is guessed from the end of the file's name, where that is a common one, else from
+/// the first bytes of its content, where they are there before it is sent, and is
 /// `application/octet-stream` otherwise; [`mimetype`](Self::mimetype) sets it. Clones are cheap.
 ///
 /// ```
@@ -167,7 +168,7 @@ impl Attachment {
         json.raw(",\"mimetype\":");
         json.string(match &self.mimetype {
             Some(mimetype) => mimetype,
-            None => guess(&self.filename),
+            None => guess(&self.filename, blob.as_ref().map_or(&[], Blob::start)),
         });
         if let Content::Url(url) = &self.content {
             json.raw(",\"url\":");
@@ -298,7 +299,39 @@ const MEDIA_TYPES: &[(&str, &str)] = &[
     ("zip", "application/zip"),
 ];
 
-fn guess(filename: &str) -> &'static str {
+/// Media types by how content starts: formats that are mailed commonly and can't be mistaken.
+const SIGNATURES: &[(&[u8], &str)] = &[
+    (b"%PDF-", "application/pdf"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1f\x8b\x08", "application/gzip"),
+    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (b"{\\rtf1", "application/rtf"),
+];
+
+/// The media type of a file by its name, or else by how it starts.
+fn guess(filename: &str, start: &[u8]) -> &'static str {
+    by_name(filename)
+        .or_else(|| by_content(start))
+        .unwrap_or("application/octet-stream")
+}
+
+fn by_content(start: &[u8]) -> Option<&'static str> {
+    if start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP") {
+        return Some("image/webp");
+    }
+    SIGNATURES
+        .iter()
+        .find(|(signature, _)| start.starts_with(signature))
+        .map(|(_, media_type)| *media_type)
+}
+
+fn by_name(filename: &str) -> Option<&'static str> {
     filename
         .rsplit_once('.')
         .and_then(|(_, end)| {
@@ -306,7 +339,7 @@ fn guess(filename: &str) -> &'static str {
                 .iter()
                 .find(|(known, _)| known.eq_ignore_ascii_case(end))
         })
-        .map_or("application/octet-stream", |(_, media_type)| media_type)
+        .map(|(_, media_type)| *media_type)
 }
 
 #[cfg(test)]
@@ -323,9 +356,50 @@ mod tests {
             ("odd.", "application/octet-stream"),
             ("pdf", "application/octet-stream"),
         ] {
-            assert_eq!(guess(name), expected, "{name}");
+            assert_eq!(guess(name, b""), expected, "{name}");
         }
         assert!(MEDIA_TYPES.iter().all(|(_, guess)| is_media_type(guess)));
+    }
+
+    #[test]
+    fn media_types_are_guessed_by_content_where_the_name_says_nothing() {
+        for (name, start, expected) in [
+            ("scan", &b"%PDF-1.7\n"[..], "application/pdf"),
+            ("photo.original", b"\xff\xd8\xff\xe0", "image/jpeg"),
+            ("logo", b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"),
+            ("sound", b"RIFF\x24\0\0\0WAVE", "application/octet-stream"),
+            ("short", b"RIFF", "application/octet-stream"),
+            ("notes.txt", b"%PDF-1.7\n", "text/plain"),
+            ("empty", b"", "application/octet-stream"),
+        ] {
+            assert_eq!(guess(name, start), expected, "{name}");
+        }
+        for (signature, expected) in SIGNATURES {
+            assert_eq!(guess("unknown", signature), *expected);
+            assert!(is_media_type(expected));
+        }
+    }
+
+    #[test]
+    fn files_and_bytes_tell_their_type_by_content() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let pdf = b"%PDF-1.7 and more than what is looked at";
+        std::fs::write(path.path(), pdf).unwrap();
+        for file in [
+            Attachment::from_path(path.path()).filename("scan"),
+            Attachment::from_bytes("scan", &pdf[..]),
+        ] {
+            let stat = Stat::new(path.path().to_owned());
+            let blob = file.content().blob("attachments[0]", Some(stat)).unwrap();
+            let mut json = Writer::with_capacity(64);
+            file.write(&mut json, blob);
+            let start = json.finish().into_pieces().remove(0);
+            let crate::blob::Piece::Bytes(start) = start else {
+                panic!("the names come first");
+            };
+            let start = String::from_utf8_lossy(&start).into_owned();
+            assert!(start.contains(r#""mimetype":"application/pdf""#), "{start}");
+        }
     }
 
     #[test]
