@@ -671,6 +671,7 @@ fn write_call(place: usize, call: &Call) -> Value {
         // There is none if a fault left no answer.
         "status": Some(call.status()).filter(|status| *status != 0),
         "refused": call.refused(),
+        "failures": call.failures(),
         "ignored": call.ignored(),
         "received": call.received(),
         "accepted": call.accepted(),
@@ -700,7 +701,11 @@ async fn add_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
         .and_then(|[rule]| text("rule", &rule))
         .and_then(|rule| {
             let fault: Result<Fault, _> = rule.parse();
-            fault.map_err(|error| Problem::bad(format!("rule: {error}")))
+            let fault = fault.map_err(|error| Problem::bad(format!("rule: {error}")))?;
+            match fault.lockout() {
+                None => Ok(fault),
+                Some(reason) => Err(Problem::bad(format!("rule: {reason}"))),
+            }
         });
     Json(added.map(|fault| {
         let rule = fault.to_string();

@@ -34,6 +34,7 @@ pub struct Call {
     pub(crate) reply: Bytes,
     pub(crate) status: u16,
     pub(crate) refused: Option<String>,
+    pub(crate) failures: Vec<String>,
     pub(crate) received: bool,
     pub(crate) accepted: bool,
     pub(crate) fault: Option<String>,
@@ -55,6 +56,7 @@ impl Call {
             reply: Bytes::new(),
             status: 0,
             refused: None,
+            failures: Vec::new(),
             received: false,
             accepted: false,
             fault: None,
@@ -126,6 +128,12 @@ impl Call {
         self.refused.as_deref()
     }
 
+    /// The reasons in an answer with status 200 that says that mail failed, such as a recipient who
+    /// is suppressed. What a [`Fault`](crate::Fault) makes up is not among them.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
     /// Whether all of the request was read. Only a [`Fault`](crate::Fault) that strikes before
     /// reading leaves a call for which this is false.
     pub fn received(&self) -> bool {
@@ -145,14 +153,18 @@ impl Call {
 }
 
 impl Call {
-    /// Whether it was refused, struck by a fault, or read only in part.
+    /// Whether it was refused, failed, struck by a fault, or read only in part.
     pub(crate) fn is_odd(&self) -> bool {
-        self.refused.is_some() || self.fault.is_some() || !self.ignored.is_empty()
+        self.refused.is_some()
+            || self.fault.is_some()
+            || !self.ignored.is_empty()
+            || !self.failures.is_empty()
     }
 }
 
 /// One line for a log: the method, the path, the status (`---` if there was no answer), and what is
-/// out of the ordinary. Nothing of the body is in it, but for names of fields.
+/// out of the ordinary. Of the body there are names of fields in it, and addresses that a refusal
+/// or a failure is about.
 impl fmt::Display for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {} ", self.method, self.path.escape_debug())?;
@@ -161,11 +173,14 @@ impl fmt::Display for Call {
             status => write!(formatter, "{status}")?,
         }
         if let Some(reason) = &self.refused {
-            write!(formatter, " refused: {}", reason.escape_debug())?;
+            write!(formatter, " refused: {}", Line(reason))?;
+        }
+        if !self.failures.is_empty() {
+            write!(formatter, " failed: {}", Line(&self.failures.join("; ")))?;
         }
         if !self.ignored.is_empty() {
             let ignored = self.ignored.join(", ");
-            write!(formatter, " ignored: {}", ignored.escape_debug())?;
+            write!(formatter, " ignored: {}", Line(&ignored))?;
         }
         if let Some(fault) = &self.fault {
             let done = match (self.received, self.accepted) {
@@ -176,6 +191,18 @@ impl fmt::Display for Call {
             write!(formatter, " fault: {fault}, {done}")?;
         }
         Ok(())
+    }
+}
+
+/// Text of a client on one line, with its quotes as they are.
+struct Line<'a>(&'a str);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|letter| match letter {
+            '"' | '\'' => write!(formatter, "{letter}"),
+            letter => write!(formatter, "{}", letter.escape_debug()),
+        })
     }
 }
 
@@ -193,6 +220,7 @@ impl fmt::Debug for Call {
             .field("ignored", &self.ignored)
             .field("status", &self.status)
             .field("refused", &self.refused)
+            .field("failures", &self.failures)
             .field("received", &self.received)
             .field("accepted", &self.accepted)
             .field("fault", &self.fault)

@@ -136,7 +136,8 @@ impl Fault {
     /// that is refused by the system needs no sandbox: take a port where nobody listens.)
     ///
     /// This happens to connections, not to calls: [`on`](Self::on) has no effect, the others
-    /// count new connections, and [`Sandbox::calls`](crate::Sandbox::calls) does not list it.
+    /// count new connections, and [`Sandbox::calls`](crate::Sandbox::calls) does not list it. The
+    /// admin endpoints and the inbox are shut out too.
     pub fn refuse() -> Self {
         Self::new(Effect::Refuse, false)
     }
@@ -464,6 +465,19 @@ impl Fault {
     /// Whether it is about the connection and not about a request.
     pub(crate) fn of_connection(&self) -> bool {
         matches!(self.effect, Effect::Refuse)
+    }
+
+    /// Why it is not to be added by HTTP, over which it could not be removed again.
+    pub(crate) fn lockout(&self) -> Option<&'static str> {
+        let forever = match self.when {
+            When::Always => true,
+            When::Chance { probability, .. } => probability >= 1.0,
+            _ => false,
+        };
+        (self.of_connection() && forever).then_some(
+            "without an end this shuts out the admin endpoints and the inbox too; \
+             give it nth, first or a chance, or take close-before-reading",
+        )
     }
 
     fn matches(&self, stage: Stage<'_>) -> bool {

@@ -78,8 +78,9 @@ pub(crate) async fn handle(
         let client = control.client();
         let answer = answer(&shared, client, &head.headers, &request_id, &mut call);
         call.accepted = answer.is_ok();
-        if let Err(refusal) = &answer {
-            call.refused = Some(refusal.reason());
+        match &answer {
+            Ok(body) => call.failures = body.as_ref().map(failures).unwrap_or_default(),
+            Err(refusal) => call.refused = Some(refusal.reason()),
         }
         respond_with(answer, &request_id)
     } else {
@@ -155,6 +156,21 @@ fn respond_as_fault(
         }
     }
     (response, body)
+}
+
+/// The reasons in an answer which says that a mail, or some of a batch, failed.
+fn failures(body: &Value) -> Vec<String> {
+    let data = &body["data"];
+    let results = data
+        .as_array()
+        .map_or(std::slice::from_ref(data), Vec::as_slice);
+    let lists = results
+        .iter()
+        .filter_map(|result| result["failures"].as_array());
+    lists
+        .flatten()
+        .filter_map(|reason| reason.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// The response for an answer, and its body. A reply without a known body is empty.

@@ -151,6 +151,12 @@ fn faults_are_added_and_removed() {
     for (body, expected) in [
         (r#"{"rule":"email_send:nth=x:reset"}"#, "rule: column 12: "),
         (r#"{"rule":1}"#, "not a text"),
+        // Nobody could call to remove it.
+        (r#"{"rule":"refuse"}"#, "shuts out the admin endpoints"),
+        (
+            r#"{"rule":"chance=1:refuse"}"#,
+            "shuts out the admin endpoints",
+        ),
         (r#"{"rules":"reset"}"#, "\"rules\" is no field"),
         ("{}", "rule: the field is required"),
         ("[]", "not a JSON object"),

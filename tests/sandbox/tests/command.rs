@@ -121,6 +121,25 @@ fn it_serves_and_logs_until_a_signal() {
 }
 
 #[test]
+fn the_log_says_why_a_mail_failed_and_quotes_as_is() {
+    let running = Running::start(&[]);
+    let key = format!("X-Smtp2go-Api-Key: {}\r\n", running.key);
+    let blocked = r#"{"email_address":"b@example.net"}"#;
+    let added = running.request("POST", "/v3/suppression/add", &key, blocked);
+    assert!(added.starts_with("HTTP/1.1 200"), "{added}");
+    let mail = r#"{"sender":"a@example.com","to":["b@example.net"],"text_body":"x"}"#;
+    assert!(running.send(mail).contains(r#""failed":1"#));
+    running.send(&mail.replace(r#"["b@example.net"]"#, "1"));
+    let (_, log) = running.end("-TERM");
+    let failed = " 200 failed: Recipient <b@example.net> refused: the recipient is suppressed";
+    assert!(log.contains(failed), "{log}");
+    assert!(
+        log.contains(r#" refused: to: The value is not of type "array""#),
+        "{log}"
+    );
+}
+
+#[test]
 fn its_options_have_their_effects() {
     let running = Running::start(&[
         "--strict",

@@ -92,18 +92,18 @@ pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Respo
         "" => picked(form.get("operation"), form.get("times"), form.get("effect")),
         rule => rule.to_owned(),
     };
-    match rule.parse::<Fault>() {
+    let fault = rule.parse::<Fault>().map_err(|error| error.to_string());
+    let fault = fault.and_then(|fault| match fault.lockout() {
+        None => Ok(fault),
+        Some(reason) => Err(reason.to_owned()),
+    });
+    match fault {
         Ok(fault) => {
             Faults::new(Arc::clone(&shared)).add(fault);
             shared.world().changed();
             page::see(HERE)
         }
-        Err(error) => page_of(
-            &shared,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            rule,
-            error.to_string(),
-        ),
+        Err(error) => page_of(&shared, StatusCode::UNPROCESSABLE_ENTITY, rule, error),
     }
 }
 
