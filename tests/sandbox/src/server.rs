@@ -160,13 +160,15 @@ fn respond_as_fault(
 
 /// The reasons in an answer which says that a mail, or some of a batch, failed.
 fn failures(body: &Value) -> Vec<String> {
-    let data = &body["data"];
+    let Some(data) = body.get("data") else {
+        return Vec::new();
+    };
     let results = data
         .as_array()
         .map_or(std::slice::from_ref(data), Vec::as_slice);
     let lists = results
         .iter()
-        .filter_map(|result| result["failures"].as_array());
+        .filter_map(|result| result.get("failures")?.as_array());
     lists
         .flatten()
         .filter_map(|reason| reason.as_str().map(str::to_owned))
