@@ -163,7 +163,9 @@ pub fn admits_breaking(before: &str, after: &str) -> bool {
 pub fn api(before: &Value, after: &Value) -> Vec<Change> {
     let mut changes = Changes::default();
     let (before, after) = (Document::new(before), Document::new(after));
+    calling(before, after, &mut changes);
     operations(before, after, &mut changes);
+    webhooks(before, after, &mut changes);
     let (sent_before, received_before) = reached(before);
     let (sent_after, received_after) = reached(after);
     let sent: BTreeSet<_> = sent_before.union(&sent_after).collect();
@@ -195,6 +197,59 @@ struct Direction {
     received: bool,
 }
 
+/// Where the service is, and how to show it the key.
+fn calling(before: Document<'_>, after: Document<'_>, changes: &mut Changes) {
+    let (before, after) = (before.root(), after.root());
+    let urls = |root: &Value| -> BTreeSet<String> {
+        let servers = list(&root["servers"]).iter();
+        let urls = servers.filter_map(|server| server["url"].as_str());
+        urls.map(str::to_owned).collect()
+    };
+    let (old, new) = (urls(before), urls(after));
+    for url in old.difference(&new) {
+        changes.add(true, format!("The server `{url}` is gone."));
+    }
+    for url in new.difference(&old) {
+        changes.add(false, format!("New server `{url}`."));
+    }
+    let schemes = |root: &Value| root["components"]["securitySchemes"].clone();
+    if (&before["security"], schemes(before)) != (&after["security"], schemes(after)) {
+        // One way more breaks nobody.
+        let ways = list(&after["security"]);
+        let kept = list(&before["security"])
+            .iter()
+            .all(|way| ways.contains(way))
+            && map(&schemes(before))
+                .iter()
+                .all(|(name, scheme)| schemes(after).get(name) == Some(scheme));
+        changes.add(!kept, "The way to hand over the key changed.");
+    }
+}
+
+fn webhooks(before: Document<'_>, after: Document<'_>, changes: &mut Changes) {
+    let payloads = |document: Document<'_>| -> BTreeMap<String, String> {
+        let webhooks = document.webhooks().into_iter();
+        let payload = |value: &Value| shape(&value["requestBody"]["content"][JSON]["schema"]);
+        webhooks
+            .map(|webhook| (webhook.name.to_owned(), payload(webhook.value)))
+            .collect()
+    };
+    let (before, after) = (payloads(before), payloads(after));
+    for (name, old) in &before {
+        match after.get(name) {
+            None => changes.add(true, format!("The webhook `{name}` is gone.")),
+            Some(new) if new != old => changes.add(
+                true,
+                format!("The webhook `{name}` posts {new} now, and posted {old}."),
+            ),
+            Some(_) => {}
+        }
+    }
+    for name in after.keys().filter(|name| !before.contains_key(*name)) {
+        changes.add(false, format!("New webhook `{name}`."));
+    }
+}
+
 fn operations(before: Document<'_>, after: Document<'_>, changes: &mut Changes) {
     let by_id = |document: Document<'_>| -> BTreeMap<String, (String, Value)> {
         let operations = document.operations().into_iter();
@@ -219,6 +274,22 @@ fn operations(before: Document<'_>, after: Document<'_>, changes: &mut Changes) 
                 true,
                 format!("`{id}` is `{new_call}` now, and was `{call}`."),
             );
+        }
+        let group = |operation: &Value| {
+            let tag = operation["tags"][0].as_str();
+            tag.unwrap_or_default().to_owned()
+        };
+        if group(old) != group(new) {
+            // Generated clients have a module or a class for each group.
+            let (old, new) = (group(old), group(new));
+            changes.add(
+                true,
+                format!("`{id}` is in the group `{new}` now, and was in `{old}`."),
+            );
+        }
+        let must = |operation: &Value| operation["requestBody"]["required"] == true;
+        if must(new) && !must(old) {
+            changes.add(true, format!("`{id}` must have a body now."));
         }
         if old["deprecated"] != new["deprecated"] {
             let now = if new["deprecated"] == true {
@@ -338,14 +409,44 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
     }
     for key in ["enum", "x-extensible-enum"] {
         let (before, after) = (list(&old[key]), list(&new[key]));
+        if key == "enum" && before.is_empty() != after.is_empty() {
+            if after.is_empty() {
+                let text = format!("{path} takes any value now, and took only {}.", old[key]);
+                changes.add(direction.received, text);
+            } else {
+                let text = format!("{path} takes only {} now.", new[key]);
+                changes.add(direction.sent, text);
+            }
+            continue;
+        }
         for word in before.iter().filter(|word| !after.contains(word)) {
             changes.add(true, format!("{path} no longer knows {word}."));
         }
         for word in after.iter().filter(|word| !before.contains(word)) {
             // A word more does not break who reads an open vocabulary; a closed one is closed.
-            let breaking = key == "enum" && (direction.received || before.is_empty());
+            let breaking = key == "enum" && direction.received;
             changes.add(breaking, format!("{path} knows {word} too."));
         }
+    }
+    let closed = |schema: &Value| schema["x-smtp2go-known-words-only"] == true;
+    match (closed(old), closed(new)) {
+        (false, true) => changes.add(
+            direction.sent,
+            format!("{path} takes only the words that it knows now."),
+        ),
+        (true, false) => changes.add(false, format!("{path} takes other words too now.")),
+        _ => {}
+    }
+    match (
+        old["additionalProperties"] == false,
+        new["additionalProperties"] == false,
+    ) {
+        (false, true) => changes.add(
+            direction.sent,
+            format!("{path} has no fields of other names now."),
+        ),
+        (true, false) => changes.add(false, format!("{path} may have fields of other names now.")),
+        _ => {}
     }
     if old["default"] != new["default"] {
         changes.add(
@@ -365,14 +466,11 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
             ),
         );
     }
-    if old["items"].is_object() {
-        value(
-            &format!("an item of {path}"),
-            &old["items"],
-            &new["items"],
-            direction,
-            changes,
-        );
+    for (part, key) in [("an item", "items"), ("a value", "additionalProperties")] {
+        if old[key].is_object() {
+            let path = format!("{part} of {path}");
+            value(&path, &old[key], &new[key], direction, changes);
+        }
     }
 }
 

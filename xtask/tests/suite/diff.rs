@@ -42,6 +42,13 @@ fn changes_of_the_api_are_told_and_judged() {
         ("/components/schemas/SortDirection/x-extensible-enum".to_owned(), Some(json!(["asc", "desc", "none"])), false, "`SortDirection` knows \"none\" too."),
         ("/components/schemas/Extra".to_owned(), Some(json!({"type": "object"})), false, "New schema `Extra`."),
         ("/components/schemas/IpAllowListType/default".to_owned(), Some("api".into()), false, "The default of `IpAllowListType` is \"api\" now, and was \"smtp\"."),
+        ("/components/schemas/SortDirection/enum".to_owned(), Some(json!(["asc", "desc"])), true, "`SortDirection` takes only"),
+        (format!("{request}/properties/custom_headers/x-smtp2go-known-words-only"), Some(true.into()), true, "`EmailSendRequest.custom_headers` takes only the words that it knows now."),
+        (format!("{reply}/additionalProperties"), Some(false.into()), false, "`SendResult` has no fields of other names now."),
+        ("/paths/~1email~1send/post/tags".to_owned(), Some(json!(["sms"])), true, "`email_send` is in the group `sms` now, and was in `email`."),
+        ("/x-webhooks/sms_event".to_owned(), None, true, "The webhook `sms_event` is gone."),
+        ("/x-webhooks/call_event".to_owned(), Some(json!({"post": {}})), false, "New webhook `call_event`."),
+        ("/security".to_owned(), Some(json!([{"BearerKey": []}])), true, "The way to hand over the key changed."),
     ];
     let before = spec();
     for (pointer, value, breaking, text) in rows {
@@ -66,6 +73,44 @@ fn changes_of_the_api_are_told_and_judged() {
             "{pointer}: {changes:?}"
         );
     }
+}
+
+#[test]
+fn a_request_that_takes_more_breaks_nobody() {
+    let closed = spec_with("SubaccountAddRequest", "limit", "enum", json!([2000, 5000]));
+    let open = spec_with("SubaccountAddRequest", "limit", "enum", Value::Null);
+    let changes = diff::api(&closed, &open);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(!changes[0].breaking, "{changes:?}");
+    let changes = diff::api(&open, &closed);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0].breaking, "{changes:?}");
+}
+
+#[test]
+fn what_a_map_holds_is_compared() {
+    let of = |words: Value| {
+        let map = json!({"type": "object", "additionalProperties": {"type": "integer", "minimum": words}});
+        let mut spec = spec();
+        spec["components"]["schemas"]["EmailSendRequest"]["properties"]["counts"] = map;
+        spec
+    };
+    let changes = diff::api(&of(1.into()), &of(2.into()));
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0].breaking, "{changes:?}");
+}
+
+/// The spec, one keyword of a field set, or taken away by `Null`.
+fn spec_with(schema: &str, field: &str, keyword: &str, value: Value) -> Value {
+    let mut spec = spec();
+    let place = spec["components"]["schemas"][schema]["properties"][field]
+        .as_object_mut()
+        .unwrap();
+    match value {
+        Value::Null => drop(place.remove(keyword)),
+        value => drop(place.insert(keyword.to_owned(), value)),
+    }
+    spec
 }
 
 #[test]
