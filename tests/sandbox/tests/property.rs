@@ -374,11 +374,15 @@ fn forbidden(
             }
         }
         Value::Number(_) => {
+            // The limits may be those of 64 bits.
             if let Some(least) = schema.get("minimum").and_then(Value::as_i64) {
-                add(path, (least - 1).into());
+                add(path, least.checked_sub(1).map_or(json!(-1e19), Value::from));
             }
             if let Some(most) = schema.get("maximum").and_then(Value::as_i64) {
-                add(path, (most + 1).into());
+                add(
+                    path,
+                    most.checked_add(1).map_or(json!(1u64 << 63), Value::from),
+                );
             }
         }
         Value::Array(items) => {
