@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use crate::blob::Failure;
 use crate::error::{Certainty, Kind};
 use crate::inspect::{at, inspect, inspect_with, is_positive, texts};
-use crate::operation::Operation;
+use crate::operation::{FailureIn200, Operation};
 use crate::{Error, RawReply};
 
 /// What is known after an attempt.
@@ -119,29 +119,35 @@ pub(crate) fn judge(
             found,
         ));
     }
-    if let Some(place) = place.filter(|_| failures_are_errors) {
-        let body = &answer.2;
-        if count.is_some_and(|count| is_positive(&count)) {
-            let failures = at(body, place.messages).map(texts).unwrap_or_default();
-            // A part of it may have been accepted, and would be sent again.
-            let id = at(body, place.id)
-                .map(texts)
-                .and_then(|ids| ids.into_iter().next());
-            let accepted =
-                id.is_some() || at(body, place.succeeded).is_some_and(|count| is_positive(&count));
-            let certainty = if accepted {
-                Certainty::Unknown
-            } else {
-                Certainty::Rejected
-            };
-            let kind = Kind::FailureInSuccess;
-            return Err(Error::answered(kind, certainty, answer, found)
-                .with_failures(failures)
-                .with_email_id(id));
-        }
+    if let Some(place) = place
+        && failures_are_errors
+        && count.is_some_and(|count| is_positive(&count))
+    {
+        let failures = at(&answer.2, place.messages).map(texts).unwrap_or_default();
+        let (certainty, id) = failed(place, &answer.2);
+        let kind = Kind::FailureInSuccess;
+        return Err(Error::answered(kind, certainty, answer, found)
+            .with_failures(failures)
+            .with_email_id(id));
     }
     let (status, headers, body) = answer;
     Ok(RawReply::new(status, headers, body, found.request_id))
+}
+
+/// What is certain of a mail whose success counts failures, and its id if it was given one: a part of
+/// it may have been accepted, and would be sent again.
+pub(crate) fn failed(place: FailureIn200, body: &[u8]) -> (Certainty, Option<String>) {
+    let id = at(body, place.id)
+        .map(texts)
+        .and_then(|ids| ids.into_iter().next());
+    let accepted =
+        id.is_some() || at(body, place.succeeded).is_some_and(|count| is_positive(&count));
+    let certainty = if accepted {
+        Certainty::Unknown
+    } else {
+        Certainty::Rejected
+    };
+    (certainty, id)
 }
 
 /// Whether an HTTP/2 server promised that it has not processed the request and will not: it reset
@@ -192,7 +198,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::ErrorCode;
-    use crate::operation::{FailureIn200, Kind as OperationKind};
+    use crate::operation::Kind as OperationKind;
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 

@@ -12,7 +12,8 @@ use futures_util::stream::{self, FuturesUnordered};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Sent;
-use crate::{Certainty, Client, Email, Error, Reply};
+use crate::outcome::failed;
+use crate::{Certainty, Client, Email, Error, Reply, operations};
 
 impl Client {
     /// Sends many mails, each by a call of its own, up to `concurrency` of them at once (0 counts as
@@ -338,11 +339,19 @@ pub enum SendState {
 
 impl SendState {
     fn of(result: &Result<Reply<Sent>, Error>) -> Self {
-        match result.as_ref().map_err(Error::certainty) {
-            Ok(_) => Self::Sent,
-            Err(Certainty::NotSent) => Self::NotSent,
-            Err(Certainty::Rejected) => Self::Rejected,
-            Err(Certainty::Unknown) => Self::Unknown,
+        let certainty = match result {
+            // A failure, though the client is set to hand it out as a reply.
+            Ok(reply) if reply.failed.is_some_and(|count| count > 0) => operations::EMAIL_SEND
+                .failure_in_200
+                .map(|place| failed(place, reply.body()).0),
+            Ok(_) => None,
+            Err(error) => Some(error.certainty()),
+        };
+        match certainty {
+            None => Self::Sent,
+            Some(Certainty::NotSent) => Self::NotSent,
+            Some(Certainty::Rejected) => Self::Rejected,
+            Some(Certainty::Unknown) => Self::Unknown,
         }
     }
 }

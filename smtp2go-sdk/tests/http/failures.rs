@@ -2,7 +2,9 @@
 
 use crate::support::Server;
 use smtp2go_sdk::types::{EmailMimeRequest, EmailSendRequest};
-use smtp2go_sdk::{Body, CallOptions, Certainty, Client, Email, Error, Mime, operations};
+use smtp2go_sdk::{
+    Body, CallOptions, Certainty, Client, Email, Error, Mime, SendState, operations,
+};
 
 const FAILED: &str = r#"{"request_id":"r-1","data":{"succeeded":0,"failed":1,"failures":["550 jane@example.net: no"],"email_id":""}}"#;
 const PARTLY: &str = r#"{"request_id":"r-1","data":{"succeeded":1,"failed":1,"failures":["550 jane@example.net: no"],"email_id":"1aBcDe"}}"#;
@@ -121,5 +123,19 @@ async fn it_is_a_reply_at_every_door_for_who_asks() {
     let client = server.builder().failures_are_errors(false).build().unwrap();
     for (door, said) in all_doors(&client).await {
         assert_eq!(said.unwrap_err().kind(), "error_in_200", "{door}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_does_not_count_it_as_sent() {
+    for (body, state) in [(FAILED, SendState::Rejected), (PARTLY, SendState::Unknown)] {
+        let server = Server::reply(200, "", body);
+        for errors in [true, false] {
+            let client = server.builder().failures_are_errors(errors);
+            let mut sending = client.build().unwrap().send_all([email()], 1);
+            let outcome = sending.next().await.unwrap();
+            assert_eq!(outcome.result.is_err(), errors);
+            assert_eq!(sending.report().states(), [state]);
+        }
     }
 }
