@@ -184,19 +184,7 @@ impl Client {
     where
         R: Envelope + DeserializeOwned,
     {
-        self.execute_as::<R>(operation, Body::empty()).await
-    }
-
-    /// Executes, and decodes the reply.
-    pub(crate) async fn execute_as<R>(
-        &self,
-        operation: &'static Operation,
-        body: Body,
-    ) -> Result<Reply<R::Data>, Error>
-    where
-        R: Envelope + DeserializeOwned,
-    {
-        self.perform::<R>(operation, ready(Ok(body))).await
+        self.perform::<R>(operation, ready(Ok(Body::empty()))).await
     }
 
     /// A whole call: makes the body, executes, and decodes the reply.

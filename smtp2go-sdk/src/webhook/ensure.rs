@@ -41,19 +41,24 @@ impl Subscription {
     pub fn email(events: impl IntoIterator<Item = impl Into<EmailEventKind>>) -> Self {
         Self {
             events: Some(events.into_iter().map(Into::into).collect()),
-            sms_events: None,
-            headers: None,
-            usernames: None,
-            format: WebhookFormat::Json,
+            ..Self::none()
         }
     }
 
     /// These SMS events.
     #[must_use]
     pub fn sms(events: impl IntoIterator<Item = impl Into<SmsEventKind>>) -> Self {
-        let mut subscription = Self::email([] as [EmailEventKind; 0]).and_sms(events);
-        subscription.events = None;
-        subscription
+        Self::none().and_sms(events)
+    }
+
+    fn none() -> Self {
+        Self {
+            events: None,
+            sms_events: None,
+            headers: None,
+            usernames: None,
+            format: WebhookFormat::Json,
+        }
     }
 
     /// These SMS events too.
