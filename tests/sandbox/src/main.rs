@@ -178,6 +178,9 @@ fn run(arguments: Arguments) -> io::Result<()> {
         drop(out);
         // Nobody reading is no reason to end.
         drop(told);
+        if !arguments.quiet {
+            say(format_args!("inbox: {}", sandbox.inbox_url()));
+        }
         signal.await;
         Ok(())
     })

@@ -104,9 +104,15 @@ fn it_serves_and_logs_until_a_signal() {
         assert!(running.send(&typo).starts_with("HTTP/1.1 200"));
         let mails = running.request("GET", "/_sandbox/mails", "", "");
         assert!(mails.contains(r#""total":2"#), "{mails}");
+        let inbox = format!(
+            "inbox: {}/\n",
+            running.base_url.strip_suffix("/v3").unwrap()
+        );
         let (code, log) = running.end(signal);
         assert_eq!(code, Some(0), "{log}");
         let lines: Vec<_> = log
+            .strip_prefix(&inbox)
+            .unwrap()
             .lines()
             .map(|line| line.split_once(' ').unwrap().1)
             .collect();
