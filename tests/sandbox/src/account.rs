@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::operations::{
-    activity, allowed_recipients, allowed_senders, api_keys, archive, dedicated_ips, domain, email,
-    ip_allow_list, ip_auth, sender_settings::SenderSettings, single_sender_emails, sms, smtp_users,
-    stats, subaccount, suppression, template, webhook,
+    allowed_recipients, allowed_senders, dedicated_ips, domain, email, ip_allow_list, ip_auth,
+    sender_settings::SenderSettings, single_sender_emails, sms, smtp_users, subaccount,
+    suppression, template, webhook,
 };
 
 /// An account's place in [`World`](crate::world::World); accounts are never taken out.
@@ -21,20 +21,16 @@ impl AccountId {
     }
 }
 
-/// The master account or a subaccount, with what each group of the API keeps of it: a field per
-/// group, whose type is in that group's file.
-#[derive(Debug)]
-#[allow(dead_code)] // some groups have their place and nothing to keep there
+/// The master account or a subaccount, with what the groups of the API keep of it: a field for each
+/// that keeps anything, whose type is in that group's file.
+#[derive(Debug, Default)]
 pub(crate) struct Account {
     /// What `subaccount_id` names.
     pub(crate) id: String,
     /// A closed subaccount: its keys are refused.
     pub(crate) closed: bool,
-    pub(crate) activity: activity::State,
     pub(crate) allowed_recipients: allowed_recipients::State,
     pub(crate) allowed_senders: allowed_senders::State,
-    pub(crate) api_keys: api_keys::State,
-    pub(crate) archive: archive::State,
     pub(crate) dedicated_ips: dedicated_ips::State,
     pub(crate) domain: domain::State,
     pub(crate) email: email::State,
@@ -43,7 +39,6 @@ pub(crate) struct Account {
     pub(crate) single_sender_emails: single_sender_emails::State,
     pub(crate) sms: sms::State,
     pub(crate) smtp_users: smtp_users::State,
-    pub(crate) stats: stats::State,
     pub(crate) subaccount: subaccount::State,
     pub(crate) suppression: suppression::State,
     pub(crate) template: template::State,
@@ -54,25 +49,7 @@ impl Account {
     pub(crate) fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
-            closed: false,
-            activity: Default::default(),
-            allowed_recipients: Default::default(),
-            allowed_senders: Default::default(),
-            api_keys: Default::default(),
-            archive: Default::default(),
-            dedicated_ips: Default::default(),
-            domain: Default::default(),
-            email: Default::default(),
-            ip_allow_list: Default::default(),
-            ip_auth: Default::default(),
-            single_sender_emails: Default::default(),
-            sms: Default::default(),
-            smtp_users: Default::default(),
-            stats: Default::default(),
-            subaccount: Default::default(),
-            suppression: Default::default(),
-            template: Default::default(),
-            webhook: Default::default(),
+            ..Self::default()
         }
     }
 }

@@ -25,7 +25,7 @@ use smtp2go_types::Timestamp;
 use crate::account::AccountId;
 use crate::call::{Call, KeyPlace};
 use crate::connection::{Control, Out};
-use crate::delivery::{Delivery, Outcome};
+use crate::delivery::{Delivery, NAMES, Outcome};
 use crate::event::{Event, EventKind};
 use crate::faults::{ActiveFault, Fault, Faults};
 use crate::mail::{Attachment, Mail, bare_address};
@@ -486,30 +486,15 @@ const KINDS: [EventKind; 9] = [
     EventKind::Reject,
 ];
 
-const OUTCOMES: [(&str, Outcome); 11] = [
-    ("deliver", Outcome::Deliver),
-    ("hard-bounce", Outcome::HardBounce),
-    ("soft-bounce", Outcome::SoftBounce),
-    ("reject", Outcome::Reject),
-    ("refuse", Outcome::Refuse),
-    ("spam", Outcome::Spam),
-    ("unsubscribe", Outcome::Unsubscribe),
-    ("resubscribe", Outcome::Resubscribe),
-    ("open", Outcome::Open),
-    ("click", Outcome::Click),
-    ("hold", Outcome::Hold),
-];
-
 async fn add_outcome(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
     let add = || {
         let [recipient, outcome] = fields(&body, ["recipient", "outcome"], 0)?;
         let (recipient, word) = (text("recipient", &recipient)?, text("outcome", &outcome)?);
-        let found = OUTCOMES.iter().find(|(known, _)| *known == word);
-        let (_, outcome) = found.ok_or_else(|| {
-            let words = OUTCOMES.map(|(word, _)| word).join(", ");
-            Problem::bad(format!("outcome: {word:?} is none of {words}"))
+        let outcome = Outcome::named(&word).ok_or_else(|| {
+            let words: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+            Problem::bad(format!("outcome: {word:?} is none of {}", words.join(", ")))
         })?;
-        Delivery::new(shared).on(&recipient, *outcome);
+        Delivery::new(shared).on(&recipient, outcome);
         Ok(json!({ "recipient": recipient, "outcome": word }))
     };
     Json(add())
@@ -594,7 +579,7 @@ async fn post_again(State(shared): State<Arc<Shared>>, Path(number): Path<String
     let count = world.outbox.deliveries.len();
     Json(match place.filter(|place| *place < count) {
         None => Err(Problem::missing(format!(
-            "there is no webhook delivery {number:?}; the first is 1"
+            "there is no webhook delivery {number:?}; there are {count}, counted from 1"
         ))),
         Some(place) if webhooks::post_again(&mut world, place) => Ok(json!({ "posted": true })),
         Some(_) => Err(Problem(
@@ -646,7 +631,8 @@ async fn call(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> 
     let found = place.and_then(|place| Some((place, world.calls.get(place)?)));
     let Some((place, call)) = found else {
         return Json(Err(Problem::missing(format!(
-            "there is no call {number:?}; the first is 1"
+            "there is no call {number:?}; there are {}, counted from 1",
+            world.calls.len()
         ))));
     };
     let mut whole = write_call(place, call);

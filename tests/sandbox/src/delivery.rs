@@ -59,8 +59,9 @@ pub enum Outcome {
     Hold,
 }
 
-/// The local parts that decide, in lower case.
-const WELL_KNOWN: &[(&str, Outcome)] = &[
+/// What outcomes are called in rules, and the local parts that decide; in lower case.
+pub(crate) const NAMES: &[(&str, Outcome)] = &[
+    ("deliver", Outcome::Deliver),
     ("bounce", Outcome::HardBounce),
     ("hardbounce", Outcome::HardBounce),
     ("hard-bounce", Outcome::HardBounce),
@@ -81,9 +82,13 @@ impl Outcome {
     fn by_name(address: &str) -> Self {
         let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
         let local = local.split('+').next().unwrap_or_default().to_lowercase();
-        let mut names = WELL_KNOWN.iter();
-        let found = names.find(|(name, _)| *name == local);
-        found.map_or(Self::Deliver, |(_, outcome)| *outcome)
+        Self::named(&local).unwrap_or(Self::Deliver)
+    }
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let found = NAMES.iter().find(|(known, _)| *known == name)?;
+        Some(found.1)
     }
 
     /// What the recipient does with a mail that has arrived, in order.

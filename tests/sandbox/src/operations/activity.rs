@@ -18,10 +18,6 @@ use crate::paging::page;
 use crate::refusal::Refusal;
 use crate::world::World;
 
-/// What an account has of it: nothing of its own, it is all in the event log.
-#[derive(Debug, Default)]
-pub(crate) struct State {}
-
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
     context: &mut Context<'_>,

@@ -10,10 +10,6 @@ use super::{Context, Reply};
 use crate::account::{Key, glob};
 use crate::refusal::Refusal;
 
-/// What an account has of them besides its keys: nothing.
-#[derive(Debug, Default)]
-pub(crate) struct State {}
-
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
     context: &mut Context<'_>,

@@ -18,10 +18,6 @@ use crate::world::World;
 /// How many days the figures without dates are about.
 const DAYS: u64 = 30;
 
-/// What an account has of them: nothing of its own, it is all in the event log.
-#[derive(Debug, Default)]
-pub(crate) struct State {}
-
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
     context: &mut Context<'_>,
