@@ -154,13 +154,12 @@ impl AsyncTransport for Client {
     type Error = Error;
 
     async fn send(&self, message: Message) -> Result<Reply<Sent>, Error> {
-        let mime = Mime::from(&message);
-        drop(message);
-        self.send_mime(mime).await
+        LettreTransport::new(self.clone()).send(message).await
     }
 
     async fn send_raw(&self, envelope: &Envelope, email: &[u8]) -> Result<Reply<Sent>, Error> {
-        self.send_mime(Mime::with_envelope(email.to_vec(), envelope))
+        LettreTransport::new(self.clone())
+            .send_raw(envelope, email)
             .await
     }
 }

@@ -192,7 +192,7 @@ fn described(document: Document<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// A description opens with a capital, a code or a number, ends as sentences do, and was read twice.
+/// A description opens with a capital, a code or a number, ends as sentences do, repeats no word and is finished.
 fn sentence(value: &Value, pointer: &str, found: &mut Found<'_>) {
     let text = value["description"].as_str().unwrap_or_default().trim();
     if text.is_empty() {
