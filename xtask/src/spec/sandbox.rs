@@ -17,9 +17,9 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// Builds and starts one on a free port, with these flags.
     pub(crate) fn start(root: &Path, flags: &[&str]) -> Result<Self, String> {
-        tools::run(cargo(root).args(["build", "--quiet", "--package", "smtp2go-sandbox"]))?;
+        tools::run(cargo(root).args(["build", "--quiet", "--bin", "smtp2go-sandbox"]))?;
         let mut run = cargo(root);
-        run.args(["run", "--quiet", "--package", "smtp2go-sandbox", "--"]);
+        run.args(["run", "--quiet", "--bin", "smtp2go-sandbox", "--"]);
         run.args(["--port", "0", "--quiet"]);
         run.args(flags);
         let mut process = run
