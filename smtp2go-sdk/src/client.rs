@@ -262,15 +262,11 @@ impl Client {
         }
     }
 
-    /// The client that progenitor generates, ready to use: see [`raw`](crate::raw).
+    /// The raw client, ready to use: see [`raw`](crate::raw).
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn raw(&self) -> crate::raw::Client {
-        crate::raw::Client {
-            baseurl: self.core.base_url.as_str().trim_end_matches('/').to_owned(),
-            client: self.core.http.clone(),
-            inner: crate::raw::Inner::new(self.clone()),
-        }
+        crate::raw::Client::new(self.clone())
     }
 }
 
@@ -287,7 +283,7 @@ impl fmt::Debug for Client {
 
 impl Core {
     /// The headers of every request, with the key if a header carries it, and with the user agent
-    /// if the HTTP client does not add it.
+    /// unless that of an HTTP client of the user's counts.
     pub(crate) fn headers(
         key: &Key,
         location: KeyLocation,
@@ -406,12 +402,8 @@ impl Core {
 
 /// Whether a URL is that of a path of the API at a base URL.
 fn is_at(url: &Url, base: &Url, path: &str) -> bool {
-    let base_path = base.path().trim_end_matches('/');
-    url.scheme() == base.scheme()
-        && url.host_str() == base.host_str()
-        && url.port() == base.port()
-        && url.path().strip_prefix(base_path) == Some(path)
-        && url.query().is_none()
+    let base = base.as_str().trim_end_matches('/');
+    url.as_str().strip_prefix(base) == Some(path)
 }
 
 /// The body of a typed request, if that passes its check.
@@ -420,7 +412,7 @@ pub(crate) fn encode<Q: Serialize + Validate + ?Sized>(request: &Q) -> Result<Bo
     Body::json(request)
 }
 
-/// A reply of an operation, decoded.
+/// The data of an operation's reply.
 pub(crate) fn decoded<R>(
     operation: &'static Operation,
     reply: RawReply,
@@ -428,8 +420,16 @@ pub(crate) fn decoded<R>(
 where
     R: Envelope + DeserializeOwned,
 {
+    Ok(whole::<R>(operation, reply)?.map(|decoded| decoded.into_parts().1))
+}
+
+/// An operation's reply with what is around the data.
+pub(crate) fn whole<R>(operation: &'static Operation, reply: RawReply) -> Result<Reply<R>, Error>
+where
+    R: Envelope + DeserializeOwned,
+{
     match decode::<R>(reply.body()) {
-        Ok(decoded) => Ok(Reply::new(decoded.into_parts().1, reply)),
+        Ok(decoded) => Ok(Reply::new(decoded, reply)),
         Err(error) => {
             let attempts = reply.attempts();
             Err(unreadable(reply, &error).during(operation, attempts))
@@ -439,14 +439,16 @@ where
 
 /// Reads a reply, the lenient way if the strict one fails.
 fn decode<R: Envelope + DeserializeOwned>(body: &[u8]) -> Result<R, serde_json::Error> {
-    serde_json::from_slice(body)
-        .or_else(|error| {
-            // A `Value` takes what a struct refuses: a member that comes twice.
-            serde_json::from_str::<serde_json::Value>(&readable(body))
-                .and_then(serde_json::from_value)
-                .map_err(|_| error)
-        })
-        .or_else(|error| R::unknown().ok_or(error))
+    let lenient = || {
+        // A `Value` takes what a struct refuses: a member that comes twice.
+        serde_json::from_str::<serde_json::Value>(&readable(body)).and_then(serde_json::from_value)
+    };
+    match std::str::from_utf8(body) {
+        // Quicker than from bytes, each string of which would be looked at for this.
+        Ok(text) => serde_json::from_str(text).or_else(|error| lenient().map_err(|_| error)),
+        Err(_) => lenient(),
+    }
+    .or_else(|error| R::unknown().ok_or(error))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@
 //! - Searches that come in pages have a second method, `…_all`: a stream of their results, [`Items`].
 //! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`]
 //!   and a JSON body of your own.
-//! - [`Client::raw`]: the client that progenitor generates. See [`raw`].
+//! - [`Client::raw`]: a method for each operation as progenitor generates it. See [`raw`].
 //! - `blocking::Client`, with the feature `blocking`: all but the last, for programs that are not
 //!   async.
 //!

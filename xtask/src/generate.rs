@@ -21,8 +21,7 @@ pub fn generate(view: &View) -> Result<syn::File, String> {
     let mut settings = GenerationSettings::new();
     settings
         .with_interface(InterfaceStyle::Positional)
-        .with_tag(TagStyle::Merged)
-        .with_inner_type(quote::quote!(crate::raw::Inner));
+        .with_tag(TagStyle::Merged);
     let tokens = Generator::new(&settings)
         .generate_tokens(&api)
         .map_err(|error| format!("progenitor: {error}"))?;

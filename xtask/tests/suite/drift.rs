@@ -212,7 +212,7 @@ fn a_new_endpoint_in_the_real_spec_is_generated_everywhere() {
         ("smtp2go-sdk/src/generated/operations.rs", "&EMAIL_PRAISE,"),
         (
             "smtp2go-sdk/src/generated/raw/email.rs",
-            "pub async fn email_praise<'a>(",
+            "pub async fn email_praise(",
         ),
         ("tests/src/generated/codecs.rs", "path: \"/email/praise\""),
         ("tests/src/generated/doors.rs", "id: \"email_praise\""),

@@ -18,28 +18,3 @@ mod ip_auth;
 mod ip_allow_list;
 mod dedicated_ips;
 mod subaccount;
-use progenitor_client::ClientInfo;
-use smtp2go_types as types;
-
-/// The raw client: one method per operation, named by its operationId.
-#[derive(Clone, Debug)]
-pub struct Client {
-    pub(crate) baseurl: String,
-    pub(crate) client: reqwest::Client,
-    pub(crate) inner: crate::raw::Inner,
-}
-
-impl ClientInfo<crate::raw::Inner> for Client {
-    fn api_version() -> &'static str {
-        "3.0.4"
-    }
-    fn baseurl(&self) -> &str {
-        self.baseurl.as_str()
-    }
-    fn client(&self) -> &reqwest::Client {
-        &self.client
-    }
-    fn inner(&self) -> &crate::raw::Inner {
-        &self.inner
-    }
-}
