@@ -51,7 +51,7 @@ impl Core {
         let mut last: Option<Error> = None;
         loop {
             let turn = traffic.turns.next(operation, settings.pacing, deadline);
-            let turn = match turn.await {
+            let (turn, now) = match turn.await {
                 Ok(turn) => turn,
                 Err(held) => {
                     return Err(match last {
@@ -61,10 +61,10 @@ impl Core {
                 }
             };
             let host = route.host();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(now);
             let limit = settings.timeout.saturating_add(request.upload).min(left);
             attempts += 1;
-            let wire = Arc::new(Wire::new());
+            let wire = Arc::new(Wire::new(now));
             watch.attempt_started(&host.site, &wire);
             let outcome = self
                 .attempt(request, host, wire, limit, settings.timeout)

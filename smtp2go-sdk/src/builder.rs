@@ -334,7 +334,10 @@ impl<C> ClientBuilder<C> {
             Some(http) => (http, self.user_agent.is_some().then_some(user_agent)),
             None => {
                 let limit = self.connect_timeout.min(LONGEST);
-                (http_client(user_agent, limit, https)?, None)
+                // On the client for a proxy, and on each request, to which the client need not
+                // add it then.
+                let http = http_client(user_agent.clone(), limit, https)?;
+                (http, Some(user_agent))
             }
         };
         let core = Core {

@@ -50,7 +50,21 @@ pub(crate) fn inspect(body: &[u8]) -> Findings {
 
 /// As [`inspect`], and reads the value at a JSON pointer on the way: see [`at`].
 pub(crate) fn inspect_with(body: &[u8], pointer: Option<&str>) -> (Findings, Option<Value>) {
-    let text = readable(body);
+    // Nearly all replies are read as they are.
+    if let Ok(text) = std::str::from_utf8(body)
+        && let Ok(found) = read(text, body, pointer)
+    {
+        return found;
+    }
+    match read(&readable(body), body, pointer) {
+        Ok(found) | Err(found) => found,
+    }
+}
+
+/// What was found: whole, or before the text broke off.
+type Found = (Findings, Option<Value>);
+
+fn read(text: &str, body: &[u8], pointer: Option<&str>) -> Result<Found, Found> {
     let (mut root, mut data) = (Findings::default(), Findings::default());
     let (mut in_root, mut in_data) = (None, None);
     // A member of the root or of `data`, which has no other meaning.
@@ -64,14 +78,16 @@ pub(crate) fn inspect_with(body: &[u8], pointer: Option<&str>) -> (Findings, Opt
         wanted: root_member.map(|name| (name, &mut in_root)),
         data: Some((&mut data, data_member.map(|name| (name, &mut in_data)))),
     };
-    // An error only means that the rest could not be read.
-    let _ = seed.deserialize(&mut serde_json::Deserializer::from_str(&text));
+    let whole = seed
+        .deserialize(&mut serde_json::Deserializer::from_str(text))
+        .is_ok();
     let value = match pointer {
         _ if root_member.is_some() => in_root,
         _ if data_member.is_some() => in_data,
         other => other.and_then(|pointer| at(body, pointer)),
     };
-    (data.or(root), value)
+    let found = (data.or(root), value);
+    if whole { Ok(found) } else { Err(found) }
 }
 
 /// The value at a JSON pointer, if there is one. Object members only: the pointers of the

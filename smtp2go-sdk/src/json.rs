@@ -49,8 +49,10 @@ impl Writer {
     }
 }
 
-/// Bytes that are looked at and copied at a time.
-const STRIDE: usize = 16;
+/// Bytes that are copied at a time.
+const STRIDE: usize = 2 * WORD;
+/// Bytes that are looked at at a time.
+const WORD: usize = 8;
 
 /// What follows the backslash of a byte that can't stand for itself in a string; `u` for those
 /// that are written as a number, zero for all others.
@@ -71,40 +73,48 @@ const ESCAPES: [u8; 256] = {
 
 /// Writes a JSON string. A stride is written whole, and then cut at what has to be escaped.
 fn write_string(out: &mut Vec<u8>, text: &str) {
+    // Room for a usual text with its quotes, so that the rest only looks whether there is.
+    out.reserve(text.len() + text.len() / 16 + 2);
     out.push(b'"');
     let mut rest = text.as_bytes();
     while let Some((stride, after)) = rest.split_first_chunk::<STRIDE>() {
         out.extend_from_slice(stride);
         let (first, second) = halves(stride);
-        let (first, second) = (special(first), special(second));
-        if first | second == 0 {
-            rest = after;
-            continue;
+        let (mut found, mut clean) = (special(first), 0);
+        if found == 0 {
+            (found, clean) = (special(second), WORD);
+            if found == 0 {
+                rest = after;
+                continue;
+            }
         }
-        let bits = match first {
-            0 => 64 + second.trailing_zeros(),
-            _ => first.trailing_zeros(),
-        };
-        let clean = bits as usize / 8;
+        clean += found.trailing_zeros() as usize / 8;
         out.truncate(out.len().saturating_sub(STRIDE - clean));
         let Some((byte, after)) = rest.get(clean..).and_then(<[u8]>::split_first) else {
             break;
         };
-        write_byte(out, *byte);
+        write_escape(out, *byte, escape(*byte));
         rest = after;
     }
     for byte in rest {
-        write_byte(out, *byte);
+        match escape(*byte) {
+            0 => out.push(*byte),
+            letter => write_escape(out, *byte, letter),
+        }
     }
     out.push(b'"');
 }
 
 #[inline]
-fn write_byte(out: &mut Vec<u8>, byte: u8) {
-    match ESCAPES.get(usize::from(byte)) {
-        None | Some(0) => out.push(byte),
-        Some(b'u') => write_number(out, byte),
-        Some(letter) => out.extend_from_slice(&[b'\\', *letter]),
+fn escape(byte: u8) -> u8 {
+    ESCAPES.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+#[inline]
+fn write_escape(out: &mut Vec<u8>, byte: u8, letter: u8) {
+    match letter {
+        b'u' => write_number(out, byte),
+        letter => out.extend_from_slice(&[b'\\', letter]),
     }
 }
 
@@ -121,15 +131,14 @@ fn halves(stride: &[u8; STRIDE]) -> (u64, u64) {
     (whole as u64, (whole >> 64) as u64)
 }
 
-/// The high bit of each byte that has to be escaped. Nothing is carried from byte to byte.
+/// The high bit of the first byte that has to be escaped, and perhaps of some after it: a
+/// subtraction borrows from the byte above only where it finds one. Zero if there is none.
 fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let low = word & !HIGH;
-    let printable = low + ONES * 0x60;
-    let no_quote = (low ^ (ONES * u64::from(b'"'))) + !HIGH;
-    let no_slash = (low ^ (ONES * u64::from(b'\\'))) + !HIGH;
-    !((printable & no_quote & no_slash) | word) & HIGH
+    // With this bit flipped a quote is 0x20, and those below are still the control characters.
+    let low_or_quote = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+    (low_or_quote | backslash) & !word & (ONES << 7)
 }
 
 #[cfg(test)]

@@ -52,13 +52,14 @@ impl Turns {
         *held = (*held).max(until);
     }
 
-    /// Waits for a call's turn. The turn counts until what is returned is dropped.
+    /// Waits for a call's turn, and says when it came. The turn counts until what is returned is
+    /// dropped.
     pub(crate) async fn next(
         &self,
         operation: &'static Operation,
         paced: bool,
         deadline: Instant,
-    ) -> Result<Turn, HeldBack> {
+    ) -> Result<(Turn, Instant), HeldBack> {
         loop {
             self.wait_for_release(deadline).await?;
             let turn = match operation.rate_limit {
@@ -69,8 +70,9 @@ impl Turns {
             };
             // A 429 may have come in the meantime.
             if self.held().is_none() {
-                return if Instant::now() < deadline {
-                    Ok(turn)
+                let now = Instant::now();
+                return if now < deadline {
+                    Ok((turn, now))
                 } else {
                     turn.unused();
                     Err(HeldBack {
@@ -240,7 +242,7 @@ mod tests {
             calls.push(tokio::spawn(async move {
                 tokio::time::sleep(start).await;
                 let turn = turns.next(&API_KEYS_ADD, true, after(9_999 * SECOND));
-                let turn = turn.await.unwrap();
+                let (turn, _) = turn.await.unwrap();
                 // The server counts it at some time while it runs.
                 tokio::time::sleep(length.mul_f64(reached)).await;
                 let counted = Instant::now();
@@ -293,7 +295,7 @@ mod tests {
         }
         assert_eq!(Instant::now(), started);
         let turn = turns.next(&API_KEYS_ADD, true, after(90 * SECOND)).await;
-        turn.unwrap().unused();
+        turn.unwrap().0.unused();
         assert!(started.elapsed() >= 60 * SECOND && started.elapsed() < 61 * SECOND);
     }
 
@@ -339,7 +341,7 @@ mod tests {
         let started = Instant::now();
         let (next, ()) = tokio::join!(turns.next(&API_KEYS_ADD, true, after(9 * SECOND)), async {
             tokio::time::sleep(SECOND).await;
-            running.pop().unwrap().unused();
+            running.pop().unwrap().0.unused();
         });
         next.unwrap();
         assert!(started.elapsed() < 2 * SECOND);

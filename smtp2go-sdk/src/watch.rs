@@ -29,7 +29,8 @@ pub(crate) struct Watch {
     operation: &'static Operation,
     observer: Option<Arc<dyn Observer>>,
     span: Span,
-    started: Instant,
+    /// None if nobody watches, neither the observer nor a subscriber.
+    started: Option<Instant>,
     attempts: u32,
     running: Option<Running>,
     site: Option<Arc<Site>>,
@@ -123,9 +124,9 @@ impl Watch {
         );
         let watch = Self {
             operation,
+            started: (observer.is_some() || !span.is_disabled()).then(Instant::now),
             observer,
             span,
-            started: Instant::now(),
             attempts: 0,
             running: None,
             site: None,
@@ -146,6 +147,9 @@ impl Watch {
     /// An attempt begins.
     pub(crate) fn attempt_started(&mut self, site: &Arc<Site>, wire: &Arc<Wire>) {
         self.attempts = self.attempts.saturating_add(1);
+        if self.started.is_none() {
+            return;
+        }
         self.site = Some(site.clone());
         self.running = Some(Running {
             wire: wire.clone(),
@@ -161,6 +165,9 @@ impl Watch {
         received: u64,
         next: Next,
     ) {
+        if self.started.is_none() && matches!(next, Next::Done) {
+            return;
+        }
         let end = End::new(result);
         if let Next::Retry { .. } | Next::Stop { .. } = next {
             self.decided(&end, next);
@@ -229,14 +236,19 @@ impl Watch {
 
     /// The call has ended.
     pub(crate) fn ended(&mut self, result: Result<&RawReply, &Error>) {
-        self.end(End::new(result));
+        if self.started.is_none() {
+            self.ended = true;
+        } else {
+            self.end(End::new(result));
+        }
     }
 
     fn end(&mut self, end: End<'_>) {
+        let Some(started) = self.started else { return };
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let elapsed = self.started.elapsed();
+        let elapsed = started.elapsed();
         let site = self.site.as_deref();
         if !self.span.is_disabled() {
             let span = &self.span;

@@ -47,10 +47,11 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new() -> Self {
+    /// Of an attempt that started then.
+    pub(crate) fn new(started: Instant) -> Self {
         Self {
             gate: AtomicU8::new(FRESH),
-            started: Instant::now(),
+            started,
             moved: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             failure: OnceLock::new(),
@@ -92,11 +93,9 @@ impl Wire {
 
     /// Notes that bytes went out or came in.
     pub(crate) fn progress(&self) {
-        let elapsed = self.started.elapsed().as_millis();
-        self.moved.store(
-            u64::try_from(elapsed).unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        let elapsed = self.started.elapsed();
+        let millis = elapsed.as_secs().saturating_mul(1000) + u64::from(elapsed.subsec_millis());
+        self.moved.store(millis, Ordering::Relaxed);
     }
 
     /// When to give up, as things stand: `limit` after the start, or `idle` after the last
@@ -279,7 +278,7 @@ mod tests {
     }
 
     fn body(chunks: &[&Bytes]) -> (Arc<Wire>, AttemptBody) {
-        let wire = Arc::new(Wire::new());
+        let wire = Arc::new(Wire::new(Instant::now()));
         (
             wire.clone(),
             AttemptBody::new(wire, chunks.iter().copied().cloned().map(Piece::Bytes)),
@@ -350,7 +349,7 @@ mod tests {
                 Piece::Base64(short),
                 Piece::Bytes(Bytes::from_static(b"\"}")),
             ];
-            let wire = Arc::new(Wire::new());
+            let wire = Arc::new(Wire::new(Instant::now()));
             let mut body = AttemptBody::new(wire.clone(), pieces);
             assert_eq!(body.size_hint().exact(), Some(before.len() as u64 + 6));
             let mut frames = Vec::new();
@@ -371,7 +370,7 @@ mod tests {
         }
         // A sealed body does not even start to read.
         let slot = Slot::blocking(&b"xy"[..]);
-        let wire = Arc::new(Wire::new());
+        let wire = Arc::new(Wire::new(Instant::now()));
         let blob = Piece::Base64(Blob::reader("a", 2, slot.clone()));
         let mut body = AttemptBody::new(wire.clone(), [blob]);
         assert!(wire.seal());
@@ -382,14 +381,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn progress_puts_the_idle_limit_off_but_not_the_whole() {
         let second = Duration::from_secs(1);
-        let wire = Wire::new();
+        let wire = Wire::new(Instant::now());
         let stalled = wire
             .within(10 * second, 3 * second, std::future::pending::<()>())
             .await;
         assert!(stalled.is_none());
         assert_eq!(wire.started.elapsed().as_secs(), 3);
 
-        let wire = Wire::new();
+        let wire = Wire::new(Instant::now());
         let steady = async {
             loop {
                 tokio::time::sleep(2 * second).await;
@@ -400,7 +399,7 @@ mod tests {
         assert!(cut.is_none());
         assert_eq!(wire.started.elapsed().as_secs(), 10);
 
-        let wire = Wire::new();
+        let wire = Wire::new(Instant::now());
         assert_eq!(wire.within(second, second, async { 7 }).await, Some(7));
     }
 }

@@ -8,6 +8,7 @@ use smtp2go_types::validation::Check;
 use smtp2go_types::{Timestamp, Validate, ValidationError};
 
 use super::attachment::{Attachment, Content};
+use super::mailbox::has_control;
 use super::schedule;
 use crate::Mailbox;
 use crate::blob::{Blob, Stat};
@@ -273,18 +274,23 @@ impl Email {
     /// Checks the mail for one of the ways to send it.
     pub(crate) fn check_for(&self, door: Door, check: &mut Check) {
         check_mailbox("sender", &self.sender, check);
-        check.at("to", |check| {
-            check.count(self.to.len(), Some(1), Some(RECIPIENTS));
-        });
-        check_mailboxes("to", &self.to, check);
-        for (field, list) in [("cc", &self.cc), ("bcc", &self.bcc)] {
-            check.at(field, |check| {
-                check.count(list.len(), None, Some(RECIPIENTS));
-            });
+        for (field, list, least) in [
+            ("to", &self.to, 1),
+            ("cc", &self.cc, 0),
+            ("bcc", &self.bcc, 0),
+        ] {
+            // Only where there is something to say is the path made that says it.
+            if !(least..=RECIPIENTS).contains(&list.len()) {
+                check.at(field, |check| {
+                    check.count(list.len(), Some(least), Some(RECIPIENTS));
+                });
+            }
             check_mailboxes(field, list, check);
         }
         check_mailboxes("reply_to", &self.reply_to, check);
-        if let Some(subject) = &self.subject {
+        if let Some(subject) = &self.subject
+            && has_control(subject)
+        {
             check.at("subject", |check| check_line(subject, check));
         }
         self.check_bodies(check);
@@ -575,7 +581,7 @@ fn check_mailboxes(field: &str, list: &[Mailbox], check: &mut Check) {
 
 /// Refuses what would end a header, or can't be in one.
 fn check_line(text: &str, check: &mut Check) {
-    if text.contains(char::is_control) {
+    if has_control(text) {
         check.problem("a line break or another control character is not allowed");
     }
 }

@@ -108,11 +108,7 @@ impl Mailbox {
         };
         let fault = match parsed {
             Err(error) => Some(format!("{address:?} is not an address: {error}")),
-            Ok(_)
-                if name
-                    .as_ref()
-                    .is_some_and(|name| name.contains(char::is_control)) =>
-            {
+            Ok(_) if name.as_deref().is_some_and(has_control) => {
                 Some("the display name has a line break or another control character".to_owned())
             }
             Ok(_) => None,
@@ -146,24 +142,34 @@ impl Mailbox {
     }
 }
 
+/// Whether there is a control character in a text. Those that are not ASCII have all the same
+/// first byte, so that most text need not be decoded.
+pub(super) fn has_control(text: &str) -> bool {
+    let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xC2;
+    text.bytes().any(suspect) && text.contains(char::is_control)
+}
+
 /// Whether a text is an address beyond doubt: plain words with dots between them, as nearly all
 /// are. The parser, which knows the rest, takes several times as long.
 fn is_plain(address: &str) -> bool {
-    let Some((local, domain)) = address.split_once('@') else {
+    // Neither the part before the `@` nor a part of the domain can then be too long.
+    if address.len() > 64 {
         return false;
-    };
-    let words = |text: &str| {
-        // What precedes the first byte counts as a dot.
-        let mut dot = true;
-        let plain = text.bytes().all(|byte| {
-            let again = dot && byte == b'.';
-            dot = byte == b'.';
-            (byte.is_ascii_alphanumeric() || dot) && !again
-        });
-        plain && !dot
-    };
-    // No part of a domain is longer than 63 bytes if all of it is not.
-    local.len() <= 63 && domain.len() <= 63 && words(local) && words(domain)
+    }
+    // Whether a word has to begin, and whether the domain has.
+    let (mut begins, mut domain) = (true, false);
+    for byte in address.bytes() {
+        begins = match byte {
+            b'.' if !begins => true,
+            b'@' if !begins && !domain => {
+                domain = true;
+                true
+            }
+            _ if byte.is_ascii_alphanumeric() => false,
+            _ => return false,
+        };
+    }
+    domain && !begins
 }
 
 /// What is before and after the first `<` that is not in quotes.
@@ -360,7 +366,7 @@ mod tests {
         for length in [62, 63, 64] {
             let word = "a".repeat(length);
             for text in [format!("{word}@b"), format!("b@{word}")] {
-                assert_eq!(is_plain(&text), length < 64);
+                assert_eq!(is_plain(&text), length < 63);
                 let parsed = EmailAddress::parse_with_options(&text, options);
                 assert!(parsed.is_ok() || !is_plain(&text));
             }

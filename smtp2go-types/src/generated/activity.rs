@@ -301,7 +301,7 @@ crate::lenient::structure!(ActivitySearchResponse);
 impl crate::Envelope for ActivitySearchResponse {
     type Data = ActivityList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

@@ -233,7 +233,7 @@ crate::lenient::structure!(AllowedRecipientsResponse);
 impl crate::Envelope for AllowedRecipientsResponse {
     type Data = AllowedRecipients;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

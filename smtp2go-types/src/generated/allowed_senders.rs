@@ -217,7 +217,7 @@ crate::lenient::structure!(AllowedSendersResponse);
 impl crate::Envelope for AllowedSendersResponse {
     type Data = AllowedSenders;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

@@ -899,7 +899,7 @@ crate::lenient::structure!(ApiKeysResponse);
 impl crate::Envelope for ApiKeysResponse {
     type Data = Vec<ApiKey>;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data)
+        (self.request_id, self.data)
     }
 }
 
@@ -936,7 +936,7 @@ crate::lenient::structure!(ApiKeysPermissionsResponse);
 impl crate::Envelope for ApiKeysPermissionsResponse {
     type Data = Vec<String>;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data)
+        (self.request_id, self.data)
     }
 }
 

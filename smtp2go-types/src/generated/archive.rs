@@ -183,7 +183,7 @@ crate::lenient::structure!(ArchiveSearchResponse);
 impl crate::Envelope for ArchiveSearchResponse {
     type Data = ArchivedEmailList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -280,7 +280,7 @@ crate::lenient::structure!(ArchiveEmailResponse);
 impl crate::Envelope for ArchiveEmailResponse {
     type Data = ArchivedEmail;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

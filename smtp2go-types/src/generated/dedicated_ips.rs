@@ -34,7 +34,7 @@ crate::lenient::structure!(DedicatedIpsViewResponse);
 impl crate::Envelope for DedicatedIpsViewResponse {
     type Data = Vec<DedicatedIpPool>;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data)
+        (self.request_id, self.data)
     }
 }
 

@@ -519,7 +519,7 @@ crate::lenient::structure!(DomainListResponse);
 impl crate::Envelope for DomainListResponse {
     type Data = DomainList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -828,7 +828,7 @@ crate::lenient::structure!(DomainSubaccountAccessResponse);
 impl crate::Envelope for DomainSubaccountAccessResponse {
     type Data = DomainAccessResult;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

@@ -342,7 +342,7 @@ crate::lenient::structure!(EmailSendResponse);
 impl crate::Envelope for EmailSendResponse {
     type Data = SendResult;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -788,7 +788,7 @@ crate::lenient::structure!(EmailBatchResponse);
 impl crate::Envelope for EmailBatchResponse {
     type Data = Vec<BatchResult>;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data)
+        (self.request_id, self.data)
     }
 }
 
@@ -993,7 +993,7 @@ crate::lenient::structure!(EmailScheduledSearchResponse, data);
 impl crate::Envelope for EmailScheduledSearchResponse {
     type Data = Vec<ScheduledEmail>;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data)
+        (self.request_id, self.data)
     }
 }
 
@@ -1296,7 +1296,7 @@ crate::lenient::structure!(EmailSearchResponse);
 impl crate::Envelope for EmailSearchResponse {
     type Data = SentEmailList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

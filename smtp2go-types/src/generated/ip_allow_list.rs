@@ -323,7 +323,7 @@ crate::lenient::structure!(IpAllowListSetResponse);
 impl crate::Envelope for IpAllowListSetResponse {
     type Data = IpAllowListState;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -357,7 +357,7 @@ crate::lenient::structure!(IpAllowListEntryResponse);
 impl crate::Envelope for IpAllowListEntryResponse {
     type Data = IpAllowListEntry;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -391,7 +391,7 @@ crate::lenient::structure!(IpAllowListViewResponse);
 impl crate::Envelope for IpAllowListViewResponse {
     type Data = IpAllowList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

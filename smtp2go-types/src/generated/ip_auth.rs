@@ -358,7 +358,7 @@ crate::lenient::structure!(IpAuthPatchResponse);
 impl crate::Envelope for IpAuthPatchResponse {
     type Data = Vec<IpAuthSettings>;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data)
+        (self.request_id, self.data)
     }
 }
 
@@ -390,7 +390,7 @@ crate::lenient::structure!(IpAuthViewResponse);
 impl crate::Envelope for IpAuthViewResponse {
     type Data = IpAuthList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

@@ -236,7 +236,7 @@ crate::lenient::structure!(SingleSenderEmailsRemoveResponse);
 impl crate::Envelope for SingleSenderEmailsRemoveResponse {
     type Data = String;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
     fn unknown() -> Option<Self> {
         Some(Self::default())
@@ -273,7 +273,7 @@ crate::lenient::structure!(SingleSenderEmailsViewResponse);
 impl crate::Envelope for SingleSenderEmailsViewResponse {
     type Data = SingleSenderList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        let id = self.request_id.clone();
+        let id = self.request_id;
         let data = self.data.unwrap_or_default();
         (id.or_else(|| data.request_id.clone()), data)
     }

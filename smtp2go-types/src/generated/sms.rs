@@ -347,7 +347,7 @@ crate::lenient::structure!(SmsSendResponse);
 impl crate::Envelope for SmsSendResponse {
     type Data = SmsSendResult;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -379,7 +379,7 @@ crate::lenient::structure!(SmsSummaryResponse);
 impl crate::Envelope for SmsSummaryResponse {
     type Data = SmsTotals;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -413,7 +413,7 @@ crate::lenient::structure!(SmsViewReceivedResponse);
 impl crate::Envelope for SmsViewReceivedResponse {
     type Data = ReceivedSmsList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        let id = self.request_id.clone();
+        let id = self.request_id;
         let data = self.data.unwrap_or_default();
         (id.or_else(|| data.request_id.clone()), data)
     }
@@ -449,7 +449,7 @@ crate::lenient::structure!(SmsViewSentResponse);
 impl crate::Envelope for SmsViewSentResponse {
     type Data = SentSmsList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        let id = self.request_id.clone();
+        let id = self.request_id;
         let data = self.data.unwrap_or_default();
         (id.or_else(|| data.request_id.clone()), data)
     }

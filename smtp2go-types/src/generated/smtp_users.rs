@@ -908,7 +908,7 @@ crate::lenient::structure!(SmtpUsersResponse);
 impl crate::Envelope for SmtpUsersResponse {
     type Data = SmtpUserResults;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -942,7 +942,7 @@ crate::lenient::structure!(SmtpUsersPatchResponse);
 impl crate::Envelope for SmtpUsersPatchResponse {
     type Data = Vec<SmtpUserSettings>;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data)
+        (self.request_id, self.data)
     }
 }
 
@@ -974,7 +974,7 @@ crate::lenient::structure!(SmtpUsersViewResponse);
 impl crate::Envelope for SmtpUsersViewResponse {
     type Data = SmtpUserList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

@@ -274,7 +274,7 @@ crate::lenient::structure!(StatsEmailBouncesResponse);
 impl crate::Envelope for StatsEmailBouncesResponse {
     type Data = BounceStats;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -306,7 +306,7 @@ crate::lenient::structure!(StatsEmailCycleResponse);
 impl crate::Envelope for StatsEmailCycleResponse {
     type Data = EmailCycle;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -338,7 +338,7 @@ crate::lenient::structure!(StatsEmailHistoryResponse);
 impl crate::Envelope for StatsEmailHistoryResponse {
     type Data = EmailHistory;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -370,7 +370,7 @@ crate::lenient::structure!(StatsEmailSpamResponse);
 impl crate::Envelope for StatsEmailSpamResponse {
     type Data = SpamStats;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -402,7 +402,7 @@ crate::lenient::structure!(StatsEmailSummaryResponse);
 impl crate::Envelope for StatsEmailSummaryResponse {
     type Data = EmailSummary;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -434,7 +434,7 @@ crate::lenient::structure!(StatsEmailUnsubsResponse);
 impl crate::Envelope for StatsEmailUnsubsResponse {
     type Data = UnsubscribeStats;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

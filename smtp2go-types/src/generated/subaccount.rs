@@ -484,7 +484,7 @@ crate::lenient::structure!(SubaccountResponse);
 impl crate::Envelope for SubaccountResponse {
     type Data = Subaccount;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -606,7 +606,7 @@ crate::lenient::structure!(SubaccountTextResponse);
 impl crate::Envelope for SubaccountTextResponse {
     type Data = TextOrObject;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -638,7 +638,7 @@ crate::lenient::structure!(SubaccountSearchResponse);
 impl crate::Envelope for SubaccountSearchResponse {
     type Data = SubaccountList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

@@ -348,7 +348,7 @@ crate::lenient::structure!(SuppressionAddResponse);
 impl crate::Envelope for SuppressionAddResponse {
     type Data = AddedSuppression;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -380,7 +380,7 @@ crate::lenient::structure!(SuppressionRemoveResponse);
 impl crate::Envelope for SuppressionRemoveResponse {
     type Data = SuppressionRemovals;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -412,7 +412,7 @@ crate::lenient::structure!(SuppressionViewResponse);
 impl crate::Envelope for SuppressionViewResponse {
     type Data = SuppressionList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

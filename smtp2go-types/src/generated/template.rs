@@ -413,7 +413,7 @@ crate::lenient::structure!(TemplateResponse);
 impl crate::Envelope for TemplateResponse {
     type Data = Template;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -445,7 +445,7 @@ crate::lenient::structure!(TemplateDeleteResponse);
 impl crate::Envelope for TemplateDeleteResponse {
     type Data = String;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -477,7 +477,7 @@ crate::lenient::structure!(TemplateSearchResponse);
 impl crate::Envelope for TemplateSearchResponse {
     type Data = TemplateList;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 

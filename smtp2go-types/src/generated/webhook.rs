@@ -452,7 +452,7 @@ crate::lenient::structure!(WebhookResponse);
 impl crate::Envelope for WebhookResponse {
     type Data = Webhook;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data.unwrap_or_default())
+        (self.request_id, self.data.unwrap_or_default())
     }
 }
 
@@ -487,7 +487,7 @@ crate::lenient::structure!(WebhookViewResponse);
 impl crate::Envelope for WebhookViewResponse {
     type Data = Vec<Webhook>;
     fn into_parts(self) -> (Option<String>, Self::Data) {
-        (self.request_id.clone(), self.data)
+        (self.request_id, self.data)
     }
 }
 

@@ -562,13 +562,13 @@ pub(super) fn data_type(view: &View, reply: &str) -> TokenStream {
 fn envelope(view: &View, object: &Object, name: &Ident) -> TokenStream {
     let data = data_type(view, &object.name);
     let has_id = |object: &Object| object.fields.iter().any(|field| field.wire == "request_id");
-    let root_id = if has_id(object) {
-        quote!(self.request_id.clone())
+    let (root_id, root_copy) = if has_id(object) {
+        (quote!(self.request_id), quote!(self.request_id.clone()))
     } else {
-        quote!(None)
+        (quote!(None), quote!(None))
     };
     let body = match view.data(&object.name) {
-        None => quote!((#root_id, self)),
+        None => quote!((#root_copy, self)),
         Some(Shape::One(Scalar::Object(inner))) if view.object(inner).is_some_and(has_id) => {
             quote! {
                 let id = #root_id;
