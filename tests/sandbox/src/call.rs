@@ -19,7 +19,7 @@ pub enum KeyPlace {
 
 /// One HTTP request as it was received, and what became of it.
 ///
-/// `Display` is one line for a log. `Debug` leaves out the body, which may hold a key.
+/// `Display` is one line for a log. `Debug` leaves out the head and the body, which may hold a key.
 #[derive(Clone)]
 pub struct Call {
     pub(crate) method: String,
@@ -28,6 +28,7 @@ pub struct Call {
     pub(crate) key_place: Option<KeyPlace>,
     pub(crate) user_agent: Option<String>,
     pub(crate) content_type: Option<String>,
+    pub(crate) head: Bytes,
     pub(crate) body: Bytes,
     pub(crate) time: SystemTime,
     pub(crate) ignored: Vec<String>,
@@ -50,6 +51,7 @@ impl Call {
             key_place: None,
             user_agent: None,
             content_type: None,
+            head: Bytes::new(),
             body: Bytes::new(),
             time,
             ignored: Vec::new(),
@@ -63,7 +65,8 @@ impl Call {
         }
     }
 
-    /// The HTTP method, such as `POST`.
+    /// The HTTP method, such as `POST`; `TLS` for a client that begins with TLS, which is noted
+    /// where a [`Fault`](crate::Fault) strikes it.
     pub fn method(&self) -> &str {
         &self.method
     }
@@ -92,6 +95,29 @@ impl Call {
     /// The header `Content-Type`, if it was sent and is readable text.
     pub fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
+    }
+
+    /// The request line and the headers byte for byte as they were sent, the key in them included,
+    /// up to the empty line that ends them. Empty if none of the request was read, and if the client
+    /// sent it before it had the answer to the one before.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The value of the first header with this name, in any case, if it is readable text.
+    ///
+    /// ```
+    /// # fn look(sandbox: &smtp2go_sandbox::Sandbox) {
+    /// assert_eq!(sandbox.calls()[0].header("accept"), Some("application/json"));
+    /// # }
+    /// ```
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.split(|byte| *byte == b'\n').skip(1);
+        let mut lines = lines.map(|line| std::str::from_utf8(line).unwrap_or_default());
+        lines.find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
     }
 
     /// The body as it was sent, the key in it included. What is longer than the longest body that

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,15 +12,25 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Sleep, sleep};
 
 use crate::api::Lookup;
 use crate::call::Call;
-use crate::faults::{Effect, Fault, Stage};
+use crate::faults::{Ending, Fault, Manner, Stage};
 use crate::server;
 use crate::world::Shared;
 
 /// Enough of a request for its first line.
 const FIRST_LINE: usize = 1024;
+
+/// What ends the head of a request or of an answer.
+const BLANK: &[u8] = b"\r\n\r\n";
+
+/// After which a client takes a connection for idle that it has its answer from.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// What a TLS handshake begins with.
+const HANDSHAKE: u8 = 0x16;
 
 /// Accepts connections, but for those that a fault refuses.
 pub(crate) struct FaultyListener {
@@ -70,6 +81,9 @@ struct State {
     fault: Option<Fault>,
     /// The bytes that come next are of a request that was looked at.
     begun: bool,
+    /// What was read of the head of the request, until the line that ends it.
+    head: Vec<u8>,
+    head_ends: bool,
     out: Out,
 }
 
@@ -78,16 +92,46 @@ struct State {
 pub(crate) enum Out {
     #[default]
     Pass,
-    /// None gets out: the connection is closed in their place.
-    Close,
-    /// None gets out: the connection is reset in their place.
-    Reset,
-    /// The head of the answer gets out and so much of its body, then the connection is closed.
-    Cut {
-        /// How much of the blank line after the head was seen.
-        blank: usize,
-        left: u64,
-    },
+    /// All get out, and the connection ends when it is idle.
+    Leave(Ending),
+    /// Half of the answer's head.
+    HalfHead(Ending),
+    /// The answer's head, and half of a body of so many bytes.
+    HalfBody(u64, Ending),
+    /// So many get out, then the connection ends.
+    Only(u64, Ending),
+}
+
+impl Out {
+    /// What a fault makes of an answer whose body has so many bytes.
+    pub(crate) fn new(manner: Manner, body: u64) -> Self {
+        match manner {
+            Manner::Refused | Manner::Unread(_) | Manner::Answered | Manner::Late(_) => Self::Pass,
+            Manner::Unanswered(ending) => Self::Only(0, ending),
+            Manner::HalfHead(ending) => Self::HalfHead(ending),
+            Manner::HalfBody(ending) => Self::HalfBody(body, ending),
+            Manner::Left(ending) => Self::Leave(ending),
+        }
+    }
+
+    /// How many bytes of an answer may go out, of which the first are there, its head among them.
+    fn counted(self, answer: &[u8]) -> Self {
+        let head = end_of_head(answer, 0).unwrap_or(answer.len());
+        let head = u64::try_from(head).unwrap_or(u64::MAX);
+        match self {
+            Self::HalfHead(ending) => Self::Only(head / 2, ending),
+            Self::HalfBody(body, ending) => Self::Only(head.saturating_add(body / 2), ending),
+            other => other,
+        }
+    }
+}
+
+/// Where a head ends in what begins with it; the first `known` bytes are known not to hold its end.
+fn end_of_head(bytes: &[u8], known: usize) -> Option<usize> {
+    let from = known.saturating_sub(BLANK.len() - 1);
+    let mut places = bytes.get(from..)?.windows(BLANK.len());
+    let place = places.position(|window| window == BLANK)?;
+    Some(from + place + BLANK.len())
 }
 
 impl Control {
@@ -107,9 +151,10 @@ impl Control {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The fault of the request that is being handled.
-    pub(crate) fn take_fault(&self) -> Option<Fault> {
-        self.state().fault.take()
+    /// The fault of the request that is being handled, and its head as it was sent.
+    pub(crate) fn take_request(&self) -> (Option<Fault>, Vec<u8>) {
+        let mut state = self.state();
+        (state.fault.take(), std::mem::take(&mut state.head))
     }
 
     /// The request is read; what comes in after it is another one.
@@ -126,15 +171,52 @@ impl Connected<IncomingStream<'_, FaultyListener>> for Control {
     }
 }
 
+impl State {
+    /// Keeps what belongs to the head of the request.
+    fn read(&mut self, bytes: &[u8]) {
+        if self.head_ends {
+            return;
+        }
+        let known = self.head.len();
+        self.head.extend_from_slice(bytes);
+        if let Some(end) = end_of_head(&self.head, known) {
+            self.head.truncate(end);
+            self.head.shrink_to_fit();
+            self.head_ends = true;
+        }
+    }
+}
+
 /// A connection to a client.
 pub(crate) struct Connection {
     stream: TcpStream,
     control: Control,
-    shared: Arc<Shared>,
+    /// After the stream, which is closed first.
+    shared: Counted,
+    /// Runs once the answer is out after which the connection ends.
+    leaving: Option<(Pin<Box<Sleep>>, Ending)>,
     /// It is closed on our side; what the client still sends is thrown away.
     draining: bool,
     /// It is to be reset as it is dropped, and not closed before.
     resetting: bool,
+    /// Nothing is read any more.
+    silent: bool,
+}
+
+/// Counts a connection as open for as long as it is there.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(shared: Arc<Shared>) -> Self {
+        shared.connections.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Connection {
@@ -142,9 +224,11 @@ impl Connection {
         Self {
             stream,
             control: Control::new(client.ip()),
-            shared,
+            shared: Counted::new(shared),
+            leaving: None,
             draining: false,
             resetting: false,
+            silent: false,
         }
     }
 
@@ -156,47 +240,66 @@ impl Connection {
         if ready!(self.stream.poll_peek(context, &mut peeked))? == 0 {
             return Poll::Ready(Ok(()));
         }
+        let shared = Arc::clone(&self.shared.0);
         let (method, path) = first_line(peeked.filled());
-        let operation = match self.shared.api.find(&method, &path) {
+        let operation = match shared.api.find(&method, &path) {
             Lookup::Found(operation) => Some(operation.id.clone()),
             _ => None,
         };
         let fault = if server::is_own(&path) {
             None
         } else {
-            self.shared.rules.due(Stage::Request(operation.as_deref()))
+            shared.rules.due(Stage::Request(operation.as_deref()))
         };
         let mut state = self.control.state();
         state.begun = true;
-        let before = match &fault {
-            Some(fault) if matches!(fault.effect, Effect::CloseBeforeReading) => {
-                self.draining = true;
-                Some(fault.name())
-            }
-            Some(fault) if matches!(fault.effect, Effect::ResetBeforeReading) => {
-                self.stream.set_zero_linger()?;
-                self.resetting = true;
-                Some(fault.name())
-            }
-            _ => {
-                state.fault = fault;
-                None
-            }
+        state.head.clear();
+        state.head_ends = false;
+        let unread = match &fault {
+            Some(fault) => match fault.manner {
+                Manner::Unread(ending) => Some((ending, fault.name())),
+                _ => None,
+            },
+            None => None,
+        };
+        let Some((ending, name)) = unread else {
+            state.fault = fault;
+            return Poll::Ready(Ok(()));
         };
         drop(state);
-        if let Some(fault) = before {
-            let time = self.shared.world().now();
-            self.shared.note(Call {
-                operation,
-                received: false,
-                fault: Some(fault),
-                ..Call::new(time, method, path)
-            });
-            if !self.draining {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-            }
+        let time = shared.world().now();
+        shared.note(Call {
+            operation,
+            received: false,
+            fault: Some(name),
+            ..Call::new(time, method, path)
+        });
+        match ending {
+            Ending::Close => self.draining = true,
+            Ending::Reset => return Poll::Ready(self.reset()),
+            Ending::Stall => self.silent = true,
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Has the connection reset as it is dropped, which follows on the error.
+    fn reset(&mut self) -> io::Result<()> {
+        self.stream.set_zero_linger()?;
+        self.resetting = true;
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+
+    /// Ends the connection that has an answer behind it, when it is time.
+    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some((time, ending)) = &mut self.leaving else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(time.as_mut().poll(context));
+        match ending {
+            Ending::Reset => Poll::Ready(self.reset()),
+            // As if the client had closed it, which makes the server close it too.
+            Ending::Close | Ending::Stall => Poll::Ready(Ok(())),
+        }
     }
 
     /// Closes our side and waits until the client has closed its own, so that nothing is reset.
@@ -215,6 +318,9 @@ impl Connection {
 
 /// The method and the path, without a query, of a request.
 fn first_line(bytes: &[u8]) -> (String, String) {
+    if bytes.first() == Some(&HANDSHAKE) {
+        return ("TLS".to_owned(), String::new());
+    }
     let text = String::from_utf8_lossy(bytes);
     let line = text.lines().next().unwrap_or_default();
     let mut words = line.split(' ');
@@ -230,14 +336,24 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.leaving.is_some() {
+            return self.poll_leave(context);
+        }
         let begun = self.control.state().begun;
         if !begun && !self.draining {
             ready!(self.poll_begin(context))?;
         }
+        if self.silent {
+            return Poll::Pending;
+        }
         if self.draining {
             return self.poll_drain(context);
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        self.control.state().read(read);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -247,31 +363,48 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let out = self.control.state().out;
-        match out {
-            Out::Pass => Pin::new(&mut self.stream).poll_write(context, bytes),
-            Out::Close => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
-            Out::Reset => {
-                self.stream.set_zero_linger()?;
-                self.resetting = true;
-                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
-            }
-            Out::Cut { blank, left } => {
-                let (allowed, ..) = cut(bytes, blank, left);
-                if allowed == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        let out = self.control.state().out.counted(bytes);
+        let Out::Only(left, ending) = out else {
+            return Pin::new(&mut self.stream).poll_write(context, bytes);
+        };
+        let some = usize::try_from(left).map_or(bytes, |left| bytes.get(..left).unwrap_or(bytes));
+        if some.is_empty() {
+            return match ending {
+                Ending::Close => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+                Ending::Reset => Poll::Ready(self.reset().map(|()| 0)),
+                // Until the client has enough of it.
+                Ending::Stall => {
+                    let mut space = [0];
+                    let mut peeked = ReadBuf::new(&mut space);
+                    let gone = match self.stream.poll_peek(context, &mut peeked) {
+                        Poll::Ready(Ok(read)) => read == 0,
+                        Poll::Ready(Err(_)) => true,
+                        Poll::Pending => false,
+                    };
+                    match gone {
+                        true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+                        false => Poll::Pending,
+                    }
                 }
-                let some = bytes.get(..allowed).unwrap_or(bytes);
-                let written = ready!(Pin::new(&mut self.stream).poll_write(context, some))?;
-                let (_, blank, left) = cut(some.get(..written).unwrap_or(some), blank, left);
-                self.control.state().out = Out::Cut { blank, left };
-                Poll::Ready(Ok(written))
-            }
+            };
         }
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, some))?;
+        let left = left.saturating_sub(u64::try_from(written).unwrap_or(u64::MAX));
+        self.control.state().out = Out::Only(left, ending);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        let out = self.control.state().out;
+        if let Out::Leave(ending) = out
+            && self.leaving.is_none()
+        {
+            self.leaving = Some((Box::pin(sleep(IDLE)), ending));
+            // So that it wakes the connection, which goes on to read.
+            let _ = self.poll_leave(context);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -282,42 +415,38 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// How many of `bytes` may go out, and where that leaves the count of the blank line and of the
-/// body.
-fn cut(bytes: &[u8], mut blank: usize, mut left: u64) -> (usize, usize, u64) {
-    const BLANK: &[u8] = b"\r\n\r\n";
-    let mut allowed = 0;
-    for byte in bytes {
-        if blank < BLANK.len() {
-            blank = match BLANK.get(blank) {
-                Some(wanted) if wanted == byte => blank + 1,
-                _ => usize::from(*byte == b'\r'),
-            };
-        } else if left == 0 {
-            break;
-        } else {
-            left -= 1;
-        }
-        allowed += 1;
-    }
-    (allowed, blank, left)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_cut_in_its_body() {
+    fn half_of_an_answer_is_counted() {
         let answer = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n{\"data\":1}";
-        let head = answer.len() - 10;
-        assert_eq!(cut(answer, 0, 5), (head + 5, 4, 0));
-        assert_eq!(cut(answer, 0, 0), (head, 4, 0));
-        assert_eq!(cut(&answer[..8], 0, 5), (8, 0, 5));
-        // In pieces it comes to the same.
-        let (allowed, blank, left) = cut(&answer[..head - 2], 0, 5);
-        assert_eq!((allowed, blank, left), (head - 2, 2, 5));
-        assert_eq!(cut(&answer[head - 2..], blank, left), (7, 4, 0));
+        let head = answer.len() as u64 - 10;
+        let counted = |out: Out, answer: &[u8]| match out.counted(answer) {
+            Out::Only(left, Ending::Close) => left,
+            other => panic!("{other:?}"),
+        };
+        let body = Out::HalfBody(10, Ending::Close);
+        assert_eq!(counted(body, answer), head + 5);
+        // The body may come later.
+        assert_eq!(counted(body, &answer[..answer.len() - 10]), head + 5);
+        assert_eq!(counted(Out::HalfBody(0, Ending::Close), answer), head);
+        assert_eq!(counted(Out::HalfHead(Ending::Close), answer), head / 2);
+        assert_eq!(counted(Out::Only(3, Ending::Close), answer), 3);
+    }
+
+    #[test]
+    fn a_head_is_kept_in_whatever_pieces_it_comes() {
+        let request = b"POST / HTTP/1.1\r\nA: b\r\n\r\n{}\r\n\r\n";
+        let head = &request[..request.len() - 6];
+        for size in 1..=request.len() {
+            let mut state = State::default();
+            for piece in request.chunks(size) {
+                state.read(piece);
+            }
+            assert_eq!(state.head, head, "{size}");
+        }
     }
 
     #[test]
@@ -329,6 +458,7 @@ mod tests {
             ),
             (b"POST", ("POST", "")),
             (b"\xff", ("\u{fffd}", "")),
+            (b"\x16\x03\x01 x", ("TLS", "")),
         ] {
             let (method, path) = first_line(bytes);
             assert_eq!((method.as_str(), path.as_str()), expected);

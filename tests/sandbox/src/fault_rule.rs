@@ -10,15 +10,16 @@ use serde_json::{Value, json};
 
 use crate::account::glob;
 use crate::api::Api;
-use crate::faults::{Effect, Fault, When};
+use crate::faults::{Answer, Fault, MANNERS, Manner, When};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 const TEXT: &str = "text/plain";
 
 /// The parts that are no operation, for the error about a word that is neither.
-const EFFECTS: &str = "refuse, close-before-reading, reset-before-reading, close, reset, stall, \
-                       delay=, truncate, failed, status=";
+const EFFECTS: &str = "refuse, close-before-reading, reset-before-reading, stall-before-reading, \
+                       delay=, close, reset, stall, truncate-head, truncate, stall-halfway, \
+                       close-when-idle, reset-when-idle, failed, status=";
 
 /// Why a text is not a fault; its `Display` names the column and the part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +49,8 @@ struct Draft {
     operation: Option<String>,
     when: Option<When>,
     seed: Option<(u64, usize)>,
-    effect: Option<Effect>,
+    manner: Option<Manner>,
+    answer: Option<(Answer, usize)>,
     carried_out: Option<(bool, usize)>,
     headers: Vec<(String, String)>,
     /// Its type, which is empty if there is none, and itself.
@@ -151,6 +153,11 @@ impl<'a> Part<'a> {
 
 impl Draft {
     fn take(&mut self, part: &Part<'_>, at: usize) -> Result<(), String> {
+        let mut words = MANNERS.iter();
+        if let Some((_, manner)) = words.find(|(word, _)| *word == part.name) {
+            part.no_value()?;
+            return self.manner(part, *manner);
+        }
         match part.name {
             "nth" => {
                 const WHAT: &str = "a number from 1, or two such as 3-7";
@@ -185,44 +192,19 @@ impl Draft {
                 };
                 once(part, &mut self.carried_out, (carried_out, at))
             }
-            "refuse"
-            | "close-before-reading"
-            | "reset-before-reading"
-            | "close"
-            | "reset"
-            | "stall"
-            | "truncate" => {
-                part.no_value()?;
-                let effect = match part.name {
-                    "refuse" => Effect::Refuse,
-                    "close-before-reading" => Effect::CloseBeforeReading,
-                    "reset-before-reading" => Effect::ResetBeforeReading,
-                    "close" => Effect::Close,
-                    "reset" => Effect::Reset,
-                    "stall" => Effect::Stall,
-                    _ => Effect::Truncate,
-                };
-                self.effect(part, effect)
-            }
             "delay" => {
                 const WHAT: &str = "a time such as 250ms, 2s or 1m";
                 let time = duration(part.value(WHAT)?).ok_or_else(|| part.wrong(WHAT))?;
-                self.effect(part, Effect::Delay(time))
+                self.manner(part, Manner::Late(time))
             }
             "failed" => {
                 let reason = part.value.as_deref().unwrap_or("made up by the sandbox");
-                self.effect(part, Effect::Failed(reason.to_owned()))
+                self.answer(part, Answer::Failed(reason.to_owned()), at)
             }
             "status" => {
                 let valid = |status: &u16| (200..600).contains(status);
                 let status = part.parse("an HTTP status from 200 to 599", valid)?;
-                let reply = Effect::Reply {
-                    status,
-                    headers: Vec::new(),
-                    content_type: None,
-                    body: Vec::new(),
-                };
-                self.effect(part, reply)
+                self.answer(part, Answer::status(status), at)
             }
             "retry-after" => {
                 let seconds: u64 = part.parse("a number of seconds", |_| true)?;
@@ -286,9 +268,14 @@ impl Draft {
             .map_err(|_| format!("{:?}: only one of nth, first and chance", part.text))
     }
 
-    fn effect(&mut self, part: &Part<'_>, effect: Effect) -> Result<(), String> {
-        once(part, &mut self.effect, effect)
+    fn manner(&mut self, part: &Part<'_>, manner: Manner) -> Result<(), String> {
+        once(part, &mut self.manner, manner)
             .map_err(|_| format!("{:?}: a rule has one effect only", part.text))
+    }
+
+    fn answer(&mut self, part: &Part<'_>, answer: Answer, at: usize) -> Result<(), String> {
+        once(part, &mut self.answer, (answer, at))
+            .map_err(|_| format!("{:?}: a rule has one answer only", part.text))
     }
 
     fn header(&mut self, name: &str, value: &str, at: usize) {
@@ -305,15 +292,25 @@ impl Draft {
 
     /// The fault, or where and why there is none.
     fn finish(self) -> Result<Fault, (Option<usize>, String)> {
-        let Some(mut effect) = self.effect else {
-            return Err((None, format!("an effect is missing: one of {EFFECTS}")));
+        let manner = match self.manner {
+            Some(manner) => manner,
+            None if self.answer.is_some() => Manner::Answered,
+            None => return Err((None, format!("an effect is missing: one of {EFFECTS}"))),
         };
-        if let Effect::Reply {
+        let mut answer = match self.answer {
+            Some((_, at)) if !manner.reads() => {
+                let message = "what is not read is not answered either".to_owned();
+                return Err((Some(at), message));
+            }
+            Some((answer, _)) => answer,
+            None => Answer::Own,
+        };
+        if let Answer::Reply {
             status,
             headers,
             content_type,
             body,
-        } = &mut effect
+        } = &mut answer
         {
             *headers = self.headers;
             if let Some((kind, bytes)) = self.body {
@@ -327,14 +324,9 @@ impl Draft {
             let message = "a header or a body is for the effect status= only".to_owned();
             return Err((Some(at), message));
         }
-        let mut fault = match effect {
-            Effect::Close | Effect::Reset | Effect::Stall | Effect::Delay(_) | Effect::Truncate => {
-                Fault::new(effect, true)
-            }
-            effect => Fault::new(effect, false),
-        };
+        let mut fault = Fault::new(manner, answer);
         if let Some((carried_out, at)) = self.carried_out {
-            if carried_out && !fault.is_read() {
+            if carried_out && !fault.manner.reads() {
                 let message = "what is not read cannot be carried out".to_owned();
                 return Err((Some(at), message));
             }
@@ -411,15 +403,6 @@ fn default_json(status: u16) -> Value {
     })
 }
 
-impl Fault {
-    fn is_read(&self) -> bool {
-        !matches!(
-            self.effect,
-            Effect::Refuse | Effect::CloseBeforeReading | Effect::ResetBeforeReading
-        )
-    }
-}
-
 /// The rule. What was made in Rust and cannot be said in a rule, such as a body that is no text,
 /// is put as well as it can be.
 impl fmt::Display for Fault {
@@ -439,28 +422,30 @@ impl fmt::Display for Fault {
                 }
             }
         }
-        let usual = matches!(
-            self.effect,
-            Effect::Close | Effect::Reset | Effect::Stall | Effect::Delay(_) | Effect::Truncate
-        );
-        if self.is_read() && self.carried_out != usual {
+        let usual = Self::new(self.manner, self.answer.clone()).carried_out;
+        if self.manner.reads() && self.carried_out != usual {
             let carried_out = if self.carried_out { "yes" } else { "no" };
             write!(formatter, "carried-out={carried_out}:")?;
         }
-        match &self.effect {
-            Effect::Refuse => formatter.write_str("refuse"),
-            Effect::CloseBeforeReading => formatter.write_str("close-before-reading"),
-            Effect::ResetBeforeReading => formatter.write_str("reset-before-reading"),
-            Effect::Close => formatter.write_str("close"),
-            Effect::Reset => formatter.write_str("reset"),
-            Effect::Stall => formatter.write_str("stall"),
-            Effect::Truncate => formatter.write_str("truncate"),
-            Effect::Delay(time) if time.subsec_nanos() % 1_000_000 == 0 => {
-                write!(formatter, "delay={}ms", time.as_millis())
+        // Before the answer, whose body takes the rest of the rule.
+        let word = self.manner.word().unwrap_or_default();
+        match self.manner {
+            Manner::Late(time) if time.subsec_nanos() % 1_000_000 == 0 => {
+                write!(formatter, "{word}={}ms", time.as_millis())?;
             }
-            Effect::Delay(time) => write!(formatter, "delay={}s", time.as_secs_f64()),
-            Effect::Failed(reason) => write!(formatter, "failed={reason}"),
-            Effect::Reply {
+            Manner::Late(time) => write!(formatter, "{word}={}s", time.as_secs_f64())?,
+            _ => formatter.write_str(word)?,
+        }
+        if self.answer == Answer::Own || !self.manner.reads() {
+            return Ok(());
+        }
+        if !word.is_empty() {
+            formatter.write_str(":")?;
+        }
+        match &self.answer {
+            Answer::Own => Ok(()),
+            Answer::Failed(reason) => write!(formatter, "failed={reason}"),
+            Answer::Reply {
                 status,
                 headers,
                 content_type,
@@ -512,6 +497,21 @@ mod tests {
             ("close:carried-out=no", Fault::close().carried_out(false)),
             ("close-before-reading", Fault::close_before_reading()),
             ("reset-before-reading", Fault::reset_before_reading()),
+            ("stall-before-reading", Fault::stall_before_reading()),
+            ("truncate-head", Fault::truncated_head()),
+            ("stall-halfway", Fault::stalled_halfway()),
+            ("close-when-idle", Fault::close_when_idle()),
+            ("reset-when-idle", Fault::reset_when_idle()),
+            (
+                "truncate:status=502:html=a:b",
+                status(502).html("a:b").then(Fault::truncated()),
+            ),
+            (
+                "delay=1s:carried-out=yes:failed=no",
+                Fault::failed("no")
+                    .then(Fault::delay(Duration::from_secs(1)))
+                    .carried_out(true),
+            ),
             ("template_*:truncate", Fault::truncated().on("template_*")),
             ("delay=1.5s", Fault::delay(Duration::from_millis(1500))),
             ("delay=2m", Fault::delay(Duration::from_secs(120))),
@@ -576,6 +576,8 @@ mod tests {
             ("status=500:json:html", 17, "one body"),
             ("status=500:header=a b=c", 12, "as HTTP allows"),
             ("status=500:retry-after=soon", 12, "seconds"),
+            ("status=500:failed", 12, "one answer"),
+            ("nth=1:status=500:refuse", 7, "what is not read"),
             ("email_send:refuse", 1, "refuse is for connections"),
             ("refuse:carried-out=yes", 8, "what is not read"),
             ("close:carried-out=perhaps", 7, "yes or no"),
@@ -632,6 +634,9 @@ mod tests {
             };
             if random(2) == 0 {
                 fault = fault.on("email_*");
+            }
+            if random(2) == 0 {
+                fault = fault.then(Fault::truncated());
             }
             fault = fault.carried_out(random(2) == 0);
             assert_eq!(parse(&fault.to_string()), Ok(fault.clone()), "{fault}");

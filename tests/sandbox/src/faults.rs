@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::account::glob;
 use crate::ids::mix;
+use crate::mail::list;
 use crate::world::Shared;
 
 /// What goes wrong with a call, and with which calls.
@@ -50,8 +51,9 @@ use crate::world::Shared;
 /// # }
 /// ```
 ///
-/// A rule is made of parts with colons between them, in any order: one effect, and what narrows it
-/// down.
+/// A rule is made of parts with colons between them, in any order: an effect, and what narrows it
+/// down. `status=` and `failed` say what the answer is, `delay=` to `reset-when-idle` what becomes of
+/// it: a rule may have one of each, such as `status=502:html:truncate` (see [`then`](Self::then)).
 ///
 /// | Part | Meaning |
 /// | --- | --- |
@@ -63,11 +65,12 @@ use crate::world::Shared;
 /// | `seed=42` | with `chance`: which calls those are; by default the sandbox's seed decides |
 /// | `carried-out=no`, `=yes` | whether what is read has its effect: [`carried_out`](Self::carried_out) |
 /// | **`refuse`** | [`refuse`](Self::refuse) |
-/// | **`close-before-reading`**, **`reset-before-reading`** | [`close_before_reading`](Self::close_before_reading), [`reset_before_reading`](Self::reset_before_reading) |
-/// | **`close`**, **`reset`** | [`close`](Self::close), [`reset`](Self::reset) |
-/// | **`stall`** | [`stall`](Self::stall) |
+/// | **`close-before-reading`**, **`reset-before-reading`**, **`stall-before-reading`** | [`close_before_reading`](Self::close_before_reading), [`reset_before_reading`](Self::reset_before_reading), [`stall_before_reading`](Self::stall_before_reading) |
 /// | **`delay=250ms`**, **`=2s`**, **`=1m`** | [`delay`](Self::delay) |
-/// | **`truncate`** | [`truncated`](Self::truncated) |
+/// | **`close`**, **`reset`**, **`stall`** | [`close`](Self::close), [`reset`](Self::reset), [`stall`](Self::stall) |
+/// | **`truncate-head`** | [`truncated_head`](Self::truncated_head) |
+/// | **`truncate`**, **`stall-halfway`** | [`truncated`](Self::truncated), [`stalled_halfway`](Self::stalled_halfway) |
+/// | **`close-when-idle`**, **`reset-when-idle`** | [`close_when_idle`](Self::close_when_idle), [`reset_when_idle`](Self::reset_when_idle) |
 /// | **`failed`**, **`failed=REASON`** | [`failed`](Self::failed) |
 /// | **`status=503`** | [`status`](Self::status), with an empty body |
 /// | `retry-after=7` | with `status`: the header `Retry-After` |
@@ -81,23 +84,82 @@ use crate::world::Shared;
 #[derive(Clone, PartialEq)]
 #[must_use = "a fault does nothing until it is added"]
 pub struct Fault {
-    pub(crate) effect: Effect,
+    pub(crate) manner: Manner,
+    pub(crate) answer: Answer,
     /// `None`: any operation, and requests for none.
     pub(crate) operation: Option<String>,
     pub(crate) when: When,
     pub(crate) carried_out: bool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Effect {
-    Refuse,
-    CloseBeforeReading,
-    ResetBeforeReading,
+/// What becomes of a request and of its answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Manner {
+    /// There is no request: the connection is closed before.
+    Refused,
+    /// None of the request is read.
+    Unread(Ending),
+    /// All is well with the connection.
+    Answered,
+    Late(Duration),
+    /// Nothing of the answer goes out.
+    Unanswered(Ending),
+    HalfHead(Ending),
+    /// Its head, and half of its body.
+    HalfBody(Ending),
+    /// All of it, and when the connection is idle it ends.
+    Left(Ending),
+}
+
+/// How a connection ends, or does not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Ending {
+    /// In an orderly way (FIN).
     Close,
+    /// RST.
     Reset,
+    /// It stays open, and silent.
     Stall,
-    Delay(Duration),
-    Truncate,
+}
+
+/// The manners that have a word of their own in a rule.
+pub(crate) const MANNERS: [(&str, Manner); 12] = [
+    ("refuse", Manner::Refused),
+    ("close-before-reading", Manner::Unread(Ending::Close)),
+    ("reset-before-reading", Manner::Unread(Ending::Reset)),
+    ("stall-before-reading", Manner::Unread(Ending::Stall)),
+    ("close", Manner::Unanswered(Ending::Close)),
+    ("reset", Manner::Unanswered(Ending::Reset)),
+    ("stall", Manner::Unanswered(Ending::Stall)),
+    ("truncate-head", Manner::HalfHead(Ending::Close)),
+    ("truncate", Manner::HalfBody(Ending::Close)),
+    ("stall-halfway", Manner::HalfBody(Ending::Stall)),
+    ("close-when-idle", Manner::Left(Ending::Close)),
+    ("reset-when-idle", Manner::Left(Ending::Reset)),
+];
+
+impl Manner {
+    /// Its word in a rule: none for an answer that is whole and in time.
+    pub(crate) fn word(self) -> Option<&'static str> {
+        if let Self::Late(_) = self {
+            return Some("delay");
+        }
+        let mut words = MANNERS.iter();
+        words.find_map(|(word, manner)| (*manner == self).then_some(*word))
+    }
+
+    /// Whether the request is read.
+    pub(crate) fn reads(self) -> bool {
+        !matches!(self, Self::Refused | Self::Unread(_))
+    }
+}
+
+/// What the answer is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// The one that there would be without a fault.
+    Own,
+    /// 200, with a failure for this reason.
     Failed(String),
     Reply {
         status: u16,
@@ -105,6 +167,17 @@ pub(crate) enum Effect {
         content_type: Option<String>,
         body: Vec<u8>,
     },
+}
+
+impl Answer {
+    pub(crate) fn status(status: u16) -> Self {
+        Self::Reply {
+            status,
+            headers: Vec::new(),
+            content_type: None,
+            body: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,13 +196,20 @@ pub(crate) enum When {
 }
 
 impl Fault {
-    pub(crate) fn new(effect: Effect, carried_out: bool) -> Self {
+    /// A fault of every call. What it answers in place of the sandbox is not carried out, nor what
+    /// is not read.
+    pub(crate) fn new(manner: Manner, answer: Answer) -> Self {
         Self {
-            effect,
+            carried_out: manner.reads() && answer == Answer::Own,
+            manner,
+            answer,
             operation: None,
             when: When::Always,
-            carried_out,
         }
+    }
+
+    fn of(manner: Manner) -> Self {
+        Self::new(manner, Answer::Own)
     }
 
     /// The connection is closed as soon as it is accepted, without a look at it. (A connection
@@ -139,44 +219,75 @@ impl Fault {
     /// count new connections, and [`Sandbox::calls`](crate::Sandbox::calls) does not list it. The
     /// admin endpoints and the inbox are shut out too.
     pub fn refuse() -> Self {
-        Self::new(Effect::Refuse, false)
+        Self::of(Manner::Refused)
     }
 
     /// The connection is closed in an orderly way (FIN) when a request begins to arrive, before
     /// any of it is read.
     pub fn close_before_reading() -> Self {
-        Self::new(Effect::CloseBeforeReading, false)
+        Self::of(Manner::Unread(Ending::Close))
     }
 
     /// The connection is reset (RST) when a request begins to arrive, before any of it is read.
     pub fn reset_before_reading() -> Self {
-        Self::new(Effect::ResetBeforeReading, false)
+        Self::of(Manner::Unread(Ending::Reset))
+    }
+
+    /// None of the request is ever read, and the connection stays open. This happens to a client
+    /// that begins with TLS too, whose handshake never ends.
+    pub fn stall_before_reading() -> Self {
+        Self::of(Manner::Unread(Ending::Stall))
     }
 
     /// The request is read and carried out, then the connection closed (FIN) without an answer.
     pub fn close() -> Self {
-        Self::new(Effect::Close, true)
+        Self::of(Manner::Unanswered(Ending::Close))
     }
 
     /// The request is read and carried out, then the connection reset (RST) without an answer.
     pub fn reset() -> Self {
-        Self::new(Effect::Reset, true)
+        Self::of(Manner::Unanswered(Ending::Reset))
     }
 
     /// The request is read and carried out and never answered; the connection stays open.
     pub fn stall() -> Self {
-        Self::new(Effect::Stall, true)
+        Self::of(Manner::Unanswered(Ending::Stall))
     }
 
     /// The request is carried out, and answered as it should be, but so much later.
     pub fn delay(time: Duration) -> Self {
-        Self::new(Effect::Delay(time), true)
+        Self::of(Manner::Late(time))
+    }
+
+    /// The request is carried out, and the connection closed after half of the answer's head: its
+    /// status may have gone out, but not all of its headers.
+    pub fn truncated_head() -> Self {
+        Self::of(Manner::HalfHead(Ending::Close))
     }
 
     /// The request is carried out, and the connection closed after half of the answer's body (or
     /// after its head, if it has no body).
     pub fn truncated() -> Self {
-        Self::new(Effect::Truncate, true)
+        Self::of(Manner::HalfBody(Ending::Close))
+    }
+
+    /// The request is carried out, and after half of the answer's body no more of it comes; the
+    /// connection stays open.
+    pub fn stalled_halfway() -> Self {
+        Self::of(Manner::HalfBody(Ending::Stall))
+    }
+
+    /// The request is carried out and answered as it should be. The connection seems to stay open
+    /// for more, but is closed (FIN) 20 ms later, when the client takes it for an idle one; what the
+    /// client has sent on it by then is not read.
+    /// [`Sandbox::open_connections`](crate::Sandbox::open_connections) tells that it is gone.
+    pub fn close_when_idle() -> Self {
+        Self::of(Manner::Left(Ending::Close))
+    }
+
+    /// As [`close_when_idle`](Self::close_when_idle), but the connection is reset (RST).
+    pub fn reset_when_idle() -> Self {
+        Self::of(Manner::Left(Ending::Reset))
     }
 
     /// The answer has this status, 200 to 599 (another acts as 500), no headers but those added
@@ -188,21 +299,29 @@ impl Fault {
         } else {
             500
         };
-        Self::new(
-            Effect::Reply {
-                status,
-                headers: Vec::new(),
-                content_type: None,
-                body: Vec::new(),
-            },
-            false,
-        )
+        Self::new(Manner::Answered, Answer::status(status))
     }
 
-    /// The answer has status 200 and says that one message failed, for this reason. The request is
-    /// not carried out.
+    /// The answer has status 200 and says that the mail failed, or every mail of a batch, for this
+    /// reason; of text messages it says so without a reason, since theirs has no place for one. The
+    /// request is not carried out.
     pub fn failed(reason: impl Into<String>) -> Self {
-        Self::new(Effect::Failed(reason.into()), false)
+        Self::new(Manner::Answered, Answer::Failed(reason.into()))
+    }
+
+    /// What becomes of the answer of [`status`](Self::status) or [`failed`](Self::failed) as well:
+    /// it is late, cut short, or the connection ends. Nothing else of `other` counts.
+    ///
+    /// ```
+    /// use smtp2go_sandbox::Fault;
+    ///
+    /// let half_a_page = Fault::status(502).html("<h1>Bad Gateway</h1>").then(Fault::truncated());
+    /// # let _ = half_a_page;
+    /// ```
+    pub fn then(mut self, other: Self) -> Self {
+        self.manner = other.manner;
+        self.carried_out &= self.manner.reads();
+        self
     }
 
     /// Only calls of this operation, by its id, such as `email_send`; `*` in it stands for any
@@ -252,7 +371,7 @@ impl Fault {
     /// Adds a header to the answer of [`status`](Self::status). One that HTTP does not allow is
     /// left out.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        if let Effect::Reply { headers, .. } = &mut self.effect {
+        if let Answer::Reply { headers, .. } = &mut self.answer {
             headers.push((name.into(), value.into()));
         }
         self
@@ -270,9 +389,9 @@ impl Fault {
 
     /// Any body for the answer of [`status`](Self::status), with its content type.
     pub fn body(mut self, kind: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        if let Effect::Reply {
+        if let Answer::Reply {
             content_type, body, ..
-        } = &mut self.effect
+        } = &mut self.answer
         {
             *content_type = Some(kind.into());
             *body = bytes.into();
@@ -282,18 +401,14 @@ impl Fault {
 
     /// What it does, in a word or two.
     pub(crate) fn name(&self) -> String {
-        match &self.effect {
-            Effect::Refuse => "refuse".to_owned(),
-            Effect::CloseBeforeReading => "close before reading".to_owned(),
-            Effect::ResetBeforeReading => "reset before reading".to_owned(),
-            Effect::Close => "close".to_owned(),
-            Effect::Reset => "reset".to_owned(),
-            Effect::Stall => "stall".to_owned(),
-            Effect::Delay(_) => "delay".to_owned(),
-            Effect::Truncate => "truncate".to_owned(),
-            Effect::Failed(_) => "failed".to_owned(),
-            Effect::Reply { status, .. } => format!("status {status}"),
-        }
+        let answer = match &self.answer {
+            Answer::Own => None,
+            Answer::Failed(_) => Some("failed".to_owned()),
+            Answer::Reply { status, .. } => Some(format!("status {status}")),
+        };
+        let manner = self.manner.word().map(|word| word.replace('-', " "));
+        let parts: Vec<_> = answer.into_iter().chain(manner).collect();
+        parts.join(", ")
     }
 }
 
@@ -309,9 +424,28 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// The data of a sending reply that counts a failure.
-pub(crate) fn failure(reason: &str) -> Value {
-    json!({ "email_id": "", "succeeded": 0, "failed": 1, "failures": [reason] })
+/// The data of a sending reply that counts a failure: of the mail, of each mail of a batch, or of
+/// each text message, whose reply has no place for the reason.
+pub(crate) fn failure(operation: Option<&str>, request: &[u8], reason: &str) -> Value {
+    let mail = json!({ "email_id": "", "succeeded": 0, "failed": 1, "failures": [reason] });
+    let request: Value = serde_json::from_slice(request).unwrap_or_default();
+    match operation {
+        Some("email_batch") => {
+            let mails = list(&request, "emails").iter();
+            mails.map(|_| mail.clone()).collect()
+        }
+        Some("sms_send") => {
+            let destinations = list(&request, "destination");
+            let message = |destination: &Value| json!({ "destination": destination, "message_id": "", "status": "failed" });
+            let messages: Vec<_> = destinations.iter().map(message).collect();
+            json!({
+                "statuses": { "failed": messages.len() },
+                "total_sent": 0,
+                "messages": messages,
+            })
+        }
+        _ => mail,
+    }
 }
 
 /// The faults of a running sandbox, from [`Sandbox::faults`](crate::Sandbox::faults). They can be
@@ -464,7 +598,7 @@ impl Rules {
 impl Fault {
     /// Whether it is about the connection and not about a request.
     pub(crate) fn of_connection(&self) -> bool {
-        matches!(self.effect, Effect::Refuse)
+        self.manner == Manner::Refused
     }
 
     /// Why it is not to be added by HTTP, over which it could not be removed again.

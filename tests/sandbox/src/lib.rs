@@ -72,7 +72,10 @@
 //!   A single sender is verified a second after it was added, unless it begins with `unverified`.
 //! - With the IP allow list of type `api` switched on, calls from an address that is not on it are
 //!   refused with 403: put 127.0.0.1 on it first. [`Sandbox::reset`] lets you in again.
-//! - The keys of a closed subaccount are refused.
+//! - The keys of a closed subaccount are refused, and so is whoever names it as `subaccount_id`.
+//!
+//! What a subaccount has used of the `limit` of its plan is counted and shown, and no mail is refused
+//! for it, since nothing is known of how the service does so.
 //!
 //! # What becomes of mail
 //!
@@ -116,9 +119,10 @@
 //! # What can go wrong
 //!
 //! [`Sandbox::faults`] makes calls fail on purpose, by operation, count or seeded chance:
-//! connections closed or reset before or after the request is read, silence, delay, any status
-//! with any body, half an answer, a 200 that reports a failure. [`Call::received`] and
-//! [`Call::accepted`] tell afterwards what really arrived and what was really done.
+//! connections closed or reset before or after the request is read, or when they are idle, silence,
+//! delay, any status with any body, half an answer, a 200 that reports a failure.
+//! [`Call::received`], [`Call::accepted`], [`Call::head`] and [`Call::body`] tell afterwards what
+//! really arrived and what was really done.
 //!
 //! # What went wrong
 //!
@@ -141,7 +145,8 @@
 //! as a whole; that a scheduled send answers with `email_id` and `schedule_id`, a scheduled item
 //! of a batch with `schedule_id` alone; that `fastaccept` leaves `schedule_id` in place; that
 //! `*` in the endpoint of a key stands for any text,
-//! slashes included; and how a `subaccount_id` that cannot be honoured is refused.
+//! slashes included; that a closed subaccount cannot be named, and how a `subaccount_id` that cannot be
+//! honoured is refused.
 //!
 //! Of what accounts keep: that a filter which finds nothing is answered with an empty list; that mail
 //! which the allowed senders, the allowed recipients or a sending limit forbid is refused with 400 as a

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -104,6 +105,11 @@ impl Sandbox {
     /// request that the client broke off is not among them.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.world().calls.clone()
+    }
+
+    /// How many connections clients have open to it, idle ones included.
+    pub fn open_connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// The faults that make calls fail on purpose: none at first, unless

@@ -17,7 +17,7 @@ use crate::admin;
 use crate::api::{Lookup, Operation};
 use crate::call::{Call, KeyPlace};
 use crate::connection::{Control, Out};
-use crate::faults::{self, Effect, Fault};
+use crate::faults::{self, Answer, Fault, Manner};
 use crate::inbox;
 use crate::json;
 use crate::operations::{self, Context, Reply};
@@ -57,7 +57,7 @@ pub(crate) async fn handle(
         // The client broke off: there is nobody to answer.
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let fault = control.take_fault();
+    let (fault, request_head) = control.take_request();
     let (now, request_id) = {
         let mut world = shared.world();
         (world.now(), world.ids.request())
@@ -65,6 +65,7 @@ pub(crate) async fn handle(
     let mut call = Call {
         user_agent: text(&head.headers, header::USER_AGENT.as_str()),
         content_type: text(&head.headers, header::CONTENT_TYPE.as_str()),
+        head: request_head.into(),
         body,
         received: true,
         fault: fault.as_ref().map(Fault::name),
@@ -97,40 +98,30 @@ pub(crate) async fn handle(
         control.end_request(Out::Pass);
         return response;
     };
-    let (response, reply) = match &fault.effect {
-        Effect::Failed(reason) => respond(
-            StatusCode::OK,
-            &json!({ "request_id": request_id, "data": faults::failure(reason) }),
-        ),
-        Effect::Reply {
+    let (response, reply) = match &fault.answer {
+        Answer::Own => (response, reply),
+        Answer::Failed(reason) => {
+            let data = faults::failure(call.operation.as_deref(), &call.body, reason);
+            let reply = json!({ "request_id": request_id, "data": data });
+            respond(StatusCode::OK, &reply)
+        }
+        Answer::Reply {
             status,
             headers,
             content_type,
             body,
         } => respond_as_fault(*status, headers, content_type.as_deref(), body),
-        _ => (response, reply),
     };
-    let out = match fault.effect {
-        Effect::Close => Out::Close,
-        Effect::Reset => Out::Reset,
-        Effect::Truncate => Out::Cut {
-            blank: 0,
-            left: response.body().size_hint().exact().unwrap_or_default() / 2,
-        },
-        _ => Out::Pass,
-    };
-    let answered = !matches!(fault.effect, Effect::Close | Effect::Reset | Effect::Stall);
-    if answered {
+    let length = response.body().size_hint().exact().unwrap_or_default();
+    if !matches!(fault.manner, Manner::Unanswered(_) | Manner::HalfHead(_)) {
         call.status = response.status().as_u16();
         call.reply = reply;
     }
     shared.note(call);
-    match fault.effect {
-        Effect::Stall => std::future::pending().await,
-        Effect::Delay(time) => tokio::time::sleep(time).await,
-        _ => {}
+    if let Manner::Late(time) = fault.manner {
+        tokio::time::sleep(time).await;
     }
-    control.end_request(out);
+    control.end_request(Out::new(fault.manner, length));
     response
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -96,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) api: Arc<Api>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) rules: Rules,
+    /// How many connections are open.
+    pub(crate) connections: AtomicUsize,
     /// Notified of every new mail, event and call.
     pub(crate) changes: watch::Sender<()>,
     wake: Arc<Notify>,
@@ -160,6 +163,7 @@ impl Shared {
                 api,
                 settings: Arc::clone(&settings),
                 rules: Rules::new(settings.seed),
+                connections: AtomicUsize::new(0),
                 changes: outside.changes.clone(),
                 wake: Arc::clone(&outside.wake),
                 on_call: OnceLock::new(),
@@ -427,8 +431,15 @@ impl World {
                 "{field} is for keys of the master account only."
             )));
         }
-        self.find_account(id)
-            .ok_or_else(|| Refusal::exception(format!("There is no subaccount {id:?}.")))
+        match self.find_account(id) {
+            None => Err(Refusal::exception(format!(
+                "There is no subaccount {id:?}."
+            ))),
+            Some(account) if self.account(account).closed => Err(Refusal::exception(format!(
+                "The subaccount {id:?} is closed."
+            ))),
+            Some(account) => Ok(account),
+        }
     }
 
     /// Counts a call of an operation, and refuses it if it is one too many.

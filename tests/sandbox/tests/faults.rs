@@ -24,11 +24,15 @@ fn mail() -> Value {
 
 /// Writes a mail to a connection, and leaves it open.
 fn write(stream: &mut TcpStream, sandbox: &Sandbox) {
-    let body = mail().to_string();
+    write_to(stream, sandbox, "/email/send", &mail());
+}
+
+fn write_to(stream: &mut TcpStream, sandbox: &Sandbox, path: &str, body: &Value) {
+    let body = body.to_string();
     let length = body.len();
     let key = sandbox.key();
     let request = format!(
-        "POST /v3/email/send HTTP/1.1\r\nHost: localhost\r\nX-Smtp2go-Api-Key: {key}\r\n\
+        "POST /v3{path} HTTP/1.1\r\nHost: localhost\r\nX-Smtp2go-Api-Key: {key}\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).unwrap();
@@ -182,6 +186,98 @@ fn answers_are_as_told() {
 }
 
 #[test]
+fn any_operation_can_fail() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let faults = sandbox.faults();
+    let sms = json!({ "destination": ["+15550002001", "+15550002002"], "content": "Hi" });
+    let batch = json!({ "emails": [mail(), mail()] });
+    let failed = json!({ "email_id": "", "succeeded": 0, "failed": 1, "failures": ["550 no"] });
+    let message = |n: &Value| json!({ "destination": n, "message_id": "", "status": "failed" });
+    let messages = [
+        message(&sms["destination"][0]),
+        message(&sms["destination"][1]),
+    ];
+    for (operation, path, request, data) in [
+        ("email_mime", "/email/mime", &mail(), failed.clone()),
+        (
+            "email_batch",
+            "/email/batch",
+            &batch,
+            json!([failed, failed]),
+        ),
+        (
+            "sms_send",
+            "/sms/send",
+            &sms,
+            json!({ "statuses": { "failed": 2 }, "total_sent": 0, "messages": messages }),
+        ),
+    ] {
+        faults.clear().add(Fault::failed("550 no").on(operation));
+        let reply = post(&sandbox, path, request);
+        assert_eq!((reply.status, &reply.json()["data"]), (200, &data));
+    }
+    assert!(sandbox.mails().is_empty() && sandbox.sms().is_empty());
+    faults.clear().add(Fault::reset().on("sms_*"));
+    let mut stream = connect(&sandbox);
+    write_to(&mut stream, &sandbox, "/sms/send", &sms);
+    assert_eq!(rest(&mut stream), Err(ErrorKind::ConnectionReset));
+    assert_eq!(sandbox.sms().len(), 2);
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+}
+
+#[test]
+fn a_call_is_kept_as_it_was_sent() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let mut stream = connect(&sandbox);
+    let heads = ["x-Odd-CASE:  two  words \r\n", ""].map(|header| {
+        let head = format!("POST /v3/x?y HTTP/1.1\r\nHost: a\r\n{header}Content-Length: 4\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(b"\r\n\r\n").unwrap();
+        assert_eq!(read(&mut stream, true).status, 404);
+        head
+    });
+    let calls = sandbox.calls();
+    for (call, head) in calls.iter().zip(&heads) {
+        assert_eq!(
+            (call.head(), call.body()),
+            (head.as_bytes(), &b"\r\n\r\n"[..])
+        );
+    }
+    assert_eq!(calls[0].header("X-ODD-case"), Some("two  words"));
+    assert_eq!(calls[1].header("x-odd-case"), None);
+    assert_eq!(sandbox.open_connections(), 1);
+    drop(stream);
+    while sandbox.open_connections() > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_connection_ends_when_it_is_idle() {
+    for (fault, end) in [
+        (Fault::close_when_idle(), Ok(String::new())),
+        (Fault::reset_when_idle(), Err(ErrorKind::ConnectionReset)),
+    ] {
+        let sandbox = Sandbox::builder()
+            .fault(fault.nth(2))
+            .start_blocking()
+            .unwrap();
+        let mut stream = connect(&sandbox);
+        for _ in 0..2 {
+            write(&mut stream, &sandbox);
+            let reply = read(&mut stream, true);
+            assert_eq!(reply.status, 200);
+            assert!(!reply.head.contains("connection: close"), "{}", reply.head);
+        }
+        assert_eq!(rest(&mut stream), end);
+        while sandbox.open_connections() > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(sandbox.mails().len(), 2);
+    }
+}
+
+#[test]
 fn half_an_answer_or_none() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let faults = sandbox.faults();
@@ -210,6 +306,68 @@ fn half_an_answer_or_none() {
     assert_eq!(sandbox.calls()[2].status(), 0);
     assert!(sandbox.calls()[2].accepted());
     drop(stream);
+
+    // Of any answer; and a head of which half is no answer.
+    let page = || Fault::status(502).html("0123456789");
+    for (fault, says, body, status) in [
+        (
+            page().then(Fault::truncated()),
+            "status 502, truncate",
+            "01234",
+            502,
+        ),
+        (
+            page().then(Fault::truncated_head()),
+            "status 502, truncate head",
+            "",
+            0,
+        ),
+    ] {
+        faults.clear().add(fault);
+        let mut stream = connect(&sandbox);
+        write(&mut stream, &sandbox);
+        let answer = rest(&mut stream).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+        let end = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        assert_eq!(
+            (end, answer.contains("\r\n\r\n")),
+            (body, status > 0),
+            "{answer}"
+        );
+        let calls = sandbox.calls();
+        let call = calls.last().unwrap();
+        assert_eq!((call.fault(), call.status()), (Some(says), status));
+        assert!(!call.accepted());
+    }
+
+    // Silence, which is not the end.
+    for (fault, received, gets) in [
+        (page().then(Fault::stalled_halfway()), true, "01234"),
+        (Fault::stall_before_reading(), false, ""),
+    ] {
+        faults.clear().add(fault);
+        let mut stream = connect(&sandbox);
+        stream
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        write(&mut stream, &sandbox);
+        let mut answer = Vec::new();
+        while !answer.ends_with(gets.as_bytes()) || answer.is_empty() != gets.is_empty() {
+            let mut byte = [0];
+            if stream.read_exact(&mut byte).is_ok() {
+                answer.push(byte[0]);
+            }
+        }
+        assert!(rest(&mut stream).is_err());
+        while sandbox.calls().last().unwrap().received() != received {
+            std::thread::yield_now();
+        }
+    }
+    // A client that begins with TLS is told of by the fault only.
+    connect(&sandbox).write_all(b"\x16\x03\x01").unwrap();
+    while sandbox.calls().last().unwrap().method() != "TLS" {
+        std::thread::yield_now();
+    }
 
     faults.clear().add(Fault::delay(Duration::from_millis(1)));
     let reply = post(&sandbox, "/template/search", &json!({}));

@@ -1377,6 +1377,7 @@ fn subaccounts() {
         (main, "subaccount/close", id(json!({})), ok(&json!({}))),
         (main, "subaccount/close", id(json!({})), Refused(400)),
         (key, "email/send", send(), Refused(401)),
+        (main, "suppression/view", within(json!({})), Refused(400)),
         (
             main,
             "subaccounts/search",
@@ -1384,6 +1385,7 @@ fn subaccounts() {
             found(1),
         ),
         (main, "subaccount/reopen", id(json!({})), ok(&json!({}))),
+        (main, "suppression/view", within(json!({})), ok(&json!({}))),
         (key, "email/send", send(), ok(&json!({}))),
         (
             main,

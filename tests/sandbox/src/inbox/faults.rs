@@ -29,7 +29,10 @@ const EFFECTS: &[(&str, &str)] = &[
     ("reset", "Carry out, then reset the connection"),
     ("close", "Carry out, then close the connection"),
     ("truncate", "Half of the answer"),
+    ("stall-halfway", "Half of the answer, then silence"),
+    ("reset-when-idle", "Answer, then reset the connection"),
     ("reset-before-reading", "Reset before the request is read"),
+    ("stall-before-reading", "Never read the request"),
     ("refuse", "Close connections at once"),
 ];
 
