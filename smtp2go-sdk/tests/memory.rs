@@ -1,53 +1,55 @@
 //! What memory a mail takes. Alone in its process, since it looks at the most that the process
-//! ever had.
+//! ever had: the sandbox, which keeps what it was sent, has one of its own.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::thread;
+use std::process::{Child, Command, Stdio};
 
+use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{Attachment, Client, Email};
+use watch::watched;
+
+#[path = "support/watch.rs"]
+mod watch;
 
 const MIB: u64 = 1024 * 1024;
 
-/// A server that reads requests, keeps nothing, and answers.
-fn server() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    // Ends with the process.
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            answer(&mut BufReader::new(stream.unwrap()));
-        }
-    });
-    address
+const KEY: &str = "api-00000000000000000000000000000000";
+
+/// Whether this process is the sandbox's.
+const SERVES: &str = "SMTP2GO_TEST_SERVES";
+
+/// Tells where the sandbox is, and serves until the end of the input, and then tells how much was
+/// received.
+fn serve() {
+    let body = serde_json::json!({"data": {"email_id": "1"}});
+    let answer = Fault::status(200).json(&body);
+    let sandbox = Sandbox::builder().fault(answer).start_blocking().unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "\nurl {}", sandbox.base_url()).unwrap();
+    out.flush().unwrap();
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    for call in sandbox.calls() {
+        writeln!(out, "\nbytes {}", call.body().len()).unwrap();
+    }
 }
 
-fn answer(stream: &mut BufReader<TcpStream>) {
-    let mut line = String::new();
-    let mut length = 0;
-    while stream.read_line(&mut line).unwrap() > 0 {
-        let lower = line.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if line == "\r\n" {
-            let mut buffer = [0; 16 * 1024];
-            while length > 0 {
-                let read = stream.read(&mut buffer).unwrap();
-                assert!(read > 0, "the request broke off");
-                length -= read;
-            }
-            let body = r#"{"data":{"email_id":"1"}}"#;
-            let size = body.len();
-            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n{body}");
-            stream.get_mut().write_all(reply.as_bytes()).unwrap();
-        }
-        line.clear();
-    }
+/// Another process of this test, which serves.
+fn sandbox() -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "a_large_file_takes_no_more_memory_than_a_small_one",
+        ])
+        .arg("--nocapture")
+        .env(SERVES, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// The most memory that this process ever had, in KiB.
@@ -62,11 +64,21 @@ fn peak() -> u64 {
 
 #[tokio::test]
 async fn a_large_file_takes_no_more_memory_than_a_small_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let client = Client::builder("api-00000000000000000000000000000000")
-        .base_url(format!("http://{}/v3", server()))
+    if std::env::var_os(SERVES).is_some() {
+        return serve();
+    }
+    let mut sandbox = sandbox();
+    let mut says = BufReader::new(sandbox.stdout.take().unwrap()).lines();
+    let mut told = |what: &str| {
+        says.by_ref()
+            .find_map(|line| Some(line.unwrap().strip_prefix(what)?.to_owned()))
+            .unwrap()
+    };
+    let client = Client::builder(watched(KEY))
+        .base_url(told("url "))
         .build()
         .unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.bin");
     let mut peaks = Vec::new();
     for size in [MIB, 36 * MIB] {
@@ -83,6 +95,13 @@ async fn a_large_file_takes_no_more_memory_than_a_small_one() {
             peak()
         );
     }
+    drop(sandbox.stdin.take());
+    for size in [MIB, 36 * MIB] {
+        // As base64, and all that is around it.
+        let bytes: u64 = told("bytes ").parse().unwrap();
+        assert!(bytes > size.div_ceil(3) * 4, "{bytes}");
+    }
+    sandbox.wait().unwrap();
     let grown = peaks[1] - peaks[0];
     assert!(grown < 2048, "36 MiB took {grown} KiB more than 1 MiB");
 }

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+#[path = "../../smtp2go-sdk/tests/support/watch.rs"]
+mod watch;
 
 use serde_json::{Value, json};
 use smtp2go_sandbox::{Call, Sandbox};
 use smtp2go_sdk::{Client, blocking};
 use smtp2go_tests::doors::DOORS;
 use support::Operation;
+use watch::watched;
 
 fn parsed(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
@@ -51,7 +54,7 @@ async fn both_doors_send_and_read_the_same() {
     for (operation, door) in operations.iter().zip(DOORS) {
         assert_eq!(operation.id, door.id);
         let sandbox = stateless().await;
-        let client = Client::builder(sandbox.key())
+        let client = Client::builder(watched(sandbox.key()))
             .base_url(sandbox.base_url())
             .build()
             .unwrap();
@@ -86,7 +89,7 @@ async fn both_doors_send_and_read_the_same() {
 async fn the_blocking_door_sends_and_reads_the_same() {
     for (operation, door) in support::operations(&support::spec()).iter().zip(DOORS) {
         let sandbox = stateless().await;
-        let client = blocking::Client::builder(sandbox.key())
+        let client = blocking::Client::builder(watched(sandbox.key()))
             .base_url(sandbox.base_url())
             .build()
             .unwrap();

@@ -1,4 +1,6 @@
-//! What the SDK logs: what should be there is, and nothing that must not be.
+//! What the SDK logs: what should be there is, and nothing that must not be. Here everything is kept
+//! that a few wide tests log; the rest of the suite is watched as it goes, by
+//! `smtp2go-sdk/tests/support/watch.rs`.
 
 // A test that fails, fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -9,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -405,6 +408,38 @@ async fn nothing_secret_is_logged() {
             panic!("{secret:?} is logged: …{around}");
         }
     }
+}
+
+/// The lines of tests that build a client whose log nobody watches.
+fn unwatched(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            unwatched(&path, found);
+        }
+        // This one keeps its own log.
+        if path.extension().is_none_or(|end| end != "rs") || path.ends_with("tests/tracing.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, line) in (1..).zip(text.lines()) {
+            let code = line.split("//").next().unwrap_or_default();
+            let builds = code.contains("Client::builder(") && !code.contains("reqwest::Client");
+            let watched = code.contains("Client::builder(watched(");
+            if builds && !watched || code.contains("Client::from_env") {
+                found.push(format!("{}:{number}: {line}", path.display()));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_client_of_the_suite_is_watched() {
+    let mut found = Vec::new();
+    for folder in ["smtp2go-sdk/tests", "tests/tests"] {
+        unwatched(&support::root().join(folder), &mut found);
+    }
+    assert!(found.is_empty(), "not watched: {found:#?}");
 }
 
 #[tokio::test]

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use smtp2go_sandbox::Sandbox;
+use serde_json::json;
+use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::blocking::Client;
 use smtp2go_sdk::types::{
     ActivitySearchRequest, DomainViewRequest, EmailScheduledSearchRequest, TemplateSearchRequest,
@@ -20,18 +20,19 @@ use smtp2go_sdk::{
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::support::{Act, KEY, Server, response};
+use crate::support::{KEY, Tested, answer, answering, body, one_by_one, sandbox};
+use crate::watch::watched;
 
 fn client(sandbox: &Sandbox) -> Client {
-    Client::builder(sandbox.key())
+    Client::builder(watched(sandbox.key()))
         .base_url(sandbox.base_url())
         .build()
         .unwrap()
 }
 
 /// A client that sends once.
-fn client_of(server: &Server) -> Client {
-    Client::builder(KEY)
+fn client_of(server: &Sandbox) -> Client {
+    Client::builder(watched(KEY))
         .base_url(server.base_url())
         .retry(RetryPolicy::none())
         .build()
@@ -102,13 +103,13 @@ fn all_ways_to_send_are_there() {
 
 #[test]
 fn settings_and_errors_are_those_of_the_async_client() {
-    let server = Server::reply(200, "", r#"{"request_id":"r-1","data":{"domains":[]}}"#);
+    let server = answering(r#"{"request_id":"r-1","data":{"domains":[]}}"#);
     let client = client_of(&server);
     let theirs = client.for_subaccount("4c1f0e7a9b");
     let reply = theirs.domain().view(DomainViewRequest::new()).unwrap();
     assert_eq!(reply.request_id(), Some("r-1"));
-    let sent = server.request();
-    assert_eq!(sent.body, r#"{"subaccount_id":"4c1f0e7a9b"}"#);
+    let sent = server.call();
+    assert_eq!(body(&sent), r#"{"subaccount_id":"4c1f0e7a9b"}"#);
 
     let invalid = mail("Hello").to("jane@");
     let elsewhere = client.with_options(CallOptions::new().deadline(Duration::ZERO));
@@ -129,18 +130,21 @@ fn settings_and_errors_are_those_of_the_async_client() {
         assert_eq!(error.is_validation(), validation, "{error}");
         assert!(error.operation().is_some());
     }
-    assert_eq!(server.requests().len(), 1);
+    assert_eq!(server.calls().len(), 1);
     let shown = format!("{client:?} {:?}", client.domain());
     assert!(shown.contains("http://127.0.0.1") && !shown.contains(KEY));
 
     for (key, url) in [("api-short", ""), (KEY, "hunter2")] {
-        let error = Client::builder(key).base_url(url).build().unwrap_err();
+        let error = Client::builder(watched(key))
+            .base_url(url)
+            .build()
+            .unwrap_err();
         assert!(error.is_config());
     }
 
     // What can be repeated is retried, and mail is not.
-    let server = Server::reply(503, "", "");
-    let client = Client::builder(KEY).base_url(server.base_url());
+    let server = sandbox(Fault::status(503));
+    let client = Client::builder(watched(KEY)).base_url(server.base_url());
     let at_once = RetryPolicy::new()
         .min_backoff(Duration::ZERO)
         .max_backoff(Duration::ZERO);
@@ -156,7 +160,7 @@ fn settings_and_errors_are_those_of_the_async_client() {
         (error.status().unwrap().as_u16(), error.attempts()),
         (503, 3)
     );
-    assert_eq!(server.requests().len(), 4);
+    assert_eq!(server.calls().len(), 4);
 }
 
 #[tokio::test]
@@ -169,7 +173,11 @@ async fn spawn_blocking_is_a_good_place() {
         tasks.push(tokio::task::spawn_blocking(move || {
             let sent = client.send(mail(n.to_string())).unwrap();
             // Built and dropped there too.
-            drop(Client::builder(KEY).base_url("http://localhost").build());
+            drop(
+                Client::builder(watched(KEY))
+                    .base_url("http://localhost")
+                    .build(),
+            );
             sent
         }));
     }
@@ -334,22 +342,20 @@ fn a_reader_that_panics_fails_its_own_call_only() {
     assert!(!subjects.contains("panics"));
 }
 
-fn body(request: &crate::support::Request) -> Value {
-    serde_json::from_str(&request.body).unwrap()
+fn page_of(ids: &[&str], next: Option<&str>) -> Fault {
+    let events: Vec<_> = ids.iter().map(|id| json!({ "email_id": id })).collect();
+    let data = json!({ "events": events, "continue_token": next, "total_events": 5 });
+    answer(200, &json!({ "data": data }).to_string())
 }
 
-/// Five events, two to a page.
-fn three_pages() -> Server {
-    Server::new(Act::Answer(Box::new(|request| {
-        let (ids, next): (&[&str], _) = match body(request)["continue_token"].as_str() {
-            None => (&["a", "b"], Some("t-2")),
-            Some("t-2") => (&["c", "d"], Some("t-3")),
-            _ => (&["e"], None),
-        };
-        let events: Vec<_> = ids.iter().map(|id| json!({ "email_id": id })).collect();
-        let data = json!({ "events": events, "continue_token": next, "total_events": 5 });
-        response(200, "", &json!({ "data": data }).to_string())
-    })))
+/// Five events, two to a page; twice.
+fn three_pages() -> Sandbox {
+    let pages = [
+        page_of(&["a", "b"], Some("t-2")),
+        page_of(&["c", "d"], Some("t-3")),
+        page_of(&["e"], None),
+    ];
+    one_by_one(pages.iter().chain(&pages).cloned())
 }
 
 #[test]
@@ -357,7 +363,7 @@ fn a_search_is_an_iterator_over_all_pages() {
     let server = three_pages();
     let client = client_of(&server);
     let events = client.activity().search_all(ActivitySearchRequest::new());
-    assert!(server.requests().is_empty(), "nobody asked");
+    assert!(server.calls().is_empty(), "nobody asked");
     // It needs neither its client nor its thread.
     drop(client);
     let ids = thread::spawn(move || {
@@ -365,7 +371,7 @@ fn a_search_is_an_iterator_over_all_pages() {
         ids.collect::<Result<Vec<_>, _>>()
     });
     assert_eq!(ids.join().unwrap().unwrap(), ["a", "b", "c", "d", "e"]);
-    assert_eq!(server.requests().len(), 3);
+    assert_eq!(server.calls().len(), 3);
 
     let client = client_of(&server);
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
@@ -385,13 +391,12 @@ fn a_search_is_an_iterator_over_all_pages() {
 
 #[test]
 fn pages_are_counted_too() {
-    let server = Server::new(Act::Answer(Box::new(|request| {
-        let page = body(request)["page"].as_i64().unwrap_or(0);
+    let server = one_by_one((0..3).map(|page| {
         let mails: Vec<_> = (page * 2..5.min(page * 2 + 2))
             .map(|n| json!({ "schedule_id": n.to_string() }))
             .collect();
-        response(200, "", &json!({ "data": mails }).to_string())
-    })));
+        answer(200, &json!({ "data": mails }).to_string())
+    }));
     let request = EmailScheduledSearchRequest::new().limit(2);
     let mails = client_of(&server).email().scheduled_search_all(request);
     let ids: Vec<_> = mails
@@ -402,49 +407,35 @@ fn pages_are_counted_too() {
 
 #[test]
 fn an_error_ends_the_iterator() {
-    let server = Server::new(Act::Answer(Box::new(
-        |request| match body(request)["continue_token"].as_str() {
-            None => {
-                let data = json!({ "events": [{ "email_id": "a" }], "continue_token": "t-2" });
-                response(200, "", &json!({ "data": data }).to_string())
-            }
-            Some(_) => response(400, "", r#"{"data":{"error":"The token has expired."}}"#),
-        },
-    )));
+    let server = one_by_one([
+        page_of(&["a"], Some("t-2")),
+        answer(400, r#"{"data":{"error":"The token has expired."}}"#),
+    ]);
     let client = client_of(&server);
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
     assert!(events.next().unwrap().is_ok());
     let error = events.next().unwrap().unwrap_err();
     assert_eq!(error.message(), Some("The token has expired."));
     assert!(events.next().is_none() && events.next().is_none());
-    assert_eq!(server.requests().len(), 2);
+    assert_eq!(server.calls().len(), 2);
 
     let invalid = ActivitySearchRequest::new().limit(0);
     let mut events = client.activity().search_all(invalid);
     assert!(events.next().unwrap().unwrap_err().is_validation());
     assert!(events.next().is_none());
-    assert_eq!(server.requests().len(), 2);
+    assert_eq!(server.calls().len(), 2);
 }
 
 #[test]
 fn an_iterator_and_its_client_are_dropped_while_a_page_is_fetched() {
-    let (asked, second) = mpsc::channel();
-    let (release, held) = mpsc::channel::<()>();
-    let server = Server::new(Act::Answer(Box::new(move |request| {
-        if body(request)["continue_token"] == "t-2" {
-            asked.send(()).unwrap();
-            // No answer before the end of the test.
-            let _ = held.recv();
-        }
-        let data = json!({ "events": [{ "email_id": "a" }], "continue_token": "t-2" });
-        response(200, "", &json!({ "data": data }).to_string())
-    })));
+    let server = one_by_one([page_of(&["a"], Some("t-2")), Fault::stall()]);
     let client = client_of(&server);
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
     events.next().unwrap().unwrap();
-    second.recv_timeout(Duration::from_secs(60)).unwrap();
+    while server.calls().len() < 2 {
+        thread::yield_now();
+    }
     // Would wait for the server if it waited.
     drop(events);
     drop(client);
-    drop(release);
 }

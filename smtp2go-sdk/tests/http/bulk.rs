@@ -1,15 +1,14 @@
 //! `send_all`: bounds, stops, drops, and a report that is true whatever the server does.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::support::{KEY, Server, response};
+use crate::support::{KEY, Tested, answering, called};
+use crate::watch::watched;
 use futures_core::Stream;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{
@@ -20,7 +19,7 @@ fn builder(sandbox: &Sandbox) -> ClientBuilder {
     let policy = RetryPolicy::new()
         .min_backoff(Duration::ZERO)
         .rate_limit_wait(Duration::ZERO, Duration::ZERO);
-    Client::builder(sandbox.key())
+    Client::builder(watched(sandbox.key()))
         .base_url(sandbox.base_url())
         .retry(policy)
         .jitter_seed(7)
@@ -157,56 +156,34 @@ async fn an_endless_stream_is_never_read_ahead() {
     }
 }
 
-/// Reads a request from a blocking connection.
-fn request(stream: &mut TcpStream) {
-    let mut read = Vec::new();
-    let mut byte = [0];
-    while !read.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).unwrap();
-        read.push(byte[0]);
-    }
-    let head = String::from_utf8(read).unwrap().to_ascii_lowercase();
-    let (_, length) = head.split_once("content-length: ").unwrap();
-    let length = length.lines().next().unwrap().parse().unwrap();
-    stream.read_exact(&mut vec![0; length]).unwrap();
-}
-
 #[tokio::test]
 async fn as_many_are_under_way_as_allowed_and_no_more() {
     const MANY: usize = 5;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("http://{}/v3", listener.local_addr().unwrap());
-    let client = Client::builder(KEY).base_url(url).build().unwrap();
-    // Answers nobody before it has requests from all: with less at once, none would end.
-    let server = std::thread::spawn(move || {
-        let answer = response(200, "", r#"{"data":{"email_id":"1"}}"#);
-        for _ in 0..3 {
-            let mut streams: Vec<_> = (0..MANY)
-                .map(|_| {
-                    let mut stream = listener.accept().unwrap().0;
-                    request(&mut stream);
-                    stream
-                })
-                .collect();
-            listener.set_nonblocking(true).unwrap();
-            let another = listener.accept().unwrap_err();
-            assert_eq!(another.kind(), ErrorKind::WouldBlock);
-            listener.set_nonblocking(false).unwrap();
-            for stream in &mut streams {
-                stream.write_all(&answer).unwrap();
-            }
-        }
-    });
-    let mails = (0..3 * MANY).map(|n| mail(n.to_string()));
+    let server = crate::support::sandbox(Fault::stall());
+    // A call goes on until its time is over: those that have arrived and have no outcome yet are
+    // under way.
+    let patient = server.builder().timeout(Duration::from_secs(1));
+    let client = patient.build().unwrap();
+    let mails = (0..2 * MANY).map(|n| mail(n.to_string()));
     let mut sending = client.send_all(mails, MANY);
-    let mut done = Vec::new();
-    while let Some(outcome) = sending.next().await {
-        outcome.result.unwrap();
-        done.push(outcome.index);
+    for round in 0..2 {
+        let arrived = async {
+            called(&server, (round + 1) * MANY).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert_eq!(server.calls().len(), (round + 1) * MANY);
+        };
+        let (outcome, ()) = tokio::join!(sending.next(), arrived);
+        let mut done = vec![outcome.unwrap()];
+        while done.len() < MANY {
+            done.push(sending.next().await.unwrap());
+            assert!(server.calls().len() <= (round + 1) * MANY + done.len());
+        }
+        for outcome in done {
+            let error = outcome.result.unwrap_err();
+            assert!(error.is_timeout(), "{error}");
+        }
     }
-    done.sort_unstable();
-    assert_eq!(done, (0..3 * MANY).collect::<Vec<_>>());
-    server.join().unwrap();
+    assert!(sending.next().await.is_none());
 }
 
 #[tokio::test]
@@ -280,7 +257,7 @@ async fn a_limit_holds_mails_back_in_the_input() {
 
 #[tokio::test]
 async fn a_mail_that_was_taken_and_not_begun_is_not_sent() {
-    let server = Server::reply(200, "", r#"{"data":{"email_id":"1"}}"#);
+    let server = answering(r#"{"data":{"email_id":"1"}}"#);
     let client = server.client();
     // All four are taken; the first fails its check, which ends the read.
     let mails = [
@@ -304,7 +281,7 @@ async fn a_mail_that_was_taken_and_not_begun_is_not_sent() {
     assert_eq!(report.states(), [SendState::NotSent; 4]);
     // Mail by another way goes through, so that the server had time for what else there was.
     client.send(mail("5")).await.unwrap();
-    assert_eq!(server.requests().len(), 1);
+    assert_eq!(server.calls().len(), 1);
 }
 
 /// Streams through a server that does everything wrong, stopped or dropped anywhere: every mail is
@@ -485,7 +462,7 @@ fn the_stream_can_be_sent_to_another_task_and_named() {
     struct Job {
         sending: SendAll<'static, u64>,
     }
-    let client = Client::builder(KEY)
+    let client = Client::builder(watched(KEY))
         .base_url("http://localhost")
         .build()
         .unwrap();

@@ -2,10 +2,11 @@
 
 use std::error::Error as _;
 use std::future::Future;
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
-use crate::support::{Act, KEY, Server, response};
+use crate::support::{KEY, Tested, answer, answering, body, nowhere, sandbox};
+use crate::watch::watched;
+use smtp2go_sandbox::Fault;
 use smtp2go_sdk::types::{IpAuthRemoveRequest, SmsSendRequest, TemplateViewRequest};
 use smtp2go_sdk::{Body, Certainty, Client, Error, KeyLocation, RetryPolicy, operations};
 
@@ -28,7 +29,7 @@ async fn view_error(client: &Client) -> Error {
 
 #[tokio::test]
 async fn a_typed_call_there_and_back() {
-    let server = Server::reply(200, "X-Extra: 1\r\n", VIEWED);
+    let server = sandbox(answer(200, VIEWED).header("X-Extra", "1"));
     let client = server
         .builder()
         .user_agent("acme-shop/2.1")
@@ -42,9 +43,12 @@ async fn a_typed_call_there_and_back() {
     assert_eq!(reply.body(), VIEWED);
     assert_eq!(reply.into_inner().id.as_deref(), Some("welcome"));
 
-    let sent = server.request();
-    assert_eq!(sent.line(), "POST /v3/template/view HTTP/1.1");
-    assert_eq!(sent.body, r#"{"id":"welcome"}"#);
+    let sent = server.call();
+    assert!(
+        sent.head()
+            .starts_with(b"POST /v3/template/view HTTP/1.1\r\n")
+    );
+    assert_eq!(body(&sent), r#"{"id":"welcome"}"#);
     for (name, value) in [
         ("x-smtp2go-api-key", KEY),
         ("content-type", "application/json"),
@@ -66,21 +70,21 @@ async fn the_key_goes_where_it_is_told_to() {
     let in_body = format!(r#"{{"api_key":"{KEY}","id":"welcome"}}"#);
     let bearer = format!("Bearer {KEY}");
     let plain = r#"{"id":"welcome"}"#;
-    for (location, header, authorization, body) in [
+    for (location, header, authorization, expected) in [
         (KeyLocation::Header, Some(KEY), None, plain),
         (KeyLocation::Bearer, None, Some(bearer.as_str()), plain),
         (KeyLocation::Body, None, None, in_body.as_str()),
     ] {
-        let server = Server::reply(200, "", VIEWED);
+        let server = answering(VIEWED);
         let client = server.builder().key_location(location).build().unwrap();
         client.template().view(request()).await.unwrap();
-        let sent = server.request();
+        let sent = server.call();
         assert_eq!(sent.header("x-smtp2go-api-key"), header);
         assert_eq!(sent.header("authorization"), authorization);
-        assert_eq!(sent.body, body);
+        assert_eq!(body(&sent), expected);
         assert_eq!(
             sent.header("content-length"),
-            Some(body.len().to_string().as_str())
+            Some(expected.len().to_string().as_str())
         );
     }
 }
@@ -88,14 +92,14 @@ async fn the_key_goes_where_it_is_told_to() {
 #[tokio::test]
 async fn an_operation_can_want_the_key_in_the_body_as_well() {
     for location in [KeyLocation::Header, KeyLocation::Body] {
-        let server = Server::reply(200, "", "{}");
+        let server = answering("{}");
         let client = server.builder().key_location(location).build().unwrap();
         client
             .execute(&operations::IP_ALLOW_LIST_VIEW, Body::empty())
             .await
             .unwrap();
-        let sent = server.request();
-        assert_eq!(sent.body, format!(r#"{{"api_key":"{KEY}"}}"#));
+        let sent = server.call();
+        assert_eq!(body(&sent), format!(r#"{{"api_key":"{KEY}"}}"#));
         assert_eq!(
             sent.header("x-smtp2go-api-key").is_some(),
             location == KeyLocation::Header
@@ -115,7 +119,7 @@ async fn an_operation_can_want_the_key_in_the_body_as_well() {
 
 #[tokio::test]
 async fn a_call_without_a_body_sends_an_empty_object() {
-    let server = Server::reply(200, "", VIEWED);
+    let server = answering(VIEWED);
     let client = server.client();
     let reply = client
         .execute(&operations::TEMPLATE_VIEW, Vec::new().into())
@@ -123,13 +127,13 @@ async fn a_call_without_a_body_sends_an_empty_object() {
         .unwrap();
     assert_eq!(reply.body(), VIEWED);
     assert_eq!(reply.request_id(), Some("r-1"));
-    assert_eq!(server.request().body, "{}");
+    assert_eq!(body(&server.call()), "{}");
 }
 
 #[tokio::test]
 async fn replies_without_a_type_may_be_anything() {
     for body in ["", "{}", r#"{"request_id":"r-1"}"#, "done"] {
-        let server = Server::reply(200, "Content-Type: text/html\r\n", body);
+        let server = sandbox(Fault::status(200).html(body));
         let reply = server
             .client()
             .ip_auth()
@@ -147,7 +151,7 @@ fn remove_request() -> IpAuthRemoveRequest {
 
 #[tokio::test]
 async fn an_invalid_request_is_not_sent() {
-    let server = Server::reply(200, "", VIEWED);
+    let server = answering(VIEWED);
     let nobody = SmsSendRequest::new(Vec::<String>::new(), "Code 1234");
     let error = server.client().sms().send(nobody).await.unwrap_err();
     assert!(error.is_validation() && !error.is_config());
@@ -158,12 +162,12 @@ async fn an_invalid_request_is_not_sent() {
     );
     assert!(error.to_string().contains("destination: "), "{error}");
     assert!(error.source().is_none());
-    assert!(server.requests().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_not_sent() {
-    let server = Server::reply(200, "", VIEWED);
+    let server = answering(VIEWED);
     let limit = operations::TEMPLATE_VIEW.max_body_bytes.unwrap();
     let fill = |size: u64| {
         let filler = "x".repeat(usize::try_from(size).unwrap() - r#"{"id":""}"#.len());
@@ -180,20 +184,20 @@ async fn a_body_over_the_limit_is_not_sent() {
     );
     let shown = error.to_string();
     assert!(shown.contains(&limit.to_string()) && shown.contains(&(limit + 1).to_string()));
-    assert!(server.requests().is_empty());
+    assert!(server.calls().is_empty());
 
     client
         .execute(&operations::TEMPLATE_VIEW, fill(limit))
         .await
         .unwrap();
-    assert_eq!(server.request().body.len() as u64, limit);
+    assert_eq!(server.call().body().len() as u64, limit);
 }
 
 #[tokio::test]
 async fn errors_of_the_api_are_told_in_full() {
     let body = r#"{"request_id":"r-2","data":{"error":"no such template","error_code":"E_ApiResponseCodes.API_EXCEPTION"}}"#;
     // The content type of an error is not to be trusted.
-    let server = Server::reply(400, "Content-Type: text/html\r\nRetry-After: 7\r\n", body);
+    let server = sandbox(Fault::status(400).html(body).header("Retry-After", "7"));
     let error = view_error(&server.client()).await;
     assert_eq!(error.status().unwrap(), 400);
     assert_eq!(error.request_id(), Some("r-2"));
@@ -213,7 +217,7 @@ async fn errors_of_the_api_are_told_in_full() {
 #[tokio::test]
 async fn a_send_that_failed_in_a_success_is_an_error() {
     let body = r#"{"request_id":"r-3","data":{"succeeded":0,"failed":1,"failures":["550 no"],"email_id":""}}"#;
-    let server = Server::reply(200, "", body);
+    let server = answering(body);
     let error = server
         .client()
         .execute(&operations::EMAIL_SEND, "{}".into())
@@ -227,7 +231,7 @@ async fn a_send_that_failed_in_a_success_is_an_error() {
 #[tokio::test]
 async fn an_unreadable_success_was_processed() {
     for body in ["", "<html>", r#"{"request_id":"r-4","data":"#] {
-        let server = Server::reply(200, "", body);
+        let server = answering(body);
         let error = view_error(&server.client()).await;
         assert!(error.is_decode());
         assert_eq!(
@@ -242,10 +246,10 @@ async fn an_unreadable_success_was_processed() {
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let elsewhere = Server::reply(200, "", VIEWED);
+    let elsewhere = answering(VIEWED);
     for status in [301, 302, 303, 307, 308] {
-        let location = format!("Location: {}/template/view\r\n", elsewhere.base_url());
-        let server = Server::reply(status, &location, "");
+        let location = format!("{}/template/view", elsewhere.base_url());
+        let server = sandbox(Fault::status(status).header("Location", location));
         let error = view_error(&server.client()).await;
         assert_eq!(error.status().unwrap(), status);
         assert!(error.headers().unwrap().contains_key("location"));
@@ -255,16 +259,13 @@ async fn redirects_are_not_followed() {
             "{error}"
         );
     }
-    assert!(elsewhere.requests().is_empty());
+    assert!(elsewhere.calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_refused_connection_sent_nothing() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let builder = Client::builder(KEY)
-        .base_url(url)
+    let builder = Client::builder(watched(KEY))
+        .base_url(nowhere())
         .retry(RetryPolicy::none());
     let error = view_error(&builder.build().unwrap()).await;
     assert!(error.is_connect() && !error.is_timeout());
@@ -280,13 +281,18 @@ async fn a_refused_connection_sent_nothing() {
 
 #[tokio::test]
 async fn a_connection_lost_after_the_request_leaves_doubt() {
-    let partial_head = b"HTTP/1.1 200 OK\r\nContent-".to_vec();
-    for act in [Act::Reset, Act::Reply(Vec::new()), Act::Reply(partial_head)] {
-        let server = Server::new(act);
+    for fault in [
+        Fault::close_before_reading(),
+        Fault::reset_before_reading(),
+        Fault::close(),
+        Fault::reset(),
+        Fault::truncated_head(),
+    ] {
+        let server = sandbox(fault);
         let error = view_error(&server.client()).await;
         assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
         assert_eq!(error.certainty(), Certainty::Unknown);
-        assert_eq!(server.requests().len(), 1, "not sent twice");
+        assert_eq!(server.calls().len(), 1, "not sent twice");
     }
 }
 
@@ -298,14 +304,12 @@ async fn a_reply_that_breaks_off_is_kept_as_far_as_it_came() {
         (429, Certainty::Rejected),
         (502, Certainty::Unknown),
     ] {
-        let mut bytes = response(status, "", VIEWED);
-        bytes.truncate(bytes.len() - 5);
-        let server = Server::new(Act::Reply(bytes));
+        let server = sandbox(answer(status, VIEWED).then(Fault::truncated()));
         let error = view_error(&server.client()).await;
         assert_eq!(error.status().unwrap(), status);
         assert_eq!(error.certainty(), certainty);
         assert_eq!(error.request_id(), Some("r-1"));
-        assert_eq!(error.body().unwrap(), &VIEWED[..VIEWED.len() - 5]);
+        assert_eq!(error.body().unwrap(), &VIEWED[..VIEWED.len() / 2]);
         assert!(!error.is_timeout() && !error.is_decode());
     }
 }
@@ -313,14 +317,15 @@ async fn a_reply_that_breaks_off_is_kept_as_far_as_it_came() {
 #[tokio::test]
 async fn silence_ends_in_a_timeout() {
     let limit = Duration::from_millis(200);
-    let mut partial = response(200, "", VIEWED);
-    partial.truncate(partial.len() - 5);
-    for (act, status) in [
-        (Act::Ignore, None),
-        (Act::Stall(Vec::new()), None),
-        (Act::Stall(partial), Some(200)),
+    for (fault, status) in [
+        (Fault::stall_before_reading(), None),
+        (Fault::stall(), None),
+        (
+            answer(200, VIEWED).then(Fault::stalled_halfway()),
+            Some(200),
+        ),
     ] {
-        let server = Server::new(act);
+        let server = sandbox(fault);
         let client = server.builder().timeout(limit).build().unwrap();
         let started = Instant::now();
         let error = view_error(&client).await;
@@ -333,7 +338,7 @@ async fn silence_ends_in_a_timeout() {
 
 #[test]
 fn outside_of_a_runtime_a_call_is_an_error() {
-    let client = Client::builder(KEY)
+    let client = Client::builder(watched(KEY))
         .base_url("http://localhost")
         .build()
         .unwrap();
@@ -355,7 +360,7 @@ fn outside_of_a_runtime_a_call_is_an_error() {
 #[test]
 fn typed_calls_are_send() {
     fn assert_send<T: Send>(_: &T) {}
-    let client = Client::builder(KEY)
+    let client = Client::builder(watched(KEY))
         .base_url("http://localhost")
         .build()
         .unwrap();
@@ -376,19 +381,10 @@ fn typed_calls_are_send() {
 #[tokio::test]
 async fn a_failed_tls_handshake_sent_nothing() {
     // Plain text where TLS is spoken.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("https://{}/v3", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        use std::io::{Read, Write};
-        let (mut stream, _) = listener.accept().unwrap();
-        stream
-            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            .unwrap();
-        let _ = stream.read_to_end(&mut Vec::new());
-    });
-    let builder = Client::builder(KEY)
-        .base_url(url)
-        .retry(RetryPolicy::none());
+    let server = answering(VIEWED);
+    let builder = server
+        .builder()
+        .base_url(server.base_url().replace("http:", "https:"));
     let client = match builder.build() {
         Ok(client) => client,
         // A system without certificates.
@@ -397,6 +393,7 @@ async fn a_failed_tls_handshake_sent_nothing() {
     let error = view_error(&client).await;
     assert!(error.is_connect(), "{error:?}");
     assert_eq!(error.certainty(), Certainty::NotSent);
+    assert!(server.calls().is_empty());
 }
 
 #[cfg(any(
@@ -406,7 +403,7 @@ async fn a_failed_tls_handshake_sent_nothing() {
 ))]
 #[tokio::test]
 async fn a_stalled_tls_handshake_sent_nothing() {
-    let server = Server::new(Act::Ignore);
+    let server = sandbox(Fault::stall_before_reading());
     let url = server.base_url().replace("http:", "https:");
     let limits = server
         .builder()
@@ -426,12 +423,13 @@ async fn a_stalled_tls_handshake_sent_nothing() {
         assert!(error.is_timeout(), "{error:?}");
         assert_eq!(error.certainty(), Certainty::NotSent);
     }
+    assert!(server.calls().iter().all(|call| !call.received()));
 }
 
 #[tokio::test]
 async fn a_large_body_arrives_whole() {
-    let server = Server::reply(200, "", "{}");
-    let body = format!(
+    let server = answering("{}");
+    let sent = format!(
         r#"{{"mime_email":"{}"}}"#,
         "0123456789abcdef".repeat(200_000)
     );
@@ -441,12 +439,11 @@ async fn a_large_body_arrives_whole() {
         .build()
         .unwrap();
     client
-        .execute(&operations::EMAIL_MIME, body.clone().into())
+        .execute(&operations::EMAIL_MIME, sent.clone().into())
         .await
         .unwrap();
-    let sent = server.request().body;
     assert_eq!(
-        sent,
-        body.replacen('{', &format!(r#"{{"api_key":"{KEY}","#), 1)
+        body(&server.call()),
+        sent.replacen('{', &format!(r#"{{"api_key":"{KEY}","#), 1)
     );
 }

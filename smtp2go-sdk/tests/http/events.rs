@@ -10,9 +10,11 @@ use smtp2go_sdk::types::{
 };
 use smtp2go_sdk::{Certainty, Client, Email};
 
+use crate::watch::watched;
+
 async fn start() -> (Sandbox, Client) {
     let sandbox = Sandbox::builder().strict(true).start().await.unwrap();
-    let client = Client::builder(sandbox.key())
+    let client = Client::builder(watched(sandbox.key()))
         .base_url(sandbox.base_url())
         .build()
         .unwrap();

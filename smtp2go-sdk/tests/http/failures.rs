@@ -1,6 +1,6 @@
 //! A success that counts failures: an error at every door, unless the caller says otherwise.
 
-use crate::support::Server;
+use crate::support::{Tested, answering};
 use smtp2go_sdk::types::{EmailMimeRequest, EmailSendRequest};
 use smtp2go_sdk::{
     Body, CallOptions, Certainty, Client, Email, Error, Mime, SendState, operations,
@@ -77,7 +77,7 @@ async fn it_is_an_error_at_every_door() {
         (FAILED, Certainty::Rejected, None),
         (PARTLY, Certainty::Unknown, Some("1aBcDe")),
     ] {
-        let server = Server::reply(200, "", body);
+        let server = answering(body);
         for (door, said) in all_doors(&server.client()).await {
             let error = said.unwrap_err();
             assert_eq!(error.certainty(), certainty, "{door}");
@@ -97,7 +97,7 @@ async fn it_is_an_error_at_every_door() {
 #[tokio::test]
 async fn it_is_a_reply_at_every_door_for_who_asks() {
     for body in [FAILED, PARTLY] {
-        let server = Server::reply(200, "", body);
+        let server = answering(body);
         let of_client = server.builder().failures_are_errors(false);
         let of_call = CallOptions::new().failures_are_errors(false);
         for client in [
@@ -119,7 +119,7 @@ async fn it_is_a_reply_at_every_door_for_who_asks() {
         }
     }
     // An error is one all the same.
-    let server = Server::reply(200, "", r#"{"data":{"error":"no"}}"#);
+    let server = answering(r#"{"data":{"error":"no"}}"#);
     let client = server.builder().failures_are_errors(false).build().unwrap();
     for (door, said) in all_doors(&client).await {
         assert_eq!(said.unwrap_err().kind(), "error_in_200", "{door}");
@@ -129,7 +129,7 @@ async fn it_is_a_reply_at_every_door_for_who_asks() {
 #[tokio::test]
 async fn a_report_does_not_count_it_as_sent() {
     for (body, state) in [(FAILED, SendState::Rejected), (PARTLY, SendState::Unknown)] {
-        let server = Server::reply(200, "", body);
+        let server = answering(body);
         for errors in [true, false] {
             let client = server.builder().failures_are_errors(errors);
             let mut sending = client.build().unwrap().send_all([email()], 1);

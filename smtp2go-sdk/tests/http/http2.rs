@@ -1,127 +1,52 @@
-//! HTTP/2, in raw frames: what a server promises not to have looked at was not sent.
+//! HTTP/2: what a server promises not to have looked at was not sent.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
+#[cfg(feature = "rustls-ring")]
+use crate::peer::Tls;
+use crate::peer::{Act, CANCEL, INTERNAL_ERROR, NO_ERROR, Peer, REFUSED_STREAM};
 use crate::support::{KEY, own_http};
+use crate::watch::{heard, watched};
 use smtp2go_sdk::types::EmailSendRequest;
 use smtp2go_sdk::{Certainty, Client, Error, Reply, RetryPolicy, types::SendResult};
 
-const NO_ERROR: u32 = 0;
-const INTERNAL_ERROR: u32 = 2;
-const REFUSED_STREAM: u32 = 7;
-const CANCEL: u32 = 8;
-
-/// What to do when a request has arrived whole.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    /// 200, with a body.
-    Answer,
-    /// RST_STREAM with this reason.
-    Reset(u32),
-    /// GOAWAY with this reason, before the request's stream or after it, and then the end.
-    GoAway { covers: bool, reason: u32 },
-    /// Nothing but the end of the connection.
-    Close,
-}
-
-struct Http2 {
-    url: String,
-    /// Requests that arrived whole.
-    full: Arc<AtomicUsize>,
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-impl Http2 {
-    /// Acts one by one, over all connections; the last one from then on.
-    fn new(acts: &[Act]) -> Self {
-        let acts = acts.to_vec();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let url = format!("http://{}/v3", listener.local_addr().unwrap());
-        let full = Arc::new(AtomicUsize::new(0));
-        let count = full.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (acts, count) = (acts.clone(), count.clone());
-                // Ends with its connection.
-                thread::spawn(move || serve(stream.unwrap(), &acts, &count));
-            }
-        });
-        Self { url, full }
+/// The peers that act so, each with an HTTP client for it, which has reqwest's own retries as they
+/// are by default: they must not get to send anything.
+fn peers(acts: &[Act]) -> Vec<(Peer, reqwest::ClientBuilder)> {
+    let plain = (Peer::new(acts), own_http().http2_prior_knowledge());
+    #[cfg(feature = "rustls-ring")]
+    {
+        let tls = Tls::new();
+        let http = tls.http(&["h2", "http/1.1"]);
+        vec![plain, (Peer::with_tls(acts, &tls), http)]
     }
-
-    fn full(&self) -> usize {
-        self.full.load(Ordering::SeqCst)
-    }
+    #[cfg(not(feature = "rustls-ring"))]
+    vec![plain]
 }
 
-fn serve(mut stream: TcpStream, acts: &[Act], count: &AtomicUsize) -> Option<()> {
-    let mut preface = [0; 24];
-    stream.read_exact(&mut preface).ok()?;
-    assert!(preface.starts_with(b"PRI * HTTP/2.0"));
-    stream.write_all(&frame(4, 0, 0, &[])).ok()?;
-    loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).ok()?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        let mut payload = vec![0; length as usize];
-        stream.read_exact(&mut payload).ok()?;
-        let (kind, flags) = (head[3], head[4]);
-        if kind == 4 && flags == 0 {
-            stream.write_all(&frame(4, 1, 0, &[])).ok()?;
-        }
-        // HEADERS or DATA with END_STREAM.
-        if kind > 1 || flags & 1 == 0 {
-            continue;
-        }
-        let seen = count.fetch_add(1, Ordering::SeqCst);
-        let bytes = match acts[seen.min(acts.len() - 1)] {
-            Act::Answer => {
-                // The whole of HPACK that is needed: 0x88 is `:status: 200`.
-                let body = br#"{"data":{"email_id":"1a","failed":0}}"#;
-                [frame(1, 4, id, &[0x88]), frame(0, 1, id, body)].concat()
-            }
-            Act::Reset(reason) => frame(3, 0, id, &reason.to_be_bytes()),
-            Act::GoAway { covers, reason } => {
-                let last = if covers { id } else { id.saturating_sub(2) };
-                let payload = [last.to_be_bytes(), reason.to_be_bytes()].concat();
-                stream.write_all(&frame(7, 0, 0, &payload)).ok()?;
-                thread::sleep(Duration::from_millis(20));
-                return None;
-            }
-            Act::Close => return None,
-        };
-        stream.write_all(&bytes).ok()?;
-    }
-}
-
-async fn send(server: &Http2, policy: RetryPolicy) -> Result<Reply<SendResult>, Error> {
-    // With reqwest's own retries as they are by default: they must not get to send anything.
-    let http = own_http().http2_prior_knowledge().build().unwrap();
-    let client = Client::builder(KEY)
+async fn send(
+    server: &Peer,
+    http: reqwest::ClientBuilder,
+    policy: RetryPolicy,
+) -> Result<Reply<SendResult>, Error> {
+    let client = Client::builder(watched(KEY))
         .base_url(&server.url)
         .retry(policy)
         .timeout(Duration::from_secs(10))
-        .http_client(http)
+        .http_client(http.build().unwrap())
         .build()
         .unwrap();
-    let mail = EmailSendRequest::new("quiet@example.com", ["silent@example.net"])
+    client.email().send(mail()).await
+}
+
+fn mail() -> EmailSendRequest {
+    EmailSendRequest::new("quiet@example.com", ["silent@example.net"])
         .subject("Hi")
-        .text_body("Hello");
-    client.email().send(mail).await
+        .text_body("Hello")
+}
+
+fn quick() -> RetryPolicy {
+    RetryPolicy::new().min_backoff(Duration::ZERO)
 }
 
 #[tokio::test]
@@ -137,23 +62,27 @@ async fn a_promise_not_to_have_looked_is_proof() {
             reason: INTERNAL_ERROR,
         },
     ] {
-        let server = Http2::new(&[refusal]);
-        let error = send(&server, RetryPolicy::none()).await.unwrap_err();
-        // Fails if h2 is not the copy that reqwest uses.
-        assert_eq!(
-            error.certainty(),
-            Certainty::NotSent,
-            "{refusal:?}: {error:?}"
-        );
-        assert_eq!(error.kind(), "refused");
-        assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
-        assert_eq!(server.full(), 1, "sent by nobody but us: {refusal:?}");
-
-        let server = Http2::new(&[refusal, refusal, Act::Answer]);
-        let quick = RetryPolicy::new().min_backoff(Duration::ZERO);
-        let sent = send(&server, quick).await.unwrap();
-        assert_eq!((sent.attempts(), server.full()), (3, 3), "{refusal:?}");
-        assert_eq!(sent.email_id.as_deref(), Some("1a"));
+        for (server, http) in peers(&[refusal]) {
+            let url = &server.url;
+            let error = send(&server, http, RetryPolicy::none()).await.unwrap_err();
+            // Fails if h2 is not the copy that reqwest uses.
+            let certainty = error.certainty();
+            assert_eq!(
+                certainty,
+                Certainty::NotSent,
+                "{url} {refusal:?}: {error:?}"
+            );
+            assert_eq!(error.kind(), "refused");
+            assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
+            assert_eq!(server.full(), 1, "sent by nobody but us: {url} {refusal:?}");
+        }
+        for (server, http) in peers(&[refusal, refusal, Act::Answer]) {
+            let url = &server.url;
+            let sent = send(&server, http, quick()).await.unwrap();
+            let counts = (sent.attempts(), server.full());
+            assert_eq!(counts, (3, 3), "{url} {refusal:?}");
+            assert_eq!(sent.email_id.as_deref(), Some("1a"));
+        }
     }
 }
 
@@ -173,71 +102,83 @@ async fn any_other_end_leaves_doubt() {
         },
         Act::Close,
     ] {
-        let server = Http2::new(&[end, Act::Answer]);
-        let quick = RetryPolicy::new().min_backoff(Duration::ZERO);
-        let error = send(&server, quick).await.unwrap_err();
-        assert_eq!(error.certainty(), Certainty::Unknown, "{end:?}: {error:?}");
-        assert_eq!((error.attempts(), server.full()), (1, 1), "{end:?}");
+        for (server, http) in peers(&[end, Act::Answer]) {
+            let url = &server.url;
+            let error = send(&server, http, quick()).await.unwrap_err();
+            let certainty = error.certainty();
+            assert_eq!(certainty, Certainty::Unknown, "{url} {end:?}: {error:?}");
+            let counts = (error.attempts(), server.full());
+            assert_eq!(counts, (1, 1), "{url} {end:?}");
+        }
     }
 }
 
-/// Everything that is logged through tracing, h2 included, which always does.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<String>>);
+#[cfg(feature = "rustls-ring")]
+#[tokio::test]
+async fn a_server_that_is_not_trusted_gets_nothing() {
+    let server = Peer::with_tls(&[Act::Answer], &Tls::new());
+    let http = Tls::new().http(&["h2"]);
+    let error = send(&server, http, quick()).await.unwrap_err();
+    assert!(error.is_connect(), "{error:?}");
+    assert_eq!(
+        (error.certainty(), error.attempts()),
+        (Certainty::NotSent, 3)
+    );
+    assert_eq!(server.full(), 0);
+}
 
-impl tracing::field::Visit for Lines {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        self.0
-            .lock()
-            .unwrap()
-            .push_str(&format!(" {field}={value:?}"));
+/// With TLS 1.3 the client learns it only after it has begun to send.
+#[cfg(feature = "rustls-ring")]
+#[tokio::test]
+async fn a_client_whose_certificate_is_missed_late_cannot_tell() {
+    let tls = Tls::of_clients_with_certificates();
+    for protocol in ["http/1.1", "h2"] {
+        let server = Peer::with_tls(&[Act::Answer], &tls);
+        let error = send(&server, tls.http(&[protocol]), quick())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.certainty(), error.attempts()),
+            (Certainty::Unknown, 1),
+            "{protocol}: {error:?}"
+        );
+        assert!(!error.is_connect(), "{protocol}: {error:?}");
+        assert_eq!(server.full(), 0);
     }
 }
 
-impl tracing::Subscriber for Lines {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
+/// What the client sets up itself trusts the system's certificates: in a process of its own those
+/// can be replaced.
+#[cfg(all(feature = "rustls-ring", target_os = "linux"))]
+#[tokio::test]
+async fn the_client_s_own_tls_speaks_http2() {
+    const PEER: &str = "SMTP2GO_TEST_PEER";
+    if let Ok(url) = std::env::var(PEER) {
+        let client = Client::builder(watched(KEY)).base_url(url).build().unwrap();
+        client.email().send(mail()).await.unwrap();
+        return;
     }
-
-    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        span.record(&mut self.clone());
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let target = event.metadata().target();
-        self.0.lock().unwrap().push_str(&format!("\n{target}"));
-        event.record(&mut self.clone());
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
+    let tls = Tls::new();
+    let server = Peer::with_tls(&[Act::Answer], &tls);
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = folder.path().join("certificates.pem");
+    std::fs::write(&certificates, tls.pem()).unwrap();
+    let again = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "http2::the_client_s_own_tls_speaks_http2"])
+        .env(PEER, &server.url)
+        .env("SSL_CERT_FILE", certificates)
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .unwrap();
+    assert!(again.status.success(), "{again:?}");
+    assert_eq!(server.full(), 1);
 }
 
 #[tokio::test]
-async fn the_log_of_the_http2_layer_holds_no_secrets() {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
-    let server = Http2::new(&[Act::Reset(REFUSED_STREAM), Act::Answer]);
-    let quick = RetryPolicy::new().min_backoff(Duration::ZERO);
-    send(&server, quick).await.unwrap();
-    let logged = lines.0.lock().unwrap().clone();
-    for there in [
-        "\nh2::",
-        "email_send",
-        "refused",
-        "http.response.status_code=200",
-    ] {
-        assert!(logged.contains(there), "{there}: {logged}");
+async fn the_log_of_the_http2_layer_is_watched_too() {
+    for (server, http) in peers(&[Act::Reset(REFUSED_STREAM), Act::Answer]) {
+        send(&server, http, quick()).await.unwrap();
     }
-    for secret in [KEY, "0123456789abcdef", "quiet@", "silent@", "Hello"] {
-        assert!(!logged.contains(secret), "{secret}: {logged}");
-    }
+    // Which always logs what it can.
+    assert!(heard("h2::"));
 }

@@ -4,17 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Act, KEY, Server, nowhere, own_http, response};
+use crate::support::{KEY, Tested, answering, nowhere, own_http, sandbox};
+use crate::watch::watched;
+use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::types::{EmailSendRequest, TemplateViewRequest};
 use smtp2go_sdk::{Certainty, Client, ClientBuilder, Error, RetryPolicy};
 
-fn with(server: &Server, http: reqwest::ClientBuilder) -> Client {
+fn with(server: &Sandbox, http: reqwest::ClientBuilder) -> Client {
     let http = http.build().unwrap();
     server.builder().http_client(http).build().unwrap()
 }
 
 fn to(url: impl Into<String>, http: reqwest::ClientBuilder) -> ClientBuilder {
-    Client::builder(KEY)
+    Client::builder(watched(KEY))
         .base_url(url)
         .retry(RetryPolicy::none())
         .http_client(http.build().unwrap())
@@ -35,7 +37,7 @@ async fn send(client: &Client) -> Error {
 #[tokio::test]
 async fn calls_are_made_with_it() {
     for (prefix, agent) in [(None, "own/1"), (Some("acme/2"), "acme/2 smtp2go-sdk/")] {
-        let server = Server::reply(200, "", r#"{"data":{"id":"welcome"}}"#);
+        let server = answering(r#"{"data":{"id":"welcome"}}"#);
         let http = own_http().user_agent("own/1").build().unwrap();
         let mut builder = server.builder().http_client(http);
         if let Some(prefix) = prefix {
@@ -44,7 +46,7 @@ async fn calls_are_made_with_it() {
         let client = builder.build().unwrap();
         let request = TemplateViewRequest::new("welcome");
         client.template().view(request).await.unwrap();
-        let sent = server.request();
+        let sent = server.call();
         assert!(sent.header("user-agent").unwrap().starts_with(agent));
         assert_eq!(sent.header("x-smtp2go-api-key"), Some(KEY));
         assert_eq!(sent.header("content-length"), Some("16"));
@@ -78,9 +80,9 @@ async fn a_host_without_an_address_got_nothing() {
 #[tokio::test]
 async fn a_redirect_that_it_follows_is_an_error() {
     for status in [301, 302, 303, 307, 308] {
-        let elsewhere = Server::reply(200, "", r#"{"data":{"email_id":"1"}}"#);
-        let location = format!("Location: {}/x\r\n", elsewhere.base_url());
-        let server = Server::reply(status, &location, "");
+        let elsewhere = answering(r#"{"data":{"email_id":"1"}}"#);
+        let location = format!("{}/x", elsewhere.base_url());
+        let server = sandbox(Fault::status(status).header("Location", location));
         let client = with(&server, own_http());
         let error = send(&client).await;
         assert_eq!(error.kind(), "redirect");
@@ -88,15 +90,15 @@ async fn a_redirect_that_it_follows_is_an_error() {
             (error.certainty(), error.attempts()),
             (Certainty::Unknown, 1)
         );
-        assert_eq!(server.requests().len(), 1);
-        let carried = elsewhere.requests();
+        assert_eq!(server.calls().len(), 1);
+        let carried = elsewhere.calls();
         if status < 304 {
             assert_eq!(error.status().unwrap(), 200);
             assert!(error.to_string().contains("was followed"), "{error}");
             // The documented danger, and its end: the key goes along, the body does not.
             assert_eq!(carried.len(), 1);
             assert_eq!(carried[0].header("x-smtp2go-api-key"), Some(KEY));
-            assert_eq!(carried[0].body, "");
+            assert!(carried[0].body().is_empty());
         } else {
             // The body can't be sent again, so it is not followed.
             assert_eq!(error.status().unwrap(), status);
@@ -106,30 +108,30 @@ async fn a_redirect_that_it_follows_is_an_error() {
         let obedient = own_http().redirect(reqwest::redirect::Policy::none());
         let error = send(&with(&server, obedient)).await;
         assert_eq!(error.status().unwrap(), status);
-        assert_eq!(elsewhere.requests().len(), carried.len());
+        assert_eq!(elsewhere.calls().len(), carried.len());
     }
 }
 
 #[tokio::test]
 async fn a_redirect_to_nowhere_is_no_proof_that_nothing_was_sent() {
-    let location = format!("Location: {}/x\r\n", nowhere());
-    let server = Server::reply(302, &location, "");
+    let location = format!("{}/x", nowhere());
+    let server = sandbox(Fault::status(302).header("Location", location));
     let client = with(&server, own_http());
     let error = view(&client).await;
     assert!(!error.is_connect(), "{error:?}");
     assert_eq!(error.certainty(), Certainty::Unknown);
-    assert_eq!(server.requests().len(), 1);
+    assert_eq!(server.calls().len(), 1);
 }
 
 #[tokio::test]
 async fn its_own_time_limit_ends_an_attempt_too() {
     let limit = Duration::from_millis(150);
     for http in [own_http().timeout(limit), own_http().read_timeout(limit)] {
-        let server = Server::new(Act::Stall(Vec::new()));
+        let server = sandbox(Fault::stall());
         let error = view(&with(&server, http)).await;
         assert!(error.is_timeout() && !error.is_connect(), "{error:?}");
         assert_eq!(error.certainty(), Certainty::Unknown);
-        assert_eq!(server.requests().len(), 1);
+        assert_eq!(server.calls().len(), 1);
     }
 }
 
@@ -145,7 +147,7 @@ mod https {
     async fn its_own_time_limit_while_connecting_sent_nothing() {
         let limit = Duration::from_millis(150);
         for http in [own_http().timeout(limit), own_http().connect_timeout(limit)] {
-            let server = Server::new(Act::Ignore);
+            let server = sandbox(Fault::stall_before_reading());
             let url = server.base_url().replace("http:", "https:");
             let error = send(&to(url, http).build().unwrap()).await;
             assert!(error.is_timeout(), "{error:?}");
@@ -155,20 +157,21 @@ mod https {
 
     #[tokio::test]
     async fn a_proxy_that_makes_no_tunnel_gets_nothing_to_send() {
-        for answer in [
-            response(403, "", ""),
-            response(502, "", "<html>"),
-            Vec::new(),
+        for fault in [
+            Fault::status(403),
+            Fault::status(502).html("<html>"),
+            Fault::close(),
         ] {
-            let server = Server::new(Act::Reply(answer));
+            let server = sandbox(fault);
             let proxy = reqwest::Proxy::all(server.base_url()).unwrap();
             let client = to("https://api.example.com/v3", own_http().proxy(proxy));
             let error = send(&client.build().unwrap()).await;
             assert!(error.is_connect(), "{error:?}");
             assert_eq!(error.certainty(), Certainty::NotSent);
-            let asked = server.request();
-            assert!(asked.line().starts_with("CONNECT api.example.com:443"));
-            assert!(!asked.head.contains(KEY) && asked.body.is_empty());
+            let asked = server.call();
+            let head = String::from_utf8_lossy(asked.head());
+            assert!(head.starts_with("CONNECT api.example.com:443 "), "{head}");
+            assert!(!head.contains(KEY) && asked.body().is_empty());
         }
         let proxy = reqwest::Proxy::all(nowhere()).unwrap();
         let client = to("https://api.example.com/v3", own_http().proxy(proxy));
@@ -180,17 +183,18 @@ mod https {
 
 #[tokio::test]
 async fn a_plain_proxy_that_fails_leaves_doubt() {
-    for (act, status) in [
-        (Act::Reset, None),
-        (Act::Reply(Vec::new()), None),
-        (Act::Reply(response(502, "", "<html>")), Some(502)),
+    for (fault, status) in [
+        (Fault::reset_before_reading(), None),
+        (Fault::reset(), None),
+        (Fault::close(), None),
+        (Fault::status(502).html("<html>"), Some(502)),
     ] {
-        let server = Server::new(act);
+        let server = sandbox(fault);
         let proxy = reqwest::Proxy::all(server.base_url()).unwrap();
         let client = to(nowhere(), own_http().proxy(proxy)).build().unwrap();
         let error = send(&client).await;
         assert_eq!(error.certainty(), Certainty::Unknown, "{error:?}");
         assert_eq!(error.status().map(|status| status.as_u16()), status);
-        assert_eq!(server.requests().len(), 1);
+        assert_eq!(server.calls().len(), 1);
     }
 }

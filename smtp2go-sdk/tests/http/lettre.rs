@@ -7,8 +7,10 @@ use lettre::{Address, AsyncTransport, Message};
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{Certainty, Client, Error, LettreTransport, Mime};
 
+use crate::watch::watched;
+
 fn client(sandbox: &Sandbox) -> Client {
-    Client::builder(sandbox.key())
+    Client::builder(watched(sandbox.key()))
         .base_url(sandbox.base_url())
         .build()
         .unwrap()
@@ -352,7 +354,7 @@ async fn testing_the_connection_asks_what_the_key_may_do() {
         assert_eq!(sandbox.calls()[0].operation(), Some("api_keys_permissions"));
     }
     let sandbox = Sandbox::start().await.unwrap();
-    let stranger = Client::builder(crate::support::KEY)
+    let stranger = Client::builder(watched(crate::support::KEY))
         .base_url(sandbox.base_url())
         .build()
         .unwrap();

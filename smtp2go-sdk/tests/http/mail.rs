@@ -6,7 +6,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::support::{Server, response};
+use crate::support::{Tested, answering};
+use crate::watch::watched;
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::types::{
     Attachment as File64, CustomHeader, EmailSendRequest, TemplateAddRequest,
@@ -74,7 +75,7 @@ async fn strict() -> Sandbox {
 }
 
 fn client(sandbox: &Sandbox) -> Client {
-    Client::builder(sandbox.key())
+    Client::builder(watched(sandbox.key()))
         .base_url(sandbox.base_url())
         .build()
         .unwrap()
@@ -102,7 +103,7 @@ async fn a_mail_with_everything_arrives_as_it_was_written() {
     std::fs::write(&path, &data).unwrap();
     for location in [KeyLocation::Header, KeyLocation::Body] {
         let sandbox = strict().await;
-        let client = Client::builder(sandbox.key())
+        let client = Client::builder(watched(sandbox.key()))
             .base_url(sandbox.base_url())
             .key_location(location)
             .build()
@@ -499,7 +500,7 @@ async fn a_file_that_changes_after_the_check_breaks_the_request_off() {
         let changed = path.clone();
         // Read before the file is, and after it was looked at.
         let first = Then(Some(move || change(&changed)));
-        let server = Server::reply(200, "", "{}");
+        let server = answering("{}");
         let email = mail()
             .attach(Attachment::from_blocking_reader("first", first, 0))
             .attach(Attachment::from_path(&path));
@@ -513,7 +514,7 @@ async fn a_file_that_changes_after_the_check_breaks_the_request_off() {
         );
         assert!(!format!("{error:?}").contains("report.pdf"));
         // The server counts whole requests.
-        assert_eq!(server.requests().len(), 0);
+        assert_eq!(server.calls().len(), 0);
     }
 }
 
@@ -541,12 +542,12 @@ async fn a_reader_has_to_keep_to_its_length_and_is_used_once() {
             "stopped",
         ),
     ] {
-        let server = Server::reply(200, "", "{}");
+        let server = answering("{}");
         let error = server.client().send(mail().attach(file)).await.unwrap_err();
         assert_eq!(fields(&error), ["attachments[0]"]);
         assert!(error.to_string().contains(says), "{error}");
         assert_eq!(error.certainty(), Certainty::NotSent);
-        assert_eq!(server.requests().len(), 0);
+        assert_eq!(server.calls().len(), 0);
     }
 
     let sandbox = strict().await;
@@ -664,7 +665,7 @@ async fn results_of_a_batch_keep_their_places() {
         {"email_id":"1b","failed":"1"},
         {"schedule_id":"s","email_id":null,"failed":0}
     ]}"#;
-    let server = Server::reply(200, "", results);
+    let server = answering(results);
     let batch = server.client().send_batch(vec![mail(); 8]).await.unwrap();
     let failed: Vec<_> = batch
         .failures()
@@ -715,7 +716,7 @@ async fn results_of_a_batch_keep_their_places() {
         (r#"{"data":null}"#, "0 results for 2"),
         ("{}", "0 results for 2"),
     ] {
-        let server = Server::reply(200, "", body);
+        let server = answering(body);
         let error = server
             .client()
             .send_batch(vec![mail(); 2])
@@ -733,7 +734,7 @@ async fn results_of_a_batch_keep_their_places() {
 #[tokio::test]
 async fn a_200_that_hides_a_failure_is_an_error() {
     let body = r#"{"data":{"succeeded":0,"failed":1,"failures":["no"],"email_id":""}}"#;
-    let server = Server::new(crate::support::Act::Reply(response(200, "", body)));
+    let server = answering(body);
     let error = server.client().send(mail()).await.unwrap_err();
     assert_eq!(
         (error.certainty(), error.failures()),
@@ -746,7 +747,7 @@ fn calls_are_send_and_outside_of_a_runtime_they_are_errors() {
     fn assert_send<T: Send>(value: T) -> T {
         value
     }
-    let client = Client::builder(crate::support::KEY)
+    let client = Client::builder(watched(crate::support::KEY))
         .base_url("http://localhost")
         .build()
         .unwrap();

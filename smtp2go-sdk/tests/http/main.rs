@@ -13,11 +13,16 @@ mod http2;
 mod http_client;
 #[cfg(feature = "lettre")]
 mod lettre;
+mod logged;
 mod mail;
 mod observer;
 mod pages;
+#[cfg(feature = "http2")]
+mod peer;
 #[cfg(feature = "raw")]
 mod raw;
 mod retry;
 mod subaccount;
 mod support;
+#[path = "../support/watch.rs"]
+mod watch;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::nowhere;
+use crate::watch::watched;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::operation::Operation;
 use smtp2go_sdk::types::{SmsSendRequest, TemplateViewRequest};
@@ -70,9 +71,9 @@ impl Observer for Notes {
     }
 }
 
-fn watched(url: &str, key: &str) -> (ClientBuilder, Arc<Notes>) {
+fn observed(url: &str, key: &str) -> (ClientBuilder, Arc<Notes>) {
     let notes = Arc::new(Notes::default());
-    let builder = Client::builder(key)
+    let builder = Client::builder(watched(key))
         .base_url(url)
         .retry(RetryPolicy::new().min_backoff(Duration::ZERO))
         .observer(notes.clone());
@@ -95,7 +96,7 @@ fn stateless() -> Sandbox {
 #[tokio::test]
 async fn attempts_and_calls_are_told_in_order() {
     let server = stateless();
-    let (builder, notes) = watched(server.base_url(), server.key());
+    let (builder, notes) = observed(server.base_url(), server.key());
     let client = builder.build().unwrap();
 
     client.template().view(view()).await.unwrap();
@@ -159,7 +160,7 @@ async fn attempts_and_calls_are_told_in_order() {
 #[tokio::test]
 async fn a_reply_that_cannot_be_used_is_told_as_the_error_that_it_is() {
     let server = stateless();
-    let (builder, notes) = watched(server.base_url(), server.key());
+    let (builder, notes) = observed(server.base_url(), server.key());
     let client = builder.build().unwrap();
     server
         .faults()
@@ -185,7 +186,7 @@ async fn a_reply_that_cannot_be_used_is_told_as_the_error_that_it_is() {
 #[tokio::test]
 async fn failover_is_told() {
     let server = stateless();
-    let (builder, notes) = watched(&nowhere(), server.key());
+    let (builder, notes) = observed(&nowhere(), server.key());
     let client = builder.failover_urls([server.base_url()]).build().unwrap();
     client.template().view(view()).await.unwrap();
     assert_eq!(
@@ -197,7 +198,7 @@ async fn failover_is_told() {
 #[tokio::test]
 async fn a_dropped_call_is_told() {
     let server = stateless();
-    let (builder, notes) = watched(server.base_url(), server.key());
+    let (builder, notes) = observed(server.base_url(), server.key());
     let client = builder.build().unwrap();
     server.faults().add(Fault::stall().nth(1));
     let short = Duration::from_millis(300);
@@ -244,7 +245,7 @@ async fn sizes_hosts_and_ids_are_told() {
     }
     let server = stateless();
     let sizes = Arc::new(Sizes::default());
-    let client = Client::builder(server.key())
+    let client = Client::builder(watched(server.key()))
         .base_url(server.base_url())
         .observer(sizes.clone())
         .build()
@@ -270,7 +271,7 @@ async fn an_observer_that_panics_harms_nobody() {
         }
     }
     let server = stateless();
-    let client = Client::builder(server.key())
+    let client = Client::builder(watched(server.key()))
         .base_url(server.base_url())
         .retry(RetryPolicy::none())
         .observer(Panics)

@@ -6,36 +6,33 @@ use std::time::Duration;
 use futures_core::Stream;
 use serde_json::{Value, json};
 
-use crate::support::{Act, Request, Server, response};
+use crate::support::{Tested, answer, answering, called, json as sent, one_by_one};
+use smtp2go_sandbox::{Call, Fault, Sandbox};
 use smtp2go_sdk::types::{
     ActivityEvent, ActivityList, ActivityRecord, ActivitySearchRequest, EmailScheduledSearchRequest,
 };
 use smtp2go_sdk::{Certainty, Error, Items};
 
-fn body(request: &Request) -> Value {
-    serde_json::from_str(&request.body).unwrap()
-}
-
-fn page_of(token: &Value, ids: &[&str]) -> String {
+fn page_of(token: &Value, ids: &[&str]) -> Fault {
     let events: Vec<_> = ids.iter().map(|id| json!({ "email_id": id })).collect();
-    json!({
+    let page = json!({
         "request_id": format!("r-{}", ids.first().unwrap_or(&"none")),
         "data": { "total_events": 5, "continue_token": token, "events": events },
-    })
-    .to_string()
+    });
+    answer(200, &page.to_string())
 }
 
 /// Three pages of activity, the middle one empty: no token → t-2 → t-3.
-fn three_pages() -> Server {
-    Server::new(Act::Answer(Box::new(|request| {
-        let page = match body(request)["continue_token"].as_str() {
-            None => page_of(&json!("t-2"), &["a", "b", "c"]),
-            Some("t-2") => page_of(&json!("t-3"), &[]),
-            Some("t-3") => page_of(&json!(null), &["d", "e"]),
-            Some(_) => return response(400, "", "{}"),
-        };
-        response(200, "", &page)
-    })))
+fn pages() -> [Fault; 3] {
+    [
+        page_of(&json!("t-2"), &["a", "b", "c"]),
+        page_of(&json!("t-3"), &[]),
+        page_of(&json!(null), &["d", "e"]),
+    ]
+}
+
+fn three_pages() -> Sandbox {
+    one_by_one(pages())
 }
 
 async fn ids(mut events: Items<ActivityRecord, ActivityList>) -> Result<Vec<String>, Error> {
@@ -47,13 +44,6 @@ async fn ids(mut events: Items<ActivityRecord, ActivityList>) -> Result<Vec<Stri
     Ok(ids)
 }
 
-/// Waits for so many requests, with no other sign of life from the stream.
-async fn requested(server: &Server, count: usize) {
-    while server.requests().len() < count {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
 #[tokio::test]
 async fn tokens_are_followed_with_the_same_filters() {
     let server = three_pages();
@@ -62,7 +52,7 @@ async fn tokens_are_followed_with_the_same_filters() {
         .event_types([ActivityEvent::Opened]);
     let events = server.client().activity().search_all(request);
     assert_eq!(ids(events).await.unwrap(), ["a", "b", "c", "d", "e"]);
-    let sent: Vec<_> = server.requests().iter().map(body).collect();
+    let sent: Vec<_> = server.calls().iter().map(sent).collect();
     assert_eq!(
         sent,
         [
@@ -75,11 +65,11 @@ async fn tokens_are_followed_with_the_same_filters() {
 
 #[tokio::test]
 async fn a_search_can_start_at_a_token() {
-    let server = three_pages();
+    let server = one_by_one(pages().into_iter().skip(2));
     let request = ActivitySearchRequest::new().continue_token("t-3");
     let events = server.client().activity().search_all(request);
     assert_eq!(ids(events).await.unwrap(), ["d", "e"]);
-    assert_eq!(server.requests().len(), 1);
+    assert_eq!(sent(&server.call()), json!({ "continue_token": "t-3" }));
 }
 
 #[tokio::test]
@@ -91,49 +81,43 @@ async fn tokens_end() {
         // The one that it was asked for with.
         json!({ "events": [{ "email_id": "a" }], "continue_token": "t-1" }),
     ] {
-        let server = Server::reply(200, "", &json!({ "data": end }).to_string());
+        let server = answering(&json!({ "data": end }).to_string());
         let request = ActivitySearchRequest::new().continue_token("t-1");
         let events = server.client().activity().search_all(request);
         assert_eq!(ids(events).await.unwrap(), ["a"], "{end}");
-        assert_eq!(server.requests().len(), 1, "{end}");
+        assert_eq!(server.calls().len(), 1, "{end}");
     }
 }
 
 #[tokio::test]
 async fn one_page_is_fetched_ahead_while_the_consumer_works() {
-    let server = Server::new(Act::Answer(Box::new(|request| {
-        let token = body(request)["continue_token"].as_str().map(str::len);
-        let next = "t".repeat(token.unwrap_or(0) + 1);
-        response(200, "", &page_of(&json!(next), &["a", "b"]))
-    })));
+    let server = one_by_one((1..9).map(|n| page_of(&json!("t".repeat(n)), &["a", "b"])));
     let client = server.client();
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(server.requests().is_empty(), "nobody asked");
+    assert!(server.calls().is_empty(), "nobody asked");
     for page in 1..4 {
         // Nothing polls the stream here. The page in work was the only request that could have
         // led to the next.
         events.try_next().await.unwrap().unwrap();
-        requested(&server, page + 1).await;
+        called(&server, page + 1).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!(server.requests().len(), page + 1);
+        assert_eq!(server.calls().len(), page + 1);
         events.try_next().await.unwrap().unwrap();
-        assert_eq!(server.requests().len(), page + 1);
+        assert_eq!(server.calls().len(), page + 1);
     }
 }
 
 #[tokio::test]
 async fn an_error_comes_after_what_was_fetched_and_ends_the_stream() {
-    let server = Server::new(Act::Answer(Box::new(
-        |request| match body(request)["continue_token"].as_str() {
-            None => response(200, "", &page_of(&json!("t-2"), &["a", "b"])),
-            Some(_) => response(400, "", r#"{"data":{"error":"The token has expired."}}"#),
-        },
-    )));
+    let server = one_by_one([
+        page_of(&json!("t-2"), &["a", "b"]),
+        answer(400, r#"{"data":{"error":"The token has expired."}}"#),
+    ]);
     let client = server.client();
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
     for id in ["a", "b"] {
-        requested(&server, usize::from(id == "b") * 2).await;
+        called(&server, usize::from(id == "b") * 2).await;
         let event = events.try_next().await.unwrap().unwrap();
         assert_eq!(event.email_id.as_deref(), Some(id));
     }
@@ -145,7 +129,7 @@ async fn an_error_comes_after_what_was_fetched_and_ends_the_stream() {
         (Certainty::Rejected, 1)
     );
     assert!(events.try_next().await.unwrap().is_none());
-    assert_eq!(server.requests().len(), 2);
+    assert_eq!(server.calls().len(), 2);
 }
 
 #[tokio::test]
@@ -155,19 +139,14 @@ async fn an_invalid_search_is_not_sent() {
     let mut events = server.client().activity().search_all(request);
     assert!(events.try_next().await.unwrap_err().is_validation());
     assert!(events.try_next().await.unwrap().is_none());
-    assert!(server.requests().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
 async fn dropping_the_stream_ends_what_it_fetches() {
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let server = Server::new(Act::Answer(Box::new(move |request| {
-        if body(request)["continue_token"] == "t-2" {
-            // No answer before the end of the test.
-            let _ = held.recv();
-        }
-        response(200, "", &page_of(&json!("t-2"), &["a", "b"]))
-    })));
+    // No connection is left over, which would be a task.
+    let first = page_of(&json!("t-2"), &["a", "b"]).header("Connection", "close");
+    let server = one_by_one([first, Fault::stall()]);
     let client = server
         .builder()
         .timeout(Duration::from_secs(3600))
@@ -175,7 +154,7 @@ async fn dropping_the_stream_ends_what_it_fetches() {
         .unwrap();
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
     events.try_next().await.unwrap().unwrap();
-    requested(&server, 2).await;
+    called(&server, 2).await;
     let tasks = || {
         tokio::runtime::Handle::current()
             .metrics()
@@ -191,7 +170,6 @@ async fn dropping_the_stream_ends_what_it_fetches() {
     tokio::time::timeout(Duration::from_secs(60), ended)
         .await
         .unwrap();
-    drop(release);
 }
 
 /// What `select!` does to the branch that loses.
@@ -216,12 +194,12 @@ async fn nothing_is_lost_when_waiting_is_given_up() {
         }
     }
     assert_eq!(ids, ["a", "b", "c", "d", "e"]);
-    assert_eq!(server.requests().len(), 3);
+    assert_eq!(server.calls().len(), 3);
 }
 
 #[tokio::test]
 async fn pages_come_whole_with_what_is_beside_their_results() {
-    let server = three_pages();
+    let server = one_by_one(pages().into_iter().chain(pages()));
     let client = server.client();
     let mut pages = client
         .activity()
@@ -263,22 +241,21 @@ async fn it_is_a_stream_that_can_be_sent() {
     assert_eq!(task.await.unwrap(), 5);
 }
 
-/// A queue of so many scheduled mails, in pages of `limit` from the page `first` on.
-fn scheduled(count: i64, first: i64) -> Server {
-    Server::new(Act::Answer(Box::new(move |request| {
-        let sent = body(request);
-        let limit = sent["limit"].as_i64().unwrap();
-        let from = (sent["page"].as_i64().unwrap_or(first) - first) * limit;
-        let mails: Vec<_> = (from.max(0)..count.min(from + limit))
+/// A queue of so many scheduled mails, in pages of 2 from the page `first` on, of which these are
+/// asked for.
+fn scheduled(count: i64, first: i64, asked: &[Option<i64>]) -> Sandbox {
+    one_by_one(asked.iter().map(|page| {
+        let from = (page.unwrap_or(first) - first) * 2;
+        let mails: Vec<_> = (from.max(0)..count.min(from + 2))
             .map(|n| json!({ "schedule_id": n.to_string() }))
             .collect();
-        response(200, "", &json!({ "data": mails }).to_string())
-    })))
+        answer(200, &json!({ "data": mails }).to_string())
+    }))
 }
 
 /// The ids of the mails, and the pages that were asked for.
 async fn listed(
-    server: &Server,
+    server: &Sandbox,
     request: EmailScheduledSearchRequest,
 ) -> (Vec<i64>, Vec<Option<i64>>) {
     let mut mails = server.client().email().scheduled_search_all(request);
@@ -287,12 +264,8 @@ async fn listed(
         ids.push(mail.schedule_id.unwrap().parse().unwrap());
     }
     assert!(mails.try_next().await.unwrap().is_none());
-    let pages = server
-        .requests()
-        .iter()
-        .map(|sent| body(sent)["page"].as_i64())
-        .collect();
-    (ids, pages)
+    let page = |call: &Call| sent(call)["page"].as_i64();
+    (ids, server.calls().iter().map(page).collect())
 }
 
 #[tokio::test]
@@ -309,7 +282,7 @@ async fn pages_are_counted_whatever_the_first_is() {
         (2, 1, vec![None, Some(1), Some(2)]),
         (5, 1, vec![None, Some(1), Some(2), Some(3)]),
     ] {
-        let server = scheduled(count, first);
+        let server = scheduled(count, first, &asked);
         let (ids, pages) = listed(&server, by_two()).await;
         assert_eq!(ids, (0..count).collect::<Vec<_>>(), "from {first}");
         assert_eq!(pages, asked, "{count} from {first}");
@@ -318,25 +291,26 @@ async fn pages_are_counted_whatever_the_first_is() {
 
 #[tokio::test]
 async fn counting_starts_at_the_page_of_the_request() {
-    let server = scheduled(7, 1);
+    let asked = [Some(2), Some(3), Some(4)];
+    let server = scheduled(7, 1, &asked);
     let request = EmailScheduledSearchRequest::new().limit(2).page(2);
     let (ids, pages) = listed(&server, request).await;
     assert_eq!(ids, [2, 3, 4, 5, 6]);
-    assert_eq!(pages, [Some(2), Some(3), Some(4)]);
+    assert_eq!(pages, asked);
 
-    let server = Server::reply(200, "", r#"{"data":[{"schedule_id":"1"}]}"#);
+    let server = answering(r#"{"data":[{"schedule_id":"1"}]}"#);
     let last = EmailScheduledSearchRequest::new().limit(1).page(i64::MAX);
     assert_eq!(listed(&server, last).await.0, [1]);
-    assert_eq!(server.requests().len(), 1);
+    assert_eq!(server.calls().len(), 1);
 }
 
 #[tokio::test]
 async fn the_documented_size_is_asked_for() {
-    let server = scheduled(3, 1);
+    let server = scheduled(2, 1, &[None]);
     let request = EmailScheduledSearchRequest::new().search_subject("Invoice 7");
-    assert_eq!(listed(&server, request).await.0, [0, 1, 2]);
+    assert_eq!(listed(&server, request).await.0, [0, 1]);
     assert_eq!(
-        body(&server.request()),
+        sent(&server.call()),
         json!({ "search_subject": "Invoice 7", "limit": 1000 })
     );
 }
@@ -345,10 +319,10 @@ async fn the_documented_size_is_asked_for() {
 async fn a_service_that_does_not_turn_pages_is_not_asked_for_ever() {
     let full = r#"{"data":[{"schedule_id":"1"},{"schedule_id":"2"}]}"#;
     for (page, asked) in [(None, 3), (Some(1), 2)] {
-        let server = Server::reply(200, "", full);
+        let server = answering(full);
         let mut request = EmailScheduledSearchRequest::new().limit(2);
         request.page = page;
         assert_eq!(listed(&server, request).await.0, [1, 2]);
-        assert_eq!(server.requests().len(), asked);
+        assert_eq!(server.calls().len(), asked);
     }
 }

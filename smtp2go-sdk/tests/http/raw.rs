@@ -1,6 +1,8 @@
 //! The raw door leads into the same core.
 
-use crate::support::{KEY, Server};
+use crate::support::{KEY, Tested, answer, answering, body, sandbox};
+use crate::watch::watched;
+use smtp2go_sandbox::Fault;
 use smtp2go_sdk::types::{IpAuthRemoveRequest, TemplateViewRequest};
 use smtp2go_sdk::{Error, KeyLocation};
 
@@ -13,17 +15,17 @@ fn request() -> TemplateViewRequest {
 #[tokio::test]
 async fn requests_are_the_same_through_both_doors() {
     for location in [KeyLocation::Header, KeyLocation::Bearer, KeyLocation::Body] {
-        let server = Server::reply(200, "X-Extra: 1\r\n", VIEWED);
+        let server = sandbox(answer(200, VIEWED).header("X-Extra", "1"));
         let client = server.builder().key_location(location).build().unwrap();
         let typed = client.template().view(request()).await.unwrap();
         let raw = client.raw().template_view(&request()).await.unwrap();
         assert_eq!(raw.data.as_ref(), Some(&*typed));
         assert_eq!(raw.request_id.as_deref(), typed.request_id());
         assert_eq!(raw.headers()["x-extra"], "1");
-        let requests = server.requests();
+        let requests = server.calls();
         assert_eq!(requests.len(), 2);
-        assert_eq!(requests[0].head, requests[1].head);
-        assert_eq!(requests[0].body, requests[1].body);
+        assert_eq!(requests[0].head(), requests[1].head());
+        assert_eq!(requests[0].body(), requests[1].body());
     }
 }
 
@@ -49,15 +51,15 @@ async fn errors_are_the_same_through_both_doors() {
             ),
         )
     };
-    for (status, headers, body) in [
-        (400, "", refused),
-        (200, "", refused),
-        (429, "Retry-After: 3\r\n", ""),
-        (502, "Content-Type: text/html\r\n", "<html>"),
-        (307, "Location: http://192.0.2.1/\r\n", ""),
-        (599, "", "own"),
+    for fault in [
+        answer(400, refused),
+        answer(200, refused),
+        Fault::status(429).header("Retry-After", "3"),
+        Fault::status(502).html("<html>"),
+        Fault::status(307).header("Location", "http://192.0.2.1/"),
+        answer(599, "own"),
     ] {
-        let server = Server::reply(status, headers, body);
+        let server = sandbox(fault);
         let client = server.client();
         let typed = client.template().view(request()).await.unwrap_err();
         // Of another client: a 429 holds back the whole client.
@@ -70,7 +72,7 @@ async fn errors_are_the_same_through_both_doors() {
 
 #[tokio::test]
 async fn an_unreadable_success_keeps_its_body() {
-    let server = Server::reply(200, "", r#"{"request_id":"r","data":"#);
+    let server = answering(r#"{"request_id":"r","data":"#);
     let error = server
         .client()
         .raw()
@@ -86,25 +88,25 @@ async fn an_unreadable_success_keeps_its_body() {
 #[tokio::test]
 async fn other_successes_pass_too() {
     for (status, body) in [(200, "{}"), (201, ""), (202, "done")] {
-        let server = Server::reply(status, "", body);
+        let server = sandbox(answer(status, body));
         let remove = IpAuthRemoveRequest::new("192.0.2.1");
         server.client().raw().ip_auth_remove(&remove).await.unwrap();
-        assert_eq!(server.request().header("x-smtp2go-api-key"), Some(KEY));
+        assert_eq!(server.call().header("x-smtp2go-api-key"), Some(KEY));
     }
 }
 
 #[tokio::test]
 async fn a_key_that_an_operation_wants_in_its_body_gets_there() {
-    let server = Server::reply(200, "", "{}");
+    let server = answering("{}");
     let client = server.client();
     let view = smtp2go_sdk::types::IpAllowListViewRequest::new();
     client.raw().ip_allow_list_view(&view).await.unwrap();
-    assert_eq!(server.request().body, format!(r#"{{"api_key":"{KEY}"}}"#));
+    assert_eq!(body(&server.call()), format!(r#"{{"api_key":"{KEY}"}}"#));
 }
 
 #[test]
 fn debug_shows_no_key() {
-    let client = smtp2go_sdk::Client::builder(KEY)
+    let client = smtp2go_sdk::Client::builder(watched(KEY))
         .base_url("http://localhost/v3")
         .build()
         .unwrap();

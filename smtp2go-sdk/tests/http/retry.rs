@@ -2,13 +2,12 @@
 //! what it received.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use crate::support::{Act, KEY, Server, nowhere};
+use crate::support::{KEY, nowhere};
+use crate::watch::watched;
 use smtp2go_sandbox::{Fault, Sandbox, SandboxBuilder};
 use smtp2go_sdk::types::{ApiKeysAddRequest, EmailSendRequest, TemplateSearchRequest};
 use smtp2go_sdk::{
@@ -23,7 +22,7 @@ fn quick() -> RetryPolicy {
 }
 
 fn builder(sandbox: &Sandbox) -> ClientBuilder {
-    Client::builder(sandbox.key())
+    Client::builder(watched(sandbox.key()))
         .base_url(sandbox.base_url())
         .retry(quick())
         .jitter_seed(7)
@@ -67,7 +66,7 @@ fn facts(error: &Error) -> (Certainty, u32) {
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_for_every_operation() {
-    let client = Client::builder(KEY)
+    let client = Client::builder(watched(KEY))
         .base_url(nowhere())
         .retry(quick())
         .build()
@@ -97,7 +96,7 @@ async fn connecting_that_takes_too_long_sent_nothing() {
         }
     }
     let limit = Duration::from_millis(50);
-    let builder = Client::builder(KEY)
+    let builder = Client::builder(watched(KEY))
         .base_url(format!("http://{address}/v3"))
         .retry(quick().max_attempts(2));
     // By the limit on connecting; and by the attempt's limit, where only the seal knows.
@@ -215,53 +214,16 @@ async fn a_connection_closed_before_it_is_used_never_sends_twice() {
     }
 }
 
-/// A server that answers one request per connection, keeps the connection, and closes it a little
-/// later; counts requests, and the connections that it has closed.
-fn leaving(reset: bool) -> (String, Arc<AtomicUsize>, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("http://{}/v3", listener.local_addr().unwrap());
-    let (requests, closed) = (Arc::default(), Arc::default());
-    let (answered, left): (Arc<AtomicUsize>, Arc<AtomicUsize>) =
-        (Arc::clone(&requests), Arc::clone(&closed));
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut seen = Vec::new();
-            while !seen.ends_with(b"}") {
-                let mut byte = [0];
-                if stream.read_exact(&mut byte).is_err() {
-                    break;
-                }
-                seen.push(byte[0]);
-            }
-            answered.fetch_add(1, Ordering::SeqCst);
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-                .unwrap();
-            std::thread::sleep(Duration::from_millis(20));
-            if reset {
-                let stream = tokio::net::TcpSocket::from_std_stream(stream);
-                stream.set_zero_linger().unwrap();
-            } else {
-                drop(stream);
-            }
-            left.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    (url, requests, closed)
-}
-
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_is_replaced() {
-    for reset in [false, true] {
-        let (url, requests, closed) = leaving(reset);
-        let client = Client::builder(KEY).base_url(url).retry(quick());
-        let client = client.build().unwrap();
+    for fault in [Fault::close_when_idle(), Fault::reset_when_idle()] {
+        let server = sandbox(fault);
+        let client = client(&server);
         for expected in [1, 2] {
             let sent = client.email().send(mail()).await.unwrap();
             assert_eq!(sent.attempts(), 1);
-            assert_eq!(requests.load(Ordering::SeqCst), expected);
-            while closed.load(Ordering::SeqCst) < expected {
+            assert_eq!(counts(&server), (expected, expected));
+            while server.open_connections() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             tokio::time::sleep(Duration::from_millis(40)).await;
@@ -272,17 +234,18 @@ async fn an_idle_connection_that_was_closed_is_replaced() {
 #[tokio::test]
 async fn a_close_that_races_with_reuse_never_sends_twice() {
     for round in 0..20 {
-        let (url, requests, closed) = leaving(round % 2 == 0);
-        let client = Client::builder(KEY).base_url(url).retry(quick());
-        let client = client.build().unwrap();
+        let server = sandbox(match round % 2 {
+            0 => Fault::reset_when_idle(),
+            _ => Fault::close_when_idle(),
+        });
+        let client = client(&server);
         client.email().send(mail()).await.unwrap();
         // The server closes while this thread, which is the client's only one, can't notice.
-        while closed.load(Ordering::SeqCst) == 0 {
+        while server.open_connections() > 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let before = requests.load(Ordering::SeqCst);
         let result = client.email().send(mail()).await;
-        let received = requests.load(Ordering::SeqCst) - before;
+        let received = counts(&server).0 - 1;
         match result {
             Ok(_) => assert_eq!(received, 1),
             Err(error) if error.certainty() == Certainty::NotSent => assert_eq!(received, 0),
@@ -293,20 +256,22 @@ async fn a_close_that_races_with_reuse_never_sends_twice() {
 
 #[tokio::test]
 async fn a_retried_request_is_the_same_to_the_byte() {
-    let server = Server::reply(503, "", "");
-    let client = server.builder().retry(quick()).build().unwrap();
+    let server = sandbox(Fault::status(503));
+    let client = client(&server);
     let error = client
         .execute(&operations::IP_ALLOW_LIST_VIEW, Body::empty())
         .await
         .unwrap_err();
     assert_eq!(error.attempts(), 3);
-    let requests = server.requests();
-    assert_eq!(requests.len(), 3);
-    for request in &requests {
-        assert_eq!(request.head, requests[0].head);
-        assert_eq!(request.body, requests[0].body);
+    let calls = server.calls();
+    assert_eq!(calls.len(), 3);
+    for call in &calls {
+        assert_eq!(call.head(), calls[0].head());
+        assert_eq!(call.body(), calls[0].body());
     }
-    assert!(requests[0].body.contains(KEY));
+    let key = server.key().as_bytes();
+    assert!(calls[0].head().starts_with(b"POST ") && calls[0].head().ends_with(b"\r\n\r\n"));
+    assert!(calls[0].body().windows(key.len()).any(|part| part == key));
 }
 
 #[tokio::test]
@@ -334,7 +299,7 @@ async fn a_429_past_the_deadline_ends_at_once_and_holds_back_the_client() {
         (Fault::status(429).header("Retry-After", "600"), 600, 600),
     ] {
         let server = sandbox(fault.nth(1));
-        let client = Client::builder(server.key())
+        let client = Client::builder(watched(server.key()))
             .base_url(server.base_url())
             .deadline(Duration::from_secs(20))
             .build()
@@ -392,17 +357,15 @@ async fn settings_can_differ_from_call_to_call() {
 
 #[tokio::test]
 async fn a_deadline_cuts_an_attempt_short() {
-    let server = Server::new(Act::Stall(Vec::new()));
-    let client = server
-        .builder()
-        .retry(quick())
+    let server = sandbox(Fault::stall());
+    let client = builder(&server)
         .deadline(Duration::from_millis(400))
         .build()
         .unwrap();
     let error = client.template().search(search()).await.unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(facts(&error), (Certainty::Unknown, 1));
-    assert!(server.requests().len() <= 1);
+    assert!(server.calls().len() <= 1);
 }
 
 #[tokio::test]
@@ -480,7 +443,7 @@ async fn a_documented_rate_is_kept_by_all_clones() {
 #[tokio::test]
 async fn other_hosts_take_over_what_was_not_sent() {
     let server = strict().start_blocking().unwrap();
-    let client = Client::builder(server.key())
+    let client = Client::builder(watched(server.key()))
         .base_url(nowhere())
         .failover_urls([nowhere(), server.base_url().to_owned()])
         .build()

@@ -1,6 +1,7 @@
 //! Calls for a subaccount.
 
-use crate::support::{Act, KEY, Server, response};
+use crate::support::{KEY, Tested, answer, answering, body, json, one_by_one};
+use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::types::{
     EmailSendRequest, IpAllowListViewRequest, SuppressionViewRequest, WebhookViewRequest,
 };
@@ -10,7 +11,7 @@ const VIEWED: &str = r#"{"request_id":"r-1","data":[]}"#;
 
 #[tokio::test]
 async fn every_door_names_the_subaccount() {
-    let server = Server::reply(200, "", VIEWED);
+    let server = answering(VIEWED);
     let client = server.client();
     let theirs = client.for_subaccount("4c1f");
     let request = WebhookViewRequest::new();
@@ -24,12 +25,9 @@ async fn every_door_names_the_subaccount() {
     let count = 3 + usize::from(cfg!(feature = "raw"));
     #[cfg(feature = "raw")]
     theirs.raw().webhook_view(&request).await.unwrap();
-    let bodies = |server: &Server| -> Vec<String> {
-        server
-            .requests()
-            .into_iter()
-            .map(|sent| sent.body)
-            .collect()
+    let bodies = |server: &Sandbox| -> Vec<String> {
+        let calls = server.calls();
+        calls.iter().map(|call| body(call).to_owned()).collect()
     };
     assert_eq!(bodies(&server), vec![r#"{"subaccount_id":"4c1f"}"#; count]);
 
@@ -43,7 +41,7 @@ async fn every_door_names_the_subaccount() {
 
 #[tokio::test]
 async fn the_key_goes_into_the_same_body() {
-    let server = Server::reply(200, "", VIEWED);
+    let server = answering(VIEWED);
     let client = server
         .builder()
         .key_location(KeyLocation::Body)
@@ -57,35 +55,29 @@ async fn the_key_goes_into_the_same_body() {
         .await
         .unwrap();
     assert_eq!(
-        server.request().body,
+        body(&server.call()),
         format!(r#"{{"api_key":"{KEY}","subaccount_id":"4c1f"}}"#)
     );
 }
 
 #[tokio::test]
 async fn streams_name_it_on_every_page() {
-    let server = Server::new(Act::Answer(Box::new(|request| {
-        let next = if request.body.contains("t-2") {
-            ""
-        } else {
-            "t-2"
-        };
+    let server = one_by_one(["t-2", ""].map(|next| {
         let page = format!(
             r#"{{"data":{{"results":[{{"email_address":"a@example.com"}}],"continue_token":"{next}"}}}}"#
         );
-        response(200, "", &page)
-    })));
+        answer(200, &page)
+    }));
     let theirs = server.client().for_subaccount("4c1f");
     let mut suppressions = theirs.suppression().view_all(SuppressionViewRequest::new());
     let mut count = 0;
     while suppressions.try_next().await.unwrap().is_some() {
         count += 1;
     }
-    let sent = server.requests();
+    let sent = server.calls();
     assert_eq!((count, sent.len()), (2, 2));
-    for request in sent {
-        let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
-        assert_eq!(body["subaccount_id"], "4c1f");
+    for call in &sent {
+        assert_eq!(json(call)["subaccount_id"], "4c1f");
     }
 }
 
@@ -100,7 +92,7 @@ async fn what_can_not_be_done_for_a_subaccount_is_not_sent() {
         );
         assert!(error.to_string().contains(says), "{error}");
     }
-    let server = Server::reply(200, "", VIEWED);
+    let server = answering(VIEWED);
     let theirs = server.client().for_subaccount("4c1f");
 
     let mail = EmailSendRequest::new("a@example.com", ["b@example.net"]).text_body("Hello");
@@ -131,5 +123,5 @@ async fn what_can_not_be_done_for_a_subaccount_is_not_sent() {
         let error = theirs.raw().webhook_view(&other).await.unwrap_err();
         assert_refused(&error, "webhook_view", "names another");
     }
-    assert!(server.requests().is_empty());
+    assert!(server.calls().is_empty());
 }

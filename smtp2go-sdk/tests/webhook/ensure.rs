@@ -1,132 +1,54 @@
-//! The account's webhook, at a service that behaves as the real one is known to.
+//! The account's webhooks: at the sandbox, and at a service that answers in its own way.
 
-use std::sync::{Arc, Mutex};
-
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::post;
 use serde_json::{Map, Value, json};
+use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::types::{EmailEventKind, SmsEventKind, WebhookFormat};
 use smtp2go_sdk::webhook::{Auth, Change, EnsuredWebhook, Subscription};
 use smtp2go_sdk::{Certainty, Client, RetryPolicy};
 
-const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
+use crate::watch::watched;
+
 const URL: &str = "https://example.com/webhook";
 
-/// An account with webhooks. It drops events that it does not know, without an error.
-#[derive(Clone)]
-struct Account(Arc<Mutex<Inner>>);
-
-struct Inner {
-    webhooks: Vec<Map<String, Value>>,
-    limit: usize,
-    shows_secrets: bool,
-    writes: Vec<(&'static str, Map<String, Value>)>,
+fn account() -> Sandbox {
+    Sandbox::start_blocking().unwrap()
 }
 
-const KNOWN: [&str; 8] = [
-    "processed",
-    "delivered",
-    "open",
-    "click",
-    "bounce",
-    "spam",
-    "unsubscribe",
-    "reject",
-];
-
-type Answer = (StatusCode, String);
-
-fn ok(data: &Value) -> Answer {
-    (
-        StatusCode::OK,
-        json!({"request_id": "r", "data": data}).to_string(),
-    )
+fn client(account: &Sandbox) -> Client {
+    Client::builder(watched(account.key()))
+        .base_url(account.base_url())
+        .retry(RetryPolicy::none())
+        .build()
+        .unwrap()
 }
 
-fn keep(request: Map<String, Value>, id: i64) -> Map<String, Value> {
-    let mut webhook = request;
-    webhook.insert("id".to_owned(), id.into());
-    if let Some(Value::Array(events)) = webhook.get_mut("events") {
-        events.retain(|event| KNOWN.iter().any(|known| event == known));
-        // Nor does it keep the order.
-        events.reverse();
-    }
-    webhook
+/// The requests to add and to edit since so many calls.
+fn writes(account: &Sandbox, since: usize) -> Vec<Map<String, Value>> {
+    let calls = account.calls().split_off(since);
+    let writes = calls.iter().filter(|call| !call.path().ends_with("/view"));
+    writes
+        .map(|call| serde_json::from_slice(call.body()).unwrap())
+        .collect()
 }
 
-async fn add(State(account): State<Account>, body: String) -> Answer {
-    let mut inner = account.0.lock().unwrap();
-    let body: Map<String, Value> = serde_json::from_str(&body).unwrap();
-    inner.writes.push(("add", body.clone()));
-    if inner.webhooks.len() >= inner.limit {
-        let data = json!({"error": "no more", "error_code": "E_ApiResponseCodes.API_EXCEPTION"});
-        return (
-            StatusCode::BAD_REQUEST,
-            json!({"request_id": "r", "data": data}).to_string(),
-        );
-    }
-    let id = 100 + i64::try_from(inner.webhooks.len()).unwrap();
-    let webhook = keep(body, id);
-    inner.webhooks.push(webhook.clone());
-    ok(&webhook.into())
+/// The webhooks that the account has, as it shows them.
+fn webhooks(account: &Sandbox) -> Vec<Map<String, Value>> {
+    let calls = account.calls();
+    let mut views = calls
+        .iter()
+        .rev()
+        .filter(|call| call.path().ends_with("/view"));
+    let reply: Value = serde_json::from_slice(views.next().unwrap().reply()).unwrap();
+    serde_json::from_value(reply["data"].clone()).unwrap()
 }
 
-async fn edit(State(account): State<Account>, body: String) -> Answer {
-    let mut inner = account.0.lock().unwrap();
-    let body: Map<String, Value> = serde_json::from_str(&body).unwrap();
-    inner.writes.push(("edit", body.clone()));
-    let id = body["id"].as_i64().unwrap();
-    let found = inner
-        .webhooks
-        .iter_mut()
-        .find(|webhook| webhook["id"] == id);
-    *found.unwrap() = keep(body, id);
-    ok(&json!({"url": "https://example.com/"}))
-}
-
-async fn view(State(account): State<Account>) -> Answer {
-    let inner = account.0.lock().unwrap();
-    let mut webhooks = inner.webhooks.clone();
-    if !inner.shows_secrets {
-        for webhook in &mut webhooks {
-            webhook.remove("auth_header_value");
-        }
-    }
-    ok(&json!(webhooks))
-}
-
-impl Account {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            webhooks: Vec::new(),
-            limit: 10,
-            shows_secrets: true,
-            writes: Vec::new(),
-        })))
-    }
-
-    async fn client(&self) -> Client {
-        let app = Router::new()
-            .route("/v3/webhook/add", post(add))
-            .route("/v3/webhook/edit", post(edit))
-            .route("/v3/webhook/view", post(view))
-            .with_state(self.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}/v3", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Client::builder(KEY)
-            .base_url(base)
-            .retry(RetryPolicy::none())
-            .build()
-            .unwrap()
-    }
-
-    /// What was written since the last time.
-    fn writes(&self) -> Vec<(&'static str, Map<String, Value>)> {
-        std::mem::take(&mut self.0.lock().unwrap().writes)
-    }
+/// From now on the account shows these, whatever it has.
+fn shows(account: &Sandbox, webhooks: &[Map<String, Value>]) {
+    let reply = json!({ "request_id": "r", "data": webhooks });
+    account
+        .faults()
+        .clear()
+        .add(Fault::status(200).json(&reply).on("webhook_view"));
 }
 
 fn summary(ensured: &EnsuredWebhook) -> (Change, Vec<String>) {
@@ -136,8 +58,16 @@ fn summary(ensured: &EnsuredWebhook) -> (Change, Vec<String>) {
 
 #[tokio::test]
 async fn created_once_and_changed_when_it_has_to_be() {
-    let account = Account::new();
-    let client = account.client().await;
+    let account = account();
+    let client = client(&account);
+    // What it says of an edit is of no account.
+    account.faults().add(
+        Fault::status(200)
+            .json(&json!({ "request_id": "r", "data": { "url": "https://example.com/" } }))
+            .carried_out(true)
+            .on("webhook_edit"),
+    );
+    let mut id = None;
     let events = [EmailEventKind::Bounce, EmailEventKind::Spam];
     for (auth, url, kind, value) in [
         (None, URL, Value::Null, Value::Null),
@@ -154,10 +84,10 @@ async fn created_once_and_changed_when_it_has_to_be() {
             json!("0ther"),
         ),
         (
-            Some(Auth::basic("user", "pass")),
+            Some(Auth::basic("user", "passw0rd")),
             URL,
             json!("basic"),
-            json!("dXNlcjpwYXNz"),
+            json!("dXNlcjpwYXNzdzByZA=="),
         ),
         (
             Some(Auth::basic_in_url("user", "p/ss")),
@@ -178,26 +108,26 @@ async fn created_once_and_changed_when_it_has_to_be() {
             json!(""),
         ),
     ] {
+        let before = account.calls().len();
         let ensured = client
             .ensure_webhook(URL, events.clone(), auth.as_ref())
             .await
             .unwrap();
-        let first = account.0.lock().unwrap().webhooks.len() == 1 && kind.is_null();
-        let change = if first {
-            Change::Created
-        } else {
-            Change::Updated
+        let change = match id {
+            None => Change::Created,
+            Some(_) => Change::Updated,
         };
+        id.get_or_insert(ensured.webhook.id);
         assert_eq!(summary(&ensured), (change, vec![]), "{auth:?}");
         assert!(ensured.is_as_asked() && !ensured.secret_unseen);
         assert_eq!(
-            (ensured.webhook.id, ensured.webhook.url.as_deref()),
-            (Some(100), Some(url))
+            (Some(ensured.webhook.id), ensured.webhook.url.as_deref()),
+            (id, Some(url))
         );
         assert_eq!(ensured.webhook.output_format, Some(WebhookFormat::Json));
-        let writes = account.writes();
-        assert_eq!(writes.len(), 1, "{auth:?}");
-        let written = &writes[0].1;
+        let written = writes(&account, before);
+        assert_eq!(written.len(), 1, "{auth:?}");
+        let written = &written[0];
         assert_eq!(
             written.get("auth_header_type").unwrap_or(&Value::Null),
             &kind
@@ -207,13 +137,14 @@ async fn created_once_and_changed_when_it_has_to_be() {
             &value
         );
 
+        let before = account.calls().len();
         let again = client
             .ensure_webhook(URL, events.clone(), auth.as_ref())
             .await
             .unwrap();
         assert_eq!(summary(&again), (Change::Unchanged, vec![]));
         assert_eq!(again.webhook, ensured.webhook);
-        assert_eq!(account.writes(), []);
+        assert_eq!(writes(&account, before), []);
     }
     // Another secret path is another webhook, and so is another address.
     for (url, auth, registered) in [
@@ -242,13 +173,13 @@ async fn created_once_and_changed_when_it_has_to_be() {
             assert_eq!(ensured.webhook.url.as_deref(), Some(registered));
         }
     }
-    assert_eq!(account.0.lock().unwrap().webhooks.len(), 4);
+    assert_eq!(webhooks(&account).len(), 4);
 }
 
 #[tokio::test]
 async fn what_is_not_asked_for_stays() {
-    let account = Account::new();
-    let client = account.client().await;
+    let account = account();
+    let client = client(&account);
     let all = Subscription::email([EmailEventKind::Open])
         .and_sms([SmsEventKind::Failed])
         .headers(["X-Order"])
@@ -256,7 +187,7 @@ async fn what_is_not_asked_for_stays() {
         .format(WebhookFormat::Form);
     let ensured = client.ensure_webhook(URL, all, None).await.unwrap();
     assert_eq!(summary(&ensured), (Change::Created, vec![]));
-    account.writes();
+    let (id, before) = (ensured.webhook.id, account.calls().len());
 
     let ensured = client
         .ensure_webhook(URL, [SmsEventKind::Rejected], None)
@@ -265,9 +196,9 @@ async fn what_is_not_asked_for_stays() {
     assert_eq!(summary(&ensured), (Change::Updated, vec![]));
     // The whole state, since nobody says what becomes of the rest.
     assert_eq!(
-        Value::from(account.writes().remove(0).1),
+        Value::from(writes(&account, before).remove(0)),
         json!({
-            "id": 100, "url": URL, "events": ["open"], "sms_events": ["rejected"],
+            "id": id, "url": URL, "events": ["open"], "sms_events": ["rejected"],
             "headers": ["X-Order"], "usernames": ["acme"], "output_format": "json",
             "auth_header_type": "", "auth_header_value": "",
         })
@@ -280,24 +211,34 @@ async fn what_is_not_asked_for_stays() {
 
 #[tokio::test]
 async fn what_the_service_drops_is_reported() {
-    let account = Account::new();
-    let client = account.client().await;
+    let account = account();
+    let client = client(&account);
+    let plain = Subscription::email([EmailEventKind::Open, EmailEventKind::Spam]);
+    let ensured = client.ensure_webhook(URL, plain.clone(), None).await;
+    let id = ensured.unwrap().webhook.id;
+    let mut shown = webhooks(&account);
+    // Nor does it keep the order.
+    shown[0].insert("events".to_owned(), json!(["spam", "open"]));
+    shows(&account, &shown);
+    let ensured = client.ensure_webhook(URL, plain, None).await.unwrap();
+    assert_eq!(summary(&ensured), (Change::Unchanged, vec![]));
+
     let events = vec![
         EmailEventKind::Resubscribe,
         EmailEventKind::Open,
         EmailEventKind::Open,
     ];
-    for change in [Change::Created, Change::Updated] {
-        let ensured = client
-            .ensure_webhook(URL, events.clone(), None)
-            .await
-            .unwrap();
-        let says = "events: wanted open, resubscribe, found open".to_owned();
-        assert_eq!(summary(&ensured), (change, vec![says]));
-        assert!(!ensured.is_as_asked());
-    }
+    shown[0].insert("events".to_owned(), json!(["open"]));
+    shows(&account, &shown);
+    let ensured = client.ensure_webhook(URL, events, None).await.unwrap();
+    let says = "events: wanted open, resubscribe, found open".to_owned();
+    assert_eq!(summary(&ensured), (Change::Updated, vec![says]));
+    assert!(!ensured.is_as_asked());
+
     // A secret that is not shown is written, since it may have changed.
-    account.0.lock().unwrap().shows_secrets = false;
+    shown[0].remove("auth_header_value");
+    shown[0].insert("auth_header_type".to_owned(), json!("bearer"));
+    shows(&account, &shown);
     let auth = Auth::bearer("t0ken");
     for _ in 0..2 {
         let ensured = client
@@ -308,21 +249,16 @@ async fn what_the_service_drops_is_reported() {
         assert!(ensured.secret_unseen);
     }
     // A second one for the same place is named, and the better one kept.
-    {
-        let webhooks = &mut account.0.lock().unwrap().webhooks;
-        let mut other = webhooks[0].clone();
-        other.insert("id".to_owned(), json!(7));
-        other.insert("events".to_owned(), json!(["spam"]));
-        webhooks.insert(0, other);
-    }
+    let mut other = shown[0].clone();
+    other.insert("id".to_owned(), json!(7));
+    other.insert("events".to_owned(), json!(["spam"]));
+    shown.insert(0, other);
+    shows(&account, &shown);
     let ensured = client
         .ensure_webhook(URL, [EmailEventKind::Open], &auth)
         .await
         .unwrap();
-    assert_eq!(
-        (ensured.webhook.id, ensured.duplicates),
-        (Some(100), vec![7])
-    );
+    assert_eq!((ensured.webhook.id, ensured.duplicates), (id, vec![7]));
 }
 
 #[tokio::test]
@@ -334,9 +270,16 @@ async fn the_plans_limit_is_a_clear_error() {
         ),
         (10, "the account has 10 webhooks already; a free plan has 1"),
     ] {
-        let account = Account::new();
-        account.0.lock().unwrap().limit = limit;
-        let client = account.client().await;
+        let account = account();
+        let client = client(&account);
+        // A paid account's is the sandbox's own.
+        let refused = json!({ "data": {
+            "error": "no more", "error_code": "E_ApiResponseCodes.API_EXCEPTION",
+        } });
+        if limit == 1 {
+            let refusal = Fault::status(400).json(&refused).on("webhook_add");
+            account.faults().add(refusal.nth(2));
+        }
         for count in 0..limit {
             let url = format!("https://example.com/{count}");
             let ensured = client
@@ -357,8 +300,8 @@ async fn the_plans_limit_is_a_clear_error() {
 
 #[tokio::test]
 async fn what_is_refused_before_anything_is_sent() {
-    let account = Account::new();
-    let client = account.client().await;
+    let account = account();
+    let client = client(&account);
     let open = || Subscription::email([EmailEventKind::Open]);
     for (url, events, auth, says) in [
         ("nonsense", open(), None, "url: "),
@@ -400,5 +343,5 @@ async fn what_is_refused_before_anything_is_sent() {
         .unwrap_err();
     assert!(error.is_validation(), "{error}");
     assert_eq!(error.field_errors()[0].field, "events[0]");
-    assert_eq!(account.writes(), []);
+    assert_eq!(writes(&account, 0), []);
 }

@@ -13,6 +13,7 @@ use smtp2go_sdk::webhook::{Auth, Change, Event, MemoryDeduplicator, Receiver, Su
 use smtp2go_sdk::{Client, Email};
 
 use crate::posting::{Framework, Inbox};
+use crate::watch::watched;
 
 const FORMATS: [WebhookFormat; 2] = [WebhookFormat::Json, WebhookFormat::Form];
 /// For what takes a moment, on a machine that is busy.
@@ -65,7 +66,7 @@ async fn start() -> (Sandbox, Client) {
         .await
         .unwrap();
     sandbox.freeze();
-    let client = Client::builder(sandbox.key())
+    let client = Client::builder(watched(sandbox.key()))
         .base_url(sandbox.base_url())
         .build()
         .unwrap();

@@ -8,3 +8,5 @@ mod fired;
 mod payloads;
 mod posting;
 mod receivers;
+#[path = "../support/watch.rs"]
+mod watch;

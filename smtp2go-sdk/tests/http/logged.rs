@@ -1,0 +1,75 @@
+//! The watch over what is logged works: it hears all, and a leak ends the tests.
+
+use crate::support::{KEY, Tested, answering, own_http};
+use crate::watch::{heard, secret, watched};
+use smtp2go_sdk::Email;
+
+#[test]
+fn secrets_are_found_in_a_line() {
+    watched("api-WATCHED0watched0WATCHED0watched0");
+    for (line, expected) in [
+        (format!("key={KEY}"), Some("a key")),
+        ("api-SANDBOX0SANDBOX0".to_owned(), Some("a key")),
+        ("key=…CHED0 WATCHED0…".to_owned(), Some("a part of a key")),
+        ("to=\"jane@example.net\"".to_owned(), Some("an address")),
+        (
+            "url=/x?to=jane%40example.net".to_owned(),
+            Some("an address"),
+        ),
+        ("Authorization: Bearer t0ken".to_owned(), Some("a password")),
+        ("server.address=\"eu-api.smtp2go.com\"".to_owned(), None),
+        ("operation=\"api_keys_add\" attempt=1".to_owned(), None),
+    ] {
+        assert_eq!(secret(&line), expected, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_who_logs_is_heard() {
+    let server = answering(r#"{"data":{"email_id":"1"}}"#);
+    let http = own_http().build().unwrap();
+    let client = server.builder().http_client(http).build().unwrap();
+    let email = Email::new("a@example.com", "Hi").to("b@example.net");
+    client.send(email.text("Hi")).await.unwrap();
+    // One by tracing, one by the crate log.
+    assert!(heard("smtp2go_sdk") && heard("reqwest"));
+}
+
+/// Logs what nobody may, in a process of its own.
+#[test]
+fn a_leak_ends_the_tests() {
+    const LEAK: &str = "SMTP2GO_TEST_LEAK";
+    if let Ok(way) = std::env::var(LEAK) {
+        watched(KEY);
+        // Not even where a panic would be caught.
+        let _ = std::thread::spawn(move || match way.as_str() {
+            "event" => tracing::trace!(to = "jane@example.net"),
+            "span" => drop(tracing::trace_span!("call", key = KEY)),
+            "later" => {
+                let span = tracing::trace_span!("call", auth = tracing::field::Empty);
+                span.record("auth", "t0ken");
+            }
+            "log" => log::trace!("to jane@example.net"),
+            _ => tracing::trace!("nothing"),
+        })
+        .join();
+        return;
+    }
+    for (way, what) in [
+        ("event", Some("an address")),
+        ("span", Some("a key")),
+        ("later", Some("a password")),
+        ("log", Some("an address")),
+        ("none", None),
+    ] {
+        let again = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "logged::a_leak_ends_the_tests"])
+            .env(LEAK, way)
+            .output()
+            .unwrap();
+        let says = String::from_utf8_lossy(&again.stderr);
+        assert_eq!(again.status.success(), what.is_none(), "{way}: {says}");
+        let what = what.unwrap_or_default();
+        assert!(says.contains(what), "{way}: {says}");
+    }
+}
