@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::process::ExitCode;
-use std::time::UNIX_EPOCH;
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -17,6 +17,8 @@ Examples:
   smtp2go-sandbox --port 0 >sandbox.env &
       Takes a free port. The output is two lines for a shell to read in, once it is ready:
       SMTP2GO_BASE_URL=http://127.0.0.1:PORT/v3 and SMTP2GO_API_KEY=KEY.
+  smtp2go-sandbox -- npm test
+      Runs a program with both in its environment, on a free port, and ends with it, with its status.
   smtp2go-sandbox --strict --sender-domain example.com
       Refuses unknown fields, and mail from any other domain.
   smtp2go-sandbox --fault email_send:first=3:status=429:retry-after=2
@@ -32,19 +34,24 @@ Then, for example:
   curl http://127.0.0.1:4020/_sandbox/mails
 
 Fault rules are parts with colons between them: an operation (email_send, email_*), which calls
-(nth=3, nth=3-7, first=5, chance=0.1, seed=42), one effect (refuse, close, reset,
-close-before-reading, reset-before-reading, stall, delay=2s, truncate, failed=REASON, status=503),
-and with status= a header (retry-after=7, header=NAME=VALUE) and a body (json, html, json=VALUE,
-html=TEXT, text=TEXT). carried-out=yes and =no say whether the call has its effect all the same.";
+(nth=3, nth=3-7, first=5, chance=0.1, seed=42), and what goes wrong. With the answer: failed=REASON,
+status=503, which takes a header (retry-after=7, header=NAME=VALUE) and a body (json, html, json=VALUE,
+html=TEXT, text=TEXT). With the connection: refuse, close-before-reading, reset-before-reading,
+stall-before-reading, delay=2s, close, reset, stall, truncate-head, truncate, stall-halfway,
+close-when-idle, reset-when-idle. A rule may have one of each; carried-out=yes and =no say whether the
+call has its effect all the same.";
+
+/// After a signal, which it may have got too, a command has so long to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// A local SMTP2GO for tests: checks requests against the API's specification, answers as the
 /// service does, and keeps the mail. Nothing leaves the machine.
 #[derive(Debug, Parser)]
 #[command(name = "smtp2go-sandbox", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// The port to listen on; 0 is any free one
-    #[arg(long, default_value_t = 4020)]
-    port: u16,
+    /// The port to listen on; 0 is any free one. 4020 by default, 0 with a COMMAND
+    #[arg(long)]
+    port: Option<u16>,
 
     /// The address to listen on; one beyond the loopback needs --expose and --key
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -98,6 +105,10 @@ struct Arguments {
     /// No line for each call
     #[arg(long, short)]
     quiet: bool,
+
+    /// Runs this with SMTP2GO_BASE_URL and SMTP2GO_API_KEY in its environment, and ends with it
+    #[arg(last = true)]
+    command: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -125,7 +136,7 @@ fn main() -> ExitCode {
         }
     };
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say(format_args!("error: {error}"));
             ExitCode::FAILURE
@@ -138,9 +149,15 @@ fn say(message: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
-fn run(arguments: Arguments) -> io::Result<()> {
+fn run(arguments: Arguments) -> io::Result<ExitCode> {
+    let usual = if arguments.command.is_empty() {
+        4020
+    } else {
+        0
+    };
+    let port = arguments.port.unwrap_or(usual);
     let mut builder = Sandbox::builder()
-        .port(arguments.port)
+        .port(port)
         .host(arguments.host)
         .expose(arguments.expose)
         .seed(arguments.seed)
@@ -171,19 +188,57 @@ fn run(arguments: Arguments) -> io::Result<()> {
         // Before anybody is told that it runs: a signal from then on is not missed.
         let signal = signal()?;
         let sandbox = builder.start().await?;
-        let mut out = io::stdout().lock();
-        let told = writeln!(out, "SMTP2GO_BASE_URL={}", sandbox.base_url())
-            .and_then(|()| writeln!(out, "SMTP2GO_API_KEY={}", sandbox.key()))
-            .and_then(|()| out.flush());
-        drop(out);
-        // Nobody reading is no reason to end.
-        drop(told);
-        if !arguments.quiet {
-            say(format_args!("inbox: {}", sandbox.inbox_url()));
+        let environment = [
+            ("SMTP2GO_BASE_URL", sandbox.base_url()),
+            ("SMTP2GO_API_KEY", sandbox.key()),
+        ];
+        let inbox = || match arguments.quiet {
+            true => {}
+            false => say(format_args!("inbox: {}", sandbox.inbox_url())),
+        };
+        if let Some((program, rest)) = arguments.command.split_first() {
+            let child = Command::new(program).args(rest).envs(environment).spawn();
+            let child = child
+                .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+            inbox();
+            return end_with(child, signal).await;
         }
+        let mut out = io::stdout().lock();
+        for (name, value) in environment {
+            // Nobody reading is no reason to end.
+            let _ = writeln!(out, "{name}={value}");
+        }
+        let _ = out.flush();
+        drop(out);
+        inbox();
         signal.await;
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Waits for a command, and a while longer if there is a signal before it ends.
+async fn end_with(mut child: Child, signal: impl Future<Output = ()>) -> io::Result<ExitCode> {
+    let status = tokio::select! {
+        status = ended(&mut child) => status?,
+        () = signal => match tokio::time::timeout(GRACE, ended(&mut child)).await {
+            Ok(status) => status?,
+            Err(_) => {
+                child.kill()?;
+                child.wait()?
+            }
+        }
+    };
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+async fn ended(child: &mut Child) -> io::Result<ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// A line for a call: the time of day (UTC), and what became of it.

@@ -94,6 +94,37 @@ const MAIL: &str =
     r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"Hi","text_body":"Hello"}"#;
 
 #[test]
+fn it_runs_a_command_and_ends_with_it() {
+    let command = "echo $SMTP2GO_BASE_URL; echo $SMTP2GO_API_KEY; read line; exit $line";
+    let mut child = program()
+        .args(["--quiet", "--key", "k", "--", "sh", "-c", command])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (base_url, key) = (lines.next().unwrap().unwrap(), lines.next().unwrap());
+    let host = base_url.strip_prefix("http://").unwrap();
+    let host = host.strip_suffix("/v3").unwrap();
+    assert_eq!(key.unwrap(), "k");
+    // Meanwhile it serves.
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET /_sandbox HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(" 200 OK"), "{answer}");
+    child.stdin.take().unwrap().write_all(b"7\n").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert!(TcpStream::connect(host).is_err());
+
+    let output = output(&["--", "/there/is/none", "-x"]);
+    assert_eq!(output.status.code(), Some(1));
+    let says = text(&output.stderr);
+    assert!(says.starts_with("error: /there/is/none: "), "{says}");
+    assert_eq!(says.lines().count(), 1, "{says}");
+}
+
+#[test]
 fn it_serves_and_logs_until_a_signal() {
     for signal in ["-INT", "-TERM"] {
         let running = Running::start(&["--fault", "email_send:nth=3:status=503"]);
