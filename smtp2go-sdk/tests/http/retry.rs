@@ -82,7 +82,8 @@ async fn a_refused_connection_is_tried_again_for_every_operation() {
 
 #[tokio::test]
 async fn connecting_that_takes_too_long_sent_nothing() {
-    // A full backlog: further connections are neither accepted nor refused.
+    // A full backlog: further connections are neither accepted nor refused. So nothing can serve
+    // there, no sandbox either.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let listener = socket.listen(0).unwrap();

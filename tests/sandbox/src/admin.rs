@@ -636,12 +636,13 @@ async fn call(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> 
         ))));
     };
     let mut whole = write_call(place, call);
+    whole["head"] = String::from_utf8_lossy(call.head()).into();
     whole["body"] = String::from_utf8_lossy(call.body()).into();
     whole["reply"] = String::from_utf8_lossy(call.reply()).into();
     Json(Ok(whole))
 }
 
-/// A call but for its bodies. Its number counts from 1.
+/// A call but for its head and its bodies. Its number counts from 1.
 fn write_call(place: usize, call: &Call) -> Value {
     let key = call.key_place().map(|place| match place {
         KeyPlace::Header => "header",

@@ -116,11 +116,13 @@ impl Out {
 
     /// How many bytes of an answer may go out, of which the first are there, its head among them.
     fn counted(self, answer: &[u8]) -> Self {
-        let head = end_of_head(answer, 0).unwrap_or(answer.len());
-        let head = u64::try_from(head).unwrap_or(u64::MAX);
+        let head = || {
+            let head = end_of_head(answer, 0).unwrap_or(answer.len());
+            u64::try_from(head).unwrap_or(u64::MAX)
+        };
         match self {
-            Self::HalfHead(ending) => Self::Only(head / 2, ending),
-            Self::HalfBody(body, ending) => Self::Only(head.saturating_add(body / 2), ending),
+            Self::HalfHead(ending) => Self::Only(head() / 2, ending),
+            Self::HalfBody(body, ending) => Self::Only(head().saturating_add(body / 2), ending),
             other => other,
         }
     }

@@ -318,6 +318,7 @@ impl Fault {
     /// let half_a_page = Fault::status(502).html("<h1>Bad Gateway</h1>").then(Fault::truncated());
     /// # let _ = half_a_page;
     /// ```
+    #[allow(clippy::needless_pass_by_value)] // as it was just made
     pub fn then(mut self, other: Self) -> Self {
         self.manner = other.manner;
         self.carried_out &= self.manner.reads();

@@ -107,6 +107,11 @@ fn calls_are_listed_and_the_admins_own_are_not() {
     assert_eq!(calls["calls"][1]["fault"], "status 503");
     assert_eq!(calls["calls"][1]["status"], 503);
     let one = get(&sandbox, "/calls/1");
+    let head = one["head"].as_str().unwrap();
+    assert!(
+        head.starts_with("POST /v3/") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
     assert_eq!(one["body"], "{}");
     assert!(
         one["reply"]
