@@ -22,7 +22,7 @@ const SUMMARY: usize = 60;
 type Rule = fn(Document<'_>, &mut Found<'_>);
 
 /// The rules: name, what it wants, and the check.
-const RULES: [(&str, &str, Rule); 8] = [
+const RULES: [(&str, &str, Rule); 9] = [
     (
         "described",
         "everything that a reader can ask about has a description, and that is a sentence",
@@ -53,6 +53,11 @@ const RULES: [(&str, &str, Rule); 8] = [
         "formats",
         "every text and every number says with `format` what it is",
         formats,
+    ),
+    (
+        "defaults",
+        "no default stands beside `allOf`, where generators of clients take it for a name",
+        defaults,
     ),
     (
         "security",
@@ -439,6 +444,18 @@ fn formats(document: Document<'_>, found: &mut Found<'_>) {
                 pointer,
                 format!("this {kind} has no `format`"),
                 "add one of those that spec/README.md lists",
+            );
+        }
+    });
+}
+
+fn defaults(document: Document<'_>, found: &mut Found<'_>) {
+    schemas(document, &mut |pointer, schema| {
+        if schema.get("allOf").is_some() && schema.get("default").is_some() {
+            found.add(
+                pointer,
+                "a `default` stands beside `allOf`",
+                "move it to the component, or say \"Without it, …\" in the description",
             );
         }
     });

@@ -55,6 +55,7 @@ fn each_rule_notices_when_it_is_broken() {
         ("formats", ("/components/schemas/SendResult/properties/failed/format", None), "this integer has no `format`"),
         ("formats", ("/components/schemas/EmailSendRequest/properties/to/items/format", None), "this string has no `format`"),
         ("formats", ("/components/schemas/RequestId/format", None), "this string has no `format`"),
+        ("defaults", ("/components/schemas/ApiKeysAddRequest/properties/status", Some(json!({"allOf": [{"$ref": "#/components/schemas/SenderStatus"}], "description": "A.", "default": "allowed"}))), "a `default` stands beside `allOf`"),
         ("security", ("/security/1", None), "nothing uses it"),
         ("security", ("/security/0", Some(json!({"Cookie": []}))), "`Cookie` is not described"),
         ("security", ("/security", Some(json!([]))), "no key is asked for"),
