@@ -80,11 +80,7 @@ pub fn run(root: &Path, task: &Task) -> Result<(), String> {
         Task::Diff { revision, check } => diff::run(root, revision.as_deref(), *check),
         Task::Clients { full } => {
             let tools = Tools::install(root, *full)?;
-            clients::check(root, &tools)?;
-            if *full {
-                clients::check_generated(&tools)?;
-            }
-            Ok(())
+            clients::check(root, &tools, *full)
         }
         Task::Fuzz { cases } => fuzz::schemathesis(root, &Tools::install(root, false)?, *cases),
         Task::Mock => fuzz::prism(root, &Tools::install(root, false)?),

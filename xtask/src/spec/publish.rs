@@ -116,11 +116,14 @@ fn events(document: Document<'_>) -> Vec<(String, Value)> {
 fn landing(document: Document<'_>, schemas: &[String]) -> String {
     let info = &document.root()["info"];
     let languages = LANGUAGES.iter().map(|language| {
-        format!(
-            "<h3>{}</h3>\n<pre><code>{}</code></pre>\n",
-            escaped(language.name),
-            escaped(language.commands)
-        )
+        let program = language.example.map_or("", |example| example.text);
+        let blocks = [language.commands, program].into_iter().map(str::trim_end);
+        let blocks = blocks.filter(|block| !block.is_empty()).map(|block| {
+            let block = escaped(block);
+            format!("<pre><code>{block}</code></pre>\n")
+        });
+        let blocks: String = blocks.collect();
+        format!("<h3>{}</h3>\n{blocks}", escaped(language.name))
     });
     let links: Vec<_> = schemas
         .iter()

@@ -1,6 +1,7 @@
 //! A running sandbox, for programs that are not Rust.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -50,6 +51,23 @@ impl Sandbox {
             base_url,
             key,
         })
+    }
+
+    /// What it answers to a GET of a path, head and all.
+    pub(crate) fn get(&self, path: &str) -> Result<String, String> {
+        let host = self.base_url.trim_start_matches("http://");
+        let host = host.split('/').next().unwrap_or(host);
+        let get = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(host)?;
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            )?;
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply)?;
+            Ok(reply)
+        };
+        get().map_err(|error| format!("the sandbox does not answer {path}: {error}"))
     }
 
     /// Hands a program the URL and the key.

@@ -176,17 +176,6 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| at(path, &error))
 }
 
-/// Copies the files of a folder, none of its folders.
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    for entry in std::fs::read_dir(from).map_err(|error| at(from, &error))? {
-        let path = entry.map_err(|error| at(from, &error))?.path();
-        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
-            std::fs::copy(&path, to.join(name)).map_err(|error| at(&path, &error))?;
-        }
-    }
-    Ok(())
-}
-
 /// Runs a command to its end, its output going where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let status = command

@@ -1,0 +1,51 @@
+//! What `spec/README.md` tells users of other languages is what is run.
+
+use std::fmt::Write;
+
+use xtask::spec::clients::LANGUAGES;
+
+use crate::fixture;
+
+#[test]
+fn the_readme_shows_the_commands_and_programs_that_are_run() {
+    let path = fixture::repository().join("spec/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let (_, chapter) = readme
+        .split_once("\n## A client in your language\n")
+        .unwrap();
+    let (chapter, _) = chapter.split_once("\n## ").unwrap();
+    let mut sections = chapter.split("\n### ");
+    let table = sections.next().unwrap();
+    for (language, section) in LANGUAGES.iter().zip(sections.by_ref()) {
+        let (name, section) = section.split_once('\n').unwrap();
+        assert_eq!(name, language.name);
+        let mut shown = String::new();
+        if !language.commands.is_empty() {
+            writeln!(shown, "```sh\n{}\n```", language.commands).unwrap();
+        }
+        if let Some(example) = language.example {
+            writeln!(shown, "```{}\n{}```", example.fence, example.text).unwrap();
+        }
+        assert_eq!(blocks(section), shown, "{name}");
+        let tier = if language.full() { "full" } else { "both" };
+        let row = |line: &&str| line.starts_with(&format!("| {name} |"));
+        let row = table.lines().find(row).unwrap_or_default();
+        assert!(row.ends_with(&format!("| {tier} |")), "{name}: {row}");
+    }
+    assert_eq!(sections.next(), None, "a language that is not run");
+}
+
+/// The fenced blocks of a text, and nothing between them.
+fn blocks(text: &str) -> String {
+    let mut inside = false;
+    let mut blocks = String::new();
+    for line in text.lines() {
+        let fence = line.starts_with("```");
+        if inside || fence {
+            blocks.push_str(line);
+            blocks.push('\n');
+        }
+        inside ^= fence;
+    }
+    blocks
+}
