@@ -1,5 +1,6 @@
-//! Calls every operation through both doors of the SDK, with the example of the spec, at the base
-//! URL that is given; ends with an error if one of them does not get its answer.
+//! Calls every operation of a Prism mock through both doors of the SDK, with the example of the spec,
+//! at the base URL that is given. Ends with an error if one of them does not get its answer, or if
+//! Prism finds that a request is not as the spec has it: it says so in the header `sl-violations`.
 
 // An example that fails, fails by a panic.
 #![allow(
@@ -12,16 +13,35 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::sync::{Arc, Mutex};
+
 use smtp2go_sdk::Client;
 use smtp2go_tests::doors::DOORS;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What Prism finds wrong with a request.
+const HEADER: &str = "\r\nsl-violations:";
 
 #[tokio::main]
 async fn main() {
     let url = std::env::args().nth(1).expect("the base URL is missing");
+    let prism = url.strip_prefix("http://").expect("no http:// URL");
+    let ear = Ear::open(prism.to_owned()).await;
     let client = Client::builder("api-EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0")
-        .base_url(&url)
+        .base_url(format!("http://{}", ear.address))
         .build()
         .unwrap();
+
+    // Whoever hears nothing has to be able to hear.
+    let wrong = r#"{"sender":"a@example.com","to":"b@example.com","Subject":7}"#;
+    post(&ear.address, "/email/send", wrong).await;
+    let found = ear.violations();
+    assert!(
+        found.iter().any(|found| found.contains("request")),
+        "Prism finds nothing wrong with {wrong}"
+    );
+
     let mut failures = Vec::new();
     for (operation, door) in support::operations(&support::spec()).iter().zip(DOORS) {
         assert_eq!(operation.id, door.id);
@@ -29,7 +49,84 @@ async fn main() {
         if let Err(error) = (door.call)(&client, &client.raw(), &request).await {
             failures.push(format!("{}: {error}", door.id));
         }
+        let found = ear.violations().into_iter();
+        failures.extend(found.map(|found| format!("{}: {found}", door.id)));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    println!("{} operations through both doors", DOORS.len());
+    let replies = ear.heard.lock().unwrap().matches("HTTP/1.1 200").count();
+    assert!(replies >= 2 * DOORS.len(), "{replies} replies were heard");
+    println!(
+        "{} operations through both doors: {replies} replies, none with a violation",
+        DOORS.len()
+    );
+}
+
+/// Stands between client and mock, and hears every reply.
+struct Ear {
+    address: String,
+    heard: Arc<Mutex<String>>,
+    told: Mutex<usize>,
+}
+
+impl Ear {
+    async fn open(mock: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let heard = Arc::new(Mutex::new(String::new()));
+        let hears = Arc::clone(&heard);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let mock = TcpStream::connect(&mock).await.unwrap();
+                tokio::spawn(pass(client, mock, Arc::clone(&hears)));
+            }
+        });
+        Self {
+            address,
+            heard,
+            told: Mutex::new(0),
+        }
+    }
+
+    /// The violations in what was heard since the last time.
+    fn violations(&self) -> Vec<String> {
+        let heard = self.heard.lock().unwrap();
+        let mut told = self.told.lock().unwrap();
+        let new = &heard[std::mem::replace(&mut *told, heard.len())..];
+        let headers = new.split(HEADER).skip(1);
+        headers
+            .map(|rest| rest.lines().next().unwrap_or_default().trim().to_owned())
+            .collect()
+    }
+}
+
+async fn pass(client: TcpStream, mock: TcpStream, hears: Arc<Mutex<String>>) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_mock, mut to_mock) = mock.into_split();
+    tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut from_client, &mut to_mock).await;
+        let _ = to_mock.shutdown().await;
+    });
+    let mut bytes = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from_mock.read(&mut bytes).await {
+        // Heard before it is passed on: the client has its reply only when this is there.
+        let text = String::from_utf8_lossy(&bytes[..count]);
+        hears.lock().unwrap().push_str(&text);
+        if to_client.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends a body as it is, and waits for the end of the reply.
+async fn post(address: &str, path: &str, body: &str) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         X-Smtp2go-Api-Key: api-EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).await.unwrap();
 }

@@ -321,6 +321,7 @@ fn go(trial: &Trial<'_>) -> Result<(), String> {
         go.env("GOFLAGS", "-mod=mod")
             .env("GOPROXY", "off")
             .env("GOTOOLCHAIN", "local")
+            .env("CGO_ENABLED", "0")
             .current_dir(trial.folder.join("smtp2go-go"));
         go
     };
