@@ -14,6 +14,16 @@ use crate::spec::tools;
 /// Where the snapshots of the Rust surface are.
 const SNAPSHOTS: &str = "tests/tests/snapshots";
 
+/// The limits of a schema, and whether more of it allows more.
+const LIMITS: [(&str, bool); 6] = [
+    ("minLength", false),
+    ("minItems", false),
+    ("minimum", false),
+    ("maxLength", true),
+    ("maxItems", true),
+    ("maximum", true),
+];
+
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
@@ -49,14 +59,14 @@ impl Changes {
     }
 }
 
-/// Prints what changed since `revision`.
+/// Prints what changed since `revision`, changes of one kind in one line unless `all` is asked for.
 ///
 /// # Errors
 ///
 /// If git does not know the revision; with `check` also if something is broken and the version does
 /// not say so.
 #[allow(clippy::print_stdout)]
-pub(crate) fn run(root: &Path, revision: Option<&str>, check: bool) -> Result<(), String> {
+pub fn run(root: &Path, revision: Option<&str>, all: bool, check: bool) -> Result<(), String> {
     let revision = match revision {
         Some(revision) => revision.to_owned(),
         None => match last_release(root)? {
@@ -77,25 +87,95 @@ pub(crate) fn run(root: &Path, revision: Option<&str>, check: bool) -> Result<()
         if changes.is_empty() {
             println!("- Nothing changed.");
         }
-        for change in changes {
-            println!("{change}");
+        let lines = match all {
+            true => changes.clone(),
+            false => summary(changes),
+        };
+        for line in lines {
+            println!("{line}");
         }
         println!();
     }
-    if !check || !api.iter().chain(&rust).any(|change| change.breaking) {
+    if !check {
         return Ok(());
     }
     let (before, after) = (
         version(&show(root, &revision, "Cargo.toml")?)?,
         version(&tools::read(&root.join("Cargo.toml"))?)?,
     );
-    if admits_breaking(&before, &after) {
+    if admits_breaking(&before, &after) || !api.iter().chain(&rust).any(|change| change.breaking) {
         return Ok(());
     }
     Err(format!(
         "this breaks something, and the version {after} does not admit it after {before}: raise the \
          first number of it that is not 0 in Cargo.toml"
     ))
+}
+
+/// So many changes of one kind are told one by one.
+const ALIKE: usize = 3;
+
+/// So many things are named in a line that is about more of them. What breaks is named in full.
+const NAMED: usize = 6;
+
+/// The changes with those of one kind taken together, in the order of the first of each kind.
+pub fn summary(changes: &[Change]) -> Vec<Change> {
+    // What is said, without whom it is said of.
+    let mut kinds: Vec<((bool, &str, &str), Vec<&str>)> = Vec::new();
+    for change in changes {
+        let (head, subject, tail) = parted(&change.text);
+        let kind = (change.breaking, head, tail);
+        match kinds.iter_mut().find(|(other, _)| *other == kind) {
+            Some((_, subjects)) => subjects.push(subject),
+            None => kinds.push((kind, vec![subject])),
+        }
+    }
+    let mut lines = Vec::new();
+    for ((breaking, head, tail), subjects) in kinds {
+        let mut add = |subject: &str| {
+            lines.push(Change {
+                breaking,
+                text: format!("{head}{subject}{tail}"),
+            });
+        };
+        if subjects.len() <= ALIKE {
+            subjects.into_iter().for_each(add);
+            continue;
+        }
+        let named = match breaking {
+            true => subjects.len(),
+            false => NAMED.min(subjects.len()),
+        };
+        let (named, more) = subjects.split_at(named);
+        let more = match more.len() {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        let each = match head {
+            "" => "Each of ",
+            head if head.ends_with("of ") => "each of ",
+            _ => "",
+        };
+        add(&format!("{each}{}{more}", named.join(", ")));
+    }
+    lines
+}
+
+/// A sentence before, at and after the thing that it is about, which is in backticks.
+fn parted(text: &str) -> (&str, &str, &str) {
+    let mut from = 0;
+    while let Some((start, end)) = text[from..].find('`').and_then(|start| {
+        let start = from + start;
+        let end = text[start + 1..].find('`')? + start + 2;
+        Some((start, end))
+    }) {
+        let word = &text[start + 1..end - 1];
+        if !LIMITS.iter().any(|(limit, _)| *limit == word) && !word.starts_with("x-") {
+            return (&text[..start], &text[start..end], &text[end..]);
+        }
+        from = end;
+    }
+    (text, "", "")
 }
 
 fn git(root: &Path, arguments: &[&str]) -> Result<String, String> {
@@ -385,14 +465,7 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
     if new["deprecated"] == true && old["deprecated"] != true {
         changes.add(false, format!("{path} is deprecated."));
     }
-    for (limit, at_most) in [
-        ("minLength", false),
-        ("minItems", false),
-        ("minimum", false),
-        ("maxLength", true),
-        ("maxItems", true),
-        ("maximum", true),
-    ] {
+    for (limit, at_most) in LIMITS {
         let (before, after) = (old[limit].as_f64(), new[limit].as_f64());
         let tighter = match (before, after) {
             (_, None) => false,
@@ -448,14 +521,18 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
         (true, false) => changes.add(false, format!("{path} may have fields of other names now.")),
         _ => {}
     }
-    if old["default"] != new["default"] {
-        changes.add(
-            false,
-            format!(
-                "The default of {path} is {} now, and was {}.",
-                new["default"], old["default"]
-            ),
-        );
+    match (old.get("default"), new.get("default")) {
+        (old, new) if old == new => {}
+        (Some(old), None) => {
+            changes.add(false, format!("{path} has no default now; it was {old}."))
+        }
+        (old, new) => {
+            let [old, new] = [old, new].map(|value| value.map_or("none".into(), Value::to_string));
+            changes.add(
+                false,
+                format!("The default of {path} is {new} now, and was {old}."),
+            );
+        }
     }
     if old.get("format") != new.get("format") && !new["format"].is_null() {
         changes.add(

@@ -35,6 +35,9 @@ pub enum Task {
     Diff {
         /// A revision that git knows. Without it, the last release (tag `v…`).
         revision: Option<String>,
+        /// Tell changes of one kind one by one.
+        #[arg(long)]
+        all: bool,
         /// Fail if something is broken that the version in Cargo.toml does not admit.
         #[arg(long)]
         check: bool,
@@ -77,7 +80,11 @@ pub fn run(root: &Path, task: &Task) -> Result<(), String> {
             Ok(())
         }
         Task::Lint { tools, .. } => lint(root, *tools),
-        Task::Diff { revision, check } => diff::run(root, revision.as_deref(), *check),
+        Task::Diff {
+            revision,
+            all,
+            check,
+        } => diff::run(root, revision.as_deref(), *all, *check),
         Task::Clients { full } => {
             let tools = Tools::install(root, *full)?;
             clients::check(root, &tools, *full)

@@ -208,3 +208,123 @@ fn a_version_admits_what_cargo_lets_it_break() {
         );
     }
 }
+
+#[test]
+fn a_breaking_change_is_refused_until_the_version_admits_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let git = |arguments: &[&str]| {
+        let done = std::process::Command::new("git")
+            .args(["-c", "user.name=Ana", "-c", "user.email=ana@example.com"])
+            .args(["-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"])
+            .args(arguments)
+            .current_dir(root)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{arguments:?}: {done:?}");
+    };
+    let write = |path: &str, text: &str| {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let version = |version: &str| {
+        write(
+            "Cargo.toml",
+            &format!("[workspace.package]\nversion = \"{version}\"\n"),
+        );
+    };
+    let surface = |items: &str| {
+        write(
+            "tests/tests/snapshots/surface__types.snap",
+            &format!("---\nsource: x\n---\n{items}"),
+        );
+    };
+    let before = spec();
+    let api = |spec: &Value| write("spec/openapi.json", &spec.to_string());
+    let check = |revision| diff::run(root, revision, false, true);
+
+    git(&["init", "--quiet"]);
+    version("0.1.0");
+    surface("struct Mail\n  to: String\n");
+    api(&before);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "Begin"]);
+    let mut broken = before.clone();
+    broken["paths"]
+        .as_object_mut()
+        .unwrap()
+        .remove("/email/send");
+    api(&broken);
+    assert_eq!(check(None), Ok(()), "nothing is released");
+    assert!(check(Some("HEAD")).is_err(), "a revision is named");
+
+    git(&["tag", "v0.1.0"]);
+    let refused = check(None).unwrap_err();
+    assert!(
+        refused.contains("0.1.0 does not admit it after 0.1.0"),
+        "{refused}"
+    );
+    version("0.1.1");
+    assert!(check(None).is_err());
+    version("0.2.0");
+    assert_eq!(check(None), Ok(()));
+
+    // The same for the Rust surface alone.
+    version("0.1.1");
+    api(&before);
+    assert_eq!(check(None), Ok(()), "nothing changed");
+    surface("struct Mail\n  to: Vec<String>\n");
+    assert!(check(None).is_err());
+    surface("struct Mail\n  cc: String\n  to: String\n");
+    assert_eq!(check(None), Ok(()), "something is new");
+    assert!(check(Some("v9")).is_err(), "nobody knows that revision");
+}
+
+#[test]
+fn changes_of_one_kind_are_told_in_a_line() {
+    let before = spec();
+    let mut after = before.clone();
+    for (_, component) in after["components"]["schemas"].as_object_mut().unwrap() {
+        for (_, property) in component["properties"]
+            .as_object_mut()
+            .into_iter()
+            .flatten()
+        {
+            if property
+                .get("format")
+                .is_some_and(|format| format == "text")
+            {
+                property["format"] = "html".into();
+            }
+            if property["type"] == "integer" {
+                property["minimum"] = (-5).into();
+            }
+        }
+    }
+    let paths = after["paths"].as_object_mut().unwrap();
+    paths.retain(|path, _| !path.starts_with("/stats/"));
+    let changes = diff::api(&before, &after);
+    let told = diff::summary(&changes);
+    assert!(changes.len() > 200, "{}", changes.len());
+    assert!(told.len() < 30, "{told:#?}");
+    assert!(
+        told.iter()
+            .all(|line| line.breaking || line.text.len() < 400),
+        "{told:#?}"
+    );
+    // What is broken is named all the same.
+    for change in changes.iter().filter(|change| change.breaking) {
+        let name = change.text.split('`').nth(1).unwrap();
+        let names = |line: &&diff::Change| line.breaking && line.text.contains(name);
+        assert!(told.iter().any(|line| names(&line)), "{name}: {told:#?}");
+    }
+    let formats = told.iter().find(|line| line.text.contains("format: html"));
+    assert!(
+        formats.unwrap().text.contains(" more says that it is"),
+        "{told:#?}"
+    );
+    // Few are told as they are.
+    let few = &changes[..1];
+    assert_eq!(diff::summary(few), few);
+}
