@@ -164,6 +164,7 @@ pub fn check(root: &Path, out: &Path) -> Result<(), String> {
         .canonicalize()
         .map_err(|error| format!("{}: {error}", out.display()))?;
     let profile = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    hears(profile.path())?;
     let landing = open(&out, "index.html", profile.path())?;
     for link in [
         "reference.html",
@@ -187,11 +188,21 @@ pub fn check(root: &Path, out: &Path) -> Result<(), String> {
         for operation in document.operations() {
             let id = operation.value["operationId"].as_str().unwrap_or_default();
             if operation.value["tags"][0] == tag {
-                let summary = escaped(operation.value["summary"].as_str().unwrap_or_default());
-                if !page.contains(&format!("href=\"#/{tag}/{id}\""))
-                    || !page.contains(&format!(">{summary}<"))
-                {
-                    return Err(format!("reference.html#/{tag} does not show {id}"));
+                let text = |name: &str| escaped(operation.value[name].as_str().unwrap_or_default());
+                // The description is text with marks: its first words are as they are.
+                let description = text("description");
+                let words = description.split(['`', '*', '[', '&', '\n']).next();
+                for part in [
+                    format!("href=\"#/{tag}/{id}\""),
+                    format!(">{}<", text("summary")),
+                    format!(">{}<", escaped(operation.path)),
+                    words.unwrap_or_default().trim().to_owned(),
+                ] {
+                    if !page.contains(&part) {
+                        return Err(format!(
+                            "reference.html#/{tag} does not show {id}: it has no {part}"
+                        ));
+                    }
                 }
                 seen += 1;
             }
@@ -199,6 +210,19 @@ pub fn check(root: &Path, out: &Path) -> Result<(), String> {
     }
     println!("{seen} operations are in the reference, and nothing was fetched");
     Ok(())
+}
+
+/// A page that does fetch something is found out.
+fn hears(profile: &Path) -> Result<(), String> {
+    let fetches = "<img src=\"http://pictures.example/dot.png\"><script>fetch('http://calls.example/')</script>";
+    tools::write(&profile.join("fetches.html"), fetches)?;
+    let Err(found) = open(profile, "fetches.html", profile) else {
+        return Err("the browser's log lacks what a page asks for".to_owned());
+    };
+    match ["pictures.example", "calls.example"].map(|host| found.contains(host)) {
+        [true, true] => Ok(()),
+        _ => Err(format!("the browser did not open a page: {found}")),
+    }
 }
 
 /// The page as it is when its scripts have run.
