@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
@@ -50,11 +50,7 @@ fn what_the_spec_allows_can_be_sent_and_is_allowed_as_it_is_sent() {
     let mut rng = Rng::with_seed(20_260_907);
     for request in REQUESTS {
         for _ in 0..VALUES {
-            let value = Values {
-                definitions: &definitions,
-                rng: &mut rng,
-            }
-            .of(&definitions[request.name]);
+            let value = Values::new(&definitions, &mut rng).of(&definitions[request.name]);
             let validator = &validators[request.name];
             assert!(
                 validator.is_valid(&value),
@@ -87,19 +83,20 @@ fn what_the_spec_forbids_is_refused() {
     let definitions = definitions();
     let validators = validators(&definitions);
     let mut rng = Rng::with_seed(20_260_908);
-    let mut refused: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut refused = BTreeSet::new();
     for request in REQUESTS {
         let schema = &definitions[request.name];
-        for _ in 0..VALUES {
+        // The first value has all there is to break.
+        for filling in [Filling::All, Filling::Some] {
             let value = Values {
-                definitions: &definitions,
-                rng: &mut rng,
+                filling,
+                ..Values::new(&definitions, &mut rng)
             }
             .of(schema);
-            for (rule, broken) in breaches(&definitions, schema, &value) {
+            for (place, rule, broken) in breaches(&definitions, schema, &value) {
                 assert!(
                     !validators[request.name].is_valid(&broken),
-                    "{}: {rule} is not broken in {broken:#}",
+                    "{}{place}: {rule} is not broken in {broken:#}",
                     request.name
                 );
                 if rule == "required" && value.get(KEY).is_some() && broken.get(KEY).is_none() {
@@ -108,34 +105,132 @@ fn what_the_spec_forbids_is_refused() {
                 let taken = (request.check)(&broken);
                 assert!(
                     taken.is_err(),
-                    "{}: breaks {rule}, and is sent: {broken:#}",
+                    "{}{place}: breaks {rule}, and is sent: {broken:#}",
                     request.name
                 );
-                *refused.entry(rule).or_default() += 1;
+                refused.insert((format!("{}{place}", request.name), rule));
             }
         }
     }
+    let spec = support::spec();
+    let mut wanted = BTreeSet::new();
+    for request in REQUESTS {
+        let schema = json!({ "$ref": format!("#/components/schemas/{}", request.name) });
+        rules(&spec, &schema, request.name, &mut wanted);
+    }
+    let missing: Vec<_> = wanted.difference(&refused).collect();
+    assert!(missing.is_empty(), "nothing broke {missing:#?}");
+    assert!(wanted.len() > 100, "{}", wanted.len());
+}
+
+/// Every rule of the spec itself that a value of this schema can break, and where; the names of the
+/// fields lead there.
+fn rules(spec: &Value, schema: &Value, place: &str, into: &mut BTreeSet<(String, &'static str)>) {
+    if schema["x-smtp2go-known-words-only"] == true {
+        let list = target(spec, schema)["type"] == "array";
+        into.insert((format!("{place}{}", if list { "[]" } else { "" }), "enum"));
+    }
+    let schema = target(spec, schema);
     for rule in [
-        "required",
-        "maxItems",
-        "minItems",
-        "maxLength",
         "minLength",
-        "maximum",
+        "maxLength",
+        "minItems",
+        "maxItems",
         "minimum",
+        "maximum",
         "enum",
     ] {
-        assert!(
-            refused.get(rule).is_some_and(|count| *count > 0),
-            "nothing broke {rule}: {refused:?}"
-        );
+        let says_nothing = match rule {
+            "minLength" | "minItems" => schema[rule] == 0,
+            "maximum" => schema["format"] == "int32" && schema[rule] == i32::MAX,
+            _ => false,
+        };
+        if schema.get(rule).is_some() && !says_nothing {
+            into.insert((place.to_owned(), rule));
+        }
     }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if requires(schema, name) && name != KEY {
+            into.insert((format!("{place}.{name}"), "required"));
+        }
+        rules(spec, property, &format!("{place}.{name}"), into);
+    }
+    if schema["items"].is_object() {
+        rules(spec, &schema["items"], &format!("{place}[]"), into);
+    }
+}
+
+/// The schema of the spec that references lead to.
+fn target<'a>(spec: &'a Value, mut schema: &'a Value) -> &'a Value {
+    while let Some(reference) = schema["$ref"]
+        .as_str()
+        .or_else(|| schema["allOf"][0]["$ref"].as_str())
+    {
+        schema = spec.pointer(reference.trim_start_matches('#')).unwrap();
+    }
+    schema
+}
+
+#[test]
+fn whatever_passes_validation_is_allowed_and_nothing_else_does() {
+    let definitions = definitions();
+    let validators = validators(&definitions);
+    let mut rng = Rng::with_seed(20_261_123);
+    let (mut passed, mut refused) = (0, 0);
+    for request in REQUESTS {
+        for _ in 0..4 * VALUES {
+            // Of the right types, within the limits or not.
+            let value = Values {
+                slip: 12,
+                ..Values::new(&definitions, &mut rng)
+            }
+            .of(&definitions[request.name]);
+            let allowed = validators[request.name].is_valid(&value);
+            match (request.check)(&value) {
+                Ok(sent) => {
+                    let sent = with_key(sent, &value);
+                    assert!(
+                        validators[request.name].is_valid(&sent) || lacks_key(&value, request.name),
+                        "{}: passes, and the spec forbids it: {sent:#}",
+                        request.name
+                    );
+                    passed += 1;
+                }
+                Err(error) => {
+                    assert!(
+                        !allowed,
+                        "{}: the spec allows it: {error}\n{value:#}",
+                        request.name
+                    );
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(passed > 500 && refused > 100, "{passed} and {refused}");
+}
+
+/// A key that was left out of a request that wants it is no fault of the types.
+fn lacks_key(value: &Value, name: &str) -> bool {
+    name.starts_with("IpAllowList") && value.get(KEY).is_none()
+}
+
+/// How much of a value there is.
+#[derive(Clone, Copy, PartialEq)]
+enum Filling {
+    /// Optional fields are there or not, and lists may be empty.
+    Some,
+    /// Every field is there, and no list is empty.
+    All,
 }
 
 /// Makes values that a schema allows.
 struct Values<'a> {
     definitions: &'a Value,
     rng: &'a mut Rng,
+    filling: Filling,
+    /// One value in so many is beyond its limits; none if 0.
+    slip: u32,
 }
 
 /// Follows references to where a schema says its type.
@@ -150,8 +245,39 @@ fn resolved<'a>(definitions: &'a Value, mut schema: &'a Value) -> &'a Value {
     }
 }
 
-impl Values<'_> {
+impl<'a> Values<'a> {
+    fn new(definitions: &'a Value, rng: &'a mut Rng) -> Self {
+        Self {
+            definitions,
+            rng,
+            filling: Filling::Some,
+            slip: 0,
+        }
+    }
+
+    fn slips(&mut self) -> bool {
+        self.slip > 0 && self.rng.u32(..self.slip) == 0
+    }
+
+    /// What breaks a rule in the value, if it is to, and if there is such a rule.
+    fn slipped(&mut self, schema: &Value, value: &Value) -> Option<Value> {
+        if !self.slips() {
+            return None;
+        }
+        let mut breaches = breaches(self.definitions, schema, value);
+        if breaches.is_empty() {
+            return None;
+        }
+        let (_, _, broken) = breaches.swap_remove(self.rng.usize(..breaches.len()));
+        Some(broken)
+    }
+
     fn of(&mut self, schema: &Value) -> Value {
+        let value = self.good(schema);
+        self.slipped(schema, &value).unwrap_or(value)
+    }
+
+    fn good(&mut self, schema: &Value) -> Value {
         let schema = resolved(self.definitions, schema);
         if let Some(words) = schema["enum"].as_array() {
             return words[self.rng.usize(..words.len())].clone();
@@ -187,6 +313,10 @@ impl Values<'_> {
                     .as_u64()
                     .unwrap_or(least + 3)
                     .min(least + 3);
+                let least = match self.filling {
+                    Filling::All => least.max(1),
+                    Filling::Some => least,
+                };
                 let count = self.rng.u64(least..=most);
                 (0..count)
                     .map(|_| self.of(&schema["items"]))
@@ -196,7 +326,8 @@ impl Values<'_> {
             "object" => {
                 let mut members = Map::new();
                 for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-                    if requires(schema, name) || self.rng.bool() {
+                    let wanted = requires(schema, name) || self.filling == Filling::All;
+                    if wanted || self.rng.bool() {
                         members.insert(name.clone(), self.of(property));
                     }
                 }
@@ -226,62 +357,62 @@ fn requires(schema: &Value, name: &str) -> bool {
         .is_some_and(|names| names.iter().any(|required| required == name))
 }
 
+/// A place in a value, by the names of its fields; a rule that is broken there; and the whole value
+/// in which it is.
+type Breach = (String, &'static str, Value);
+
 /// `value` with one rule broken, once for each rule that can be broken in it, and which.
-fn breaches(definitions: &Value, schema: &Value, value: &Value) -> Vec<(&'static str, Value)> {
+fn breaches(definitions: &Value, schema: &Value, value: &Value) -> Vec<Breach> {
     let schema = resolved(definitions, schema);
     let mut broken = Vec::new();
+    let mut add = |rule, value| broken.push((String::new(), rule, value));
     if schema.get("enum").is_some() {
-        broken.push((
-            "enum",
-            if value.is_string() {
-                json!("a-word-of-tomorrow")
-            } else {
-                json!(7)
-            },
-        ));
+        let other = match value.is_string() {
+            true => json!("a-word-of-tomorrow"),
+            false => json!(7),
+        };
+        add("enum", other);
         return broken;
     }
     match value {
         Value::String(_) => {
+            let text = |length: u64| Value::from("x".repeat(usize::try_from(length).unwrap()));
             if let Some(most) = schema["maxLength"].as_u64() {
-                broken.push((
-                    "maxLength",
-                    "x".repeat(usize::try_from(most).unwrap() + 1).into(),
-                ));
+                add("maxLength", text(most + 1));
             }
             if let Some(least) = schema["minLength"].as_u64().filter(|least| *least > 0) {
-                broken.push((
-                    "minLength",
-                    "x".repeat(usize::try_from(least).unwrap() - 1).into(),
-                ));
+                add("minLength", text(least - 1));
             }
         }
         Value::Number(_) => {
             let (least, most) = (schema["minimum"].as_i64(), schema["maximum"].as_i64());
-            // The range of the type itself is no rule of the spec.
-            if let Some(least) = least.filter(|least| *least > i64::from(i32::MIN)) {
-                broken.push(("minimum", (least - 1).into()));
-                if let Some(most) = most.filter(|most| *most < i64::from(i32::MAX)) {
-                    broken.push(("maximum", (most + 1).into()));
-                }
+            // The range of the format is no rule of the spec.
+            let range = match schema["format"].as_str() {
+                Some("int32") => [i32::MIN.into(), i32::MAX.into()],
+                _ => [i64::MIN + 1, i64::MAX],
+            };
+            if let Some(least) = least.filter(|limit| !range.contains(limit)) {
+                add("minimum", (least - 1).into());
+            }
+            if let Some(most) = most.filter(|limit| !range.contains(limit)) {
+                add("maximum", (most + 1).into());
             }
         }
         Value::Array(items) => {
             let filler = items.first().cloned().unwrap_or(Value::Null);
             if let Some(most) = schema["maxItems"].as_u64().filter(|_| !items.is_empty()) {
-                broken.push((
-                    "maxItems",
-                    vec![filler; usize::try_from(most).unwrap() + 1].into(),
-                ));
+                let many = vec![filler; usize::try_from(most).unwrap() + 1];
+                add("maxItems", many.into());
             }
             if schema["minItems"].as_u64().is_some_and(|least| least > 0) {
-                broken.push(("minItems", json!([])));
+                add("minItems", json!([]));
             }
-            for (index, item) in items.iter().enumerate().take(1) {
-                for (rule, item) in breaches(definitions, &schema["items"], item) {
-                    let mut items = items.clone();
-                    items[index] = item;
-                    broken.push((rule, items.into()));
+            // The last one: who looks at that has looked at all.
+            if let Some((last, others)) = items.split_last() {
+                for (place, rule, item) in breaches(definitions, &schema["items"], last) {
+                    let mut items = others.to_vec();
+                    items.push(item);
+                    broken.push((format!("[]{place}"), rule, items.into()));
                 }
             }
         }
@@ -290,12 +421,14 @@ fn breaches(definitions: &Value, schema: &Value, value: &Value) -> Vec<(&'static
                 if requires(schema, name) {
                     let mut members = members.clone();
                     members.remove(name);
-                    broken.push(("required", members.into()));
+                    broken.push((format!(".{name}"), "required", members.into()));
                 }
-                for (rule, member) in breaches(definitions, &schema["properties"][name], member) {
+                for (place, rule, member) in
+                    breaches(definitions, &schema["properties"][name], member)
+                {
                     let mut members = members.clone();
                     members.insert(name.clone(), member);
-                    broken.push((rule, members.into()));
+                    broken.push((format!(".{name}{place}"), rule, members.into()));
                 }
             }
         }
