@@ -220,7 +220,7 @@ fn lacks_key(value: &Value, name: &str) -> bool {
 enum Filling {
     /// Optional fields are there or not, and lists may be empty.
     Some,
-    /// Every field is there, and no list is empty.
+    /// Every field is there, and lists have two items where they may.
     All,
 }
 
@@ -314,7 +314,7 @@ impl<'a> Values<'a> {
                     .unwrap_or(least + 3)
                     .min(least + 3);
                 let least = match self.filling {
-                    Filling::All => least.max(1),
+                    Filling::All => most.min(least.max(2)),
                     Filling::Some => least,
                 };
                 let count = self.rng.u64(least..=most);
