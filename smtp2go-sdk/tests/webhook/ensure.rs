@@ -144,7 +144,7 @@ async fn created_once_and_changed_when_it_has_to_be() {
             .unwrap();
         assert_eq!(summary(&again), (Change::Unchanged, vec![]));
         assert_eq!(again.webhook, ensured.webhook);
-        assert_eq!(writes(&account, before), []);
+        assert_eq!(writes(&account, before).len(), 0);
     }
     // Another secret path is another webhook, and so is another address.
     for (url, auth, registered) in [
@@ -343,5 +343,5 @@ async fn what_is_refused_before_anything_is_sent() {
         .unwrap_err();
     assert!(error.is_validation(), "{error}");
     assert_eq!(error.field_errors()[0].field, "events[0]");
-    assert_eq!(writes(&account, 0), []);
+    assert_eq!(writes(&account, 0).len(), 0);
 }
