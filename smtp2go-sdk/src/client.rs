@@ -1,7 +1,8 @@
 //! The client, and the core that every call goes through.
 
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::{Future, poll_fn, ready};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate, readable};
-use tracing::Instrument;
 
 use crate::attempts::Traffic;
 use crate::blob::Piece;
@@ -169,7 +169,7 @@ impl Client {
         R: Envelope + DeserializeOwned,
     {
         // Within the call, so that what is wrong with the request is seen from outside too.
-        self.perform::<R>(operation, async { encode(request) })
+        self.perform::<R, _>(operation, || ready(encode(request)))
             .await
     }
 
@@ -184,43 +184,53 @@ impl Client {
     where
         R: Envelope + DeserializeOwned,
     {
-        self.perform::<R>(operation, ready(Ok(Body::empty()))).await
+        self.perform::<R, _>(operation, || ready(Ok(Body::empty())))
+            .await
     }
 
     /// A whole call: makes the body, executes, and decodes the reply.
-    pub(crate) async fn perform<R>(
+    pub(crate) fn perform<R, B>(
         &self,
         operation: &'static Operation,
-        body: impl Future<Output = Result<Body, Error>>,
-    ) -> Result<Reply<R::Data>, Error>
+        body: impl FnOnce() -> B,
+    ) -> impl Future<Output = Result<Reply<R::Data>, Error>>
     where
         R: Envelope + DeserializeOwned,
+        B: Future<Output = Result<Body, Error>>,
     {
-        let decode = |reply| decoded::<R>(operation, reply);
-        self.perform_as(operation, body, decode, Reply::raw).await
+        let decode = move |reply| decoded::<R>(operation, reply);
+        self.perform_as(operation, body, decode, Reply::raw)
     }
 
     /// A whole call, under its span: makes the body, executes, and makes of the reply what is
     /// wanted.
-    pub(crate) async fn perform_as<T>(
+    ///
+    /// The futures in it are large. Each is made where it is awaited, since to move one is to copy
+    /// it, which was most of what many calls at a time cost here.
+    pub(crate) async fn perform_as<T, B>(
         &self,
         operation: &'static Operation,
-        body: impl Future<Output = Result<Body, Error>>,
+        body: impl FnOnce() -> B,
         read: impl FnOnce(RawReply) -> Result<T, Error>,
         raw: fn(&T) -> &RawReply,
-    ) -> Result<T, Error> {
+    ) -> Result<T, Error>
+    where
+        B: Future<Output = Result<Body, Error>>,
+    {
         let mut watch = Watch::new(operation, self.core.observer.clone());
         let span = watch.span();
-        let call = async {
-            let result = match body.await {
-                Ok(body) => self.run(operation, body, &mut watch).await,
+        let mut call = pin!(async {
+            let body = body().await;
+            let result = match body.and_then(|body| self.prepare(operation, body)) {
+                Ok(request) => self.core.run(&request, &self.settings, &mut watch).await,
                 Err(error) => Err(error.during(operation, 0)),
             };
             let result = result.and_then(read);
             watch.ended(result.as_ref().map(raw));
             result
-        };
-        call.instrument(span).await
+        });
+        // As `Instrument` does it, but in place.
+        poll_fn(|cx| span.in_scope(|| call.as_mut().poll(cx))).await
     }
 
     /// Calls an operation with a body of your own, and hands back the reply as it came: the way
@@ -236,30 +246,17 @@ impl Client {
         operation: &'static Operation,
         body: Body,
     ) -> Result<RawReply, Error> {
-        self.perform_as(operation, ready(Ok(body)), Ok, |reply| reply)
+        self.perform_as(operation, || ready(Ok(body)), Ok, |reply| reply)
             .await
     }
 
-    /// Prepares a request and sends it until it is answered.
-    async fn run(
-        &self,
-        operation: &'static Operation,
-        body: Body,
-        watch: &mut Watch,
-    ) -> Result<RawReply, Error> {
-        let request = self
-            .in_subaccount(operation, body)
-            .and_then(|body| self.core.prepare(operation, body))
-            .map_err(|e| e.during(operation, 0))?;
-        self.core.run(&request, &self.settings, watch).await
-    }
-
-    /// The body, with the client's subaccount named in it.
-    fn in_subaccount(&self, operation: &Operation, body: Body) -> Result<Body, Error> {
-        match &self.subaccount {
-            Some(id) => subaccount::fill(operation, body, id),
-            None => Ok(body),
-        }
+    /// Builds a request, with the client's subaccount named in it.
+    fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Prepared, Error> {
+        let body = match &self.subaccount {
+            Some(id) => subaccount::fill(operation, body, id)?,
+            None => body,
+        };
+        self.core.prepare(operation, body)
     }
 
     /// The raw client, ready to use: see [`raw`](crate::raw).
@@ -352,8 +349,11 @@ impl Core {
     ) -> Outcome {
         let _sealed_if_cancelled = SealOnDrop(wire.clone());
         let mut answer = None;
-        let exchange = self.exchange(request, host, &wire, &mut answer);
-        let ending = match wire.within(limit, idle, exchange).await {
+        let exchanged = {
+            let exchange = pin!(self.exchange(request, host, &wire, &mut answer));
+            wire.within(limit, idle, exchange).await
+        };
+        let ending = match exchanged {
             Some(Ok(())) => Ending::Complete,
             Some(Err(error)) => Ending::Broken(Some(error)),
             None => Ending::Broken(None),

@@ -40,7 +40,7 @@ impl Client {
     {
         let read = |reply| whole::<R>(operation, reply);
         self.core
-            .perform_as(operation, ready(body), read, Reply::raw)
+            .perform_as(operation, || ready(body), read, Reply::raw)
             .await
     }
 }

@@ -112,9 +112,8 @@ impl Wire {
         &self,
         limit: Duration,
         idle: Duration,
-        work: F,
+        mut work: Pin<&mut F>,
     ) -> Option<F::Output> {
-        let mut work = pin!(work);
         let mut timer = pin!(sleep_until(self.due(limit, idle)));
         poll_fn(|cx| {
             if let Poll::Ready(output) = work.as_mut().poll(cx) {
@@ -383,7 +382,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let wire = Wire::new(Instant::now());
         let stalled = wire
-            .within(10 * second, 3 * second, std::future::pending::<()>())
+            .within(10 * second, 3 * second, pin!(std::future::pending::<()>()))
             .await;
         assert!(stalled.is_none());
         assert_eq!(wire.started.elapsed().as_secs(), 3);
@@ -395,11 +394,14 @@ mod tests {
                 wire.progress();
             }
         };
-        let cut: Option<()> = wire.within(10 * second, 3 * second, steady).await;
+        let cut: Option<()> = wire.within(10 * second, 3 * second, pin!(steady)).await;
         assert!(cut.is_none());
         assert_eq!(wire.started.elapsed().as_secs(), 10);
 
         let wire = Wire::new(Instant::now());
-        assert_eq!(wire.within(second, second, async { 7 }).await, Some(7));
+        assert_eq!(
+            wire.within(second, second, pin!(async { 7 })).await,
+            Some(7)
+        );
     }
 }

@@ -158,7 +158,7 @@ impl Client {
         R::Data: Send + 'static,
     {
         let client = self.client.clone();
-        let call = async move { client.perform::<R>(operation, ready(body)).await };
+        let call = async move { client.perform::<R, _>(operation, || ready(body)).await };
         self.worker.run(operation, call)
     }
 

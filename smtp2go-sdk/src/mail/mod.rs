@@ -28,7 +28,7 @@ use crate::blob::Blob;
 use crate::client::decoded;
 use crate::json::Writer;
 use crate::operation::Operation;
-use crate::{Body, Client, Error, Reply, operations};
+use crate::{Body, Client, Error, RawReply, Reply, operations};
 use batch::BatchReply;
 use email::{Door, Files};
 
@@ -88,12 +88,10 @@ impl Client {
     }
 
     /// Sends a mail that the caller keeps.
-    async fn send_one(&self, email: &Email) -> Result<Reply<Sent>, Error> {
+    fn send_one(&self, email: &Email) -> impl Future<Output = Result<Reply<Sent>, Error>> {
         let operation = &operations::EMAIL_SEND;
-        let reply = self
-            .perform::<EmailSendResponse>(operation, one(operation, email))
-            .await?;
-        Ok(reply.map(Sent::from))
+        let body = move || one(operation, email);
+        self.perform_as(operation, body, |reply| sent(operation, reply), Reply::raw)
     }
 
     /// Sends a finished MIME message, or schedules it. It is read while it is sent, unless it is
@@ -105,10 +103,9 @@ impl Client {
     pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();
-        let reply = self
-            .perform::<EmailSendResponse>(operation, mime(operation, &message))
-            .await?;
-        Ok(reply.map(Sent::from))
+        let body = || mime(operation, &message);
+        self.perform_as(operation, body, |reply| sent(operation, reply), Reply::raw)
+            .await
     }
 
     /// Sends many mails, each with its own content, in one request. 50 MB is the limit for all of
@@ -130,7 +127,7 @@ impl Client {
         let count = emails.len();
         self.perform_as(
             operation,
-            async move { many(operation, &emails).await },
+            || many(operation, &emails),
             |reply| {
                 let (results, reply) = decoded::<BatchReply>(operation, reply)?.into_parts();
                 Batch::new(operation, count, results, reply)
@@ -139,6 +136,11 @@ impl Client {
         )
         .await
     }
+}
+
+/// What became of a mail.
+fn sent(operation: &'static Operation, reply: RawReply) -> Result<Reply<Sent>, Error> {
+    Ok(decoded::<EmailSendResponse>(operation, reply)?.map(Sent::from))
 }
 
 /// The body for one mail.
