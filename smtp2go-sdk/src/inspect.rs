@@ -49,22 +49,21 @@ pub(crate) fn inspect(body: &[u8]) -> Findings {
 }
 
 /// As [`inspect`], and reads the value at a JSON pointer on the way: see [`at`].
-pub(crate) fn inspect_with(body: &[u8], pointer: Option<&str>) -> (Findings, Option<Value>) {
+pub(crate) fn inspect_with(body: &[u8], pointer: Option<&str>) -> Found {
     // Nearly all replies are read as they are.
     if let Ok(text) = std::str::from_utf8(body)
-        && let Ok(found) = read(text, body, pointer)
+        && let (found, true) = read(text, body, pointer)
     {
         return found;
     }
-    match read(&readable(body), body, pointer) {
-        Ok(found) | Err(found) => found,
-    }
+    read(&readable(body), body, pointer).0
 }
 
-/// What was found: whole, or before the text broke off.
+/// What was found.
 type Found = (Findings, Option<Value>);
 
-fn read(text: &str, body: &[u8], pointer: Option<&str>) -> Result<Found, Found> {
+/// Also whether the text could be read to the end of its value.
+fn read(text: &str, body: &[u8], pointer: Option<&str>) -> (Found, bool) {
     let (mut root, mut data) = (Findings::default(), Findings::default());
     let (mut in_root, mut in_data) = (None, None);
     // A member of the root or of `data`, which has no other meaning.
@@ -86,8 +85,7 @@ fn read(text: &str, body: &[u8], pointer: Option<&str>) -> Result<Found, Found> 
         _ if data_member.is_some() => in_data,
         other => other.and_then(|pointer| at(body, pointer)),
     };
-    let found = (data.or(root), value);
-    if whole { Ok(found) } else { Err(found) }
+    ((data.or(root), value), whole)
 }
 
 /// The value at a JSON pointer, if there is one. Object members only: the pointers of the
