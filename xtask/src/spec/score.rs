@@ -25,19 +25,24 @@ pub struct Finding {
     pub wrong: String,
 }
 
-/// Asks every tool.
+/// Asks every tool, all at once.
 ///
 /// # Errors
 ///
 /// If a tool cannot be run or says what is not understood.
 pub fn ask(root: &Path, tools: &Tools) -> Result<Vec<Finding>, String> {
-    Ok(vec![
-        redocly(tools)?,
-        spectral(tools)?,
-        score(tools)?,
-        validator(tools)?,
-        typos(root, tools)?,
-    ])
+    std::thread::scope(|scope| {
+        [
+            scope.spawn(|| redocly(tools)),
+            scope.spawn(|| spectral(tools)),
+            scope.spawn(|| score(tools)),
+            scope.spawn(|| validator(tools)),
+            scope.spawn(|| typos(root, tools)),
+        ]
+        .map(tools::joined)
+        .into_iter()
+        .collect()
+    })
 }
 
 fn finding(

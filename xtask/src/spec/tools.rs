@@ -31,11 +31,14 @@ impl Tools {
             root: root.to_owned(),
             folder: root.join(target).join("spec-tools"),
         };
-        tools.node()?;
-        tools.python("requirements.txt")?;
-        if full {
-            tools.python("requirements-full.txt")?;
-        }
+        std::thread::scope(|scope| {
+            let node = scope.spawn(|| tools.node());
+            tools.python("requirements.txt")?;
+            if full {
+                tools.python("requirements-full.txt")?;
+            }
+            joined(node)
+        })?;
         Ok(tools)
     }
 
@@ -67,6 +70,8 @@ impl Tools {
                     "install",
                     "--quiet",
                     "--disable-pip-version-check",
+                    // Most of it is never run.
+                    "--no-compile",
                     "-r",
                 ])
                 .arg(folder.join(requirements)))
@@ -160,6 +165,13 @@ impl Tools {
             .map(str::to_owned)
             .ok_or_else(|| format!("{PINS} does not pin {name}"))
     }
+}
+
+/// What a thread returns; its panic is ours.
+pub(crate) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn at(path: &Path, error: &std::io::Error) -> String {
