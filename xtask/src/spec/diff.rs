@@ -118,10 +118,12 @@ const ALIKE: usize = 3;
 /// So many things are named in a line that is about more of them. What breaks is named in full.
 const NAMED: usize = 6;
 
+/// Whether it breaks something, and what is said before and after the thing that it is said of.
+type Kind<'a> = (bool, &'a str, &'a str);
+
 /// The changes with those of one kind taken together, in the order of the first of each kind.
 pub fn summary(changes: &[Change]) -> Vec<Change> {
-    // What is said, without whom it is said of.
-    let mut kinds: Vec<((bool, &str, &str), Vec<&str>)> = Vec::new();
+    let mut kinds: Vec<(Kind<'_>, Vec<&str>)> = Vec::new();
     for change in changes {
         let (head, subject, tail) = parted(&change.text);
         let kind = (change.breaking, head, tail);
@@ -524,7 +526,7 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
     match (old.get("default"), new.get("default")) {
         (old, new) if old == new => {}
         (Some(old), None) => {
-            changes.add(false, format!("{path} has no default now; it was {old}."))
+            changes.add(false, format!("{path} has no default now; it was {old}."));
         }
         (old, new) => {
             let [old, new] = [old, new].map(|value| value.map_or("none".into(), Value::to_string));
