@@ -39,9 +39,11 @@ pub fn publish(root: &Path, tools: &Tools, out: &Path) -> Result<(), String> {
     let spec = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
     let document = Document::new(&spec.document);
     if out.exists() {
-        if !out.join("openapi.yaml").exists()
-            && out.read_dir().is_ok_and(|mut files| files.next().is_some())
-        {
+        // `spec/` itself has an openapi.yaml: that alone is no publication.
+        let earlier = ["openapi.yaml", "webhooks"]
+            .iter()
+            .all(|name| out.join(name).exists());
+        if !earlier && out.read_dir().is_ok_and(|mut files| files.next().is_some()) {
             return Err(format!(
                 "{} is not empty, and holds no earlier publication",
                 out.display()
