@@ -192,9 +192,12 @@ fn last_release(root: &Path) -> Result<Option<String>, String> {
     let tags = git(
         root,
         &[
+            // A candidate comes before its release.
+            "-c",
+            "versionsort.suffix=-",
             "tag",
             "--list",
-            "v*",
+            "v[0-9]*",
             "--merged",
             "HEAD",
             "--sort=-version:refname",
