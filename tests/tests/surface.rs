@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One snapshot per group: its types, its methods, its blocking methods, its raw methods.
 #[test]
@@ -33,6 +33,31 @@ fn the_public_surface_is_as_reviewed() {
             }
         }
         insta::assert_snapshot!(format!("surface_{group}"), text);
+    }
+}
+
+/// One snapshot per folder of what is written by hand.
+#[test]
+fn what_is_written_by_hand_is_as_reviewed() {
+    for (name, folder) in [
+        ("sdk", "smtp2go-sdk/src"),
+        ("sdk_blocking", "smtp2go-sdk/src/blocking"),
+        ("sdk_mail", "smtp2go-sdk/src/mail"),
+        ("sdk_webhook", "smtp2go-sdk/src/webhook"),
+        ("types", "smtp2go-types/src"),
+        ("types_webhook", "smtp2go-types/src/webhook"),
+        ("sandbox", "tests/sandbox/src"),
+    ] {
+        let entries = std::fs::read_dir(support::root().join(folder)).unwrap();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+        files.sort();
+        let surfaces = files.iter().map(|path| surface(path));
+        // Without files that offer nothing.
+        let text: String = surfaces
+            .filter(|surface| surface.trim_end().lines().count() > 1)
+            .collect();
+        insta::assert_snapshot!(format!("surface_{name}"), text);
     }
 }
 

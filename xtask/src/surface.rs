@@ -1,9 +1,10 @@
-//! The public surface of generated code in a few lines, for snapshots that people read.
+//! The public surface of code in a few lines, for snapshots that people read.
 
 use quote::ToTokens;
-use syn::{Fields, ImplItem, Item, Visibility};
+use syn::{Fields, ImplItem, Item, TraitItem, UseTree, Visibility};
 
-/// What a generated Rust file offers: types with their fields, and methods.
+/// What a Rust file offers: what it names for others, types with their fields, traits, functions and
+/// methods. Modules within it are not looked into.
 ///
 /// A setter has the name of its field, so that only what it takes is shown, and of `validate` what it
 /// checks.
@@ -14,6 +15,17 @@ use syn::{Fields, ImplItem, Item, Visibility};
 pub fn surface(code: &str) -> Result<String, String> {
     let file = syn::parse_file(code).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
+    // Where `Name<…>` is one of the file's own types for nobody else.
+    let own = |owner: &str| {
+        file.items.iter().any(|item| {
+            let (ident, visibility) = match item {
+                Item::Struct(item) => (&item.ident, &item.vis),
+                Item::Enum(item) => (&item.ident, &item.vis),
+                _ => return false,
+            };
+            !public(visibility) && owner.split('<').next().is_some_and(|name| ident == name)
+        })
+    };
     for item in &file.items {
         match item {
             Item::Struct(item) if public(&item.vis) => {
@@ -38,7 +50,9 @@ pub fn surface(code: &str) -> Result<String, String> {
                     };
                     let name = &method.sig.ident;
                     match method.sig.inputs.last() {
-                        Some(syn::FnArg::Typed(argument)) if is_setter(method) => {
+                        Some(syn::FnArg::Typed(argument))
+                            if is_setter(method) && public(&method.vis) =>
+                        {
                             lines.push(format!("  .{name}({})", compact(&argument.ty)));
                         }
                         _ if public(&method.vis) && name != "validate" => {
@@ -60,16 +74,40 @@ pub fn surface(code: &str) -> Result<String, String> {
                     && let Some(ImplItem::Type(data)) = item.items.first()
                 {
                     let (path, owner) = (compact(path), compact(&item.self_ty));
-                    lines.push(format!(
-                        "{owner}: {path}, {} = {}",
-                        data.ident,
-                        compact(&data.ty)
-                    ));
+                    if !own(&owner) {
+                        let (name, kind) = (&data.ident, compact(&data.ty));
+                        lines.push(format!("{owner}: {path}, {name} = {kind}"));
+                    }
                 }
             }
             Item::Static(item) if public(&item.vis) => {
                 lines.push(format!("static {}: {}", item.ident, compact(&item.ty)));
             }
+            Item::Const(item) if public(&item.vis) => {
+                lines.push(format!("const {}: {}", item.ident, compact(&item.ty)));
+            }
+            Item::Type(item) if public(&item.vis) => {
+                let generics = compact(&item.generics);
+                lines.push(format!(
+                    "type {}{generics}: {}",
+                    item.ident,
+                    compact(&item.ty)
+                ));
+            }
+            Item::Fn(item) if public(&item.vis) => {
+                lines.push(format!("{}: {}", item.sig.ident, compact(&item.sig)));
+            }
+            Item::Trait(item) if public(&item.vis) => {
+                let supertraits = compact(&item.supertraits);
+                lines.push(format!("trait {}: {supertraits}", item.ident));
+                for member in &item.items {
+                    if let TraitItem::Fn(method) = member {
+                        lines.push(format!("{}: {}", item.ident, compact(&method.sig)));
+                    }
+                }
+            }
+            Item::Mod(item) if public(&item.vis) => lines.push(format!("mod {}: ", item.ident)),
+            Item::Use(item) if public(&item.vis) => named(&item.tree, &mut Vec::new(), &mut lines),
             _ => {}
         }
     }
@@ -94,15 +132,44 @@ fn checked(block: &syn::Block) -> Vec<String> {
         .collect()
 }
 
+/// What a `pub use` names, a line each.
+fn named(tree: &UseTree, path: &mut Vec<String>, lines: &mut Vec<String>) {
+    let line = |name: String, path: &[String]| format!("use {name}: {}", path.join("::"));
+    match tree {
+        UseTree::Path(tree) => {
+            path.push(tree.ident.to_string());
+            named(&tree.tree, path, lines);
+            path.pop();
+        }
+        UseTree::Name(tree) => lines.push(line(tree.ident.to_string(), path)),
+        UseTree::Rename(tree) => {
+            path.push(tree.ident.to_string());
+            lines.push(line(tree.rename.to_string(), path));
+            path.pop();
+        }
+        UseTree::Glob(_) => lines.push(line(format!("{}::*", path.join("::")), &[])),
+        UseTree::Group(tree) => {
+            for tree in &tree.items {
+                named(tree, path, lines);
+            }
+        }
+    }
+}
+
 fn public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
 fn is_setter(method: &syn::ImplItemFn) -> bool {
-    matches!(method.sig.inputs.first(), Some(syn::FnArg::Receiver(this)) if this.mutability.is_some())
+    matches!(method.sig.inputs.first(), Some(syn::FnArg::Receiver(this))
+        if matches!(this.kind, syn::ReceiverKind::Value) && this.mutability.is_some())
 }
 
 fn compact_variant(variant: &syn::Variant) -> String {
+    let mut variant = variant.clone();
+    for field in &mut variant.fields {
+        field.attrs.clear();
+    }
     format!("{}{}", variant.ident, compact(&variant.fields))
 }
 

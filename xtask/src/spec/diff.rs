@@ -72,6 +72,12 @@ pub fn run(root: &Path, revision: Option<&str>, all: bool, check: bool) -> Resul
         None => match last_release(root)? {
             Some(tag) => tag,
             None if check => {
+                let changelog = tools::read(&root.join("CHANGELOG.md"))?;
+                if let Some(release) = released(&changelog) {
+                    return Err(format!(
+                        "CHANGELOG.md has {release}, and there is no tag `v…` to compare with: fetch the tags"
+                    ));
+                }
                 println!("there is no release yet, so nothing can be broken");
                 return Ok(());
             }
@@ -208,6 +214,14 @@ fn last_release(root: &Path) -> Result<Option<String>, String> {
 
 fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("spec/openapi.json: {error}"))
+}
+
+/// The last release that the changelog has.
+fn released(changelog: &str) -> Option<&str> {
+    let mut titles = changelog
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "));
+    titles.find(|title| *title != "Unreleased")
 }
 
 /// The version of the workspace.
@@ -656,7 +670,7 @@ fn items(surface: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         // A snapshot opens with a head between two lines of dashes.
         let body = text.splitn(3, "---\n").nth(2).unwrap_or(text);
         let mut owner = String::new();
-        // Methods of the group and of the raw client have the same names.
+        // Methods of the group, of the raw client and of the blocking one have the same names.
         let mut part = file.as_str();
         for line in body.lines() {
             if let Some(path) = line.strip_prefix("// ") {
@@ -686,8 +700,11 @@ fn items(surface: &BTreeMap<String, String>) -> BTreeMap<String, String> {
             {
                 let name = signature.split_once("fn ").map_or("", |(_, rest)| rest);
                 let name = name.split(['(', '<']).next().unwrap_or_default();
-                let raw = if part.contains("/raw/") { "raw " } else { "" };
-                items.insert(format!("{raw}{owner}::{name}"), signature.to_owned());
+                let client = ["raw", "blocking"]
+                    .into_iter()
+                    .find(|client| part.contains(&format!("/{client}/")))
+                    .map_or_else(String::new, |client| format!("{client} "));
+                items.insert(format!("{client}{owner}::{name}"), signature.to_owned());
             } else if let Some((name, text)) = line.split_once(": ") {
                 items.insert(name.to_owned(), text.to_owned());
             }

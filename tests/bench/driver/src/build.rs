@@ -18,7 +18,6 @@ type Variant = (&'static str, &'static [&'static str]);
 
 const HAND_RING: Variant = ("hand", &["ring"]);
 const HAND_DEFAULT: Variant = ("hand", &["reqwest-default"]);
-const SDK_RING: Variant = ("sdk", &["ring"]);
 const SDK_DEFAULT: Variant = ("sdk", &["default"]);
 
 impl Cargo {
@@ -136,13 +135,12 @@ impl Cargo {
 }
 
 pub fn measure(cargo: &Cargo, table: &mut Table) -> Result<()> {
-    let variants = [HAND_RING, HAND_DEFAULT, SDK_RING, SDK_DEFAULT];
-    let [hand, hand_default, sdk, sdk_default] = variants.map(|variant| cargo.crates(variant));
-    let (hand, hand_default, sdk, sdk_default) = (hand?, hand_default?, sdk?, sdk_default?);
+    let variants = [HAND_RING, HAND_DEFAULT, SDK_DEFAULT];
+    let [hand, hand_default, sdk] = variants.map(|variant| cargo.crates(variant));
+    let (hand, hand_default, sdk) = (hand?, hand_default?, sdk?);
     for (name, found) in [
-        ("crates, both by default", [hand_default, sdk_default]),
-        ("crates, both with rustls and ring", [hand, sdk_default]),
-        ("crates, the same without the SDK's `raw`", [hand, sdk]),
+        ("crates, both by default", [hand_default, sdk]),
+        ("crates, both with rustls and ring", [hand, sdk]),
     ] {
         table.add(Row::limit(name, Unit::Count, found, 92));
     }
