@@ -1,10 +1,10 @@
-//! The second door: the client that progenitor generates, wired to the same core.
+//! The second door: a method for each operation as progenitor generates it, wired to the same core.
 //!
 //! [`Client::raw`](crate::Client::raw) hands one out, ready to use. Its methods are named by
 //! operation and take and return the wire's own types, with the envelope around the data: names,
-//! arguments and types are as progenitor makes them from the specification. Base URL, key, time limits,
-//! retries and errors are those of the client that it came from: an error here is the one that the
-//! group's method would have given.
+//! arguments and types are as progenitor makes them from the specification, and [`Reply`] is around
+//! what is returned. Base URL, key, time limits, retries and errors are those of the client that it
+//! came from: an error here is the one that the group's method would have given.
 //!
 //! What differs from the groups: requests are not checked before they are sent. Call
 //! [`Validate::validate`](smtp2go_types::Validate::validate) first to have them checked.
