@@ -17,7 +17,7 @@ mod watch;
 
 const MIB: u64 = 1024 * 1024;
 
-const KEY: &str = "api-00000000000000000000000000000000";
+const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
 /// Whether this process is the sandbox's.
 const SERVES: &str = "SMTP2GO_TEST_SERVES";
