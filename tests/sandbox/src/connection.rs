@@ -399,12 +399,17 @@ impl AsyncWrite for Connection {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         let out = self.control.state().out;
-        if let Out::Leave(ending) = out
-            && self.leaving.is_none()
-        {
-            self.leaving = Some((Box::pin(sleep(IDLE)), ending));
-            // So that it wakes the connection, which goes on to read.
-            let _ = self.poll_leave(context);
+        match out {
+            Out::Leave(ending) if self.leaving.is_none() => {
+                self.leaving = Some((Box::pin(sleep(IDLE)), ending));
+                // So that it wakes the connection, which goes on to read.
+                let _ = self.poll_leave(context);
+            }
+            // The answer ended where it was to be cut: it has no body.
+            Out::Only(0, Ending::Close) => {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            _ => {}
         }
         Poll::Ready(Ok(()))
     }

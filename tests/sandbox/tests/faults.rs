@@ -317,6 +317,12 @@ fn half_an_answer_or_none() {
             502,
         ),
         (
+            Fault::status(502).then(Fault::truncated()),
+            "status 502, truncate",
+            "",
+            502,
+        ),
+        (
             page().then(Fault::truncated_head()),
             "status 502, truncate head",
             "",
