@@ -20,7 +20,7 @@ use smtp2go_sdk::{
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::support::{KEY, Tested, answer, answering, body, one_by_one, sandbox};
+use crate::support::{KEY, Tested, answer, answering, body, json as sent, one_by_one, sandbox};
 use crate::watch::watched;
 
 fn client(sandbox: &Sandbox) -> Client {
@@ -371,7 +371,12 @@ fn a_search_is_an_iterator_over_all_pages() {
         ids.collect::<Result<Vec<_>, _>>()
     });
     assert_eq!(ids.join().unwrap().unwrap(), ["a", "b", "c", "d", "e"]);
-    assert_eq!(server.calls().len(), 3);
+    let calls = server.calls();
+    let tokens = calls
+        .iter()
+        .map(|call| sent(call)["continue_token"].clone());
+    let tokens: Vec<_> = tokens.collect();
+    assert_eq!(tokens, [json!(null), json!("t-2"), json!("t-3")]);
 
     let client = client_of(&server);
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
@@ -403,6 +408,12 @@ fn pages_are_counted_too() {
         .map(|mail| mail.unwrap().schedule_id.unwrap())
         .collect();
     assert_eq!(ids, ["0", "1", "2", "3", "4"]);
+    let calls = server.calls();
+    let pages: Vec<_> = calls
+        .iter()
+        .map(|call| sent(call)["page"].clone())
+        .collect();
+    assert_eq!(pages, [json!(null), json!(1), json!(2)]);
 }
 
 #[test]
