@@ -80,9 +80,16 @@ pub(crate) fn json(call: &Call) -> Value {
 
 /// Waits until there were so many calls.
 pub(crate) async fn called(sandbox: &Sandbox, count: usize) {
-    while sandbox.calls().len() < count {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let called = async {
+        while sandbox.calls().len() < count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let patience = Duration::from_secs(60);
+    assert!(
+        tokio::time::timeout(patience, called).await.is_ok(),
+        "{count} calls are not made"
+    );
 }
 
 /// A URL where nobody listens.

@@ -245,6 +245,7 @@ fn a_breaking_change_is_refused_until_the_version_admits_it() {
     let check = |revision| diff::run(root, revision, false, true);
 
     git(&["init", "--quiet"]);
+    write("CHANGELOG.md", "# Changelog\n\n## Unreleased\n");
     version("0.1.0");
     surface("struct Mail\n  to: String\n");
     api(&before);
@@ -257,6 +258,12 @@ fn a_breaking_change_is_refused_until_the_version_admits_it() {
         .remove("/email/send");
     api(&broken);
     assert_eq!(check(None), Ok(()), "nothing is released");
+    write("CHANGELOG.md", "# Changelog\n\n## Unreleased\n\n## 0.1.0\n");
+    let refused = check(None).unwrap_err();
+    assert!(
+        refused.contains("has 0.1.0, and there is no tag"),
+        "{refused}"
+    );
     assert!(check(Some("HEAD")).is_err(), "a revision is named");
 
     git(&["tag", "v0.1.0"]);
