@@ -61,7 +61,8 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
     Ok(modules)
 }
 
-/// The method as one that calls the core, and answers with this crate's reply and error.
+/// The method as one that calls the core, and answers with this crate's reply and error. Inline as those of
+/// the groups are.
 fn way_in(method: &ImplItemFn, operation: &Operation) -> Result<ImplItemFn, String> {
     let name = &method.sig.ident;
     let constant = identifier(&operation.id.to_uppercase());
@@ -89,6 +90,7 @@ fn way_in(method: &ImplItemFn, operation: &Operation) -> Result<ImplItemFn, Stri
     Ok(parse_quote! {
         #about
         #(#deprecated)*
+        #[inline]
         pub async fn #name(&self, #arguments) -> Result<Reply<#value>, Error> {
             self.call(&operations::#constant, #body).await
         }

@@ -94,6 +94,8 @@ pub(super) fn modules(view: &View, code: &syn::File, flavour: Flavour) -> Result
     Ok(modules)
 }
 
+/// A method that calls an operation. It is inline so that it is compiled, with all the reading and writing
+/// of JSON that it takes, for programs that call it, and for no others.
 fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
     let about = match flavour {
         Flavour::Async => operation_docs(operation),
@@ -129,6 +131,7 @@ fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
     quote! {
         #about
         #deprecated
+        #[inline]
         pub #asynchronous fn #name(&self, #parameter) -> Result<Reply<#data>, Error> {
             self.client.#call #waited
         }

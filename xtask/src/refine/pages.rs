@@ -119,6 +119,7 @@ fn derive(
     Some(quote! {
         #about
         #deprecated
+        #[inline]
         pub fn #name(&self, request: types::#request) -> Items<#item, #data> {
             #call
         }

@@ -26,6 +26,7 @@ impl ActivityGroup<'_> {
     /// Search the events of sent mail.
     ///
     /// Blocks; see [the async one](crate::groups::ActivityGroup::search).
+    #[inline]
     pub fn search(
         &self,
         request: types::ActivitySearchRequest,
@@ -40,6 +41,7 @@ impl ActivityGroup<'_> {
     /// All pages as one iterator of their results.
     ///
     /// Blocks; see [the async one](crate::groups::ActivityGroup::search_all).
+    #[inline]
     pub fn search_all(
         &self,
         request: types::ActivitySearchRequest,

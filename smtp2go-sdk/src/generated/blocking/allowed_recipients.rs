@@ -27,6 +27,7 @@ impl AllowedRecipientsGroup<'_> {
     /// Add to the allowed recipients.
     ///
     /// Blocks; see [the async one](crate::groups::AllowedRecipientsGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::AllowedRecipientsAddRequest,
@@ -41,6 +42,7 @@ impl AllowedRecipientsGroup<'_> {
     /// Remove from the allowed recipients.
     ///
     /// Blocks; see [the async one](crate::groups::AllowedRecipientsGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::AllowedRecipientsRemoveRequest,
@@ -55,6 +57,7 @@ impl AllowedRecipientsGroup<'_> {
     /// Replace the allowed recipients.
     ///
     /// Blocks; see [the async one](crate::groups::AllowedRecipientsGroup::update).
+    #[inline]
     pub fn update(
         &self,
         request: types::AllowedRecipientsUpdateRequest,
@@ -69,6 +72,7 @@ impl AllowedRecipientsGroup<'_> {
     /// View the allowed recipients.
     ///
     /// Blocks; see [the async one](crate::groups::AllowedRecipientsGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::AllowedRecipientsViewRequest,

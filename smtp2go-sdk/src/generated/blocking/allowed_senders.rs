@@ -27,6 +27,7 @@ impl AllowedSendersGroup<'_> {
     /// Add to the allowed senders.
     ///
     /// Blocks; see [the async one](crate::groups::AllowedSendersGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::AllowedSendersAddRequest,
@@ -41,6 +42,7 @@ impl AllowedSendersGroup<'_> {
     /// Remove from the allowed senders.
     ///
     /// Blocks; see [the async one](crate::groups::AllowedSendersGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::AllowedSendersRemoveRequest,
@@ -55,6 +57,7 @@ impl AllowedSendersGroup<'_> {
     /// Replace the allowed senders and the mode.
     ///
     /// Blocks; see [the async one](crate::groups::AllowedSendersGroup::update).
+    #[inline]
     pub fn update(
         &self,
         request: types::AllowedSendersUpdateRequest,
@@ -69,6 +72,7 @@ impl AllowedSendersGroup<'_> {
     /// View the allowed senders.
     ///
     /// Blocks; see [the async one](crate::groups::AllowedSendersGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::AllowedSendersViewRequest,

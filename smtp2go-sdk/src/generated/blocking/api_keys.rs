@@ -25,6 +25,7 @@ impl ApiKeysGroup<'_> {
     /// Create an API key.
     ///
     /// Blocks; see [the async one](crate::groups::ApiKeysGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::ApiKeysAddRequest,
@@ -36,6 +37,7 @@ impl ApiKeysGroup<'_> {
     /// Replace the settings of an API key.
     ///
     /// Blocks; see [the async one](crate::groups::ApiKeysGroup::edit).
+    #[inline]
     pub fn edit(
         &self,
         request: types::ApiKeysEditRequest,
@@ -47,6 +49,7 @@ impl ApiKeysGroup<'_> {
     /// Change some settings of an API key.
     ///
     /// Blocks; see [the async one](crate::groups::ApiKeysGroup::patch).
+    #[inline]
     pub fn patch(
         &self,
         request: types::ApiKeysPatchRequest,
@@ -58,6 +61,7 @@ impl ApiKeysGroup<'_> {
     /// List what the calling key may do.
     ///
     /// Blocks; see [the async one](crate::groups::ApiKeysGroup::permissions).
+    #[inline]
     pub fn permissions(&self) -> Result<Reply<Vec<String>>, Error> {
         self.client
             .call_empty::<
@@ -68,6 +72,7 @@ impl ApiKeysGroup<'_> {
     /// Remove an API key.
     ///
     /// Blocks; see [the async one](crate::groups::ApiKeysGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::ApiKeysRemoveRequest,
@@ -78,6 +83,7 @@ impl ApiKeysGroup<'_> {
     /// List API keys.
     ///
     /// Blocks; see [the async one](crate::groups::ApiKeysGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::ApiKeysViewRequest,

@@ -26,6 +26,7 @@ impl ArchiveGroup<'_> {
     /// Search archived emails.
     ///
     /// Blocks; see [the async one](crate::groups::ArchiveGroup::search).
+    #[inline]
     pub fn search(
         &self,
         request: types::ArchiveSearchRequest,
@@ -40,6 +41,7 @@ impl ArchiveGroup<'_> {
     /// All pages as one iterator of their results.
     ///
     /// Blocks; see [the async one](crate::groups::ArchiveGroup::search_all).
+    #[inline]
     pub fn search_all(
         &self,
         request: types::ArchiveSearchRequest,
@@ -50,6 +52,7 @@ impl ArchiveGroup<'_> {
     /// View an archived email.
     ///
     /// Blocks; see [the async one](crate::groups::ArchiveGroup::email).
+    #[inline]
     pub fn email(
         &self,
         request: types::ArchiveEmailRequest,

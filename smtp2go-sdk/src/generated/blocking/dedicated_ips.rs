@@ -25,6 +25,7 @@ impl DedicatedIpsGroup<'_> {
     /// List pools of dedicated IP addresses.
     ///
     /// Blocks; see [the async one](crate::groups::DedicatedIpsGroup::view).
+    #[inline]
     pub fn view(&self) -> Result<Reply<Vec<types::DedicatedIpPool>>, Error> {
         self.client
             .call_empty::<

@@ -25,6 +25,7 @@ impl DomainGroup<'_> {
     /// Add a sender domain.
     ///
     /// Blocks; see [the async one](crate::groups::DomainGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::DomainAddRequest,
@@ -36,6 +37,7 @@ impl DomainGroup<'_> {
     /// Remove a sender domain.
     ///
     /// Blocks; see [the async one](crate::groups::DomainGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::DomainRemoveRequest,
@@ -47,6 +49,7 @@ impl DomainGroup<'_> {
     /// Change the return-path subdomain.
     ///
     /// Blocks; see [the async one](crate::groups::DomainGroup::return_path).
+    #[inline]
     pub fn return_path(
         &self,
         request: types::DomainReturnPathRequest,
@@ -61,6 +64,7 @@ impl DomainGroup<'_> {
     /// Set which subaccounts may use a domain.
     ///
     /// Blocks; see [the async one](crate::groups::DomainGroup::subaccount_access).
+    #[inline]
     pub fn subaccount_access(
         &self,
         request: types::DomainSubaccountAccessRequest,
@@ -75,6 +79,7 @@ impl DomainGroup<'_> {
     /// Change the tracking subdomain.
     ///
     /// Blocks; see [the async one](crate::groups::DomainGroup::tracking).
+    #[inline]
     pub fn tracking(
         &self,
         request: types::DomainTrackingRequest,
@@ -86,6 +91,7 @@ impl DomainGroup<'_> {
     /// Check the DNS records of a domain now.
     ///
     /// Blocks; see [the async one](crate::groups::DomainGroup::verify).
+    #[inline]
     pub fn verify(
         &self,
         request: types::DomainVerifyRequest,
@@ -97,6 +103,7 @@ impl DomainGroup<'_> {
     /// List sender domains.
     ///
     /// Blocks; see [the async one](crate::groups::DomainGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::DomainViewRequest,

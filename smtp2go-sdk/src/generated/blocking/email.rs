@@ -26,6 +26,7 @@ impl EmailGroup<'_> {
     /// Send an email.
     ///
     /// Blocks; see [the async one](crate::groups::EmailGroup::send).
+    #[inline]
     pub fn send(
         &self,
         request: types::EmailSendRequest,
@@ -37,6 +38,7 @@ impl EmailGroup<'_> {
     /// Send a ready MIME message.
     ///
     /// Blocks; see [the async one](crate::groups::EmailGroup::mime).
+    #[inline]
     pub fn mime(
         &self,
         request: types::EmailMimeRequest,
@@ -48,6 +50,7 @@ impl EmailGroup<'_> {
     /// Send several emails in one request.
     ///
     /// Blocks; see [the async one](crate::groups::EmailGroup::batch).
+    #[inline]
     pub fn batch(
         &self,
         request: types::EmailBatchRequest,
@@ -59,6 +62,7 @@ impl EmailGroup<'_> {
     /// List scheduled emails.
     ///
     /// Blocks; see [the async one](crate::groups::EmailGroup::scheduled_search).
+    #[inline]
     pub fn scheduled_search(
         &self,
         request: types::EmailScheduledSearchRequest,
@@ -73,6 +77,7 @@ impl EmailGroup<'_> {
     /// All pages as one iterator of their results.
     ///
     /// Blocks; see [the async one](crate::groups::EmailGroup::scheduled_search_all).
+    #[inline]
     pub fn scheduled_search_all(
         &self,
         request: types::EmailScheduledSearchRequest,
@@ -83,6 +88,7 @@ impl EmailGroup<'_> {
     /// Cancel a scheduled email.
     ///
     /// Blocks; see [the async one](crate::groups::EmailGroup::scheduled_remove).
+    #[inline]
     pub fn scheduled_remove(
         &self,
         request: types::EmailScheduledRemoveRequest,
@@ -94,6 +100,7 @@ impl EmailGroup<'_> {
     ///
     /// Blocks; see [the async one](crate::groups::EmailGroup::search).
     #[deprecated]
+    #[inline]
     pub fn search(
         &self,
         request: types::EmailSearchRequest,
@@ -107,6 +114,7 @@ impl EmailGroup<'_> {
     /// Blocks; see [the async one](crate::groups::EmailGroup::search_all).
     #[deprecated]
     #[allow(deprecated)]
+    #[inline]
     pub fn search_all(
         &self,
         request: types::EmailSearchRequest,

@@ -25,6 +25,7 @@ impl IpAllowListGroup<'_> {
     /// Turn an IP allow list on or off.
     ///
     /// Blocks; see [the async one](crate::groups::IpAllowListGroup::set).
+    #[inline]
     pub fn set(
         &self,
         request: types::IpAllowListSetRequest,
@@ -39,6 +40,7 @@ impl IpAllowListGroup<'_> {
     /// Add an address to an IP allow list.
     ///
     /// Blocks; see [the async one](crate::groups::IpAllowListGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::IpAllowListAddRequest,
@@ -53,6 +55,7 @@ impl IpAllowListGroup<'_> {
     /// Edit an entry of an IP allow list.
     ///
     /// Blocks; see [the async one](crate::groups::IpAllowListGroup::edit).
+    #[inline]
     pub fn edit(
         &self,
         request: types::IpAllowListEditRequest,
@@ -67,6 +70,7 @@ impl IpAllowListGroup<'_> {
     /// Remove an address from an IP allow list.
     ///
     /// Blocks; see [the async one](crate::groups::IpAllowListGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::IpAllowListRemoveRequest,
@@ -81,6 +85,7 @@ impl IpAllowListGroup<'_> {
     /// View an IP allow list.
     ///
     /// Blocks; see [the async one](crate::groups::IpAllowListGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::IpAllowListViewRequest,

@@ -25,6 +25,7 @@ impl IpAuthGroup<'_> {
     /// Change some settings of an authenticated IP address.
     ///
     /// Blocks; see [the async one](crate::groups::IpAuthGroup::patch).
+    #[inline]
     pub fn patch(
         &self,
         request: types::IpAuthPatchRequest,
@@ -36,6 +37,7 @@ impl IpAuthGroup<'_> {
     /// Remove an authenticated IP address.
     ///
     /// Blocks; see [the async one](crate::groups::IpAuthGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::IpAuthRemoveRequest,
@@ -46,6 +48,7 @@ impl IpAuthGroup<'_> {
     /// List authenticated IP addresses.
     ///
     /// Blocks; see [the async one](crate::groups::IpAuthGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::IpAuthViewRequest,

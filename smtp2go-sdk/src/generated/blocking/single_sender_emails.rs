@@ -27,6 +27,7 @@ impl SingleSenderEmailsGroup<'_> {
     /// Add a single sender address.
     ///
     /// Blocks; see [the async one](crate::groups::SingleSenderEmailsGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::SingleSenderEmailsAddRequest,
@@ -41,6 +42,7 @@ impl SingleSenderEmailsGroup<'_> {
     /// Remove a single sender address.
     ///
     /// Blocks; see [the async one](crate::groups::SingleSenderEmailsGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::SingleSenderEmailsRemoveRequest,
@@ -55,6 +57,7 @@ impl SingleSenderEmailsGroup<'_> {
     /// List single sender addresses.
     ///
     /// Blocks; see [the async one](crate::groups::SingleSenderEmailsGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::SingleSenderEmailsViewRequest,

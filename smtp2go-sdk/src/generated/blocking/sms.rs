@@ -25,6 +25,7 @@ impl SmsGroup<'_> {
     /// Send a text message.
     ///
     /// Blocks; see [the async one](crate::groups::SmsGroup::send).
+    #[inline]
     pub fn send(
         &self,
         request: types::SmsSendRequest,
@@ -35,6 +36,7 @@ impl SmsGroup<'_> {
     /// Count text messages.
     ///
     /// Blocks; see [the async one](crate::groups::SmsGroup::summary).
+    #[inline]
     pub fn summary(
         &self,
         request: types::SmsSummaryRequest,
@@ -46,6 +48,7 @@ impl SmsGroup<'_> {
     /// List received text messages.
     ///
     /// Blocks; see [the async one](crate::groups::SmsGroup::view_received).
+    #[inline]
     pub fn view_received(
         &self,
         request: types::SmsViewReceivedRequest,
@@ -60,6 +63,7 @@ impl SmsGroup<'_> {
     /// List sent text messages.
     ///
     /// Blocks; see [the async one](crate::groups::SmsGroup::view_sent).
+    #[inline]
     pub fn view_sent(
         &self,
         request: types::SmsViewSentRequest,

@@ -25,6 +25,7 @@ impl SmtpUsersGroup<'_> {
     /// Create an SMTP user.
     ///
     /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::SmtpUsersAddRequest,
@@ -36,6 +37,7 @@ impl SmtpUsersGroup<'_> {
     /// Replace the settings of an SMTP user.
     ///
     /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::edit).
+    #[inline]
     pub fn edit(
         &self,
         request: types::SmtpUsersEditRequest,
@@ -47,6 +49,7 @@ impl SmtpUsersGroup<'_> {
     /// Change some settings of an SMTP user.
     ///
     /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::patch).
+    #[inline]
     pub fn patch(
         &self,
         request: types::SmtpUsersPatchRequest,
@@ -61,6 +64,7 @@ impl SmtpUsersGroup<'_> {
     /// Remove an SMTP user.
     ///
     /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::SmtpUsersRemoveRequest,
@@ -75,6 +79,7 @@ impl SmtpUsersGroup<'_> {
     /// List SMTP users.
     ///
     /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::SmtpUsersViewRequest,

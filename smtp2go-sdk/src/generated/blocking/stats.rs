@@ -25,6 +25,7 @@ impl StatsGroup<'_> {
     /// Count bounces.
     ///
     /// Blocks; see [the async one](crate::groups::StatsGroup::email_bounces).
+    #[inline]
     pub fn email_bounces(
         &self,
         request: types::StatsEmailBouncesRequest,
@@ -39,6 +40,7 @@ impl StatsGroup<'_> {
     /// View the sending allowance.
     ///
     /// Blocks; see [the async one](crate::groups::StatsGroup::email_cycle).
+    #[inline]
     pub fn email_cycle(&self) -> Result<Reply<types::EmailCycle>, Error> {
         self.client
             .call_empty::<types::StatsEmailCycleResponse>(&operations::STATS_EMAIL_CYCLE)
@@ -47,6 +49,7 @@ impl StatsGroup<'_> {
     /// View sending totals by sender.
     ///
     /// Blocks; see [the async one](crate::groups::StatsGroup::email_history).
+    #[inline]
     pub fn email_history(
         &self,
         request: types::StatsEmailHistoryRequest,
@@ -61,6 +64,7 @@ impl StatsGroup<'_> {
     /// Count spam complaints.
     ///
     /// Blocks; see [the async one](crate::groups::StatsGroup::email_spam).
+    #[inline]
     pub fn email_spam(
         &self,
         request: types::StatsEmailSpamRequest,
@@ -75,6 +79,7 @@ impl StatsGroup<'_> {
     /// View all figures at once.
     ///
     /// Blocks; see [the async one](crate::groups::StatsGroup::email_summary).
+    #[inline]
     pub fn email_summary(
         &self,
         request: types::StatsEmailSummaryRequest,
@@ -89,6 +94,7 @@ impl StatsGroup<'_> {
     /// Count unsubscribes.
     ///
     /// Blocks; see [the async one](crate::groups::StatsGroup::email_unsubs).
+    #[inline]
     pub fn email_unsubs(
         &self,
         request: types::StatsEmailUnsubsRequest,

@@ -26,6 +26,7 @@ impl SubaccountGroup<'_> {
     /// Create a subaccount.
     ///
     /// Blocks; see [the async one](crate::groups::SubaccountGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::SubaccountAddRequest,
@@ -37,6 +38,7 @@ impl SubaccountGroup<'_> {
     /// Close a subaccount.
     ///
     /// Blocks; see [the async one](crate::groups::SubaccountGroup::close).
+    #[inline]
     pub fn close(
         &self,
         request: types::SubaccountCloseRequest,
@@ -51,6 +53,7 @@ impl SubaccountGroup<'_> {
     /// Change a subaccount.
     ///
     /// Blocks; see [the async one](crate::groups::SubaccountGroup::edit).
+    #[inline]
     pub fn edit(
         &self,
         request: types::SubaccountEditRequest,
@@ -62,6 +65,7 @@ impl SubaccountGroup<'_> {
     /// Reopen a subaccount.
     ///
     /// Blocks; see [the async one](crate::groups::SubaccountGroup::reopen).
+    #[inline]
     pub fn reopen(
         &self,
         request: types::SubaccountReopenRequest,
@@ -76,6 +80,7 @@ impl SubaccountGroup<'_> {
     /// Search the subaccounts.
     ///
     /// Blocks; see [the async one](crate::groups::SubaccountGroup::search).
+    #[inline]
     pub fn search(
         &self,
         request: types::SubaccountSearchRequest,
@@ -90,6 +95,7 @@ impl SubaccountGroup<'_> {
     /// All pages as one iterator of their results.
     ///
     /// Blocks; see [the async one](crate::groups::SubaccountGroup::search_all).
+    #[inline]
     pub fn search_all(
         &self,
         request: types::SubaccountSearchRequest,

@@ -26,6 +26,7 @@ impl SuppressionGroup<'_> {
     /// Suppress an address or a domain.
     ///
     /// Blocks; see [the async one](crate::groups::SuppressionGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::SuppressionAddRequest,
@@ -40,6 +41,7 @@ impl SuppressionGroup<'_> {
     /// Lift suppressions.
     ///
     /// Blocks; see [the async one](crate::groups::SuppressionGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::SuppressionRemoveRequest,
@@ -54,6 +56,7 @@ impl SuppressionGroup<'_> {
     /// List suppressions.
     ///
     /// Blocks; see [the async one](crate::groups::SuppressionGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::SuppressionViewRequest,
@@ -68,6 +71,7 @@ impl SuppressionGroup<'_> {
     /// All pages as one iterator of their results.
     ///
     /// Blocks; see [the async one](crate::groups::SuppressionGroup::view_all).
+    #[inline]
     pub fn view_all(
         &self,
         request: types::SuppressionViewRequest,

@@ -26,6 +26,7 @@ impl TemplateGroup<'_> {
     /// Add a template.
     ///
     /// Blocks; see [the async one](crate::groups::TemplateGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::TemplateAddRequest,
@@ -37,6 +38,7 @@ impl TemplateGroup<'_> {
     /// Delete a template.
     ///
     /// Blocks; see [the async one](crate::groups::TemplateGroup::delete).
+    #[inline]
     pub fn delete(
         &self,
         request: types::TemplateDeleteRequest,
@@ -51,6 +53,7 @@ impl TemplateGroup<'_> {
     /// Change a template.
     ///
     /// Blocks; see [the async one](crate::groups::TemplateGroup::edit).
+    #[inline]
     pub fn edit(
         &self,
         request: types::TemplateEditRequest,
@@ -62,6 +65,7 @@ impl TemplateGroup<'_> {
     /// Search templates.
     ///
     /// Blocks; see [the async one](crate::groups::TemplateGroup::search).
+    #[inline]
     pub fn search(
         &self,
         request: types::TemplateSearchRequest,
@@ -76,6 +80,7 @@ impl TemplateGroup<'_> {
     /// All pages as one iterator of their results.
     ///
     /// Blocks; see [the async one](crate::groups::TemplateGroup::search_all).
+    #[inline]
     pub fn search_all(
         &self,
         request: types::TemplateSearchRequest,
@@ -86,6 +91,7 @@ impl TemplateGroup<'_> {
     /// View a template.
     ///
     /// Blocks; see [the async one](crate::groups::TemplateGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::TemplateViewRequest,

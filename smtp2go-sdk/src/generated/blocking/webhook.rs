@@ -25,6 +25,7 @@ impl WebhookGroup<'_> {
     /// Add a webhook.
     ///
     /// Blocks; see [the async one](crate::groups::WebhookGroup::add).
+    #[inline]
     pub fn add(
         &self,
         request: types::WebhookAddRequest,
@@ -35,6 +36,7 @@ impl WebhookGroup<'_> {
     /// Change a webhook.
     ///
     /// Blocks; see [the async one](crate::groups::WebhookGroup::edit).
+    #[inline]
     pub fn edit(
         &self,
         request: types::WebhookEditRequest,
@@ -46,6 +48,7 @@ impl WebhookGroup<'_> {
     /// Remove a webhook.
     ///
     /// Blocks; see [the async one](crate::groups::WebhookGroup::remove).
+    #[inline]
     pub fn remove(
         &self,
         request: types::WebhookRemoveRequest,
@@ -57,6 +60,7 @@ impl WebhookGroup<'_> {
     /// List webhooks.
     ///
     /// Blocks; see [the async one](crate::groups::WebhookGroup::view).
+    #[inline]
     pub fn view(
         &self,
         request: types::WebhookViewRequest,

@@ -31,6 +31,7 @@ impl ActivityGroup<'_> {
     /// `subaccount_id` here: `subaccounts` is a filter in its place.
     ///
     /// `POST /activity/search`. Changes nothing. At most 60 calls a minute. The request may have 1 MB.
+    #[inline]
     pub async fn search(
         &self,
         request: types::ActivitySearchRequest,
@@ -48,6 +49,7 @@ impl ActivityGroup<'_> {
     /// A `continue_token` in the request is where it starts. Every page is asked for with the same
     /// filters and the newest token; a page without a token, or with the one that it was asked for
     /// with, is the last.
+    #[inline]
     pub fn search_all(
         &self,
         request: types::ActivitySearchRequest,

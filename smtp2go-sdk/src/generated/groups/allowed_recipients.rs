@@ -30,6 +30,7 @@ impl AllowedRecipientsGroup<'_> {
     ///
     /// `POST /allowed_recipients/add`. A repeat may have a further effect. The request may have 1 MB. A
     /// key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn add(
         &self,
         request: types::AllowedRecipientsAddRequest,
@@ -49,6 +50,7 @@ impl AllowedRecipientsGroup<'_> {
     ///
     /// `POST /allowed_recipients/remove`. A repeat has no further effect. The request may have 1 MB. A
     /// key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::AllowedRecipientsRemoveRequest,
@@ -67,6 +69,7 @@ impl AllowedRecipientsGroup<'_> {
     ///
     /// `POST /allowed_recipients/update`. A repeat has no further effect. The request may have 1 MB. A
     /// key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn update(
         &self,
         request: types::AllowedRecipientsUpdateRequest,
@@ -85,6 +88,7 @@ impl AllowedRecipientsGroup<'_> {
     ///
     /// `POST /allowed_recipients/view`. Changes nothing. The request may have 1 MB. A key of the master
     /// account can call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::AllowedRecipientsViewRequest,

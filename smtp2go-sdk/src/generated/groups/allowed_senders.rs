@@ -30,6 +30,7 @@ impl AllowedSendersGroup<'_> {
     ///
     /// `POST /allowed_senders/add`. A repeat may have a further effect. The request may have 1 MB. A
     /// key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn add(
         &self,
         request: types::AllowedSendersAddRequest,
@@ -48,6 +49,7 @@ impl AllowedSendersGroup<'_> {
     ///
     /// `POST /allowed_senders/remove`. A repeat has no further effect. The request may have 1 MB. A key
     /// of the master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::AllowedSendersRemoveRequest,
@@ -68,6 +70,7 @@ impl AllowedSendersGroup<'_> {
     ///
     /// `POST /allowed_senders/update`. A repeat has no further effect. The request may have 1 MB. A key
     /// of the master account can call it for a subaccount.
+    #[inline]
     pub async fn update(
         &self,
         request: types::AllowedSendersUpdateRequest,
@@ -86,6 +89,7 @@ impl AllowedSendersGroup<'_> {
     ///
     /// `POST /allowed_senders/view`. Changes nothing. The request may have 1 MB. A key of the master
     /// account can call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::AllowedSendersViewRequest,

@@ -30,6 +30,7 @@ impl ApiKeysGroup<'_> {
     ///
     /// `POST /api_keys/add`. A repeat may have a further effect. At most 5 calls a minute. The request
     /// may have 1 MB. A key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn add(
         &self,
         request: types::ApiKeysAddRequest,
@@ -47,6 +48,7 @@ impl ApiKeysGroup<'_> {
     ///
     /// `POST /api_keys/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn edit(
         &self,
         request: types::ApiKeysEditRequest,
@@ -64,6 +66,7 @@ impl ApiKeysGroup<'_> {
     ///
     /// `PATCH /api_keys/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn patch(
         &self,
         request: types::ApiKeysPatchRequest,
@@ -79,6 +82,7 @@ impl ApiKeysGroup<'_> {
     /// cheaply whether a key works.
     ///
     /// `POST /api_keys/permissions`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn permissions(&self) -> Result<Reply<Vec<String>>, Error> {
         self.client
             .call_empty::<
@@ -94,6 +98,7 @@ impl ApiKeysGroup<'_> {
     ///
     /// `POST /api_keys/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::ApiKeysRemoveRequest,
@@ -108,6 +113,7 @@ impl ApiKeysGroup<'_> {
     ///
     /// `POST /api_keys/view`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::ApiKeysViewRequest,

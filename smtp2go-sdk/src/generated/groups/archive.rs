@@ -31,6 +31,7 @@ impl ArchiveGroup<'_> {
     /// `subaccount_id`, which is not in the vendor's file and not described here.
     ///
     /// `POST /archive/search`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn search(
         &self,
         request: types::ArchiveSearchRequest,
@@ -48,6 +49,7 @@ impl ArchiveGroup<'_> {
     /// A `continue_token` in the request is where it starts. Every page is asked for with the same
     /// filters and the newest token; a page without a token, or with the one that it was asked for
     /// with, is the last.
+    #[inline]
     pub fn search_all(
         &self,
         request: types::ArchiveSearchRequest,
@@ -72,6 +74,7 @@ impl ArchiveGroup<'_> {
     /// in the vendor's file and not described here.
     ///
     /// `POST /archive/email`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn email(
         &self,
         request: types::ArchiveEmailRequest,

@@ -27,6 +27,7 @@ impl DedicatedIpsGroup<'_> {
     /// its `id`, as `ip_pool`.
     ///
     /// `POST /dedicated_ips/view`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn view(&self) -> Result<Reply<Vec<types::DedicatedIpPool>>, Error> {
         self.client
             .call_empty::<

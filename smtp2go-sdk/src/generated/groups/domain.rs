@@ -33,6 +33,7 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/add`. A repeat may have a further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn add(
         &self,
         request: types::DomainAddRequest,
@@ -49,6 +50,7 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::DomainRemoveRequest,
@@ -66,6 +68,7 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/returnpath`. A repeat has no further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn return_path(
         &self,
         request: types::DomainReturnPathRequest,
@@ -86,6 +89,7 @@ impl DomainGroup<'_> {
     /// envelope.
     ///
     /// `POST /domain/subaccount_access`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn subaccount_access(
         &self,
         request: types::DomainSubaccountAccessRequest,
@@ -106,6 +110,7 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/tracking`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn tracking(
         &self,
         request: types::DomainTrackingRequest,
@@ -125,6 +130,7 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/verify`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn verify(
         &self,
         request: types::DomainVerifyRequest,
@@ -143,6 +149,7 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/view`. Changes nothing. The request may have 1 MB. A key of the master account can
     /// call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::DomainViewRequest,

@@ -36,6 +36,7 @@ impl EmailGroup<'_> {
     ///
     /// `POST /email/send`. Sends; a repeat would send again. The request may have 50 MB. A reply that
     /// counts failures is an error of this client.
+    #[inline]
     pub async fn send(
         &self,
         request: types::EmailSendRequest,
@@ -54,6 +55,7 @@ impl EmailGroup<'_> {
     ///
     /// `POST /email/mime`. Sends; a repeat would send again. The request may have 50 MB. A reply that
     /// counts failures is an error of this client.
+    #[inline]
     pub async fn mime(
         &self,
         request: types::EmailMimeRequest,
@@ -72,6 +74,7 @@ impl EmailGroup<'_> {
     /// not available here.
     ///
     /// `POST /email/batch`. Sends; a repeat would send again. The request may have 50 MB.
+    #[inline]
     pub async fn batch(
         &self,
         request: types::EmailBatchRequest,
@@ -88,6 +91,7 @@ impl EmailGroup<'_> {
     /// reply holds no total, so a page with fewer than `limit` items is taken as the last.
     ///
     /// `POST /email/scheduled/search`. Changes nothing. The request may have 50 MB.
+    #[inline]
     pub async fn scheduled_search(
         &self,
         request: types::EmailScheduledSearchRequest,
@@ -108,6 +112,7 @@ impl EmailGroup<'_> {
     /// page is 0 or 1 is not documented: without `page`, a request that names no page is followed by
     /// page 1, which is passed over if it is the first again. All of this is inferred. What comes or
     /// goes in the meantime can move results from page to page, so that one is missed or comes twice.
+    #[inline]
     pub fn scheduled_search_all(
         &self,
         request: types::EmailScheduledSearchRequest,
@@ -134,6 +139,7 @@ impl EmailGroup<'_> {
     /// the same id does no harm, but may answer with an error.
     ///
     /// `POST /email/scheduled/remove`. A repeat has no further effect. The request may have 50 MB.
+    #[inline]
     pub async fn scheduled_remove(
         &self,
         request: types::EmailScheduledRemoveRequest,
@@ -152,6 +158,7 @@ impl EmailGroup<'_> {
     ///
     /// Known from the vendor's guides rather than from its schema.
     #[deprecated]
+    #[inline]
     pub async fn search(
         &self,
         request: types::EmailSearchRequest,
@@ -167,6 +174,7 @@ impl EmailGroup<'_> {
     /// filters and the newest token; a page without a token, or with the one that it was asked for
     /// with, is the last.
     #[deprecated]
+    #[inline]
     pub fn search_all(
         &self,
         request: types::EmailSearchRequest,

@@ -29,6 +29,7 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list`. A repeat has no further effect. The request may have 1 MB. This client
     /// puts the key into the body for you.
+    #[inline]
     pub async fn set(
         &self,
         request: types::IpAllowListSetRequest,
@@ -47,6 +48,7 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list/add`. A repeat may have a further effect. The request may have 1 MB. This
     /// client puts the key into the body for you.
+    #[inline]
     pub async fn add(
         &self,
         request: types::IpAllowListAddRequest,
@@ -66,6 +68,7 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list/edit`. A repeat has no further effect. The request may have 1 MB. This
     /// client puts the key into the body for you.
+    #[inline]
     pub async fn edit(
         &self,
         request: types::IpAllowListEditRequest,
@@ -85,6 +88,7 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list/remove`. A repeat has no further effect. The request may have 1 MB. This
     /// client puts the key into the body for you.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::IpAllowListRemoveRequest,
@@ -103,6 +107,7 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list/view`. Changes nothing. The request may have 1 MB. This client puts the key
     /// into the body for you.
+    #[inline]
     pub async fn view(
         &self,
         request: types::IpAllowListViewRequest,

@@ -29,6 +29,7 @@ impl IpAuthGroup<'_> {
     ///
     /// `PATCH /ip_auth/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn patch(
         &self,
         request: types::IpAuthPatchRequest,
@@ -46,6 +47,7 @@ impl IpAuthGroup<'_> {
     ///
     /// `POST /ip_auth/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::IpAuthRemoveRequest,
@@ -60,6 +62,7 @@ impl IpAuthGroup<'_> {
     ///
     /// `POST /ip_auth/view`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::IpAuthViewRequest,

@@ -32,6 +32,7 @@ impl SingleSenderEmailsGroup<'_> {
     ///
     /// `POST /single_sender_emails/add`. A repeat may have a further effect. The request may have 1 MB.
     /// A key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn add(
         &self,
         request: types::SingleSenderEmailsAddRequest,
@@ -52,6 +53,7 @@ impl SingleSenderEmailsGroup<'_> {
     ///
     /// `POST /single_sender_emails/remove`. A repeat has no further effect. The request may have 1 MB.
     /// A key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::SingleSenderEmailsRemoveRequest,
@@ -72,6 +74,7 @@ impl SingleSenderEmailsGroup<'_> {
     ///
     /// `POST /single_sender_emails/view`. Changes nothing. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::SingleSenderEmailsViewRequest,

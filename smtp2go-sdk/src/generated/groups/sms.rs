@@ -28,6 +28,7 @@ impl SmsGroup<'_> {
     /// charged once more, so do not repeat one whose outcome you do not know.
     ///
     /// `POST /sms/send`. Sends; a repeat would send again. The request may have 1 MB.
+    #[inline]
     pub async fn send(
         &self,
         request: types::SmsSendRequest,
@@ -44,6 +45,7 @@ impl SmsGroup<'_> {
     ///
     /// `POST /sms/summary`. Changes nothing. The request may have 1 MB. A key of the master account can
     /// call it for a subaccount.
+    #[inline]
     pub async fn summary(
         &self,
         request: types::SmsSummaryRequest,
@@ -61,6 +63,7 @@ impl SmsGroup<'_> {
     ///
     /// `POST /sms/view-received`. Changes nothing. The request may have 1 MB. A key of the master
     /// account can call it for a subaccount.
+    #[inline]
     pub async fn view_received(
         &self,
         request: types::SmsViewReceivedRequest,
@@ -81,6 +84,7 @@ impl SmsGroup<'_> {
     ///
     /// `POST /sms/view-sent`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn view_sent(
         &self,
         request: types::SmsViewSentRequest,

@@ -28,6 +28,7 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `POST /users/smtp/add`. A repeat may have a further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn add(
         &self,
         request: types::SmtpUsersAddRequest,
@@ -45,6 +46,7 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `POST /users/smtp/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn edit(
         &self,
         request: types::SmtpUsersEditRequest,
@@ -62,6 +64,7 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `PATCH /users/smtp/edit`. A repeat has no further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn patch(
         &self,
         request: types::SmtpUsersPatchRequest,
@@ -81,6 +84,7 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `POST /users/smtp/remove`. A repeat has no further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::SmtpUsersRemoveRequest,
@@ -100,6 +104,7 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `POST /users/smtp/view`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::SmtpUsersViewRequest,

@@ -26,6 +26,7 @@ impl StatsGroup<'_> {
     /// Bounces and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
     /// `POST /stats/email_bounces`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn email_bounces(
         &self,
         request: types::StatsEmailBouncesRequest,
@@ -44,6 +45,7 @@ impl StatsGroup<'_> {
     /// left. It takes no parameters.
     ///
     /// `POST /stats/email_cycle`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn email_cycle(&self) -> Result<Reply<types::EmailCycle>, Error> {
         self.client
             .call_empty::<types::StatsEmailCycleResponse>(&operations::STATS_EMAIL_CYCLE)
@@ -57,6 +59,7 @@ impl StatsGroup<'_> {
     /// the other statistics calls.
     ///
     /// `POST /stats/email_history`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn email_history(
         &self,
         request: types::StatsEmailHistoryRequest,
@@ -74,6 +77,7 @@ impl StatsGroup<'_> {
     /// Spam complaints and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
     /// `POST /stats/email_spam`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn email_spam(
         &self,
         request: types::StatsEmailSpamRequest,
@@ -93,6 +97,7 @@ impl StatsGroup<'_> {
     /// slow; use the narrower calls where they are enough.
     ///
     /// `POST /stats/email_summary`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn email_summary(
         &self,
         request: types::StatsEmailSummaryRequest,
@@ -110,6 +115,7 @@ impl StatsGroup<'_> {
     /// Unsubscribes and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
     /// `POST /stats/email_unsubs`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn email_unsubs(
         &self,
         request: types::StatsEmailUnsubsRequest,

@@ -30,6 +30,7 @@ impl SubaccountGroup<'_> {
     ///
     /// `POST /subaccount/add`. A repeat may have a further effect. At most 50 calls a hour. The request
     /// may have 1 MB.
+    #[inline]
     pub async fn add(
         &self,
         request: types::SubaccountAddRequest,
@@ -45,6 +46,7 @@ impl SubaccountGroup<'_> {
     /// further effect, but may fail.
     ///
     /// `POST /subaccount/close`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn close(
         &self,
         request: types::SubaccountCloseRequest,
@@ -65,6 +67,7 @@ impl SubaccountGroup<'_> {
     /// this call and `/subaccount/add` answer.
     ///
     /// `POST /subaccount/edit`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn edit(
         &self,
         request: types::SubaccountEditRequest,
@@ -80,6 +83,7 @@ impl SubaccountGroup<'_> {
     /// object in the schema of the service. A repeat has no further effect, but may fail.
     ///
     /// `POST /subaccount/reopen`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn reopen(
         &self,
         request: types::SubaccountReopenRequest,
@@ -100,6 +104,7 @@ impl SubaccountGroup<'_> {
     /// other operations take as `subaccount_id`.
     ///
     /// `POST /subaccounts/search`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn search(
         &self,
         request: types::SubaccountSearchRequest,
@@ -117,6 +122,7 @@ impl SubaccountGroup<'_> {
     /// A `continue_token` in the request is where it starts. Every page is asked for with the same
     /// filters and the newest token; a page without a token, or with the one that it was asked for
     /// with, is the last.
+    #[inline]
     pub fn search_all(
         &self,
         request: types::SubaccountSearchRequest,

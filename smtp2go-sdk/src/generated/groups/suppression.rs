@@ -29,6 +29,7 @@ impl SuppressionGroup<'_> {
     ///
     /// `POST /suppression/add`. A repeat may have a further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn add(
         &self,
         request: types::SuppressionAddRequest,
@@ -48,6 +49,7 @@ impl SuppressionGroup<'_> {
     ///
     /// `POST /suppression/remove`. A repeat has no further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::SuppressionRemoveRequest,
@@ -68,6 +70,7 @@ impl SuppressionGroup<'_> {
     ///
     /// `POST /suppression/view`. Changes nothing. The request may have 1 MB. A key of the master
     /// account can call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::SuppressionViewRequest,
@@ -85,6 +88,7 @@ impl SuppressionGroup<'_> {
     /// A `continue_token` in the request is where it starts. Every page is asked for with the same
     /// filters and the newest token; a page without a token, or with the one that it was asked for
     /// with, is the last.
+    #[inline]
     pub fn view_all(
         &self,
         request: types::SuppressionViewRequest,

@@ -30,6 +30,7 @@ impl TemplateGroup<'_> {
     /// fail; this is inferred.
     ///
     /// `POST /template/add`. A repeat may have a further effect. The request may have 1 MB.
+    #[inline]
     pub async fn add(
         &self,
         request: types::TemplateAddRequest,
@@ -45,6 +46,7 @@ impl TemplateGroup<'_> {
     /// that the template is gone already.
     ///
     /// `POST /template/delete`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn delete(
         &self,
         request: types::TemplateDeleteRequest,
@@ -64,6 +66,7 @@ impl TemplateGroup<'_> {
     /// longer exists.
     ///
     /// `POST /template/edit`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn edit(
         &self,
         request: types::TemplateEditRequest,
@@ -80,6 +83,7 @@ impl TemplateGroup<'_> {
     /// the last page the token is null.
     ///
     /// `POST /template/search`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn search(
         &self,
         request: types::TemplateSearchRequest,
@@ -97,6 +101,7 @@ impl TemplateGroup<'_> {
     /// A `continue_token` in the request is where it starts. Every page is asked for with the same
     /// filters and the newest token; a page without a token, or with the one that it was asked for
     /// with, is the last.
+    #[inline]
     pub fn search_all(
         &self,
         request: types::TemplateSearchRequest,
@@ -120,6 +125,7 @@ impl TemplateGroup<'_> {
     /// `name`.
     ///
     /// `POST /template/view`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn view(
         &self,
         request: types::TemplateViewRequest,

@@ -30,6 +30,7 @@ impl WebhookGroup<'_> {
     ///
     /// `POST /webhook/add`. A repeat may have a further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn add(
         &self,
         request: types::WebhookAddRequest,
@@ -47,6 +48,7 @@ impl WebhookGroup<'_> {
     ///
     /// `POST /webhook/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn edit(
         &self,
         request: types::WebhookEditRequest,
@@ -63,6 +65,7 @@ impl WebhookGroup<'_> {
     ///
     /// `POST /webhook/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn remove(
         &self,
         request: types::WebhookRemoveRequest,
@@ -80,6 +83,7 @@ impl WebhookGroup<'_> {
     ///
     /// `POST /webhook/view`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn view(
         &self,
         request: types::WebhookViewRequest,

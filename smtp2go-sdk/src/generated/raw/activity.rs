@@ -15,6 +15,7 @@ impl Client {
     /// `subaccount_id` here: `subaccounts` is a filter in its place.
     ///
     /// `POST /activity/search`. Changes nothing. At most 60 calls a minute. The request may have 1 MB.
+    #[inline]
     pub async fn activity_search(
         &self,
         body: &types::ActivitySearchRequest,

@@ -13,6 +13,7 @@ impl Client {
     ///
     /// `POST /allowed_recipients/add`. A repeat may have a further effect. The request may have 1 MB. A
     /// key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn allowed_recipients_add(
         &self,
         body: &types::AllowedRecipientsAddRequest,
@@ -27,6 +28,7 @@ impl Client {
     ///
     /// `POST /allowed_recipients/remove`. A repeat has no further effect. The request may have 1 MB. A
     /// key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn allowed_recipients_remove(
         &self,
         body: &types::AllowedRecipientsRemoveRequest,
@@ -40,6 +42,7 @@ impl Client {
     ///
     /// `POST /allowed_recipients/update`. A repeat has no further effect. The request may have 1 MB. A
     /// key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn allowed_recipients_update(
         &self,
         body: &types::AllowedRecipientsUpdateRequest,
@@ -53,6 +56,7 @@ impl Client {
     ///
     /// `POST /allowed_recipients/view`. Changes nothing. The request may have 1 MB. A key of the master
     /// account can call it for a subaccount.
+    #[inline]
     pub async fn allowed_recipients_view(
         &self,
         body: &types::AllowedRecipientsViewRequest,

@@ -13,6 +13,7 @@ impl Client {
     ///
     /// `POST /allowed_senders/add`. A repeat may have a further effect. The request may have 1 MB. A
     /// key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn allowed_senders_add(
         &self,
         body: &types::AllowedSendersAddRequest,
@@ -26,6 +27,7 @@ impl Client {
     ///
     /// `POST /allowed_senders/remove`. A repeat has no further effect. The request may have 1 MB. A key
     /// of the master account can call it for a subaccount.
+    #[inline]
     pub async fn allowed_senders_remove(
         &self,
         body: &types::AllowedSendersRemoveRequest,
@@ -41,6 +43,7 @@ impl Client {
     ///
     /// `POST /allowed_senders/update`. A repeat has no further effect. The request may have 1 MB. A key
     /// of the master account can call it for a subaccount.
+    #[inline]
     pub async fn allowed_senders_update(
         &self,
         body: &types::AllowedSendersUpdateRequest,
@@ -54,6 +57,7 @@ impl Client {
     ///
     /// `POST /allowed_senders/view`. Changes nothing. The request may have 1 MB. A key of the master
     /// account can call it for a subaccount.
+    #[inline]
     pub async fn allowed_senders_view(
         &self,
         body: &types::AllowedSendersViewRequest,

@@ -15,6 +15,7 @@ impl Client {
     ///
     /// `POST /api_keys/add`. A repeat may have a further effect. At most 5 calls a minute. The request
     /// may have 1 MB. A key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn api_keys_add(
         &self,
         body: &types::ApiKeysAddRequest,
@@ -30,6 +31,7 @@ impl Client {
     ///
     /// `POST /api_keys/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn api_keys_edit(
         &self,
         body: &types::ApiKeysEditRequest,
@@ -45,6 +47,7 @@ impl Client {
     ///
     /// `PATCH /api_keys/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn api_keys_patch(
         &self,
         body: &types::ApiKeysPatchRequest,
@@ -58,6 +61,7 @@ impl Client {
     /// cheaply whether a key works.
     ///
     /// `POST /api_keys/permissions`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn api_keys_permissions(
         &self,
         body: &types::EmptyRequest,
@@ -72,6 +76,7 @@ impl Client {
     ///
     /// `POST /api_keys/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn api_keys_remove(
         &self,
         body: &types::ApiKeysRemoveRequest,
@@ -86,6 +91,7 @@ impl Client {
     ///
     /// `POST /api_keys/view`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn api_keys_view(
         &self,
         body: &types::ApiKeysViewRequest,

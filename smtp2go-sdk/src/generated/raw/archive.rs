@@ -15,6 +15,7 @@ impl Client {
     /// `subaccount_id`, which is not in the vendor's file and not described here.
     ///
     /// `POST /archive/search`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn archive_search(
         &self,
         body: &types::ArchiveSearchRequest,
@@ -29,6 +30,7 @@ impl Client {
     /// in the vendor's file and not described here.
     ///
     /// `POST /archive/email`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn archive_email(
         &self,
         body: &types::ArchiveEmailRequest,

@@ -12,6 +12,7 @@ impl Client {
     /// its `id`, as `ip_pool`.
     ///
     /// `POST /dedicated_ips/view`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn dedicated_ips_view(
         &self,
         body: &types::EmptyRequest,

@@ -18,6 +18,7 @@ impl Client {
     ///
     /// `POST /domain/add`. A repeat may have a further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn domain_add(
         &self,
         body: &types::DomainAddRequest,
@@ -32,6 +33,7 @@ impl Client {
     ///
     /// `POST /domain/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn domain_remove(
         &self,
         body: &types::DomainRemoveRequest,
@@ -47,6 +49,7 @@ impl Client {
     ///
     /// `POST /domain/returnpath`. A repeat has no further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn domain_return_path(
         &self,
         body: &types::DomainReturnPathRequest,
@@ -62,6 +65,7 @@ impl Client {
     /// envelope.
     ///
     /// `POST /domain/subaccount_access`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn domain_subaccount_access(
         &self,
         body: &types::DomainSubaccountAccessRequest,
@@ -77,6 +81,7 @@ impl Client {
     ///
     /// `POST /domain/tracking`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn domain_tracking(
         &self,
         body: &types::DomainTrackingRequest,
@@ -94,6 +99,7 @@ impl Client {
     ///
     /// `POST /domain/verify`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn domain_verify(
         &self,
         body: &types::DomainVerifyRequest,
@@ -110,6 +116,7 @@ impl Client {
     ///
     /// `POST /domain/view`. Changes nothing. The request may have 1 MB. A key of the master account can
     /// call it for a subaccount.
+    #[inline]
     pub async fn domain_view(
         &self,
         body: &types::DomainViewRequest,

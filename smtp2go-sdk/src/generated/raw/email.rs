@@ -20,6 +20,7 @@ impl Client {
     ///
     /// `POST /email/send`. Sends; a repeat would send again. The request may have 50 MB. A reply that
     /// counts failures is an error of this client.
+    #[inline]
     pub async fn email_send(
         &self,
         body: &types::EmailSendRequest,
@@ -36,6 +37,7 @@ impl Client {
     ///
     /// `POST /email/mime`. Sends; a repeat would send again. The request may have 50 MB. A reply that
     /// counts failures is an error of this client.
+    #[inline]
     pub async fn email_mime(
         &self,
         body: &types::EmailMimeRequest,
@@ -52,6 +54,7 @@ impl Client {
     /// not available here.
     ///
     /// `POST /email/batch`. Sends; a repeat would send again. The request may have 50 MB.
+    #[inline]
     pub async fn email_batch(
         &self,
         body: &types::EmailBatchRequest,
@@ -66,6 +69,7 @@ impl Client {
     /// reply holds no total, so a page with fewer than `limit` items is taken as the last.
     ///
     /// `POST /email/scheduled/search`. Changes nothing. The request may have 50 MB.
+    #[inline]
     pub async fn email_scheduled_search(
         &self,
         body: &types::EmailScheduledSearchRequest,
@@ -79,6 +83,7 @@ impl Client {
     /// the same id does no harm, but may answer with an error.
     ///
     /// `POST /email/scheduled/remove`. A repeat has no further effect. The request may have 50 MB.
+    #[inline]
     pub async fn email_scheduled_remove(
         &self,
         body: &types::EmailScheduledRemoveRequest,
@@ -96,6 +101,7 @@ impl Client {
     /// `POST /email/search`. Changes nothing. At most 20 calls a minute. The request may have 50 MB.
     ///
     /// Known from the vendor's guides rather than from its schema.
+    #[inline]
     pub async fn email_search(
         &self,
         body: &types::EmailSearchRequest,

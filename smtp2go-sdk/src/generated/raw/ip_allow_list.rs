@@ -14,6 +14,7 @@ impl Client {
     ///
     /// `POST /ip_allow_list`. A repeat has no further effect. The request may have 1 MB. This client
     /// puts the key into the body for you.
+    #[inline]
     pub async fn ip_allow_list_set(
         &self,
         body: &types::IpAllowListSetRequest,
@@ -27,6 +28,7 @@ impl Client {
     ///
     /// `POST /ip_allow_list/add`. A repeat may have a further effect. The request may have 1 MB. This
     /// client puts the key into the body for you.
+    #[inline]
     pub async fn ip_allow_list_add(
         &self,
         body: &types::IpAllowListAddRequest,
@@ -41,6 +43,7 @@ impl Client {
     ///
     /// `POST /ip_allow_list/edit`. A repeat has no further effect. The request may have 1 MB. This
     /// client puts the key into the body for you.
+    #[inline]
     pub async fn ip_allow_list_edit(
         &self,
         body: &types::IpAllowListEditRequest,
@@ -55,6 +58,7 @@ impl Client {
     ///
     /// `POST /ip_allow_list/remove`. A repeat has no further effect. The request may have 1 MB. This
     /// client puts the key into the body for you.
+    #[inline]
     pub async fn ip_allow_list_remove(
         &self,
         body: &types::IpAllowListRemoveRequest,
@@ -68,6 +72,7 @@ impl Client {
     ///
     /// `POST /ip_allow_list/view`. Changes nothing. The request may have 1 MB. This client puts the key
     /// into the body for you.
+    #[inline]
     pub async fn ip_allow_list_view(
         &self,
         body: &types::IpAllowListViewRequest,

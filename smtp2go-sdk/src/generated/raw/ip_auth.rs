@@ -14,6 +14,7 @@ impl Client {
     ///
     /// `PATCH /ip_auth/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn ip_auth_patch(
         &self,
         body: &types::IpAuthPatchRequest,
@@ -29,6 +30,7 @@ impl Client {
     ///
     /// `POST /ip_auth/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn ip_auth_remove(
         &self,
         body: &types::IpAuthRemoveRequest,
@@ -43,6 +45,7 @@ impl Client {
     ///
     /// `POST /ip_auth/view`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn ip_auth_view(
         &self,
         body: &types::IpAuthViewRequest,

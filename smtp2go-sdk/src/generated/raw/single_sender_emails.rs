@@ -15,6 +15,7 @@ impl Client {
     ///
     /// `POST /single_sender_emails/add`. A repeat may have a further effect. The request may have 1 MB.
     /// A key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn single_sender_emails_add(
         &self,
         body: &types::SingleSenderEmailsAddRequest,
@@ -30,6 +31,7 @@ impl Client {
     ///
     /// `POST /single_sender_emails/remove`. A repeat has no further effect. The request may have 1 MB.
     /// A key of the master account can call it for a subaccount.
+    #[inline]
     pub async fn single_sender_emails_remove(
         &self,
         body: &types::SingleSenderEmailsRemoveRequest,
@@ -45,6 +47,7 @@ impl Client {
     ///
     /// `POST /single_sender_emails/view`. Changes nothing. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn single_sender_emails_view(
         &self,
         body: &types::SingleSenderEmailsViewRequest,

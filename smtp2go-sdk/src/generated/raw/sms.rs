@@ -13,6 +13,7 @@ impl Client {
     /// charged once more, so do not repeat one whose outcome you do not know.
     ///
     /// `POST /sms/send`. Sends; a repeat would send again. The request may have 1 MB.
+    #[inline]
     pub async fn sms_send(
         &self,
         body: &types::SmsSendRequest,
@@ -27,6 +28,7 @@ impl Client {
     ///
     /// `POST /sms/summary`. Changes nothing. The request may have 1 MB. A key of the master account can
     /// call it for a subaccount.
+    #[inline]
     pub async fn sms_summary(
         &self,
         body: &types::SmsSummaryRequest,
@@ -42,6 +44,7 @@ impl Client {
     ///
     /// `POST /sms/view-received`. Changes nothing. The request may have 1 MB. A key of the master
     /// account can call it for a subaccount.
+    #[inline]
     pub async fn sms_view_received(
         &self,
         body: &types::SmsViewReceivedRequest,
@@ -57,6 +60,7 @@ impl Client {
     ///
     /// `POST /sms/view-sent`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn sms_view_sent(
         &self,
         body: &types::SmsViewSentRequest,

@@ -13,6 +13,7 @@ impl Client {
     ///
     /// `POST /users/smtp/add`. A repeat may have a further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn smtp_users_add(
         &self,
         body: &types::SmtpUsersAddRequest,
@@ -28,6 +29,7 @@ impl Client {
     ///
     /// `POST /users/smtp/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn smtp_users_edit(
         &self,
         body: &types::SmtpUsersEditRequest,
@@ -43,6 +45,7 @@ impl Client {
     ///
     /// `PATCH /users/smtp/edit`. A repeat has no further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn smtp_users_patch(
         &self,
         body: &types::SmtpUsersPatchRequest,
@@ -57,6 +60,7 @@ impl Client {
     ///
     /// `POST /users/smtp/remove`. A repeat has no further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn smtp_users_remove(
         &self,
         body: &types::SmtpUsersRemoveRequest,
@@ -71,6 +75,7 @@ impl Client {
     ///
     /// `POST /users/smtp/view`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn smtp_users_view(
         &self,
         body: &types::SmtpUsersViewRequest,

@@ -11,6 +11,7 @@ impl Client {
     /// Bounces and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
     /// `POST /stats/email_bounces`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn stats_email_bounces(
         &self,
         body: &types::StatsEmailBouncesRequest,
@@ -24,6 +25,7 @@ impl Client {
     /// left. It takes no parameters.
     ///
     /// `POST /stats/email_cycle`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn stats_email_cycle(
         &self,
         body: &types::EmptyRequest,
@@ -38,6 +40,7 @@ impl Client {
     /// the other statistics calls.
     ///
     /// `POST /stats/email_history`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn stats_email_history(
         &self,
         body: &types::StatsEmailHistoryRequest,
@@ -50,6 +53,7 @@ impl Client {
     /// Spam complaints and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
     /// `POST /stats/email_spam`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn stats_email_spam(
         &self,
         body: &types::StatsEmailSpamRequest,
@@ -64,6 +68,7 @@ impl Client {
     /// slow; use the narrower calls where they are enough.
     ///
     /// `POST /stats/email_summary`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn stats_email_summary(
         &self,
         body: &types::StatsEmailSummaryRequest,
@@ -76,6 +81,7 @@ impl Client {
     /// Unsubscribes and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
     /// `POST /stats/email_unsubs`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn stats_email_unsubs(
         &self,
         body: &types::StatsEmailUnsubsRequest,

@@ -14,6 +14,7 @@ impl Client {
     ///
     /// `POST /subaccount/add`. A repeat may have a further effect. At most 50 calls a hour. The request
     /// may have 1 MB.
+    #[inline]
     pub async fn subaccount_add(
         &self,
         body: &types::SubaccountAddRequest,
@@ -27,6 +28,7 @@ impl Client {
     /// further effect, but may fail.
     ///
     /// `POST /subaccount/close`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn subaccount_close(
         &self,
         body: &types::SubaccountCloseRequest,
@@ -42,6 +44,7 @@ impl Client {
     /// this call and `/subaccount/add` answer.
     ///
     /// `POST /subaccount/edit`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn subaccount_edit(
         &self,
         body: &types::SubaccountEditRequest,
@@ -55,6 +58,7 @@ impl Client {
     /// object in the schema of the service. A repeat has no further effect, but may fail.
     ///
     /// `POST /subaccount/reopen`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn subaccount_reopen(
         &self,
         body: &types::SubaccountReopenRequest,
@@ -70,6 +74,7 @@ impl Client {
     /// other operations take as `subaccount_id`.
     ///
     /// `POST /subaccounts/search`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn subaccount_search(
         &self,
         body: &types::SubaccountSearchRequest,

@@ -13,6 +13,7 @@ impl Client {
     ///
     /// `POST /suppression/add`. A repeat may have a further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn suppression_add(
         &self,
         body: &types::SuppressionAddRequest,
@@ -27,6 +28,7 @@ impl Client {
     ///
     /// `POST /suppression/remove`. A repeat has no further effect. The request may have 1 MB. A key of
     /// the master account can call it for a subaccount.
+    #[inline]
     pub async fn suppression_remove(
         &self,
         body: &types::SuppressionRemoveRequest,
@@ -42,6 +44,7 @@ impl Client {
     ///
     /// `POST /suppression/view`. Changes nothing. The request may have 1 MB. A key of the master
     /// account can call it for a subaccount.
+    #[inline]
     pub async fn suppression_view(
         &self,
         body: &types::SuppressionViewRequest,

@@ -14,6 +14,7 @@ impl Client {
     /// fail; this is inferred.
     ///
     /// `POST /template/add`. A repeat may have a further effect. The request may have 1 MB.
+    #[inline]
     pub async fn template_add(
         &self,
         body: &types::TemplateAddRequest,
@@ -27,6 +28,7 @@ impl Client {
     /// that the template is gone already.
     ///
     /// `POST /template/delete`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn template_delete(
         &self,
         body: &types::TemplateDeleteRequest,
@@ -41,6 +43,7 @@ impl Client {
     /// longer exists.
     ///
     /// `POST /template/edit`. A repeat has no further effect. The request may have 1 MB.
+    #[inline]
     pub async fn template_edit(
         &self,
         body: &types::TemplateEditRequest,
@@ -55,6 +58,7 @@ impl Client {
     /// the last page the token is null.
     ///
     /// `POST /template/search`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn template_search(
         &self,
         body: &types::TemplateSearchRequest,
@@ -68,6 +72,7 @@ impl Client {
     /// `name`.
     ///
     /// `POST /template/view`. Changes nothing. The request may have 1 MB.
+    #[inline]
     pub async fn template_view(
         &self,
         body: &types::TemplateViewRequest,

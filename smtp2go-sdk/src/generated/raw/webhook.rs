@@ -15,6 +15,7 @@ impl Client {
     ///
     /// `POST /webhook/add`. A repeat may have a further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn webhook_add(
         &self,
         body: &types::WebhookAddRequest,
@@ -30,6 +31,7 @@ impl Client {
     ///
     /// `POST /webhook/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn webhook_edit(
         &self,
         body: &types::WebhookEditRequest,
@@ -44,6 +46,7 @@ impl Client {
     ///
     /// `POST /webhook/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
     /// master account can call it for a subaccount.
+    #[inline]
     pub async fn webhook_remove(
         &self,
         body: &types::WebhookRemoveRequest,
@@ -59,6 +62,7 @@ impl Client {
     ///
     /// `POST /webhook/view`. Changes nothing. The request may have 1 MB. A key of the master account
     /// can call it for a subaccount.
+    #[inline]
     pub async fn webhook_view(
         &self,
         body: &types::WebhookViewRequest,
