@@ -48,6 +48,7 @@ mod envelope;
 #[rustfmt::skip]
 mod generated;
 mod lenient;
+mod object;
 mod repair;
 mod secret;
 mod text_or_object;

@@ -1,17 +1,16 @@
 //! A value that is documented one way and sampled another.
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-use crate::lenient::{self, Lenient, Scalar};
+use crate::lenient::{self, Lenient, Opened, Scalar};
 
 /// A part of a reply that is text or an object.
 ///
 /// For some calls the API's schema and its own sample disagree on which of the two comes. The
 /// default is empty text. A number or a truth value decodes as its text.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema), schemars(untagged))]
 pub enum TextOrObject {
     /// Plain text, mostly a sentence for a human.
     Text(String),
@@ -69,14 +68,28 @@ impl Lenient for TextOrObject {
     }
 
     fn from_object<'de, A: de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Map::deserialize(de::value::MapAccessDeserializer::new(object))
-            .map(|map| Some(Self::Object(map)))
+        match lenient::open(object)? {
+            Opened::Number(number) => Ok(number.map(Self::Text)),
+            Opened::Object(object) => {
+                Map::deserialize(de::value::MapAccessDeserializer::new(object))
+                    .map(|map| Some(Self::Object(map)))
+            }
+        }
+    }
+}
+
+impl Serialize for TextOrObject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => text.serialize(serializer),
+            Self::Object(object) => object.serialize(serializer),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for TextOrObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        lenient::option(deserializer)?
+        lenient::read::<Option<_>, _>(deserializer)?
             .ok_or_else(|| de::Error::custom("expected text or an object"))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::civil;
 use crate::lenient::{self, Lenient, Scalar};
@@ -39,8 +39,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// assert!(Timestamp::from(SystemTime::now()).as_str().ends_with('Z'));
 /// assert_eq!(Timestamp::new("soon").to_system_time(), None);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Timestamp(String);
 
@@ -147,10 +146,16 @@ impl Lenient for Timestamp {
     }
 }
 
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
 impl<'de> Deserialize<'de> for Timestamp {
     /// Takes text, or a number of seconds since 1970.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        lenient::option(deserializer)?
+        lenient::read::<Option<_>, _>(deserializer)?
             .ok_or_else(|| de::Error::custom("expected a time as text or as seconds since 1970"))
     }
 }

@@ -22,13 +22,7 @@ pub trait Validate {
     fn validate(&self) -> Result<(), ValidationError> {
         let mut check = Check::default();
         self.check(&mut check);
-        if check.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ValidationError {
-                problems: check.problems,
-            })
-        }
+        check.finish()
     }
 }
 
@@ -143,6 +137,16 @@ impl Check {
             least,
             most,
         );
+    }
+
+    fn finish(self) -> Result<(), ValidationError> {
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ValidationError {
+                problems: self.problems,
+            })
+        }
     }
 
     fn amount(

@@ -35,6 +35,7 @@ macro_rules! words {
     ) => {
         impl $name {
             /// The word, as the API spells it.
+            #[inline]
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -47,10 +48,12 @@ macro_rules! words {
         impl $crate::Vocabulary for $name {
             const WORDS: &'static [&'static str] = &[$($word),*];
 
+            #[inline]
             fn as_str(&self) -> &str {
                 Self::as_str(self)
             }
 
+            #[inline]
             fn from_word(word: &str) -> Self {
                 match word {
                     $($word $(| $alias)* => Self::$variant,)*
@@ -58,24 +61,28 @@ macro_rules! words {
                 }
             }
 
+            #[inline]
             fn is_unknown(&self) -> bool {
                 matches!(self, Self::Unknown(_))
             }
         }
 
         impl ::std::fmt::Display for $name {
+            #[inline]
             fn fmt(&self, formatter: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 formatter.write_str(self.as_str())
             }
         }
 
         impl ::std::convert::From<&str> for $name {
+            #[inline]
             fn from(word: &str) -> Self {
                 $crate::Vocabulary::from_word(word)
             }
         }
 
         impl ::std::convert::From<::std::string::String> for $name {
+            #[inline]
             fn from(word: ::std::string::String) -> Self {
                 $crate::Vocabulary::from_word(&word)
             }
@@ -84,13 +91,14 @@ macro_rules! words {
         impl ::std::str::FromStr for $name {
             type Err = ::std::convert::Infallible;
 
+            #[inline]
             fn from_str(word: &str) -> ::std::result::Result<Self, Self::Err> {
                 Ok($crate::Vocabulary::from_word(word))
             }
         }
 
-        impl ::serde::Serialize for $name {
-            fn serialize<S: ::serde::Serializer>(
+        impl ::serde_core::Serialize for $name {
+            fn serialize<S: ::serde_core::Serializer>(
                 &self,
                 serializer: S,
             ) -> ::std::result::Result<S::Ok, S::Error> {
@@ -98,16 +106,24 @@ macro_rules! words {
             }
         }
 
-        impl<'de> ::serde::Deserialize<'de> for $name {
-            fn deserialize<D: ::serde::Deserializer<'de>>(
+        impl<'de> ::serde_core::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde_core::Deserializer<'de>>(
                 deserializer: D,
             ) -> ::std::result::Result<Self, D::Error> {
-                <::std::string::String as ::serde::Deserialize>::deserialize(deserializer)
+                <::std::string::String as ::serde_core::Deserialize>::deserialize(deserializer)
                     .map(Self::from)
             }
         }
 
+        impl $crate::object::Given for $name {
+            #[inline]
+            fn blank() -> Self {
+                Self::Unknown(::std::string::String::new())
+            }
+        }
+
         impl $crate::lenient::Lenient for $name {
+            #[inline]
             fn from_scalar(
                 scalar: $crate::lenient::Scalar<'_>,
             ) -> ::std::option::Option<Self> {

@@ -127,21 +127,15 @@ pub fn decode(side: Side, method: &str, path: &str, text: &str) -> Result<Decode
 }
 
 /// What the types make of a body, and the body as it is. What is received is read as the client reads
-/// it: if need be repaired, and by way of a [`Value`], which takes a member that comes twice, the last
-/// one winning.
+/// it, repaired if need be.
 fn read(side: Side, codec: Codec, text: &str) -> Result<(Value, Value), Failure> {
-    let value = codec(text).map_err(Failure::Body);
+    let value = codec(text);
     if side == Side::Request {
-        return Ok((value?, parse(text)?));
+        return Ok((value.map_err(Failure::Body)?, parse(text)?));
     }
-    match (value, parse(&readable(text.as_bytes()))) {
-        (Ok(value), original) => Ok((value, original?)),
-        (Err(failure), Ok(original)) => match codec(&original.to_string()) {
-            Ok(value) => Ok((value, original)),
-            Err(_) => Err(failure),
-        },
-        (Err(failure), Err(_)) => Err(failure),
-    }
+    let readable = readable(text.as_bytes());
+    let value = value.or_else(|failure| codec(&readable).map_err(|_| failure));
+    Ok((value.map_err(Failure::Body)?, parse(&readable)?))
 }
 
 /// Those of `candidates`, as they are shown, that have no influence on what is decoded. One has where

@@ -2,63 +2,51 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// Which events to list. All filters are optional; without any, the events of today come. What the
 /// two `only_latest` switches do is not documented; it is inferred from their names.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ActivitySearchRequest {
     /// The start of the period, included. RFC 3339 in UTC is the safe form; several others, such as
     /// `2026-03-02`, are read as well, as UTC when they name no zone. Without it, the period starts
     /// today at 00:00 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Timestamp>,
     /// The end of the period, not included, in the same forms. Without it, the period ends now,
     /// although the vendor's text also speaks of midnight.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_date: Option<Timestamp>,
     /// A part of the email id, the subject, the To header, the recipient or the Bcc header, whether in
     /// upper or lower case. `|` separates alternatives.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
     /// Only events of the email with exactly this id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_email_id: Option<String>,
     /// A part of the subject, whether in upper or lower case.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_subject: Option<String>,
     /// A part of the sender, whether in upper or lower case.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_sender: Option<String>,
     /// A part of the recipient, whether in upper or lower case.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_recipient: Option<String>,
     /// Only mail sent by these users: names of SMTP users, or the first 16 characters of API keys.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_usernames: Option<Vec<String>>,
     /// Only mail of the subaccounts with these ids.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccounts: Option<Vec<String>>,
     /// How many events a page has at most. The default is 100 in the vendor's file and 1000 in a guide,
     /// so set it.
     ///
     /// From 1 to 1000. Default: `100`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
     /// The token of the last reply, for its next page; send it with unchanged filters. Without it, the
     /// first page comes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_token: Option<String>,
     /// Whether to list only the latest event of each email.
     ///
     /// Default: `false`.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_latest: Option<bool>,
     /// Whether to list only the latest event of each email, going by the time of sending. It wins over
     /// `only_latest`.
@@ -66,52 +54,37 @@ pub struct ActivitySearchRequest {
     /// Default: `false`.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_latest_by_sent: Option<bool>,
     /// Only events of these kinds; without it, of all kinds. The API refuses an unknown word with a
     /// 400.
     ///
     /// Unknown words are refused before sending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_types: Option<Vec<ActivityEvent>>,
     /// Whether to return the raw headers of the mail as `headers`.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_headers: Option<bool>,
     /// Names of headers whose values the events shall hold as `custom_headers`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_headers: Option<Vec<String>>,
     /// The region whose events to search. Without it, the region of the master account.
     ///
     /// Unknown words are refused before sending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<ActivityRegion>,
 }
 
+crate::object::request!(
+    ActivitySearchRequest { start_date, end_date, search, search_email_id,
+    search_subject, search_sender, search_recipient, search_usernames, subaccounts,
+    limit, continue_token, only_latest, only_latest_by_sent, event_types,
+    include_headers, custom_headers, region }
+);
+
 impl ActivitySearchRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start_date: None,
-            end_date: None,
-            search: None,
-            search_email_id: None,
-            search_subject: None,
-            search_sender: None,
-            search_recipient: None,
-            search_usernames: None,
-            subaccounts: None,
-            limit: None,
-            continue_token: None,
-            only_latest: None,
-            only_latest_by_sent: None,
-            event_types: None,
-            include_headers: None,
-            custom_headers: None,
-            region: None,
-        }
+        Self::default()
     }
 
     /// Sets [`start_date`](Self::start_date).
@@ -246,18 +219,10 @@ impl ActivitySearchRequest {
         self.region = Some(region.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for ActivitySearchRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.limit {
             check.at("limit", |check| check.range(*value, Some(1), Some(1000)));
@@ -274,302 +239,153 @@ impl Validate for ActivitySearchRequest {
 }
 
 /// The reply to a search of events.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ActivitySearchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A page of events.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<ActivityList>,
 }
 
-crate::lenient::structure!(ActivitySearchResponse);
+crate::object::reply!(ActivitySearchResponse { request_id, data });
 
 impl crate::Envelope for ActivitySearchResponse {
     type Data = ActivityList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// A page of events.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ActivityList {
     /// How many events match in all. It can be more than this page, and more than all pages together.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_events: Option<i64>,
     /// What to send for the next page. It is opaque and expires. Null or absent on the last page.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub continue_token: Option<String>,
     /// The events.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub events: Vec<ActivityRecord>,
 }
 
-crate::lenient::structure!(ActivityList);
+crate::object::reply!(ActivityList { total_events, continue_token, events });
 
 /// One event of a mail. Apart from `email_id`, `date` and `event`, a field without a value is left
 /// out.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ActivityRecord {
     /// The id of the mail, as returned when it was sent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_id: Option<String>,
     /// When the event happened, in UTC.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub date: Option<Timestamp>,
     /// What happened to a mail. These words are not those of webhooks, which say `open`, `click` or
     /// `bounce`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub event: Option<ActivityEvent>,
     /// The From address of the mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub from: Option<String>,
     /// The recipient whom the event concerns.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub recipient: Option<String>,
     /// The recipients of the mail. The schema has a list, one sample a single text; a list can hold
     /// several.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub recipients: Vec<String>,
     /// The name of the subaccount that sent the mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subaccount_name: Option<String>,
     /// The subject of the mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subject: Option<String>,
     /// Who sent the mail: the name of an SMTP user, or the first 16 characters of an API key.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub username: Option<String>,
     /// The Reply-To header, as one text that may hold several addresses.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub reply_to: Option<String>,
     /// The address of the sender.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender: Option<String>,
     /// The sender with the display name.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender_full: Option<String>,
     /// The To header, as one text that may hold several addresses.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub to: Option<String>,
     /// The Cc header, as one text that may hold several addresses.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cc: Option<String>,
     /// The Bcc header, as one text that may hold several addresses.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bcc: Option<String>,
     /// What the mail server of the recipient answered.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub smtp_response: Option<String>,
     /// Why it came to the event, such as the cause of a bounce.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub reason: Option<String>,
     /// The IP address of the remote host.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub host: Option<String>,
     /// The IP address from which the mail was submitted. Only on `processed`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub originating_host: Option<String>,
     /// What went wrong.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub error: Option<String>,
     /// The mail program of the reader. Only on `opened` and `clicked`; the keys are not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::map",
-        skip_serializing_if = "BTreeMap::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "BTreeMap::is_empty")
     )]
     pub email_client: BTreeMap<String, ::serde_json::Value>,
     /// Further facts about the reader. Only on `opened` and `clicked`; the keys are not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::map",
-        skip_serializing_if = "BTreeMap::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "BTreeMap::is_empty")
     )]
     pub metadata: BTreeMap<String, ::serde_json::Value>,
     /// The IP address from which the service delivered the mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub outbound_ip: Option<String>,
     /// The size of the mail in bytes.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub byte_size: Option<i64>,
     /// The raw headers of the mail. Only with `include_headers`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub headers: Option<String>,
     /// The headers that were asked for with `custom_headers`, from name to value.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::map",
-        skip_serializing_if = "BTreeMap::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "BTreeMap::is_empty")
     )]
     pub custom_headers: BTreeMap<String, String>,
     /// The attempts to deliver the mail. Only on `processed`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub delivery_attempts: Vec<DeliveryAttempt>,
 }
 
-crate::lenient::structure!(ActivityRecord);
+crate::object::reply!(
+    ActivityRecord { email_id, date, event, from, recipient, recipients, subaccount_name,
+    subject, username, reply_to, sender, sender_full, to, cc, bcc, smtp_response, reason,
+    host, originating_host, error, email_client, metadata, outbound_ip, byte_size,
+    headers, custom_headers, delivery_attempts }
+);
 
 /// One attempt to deliver a mail.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DeliveryAttempt {
     /// When it was made.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub smtptime: Option<Timestamp>,
     /// The remote host.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub host: Option<String>,
     /// What that host answered.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub smtpresponse: Option<String>,
 }
 
-crate::lenient::structure!(DeliveryAttempt);
+crate::object::reply!(DeliveryAttempt { smtptime, host, smtpresponse });
 
 /// What happened to a mail. These words are not those of webhooks, which say `open`, `click` or
 /// `bounce`.

@@ -2,25 +2,28 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// Recipients to put on the list.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipientsAddRequest {
     /// Email addresses and domains to add.
     pub allowed_recipients: Vec<String>,
     /// Whether mail may go only to what is on the list. What happens without it is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    AllowedRecipientsAddRequest { allowed_recipients, enabled, subaccount_id }, required
+    = ["allowed_recipients"]
+);
 
 impl AllowedRecipientsAddRequest {
     /// With what is required: `allowed_recipients`.
@@ -46,36 +49,31 @@ impl AllowedRecipientsAddRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for AllowedRecipientsAddRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Recipients to take off the list.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipientsRemoveRequest {
     /// Email addresses and domains to remove. Those not on the list are ignored.
     pub allowed_recipients: Vec<String>,
     /// Whether mail may go only to what is on the list. What happens without it is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    AllowedRecipientsRemoveRequest { allowed_recipients, enabled, subaccount_id },
+    required = ["allowed_recipients"]
+);
 
 impl AllowedRecipientsRemoveRequest {
     /// With what is required: `allowed_recipients`.
@@ -101,23 +99,15 @@ impl AllowedRecipientsRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for AllowedRecipientsRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The new list of recipients, and whether it is enforced.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipientsUpdateRequest {
@@ -127,9 +117,13 @@ pub struct AllowedRecipientsUpdateRequest {
     pub enabled: bool,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    AllowedRecipientsUpdateRequest { allowed_recipients, enabled, subaccount_id },
+    required = ["allowed_recipients", "enabled"]
+);
 
 impl AllowedRecipientsUpdateRequest {
     /// With what is required: `allowed_recipients`, `enabled`.
@@ -151,37 +145,31 @@ impl AllowedRecipientsUpdateRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for AllowedRecipientsUpdateRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Whose list to view.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipientsViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(AllowedRecipientsViewRequest { subaccount_id });
+
 impl AllowedRecipientsViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { subaccount_id: None }
+        Self::default()
     }
 
     /// Sets [`subaccount_id`](Self::subaccount_id).
@@ -190,73 +178,48 @@ impl AllowedRecipientsViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for AllowedRecipientsViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// What the four calls for allowed recipients answer.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipientsResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The list of recipients, and whether it is enforced.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<AllowedRecipients>,
 }
 
-crate::lenient::structure!(AllowedRecipientsResponse);
+crate::object::reply!(AllowedRecipientsResponse { request_id, data });
 
 impl crate::Envelope for AllowedRecipientsResponse {
     type Data = AllowedRecipients;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The list of recipients, and whether it is enforced.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipients {
     /// The email addresses and domains on the list.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub allowed_recipients: Vec<String>,
     /// Whether mail may go only to what is on the list.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub enabled: Option<bool>,
 }
 
-crate::lenient::structure!(AllowedRecipients);
+crate::object::reply!(AllowedRecipients { allowed_recipients, enabled });

@@ -2,12 +2,12 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// Senders to put on the list.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSendersAddRequest {
@@ -15,9 +15,13 @@ pub struct AllowedSendersAddRequest {
     pub allowed_senders: Vec<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    AllowedSendersAddRequest { allowed_senders, subaccount_id }, required =
+    ["allowed_senders"]
+);
 
 impl AllowedSendersAddRequest {
     /// With what is required: `allowed_senders`.
@@ -35,23 +39,15 @@ impl AllowedSendersAddRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for AllowedSendersAddRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Senders to take off the list.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSendersRemoveRequest {
@@ -59,9 +55,13 @@ pub struct AllowedSendersRemoveRequest {
     pub allowed_senders: Vec<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    AllowedSendersRemoveRequest { allowed_senders, subaccount_id }, required =
+    ["allowed_senders"]
+);
 
 impl AllowedSendersRemoveRequest {
     /// With what is required: `allowed_senders`.
@@ -79,23 +79,15 @@ impl AllowedSendersRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for AllowedSendersRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The new list of senders and its mode.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSendersUpdateRequest {
@@ -108,9 +100,13 @@ pub struct AllowedSendersUpdateRequest {
     pub mode: AllowedSendersMode,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    AllowedSendersUpdateRequest { allowed_senders, mode, subaccount_id }, required =
+    ["allowed_senders", "mode"]
+);
 
 impl AllowedSendersUpdateRequest {
     /// With what is required: `allowed_senders`, `mode`.
@@ -132,18 +128,10 @@ impl AllowedSendersUpdateRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for AllowedSendersUpdateRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.mode;
         check.at("mode", |check| check.known(value));
@@ -151,21 +139,23 @@ impl Validate for AllowedSendersUpdateRequest {
 }
 
 /// Whose list to view.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSendersViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(AllowedSendersViewRequest { subaccount_id });
+
 impl AllowedSendersViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { subaccount_id: None }
+        Self::default()
     }
 
     /// Sets [`subaccount_id`](Self::subaccount_id).
@@ -174,77 +164,52 @@ impl AllowedSendersViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for AllowedSendersViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// What the four calls for allowed senders answer.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSendersResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The list of senders and its mode.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<AllowedSenders>,
 }
 
-crate::lenient::structure!(AllowedSendersResponse);
+crate::object::reply!(AllowedSendersResponse { request_id, data });
 
 impl crate::Envelope for AllowedSendersResponse {
     type Data = AllowedSenders;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The list of senders and its mode.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSenders {
     /// The email addresses and domains on the list.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub allowed_senders: Vec<String>,
     /// How the list of senders is used. With `whitelist` only what is on the list may send, with
     /// `blacklist` what is on the list may not, and with `disabled` the list has no effect.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub mode: Option<AllowedSendersMode>,
 }
 
-crate::lenient::structure!(AllowedSenders);
+crate::object::reply!(AllowedSenders { allowed_senders, mode });
 
 /// How the list of senders is used. With `whitelist` only what is on the list may send, with
 /// `blacklist` what is on the list may not, and with `disabled` the list has no effect.

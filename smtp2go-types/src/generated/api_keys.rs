@@ -2,21 +2,19 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A new API key. Every field is optional.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysAddRequest {
     /// A note of your own about the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `true` gives the key a sending limit of its own, made of `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
     /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
@@ -24,95 +22,72 @@ pub struct ApiKeysAddRequest {
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
     /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
     /// `custom_ratelimit` is `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_pool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_enabled: Option<bool>,
     /// The footer as HTML. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_html: Option<String>,
     /// The footer as plain text. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
     /// permitted.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_enabled: Option<bool>,
     /// An address that gets a blind copy of every email sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
     /// email address has them forwarded there.
     ///
     /// Default: `"from"`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounce_notifications: Option<String>,
     /// Whether the key may send. Without it, `allowed`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SenderStatus>,
     /// The paths that the key may call, such as `/email/send`; `/email/*` and `*` work as patterns. The
     /// calling key must hold them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
     /// exist.
     ///
     /// Default: `["/email/send"]`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Vec<String>>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(
+    ApiKeysAddRequest { description, custom_ratelimit, custom_ratelimit_value,
+    custom_ratelimit_period, ip_pool, feedback_enabled, feedback_html, feedback_text,
+    open_tracking_enabled, click_tracking_enabled, archive_enabled, audit_email,
+    bounce_notifications, status, endpoints, subaccount_id }
+);
+
 impl ApiKeysAddRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            description: None,
-            custom_ratelimit: None,
-            custom_ratelimit_value: None,
-            custom_ratelimit_period: None,
-            ip_pool: None,
-            feedback_enabled: None,
-            feedback_html: None,
-            feedback_text: None,
-            open_tracking_enabled: None,
-            click_tracking_enabled: None,
-            archive_enabled: None,
-            audit_email: None,
-            bounce_notifications: None,
-            status: None,
-            endpoints: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`description`](Self::description).
@@ -235,18 +210,10 @@ impl ApiKeysAddRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for ApiKeysAddRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.custom_ratelimit_value {
             check
@@ -260,18 +227,16 @@ impl Validate for ApiKeysAddRequest {
 
 /// All settings of an API key. A setting that is not given goes back to its default. Only
 /// `endpoints` then stays as it is.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysEditRequest {
     /// The full key, `api-` and 32 more characters.
     pub id: Secret,
     /// A note of your own about the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `true` gives the key a sending limit of its own, made of `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
     /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
@@ -279,59 +244,47 @@ pub struct ApiKeysEditRequest {
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
     /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
     /// `custom_ratelimit` is `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_pool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_enabled: Option<bool>,
     /// The footer as HTML. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_html: Option<String>,
     /// The footer as plain text. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
     /// permitted.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_enabled: Option<bool>,
     /// An address that gets a blind copy of every email sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
     /// email address has them forwarded there.
     ///
     /// Default: `"from"`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounce_notifications: Option<String>,
     /// Whether the key may send. Without it, `allowed`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SenderStatus>,
     /// The paths that the key may call, such as `/email/send`; `/email/*` and `*` work as patterns. The
     /// calling key must hold them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
@@ -340,13 +293,18 @@ pub struct ApiKeysEditRequest {
     /// prints a default.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Vec<String>>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    ApiKeysEditRequest { id, description, custom_ratelimit, custom_ratelimit_value,
+    custom_ratelimit_period, ip_pool, feedback_enabled, feedback_html, feedback_text,
+    open_tracking_enabled, click_tracking_enabled, archive_enabled, audit_email,
+    bounce_notifications, status, endpoints, subaccount_id }, required = ["id"]
+);
 
 impl ApiKeysEditRequest {
     /// With what is required: `id`.
@@ -493,18 +451,10 @@ impl ApiKeysEditRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for ApiKeysEditRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.custom_ratelimit_value {
             check
@@ -517,18 +467,16 @@ impl Validate for ApiKeysEditRequest {
 }
 
 /// The settings of an API key that are to change. A setting that is not given keeps its value.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysPatchRequest {
     /// The full key, `api-` and 32 more characters.
     pub id: Secret,
     /// A note of your own about the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `true` gives the key a sending limit of its own, made of `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
     /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
@@ -536,59 +484,52 @@ pub struct ApiKeysPatchRequest {
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
     /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
     /// `custom_ratelimit` is `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_pool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_enabled: Option<bool>,
     /// The footer as HTML. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_html: Option<String>,
     /// The footer as plain text. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
     /// permitted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_enabled: Option<bool>,
     /// An address that gets a blind copy of every email sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
     /// email address has them forwarded there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounce_notifications: Option<String>,
     /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SenderStatus>,
     /// The paths that the key may call, such as `/email/send`; `/email/*` and `*` work as patterns. The
     /// calling key must hold them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
     /// exist. Since May 2026 only such paths can be granted or withdrawn as the calling key itself, or
     /// the edited key at present, has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Vec<String>>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    ApiKeysPatchRequest { id, description, custom_ratelimit, custom_ratelimit_value,
+    custom_ratelimit_period, ip_pool, feedback_enabled, feedback_html, feedback_text,
+    open_tracking_enabled, click_tracking_enabled, archive_enabled, audit_email,
+    bounce_notifications, status, endpoints, subaccount_id }, required = ["id"]
+);
 
 impl ApiKeysPatchRequest {
     /// With what is required: `id`.
@@ -735,18 +676,10 @@ impl ApiKeysPatchRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for ApiKeysPatchRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.custom_ratelimit_value {
             check
@@ -759,7 +692,7 @@ impl Validate for ApiKeysPatchRequest {
 }
 
 /// Which API key to remove.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysRemoveRequest {
@@ -767,9 +700,10 @@ pub struct ApiKeysRemoveRequest {
     pub id: Secret,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(ApiKeysRemoveRequest { id, subaccount_id }, required = ["id"]);
 
 impl ApiKeysRemoveRequest {
     /// With what is required: `id`.
@@ -787,47 +721,35 @@ impl ApiKeysRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for ApiKeysRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which API keys to list. Without `id` and `search` it is all of them.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysViewRequest {
     /// A full key, `api-` and 32 more characters, to see that one only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Secret>,
     /// Text to look for. Which fields are searched is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(ApiKeysViewRequest { id, search, subaccount_id });
+
 impl ApiKeysViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            id: None,
-            search: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`id`](Self::id).
@@ -850,58 +772,43 @@ impl ApiKeysViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for ApiKeysViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// API keys. Adding and editing answer with a list of one.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The keys. The schema wraps each one in an envelope of its own; the samples do not.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<ApiKey>,
 }
 
-crate::lenient::structure!(ApiKeysResponse);
+crate::object::reply!(ApiKeysResponse { request_id, data });
 
 impl crate::Envelope for ApiKeysResponse {
     type Data = Vec<ApiKey>;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
 }
 
 /// What the calling key may do.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysPermissionsResponse {
@@ -909,186 +816,94 @@ pub struct ApiKeysPermissionsResponse {
     /// slip: every other reply has a text.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Paths such as `/email/send`, or patterns such as `/email/*`. The schema has objects here, the
     /// sample text.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<String>,
 }
 
-crate::lenient::structure!(ApiKeysPermissionsResponse);
+crate::object::reply!(ApiKeysPermissionsResponse { request_id, data });
 
 impl crate::Envelope for ApiKeysPermissionsResponse {
     type Data = Vec<String>;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
 }
 
 /// An API key with its settings.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKey {
     /// The key. `/api_keys/add` gives all 36 characters; other calls keep the first 16 and put `*` for
     /// the rest.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub api_key: Option<Secret>,
     /// The short name of the key: `api-` and the 12 characters after it. Activity, statistics and
     /// webhooks refer to the key by it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub username: Option<String>,
     /// Your note about the key.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub description: Option<String>,
     /// Whether the key has a sending limit of its own. Requests and some other replies spell it
     /// `custom_ratelimit`; accept either name.
-    #[serde(
-        alias = "custom_ratelimit",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_rate_limit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
     /// no limit of its own is inferred.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
     /// occur too.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
     /// It is an integer in every sample and a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_value: Option<i64>,
     /// The span of time of the default limit, written as in requests, or the word `unlimited`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ippool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_enabled: Option<bool>,
     /// The footer as HTML, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_html: Option<String>,
     /// The footer as plain text, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub archive_enabled: Option<bool>,
     /// The address that gets a blind copy of every email sent. It can be null.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_notifications: Option<String>,
     /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status: Option<SenderStatus>,
     /// The paths that the key may call.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub endpoints: Vec<String>,
 }
 
-crate::lenient::structure!(ApiKey);
+crate::object::reply!(
+    ApiKey { api_key, username, description, custom_rate_limit | "custom_ratelimit",
+    custom_ratelimit_value, custom_ratelimit_period, default_ratelimit_value,
+    default_ratelimit_period, ippool, feedback_enabled, feedback_html, feedback_text,
+    open_tracking_enabled, click_tracking_enabled, archive_enabled, audit_email,
+    bounce_notifications, status, endpoints }
+);

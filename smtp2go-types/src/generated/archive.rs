@@ -2,69 +2,54 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// Which archived mail to list. All filters are optional. Text filters compare the whole value,
 /// except `headers`.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArchiveSearchRequest {
     /// The start of the period, included. RFC 3339 in UTC is the safe form. Without it, the period
     /// starts today at 00:00 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Timestamp>,
     /// The end of the period, not included. RFC 3339 in UTC is the safe form. Without it, the period
     /// ends now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_date: Option<Timestamp>,
     /// How many emails a page has at most.
     ///
     /// From 1 to 5000. Default: `5000`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
     /// Only mail sent by this user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// Only mail to this recipient.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
     /// Only mail from this sender.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
     /// Only mail with this sender on the envelope.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope_from: Option<String>,
     /// Only mail with exactly this subject.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// Only mail whose raw headers hold this text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<String>,
     /// The token of the last reply, for its next page; send it with unchanged filters. Without it, the
     /// first page comes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_token: Option<String>,
 }
 
+crate::object::request!(
+    ArchiveSearchRequest { start_date, end_date, limit, username, recipient, sender,
+    envelope_from, subject, headers, continue_token }
+);
+
 impl ArchiveSearchRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start_date: None,
-            end_date: None,
-            limit: None,
-            username: None,
-            recipient: None,
-            sender: None,
-            envelope_from: None,
-            subject: None,
-            headers: None,
-            continue_token: None,
-        }
+        Self::default()
     }
 
     /// Sets [`start_date`](Self::start_date).
@@ -136,18 +121,10 @@ impl ArchiveSearchRequest {
         self.continue_token = Some(continue_token.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for ArchiveSearchRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.limit {
             check.at("limit", |check| check.range(*value, Some(1), Some(5000)));
@@ -156,73 +133,51 @@ impl Validate for ArchiveSearchRequest {
 }
 
 /// The reply to a search of the archive.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArchiveSearchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A page of archived mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<ArchivedEmailList>,
 }
 
-crate::lenient::structure!(ArchiveSearchResponse);
+crate::object::reply!(ArchiveSearchResponse { request_id, data });
 
 impl crate::Envelope for ArchiveSearchResponse {
     type Data = ArchivedEmailList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// A page of archived mail.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArchivedEmailList {
     /// How many emails match. It can be more than this page holds.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_count: Option<i64>,
     /// What to send for the next page. No source shows it in a reply, but the request takes one, so
     /// read it if it is there. On the last page expect null, an empty text or nothing.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub continue_token: Option<String>,
     /// The emails.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub emails: Vec<ArchivedEmail>,
 }
 
-crate::lenient::structure!(ArchivedEmailList);
+crate::object::reply!(ArchivedEmailList { email_count, continue_token, emails });
 
 /// The archived email to view.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArchiveEmailRequest {
@@ -230,55 +185,39 @@ pub struct ArchiveEmailRequest {
     pub email_id: String,
 }
 
+crate::object::request!(ArchiveEmailRequest { email_id }, required = ["email_id"]);
+
 impl ArchiveEmailRequest {
     /// With what is required: `email_id`.
     #[must_use]
     pub fn new(email_id: impl Into<String>) -> Self {
         Self { email_id: email_id.into() }
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for ArchiveEmailRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The reply with one archived email.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArchiveEmailResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// An archived email, without its body. A search returns every field according to the schema, a
     /// view promises none.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<ArchivedEmail>,
 }
 
-crate::lenient::structure!(ArchiveEmailResponse);
+crate::object::reply!(ArchiveEmailResponse { request_id, data });
 
 impl crate::Envelope for ArchiveEmailResponse {
     type Data = ArchivedEmail;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -286,103 +225,44 @@ impl crate::Envelope for ArchiveEmailResponse {
 
 /// An archived email, without its body. A search returns every field according to the schema, a
 /// view promises none.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArchivedEmail {
     /// The id of the message.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_id: Option<String>,
     /// When it was sent, in UTC.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sent: Option<Timestamp>,
     /// The user that sent it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub username: Option<String>,
     /// Who it is from.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender: Option<String>,
     /// The sender on the envelope.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub envelope_from: Option<String>,
     /// The recipient of this copy.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub recipient: Option<String>,
     /// The To header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub to: Option<String>,
     /// Its subject.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subject: Option<String>,
     /// Its raw headers, as one text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub headers: Option<String>,
     /// Its size in bytes.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub byte_count: Option<i64>,
     /// How many attachments it has.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub attachment_count: Option<i64>,
     /// Its attachments. What an item looks like is not documented; samples show an empty list only.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub attachments: Vec<::serde_json::Value>,
     /// Where to download the original message (`.eml`). Whether the download needs the API key, and how
     /// long the link lives, is not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub url: Option<String>,
 }
 
-crate::lenient::structure!(ArchivedEmail);
+crate::object::reply!(
+    ArchivedEmail { email_id, sent, username, sender, envelope_from, recipient, to,
+    subject, headers, byte_count, attachment_count, attachments, url }
+);

@@ -2,12 +2,12 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A domain to send from.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainAddRequest {
@@ -15,29 +15,28 @@ pub struct DomainAddRequest {
     pub domain: String,
     /// The label in front of the domain for the tracking host. What is used without it is not
     /// documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking_subdomain: Option<String>,
     /// The label in front of the domain for the return path. What is used without it is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returnpath_subdomain: Option<String>,
     /// Verify the domain at once. This needs the records of both subdomains to be in DNS already.
     ///
     /// Default: `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_verify: Option<bool>,
     /// Request a TLS certificate for the tracking host once the domain is verified.
     ///
     /// Default: `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requisition_ssl: Option<bool>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
     /// Which subaccounts may send from the new domain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_access: Option<DomainAccessInput>,
 }
+
+crate::object::request!(
+    DomainAddRequest { domain, tracking_subdomain, returnpath_subdomain, auto_verify,
+    requisition_ssl, subaccount_id, subaccount_access }, required = ["domain"]
+);
 
 impl DomainAddRequest {
     /// With what is required: `domain`.
@@ -101,18 +100,10 @@ impl DomainAddRequest {
         self.subaccount_access = Some(subaccount_access.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for DomainAddRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.subaccount_access {
             check.at("subaccount_access", |check| value.check(check));
@@ -121,28 +112,26 @@ impl Validate for DomainAddRequest {
 }
 
 /// Which subaccounts may send from the new domain.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainAccessInput {
     /// The ids of the subaccounts, from `/subaccounts/search`.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccounts: Option<Vec<String>>,
     /// Whether subaccounts that are created later may use the domain too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub future_subaccounts: Option<bool>,
 }
 
+crate::object::request!(DomainAccessInput { subaccounts, future_subaccounts });
+
 impl DomainAccessInput {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            subaccounts: None,
-            future_subaccounts: None,
-        }
+        Self::default()
     }
 
     /// Sets [`subaccounts`](Self::subaccounts).
@@ -161,23 +150,15 @@ impl DomainAccessInput {
         self.future_subaccounts = Some(future_subaccounts);
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for DomainAccessInput {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The domain to remove.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainRemoveRequest {
@@ -185,9 +166,12 @@ pub struct DomainRemoveRequest {
     pub domain: String,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    DomainRemoveRequest { domain, subaccount_id }, required = ["domain"]
+);
 
 impl DomainRemoveRequest {
     /// With what is required: `domain`.
@@ -205,23 +189,15 @@ impl DomainRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for DomainRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// A new label for the return path of a domain.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainReturnPathRequest {
@@ -233,9 +209,13 @@ pub struct DomainReturnPathRequest {
     pub new_subdomain: String,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    DomainReturnPathRequest { domain, old_subdomain, new_subdomain, subaccount_id },
+    required = ["domain", "old_subdomain", "new_subdomain"]
+);
 
 impl DomainReturnPathRequest {
     /// With what is required: `domain`, `old_subdomain`, `new_subdomain`.
@@ -259,23 +239,15 @@ impl DomainReturnPathRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for DomainReturnPathRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The subaccounts that may use a domain. The list replaces the one before.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainSubaccountAccessRequest {
@@ -289,9 +261,13 @@ pub struct DomainSubaccountAccessRequest {
     /// Whether subaccounts that are created later may use the domain too.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub future_subaccounts: Option<bool>,
 }
+
+crate::object::request!(
+    DomainSubaccountAccessRequest { domain, subaccounts, future_subaccounts }, required =
+    ["domain", "subaccounts"]
+);
 
 impl DomainSubaccountAccessRequest {
     /// With what is required: `domain`, `subaccounts`.
@@ -313,23 +289,15 @@ impl DomainSubaccountAccessRequest {
         self.future_subaccounts = Some(future_subaccounts);
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for DomainSubaccountAccessRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// A new label for the tracking of a domain.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainTrackingRequest {
@@ -341,9 +309,13 @@ pub struct DomainTrackingRequest {
     pub new_subdomain: String,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    DomainTrackingRequest { domain, old_subdomain, new_subdomain, subaccount_id },
+    required = ["domain", "old_subdomain", "new_subdomain"]
+);
 
 impl DomainTrackingRequest {
     /// With what is required: `domain`, `old_subdomain`, `new_subdomain`.
@@ -367,23 +339,15 @@ impl DomainTrackingRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for DomainTrackingRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The domain to check.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainVerifyRequest {
@@ -392,13 +356,15 @@ pub struct DomainVerifyRequest {
     /// Request a TLS certificate for the tracking host once the domain is verified.
     ///
     /// Default: `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requisition_ssl: Option<bool>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    DomainVerifyRequest { domain, requisition_ssl, subaccount_id }, required = ["domain"]
+);
 
 impl DomainVerifyRequest {
     /// With what is required: `domain`.
@@ -424,43 +390,33 @@ impl DomainVerifyRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for DomainVerifyRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which domains to list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainViewRequest {
     /// List this domain only. Without it, all domains are listed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(DomainViewRequest { domain, subaccount_id });
+
 impl DomainViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            domain: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`domain`](Self::domain).
@@ -476,73 +432,52 @@ impl DomainViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for DomainViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// What six of the domain calls answer.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainListResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Sender domains.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<DomainList>,
 }
 
-crate::lenient::structure!(DomainListResponse);
+crate::object::reply!(DomainListResponse { request_id, data });
 
 impl crate::Envelope for DomainListResponse {
     type Data = DomainList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// Sender domains.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainList {
     /// The domains that the call concerns. After a removal these are the domains that remain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub domains: Vec<DomainEntry>,
 }
 
-crate::lenient::structure!(DomainList);
+crate::object::reply!(DomainList { domains });
 
 /// A sender domain with its trackers and the subaccounts that may use it.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainEntry {
@@ -550,315 +485,170 @@ pub struct DomainEntry {
     /// last check found. The domain is verified when `dkim_verified` and `rpath_verified` are both
     /// true. What `domain`, `suffix` and `subdomain` hold is not documented; it is inferred from their
     /// names.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub domain: Option<DomainDetails>,
     /// The tracking hosts of the domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub trackers: Vec<DomainTracker>,
     /// Which subaccounts may send from the domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subaccount_access: Option<DomainAccess>,
     /// True when the master account lends the domain to this subaccount. The schema has it for
     /// `/domain/view` only, and the sample lacks it.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub from_master: Option<bool>,
 }
 
-crate::lenient::structure!(DomainEntry);
+crate::object::reply!(DomainEntry { domain, trackers, subaccount_access, from_master });
 
 /// The names of a domain, the DNS records that it needs for DKIM and the return path, and what the
 /// last check found. The domain is verified when `dkim_verified` and `rpath_verified` are both
 /// true. What `domain`, `suffix` and `subdomain` hold is not documented; it is inferred from their
 /// names.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainDetails {
     /// One part of the name, without its suffix. Use `fulldomain` for the whole.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub domain: Option<String>,
     /// The end of the name, the public suffix such as `com`.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub suffix: Option<String>,
     /// The part of the name before `domain`. Null or empty where there is none.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subdomain: Option<String>,
     /// The whole name of the sender domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub fulldomain: Option<String>,
     /// The DKIM selector. The host of the CNAME record is `<dkim_selector>._domainkey.<fulldomain>`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub dkim_selector: Option<String>,
     /// The target of the CNAME record for DKIM.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub dkim_value: Option<String>,
     /// Whether the DKIM record was found and is right.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub dkim_verified: Option<bool>,
     /// Why the lookup of the DKIM record failed. It may hold line breaks, and is empty when all is
     /// well.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub dkim_status: Option<String>,
     /// The label of the return path. The host of the CNAME record is `<rpath_selector>.<fulldomain>`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rpath_selector: Option<String>,
     /// The target of the CNAME record for the return path.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rpath_value: Option<String>,
     /// Whether the return-path record was found and is right.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rpath_verified: Option<bool>,
     /// Why the lookup of the return-path record failed. It may hold line breaks, and is empty when all
     /// is well.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rpath_status: Option<String>,
     /// A link that sets the DNS records up automatically. Documented for `/domain/add`,
     /// `/domain/verify` and `/domain/view`; the last answers with the word `unavailable` unless the
     /// reply holds exactly one domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub setup_link: Option<String>,
 }
 
-crate::lenient::structure!(DomainDetails);
+crate::object::reply!(
+    DomainDetails { domain, suffix, subdomain, fulldomain, dkim_selector, dkim_value,
+    dkim_verified, dkim_status, rpath_selector, rpath_value, rpath_verified,
+    rpath_status, setup_link }
+);
 
 /// A tracking host with its DNS record. What `domain` and `suffix` hold is not documented; it is
 /// inferred from their names.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainTracker {
     /// One part of the name, without its suffix. Use `fulldomain` for the whole.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub domain: Option<String>,
     /// The end of the name, the public suffix such as `com`.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub suffix: Option<String>,
     /// The label of the tracking host.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subdomain: Option<String>,
     /// The whole name of the tracking host, which is the host of the CNAME record.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub fulldomain: Option<String>,
     /// The target of the CNAME record. It can be empty.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cname_value: Option<String>,
     /// Whether the record was found and is right.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cname_verified: Option<bool>,
     /// Why the lookup of the record failed. It may hold line breaks, and is empty when all is well.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cname_status: Option<String>,
     /// Whether the tracker is switched on.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub enabled: Option<bool>,
 }
 
-crate::lenient::structure!(DomainTracker);
+crate::object::reply!(
+    DomainTracker { domain, suffix, subdomain, fulldomain, cname_value, cname_verified,
+    cname_status, enabled }
+);
 
 /// Which subaccounts may send from the domain.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainAccess {
     /// The ids of the subaccounts.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub subaccounts: Vec<String>,
     /// Whether subaccounts that are created later may use the domain too.
     ///
     /// Default: `false`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub future_subaccounts: Option<bool>,
 }
 
-crate::lenient::structure!(DomainAccess);
+crate::object::reply!(DomainAccess { subaccounts, future_subaccounts });
 
 /// The reply to setting who may use a domain. The envelope follows the sample; the schema has the
 /// fields of `data` at the root.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainSubaccountAccessResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A domain and the subaccounts that may use it.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<DomainAccessResult>,
 }
 
-crate::lenient::structure!(DomainSubaccountAccessResponse);
+crate::object::reply!(DomainSubaccountAccessResponse { request_id, data });
 
 impl crate::Envelope for DomainSubaccountAccessResponse {
     type Data = DomainAccessResult;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// A domain and the subaccounts that may use it.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainAccessResult {
     /// The domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub domain: Option<String>,
     /// The ids of the subaccounts.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub subaccounts: Vec<String>,
     /// Whether subaccounts that are created later may use the domain too.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub future_subaccounts: Option<bool>,
 }
 
-crate::lenient::structure!(DomainAccessResult);
+crate::object::reply!(DomainAccessResult { domain, subaccounts, future_subaccounts });

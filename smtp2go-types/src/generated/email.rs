@@ -2,12 +2,12 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A message to send or to schedule.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailSendRequest {
@@ -22,62 +22,57 @@ pub struct EmailSendRequest {
     /// when there are none.
     ///
     /// At most 100 items.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cc: Option<Vec<String>>,
     /// Recipients of a hidden copy, up to 100, each as an address or `Name <address>`. Leave the field
     /// out when there are none.
     ///
     /// At most 100 items.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bcc: Option<Vec<String>>,
     /// The subject line. With `template_id` it is ignored. The schema makes it optional, while a guide
     /// calls it required. In 2017 the limit was 255 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The message as HTML. Without `template_id`, this or `text_body` is needed; with it, the field is
     /// ignored. Refer to an image of `inlines` as `cid:` and its file name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html_body: Option<String>,
     /// The message as plain text. Without `template_id`, this or `html_body` is needed; with it, the
     /// field is ignored. A text of spaces only is accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_body: Option<String>,
     /// Further headers of the message, Reply-To among them. Content-Type, Content-Transfer-Encoding and
     /// MIME-Version are refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_headers: Option<Vec<CustomHeader>>,
     /// Files to attach. Images that the HTML shows belong in `inlines`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachments: Option<Vec<Attachment>>,
     /// Images that the HTML shows. The file name is the content id, so keep it unique and free of
     /// spaces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inlines: Option<Vec<Attachment>>,
     /// The template that gives subject and bodies. The id is case-sensitive. Without it, the subject
     /// and bodies of this request are used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_id: Option<String>,
     /// Values for the placeholders of the template; they may be nested. The vendor's schema says a text
     /// of JSON, while its guides and SDKs send an object.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_data: Option<BTreeMap<String, ::serde_json::Value>>,
     /// When to send, in the future and at most 3 days ahead. The safest form is the documented one, in
     /// UTC: `2026-03-03 09:00:00 +0000`. RFC 3339, such as `2026-03-03T09:00:00Z`, should work as it
     /// does in other calls; this is inferred. Without it, the message is sent at once. An official SDK
     /// sends unix seconds as a number instead. How many scheduled messages an account may hold is given
     /// as 50000 in one source and 10000 in another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Timestamp>,
     /// Whether to queue the message without checks. The reply then holds `email_id` only, and failures
     /// show up later in the activity and in webhooks. False by default, but the service has announced
     /// that true will become the default, so set it always.
     ///
     /// This client always sends it. Default: `false`.
-    #[serde(default)]
+    #[cfg_attr(feature = "schemars", schemars(default))]
     pub fastaccept: bool,
 }
+
+crate::object::request!(
+    EmailSendRequest { sender, to, cc, bcc, subject, html_body, text_body,
+    custom_headers, attachments, inlines, template_id, template_data, schedule,
+    fastaccept }, required = ["sender", "to"]
+);
 
 impl EmailSendRequest {
     /// With what is required: `sender`, `to`.
@@ -206,18 +201,10 @@ impl EmailSendRequest {
         self.fastaccept = fastaccept;
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for EmailSendRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.to;
         check.at("to", |check| check.count(value.len(), Some(1), Some(100)));
@@ -246,7 +233,7 @@ impl Validate for EmailSendRequest {
 }
 
 /// A finished MIME message to send or to schedule.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailMimeRequest {
@@ -260,16 +247,19 @@ pub struct EmailMimeRequest {
     /// does in other calls; this is inferred. Without it, the message is sent at once. An official SDK
     /// sends unix seconds as a number instead. How many scheduled messages an account may hold is given
     /// as 50000 in one source and 10000 in another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Timestamp>,
     /// Whether to queue the message without checks. The reply then holds `email_id` only, and failures
     /// show up later in the activity and in webhooks. False by default, but the service has announced
     /// that true will become the default, so set it always.
     ///
     /// This client always sends it. Default: `false`.
-    #[serde(default)]
+    #[cfg_attr(feature = "schemars", schemars(default))]
     pub fastaccept: bool,
 }
+
+crate::object::request!(
+    EmailMimeRequest { mime_email, schedule, fastaccept }, required = ["mime_email"]
+);
 
 impl EmailMimeRequest {
     /// With what is required: `mime_email`.
@@ -295,18 +285,10 @@ impl EmailMimeRequest {
         self.fastaccept = fastaccept;
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for EmailMimeRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.mime_email;
         check.at("mime_email", |check| check.length(value, Some(1), None));
@@ -314,33 +296,23 @@ impl Validate for EmailMimeRequest {
 }
 
 /// The reply to one message, sent as fields or as MIME.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailSendResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// What became of one message. It was taken in if `failed` is 0 or absent and no error is reported.
     /// With `fastaccept` this says nothing about later failures.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SendResult>,
 }
 
-crate::lenient::structure!(EmailSendResponse);
+crate::object::reply!(EmailSendResponse { request_id, data });
 
 impl crate::Envelope for EmailSendResponse {
     type Data = SendResult;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -348,34 +320,22 @@ impl crate::Envelope for EmailSendResponse {
 
 /// What became of one message. It was taken in if `failed` is 0 or absent and no error is reported.
 /// With `fastaccept` this says nothing about later failures.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SendResult {
     /// How many messages were accepted, 0 or 1 as a rule. A message to many recipients counts as one.
     /// Absent with `fastaccept`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub succeeded: Option<i64>,
     /// How many messages were refused, 0 or 1 as a rule. A message to many recipients counts as one.
     /// Absent with `fastaccept`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub failed: Option<i64>,
     /// Why the message was refused, in free words without a code. Absent with `fastaccept`.
     ///
     /// Known from live traffic rather than from the vendor's schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub failures: Vec<String>,
     /// The id of the message, which reappears in the activity, the archive and webhooks. It is opaque,
@@ -383,25 +343,15 @@ pub struct SendResult {
     /// leaves it out; whether a scheduled message has one is not documented.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_id: Option<String>,
     /// The id of the scheduled message, a UUID. Only with `schedule`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub schedule_id: Option<String>,
 }
 
-crate::lenient::structure!(SendResult);
+crate::object::reply!(SendResult { succeeded, failed, failures, email_id, schedule_id });
 
 /// A header to add to a message.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CustomHeader {
@@ -412,6 +362,8 @@ pub struct CustomHeader {
     pub value: String,
 }
 
+crate::object::request!(CustomHeader { header, value }, required = ["header", "value"]);
+
 impl CustomHeader {
     /// With what is required: `header`, `value`.
     #[must_use]
@@ -421,24 +373,16 @@ impl CustomHeader {
             value: value.into(),
         }
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for CustomHeader {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// A file to attach, or an image to show inline. It needs either `fileblob` or `url`; what happens
 /// with both is not documented.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Attachment {
@@ -446,16 +390,17 @@ pub struct Attachment {
     /// `cid:` and the name. In 2017 the limit was 255 characters.
     pub filename: String,
     /// The content in standard base64, without a `data:` prefix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fileblob: Option<String>,
     /// The media type, such as `application/pdf`. Optional today, required in 2017, when the limit was
     /// 127 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mimetype: Option<String>,
     /// Where the service fetches the content itself. It caches what it fetched for 24 hours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
+
+crate::object::request!(
+    Attachment { filename, fileblob, mimetype, url }, required = ["filename"]
+);
 
 impl Attachment {
     /// With what is required: `filename`.
@@ -489,23 +434,15 @@ impl Attachment {
         self.url = Some(url.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for Attachment {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Messages to send or to schedule together.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailBatchRequest {
@@ -513,6 +450,8 @@ pub struct EmailBatchRequest {
     /// from newer documentation.
     pub emails: Vec<BatchEmail>,
 }
+
+crate::object::request!(EmailBatchRequest { emails }, required = ["emails"]);
 
 impl EmailBatchRequest {
     /// With what is required: `emails`.
@@ -522,18 +461,10 @@ impl EmailBatchRequest {
             emails: emails.into_iter().map(Into::into).collect(),
         }
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for EmailBatchRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.emails;
         for (index, value) in value.iter().enumerate() {
@@ -544,7 +475,7 @@ impl Validate for EmailBatchRequest {
 
 /// One message of a batch. It differs from a single one in that `subject` is required and
 /// `fastaccept` is not available.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BatchEmail {
@@ -559,54 +490,50 @@ pub struct BatchEmail {
     /// when there are none.
     ///
     /// At most 100 items.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cc: Option<Vec<String>>,
     /// Recipients of a hidden copy, up to 100, each as an address or `Name <address>`. Leave the field
     /// out when there are none.
     ///
     /// At most 100 items.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bcc: Option<Vec<String>>,
     /// The subject line. The schema requires it even with `template_id`, although the subject of the
     /// template is used then. In 2017 the limit was 255 characters.
     pub subject: String,
     /// The message as HTML. Without `template_id`, this or `text_body` is needed; with it, the field is
     /// ignored. Refer to an image of `inlines` as `cid:` and its file name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html_body: Option<String>,
     /// The message as plain text. Without `template_id`, this or `html_body` is needed; with it, the
     /// field is ignored. A text of spaces only is accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_body: Option<String>,
     /// Further headers of the message, Reply-To among them. Content-Type, Content-Transfer-Encoding and
     /// MIME-Version are refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_headers: Option<Vec<CustomHeader>>,
     /// Files to attach. Images that the HTML shows belong in `inlines`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachments: Option<Vec<Attachment>>,
     /// Images that the HTML shows. The file name is the content id, so keep it unique and free of
     /// spaces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inlines: Option<Vec<Attachment>>,
     /// The template that gives subject and bodies. The id is case-sensitive. Without it, the subject
     /// and bodies of this item are used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_id: Option<String>,
     /// Values for the placeholders of the template; they may be nested. The vendor's schema says a text
     /// of JSON, while its guides and SDKs send an object.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_data: Option<BTreeMap<String, ::serde_json::Value>>,
     /// When to send, in the future and at most 3 days ahead. The safest form is the documented one, in
     /// UTC: `2026-03-03 09:00:00 +0000`. RFC 3339, such as `2026-03-03T09:00:00Z`, should work as it
     /// does in other calls; this is inferred. Without it, the message is sent at once. An official SDK
     /// sends unix seconds as a number instead. How many scheduled messages an account may hold is given
     /// as 50000 in one source and 10000 in another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Timestamp>,
 }
+
+crate::object::request!(
+    BatchEmail { sender, to, cc, bcc, subject, html_body, text_body, custom_headers,
+    attachments, inlines, template_id, template_data, schedule }, required = ["sender",
+    "to", "subject"]
+);
 
 impl BatchEmail {
     /// With what is required: `sender`, `to`, `subject`.
@@ -721,18 +648,10 @@ impl BatchEmail {
         self.schedule = Some(schedule.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for BatchEmail {
+    #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.to;
         check.at("to", |check| check.count(value.len(), Some(1), Some(100)));
@@ -761,32 +680,26 @@ impl Validate for BatchEmail {
 }
 
 /// The reply to a batch.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailBatchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The results, in the order of the request.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<BatchResult>,
 }
 
-crate::lenient::structure!(EmailBatchResponse);
+crate::object::reply!(EmailBatchResponse { request_id, data });
 
 impl crate::Envelope for EmailBatchResponse {
     type Data = Vec<BatchResult>;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
@@ -795,110 +708,76 @@ impl crate::Envelope for EmailBatchResponse {
 /// What became of one message of a batch. Documented are `email_id` and `schedule_id`. How a failed
 /// item looks is not documented: `error`, `error_code`, `failed` and `failures` are inferred from
 /// `/email/send` and the error reply, to be read if present.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BatchResult {
     /// The id of a message that was taken in.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_id: Option<String>,
     /// The id of a scheduled message, a UUID.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub schedule_id: Option<String>,
     /// Why the item failed, in words.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub error: Option<String>,
     /// The code of the failure, like that of an error reply.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub error_code: Option<String>,
     /// How many messages were refused, thus 0 or 1.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub failed: Option<i64>,
     /// Why the item was refused, in free words.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub failures: Vec<String>,
 }
 
-crate::lenient::structure!(BatchResult);
+crate::object::reply!(
+    BatchResult { email_id, schedule_id, error, error_code, failed, failures }
+);
 
 /// Which scheduled mail to list. No source says how the text filters compare.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailScheduledSearchRequest {
     /// Only the message with this id, a UUID.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_id: Option<String>,
     /// Only mail with this subject.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_subject: Option<String>,
     /// Only mail to this recipient.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_recipient: Option<String>,
     /// Only mail from this sender.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_sender: Option<String>,
     /// How many items a page has. A maximum is not stated.
     ///
     /// Default: `1000`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
     /// Which page to return. Whether the first is 0 or 1 is not stated; 1 is likely.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
     /// A text to look for. It appears in the vendor's sample request only, not in its schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
 }
 
+crate::object::request!(
+    EmailScheduledSearchRequest { schedule_id, search_subject, search_recipient,
+    search_sender, limit, page, search }
+);
+
 impl EmailScheduledSearchRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            schedule_id: None,
-            search_subject: None,
-            search_recipient: None,
-            search_sender: None,
-            limit: None,
-            page: None,
-            search: None,
-        }
+        Self::default()
     }
 
     /// Sets [`schedule_id`](Self::schedule_id).
@@ -949,114 +828,75 @@ impl EmailScheduledSearchRequest {
         self.search = Some(search.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for EmailScheduledSearchRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Scheduled mail. The envelope follows the sample; the schema has the bare list at the root. Read
 /// such a bare list as `data`.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailScheduledSearchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The messages that wait.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<ScheduledEmail>,
 }
 
-crate::lenient::structure!(EmailScheduledSearchResponse, data);
+crate::object::reply!(EmailScheduledSearchResponse { request_id, data }, list = data);
 
 impl crate::Envelope for EmailScheduledSearchResponse {
     type Data = Vec<ScheduledEmail>;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
 }
 
 /// A message that waits for its time.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ScheduledEmail {
     /// The id of the scheduled message, to be used for removing it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub schedule_id: Option<String>,
     /// When it will be sent, in UTC.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub schedule: Option<Timestamp>,
     /// Who it is from.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender: Option<String>,
     /// Its subject.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subject: Option<String>,
     /// Its recipients, as one text and not as a list. How several are joined is not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub recipients: Option<String>,
     /// The IP address of the client that scheduled it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub client_ip: Option<String>,
 }
 
-crate::lenient::structure!(ScheduledEmail);
+crate::object::reply!(
+    ScheduledEmail { schedule_id, schedule, sender, subject, recipients, client_ip }
+);
 
 /// The scheduled message to cancel.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailScheduledRemoveRequest {
     /// The `schedule_id` that sending or the search of scheduled mail returned.
     pub schedule_id: String,
 }
+
+crate::object::request!(
+    EmailScheduledRemoveRequest { schedule_id }, required = ["schedule_id"]
+);
 
 impl EmailScheduledRemoveRequest {
     /// With what is required: `schedule_id`.
@@ -1066,96 +906,70 @@ impl EmailScheduledRemoveRequest {
             schedule_id: schedule_id.into(),
         }
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for EmailScheduledRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which sent mail to list. All filters are optional.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailSearchRequest {
     /// The start of the period, included. RFC 3339 in UTC is the safe form. Without it, the period
     /// starts today at 00:00 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Timestamp>,
     /// The end of the period, included. RFC 3339 in UTC is the safe form. Without it, the period ends
     /// now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_date: Option<Timestamp>,
     /// How many emails a page has at most.
     ///
     /// From 1 to 5000. Default: `5000`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
     /// The token of the last reply, for its next page; send it with unchanged filters. Without it, the
     /// first page comes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_token: Option<String>,
     /// Only emails with these ids.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_id: Option<Vec<String>>,
     /// A query of `field:term` pairs, which AND, OR and NOT may combine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter_query: Option<String>,
     /// Names of headers to return. Where the reply holds them is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<Vec<String>>,
     /// Whether upper and lower case count as the same.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore_case: Option<bool>,
     /// Whether to list only emails that were opened.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_only: Option<bool>,
     /// Whether to list only emails in which a link was clicked.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clicked_only: Option<bool>,
     /// Whether to add the number of emails for each status. Where the reply holds them is not
     /// documented.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_counts: Option<bool>,
     /// Only emails sent by this user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
 
+crate::object::request!(
+    EmailSearchRequest { start_date, end_date, limit, continue_token, email_id,
+    filter_query, headers, ignore_case, opened_only, clicked_only, status_counts,
+    username }
+);
+
 impl EmailSearchRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start_date: None,
-            end_date: None,
-            limit: None,
-            continue_token: None,
-            email_id: None,
-            filter_query: None,
-            headers: None,
-            ignore_case: None,
-            opened_only: None,
-            clicked_only: None,
-            status_counts: None,
-            username: None,
-        }
+        Self::default()
     }
 
     /// Sets [`start_date`](Self::start_date).
@@ -1247,18 +1061,10 @@ impl EmailSearchRequest {
         self.username = Some(username.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for EmailSearchRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.limit {
             check.at("limit", |check| check.range(*value, Some(1), Some(5000)));
@@ -1267,213 +1073,113 @@ impl Validate for EmailSearchRequest {
 }
 
 /// The reply to a search of sent mail.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailSearchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A page of sent mail.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SentEmailList>,
 }
 
-crate::lenient::structure!(EmailSearchResponse);
+crate::object::reply!(EmailSearchResponse { request_id, data });
 
 impl crate::Envelope for EmailSearchResponse {
     type Data = SentEmailList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// A page of sent mail.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SentEmailList {
     /// How many emails there are. Whether of this page or of all is not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub count: Option<i64>,
     /// What to send for the next page. It is opaque and expires. How the reply marks the last page is
     /// not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub continue_token: Option<String>,
     /// The emails.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub emails: Vec<SentEmail>,
 }
 
-crate::lenient::structure!(SentEmailList);
+crate::object::reply!(SentEmailList { count, continue_token, emails });
 
 /// A sent email with its delivery state.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SentEmail {
     /// The id of the message.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_id: Option<String>,
     /// The time of the message, such as `2026-03-02 09:41:27.350816+00:00`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_ts: Option<Timestamp>,
     /// When it was delivered, such as `2026-03-02 08:15:04.000000+00:00`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub delivered_at: Option<Timestamp>,
     /// Who it is from.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender: Option<String>,
     /// Who it was sent to.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub recipient: Option<String>,
     /// The mail server of the recipient.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub host: Option<String>,
     /// What that server answered.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub response: Option<String>,
     /// The SMTP code of that answer.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub smtpcode: Option<i64>,
     /// How far the service has come with a sent email.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub process_status: Option<SentEmailProcessStatus>,
     /// The delivery state of a sent email. These words are not those of the activity or of webhooks.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status: Option<SentEmailStatus>,
     /// How many times it was opened.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_opens: Option<i64>,
     /// The times it was opened.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub opens: Vec<EmailOpen>,
 }
 
-crate::lenient::structure!(SentEmail);
+crate::object::reply!(
+    SentEmail { email_id, email_ts, delivered_at, sender, recipient, host, response,
+    smtpcode, process_status, status, total_opens, opens }
+);
 
 /// One opening of an email.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailOpen {
     /// Who opened it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub recipient: Option<String>,
     /// When it was opened.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub opened_at: Option<Timestamp>,
     /// The IP address of the reader.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ip_address: Option<String>,
     /// How long it was read, in seconds; a number in a text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub read_secs: Option<String>,
     /// The user agent of the reader.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub user_agent: Option<String>,
 }
 
-crate::lenient::structure!(EmailOpen);
+crate::object::reply!(
+    EmailOpen { recipient, opened_at, ip_address, read_secs, user_agent }
+);
 
 /// How far the service has come with a sent email.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -2,31 +2,33 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// Whether an IP allow list is to be on.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListSetRequest {
     /// Whether the list is to be on. What happens without it is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
     /// it, the one for SMTP.
     ///
     /// Default: `"smtp"`.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
 }
 
+crate::object::request!(IpAllowListSetRequest { enabled, type_ = "type" });
+
 impl IpAllowListSetRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { enabled: None, type_: None }
+        Self::default()
     }
 
     /// Sets [`enabled`](Self::enabled).
@@ -42,49 +44,40 @@ impl IpAllowListSetRequest {
         self.type_ = Some(type_.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for IpAllowListSetRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// A new entry of an IP allow list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListAddRequest {
     /// A note of your own about the address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The IP address to allow. The schema does not require it, but the call needs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
     /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
     /// it, the one for SMTP.
     ///
     /// Default: `"smtp"`.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
 }
 
+crate::object::request!(
+    IpAllowListAddRequest { description, ip_address, type_ = "type" }
+);
+
 impl IpAllowListAddRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            description: None,
-            ip_address: None,
-            type_: None,
-        }
+        Self::default()
     }
 
     /// Sets [`description`](Self::description).
@@ -107,53 +100,42 @@ impl IpAllowListAddRequest {
         self.type_ = Some(type_.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for IpAllowListAddRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// What to change about an entry of an IP allow list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListEditRequest {
     /// The note about the address. What happens without it is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The present IP address of the entry. The schema does not require it, but the call needs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
     /// The IP address to put in its place. What happens without it is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_ip_address: Option<String>,
     /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
     /// it, the one for SMTP.
     ///
     /// Default: `"smtp"`.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
 }
 
+crate::object::request!(
+    IpAllowListEditRequest { description, ip_address, new_ip_address, type_ = "type" }
+);
+
 impl IpAllowListEditRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            description: None,
-            ip_address: None,
-            new_ip_address: None,
-            type_: None,
-        }
+        Self::default()
     }
 
     /// Sets [`description`](Self::description).
@@ -183,45 +165,36 @@ impl IpAllowListEditRequest {
         self.type_ = Some(type_.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for IpAllowListEditRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which entry of an IP allow list to remove.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListRemoveRequest {
     /// The IP address to remove. The schema does not require it, but the call needs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
     /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
     /// it, the one for SMTP.
     ///
     /// Default: `"smtp"`.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
 }
 
+crate::object::request!(IpAllowListRemoveRequest { ip_address, type_ = "type" });
+
 impl IpAllowListRemoveRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            ip_address: None,
-            type_: None,
-        }
+        Self::default()
     }
 
     /// Sets [`ip_address`](Self::ip_address).
@@ -237,23 +210,15 @@ impl IpAllowListRemoveRequest {
         self.type_ = Some(type_.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for IpAllowListRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which IP allow list to show.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListViewRequest {
@@ -261,15 +226,18 @@ pub struct IpAllowListViewRequest {
     /// it, the one for SMTP.
     ///
     /// Default: `"smtp"`.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
 }
 
+crate::object::request!(IpAllowListViewRequest { type_ = "type" });
+
 impl IpAllowListViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { type_: None }
+        Self::default()
     }
 
     /// Sets [`type_`](Self::type_).
@@ -278,187 +246,125 @@ impl IpAllowListViewRequest {
         self.type_ = Some(type_.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for IpAllowListViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The state of an IP allow list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListSetResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Whether an IP allow list is on. The schema gives no type for it, and there is no sample.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<IpAllowListState>,
 }
 
-crate::lenient::structure!(IpAllowListSetResponse);
+crate::object::reply!(IpAllowListSetResponse { request_id, data });
 
 impl crate::Envelope for IpAllowListSetResponse {
     type Data = IpAllowListState;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The entry that was added, edited or removed.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListEntryResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// An entry of an IP allow list. The schema gives no type for it, and there is no sample.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<IpAllowListEntry>,
 }
 
-crate::lenient::structure!(IpAllowListEntryResponse);
+crate::object::reply!(IpAllowListEntryResponse { request_id, data });
 
 impl crate::Envelope for IpAllowListEntryResponse {
     type Data = IpAllowListEntry;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// An IP allow list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListViewResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// An IP allow list with its entries. The schema gives no type for it, and there is no sample.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<IpAllowList>,
 }
 
-crate::lenient::structure!(IpAllowListViewResponse);
+crate::object::reply!(IpAllowListViewResponse { request_id, data });
 
 impl crate::Envelope for IpAllowListViewResponse {
     type Data = IpAllowList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// Whether an IP allow list is on. The schema gives no type for it, and there is no sample.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListState {
     /// Whether the list is on.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub enabled: Option<bool>,
 }
 
-crate::lenient::structure!(IpAllowListState);
+crate::object::reply!(IpAllowListState { enabled });
 
 /// An entry of an IP allow list. The schema gives no type for it, and there is no sample.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListEntry {
     /// The IP address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ip_address: Option<String>,
     /// Your note about the address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub description: Option<String>,
 }
 
-crate::lenient::structure!(IpAllowListEntry);
+crate::object::reply!(IpAllowListEntry { ip_address, description });
 
 /// An IP allow list with its entries. The schema gives no type for it, and there is no sample.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowList {
     /// Whether the list is on.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub enabled: Option<bool>,
     /// The entries.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub ip_addresses: Vec<IpAllowListEntry>,
 }
 
-crate::lenient::structure!(IpAllowList);
+crate::object::reply!(IpAllowList { enabled, ip_addresses });
 
 /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
 /// it, the one for SMTP.

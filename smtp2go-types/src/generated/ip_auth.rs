@@ -2,24 +2,22 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// The settings of an authenticated IP address that are to change. A setting that is not given
 /// keeps its value.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuthPatchRequest {
     /// The IP address to edit.
     pub ip_address: String,
     /// A note of your own about the address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `true` gives the address a sending limit of its own, made of `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
     /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
@@ -27,53 +25,48 @@ pub struct IpAuthPatchRequest {
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
     /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
     /// `custom_ratelimit` is `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_pool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_enabled: Option<bool>,
     /// The footer as HTML. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_html: Option<String>,
     /// The footer as plain text. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
     /// permitted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_enabled: Option<bool>,
     /// An address that gets a blind copy of every email sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
     /// email address has them forwarded there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounce_notifications: Option<String>,
     /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SenderStatus>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    IpAuthPatchRequest { ip_address, description, custom_ratelimit,
+    custom_ratelimit_value, custom_ratelimit_period, ip_pool, feedback_enabled,
+    feedback_html, feedback_text, open_tracking_enabled, click_tracking_enabled,
+    archive_enabled, audit_email, bounce_notifications, status, subaccount_id }, required
+    = ["ip_address"]
+);
 
 impl IpAuthPatchRequest {
     /// With what is required: `ip_address`.
@@ -209,18 +202,10 @@ impl IpAuthPatchRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for IpAuthPatchRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.custom_ratelimit_value {
             check
@@ -233,7 +218,7 @@ impl Validate for IpAuthPatchRequest {
 }
 
 /// Which authenticated IP address to remove.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuthRemoveRequest {
@@ -241,9 +226,12 @@ pub struct IpAuthRemoveRequest {
     pub ip_address: String,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    IpAuthRemoveRequest { ip_address, subaccount_id }, required = ["ip_address"]
+);
 
 impl IpAuthRemoveRequest {
     /// With what is required: `ip_address`.
@@ -261,43 +249,33 @@ impl IpAuthRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for IpAuthRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which authenticated IP addresses to list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuthViewRequest {
     /// One IP address, to see that one only. Without it, all are listed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(IpAuthViewRequest { ip_address, subaccount_id });
+
 impl IpAuthViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            ip_address: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`ip_address`](Self::ip_address).
@@ -313,98 +291,72 @@ impl IpAuthViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for IpAuthViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The authenticated IP address that was changed.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuthPatchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A list of one address. The schema wraps it in an envelope of its own; the sample does not.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<IpAuthSettings>,
 }
 
-crate::lenient::structure!(IpAuthPatchResponse);
+crate::object::reply!(IpAuthPatchResponse { request_id, data });
 
 impl crate::Envelope for IpAuthPatchResponse {
     type Data = Vec<IpAuthSettings>;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
 }
 
 /// Authenticated IP addresses.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuthViewResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Authenticated IP addresses and the default limit of the account.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<IpAuthList>,
 }
 
-crate::lenient::structure!(IpAuthViewResponse);
+crate::object::reply!(IpAuthViewResponse { request_id, data });
 
 impl crate::Envelope for IpAuthViewResponse {
     type Data = IpAuthList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// Authenticated IP addresses and the default limit of the account.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuthList {
     /// The addresses. Empty if there are none.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub results: Vec<IpAuth>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
@@ -412,335 +364,151 @@ pub struct IpAuthList {
     /// string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_value: Option<i64>,
     /// The span of time of the default limit, written as in requests, or the word `unlimited`. The
     /// sample has it here, the schema in each address.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_period: Option<String>,
 }
 
-crate::lenient::structure!(IpAuthList);
+crate::object::reply!(
+    IpAuthList { results, default_ratelimit_value, default_ratelimit_period }
+);
 
 /// An IP address that may send without a password, with its settings. Whether clicks are tracked is
 /// not among them.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuth {
     /// The IP address. The schema misspells the name of this field.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ip_address: Option<String>,
     /// An older name of `description`. The schema has it, no sample shows it.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub comments: Option<String>,
     /// A field of SMTP users that the schema repeats here. No sample shows it.
     ///
     /// Deprecated.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_password: Option<Secret>,
     /// Whether the address may send. `status` says more.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sending_allowed: Option<bool>,
     /// Whether the address has a sending limit of its own. Some other replies spell it
     /// `custom_rate_limit`; accept either name.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
     /// no limit of its own is inferred.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
     /// occur too.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
     /// The schema has it here, the sample beside the list. It is an integer in every sample and a
     /// string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_value: Option<i64>,
     /// The span of time of the default limit, written as in requests, or the word `unlimited`. The
     /// schema has it here, the sample beside the list.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ippool: Option<i64>,
     /// Your note about the address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub description: Option<String>,
     /// Whether an unsubscribe footer is added to mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_enabled: Option<bool>,
     /// A setting that the changelog of April 2025 calls removed. Samples still show it.
     ///
     /// Deprecated.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_domain: Option<String>,
     /// The footer as HTML, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_html: Option<String>,
     /// The footer as plain text, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_text: Option<String>,
     /// Whether copies of sent mail are archived.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub archive_enabled: Option<bool>,
     /// Whether opens of the mail are recorded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub open_tracking_enabled: Option<bool>,
     /// The address that gets a blind copy of every email sent. It can be null.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_notifications: Option<String>,
     /// Whether the address may send. It is in the samples and not in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status: Option<SenderStatus>,
 }
 
-crate::lenient::structure!(IpAuth);
+crate::object::reply!(
+    IpAuth { ip_address, comments, email_password, sending_allowed, custom_ratelimit,
+    custom_ratelimit_value, custom_ratelimit_period, default_ratelimit_value,
+    default_ratelimit_period, ippool, description, feedback_enabled, feedback_domain,
+    feedback_html, feedback_text, archive_enabled, open_tracking_enabled, audit_email,
+    bounce_notifications, status }
+);
 
 /// An authenticated IP address as the partial edit shows it.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuthSettings {
     /// The IP address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ip_address: Option<String>,
     /// Your note about the address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub description: Option<String>,
     /// Whether the address has a sending limit of its own. Requests and some other replies spell it
     /// `custom_ratelimit`; accept either name.
-    #[serde(
-        alias = "custom_ratelimit",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_rate_limit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
     /// no limit of its own is inferred.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
     /// occur too.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
     /// It is an integer in every sample and a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_value: Option<i64>,
     /// The span of time of the default limit, written as in requests, or the word `unlimited`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ippool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_enabled: Option<bool>,
     /// The footer as HTML, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_html: Option<String>,
     /// The footer as plain text, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub archive_enabled: Option<bool>,
     /// The address that gets a blind copy of every email sent. It can be null.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_notifications: Option<String>,
     /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status: Option<SenderStatus>,
 }
 
-crate::lenient::structure!(IpAuthSettings);
+crate::object::reply!(
+    IpAuthSettings { ip_address, description, custom_rate_limit | "custom_ratelimit",
+    custom_ratelimit_value, custom_ratelimit_period, default_ratelimit_value,
+    default_ratelimit_period, ippool, feedback_enabled, feedback_html, feedback_text,
+    open_tracking_enabled, click_tracking_enabled, archive_enabled, audit_email,
+    bounce_notifications, status }
+);

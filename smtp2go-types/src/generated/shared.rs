@@ -2,147 +2,91 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// No parameters. Send `{}`.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmptyRequest {}
 
+crate::object::request!(EmptyRequest {});
+
 impl EmptyRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {}
-    }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
+        Self::default()
     }
 }
 
 impl Validate for EmptyRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// What every failed call answers. One page of the service's documentation shows `error`,
 /// `error_code` and `field_validation_errors` at the root instead of in `data`: read `data` first,
 /// then the root.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Why a call failed.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<ErrorData>,
     /// The reason, where it is not inside `data`.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub error: Option<String>,
     /// The code, where it is not inside `data`.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub error_code: Option<String>,
     /// The refused field, where it is not inside `data`.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub field_validation_errors: Option<FieldValidationError>,
 }
 
-crate::lenient::structure!(ErrorResponse);
+crate::object::reply!(
+    ErrorResponse { request_id, data, error, error_code, field_validation_errors }
+);
 
 /// Why a call failed.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorData {
     /// The reason, in words. It may quote addresses.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub error: Option<String>,
     /// `E_ApiResponseCodes.` and a name. Seen are ENDPOINT_PERMISSION_DENIED,
     /// NON_VALIDATING_IN_PAYLOAD, API_EXCEPTION and REQ_LIMIT_EXCEEDED; there is no published list.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub error_code: Option<String>,
     /// The field that was refused, when the code is NON_VALIDATING_IN_PAYLOAD. All known samples have
     /// one object; a list of them and a map from field to text have been described as well.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub field_validation_errors: Option<FieldValidationError>,
 }
 
-crate::lenient::structure!(ErrorData);
+crate::object::reply!(ErrorData { error, error_code, field_validation_errors });
 
 /// A field that was refused.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct FieldValidationError {
     /// The field.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub fieldname: Option<String>,
     /// What is wrong with it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub message: Option<String>,
 }
 
-crate::lenient::structure!(FieldValidationError);
+crate::object::reply!(FieldValidationError { fieldname, message });
 
 /// The order of a list, ascending or descending.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -2,25 +2,28 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// An address to send from.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSenderEmailsAddRequest {
     /// The address. The verification link is mailed to it.
     pub email_address: String,
     /// A plain text that is added to the verification mail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    SingleSenderEmailsAddRequest { email_address, message, subaccount_id }, required =
+    ["email_address"]
+);
 
 impl SingleSenderEmailsAddRequest {
     /// With what is required: `email_address`.
@@ -46,23 +49,15 @@ impl SingleSenderEmailsAddRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SingleSenderEmailsAddRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The address to remove.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSenderEmailsRemoveRequest {
@@ -70,9 +65,13 @@ pub struct SingleSenderEmailsRemoveRequest {
     pub email_address: String,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    SingleSenderEmailsRemoveRequest { email_address, subaccount_id }, required =
+    ["email_address"]
+);
 
 impl SingleSenderEmailsRemoveRequest {
     /// With what is required: `email_address`.
@@ -90,23 +89,15 @@ impl SingleSenderEmailsRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SingleSenderEmailsRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which single senders to list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSenderEmailsViewRequest {
@@ -114,22 +105,20 @@ pub struct SingleSenderEmailsViewRequest {
     /// are listed.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_address: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(SingleSenderEmailsViewRequest { email_address, subaccount_id });
+
 impl SingleSenderEmailsViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            email_address: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`email_address`](Self::email_address).
@@ -145,51 +134,33 @@ impl SingleSenderEmailsViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SingleSenderEmailsViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The reply to adding a single sender. The real body is not known and may be empty: the sample is
 /// a placeholder, so every field here is a guess and none is certain to come.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSenderEmailsAddResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The only key of the documented example, which is a placeholder.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub just_returns_this: Option<String>,
 }
 
-crate::lenient::structure!(SingleSenderEmailsAddResponse);
+crate::object::reply!(SingleSenderEmailsAddResponse { request_id, just_returns_this });
 
 impl crate::Envelope for SingleSenderEmailsAddResponse {
     type Data = SingleSenderEmailsAddResponse;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id.clone(), self)
     }
@@ -200,41 +171,28 @@ impl crate::Envelope for SingleSenderEmailsAddResponse {
 
 /// The reply to removing a single sender. The real body is not known and may be empty: the sample
 /// is a placeholder, so every field here is a guess and none is certain to come.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSenderEmailsRemoveResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A text about the outcome.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<String>,
     /// The only key of the documented example, which is a placeholder.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub just_returns_this: Option<String>,
 }
 
-crate::lenient::structure!(SingleSenderEmailsRemoveResponse);
+crate::object::reply!(
+    SingleSenderEmailsRemoveResponse { request_id, data, just_returns_this }
+);
 
 impl crate::Envelope for SingleSenderEmailsRemoveResponse {
     type Data = String;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -244,8 +202,7 @@ impl crate::Envelope for SingleSenderEmailsRemoveResponse {
 }
 
 /// The single senders. The request id is inside `data`, rather than at the root.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSenderEmailsViewResponse {
@@ -253,25 +210,16 @@ pub struct SingleSenderEmailsViewResponse {
     /// example of the service shows it here.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Single senders, and the id of the request.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SingleSenderList>,
 }
 
-crate::lenient::structure!(SingleSenderEmailsViewResponse);
+crate::object::reply!(SingleSenderEmailsViewResponse { request_id, data });
 
 impl crate::Envelope for SingleSenderEmailsViewResponse {
     type Data = SingleSenderList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         let id = self.request_id;
         let data = self.data.unwrap_or_default();
@@ -280,50 +228,32 @@ impl crate::Envelope for SingleSenderEmailsViewResponse {
 }
 
 /// Single senders, and the id of the request.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSenderList {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The single senders.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub senders: Vec<SingleSender>,
 }
 
-crate::lenient::structure!(SingleSenderList);
+crate::object::reply!(SingleSenderList { request_id, senders });
 
 /// An address that may send without a verified domain.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSender {
     /// The address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_address: Option<String>,
     /// Whether the address has been verified.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub verified: Option<bool>,
 }
 
-crate::lenient::structure!(SingleSender);
+crate::object::reply!(SingleSender { email_address, verified });

@@ -2,12 +2,12 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A text message to send.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsSendRequest {
@@ -17,11 +17,15 @@ pub struct SmsSendRequest {
     pub destination: Vec<String>,
     /// The number to send from. Without it, or with an empty text, the account's default number is
     /// used. A shared number takes its place when the message goes to another country.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
     /// The text. More than 160 characters are billed as several units.
     pub content: String,
 }
+
+crate::object::request!(
+    SmsSendRequest { destination, sender, content }, required = ["destination",
+    "content"]
+);
 
 impl SmsSendRequest {
     /// With what is required: `destination`, `content`.
@@ -43,18 +47,10 @@ impl SmsSendRequest {
         self.sender = Some(sender.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmsSendRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.destination;
         check.at("destination", |check| check.count(value.len(), Some(1), Some(100)));
@@ -62,31 +58,27 @@ impl Validate for SmsSendRequest {
 }
 
 /// The span of days to count.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsSummaryRequest {
     /// The first day of the span. Without it, today from 00:00 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Date>,
     /// The day before which the span ends. Without it, it ends now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_date: Option<Date>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(SmsSummaryRequest { start_date, end_date, subaccount_id });
+
 impl SmsSummaryRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start_date: None,
-            end_date: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`start_date`](Self::start_date).
@@ -109,18 +101,10 @@ impl SmsSummaryRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmsSummaryRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.start_date {
             check.at("start_date", |check| check.date(value));
@@ -132,47 +116,40 @@ impl Validate for SmsSummaryRequest {
 }
 
 /// Which received messages to list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsViewReceivedRequest {
     /// The first day of the span. Without it, 7 days ago from 00:00 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Date>,
     /// The day before which the span ends. Without it, it ends now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_date: Option<Date>,
     /// Where the span begins, in Unix seconds. Use `start_date` instead.
     ///
     /// Deprecated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unix_start: Option<i64>,
     /// Where the span ends, in Unix seconds. Use `end_date` instead.
     ///
     /// Deprecated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unix_end: Option<i64>,
     /// Only messages of this user. Without it, of all users.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(
+    SmsViewReceivedRequest { start_date, end_date, unix_start, unix_end, username,
+    subaccount_id }
+);
+
 impl SmsViewReceivedRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start_date: None,
-            end_date: None,
-            unix_start: None,
-            unix_end: None,
-            username: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`start_date`](Self::start_date).
@@ -216,18 +193,10 @@ impl SmsViewReceivedRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmsViewReceivedRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.start_date {
             check.at("start_date", |check| check.date(value));
@@ -239,35 +208,31 @@ impl Validate for SmsViewReceivedRequest {
 }
 
 /// Which sent messages to list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsViewSentRequest {
     /// The first day of the span. Without it, 7 days ago from 00:00 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Date>,
     /// The day before which the span ends. Without it, it ends now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_date: Option<Date>,
     /// Only messages of this user. Without it, of all users.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(
+    SmsViewSentRequest { start_date, end_date, username, subaccount_id }
+);
+
 impl SmsViewSentRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start_date: None,
-            end_date: None,
-            username: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`start_date`](Self::start_date).
@@ -297,18 +262,10 @@ impl SmsViewSentRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmsViewSentRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.start_date {
             check.at("start_date", |check| check.date(value));
@@ -320,72 +277,51 @@ impl Validate for SmsViewSentRequest {
 }
 
 /// The answer to sending a text message.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsSendResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// What became of a text message, number by number.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SmsSendResult>,
 }
 
-crate::lenient::structure!(SmsSendResponse);
+crate::object::reply!(SmsSendResponse { request_id, data });
 
 impl crate::Envelope for SmsSendResponse {
     type Data = SmsSendResult;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The totals of a span of days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsSummaryResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Totals of text messages.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SmsTotals>,
 }
 
-crate::lenient::structure!(SmsSummaryResponse);
+crate::object::reply!(SmsSummaryResponse { request_id, data });
 
 impl crate::Envelope for SmsSummaryResponse {
     type Data = SmsTotals;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The received messages of a span of days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsViewReceivedResponse {
@@ -393,25 +329,16 @@ pub struct SmsViewReceivedResponse {
     /// other replies have it here.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Received text messages.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<ReceivedSmsList>,
 }
 
-crate::lenient::structure!(SmsViewReceivedResponse);
+crate::object::reply!(SmsViewReceivedResponse { request_id, data });
 
 impl crate::Envelope for SmsViewReceivedResponse {
     type Data = ReceivedSmsList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         let id = self.request_id;
         let data = self.data.unwrap_or_default();
@@ -420,8 +347,7 @@ impl crate::Envelope for SmsViewReceivedResponse {
 }
 
 /// The sent messages of a span of days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsViewSentResponse {
@@ -429,25 +355,16 @@ pub struct SmsViewSentResponse {
     /// other replies have it here.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Sent text messages.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SentSmsList>,
 }
 
-crate::lenient::structure!(SmsViewSentResponse);
+crate::object::reply!(SmsViewSentResponse { request_id, data });
 
 impl crate::Envelope for SmsViewSentResponse {
     type Data = SentSmsList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         let id = self.request_id;
         let data = self.data.unwrap_or_default();
@@ -456,8 +373,7 @@ impl crate::Envelope for SmsViewSentResponse {
 }
 
 /// What became of a text message, number by number.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsSendResult {
@@ -465,122 +381,75 @@ pub struct SmsSendResult {
     /// of SmsStatus can be keys too is inferred.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::map",
-        skip_serializing_if = "BTreeMap::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "BTreeMap::is_empty")
     )]
     pub statuses: BTreeMap<String, i64>,
     /// How many messages were sent in all.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_sent: Option<i64>,
     /// One entry per message. The schema has it, the sample lacks it.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub messages: Vec<SmsMessageStatus>,
 }
 
-crate::lenient::structure!(SmsSendResult);
+crate::object::reply!(SmsSendResult { statuses, total_sent, messages });
 
 /// A text message to one number.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsMessageStatus {
     /// The number it goes to.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub destination: Option<String>,
     /// The id of this message, usually a UUID.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub message_id: Option<String>,
     /// How far a text message has got.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status: Option<SmsStatus>,
 }
 
-crate::lenient::structure!(SmsMessageStatus);
+crate::object::reply!(SmsMessageStatus { destination, message_id, status });
 
 /// Totals of text messages.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsTotals {
     /// How many messages there were.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_messages: Option<i64>,
     /// How many units were billed. A long message has several.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_units: Option<i64>,
     /// What they cost. The currency is not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_cost: Option<f64>,
 }
 
-crate::lenient::structure!(SmsTotals);
+crate::object::reply!(SmsTotals { total_messages, total_units, total_cost });
 
 /// Received text messages.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReceivedSmsList {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The messages.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub messages: Vec<ReceivedSms>,
 }
 
-crate::lenient::structure!(ReceivedSmsList);
+crate::object::reply!(ReceivedSmsList { request_id, messages });
 
 /// A received text message.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReceivedSms {
@@ -588,171 +457,84 @@ pub struct ReceivedSms {
     /// here, because a number loses the plus sign.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub source_address: Option<String>,
     /// The number it was sent to. The schema says text, the sample shows a bare JSON number. Text is
     /// kept here, because a number loses the plus sign.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub destination_address: Option<String>,
     /// When it was received, in UTC. Milliseconds may be missing.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub timestamp: Option<Timestamp>,
     /// The text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub content: Option<String>,
     /// The id of this message, usually a UUID.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub message_id: Option<String>,
     /// The user that the message belongs to.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub username: Option<String>,
 }
 
-crate::lenient::structure!(ReceivedSms);
+crate::object::reply!(
+    ReceivedSms { source_address, destination_address, timestamp, content, message_id,
+    username }
+);
 
 /// Sent text messages.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SentSmsList {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The messages.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub messages: Vec<SentSms>,
 }
 
-crate::lenient::structure!(SentSmsList);
+crate::object::reply!(SentSmsList { request_id, messages });
 
 /// A sent text message.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SentSms {
     /// The id of this message, usually a UUID.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub id: Option<String>,
     /// When it was sent, in UTC. Milliseconds may be missing.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub timestamp: Option<Timestamp>,
     /// The user that sent it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub username: Option<String>,
     /// The sender of the message.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender: Option<String>,
     /// The address that sent it, if it was sent by mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender_email: Option<String>,
     /// The number it was sent to. Received messages show a bare JSON number in the sample, so one is to
     /// be expected here as well.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub destination_address: Option<String>,
     /// The country of that number, two letters. The schema misspells this key.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub destination_address_country: Option<String>,
     /// The format of the message. Its values are not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub format: Option<String>,
     /// How far it has got, as a phrase for people. These are not the words of SmsStatus.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status: Option<String>,
     /// The text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub content: Option<String>,
     /// How many units were billed. The schema says a number, one sample shows text; a count is a
     /// number.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub units: Option<i64>,
 }
 
-crate::lenient::structure!(SentSms);
+crate::object::reply!(
+    SentSms { id, timestamp, username, sender, sender_email, destination_address,
+    destination_address_country, format, status, content, units }
+);
 
 /// How far a text message has got.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -2,12 +2,12 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A new SMTP user.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersAddRequest {
@@ -20,16 +20,13 @@ pub struct SmtpUsersAddRequest {
     /// least 128 bits. That the same happens without it is inferred.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_password: Option<Secret>,
     /// A note of your own about the user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `true` gives the user a sending limit of its own, made of `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
     /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
@@ -37,21 +34,17 @@ pub struct SmtpUsersAddRequest {
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
     /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
     /// `custom_ratelimit` is `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_pool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_enabled: Option<bool>,
     /// A setting that the changelog of April 2025 calls removed. The schema still lists it; leave it
     /// out, or at `default`.
@@ -59,51 +52,49 @@ pub struct SmtpUsersAddRequest {
     /// Default: `"default"`.
     ///
     /// Deprecated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_domain: Option<String>,
     /// The footer as HTML. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_html: Option<String>,
     /// The footer as plain text. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
     /// permitted.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_enabled: Option<bool>,
     /// An address that gets a blind copy of every email sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
     /// email address has them forwarded there.
     ///
     /// Default: `"from"`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounce_notifications: Option<String>,
     /// Whether the user may send. Without it, `allowed`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SenderStatus>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    SmtpUsersAddRequest { username, email_password, description, custom_ratelimit,
+    custom_ratelimit_value, custom_ratelimit_period, ip_pool, feedback_enabled,
+    feedback_domain, feedback_html, feedback_text, open_tracking_enabled,
+    click_tracking_enabled, archive_enabled, audit_email, bounce_notifications, status,
+    subaccount_id }, required = ["username"]
+);
 
 impl SmtpUsersAddRequest {
     /// With what is required: `username`.
@@ -255,18 +246,10 @@ impl SmtpUsersAddRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmtpUsersAddRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.username;
         check.at("username", |check| check.length(value, Some(5), Some(100)));
@@ -281,7 +264,7 @@ impl Validate for SmtpUsersAddRequest {
 }
 
 /// All settings of an SMTP user. A setting that is not given goes back to its default.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersEditRequest {
@@ -292,85 +275,76 @@ pub struct SmtpUsersEditRequest {
     /// keep it.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_password: Option<Secret>,
     /// A note of your own about the user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `true` gives the user a sending limit of its own, made of `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
     /// is `true`.
     ///
     /// From 1 to 2147483647.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
     /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. One page of the
     /// documentation has a comma in front of the clock time. Stored only if `custom_ratelimit` is
     /// `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_pool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_enabled: Option<bool>,
     /// A setting that the changelog of April 2025 calls removed. The schema still lists it; leave it
     /// out, or at `default`.
     ///
     /// Deprecated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_domain: Option<String>,
     /// The footer as HTML. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_html: Option<String>,
     /// The footer as plain text. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
     /// permitted.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_enabled: Option<bool>,
     /// An address that gets a blind copy of every email sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
     /// email address has them forwarded there.
     ///
     /// Default: `"from"`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounce_notifications: Option<String>,
     /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SenderStatus>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    SmtpUsersEditRequest { username, email_password, description, custom_ratelimit,
+    custom_ratelimit_value, custom_ratelimit_period, ip_pool, feedback_enabled,
+    feedback_domain, feedback_html, feedback_text, open_tracking_enabled,
+    click_tracking_enabled, archive_enabled, audit_email, bounce_notifications, status,
+    subaccount_id }, required = ["username"]
+);
 
 impl SmtpUsersEditRequest {
     /// With what is required: `username`.
@@ -522,18 +496,10 @@ impl SmtpUsersEditRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmtpUsersEditRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.custom_ratelimit_value {
             check
@@ -546,7 +512,7 @@ impl Validate for SmtpUsersEditRequest {
 }
 
 /// The settings of an SMTP user that are to change. A setting that is not given keeps its value.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersPatchRequest {
@@ -554,14 +520,11 @@ pub struct SmtpUsersPatchRequest {
     pub username: String,
     /// The password, of at least 64 bits of entropy. For an empty text the service chooses one of at
     /// least 128 bits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_password: Option<Secret>,
     /// A note of your own about the user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `true` gives the user a sending limit of its own, made of `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
     /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
@@ -569,53 +532,48 @@ pub struct SmtpUsersPatchRequest {
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
     /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
     /// `custom_ratelimit` is `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_pool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_enabled: Option<bool>,
     /// The footer as HTML. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_html: Option<String>,
     /// The footer as plain text. The service fills in `%%UNSUBSCRIBE%%` and `%%EMAIL%%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
     /// permitted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_enabled: Option<bool>,
     /// An address that gets a blind copy of every email sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
     /// email address has them forwarded there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounce_notifications: Option<String>,
     /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SenderStatus>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    SmtpUsersPatchRequest { username, email_password, description, custom_ratelimit,
+    custom_ratelimit_value, custom_ratelimit_period, ip_pool, feedback_enabled,
+    feedback_html, feedback_text, open_tracking_enabled, click_tracking_enabled,
+    archive_enabled, audit_email, bounce_notifications, status, subaccount_id }, required
+    = ["username"]
+);
 
 impl SmtpUsersPatchRequest {
     /// With what is required: `username`.
@@ -759,18 +717,10 @@ impl SmtpUsersPatchRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmtpUsersPatchRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.custom_ratelimit_value {
             check
@@ -783,7 +733,7 @@ impl Validate for SmtpUsersPatchRequest {
 }
 
 /// Which SMTP user to remove.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersRemoveRequest {
@@ -791,9 +741,12 @@ pub struct SmtpUsersRemoveRequest {
     pub username: String,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    SmtpUsersRemoveRequest { username, subaccount_id }, required = ["username"]
+);
 
 impl SmtpUsersRemoveRequest {
     /// With what is required: `username`.
@@ -811,43 +764,33 @@ impl SmtpUsersRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmtpUsersRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which SMTP users to list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersViewRequest {
     /// The name of one user, to see that one only. Without it, all users are listed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(SmtpUsersViewRequest { username, subaccount_id });
+
 impl SmtpUsersViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            username: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`username`](Self::username).
@@ -863,147 +806,109 @@ impl SmtpUsersViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SmtpUsersViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The SMTP user that was added, edited or removed.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The SMTP user that a call was about, as a list.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SmtpUserResults>,
 }
 
-crate::lenient::structure!(SmtpUsersResponse);
+crate::object::reply!(SmtpUsersResponse { request_id, data });
 
 impl crate::Envelope for SmtpUsersResponse {
     type Data = SmtpUserResults;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The SMTP user that was changed.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersPatchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A list of one user. The schema wraps it in an envelope of its own; the sample does not.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<SmtpUserSettings>,
 }
 
-crate::lenient::structure!(SmtpUsersPatchResponse);
+crate::object::reply!(SmtpUsersPatchResponse { request_id, data });
 
 impl crate::Envelope for SmtpUsersPatchResponse {
     type Data = Vec<SmtpUserSettings>;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
 }
 
 /// SMTP users.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersViewResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// SMTP users and the default limit of the account.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SmtpUserList>,
 }
 
-crate::lenient::structure!(SmtpUsersViewResponse);
+crate::object::reply!(SmtpUsersViewResponse { request_id, data });
 
 impl crate::Envelope for SmtpUsersViewResponse {
     type Data = SmtpUserList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The SMTP user that a call was about, as a list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUserResults {
     /// The user that was added, edited or removed.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub results: Vec<SmtpUser>,
 }
 
-crate::lenient::structure!(SmtpUserResults);
+crate::object::reply!(SmtpUserResults { results });
 
 /// SMTP users and the default limit of the account.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUserList {
     /// The users.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub results: Vec<SmtpUser>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
@@ -1011,328 +916,144 @@ pub struct SmtpUserList {
     /// in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_value: Option<i64>,
     /// The span of time of the default limit, written as in requests, or the word `unlimited`. The
     /// sample has it here, the schema in each user.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_period: Option<String>,
 }
 
-crate::lenient::structure!(SmtpUserList);
+crate::object::reply!(
+    SmtpUserList { results, default_ratelimit_value, default_ratelimit_period }
+);
 
 /// An SMTP user with its settings. Whether clicks are tracked is not among them.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUser {
     /// The name of the user.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub username: Option<String>,
     /// An older name of `description`. The schema has it, no sample shows it.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub comments: Option<String>,
     /// The password, in clear text. The schema calls the field deprecated.
     ///
     /// Deprecated.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_password: Option<Secret>,
     /// Whether the user may send. `status` says more.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sending_allowed: Option<bool>,
     /// Whether the user has a sending limit of its own. Some other replies spell it
     /// `custom_rate_limit`; accept either name.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
     /// no limit of its own is inferred.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
     /// occur too.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
     /// In the sample of `/users/smtp/view` it stands beside the list instead. It is an integer in every
     /// sample and a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_value: Option<i64>,
     /// The span of time of the default limit, written as in requests, or the word `unlimited`. In the
     /// sample of `/users/smtp/view` it stands beside the list instead.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ippool: Option<i64>,
     /// Your note about the user.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub description: Option<String>,
     /// Whether an unsubscribe footer is added to mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_enabled: Option<bool>,
     /// A setting that the changelog of April 2025 calls removed. Samples still show it.
     ///
     /// Deprecated.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_domain: Option<String>,
     /// The footer as HTML, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_html: Option<String>,
     /// The footer as plain text, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_text: Option<String>,
     /// Whether copies of sent mail are archived.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub archive_enabled: Option<bool>,
     /// Whether opens of the mail are recorded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub open_tracking_enabled: Option<bool>,
     /// The address that gets a blind copy of every email sent. It can be null.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_notifications: Option<String>,
     /// Whether the user may send. It is in the samples and not in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status: Option<SenderStatus>,
 }
 
-crate::lenient::structure!(SmtpUser);
+crate::object::reply!(
+    SmtpUser { username, comments, email_password, sending_allowed, custom_ratelimit,
+    custom_ratelimit_value, custom_ratelimit_period, default_ratelimit_value,
+    default_ratelimit_period, ippool, description, feedback_enabled, feedback_domain,
+    feedback_html, feedback_text, archive_enabled, open_tracking_enabled, audit_email,
+    bounce_notifications, status }
+);
 
 /// An SMTP user as the partial edit shows it.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUserSettings {
     /// The name of the user.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub username: Option<String>,
     /// Your note about the user.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub description: Option<String>,
     /// Whether the user has a sending limit of its own. Requests and some other replies spell it
     /// `custom_ratelimit`; accept either name.
-    #[serde(
-        alias = "custom_ratelimit",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_rate_limit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
     /// no limit of its own is inferred.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_value: Option<i64>,
     /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
     /// occur too.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
     /// It is an integer in every sample and a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_value: Option<i64>,
     /// The span of time of the default limit, written as in requests, or the word `unlimited`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub ippool: Option<i64>,
     /// Whether an unsubscribe footer is added to mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_enabled: Option<bool>,
     /// The footer as HTML, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_html: Option<String>,
     /// The footer as plain text, with its `%%UNSUBSCRIBE%%` and `%%EMAIL%%` tokens.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub feedback_text: Option<String>,
     /// Whether opens of the mail are recorded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub archive_enabled: Option<bool>,
     /// The address that gets a blind copy of every email sent. It can be null.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub audit_email: Option<String>,
     /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_notifications: Option<String>,
     /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status: Option<SenderStatus>,
 }
 
-crate::lenient::structure!(SmtpUserSettings);
+crate::object::reply!(
+    SmtpUserSettings { username, description, custom_rate_limit | "custom_ratelimit",
+    custom_ratelimit_value, custom_ratelimit_period, default_ratelimit_value,
+    default_ratelimit_period, ippool, feedback_enabled, feedback_html, feedback_text,
+    open_tracking_enabled, click_tracking_enabled, archive_enabled, audit_email,
+    bounce_notifications, status }
+);

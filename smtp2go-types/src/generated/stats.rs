@@ -2,26 +2,28 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// Whose figures to return.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailBouncesRequest {
     /// Only mail of this sender: an SMTP username, or the first 16 characters of an API key. Without
     /// it, all mail of the account counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
 
+crate::object::request!(StatsEmailBouncesRequest { username });
+
 impl StatsEmailBouncesRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { username: None }
+        Self::default()
     }
 
     /// Sets [`username`](Self::username).
@@ -30,23 +32,15 @@ impl StatsEmailBouncesRequest {
         self.username = Some(username.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for StatsEmailBouncesRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// What to add up, and for which span of time.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailHistoryRequest {
@@ -54,34 +48,30 @@ pub struct StatsEmailHistoryRequest {
     /// each sender address.
     ///
     /// Default: `"email_address"`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_by: Option<StatsGrouping>,
     /// Where the span begins, this moment included. UTC if it names no zone; RFC 3339 with `Z` is the
     /// safest spelling. Without it, 30 days ago at 00:00 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Timestamp>,
     /// Where the span ends, this moment excluded. UTC if it names no zone; RFC 3339 with `Z` is the
     /// safest spelling. Without it, now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_date: Option<Timestamp>,
     /// Only mail of these subaccounts, given by their ids. This is a filter; the call still runs on the
     /// key's own account. The schema does not say what the items are; ids are inferred.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccounts: Option<Vec<String>>,
 }
 
+crate::object::request!(
+    StatsEmailHistoryRequest { group_by, start_date, end_date, subaccounts }
+);
+
 impl StatsEmailHistoryRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            group_by: None,
-            start_date: None,
-            end_date: None,
-            subaccounts: None,
-        }
+        Self::default()
     }
 
     /// Sets [`group_by`](Self::group_by).
@@ -114,37 +104,31 @@ impl StatsEmailHistoryRequest {
         self.subaccounts = Some(subaccounts.into_iter().map(Into::into).collect());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for StatsEmailHistoryRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Whose figures to return.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailSpamRequest {
     /// Only mail of this sender: an SMTP username, or the first 16 characters of an API key. Without
     /// it, all mail of the account counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
 
+crate::object::request!(StatsEmailSpamRequest { username });
+
 impl StatsEmailSpamRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { username: None }
+        Self::default()
     }
 
     /// Sets [`username`](Self::username).
@@ -153,37 +137,31 @@ impl StatsEmailSpamRequest {
         self.username = Some(username.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for StatsEmailSpamRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Whose figures to return.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailSummaryRequest {
     /// Only mail of this sender: an SMTP username, or the first 16 characters of an API key. Without
     /// it, all mail of the account counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
 
+crate::object::request!(StatsEmailSummaryRequest { username });
+
 impl StatsEmailSummaryRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { username: None }
+        Self::default()
     }
 
     /// Sets [`username`](Self::username).
@@ -192,37 +170,31 @@ impl StatsEmailSummaryRequest {
         self.username = Some(username.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for StatsEmailSummaryRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Whose figures to return.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailUnsubsRequest {
     /// Only mail of this sender: an SMTP username, or the first 16 characters of an API key. Without
     /// it, all mail of the account counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
 
+crate::object::request!(StatsEmailUnsubsRequest { username });
+
 impl StatsEmailUnsubsRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { username: None }
+        Self::default()
     }
 
     /// Sets [`username`](Self::username).
@@ -231,743 +203,371 @@ impl StatsEmailUnsubsRequest {
         self.username = Some(username.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for StatsEmailUnsubsRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The bounces of the last 30 days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailBouncesResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Bounces of the last 30 days.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<BounceStats>,
 }
 
-crate::lenient::structure!(StatsEmailBouncesResponse);
+crate::object::reply!(StatsEmailBouncesResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailBouncesResponse {
     type Data = BounceStats;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The current billing cycle.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailCycleResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A billing cycle with its allowance of mail.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<EmailCycle>,
 }
 
-crate::lenient::structure!(StatsEmailCycleResponse);
+crate::object::reply!(StatsEmailCycleResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailCycleResponse {
     type Data = EmailCycle;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// Totals by sender.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailHistoryResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Totals of mail, row by row.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<EmailHistory>,
 }
 
-crate::lenient::structure!(StatsEmailHistoryResponse);
+crate::object::reply!(StatsEmailHistoryResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailHistoryResponse {
     type Data = EmailHistory;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The spam complaints of the last 30 days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailSpamResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Spam complaints of the last 30 days.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SpamStats>,
 }
 
-crate::lenient::structure!(StatsEmailSpamResponse);
+crate::object::reply!(StatsEmailSpamResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailSpamResponse {
     type Data = SpamStats;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The figures of the cycle and of the last 30 days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailSummaryResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The current cycle and the figures of the last 30 days.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<EmailSummary>,
 }
 
-crate::lenient::structure!(StatsEmailSummaryResponse);
+crate::object::reply!(StatsEmailSummaryResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailSummaryResponse {
     type Data = EmailSummary;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The unsubscribes of the last 30 days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailUnsubsResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// Unsubscribes of the last 30 days.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<UnsubscribeStats>,
 }
 
-crate::lenient::structure!(StatsEmailUnsubsResponse);
+crate::object::reply!(StatsEmailUnsubsResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailUnsubsResponse {
     type Data = UnsubscribeStats;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// Bounces of the last 30 days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BounceStats {
     /// How many emails were sent in the last 30 days.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub emails: Option<i64>,
     /// How many emails the service refused to send on.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rejects: Option<i64>,
     /// How many emails bounced for a passing reason.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub softbounces: Option<i64>,
     /// How many emails bounced for good.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub hardbounces: Option<i64>,
     /// The share of bounces in percent, a decimal number as text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_percent: Option<String>,
 }
 
-crate::lenient::structure!(BounceStats);
+crate::object::reply!(
+    BounceStats { emails, rejects, softbounces, hardbounces, bounce_percent }
+);
 
 /// A billing cycle with its allowance of mail.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailCycle {
     /// When the cycle began. The zone and fractions of a second vary; UTC if it names no zone.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_start: Option<Timestamp>,
     /// When the cycle ends. The zone and fractions of a second vary; UTC if it names no zone.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_end: Option<Timestamp>,
     /// How many emails the cycle allows.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_max: Option<i64>,
     /// How many emails of the cycle are used.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_used: Option<i64>,
     /// How many emails of the cycle are left.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_remaining: Option<i64>,
 }
 
-crate::lenient::structure!(EmailCycle);
+crate::object::reply!(
+    EmailCycle { cycle_start, cycle_end, cycle_max, cycle_used, cycle_remaining }
+);
 
 /// Totals of mail, row by row.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailHistory {
     /// How many rows there are; not documented, inferred from the name.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub count: Option<i64>,
     /// The share of bounces over all rows, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_percent_total: Option<f64>,
     /// The share of opens over all rows, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub open_percent_total: Option<f64>,
     /// The share of rejects over all rows, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub reject_percent_total: Option<f64>,
     /// The share of spam complaints over all rows, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spam_percent_total: Option<f64>,
     /// The share of unsubscribes over all rows, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub unsubscribe_percent_total: Option<f64>,
     /// One row per address, user, domain or subaccount, as `group_by` asks.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub history: Vec<EmailHistoryRow>,
 }
 
-crate::lenient::structure!(EmailHistory);
+crate::object::reply!(
+    EmailHistory { count, bounce_percent_total, open_percent_total, reject_percent_total,
+    spam_percent_total, unsubscribe_percent_total, history }
+);
 
 /// Totals of one sender address, user, domain or subaccount. What `lastip`, `bytecount` and
 /// `avgsize` mean is not documented; it is inferred from their names.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailHistoryRow {
     /// The subaccount. Only when grouped by subaccount.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subaccount: Option<String>,
     /// The sender domain. Only when grouped by domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub domain: Option<String>,
     /// Whether that domain is verified. Only when grouped by domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub domain_verified: Option<bool>,
     /// The sender address. Only when grouped by address, as without `group_by`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_address: Option<String>,
     /// The user. Only when grouped by user name.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub username: Option<String>,
     /// The description of that user. Only when grouped by user name.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub description: Option<String>,
     /// The IP address that sent last.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub lastip: Option<String>,
     /// How many emails were sent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub used: Option<i64>,
     /// The size of all this mail in bytes.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bytecount: Option<i64>,
     /// The mean size of an email in bytes. It can have a fraction.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub avgsize: Option<f64>,
     /// How many emails bounced.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounces: Option<i64>,
     /// How many clicks were counted.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub clicks: Option<i64>,
     /// How many opens were counted.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub opens: Option<i64>,
     /// How many emails the service refused to send on.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rejects: Option<i64>,
     /// How many spam complaints came in.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spam: Option<i64>,
     /// How many recipients unsubscribed.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub unsubscribes: Option<i64>,
     /// The share of bounces, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_percent: Option<f64>,
     /// The share of opens, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub open_percent: Option<f64>,
     /// The share of rejects, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub reject_percent: Option<f64>,
     /// The share of spam complaints, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spam_percent: Option<f64>,
     /// The share of unsubscribes, in percent.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub unsubscribe_percent: Option<f64>,
 }
 
-crate::lenient::structure!(EmailHistoryRow);
+crate::object::reply!(
+    EmailHistoryRow { subaccount, domain, domain_verified, email_address, username,
+    description, lastip, used, bytecount, avgsize, bounces, clicks, opens, rejects, spam,
+    unsubscribes, bounce_percent, open_percent, reject_percent, spam_percent,
+    unsubscribe_percent }
+);
 
 /// Spam complaints of the last 30 days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SpamStats {
     /// How many emails were sent in the last 30 days.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub emails: Option<i64>,
     /// How many emails the service refused to send on.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rejects: Option<i64>,
     /// How many spam complaints came in.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spams: Option<i64>,
     /// The share of spam complaints in percent, a decimal number as text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spam_percent: Option<String>,
 }
 
-crate::lenient::structure!(SpamStats);
+crate::object::reply!(SpamStats { emails, rejects, spams, spam_percent });
 
 /// The current cycle and the figures of the last 30 days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailSummary {
     /// When the cycle began. The zone and fractions of a second vary; UTC if it names no zone.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_start: Option<Timestamp>,
     /// When the cycle ends. The zone and fractions of a second vary; UTC if it names no zone.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_end: Option<Timestamp>,
     /// How many emails the cycle allows.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_max: Option<i64>,
     /// How many emails of the cycle are used.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_used: Option<i64>,
     /// How many emails of the cycle are left.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub cycle_remaining: Option<i64>,
     /// How many emails were sent in the last 30 days.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_count: Option<i64>,
     /// How many emails the service refused to send on.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rejects: Option<i64>,
     /// The same figure as `rejects`, which replaces it.
     ///
     /// Deprecated.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_rejects: Option<i64>,
     /// The same figure as `rejects`, which replaces it.
     ///
     /// Deprecated.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spam_rejects: Option<i64>,
     /// How many emails bounced for a passing reason.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub softbounces: Option<i64>,
     /// How many emails bounced for good.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub hardbounces: Option<i64>,
     /// The share of bounces in percent, a decimal number as text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce_percent: Option<String>,
     /// How many spam complaints came in.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spam_emails: Option<i64>,
     /// The share of spam complaints in percent, a decimal number as text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub spam_percent: Option<String>,
     /// How many recipients unsubscribed.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub unsubscribes: Option<i64>,
     /// The share of unsubscribes in percent, a decimal number as text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub unsubscribe_percent: Option<String>,
     /// How many opens were counted.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub opens: Option<i64>,
     /// How many clicks were counted.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub clicks: Option<i64>,
 }
 
-crate::lenient::structure!(EmailSummary);
+crate::object::reply!(
+    EmailSummary { cycle_start, cycle_end, cycle_max, cycle_used, cycle_remaining,
+    email_count, rejects, bounce_rejects, spam_rejects, softbounces, hardbounces,
+    bounce_percent, spam_emails, spam_percent, unsubscribes, unsubscribe_percent, opens,
+    clicks }
+);
 
 /// Unsubscribes of the last 30 days.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UnsubscribeStats {
     /// How many emails were sent in the last 30 days.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub emails: Option<i64>,
     /// How many emails the service refused to send on.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rejects: Option<i64>,
     /// How many recipients unsubscribed.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub unsubscribes: Option<i64>,
     /// The share of unsubscribes in percent, a decimal number as text.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub unsubscribe_percent: Option<String>,
 }
 
-crate::lenient::structure!(UnsubscribeStats);
+crate::object::reply!(
+    UnsubscribeStats { emails, rejects, unsubscribes, unsubscribe_percent }
+);
 
 /// What gets a row of its own: each sender address, user, sender domain or subaccount. Without it,
 /// each sender address.

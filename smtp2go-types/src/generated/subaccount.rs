@@ -2,53 +2,51 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A subaccount to create.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountAddRequest {
     /// The name of the subaccount. Replies call it `name`.
     pub fullname: String,
     /// The address of the first team member, who is sent an invitation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_email: Option<String>,
     /// How many emails the subaccount may send in a billing cycle.
     ///
     /// One of 2000, 5000, 10000, 20000, 30000, 40000, 50000, 60000, 80000, 100000, 250000, 500000,
     /// 1000000, 2000000, 3000000, 5000000, 10000000. Default: `10000`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
     /// Give the subaccount a dedicated IP address. This needs a `limit` above 100000.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedicated_ip: Option<bool>,
     /// Permit archiving. It is not switched on by this: that is done for each sender.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archiving: Option<bool>,
     /// Demand two-factor authentication.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforce_2fa: Option<bool>,
     /// Permit SMS, which is charged. Replies call it `sms_enabled`.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_sms: Option<bool>,
     /// How many SMS the subaccount may send in a month. The limit of the master account applies as
     /// well.
     ///
     /// Default: `1000`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms_limit: Option<i64>,
 }
+
+crate::object::request!(
+    SubaccountAddRequest { fullname, subaccount_email, limit, dedicated_ip, archiving,
+    enforce_2fa, enable_sms, sms_limit }, required = ["fullname"]
+);
 
 impl SubaccountAddRequest {
     /// With what is required: `fullname`.
@@ -114,18 +112,10 @@ impl SubaccountAddRequest {
         self.sms_limit = Some(sms_limit);
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SubaccountAddRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.limit {
             check
@@ -148,16 +138,17 @@ impl Validate for SubaccountAddRequest {
 }
 
 /// The subaccount to close.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountCloseRequest {
     /// The id of the subaccount, from `/subaccounts/search`.
     pub id: String,
     /// The address of the subaccount. What it is for is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
 }
+
+crate::object::request!(SubaccountCloseRequest { id, email }, required = ["id"]);
 
 impl SubaccountCloseRequest {
     /// With what is required: `id`.
@@ -172,64 +163,54 @@ impl SubaccountCloseRequest {
         self.email = Some(email.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SubaccountCloseRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The subaccount and its new settings. Whether a setting that is not given keeps its value or goes
 /// back to its default is not documented, so send all of them. The defaults are those that the
 /// schema prints.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountEditRequest {
     /// The id of the subaccount, from `/subaccounts/search`.
     pub id: String,
     /// The name of the subaccount. Replies call it `name`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fullname: Option<String>,
     /// How many emails the subaccount may send in a billing cycle. The permitted numbers are stated for
     /// `/subaccount/add` only; that they hold here as well is inferred.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
     /// Whether the subaccount has a dedicated IP address. This needs a `limit` above 100000.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedicated_ip: Option<bool>,
     /// Whether archiving is permitted. It is not switched on by this: that is done for each sender.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archiving: Option<bool>,
     /// Whether two-factor authentication is demanded.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforce_2fa: Option<bool>,
     /// Whether SMS is permitted, which is charged. Replies call it `sms_enabled`.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_sms: Option<bool>,
     /// How many SMS the subaccount may send in a month. The limit of the master account applies as
     /// well.
     ///
     /// Default: `1000`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms_limit: Option<i64>,
 }
+
+crate::object::request!(
+    SubaccountEditRequest { id, fullname, limit, dedicated_ip, archiving, enforce_2fa,
+    enable_sms, sms_limit }, required = ["id"]
+);
 
 impl SubaccountEditRequest {
     /// With what is required: `id`.
@@ -295,32 +276,25 @@ impl SubaccountEditRequest {
         self.sms_limit = Some(sms_limit);
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SubaccountEditRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The subaccount to reopen.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountReopenRequest {
     /// The id of the subaccount, from `/subaccounts/search`.
     pub id: String,
     /// The address of the subaccount. What it is for is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
 }
+
+crate::object::request!(SubaccountReopenRequest { id, email }, required = ["id"]);
 
 impl SubaccountReopenRequest {
     /// With what is required: `id`.
@@ -335,62 +309,47 @@ impl SubaccountReopenRequest {
         self.email = Some(email.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SubaccountReopenRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which subaccounts to list, and how.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountSearchRequest {
     /// Words to look for. Which fields they are compared with is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_terms: Option<Vec<String>>,
     /// True finds a term inside a value and ignores case. False compares the whole value, with case.
     ///
     /// Default: `true`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuzzy_search: Option<bool>,
     /// The state of the subaccounts to list. One word, despite the name. Without it, `all`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub states: Option<SubaccountStateFilter>,
     /// The direction in which the list is sorted by name. Without it, `asc`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort_direction: Option<SortDirection>,
     /// How many subaccounts a page holds. No maximum is stated.
     ///
     /// Default: `100`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<i64>,
     /// The token of the last reply, for the next page. Without it, the first page comes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_token: Option<String>,
 }
 
+crate::object::request!(
+    SubaccountSearchRequest { search_terms, fuzzy_search, states, sort_direction,
+    page_size, continue_token }
+);
+
 impl SubaccountSearchRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            search_terms: None,
-            fuzzy_search: None,
-            states: None,
-            sort_direction: None,
-            page_size: None,
-            continue_token: None,
-        }
+        Self::default()
     }
 
     /// Sets [`search_terms`](Self::search_terms).
@@ -437,309 +396,168 @@ impl SubaccountSearchRequest {
         self.continue_token = Some(continue_token.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SubaccountSearchRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// What creating or changing a subaccount answers.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A subaccount with its limits and features.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<Subaccount>,
 }
 
-crate::lenient::structure!(SubaccountResponse);
+crate::object::reply!(SubaccountResponse { request_id, data });
 
 impl crate::Envelope for SubaccountResponse {
     type Data = Subaccount;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// A subaccount with its limits and features.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Subaccount {
     /// The id. Other operations take it as `subaccount_id`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub id: Option<String>,
     /// The name. Requests call it `fullname`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// The state of a subaccount. The words are capitalised; only `Active` was seen.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub state: Option<SubaccountState>,
     /// How many emails the subaccount may send in a billing cycle.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub plan_size: Option<i64>,
     /// How many of them it has sent in the present cycle.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub plan_used: Option<i64>,
     /// How many of them are left in the present cycle.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub plan_remaining: Option<i64>,
     /// Whether the subaccount has a dedicated IP address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub dedicated_ip: Option<bool>,
     /// Whether archiving is permitted. It is still switched on for each sender.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub archiving: Option<bool>,
     /// Whether two-factor authentication is demanded.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub enforce_2fa: Option<bool>,
     /// Whether SMS is permitted. Requests call it `enable_sms`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sms_enabled: Option<bool>,
     /// How many SMS the subaccount may send in a month.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sms_limit: Option<i64>,
 }
 
-crate::lenient::structure!(Subaccount);
+crate::object::reply!(
+    Subaccount { id, name, state, plan_size, plan_used, plan_remaining, dedicated_ip,
+    archiving, enforce_2fa, sms_enabled, sms_limit }
+);
 
 /// What closing or reopening a subaccount answers.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountTextResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A text about the outcome. The schema of the service speaks of an object, for reopening one with
     /// `id`, `email` and `name`; its examples show a text.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<TextOrObject>,
 }
 
-crate::lenient::structure!(SubaccountTextResponse);
+crate::object::reply!(SubaccountTextResponse { request_id, data });
 
 impl crate::Envelope for SubaccountTextResponse {
     type Data = TextOrObject;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// What a search for subaccounts answers.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountSearchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// One page of subaccounts.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SubaccountList>,
 }
 
-crate::lenient::structure!(SubaccountSearchResponse);
+crate::object::reply!(SubaccountSearchResponse { request_id, data });
 
 impl crate::Envelope for SubaccountSearchResponse {
     type Data = SubaccountList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// One page of subaccounts.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountList {
     /// The token for the next page. Empty, null or absent when there is none.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub continue_token: Option<String>,
     /// How many subaccounts match in all. It may exceed what this page holds.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_count: Option<i64>,
     /// The subaccounts on this page, sorted by name.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub subaccounts: Vec<SubaccountSummary>,
 }
 
-crate::lenient::structure!(SubaccountList);
+crate::object::reply!(SubaccountList { continue_token, total_count, subaccounts });
 
 /// A subaccount as a search shows it.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountSummary {
     /// The id. Other operations take it as `subaccount_id`.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub id: Option<String>,
     /// The name of the subaccount.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// The email address of the subaccount.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email: Option<String>,
     /// The state of a subaccount. The words are capitalised; only `Active` was seen.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub state: Option<SubaccountState>,
     /// How many emails the subaccount may send in a billing cycle.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub plan_size: Option<i64>,
     /// How many of them it has sent in the present cycle.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub plan_used: Option<i64>,
     /// How many of them are left in the present cycle.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub plan_remaining: Option<i64>,
     /// Whether the subaccount has a dedicated IP address.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub dedicated_ip: Option<bool>,
 }
 
-crate::lenient::structure!(SubaccountSummary);
+crate::object::reply!(
+    SubaccountSummary { id, name, email, state, plan_size, plan_used, plan_remaining,
+    dedicated_ip }
+);
 
 /// The state of a subaccount. The words are capitalised; only `Active` was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

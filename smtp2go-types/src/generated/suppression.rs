@@ -2,25 +2,28 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// An address or a domain to suppress.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionAddRequest {
     /// The address, or a bare domain to suppress all its addresses.
     pub email_address: String,
     /// A note on why it is suppressed, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block_description: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    SuppressionAddRequest { email_address, block_description, subaccount_id }, required =
+    ["email_address"]
+);
 
 impl SuppressionAddRequest {
     /// With what is required: `email_address`.
@@ -46,23 +49,15 @@ impl SuppressionAddRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SuppressionAddRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which suppressions to lift.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionRemoveRequest {
@@ -75,9 +70,13 @@ pub struct SuppressionRemoveRequest {
     pub reasons: Vec<SuppressionType>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(
+    SuppressionRemoveRequest { email_address, reasons, subaccount_id }, required =
+    ["email_address", "reasons"]
+);
 
 impl SuppressionRemoveRequest {
     /// With what is required: `email_address`, `reasons`.
@@ -99,99 +98,69 @@ impl SuppressionRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SuppressionRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which suppressions to list, and how.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionViewRequest {
     /// The token from the page before. Without it, the first page is returned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_token: Option<String>,
     /// Look up this address or domain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_address: Option<String>,
     /// Where the span ends, this moment excluded. UTC if it names no zone; RFC 3339 with `Z` is the
     /// safest spelling. Without it, today at 00:00 UTC: inferred, since the schema gives the defaults
     /// of the two dates the wrong way round.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_date: Option<Timestamp>,
     /// Let `recipient`, `recipients`, `reason` and `reasons` match loosely.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuzzy: Option<bool>,
     /// A text that the reason must match. This is free text, no vocabulary.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Several such texts. They are free text, no vocabulary.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasons: Option<Vec<String>>,
     /// A recipient to look for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
     /// Several recipients to look for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipients: Option<Vec<String>>,
     /// The order of the list. A default is not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<SortDirection>,
     /// Where the span begins, this moment included. UTC if it names no zone; RFC 3339 with `Z` is the
     /// safest spelling. Without it, 30 days ago at 00:00 UTC: inferred, since the schema gives the
     /// defaults of the two dates the wrong way round.
     ///
     /// Inferred, not documented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Timestamp>,
     /// The kind of suppression to list. Without it, all kinds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression_type: Option<SuppressionType>,
     /// Several kinds of suppression to list. Without it, all kinds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression_types: Option<Vec<SuppressionType>>,
     /// A piece of text that must occur in the name, the domain or the address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wildcard: Option<String>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(
+    SuppressionViewRequest { continue_token, email_address, end_date, fuzzy, reason,
+    reasons, recipient, recipients, sort, start_date, suppression_type,
+    suppression_types, wildcard, subaccount_id }
+);
+
 impl SuppressionViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            continue_token: None,
-            email_address: None,
-            end_date: None,
-            fuzzy: None,
-            reason: None,
-            reasons: None,
-            recipient: None,
-            recipients: None,
-            sort: None,
-            start_date: None,
-            suppression_type: None,
-            suppression_types: None,
-            wildcard: None,
-            subaccount_id: None,
-        }
+        Self::default()
     }
 
     /// Sets [`continue_token`](Self::continue_token).
@@ -305,287 +274,175 @@ impl SuppressionViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for SuppressionViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// The answer to adding a suppression.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionAddResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// What became of a suppression that was to be added.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<AddedSuppression>,
 }
 
-crate::lenient::structure!(SuppressionAddResponse);
+crate::object::reply!(SuppressionAddResponse { request_id, data });
 
 impl crate::Envelope for SuppressionAddResponse {
     type Data = AddedSuppression;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The answer to lifting suppressions.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionRemoveResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// What was lifted.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SuppressionRemovals>,
 }
 
-crate::lenient::structure!(SuppressionRemoveResponse);
+crate::object::reply!(SuppressionRemoveResponse { request_id, data });
 
 impl crate::Envelope for SuppressionRemoveResponse {
     type Data = SuppressionRemovals;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// One page of suppressions.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionViewResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// One page of suppressions.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<SuppressionList>,
 }
 
-crate::lenient::structure!(SuppressionViewResponse);
+crate::object::reply!(SuppressionViewResponse { request_id, data });
 
 impl crate::Envelope for SuppressionViewResponse {
     type Data = SuppressionList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// What became of a suppression that was to be added.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AddedSuppression {
     /// The note on why it is suppressed.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub block_description: Option<String>,
     /// Whether the entry was added.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub added: Option<bool>,
     /// The address or domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_address: Option<String>,
 }
 
-crate::lenient::structure!(AddedSuppression);
+crate::object::reply!(AddedSuppression { block_description, added, email_address });
 
 /// What was lifted.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionRemovals {
     /// One row for each reason that the request named.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub suppressions: Vec<SuppressionRemoval>,
 }
 
-crate::lenient::structure!(SuppressionRemovals);
+crate::object::reply!(SuppressionRemovals { suppressions });
 
 /// Whether one kind of suppression was lifted.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionRemoval {
     /// The kind of a suppression: entered by hand, a spam complaint, an unsubscribe, a bounce, or for
     /// reasons of compliance.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub reason: Option<SuppressionType>,
     /// The address or domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_address: Option<String>,
     /// True if it was lifted, false if there was nothing to lift.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub removed: Option<bool>,
 }
 
-crate::lenient::structure!(SuppressionRemoval);
+crate::object::reply!(SuppressionRemoval { reason, email_address, removed });
 
 /// One page of suppressions.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionList {
     /// The suppressions of this page.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub results: Vec<Suppression>,
     /// Send it back with the same filters to get the next page. Null on the last page; the schema does
     /// not speak of null.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub continue_token: Option<String>,
     /// How many suppressions match; it can be more than this page holds.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_results: Option<i64>,
 }
 
-crate::lenient::structure!(SuppressionList);
+crate::object::reply!(SuppressionList { results, continue_token, total_results });
 
 /// An address or a domain that gets no mail.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Suppression {
     /// What the receiving side complained of; not documented, inferred from the name.
     ///
     /// Inferred, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub complaint: Option<String>,
     /// The kind of a suppression: entered by hand, a spam complaint, an unsubscribe, a bounce, or for
     /// reasons of compliance.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub reason: Option<SuppressionType>,
     /// The note on why it is suppressed.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub block_description: Option<String>,
     /// When it was suppressed. Written with a space, sometimes with fractions and a zone.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub timestamp: Option<Timestamp>,
     /// The address or domain.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_address: Option<String>,
     /// The subject of the mail that led to it, going by the name. It can be null.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subject: Option<String>,
 }
 
-crate::lenient::structure!(Suppression);
+crate::object::reply!(
+    Suppression { complaint, reason, block_description, timestamp, email_address, subject
+    }
+);
 
 /// The kind of a suppression: entered by hand, a spam complaint, an unsubscribe, a bounce, or for
 /// reasons of compliance.

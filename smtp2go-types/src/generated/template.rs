@@ -2,12 +2,12 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A template to store.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateAddRequest {
@@ -27,12 +27,16 @@ pub struct TemplateAddRequest {
     /// The plain text body. It may hold placeholders.
     pub text_body: String,
     /// Sample values, placeholder by placeholder; any JSON is allowed as a value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_variables: Option<BTreeMap<String, ::serde_json::Value>>,
     /// Labels by which the template can be found. Without it, the template has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
 }
+
+crate::object::request!(
+    TemplateAddRequest { template_name, id, subject, html_body, text_body,
+    template_variables, tags }, required = ["template_name", "id", "subject",
+    "html_body", "text_body"]
+);
 
 impl TemplateAddRequest {
     /// With what is required: `template_name`, `id`, `subject`, `html_body`, `text_body`.
@@ -78,18 +82,10 @@ impl TemplateAddRequest {
         self.tags = Some(tags.into_iter().map(Into::into).collect());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for TemplateAddRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.template_name;
         check.at("template_name", |check| check.length(value, Some(1), Some(64)));
@@ -100,7 +96,7 @@ impl Validate for TemplateAddRequest {
 
 /// The changes to a template. A field that is not given keeps its value, going by the wording of
 /// the documentation.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateEditRequest {
@@ -108,27 +104,25 @@ pub struct TemplateEditRequest {
     pub id: String,
     /// Another id for the template. The limits for a new template, 5 to 24 characters, should apply
     /// here too; this is inferred. Without it, the id stays.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_id: Option<String>,
     /// The new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_name: Option<String>,
     /// The new subject.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The new HTML body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html_body: Option<String>,
     /// The new plain text body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_body: Option<String>,
     /// New sample values, placeholder by placeholder; any JSON is allowed as a value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_variables: Option<BTreeMap<String, ::serde_json::Value>>,
     /// The new labels. That they replace all old ones is inferred.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
 }
+
+crate::object::request!(
+    TemplateEditRequest { id, new_id, template_name, subject, html_body, text_body,
+    template_variables, tags }, required = ["id"]
+);
 
 impl TemplateEditRequest {
     /// With what is required: `id`.
@@ -204,23 +198,15 @@ impl TemplateEditRequest {
         self.tags = Some(tags.into_iter().map(Into::into).collect());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for TemplateEditRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which template to delete.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateDeleteRequest {
@@ -228,69 +214,56 @@ pub struct TemplateDeleteRequest {
     pub id: String,
 }
 
+crate::object::request!(TemplateDeleteRequest { id }, required = ["id"]);
+
 impl TemplateDeleteRequest {
     /// With what is required: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into() }
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for TemplateDeleteRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which templates to list, and how.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateSearchRequest {
     /// Let the search terms match loosely.
     ///
     /// Default: `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuzzy_search: Option<bool>,
     /// Words of which at least one must occur in the name, a tag, the id or the subject. Without it,
     /// this filter is off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_terms: Option<Vec<String>>,
     /// Tags of which the template must have at least one. Without it, this filter is off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
     /// The order of the list. Without it, `asc`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort_direction: Option<SortDirection>,
     /// How many templates a page holds. A largest value is not documented.
     ///
     /// Default: `100`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<i64>,
     /// The token from the page before. Without it, the first page is returned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_token: Option<String>,
 }
 
+crate::object::request!(
+    TemplateSearchRequest { fuzzy_search, search_terms, tags, sort_direction, page_size,
+    continue_token }
+);
+
 impl TemplateSearchRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            fuzzy_search: None,
-            search_terms: None,
-            tags: None,
-            sort_direction: None,
-            page_size: None,
-            continue_token: None,
-        }
+        Self::default()
     }
 
     /// Sets [`fuzzy_search`](Self::fuzzy_search).
@@ -337,23 +310,15 @@ impl TemplateSearchRequest {
         self.continue_token = Some(continue_token.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for TemplateSearchRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Which template to view.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateViewRequest {
@@ -361,119 +326,83 @@ pub struct TemplateViewRequest {
     pub id: String,
 }
 
+crate::object::request!(TemplateViewRequest { id }, required = ["id"]);
+
 impl TemplateViewRequest {
     /// With what is required: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into() }
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for TemplateViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// A template, as adding, changing and viewing one return it.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A template with its bodies. The name is in `name` when the template is viewed and in
     /// `template_name` after adding or changing it: read both.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<Template>,
 }
 
-crate::lenient::structure!(TemplateResponse);
+crate::object::reply!(TemplateResponse { request_id, data });
 
 impl crate::Envelope for TemplateResponse {
     type Data = Template;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The answer to a deletion.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateDeleteResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// A sentence about the outcome, for people. Do not parse it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<String>,
 }
 
-crate::lenient::structure!(TemplateDeleteResponse);
+crate::object::reply!(TemplateDeleteResponse { request_id, data });
 
 impl crate::Envelope for TemplateDeleteResponse {
     type Data = String;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// One page of a template search.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateSearchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// One page of templates.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<TemplateList>,
 }
 
-crate::lenient::structure!(TemplateSearchResponse);
+crate::object::reply!(TemplateSearchResponse { request_id, data });
 
 impl crate::Envelope for TemplateSearchResponse {
     type Data = TemplateList;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -481,96 +410,60 @@ impl crate::Envelope for TemplateSearchResponse {
 
 /// A template with its bodies. The name is in `name` when the template is viewed and in
 /// `template_name` after adding or changing it: read both.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Template {
     /// The id of the template.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub id: Option<String>,
     /// The name of the template. Always present when the template is viewed; after adding or changing
     /// it, the schema has it and the samples lack it.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// The name of the template, after adding or changing it.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub template_name: Option<String>,
     /// The subject, with its placeholders.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subject: Option<String>,
     /// The labels of the template.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub tags: Vec<String>,
     /// When the template was last changed. Written without a zone; take it as UTC. After adding or
     /// changing it, the schema has it and the samples lack it.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub last_updated: Option<Timestamp>,
     /// The HTML body, with its placeholders. Always present when the template is viewed; after adding
     /// or changing it, only samples show it.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub html_body: Option<String>,
     /// The plain text body, with its placeholders. Always present when the template is viewed; after
     /// adding or changing it, only samples show it.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub text_body: Option<String>,
     /// Sample values, placeholder by placeholder; a value can be any JSON. Always present when the
     /// template is viewed; after adding or changing it, only samples show it.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::map",
-        skip_serializing_if = "BTreeMap::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "BTreeMap::is_empty")
     )]
     pub template_variables: BTreeMap<String, ::serde_json::Value>,
 }
 
-crate::lenient::structure!(Template);
+crate::object::reply!(
+    Template { id, name, template_name, subject, tags, last_updated, html_body,
+    text_body, template_variables }
+);
 
 /// One page of templates.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateList {
@@ -578,82 +471,46 @@ pub struct TemplateList {
     /// it no type.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub continue_token: Option<String>,
     /// The templates of this page.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub templates: Vec<TemplateSummary>,
     /// How many templates match on all pages together; inferred from the name.
     ///
     /// Known from the vendor's samples rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub total_count: Option<i64>,
 }
 
-crate::lenient::structure!(TemplateList);
+crate::object::reply!(TemplateList { continue_token, templates, total_count });
 
 /// A template as a search lists it, without bodies.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateSummary {
     /// The id of the template.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub id: Option<String>,
     /// The name of the template.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub name: Option<String>,
     /// The name once more. The schema has it, the sample lacks it, so read `name` first.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub template_name: Option<String>,
     /// The subject, with its placeholders.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subject: Option<String>,
     /// The labels of the template.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub tags: Vec<String>,
     /// When the template was last changed. Written without a zone; take it as UTC.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub last_updated: Option<Timestamp>,
 }
 
-crate::lenient::structure!(TemplateSummary);
+crate::object::reply!(
+    TemplateSummary { id, name, template_name, subject, tags, last_updated }
+);

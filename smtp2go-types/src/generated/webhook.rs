@@ -2,12 +2,12 @@
 
 #![allow(unused_imports)]
 use crate::generated::*;
-use crate::validation::{Check, Validate, ValidationError};
+use crate::validation::{Check, Validate};
 use crate::{Date, Secret, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// An endpoint for events.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookAddRequest {
@@ -19,42 +19,39 @@ pub struct WebhookAddRequest {
     /// without an error.
     ///
     /// Unknown words are refused before sending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<EmailEventKind>>,
     /// The SMS events to post. The documentation also speaks of an opt-out event, but no word for it is
     /// listed for this call.
     ///
     /// Unknown words are refused before sending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms_events: Option<Vec<SmsEventKind>>,
     /// Names of mail headers to copy into each event. The subject and the message id always come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<Vec<String>>,
     /// Only mail of these senders. Empty means all senders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usernames: Option<Vec<String>>,
     /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
     /// it, as a form.
     ///
     /// Default: `"form"`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_format: Option<WebhookFormat>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
     /// The kind of `Authorization` header that comes with an event. The empty word stands for no
     /// header, and so does leaving it out.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_header_type: Option<WebhookAuthType>,
     /// What that header holds: for `basic` the base64 form of `user:password`, for `bearer` any token.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_header_value: Option<Secret>,
 }
+
+crate::object::request!(
+    WebhookAddRequest { url, events, sms_events, headers, usernames, output_format,
+    subaccount_id, auth_header_type, auth_header_value }, required = ["url"]
+);
 
 impl WebhookAddRequest {
     /// With what is required: `url`.
@@ -143,18 +140,10 @@ impl WebhookAddRequest {
         self.auth_header_value = Some(auth_header_value.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for WebhookAddRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.events {
             for (index, value) in value.iter().enumerate() {
@@ -171,7 +160,7 @@ impl Validate for WebhookAddRequest {
 
 /// The full new state of a webhook. What happens to a field that is not given is not documented, so
 /// send all of them.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookEditRequest {
@@ -179,49 +168,45 @@ pub struct WebhookEditRequest {
     pub id: i64,
     /// Where to post the events, an http or https address. It may carry a user name and a password,
     /// which then arrive as Basic authentication; keep such an address out of logs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The email events to post. `resubscribe` is known to the documentation and the web application,
     /// but not listed for this call. A word that the service does not know has been seen to be dropped
     /// without an error.
     ///
     /// Unknown words are refused before sending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<EmailEventKind>>,
     /// The SMS events to post. The documentation also speaks of an opt-out event, but no word for it is
     /// listed for this call.
     ///
     /// Unknown words are refused before sending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms_events: Option<Vec<SmsEventKind>>,
     /// Names of mail headers to copy into each event. The subject and the message id always come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<Vec<String>>,
     /// Only mail of these senders. Empty means all senders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usernames: Option<Vec<String>>,
     /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
     /// it, as a form.
     ///
     /// Default: `"form"`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_format: Option<WebhookFormat>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
     /// The kind of `Authorization` header that comes with an event. The empty word stands for no
     /// header, and so does leaving it out.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_header_type: Option<WebhookAuthType>,
     /// What that header holds: for `basic` the base64 form of `user:password`, for `bearer` any token.
     ///
     /// Default: `""`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_header_value: Option<Secret>,
 }
+
+crate::object::request!(
+    WebhookEditRequest { id, url, events, sms_events, headers, usernames, output_format,
+    subaccount_id, auth_header_type, auth_header_value }, required = ["id"]
+);
 
 impl WebhookEditRequest {
     /// With what is required: `id`.
@@ -318,18 +303,10 @@ impl WebhookEditRequest {
         self.auth_header_value = Some(auth_header_value.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for WebhookEditRequest {
+    #[inline]
     fn check(&self, check: &mut Check) {
         if let Some(value) = &self.events {
             for (index, value) in value.iter().enumerate() {
@@ -345,7 +322,7 @@ impl Validate for WebhookEditRequest {
 }
 
 /// Which webhook to remove.
-#[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookRemoveRequest {
@@ -353,9 +330,10 @@ pub struct WebhookRemoveRequest {
     pub id: i64,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
+
+crate::object::request!(WebhookRemoveRequest { id, subaccount_id }, required = ["id"]);
 
 impl WebhookRemoveRequest {
     /// With what is required: `id`.
@@ -370,37 +348,31 @@ impl WebhookRemoveRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for WebhookRemoveRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// Whose webhooks to list.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
 }
 
+crate::object::request!(WebhookViewRequest { subaccount_id });
+
 impl WebhookViewRequest {
     /// Nothing set yet.
+    #[inline]
     #[must_use]
     pub fn new() -> Self {
-        Self { subaccount_id: None }
+        Self::default()
     }
 
     /// Sets [`subaccount_id`](Self::subaccount_id).
@@ -409,151 +381,107 @@ impl WebhookViewRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
-
-    /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// Every field that breaks a limit, by its path.
-    pub fn validate(&self) -> Result<(), ValidationError> {
-        Validate::validate(self)
-    }
 }
 
 impl Validate for WebhookViewRequest {
+    #[inline]
     fn check(&self, _check: &mut Check) {}
 }
 
 /// A webhook, as adding, changing and removing one return it.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// An endpoint to which the service posts events.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub data: Option<Webhook>,
 }
 
-crate::lenient::structure!(WebhookResponse);
+crate::object::reply!(WebhookResponse { request_id, data });
 
 impl crate::Envelope for WebhookResponse {
     type Data = Webhook;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
 }
 
 /// The webhooks of an account.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookViewResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub request_id: Option<String>,
     /// The webhooks. The service's documents show one object here, the live service a list; read a
     /// single object as a list of one.
     ///
     /// Known from live traffic rather than from the vendor's schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<Webhook>,
 }
 
-crate::lenient::structure!(WebhookViewResponse);
+crate::object::reply!(WebhookViewResponse { request_id, data });
 
 impl crate::Envelope for WebhookViewResponse {
     type Data = Vec<Webhook>;
+    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
 }
 
 /// An endpoint to which the service posts events.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Webhook {
     /// Where the events are posted. It may carry a user name and a password, so keep it out of logs.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub url: Option<String>,
     /// The id of the webhook. The `id` inside a posted email event is something else.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub id: Option<i64>,
     /// The email events that are posted.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub events: Vec<EmailEventKind>,
     /// The SMS events that are posted.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub sms_events: Vec<SmsEventKind>,
     /// The mail headers that are copied into each event. The schema and some samples have a list; the
     /// samples of adding and changing a webhook show a bare text, which cannot hold several names.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub headers: Vec<String>,
     /// The senders whose events are posted; empty means all. The schema and some samples have a list;
     /// the samples of adding and changing a webhook show a bare text, which cannot hold several names.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub usernames: Vec<String>,
     /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
     /// it, as a form.
     ///
     /// Default: `"form"`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub output_format: Option<WebhookFormat>,
     /// The kind of `Authorization` header that is sent along; empty means none. The schema has it, the
     /// samples lack it.
@@ -561,26 +489,19 @@ pub struct Webhook {
     /// Default: `""`.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub auth_header_type: Option<WebhookAuthType>,
     /// What that header holds. The schema has it, the samples lack it.
     ///
     /// Default: `""`.
     ///
     /// As in the vendor's schema, against its samples.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub auth_header_value: Option<Secret>,
 }
 
-crate::lenient::structure!(Webhook);
+crate::object::reply!(
+    Webhook { url, id, events, sms_events, headers, usernames, output_format,
+    auth_header_type, auth_header_value }
+);
 
 /// What is posted when something happens to an email. Which keys are present depends on the event,
 /// so none is required. Besides these keys, it carries the mail headers that the webhook is
@@ -588,8 +509,7 @@ crate::lenient::structure!(Webhook);
 /// `Headers Unavailable` instead. In form bodies every value is text, and a key may come in other
 /// letter case (`Subject`, `Message-Id`) or in both, so compare keys without regard to case. Keep
 /// unknown keys; the payload has no version.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailEvent {
@@ -599,260 +519,116 @@ pub struct EmailEvent {
     /// code, without a recorded event.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub event: Option<EmailEventKind>,
     /// When it happened, in UTC.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub time: Option<Timestamp>,
     /// When the service accepted the email. Written with a space, microseconds and a zone.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sendtime: Option<Timestamp>,
     /// An id of this event, 32 hexadecimal digits as seen live. The documentation calls it the id of
     /// the webhook. That it stays the same when the event is posted again is not proven.
     ///
     /// Known from live traffic rather than from the vendor's schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub id: Option<String>,
     /// The id that sending this email returned. It joins the events of one email.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_id: Option<String>,
     /// The envelope sender.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender: Option<String>,
     /// The From header, with the name (if any) and the address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub from: Option<String>,
     /// The address of the From header.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub from_address: Option<String>,
     /// The name of the From header. It may be empty.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub from_name: Option<String>,
     /// The recipient whom the event concerns. Missing with `processed`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub rcpt: Option<String>,
     /// All recipients of the email, with `processed` and perhaps with other events. In form bodies it
     /// is one text; how several addresses are joined there is not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::list",
-        skip_serializing_if = "Vec::is_empty"
+    #[cfg_attr(
+        feature = "schemars",
+        schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub recipients: Vec<String>,
     /// Who sent the email: the SMTP username, the first 16 characters of the API key, or the IP
     /// address.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub auth: Option<String>,
     /// The subject. Form bodies may spell the key `Subject`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub subject: Option<String>,
     /// The Message-ID header. Form bodies may spell the key `Message-Id`.
-    #[serde(
-        rename = "message-id",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "message-id"))]
     pub message_id: Option<String>,
     /// With `processed` the IP address that handed the email in, with `open` and `click` that of the
     /// reader.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub srchost: Option<String>,
     /// The receiving mail server, as a name and an address in brackets. Comes with `bounce`, and with
     /// `delivered` as seen live.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub host: Option<String>,
     /// What the receiving server answered, or the reason. Comes with `delivered`, `bounce` and
     /// `reject`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub message: Option<String>,
     /// The step of the SMTP dialogue to which `message` belongs. Comes with `delivered`, `bounce` and
     /// `reject`. It can be the word `Unavailable`.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub context: Option<String>,
     /// Whether an email bounced for good (`hard`) or for a passing reason (`soft`). Only events of the
     /// kind `bounce` have it.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bounce: Option<BounceKind>,
     /// The User-Agent header of the reader's program. Comes with `open` and `click`.
-    #[serde(
-        rename = "user-agent",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "user-agent"))]
     pub user_agent: Option<String>,
     /// The reader's program. Comes with `open` and `click`, if it is known.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub client: Option<String>,
     /// The reader's device. Comes with `open` and `click`, if it is known.
-    #[serde(
-        rename = "client-device",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "client-device"))]
     pub client_device: Option<String>,
     /// The reader's operating system. Comes with `open` and `click`, if it is known.
-    #[serde(
-        rename = "client-os",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "client-os"))]
     pub client_os: Option<String>,
     /// The reader's continent, two letters, going by the IP address. Comes with `open` and `click`.
-    #[serde(
-        rename = "geoip-continent",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "geoip-continent"))]
     pub geoip_continent: Option<String>,
     /// The reader's country, two letters, going by the IP address. Comes with `open` and `click`.
-    #[serde(
-        rename = "geoip-country",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "geoip-country"))]
     pub geoip_country: Option<String>,
     /// The reader's city, going by the IP address. Comes with `open` and `click`.
-    #[serde(
-        rename = "geoip-city",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "geoip-city"))]
     pub geoip_city: Option<String>,
     /// For how many seconds the email was read, in steps of 5 from 5 to 30. Only with `open`. It can be
     /// text in JSON as well.
-    #[serde(
-        rename = "read-secs",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "read-secs"))]
     pub read_secs: Option<i64>,
     /// When the email was opened. Only with `open`; seen live, not documented.
     ///
     /// Known from live traffic rather than from the vendor's schema.
-    #[serde(
-        rename = "opened-at",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "opened-at"))]
     pub opened_at: Option<Timestamp>,
     /// When the link was clicked. Only with `click`; seen live, not documented.
     ///
     /// Known from live traffic rather than from the vendor's schema.
-    #[serde(
-        rename = "clicked-at",
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[cfg_attr(feature = "schemars", schemars(rename = "clicked-at"))]
     pub clicked_at: Option<Timestamp>,
     /// The target of the clicked link. Only with `click`; known only from other people's code.
     ///
     /// Reported by third parties, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub link: Option<String>,
     /// The target of the clicked link, under another name. Only with `click`; known only from other
     /// people's code.
     ///
     /// Reported by third parties, not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub click_url: Option<String>,
     /// Every other member, under its own name.
-    #[serde(flatten)]
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
     pub other: BTreeMap<String, ::serde_json::Value>,
 }
 
-crate::lenient::structure!(EmailEvent);
+crate::object::reply!(
+    EmailEvent { event, time, sendtime, id, email_id, sender, from, from_address,
+    from_name, rcpt, recipients, auth, subject, message_id = "message-id", srchost, host,
+    message, context, bounce, user_agent = "user-agent", client, client_device =
+    "client-device", client_os = "client-os", geoip_continent = "geoip-continent",
+    geoip_country = "geoip-country", geoip_city = "geoip-city", read_secs = "read-secs",
+    opened_at = "opened-at", clicked_at = "clicked-at", link, click_url }, other = other
+);
 
 crate::webhook::payload!(
     EmailEvent { "auth" : Text, "bounce" : Text, "click_url" : Text, "clicked-at" : Text,
@@ -868,8 +644,7 @@ crate::webhook::payload!(
 /// What is posted when something happens to a text message. None of the keys is required, and their
 /// JSON types are not documented, so accept numbers as well as text. In form bodies every value is
 /// text and a key may come in other letter case. Keep unknown keys; the payload has no version.
-#[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-#[serde(remote = "Self")]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsEvent {
@@ -877,103 +652,42 @@ pub struct SmsEvent {
     /// documented, hence the aliases.
     ///
     /// Known from the vendor's guides rather than from its schema.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub event: Option<SmsEventName>,
     /// The id of the webhook, going by the documentation.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub id: Option<String>,
     /// The id of the text message.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub message_id: Option<String>,
     /// The number it was sent to. A bare JSON number loses the plus sign.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub destination_number: Option<String>,
     /// The number it was sent from. A bare JSON number loses the plus sign.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub source_number: Option<String>,
     /// The text. Treat it as personal data.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub message_content: Option<String>,
     /// The subject of the email that was turned into this message, if there was one.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub email_subject: Option<String>,
     /// The address that sent that email, if there was one.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub sender_email: Option<String>,
     /// The region that the country code stands for.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub region: Option<String>,
     /// How often sending was tried again.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub retry_count: Option<i64>,
     /// A code for the outcome. Its values are not documented.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub status_code: Option<String>,
     /// When the message was submitted, in UTC. The layout is not documented; it may be empty.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub submitted_timestamp: Option<Timestamp>,
     /// When the status was received, going by the name, in UTC. The layout is not documented; it may be
     /// empty.
-    #[serde(
-        default,
-        deserialize_with = "crate::lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub received_timestamp: Option<Timestamp>,
     /// Every other member, under its own name.
-    #[serde(flatten)]
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
     pub other: BTreeMap<String, ::serde_json::Value>,
 }
 
-crate::lenient::structure!(SmsEvent);
+crate::object::reply!(
+    SmsEvent { event, id, message_id, destination_number, source_number, message_content,
+    email_subject, sender_email, region, retry_count, status_code, submitted_timestamp,
+    received_timestamp }, other = other
+);
 
 crate::webhook::payload!(
     SmsEvent { "destination_number" : Text, "email_subject" : Text, "event" : Text, "id"

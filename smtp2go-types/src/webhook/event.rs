@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_core::de::Error as _;
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::key::Key;
@@ -63,6 +63,7 @@ pub struct Reader<'a> {
 impl Event {
     /// The word for what happened, such as `delivered` or `sms_failed`: as this crate spells it if it
     /// knows it, or else as it came.
+    #[inline]
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -101,6 +102,7 @@ impl Event {
     /// It is readable, holds an address or a number, so is personal data, and is shorter than 3 KiB
     /// however long the event is. The same in every version of this crate that has the same major
     /// version.
+    #[inline]
     #[must_use]
     pub fn dedup_key(&self) -> String {
         match self {
@@ -113,6 +115,7 @@ impl Event {
 
 impl UnknownEvent {
     /// The word for what happened.
+    #[inline]
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         let exact = self.members.get("event");
@@ -136,6 +139,7 @@ impl UnknownEvent {
 
 impl EmailEvent {
     /// See [`Event::dedup_key`].
+    #[inline]
     #[must_use]
     pub fn dedup_key(&self) -> String {
         let key = Key::default()
@@ -154,6 +158,7 @@ impl EmailEvent {
 
     /// Whether the address is not worth another try: the bounce is `hard`. `None` if this is no
     /// bounce, or one of neither kind.
+    #[inline]
     #[must_use]
     pub fn is_hard_bounce(&self) -> Option<bool> {
         match self.bounce.as_ref()? {
@@ -173,6 +178,7 @@ impl EmailEvent {
     }
 
     /// The target of the clicked link, under either of its names.
+    #[inline]
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.link.as_deref().or(self.click_url.as_deref())
@@ -180,6 +186,7 @@ impl EmailEvent {
 
     /// Who opened or clicked; `None` if the event says nothing of it. With `processed` the address is
     /// that of whoever handed the email in, which is not a reader.
+    #[inline]
     #[must_use]
     pub fn reader(&self) -> Option<Reader<'_>> {
         use crate::EmailEventKind::{Click, Open};
@@ -211,6 +218,7 @@ impl EmailEvent {
 
 impl SmsEvent {
     /// See [`Event::dedup_key`].
+    #[inline]
     #[must_use]
     pub fn dedup_key(&self) -> String {
         let retries = self.retry_count.map(|count| count.to_string());
@@ -242,9 +250,9 @@ impl From<SmsEvent> for Event {
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Email(event) => Serialize::serialize(event, serializer),
-            Self::Sms(event) => Serialize::serialize(event, serializer),
-            Self::Unknown(event) => Serialize::serialize(&event.members, serializer),
+            Self::Email(event) => event.serialize(serializer),
+            Self::Sms(event) => event.serialize(serializer),
+            Self::Unknown(event) => event.members.serialize(serializer),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::members::{Member, Members};
 
 /// The members of a form, in order; `None` if there are more than `most`. What has no `=` is a key
 /// without a value, as browsers write it.
+#[inline]
 pub(super) fn read(text: &str, most: usize) -> Option<Members<'_>> {
     let mut members = Vec::new();
     for pair in text.trim().split('&').filter(|pair| !pair.is_empty()) {
@@ -20,6 +21,7 @@ pub(super) fn read(text: &str, most: usize) -> Option<Members<'_>> {
 
 /// Plus signs and percent escapes made what they stand for; what is no escape stays as it is, and
 /// what is no UTF-8 then is replaced.
+#[inline]
 fn unescape(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let escape = |byte: &u8| matches!(byte, b'%' | b'+');

@@ -10,6 +10,7 @@ const LONGEST: usize = 256;
 pub(super) struct Key(String);
 
 impl Key {
+    #[inline]
     pub(super) fn part(mut self, part: Option<&str>) -> Self {
         if !self.0.is_empty() {
             self.0.push('/');

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
-use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer};
-use serde::de::{
+use serde_core::de::value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer};
+use serde_core::de::{
     DeserializeOwned, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
-use serde::{Deserialize, forward_to_deserialize_any};
+use serde_core::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
 
 use super::parse::MAX_MEMBERS;
@@ -137,6 +137,7 @@ impl<'de> Member<'de> {
 }
 
 /// The text of a list, as the list that it may stand for.
+#[inline]
 fn split(text: &str) -> Option<Vec<Value>> {
     if text.trim_start().starts_with('[')
         && let Ok(items) = serde_json::from_str::<Vec<String>>(text)
@@ -263,6 +264,7 @@ fn field_of<T: Payload>(key: &str) -> Option<(usize, Shape)> {
 }
 
 /// The members under their own names.
+#[inline]
 pub(super) fn map(members: Members<'_>, repeats: bool) -> BTreeMap<String, Value> {
     let mut map = BTreeMap::new();
     for (key, value) in members {

@@ -103,6 +103,7 @@ impl Format {
     }
 }
 
+#[inline]
 fn json(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     let no_event = || ParseError::at(body, starts, NO_EVENT);
     match serde_json::from_slice::<Read<'_>>(body) {
@@ -120,6 +121,7 @@ fn json(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     }
 }
 
+#[inline]
 fn from_form(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     if !body.contains(&b'=') {
         return Err(ParseError::at(
@@ -146,6 +148,7 @@ enum Kind {
 /// The spelling of the member of this name that counts: the one in small letters, or else the first,
 /// and of several with the same spelling the last, as JSON has it. It is then the only one with its
 /// spelling, and there are no empty ones. `None` if there is none with a text in it.
+#[inline]
 fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> {
     let is_named = |key: &str| key.len() == name.len() && key.eq_ignore_ascii_case(name);
     let mut found: Option<usize> = None;
@@ -177,6 +180,7 @@ fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> 
 }
 
 /// The event that the members make, if they make one; `repeats` as for [`settle`].
+#[inline]
 pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
     let found = single(&mut members, "event");
     let has_email = single(&mut members, "email_id").is_some();

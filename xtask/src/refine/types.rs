@@ -44,7 +44,7 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
         text.extend(quote! {
             #![allow(unused_imports)]
             use crate::generated::*;
-            use crate::validation::{Check, Validate, ValidationError};
+            use crate::validation::{Check, Validate};
             use crate::{Date, Secret, TextOrObject, Timestamp};
             use std::collections::BTreeMap;
         });
@@ -193,9 +193,17 @@ pub(super) fn shape_type(shape: &Shape) -> TokenStream {
     }
 }
 
-fn rename(ident: &Ident, wire: &str) -> Option<TokenStream> {
-    let same = ident.to_string().trim_start_matches("r#") == wire;
-    (!same).then(|| quote!(rename = #wire,))
+/// What a field's attributes for a schema say of it, if they say anything.
+fn schema(ident: &Ident, wire: &str, default: Option<TokenStream>) -> Option<TokenStream> {
+    let rename = (ident != wire).then(|| quote!(rename = #wire));
+    let words: Vec<_> = rename.into_iter().chain(default).collect();
+    (!words.is_empty()).then(|| quote!(#[cfg_attr(feature = "schemars", schemars(#(#words),*))]))
+}
+
+/// A member for `object::reply!` and `object::request!`: its field, and its name if that is another.
+fn member(ident: &Ident, wire: &str) -> TokenStream {
+    let name = (ident != wire).then(|| quote!(= #wire));
+    quote!(#ident #name)
 }
 
 // Requests
@@ -207,25 +215,29 @@ fn request(object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
     let default = needs_nothing.then(|| quote!(Default,));
     let members = fields.iter().map(|(ident, field)| {
         let about = field_docs(field);
-        let rename = rename(ident, &field.wire);
+        let default = field.always_send.map(|_| quote!(default));
+        let schema = schema(ident, &field.wire, default);
         let inner = shape_type(&field.shape);
-        let (attributes, kind) = if field.required {
-            (quote!(#rename), inner)
-        } else if field.always_send.is_some() {
-            (quote!(#rename default), inner)
+        let kind = if field.required || field.always_send.is_some() {
+            inner
         } else {
-            (
-                quote!(#rename default, skip_serializing_if = "Option::is_none"),
-                quote!(Option<#inner>),
-            )
+            quote!(Option<#inner>)
         };
-        let attribute = (!attributes.is_empty()).then(|| quote!(#[serde(#attributes)]));
         quote! {
             #about
-            #attribute
+            #schema
             pub #ident: #kind,
         }
     });
+    let wire = fields
+        .iter()
+        .map(|(ident, field)| member(ident, &field.wire));
+    let names: Vec<_> = fields
+        .iter()
+        .filter(|(_, field)| field.required)
+        .map(|(_, field)| &field.wire)
+        .collect();
+    let required = (!names.is_empty()).then(|| quote!(, required = [#(#names),*]));
     let constructor = constructor(fields);
     let setters = fields
         .iter()
@@ -234,23 +246,16 @@ fn request(object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
     let validate = validation(&name, fields);
     quote! {
         #about
-        #[derive(Clone, Debug, #default PartialEq, ::serde::Deserialize, ::serde::Serialize)]
+        #[derive(Clone, Debug, #default PartialEq)]
         #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
         #[non_exhaustive]
         pub struct #name { #(#members)* }
 
+        crate::object::request!(#name { #(#wire),* } #required);
+
         impl #name {
             #constructor
             #(#setters)*
-
-            /// Checks the limits that the API documents, all of them at once. Nothing is sent.
-            ///
-            /// # Errors
-            ///
-            /// Every field that breaks a limit, by its path.
-            pub fn validate(&self) -> Result<(), ValidationError> {
-                Validate::validate(self)
-            }
         }
 
         #validate
@@ -299,6 +304,19 @@ fn constructor(fields: &[(&Ident, &Field)]) -> TokenStream {
             .collect();
         docs([format!("With what is required: {}.", names.join(", "))])
     };
+    let all_absent = fields
+        .iter()
+        .all(|(_, field)| !field.required && field.always_send.is_none());
+    if all_absent {
+        return quote! {
+            #about
+            #[inline]
+            #[must_use]
+            pub fn new() -> Self {
+                Self::default()
+            }
+        };
+    }
     let parameters = required.iter().map(|(ident, field)| {
         let (kind, _) = parameter(&field.shape, ident);
         quote!(#ident: #kind)
@@ -356,6 +374,7 @@ fn validation(name: &Ident, fields: &[(&Ident, &Field)]) -> TokenStream {
     };
     quote! {
         impl Validate for #name {
+            #[inline]
             fn check(&self, #check: &mut Check) { #(#checks)* }
         }
     }
@@ -469,25 +488,29 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
     let about = docs([object.description.as_str()]);
     let members = fields.iter().map(|(ident, field)| {
         let about = field_docs(field);
-        let rename = rename(ident, &field.wire);
-        let aliases = field.also_named.iter().map(|name| quote!(alias = #name,));
         let inner = shape_type(&field.shape);
-        let (with, empty, kind) = match &field.shape {
-            Shape::One(_) => ("option", "Option::is_none", quote!(Option<#inner>)),
-            Shape::List(_) => ("list", "Vec::is_empty", inner),
-            Shape::Map(_) => ("map", "BTreeMap::is_empty", inner),
+        let (empty, kind) = match &field.shape {
+            Shape::One(_) => (None, quote!(Option<#inner>)),
+            Shape::List(_) => (Some("Vec::is_empty"), inner),
+            Shape::Map(_) => (Some("BTreeMap::is_empty"), inner),
         };
-        let with = format!("crate::lenient::{with}");
+        let default = empty.map(|empty| quote!(default, skip_serializing_if = #empty));
+        let schema = schema(ident, &field.wire, default);
         quote! {
             #about
-            #[serde(#rename #(#aliases)* default, deserialize_with = #with, skip_serializing_if = #empty)]
+            #schema
             pub #ident: #kind,
         }
+    });
+    let wire = fields.iter().map(|(ident, field)| {
+        let member = member(ident, &field.wire);
+        let aliases = &field.also_named;
+        quote!(#member #(| #aliases)*)
     });
     let rest = object.open.then(|| {
         quote! {
             /// Every other member, under its own name.
-            #[serde(flatten)]
+            #[cfg_attr(feature = "schemars", schemars(flatten))]
             pub other: BTreeMap<String, ::serde_json::Value>,
         }
     });
@@ -496,7 +519,8 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
         .iter()
         .find(|(_, field)| field.wire == "data" && matches!(field.shape, Shape::List(_)))
         .filter(|_| object.also.iter().any(|also| also == "array"))
-        .map(|(ident, _)| quote!(, #ident));
+        .map(|(ident, _)| quote!(, list = #ident));
+    let other = object.open.then(|| quote!(, other = other));
     let envelope = view
         .operations
         .iter()
@@ -505,13 +529,12 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
     let payload = payload(view, object, fields);
     quote! {
         #about
-        #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
-        #[serde(remote = "Self")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
         #[non_exhaustive]
         pub struct #name { #(#members)* #rest }
 
-        crate::lenient::structure!(#name #list);
+        crate::object::reply!(#name { #(#wire),* } #list #other);
 
         #payload
         #envelope
@@ -587,6 +610,7 @@ fn envelope(view: &View, object: &Object, name: &Ident) -> TokenStream {
     quote! {
         impl crate::Envelope for #name {
             type Data = #data;
+            #[inline]
             fn into_parts(self) -> (Option<String>, Self::Data) { #body }
             #unknown
         }

@@ -1,0 +1,617 @@
+//! How the generated structs become JSON objects, and objects structs: serde's traits, without its
+//! derive.
+//!
+//! What serde derives for some two hundred structs would be most of what compiling this crate
+//! takes. Here a struct states its members once, in [`reply!`] or [`request!`], and one generic
+//! function does what is the same for all.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde_core::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Unexpected, Visitor,
+};
+use serde_core::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+
+use crate::lenient;
+use crate::{Date, Secret, TextOrObject, Timestamp};
+
+const EXPECTED: &str = "an object";
+
+/// A struct that is a JSON object on the wire.
+pub(crate) trait Object: Sized {
+    /// One of its members.
+    type Member: 'static;
+
+    /// The members by the names that they may come with.
+    const MEMBERS: &'static [(&'static str, Self::Member)];
+
+    /// The names without which there is no reading it; they are among the first 64.
+    const REQUIRED: &'static [&'static str] = &[];
+
+    /// Whether a member that comes twice is an error, if it is among the first 64. Otherwise the last
+    /// counts.
+    const ONCE: bool = false;
+
+    /// Whether [`other`](Self::other) has a place for members that are none of these.
+    const OPEN: bool = false;
+
+    /// The struct before any of its members is read.
+    fn blank() -> Self;
+
+    /// Reads the value of a member, whose key has been read.
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        member: &Self::Member,
+        object: &mut A,
+    ) -> Result<(), A::Error>;
+
+    /// Writes the members in their order.
+    fn write<M: SerializeMap>(&self, out: &mut Writer<M>);
+
+    /// Where the other members go.
+    fn other(&mut self) -> Option<&mut BTreeMap<String, Value>> {
+        None
+    }
+
+    /// What a list in place of the object is.
+    fn from_list<'de, A: SeqAccess<'de>>(_: A) -> Result<Self, A::Error> {
+        Err(A::Error::invalid_type(Unexpected::Seq, &EXPECTED))
+    }
+}
+
+/// What a field of a request can hold.
+pub(crate) trait Given: Serialize + for<'de> Deserialize<'de> {
+    /// Before it is read.
+    fn blank() -> Self;
+
+    /// Whether it is left out.
+    fn is_absent(&self) -> bool {
+        false
+    }
+}
+
+impl<T: Serialize + for<'de> Deserialize<'de>> Given for Option<T> {
+    fn blank() -> Self {
+        None
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: Serialize + for<'de> Deserialize<'de>> Given for Vec<T> {
+    fn blank() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Serialize + for<'de> Deserialize<'de>> Given for BTreeMap<String, T> {
+    fn blank() -> Self {
+        Self::new()
+    }
+}
+
+macro_rules! given {
+    ($($type:ty = $blank:expr;)*) => {
+        $(
+            impl Given for $type {
+                fn blank() -> Self {
+                    $blank
+                }
+            }
+        )*
+    };
+}
+given! {
+    String = Self::new();
+    i64 = 0;
+    f64 = 0.0;
+    bool = false;
+    Value = Self::Null;
+    Date = Self::from("");
+    Timestamp = Self::from("");
+    Secret = Self::from("");
+    TextOrObject = Self::default();
+}
+
+/// Reads a field of a request.
+pub(crate) fn fill<'de, T: Given, A: MapAccess<'de>>(
+    field: &mut T,
+    object: &mut A,
+) -> Result<(), A::Error> {
+    *field = object.next_value()?;
+    Ok(())
+}
+
+/// Takes the members of an object that is written. After an error it takes no more.
+pub(crate) struct Writer<M: SerializeMap> {
+    map: M,
+    done: Result<(), M::Error>,
+}
+
+impl<M: SerializeMap> Writer<M> {
+    pub(crate) fn member<T: Serialize>(&mut self, name: &str, value: &T) {
+        if self.done.is_ok() {
+            self.done = self.map.serialize_entry(name, value);
+        }
+    }
+
+    /// A field of a request.
+    pub(crate) fn given<T: Given>(&mut self, name: &str, value: &T) {
+        if !value.is_absent() {
+            self.member(name, value);
+        }
+    }
+
+    /// A field of a reply.
+    pub(crate) fn field<T: lenient::Field + Serialize>(&mut self, name: &str, value: &T) {
+        if !value.is_absent() {
+            self.member(name, value);
+        }
+    }
+}
+
+pub(crate) fn serialize<T: Object, S: Serializer>(
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut out = Writer {
+        map: serializer.serialize_map(None)?,
+        done: Ok(()),
+    };
+    value.write(&mut out);
+    out.done?;
+    out.map.end()
+}
+
+pub(crate) fn deserialize<'de, T: Object, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_any(ObjectVisitor(PhantomData))
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Object> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(EXPECTED)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<T, A::Error> {
+        let number = Unexpected::Other("number");
+        read(object)?.ok_or_else(|| A::Error::invalid_type(number, &EXPECTED))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
+        T::from_list(list)
+    }
+}
+
+/// Reads an object; `None` if it is a number in disguise.
+pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
+    mut object: A,
+) -> Result<Option<T>, A::Error> {
+    let mut value = T::blank();
+    let mut found = 0_u64;
+    let mut first = true;
+    while let Some(key) = object.next_key_seed(KeySeed::<T>(PhantomData))? {
+        match key {
+            Key::Member(index, member) => {
+                let bit = 1_u64.checked_shl(index).unwrap_or(0);
+                if T::ONCE && found & bit != 0 {
+                    let name = T::MEMBERS.get(index as usize).map_or("", |(name, _)| name);
+                    return Err(A::Error::duplicate_field(name));
+                }
+                found |= bit;
+                value.read(member, &mut object)?;
+            }
+            Key::Number if first => {
+                object.next_value::<IgnoredAny>()?;
+                lenient::drain_object(object)?;
+                return Ok(None);
+            }
+            Key::Number => {
+                object.next_value::<IgnoredAny>()?;
+            }
+            Key::Other(name) => match value.other() {
+                Some(other) => {
+                    other.insert(name, object.next_value()?);
+                }
+                None => {
+                    object.next_value::<IgnoredAny>()?;
+                }
+            },
+        }
+        first = false;
+    }
+    let is_found = |(index, _)| found.checked_shr(index).unwrap_or(0) & 1 == 1;
+    match T::REQUIRED
+        .iter()
+        .find(|name| !member::<T>(name).is_some_and(is_found))
+    {
+        Some(missing) => Err(A::Error::missing_field(missing)),
+        None => Ok(Some(value)),
+    }
+}
+
+/// The member of a name, and its index.
+fn member<T: Object>(name: &str) -> Option<(u32, &'static T::Member)> {
+    let mut members = (0..).zip(T::MEMBERS);
+    members.find_map(|(index, (other, member))| (*other == name).then_some((index, member)))
+}
+
+enum Key<T: Object> {
+    Member(u32, &'static T::Member),
+    Number,
+    /// The name, if `T` is open.
+    Other(String),
+}
+
+struct KeySeed<T>(PhantomData<T>);
+
+impl<'de, T: Object> DeserializeSeed<'de> for KeySeed<T> {
+    type Value = Key<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Key<T>, D::Error> {
+        key.deserialize_identifier(self)
+    }
+}
+
+impl<T: Object> Visitor<'_> for KeySeed<T> {
+    type Value = Key<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Key<T>, E> {
+        Ok(match member::<T>(name) {
+            Some((index, member)) => Key::Member(index, member),
+            None if name == lenient::NUMBER => Key::Number,
+            None if T::OPEN => Key::Other(name.to_owned()),
+            None => Key::Other(String::new()),
+        })
+    }
+}
+
+/// Makes a struct of a reply what it is on the wire: an object of these members, each with its name,
+/// if that is not the field's own, and, after `|`, others that it may come with. Empty fields are left
+/// out.
+///
+/// With `list = field`, a list in place of the object is that field; with `other = field`, all other
+/// members go there, under their own names.
+macro_rules! reply {
+    (
+        $name:ident {
+            $($member:ident $(= $wire:literal)? $(| $alias:literal)*),* $(,)?
+        }
+        $(, list = $list:ident)? $(, other = $other:ident)?
+    ) => {
+        const _: () = {
+            #[allow(non_camel_case_types)]
+            pub(crate) enum Member {
+                $($member),*
+            }
+
+            impl $crate::object::Object for $name {
+                type Member = Member;
+
+                const MEMBERS: &'static [(&'static str, Member)] = &[
+                    $(
+                        ($crate::object::name!($member $($wire)?), Member::$member),
+                        $(($alias, Member::$member),)*
+                    )*
+                ];
+
+                fn blank() -> Self {
+                    Self::default()
+                }
+
+                fn read<'de, A: ::serde_core::de::MapAccess<'de>>(
+                    &mut self,
+                    member: &Member,
+                    object: &mut A,
+                ) -> ::std::result::Result<(), A::Error> {
+                    match *member {
+                        $(Member::$member => $crate::lenient::fill(&mut self.$member, object),)*
+                    }
+                }
+
+                fn write<M: ::serde_core::ser::SerializeMap>(
+                    &self,
+                    out: &mut $crate::object::Writer<M>,
+                ) {
+                    $(out.field($crate::object::name!($member $($wire)?), &self.$member);)*
+                    $(for (name, value) in &self.$other {
+                        out.member(name, value);
+                    })?
+                }
+
+                $(
+                    fn from_list<'de, A: ::serde_core::de::SeqAccess<'de>>(
+                        list: A,
+                    ) -> ::std::result::Result<Self, A::Error> {
+                        Ok(Self {
+                            $list: $crate::lenient::Field::list(list)?,
+                            ..Self::default()
+                        })
+                    }
+                )?
+
+                $(
+                    const OPEN: bool = true;
+
+                    fn other(
+                        &mut self,
+                    ) -> ::std::option::Option<
+                        &mut ::std::collections::BTreeMap<::std::string::String, ::serde_json::Value>,
+                    > {
+                        Some(&mut self.$other)
+                    }
+                )?
+            }
+
+            impl $crate::lenient::Lenient for $name {
+                fn from_scalar(_: $crate::lenient::Scalar<'_>) -> ::std::option::Option<Self> {
+                    None
+                }
+
+                fn from_object<'de, A: ::serde_core::de::MapAccess<'de>>(
+                    object: A,
+                ) -> ::std::result::Result<::std::option::Option<Self>, A::Error> {
+                    $crate::object::read(object)
+                }
+            }
+
+            $crate::object::serde!($name);
+        };
+    };
+}
+pub(crate) use reply;
+
+/// Makes a struct of a request what it is on the wire: an object of these members, of which some are
+/// required. What is not set is left out, and what it holds is read as it should be or not at all.
+/// It gets a `validate` that does not need the trait.
+macro_rules! request {
+    (
+        $name:ident { $($member:ident $(= $wire:literal)?),* $(,)? }
+        $(, required = [$($required:literal),* $(,)?])?
+    ) => {
+        const _: () = {
+            #[allow(non_camel_case_types)]
+            pub(crate) enum Member {
+                $($member),*
+            }
+
+            #[allow(unused_variables, reason = "there are requests without members")]
+            impl $crate::object::Object for $name {
+                type Member = Member;
+
+                const MEMBERS: &'static [(&'static str, Member)] =
+                    &[$(($crate::object::name!($member $($wire)?), Member::$member)),*];
+
+                const ONCE: bool = true;
+
+                $(const REQUIRED: &'static [&'static str] = &[$($required),*];)?
+
+                fn blank() -> Self {
+                    Self {
+                        $($member: $crate::object::Given::blank()),*
+                    }
+                }
+
+                fn read<'de, A: ::serde_core::de::MapAccess<'de>>(
+                    &mut self,
+                    member: &Member,
+                    object: &mut A,
+                ) -> ::std::result::Result<(), A::Error> {
+                    match *member {
+                        $(Member::$member => $crate::object::fill(&mut self.$member, object),)*
+                    }
+                }
+
+                fn write<M: ::serde_core::ser::SerializeMap>(
+                    &self,
+                    out: &mut $crate::object::Writer<M>,
+                ) {
+                    $(out.given($crate::object::name!($member $($wire)?), &self.$member);)*
+                }
+            }
+
+            impl $name {
+                /// Checks the limits that the API documents, all of them at once. Nothing is sent.
+                ///
+                /// # Errors
+                ///
+                /// Every field that breaks a limit, by its path.
+                #[inline]
+                pub fn validate(
+                    &self,
+                ) -> ::std::result::Result<(), $crate::validation::ValidationError> {
+                    $crate::validation::Validate::validate(self)
+                }
+            }
+
+            impl $crate::object::Given for $name {
+                fn blank() -> Self {
+                    $crate::object::Object::blank()
+                }
+            }
+
+            $crate::object::serde!($name);
+        };
+    };
+}
+pub(crate) use request;
+
+/// The name of a member: its field's, or another.
+macro_rules! name {
+    ($member:ident) => {
+        stringify!($member)
+    };
+    ($member:ident $wire:literal) => {
+        $wire
+    };
+}
+pub(crate) use name;
+
+/// serde's traits, for a struct that is an [`Object`].
+macro_rules! serde {
+    ($name:ident) => {
+        impl ::serde_core::Serialize for $name {
+            fn serialize<S: ::serde_core::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::std::result::Result<S::Ok, S::Error> {
+                $crate::object::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> ::serde_core::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde_core::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::std::result::Result<Self, D::Error> {
+                $crate::object::deserialize(deserializer)
+            }
+        }
+    };
+}
+pub(crate) use serde;
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "the macros are for public structs")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use crate::validation::{Check, Validate};
+    use crate::{Secret, Timestamp};
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Order {
+        pub to: Vec<String>,
+        pub kind: Option<String>,
+        pub password: Secret,
+        pub fast: bool,
+        pub parts: Option<Vec<Part>>,
+    }
+    crate::object::request!(
+        Order { to, kind = "type", password, fast, parts }, required = ["to", "password"]
+    );
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Part {
+        pub size: i64,
+    }
+    crate::object::request!(Part { size }, required = ["size"]);
+
+    impl Validate for Order {
+        fn check(&self, _: &mut Check) {}
+    }
+
+    impl Validate for Part {
+        fn check(&self, check: &mut Check) {
+            check.range(self.size, Some(1), None);
+        }
+    }
+
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct Event {
+        pub kind: Option<String>,
+        pub times: Vec<Timestamp>,
+        pub other: BTreeMap<String, Value>,
+    }
+    crate::object::reply!(
+        Event { kind = "event" | "Event" | "type", times }, list = times, other = other
+    );
+
+    #[test]
+    fn requests() {
+        for (json, written) in [
+            (
+                r#"{"password":"b","to":["a"]}"#,
+                r#"{"to":["a"],"password":"b","fast":false}"#,
+            ),
+            (
+                r#"{"parts":[{"size":1}],"fast":true,"password":"","to":[],"type":"c"}"#,
+                r#"{"to":[],"type":"c","password":"","fast":true,"parts":[{"size":1}]}"#,
+            ),
+            (
+                r#"{"to":[],"password":"b","type":null,"kind":1,"more":{"a":[2]}}"#,
+                r#"{"to":[],"password":"b","fast":false}"#,
+            ),
+        ] {
+            let order: Order = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&order).unwrap(), written, "{json}");
+            assert_eq!(serde_json::from_str::<Order>(written).unwrap(), order);
+            assert_eq!(order.validate(), Ok(()));
+        }
+        assert!(Part { size: 0 }.validate().is_err());
+    }
+
+    #[test]
+    fn what_is_no_request() {
+        for (json, expected) in [
+            (
+                r#"{"to":["a"],"password":"b","to":["a"]}"#,
+                "duplicate field `to`",
+            ),
+            (r#"{"to":["a"]}"#, "missing field `password`"),
+            (r#"{"password":"b","fast":true}"#, "missing field `to`"),
+            (r#"{"to":"a","password":"b"}"#, "expected a sequence"),
+            (
+                r#"{"to":[],"password":"b","fast":null}"#,
+                "expected a boolean",
+            ),
+            (
+                r#"{"to":[],"password":"b","parts":[{}]}"#,
+                "missing field `size`",
+            ),
+            (r#"[["a"],null,"b",true,null]"#, "expected an object"),
+            (r#""a""#, "expected an object"),
+            (
+                r#"{"$serde_json::private::Number":"1"}"#,
+                "expected an object",
+            ),
+            (r#"{"to":[],"password":"b""#, "EOF"),
+        ] {
+            let error = serde_json::from_str::<Order>(json).unwrap_err().to_string();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn replies() {
+        for (json, expected) in [
+            (
+                r#"{"event":"a","times":["b"]}"#,
+                json!({"event": "a", "times": ["b"]}),
+            ),
+            // Other names, and of two the last.
+            (r#"{"Event":"a"}"#, json!({"event": "a"})),
+            (r#"{"type":"a","event":"b"}"#, json!({"event": "b"})),
+            (r#"{"event":"b","event":"a","event":null}"#, json!({})),
+            // The rest, of which two of a name as well.
+            (
+                r#"{"kind":1,"x":[null],"x":{"y":2}}"#,
+                json!({"kind": 1, "x": {"y": 2}}),
+            ),
+            (
+                r#"{"x":1,"$serde_json::private::Number":2}"#,
+                json!({"x": 1}),
+            ),
+            (r#"["a","b"]"#, json!({"times": ["a", "b"]})),
+        ] {
+            let event: Event = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_value(&event).unwrap(), expected, "{json}");
+        }
+    }
+}
