@@ -1,14 +1,16 @@
 //! A call from its first attempt to its last.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::client::{Core, Prepared};
-use crate::hosts::Hosts;
+use crate::hosts::{Host, Hosts, Route};
 use crate::options::Settings;
-use crate::outcome::judge;
-use crate::pace::Turns;
+use crate::outcome::{Outcome, judge};
+use crate::pace::{Turn, Turns};
 use crate::retry::{Decision, Situation, Verdict, classify, decide};
 use crate::watch::Watch;
 use crate::wire::Wire;
@@ -34,105 +36,173 @@ impl Traffic {
 impl Core {
     /// Sends a request until it is answered or not to be sent again. The same bytes go out each
     /// time.
+    ///
+    /// What is decided in between is in functions of its own: a future keeps room for all that is
+    /// borrowed in it.
     pub(crate) async fn run(
         &self,
         request: &Prepared,
         settings: &Settings,
         watch: &mut Watch,
     ) -> Result<RawReply, Error> {
-        let operation = request.operation;
-        let traffic = &self.traffic;
-        let started = Instant::now();
-        let deadline = settings.deadline.saturating_add(request.upload);
-        // Can't overflow: the settings are capped.
-        let deadline = started.checked_add(deadline).unwrap_or(started);
-        let mut route = traffic.hosts.route();
-        let mut attempts = 0;
-        let mut last: Option<Error> = None;
+        let mut call = Call::new(self, request, settings, watch);
         loop {
-            let turn = traffic.turns.next(operation, settings.pacing, deadline);
-            let (turn, now) = match turn.await {
-                Ok(turn) => turn,
-                Err(held) => {
-                    return Err(match last {
-                        Some(error) => error.with_retry_after(held.wait),
-                        None => Error::held_back(held).during(operation, attempts),
-                    });
-                }
-            };
-            let host = route.host();
-            let left = deadline.saturating_duration_since(now);
-            let limit = settings.timeout.saturating_add(request.upload).min(left);
-            attempts += 1;
-            let wire = Arc::new(Wire::new(now));
-            watch.attempt_started(&host.site, &wire);
+            let turn = call.turn().await?;
+            let (host, wire, limit) = call.attempt(turn.1);
             let outcome = self
                 .attempt(request, host, wire, limit, settings.timeout)
                 .await;
-            if outcome.unsent && outcome.answer.is_none() {
-                turn.unused();
-            } else {
-                drop(turn);
+            match call.concluded(host, outcome, turn.0) {
+                ControlFlow::Break(result) => return result,
+                ControlFlow::Continue(after) => tokio::time::sleep(after).await,
             }
-            let answer = outcome.answer.as_ref();
-            let received = answer.map_or(0, |answer| answer.body.len() as u64);
-            let result = judge(operation, outcome, settings.failures_are_errors);
-            let verdict = classify(&result);
-            host.reached(verdict != Verdict::Unsent);
-            let error = match result {
-                Ok(reply) => {
-                    host.answered();
-                    watch.attempt_ended(Ok(&reply), received, Next::Done);
-                    return Ok(reply.after(attempts));
-                }
-                Err(error) => error
-                    .at(&host.site)
-                    .during(operation, attempts)
-                    .following(last.as_ref()),
-            };
-            let fresh_host = route.has_fresh();
-            let decision = decide(&Situation {
-                policy: &settings.retry,
-                repeat_safe: operation.repeat_safe,
-                replayable: request.replayable,
-                attempt: attempts,
-                verdict,
-                left: deadline.saturating_duration_since(Instant::now()),
-                fresh_host,
-                jitter: traffic.jitter(),
-            });
-            let limited = matches!(verdict, Verdict::RateLimited { .. });
-            let after = match decision {
-                Decision::Retry { after } => after,
-                Decision::Stop { hold, why } => {
-                    watch.attempt_ended(Err(&error), received, Next::Stop { reason: why });
-                    if let Some(wait) = hold {
-                        traffic.turns.hold(wait);
-                    }
-                    if verdict == Verdict::Final {
-                        host.answered();
-                    }
-                    return Err(error.with_retry_after(hold));
-                }
-            };
-            if verdict == Verdict::Unsent {
-                route.advance();
-            }
-            if limited {
-                traffic.turns.hold(after);
-            }
-            // A budget is there to spare a host more of the same: not for the first attempt at
-            // another one, nor where all calls pause anyway.
-            let free = limited || (verdict == Verdict::Unsent && fresh_host);
-            if !free && !route.host().take_retry() {
-                let reason = "retry_budget";
-                watch.attempt_ended(Err(&error), received, Next::Stop { reason });
-                return Err(error);
-            }
-            let reason = verdict.why();
-            watch.attempt_ended(Err(&error), received, Next::Retry { after, reason });
-            tokio::time::sleep(after).await;
-            last = Some(error);
         }
+    }
+}
+
+/// A call under way.
+struct Call<'a> {
+    traffic: &'a Traffic,
+    request: &'a Prepared,
+    settings: &'a Settings,
+    watch: &'a mut Watch,
+    deadline: Instant,
+    route: Route<'a>,
+    attempts: u32,
+    /// The error of the attempt before.
+    last: Option<Error>,
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        core: &'a Core,
+        request: &'a Prepared,
+        settings: &'a Settings,
+        watch: &'a mut Watch,
+    ) -> Self {
+        let traffic = &core.traffic;
+        let started = Instant::now();
+        let deadline = settings.deadline.saturating_add(request.upload);
+        Self {
+            traffic,
+            request,
+            settings,
+            watch,
+            // Can't overflow: the settings are capped.
+            deadline: started.checked_add(deadline).unwrap_or(started),
+            route: traffic.hosts.route(),
+            attempts: 0,
+            last: None,
+        }
+    }
+
+    /// Waits for the call's turn, and says when it came.
+    async fn turn(&mut self) -> Result<(Turn, Instant), Error> {
+        let (operation, paced) = (self.request.operation, self.settings.pacing);
+        let turn = self.traffic.turns.next(operation, paced, self.deadline);
+        turn.await.map_err(|held| match self.last.take() {
+            Some(error) => error.with_retry_after(held.wait),
+            None => Error::held_back(held).during(operation, self.attempts),
+        })
+    }
+
+    /// An attempt begins: where it goes, and how long it may take.
+    fn attempt(&mut self, now: Instant) -> (&'a Host, Arc<Wire>, Duration) {
+        let host = self.route.host();
+        let left = self.deadline.saturating_duration_since(now);
+        let limit = self.settings.timeout.saturating_add(self.request.upload);
+        self.attempts += 1;
+        let wire = Arc::new(Wire::new(now));
+        self.watch.attempt_started(&host.site, &wire);
+        (host, wire, limit.min(left))
+    }
+
+    /// An attempt has ended: what the call came to, or how long it waits before the next one.
+    fn concluded(
+        &mut self,
+        host: &Host,
+        outcome: Outcome,
+        turn: Turn,
+    ) -> ControlFlow<Result<RawReply, Error>, Duration> {
+        if outcome.unsent && outcome.answer.is_none() {
+            turn.unused();
+        } else {
+            drop(turn);
+        }
+        let answer = outcome.answer.as_ref();
+        let received = answer.map_or(0, |answer| answer.body.len() as u64);
+        let operation = self.request.operation;
+        match judge(operation, outcome, self.settings.failures_are_errors) {
+            Ok(reply) => {
+                host.reached(true);
+                host.answered();
+                self.watch.attempt_ended(Ok(&reply), received, Next::Done);
+                ControlFlow::Break(Ok(reply.after(self.attempts)))
+            }
+            Err(error) => self.failed(host, error, received),
+        }
+    }
+
+    /// An attempt has failed.
+    #[cold]
+    fn failed(
+        &mut self,
+        host: &Host,
+        error: Error,
+        received: u64,
+    ) -> ControlFlow<Result<RawReply, Error>, Duration> {
+        let operation = self.request.operation;
+        let verdict = classify(&error);
+        host.reached(verdict != Verdict::Unsent);
+        let error = error
+            .at(&host.site)
+            .during(operation, self.attempts)
+            .following(self.last.as_ref());
+        let fresh_host = self.route.has_fresh();
+        let decision = decide(&Situation {
+            policy: &self.settings.retry,
+            repeat_safe: operation.repeat_safe,
+            replayable: self.request.replayable,
+            attempt: self.attempts,
+            verdict,
+            left: self.deadline.saturating_duration_since(Instant::now()),
+            fresh_host,
+            jitter: self.traffic.jitter(),
+        });
+        let limited = matches!(verdict, Verdict::RateLimited { .. });
+        let after = match decision {
+            Decision::Retry { after } => after,
+            Decision::Stop { hold, why } => {
+                let next = Next::Stop { reason: why };
+                self.watch.attempt_ended(Err(&error), received, next);
+                if let Some(wait) = hold {
+                    self.traffic.turns.hold(wait);
+                }
+                if verdict == Verdict::Final {
+                    host.answered();
+                }
+                return ControlFlow::Break(Err(error.with_retry_after(hold)));
+            }
+        };
+        if verdict == Verdict::Unsent {
+            self.route.advance();
+        }
+        if limited {
+            self.traffic.turns.hold(after);
+        }
+        // A budget is there to spare a host more of the same: not for the first attempt at
+        // another one, nor where all calls pause anyway.
+        let free = limited || (verdict == Verdict::Unsent && fresh_host);
+        if !free && !self.route.host().take_retry() {
+            let reason = "retry_budget";
+            self.watch
+                .attempt_ended(Err(&error), received, Next::Stop { reason });
+            return ControlFlow::Break(Err(error));
+        }
+        let reason = verdict.why();
+        self.watch
+            .attempt_ended(Err(&error), received, Next::Retry { after, reason });
+        self.last = Some(error);
+        ControlFlow::Continue(after)
     }
 }

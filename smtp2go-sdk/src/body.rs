@@ -74,10 +74,10 @@ impl Body {
 
     /// What to send, before the key goes in where it has to. The same each time, unless the body
     /// is not [`replayable`](Self::replayable).
-    pub(crate) fn into_pieces(self) -> Vec<Piece> {
+    pub(crate) fn into_pieces(self) -> Arc<[Piece]> {
         match self.content {
-            Content::Bytes(bytes) => vec![Piece::Bytes(bytes)],
-            Content::Pieces(pieces) => pieces.to_vec(),
+            Content::Bytes(bytes) => Arc::new([Piece::Bytes(bytes)]),
+            Content::Pieces(pieces) => pieces,
         }
     }
 

@@ -12,6 +12,7 @@ use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate, readable};
+use tokio::time::sleep_until;
 
 use crate::attempts::Traffic;
 use crate::blob::Piece;
@@ -68,7 +69,7 @@ pub(crate) struct Core {
 pub(crate) struct Prepared {
     pub(crate) operation: &'static Operation,
     /// The body, in pieces.
-    pieces: Vec<Piece>,
+    pieces: Arc<[Piece]>,
     /// Whether the body can be sent again.
     pub(crate) replayable: bool,
     /// How long the body may take to go out: what the time limits grow by.
@@ -312,14 +313,17 @@ impl Core {
             .key_in_body
             .or_else(|| (self.key_location == KeyLocation::Body).then_some(KEY_MEMBER));
         if let Some(member) = member {
-            let injected = match pieces.first() {
-                Some(Piece::Bytes(start)) => self.key.inject(start, member),
+            let injected = match pieces.split_first() {
+                Some((Piece::Bytes(start), rest)) => self
+                    .key
+                    .inject(start, member)
+                    .map(|start| start.map(Piece::Bytes).into_iter().chain(rest.to_vec())),
                 _ => None,
             };
             let injected = injected.ok_or_else(|| {
                 Error::config("the body is not a JSON object, so the key can't be put into it")
             })?;
-            pieces.splice(..1, injected.map(Piece::Bytes));
+            pieces = injected.collect();
         }
         let size: u64 = pieces.iter().map(Piece::size).sum();
         match operation.max_body_bytes {
@@ -350,8 +354,26 @@ impl Core {
         let _sealed_if_cancelled = SealOnDrop(wire.clone());
         let mut answer = None;
         let exchanged = {
-            let exchange = pin!(self.exchange(request, host, &wire, &mut answer));
-            wire.within(limit, idle, exchange).await
+            let sent = self.http.execute(self.request(request, host, &wire));
+            let exchange = pin!(async {
+                let mut response = sent.await?;
+                wire.progress();
+                let answer = answer.insert(Answer {
+                    status: response.status(),
+                    // Ours follows none; one that was handed in may.
+                    followed: !is_at(response.url(), &host.base_url, request.operation.path),
+                    headers: std::mem::take(response.headers_mut()),
+                    body: Vec::new(),
+                });
+                // Kept, also when the rest does not arrive.
+                while let Some(chunk) = response.chunk().await? {
+                    wire.progress();
+                    answer.body.extend_from_slice(&chunk);
+                }
+                Ok(())
+            });
+            let timer = pin!(sleep_until(wire.due(limit, idle)));
+            wire.within(limit, idle, timer, exchange).await
         };
         let ending = match exchanged {
             Some(Ok(())) => Ending::Complete,
@@ -369,40 +391,21 @@ impl Core {
         }
     }
 
-    /// Sends a request and reads the answer into `answer`, which keeps what arrived when the rest
-    /// does not.
-    async fn exchange(
-        &self,
-        request: &Prepared,
-        host: &Host,
-        wire: &Arc<Wire>,
-        answer: &mut Option<Answer>,
-    ) -> reqwest::Result<()> {
-        let body = AttemptBody::new(wire.clone(), request.pieces.iter().cloned());
-        let operation = request.operation;
-        let mut sent = reqwest::Request::new(operation.method.clone(), host.url(operation.path));
+    /// A request for the HTTP client.
+    fn request(&self, request: &Prepared, host: &Host, wire: &Arc<Wire>) -> reqwest::Request {
+        let Operation { method, path, .. } = request.operation;
+        let body = AttemptBody::new(wire.clone(), request.pieces.clone());
+        let mut sent = reqwest::Request::new(method.clone(), host.url(path));
         *sent.headers_mut() = self.headers.clone();
         *sent.body_mut() = Some(reqwest::Body::wrap(body));
-        let mut response = self.http.execute(sent).await?;
-        wire.progress();
-        let answer = answer.insert(Answer {
-            status: response.status(),
-            // Ours follows none; one that was handed in may.
-            followed: !is_at(response.url(), &host.base_url, operation.path),
-            headers: std::mem::take(response.headers_mut()),
-            body: Vec::new(),
-        });
-        while let Some(chunk) = response.chunk().await? {
-            wire.progress();
-            answer.body.extend_from_slice(&chunk);
-        }
-        Ok(())
+        sent
     }
 }
 
 /// Whether a URL is that of a path of the API at a base URL.
 fn is_at(url: &Url, base: &Url, path: &str) -> bool {
-    let base = base.as_str().trim_end_matches('/');
+    let base = base.as_str();
+    let base = base.strip_suffix('/').unwrap_or(base);
     url.as_str().strip_prefix(base) == Some(path)
 }
 

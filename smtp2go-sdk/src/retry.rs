@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::{Certainty, Error, RawReply};
+use crate::{Certainty, Error};
 
 const ATTEMPTS: u32 = 3;
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
@@ -138,11 +138,8 @@ pub(crate) enum Verdict {
     Transient { retry_after: Option<Duration> },
 }
 
-/// Sorts an attempt's outcome.
-pub(crate) fn classify(result: &Result<RawReply, Error>) -> Verdict {
-    let Err(error) = result else {
-        return Verdict::Final;
-    };
+/// Sorts what an attempt that failed came to.
+pub(crate) fn classify(error: &Error) -> Verdict {
     if error.is_unreadable() || error.is_followed() {
         return Verdict::Final;
     }
@@ -262,6 +259,11 @@ mod tests {
         hold: None,
         why: "",
     };
+
+    /// A success is final too.
+    fn classified(outcome: Outcome) -> Verdict {
+        judge(&LOOKUP, outcome).map_or_else(|error| classify(&error), |_| Verdict::Final)
+    }
 
     /// The decision without its reason.
     fn decided(situation: &Situation<'_>) -> Decision {
@@ -453,20 +455,20 @@ mod tests {
             (599, transient, transient),
         ] {
             let outcome = answered(status, "");
-            assert_eq!(classify(&judge(&LOOKUP, outcome)), complete, "{status}");
+            assert_eq!(classified(outcome), complete, "{status}");
             let mut outcome = answered(status, "");
             outcome.ending = Ending::Broken(None);
-            assert_eq!(classify(&judge(&LOOKUP, outcome)), truncated, "{status}");
+            assert_eq!(classified(outcome), truncated, "{status}");
         }
         let refused = answered(200, r#"{"data":{"error":"no"}}"#);
-        assert_eq!(classify(&judge(&LOOKUP, refused)), Verdict::Final);
+        assert_eq!(classified(refused), Verdict::Final);
         for (unsent, expected) in [(true, Verdict::Unsent), (false, transient)] {
             let outcome = Outcome {
                 answer: None,
                 unsent,
                 ending: Ending::Broken(None),
             };
-            assert_eq!(classify(&judge(&LOOKUP, outcome)), expected);
+            assert_eq!(classified(outcome), expected);
         }
     }
 }

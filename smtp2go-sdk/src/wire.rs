@@ -7,10 +7,9 @@
 //! that is either *taken* by the HTTP layer or *sealed* by us, and never both. Once sealed, the
 //! body refuses to be read, so that the request can't be sent later either.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -18,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep};
 
 use crate::blob::{Failure, Piece, Reading};
 
@@ -100,22 +99,23 @@ impl Wire {
 
     /// When to give up, as things stand: `limit` after the start, or `idle` after the last
     /// progress, whichever comes first.
-    fn due(&self, limit: Duration, idle: Duration) -> Instant {
+    pub(crate) fn due(&self, limit: Duration, idle: Duration) -> Instant {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
         let wait = limit.min(moved.saturating_add(idle));
         // Can't overflow: the builder caps the time limits.
         self.started.checked_add(wait).unwrap_or(self.started)
     }
 
-    /// Runs `work` to its end, or until its time is up (`None`).
-    pub(crate) async fn within<F: Future>(
+    /// Runs `work` to its end, or until its time is up (`None`). The timer is one that ends when
+    /// it is [`due`](Self::due).
+    pub(crate) fn within<F: Future>(
         &self,
         limit: Duration,
         idle: Duration,
+        mut timer: Pin<&mut Sleep>,
         mut work: Pin<&mut F>,
-    ) -> Option<F::Output> {
-        let mut timer = pin!(sleep_until(self.due(limit, idle)));
-        poll_fn(|cx| {
+    ) -> impl Future<Output = Option<F::Output>> {
+        poll_fn(move |cx| {
             if let Poll::Ready(output) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
@@ -128,7 +128,6 @@ impl Wire {
                 timer.as_mut().reset(due);
             }
         })
-        .await
     }
 }
 
@@ -145,25 +144,24 @@ impl Drop for SealOnDrop {
 /// The body that is handed to the HTTP layer for one attempt.
 pub(crate) struct AttemptBody {
     wire: Arc<Wire>,
-    pieces: VecDeque<Piece>,
-    /// The piece that is being read.
+    /// The last one is not empty.
+    pieces: Arc<[Piece]>,
+    /// The piece to go on with, and how much of it is out.
+    next: (usize, usize),
+    /// The piece before that, which is being read.
     reading: Option<Reading>,
     remaining: u64,
     failed: bool,
 }
 
 impl AttemptBody {
-    pub(crate) fn new(wire: Arc<Wire>, pieces: impl IntoIterator<Item = Piece>) -> Self {
-        let pieces: VecDeque<_> = pieces
-            .into_iter()
-            .filter(|piece| !matches!(piece, Piece::Bytes(bytes) if bytes.is_empty()))
-            .collect();
-        let remaining = pieces.iter().map(Piece::size).sum();
+    pub(crate) fn new(wire: Arc<Wire>, pieces: Arc<[Piece]>) -> Self {
         Self {
             wire,
+            remaining: pieces.iter().map(Piece::size).sum(),
             pieces,
+            next: (0, 0),
             reading: None,
-            remaining,
             failed: false,
         }
     }
@@ -177,19 +175,23 @@ impl AttemptBody {
                 }
                 self.reading = None;
             }
-            match self.pieces.front_mut() {
+            let (index, start) = self.next;
+            match self.pieces.get(index) {
                 None => return Poll::Ready(Ok(None)),
                 Some(Piece::Bytes(bytes)) => {
-                    let frame = bytes.split_to(bytes.len().min(FRAME));
-                    if bytes.is_empty() {
-                        self.pieces.pop_front();
+                    let end = bytes.len().min(start + FRAME);
+                    self.next = if end == bytes.len() {
+                        (index + 1, 0)
+                    } else {
+                        (index, end)
+                    };
+                    if start < end {
+                        return Poll::Ready(Ok(Some(bytes.slice(start..end))));
                     }
-                    return Poll::Ready(Ok(Some(frame)));
                 }
-                Some(Piece::Base64(_)) => {
-                    if let Some(Piece::Base64(blob)) = self.pieces.pop_front() {
-                        self.reading = Some(blob.open());
-                    }
+                Some(Piece::Base64(blob)) => {
+                    self.reading = Some(blob.clone().open());
+                    self.next = (index + 1, 0);
                 }
             }
         }
@@ -233,7 +235,7 @@ impl http_body::Body for AttemptBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty() && self.reading.is_none()
+        self.remaining == 0 && self.reading.is_none()
     }
 
     /// Exact, so that the request goes out with its Content-Length.
@@ -267,6 +269,7 @@ mod tests {
     use super::*;
     use crate::blob::{Blob, Slot};
     use http_body::Body as _;
+    use std::pin::pin;
 
     fn poll(body: &mut AttemptBody) -> Option<Result<Bytes, BodyError>> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -280,7 +283,10 @@ mod tests {
         let wire = Arc::new(Wire::new(Instant::now()));
         (
             wire.clone(),
-            AttemptBody::new(wire, chunks.iter().copied().cloned().map(Piece::Bytes)),
+            AttemptBody::new(
+                wire,
+                chunks.iter().copied().cloned().map(Piece::Bytes).collect(),
+            ),
         )
     }
 
@@ -349,7 +355,7 @@ mod tests {
                 Piece::Bytes(Bytes::from_static(b"\"}")),
             ];
             let wire = Arc::new(Wire::new(Instant::now()));
-            let mut body = AttemptBody::new(wire.clone(), pieces);
+            let mut body = AttemptBody::new(wire.clone(), Arc::new(pieces));
             assert_eq!(body.size_hint().exact(), Some(before.len() as u64 + 6));
             let mut frames = Vec::new();
             for _ in 0..4 {
@@ -371,7 +377,7 @@ mod tests {
         let slot = Slot::blocking(&b"xy"[..]);
         let wire = Arc::new(Wire::new(Instant::now()));
         let blob = Piece::Base64(Blob::reader("a", 2, slot.clone()));
-        let mut body = AttemptBody::new(wire.clone(), [blob]);
+        let mut body = AttemptBody::new(wire.clone(), Arc::new([blob]));
         assert!(wire.seal());
         assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
         assert!(!slot.is_empty() && wire.failure().is_none());
@@ -379,11 +385,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn progress_puts_the_idle_limit_off_but_not_the_whole() {
+        async fn within<F: Future>(
+            wire: &Wire,
+            limit: Duration,
+            idle: Duration,
+            work: F,
+        ) -> Option<F::Output> {
+            let timer = pin!(tokio::time::sleep_until(wire.due(limit, idle)));
+            wire.within(limit, idle, timer, pin!(work)).await
+        }
+
         let second = Duration::from_secs(1);
         let wire = Wire::new(Instant::now());
-        let stalled = wire
-            .within(10 * second, 3 * second, pin!(std::future::pending::<()>()))
-            .await;
+        let never = std::future::pending::<()>();
+        let stalled = within(&wire, 10 * second, 3 * second, never).await;
         assert!(stalled.is_none());
         assert_eq!(wire.started.elapsed().as_secs(), 3);
 
@@ -394,14 +409,12 @@ mod tests {
                 wire.progress();
             }
         };
-        let cut: Option<()> = wire.within(10 * second, 3 * second, pin!(steady)).await;
+        let cut: Option<()> = within(&wire, 10 * second, 3 * second, steady).await;
         assert!(cut.is_none());
         assert_eq!(wire.started.elapsed().as_secs(), 10);
 
         let wire = Wire::new(Instant::now());
-        assert_eq!(
-            wire.within(second, second, pin!(async { 7 })).await,
-            Some(7)
-        );
+        let done = within(&wire, second, second, async { 7 }).await;
+        assert_eq!(done, Some(7));
     }
 }

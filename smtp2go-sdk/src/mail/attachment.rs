@@ -393,11 +393,11 @@ mod tests {
             let blob = file.content().blob("attachments[0]", Some(stat)).unwrap();
             let mut json = Writer::with_capacity(64);
             file.write(&mut json, blob);
-            let start = json.finish().into_pieces().remove(0);
-            let crate::blob::Piece::Bytes(start) = start else {
+            let pieces = json.finish().into_pieces();
+            let crate::blob::Piece::Bytes(start) = &pieces[0] else {
                 panic!("the names come first");
             };
-            let start = String::from_utf8_lossy(&start).into_owned();
+            let start = String::from_utf8_lossy(start);
             assert!(start.contains(r#""mimetype":"application/pdf""#), "{start}");
         }
     }

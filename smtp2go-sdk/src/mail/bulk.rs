@@ -213,7 +213,7 @@ async fn call<K>(
     email: Email,
 ) -> SendOutcome<K> {
     log.set(index, SendState::InFlight);
-    let result = client.send_one(&email).await;
+    let result = client.send(email.clone()).await;
     log.set(index, SendState::of(&result));
     SendOutcome {
         index,

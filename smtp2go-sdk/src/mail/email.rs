@@ -1,8 +1,10 @@
 //! A mail, its check, and its JSON.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use smtp2go_types::validation::Check;
 use smtp2go_types::{Timestamp, Validate, ValidationError};
@@ -48,6 +50,12 @@ const REFUSED: [&str; 3] = ["Content-Type", "Content-Transfer-Encoding", "MIME-V
 /// ```
 #[derive(Clone)]
 pub struct Email {
+    /// One pointer: a mail is handed on from future to future, each of which would hold all of it.
+    parts: Arc<Parts>,
+}
+
+#[derive(Clone)]
+struct Parts {
     sender: Mailbox,
     to: Vec<Mailbox>,
     cc: Vec<Mailbox>,
@@ -84,26 +92,22 @@ impl Email {
     ///
     /// The sender's domain or address has to be verified in the account.
     pub fn new(sender: impl Into<Mailbox>, subject: impl Into<String>) -> Self {
-        Self {
-            subject: Some(subject.into()),
-            ..Self::bare(sender.into())
-        }
+        Self::bare(sender.into()).subject(subject)
     }
 
     /// A mail whose subject and bodies come from a template of the account. It needs a recipient.
     /// The id is case-sensitive.
     pub fn from_template(sender: impl Into<Mailbox>, id: impl Into<String>) -> Self {
-        Self {
-            template: Some(Template {
-                id: id.into(),
-                data: None,
-            }),
-            ..Self::bare(sender.into())
-        }
+        let mut mail = Self::bare(sender.into());
+        mail.edit().template = Some(Template {
+            id: id.into(),
+            data: None,
+        });
+        mail
     }
 
     fn bare(sender: Mailbox) -> Self {
-        Self {
+        let parts = Parts {
             sender,
             to: Vec::new(),
             cc: Vec::new(),
@@ -118,13 +122,20 @@ impl Email {
             fastaccept: false,
             attachments: Vec::new(),
             inlines: Vec::new(),
+        };
+        Self {
+            parts: Arc::new(parts),
         }
+    }
+
+    fn edit(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.parts)
     }
 
     /// Adds a recipient. At least 1, at most 100.
     #[must_use]
     pub fn to(mut self, recipient: impl Into<Mailbox>) -> Self {
-        self.to.push(recipient.into());
+        self.edit().to.push(recipient.into());
         self
     }
 
@@ -132,21 +143,23 @@ impl Email {
     /// [`send_all`](crate::Client::send_all) or [`send_batch`](crate::Client::send_batch).
     #[must_use]
     pub fn to_all(mut self, recipients: impl IntoIterator<Item = impl Into<Mailbox>>) -> Self {
-        self.to.extend(recipients.into_iter().map(Into::into));
+        self.edit()
+            .to
+            .extend(recipients.into_iter().map(Into::into));
         self
     }
 
     /// Adds a recipient of a copy. At most 100.
     #[must_use]
     pub fn cc(mut self, recipient: impl Into<Mailbox>) -> Self {
-        self.cc.push(recipient.into());
+        self.edit().cc.push(recipient.into());
         self
     }
 
     /// Adds a recipient of a copy whom the others do not see. At most 100.
     #[must_use]
     pub fn bcc(mut self, recipient: impl Into<Mailbox>) -> Self {
-        self.bcc.push(recipient.into());
+        self.edit().bcc.push(recipient.into());
         self
     }
 
@@ -154,14 +167,14 @@ impl Email {
     /// it becomes a header `Reply-To`, one for all.
     #[must_use]
     pub fn reply_to(mut self, address: impl Into<Mailbox>) -> Self {
-        self.reply_to.push(address.into());
+        self.edit().reply_to.push(address.into());
         self
     }
 
     /// Sets the subject. Not for a mail from a template: the API ignores it there.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
-        self.subject = Some(subject.into());
+        self.edit().subject = Some(subject.into());
         self
     }
 
@@ -169,14 +182,14 @@ impl Email {
     /// file name. An empty text is no body.
     #[must_use]
     pub fn html(mut self, html: impl Into<String>) -> Self {
-        self.html = Some(html.into());
+        self.edit().html = Some(html.into());
         self
     }
 
     /// Sets the body as plain text, for readers that don't show HTML. An empty text is no body.
     #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Self {
-        self.text = Some(text.into());
+        self.edit().text = Some(text.into());
         self
     }
 
@@ -186,7 +199,7 @@ impl Email {
     /// Whether a value that is not ASCII is encoded on the way is not documented.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.edit().headers.push((name.into(), value.into()));
         self
     }
 
@@ -202,7 +215,8 @@ impl Email {
             Err(error) => Err(format!("the data can't be written as JSON: {error}")),
         };
         // Without a template it is kept too, for the check to find.
-        self.template
+        self.edit()
+            .template
             .get_or_insert_with(|| Template {
                 id: String::new(),
                 data: None,
@@ -216,7 +230,7 @@ impl Email {
     /// a zone is UTC. Fractions of a second are cut off.
     #[must_use]
     pub fn schedule(mut self, time: impl Into<Timestamp>) -> Self {
-        self.schedule = Some(time.into());
+        self.edit().schedule = Some(time.into());
         self
     }
 
@@ -225,14 +239,14 @@ impl Email {
     /// default. Not available in a batch.
     #[must_use]
     pub fn fastaccept(mut self, fastaccept: bool) -> Self {
-        self.fastaccept = fastaccept;
+        self.edit().fastaccept = fastaccept;
         self
     }
 
     /// Attaches a file.
     #[must_use]
     pub fn attach(mut self, file: Attachment) -> Self {
-        self.attachments.push(file);
+        self.edit().attachments.push(file);
         self
     }
 
@@ -241,7 +255,7 @@ impl Email {
     /// in it.
     #[must_use]
     pub fn inline(mut self, image: Attachment) -> Self {
-        self.inlines.push(image);
+        self.edit().inlines.push(image);
         self
     }
 
@@ -264,44 +278,48 @@ impl Email {
     pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, usize, &Attachment)> {
         let place = |field| move |(index, file)| (field, index, file);
         let attachments = self
+            .parts
             .attachments
             .iter()
             .enumerate()
             .map(place("attachments"));
-        attachments.chain(self.inlines.iter().enumerate().map(place("inlines")))
+        attachments.chain(self.parts.inlines.iter().enumerate().map(place("inlines")))
     }
 
-    /// Checks the mail for one of the ways to send it.
+    /// Checks the mail for one of the ways to send it. A path is made only where there is something
+    /// to say, and in one place for all.
     pub(crate) fn check_for(&self, door: Door, check: &mut Check) {
-        check_mailbox("sender", &self.sender, check);
+        let parts = &*self.parts;
+        if let Some(fault) = parts.sender.fault() {
+            problem(check, "sender", fault);
+        }
         for (field, list, least) in [
-            ("to", &self.to, 1),
-            ("cc", &self.cc, 0),
-            ("bcc", &self.bcc, 0),
+            ("to", &parts.to, 1),
+            ("cc", &parts.cc, 0),
+            ("bcc", &parts.bcc, 0),
+            ("reply_to", &parts.reply_to, 0),
         ] {
-            // Only where there is something to say is the path made that says it.
-            if !(least..=RECIPIENTS).contains(&list.len()) {
+            if !(least..=RECIPIENTS).contains(&list.len()) && field != "reply_to" {
                 check.at(field, |check| {
                     check.count(list.len(), Some(least), Some(RECIPIENTS));
                 });
             }
-            check_mailboxes(field, list, check);
+            for (index, mailbox) in list.iter().enumerate() {
+                if let Some(fault) = mailbox.fault() {
+                    problem_in(check, (field, index), "", fault);
+                }
+            }
         }
-        check_mailboxes("reply_to", &self.reply_to, check);
-        if let Some(subject) = &self.subject
-            && has_control(subject)
-        {
-            check.at("subject", |check| check_line(subject, check));
+        if parts.subject.as_deref().is_some_and(has_control) {
+            problem(check, "subject", LINE);
         }
         self.check_bodies(check);
         self.check_headers(check);
-        if let Some(time) = &self.schedule {
+        if let Some(time) = &parts.schedule {
             check.at("schedule", |check| schedule::check(time, check));
         }
-        if self.fastaccept && door == Door::Batch {
-            check.at("fastaccept", |check| {
-                check.problem("not available in a batch");
-            });
+        if parts.fastaccept && door == Door::Batch {
+            problem(check, "fastaccept", "not available in a batch");
         }
         for (field, index, file) in self.files() {
             check.at_index(field, index, |check| file.check(check));
@@ -310,32 +328,30 @@ impl Email {
     }
 
     fn check_bodies(&self, check: &mut Check) {
-        let bodies = [("html_body", &self.html), ("text_body", &self.text)];
-        let Some(Template { id, data }) = &self.template else {
+        let parts = &*self.parts;
+        let bodies = [("html_body", &parts.html), ("text_body", &parts.text)];
+        let Some(Template { id, data }) = &parts.template else {
             if bodies.iter().all(|(_, body)| filled(body).is_none()) {
-                check.at("text_body", |check| {
-                    check.problem("a mail needs a text or HTML body, or a template");
-                });
+                let text = "a mail needs a text or HTML body, or a template";
+                problem(check, "text_body", text);
             }
             return;
         };
         if id.is_empty() {
-            check.at("template_id", |check| {
-                check.problem(if self.subject.is_some() {
-                    "template data without a template"
-                } else {
-                    "the template's id is missing"
-                });
-            });
+            let text = if parts.subject.is_some() {
+                "template data without a template"
+            } else {
+                "the template's id is missing"
+            };
+            problem(check, "template_id", text);
         }
         if let Some(Err(fault)) = data {
-            check.at("template_data", |check| check.problem(fault));
+            problem(check, "template_data", fault);
         }
-        for (field, value) in [("subject", &self.subject)].into_iter().chain(bodies) {
+        for (field, value) in [("subject", &parts.subject)].into_iter().chain(bodies) {
             if value.is_some() && !id.is_empty() {
-                check.at(field, |check| {
-                    check.problem("ignored by the API for a mail from a template");
-                });
+                let text = "ignored by the API for a mail from a template";
+                problem(check, field, text);
             }
         }
     }
@@ -344,69 +360,73 @@ impl Email {
         let token = |name: &str| {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && b != b':')
         };
-        for (index, (name, value)) in self.headers.iter().enumerate() {
-            check.at_index("custom_headers", index, |check| {
-                check.at("header", |check| {
-                    let is = |other: &&str| name.trim().eq_ignore_ascii_case(other);
-                    if REFUSED.iter().any(is) {
-                        check.problem(format!("{} is refused by the API", name.trim()));
-                    } else if !token(name) {
-                        check.problem(format!("{name:?} is not the name of a header"));
-                    } else if is(&"Reply-To") && !self.reply_to.is_empty() {
-                        check.problem("Reply-To is there twice: reply_to sets it too");
-                    }
-                });
-                check.at("value", |check| check_line(value, check));
-            });
+        for (index, (name, value)) in self.parts.headers.iter().enumerate() {
+            let at = ("custom_headers", index);
+            let is = |other: &&str| name.trim().eq_ignore_ascii_case(other);
+            if REFUSED.iter().any(is) {
+                let text = format!("{} is refused by the API", name.trim());
+                problem_in(check, at, "header", &text);
+            } else if !token(name) {
+                let text = format!("{name:?} is not the name of a header");
+                problem_in(check, at, "header", &text);
+            } else if is(&"Reply-To") && !self.parts.reply_to.is_empty() {
+                let text = "Reply-To is there twice: reply_to sets it too";
+                problem_in(check, at, "header", text);
+            }
+            if has_control(value) {
+                problem_in(check, at, "value", LINE);
+            }
         }
     }
 
     /// Compares the images with what the HTML shows.
     fn check_inlines(&self, check: &mut Check) {
-        let html = filled(&self.html).unwrap_or_default();
-        for (index, image) in self.inlines.iter().enumerate() {
+        // A template's HTML is not known here.
+        let known = self.parts.template.is_none();
+        let html = filled(&self.parts.html).filter(|_| known);
+        let used: Vec<_> = references(html.unwrap_or_default()).collect();
+        let inlines = &self.parts.inlines;
+        for (index, image) in inlines.iter().enumerate() {
             let name = image.name();
-            let mut problem = |text: &str| {
-                check.at_index("inlines", index, |check| {
-                    check.at("filename", |check| check.problem(text));
-                });
-            };
+            let mut problem = |text| problem_in(check, ("inlines", index), "filename", text);
             if name.contains(char::is_whitespace) {
                 problem("the name of an inline image can't have white space in it");
             }
-            let earlier = self.inlines.iter().take(index);
-            if earlier.into_iter().any(|other| other.name() == name) {
+            if inlines.iter().take(index).any(|other| other.name() == name) {
                 problem("another inline image has the same name");
             }
-            // A template's HTML is not known here.
-            if self.template.is_none() && !references(html).any(|(used, _)| used == name) {
+            if known && !used.iter().any(|(used, _)| used == name) {
                 problem("the HTML does not show this image: attach it, or refer to it by cid:");
             }
         }
-        if self.template.is_none() {
-            let mut missing: Vec<_> = references(html)
-                .filter(|(name, certain)| {
-                    *certain && !self.inlines.iter().any(|image| image.name() == name)
-                })
-                .map(|(name, _)| name)
-                .collect();
-            missing.sort_unstable();
-            missing.dedup();
-            for name in missing {
-                check.at("html_body", |check| {
-                    check.problem(format!("{:?} is no inline image", format!("cid:{name}")));
-                });
+        // Each once, in order.
+        let mut missing = Vec::new();
+        for (name, certain) in used {
+            if certain
+                && !inlines.iter().any(|image| image.name() == name)
+                && let Err(place) = missing.binary_search(&name)
+            {
+                missing.insert(place, name);
             }
+        }
+        for name in missing {
+            let text = format!("{:?} is no inline image", format!("cid:{name}"));
+            problem(check, "html_body", &text);
         }
     }
 
     /// Bytes of its JSON without the files, or a little more unless much has to be escaped.
     pub(crate) fn size(&self) -> usize {
-        let mailboxes = [&self.to, &self.cc, &self.bcc, &self.reply_to];
-        let mailboxes = mailboxes.into_iter().flatten().chain([&self.sender]);
-        let texts = [&self.subject, &self.html, &self.text];
-        let headers = self.headers.iter();
-        let template = self.template.as_ref().map_or(0, |template| {
+        let mailboxes = [
+            &self.parts.to,
+            &self.parts.cc,
+            &self.parts.bcc,
+            &self.parts.reply_to,
+        ];
+        let mailboxes = mailboxes.into_iter().flatten().chain([&self.parts.sender]);
+        let texts = [&self.parts.subject, &self.parts.html, &self.parts.text];
+        let headers = self.parts.headers.iter();
+        let template = self.parts.template.as_ref().map_or(0, |template| {
             let data = template.data.as_ref().and_then(|data| data.as_ref().ok());
             template.id.len() + data.map_or(0, String::len)
         });
@@ -433,11 +453,11 @@ impl Email {
         blobs: &mut impl Iterator<Item = Option<Blob>>,
     ) {
         json.raw("{\"sender\":");
-        write_mailbox(&self.sender, json);
+        write_mailbox(&self.parts.sender, json);
         for (key, list) in [
-            (",\"to\":[", &self.to),
-            (",\"cc\":[", &self.cc),
-            (",\"bcc\":[", &self.bcc),
+            (",\"to\":[", &self.parts.to),
+            (",\"cc\":[", &self.parts.cc),
+            (",\"bcc\":[", &self.parts.bcc),
         ] {
             if !list.is_empty() {
                 json.raw(key);
@@ -450,7 +470,7 @@ impl Email {
                 json.raw("]");
             }
         }
-        match &self.subject {
+        match &self.parts.subject {
             Some(subject) => {
                 json.raw(",\"subject\":");
                 json.string(subject);
@@ -459,16 +479,16 @@ impl Email {
             None if door == Door::Batch => json.raw(",\"subject\":\"\""),
             None => {}
         }
-        if let Some(html) = filled(&self.html) {
+        if let Some(html) = filled(&self.parts.html) {
             json.raw(",\"html_body\":");
             json.string(html);
         }
-        if let Some(text) = filled(&self.text) {
+        if let Some(text) = filled(&self.parts.text) {
             json.raw(",\"text_body\":");
             json.string(text);
         }
         self.write_headers(json);
-        if let Some(Template { id, data }) = &self.template {
+        if let Some(Template { id, data }) = &self.parts.template {
             json.raw(",\"template_id\":");
             json.string(id);
             if let Some(Ok(data)) = data {
@@ -476,17 +496,21 @@ impl Email {
                 json.raw(data);
             }
         }
-        if let Some(time) = self.schedule.as_ref().and_then(schedule::written) {
+        if let Some(time) = self.parts.schedule.as_ref().and_then(schedule::written) {
             json.raw(",\"schedule\":");
             json.string(&time);
         }
         if door == Door::Send {
             json.raw(",\"fastaccept\":");
-            json.raw(if self.fastaccept { "true" } else { "false" });
+            json.raw(if self.parts.fastaccept {
+                "true"
+            } else {
+                "false"
+            });
         }
         for (key, files) in [
-            (",\"attachments\":[", &self.attachments),
-            (",\"inlines\":[", &self.inlines),
+            (",\"attachments\":[", &self.parts.attachments),
+            (",\"inlines\":[", &self.parts.inlines),
         ] {
             if !files.is_empty() {
                 json.raw(key);
@@ -503,7 +527,7 @@ impl Email {
     }
 
     fn write_headers(&self, json: &mut Writer) {
-        if self.headers.is_empty() && self.reply_to.is_empty() {
+        if self.parts.headers.is_empty() && self.parts.reply_to.is_empty() {
             return;
         }
         json.raw(",\"custom_headers\":[");
@@ -516,11 +540,16 @@ impl Email {
             json.string(value);
             json.raw("}");
         };
-        for (name, value) in &self.headers {
+        for (name, value) in &self.parts.headers {
             write(name, value);
         }
-        if !self.reply_to.is_empty() {
-            let addresses: Vec<_> = self.reply_to.iter().map(ToString::to_string).collect();
+        if !self.parts.reply_to.is_empty() {
+            let addresses: Vec<_> = self
+                .parts
+                .reply_to
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             write("Reply-To", &addresses.join(", "));
         }
         json.raw("]");
@@ -544,14 +573,14 @@ impl Validate for Email {
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Email")
-            .field("to", &self.to.len())
-            .field("cc", &self.cc.len())
-            .field("bcc", &self.bcc.len())
-            .field("template", &self.template.as_ref().map(|t| &t.id))
-            .field("schedule", &self.schedule)
-            .field("fastaccept", &self.fastaccept)
-            .field("attachments", &self.attachments)
-            .field("inlines", &self.inlines)
+            .field("to", &self.parts.to.len())
+            .field("cc", &self.parts.cc.len())
+            .field("bcc", &self.parts.bcc.len())
+            .field("template", &self.parts.template.as_ref().map(|t| &t.id))
+            .field("schedule", &self.parts.schedule)
+            .field("fastaccept", &self.parts.fastaccept)
+            .field("attachments", &self.parts.attachments)
+            .field("inlines", &self.parts.inlines)
             .finish_non_exhaustive()
     }
 }
@@ -565,25 +594,22 @@ fn write_mailbox(mailbox: &Mailbox, json: &mut Writer) {
     json.string(&mailbox.text());
 }
 
-fn check_mailbox(field: &str, mailbox: &Mailbox, check: &mut Check) {
-    if let Some(fault) = mailbox.fault() {
-        check.at(field, |check| check.problem(fault));
-    }
+/// What is said of text that would end a header, or can't be in one.
+const LINE: &str = "a line break or another control character is not allowed";
+
+/// Reports a problem of a field.
+#[cold]
+fn problem(check: &mut Check, field: &str, text: &str) {
+    check.at(field, |check| check.problem(text));
 }
 
-fn check_mailboxes(field: &str, list: &[Mailbox], check: &mut Check) {
-    for (index, mailbox) in list.iter().enumerate() {
-        if let Some(fault) = mailbox.fault() {
-            check.at_index(field, index, |check| check.problem(fault));
-        }
-    }
-}
-
-/// Refuses what would end a header, or can't be in one.
-fn check_line(text: &str, check: &mut Check) {
-    if has_control(text) {
-        check.problem("a line break or another control character is not allowed");
-    }
+/// Reports a problem of an item of a list, or of a field of it.
+#[cold]
+pub(super) fn problem_in(check: &mut Check, (list, index): (&str, usize), field: &str, text: &str) {
+    check.at_index(list, index, |check| match field {
+        "" => check.problem(text),
+        field => problem(check, field, text),
+    });
 }
 
 /// The names that HTML refers to by `cid:`, and whether it is certain that it does: text about
@@ -632,75 +658,68 @@ fn references(html: &str) -> impl Iterator<Item = (String, bool)> {
     })
 }
 
+/// What stands for a character in HTML, as far as a name needs it.
+const ENTITIES: [(&str, char); 4] = [
+    ("#39;", '\''),
+    ("#x27;", '\''),
+    ("apos;", '\''),
+    ("amp;", '&'),
+];
+
 /// The name in a `cid:` address in HTML, without percent signs and ampersands that stand for
 /// something else.
 fn unescape(name: &str) -> String {
-    let mut name = Cow::Borrowed(name);
-    if name.contains('&') {
-        for (escaped, plain) in [
-            ("&#39;", "'"),
-            ("&#x27;", "'"),
-            ("&apos;", "'"),
-            ("&amp;", "&"),
-        ] {
-            name = name.replace(escaped, plain).into();
+    let mut plain = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once('&') {
+        let entity = ENTITIES
+            .iter()
+            .find_map(|(text, c)| Some((after.strip_prefix(text)?, *c)));
+        let (after, c) = entity.unwrap_or((after, '&'));
+        plain.push_str(before);
+        plain.push(c);
+        rest = after;
+    }
+    plain.push_str(rest);
+    percent_decode_str(&plain).decode_utf8_lossy().into_owned()
+}
+
+/// What a file came to: content or a problem.
+pub(crate) type File = Result<Option<Blob>, String>;
+
+/// Looks at the files of mails, in the order of the mails and of [`Email::files`]. `prefix` is what
+/// the field paths of each start with.
+pub(crate) async fn files(mails: &[(String, Email)]) -> Result<Vec<File>, String> {
+    let all = || mails.iter().flat_map(|(_, mail)| mail.files());
+    let mut stats = stat(paths(all().map(|(_, _, file)| file.content())))
+        .await?
+        .into_iter();
+    let mut files = Vec::new();
+    for (prefix, mail) in mails {
+        for (field, index, file) in mail.files() {
+            let stat = match file.content() {
+                Content::Path(_) => stats.next(),
+                _ => None,
+            };
+            let field = format!("{prefix}{field}[{index}]");
+            files.push(file.content().blob(&field, stat));
         }
     }
-    if !name.contains('%') {
-        return name.into_owned();
-    }
-    let mut out = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let code = after
-            .get(..2)
-            .filter(|_| *byte == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        out.push(code.unwrap_or(*byte));
-        rest = match code {
-            Some(_) => after.get(2..).unwrap_or_default(),
-            None => after,
-        };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    Ok(files)
 }
 
-/// What a mail's files came to: in the order of [`Email::files`], content or a problem.
-pub(crate) type Files = Vec<Result<Option<Blob>, String>>;
-
-/// Looks at the files of mails. `prefix` is what the field paths of each start with.
-pub(crate) async fn files(mails: &[(String, &Email)]) -> Result<Vec<Files>, String> {
-    let paths = mails
-        .iter()
-        .flat_map(|(_, mail)| mail.files())
-        .map(|(_, _, file)| file.content());
-    let mut stats = stat(paths).await?.into_iter();
-    let of_mail = |(prefix, mail): &(String, &Email)| {
-        mail.files()
-            .map(|(field, index, file)| {
-                let stat = match file.content() {
-                    Content::Path(_) => stats.next(),
-                    _ => None,
-                };
-                file.content()
-                    .blob(&format!("{prefix}{field}[{index}]"), stat)
-            })
-            .collect()
-    };
-    Ok(mails.iter().map(of_mail).collect())
-}
-
-/// Looks at the paths among the contents, on a thread that may block.
-pub(crate) async fn stat(
-    contents: impl Iterator<Item = &Content>,
-) -> Result<Vec<Result<Stat, String>>, String> {
-    let paths: Vec<_> = contents
+/// The paths among contents.
+pub(crate) fn paths<'a>(contents: impl Iterator<Item = &'a Content>) -> Vec<PathBuf> {
+    contents
         .filter_map(|content| match content {
             Content::Path(path) => Some(path.clone()),
             _ => None,
         })
-        .collect();
+        .collect()
+}
+
+/// Looks at files, on a thread that may block.
+pub(crate) async fn stat(paths: Vec<PathBuf>) -> Result<Vec<Result<Stat, String>>, String> {
     if paths.is_empty() {
         return Ok(Vec::new());
     }

@@ -30,7 +30,7 @@ use crate::json::Writer;
 use crate::operation::Operation;
 use crate::{Body, Client, Error, RawReply, Reply, operations};
 use batch::BatchReply;
-use email::{Door, Files};
+use email::{Door, File, problem_in};
 
 /// A mail that the service took in. That says nothing of its delivery: see the activity and
 /// webhooks for that.
@@ -84,14 +84,10 @@ impl Client {
     /// end. Otherwise those of [`execute`](Self::execute), a mail that was refused in a reply with
     /// status 200 among them. [`Error::certainty`] says whether the mail may have gone out.
     pub async fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
-        self.send_one(&email).await
-    }
-
-    /// Sends a mail that the caller keeps.
-    fn send_one(&self, email: &Email) -> impl Future<Output = Result<Reply<Sent>, Error>> {
         let operation = &operations::EMAIL_SEND;
-        let body = move || one(operation, email);
+        let body = || one(operation, email);
         self.perform_as(operation, body, |reply| sent(operation, reply), Reply::raw)
+            .await
     }
 
     /// Sends a finished MIME message, or schedules it. It is read while it is sent, unless it is
@@ -123,11 +119,15 @@ impl Client {
         emails: impl IntoIterator<Item = Email>,
     ) -> Result<Batch, Error> {
         let operation = &operations::EMAIL_BATCH;
-        let emails: Vec<_> = emails.into_iter().collect();
+        let emails: Vec<_> = emails
+            .into_iter()
+            .enumerate()
+            .map(|(index, email)| (format!("emails[{index}]."), email))
+            .collect();
         let count = emails.len();
         self.perform_as(
             operation,
-            || many(operation, &emails),
+            || many(operation, emails),
             |reply| {
                 let (results, reply) = decoded::<BatchReply>(operation, reply)?.into_parts();
                 Batch::new(operation, count, results, reply)
@@ -143,45 +143,41 @@ fn sent(operation: &'static Operation, reply: RawReply) -> Result<Reply<Sent>, E
     Ok(decoded::<EmailSendResponse>(operation, reply)?.map(Sent::from))
 }
 
-/// The body for one mail.
-async fn one(operation: &Operation, email: &Email) -> Result<Body, Error> {
-    let files = email::files(&[(String::new(), email)])
-        .await
-        .map_err(Error::config)?;
+/// The body for one mail, which is dropped when it is written: an answer can take long, and the
+/// memory is still warm for the next mail.
+async fn one(operation: &Operation, email: Email) -> Result<Body, Error> {
+    let named = [(String::new(), email)];
+    let files = email::files(&named).await.map_err(Error::config)?;
+    let [(_, email)] = &named;
     let mut json = Writer::with_capacity(email.size());
     email.write(Door::Send, &mut json, &mut blobs(&files));
-    checked(operation, json.finish(), |check| {
+    checked(operation, json.finish(), &|check| {
         email.check_for(Door::Send, check);
-        for files in &files {
-            check_files(email, files, check);
-        }
+        check_files(email, &mut files.iter(), check);
     })
 }
 
 /// The body for a batch.
-async fn many(operation: &Operation, emails: &[Email]) -> Result<Body, Error> {
-    let named: Vec<_> = emails
-        .iter()
-        .enumerate()
-        .map(|(index, email)| (format!("emails[{index}]."), email))
-        .collect();
-    let files = email::files(&named).await.map_err(Error::config)?;
-    let mut json = Writer::with_capacity(emails.iter().map(Email::size).sum::<usize>() + 16);
+async fn many(operation: &Operation, emails: Vec<(String, Email)>) -> Result<Body, Error> {
+    let files = email::files(&emails).await.map_err(Error::config)?;
+    let size: usize = emails.iter().map(|(_, email)| email.size()).sum();
+    let mut json = Writer::with_capacity(size + 16);
     let mut blobs = blobs(&files);
     json.raw("{\"emails\":[");
-    for (index, email) in emails.iter().enumerate() {
+    for (index, (_, email)) in emails.iter().enumerate() {
         if index > 0 {
             json.raw(",");
         }
         email.write(Door::Batch, &mut json, &mut blobs);
     }
     json.raw("]}");
-    checked(operation, json.finish(), |check| {
+    checked(operation, json.finish(), &|check| {
+        let mut files = files.iter();
         check.at("emails", |check| check.count(emails.len(), Some(1), None));
-        for (index, (email, files)) in emails.iter().zip(&files).enumerate() {
+        for (index, (_, email)) in emails.iter().enumerate() {
             check.at_index("emails", index, |check| {
                 email.check_for(Door::Batch, check);
-                check_files(email, files, check);
+                check_files(email, &mut files, check);
             });
         }
     })
@@ -190,33 +186,34 @@ async fn many(operation: &Operation, emails: &[Email]) -> Result<Body, Error> {
 /// The body for a MIME message.
 async fn mime(operation: &Operation, message: &Mime) -> Result<Body, Error> {
     let content = message.content();
-    let stat = email::stat([content].into_iter())
-        .await
-        .map_err(Error::config)?;
+    let paths = email::paths([content].into_iter());
+    let stat = email::stat(paths).await.map_err(Error::config)?;
     let blob = content.blob("mime_email", stat.into_iter().next());
     let mut json = Writer::with_capacity(128);
     message.write(&mut json, blob.clone().ok().flatten());
-    checked(operation, json.finish(), |check| {
+    checked(operation, json.finish(), &|check| {
         message.check(&blob, check);
     })
 }
 
 /// What can be sent of the files, in order.
-fn blobs(files: &[Files]) -> impl Iterator<Item = Option<Blob>> {
-    let files = files.iter().flatten();
-    files.map(|file| file.as_ref().ok().cloned().flatten())
+fn blobs(files: &[File]) -> impl Iterator<Item = Option<Blob>> {
+    files
+        .iter()
+        .map(|file| file.as_ref().ok().cloned().flatten())
 }
 
-fn check_files(email: &Email, files: &Files, check: &mut Check) {
+/// Reports the files of a mail that can't be sent; its own are the next ones.
+fn check_files(email: &Email, files: &mut std::slice::Iter<'_, File>, check: &mut Check) {
     for ((field, index, _), file) in email.files().zip(files) {
         if let Err(fault) = file {
-            check.at_index(field, index, |check| check.problem(fault));
+            problem_in(check, (field, index), "", fault);
         }
     }
 }
 
 /// The body, if what it is made of passes its check.
-fn checked(operation: &Operation, body: Body, check: impl Fn(&mut Check)) -> Result<Body, Error> {
+fn checked(operation: &Operation, body: Body, check: &dyn Fn(&mut Check)) -> Result<Body, Error> {
     let whole = Whole {
         check,
         size: body.size(),
@@ -226,13 +223,13 @@ fn checked(operation: &Operation, body: Body, check: impl Fn(&mut Check)) -> Res
     Ok(body)
 }
 
-struct Whole<F> {
-    check: F,
+struct Whole<'a> {
+    check: &'a dyn Fn(&mut Check),
     size: u64,
     limit: Option<u64>,
 }
 
-impl<F: Fn(&mut Check)> Validate for Whole<F> {
+impl Validate for Whole<'_> {
     fn check(&self, check: &mut Check) {
         (self.check)(check);
         if let Some(limit) = self.limit
