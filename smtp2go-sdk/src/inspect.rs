@@ -121,7 +121,8 @@ pub(crate) fn texts(value: Value) -> Vec<String> {
         Value::String(text) if text.trim().is_empty() => Vec::new(),
         Value::String(text) => vec![text],
         Value::Array(items) => items.into_iter().flat_map(texts).collect(),
-        other => vec![other.to_string()],
+        // Not by Display, which can also write on many lines and so takes twice the code.
+        other => serde_json::to_string(&other).into_iter().collect(),
     }
 }
 

@@ -72,7 +72,7 @@ const ESCAPES: [u8; 256] = {
 };
 
 /// Writes a JSON string. A stride is written whole, and then cut at what has to be escaped.
-fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     // Room for a usual text with its quotes, so that the rest only looks whether there is.
     out.reserve(text.len() + text.len() / 16 + 2);
     out.push(b'"');

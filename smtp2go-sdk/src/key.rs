@@ -7,6 +7,7 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderName};
 
 use crate::Error;
+use crate::json::write_string;
 
 /// The header of the API's own scheme.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-smtp2go-api-key");
@@ -85,12 +86,15 @@ pub(crate) fn inject(body: &Bytes, member: &str, value: &str) -> Option<[Bytes; 
         return None;
     };
     let comma = match unspaced.next()? {
-        (_, b'}') => "",
-        _ => ",",
+        (_, b'}') => &b""[..],
+        _ => b",",
     };
-    // `Value`'s Display writes a string with its quotes and escapes, and can't fail.
-    let [name, value] = [member, value].map(serde_json::Value::from);
-    let head = format!("{{{name}:{value}{comma}");
+    let mut head = Vec::with_capacity(member.len() + value.len() + 8);
+    head.push(b'{');
+    write_string(&mut head, member);
+    head.push(b':');
+    write_string(&mut head, value);
+    head.extend_from_slice(comma);
     Some([Bytes::from(head), body.slice(brace + 1..)])
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, 
     };
     let no_object =
         || Error::config("the body is not a JSON object, so the subaccount can't be named in it");
-    let mut json = serde_json::Deserializer::from_slice(&body);
+    let text = std::str::from_utf8(&body).map_err(|_| no_object())?;
+    let mut json = serde_json::Deserializer::from_str(text);
     let named = json
         .deserialize_map(Named(field))
         .and_then(|named| json.end().map(|()| named))

@@ -1,8 +1,7 @@
 //! What became of the mails of a batch.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use smtp2go_types::{BatchResult, Envelope};
 
 use super::Sent;
@@ -103,12 +102,16 @@ impl IntoIterator for Batch {
 pub(crate) struct Results(Vec<Value>);
 
 /// The reply around it.
-#[derive(Deserialize)]
 pub(crate) struct BatchReply {
-    #[serde(default)]
     data: Value,
-    #[serde(default, rename = "request_id")]
-    _request_id: Option<IgnoredAny>,
+}
+
+impl<'de> Deserialize<'de> for BatchReply {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = Map::deserialize(deserializer)?;
+        let data = members.remove("data").unwrap_or_default();
+        Ok(Self { data })
+    }
 }
 
 impl Envelope for BatchReply {
@@ -125,10 +128,16 @@ impl Envelope for BatchReply {
     }
 }
 
+/// By its text, from which results are read in other places too.
+fn reread(value: &Value) -> BatchResult {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
 fn outcome(value: Value, reply: &RawReply) -> Result<Sent, Error> {
     let item: BatchResult = match value {
         // An object always decodes: each of its fields takes anything.
-        Value::Object(_) => serde_json::from_value(value).unwrap_or_default(),
+        Value::Object(_) => reread(&value),
         other => {
             let mut item = BatchResult::default();
             item.failures = texts(other);
