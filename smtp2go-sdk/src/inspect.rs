@@ -106,12 +106,15 @@ pub(crate) fn at(body: &[u8], pointer: &str) -> Option<Value> {
 
 /// Whether a count is more than zero; numbers and numeric text count.
 pub(crate) fn is_positive(count: &Value) -> bool {
-    let number = match count {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    number.is_some_and(|number: f64| number > 0.0)
+    match count {
+        Value::Number(number) => number.as_f64().is_some_and(|number| number > 0.0),
+        // By the reader that is there already, and not a second one for numbers.
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(number @ Value::Number(_)) => is_positive(&number),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// The texts in a list of texts, or in what stands in its place.
@@ -131,22 +134,28 @@ pub(crate) fn texts(value: Value) -> Vec<String> {
 fn field_errors(value: Value) -> Vec<FieldError> {
     match value {
         Value::Array(items) => items.into_iter().flat_map(field_errors).collect(),
-        Value::Object(mut map) => match map.remove("fieldname") {
-            Some(field) => {
-                let message = texts(map.remove("message").unwrap_or_default()).join("; ");
-                vec![FieldError {
-                    field: texts(field).join(", "),
-                    message,
-                }]
+        Value::Object(map) if map.contains_key("fieldname") => {
+            let mut error = FieldError {
+                field: String::new(),
+                message: String::new(),
+            };
+            // Not by `remove`, which is a lot of code.
+            for (name, value) in map {
+                match &*name {
+                    "fieldname" => error.field = texts(value).join(", "),
+                    "message" => error.message = texts(value).join("; "),
+                    _ => {}
+                }
             }
-            None => map
-                .into_iter()
-                .map(|(field, message)| FieldError {
-                    field,
-                    message: texts(message).join("; "),
-                })
-                .collect(),
-        },
+            vec![error]
+        }
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(field, message)| FieldError {
+                field,
+                message: texts(message).join("; "),
+            })
+            .collect(),
         other => texts(other)
             .into_iter()
             .map(|message| FieldError {

@@ -7,7 +7,9 @@ use reqwest::ClientBuilder;
 use crate::Error;
 
 /// Sets the backend. `https` is false for a client that only talks to this machine, over http.
+// Inlined into its one caller, or both would have the code that drops reqwest's builder.
 #[cfg(feature = "rustls-ring")]
+#[inline]
 pub(crate) fn configure(builder: ClientBuilder, https: bool) -> Result<ClientBuilder, Error> {
     use std::sync::Arc;
 
