@@ -119,21 +119,35 @@ pub(crate) fn is_positive(count: &Value) -> bool {
 
 /// The texts in a list of texts, or in what stands in its place.
 pub(crate) fn texts(value: Value) -> Vec<String> {
+    let mut found = Vec::new();
+    add_texts(value, &mut found);
+    found
+}
+
+fn add_texts(value: Value, found: &mut Vec<String>) {
     match value {
-        Value::Null => Vec::new(),
-        Value::String(text) if text.trim().is_empty() => Vec::new(),
-        Value::String(text) => vec![text],
-        Value::Array(items) => items.into_iter().flat_map(texts).collect(),
+        Value::Null => {}
+        Value::String(text) if text.trim().is_empty() => {}
+        Value::String(text) => found.push(text),
+        Value::Array(items) => {
+            for item in items {
+                add_texts(item, found);
+            }
+        }
         // Not by Display, which can also write on many lines and so takes twice the code.
-        other => serde_json::to_string(&other).into_iter().collect(),
+        other => found.extend(serde_json::to_string(&other)),
     }
 }
 
 /// The fields that failed, in any shape they come: an object with `fieldname` and `message`, a
 /// list of such objects, a map from field to text, or bare text.
-fn field_errors(value: Value) -> Vec<FieldError> {
+fn field_errors(value: Value, found: &mut Vec<FieldError>) {
     match value {
-        Value::Array(items) => items.into_iter().flat_map(field_errors).collect(),
+        Value::Array(items) => {
+            for item in items {
+                field_errors(item, found);
+            }
+        }
         Value::Object(map) if map.contains_key("fieldname") => {
             let mut error = FieldError {
                 field: String::new(),
@@ -147,22 +161,20 @@ fn field_errors(value: Value) -> Vec<FieldError> {
                     _ => {}
                 }
             }
-            vec![error]
+            found.push(error);
         }
-        Value::Object(map) => map
-            .into_iter()
-            .map(|(field, message)| FieldError {
-                field,
-                message: texts(message).join("; "),
-            })
-            .collect(),
-        other => texts(other)
-            .into_iter()
-            .map(|message| FieldError {
-                field: String::new(),
-                message,
-            })
-            .collect(),
+        Value::Object(map) => {
+            for (field, message) in map {
+                let message = texts(message).join("; ");
+                found.push(FieldError { field, message });
+            }
+        }
+        other => {
+            for message in texts(other) {
+                let field = String::new();
+                found.push(FieldError { field, message });
+            }
+        }
     }
 }
 
@@ -286,7 +298,11 @@ impl<'de> Visitor<'de> for Level<'_> {
                 Member::RequestId => self.found.request_id = map.next_value::<Text>()?.0,
                 Member::Error => self.found.error = map.next_value::<Text>()?.0,
                 Member::ErrorCode => self.found.error_code = map.next_value::<Text>()?.0,
-                Member::Fields => self.found.fields = field_errors(map.next_value()?),
+                Member::Fields => {
+                    let value = map.next_value()?;
+                    self.found.fields.clear();
+                    field_errors(value, &mut self.found.fields);
+                }
                 Member::Data => match &mut self.data {
                     Some((found, wanted)) => map.next_value_seed(Level {
                         found,

@@ -28,16 +28,19 @@ pub struct Batch {
 
 impl Batch {
     /// The outcomes, one for each mail, in their order.
+    #[inline]
     pub fn outcomes(&self) -> &[Result<Sent, Error>] {
         &self.outcomes
     }
 
     /// The outcomes, to keep.
+    #[inline]
     pub fn into_outcomes(self) -> Vec<Result<Sent, Error>> {
         self.outcomes
     }
 
     /// The mails that failed: their places in the list, counted from 0, and why.
+    #[inline]
     pub fn failures(&self) -> impl Iterator<Item = (usize, &Error)> {
         let outcomes = self.outcomes.iter().enumerate();
         outcomes.filter_map(|(index, outcome)| Some((index, outcome.as_ref().err()?)))
@@ -47,6 +50,7 @@ impl Batch {
     ///
     /// # Errors
     /// That of the first mail that failed. Others may have been sent all the same.
+    #[inline]
     pub fn into_sent(self) -> Result<Vec<Sent>, Error> {
         self.outcomes.into_iter().collect()
     }
@@ -54,17 +58,20 @@ impl Batch {
     /// The id that SMTP2GO gave the request, and asks for in support. Absent if the reply had
     /// none.
     #[must_use]
+    #[inline]
     pub fn request_id(&self) -> Option<&str> {
         self.reply.request_id()
     }
 
     /// The reply as it came.
     #[must_use]
+    #[inline]
     pub fn reply(&self) -> &RawReply {
         &self.reply
     }
 
     /// Reads the results of so many mails.
+    #[inline]
     pub(crate) fn new(
         operation: &'static Operation,
         expected: usize,
@@ -92,6 +99,7 @@ impl IntoIterator for Batch {
     type Item = Result<Sent, Error>;
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
+    #[inline]
     fn into_iter(self) -> Self::IntoIter {
         self.outcomes.into_iter()
     }
@@ -107,6 +115,7 @@ pub(crate) struct BatchReply {
 }
 
 impl<'de> Deserialize<'de> for BatchReply {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut members = Map::deserialize(deserializer)?;
         let data = members.remove("data").unwrap_or_default();
@@ -117,6 +126,7 @@ impl<'de> Deserialize<'de> for BatchReply {
 impl Envelope for BatchReply {
     type Data = Results;
 
+    #[inline]
     fn into_parts(self) -> (Option<String>, Results) {
         let results = match self.data {
             Value::Array(items) => items,
@@ -129,11 +139,13 @@ impl Envelope for BatchReply {
 }
 
 /// By its text, from which results are read in other places too.
+#[inline]
 fn reread(value: &Value) -> BatchResult {
     let text = serde_json::to_string(value).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
+#[inline]
 fn outcome(value: Value, reply: &RawReply) -> Result<Sent, Error> {
     let item: BatchResult = match value {
         // An object always decodes: each of its fields takes anything.
@@ -180,6 +192,7 @@ fn outcome(value: Value, reply: &RawReply) -> Result<Sent, Error> {
         .with_email_id(id))
 }
 
+#[inline]
 fn answered(kind: Kind, certainty: Certainty, reply: &RawReply, found: Findings) -> Error {
     let found = Findings {
         request_id: reply.request_id().map(ToOwned::to_owned),

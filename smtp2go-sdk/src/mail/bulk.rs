@@ -46,6 +46,7 @@ impl Client {
     /// ```
     ///
     /// How the calls are run, stopped and accounted for is said at [`SendAll`].
+    #[inline]
     pub fn send_all<'a, K, M>(
         &self,
         mails: impl Mails<'a, K, M>,
@@ -127,6 +128,7 @@ impl<'a, K> SendAll<'a, K> {
     ///
     /// Loses nothing if it is dropped before it is done, as in `select!`: the next call takes up
     /// where it was.
+    #[inline]
     pub async fn next(&mut self) -> Option<SendOutcome<K>>
     where
         K: Send + 'a,
@@ -136,12 +138,14 @@ impl<'a, K> SendAll<'a, K> {
 
     /// Takes no more mails from the input, which is dropped. The stream goes on until all that were
     /// taken have their outcomes, and then ends.
+    #[inline]
     pub fn stop(&self) {
         self.log.stop();
     }
 
     /// A handle to stop it, and to ask for the report, from elsewhere and for longer.
     #[must_use]
+    #[inline]
     pub fn handle(&self) -> SendHandle {
         SendHandle {
             log: self.log.clone(),
@@ -150,11 +154,13 @@ impl<'a, K> SendAll<'a, K> {
 
     /// What became of the mails so far.
     #[must_use]
+    #[inline]
     pub fn report(&self) -> SendReport {
         self.log.report()
     }
 
     /// Takes mails while there is room for more calls.
+    #[inline]
     fn take(&mut self, cx: &mut Context<'_>)
     where
         K: Send + 'a,
@@ -188,6 +194,7 @@ impl<'a, K> SendAll<'a, K> {
     }
 
     /// Takes no mail for so long.
+    #[inline]
     fn hold(&mut self, wait: Duration) {
         let now = Instant::now();
         // A wait that no clock can hold is one that nobody lives to see end.
@@ -205,6 +212,7 @@ impl<'a, K> SendAll<'a, K> {
 }
 
 /// Sends one mail, and keeps the log of it.
+#[inline]
 async fn call<K>(
     client: Client,
     log: Arc<Log>,
@@ -226,6 +234,7 @@ async fn call<K>(
 impl<'a, K: Send + 'a> Stream for SendAll<'a, K> {
     type Item = SendOutcome<K>;
 
+    #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SendOutcome<K>>> {
         let this = self.get_mut();
         this.take(cx);
@@ -244,6 +253,7 @@ impl<'a, K: Send + 'a> Stream for SendAll<'a, K> {
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         let calls = self.calls.len();
         let (least, most) = match &self.source {
@@ -262,12 +272,14 @@ impl<'a, K: Send + 'a> Stream for SendAll<'a, K> {
 impl<K> Unpin for SendAll<'_, K> {}
 
 impl<K> Drop for SendAll<'_, K> {
+    #[inline]
     fn drop(&mut self) {
         self.log.lock().dropped = true;
     }
 }
 
 impl<K> fmt::Debug for SendAll<'_, K> {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendAll")
             .field("concurrency", &self.concurrency)
@@ -300,6 +312,7 @@ pub struct SendHandle {
 
 impl SendHandle {
     /// As [`SendAll::stop`].
+    #[inline]
     pub fn stop(&self) {
         self.log.stop();
     }
@@ -307,12 +320,14 @@ impl SendHandle {
     /// As [`SendAll::report`]. Once the stream was dropped, mails that were under way count as
     /// unknown.
     #[must_use]
+    #[inline]
     pub fn report(&self) -> SendReport {
         self.log.report()
     }
 }
 
 impl fmt::Debug for SendHandle {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendHandle")
             .field("report", &self.report())
@@ -338,6 +353,7 @@ pub enum SendState {
 }
 
 impl SendState {
+    #[inline]
     fn of(result: &Result<Reply<Sent>, Error>) -> Self {
         let certainty = match result {
             // A failure, though the client is set to hand it out as a reply.
@@ -368,24 +384,28 @@ impl SendReport {
     /// How many mails were taken from the input: the sum of the other counts but
     /// [`not_taken`](Self::not_taken).
     #[must_use]
+    #[inline]
     pub fn taken(&self) -> usize {
         self.states.len()
     }
 
     /// How many the service took in.
     #[must_use]
+    #[inline]
     pub fn sent(&self) -> usize {
         self.count(SendState::Sent)
     }
 
     /// How many provably were not sent; those that were taken and never begun among them.
     #[must_use]
+    #[inline]
     pub fn not_sent(&self) -> usize {
         self.count(SendState::NotSent)
     }
 
     /// How many the service refused.
     #[must_use]
+    #[inline]
     pub fn rejected(&self) -> usize {
         self.count(SendState::Rejected)
     }
@@ -393,12 +413,14 @@ impl SendReport {
     /// How many may have been sent: calls that failed in a way that does not tell, and those that
     /// were cancelled when the stream was dropped.
     #[must_use]
+    #[inline]
     pub fn unknown(&self) -> usize {
         self.count(SendState::Unknown)
     }
 
     /// How many are being sent. None once the stream has ended or was dropped.
     #[must_use]
+    #[inline]
     pub fn in_flight(&self) -> usize {
         self.count(SendState::InFlight)
     }
@@ -406,16 +428,19 @@ impl SendReport {
     /// How many mails are left in the input, or were when it was given up: they were not sent.
     /// `None` if the input does not know, which it does if it is a list.
     #[must_use]
+    #[inline]
     pub fn not_taken(&self) -> Option<usize> {
         self.not_taken
     }
 
     /// How far each mail got, by its place in the input.
     #[must_use]
+    #[inline]
     pub fn states(&self) -> &[SendState] {
         &self.states
     }
 
+    #[inline]
     fn count(&self, state: SendState) -> usize {
         self.states.iter().filter(|found| **found == state).count()
     }
@@ -423,6 +448,7 @@ impl SendReport {
 
 /// One line, such as `5 taken: 3 sent, 1 rejected, 1 not sent, 0 unknown; 2 not taken`.
 impl fmt::Display for SendReport {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -445,6 +471,7 @@ impl fmt::Display for SendReport {
 
 /// Shows the counts.
 impl fmt::Debug for SendReport {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendReport")
             .field("taken", &self.taken())
@@ -474,11 +501,13 @@ struct State {
 }
 
 impl Log {
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a mail was taken, which leaves so many, and says which it is.
+    #[inline]
     fn taken(&self, left: (usize, Option<usize>)) -> usize {
         let mut state = self.lock();
         state.left = left;
@@ -487,12 +516,14 @@ impl Log {
         state.states.len() - 1
     }
 
+    #[inline]
     fn set(&self, index: usize, found: SendState) {
         if let Some(state) = self.lock().states.get_mut(index) {
             *state = found;
         }
     }
 
+    #[inline]
     fn stop(&self) {
         let reader = {
             let mut state = self.lock();
@@ -505,6 +536,7 @@ impl Log {
     }
 
     /// Whether it was stopped; if not, the reader is woken when it is.
+    #[inline]
     fn is_stopped(&self, reader: &Waker) -> bool {
         let mut state = self.lock();
         if !state.stopped {
@@ -516,6 +548,7 @@ impl Log {
         state.stopped
     }
 
+    #[inline]
     fn report(&self) -> SendReport {
         let state = self.lock();
         let (least, most) = state.left;
@@ -589,6 +622,7 @@ where
     K: 'a,
     I: IntoIterator<Item: IntoMail<K> + 'a, IntoIter: Send + 'a>,
 {
+    #[inline]
     fn into_stream(self) -> Source<'a, K> {
         Box::pin(stream::iter(self.into_iter().map(IntoMail::into_mail)))
     }
@@ -599,6 +633,7 @@ where
     K: 'a,
     S: Stream<Item: IntoMail<K> + 'a> + Send + 'a,
 {
+    #[inline]
     fn into_stream(self) -> Source<'a, K> {
         use futures_util::StreamExt;
         Box::pin(self.map(IntoMail::into_mail))
@@ -606,12 +641,14 @@ where
 }
 
 impl<E: Into<Email>> IntoMail<()> for E {
+    #[inline]
     fn into_mail(self) -> ((), Email) {
         ((), self.into())
     }
 }
 
 impl<K, E: Into<Email>> IntoMail<K> for (K, E) {
+    #[inline]
     fn into_mail(self) -> (K, Email) {
         (self.0, self.1.into())
     }

@@ -417,31 +417,30 @@ impl Email {
 
     /// Bytes of its JSON without the files, or a little more unless much has to be escaped.
     pub(crate) fn size(&self) -> usize {
-        let mailboxes = [
-            &self.parts.to,
-            &self.parts.cc,
-            &self.parts.bcc,
-            &self.parts.reply_to,
-        ];
-        let mailboxes = mailboxes.into_iter().flatten().chain([&self.parts.sender]);
-        let texts = [&self.parts.subject, &self.parts.html, &self.parts.text];
-        let headers = self.parts.headers.iter();
-        let template = self.parts.template.as_ref().map_or(0, |template| {
-            let data = template.data.as_ref().and_then(|data| data.as_ref().ok());
-            template.id.len() + data.map_or(0, String::len)
-        });
-        let text: usize = mailboxes
-            .map(|mailbox| mailbox.size() + 3)
-            .chain(
-                texts
-                    .into_iter()
-                    .flatten()
-                    .map(|text| text.len() + text.len() / 16),
-            )
-            .chain(headers.map(|(name, value)| name.len() + value.len() + 32))
-            .chain(self.files().map(|(_, _, file)| file.size()))
-            .sum();
-        text + template + 320
+        let parts = &*self.parts;
+        let mut size = parts.sender.size() + 320;
+        for list in [&parts.to, &parts.cc, &parts.bcc, &parts.reply_to] {
+            for mailbox in list {
+                size += mailbox.size() + 3;
+            }
+        }
+        for text in [&parts.subject, &parts.html, &parts.text] {
+            let length = text.as_ref().map_or(0, String::len);
+            size += length + length / 16;
+        }
+        for (name, value) in &parts.headers {
+            size += name.len() + value.len() + 32;
+        }
+        if let Some(Template { id, data }) = &parts.template {
+            size += id.len();
+            if let Some(Ok(data)) = data {
+                size += data.len();
+            }
+        }
+        for (_, _, file) in self.files() {
+            size += file.size();
+        }
+        size
     }
 
     /// Writes its JSON. `blobs` has one for each of [`files`](Self::files); what the check would

@@ -46,29 +46,34 @@ pub struct Mime {
 
 impl Mime {
     /// A message in memory.
+    #[inline]
     pub fn from_bytes(message: impl Into<Bytes>) -> Self {
         Self::new(Content::Bytes(message.into()))
     }
 
     /// A message in a file, which is read while it is sent, as
     /// [`Attachment::from_path`](crate::Attachment::from_path) does it.
+    #[inline]
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
         Self::new(Content::Path(path.into()))
     }
 
     /// A message of so many bytes that is read while it is sent, and only once, as
     /// [`Attachment::from_reader`](crate::Attachment::from_reader) does it.
+    #[inline]
     pub fn from_reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
         let slot = Slot::with(reader);
         Self::new(Content::Reader { size: length, slot })
     }
 
     /// As [`from_reader`](Self::from_reader), with a reader that blocks.
+    #[inline]
     pub fn from_blocking_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
         let slot = Slot::blocking(reader);
         Self::new(Content::Reader { size: length, slot })
     }
 
+    #[inline]
     fn new(content: Content) -> Self {
         Self {
             content,
@@ -81,6 +86,7 @@ impl Mime {
 
     /// A message that came with an envelope.
     #[cfg(feature = "lettre")]
+    #[inline]
     pub(crate) fn with_envelope(message: Vec<u8>, envelope: &lettre::address::Envelope) -> Self {
         let sender = envelope.from().map(AsRef::as_ref);
         let recipients = envelope.to().iter().map(AsRef::as_ref);
@@ -100,6 +106,7 @@ impl Mime {
     /// it with addresses of your own first.
     #[cfg(feature = "lettre")]
     #[must_use]
+    #[inline]
     pub fn restore_bcc(mut self) -> Self {
         if let Content::Bytes(message) = &self.content
             && let Some(header) = self.disagreement.bcc()
@@ -111,6 +118,7 @@ impl Mime {
 
     /// Sets when to send, as [`Email::schedule`](crate::Email::schedule).
     #[must_use]
+    #[inline]
     pub fn schedule(mut self, time: impl Into<Timestamp>) -> Self {
         self.schedule = Some(time.into());
         self
@@ -119,15 +127,18 @@ impl Mime {
     /// Sets whether the mail is queued without checks, as
     /// [`Email::fastaccept`](crate::Email::fastaccept).
     #[must_use]
+    #[inline]
     pub fn fastaccept(mut self, fastaccept: bool) -> Self {
         self.fastaccept = fastaccept;
         self
     }
 
+    #[inline]
     pub(crate) fn content(&self) -> &Content {
         &self.content
     }
 
+    #[inline]
     pub(crate) fn check(&self, blob: &Result<Option<Blob>, String>, check: &mut Check) {
         check.at("mime_email", |check| match blob {
             Ok(Some(blob)) if blob.size() == 0 => check.problem("the message is empty"),
@@ -141,6 +152,7 @@ impl Mime {
         self.disagreement.check(check);
     }
 
+    #[inline]
     pub(crate) fn write(&self, json: &mut Writer, blob: Option<Blob>) {
         json.raw("{\"fastaccept\":");
         json.raw(if self.fastaccept { "true" } else { "false" });
@@ -157,6 +169,7 @@ impl Mime {
 }
 
 impl From<Vec<u8>> for Mime {
+    #[inline]
     fn from(message: Vec<u8>) -> Self {
         Self::from_bytes(message)
     }
@@ -165,6 +178,7 @@ impl From<Vec<u8>> for Mime {
 /// What [`formatted`](lettre::Message::formatted) makes of it, with its envelope to compare.
 #[cfg(feature = "lettre")]
 impl From<lettre::Message> for Mime {
+    #[inline]
     fn from(message: lettre::Message) -> Self {
         Self::from(&message)
     }
@@ -173,24 +187,28 @@ impl From<lettre::Message> for Mime {
 /// What [`formatted`](lettre::Message::formatted) makes of it, with its envelope to compare.
 #[cfg(feature = "lettre")]
 impl From<&lettre::Message> for Mime {
+    #[inline]
     fn from(message: &lettre::Message) -> Self {
         Self::with_envelope(message.formatted(), message.envelope())
     }
 }
 
 impl From<Bytes> for Mime {
+    #[inline]
     fn from(message: Bytes) -> Self {
         Self::from_bytes(message)
     }
 }
 
 impl From<PathBuf> for Mime {
+    #[inline]
     fn from(path: PathBuf) -> Self {
         Self::from_path(path)
     }
 }
 
 impl From<&Path> for Mime {
+    #[inline]
     fn from(path: &Path) -> Self {
         Self::from_path(path)
     }
@@ -198,6 +216,7 @@ impl From<&Path> for Mime {
 
 /// Shows where the message comes from, and nothing of it.
 impl fmt::Debug for Mime {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mime")
             .field("content", &self.content)

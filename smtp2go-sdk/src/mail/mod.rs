@@ -96,6 +96,7 @@ impl Client {
     /// # Errors
     /// As [`send`](Self::send). Of the message only its size is checked, and of one that comes from
     /// lettre that its envelope agrees with its headers.
+    #[inline]
     pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();
@@ -114,6 +115,7 @@ impl Client {
     /// As [`send`](Self::send). Also if the reply does not have one result for each mail: then
     /// nobody can tell which mails were taken in, and the certainty is `Unknown`. What became of
     /// each mail is in the [`Batch`].
+    #[inline]
     pub async fn send_batch(
         &self,
         emails: impl IntoIterator<Item = Email>,
@@ -158,6 +160,7 @@ async fn one(operation: &Operation, email: Email) -> Result<Body, Error> {
 }
 
 /// The body for a batch.
+#[inline]
 async fn many(operation: &Operation, emails: Vec<(String, Email)>) -> Result<Body, Error> {
     let files = email::files(&emails).await.map_err(Error::config)?;
     let size: usize = emails.iter().map(|(_, email)| email.size()).sum();
@@ -184,6 +187,7 @@ async fn many(operation: &Operation, emails: Vec<(String, Email)>) -> Result<Bod
 }
 
 /// The body for a MIME message.
+#[inline]
 async fn mime(operation: &Operation, message: &Mime) -> Result<Body, Error> {
     let content = message.content();
     let paths = email::paths([content].into_iter());

@@ -50,12 +50,14 @@ enum Kind {
 impl Auth {
     /// `Authorization: Bearer <token>`.
     #[must_use]
+    #[inline]
     pub fn bearer(token: impl Into<Secret>) -> Self {
         Self(Kind::Bearer(token.into()))
     }
 
     /// `Authorization: Basic <base64 of user:password>`. The user has no colon.
     #[must_use]
+    #[inline]
     pub fn basic(user: impl Into<String>, password: impl Into<Secret>) -> Self {
         Self(Kind::Basic {
             user: user.into(),
@@ -68,6 +70,7 @@ impl Auth {
     /// which has been seen to arrive as such. For a receiver this and [`basic`](Self::basic) are the
     /// same.
     #[must_use]
+    #[inline]
     pub fn basic_in_url(user: impl Into<String>, password: impl Into<Secret>) -> Self {
         Self(Kind::Basic {
             user: user.into(),
@@ -79,12 +82,14 @@ impl Auth {
     /// The last segment of the address's path: `https://acme.example/webhook/<secret>` for the
     /// address `https://acme.example/webhook`.
     #[must_use]
+    #[inline]
     pub fn secret_path(secret: impl Into<Secret>) -> Self {
         Self(Kind::Path(secret.into()))
     }
 
     /// A parameter of the address's query: `https://acme.example/webhook?<name>=<secret>`.
     #[must_use]
+    #[inline]
     pub fn secret_query(name: impl Into<String>, secret: impl Into<Secret>) -> Self {
         Self(Kind::Query {
             name: name.into(),
@@ -94,11 +99,13 @@ impl Auth {
 
     /// Whether the secret is a segment of the path.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    #[inline]
     pub(crate) fn is_path(&self) -> bool {
         matches!(self.0, Kind::Path(_))
     }
 
     /// What a 401 asks for; `None` if no header will do.
+    #[inline]
     pub(super) fn challenge(&self) -> Option<&'static str> {
         match &self.0 {
             Kind::Bearer(_) => Some("Bearer"),
@@ -108,6 +115,7 @@ impl Auth {
     }
 
     /// Whether the request has the secret.
+    #[inline]
     pub(super) fn accepts(&self, head: &RequestHead<'_>) -> bool {
         match &self.0 {
             Kind::Bearer(token) => {
@@ -136,6 +144,7 @@ impl Auth {
     }
 
     /// What is wrong with it, as far as anybody can tell.
+    #[inline]
     fn fault(&self) -> Option<&'static str> {
         let empty = |secret: &Secret| secret.expose().is_empty();
         match &self.0 {
@@ -159,6 +168,7 @@ impl Auth {
     }
 
     /// The address to register for one without a secret, and the header.
+    #[inline]
     pub(super) fn register(
         &self,
         mut url: Url,
@@ -198,6 +208,7 @@ impl Auth {
 
     /// A registered address without what [`register`](Self::register) adds to it, whatever its value,
     /// but for a secret path: what stays the same when the secret changes.
+    #[inline]
     pub(super) fn place(auth: Option<&Self>, mut url: Url) -> Url {
         // Neither can fail for an address that has a host.
         let _ = url.set_username("");
@@ -221,6 +232,7 @@ impl Auth {
 }
 
 /// What follows the scheme of the header, if it is this one.
+#[inline]
 fn credentials<'a>(head: &RequestHead<'a>, scheme: &str) -> Option<&'a [u8]> {
     let header = head.authorization_header()?.trim_ascii();
     let at = header.iter().position(|byte| *byte == b' ')?;
@@ -231,16 +243,19 @@ fn credentials<'a>(head: &RequestHead<'a>, scheme: &str) -> Option<&'a [u8]> {
 }
 
 /// In a time that depends on the lengths only. An empty secret is nobody's.
+#[inline]
 fn same(given: &[u8], secret: &str) -> bool {
     !secret.is_empty() && bool::from(given.ct_eq(secret.as_bytes()))
 }
 
 /// A part of a query.
+#[inline]
 fn decoded(text: &str) -> Vec<u8> {
     percent_decode_str(&text.replace('+', " ")).collect()
 }
 
 impl fmt::Debug for Auth {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Kind::Bearer(_) => "Auth::bearer(…)",

@@ -77,18 +77,21 @@ pub struct Token(u64);
 impl Token {
     /// A random token.
     #[must_use]
+    #[inline]
     pub fn random() -> Self {
         Self(fastrand::u64(..))
     }
 
     /// The token of this value, as a store kept it.
     #[must_use]
+    #[inline]
     pub fn from_value(value: u64) -> Self {
         Self(value)
     }
 
     /// The value, for a store to keep.
     #[must_use]
+    #[inline]
     pub fn value(self) -> u64 {
         self.0
     }
@@ -104,20 +107,24 @@ pub(super) trait Store: Send + Sync {
 }
 
 impl<D: Deduplicator> Store for D {
+    #[inline]
     fn claim<'a>(&'a self, key: &'a str) -> Boxed<'a, Claim> {
         Box::pin(Deduplicator::claim(self, key))
     }
 
+    #[inline]
     fn commit<'a>(&'a self, key: &'a str, token: Token) -> Boxed<'a, ()> {
         Box::pin(Deduplicator::commit(self, key, token))
     }
 
+    #[inline]
     fn release<'a>(&'a self, key: &'a str, token: Token) -> Boxed<'a, ()> {
         Box::pin(Deduplicator::release(self, key, token))
     }
 }
 
 impl fmt::Debug for dyn Store {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Deduplicator")
     }
@@ -130,6 +137,7 @@ pub(super) struct Held {
 }
 
 impl Held {
+    #[inline]
     pub(super) fn new(store: Arc<dyn Store>, key: String, token: Token) -> Self {
         Self {
             open: Some((store, key, token)),
@@ -137,6 +145,7 @@ impl Held {
     }
 
     /// Commits or releases. Failures change nothing, see [`Deduplicator`].
+    #[inline]
     pub(super) async fn settle(mut self, success: bool) {
         if let Some((store, key, token)) = &self.open {
             let _ = if success {
@@ -150,6 +159,7 @@ impl Held {
 }
 
 impl Drop for Held {
+    #[inline]
     fn drop(&mut self) {
         if let Some((store, key, token)) = self.open.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

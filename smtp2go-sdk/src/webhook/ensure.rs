@@ -38,6 +38,7 @@ impl Subscription {
     /// These email events. Words that the API does not know are refused before sending. It lists no
     /// word `resubscribe`, though its documentation has one, and may drop it.
     #[must_use]
+    #[inline]
     pub fn email(events: impl IntoIterator<Item = impl Into<EmailEventKind>>) -> Self {
         Self {
             events: Some(events.into_iter().map(Into::into).collect()),
@@ -47,10 +48,12 @@ impl Subscription {
 
     /// These SMS events.
     #[must_use]
+    #[inline]
     pub fn sms(events: impl IntoIterator<Item = impl Into<SmsEventKind>>) -> Self {
         Self::none().and_sms(events)
     }
 
+    #[inline]
     fn none() -> Self {
         Self {
             events: None,
@@ -63,6 +66,7 @@ impl Subscription {
 
     /// These SMS events too.
     #[must_use]
+    #[inline]
     pub fn and_sms(mut self, events: impl IntoIterator<Item = impl Into<SmsEventKind>>) -> Self {
         self.sms_events = Some(events.into_iter().map(Into::into).collect());
         self
@@ -71,6 +75,7 @@ impl Subscription {
     /// Names of mail headers to copy into each event, where they stand in
     /// [`other`](smtp2go_types::EmailEvent::other).
     #[must_use]
+    #[inline]
     pub fn headers(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.headers = Some(names.into_iter().map(Into::into).collect());
         self
@@ -79,6 +84,7 @@ impl Subscription {
     /// Only mail of these senders: SMTP usernames, or the first 16 characters of API keys. With none,
     /// of all senders.
     #[must_use]
+    #[inline]
     pub fn usernames(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.usernames = Some(names.into_iter().map(Into::into).collect());
         self
@@ -86,6 +92,7 @@ impl Subscription {
 
     /// How the body of an event is written. A receiver of this crate takes both.
     #[must_use]
+    #[inline]
     pub fn format(mut self, format: WebhookFormat) -> Self {
         self.format = format;
         self
@@ -93,24 +100,28 @@ impl Subscription {
 }
 
 impl<const N: usize> From<[EmailEventKind; N]> for Subscription {
+    #[inline]
     fn from(events: [EmailEventKind; N]) -> Self {
         Self::email(events)
     }
 }
 
 impl From<Vec<EmailEventKind>> for Subscription {
+    #[inline]
     fn from(events: Vec<EmailEventKind>) -> Self {
         Self::email(events)
     }
 }
 
 impl<const N: usize> From<[SmsEventKind; N]> for Subscription {
+    #[inline]
     fn from(events: [SmsEventKind; N]) -> Self {
         Self::sms(events)
     }
 }
 
 impl From<Vec<SmsEventKind>> for Subscription {
+    #[inline]
     fn from(events: Vec<SmsEventKind>) -> Self {
         Self::sms(events)
     }
@@ -138,6 +149,7 @@ pub struct EnsuredWebhook {
 impl EnsuredWebhook {
     /// Whether the webhook is as asked, as far as the service shows it.
     #[must_use]
+    #[inline]
     pub fn is_as_asked(&self) -> bool {
         self.differences.is_empty()
     }
@@ -168,6 +180,7 @@ pub struct Difference {
 
 /// `events: wanted bounce, spam, found bounce`
 impl fmt::Display for Difference {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |text: &str| match text {
             "" => "none".to_owned(),
@@ -229,6 +242,7 @@ impl Client {
     /// [`is_validation`](Error::is_validation) for a word that the API does not know; and those of
     /// calls. An account with a free plan has one webhook, with a paid plan ten: where the service
     /// refuses another, the error says how many there are. Nobody documents what it answers then.
+    #[inline]
     pub async fn ensure_webhook<'a>(
         &self,
         url: impl AsRef<str>,
@@ -268,6 +282,7 @@ impl Client {
     }
 
     /// What became of a change, by what the account has afterwards.
+    #[inline]
     async fn read_back(
         &self,
         wanted: &Wanted<'_>,
@@ -311,6 +326,7 @@ impl Client {
 }
 
 /// A refused addition, with what is known of the limit.
+#[inline]
 fn at_plan_limit(error: Error, count: usize) -> Error {
     if count == 0
         || error.certainty() != Certainty::Rejected
@@ -327,6 +343,7 @@ fn at_plan_limit(error: Error, count: usize) -> Error {
 }
 
 impl<'a> Wanted<'a> {
+    #[inline]
     fn new(text: &str, subscription: Subscription, auth: Option<&'a Auth>) -> Result<Self, Error> {
         let url = Url::parse(text).map_err(|error| Error::config(format!("url: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -352,6 +369,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// Whether a webhook is the one for the address, whatever its secret.
+    #[inline]
     fn is_place_of(&self, webhook: &Webhook) -> bool {
         let url = webhook.url.as_deref().and_then(|url| Url::parse(url).ok());
         url.is_some_and(|url| {
@@ -360,6 +378,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// The webhook for the address, and the ids of further ones.
+    #[inline]
     fn find<'w>(&self, webhooks: &'w [Webhook]) -> (Option<(&'w Webhook, i64)>, Vec<i64>) {
         let mut found: Vec<_> = webhooks
             .iter()
@@ -377,6 +396,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// Whether the service shows the header's secret, if there is to be one.
+    #[inline]
     fn sees_secret(&self, found: &Webhook) -> bool {
         self.header.is_none()
             || found
@@ -385,6 +405,7 @@ impl<'a> Wanted<'a> {
                 .is_some_and(|value| !is_masked(value))
     }
 
+    #[inline]
     fn differences(&self, found: &Webhook) -> Vec<Difference> {
         let mut differences = Vec::new();
         let mut compare = |field, same: bool, wanted: String, found: String| {
@@ -462,6 +483,7 @@ impl<'a> Wanted<'a> {
         differences
     }
 
+    #[inline]
     fn addition(&self) -> WebhookAddRequest {
         let mut request = WebhookAddRequest::new(self.url.as_str());
         let wanted = &self.subscription;
@@ -478,6 +500,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// The full state, since nobody says what happens to a field that is not sent.
+    #[inline]
     fn edit(&self, id: i64, found: &Webhook) -> WebhookEditRequest {
         let wanted = &self.subscription;
         // Words that the API shows and this version does not know would be refused.
@@ -502,12 +525,14 @@ impl<'a> Wanted<'a> {
 }
 
 /// Whether it is shown in part only, as the service shows API keys.
+#[inline]
 fn is_masked(value: &Secret) -> bool {
     let value = value.expose();
     value.is_empty() || value.contains("***") || value.contains('…')
 }
 
 /// Without what may be secret.
+#[inline]
 fn shown(url: &Url) -> String {
     let port = url
         .port()
@@ -518,11 +543,13 @@ fn shown(url: &Url) -> String {
 }
 
 /// In an order of their own, each once: the service need not keep ours.
+#[inline]
 fn words<V: Vocabulary>(words: &[V]) -> Vec<String> {
     let words: Vec<_> = words.iter().map(|word| word.as_str().to_owned()).collect();
     texts(&words)
 }
 
+#[inline]
 fn texts(texts: &[String]) -> Vec<String> {
     let mut texts: Vec<_> = texts
         .iter()

@@ -56,6 +56,7 @@ struct Entry {
 impl MemoryDeduplicator {
     /// For 100,000 events, claimed for 60 seconds and remembered for 5 days.
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
         Self {
             capacity: CAPACITY,
@@ -67,6 +68,7 @@ impl MemoryDeduplicator {
 
     /// How many events it remembers at most, those being handled included; at least one.
     #[must_use]
+    #[inline]
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.max(1);
         self
@@ -75,6 +77,7 @@ impl MemoryDeduplicator {
     /// How long a handler has before its event may be handled by another. Longer than the handler
     /// takes.
     #[must_use]
+    #[inline]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -82,6 +85,7 @@ impl MemoryDeduplicator {
 
     /// How long a handled event is remembered.
     #[must_use]
+    #[inline]
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;
         self
@@ -90,23 +94,27 @@ impl MemoryDeduplicator {
     /// How many events it remembers now, those being handled included, and expired ones that it has
     /// not met yet.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.state().entries.len()
     }
 
     /// Whether it remembers nothing.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Nothing here panics while it holds the lock.
+    #[inline]
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    #[inline]
     fn insert(&mut self, key: Arc<str>, token: Option<Token>, until: Instant) {
         self.serial += 1;
         let place = (until, self.serial);
@@ -118,6 +126,7 @@ impl State {
         self.entries.insert(key, Entry { token, place });
     }
 
+    #[inline]
     fn remove(&mut self, key: &str) {
         if let Some(entry) = self.entries.remove(key) {
             match entry.token {
@@ -128,6 +137,7 @@ impl State {
     }
 
     /// Forgets what has expired.
+    #[inline]
     fn expire(&mut self, now: Instant) {
         for order in [&mut self.claims, &mut self.done] {
             while let Some(first) = order.first_entry()
@@ -139,6 +149,7 @@ impl State {
     }
 
     /// Whether the claim is still this one.
+    #[inline]
     fn holds(&self, key: &str, token: Token) -> bool {
         let entry = self.entries.get(key);
         entry.is_some_and(|entry| entry.token == Some(token))
@@ -146,12 +157,14 @@ impl State {
 }
 
 /// A time that far ahead, or else as far as there is time.
+#[inline]
 fn after(now: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
     now.checked_add(wait).unwrap_or(now + FAR)
 }
 
 impl Deduplicator for MemoryDeduplicator {
+    #[inline]
     async fn claim(&self, key: &str) -> Result<Claim, StoreError> {
         let now = Instant::now();
         let mut state = self.state();
@@ -173,6 +186,7 @@ impl Deduplicator for MemoryDeduplicator {
         Ok(Claim::Claimed(token))
     }
 
+    #[inline]
     async fn commit(&self, key: &str, token: Token) -> Result<(), StoreError> {
         let now = Instant::now();
         let mut state = self.state();
@@ -189,6 +203,7 @@ impl Deduplicator for MemoryDeduplicator {
         Ok(())
     }
 
+    #[inline]
     async fn release(&self, key: &str, token: Token) -> Result<(), StoreError> {
         let mut state = self.state();
         if state.holds(key, token) {
@@ -199,6 +214,7 @@ impl Deduplicator for MemoryDeduplicator {
 }
 
 impl Default for MemoryDeduplicator {
+    #[inline]
     fn default() -> Self {
         Self::new()
     }
@@ -206,6 +222,7 @@ impl Default for MemoryDeduplicator {
 
 /// Shows no keys, which hold addresses.
 impl fmt::Debug for MemoryDeduplicator {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryDeduplicator")
             .field("capacity", &self.capacity)

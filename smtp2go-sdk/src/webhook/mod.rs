@@ -56,6 +56,9 @@
 //! [`Client::ensure_webhook`](crate::Client::ensure_webhook) makes the account's webhook what the
 //! program wants it to be, with the same [`Auth`].
 
+// Functions in here are `#[inline]`, so that those programs compile them which receive webhooks, and
+// the crate itself is quicker to build for all others. So are those of batches, MIME messages and
+// streams of mail in `mail`, and the generated operations.
 mod auth;
 mod dedup;
 mod ensure;

@@ -26,30 +26,35 @@ pub trait IntoStatus {
 }
 
 impl IntoStatus for () {
+    #[inline]
     fn into_status(self) -> StatusCode {
         StatusCode::OK
     }
 }
 
 impl IntoStatus for StatusCode {
+    #[inline]
     fn into_status(self) -> StatusCode {
         self
     }
 }
 
 impl IntoStatus for Infallible {
+    #[inline]
     fn into_status(self) -> StatusCode {
         match self {}
     }
 }
 
 impl IntoStatus for StoreError {
+    #[inline]
     fn into_status(self) -> StatusCode {
         StatusCode::INTERNAL_SERVER_ERROR
     }
 }
 
 impl<T: IntoStatus, E: IntoStatus> IntoStatus for Result<T, E> {
+    #[inline]
     fn into_status(self) -> StatusCode {
         match self {
             Ok(value) => value.into_status(),

@@ -43,6 +43,7 @@ struct Settings {
 impl Receiver {
     /// A receiver for requests with this secret.
     #[must_use]
+    #[inline]
     pub fn new(auth: Auth) -> Self {
         Self::of(vec![auth])
     }
@@ -50,10 +51,12 @@ impl Receiver {
     /// A receiver for requests of anybody: whoever finds the address can post made-up events. For
     /// where something in front asks for the secret.
     #[must_use]
+    #[inline]
     pub fn without_authentication() -> Self {
         Self::of(Vec::new())
     }
 
+    #[inline]
     fn of(auths: Vec<Auth>) -> Self {
         Self {
             settings: Arc::new(Settings {
@@ -66,6 +69,7 @@ impl Receiver {
         }
     }
 
+    #[inline]
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
@@ -77,6 +81,7 @@ impl Receiver {
     /// On a receiver [without authentication](Self::without_authentication), this secret is asked for
     /// from now on.
     #[must_use]
+    #[inline]
     pub fn also_accept(self, auth: Auth) -> Self {
         self.with(|settings| settings.auths.push(auth))
     }
@@ -88,6 +93,7 @@ impl Receiver {
     /// The service posts from the addresses of `webhooks.smtp2go.com`. They may change, so look them
     /// up now and then; the receiver does not do that by itself.
     #[must_use]
+    #[inline]
     pub fn sources(self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let addresses = addresses.into_iter().map(|address| address.to_canonical());
         let addresses = addresses.collect();
@@ -98,6 +104,7 @@ impl Receiver {
     /// it had it from: [`sources`](Self::sources) then looks at the one that the first of them added.
     /// None by default; with too high a number the address is whatever the sender writes.
     #[must_use]
+    #[inline]
     pub fn behind_proxies(self, proxies: usize) -> Self {
         self.with(|settings| settings.proxies = proxies)
     }
@@ -105,6 +112,7 @@ impl Receiver {
     /// How long a body may be, in bytes. 1 MiB by default; a longer one gets 413, and is not read
     /// further.
     #[must_use]
+    #[inline]
     pub fn body_limit(self, bytes: usize) -> Self {
         self.with(|settings| settings.limit = bytes)
     }
@@ -117,17 +125,20 @@ impl Receiver {
     /// the tower service and the axum router; not for [`receive`](Self::receive) and the axum
     /// extractor, which do not know how the handler fared.
     #[must_use]
+    #[inline]
     pub fn deduplicate(self, store: impl Deduplicator) -> Self {
         let store: Arc<dyn Store> = Arc::new(store);
         self.with(|settings| settings.store = Some(store))
     }
 
     #[cfg(feature = "tower")]
+    #[inline]
     pub(super) fn limit(&self) -> usize {
         self.settings.limit
     }
 
     #[cfg(feature = "axum")]
+    #[inline]
     pub(super) fn has_secret_path(&self) -> bool {
         self.settings.auths.iter().any(Auth::is_path)
     }
@@ -138,6 +149,7 @@ impl Receiver {
     /// # Errors
     ///
     /// A [`Refusal`] with status 403 or 401.
+    #[inline]
     pub fn authenticate(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
         let settings = &*self.settings;
         if let Some(sources) = &settings.sources {
@@ -170,6 +182,7 @@ impl Receiver {
     /// # Errors
     ///
     /// A [`Refusal`] with status 413 or 400.
+    #[inline]
     pub fn parse(&self, content_type: Option<&str>, body: &[u8]) -> Result<Event, Refusal> {
         parse_with_limit(content_type, body, self.settings.limit)
             .map_err(|error| Refusal::new(Why::Body(error)))
@@ -180,6 +193,7 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of both.
+    #[inline]
     pub fn receive(&self, head: &RequestHead<'_>, body: &[u8]) -> Result<Event, Refusal> {
         self.authenticate(head)?;
         self.parse(head.content_type, body)
@@ -189,6 +203,7 @@ impl Receiver {
     ///
     /// If the future is dropped or the handler panics, the event is released, and handled when it
     /// comes again.
+    #[inline]
     pub async fn process<F, R>(&self, event: Event, handler: impl FnOnce(Event) -> F) -> StatusCode
     where
         F: Future<Output = R>,
@@ -209,6 +224,7 @@ impl Receiver {
     }
 
     /// All of it: [`receive`](Self::receive) and [`process`](Self::process).
+    #[inline]
     pub async fn handle<F, R>(
         &self,
         head: &RequestHead<'_>,
@@ -239,6 +255,7 @@ pub struct RequestHead<'a> {
 impl<'a> RequestHead<'a> {
     /// A request to this path, with its query, as they came: `/webhook?token=…`.
     #[must_use]
+    #[inline]
     pub fn new(path_and_query: &'a str) -> Self {
         Self {
             target: path_and_query,
@@ -248,6 +265,7 @@ impl<'a> RequestHead<'a> {
 
     /// What there is to know of a request in the types of the crate `http` 1, but for the peer.
     #[must_use]
+    #[inline]
     pub fn from_http(uri: &'a http::Uri, headers: &'a HeaderMap) -> Self {
         let text = |value: &'a http::HeaderValue| value.to_str().ok();
         // Each proxy may have added a header rather than to the header: the last one counts, as the
@@ -264,6 +282,7 @@ impl<'a> RequestHead<'a> {
 
     /// The header `Authorization`.
     #[must_use]
+    #[inline]
     pub fn authorization(mut self, value: impl Into<Option<&'a [u8]>>) -> Self {
         self.authorization = value.into();
         self
@@ -271,6 +290,7 @@ impl<'a> RequestHead<'a> {
 
     /// The header `Content-Type`.
     #[must_use]
+    #[inline]
     pub fn content_type(mut self, value: impl Into<Option<&'a str>>) -> Self {
         self.content_type = value.into();
         self
@@ -279,6 +299,7 @@ impl<'a> RequestHead<'a> {
     /// The header `X-Forwarded-For`, the last one if there are several; for
     /// [`Receiver::behind_proxies`].
     #[must_use]
+    #[inline]
     pub fn forwarded_for(mut self, value: impl Into<Option<&'a str>>) -> Self {
         self.forwarded_for = value.into();
         self
@@ -286,20 +307,24 @@ impl<'a> RequestHead<'a> {
 
     /// The address at the other end of the connection; for [`Receiver::sources`].
     #[must_use]
+    #[inline]
     pub fn peer(mut self, address: impl Into<Option<IpAddr>>) -> Self {
         self.peer = address.into();
         self
     }
 
+    #[inline]
     pub(super) fn target(&self) -> &'a str {
         self.target
     }
 
+    #[inline]
     pub(super) fn authorization_header(&self) -> Option<&'a [u8]> {
         self.authorization
     }
 
     /// Where the request comes from, behind so many proxies: each has added an entry at the end.
+    #[inline]
     fn source(&self, proxies: usize) -> Option<IpAddr> {
         let Some(before) = proxies.checked_sub(1) else {
             return self.peer;
@@ -317,6 +342,7 @@ impl<'a> RequestHead<'a> {
 
 /// Shows no secrets: neither the header nor the address.
 impl fmt::Debug for RequestHead<'_> {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHead")
             .field("content_type", &self.content_type)
@@ -351,21 +377,25 @@ enum Why {
 }
 
 impl Refusal {
+    #[inline]
     fn new(why: Why) -> Self {
         Self { why }
     }
 
     #[cfg(feature = "tower")]
+    #[inline]
     pub(super) fn method() -> Self {
         Self::new(Why::Method)
     }
 
     #[cfg(feature = "tower")]
+    #[inline]
     pub(super) fn too_large(limit: usize) -> Self {
         Self::new(Why::TooLarge(limit))
     }
 
     #[cfg(feature = "tower")]
+    #[inline]
     pub(super) fn broken() -> Self {
         Self::new(Why::Broken)
     }
@@ -373,6 +403,7 @@ impl Refusal {
     /// The status to answer with: 401 for a wrong or missing secret, 403 for a wrong source, 413 for
     /// a body that is too long, 400 for one that is no event; from the tower service also 405.
     #[must_use]
+    #[inline]
     pub fn status(&self) -> StatusCode {
         match &self.why {
             Why::Source | Why::NoSource => StatusCode::FORBIDDEN,
@@ -390,6 +421,7 @@ impl Refusal {
 
     /// What is wrong with the body, if that is what is wrong.
     #[must_use]
+    #[inline]
     pub fn parse_error(&self) -> Option<&ParseError> {
         match &self.why {
             Why::Body(error) => Some(error),
@@ -399,6 +431,7 @@ impl Refusal {
 
     /// The header `WWW-Authenticate` for a 401, if a header is what is asked for.
     #[must_use]
+    #[inline]
     pub fn challenge(&self) -> Option<&'static str> {
         match self.why {
             Why::Secret { challenge, .. } => challenge,
@@ -408,6 +441,7 @@ impl Refusal {
 }
 
 impl fmt::Display for Refusal {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.why {
             Why::Source => f.write_str("the source address is not one of those that may post"),
@@ -429,6 +463,7 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {
+    #[inline]
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // Display is the parser's error already.
         None
@@ -443,6 +478,7 @@ pub struct Answer {
 }
 
 impl Answer {
+    #[inline]
     pub(super) fn status_only(status: StatusCode) -> Self {
         Self {
             status,
@@ -452,18 +488,21 @@ impl Answer {
 
     /// The status.
     #[must_use]
+    #[inline]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
     /// Why the request did not get as far as the handler, if it did not.
     #[must_use]
+    #[inline]
     pub fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()
     }
 }
 
 impl From<Refusal> for Answer {
+    #[inline]
     fn from(refusal: Refusal) -> Self {
         Self {
             status: refusal.status(),
