@@ -209,8 +209,11 @@ fn unquote(text: &str) -> Option<String> {
 
 /// Whether a name needs quotes: it does unless all of it is words of RFC 5322's `atext`.
 fn needs_quotes(name: &str) -> bool {
-    let plain =
-        |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || " !#$%&'*+-/=?^_`{|}~".contains(c);
+    let plain = |c: char| {
+        !c.is_ascii()
+            || c.is_ascii_alphanumeric()
+            || matches!(c, ' ' | '!' | '#'..='\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^'..='`' | '{'..='~')
+    };
     name.starts_with(' ') || name.ends_with(' ') || !name.chars().all(plain)
 }
 
