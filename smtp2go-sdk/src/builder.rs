@@ -32,6 +32,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(120);
 const RETRY_BUDGET: u32 = 50;
+const MAX_REPLY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Sets up a [`Client`]. Made by [`Client::builder`].
 ///
@@ -65,6 +66,7 @@ pub struct ClientBuilder<C = Client> {
     jitter_seed: Option<u64>,
     pacing: bool,
     failures_are_errors: bool,
+    max_reply_bytes: u64,
     failover: Vec<String>,
     builds: PhantomData<fn() -> C>,
     http_client: Option<reqwest::Client>,
@@ -87,6 +89,7 @@ impl<C> ClientBuilder<C> {
             jitter_seed: None,
             pacing: true,
             failures_are_errors: true,
+            max_reply_bytes: MAX_REPLY_BYTES,
             failover: Vec::new(),
             builds: PhantomData,
             http_client: None,
@@ -240,6 +243,19 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// How much of a reply's body is read, in bytes: what an answer can take of the memory at most.
+    /// 64 MiB by default, far above what the API is known to answer; zero is refused.
+    ///
+    /// A success with a longer body ends as an error of the [`kind`](Error::kind)
+    /// `reply_too_large` and is not retried. It was processed, so that the certainty is
+    /// [`Unknown`](crate::Certainty::Unknown); its status and headers are kept, and the body as far
+    /// as it was read: not at all, if the length was told in advance. Any other answer is the error
+    /// that it is, read up to here.
+    pub fn max_reply_bytes(mut self, limit: u64) -> Self {
+        self.max_reply_bytes = limit;
+        self
+    }
+
     /// Makes calls with this HTTP client in place of one of our own: for a proxy, certificates or
     /// DNS of your choice, or connections shared with the rest of the program. It must be a
     /// [`reqwest::Client`] of the version that this crate depends on.
@@ -312,6 +328,9 @@ impl<C> ClientBuilder<C> {
         if self.connect_timeout.is_zero() || self.timeout.is_zero() || self.deadline.is_zero() {
             return Err(Error::config("a time limit must be more than zero"));
         }
+        if self.max_reply_bytes == 0 {
+            return Err(Error::config("max_reply_bytes must be more than zero"));
+        }
 
         let https = base_url.scheme() == "https";
         let mut failover = Vec::with_capacity(self.failover.len());
@@ -351,6 +370,7 @@ impl<C> ClientBuilder<C> {
                 turns: Turns::default(),
                 jitter: Mutex::new(jitter),
             },
+            max_reply_bytes: self.max_reply_bytes,
             observer: self.observer,
         };
         let settings = Settings {
@@ -369,7 +389,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// If the key is not of the form `api-` and 32 letters or digits, the base URL is not as
-    /// [`base_url`](Self::base_url) says, the user agent does not fit into a header, a time limit
+    /// [`base_url`](Self::base_url) says, the user agent does not fit into a header, a limit
     /// is zero, a URL to fall back on is of another scheme, or TLS can't be set up (no backend in
     /// this build, no certificates on this system).
     pub fn build(self) -> Result<Client, Error> {
@@ -415,6 +435,7 @@ impl<C> fmt::Debug for ClientBuilder<C> {
             .field("retry_budget", &self.retry_budget)
             .field("pacing", &self.pacing)
             .field("failures_are_errors", &self.failures_are_errors)
+            .field("max_reply_bytes", &self.max_reply_bytes)
             .field("failover", &self.failover.len())
             .field("has_http_client", &self.http_client.is_some())
             .field("has_observer", &self.observer.is_some())
@@ -522,6 +543,7 @@ mod tests {
             builder().timeout(Duration::ZERO),
             builder().connect_timeout(Duration::ZERO),
             builder().deadline(Duration::ZERO),
+            builder().max_reply_bytes(0),
             builder().failover([Region::Us]),
             builder().failover_urls(["http://localhost:1", "hunter2"]),
         ] {

@@ -62,6 +62,8 @@ pub(crate) struct Core {
     /// The same for every request: see [`Core::headers`].
     pub(crate) headers: HeaderMap,
     pub(crate) traffic: Traffic,
+    /// So much of a reply's body is read.
+    pub(crate) max_reply_bytes: u64,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -365,18 +367,29 @@ impl Core {
                     headers: std::mem::take(response.headers_mut()),
                     body: Vec::new(),
                 });
+                // An answer that is no success is read as far as allowed: its beginning says why.
+                let most = self.max_reply_bytes;
+                let is_over = response.content_length().is_some_and(|size| size > most);
+                if is_over && answer.status.is_success() {
+                    return Ok(false);
+                }
                 // Kept, also when the rest does not arrive.
                 while let Some(chunk) = response.chunk().await? {
                     wire.progress();
-                    answer.body.extend_from_slice(&chunk);
+                    if !answer.take(&chunk, most) {
+                        return Ok(false);
+                    }
                 }
-                Ok(())
+                Ok(true)
             });
             let timer = pin!(sleep_until(wire.due(limit, idle)));
             wire.within(limit, idle, timer, exchange).await
         };
         let ending = match exchanged {
-            Some(Ok(())) => Ending::Complete,
+            Some(Ok(true)) => Ending::Complete,
+            Some(Ok(false)) => Ending::OverLimit {
+                limit: self.max_reply_bytes,
+            },
             Some(Err(error)) => Ending::Broken(Some(error)),
             None => Ending::Broken(None),
         };

@@ -87,6 +87,8 @@ pub(crate) enum Kind {
     Transport { connect: bool, timeout: bool },
     /// A status arrived that promised a reply, but not all of the reply.
     Truncated { timeout: bool },
+    /// A success whose body is longer than is read of one, in bytes.
+    ReplyTooLarge { limit: u64 },
     /// A 3xx, or an answer from where a redirect led that the HTTP client followed.
     Redirect { followed: bool },
     /// Any other status that is not a success.
@@ -243,6 +245,11 @@ impl Error {
         matches!(self.inner.kind, Kind::Unreadable)
     }
 
+    /// Whether the reply is longer than is read of one: trying again would not make it shorter.
+    pub(crate) fn is_over_limit(&self) -> bool {
+        matches!(self.inner.kind, Kind::ReplyTooLarge { .. })
+    }
+
     /// Whether the answer is from where a redirect led: trying again would lead there again.
     pub(crate) fn is_followed(&self) -> bool {
         matches!(self.inner.kind, Kind::Redirect { followed: true })
@@ -377,7 +384,8 @@ impl Error {
     /// Without a whole answer: `connect`, `connect_timeout`, `timeout`, `connection`, `refused` (by HTTP/2's
     /// own means), `truncated`, and `content` for content of the request that could not be read. With one: `status` and
     /// `redirect` by its [`status`](Self::status); in spite of a success `error_in_200`,
-    /// `failed_in_200`, `no_result`, `results` (a batch with too few or many), `decode`.
+    /// `failed_in_200`, `no_result`, `results` (a batch with too few or many), `decode`, and
+    /// `reply_too_large` (see [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes)).
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.inner.kind {
@@ -398,6 +406,7 @@ impl Error {
             Kind::Transport { .. } => "connection",
             Kind::Refused => "refused",
             Kind::Truncated { .. } => "truncated",
+            Kind::ReplyTooLarge { .. } => "reply_too_large",
             Kind::Redirect { .. } => "redirect",
             Kind::Status => "status",
             Kind::ErrorInSuccess => "error_in_200",
@@ -700,6 +709,10 @@ impl fmt::Display for Error {
                     };
                     write!(f, ", but the reply {how}; {effect}")?;
                 }
+                Kind::ReplyTooLarge { limit } => write!(
+                    f,
+                    ", but the reply has more than the {limit} bytes that are read of one; {effect}"
+                )?,
                 Kind::Redirect { followed: true } => write!(
                     f,
                     ", but from elsewhere: a redirect was followed, which the HTTP client in use \

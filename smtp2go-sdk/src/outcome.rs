@@ -29,6 +29,17 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+impl Answer {
+    /// Takes a piece of the body, as far as the limit allows. Whether it allows all of it.
+    pub(crate) fn take(&mut self, chunk: &[u8], most: u64) -> bool {
+        let room = most.saturating_sub(self.body.len() as u64);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        self.body
+            .extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+        chunk.len() <= room
+    }
+}
+
 /// How an attempt ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
@@ -36,6 +47,8 @@ pub(crate) enum Ending {
     Complete,
     /// Before that: by the HTTP layer's error, or else because its time was up.
     Broken(Option<reqwest::Error>),
+    /// With an answer whose body is longer than is read of one, in bytes.
+    OverLimit { limit: u64 },
     /// Because content of the request could not be read, so that the rest was never sent. Trying
     /// again does not mend it.
     Unreadable(Failure),
@@ -52,9 +65,14 @@ pub(crate) fn judge(
         unsent,
         ending,
     } = outcome;
+    let mut over = None;
     let broken = match ending {
         Ending::Complete => None,
         Ending::Broken(source) => Some(source),
+        Ending::OverLimit { limit } => {
+            over = Some(limit);
+            None
+        }
         Ending::Unreadable(failure) => return Err(Error::unreadable(failure)),
     };
     let Some(Answer {
@@ -103,6 +121,10 @@ pub(crate) fn judge(
             answer,
             found,
         ));
+    }
+    if let Some(limit) = over {
+        let kind = Kind::ReplyTooLarge { limit };
+        return Err(Error::answered(kind, Certainty::Unknown, answer, found));
     }
     if let Some(source) = broken {
         let timeout = source.as_ref().is_none_or(reqwest::Error::is_timeout);
@@ -628,6 +650,39 @@ pub(crate) mod tests {
         let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(10_000));
         let shown = error(answered(400, long)).to_string();
         assert!(shown.len() < 400 && shown.contains('…'), "{shown}");
+    }
+
+    #[test]
+    fn a_reply_over_the_limit_is_an_error_that_names_it() {
+        let over = |status, body: &str| {
+            let ending = Ending::OverLimit { limit: 40 };
+            error(ended(status, &[], body.as_bytes(), ending))
+        };
+        for body in ["", r#"{"request_id":"r","data":{"email_id":"1aB"#] {
+            let error = over(200, body);
+            assert_eq!(error.kind(), "reply_too_large");
+            assert_eq!(error.certainty(), Certainty::Unknown);
+            assert_eq!(error.body().unwrap(), body);
+            assert_eq!(error.request_id(), (!body.is_empty()).then_some("r"));
+            assert!(!error.is_timeout() && !error.is_decode());
+            let shown = error.to_string();
+            assert!(
+                shown.contains("40 bytes") && shown.contains("may have been"),
+                "{shown}"
+            );
+        }
+        // What is no success says what it says all the same.
+        let said = r#"{"request_id":"r","data":{"error":"no such thing","more":"#;
+        for (status, certainty) in [
+            (400, Certainty::Rejected),
+            (429, Certainty::Rejected),
+            (503, Certainty::Unknown),
+        ] {
+            let error = over(status, said);
+            assert_eq!((error.kind(), error.certainty()), ("status", certainty));
+            assert_eq!(error.message(), Some("no such thing"));
+            assert_eq!(error.request_id(), Some("r"));
+        }
     }
 
     #[test]

@@ -140,7 +140,7 @@ pub(crate) enum Verdict {
 
 /// Sorts what an attempt that failed came to.
 pub(crate) fn classify(error: &Error) -> Verdict {
-    if error.is_unreadable() || error.is_followed() {
+    if error.is_unreadable() || error.is_followed() || error.is_over_limit() {
         return Verdict::Final;
     }
     let retry_after = error.retry_after();
@@ -459,6 +459,17 @@ mod tests {
             let mut outcome = answered(status, "");
             outcome.ending = Ending::Broken(None);
             assert_eq!(classified(outcome), truncated, "{status}");
+        }
+        // Another attempt would be answered at the same length.
+        for (status, expected) in [
+            (200, Verdict::Final),
+            (400, Verdict::Final),
+            (429, limited),
+            (503, transient),
+        ] {
+            let mut outcome = answered(status, "");
+            outcome.ending = Ending::OverLimit { limit: 1 };
+            assert_eq!(classified(outcome), expected, "{status}");
         }
         let refused = answered(200, r#"{"data":{"error":"no"}}"#);
         assert_eq!(classified(refused), Verdict::Final);

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::{KEY, Tested, answer, answering, body, nowhere, sandbox};
 use crate::watch::watched;
-use smtp2go_sandbox::Fault;
+use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::types::{IpAuthRemoveRequest, SmsSendRequest, TemplateViewRequest};
-use smtp2go_sdk::{Body, Certainty, Client, Error, KeyLocation, RetryPolicy, operations};
+use smtp2go_sdk::{Body, Certainty, Client, Email, Error, KeyLocation, RetryPolicy, operations};
 
 const VIEWED: &str = r#"{"request_id":"r-1","data":{"id":"welcome","subject":"Hello"}}"#;
 
@@ -312,6 +312,70 @@ async fn a_reply_that_breaks_off_is_kept_as_far_as_it_came() {
         assert_eq!(error.body().unwrap(), &VIEWED[..VIEWED.len() / 2]);
         assert!(!error.is_timeout() && !error.is_decode());
     }
+}
+
+#[tokio::test]
+async fn a_reply_is_read_to_its_limit_and_no_further() {
+    let limit = VIEWED.len() as u64;
+    let chunked = |fault: Fault| fault.header("Transfer-Encoding", "chunked");
+    for streamed in [false, true] {
+        let as_told = |fault| if streamed { chunked(fault) } else { fault };
+        // To the byte.
+        let server = sandbox(as_told(answer(200, VIEWED)));
+        let client = server.builder().max_reply_bytes(limit).build().unwrap();
+        assert_eq!(
+            client.template().view(request()).await.unwrap().body(),
+            VIEWED
+        );
+
+        let tight = server.builder().max_reply_bytes(limit - 1);
+        let tight = tight.retry(RetryPolicy::new().min_backoff(Duration::ZERO));
+        let error = view_error(&tight.build().unwrap()).await;
+        assert_eq!(error.kind(), "reply_too_large");
+        assert_eq!(error.status().unwrap(), 200);
+        assert_eq!(
+            (error.certainty(), error.attempts()),
+            (Certainty::Unknown, 1)
+        );
+        assert!(
+            error.to_string().contains(&format!("{} bytes", limit - 1)),
+            "{error}"
+        );
+        // A length that is told in advance is enough to know.
+        let kept = if streamed {
+            &VIEWED[..VIEWED.len() - 1]
+        } else {
+            ""
+        };
+        assert_eq!(error.body().unwrap(), kept);
+
+        // An answer that is no success is worth its beginning.
+        let said = r#"{"request_id":"r-2","data":{"error":"no such template","more":"#;
+        let long = format!("{said}\"{}\"}}}}", "x".repeat(200_000));
+        let server = sandbox(as_told(answer(400, &long)));
+        let client = server.builder().max_reply_bytes(said.len() as u64);
+        let error = view_error(&client.build().unwrap()).await;
+        assert_eq!(error.status().unwrap(), 400);
+        assert_eq!(error.certainty(), Certainty::Rejected);
+        assert_eq!(error.message(), Some("no such template"));
+        assert_eq!(error.request_id(), Some("r-2"));
+        assert_eq!(error.body().unwrap(), said);
+    }
+}
+
+#[tokio::test]
+async fn a_mail_whose_reply_is_too_large_may_have_been_sent() {
+    let server = Sandbox::builder().key(KEY).start().await.unwrap();
+    let client = server.builder().max_reply_bytes(10).build().unwrap();
+    let mail = Email::new("a@example.com", "Hi")
+        .to("b@example.net")
+        .text("Hi");
+    let error = client.send(mail).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.certainty()),
+        ("reply_too_large", Certainty::Unknown)
+    );
+    assert_eq!(server.mails().len(), 1);
 }
 
 #[tokio::test]

@@ -370,7 +370,7 @@ impl Fault {
     }
 
     /// Adds a header to the answer of [`status`](Self::status). One that HTTP does not allow is
-    /// left out.
+    /// left out. With `Transfer-Encoding: chunked` the answer does not tell its length.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         if let Answer::Reply { headers, .. } = &mut self.answer {
             headers.push((name.into(), value.into()));

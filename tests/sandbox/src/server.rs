@@ -1,5 +1,6 @@
 //! The HTTP server: from a request to the answer, in the order in which the API checks.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -145,6 +146,11 @@ fn respond_as_fault(
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             map.append(name, value);
         }
+    }
+    if map.remove(header::TRANSFER_ENCODING).is_some() {
+        // A body whose length is not known goes out in chunks, and the header comes by itself.
+        let whole = Ok::<_, Infallible>(body.clone());
+        *response.body_mut() = Body::from_stream(futures_util::stream::iter([whole]));
     }
     (response, body)
 }
