@@ -79,6 +79,8 @@ pub(crate) enum Kind {
     Serialize,
     /// It did not get its turn in time.
     HeldBack(Reason),
+    /// The next page of a search has a token that the search has come by before.
+    RepeatedToken,
     /// Content of the request could not be read while it was sent.
     Unreadable,
     /// The server promised, by HTTP/2's means, that it did not look at the request.
@@ -380,7 +382,8 @@ impl Error {
     /// The kind of error in a word, for logs and the labels of metrics. More may be added.
     ///
     /// Before anything was sent: `config`, `validation`, `too_large`, `serialize`; `held_back`
-    /// (after a 429), `paced` (by a documented rate) and `deadline`, if there was no turn in time.
+    /// (after a 429), `paced` (by a documented rate) and `deadline`, if there was no turn in time; `repeated_token`, if
+    /// a search over all pages would go round in a circle.
     /// Without a whole answer: `connect`, `connect_timeout`, `timeout`, `connection`, `refused` (by HTTP/2's
     /// own means), `truncated`, and `content` for content of the request that could not be read. With one: `status` and
     /// `redirect` by its [`status`](Self::status); in spite of a success `error_in_200`,
@@ -396,6 +399,7 @@ impl Error {
             Kind::HeldBack(Reason::RateLimited) => "held_back",
             Kind::HeldBack(Reason::Paced) => "paced",
             Kind::HeldBack(Reason::Deadline) => "deadline",
+            Kind::RepeatedToken => "repeated_token",
             Kind::Unreadable => "content",
             Kind::Transport {
                 connect: true,
@@ -774,6 +778,11 @@ impl fmt::Display for Error {
                     })?;
                     write!(f, "; {effect}")?;
                 }
+                Kind::RepeatedToken => write!(
+                    f,
+                    "the token for the next page was there before, so that the search would never \
+                     end; {effect}"
+                )?,
                 Kind::Unreadable => {
                     for FieldError { field, message } in &inner.fields {
                         write!(f, "{field}: {}; ", mask(message))?;

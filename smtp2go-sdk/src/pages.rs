@@ -1,9 +1,11 @@
 //! Results that come page by page, as streams.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Context, Poll};
 use std::vec;
 
 use futures_core::Stream;
@@ -14,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+use crate::error::Kind;
 use crate::operation::Operation;
 use crate::{Client, Error, Reply};
 
@@ -27,6 +30,11 @@ use crate::{Client, Error, Reply};
 ///
 /// It ends after the last page, or after the first error; what was fetched before the error comes
 /// first. Each page is a call of its own, with all that holds for a call.
+///
+/// Where a reply names the next page by a token, the last page is the one without a token, or with
+/// the one that it was asked for with. A token from further back would send the search round in a
+/// circle: after its page comes an error of the [`kind`](Error::kind) `repeated_token`, rather than
+/// an end that could pass for the end of the results.
 ///
 /// Read it with [`try_next`](Self::try_next), or as a
 /// [`Stream`](https://docs.rs/futures-core/latest/futures_core/stream/trait.Stream.html), which
@@ -98,6 +106,34 @@ enum Turn {
     Skip,
     /// It was there before: the service does not go on.
     Stuck,
+    /// The next was there before, further back.
+    Circle,
+}
+
+/// The tokens that a search has come by. Only their hashes are kept, a few bytes for each page.
+#[derive(Default)]
+struct Trail {
+    hashes: RandomState,
+    passed: HashSet<u64>,
+}
+
+impl Trail {
+    /// What a page means that was asked for with one token and names another for the next.
+    fn turn(&mut self, asked: Option<&str>, newest: Option<&str>) -> Turn {
+        let newest = match newest {
+            None | Some("") => return Turn::Last,
+            same if same == asked => return Turn::Last,
+            Some(newest) => newest,
+        };
+        // Already there, unless it is the one that the search began with.
+        self.passed
+            .extend(asked.map(|asked| self.hashes.hash_one(asked)));
+        if self.passed.insert(self.hashes.hash_one(newest)) {
+            Turn::More
+        } else {
+            Turn::Circle
+        }
+    }
 }
 
 /// Where a request of type `Q` has a field.
@@ -135,16 +171,15 @@ impl<T, D: Send + 'static> Items<T, D> {
         Q: Serialize + Validate + Send + Sync + 'static,
         R: Envelope<Data = D> + DeserializeOwned + 'static,
     {
+        let mut trail = Trail::default();
         let step = move |request: &mut Q, data: &D| {
             let token = token(request);
-            match newest(data) {
-                None | Some("") => Turn::Last,
-                same if same == token.as_deref() => Turn::Last,
-                Some(newest) => {
-                    *token = Some(newest.to_owned());
-                    Turn::More
-                }
+            let newest = newest(data);
+            let turn = trail.turn(token.as_deref(), newest);
+            if turn == Turn::More {
+                *token = newest.map(str::to_owned);
             }
+            turn
         };
         Self::new(
             Pages::new::<Q, R, _>(client, operation, request, step),
@@ -234,7 +269,7 @@ impl<T, D: Send + 'static> Stream for Items<T, D> {
             if let Some(item) = this.current.next() {
                 return Poll::Ready(Some(Ok(item)));
             }
-            match ready!(Pin::new(&mut this.pages).poll_next(cx)) {
+            match task::ready!(Pin::new(&mut this.pages).poll_next(cx)) {
                 Some(Ok(reply)) => this.current = (this.items)(reply.into_inner()).into_iter(),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
@@ -284,8 +319,8 @@ impl<D: Send + 'static> Stream for Pages<D> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let fetched = match &mut this.state {
-            State::Asked(fetch) => ready!(fetch.as_mut().poll(cx)),
-            State::Ahead(task) => match ready!(Pin::new(&mut task.0).poll(cx)) {
+            State::Asked(fetch) => task::ready!(fetch.as_mut().poll(cx)),
+            State::Ahead(task) => match task::ready!(Pin::new(&mut task.0).poll(cx)) {
                 Ok(fetched) => fetched,
                 Err(error) => Err(Error::interrupted(error).during(this.operation, 1)),
             },
@@ -330,6 +365,10 @@ where
                 Turn::More => Some(fetch::<Q, R, S>(client, operation, request, step)),
                 Turn::Skip => continue,
                 Turn::Stuck => return Ok(None),
+                Turn::Circle => {
+                    let error = Error::not_sent(Kind::RepeatedToken).during(operation, 0);
+                    Some(Box::pin(ready(Err(error))) as Fetch<R::Data>)
+                }
             };
             return Ok(Some(Fetched { reply, next }));
         }

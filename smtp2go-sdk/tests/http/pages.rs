@@ -89,6 +89,45 @@ async fn tokens_end() {
     }
 }
 
+/// A service that sends the search round in a circle, of one token more than it began with.
+#[tokio::test]
+async fn a_token_that_comes_back_is_an_error_after_its_page() {
+    for (start, tokens, read) in [
+        (None, ["A", "B", "A", "B", "A", "B"], "abc"),
+        (None, ["A", "B", "C", "B", "C", "B"], "abcd"),
+        // Where it was told to begin.
+        (Some("A"), ["B", "A", "B", "A", "B", "A"], "ab"),
+    ] {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let pages = tokens.iter().zip(names);
+        let server = one_by_one(pages.map(|(token, id)| page_of(&json!(token), &[id])));
+        let mut request = ActivitySearchRequest::new();
+        if let Some(start) = start {
+            request = request.continue_token(start);
+        }
+        let client = server.client();
+        let mut events = client.activity().search_all(request);
+        let mut ids = String::new();
+        let error = loop {
+            match events.try_next().await {
+                Ok(event) => ids += &event.unwrap().email_id.unwrap(),
+                Err(error) => break error,
+            }
+            assert!(ids.len() < tokens.len(), "it goes round: {ids}");
+        };
+        assert_eq!(ids, read);
+        assert_eq!(server.calls().len(), read.len());
+        assert_eq!(error.kind(), "repeated_token");
+        assert_eq!(error.operation().unwrap().id, "activity_search");
+        assert_eq!(
+            (error.certainty(), error.attempts()),
+            (Certainty::NotSent, 0)
+        );
+        assert!(error.to_string().contains("token"), "{error}");
+        assert!(events.try_next().await.unwrap().is_none(), "it has ended");
+    }
+}
+
 #[tokio::test]
 async fn one_page_is_fetched_ahead_while_the_consumer_works() {
     let server = one_by_one((1..9).map(|n| page_of(&json!("t".repeat(n)), &["a", "b"])));
