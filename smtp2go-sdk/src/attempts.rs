@@ -54,7 +54,8 @@ impl Core {
                 .await;
             match call.concluded(host, outcome, turn.0) {
                 ControlFlow::Break(result) => return result,
-                ControlFlow::Continue(after) => tokio::time::sleep(after).await,
+                ControlFlow::Continue(Some(after)) => tokio::time::sleep(after).await,
+                ControlFlow::Continue(None) => {}
             }
         }
     }
@@ -117,13 +118,14 @@ impl<'a> Call<'a> {
         (host, wire, limit.min(left))
     }
 
-    /// An attempt has ended: what the call came to, or how long it waits before the next one.
+    /// An attempt has ended: what the call came to, or how long it waits before it waits for the turn
+    /// of the next one.
     fn concluded(
         &mut self,
         host: &Host,
         outcome: Outcome,
         turn: Turn,
-    ) -> ControlFlow<Result<RawReply, Error>, Duration> {
+    ) -> ControlFlow<Result<RawReply, Error>, Option<Duration>> {
         if outcome.unsent && outcome.answer.is_none() {
             turn.unused();
         } else {
@@ -150,7 +152,7 @@ impl<'a> Call<'a> {
         host: &Host,
         error: Error,
         received: u64,
-    ) -> ControlFlow<Result<RawReply, Error>, Duration> {
+    ) -> ControlFlow<Result<RawReply, Error>, Option<Duration>> {
         let operation = self.request.operation;
         let verdict = classify(&error);
         host.reached(verdict != Verdict::Unsent);
@@ -187,9 +189,8 @@ impl<'a> Call<'a> {
         if verdict == Verdict::Unsent {
             self.route.advance();
         }
-        if limited {
-            self.traffic.turns.hold(after);
-        }
+        // Then the call waits for its turn as all others do, and is the first of them.
+        let in_turn = limited && self.traffic.turns.hold(after);
         // A budget is there to spare a host more of the same: not for the first attempt at
         // another one, nor where all calls pause anyway.
         let free = limited || (verdict == Verdict::Unsent && fresh_host);
@@ -203,6 +204,6 @@ impl<'a> Call<'a> {
         self.watch
             .attempt_ended(Err(&error), received, Next::Retry { after, reason });
         self.last = Some(error);
-        ControlFlow::Continue(after)
+        ControlFlow::Continue((!in_turn).then_some(after))
     }
 }

@@ -11,6 +11,10 @@ use crate::operation::{Operation, RateLimit};
 
 /// However long a 429 asks to wait, after this a call is let through to see.
 const LONGEST_HOLD: Duration = Duration::from_secs(60 * 60);
+/// Parts of a pause, in each of which after it as many calls may go on as before it.
+const STEPS: u32 = 60;
+/// After so many of those, calls don't wait any more.
+const LAST_STEP: u32 = 16;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -38,18 +42,54 @@ pub(crate) struct HeldBack {
 /// Hands out turns. Shared by the clones of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    /// No call before this.
-    held_until: Mutex<Option<Instant>>,
+    pause: Mutex<Option<Pause>>,
     /// By the operation's id.
     windows: Mutex<HashMap<&'static str, Arc<Window>>>,
 }
 
+/// No call before an instant, and few at first from then on: were all that wait to go on at the same
+/// moment, they would soon have the next 429, each of which counts. So the first goes alone, one more
+/// within a sixtieth of the pause (a second, after a minute), two within the next, then four: the
+/// first is refused before many follow, and soon nobody waits.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    until: Instant,
+    step: Duration,
+    /// Calls that have their place in the queue behind it.
+    places: u32,
+}
+
+impl Pause {
+    /// When the next call in the queue may go.
+    fn next_place(&self) -> Instant {
+        let steps = (f64::from(self.places) + 1.0).log2();
+        let after = Duration::try_from_secs_f64(self.step.as_secs_f64() * steps);
+        let place = self.until.checked_add(after.unwrap_or_default());
+        place.unwrap_or(self.until)
+    }
+
+    /// Whether it is so long past that calls don't queue any more.
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.until) >= self.step * LAST_STEP && now >= self.until
+    }
+}
+
 impl Turns {
-    /// Lets no call through for that long, or for longer if that was said before.
-    pub(crate) fn hold(&self, wait: Duration) {
-        let until = Instant::now().checked_add(wait.min(LONGEST_HOLD));
-        let mut held = lock(&self.held_until);
-        *held = (*held).max(until);
+    /// Lets no call through for that long, or for longer if that was said before. False: it is not
+    /// held for as long as that, which is too long.
+    pub(crate) fn hold(&self, wait: Duration) -> bool {
+        let length = wait.min(LONGEST_HOLD);
+        let mut pause = lock(&self.pause);
+        if let Some(until) = Instant::now().checked_add(length)
+            && pause.is_none_or(|earlier| earlier.until < until)
+        {
+            *pause = Some(Pause {
+                until,
+                step: length / STEPS,
+                places: 0,
+            });
+        }
+        length == wait
     }
 
     /// Waits for a call's turn, and says when it came. The turn counts until what is returned is
@@ -69,7 +109,7 @@ impl Turns {
                 _ => Turn { window: None },
             };
             // A 429 may have come in the meantime.
-            if self.held().is_none() {
+            if !self.is_held() {
                 let now = Instant::now();
                 return if now < deadline {
                     Ok((turn, now))
@@ -85,23 +125,50 @@ impl Turns {
         }
     }
 
-    /// Until when calls are held back, if they are.
-    fn held(&self) -> Option<Instant> {
-        let held = *lock(&self.held_until);
-        held.filter(|until| *until > Instant::now())
+    /// Whether all calls are held back.
+    fn is_held(&self) -> bool {
+        lock(&self.pause).is_some_and(|pause| pause.until > Instant::now())
     }
 
+    /// Waits for the end of the pause and a place in the queue behind it, if there is a pause.
     async fn wait_for_release(&self, deadline: Instant) -> Result<(), HeldBack> {
-        while let Some(until) = self.held() {
-            if until >= deadline {
-                return Err(HeldBack {
-                    reason: Reason::RateLimited,
-                    wait: Some(until.saturating_duration_since(Instant::now())),
-                });
-            }
-            sleep_until(until).await;
+        // The pause behind which the call had its place.
+        let mut waited_for = None;
+        while let Some((until, place)) = self.queue(waited_for, deadline)? {
+            waited_for = Some(until);
+            sleep_until(place).await;
         }
         Ok(())
+    }
+
+    /// Gives a call a place behind the pause, unless it has waited for that one: when the pause ends,
+    /// and when the call may go.
+    fn queue(
+        &self,
+        waited_for: Option<Instant>,
+        deadline: Instant,
+    ) -> Result<Option<(Instant, Instant)>, HeldBack> {
+        let mut paused = lock(&self.pause);
+        let Some(pause) = &mut *paused else {
+            return Ok(None);
+        };
+        let now = Instant::now();
+        if pause.is_over(now) {
+            *paused = None;
+            return Ok(None);
+        }
+        if waited_for == Some(pause.until) {
+            return Ok(None);
+        }
+        let place = pause.next_place();
+        if place > now && place >= deadline {
+            return Err(HeldBack {
+                reason: Reason::RateLimited,
+                wait: Some(place.saturating_duration_since(now)),
+            });
+        }
+        pause.places = pause.places.saturating_add(1);
+        Ok((place > now).then_some((pause.until, place)))
     }
 
     fn window(&self, id: &'static str, limit: RateLimit) -> Arc<Window> {
@@ -350,8 +417,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_429_holds_everything_back() {
         let turns = Turns::default();
-        turns.hold(10 * SECOND);
-        turns.hold(5 * SECOND);
+        assert!(turns.hold(10 * SECOND) && turns.hold(5 * SECOND));
         let late = turns.next(&TEMPLATE_VIEW, true, after(10 * SECOND)).await;
         assert_eq!(
             late.unwrap_err(),
@@ -368,8 +434,110 @@ mod tests {
         });
         turn.unwrap();
         assert!(started.elapsed() >= 29 * SECOND && started.elapsed() < 30 * SECOND);
-        turns.hold(Duration::MAX);
+        assert!(!turns.hold(Duration::MAX));
         let turn = turns.next(&TEMPLATE_VIEW, true, after(3601 * SECOND)).await;
         turn.unwrap();
+    }
+
+    /// When each of so many calls got its turn, in milliseconds from now.
+    async fn turns_of(turns: &Arc<Turns>, calls: u32, deadline: Duration) -> Vec<Option<u128>> {
+        let started = Instant::now();
+        let deadline = started + deadline;
+        let calls: Vec<_> = (0..calls)
+            .map(|_| {
+                let turns = turns.clone();
+                tokio::spawn(async move {
+                    let turn = turns.next(&TEMPLATE_VIEW, true, deadline).await;
+                    turn.is_ok().then(|| started.elapsed().as_millis())
+                })
+            })
+            .collect();
+        let mut times = Vec::new();
+        for call in calls {
+            times.push(call.await.unwrap());
+        }
+        times.sort();
+        times
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_pause_calls_go_on_few_at_first() {
+        let turns = Arc::new(Turns::default());
+        turns.hold(60 * SECOND);
+        let times = turns_of(&turns, 1000, 300 * SECOND).await;
+        let times: Vec<_> = times.into_iter().map(Option::unwrap).collect();
+        assert_eq!(times[..2], [60_000, 61_000]);
+        for seconds in 0..10 {
+            let by_then = times.iter().filter(|at| **at <= 60_000 + seconds * 1000);
+            assert_eq!(by_then.count(), 1 << seconds, "after {seconds} s");
+        }
+        // All of them soon enough, and no two at the same moment while they are few.
+        assert!(times.last().unwrap() < &71_000, "{times:?}");
+        assert!(
+            times[..64].windows(2).all(|two| two[0] < two[1]),
+            "{times:?}"
+        );
+
+        // A call that comes then finds its place behind them, and one that comes later need not wait.
+        let before = Instant::now();
+        tokio::time::advance(20 * SECOND).await;
+        let free = turns_of(&turns, 1000, SECOND).await;
+        assert!(free.iter().all(|at| *at == Some(0)), "{free:?}");
+        assert_eq!(before.elapsed(), 20 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_would_get_a_turn_past_the_deadline_is_told_at_once() {
+        let turns = Arc::new(Turns::default());
+        turns.hold(60 * SECOND);
+        let times = turns_of(&turns, 10, 62 * SECOND).await;
+        let (refused, given) = times.split_at(7);
+        assert!(refused.iter().all(Option::is_none));
+        assert_eq!(given, [Some(60_000), Some(61_000), Some(61_585)]);
+
+        turns.hold(60 * SECOND);
+        let started = Instant::now();
+        let waiting = turns_of(&turns, 3, 90 * SECOND);
+        let late = async {
+            tokio::task::yield_now().await;
+            let late = turns.next(&TEMPLATE_VIEW, true, after(62 * SECOND)).await;
+            assert_eq!(started, Instant::now());
+            assert_eq!(
+                late.unwrap_err(),
+                HeldBack {
+                    reason: Reason::RateLimited,
+                    wait: Some(62 * SECOND)
+                }
+            );
+        };
+        tokio::join!(waiting, late);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_429_to_the_first_holds_the_rest_back_again() {
+        let turns = Arc::new(Turns::default());
+        turns.hold(60 * SECOND);
+        let again = async {
+            let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND)).await;
+            turn.unwrap();
+            // Before the second has its turn.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            turns.hold(60 * SECOND);
+            // Who waits for another try has the first place.
+            let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND)).await;
+            turn.unwrap().1
+        };
+        let started = Instant::now();
+        let (again, others) = tokio::join!(again, turns_of(&turns, 3, 300 * SECOND));
+        assert_eq!((again - started).as_millis(), 120_500);
+        assert_eq!(others, [Some(121_500), Some(122_085), Some(122_500)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_of_no_time_delays_nobody() {
+        let turns = Arc::new(Turns::default());
+        turns.hold(Duration::ZERO);
+        let times = turns_of(&turns, 100, SECOND).await;
+        assert!(times.iter().all(|at| *at == Some(0)), "{times:?}");
     }
 }

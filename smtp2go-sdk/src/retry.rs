@@ -30,6 +30,10 @@ const RATE_LIMIT_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration
 /// more than `max_backoff`. A `Retry-After` that asks for more is honoured. A call that would have
 /// to wait past its deadline ends at once.
 ///
+/// After a 429 all calls of the client wait, and go on few at first: the one that had the 429, one more
+/// within a sixtieth of the wait (a second, after a minute), two within the next, then four, and so
+/// on. Where that is past its deadline, a call ends at once too.
+///
 /// ```
 /// use std::time::Duration;
 /// use smtp2go_sdk::RetryPolicy;
