@@ -20,6 +20,15 @@ use crate::json::Writer;
 const RECIPIENTS: usize = 100;
 /// Headers that the API refuses.
 const REFUSED: [&str; 3] = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
+/// Headers that the service writes from fields of their own, and what sets those. A second one would
+/// make the mail invalid, and one of recipients would not send it to anybody.
+const SET: [(&str, &str); 5] = [
+    ("From", "Email::new"),
+    ("To", "Email::to"),
+    ("Cc", "Email::cc"),
+    ("Bcc", "Email::bcc"),
+    ("Subject", "Email::subject"),
+];
 
 /// A mail for [`Client::send`](crate::Client::send), [`send_all`](crate::Client::send_all) and
 /// [`send_batch`](crate::Client::send_batch).
@@ -195,7 +204,10 @@ impl Email {
 
     /// Adds a header, such as `List-Unsubscribe`, or one with an id of yours, by which the activity
     /// can be searched later. The API refuses Content-Type, Content-Transfer-Encoding and
-    /// MIME-Version. For Reply-To there is [`reply_to`](Self::reply_to).
+    /// MIME-Version. From, To, Cc, Bcc and Subject are refused here, since the mail has them
+    /// already, from the setters of that name. For Reply-To there is [`reply_to`](Self::reply_to).
+    /// What the service makes of others that it writes itself, such as Date and Message-ID, is not
+    /// documented.
     /// Whether a value that is not ASCII is encoded on the way is not documented.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -365,6 +377,9 @@ impl Email {
             let is = |other: &&str| name.trim().eq_ignore_ascii_case(other);
             if REFUSED.iter().any(is) {
                 let text = format!("{} is refused by the API", name.trim());
+                problem_in(check, at, "header", &text);
+            } else if let Some((name, setter)) = SET.iter().find(|(name, _)| is(name)) {
+                let text = format!("{name} can't be added: {setter} sets it");
                 problem_in(check, at, "header", &text);
             } else if !token(name) {
                 let text = format!("{name:?} is not the name of a header");

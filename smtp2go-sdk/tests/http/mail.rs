@@ -396,6 +396,38 @@ async fn everything_wrong_is_said_at_once_and_nothing_is_sent() {
     assert!(sandbox.calls().is_empty());
 }
 
+#[tokio::test]
+async fn a_header_that_the_mail_has_another_place_for_is_refused() {
+    let sandbox = strict().await;
+    let client = client(&sandbox);
+    for (name, place) in [
+        ("From", "Email::new"),
+        ("to", "Email::to"),
+        ("CC", "Email::cc"),
+        ("Bcc ", "Email::bcc"),
+        ("subject", "Email::subject"),
+    ] {
+        let error = client.send(mail().header(name, "x")).await.unwrap_err();
+        assert_eq!(fields(&error), ["custom_headers[0].header"], "{name}");
+        assert!(error.to_string().contains(place), "{error}");
+    }
+    assert!(sandbox.calls().is_empty());
+
+    // What the API has no other place for.
+    let others = [
+        "Reply-To",
+        "Sender",
+        "Date",
+        "Message-ID",
+        "X-To",
+        "Resent-To",
+    ];
+    for name in others {
+        client.send(mail().header(name, "x")).await.unwrap();
+    }
+    assert_eq!(sandbox.mails().len(), others.len());
+}
+
 /// Adds the template of [`template`].
 async fn add_template(client: &Client) {
     let body = "{{ number }}: {{#each lines}}{{ this }}{{/each}}";
