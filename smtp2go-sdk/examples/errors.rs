@@ -25,9 +25,7 @@ fn advice(error: &Error) -> String {
     // First what is wrong for sure and won't mend itself.
     if error.is_validation() {
         let fields = error.field_errors().iter();
-        let fields: Vec<_> = fields
-            .map(|e| format!("{}: {}", e.field, e.message))
-            .collect();
+        let fields: Vec<_> = fields.map(ToString::to_string).collect();
         return format!("correct {}", fields.join(" and "));
     }
     if error.is_auth() || error.is_config() {

@@ -177,14 +177,32 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// A request field that failed, by the API's word or by the check before sending.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request field that failed, by the API's word or by the check before sending. Display is
+/// `field: message`; Debug leaves the message out, which can quote addresses.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldError {
     /// Path of the field, such as `to` or `attachments[2].filename`. Empty if it is not known.
     pub field: String,
     /// What is wrong with it.
     pub message: String,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldError")
+            .field("field", &word(&self.field))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Error {
@@ -685,6 +703,17 @@ fn one_line(text: &str) -> String {
     shown
 }
 
+/// `text` if it is an id, a code or the path of a field, as those of the API are. What quotes an
+/// address has other characters.
+fn word(text: &str) -> &str {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-[]".contains(&byte);
+    if text.len() <= SHOWN && text.bytes().all(known) && mask(text) == text {
+        text
+    } else {
+        "…"
+    }
+}
+
 /// The host that a redirect leads to; the rest of its URL may hold secrets.
 fn redirect_host(headers: &HeaderMap) -> Option<String> {
     let url = reqwest::Url::parse(headers.get(LOCATION)?.to_str().ok()?).ok()?;
@@ -839,18 +868,15 @@ impl fmt::Debug for Error {
         out.field("attempts", &inner.attempts);
         if let Some(reply) = &inner.reply {
             out.field("status", &reply.status.as_u16());
-            out.field("request_id", &reply.request_id.as_deref().map(one_line));
-            out.field(
-                "code",
-                &reply.code.as_ref().map(|code| one_line(code.as_str())),
-            );
+            out.field("request_id", &reply.request_id.as_deref().map(word));
+            out.field("code", &reply.code.as_ref().map(|code| word(code.as_str())));
             out.field("body_bytes", &reply.body.len());
         }
         if !inner.fields.is_empty() {
             let fields: Vec<_> = inner
                 .fields
                 .iter()
-                .map(|field| one_line(&field.field))
+                .map(|field| word(&field.field))
                 .collect();
             out.field("fields", &fields);
         }

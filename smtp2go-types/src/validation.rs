@@ -26,8 +26,9 @@ pub trait Validate {
     }
 }
 
-/// One thing that is wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing that is wrong with a request. Debug, which is for logs, leaves the message out, since
+/// that can quote what is wrong, such as an address.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
     field: String,
     message: String,
@@ -55,6 +56,15 @@ impl Display for Problem {
             write!(formatter, "{}: ", self.field)?;
         }
         formatter.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Problem")
+            .field("field", &self.field)
+            .finish_non_exhaustive()
     }
 }
 

@@ -182,13 +182,12 @@ impl Attachment {
     }
 }
 
-/// Shows the name, and where the content comes from.
+/// Shows where the content comes from, and no name, which often says whom it is about.
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Attachment");
-        out.field("filename", &self.filename);
-        out.field("content", &self.content);
-        out.finish_non_exhaustive()
+        f.debug_struct("Attachment")
+            .field("content", &self.content)
+            .finish_non_exhaustive()
     }
 }
 
@@ -196,7 +195,7 @@ impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            Self::Path(path) => path.fmt(f),
+            Self::Path(_) => f.write_str("a file"),
             Self::Reader { size, .. } => write!(f, "a reader of {size} bytes"),
             // Its path and query can hold secrets.
             Self::Url(_) => f.write_str("a URL"),

@@ -13,7 +13,8 @@ use email_address::{EmailAddress, Options};
 /// the mail then fails its check, with the field named. [`FromStr`] refuses at once.
 ///
 /// Display quotes the name where it has to be quoted, whether the text that it came from did or
-/// not. Nothing is encoded: names and addresses may have letters of any alphabet.
+/// not. Nothing is encoded: names and addresses may have letters of any alphabet. Debug, which is for
+/// logs, shows neither.
 ///
 /// ```
 /// use smtp2go_sdk::Mailbox;
@@ -25,7 +26,7 @@ use email_address::{EmailAddress, Options};
 /// assert_eq!(Mailbox::from(("Doe, Jane", "jane@example.com")), jane);
 /// # Ok::<(), smtp2go_sdk::MailboxError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Mailbox {
     name: Option<String>,
     address: String,
@@ -223,6 +224,16 @@ impl fmt::Display for Mailbox {
     }
 }
 
+/// Shows whether it has a name and is valid, and neither name nor address.
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox")
+            .field("has_name", &self.name.is_some())
+            .field("is_valid", &self.is_valid())
+            .finish_non_exhaustive()
+    }
+}
+
 impl FromStr for Mailbox {
     type Err = MailboxError;
 
@@ -266,9 +277,15 @@ impl<N: Into<String>, A: Into<String>> From<(N, A)> for Mailbox {
     }
 }
 
-/// A text that is not an address. Its Display quotes the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A text that is not an address. Its Display quotes the text; Debug does not.
+#[derive(Clone, PartialEq, Eq)]
 pub struct MailboxError(String);
+
+impl fmt::Debug for MailboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MailboxError(…)")
+    }
+}
 
 impl fmt::Display for MailboxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

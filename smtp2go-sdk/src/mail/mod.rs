@@ -21,6 +21,8 @@ pub use email::Email;
 pub use mailbox::{Mailbox, MailboxError};
 pub use mime::Mime;
 
+use std::fmt;
+
 use smtp2go_types::validation::Check;
 use smtp2go_types::{EmailSendResponse, SendResult, Validate};
 
@@ -34,7 +36,7 @@ use email::{Door, File, problem_in};
 
 /// A mail that the service took in. That says nothing of its delivery: see the activity and
 /// webhooks for that.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
     /// The id of the mail, by which the activity, the archive and webhooks name it. Absent if the
@@ -59,6 +61,18 @@ impl Sent {
             schedule_id: filled(schedule_id),
             ..Self::default()
         }
+    }
+}
+
+/// Shows how many failures there are, and not their texts.
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent")
+            .field("email_id", &self.email_id)
+            .field("schedule_id", &self.schedule_id)
+            .field("failed", &self.failed)
+            .field("failures", &self.failures.len())
+            .finish()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{Certainty, Client, Error};
 ///     .and_sms([SmsEventKind::Failed])
 ///     .headers(["X-Order"]);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Subscription {
     events: Option<Vec<EmailEventKind>>,
     sms_events: Option<Vec<SmsEventKind>>,
@@ -120,6 +120,19 @@ impl<const N: usize> From<[SmsEventKind; N]> for Subscription {
     }
 }
 
+/// Shows how many senders it is for, whose names can be addresses.
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("events", &self.events)
+            .field("sms_events", &self.sms_events)
+            .field("headers", &self.headers)
+            .field("usernames", &self.usernames.as_ref().map(Vec::len))
+            .field("format", &self.format)
+            .finish()
+    }
+}
+
 impl From<Vec<SmsEventKind>> for Subscription {
     #[inline]
     fn from(events: Vec<SmsEventKind>) -> Self {
@@ -128,7 +141,7 @@ impl From<Vec<SmsEventKind>> for Subscription {
 }
 
 /// What [`Client::ensure_webhook`] found and did.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[must_use = "the service can ignore what it was asked for without an error: look at `differences`"]
 #[non_exhaustive]
 pub struct EnsuredWebhook {
@@ -155,6 +168,19 @@ impl EnsuredWebhook {
     }
 }
 
+/// Shows the id of the webhook only, since its address can have a secret in it.
+impl fmt::Debug for EnsuredWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnsuredWebhook")
+            .field("id", &self.webhook.id)
+            .field("change", &self.change)
+            .field("differences", &self.differences)
+            .field("secret_unseen", &self.secret_unseen)
+            .field("duplicates", &self.duplicates)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What was done to a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -166,8 +192,9 @@ pub enum Change {
     Unchanged,
 }
 
-/// A field that is not as asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A field that is not as asked. Debug shows which; Display says more, and can quote the names of
+/// senders, which can be addresses.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
     /// Its name in the API, such as `events`.
@@ -176,6 +203,14 @@ pub struct Difference {
     pub wanted: String,
     /// What the account has; `…` for a secret.
     pub found: String,
+}
+
+impl fmt::Debug for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Difference")
+            .field("field", &self.field)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `events: wanted bounce, spam, found bounce`

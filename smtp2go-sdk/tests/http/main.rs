@@ -22,6 +22,7 @@ mod peer;
 #[cfg(feature = "raw")]
 mod raw;
 mod retry;
+mod shown;
 mod subaccount;
 mod support;
 #[path = "../support/watch.rs"]

@@ -1,0 +1,207 @@
+//! What Debug shows of the SDK's own types: it is for logs, so no address, content or secret.
+
+use std::error::Error as _;
+use std::fmt::Debug;
+
+use serde_json::json;
+use smtp2go_sandbox::{Fault, Sandbox};
+use smtp2go_sdk::types::{EmailEventKind, WebhookAddRequest, WebhookFormat};
+use smtp2go_sdk::webhook::{Auth, MemoryDeduplicator, Receiver, RequestHead, Subscription};
+use smtp2go_sdk::{Attachment, Body, CallOptions, Email, Mailbox, Mime, RetryPolicy, operations};
+
+use crate::support::{KEY, Tested, answer, sandbox};
+
+/// In everything here that may not show: addresses, names, texts, files and passwords.
+const HUSH: &str = "hush";
+
+/// What was shown, and of what.
+#[derive(Default)]
+struct Shown(Vec<String>);
+
+impl Shown {
+    fn add(&mut self, what: impl Debug) {
+        self.0.push(format!("{what:?}"));
+        self.0.push(format!("{what:#?}"));
+    }
+
+    fn error(&mut self, error: &smtp2go_sdk::Error) {
+        self.add(error);
+        self.add(error.field_errors());
+        let mut source = error.source();
+        while let Some(error) = source {
+            self.add(error);
+            source = error.source();
+        }
+    }
+}
+
+fn email() -> Email {
+    Email::new("Hush <hush@hush.example>", "hush subject")
+        .to("hush.to@hush.example")
+        .cc(("Hush, Jane", "hush.cc@hush.example"))
+        .bcc("hush.bcc@hush.example")
+        .reply_to("hush.reply@hush.example")
+        .header("X-Hush", "hush header")
+        .text("hush text")
+        .html("<p>hush html <img src=\"cid:hush.png\">")
+        .attach(Attachment::from_bytes("hush.txt", &b"hush file"[..]))
+        .inline(Attachment::from_bytes("hush.png", &b"hush image"[..]))
+}
+
+#[tokio::test]
+async fn debug_is_for_logs() {
+    let mut shown = Shown::default();
+    let folder = tempfile::Builder::new().prefix(HUSH).tempdir().unwrap();
+    let path = folder.path().join("hush.bin");
+    std::fs::write(&path, "hush").unwrap();
+
+    // Mail, good and bad.
+    shown.add(email());
+    shown.add(
+        Email::from_template("hush@hush.example", "welcome").template_data(json!({ "a": HUSH })),
+    );
+    for text in ["Hush <hush@hush.example>", "hush@", "hush"] {
+        shown.add(Mailbox::from(text));
+        if let Err(error) = text.parse::<Mailbox>() {
+            shown.add(error);
+        }
+    }
+    for file in [
+        Attachment::from_bytes("hush.txt", &b"hush"[..]),
+        Attachment::from_path(&path),
+        Attachment::from_url("hush.txt", "https://hush.example/hush"),
+    ] {
+        shown.add(file);
+    }
+    shown.add(Mime::from_bytes(&b"Subject: hush"[..]));
+    shown.add(Mime::from_path(&path));
+    shown.add(Body::from(r#"{"hush":"hush"}"#));
+    let invalid = email().to("hush at hush.example").header("hush:", HUSH);
+    let problems = invalid.validate().unwrap_err();
+    shown.add(&problems);
+    shown.add(problems.problems());
+
+    // Clients.
+    let server = Sandbox::builder().key(KEY).start().await.unwrap();
+    let builder = server.builder().retry(RetryPolicy::none());
+    let client = builder.clone().build().unwrap();
+    shown.add(&builder);
+    shown.add(&client);
+    shown.add(client.with_options(CallOptions::new()));
+    shown.add(CallOptions::new());
+    shown.add(builder.base_url("https://hush:hush@hush.example/"));
+    #[cfg(feature = "raw")]
+    shown.add(client.raw());
+    #[cfg(feature = "lettre")]
+    shown.add(smtp2go_sdk::LettreTransport::new(client.clone()));
+
+    // What comes of them.
+    shown.add(client.send(email()).await.unwrap());
+    let mut sending = client.send_all([email(), invalid.clone()], 1);
+    shown.add(&sending);
+    while let Some(outcome) = sending.next().await {
+        shown.add(outcome);
+    }
+    shown.add(sending.handle());
+    shown.add(sending.report());
+    shown.add(client.execute(&operations::EMAIL_SEND, Body::json(&json!({
+        "sender": "hush@hush.example", "to": ["hush@hush.example"], "subject": HUSH, "text_body": HUSH,
+    })).unwrap()).await.unwrap());
+    shown.error(&client.send(invalid).await.unwrap_err());
+    let gone = email().attach(Attachment::from_path(folder.path().join("hush")));
+    shown.error(&client.send(gone).await.unwrap_err());
+
+    // Whatever an answer quotes.
+    let words = "hush@hush.example";
+    let evil = json!({
+        "request_id": words,
+        "data": {
+            "error": format!("{words} is not yours, {KEY}"),
+            "error_code": format!("E_ApiResponseCodes.{words}"),
+            "field_validation_errors": { "fieldname": words, "message": words },
+            "failed": 1,
+            "failures": [words],
+        },
+    });
+    for fault in [
+        Fault::status(400).json(&evil),
+        Fault::status(200).json(&evil),
+        Fault::status(503).body("text/plain", words),
+        Fault::status(307).header("Location", "https://hush.example/hush"),
+        Fault::failed(format!("550 {words}")),
+        answer(200, "[\"hush\"]"),
+        Fault::close(),
+        Fault::truncated(),
+    ] {
+        let server = sandbox(fault);
+        let client = server.client();
+        shown.error(&client.send(email()).await.unwrap_err());
+        let lenient = client.with_options(CallOptions::new().failures_are_errors(false));
+        if let Ok(sent) = lenient.send(email()).await {
+            assert_eq!(sent.failures.len(), 1);
+            shown.add(sent);
+        }
+        match client.send_batch([email(), email()]).await {
+            Ok(batch) => {
+                batch.failures().for_each(|(_, error)| shown.error(error));
+                shown.add(batch);
+            }
+            Err(error) => shown.error(&error),
+        }
+    }
+
+    // Webhooks.
+    for auth in [
+        Auth::bearer(HUSH),
+        Auth::basic(HUSH, HUSH),
+        Auth::basic_in_url(HUSH, HUSH),
+        Auth::secret_path(HUSH),
+        Auth::secret_query("token", HUSH),
+    ] {
+        shown.add(&auth);
+        let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());
+        shown.add(&receiver);
+        let head = RequestHead::new("/hush?hush=hush").authorization(b"hush".as_slice());
+        shown.add(head);
+        let refused = receiver.receive(&head, b"{hush").unwrap_err();
+        shown.add(&refused);
+        let subscription = Subscription::email([EmailEventKind::Bounce])
+            .usernames(["hush@hush.example"])
+            .format(WebhookFormat::Json);
+        shown.add(&subscription);
+        let url = "https://hush.example/webhook";
+        let ensured = client
+            .ensure_webhook(url, subscription, &auth)
+            .await
+            .unwrap();
+        shown.add(ensured);
+    }
+    let request = WebhookAddRequest::new("https://example.com/").auth_header_value(HUSH);
+    request.validate().unwrap();
+    shown.add(request);
+
+    assert!(shown.0.len() > 100);
+    let leaks: Vec<_> = shown
+        .0
+        .iter()
+        .filter(|text| {
+            let text = text.to_lowercase();
+            [HUSH, "@", "jane", "0123456789"]
+                .iter()
+                .any(|part| text.contains(part))
+        })
+        .collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    // What is left is of use.
+    let all = shown.0.join("\n");
+    for there in [
+        "to: 1",
+        "9 bytes",
+        "status: 400",
+        "\"to[1]\"",
+        "usernames: Some(1)",
+        "\"email_send\"",
+    ] {
+        assert!(all.contains(there), "{there} in {all}");
+    }
+}
