@@ -1,9 +1,10 @@
 //! The client, and the core that every call goes through.
 
 use std::fmt;
-use std::future::{Future, poll_fn, ready};
-use std::pin::pin;
+use std::future::{Future, ready};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate, readable};
 use tokio::time::sleep_until;
+use tracing::Span;
 
 use crate::attempts::Traffic;
 use crate::blob::Piece;
@@ -222,7 +224,7 @@ impl Client {
     {
         let mut watch = Watch::new(operation, self.core.observer.clone());
         let span = watch.span();
-        let mut call = pin!(async {
+        let call = pin!(Some(async {
             let body = body().await;
             let result = match body.and_then(|body| self.prepare(operation, body)) {
                 Ok(request) => self.core.run(&request, &self.settings, &mut watch).await,
@@ -231,9 +233,8 @@ impl Client {
             let result = result.and_then(read);
             watch.ended(result.as_ref().map(raw));
             result
-        });
-        // As `Instrument` does it, but in place.
-        poll_fn(|cx| span.in_scope(|| call.as_mut().poll(cx))).await
+        }));
+        InSpan { span: &span, call }.await
     }
 
     /// Calls an operation with a body of your own, and hands back the reply as it came: the way
@@ -267,6 +268,39 @@ impl Client {
     #[must_use]
     pub fn raw(&self) -> crate::raw::Client {
         crate::raw::Client::new(self.clone())
+    }
+}
+
+/// Runs a call, and drops it if it is cancelled, in its span: as `Instrument` does, but in place.
+struct InSpan<'a, F> {
+    span: &'a Span,
+    /// `None` once it has ended.
+    call: Pin<&'a mut Option<F>>,
+}
+
+impl<F: Future> Future for InSpan<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { span, call } = &mut *self;
+        span.in_scope(|| {
+            let Some(running) = call.as_mut().as_pin_mut() else {
+                return Poll::Pending;
+            };
+            let polled = running.poll(cx);
+            if polled.is_ready() {
+                call.set(None);
+            }
+            polled
+        })
+    }
+}
+
+impl<F> Drop for InSpan<'_, F> {
+    fn drop(&mut self) {
+        if self.call.is_some() {
+            self.span.in_scope(|| self.call.set(None));
+        }
     }
 }
 

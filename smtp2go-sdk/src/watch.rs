@@ -311,6 +311,9 @@ impl Drop for Watch {
         if self.ended {
             return;
         }
+        // The call is left by now, and what is told of it belongs to it.
+        let span = self.span.clone();
+        let _inside = span.enter();
         if let Some(running) = self.running.take() {
             // No more of it can go out from here on.
             let certainty = if running.wire.seal() {
@@ -366,7 +369,92 @@ fn is_code(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, PoisonError};
+    use std::task::{Context, Waker};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber, trace};
+
     use super::*;
+    use crate::outcome::tests::LOOKUP;
+    use crate::{Body, Client};
+
+    /// Keeps in how many spans each event was logged.
+    #[derive(Clone, Default)]
+    struct Depths(Arc<(AtomicU64, Mutex<Vec<u64>>)>);
+
+    impl Subscriber for Depths {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            let depth = self.0.0.load(Ordering::SeqCst);
+            let mut depths = self.0.1.lock().unwrap_or_else(PoisonError::into_inner);
+            depths.push(depth);
+        }
+
+        fn enter(&self, _: &Id) {
+            self.0.0.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn exit(&self, _: &Id) {
+            self.0.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Logs when it is dropped, as the HTTP layer does.
+    struct Logs;
+
+    impl Drop for Logs {
+        fn drop(&mut self) {
+            trace!("dropped");
+        }
+    }
+
+    impl Observer for Logs {
+        fn call_ended(&self, _: &CallReport<'_>) {
+            trace!("ended");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_in_its_span_however_it_ends() {
+        let client = Client::builder("api-0123456789abcdefABCDEF0123456789")
+            .base_url("http://localhost")
+            .observer(Logs)
+            .build()
+            .unwrap();
+        for cancelled in [true, false] {
+            let depths = Depths::default();
+            let _guard = tracing::subscriber::set_default(depths.clone());
+            {
+                let body = || async {
+                    let _logs = Logs;
+                    if cancelled {
+                        std::future::pending::<()>().await;
+                    }
+                    Body::json(&std::collections::BTreeMap::from([(vec![1], 1)]))
+                };
+                let call = client.perform_as(&LOOKUP, body, Ok, |reply| reply);
+                let mut call = std::pin::pin!(call);
+                let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                assert_eq!(polled.is_pending(), cancelled);
+            }
+            let (left, depths) = &*depths.0;
+            assert_eq!(left.load(Ordering::SeqCst), 0);
+            assert_eq!(*depths.lock().unwrap(), [1, 1], "cancelled: {cancelled}");
+        }
+    }
 
     #[test]
     fn only_ids_and_codes_are_let_through() {
