@@ -72,8 +72,11 @@ async fn show(what: &str, client: &Client, mail: Email) {
     }
 }
 
+mod support;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    support::watch_if_asked();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -78,6 +78,7 @@ async fn run() -> Result {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    support::watch_if_asked();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

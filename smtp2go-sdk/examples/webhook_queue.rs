@@ -18,10 +18,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-const TOKEN: &str = "a-long-random-token";
+mod support;
+
+const TOKEN: &str = "EXAMPLE-long-random-token";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    support::watch_if_asked();
     let (queue, mut events) = mpsc::channel::<Event>(1_000);
 
     let receiver = Receiver::new(Auth::bearer(TOKEN)).deduplicate(MemoryDeduplicator::new());

@@ -19,15 +19,18 @@ use smtp2go_sdk::{Client, Email};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+mod support;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    support::watch_if_asked();
     let sandbox = Sandbox::start().await?;
     let client = Client::builder(sandbox.key())
         .base_url(sandbox.base_url())
         .build()?;
 
     // The receiver. It answers at once, and `main` does the work.
-    let auth = Auth::bearer("a-long-random-token");
+    let auth = Auth::bearer("EXAMPLE-long-random-token");
     let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());
     let (queue, mut events) = mpsc::channel(100);
     let app = router("/webhook", receiver, move |event: Event| {

@@ -483,11 +483,12 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::watched;
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
     fn builder() -> ClientBuilder {
-        ClientBuilder::new(KEY.to_owned())
+        ClientBuilder::new(watched(KEY).to_owned())
     }
 
     #[test]

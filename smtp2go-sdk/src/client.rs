@@ -505,6 +505,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::logs::watched;
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
@@ -531,7 +532,10 @@ mod tests {
                 "http://localhost/v3/template/view",
             ),
         ] {
-            let client = Client::builder(KEY).base_url(base).build().unwrap();
+            let client = Client::builder(watched(KEY))
+                .base_url(base)
+                .build()
+                .unwrap();
             let route = client.core.traffic.hosts.route();
             let (base, host) = (&client.core.base_url, route.host());
             // Kept from the first time on, each under its own path.
@@ -551,7 +555,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_key() {
-        let client = Client::builder(KEY)
+        let client = Client::builder(watched(KEY))
             .base_url("http://localhost/v3")
             .build()
             .unwrap();
@@ -571,7 +575,7 @@ mod tests {
         assert_send_sync::<Error>();
         assert_send_sync::<Body>();
         assert_send_sync::<Reply<String>>();
-        let client = Client::builder(KEY)
+        let client = Client::builder(watched(KEY))
             .base_url("http://localhost")
             .build()
             .unwrap();

@@ -106,6 +106,9 @@ mod hosts;
 mod inspect;
 mod json;
 mod key;
+#[cfg(test)]
+#[path = "../tests/support/watch.rs"]
+mod logs;
 mod mail;
 mod observer;
 pub mod operation;

@@ -377,6 +377,7 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber, trace};
 
     use super::*;
+    use crate::logs::watched;
     use crate::outcome::tests::LOOKUP;
     use crate::{Body, Client};
 
@@ -429,7 +430,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_ends_in_its_span_however_it_ends() {
-        let client = Client::builder("api-0123456789abcdefABCDEF0123456789")
+        let client = Client::builder(watched("api-0123456789abcdefABCDEF0123456789"))
             .base_url("http://localhost")
             .observer(Logs)
             .build()

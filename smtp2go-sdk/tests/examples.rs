@@ -6,6 +6,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "support/watch.rs"]
+mod watch;
+
+/// What the passwords and tokens of the examples begin with, so that they are found in a log.
+const PASSWORDS: &str = "EXAMPLE-";
+
 /// What an example has to say, beside that it ends well.
 const SAYS: &[(&str, &[&str])] = &[
     (
@@ -130,10 +136,13 @@ const SAYS: &[(&str, &[&str])] = &[
     ),
 ];
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
 /// The names of all examples.
 fn names() -> BTreeSet<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let files = std::fs::read_dir(folder).unwrap();
+    let files = std::fs::read_dir(folder()).unwrap();
     let paths = files.map(|file| file.unwrap().path());
     paths
         .filter(|path| path.extension().is_some_and(|end| end == "rs"))
@@ -170,11 +179,16 @@ fn all_examples_run_offline() {
             .env_remove("SMTP2GO_API_KEY")
             .env_remove("SMTP2GO_REGION")
             .env_remove("SMTP2GO_BASE_URL")
+            .env(watch::ASKED, PASSWORDS)
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{name}: {text}{errors}");
+        // What it logs is watched: a leak would have ended it.
+        let heard = errors.lines().any(|line| line == "heard smtp2go_sdk");
+        let calls = name != "webhook_queue";
+        assert_eq!(heard, calls, "{name}: {errors}");
         for (_, parts) in SAYS.iter().filter(|(says, _)| **says == name) {
             for part in *parts {
                 assert!(text.contains(part), "{name}: {part:?} is not in {text}");

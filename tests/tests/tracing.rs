@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -410,35 +410,141 @@ async fn nothing_secret_is_logged() {
     }
 }
 
-/// The lines of tests that build a client whose log nobody watches.
-fn unwatched(folder: &Path, found: &mut Vec<String>) {
+/// The Rust files below a folder, without their comments, and without what is no test where they
+/// have tests at their end.
+fn tests_below(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            unwatched(&path, found);
+            tests_below(&path, found);
         }
         // This one keeps its own log.
         if path.extension().is_none_or(|end| end != "rs") || path.ends_with("tests/tracing.rs") {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        for (number, line) in (1..).zip(text.lines()) {
-            let code = line.split("//").next().unwrap_or_default();
-            let builds = code.contains("Client::builder(") && !code.contains("reqwest::Client");
-            let watched = code.contains("Client::builder(watched(");
-            if builds && !watched || code.contains("Client::from_env") {
-                found.push(format!("{}:{number}: {line}", path.display()));
+        let mut tests = !folder.components().any(|part| part.as_os_str() == "src");
+        let lines = text.lines().map(|line| {
+            tests |= line == "#[cfg(test)]";
+            let code = if tests { line } else { "" };
+            // An address has two slashes as well.
+            let comment = code.trim_start().starts_with("//");
+            if comment {
+                "\n".to_owned()
+            } else {
+                format!("{code}\n")
+            }
+        });
+        found.push((path, lines.collect()));
+    }
+}
+
+/// The fields that the spec marks as secret, but for ids, which are keys and known by their form.
+fn sensitive(spec: &Value, found: &mut BTreeSet<String>) {
+    match spec {
+        Value::Array(items) => items.iter().for_each(|item| sensitive(item, found)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                if value["x-smtp2go-sensitive"] == true && name != "id" {
+                    found.insert(name.clone());
+                }
+                sensitive(value, found);
             }
         }
+        _ => {}
+    }
+}
+
+/// The arguments of a call, which are what comes next, up to the bracket that ends them.
+fn arguments(text: &str) -> &str {
+    let (mut open, mut quoted, mut escaped) = (0, false, false);
+    let end = text.find(|c| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '(' if !quoted => open += 1,
+            ')' if !quoted => open -= 1,
+            _ => {}
+        }
+        open < 0
+    });
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// Whether nobody looks for the password that is the last of these arguments in the log.
+fn unseen(arguments: &str, file: &str) -> bool {
+    let last = arguments.rsplit(", ").next().unwrap_or_default().trim();
+    let constant = format!("const {last}: &str = ");
+    let last = match file.split_once(&constant) {
+        Some((_, value)) => value,
+        None => last,
+    };
+    match last.split('"').nth(1) {
+        _ if arguments.contains("watched(") => false,
+        // A variable, whose value is watched where it comes from.
+        None => false,
+        // Too short to be looked for.
+        Some(password) => password.len() > 3 && !password.starts_with("EXAMPLE-"),
     }
 }
 
 #[test]
-fn every_client_of_the_suite_is_watched() {
-    let mut found = Vec::new();
-    for folder in ["smtp2go-sdk/tests", "tests/tests"] {
-        unwatched(&support::root().join(folder), &mut found);
+fn every_client_and_password_of_the_suite_is_watched() {
+    let mut fields = BTreeSet::new();
+    sensitive(&support::spec(), &mut fields);
+    assert!(fields.contains("email_password"), "{fields:?}");
+    let setters: Vec<_> = fields.iter().map(|name| format!(".{name}(")).collect();
+    let (mut found, mut passwords) = (Vec::new(), 0);
+    for folder in [
+        "smtp2go-sdk/src",
+        "smtp2go-sdk/tests",
+        "smtp2go-sdk/examples",
+        "tests/tests",
+    ] {
+        let mut files = Vec::new();
+        tests_below(&support::root().join(folder), &mut files);
+        for (path, text) in files {
+            let mut note = |at: usize| {
+                let number = text[..at].matches('\n').count() + 1;
+                let line = text.lines().nth(number - 1).unwrap_or_default();
+                found.push(format!("{}:{number}: {line}", path.display()));
+            };
+            let calls = setters
+                .iter()
+                .flat_map(|setter| text.match_indices(setter.as_str()));
+            let calls = calls.map(|(at, setter)| (at, &text[at + setter.len()..]));
+            let auths = text.match_indices("Auth::").filter_map(|(at, name)| {
+                let (name, rest) = text[at + name.len()..].split_once('(')?;
+                let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                plain.then_some((at, rest))
+            });
+            for (at, rest) in calls.chain(auths) {
+                passwords += 1;
+                if unseen(arguments(rest), &text) {
+                    note(at);
+                }
+            }
+            if folder.ends_with("examples") {
+                // They watch themselves, by what they share; the test that runs them sees to it.
+                continue;
+            }
+            for builder in [
+                "Client::builder(",
+                "ClientBuilder::new(",
+                "Client::from_env",
+            ] {
+                for (at, builder) in text.match_indices(builder) {
+                    let others = text[..at].ends_with("reqwest::");
+                    let watched = text[at + builder.len()..].starts_with("watched(");
+                    if !others && !watched {
+                        note(at);
+                    }
+                }
+            }
+        }
     }
+    assert!(passwords > 30, "{passwords} passwords are set");
     assert!(found.is_empty(), "not watched: {found:#?}");
 }
 

@@ -13,6 +13,9 @@ use smtp2go_sdk::blocking;
 use smtp2go_sdk::types::TemplateAddRequest;
 use smtp2go_sdk::{Client, Email};
 
+#[path = "../../tests/support/watch.rs"]
+mod watch;
+
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 /// What an example works with.
@@ -45,6 +48,12 @@ pub(crate) async fn run_with_client(example: impl AsyncFnOnce(&Client) -> Result
 #[cfg(feature = "blocking")]
 pub(crate) fn run_blocking(example: impl FnOnce(BlockingSetup) -> Result) -> ExitCode {
     end(block(example))
+}
+
+/// For the test that runs the examples, and only if it asks: has all that is logged looked through for
+/// secrets.
+pub(crate) fn watch_if_asked() {
+    watch::if_asked();
 }
 
 /// The first argument of the example, which can be left out where nothing is done for real.
@@ -90,6 +99,7 @@ fn announce(sandbox: &Sandbox) {
 
 /// The client of the environment, or one of a local SMTP2GO.
 async fn connect() -> Result<(Client, Option<Sandbox>)> {
+    watch_if_asked();
     if has_key() {
         return Ok((Client::from_env()?, None));
     }
@@ -116,6 +126,7 @@ fn people() -> Result<(String, String)> {
 
 #[cfg(feature = "blocking")]
 fn block(example: impl FnOnce(BlockingSetup) -> Result) -> Result {
+    watch_if_asked();
     let sandbox = if has_key() {
         None
     } else {

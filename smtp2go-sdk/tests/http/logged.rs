@@ -1,5 +1,8 @@
 //! The watch over what is logged works: it hears all, and a leak ends the tests.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::support::{KEY, Tested, answering, own_http};
 use crate::watch::{heard, secret, watched};
 use smtp2go_sdk::Email;
@@ -7,6 +10,7 @@ use smtp2go_sdk::Email;
 #[test]
 fn secrets_are_found_in_a_line() {
     watched("api-WATCHED0watched0WATCHED0watched0");
+    watched("hidd3n/ \u{e9}+");
     for (line, expected) in [
         (format!("key={KEY}"), Some("a key")),
         ("api-SANDBOX0SANDBOX0".to_owned(), Some("a key")),
@@ -16,11 +20,31 @@ fn secrets_are_found_in_a_line() {
             "url=/x?to=jane%40example.net".to_owned(),
             Some("an address"),
         ),
-        ("Authorization: Bearer t0ken".to_owned(), Some("a password")),
+        (
+            "Authorization: Bearer hidd3n/ \u{e9}+".to_owned(),
+            Some("a password"),
+        ),
+        (
+            "path=\"/hidd3n%2F%20%C3%A9+\"".to_owned(),
+            Some("a password"),
+        ),
+        (
+            "query=\"a=hidd3n%2f+%c3%a9%2B\"".to_owned(),
+            Some("a password"),
+        ),
+        ("Authorization: Basic dXNlcjpoaWRkZW4=".to_owned(), None),
         ("server.address=\"eu-api.smtp2go.com\"".to_owned(), None),
         ("operation=\"api_keys_add\" attempt=1".to_owned(), None),
     ] {
         assert_eq!(secret(&line), expected, "{line}");
+    }
+    for user in ["a", "ab", "abc"] {
+        let basic = STANDARD.encode(format!("{user}:hidd3n/ \u{e9}+"));
+        assert_eq!(
+            secret(&format!("Basic {basic}")),
+            Some("a password"),
+            "{basic}"
+        );
     }
 }
 
@@ -41,13 +65,14 @@ fn a_leak_ends_the_tests() {
     const LEAK: &str = "SMTP2GO_TEST_LEAK";
     if let Ok(way) = std::env::var(LEAK) {
         watched(KEY);
+        watched("hidd3n");
         // Not even where a panic would be caught.
         let _ = std::thread::spawn(move || match way.as_str() {
             "event" => tracing::trace!(to = "jane@example.net"),
             "span" => drop(tracing::trace_span!("call", key = KEY)),
             "later" => {
                 let span = tracing::trace_span!("call", auth = tracing::field::Empty);
-                span.record("auth", "t0ken");
+                span.record("auth", "hidd3n");
             }
             "log" => log::trace!("to jane@example.net"),
             _ => tracing::trace!("nothing"),

@@ -10,9 +10,11 @@ use smtp2go_sdk::webhook::{Auth, MemoryDeduplicator, Receiver, RequestHead, Subs
 use smtp2go_sdk::{Attachment, Body, CallOptions, Email, Mailbox, Mime, RetryPolicy, operations};
 
 use crate::support::{KEY, Tested, answer, sandbox};
+use crate::watch::watched;
 
 /// In everything here that may not show: addresses, names, texts, files and passwords.
 const HUSH: &str = "hush";
+const SECRET: &str = "hush-s3cret";
 
 /// What was shown, and of what.
 #[derive(Default)]
@@ -152,11 +154,11 @@ async fn debug_is_for_logs() {
 
     // Webhooks.
     for auth in [
-        Auth::bearer(HUSH),
-        Auth::basic(HUSH, HUSH),
-        Auth::basic_in_url(HUSH, HUSH),
-        Auth::secret_path(HUSH),
-        Auth::secret_query("token", HUSH),
+        Auth::bearer(watched(SECRET)),
+        Auth::basic(HUSH, watched(SECRET)),
+        Auth::basic_in_url(HUSH, watched(SECRET)),
+        Auth::secret_path(watched(SECRET)),
+        Auth::secret_query("token", watched(SECRET)),
     ] {
         shown.add(&auth);
         let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());
@@ -176,7 +178,7 @@ async fn debug_is_for_logs() {
             .unwrap();
         shown.add(ensured);
     }
-    let request = WebhookAddRequest::new("https://example.com/").auth_header_value(HUSH);
+    let request = WebhookAddRequest::new("https://example.com/").auth_header_value(watched(SECRET));
     request.validate().unwrap();
     shown.add(request);
 

@@ -2,36 +2,47 @@
 //! must never be: keys, passwords and addresses. A line with any of them ends the whole process, so
 //! that no task or thread can swallow the failure.
 //!
-//! Every client of the suite is built as `Client::builder(watched(key))`, which switches it on; a
-//! test of the workspace (`tests/tests/tracing.rs`) holds them to it.
+//! Every client of the suite is built as `Client::builder(watched(key))`, and every password goes into
+//! what takes it as `Auth::bearer(watched("t0ken"))`: that switches the watch on, and tells it what to
+//! look for. A test of the workspace (`tests/tests/tracing.rs`) holds them to it. Examples are watched
+//! where the test that runs them asks for it, by [`ASKED`].
 
 #![allow(dead_code)] // each test binary uses a part
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write as _};
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// What the tests use as passwords and tokens, as it is and as it is sent.
-const PASSWORDS: [&str; 9] = [
-    "t0ken", "0ther", "s3cret", "pa:ss", "p:a/ss", "p/ss", "p%2Fss", "dXNlcjpw", "passw0rd",
-];
+/// The variable that asks a program to watch itself, and has what to look for beside keys and
+/// addresses. It then says on its standard error whom it has heard.
+pub(crate) const ASKED: &str = "SMTP2GO_TEST_WATCH";
 
 /// So much of a key is as good as the key.
 const ENOUGH: usize = 8;
 
+/// A shorter password could be part of any other text.
+const SHORTEST: usize = 5;
+
 static SEEN: Mutex<Seen> = Mutex::new(Seen {
     keys: BTreeSet::new(),
+    passwords: BTreeSet::new(),
     targets: BTreeSet::new(),
 });
 
 struct Seen {
     /// What may not be logged of the keys that clients were given.
     keys: BTreeSet<String>,
+    /// The passwords, and what is the same of each in base64, whatever is around it.
+    passwords: BTreeSet<String>,
     /// Who has logged something.
     targets: BTreeSet<String>,
 }
@@ -40,17 +51,50 @@ fn seen() -> MutexGuard<'static, Seen> {
     SEEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Watches from now on, for this key too, which it returns.
-pub(crate) fn watched<K: AsRef<str>>(key: K) -> K {
+/// Watches from now on.
+pub(crate) fn on() {
     static ON: Once = Once::new();
     ON.call_once(|| {
         tracing::subscriber::set_global_default(Watch).unwrap();
         log::set_logger(&Watch).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
     });
-    let part = key.as_ref().trim_start_matches("api-").get(..ENOUGH);
-    seen().keys.extend(part.map(str::to_owned));
-    key
+}
+
+/// Watches from now on, for this key or password too, which it returns.
+pub(crate) fn watched<S: AsRef<str>>(secret: S) -> S {
+    on();
+    let text = secret.as_ref();
+    if let Some(key) = text.strip_prefix("api-") {
+        let part = key.get(..ENOUGH).map(str::to_owned);
+        seen().keys.extend(part);
+    } else {
+        assert!(text.len() >= SHORTEST, "{text:?} could be any text");
+        let mut seen = seen();
+        seen.passwords.insert(text.to_owned());
+        seen.passwords
+            .extend((0..3).map(|before| in_base64(text, before)));
+    }
+    secret
+}
+
+/// The characters in base64 that depend on nothing but the text, after so many other bytes.
+fn in_base64(text: &str, before: usize) -> String {
+    let mut bytes = vec![0; before];
+    bytes.extend(text.bytes());
+    let encoded = STANDARD.encode(&bytes);
+    let inner = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
+    encoded.get(inner).unwrap().to_owned()
+}
+
+/// Watches from now on if the environment asks for it.
+pub(crate) fn if_asked() {
+    if let Ok(passwords) = std::env::var(ASKED) {
+        on();
+        for password in passwords.split_whitespace() {
+            watched(password);
+        }
+    }
 }
 
 /// Whether something was logged under a target that begins so.
@@ -67,12 +111,17 @@ pub(crate) fn secret(line: &str) -> Option<&'static str> {
     if seen().keys.iter().any(|key| line.contains(key)) {
         return Some("a part of a key");
     }
-    if line.contains('@') || line.contains("%40") {
+    // As it is, and as it would be in an address or in a form.
+    let spaced = line.replace('+', " ");
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+    let lines = [line.into(), decoded(line), decoded(&spaced)];
+    if lines.iter().any(|line| line.contains('@')) {
         return Some("an address");
     }
-    let mut passwords = PASSWORDS.iter();
+    let seen = seen();
+    let mut passwords = seen.passwords.iter();
     passwords
-        .any(|password| line.contains(password))
+        .any(|password| lines.iter().any(|line| line.contains(password)))
         .then_some("a password")
 }
 
@@ -85,6 +134,9 @@ fn check(target: &str, line: &str) {
     let mut seen = seen();
     if !seen.targets.contains(target) {
         seen.targets.insert(target.to_owned());
+        if std::env::var_os(ASKED).is_some() {
+            let _ = writeln!(std::io::stderr(), "heard {target}");
+        }
     }
 }
 

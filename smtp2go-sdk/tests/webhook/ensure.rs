@@ -72,26 +72,26 @@ async fn created_once_and_changed_when_it_has_to_be() {
     for (auth, url, kind, value) in [
         (None, URL, Value::Null, Value::Null),
         (
-            Some(Auth::bearer("t0ken")),
+            Some(Auth::bearer(watched("t0ken"))),
             URL,
             json!("bearer"),
             json!("t0ken"),
         ),
         (
-            Some(Auth::bearer("0ther")),
+            Some(Auth::bearer(watched("0ther"))),
             URL,
             json!("bearer"),
             json!("0ther"),
         ),
         (
-            Some(Auth::basic("user", "passw0rd")),
+            Some(Auth::basic("user", watched("passw0rd"))),
             URL,
             json!("basic"),
             json!("dXNlcjpwYXNzdzByZA=="),
         ),
         (
-            Some(Auth::basic_in_url("user", "p/ss")),
-            "https://user:p%2Fss@example.com/webhook",
+            Some(Auth::basic_in_url("user", watched("p/ass"))),
+            "https://user:p%2Fass@example.com/webhook",
             json!(""),
             json!(""),
         ),
@@ -239,7 +239,7 @@ async fn what_the_service_drops_is_reported() {
     shown[0].remove("auth_header_value");
     shown[0].insert("auth_header_type".to_owned(), json!("bearer"));
     shows(&account, &shown);
-    let auth = Auth::bearer("t0ken");
+    let auth = Auth::bearer(watched("t0ken"));
     for _ in 0..2 {
         let ensured = client
             .ensure_webhook(URL, [EmailEventKind::Open], &auth)

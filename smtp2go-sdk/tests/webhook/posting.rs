@@ -17,6 +17,8 @@ use smtp2go_sdk::webhook::{Event, Peer, Receiver, RequestHead, WebhookService};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::watch;
+
 /// What a server's handler got, and the status that it answers with.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
@@ -25,7 +27,9 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
+    /// Watches what is logged from now on, whether or not there is a secret.
     pub(crate) fn new() -> Self {
+        watch::on();
         Self {
             events: Arc::default(),
             status: Arc::new(Mutex::new(StatusCode::OK)),

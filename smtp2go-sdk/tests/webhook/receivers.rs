@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::payloads::{Format, payloads};
 use crate::posting::{Framework, Inbox, post_to, send};
+use crate::watch::watched;
 use smtp2go_sdk::types::{BounceKind, EmailEventKind};
 use smtp2go_sdk::webhook::{
     Auth, Claim, Deduplicator, Event, IntoStatus, MemoryDeduplicator, Receiver, RequestHead,
@@ -23,19 +24,23 @@ fn ways_in() -> Vec<(Auth, &'static str, Headers)> {
     let basic = ("authorization", "Basic dXNlcjpwYTpzcw==");
     vec![
         (
-            Auth::bearer("t0ken"),
+            Auth::bearer(watched("t0ken")),
             "",
             vec![("authorization", "Bearer t0ken")],
         ),
-        (Auth::basic("user", "pa:ss"), "", vec![basic]),
-        (Auth::basic_in_url("user", "pa:ss"), "", vec![basic]),
+        (Auth::basic("user", watched("pa:ss")), "", vec![basic]),
         (
-            Auth::secret_path(SECRET),
+            Auth::basic_in_url("user", watched("pa:ss")),
+            "",
+            vec![basic],
+        ),
+        (
+            Auth::secret_path(watched(SECRET)),
             "/s3cret%2F%20%2B%25%C3%A9",
             vec![],
         ),
         (
-            Auth::secret_query("token", SECRET),
+            Auth::secret_query("token", watched(SECRET)),
             "?a=b&token=s3cret/+%2B%25%c3%a9",
             vec![],
         ),
