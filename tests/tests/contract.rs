@@ -142,10 +142,13 @@ fn rules(spec: &Value, schema: &Value, place: &str, into: &mut BTreeSet<(String,
     ] {
         let says_nothing = match rule {
             "minLength" | "minItems" => schema[rule] == 0,
-            "maximum" => schema["format"] == "int32" && schema[rule] == i32::MAX,
             _ => false,
         };
-        if schema.get(rule).is_some() && !says_nothing {
+        // What is sent as an `int32` has to be one.
+        let by_format = matches!(rule, "minimum" | "maximum")
+            && schema["format"] == "int32"
+            && schema.get("enum").is_none();
+        if (schema.get(rule).is_some() || by_format) && !says_nothing {
             into.insert((place.to_owned(), rule));
         }
     }
@@ -386,11 +389,8 @@ fn breaches(definitions: &Value, schema: &Value, value: &Value) -> Vec<Breach> {
         }
         Value::Number(_) => {
             let (least, most) = (schema["minimum"].as_i64(), schema["maximum"].as_i64());
-            // The range of the format is no rule of the spec.
-            let range = match schema["format"].as_str() {
-                Some("int32") => [i32::MIN.into(), i32::MAX.into()],
-                _ => [i64::MIN + 1, i64::MAX],
-            };
+            // What an `int64` can't hold, the types can't either.
+            let range = [i64::MIN + 1, i64::MAX];
             if let Some(least) = least.filter(|limit| !range.contains(limit)) {
                 add("minimum", (least - 1).into());
             }

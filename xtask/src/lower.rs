@@ -408,13 +408,13 @@ fn field(
     };
     let shape = shape(document, schema, resolved);
     let extension = |name: &str| schema.get(name).or_else(|| resolved.get(name));
-    let mut limits = limits(resolved);
+    let mut limits = limits(resolved, role);
     // That a count is not below zero is worth saying to validators, not to readers of Rust.
     if role == Role::Reply && limits.minimum == Some(0.0) {
         limits.minimum = None;
     }
     let mut item_limits = match shape {
-        Shape::List(_) => self::limits(document.resolve(&resolved["items"])),
+        Shape::List(_) => self::limits(document.resolve(&resolved["items"]), role),
         _ => Limits::default(),
     };
     if extension("x-smtp2go-known-words-only").is_some() {
@@ -484,13 +484,18 @@ fn scalar(document: Document<'_>, schema: &Value) -> Scalar {
     }
 }
 
-fn limits(schema: &Value) -> Limits {
+fn limits(schema: &Value, role: Role) -> Limits {
+    // The types hold more than an `int32`, which is right for replies; what is sent has to be one.
+    // Where the only numbers allowed are listed, that says it all.
+    let narrow =
+        role == Role::Request && schema["format"] == "int32" && schema.get("enum").is_none();
+    let width = |limit: i32| narrow.then(|| f64::from(limit));
     let count = |one: &str, other: &str| schema[one].as_u64().or_else(|| schema[other].as_u64());
     Limits {
         min: count("minItems", "minLength"),
         max: count("maxItems", "maxLength"),
-        minimum: schema["minimum"].as_f64(),
-        maximum: schema["maximum"].as_f64(),
+        minimum: schema["minimum"].as_f64().or_else(|| width(i32::MIN)),
+        maximum: schema["maximum"].as_f64().or_else(|| width(i32::MAX)),
         one_of: list(&schema["enum"])
             .iter()
             .filter_map(Value::as_i64)

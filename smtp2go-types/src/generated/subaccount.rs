@@ -280,7 +280,17 @@ impl SubaccountEditRequest {
 
 impl Validate for SubaccountEditRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.limit {
+            check
+                .at(
+                    "limit",
+                    |check| {
+                        check.range(*value, Some(-2147483648), Some(2147483647));
+                    },
+                );
+        }
+    }
 }
 
 /// The subaccount to reopen.
@@ -400,7 +410,17 @@ impl SubaccountSearchRequest {
 
 impl Validate for SubaccountSearchRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.page_size {
+            check
+                .at(
+                    "page_size",
+                    |check| {
+                        check.range(*value, Some(-2147483648), Some(2147483647));
+                    },
+                );
+        }
+    }
 }
 
 /// What creating or changing a subaccount answers.

@@ -314,7 +314,17 @@ impl TemplateSearchRequest {
 
 impl Validate for TemplateSearchRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.page_size {
+            check
+                .at(
+                    "page_size",
+                    |check| {
+                        check.range(*value, Some(-2147483648), Some(2147483647));
+                    },
+                );
+        }
+    }
 }
 
 /// Which template to view.

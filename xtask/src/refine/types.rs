@@ -145,6 +145,11 @@ fn field_docs(field: &Field) -> TokenStream {
 }
 
 fn limit_text(shape: &Shape, limits: &Limits) -> Option<String> {
+    // What the number's format can hold is checked, and tells a reader nothing.
+    let width = [i32::MIN, i32::MAX].map(|limit| Some(f64::from(limit)));
+    if [limits.minimum, limits.maximum] == width {
+        return None;
+    }
     let unit = match shape {
         Shape::List(_) | Shape::Map(_) => " items",
         Shape::One(Scalar::Text | Scalar::Secret) => " characters",
