@@ -9,8 +9,8 @@ use std::task::{self, Context, Poll};
 use std::vec;
 
 use futures_core::Stream;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;

@@ -11,7 +11,7 @@
 
 use std::future::ready;
 
-use serde::de::DeserializeOwned;
+use serde_core::de::DeserializeOwned;
 use smtp2go_types::Envelope;
 
 use crate::client::whole;

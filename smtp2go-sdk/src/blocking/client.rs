@@ -5,8 +5,8 @@ use std::future::ready;
 use std::sync::Arc;
 use std::thread;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate};
 
 use super::items::Items;

@@ -1,6 +1,6 @@
 //! What became of the mails of a batch.
 
-use serde::{Deserialize, Deserializer};
+use serde_core::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use smtp2go_types::{BatchResult, Envelope};
 

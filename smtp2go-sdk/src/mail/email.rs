@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
+use serde_core::Serialize;
 use smtp2go_types::validation::Check;
 use smtp2go_types::{Timestamp, Validate, ValidationError};
 
