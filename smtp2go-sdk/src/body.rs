@@ -137,6 +137,7 @@ impl From<&'static str> for Body {
 
 /// Shows the size only, and whether it can be sent just once.
 impl fmt::Debug for Body {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let once = if self.replayable() { "" } else { ", once" };
         write!(f, "Body({} bytes{once})", self.size())

@@ -306,6 +306,7 @@ impl<F> Drop for InSpan<'_, F> {
 
 /// Shows the base URL and the subaccount, and no key.
 impl fmt::Debug for Client {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("base_url", &self.core.base_url.as_str())

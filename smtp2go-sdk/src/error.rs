@@ -198,6 +198,7 @@ impl fmt::Display for FieldError {
 }
 
 impl fmt::Debug for FieldError {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FieldError")
             .field("field", &word(&self.field))

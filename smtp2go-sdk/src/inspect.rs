@@ -1,14 +1,16 @@
 //! Reads from a reply's bytes what says how the call went, whatever else is in them.
 //!
 //! Nothing here fails: what can't be read is absent. What was found before the JSON broke off
-//! is kept.
+//! is kept. What has no type is kept as its JSON text: `serde_json::Value` is a lot of code, which
+//! every program would have.
 
 use std::fmt;
 
 use serde_core::de::{
-    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
 };
-use serde_json::Value;
+use serde_json::value::RawValue;
 use smtp2go_types::readable;
 
 use crate::error::FieldError;
@@ -43,27 +45,41 @@ impl Findings {
     }
 }
 
+/// How deep lists of texts or of failed fields are looked into.
+const DEPTH: u8 = 4;
+
 /// Reads the envelope of a reply. The members of `data` win over those of the root.
 pub(crate) fn inspect(body: &[u8]) -> Findings {
     inspect_with(body, None).0
 }
 
-/// As [`inspect`], and reads the value at a JSON pointer on the way: see [`at`].
-pub(crate) fn inspect_with(body: &[u8], pointer: Option<&str>) -> Found {
+/// As [`inspect`], and says on the way whether the count at a JSON pointer is positive: see [`at`].
+pub(crate) fn inspect_with(body: &[u8], count: Option<&str>) -> (Findings, bool) {
+    inspect_and(body, count, |value| value.is_some_and(is_positive))
+}
+
+/// As [`inspect`], and makes something of the value at a JSON pointer on the way.
+fn inspect_and<T>(
+    body: &[u8],
+    pointer: Option<&str>,
+    make: fn(Option<&RawValue>) -> T,
+) -> (Findings, T) {
     // Nearly all replies are read as they are.
     if let Ok(text) = std::str::from_utf8(body)
-        && let (found, true) = read(text, body, pointer)
+        && let (found, true) = read(text, body, pointer, make)
     {
         return found;
     }
-    read(&readable(body), body, pointer).0
+    read(&readable(body), body, pointer, make).0
 }
 
-/// What was found.
-type Found = (Findings, Option<Value>);
-
 /// Also whether the text could be read to the end of its value.
-fn read(text: &str, body: &[u8], pointer: Option<&str>) -> (Found, bool) {
+fn read<T>(
+    text: &str,
+    body: &[u8],
+    pointer: Option<&str>,
+    make: fn(Option<&RawValue>) -> T,
+) -> ((Findings, T), bool) {
     let (mut root, mut data) = (Findings::default(), Findings::default());
     let (mut in_root, mut in_data) = (None, None);
     // A member of the root or of `data`, which has no other meaning.
@@ -80,17 +96,17 @@ fn read(text: &str, body: &[u8], pointer: Option<&str>) -> (Found, bool) {
     let whole = seed
         .deserialize(&mut serde_json::Deserializer::from_str(text))
         .is_ok();
-    let value = match pointer {
-        _ if root_member.is_some() => in_root,
-        _ if data_member.is_some() => in_data,
-        other => other.and_then(|pointer| at(body, pointer)),
+    let made = match pointer {
+        _ if root_member.is_some() => make(in_root),
+        _ if data_member.is_some() => make(in_data),
+        other => make(other.and_then(|pointer| at(body, pointer)).as_deref()),
     };
-    ((data.or(root), value), whole)
+    ((data.or(root), made), whole)
 }
 
 /// The value at a JSON pointer, if there is one. Object members only: the pointers of the
 /// operation table go through no list, and their names need no escapes.
-pub(crate) fn at(body: &[u8], pointer: &str) -> Option<Value> {
+pub(crate) fn at(body: &[u8], pointer: &str) -> Option<Box<RawValue>> {
     let text = readable(body);
     let mut path = pointer.split('/');
     // What precedes the first slash is empty.
@@ -101,80 +117,125 @@ pub(crate) fn at(body: &[u8], pointer: &str) -> Option<Value> {
         found: &mut found,
     }
     .deserialize(&mut serde_json::Deserializer::from_str(&text));
-    found
+    found.map(RawValue::to_owned)
 }
 
 /// Whether a count is more than zero; numbers and numeric text count.
-pub(crate) fn is_positive(count: &Value) -> bool {
-    match count {
-        Value::Number(number) => number.as_f64().is_some_and(|number| number > 0.0),
-        // By the reader that is there already, and not a second one for numbers.
-        Value::String(text) => match serde_json::from_str(text) {
-            Ok(number @ Value::Number(_)) => is_positive(&number),
-            _ => false,
-        },
-        _ => false,
+pub(crate) fn is_positive(count: &RawValue) -> bool {
+    let is_positive =
+        |number: &str| serde_json::from_str(number).is_ok_and(|number: f64| number > 0.0);
+    match text(count) {
+        Ok(Some(text)) => is_positive(&text),
+        _ => is_positive(count.get()),
+    }
+}
+
+/// What a JSON value is, by its first character.
+pub(crate) fn kind(value: &RawValue) -> u8 {
+    value.get().bytes().next().unwrap_or_default()
+}
+
+/// The text that a value is, if it is one.
+fn text(value: &RawValue) -> serde_json::Result<Option<String>> {
+    match kind(value) {
+        b'"' => serde_json::from_str(value.get()).map(Some),
+        _ => Ok(None),
     }
 }
 
 /// The texts in a list of texts, or in what stands in its place.
-pub(crate) fn texts(value: Value) -> Vec<String> {
+pub(crate) fn texts(value: &RawValue) -> Vec<String> {
     let mut found = Vec::new();
-    add_texts(value, &mut found);
+    // What can't be read is half of a surrogate pair, and `at` has replaced these.
+    let _ = add_texts(value, DEPTH, &mut found);
     found
 }
 
-fn add_texts(value: Value, found: &mut Vec<String>) {
-    match value {
-        Value::Null => {}
-        Value::String(text) if text.trim().is_empty() => {}
-        Value::String(text) => found.push(text),
-        Value::Array(items) => {
-            for item in items {
-                add_texts(item, found);
+fn add_texts(value: &RawValue, depth: u8, found: &mut Vec<String>) -> serde_json::Result<()> {
+    match kind(value) {
+        b'n' => {}
+        b'"' => found.extend(text(value)?.filter(|text| !text.trim().is_empty())),
+        b'[' if depth > 0 => {
+            for item in serde_json::from_str::<Vec<&RawValue>>(value.get())? {
+                add_texts(item, depth - 1, found)?;
             }
         }
-        // Not by Display, which can also write on many lines and so takes twice the code.
-        other => found.extend(serde_json::to_string(&other)),
+        _ => found.push(value.get().to_owned()),
     }
+    Ok(())
+}
+
+fn joined(value: &RawValue, separator: &str) -> serde_json::Result<String> {
+    let mut found = Vec::new();
+    add_texts(value, DEPTH, &mut found)?;
+    Ok(found.join(separator))
 }
 
 /// The fields that failed, in any shape they come: an object with `fieldname` and `message`, a
 /// list of such objects, a map from field to text, or bare text.
-fn field_errors(value: Value, found: &mut Vec<FieldError>) {
-    match value {
-        Value::Array(items) => {
-            for item in items {
-                field_errors(item, found);
+fn field_errors(
+    value: &RawValue,
+    depth: u8,
+    found: &mut Vec<FieldError>,
+) -> serde_json::Result<()> {
+    match kind(value) {
+        b'[' if depth > 0 => {
+            for item in serde_json::from_str::<Vec<&RawValue>>(value.get())? {
+                field_errors(item, depth - 1, found)?;
             }
         }
-        Value::Object(map) if map.contains_key("fieldname") => {
-            let mut error = FieldError {
-                field: String::new(),
-                message: String::new(),
-            };
-            // Not by `remove`, which is a lot of code.
-            for (name, value) in map {
-                match &*name {
-                    "fieldname" => error.field = texts(value).join(", "),
-                    "message" => error.message = texts(value).join("; "),
-                    _ => {}
+        b'{' => {
+            let Members(members) = serde_json::from_str(value.get())?;
+            let named = |wanted| members.iter().rfind(|(name, _)| name == wanted);
+            if let Some((_, field)) = named("fieldname") {
+                let message = named("message").map(|(_, message)| joined(message, "; "));
+                found.push(FieldError {
+                    field: joined(field, ", ")?,
+                    message: message.transpose()?.unwrap_or_default(),
+                });
+            } else {
+                for (field, message) in members {
+                    let message = joined(message, "; ")?;
+                    found.push(FieldError { field, message });
                 }
             }
-            found.push(error);
         }
-        Value::Object(map) => {
-            for (field, message) in map {
-                let message = texts(message).join("; ");
-                found.push(FieldError { field, message });
+        _ => {
+            let mut messages = Vec::new();
+            add_texts(value, depth, &mut messages)?;
+            found.extend(messages.into_iter().map(|message| FieldError {
+                field: String::new(),
+                message,
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// The members of an object in their order.
+pub(crate) struct Members<'de>(pub(crate) Vec<(String, &'de RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = object.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
             }
         }
-        other => {
-            for message in texts(other) {
-                let field = String::new();
-                found.push(FieldError { field, message });
-            }
-        }
+
+        deserializer.deserialize_map(Object)
     }
 }
 
@@ -213,13 +274,13 @@ macro_rules! ignore_all_but_maps {
 }
 
 /// A member to look for, and where its value goes.
-type Wanted<'a> = Option<(&'a str, &'a mut Option<Value>)>;
+type Wanted<'a, 'de> = Option<(&'a str, &'a mut Option<&'de RawValue>)>;
 
 /// Reads one level of the envelope into `found`, and the one below into `data`.
-struct Level<'a> {
+struct Level<'a, 'de> {
     found: &'a mut Findings,
-    wanted: Wanted<'a>,
-    data: Option<(&'a mut Findings, Wanted<'a>)>,
+    wanted: Wanted<'a, 'de>,
+    data: Option<(&'a mut Findings, Wanted<'a, 'de>)>,
 }
 
 /// What the name of a member means.
@@ -273,7 +334,7 @@ impl Visitor<'_> for Name<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Level<'_> {
+impl<'de> DeserializeSeed<'de> for Level<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -281,7 +342,7 @@ impl<'de> DeserializeSeed<'de> for Level<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Level<'_> {
+impl<'de> Visitor<'de> for Level<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -300,8 +361,9 @@ impl<'de> Visitor<'de> for Level<'_> {
                 Member::ErrorCode => self.found.error_code = map.next_value::<Text>()?.0,
                 Member::Fields => {
                     let value = map.next_value()?;
-                    self.found.fields.clear();
-                    field_errors(value, &mut self.found.fields);
+                    let fields = &mut self.found.fields;
+                    fields.clear();
+                    field_errors(value, DEPTH, fields).map_err(A::Error::custom)?;
                 }
                 Member::Data => match &mut self.data {
                     Some((found, wanted)) => map.next_value_seed(Level {
@@ -327,18 +389,18 @@ impl<'de> Visitor<'de> for Level<'_> {
 }
 
 /// Walks down one path and reads the value at its end.
-struct Walk<'p, 'f> {
+struct Walk<'p, 'f, 'de> {
     path: std::str::Split<'p, char>,
-    found: &'f mut Option<Value>,
+    found: &'f mut Option<&'de RawValue>,
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
         match self.path.next() {
             None => {
-                *self.found = Some(Value::deserialize(deserializer)?);
+                *self.found = Some(Deserialize::deserialize(deserializer)?);
                 Ok(())
             }
             Some(name) => deserializer.deserialize_any(Step { name, walk: self }),
@@ -347,12 +409,12 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
 }
 
 /// One step of a walk: the member to look for.
-struct Step<'p, 'f> {
+struct Step<'p, 'f, 'de> {
     name: &'p str,
-    walk: Walk<'p, 'f>,
+    walk: Walk<'p, 'f, 'de>,
 }
 
-impl<'de> Visitor<'de> for Step<'_, '_> {
+impl<'de> Visitor<'de> for Step<'_, '_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -382,10 +444,16 @@ struct Text(Option<String>);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(match Value::deserialize(deserializer)? {
-            Value::String(text) if !text.trim().is_empty() => Some(text),
-            Value::Number(number) if number.as_f64() != Some(0.0) => Some(number.to_string()),
-            Value::Bool(true) => Some("true".to_owned()),
+        let value: &RawValue = Deserialize::deserialize(deserializer)?;
+        let json = value.get();
+        Ok(Self(match kind(value) {
+            b'"' => text(value)
+                .map_err(D::Error::custom)?
+                .filter(|text| !text.trim().is_empty()),
+            b'-' | b'0'..=b'9' if !matches!(serde_json::from_str(json), Ok(0.0)) => {
+                Some(json.to_owned())
+            }
+            b't' => Some(json.to_owned()),
             _ => None,
         }))
     }
@@ -491,20 +559,46 @@ mod tests {
     }
 
     #[test]
+    fn lists_in_lists_are_looked_into_a_few_times() {
+        let deep = |depth| format!("{}\"a\"{}", "[".repeat(depth), "]".repeat(depth));
+        for (depth, as_text) in [(1, false), (4, false), (5, true), (100_000, true)] {
+            let body = format!(
+                r#"{{"list":{0},"field_validation_errors":{0}}}"#,
+                deep(depth)
+            );
+            let found = [
+                texts(&at(body.as_bytes(), "/list").unwrap()).remove(0),
+                fields(&body).remove(0).1,
+            ];
+            for text in found {
+                assert_eq!(text.starts_with('['), as_text, "{depth}");
+                assert_eq!(text == "a", !as_text, "{depth}");
+            }
+        }
+    }
+
+    #[test]
     fn half_a_surrogate_pair_hides_nothing() {
         let body = br#"{"data":{"error":"bad \udc80","error_code":"X"}}"#;
         let found = inspect(body);
         assert_eq!(found.error.as_deref(), Some("bad \u{fffd}"));
         assert_eq!(found.error_code.as_deref(), Some("X"));
+        let body = r#"{"field_validation_errors":[{"fieldname":"to","message":"\udc80"}]}"#;
+        assert_eq!(fields(body), [("to".to_owned(), "\u{fffd}".to_owned())]);
     }
 
     #[test]
     fn pointers_find_members_only() {
         let body =
             br#"{"x":[1],"data":{"y":{"failed":9},"failed":"2","failures":["a",null,{"b":1}]}}"#;
-        assert_eq!(at(body, "/data/failed"), Some(json!("2")));
-        assert_eq!(at(body, "/data/y/failed"), Some(json!(9)));
-        assert_eq!(at(body, "/x"), Some(json!([1])));
+        let at = |body, pointer| at(body, pointer).map(|value| value.get().to_owned());
+        for (pointer, value) in [
+            ("/data/failed", "\"2\""),
+            ("/data/y/failed", "9"),
+            ("/x", "[1]"),
+        ] {
+            assert_eq!(at(body, pointer).as_deref(), Some(value));
+        }
         for absent in [
             "/failed",
             "/x/0",
@@ -516,7 +610,7 @@ mod tests {
             assert_eq!(at(body, absent), None, "{absent}");
         }
         assert_eq!(
-            texts(at(body, "/data/failures").unwrap()),
+            texts(&super::at(body, "/data/failures").unwrap()),
             ["a", r#"{"b":1}"#]
         );
         for broken in ["", "[", "<html>", "{\"data\":"] {
@@ -548,8 +642,10 @@ mod tests {
                 "/none",
                 "",
             ] {
-                let (found, value) = inspect_with(body.as_bytes(), Some(pointer));
-                assert_eq!(value, at(body.as_bytes(), pointer), "{pointer} of {body}");
+                let text = |value: Option<&RawValue>| value.map(|value| value.get().to_owned());
+                let (found, value) = inspect_and(body.as_bytes(), Some(pointer), text);
+                let walked = text(at(body.as_bytes(), pointer).as_deref());
+                assert_eq!(value, walked, "{pointer} of {body}");
                 let alone = inspect(body.as_bytes());
                 assert_eq!(format!("{found:?}"), format!("{alone:?}"), "{body}");
             }
@@ -569,7 +665,8 @@ mod tests {
             (json!(null), false),
             (json!([1]), false),
         ] {
-            assert_eq!(is_positive(&count), positive, "{count}");
+            let raw = serde_json::value::to_raw_value(&count).unwrap();
+            assert_eq!(is_positive(&raw), positive, "{count}");
         }
     }
 }

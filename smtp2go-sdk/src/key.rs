@@ -99,6 +99,7 @@ pub(crate) fn inject(body: &Bytes, member: &str, value: &str) -> Option<[Bytes; 
 }
 
 impl fmt::Debug for Key {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
     }

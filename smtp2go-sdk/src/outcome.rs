@@ -89,7 +89,7 @@ pub(crate) fn judge(
         });
     };
     let place = operation.failure_in_200;
-    let (found, count) = inspect_with(&body, place.map(|place| place.count));
+    let (found, has_failures) = inspect_with(&body, place.map(|place| place.count));
     let answer = (status, headers, body.into());
 
     if followed {
@@ -143,9 +143,10 @@ pub(crate) fn judge(
     }
     if let Some(place) = place
         && failures_are_errors
-        && count.is_some_and(|count| is_positive(&count))
+        && has_failures
     {
-        let failures = at(&answer.2, place.messages).map(texts).unwrap_or_default();
+        let failures = at(&answer.2, place.messages);
+        let failures = failures.map(|list| texts(&list)).unwrap_or_default();
         let (certainty, id) = failed(place, &answer.2);
         let kind = Kind::FailureInSuccess;
         return Err(Error::answered(kind, certainty, answer, found)
@@ -160,7 +161,7 @@ pub(crate) fn judge(
 /// it may have been accepted, and would be sent again.
 pub(crate) fn failed(place: FailureIn200, body: &[u8]) -> (Certainty, Option<String>) {
     let id = at(body, place.id)
-        .map(texts)
+        .map(|id| texts(&id))
         .and_then(|ids| ids.into_iter().next());
     let accepted =
         id.is_some() || at(body, place.succeeded).is_some_and(|count| is_positive(&count));

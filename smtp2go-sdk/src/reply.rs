@@ -83,6 +83,7 @@ impl<T> Deref for Reply<T> {
 
 /// Shows the data, and the size of the body.
 impl<T: fmt::Debug> fmt::Debug for Reply<T> {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
             .field("data", &self.data)
@@ -162,6 +163,7 @@ impl RawReply {
 
 /// Shows the size of the body only.
 impl fmt::Debug for RawReply {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawReply")
             .field("status", &self.status)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_core::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::key::inject;
 use crate::operation::Operation;
@@ -32,36 +32,43 @@ pub(crate) fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, 
     let text = std::str::from_utf8(&body).map_err(|_| no_object())?;
     let mut json = serde_json::Deserializer::from_str(text);
     let named = json
-        .deserialize_map(Named(field))
+        .deserialize_map(Named { field, id })
         .and_then(|named| json.end().map(|()| named))
         .map_err(|_| no_object())?;
-    if named.is_empty() {
-        let filled = inject(&body, field, id).ok_or_else(no_object)?;
-        return Ok(filled.concat().into());
+    match named {
+        None => {
+            let filled = inject(&body, field, id).ok_or_else(no_object)?;
+            Ok(filled.concat().into())
+        }
+        Some(true) => Ok(body.into()),
+        Some(false) => Err(Error::config(format!(
+            "the request names another subaccount in `{field}` than the one that the client is for"
+        ))),
     }
-    if named.iter().all(|named| named == id) {
-        return Ok(body.into());
-    }
-    Err(Error::config(format!(
-        "the request names another subaccount in `{field}` than the one that the client is for"
-    )))
 }
 
-/// Finds the values of a member of an object. There can be more than one: JSON does not forbid it.
-struct Named(&'static str);
+/// Whether a member of an object is this id, if it is there. It can be there more than once: JSON does
+/// not forbid it.
+struct Named<'a> {
+    field: &'static str,
+    id: &'a str,
+}
 
-impl<'de> Visitor<'de> for Named {
-    type Value = Vec<Value>;
+impl<'de> Visitor<'de> for Named<'_> {
+    type Value = Option<bool>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<Value>, A::Error> {
-        let mut named = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<bool>, A::Error> {
+        let mut named = None;
         while let Some(name) = members.next_key::<String>()? {
-            if name == self.0 {
-                named.push(members.next_value()?);
+            if name == self.field {
+                let value: &RawValue = members.next_value()?;
+                let text = serde_json::from_str::<String>(value.get());
+                let is_id = text.is_ok_and(|text| text == self.id);
+                named = Some(is_id && named != Some(false));
             } else {
                 members.next_value::<IgnoredAny>()?;
             }

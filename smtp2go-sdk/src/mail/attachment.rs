@@ -184,6 +184,7 @@ impl Attachment {
 
 /// Shows where the content comes from, and no name, which often says whom it is about.
 impl fmt::Debug for Attachment {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attachment")
             .field("content", &self.content)
@@ -192,6 +193,7 @@ impl fmt::Debug for Attachment {
 }
 
 impl fmt::Debug for Content {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),

@@ -1,12 +1,12 @@
 //! What became of the mails of a batch.
 
 use serde_core::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use smtp2go_types::{BatchResult, Envelope};
 
 use super::Sent;
 use crate::error::{Certainty, Error, Kind};
-use crate::inspect::{Findings, texts};
+use crate::inspect::{Findings, Members, kind, texts};
 use crate::operation::Operation;
 use crate::reply::RawReply;
 
@@ -75,7 +75,7 @@ impl Batch {
     pub(crate) fn new(
         operation: &'static Operation,
         expected: usize,
-        results: Results,
+        results: &Results,
         reply: RawReply,
     ) -> Result<Self, Error> {
         let found = results.0.len();
@@ -88,7 +88,7 @@ impl Batch {
         let outcome =
             |value| outcome(value, &reply).map_err(|error: Error| error.during(operation, 1));
         Ok(Self {
-            outcomes: results.0.into_iter().map(outcome).collect(),
+            outcomes: results.0.iter().map(|result| outcome(result)).collect(),
             reply,
         })
     }
@@ -107,19 +107,21 @@ impl IntoIterator for Batch {
 
 /// The list of results as it came: one that is null or of another kind keeps its place.
 #[derive(Default)]
-pub(crate) struct Results(Vec<Value>);
+pub(crate) struct Results(Vec<Box<RawValue>>);
 
 /// The reply around it.
 pub(crate) struct BatchReply {
-    data: Value,
+    data: Option<Box<RawValue>>,
 }
 
 impl<'de> Deserialize<'de> for BatchReply {
     #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut members = Map::deserialize(deserializer)?;
-        let data = members.remove("data").unwrap_or_default();
-        Ok(Self { data })
+        let Members(members) = Deserialize::deserialize(deserializer)?;
+        let data = members.into_iter().rfind(|(name, _)| name == "data");
+        Ok(Self {
+            data: data.map(|(_, data)| data.to_owned()),
+        })
     }
 }
 
@@ -129,32 +131,27 @@ impl Envelope for BatchReply {
     #[inline]
     fn into_parts(self) -> (Option<String>, Results) {
         let results = match self.data {
-            Value::Array(items) => items,
-            Value::Null => Vec::new(),
-            // One result in place of a list of one.
-            other => vec![other],
+            None => Vec::new(),
+            Some(data) => match kind(&data) {
+                b'[' => serde_json::from_str(data.get()).unwrap_or_default(),
+                b'n' => Vec::new(),
+                // One result in place of a list of one.
+                _ => vec![data],
+            },
         };
         (None, Results(results))
     }
 }
 
-/// By its text, from which results are read in other places too.
 #[inline]
-fn reread(value: &Value) -> BatchResult {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
-}
-
-#[inline]
-fn outcome(value: Value, reply: &RawReply) -> Result<Sent, Error> {
-    let item: BatchResult = match value {
+fn outcome(value: &RawValue, reply: &RawReply) -> Result<Sent, Error> {
+    let item: BatchResult = if kind(value) == b'{' {
         // An object always decodes: each of its fields takes anything.
-        Value::Object(_) => reread(&value),
-        other => {
-            let mut item = BatchResult::default();
-            item.failures = texts(other);
-            item
-        }
+        serde_json::from_str(value.get()).unwrap_or_default()
+    } else {
+        let mut item = BatchResult::default();
+        item.failures = texts(value);
+        item
     };
     let sent = Sent::new(item.email_id, item.schedule_id);
     let has_id = sent.email_id.is_some() || sent.schedule_id.is_some();

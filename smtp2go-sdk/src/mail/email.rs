@@ -585,6 +585,7 @@ impl Validate for Email {
 
 /// Shows how much there is of everything, and no address or text.
 impl fmt::Debug for Email {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Email")
             .field("to", &self.parts.to.len())

@@ -226,6 +226,7 @@ impl fmt::Display for Mailbox {
 
 /// Shows whether it has a name and is valid, and neither name nor address.
 impl fmt::Debug for Mailbox {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox")
             .field("has_name", &self.name.is_some())
@@ -282,6 +283,7 @@ impl<N: Into<String>, A: Into<String>> From<(N, A)> for Mailbox {
 pub struct MailboxError(String);
 
 impl fmt::Debug for MailboxError {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MailboxError(…)")
     }

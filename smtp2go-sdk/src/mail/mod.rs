@@ -66,6 +66,7 @@ impl Sent {
 
 /// Shows how many failures there are, and not their texts.
 impl fmt::Debug for Sent {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sent")
             .field("email_id", &self.email_id)
@@ -146,7 +147,7 @@ impl Client {
             || many(operation, emails),
             |reply| {
                 let (results, reply) = decoded::<BatchReply>(operation, reply)?.into_parts();
-                Batch::new(operation, count, results, reply)
+                Batch::new(operation, count, &results, reply)
             },
             Batch::reply,
         )

@@ -122,6 +122,7 @@ impl<const N: usize> From<[SmsEventKind; N]> for Subscription {
 
 /// Shows how many senders it is for, whose names can be addresses.
 impl fmt::Debug for Subscription {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("events", &self.events)
@@ -170,6 +171,7 @@ impl EnsuredWebhook {
 
 /// Shows the id of the webhook only, since its address can have a secret in it.
 impl fmt::Debug for EnsuredWebhook {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EnsuredWebhook")
             .field("id", &self.webhook.id)
@@ -206,6 +208,7 @@ pub struct Difference {
 }
 
 impl fmt::Debug for Difference {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Difference")
             .field("field", &self.field)
