@@ -73,6 +73,7 @@ impl<'de> Member<'de> {
     }
 
     /// The value as text, if it is one, or a number or a boolean.
+    #[inline]
     pub(super) fn to_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Text(text) => Some(Cow::Borrowed(text)),
@@ -84,6 +85,7 @@ impl<'de> Member<'de> {
 
     /// Whether a field of this shape is none the richer for it. Such a value does not keep a field
     /// from another spelling that has one.
+    #[inline]
     fn is_nothing(&self, shape: Shape) -> bool {
         match self {
             Self::Other(Value::Null) => true,
@@ -95,6 +97,7 @@ impl<'de> Member<'de> {
         }
     }
 
+    #[inline]
     fn into_value(self) -> Value {
         match self {
             Self::Text(text) => Value::String(text.into_owned()),
@@ -103,6 +106,7 @@ impl<'de> Member<'de> {
     }
 
     /// Whether nothing of the value is lost in a field of this shape.
+    #[inline]
     fn fits(&self, shape: Shape) -> bool {
         let is_scalar = |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_));
         match (shape, self) {
@@ -124,6 +128,7 @@ impl<'de> Member<'de> {
     }
 
     /// `self` and a second value under the same key, which a form writes for a list.
+    #[inline]
     fn join(self, next: Self) -> Self {
         let next = next.into_value();
         Self::Other(Value::Array(match self {

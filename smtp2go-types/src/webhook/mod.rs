@@ -38,6 +38,8 @@
 //! [`EmailEventKind`]: crate::EmailEventKind
 //! [`SmsEventName`]: crate::SmsEventName
 
+// Functions in here are `#[inline]`, so that those programs compile them which receive webhooks, and
+// the crate itself is quicker to build for all others.
 mod event;
 mod form;
 mod key;

@@ -88,6 +88,7 @@ enum Format {
 
 impl Format {
     /// What a content type says; `None` if that is neither.
+    #[inline]
     fn named(content_type: Option<&str>) -> Option<Self> {
         let essence = content_type?.split(';').next()?.trim();
         let subtype = essence.split('/').nth(1)?;
@@ -259,6 +260,7 @@ pub enum ParseError {
 }
 
 impl ParseError {
+    #[inline]
     fn at(body: &[u8], offset: usize, message: impl Into<String>) -> Self {
         let before = body.get(..offset).unwrap_or(body);
         let line_start = before.iter().rposition(|byte| *byte == b'\n');
@@ -271,6 +273,7 @@ impl ParseError {
 }
 
 impl From<serde_json::Error> for ParseError {
+    #[inline]
     fn from(error: serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         let text = error.to_string();
@@ -284,6 +287,7 @@ impl From<serde_json::Error> for ParseError {
 }
 
 impl fmt::Display for ParseError {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { size, limit } => {
