@@ -191,6 +191,19 @@ pub(crate) fn fill<'de, F: Field, A: MapAccess<'de>>(
     Ok(())
 }
 
+/// [`fill`] for a field of several names: null under one of them takes nothing away that came under
+/// another.
+pub(crate) fn fill_unless_null<'de, F: Field, A: MapAccess<'de>>(
+    field: &mut F,
+    object: &mut A,
+) -> Result<(), A::Error> {
+    let value = object.next_value::<Read<F>>()?.0;
+    if !value.is_absent() {
+        *field = value;
+    }
+    Ok(())
+}
+
 /// Reads a value as a field of this type would be.
 pub(crate) fn read<'de, F: Field, D: Deserializer<'de>>(deserializer: D) -> Result<F, D::Error> {
     deserializer.deserialize_any(FieldVisitor(PhantomData))

@@ -6,6 +6,7 @@
 //! function does what is the same for all.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -13,7 +14,7 @@ use serde_core::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
     Unexpected, Visitor,
 };
-use serde_core::ser::{Serialize, SerializeMap, Serializer};
+use serde_core::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use serde_json::Value;
 
 use crate::lenient;
@@ -23,21 +24,20 @@ const EXPECTED: &str = "an object";
 
 /// A struct that is a JSON object on the wire.
 pub(crate) trait Object: Sized {
+    /// Its own name.
+    const NAME: &'static str;
+
     /// One of its members.
     type Member: 'static;
 
     /// The members by the names that they may come with.
     const MEMBERS: &'static [(&'static str, Self::Member)];
 
-    /// The names without which there is no reading it; they are among the first 64.
+    /// The names without which there is no reading it.
     const REQUIRED: &'static [&'static str] = &[];
 
-    /// Whether a member that comes twice is an error, if it is among the first 64. Otherwise the last
-    /// counts.
+    /// Whether a member that comes twice is an error. Otherwise the last counts.
     const ONCE: bool = false;
-
-    /// Whether [`other`](Self::other) has a place for members that are none of these.
-    const OPEN: bool = false;
 
     /// The struct before any of its members is read.
     fn blank() -> Self;
@@ -50,10 +50,15 @@ pub(crate) trait Object: Sized {
     ) -> Result<(), A::Error>;
 
     /// Writes the members in their order.
-    fn write<M: SerializeMap>(&self, out: &mut Writer<M>);
+    fn write<S: Sink>(&self, out: &mut Writer<S>);
 
-    /// Where the other members go.
-    fn other(&mut self) -> Option<&mut BTreeMap<String, Value>> {
+    /// Members that are none of these, if it has a place for them.
+    fn other(&self) -> Option<&BTreeMap<String, Value>> {
+        None
+    }
+
+    /// Where these go.
+    fn other_mut(&mut self) -> Option<&mut BTreeMap<String, Value>> {
         None
     }
 
@@ -120,7 +125,7 @@ given! {
 }
 
 /// Reads a field of a request.
-pub(crate) fn fill<'de, T: Given, A: MapAccess<'de>>(
+pub(crate) fn fill_given<'de, T: Given, A: MapAccess<'de>>(
     field: &mut T,
     object: &mut A,
 ) -> Result<(), A::Error> {
@@ -128,31 +133,78 @@ pub(crate) fn fill<'de, T: Given, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// Takes the members of an object that is written. After an error it takes no more.
-pub(crate) struct Writer<M: SerializeMap> {
-    map: M,
-    done: Result<(), M::Error>,
+/// Where the members of an object are written to.
+pub(crate) trait Sink {
+    type Error;
+
+    fn member<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), Self::Error>;
 }
 
-impl<M: SerializeMap> Writer<M> {
-    pub(crate) fn member<T: Serialize>(&mut self, name: &str, value: &T) {
+/// Takes the members of an object that is written. After an error it takes no more.
+pub(crate) struct Writer<S: Sink> {
+    sink: S,
+    done: Result<(), S::Error>,
+}
+
+impl<S: Sink> Writer<S> {
+    fn member<T: Serialize>(&mut self, name: &'static str, value: &T) {
         if self.done.is_ok() {
-            self.done = self.map.serialize_entry(name, value);
+            self.done = self.sink.member(name, value);
         }
     }
 
     /// A field of a request.
-    pub(crate) fn given<T: Given>(&mut self, name: &str, value: &T) {
+    pub(crate) fn given<T: Given>(&mut self, name: &'static str, value: &T) {
         if !value.is_absent() {
             self.member(name, value);
         }
     }
 
     /// A field of a reply.
-    pub(crate) fn field<T: lenient::Field + Serialize>(&mut self, name: &str, value: &T) {
+    pub(crate) fn field<T: lenient::Field + Serialize>(&mut self, name: &'static str, value: &T) {
         if !value.is_absent() {
             self.member(name, value);
         }
+    }
+}
+
+fn write<T: Object, S: Sink>(value: &T, sink: S) -> Result<S, S::Error> {
+    let mut out = Writer { sink, done: Ok(()) };
+    value.write(&mut out);
+    out.done.map(|()| out.sink)
+}
+
+/// Counts the members: some formats write that first.
+struct Count(usize);
+
+impl Sink for Count {
+    type Error = Infallible;
+
+    fn member<T: Serialize>(&mut self, _: &'static str, _: &T) -> Result<(), Infallible> {
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+/// Some formats write a struct otherwise than a map.
+struct Struct<S>(S);
+
+impl<S: SerializeStruct> Sink for Struct<S> {
+    type Error = S::Error;
+
+    fn member<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error> {
+        self.0.serialize_field(name, value)
+    }
+}
+
+/// For what has members under names of their own, which no struct has.
+struct Map<M>(M);
+
+impl<M: SerializeMap> Sink for Map<M> {
+    type Error = M::Error;
+
+    fn member<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
+        self.0.serialize_entry(name, value)
     }
 }
 
@@ -160,13 +212,17 @@ pub(crate) fn serialize<T: Object, S: Serializer>(
     value: &T,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let mut out = Writer {
-        map: serializer.serialize_map(None)?,
-        done: Ok(()),
+    let Ok(Count(count)) = write(value, Count(0));
+    let Some(other) = value.other() else {
+        let out = Struct(serializer.serialize_struct(T::NAME, count)?);
+        return write(value, out)?.0.end();
     };
-    value.write(&mut out);
-    out.done?;
-    out.map.end()
+    let out = Map(serializer.serialize_map(Some(count + other.len()))?);
+    let mut map = write(value, out)?.0;
+    for (name, value) in other {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
 }
 
 pub(crate) fn deserialize<'de, T: Object, D: Deserializer<'de>>(
@@ -201,7 +257,10 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
     let mut value = T::blank();
     let mut found = 0_u64;
     let mut first = true;
-    while let Some(key) = object.next_key_seed(KeySeed::<T>(PhantomData))? {
+    while let Some(key) = object.next_key_seed(KeySeed::<T> {
+        open: value.other().is_some(),
+        object: PhantomData,
+    })? {
         match key {
             Key::Member(index, member) => {
                 let bit = 1_u64.checked_shl(index).unwrap_or(0);
@@ -220,7 +279,7 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
             Key::Number => {
                 object.next_value::<IgnoredAny>()?;
             }
-            Key::Other(name) => match value.other() {
+            Key::Other(name) => match value.other_mut() {
                 Some(other) => {
                     other.insert(name, object.next_value()?);
                 }
@@ -254,7 +313,11 @@ enum Key<T: Object> {
     Other(String),
 }
 
-struct KeySeed<T>(PhantomData<T>);
+struct KeySeed<T> {
+    /// Whether a name that is no member's is kept.
+    open: bool,
+    object: PhantomData<T>,
+}
 
 impl<'de, T: Object> DeserializeSeed<'de> for KeySeed<T> {
     type Value = Key<T>;
@@ -275,7 +338,7 @@ impl<T: Object> Visitor<'_> for KeySeed<T> {
         Ok(match member::<T>(name) {
             Some((index, member)) => Key::Member(index, member),
             None if name == lenient::NUMBER => Key::Number,
-            None if T::OPEN => Key::Other(name.to_owned()),
+            None if self.open => Key::Other(name.to_owned()),
             None => Key::Other(String::new()),
         })
     }
@@ -300,7 +363,10 @@ macro_rules! reply {
                 $($member),*
             }
 
+            #[allow(unused_variables, reason = "there may be no members")]
             impl $crate::object::Object for $name {
+                const NAME: &'static str = stringify!($name);
+
                 type Member = Member;
 
                 const MEMBERS: &'static [(&'static str, Member)] = &[
@@ -320,18 +386,16 @@ macro_rules! reply {
                     object: &mut A,
                 ) -> ::std::result::Result<(), A::Error> {
                     match *member {
-                        $(Member::$member => $crate::lenient::fill(&mut self.$member, object),)*
+                        $(
+                            Member::$member => {
+                                $crate::object::fill!(&mut self.$member, object $(, $alias)*)
+                            }
+                        )*
                     }
                 }
 
-                fn write<M: ::serde_core::ser::SerializeMap>(
-                    &self,
-                    out: &mut $crate::object::Writer<M>,
-                ) {
+                fn write<S: $crate::object::Sink>(&self, out: &mut $crate::object::Writer<S>) {
                     $(out.field($crate::object::name!($member $($wire)?), &self.$member);)*
-                    $(for (name, value) in &self.$other {
-                        out.member(name, value);
-                    })?
                 }
 
                 $(
@@ -346,9 +410,15 @@ macro_rules! reply {
                 )?
 
                 $(
-                    const OPEN: bool = true;
-
                     fn other(
+                        &self,
+                    ) -> ::std::option::Option<
+                        &::std::collections::BTreeMap<::std::string::String, ::serde_json::Value>,
+                    > {
+                        Some(&self.$other)
+                    }
+
+                    fn other_mut(
                         &mut self,
                     ) -> ::std::option::Option<
                         &mut ::std::collections::BTreeMap<::std::string::String, ::serde_json::Value>,
@@ -390,8 +460,10 @@ macro_rules! request {
                 $($member),*
             }
 
-            #[allow(unused_variables, reason = "there are requests without members")]
+            #[allow(unused_variables, reason = "there may be no members")]
             impl $crate::object::Object for $name {
+                const NAME: &'static str = stringify!($name);
+
                 type Member = Member;
 
                 const MEMBERS: &'static [(&'static str, Member)] =
@@ -413,14 +485,11 @@ macro_rules! request {
                     object: &mut A,
                 ) -> ::std::result::Result<(), A::Error> {
                     match *member {
-                        $(Member::$member => $crate::object::fill(&mut self.$member, object),)*
+                        $(Member::$member => $crate::object::fill_given(&mut self.$member, object),)*
                     }
                 }
 
-                fn write<M: ::serde_core::ser::SerializeMap>(
-                    &self,
-                    out: &mut $crate::object::Writer<M>,
-                ) {
+                fn write<S: $crate::object::Sink>(&self, out: &mut $crate::object::Writer<S>) {
                     $(out.given($crate::object::name!($member $($wire)?), &self.$member);)*
                 }
             }
@@ -445,11 +514,27 @@ macro_rules! request {
                 }
             }
 
+            const _: () = assert!(
+                <$name as $crate::object::Object>::MEMBERS.len() <= 64,
+                "which members of a request have come is kept in 64 bits"
+            );
+
             $crate::object::serde!($name);
         };
     };
 }
 pub(crate) use request;
+
+/// Reads a field of a reply.
+macro_rules! fill {
+    ($field:expr, $object:ident) => {
+        $crate::lenient::fill($field, $object)
+    };
+    ($field:expr, $object:ident, $($alias:literal),+) => {
+        $crate::lenient::fill_unless_null($field, $object)
+    };
+}
+pub(crate) use fill;
 
 /// The name of a member: its field's, or another.
 macro_rules! name {
@@ -491,6 +576,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use serde_json::{Value, json};
+    use serde_test::{Token, assert_ser_tokens};
 
     use crate::validation::{Check, Validate};
     use crate::{Secret, Timestamp};
@@ -557,6 +643,42 @@ mod tests {
         assert!(Part { size: 0 }.validate().is_err());
     }
 
+    /// To formats that tell them apart, it is a struct, unless there is no saying what is in it.
+    #[test]
+    fn structs_and_maps() {
+        let order: Order = serde_json::from_str(r#"{"to":[],"password":"b"}"#).unwrap();
+        assert_ser_tokens(
+            &order,
+            &[
+                Token::Struct {
+                    name: "Order",
+                    len: 3,
+                },
+                Token::Str("to"),
+                Token::Seq { len: Some(0) },
+                Token::SeqEnd,
+                Token::Str("password"),
+                Token::Str("b"),
+                Token::Str("fast"),
+                Token::Bool(false),
+                Token::StructEnd,
+            ],
+        );
+        let event: Event = serde_json::from_str(r#"{"event":"a","x":"b"}"#).unwrap();
+        assert_ser_tokens(
+            &event,
+            &[
+                Token::Map { len: Some(2) },
+                Token::Str("event"),
+                Token::Some,
+                Token::Str("a"),
+                Token::Str("x"),
+                Token::Str("b"),
+                Token::MapEnd,
+            ],
+        );
+    }
+
     #[test]
     fn what_is_no_request() {
         for (json, expected) in [
@@ -595,10 +717,14 @@ mod tests {
                 r#"{"event":"a","times":["b"]}"#,
                 json!({"event": "a", "times": ["b"]}),
             ),
-            // Other names, and of two the last.
+            // Of two the last.
+            (r#"{"times":["a"],"times":["b"]}"#, json!({"times": ["b"]})),
+            (r#"{"times":["a"],"times":null}"#, json!({})),
+            // Other names, and of two the last that has something.
             (r#"{"Event":"a"}"#, json!({"event": "a"})),
             (r#"{"type":"a","event":"b"}"#, json!({"event": "b"})),
-            (r#"{"event":"b","event":"a","event":null}"#, json!({})),
+            (r#"{"type":"a","event":null}"#, json!({"event": "a"})),
+            (r#"{"event":"a","type":null}"#, json!({"event": "a"})),
             // The rest, of which two of a name as well.
             (
                 r#"{"kind":1,"x":[null],"x":{"y":2}}"#,

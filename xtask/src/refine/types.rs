@@ -205,7 +205,8 @@ fn schema(ident: &Ident, wire: &str, default: Option<TokenStream>) -> Option<Tok
     (!words.is_empty()).then(|| quote!(#[cfg_attr(feature = "schemars", schemars(#(#words),*))]))
 }
 
-/// A member for `object::reply!` and `object::request!`: its field, and its name if that is another.
+/// A member for `object::reply!` and `object::request!`: its field, and its name if that is another, as
+/// that of a field is which is written `r#type`.
 fn member(ident: &Ident, wire: &str) -> TokenStream {
     let name = (ident != wire).then(|| quote!(= #wire));
     quote!(#ident #name)
