@@ -120,14 +120,11 @@ pub(crate) fn at(body: &[u8], pointer: &str) -> Option<Box<RawValue>> {
     found.map(RawValue::to_owned)
 }
 
-/// Whether a count is more than zero; numbers and numeric text count.
+/// Whether a count is more than zero; numbers and numeric text count, as they do in the types.
 pub(crate) fn is_positive(count: &RawValue) -> bool {
-    let is_positive =
-        |number: &str| serde_json::from_str(number).is_ok_and(|number: f64| number > 0.0);
-    match text(count) {
-        Ok(Some(text)) => is_positive(&text),
-        _ => is_positive(count.get()),
-    }
+    let text = text(count).ok().flatten();
+    let number = text.as_deref().unwrap_or(count.get());
+    number.trim().parse().is_ok_and(|number: f64| number > 0.0)
 }
 
 /// What a JSON value is, by its first character.
@@ -658,6 +655,9 @@ mod tests {
             (json!(1), true),
             (json!("1"), true),
             (json!(" 2 "), true),
+            (json!("01"), true),
+            (json!("+1"), true),
+            (json!("-1"), false),
             (json!(1.0), true),
             (json!(0), false),
             (json!("0"), false),
