@@ -11,9 +11,10 @@ use crate::operation::{Operation, RateLimit};
 
 /// However long a 429 asks to wait, after this a call is let through to see.
 const LONGEST_HOLD: Duration = Duration::from_secs(60 * 60);
-/// Parts of a pause, in each of which after it as many calls may go on as before it.
+/// After a pause, the calls that may have gone on are doubled step by step. A step is the pause's
+/// length divided by this: a second, after a minute.
 const STEPS: u32 = 60;
-/// After so many of those, calls don't wait any more.
+/// So many steps after the pause, when 65536 calls may have gone on, the rest need not wait any more.
 const LAST_STEP: u32 = 16;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -42,9 +43,20 @@ pub(crate) struct HeldBack {
 /// Hands out turns. Shared by the clones of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    pause: Mutex<Option<Pause>>,
+    queue: Mutex<Queue>,
     /// By the operation's id.
     windows: Mutex<HashMap<&'static str, Arc<Window>>>,
+}
+
+/// The calls that wait because of a 429.
+#[derive(Debug, Default)]
+struct Queue {
+    pause: Option<Pause>,
+    /// The tickets of those that wait behind this pause, in order.
+    waiting: VecDeque<u64>,
+    /// How many tickets there were. Each has a number of its own, so that one from behind an earlier
+    /// pause is not taken for another.
+    tickets: u64,
 }
 
 /// No call before an instant, and few at first from then on: were all that wait to go on at the same
@@ -55,14 +67,15 @@ pub(crate) struct Turns {
 struct Pause {
     until: Instant,
     step: Duration,
-    /// Calls that have their place in the queue behind it.
-    places: u32,
+    /// Calls that have gone on since.
+    gone: usize,
 }
 
 impl Pause {
-    /// When the next call in the queue may go.
-    fn next_place(&self) -> Instant {
-        let steps = (f64::from(self.places) + 1.0).log2();
+    /// When a call may go that has so many others before it.
+    fn place(&self, before: usize) -> Instant {
+        let calls = u32::try_from(before).unwrap_or(u32::MAX);
+        let steps = (f64::from(calls) + 1.0).log2().min(f64::from(LAST_STEP));
         let after = Duration::try_from_secs_f64(self.step.as_secs_f64() * steps);
         let place = self.until.checked_add(after.unwrap_or_default());
         place.unwrap_or(self.until)
@@ -74,20 +87,93 @@ impl Pause {
     }
 }
 
+impl Queue {
+    /// Lets the call with this ticket go, or says when it shall ask again. One without a ticket gets
+    /// one if it has to wait, and so does one whose ticket was for an earlier pause.
+    fn ask(
+        &mut self,
+        ticket: &mut Option<u64>,
+        deadline: Instant,
+    ) -> Result<Option<Instant>, HeldBack> {
+        let Some(pause) = &mut self.pause else {
+            return Ok(None);
+        };
+        let now = Instant::now();
+        if pause.is_over(now) {
+            self.pause = None;
+            self.waiting.clear();
+            return Ok(None);
+        }
+        let index = ticket.and_then(|ticket| self.waiting.binary_search(&ticket).ok());
+        let ahead = index.unwrap_or(self.waiting.len());
+        let place = pause.place(pause.gone.saturating_add(ahead));
+        if place <= now {
+            // Those ahead that have not asked yet may go too, so none is passed over.
+            pause.gone = pause.gone.saturating_add(1);
+            if let Some(index) = index {
+                self.waiting.remove(index);
+            }
+            return Ok(None);
+        }
+        if place >= deadline {
+            return Err(HeldBack {
+                reason: Reason::RateLimited,
+                wait: Some(place.saturating_duration_since(now)),
+            });
+        }
+        if index.is_none() {
+            self.tickets += 1;
+            self.waiting.push_back(self.tickets);
+            *ticket = Some(self.tickets);
+        }
+        // Whoever is ahead may give up, so the place is looked up anew: as the pause ends, and then
+        // every step.
+        let again = if now < pause.until {
+            Some(pause.until)
+        } else {
+            now.checked_add(pause.step)
+        };
+        Ok(Some(again.map_or(place, |again| again.min(place))))
+    }
+
+    /// Closes the gap that a call leaves which waits no longer.
+    fn leave(&mut self, ticket: u64) {
+        if let Ok(index) = self.waiting.binary_search(&ticket) {
+            self.waiting.remove(index);
+        }
+    }
+}
+
+/// A call in the queue. Dropped before its turn, it leaves its place to those behind it.
+struct Waiting<'a> {
+    queue: &'a Mutex<Queue>,
+    ticket: Option<u64>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            lock(self.queue).leave(ticket);
+        }
+    }
+}
+
 impl Turns {
     /// Lets no call through for that long, or for longer if that was said before. False: it is not
     /// held for as long as that, which is too long.
     pub(crate) fn hold(&self, wait: Duration) -> bool {
         let length = wait.min(LONGEST_HOLD);
-        let mut pause = lock(&self.pause);
+        let mut queue = lock(&self.queue);
         if let Some(until) = Instant::now().checked_add(length)
-            && pause.is_none_or(|earlier| earlier.until < until)
+            && queue.pause.is_none_or(|earlier| earlier.until < until)
         {
-            *pause = Some(Pause {
+            queue.pause = Some(Pause {
                 until,
                 step: length / STEPS,
-                places: 0,
+                gone: 0,
             });
+            // They get new places when they ask again, behind the call that has met this 429.
+            queue.waiting.clear();
         }
         length == wait
     }
@@ -127,48 +213,23 @@ impl Turns {
 
     /// Whether all calls are held back.
     fn is_held(&self) -> bool {
-        lock(&self.pause).is_some_and(|pause| pause.until > Instant::now())
+        let pause = lock(&self.queue).pause;
+        pause.is_some_and(|pause| pause.until > Instant::now())
     }
 
     /// Waits for the end of the pause and a place in the queue behind it, if there is a pause.
     async fn wait_for_release(&self, deadline: Instant) -> Result<(), HeldBack> {
-        // The pause behind which the call had its place.
-        let mut waited_for = None;
-        while let Some((until, place)) = self.queue(waited_for, deadline)? {
-            waited_for = Some(until);
-            sleep_until(place).await;
-        }
-        Ok(())
-    }
-
-    /// Gives a call a place behind the pause, unless it has waited for that one: when the pause ends,
-    /// and when the call may go.
-    fn queue(
-        &self,
-        waited_for: Option<Instant>,
-        deadline: Instant,
-    ) -> Result<Option<(Instant, Instant)>, HeldBack> {
-        let mut paused = lock(&self.pause);
-        let Some(pause) = &mut *paused else {
-            return Ok(None);
+        let mut waiting = Waiting {
+            queue: &self.queue,
+            ticket: None,
         };
-        let now = Instant::now();
-        if pause.is_over(now) {
-            *paused = None;
-            return Ok(None);
+        loop {
+            let next = lock(waiting.queue).ask(&mut waiting.ticket, deadline)?;
+            match next {
+                Some(at) => sleep_until(at).await,
+                None => return Ok(()),
+            }
         }
-        if waited_for == Some(pause.until) {
-            return Ok(None);
-        }
-        let place = pause.next_place();
-        if place > now && place >= deadline {
-            return Err(HeldBack {
-                reason: Reason::RateLimited,
-                wait: Some(place.saturating_duration_since(now)),
-            });
-        }
-        pause.places = pause.places.saturating_add(1);
-        Ok((place > now).then_some((pause.until, place)))
     }
 
     fn window(&self, id: &'static str, limit: RateLimit) -> Arc<Window> {
@@ -511,6 +572,120 @@ mod tests {
             );
         };
         tokio::join!(waiting, late);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_cancelled_leaves_its_place_to_others() {
+        for callers in [200, 6000] {
+            let turns = Arc::new(Turns::default());
+            turns.hold(60 * SECOND);
+            let started = Instant::now();
+            let waiting: Vec<_> = (0..callers)
+                .map(|n| {
+                    let turns = turns.clone();
+                    // Some of them only when others are through.
+                    let patience = Duration::from_millis(if n % 8 == 7 { 61_200 } else { 5_000 });
+                    tokio::spawn(async move {
+                        let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                        timeout_at(after(patience), turn).await.is_ok()
+                    })
+                })
+                .collect();
+            let mut through = 0;
+            for call in waiting {
+                through += u32::from(call.await.unwrap());
+            }
+            assert_eq!(through, 2, "at 60 s and at 61 s");
+            // Two are through, and nobody waits: the third place is that of 61.6 s.
+            let next = turns_of(&turns, 1, 300 * SECOND).await;
+            assert!(next[0].unwrap() < 500, "{next:?} of {callers}");
+            assert!(started.elapsed() < 62 * SECOND);
+            // And the next is not refused.
+            assert!(turns_of(&turns, 1, SECOND).await[0].is_some());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_call_goes_at_once_after_a_pause_that_none_outlived() {
+        let turns = Arc::new(Turns::default());
+        turns.hold(60 * SECOND);
+        let mut waiting = Vec::new();
+        for _ in 0..200 {
+            let turns = turns.clone();
+            waiting.push(tokio::spawn(async move {
+                let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                timeout_at(after(5 * SECOND), turn).await.is_err()
+            }));
+        }
+        for call in waiting {
+            assert!(call.await.unwrap());
+        }
+        tokio::time::sleep(56 * SECOND).await;
+        assert_eq!(turns_of(&turns, 1, SECOND).await, [Some(0)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_goes_alone_whoever_was_cancelled() {
+        let turns = Arc::new(Turns::default());
+        turns.hold(60 * SECOND);
+        let cancelled: Vec<_> = (0..500)
+            .map(|_| {
+                let turns = turns.clone();
+                tokio::spawn(async move {
+                    let _ = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND)).await;
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let rest = async {
+            tokio::time::sleep(SECOND).await;
+            cancelled.iter().for_each(tokio::task::JoinHandle::abort);
+        };
+        let (times, ()) = tokio::join!(turns_of(&turns, 100, 300 * SECOND), rest);
+        let times: Vec<_> = times.into_iter().map(Option::unwrap).collect();
+        assert_eq!(times[..4], [60_000, 61_000, 61_585, 62_000]);
+        assert!(times.last().unwrap() < &67_000, "{times:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_moves_up_after_the_pause_too() {
+        let turns = Arc::new(Turns::default());
+        turns.hold(60 * SECOND);
+        let before: Vec<_> = (0..500)
+            .map(|_| {
+                let turns = turns.clone();
+                tokio::spawn(async move {
+                    let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                    let _ = timeout_at(after(Duration::from_millis(61_200)), turn).await;
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let times = turns_of(&turns, 10, 300 * SECOND).await;
+        let times: Vec<_> = times.into_iter().map(Option::unwrap).collect();
+        for (n, at) in times.iter().enumerate() {
+            // No more by then than one, two, four, and a step late at most. Two were through.
+            let place = 60_000.0 + 1000.0 * f64::from(u32::try_from(n + 3).unwrap()).log2();
+            let at = f64::from(u32::try_from(*at).unwrap());
+            assert!(at >= place && at <= place + 1002.0, "{times:?}");
+        }
+        for call in before {
+            call.await.unwrap();
+        }
+    }
+
+    /// A call that somebody began and does not go on with keeps nobody from going.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_nobody_polls_holds_up_none() {
+        let turns = Arc::new(Turns::default());
+        turns.hold(60 * SECOND);
+        let mut idle = Box::pin(turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND)));
+        assert!(timeout_at(after(SECOND), &mut idle).await.is_err());
+        let times = turns_of(&turns, 2, 300 * SECOND).await;
+        assert_eq!(times, [Some(60_000), Some(60_585)]);
+        let before = Instant::now();
+        idle.await.unwrap();
+        assert_eq!(before, Instant::now());
     }
 
     #[tokio::test(start_paused = true)]
