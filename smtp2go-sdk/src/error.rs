@@ -121,7 +121,10 @@ pub enum Certainty {
 }
 
 /// The API's word for a kind of error. There is no published list, so this is open.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// Display is the code as it came. Debug shows an unknown one only if it has the form of a code, so
+/// that no address is in it.
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
     /// The key may not call this operation.
@@ -174,6 +177,18 @@ impl ErrorCode {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EndpointPermissionDenied => "EndpointPermissionDenied",
+            Self::NonValidatingInPayload => "NonValidatingInPayload",
+            Self::ApiException => "ApiException",
+            Self::ReqLimitExceeded => "ReqLimitExceeded",
+            Self::Unknown(text) => return f.debug_tuple("Unknown").field(&word(text)).finish(),
+        })
     }
 }
 

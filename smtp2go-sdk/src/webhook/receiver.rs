@@ -340,7 +340,8 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-/// Shows no secrets: neither the header nor the address.
+/// Shows neither the header `Authorization` nor the path and query, which can hold the secret. The
+/// peer's IP address is shown: who looks into why a request was refused needs it.
 impl fmt::Debug for RequestHead<'_> {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,6 +29,7 @@ impl Shown {
     fn error(&mut self, error: &smtp2go_sdk::Error) {
         self.add(error);
         self.add(error.field_errors());
+        self.add(error.code());
         let mut source = error.source();
         while let Some(error) = source {
             self.add(error);
@@ -200,6 +201,7 @@ async fn debug_is_for_logs() {
         "to: 1",
         "9 bytes",
         "status: 400",
+        "Some(Unknown(\"…\"))",
         "\"to[1]\"",
         "usernames: Some(1)",
         "\"email_send\"",
