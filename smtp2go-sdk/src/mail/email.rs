@@ -20,6 +20,8 @@ use crate::json::Writer;
 const RECIPIENTS: usize = 100;
 /// Headers that the API refuses.
 const REFUSED: [&str; 3] = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
+/// The header that [`Email::reply_to`] makes. There may be one of it.
+const REPLY_TO: &str = "Reply-To";
 /// Headers that the service writes from fields of their own, and what sets those. A second one would
 /// make the mail invalid, and one of recipients would not send it to anybody.
 const SET: [(&str, &str); 5] = [
@@ -205,10 +207,10 @@ impl Email {
     /// Adds a header, such as `List-Unsubscribe`, or one with an id of yours, by which the activity
     /// can be searched later. The API refuses Content-Type, Content-Transfer-Encoding and
     /// MIME-Version. From, To, Cc, Bcc and Subject are refused here, since the mail has them
-    /// already, from the setters of that name. For Reply-To there is [`reply_to`](Self::reply_to).
-    /// What the service makes of others that it writes itself, such as Date and Message-ID, is not
-    /// documented.
-    /// Whether a value that is not ASCII is encoded on the way is not documented.
+    /// already, from the setters of that name. For Reply-To there is [`reply_to`](Self::reply_to),
+    /// and a second one is refused. What the service makes of others that it writes itself, such as
+    /// Date and Message-ID, is not documented, nor whether a value that is not ASCII is encoded on
+    /// the way.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.edit().headers.push((name.into(), value.into()));
@@ -384,9 +386,16 @@ impl Email {
             } else if !token(name) {
                 let text = format!("{name:?} is not the name of a header");
                 problem_in(check, at, "header", &text);
-            } else if is(&"Reply-To") && !self.parts.reply_to.is_empty() {
-                let text = "Reply-To is there twice: reply_to sets it too";
-                problem_in(check, at, "header", text);
+            } else if is(&REPLY_TO) {
+                let mut before = self.parts.headers.iter().take(index);
+                if !self.parts.reply_to.is_empty() {
+                    let text = "Reply-To is there twice: reply_to sets it too";
+                    problem_in(check, at, "header", text);
+                } else if before.any(|(name, _)| name.eq_ignore_ascii_case(REPLY_TO)) {
+                    let text = "Reply-To is there twice, which makes a mail invalid: reply_to puts \
+                                several addresses into one";
+                    problem_in(check, at, "header", text);
+                }
             }
             if has_control(value) {
                 problem_in(check, at, "value", LINE);
@@ -564,7 +573,7 @@ impl Email {
                 .iter()
                 .map(ToString::to_string)
                 .collect();
-            write("Reply-To", &addresses.join(", "));
+            write(REPLY_TO, &addresses.join(", "));
         }
         json.raw("]");
     }

@@ -411,6 +411,15 @@ async fn a_header_that_the_mail_has_another_place_for_is_refused() {
         assert_eq!(fields(&error), ["custom_headers[0].header"], "{name}");
         assert!(error.to_string().contains(place), "{error}");
     }
+    // Each is allowed, but not both.
+    let twice = mail().header("Reply-To", "c@example.com");
+    let twice = twice
+        .header("X-Order", "7")
+        .header("reply-to", "d@example.com");
+    let error = client.send(twice).await.unwrap_err();
+    assert_eq!(fields(&error), ["custom_headers[2].header"]);
+    let text = "Reply-To is there twice, which makes a mail invalid: reply_to puts several";
+    assert!(error.to_string().contains(text), "{error}");
     assert!(sandbox.calls().is_empty());
 
     // What the API has no other place for.
