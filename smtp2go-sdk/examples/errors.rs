@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stdout)]
 
+mod support;
+
 use std::error::Error as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -71,8 +73,6 @@ async fn show(what: &str, client: &Client, mail: Email) {
         }
     }
 }
-
-mod support;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

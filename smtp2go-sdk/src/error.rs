@@ -416,13 +416,14 @@ impl Error {
     /// The kind of error in a word, for logs and the labels of metrics. More may be added.
     ///
     /// Before anything was sent: `config`, `validation`, `too_large`, `serialize`; `held_back`
-    /// (after a 429), `paced` (by a documented rate) and `deadline`, if there was no turn in time; `repeated_token`, if
-    /// a search over all pages would go round in a circle.
-    /// Without a whole answer: `connect`, `connect_timeout`, `timeout`, `connection`, `refused` (by HTTP/2's
-    /// own means), `truncated`, and `content` for content of the request that could not be read. With one: `status` and
-    /// `redirect` by its [`status`](Self::status); in spite of a success `error_in_200`,
-    /// `failed_in_200`, `no_result`, `results` (a batch with too few or many), `decode`, and
-    /// `reply_too_large` (see [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes)).
+    /// (after a 429), `paced` (by a documented rate) and `deadline`, if there was no turn in time;
+    /// `repeated_token`, if a search over all pages would go round in a circle. Without a whole
+    /// answer: `connect`, `connect_timeout`, `timeout`, `connection`, `refused` (by HTTP/2's own
+    /// means), `truncated`, and `content` for content of the request that could not be read. With
+    /// one: `status` and `redirect` by its [`status`](Self::status); in spite of a success
+    /// `error_in_200`, `failed_in_200`, `no_result`, `results` (a batch with too few or many),
+    /// `decode`, and `reply_too_large` (see
+    /// [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes)).
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.inner.kind {
