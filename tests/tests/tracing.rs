@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+#[path = "../../smtp2go-sdk/tests/support/watch.rs"]
+mod watch;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,6 +32,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Instrument, Metadata, Subscriber, info_span};
 use tracing_core::span::Current;
+
+use watch::SHORTEST;
 
 /// Keeps everything that is logged, spans and their fields included.
 #[derive(Clone, Default)]
@@ -455,10 +459,19 @@ fn sensitive(spec: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The arguments of a call, which are what comes next, up to the bracket that ends them.
-fn arguments(text: &str) -> &str {
+/// The last argument of a call, whose arguments are what comes next, up to the bracket that ends them.
+fn last_argument(text: &str) -> &str {
     let (mut open, mut quoted, mut escaped) = (0, false, false);
-    let end = text.find(|c| {
+    let (mut start, mut last) = (0, "");
+    for (at, c) in text.char_indices() {
+        if open == 0 && !quoted && matches!(c, ',' | ')') {
+            // Nothing follows the comma after the last one.
+            let argument = text[start..at].trim();
+            if !argument.is_empty() {
+                last = argument;
+            }
+            start = at + 1;
+        }
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
@@ -467,25 +480,53 @@ fn arguments(text: &str) -> &str {
             ')' if !quoted => open -= 1,
             _ => {}
         }
-        open < 0
-    });
-    &text[..end.unwrap_or(text.len())]
+        if open < 0 {
+            break;
+        }
+    }
+    last
 }
 
-/// Whether nobody looks for the password that is the last of these arguments in the log.
-fn unseen(arguments: &str, file: &str) -> bool {
-    let last = arguments.rsplit(", ").next().unwrap_or_default().trim();
-    let constant = format!("const {last}: &str = ");
-    let last = match file.split_once(&constant) {
-        Some((_, value)) => value,
-        None => last,
+/// Whether nobody looks in the log for the password that is this argument.
+fn unseen(argument: &str, file: &str) -> bool {
+    if argument.starts_with("watched(") {
+        return false;
+    }
+    let constant = format!("const {argument}: &str = ");
+    let value = match file.split_once(&constant) {
+        Some((_, value)) => value.lines().next().unwrap_or_default(),
+        None => argument,
     };
-    match last.split('"').nth(1) {
-        _ if arguments.contains("watched(") => false,
-        // A variable, whose value is watched where it comes from.
-        None => false,
-        // Too short to be looked for.
-        Some(password) => password.len() > 3 && !password.starts_with("EXAMPLE-"),
+    // A variable has no text; what it holds is watched where it comes from.
+    let quoted = value.split_once('"');
+    let password = quoted.and_then(|(_, text)| text.rsplit_once('"'));
+    password.is_some_and(|(text, _)| text.len() >= SHORTEST && !text.starts_with("EXAMPLE-"))
+}
+
+#[test]
+fn a_password_that_is_not_watched_is_found_wherever_it_stands() {
+    let file = "const LONG: &str = \"l0ng-password\";\nconst SHORT: &str = \"a\";\n";
+    for (arguments, expected) in [
+        ("\"longpassword\")", true),
+        ("\"u\", \"longpassword\")", true),
+        ("\n    \"u\",\n    \"longpassword\",\n)", true),
+        ("watched(\"username\"), \"passw0rd\")", true),
+        ("\"u\", \"pass,w0rd)\")", true),
+        ("\"u\", \"\\\"), w0rd\")", true),
+        ("\"u\", LONG)", true),
+        ("\"passw0rd\").header(\"a\", watched(\"b\"))", true),
+        ("\"u\", SHORT)", false),
+        ("\"longusername\", \"a b\")", false),
+        ("\n    \"u\",\n    watched(\"longpassword\"),\n)", false),
+        ("watched(concat(\"long\", \"password\")))", false),
+        ("\"longusername\", variable)", false),
+        ("\"EXAMPLE-password\")", false),
+    ] {
+        assert_eq!(
+            unseen(last_argument(arguments), file),
+            expected,
+            "{arguments}"
+        );
     }
 }
 
@@ -521,7 +562,7 @@ fn every_client_and_password_of_the_suite_is_watched() {
             });
             for (at, rest) in calls.chain(auths) {
                 passwords += 1;
-                if unseen(arguments(rest), &text) {
+                if unseen(last_argument(rest), &text) {
                     note(at);
                 }
             }

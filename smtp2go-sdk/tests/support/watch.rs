@@ -30,7 +30,7 @@ pub(crate) const ASKED: &str = "SMTP2GO_TEST_WATCH";
 const ENOUGH: usize = 8;
 
 /// A shorter password could be part of any other text.
-const SHORTEST: usize = 5;
+pub(crate) const SHORTEST: usize = 5;
 
 static SEEN: Mutex<Seen> = Mutex::new(Seen {
     keys: BTreeSet::new(),
