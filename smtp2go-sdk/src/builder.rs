@@ -483,7 +483,7 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::watched;
+    use crate::log_watch::watched;
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 

@@ -506,7 +506,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::logs::watched;
+    use crate::log_watch::watched;
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 

@@ -107,8 +107,8 @@ mod inspect;
 mod json;
 mod key;
 #[cfg(test)]
-#[path = "../tests/support/watch.rs"]
-mod logs;
+#[path = "../tests/support/log_watch.rs"]
+mod log_watch;
 mod mail;
 mod observer;
 pub mod operation;

@@ -377,7 +377,7 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber, trace};
 
     use super::*;
-    use crate::logs::watched;
+    use crate::log_watch::watched;
     use crate::outcome::tests::LOOKUP;
     use crate::{Body, Client};
 

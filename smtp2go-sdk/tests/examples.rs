@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[path = "support/watch.rs"]
-mod watch;
+#[path = "support/log_watch.rs"]
+mod log_watch;
 
 /// What the passwords and tokens of the examples begin with, so that they are found in a log.
 const PASSWORDS: &str = "EXAMPLE-";
@@ -179,7 +179,7 @@ fn all_examples_run_offline() {
             .env_remove("SMTP2GO_API_KEY")
             .env_remove("SMTP2GO_REGION")
             .env_remove("SMTP2GO_BASE_URL")
-            .env(watch::ASKED, PASSWORDS)
+            .env(log_watch::ASKED, PASSWORDS)
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

@@ -8,12 +8,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
+use log_watch::watched;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{Attachment, Client, Email};
-use watch::watched;
 
-#[path = "support/watch.rs"]
-mod watch;
+#[path = "support/log_watch.rs"]
+mod log_watch;
 
 const MIB: u64 = 1024 * 1024;
 

@@ -3,16 +3,16 @@
 // A test that fails, fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../smtp2go-sdk/tests/support/log_watch.rs"]
+mod log_watch;
 mod support;
-#[path = "../../smtp2go-sdk/tests/support/watch.rs"]
-mod watch;
 
+use log_watch::watched;
 use serde_json::{Value, json};
 use smtp2go_sandbox::{Call, Sandbox};
 use smtp2go_sdk::{Client, blocking};
 use smtp2go_tests::doors::DOORS;
 use support::Operation;
-use watch::watched;
 
 fn parsed(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()

@@ -1,13 +1,13 @@
 //! What the SDK logs: what should be there is, and nothing that must not be. Here everything is kept
 //! that a few wide tests log; the rest of the suite is watched as it goes, by
-//! `smtp2go-sdk/tests/support/watch.rs`.
+//! `smtp2go-sdk/tests/support/log_watch.rs`.
 
 // A test that fails, fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../smtp2go-sdk/tests/support/log_watch.rs"]
+mod log_watch;
 mod support;
-#[path = "../../smtp2go-sdk/tests/support/watch.rs"]
-mod watch;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -33,7 +33,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Instrument, Metadata, Subscriber, info_span};
 use tracing_core::span::Current;
 
-use watch::SHORTEST;
+use log_watch::SHORTEST;
 
 /// Keeps everything that is logged, spans and their fields included.
 #[derive(Clone, Default)]

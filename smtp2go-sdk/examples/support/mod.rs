@@ -13,8 +13,8 @@ use smtp2go_sdk::blocking;
 use smtp2go_sdk::types::TemplateAddRequest;
 use smtp2go_sdk::{Client, Email};
 
-#[path = "../../tests/support/watch.rs"]
-mod watch;
+#[path = "../../tests/support/log_watch.rs"]
+mod log_watch;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -53,7 +53,7 @@ pub(crate) fn run_blocking(example: impl FnOnce(BlockingSetup) -> Result) -> Exi
 /// For the test that runs the examples, and only if it asks: has all that is logged looked through for
 /// secrets.
 pub(crate) fn watch_if_asked() {
-    watch::if_asked();
+    log_watch::if_asked();
 }
 
 /// The first argument of the example, which can be left out where nothing is done for real.

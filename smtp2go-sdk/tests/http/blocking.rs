@@ -20,8 +20,8 @@ use smtp2go_sdk::{
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::log_watch::watched;
 use crate::support::{KEY, Tested, answer, answering, body, json as sent, one_by_one, sandbox};
-use crate::watch::watched;
 
 fn client(sandbox: &Sandbox) -> Client {
     Client::builder(watched(sandbox.key()))

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::log_watch::watched;
 use crate::support::{KEY, Tested, answering, called};
-use crate::watch::watched;
 use futures_core::Stream;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{

@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use crate::log_watch::watched;
 use crate::support::{KEY, Tested, answer, answering, body, nowhere, sandbox};
-use crate::watch::watched;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::types::{IpAuthRemoveRequest, SmsSendRequest, TemplateViewRequest};
 use smtp2go_sdk::{Body, Certainty, Client, Email, Error, KeyLocation, RetryPolicy, operations};

@@ -10,7 +10,7 @@ use smtp2go_sdk::types::{
 };
 use smtp2go_sdk::{Certainty, Client, Email};
 
-use crate::watch::watched;
+use crate::log_watch::watched;
 
 async fn start() -> (Sandbox, Client) {
     let sandbox = Sandbox::builder().strict(true).start().await.unwrap();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::log_watch::{heard, watched};
 #[cfg(feature = "rustls-ring")]
 use crate::peer::Tls;
 use crate::peer::{Act, CANCEL, INTERNAL_ERROR, NO_ERROR, Peer, REFUSED_STREAM};
 use crate::support::{KEY, own_http};
-use crate::watch::{heard, watched};
 use smtp2go_sdk::types::EmailSendRequest;
 use smtp2go_sdk::{Certainty, Client, Error, Reply, RetryPolicy, types::SendResult};
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log_watch::watched;
 use crate::support::{KEY, Tested, answering, nowhere, own_http, sandbox};
-use crate::watch::watched;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::types::{EmailSendRequest, TemplateViewRequest};
 use smtp2go_sdk::{Certainty, Client, ClientBuilder, Error, RetryPolicy};

@@ -7,7 +7,7 @@ use lettre::{Address, AsyncTransport, Message};
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{Certainty, Client, Error, LettreTransport, Mime};
 
-use crate::watch::watched;
+use crate::log_watch::watched;
 
 fn client(sandbox: &Sandbox) -> Client {
     Client::builder(watched(sandbox.key()))

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::log_watch::{heard, secret, watched};
 use crate::support::{KEY, Tested, answering, own_http};
-use crate::watch::{heard, secret, watched};
 use smtp2go_sdk::Email;
 
 #[test]

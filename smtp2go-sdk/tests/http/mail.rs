@@ -6,8 +6,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::log_watch::watched;
 use crate::support::{Tested, answering};
-use crate::watch::watched;
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::types::{
     Attachment as File64, CustomHeader, EmailSendRequest, TemplateAddRequest,

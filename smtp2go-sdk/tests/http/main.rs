@@ -13,6 +13,8 @@ mod http2;
 mod http_client;
 #[cfg(feature = "lettre")]
 mod lettre;
+#[path = "../support/log_watch.rs"]
+mod log_watch;
 mod logged;
 mod mail;
 mod observer;
@@ -25,5 +27,3 @@ mod retry;
 mod shown;
 mod subaccount;
 mod support;
-#[path = "../support/watch.rs"]
-mod watch;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::log_watch::watched;
 use crate::support::nowhere;
-use crate::watch::watched;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::operation::Operation;
 use smtp2go_sdk::types::{SmsSendRequest, TemplateViewRequest};

@@ -1,7 +1,7 @@
 //! The raw door leads into the same core.
 
+use crate::log_watch::watched;
 use crate::support::{KEY, Tested, answer, answering, body, sandbox};
-use crate::watch::watched;
 use smtp2go_sandbox::Fault;
 use smtp2go_sdk::types::{IpAuthRemoveRequest, TemplateViewRequest};
 use smtp2go_sdk::{Error, KeyLocation};

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use crate::log_watch::watched;
 use crate::support::{KEY, nowhere};
-use crate::watch::watched;
 use smtp2go_sandbox::{Fault, Sandbox, SandboxBuilder};
 use smtp2go_sdk::types::{ApiKeysAddRequest, EmailSendRequest, TemplateSearchRequest};
 use smtp2go_sdk::{

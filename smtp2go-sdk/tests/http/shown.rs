@@ -9,8 +9,8 @@ use smtp2go_sdk::types::{EmailEventKind, WebhookAddRequest, WebhookFormat};
 use smtp2go_sdk::webhook::{Auth, MemoryDeduplicator, Receiver, RequestHead, Subscription};
 use smtp2go_sdk::{Attachment, Body, CallOptions, Email, Mailbox, Mime, RetryPolicy, operations};
 
+use crate::log_watch::watched;
 use crate::support::{KEY, Tested, answer, sandbox};
-use crate::watch::watched;
 
 /// In everything here that may not show: addresses, names, texts, files and passwords.
 const HUSH: &str = "hush";

@@ -7,7 +7,7 @@ use serde_json::Value;
 use smtp2go_sandbox::{Call, Fault, Sandbox};
 use smtp2go_sdk::{Client, ClientBuilder, RetryPolicy};
 
-use crate::watch::watched;
+use crate::log_watch::watched;
 
 /// A made-up key.
 pub(crate) const KEY: &str = "api-0123456789abcdefABCDEF0123456789";

@@ -6,7 +6,7 @@ use smtp2go_sdk::types::{EmailEventKind, SmsEventKind, WebhookFormat};
 use smtp2go_sdk::webhook::{Auth, Change, EnsuredWebhook, Subscription};
 use smtp2go_sdk::{Certainty, Client, RetryPolicy};
 
-use crate::watch::watched;
+use crate::log_watch::watched;
 
 const URL: &str = "https://example.com/webhook";
 

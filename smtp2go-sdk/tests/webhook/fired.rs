@@ -12,8 +12,8 @@ use smtp2go_sdk::types::{
 use smtp2go_sdk::webhook::{Auth, Change, Event, MemoryDeduplicator, Receiver, Subscription};
 use smtp2go_sdk::{Client, Email};
 
+use crate::log_watch::watched;
 use crate::posting::{Framework, Inbox};
-use crate::watch::watched;
 
 const FORMATS: [WebhookFormat; 2] = [WebhookFormat::Json, WebhookFormat::Form];
 /// For what takes a moment, on a machine that is busy.

@@ -5,8 +5,8 @@
 
 mod ensure;
 mod fired;
+#[path = "../support/log_watch.rs"]
+mod log_watch;
 mod payloads;
 mod posting;
 mod receivers;
-#[path = "../support/watch.rs"]
-mod watch;

@@ -17,7 +17,7 @@ use smtp2go_sdk::webhook::{Event, Peer, Receiver, RequestHead, WebhookService};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::watch;
+use crate::log_watch;
 
 /// What a server's handler got, and the status that it answers with.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// Watches what is logged from now on, whether or not there is a secret.
     pub(crate) fn new() -> Self {
-        watch::on();
+        log_watch::on();
         Self {
             events: Arc::default(),
             status: Arc::new(Mutex::new(StatusCode::OK)),

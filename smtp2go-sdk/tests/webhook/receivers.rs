@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log_watch::watched;
 use crate::payloads::{Format, payloads};
 use crate::posting::{Framework, Inbox, post_to, send};
-use crate::watch::watched;
 use smtp2go_sdk::types::{BounceKind, EmailEventKind};
 use smtp2go_sdk::webhook::{
     Auth, Claim, Deduplicator, Event, IntoStatus, MemoryDeduplicator, Receiver, RequestHead,
