@@ -213,7 +213,8 @@ fn needs_quotes(name: &str) -> bool {
     let plain = |c: char| {
         !c.is_ascii()
             || c.is_ascii_alphanumeric()
-            || matches!(c, ' ' | '!' | '#'..='\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^'..='`' | '{'..='~')
+            || matches!(c, ' ' | '!' | '#'..='\'' | '*' | '+' | '-' | '/')
+            || matches!(c, '=' | '?' | '^'..='`' | '{'..='~')
     };
     name.starts_with(' ') || name.ends_with(' ') || !name.chars().all(plain)
 }
