@@ -67,26 +67,7 @@ impl Look {
 impl Browser {
     pub(crate) async fn open() -> Self {
         let outside = Outside::open().await;
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("chromedriver is installed (Debian: apt-get install chromium chromium-driver)");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines
-                .next_line()
-                .await
-                .unwrap()
-                .expect("chromedriver says its port");
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        // What else it has to say is not to fill the pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let (driver, port) = driver().await;
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
             "--headless".to_owned(),
@@ -182,6 +163,34 @@ impl Browser {
         let element = self.window.find(Locator::Css(selector)).await.unwrap();
         element.click().await.unwrap();
     }
+}
+
+/// A driver and its port.
+async fn driver() -> (Child, u16) {
+    // It takes any free port of IPv6, and ends if the same of IPv4 has an owner.
+    for _ in 0..20 {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("chromedriver is installed (Debian: apt-get install chromium chromium-driver)");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let mut said = Vec::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                let port = port.trim_end_matches('.').parse().unwrap();
+                // What else it has to say is not to fill the pipe.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return (driver, port);
+            }
+            said.push(line);
+        }
+        let taken = said.iter().any(|line| line.contains("port not available"));
+        assert!(taken, "chromedriver does not start: {said:?}");
+    }
+    panic!("chromedriver finds no port that is free");
 }
 
 /// A command of chromedriver that the WebDriver standard does not have.
