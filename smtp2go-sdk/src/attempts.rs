@@ -9,12 +9,12 @@ use tokio::time::Instant;
 use crate::client::{Core, Prepared};
 use crate::hosts::{Host, Hosts, Route};
 use crate::options::Settings;
-use crate::outcome::{Outcome, judge};
+use crate::outcome::{Outcome, Success, judge};
 use crate::pace::{Turn, Turns};
 use crate::retry::{Decision, Situation, Verdict, classify, decide};
 use crate::watch::Watch;
 use crate::wire::Wire;
-use crate::{Error, Next, RawReply};
+use crate::{Error, Next};
 
 /// What the calls of a client and of its clones have in common.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Core {
         request: &Prepared,
         settings: &Settings,
         watch: &mut Watch,
-    ) -> Result<RawReply, Error> {
+    ) -> Result<Success, Error> {
         let mut call = Call::new(self, request, settings, watch);
         loop {
             let turn = call.turn().await?;
@@ -125,7 +125,7 @@ impl<'a> Call<'a> {
         host: &Host,
         outcome: Outcome,
         turn: Turn,
-    ) -> ControlFlow<Result<RawReply, Error>, Option<Duration>> {
+    ) -> ControlFlow<Result<Success, Error>, Option<Duration>> {
         if outcome.unsent && outcome.answer.is_none() {
             turn.unused();
         } else {
@@ -135,11 +135,12 @@ impl<'a> Call<'a> {
         let received = answer.map_or(0, |answer| answer.body.len() as u64);
         let operation = self.request.operation;
         match judge(operation, outcome, self.settings.failures_are_errors) {
-            Ok(reply) => {
+            Ok(Success { reply, mail }) => {
                 host.reached(true);
                 host.answered();
                 self.watch.attempt_ended(Ok(&reply), received, Next::Done);
-                ControlFlow::Break(Ok(reply.after(self.attempts)))
+                let reply = reply.after(self.attempts);
+                ControlFlow::Break(Ok(Success { reply, mail }))
             }
             Err(error) => self.failed(host, error, received),
         }
@@ -152,7 +153,7 @@ impl<'a> Call<'a> {
         host: &Host,
         error: Error,
         received: u64,
-    ) -> ControlFlow<Result<RawReply, Error>, Option<Duration>> {
+    ) -> ControlFlow<Result<Success, Error>, Option<Duration>> {
         let operation = self.request.operation;
         let verdict = classify(&error);
         host.reached(verdict != Verdict::Unsent);

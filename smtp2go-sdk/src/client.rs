@@ -24,7 +24,7 @@ use crate::hosts::Host;
 use crate::key::{KEY_MEMBER, Key};
 use crate::operation::Operation;
 use crate::options::Settings;
-use crate::outcome::{Answer, Ending, Outcome, unreadable};
+use crate::outcome::{Answer, Ending, Outcome, Success, unreadable};
 use crate::subaccount;
 use crate::watch::Watch;
 use crate::wire::{AttemptBody, SealOnDrop, Wire};
@@ -203,7 +203,7 @@ impl Client {
         R: Envelope + DeserializeOwned,
         B: Future<Output = Result<Body, Error>>,
     {
-        let decode = move |reply| decoded::<R>(operation, reply);
+        let decode = move |success: Success| decoded::<R>(operation, success.reply);
         self.perform_as(operation, body, decode, Reply::raw)
     }
 
@@ -216,7 +216,7 @@ impl Client {
         &self,
         operation: &'static Operation,
         body: impl FnOnce() -> B,
-        read: impl FnOnce(RawReply) -> Result<T, Error>,
+        read: impl FnOnce(Success) -> Result<T, Error>,
         raw: fn(&T) -> &RawReply,
     ) -> Result<T, Error>
     where
@@ -250,8 +250,13 @@ impl Client {
         operation: &'static Operation,
         body: Body,
     ) -> Result<RawReply, Error> {
-        self.perform_as(operation, || ready(Ok(body)), Ok, |reply| reply)
-            .await
+        self.perform_as(
+            operation,
+            || ready(Ok(body)),
+            |it| Ok(it.reply),
+            |reply| reply,
+        )
+        .await
     }
 
     /// Builds a request, with the client's subaccount named in it.

@@ -11,7 +11,7 @@ use serde_core::de::{
     Visitor,
 };
 use serde_json::value::RawValue;
-use smtp2go_types::readable;
+use smtp2go_types::{SendResult, readable};
 
 use crate::error::FieldError;
 
@@ -50,81 +50,73 @@ const DEPTH: u8 = 4;
 
 /// Reads the envelope of a reply. The members of `data` win over those of the root.
 pub(crate) fn inspect(body: &[u8]) -> Findings {
-    inspect_with(body, None).0
+    whole_or_repaired(body, read).0
 }
 
-/// As [`inspect`], and says on the way whether the count at a JSON pointer is positive: see [`at`].
-pub(crate) fn inspect_with(body: &[u8], count: Option<&str>) -> (Findings, bool) {
-    inspect_and(body, count, |value| value.is_some_and(is_positive))
+/// As [`inspect`], and what the reply says of the mail that was sent: all of it or, `None`, what
+/// there is of it in something that is no JSON object.
+pub(crate) fn inspect_mail(body: &[u8]) -> (Findings, SendResult, bool) {
+    let ((found, result), whole) = whole_or_repaired(body, |text| {
+        let mut members = [None; MAIL.len()];
+        let (found, whole) = read_with(text, Some(&mut members));
+        ((found, result(members)), whole)
+    });
+    (found, result, whole)
 }
 
-/// As [`inspect`], and makes something of the value at a JSON pointer on the way.
-fn inspect_and<T>(
-    body: &[u8],
-    pointer: Option<&str>,
-    make: fn(Option<&RawValue>) -> T,
-) -> (Findings, T) {
-    // Nearly all replies are read as they are.
-    if let Ok(text) = std::str::from_utf8(body)
-        && let (found, true) = read(text, body, pointer, make)
-    {
-        return found;
+/// Reads a reply as it is, which nearly all can be, or else what can be read of it when repaired.
+fn whole_or_repaired<T>(body: &[u8], read: impl Fn(&str) -> (T, bool)) -> (T, bool) {
+    match std::str::from_utf8(body).map(&read) {
+        Ok((found, true)) => (found, true),
+        _ => read(&readable(body)),
     }
-    read(&readable(body), body, pointer, make).0
 }
 
-/// Also whether the text could be read to the end of its value.
-fn read<T>(
-    text: &str,
-    body: &[u8],
-    pointer: Option<&str>,
-    make: fn(Option<&RawValue>) -> T,
-) -> ((Findings, T), bool) {
+fn read(text: &str) -> (Findings, bool) {
+    read_with(text, None)
+}
+
+/// Also whether the text is an object and nothing else.
+fn read_with<'de>(text: &'de str, mail: Option<&mut Mail<'de>>) -> (Findings, bool) {
     let (mut root, mut data) = (Findings::default(), Findings::default());
-    let (mut in_root, mut in_data) = (None, None);
-    // A member of the root or of `data`, which has no other meaning.
-    let member = |prefix| {
-        let name: &str = pointer?.strip_prefix(prefix)?;
-        (!name.contains('/') && Member::of(name, None) == Member::Other).then_some(name)
-    };
-    let (root_member, data_member) = (member("/"), member("/data/"));
-    let seed = Level {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let level = Level {
         found: &mut root,
-        wanted: root_member.map(|name| (name, &mut in_root)),
-        data: Some((&mut data, data_member.map(|name| (name, &mut in_data)))),
+        mail: None,
+        data: Some((&mut data, mail)),
     };
-    let whole = seed
-        .deserialize(&mut serde_json::Deserializer::from_str(text))
-        .is_ok();
-    let made = match pointer {
-        _ if root_member.is_some() => make(in_root),
-        _ if data_member.is_some() => make(in_data),
-        other => make(other.and_then(|pointer| at(body, pointer)).as_deref()),
-    };
-    ((data.or(root), made), whole)
+    let read = level.deserialize(&mut json).and_then(|()| json.end());
+    let whole = read.is_ok() && text.trim_start().starts_with('{');
+    (data.or(root), whole)
 }
 
-/// The value at a JSON pointer, if there is one. Object members only: the pointers of the
-/// operation table go through no list, and their names need no escapes.
-pub(crate) fn at(body: &[u8], pointer: &str) -> Option<Box<RawValue>> {
-    let text = readable(body);
-    let mut path = pointer.split('/');
-    // What precedes the first slash is empty.
-    path.next();
-    let mut found = None;
-    let _ = Walk {
-        path,
-        found: &mut found,
-    }
-    .deserialize(&mut serde_json::Deserializer::from_str(&text));
-    found.map(RawValue::to_owned)
+/// The members of `data` that tell of a mail. Where they are is the same for all operations that
+/// send one, which a test holds.
+const MAIL: [&str; 5] = ["succeeded", "failed", "failures", "email_id", "schedule_id"];
+
+/// Their values.
+type Mail<'de> = [Option<&'de RawValue>; MAIL.len()];
+
+fn result([succeeded, failed, failures, email_id, schedule_id]: Mail<'_>) -> SendResult {
+    let id = |value: Option<&RawValue>| texts(value?).into_iter().next();
+    let mut result = SendResult::default();
+    result.succeeded = succeeded.and_then(count);
+    result.failed = failed.and_then(count);
+    result.failures = failures.map(texts).unwrap_or_default();
+    result.email_id = id(email_id);
+    result.schedule_id = id(schedule_id);
+    result
 }
 
-/// Whether a count is more than zero; numbers and numeric text count, as they do in the types.
-pub(crate) fn is_positive(count: &RawValue) -> bool {
-    let text = text(count).ok().flatten();
-    let number = text.as_deref().unwrap_or(count.get());
-    number.trim().parse().is_ok_and(|number: f64| number > 0.0)
+/// The whole number that a value is or spells, as it may in the types; a part of one counts as one.
+fn count(value: &RawValue) -> Option<i64> {
+    let text = text(value).ok().flatten();
+    let number = text.as_deref().unwrap_or(value.get()).trim();
+    number.parse().ok().or_else(|| {
+        let float: f64 = serde_json::from_str(number).ok()?;
+        #[allow(clippy::cast_possible_truncation)]
+        Some(float.ceil() as i64)
+    })
 }
 
 /// What a JSON value is, by its first character.
@@ -140,10 +132,15 @@ fn text(value: &RawValue) -> serde_json::Result<Option<String>> {
     }
 }
 
+/// A text with more than white space in it.
+pub(crate) fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.chars().all(char::is_whitespace))
+}
+
 /// The texts in a list of texts, or in what stands in its place.
 pub(crate) fn texts(value: &RawValue) -> Vec<String> {
     let mut found = Vec::new();
-    // What can't be read is half of a surrogate pair, and `at` has replaced these.
+    // What can't be read is half of a surrogate pair, and in what is repaired there are none.
     let _ = add_texts(value, DEPTH, &mut found);
     found
 }
@@ -151,7 +148,7 @@ pub(crate) fn texts(value: &RawValue) -> Vec<String> {
 fn add_texts(value: &RawValue, depth: u8, found: &mut Vec<String>) -> serde_json::Result<()> {
     match kind(value) {
         b'n' => {}
-        b'"' => found.extend(text(value)?.filter(|text| !text.trim().is_empty())),
+        b'"' => found.extend(filled(text(value)?)),
         b'[' if depth > 0 => {
             for item in serde_json::from_str::<Vec<&RawValue>>(value.get())? {
                 add_texts(item, depth - 1, found)?;
@@ -236,98 +233,53 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// The rest of a visitor that looks into maps and passes over everything else.
-macro_rules! ignore_all_but_maps {
-    () => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(())
-        }
-
-        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-            Ok(())
-        }
-
-        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-            Ok(())
-        }
-
-        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-            Ok(())
-        }
-
-        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-            Ok(())
-        }
-
-        fn visit_str<E>(self, _: &str) -> Result<(), E> {
-            Ok(())
-        }
-
-        fn visit_unit<E>(self) -> Result<(), E> {
-            Ok(())
-        }
-    };
-}
-
-/// A member to look for, and where its value goes.
-type Wanted<'a, 'de> = Option<(&'a str, &'a mut Option<&'de RawValue>)>;
-
-/// Reads one level of the envelope into `found`, and the one below into `data`.
+/// Reads one level of the envelope into `found` and `mail`, and the one below into `data`.
 struct Level<'a, 'de> {
     found: &'a mut Findings,
-    wanted: Wanted<'a, 'de>,
-    data: Option<(&'a mut Findings, Wanted<'a, 'de>)>,
+    mail: Option<&'a mut Mail<'de>>,
+    data: Option<(&'a mut Findings, Option<&'a mut Mail<'de>>)>,
 }
 
 /// What the name of a member means.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Member {
     RequestId,
     Error,
     ErrorCode,
     Fields,
     Data,
-    Wanted,
+    /// One of [`MAIL`].
+    Mail(usize),
     Other,
 }
 
-impl Member {
-    fn of(name: &str, wanted: Option<&str>) -> Self {
-        match name {
-            "request_id" => Self::RequestId,
-            "error" => Self::Error,
-            "error_code" => Self::ErrorCode,
-            "field_validation_errors" => Self::Fields,
-            "data" => Self::Data,
-            _ if wanted == Some(name) => Self::Wanted,
-            _ => Self::Other,
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Makes no copy of the name.
+        struct Name;
+
+        impl Visitor<'_> for Name {
+            type Value = Member;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a member")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Member, E> {
+                Ok(match name {
+                    "request_id" => Member::RequestId,
+                    "error" => Member::Error,
+                    "error_code" => Member::ErrorCode,
+                    "field_validation_errors" => Member::Fields,
+                    "data" => Member::Data,
+                    _ => match MAIL.iter().position(|known| *known == name) {
+                        Some(index) => Member::Mail(index),
+                        None => Member::Other,
+                    },
+                })
+            }
         }
-    }
-}
 
-/// Reads a member's name, of which no copy is made.
-struct Name<'a> {
-    wanted: Option<&'a str>,
-}
-
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = Member;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Member, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name<'_> {
-    type Value = Member;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a member")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Member, E> {
-        Ok(Member::of(name, self.wanted))
+        deserializer.deserialize_str(Name)
     }
 }
 
@@ -347,11 +299,7 @@ impl<'de> Visitor<'de> for Level<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        loop {
-            let wanted = self.wanted.as_ref().map(|(name, _)| *name);
-            let Some(member) = map.next_key_seed(Name { wanted })? else {
-                break;
-            };
+        while let Some(member) = map.next_key()? {
             match member {
                 Member::RequestId => self.found.request_id = map.next_value::<Text>()?.0,
                 Member::Error => self.found.error = map.next_value::<Text>()?.0,
@@ -363,77 +311,51 @@ impl<'de> Visitor<'de> for Level<'_, 'de> {
                     field_errors(value, DEPTH, fields).map_err(A::Error::custom)?;
                 }
                 Member::Data => match &mut self.data {
-                    Some((found, wanted)) => map.next_value_seed(Level {
+                    Some((found, mail)) => map.next_value_seed(Level {
                         found,
-                        wanted: wanted.as_mut().map(|(name, value)| (*name, &mut **value)),
+                        mail: mail.as_deref_mut(),
                         data: None,
                     })?,
                     None => drop(map.next_value::<IgnoredAny>()?),
                 },
-                Member::Wanted => {
-                    let value = map.next_value()?;
-                    if let Some((_, found)) = &mut self.wanted {
-                        **found = Some(value);
-                    }
-                }
+                Member::Mail(index) => match self.mail.as_mut().and_then(|m| m.get_mut(index)) {
+                    Some(value) => *value = Some(map.next_value()?),
+                    None => drop(map.next_value::<IgnoredAny>()?),
+                },
                 Member::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
     }
 
-    ignore_all_but_maps!();
-}
-
-/// Walks down one path and reads the value at its end.
-struct Walk<'p, 'f, 'de> {
-    path: std::str::Split<'p, char>,
-    found: &'f mut Option<&'de RawValue>,
-}
-
-impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
-        match self.path.next() {
-            None => {
-                *self.found = Some(Deserialize::deserialize(deserializer)?);
-                Ok(())
-            }
-            Some(name) => deserializer.deserialize_any(Step { name, walk: self }),
-        }
-    }
-}
-
-/// One step of a walk: the member to look for.
-struct Step<'p, 'f, 'de> {
-    name: &'p str,
-    walk: Walk<'p, 'f, 'de>,
-}
-
-impl<'de> Visitor<'de> for Step<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an object with the member {}", self.name)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Walk { path, found } = self.walk;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == self.name {
-                map.next_value_seed(Walk {
-                    path: path.clone(),
-                    found: &mut *found,
-                })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(())
     }
 
-    ignore_all_but_maps!();
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
 }
 
 /// Text that means something: not empty, null, false or zero. Lists and objects are passed over.
@@ -444,9 +366,7 @@ impl<'de> Deserialize<'de> for Text {
         let value: &RawValue = Deserialize::deserialize(deserializer)?;
         let json = value.get();
         Ok(Self(match kind(value) {
-            b'"' => text(value)
-                .map_err(D::Error::custom)?
-                .filter(|text| !text.trim().is_empty()),
+            b'"' => filled(text(value).map_err(D::Error::custom)?),
             b'-' | b'0'..=b'9' if !matches!(serde_json::from_str(json), Ok(0.0)) => {
                 Some(json.to_owned())
             }
@@ -560,11 +480,11 @@ mod tests {
         let deep = |depth| format!("{}\"a\"{}", "[".repeat(depth), "]".repeat(depth));
         for (depth, as_text) in [(1, false), (4, false), (5, true), (100_000, true)] {
             let body = format!(
-                r#"{{"list":{0},"field_validation_errors":{0}}}"#,
+                r#"{{"field_validation_errors":{0},"data":{{"failures":{0}}}}}"#,
                 deep(depth)
             );
             let found = [
-                texts(&at(body.as_bytes(), "/list").unwrap()).remove(0),
+                inspect_mail(body.as_bytes()).1.failures.remove(0),
                 fields(&body).remove(0).1,
             ];
             for text in found {
@@ -585,88 +505,105 @@ mod tests {
     }
 
     #[test]
-    fn pointers_find_members_only() {
-        let body =
-            br#"{"x":[1],"data":{"y":{"failed":9},"failed":"2","failures":["a",null,{"b":1}]}}"#;
-        let at = |body, pointer| at(body, pointer).map(|value| value.get().to_owned());
-        for (pointer, value) in [
-            ("/data/failed", "\"2\""),
-            ("/data/y/failed", "9"),
-            ("/x", "[1]"),
-        ] {
-            assert_eq!(at(body, pointer).as_deref(), Some(value));
-        }
-        for absent in [
-            "/failed",
-            "/x/0",
-            "/data/failed/x",
-            "/data/none",
-            "/",
-            "/data/",
-        ] {
-            assert_eq!(at(body, absent), None, "{absent}");
-        }
-        assert_eq!(
-            texts(&super::at(body, "/data/failures").unwrap()),
-            ["a", r#"{"b":1}"#]
-        );
-        for broken in ["", "[", "<html>", "{\"data\":"] {
-            assert_eq!(at(broken.as_bytes(), "/data/failed"), None);
-        }
-    }
-
-    #[test]
-    fn one_pass_finds_what_two_do() {
-        for body in [
-            r#"{"request_id":"r","failed":3,"data":{"failed":"2","error":"e","x":{"failed":7}}}"#,
-            r#"{"failed":3,"data":{"failed":1,"failed":0},"failed":4}"#,
-            r#"{"data":{"failed":1},"data":{"failed":2,"x":[{"failed":9}]},"request_id":"r"}"#,
-            r#"{"data":{"failed":1},"data":null,"error":"e"}"#,
-            r#"{"data":{"failed":1,"failures":["brok"#,
-            r#"{"data":{"\u0066ailed":1}}"#,
-            r#"{"data":[{"failed":1}],"failed":"1"}"#,
-            "",
-            "<html>",
-        ] {
-            for pointer in [
-                "/data/failed",
-                "/failed",
-                "/data/x",
-                "/data/x/failed",
-                "/data/error",
-                "/data",
-                "/request_id",
-                "/none",
-                "",
-            ] {
-                let text = |value: Option<&RawValue>| value.map(|value| value.get().to_owned());
-                let (found, value) = inspect_and(body.as_bytes(), Some(pointer), text);
-                let walked = text(at(body.as_bytes(), pointer).as_deref());
-                assert_eq!(value, walked, "{pointer} of {body}");
-                let alone = inspect(body.as_bytes());
-                assert_eq!(format!("{found:?}"), format!("{alone:?}"), "{body}");
+    fn the_members_of_a_mail_are_where_the_specification_says() {
+        for operation in crate::operations::OPERATIONS {
+            if let Some(place) = operation.failure_in_200 {
+                let pointers = [place.succeeded, place.count, place.messages, place.id];
+                for (pointer, name) in pointers.into_iter().zip(MAIL) {
+                    assert_eq!(pointer, format!("/data/{name}"), "{}", operation.id);
+                }
             }
         }
     }
 
     #[test]
-    fn counts_may_be_text() {
-        for (count, positive) in [
-            (json!(1), true),
-            (json!("1"), true),
-            (json!(" 2 "), true),
-            (json!("01"), true),
-            (json!("+1"), true),
-            (json!("-1"), false),
-            (json!(1.0), true),
-            (json!(0), false),
-            (json!("0"), false),
-            (json!("none"), false),
-            (json!(null), false),
-            (json!([1]), false),
+    fn what_became_of_a_mail_is_read_on_the_way() {
+        let read = |body: &str| {
+            let (found, mail, whole) = inspect_mail(body.as_bytes());
+            let alone = inspect(body.as_bytes());
+            assert_eq!(format!("{found:?}"), format!("{alone:?}"), "{body}");
+            (serde_json::to_value(mail).unwrap(), whole)
+        };
+        for (body, mail, whole) in [
+            (
+                r#"{"data":{"succeeded":1,"failed":0,"failures":[],"email_id":"e","schedule_id":"s"}}"#,
+                json!({"succeeded": 1, "failed": 0, "email_id": "e", "schedule_id": "s"}),
+                true,
+            ),
+            (
+                r#"{"request_id":"r","failed":3,"data":{"failed":"2","error":"e","x":{"failed":7}}}"#,
+                json!({"failed": 2}),
+                true,
+            ),
+            (
+                r#"{"data":{"failed":1,"failed":0},"email_id":"e"}"#,
+                json!({"failed": 0}),
+                true,
+            ),
+            (
+                r#"{"data":{"failed":1},"data":{"failed":2,"x":[{"failed":9}]},"request_id":"r"}"#,
+                json!({"failed": 2}),
+                true,
+            ),
+            (
+                r#"{"data":{"failures":["a",null,"",{"b":1},["c"]],"email_id":12}}"#,
+                json!({"failures": ["a", r#"{"b":1}"#, "c"], "email_id": "12"}),
+                true,
+            ),
+            (
+                r#"{"data":{"failures":"a","email_id":" ","schedule_id":null}}"#,
+                json!({"failures": ["a"]}),
+                true,
+            ),
+            (r#"{"data":{"\u0066ailed":1}}"#, json!({"failed": 1}), true),
+            (
+                "\u{feff}{\"data\":{\"failed\":1}}",
+                json!({"failed": 1}),
+                true,
+            ),
+            (r#"{"data":[{"failed":1}],"failed":"1"}"#, json!({}), true),
+            (" {} ", json!({}), true),
+            // Broken off, followed by rubbish, and no object.
+            (
+                r#"{"data":{"failed":1,"failures":["brok"#,
+                json!({"failed": 1}),
+                false,
+            ),
+            (
+                r#"{"data":{"failed":1}} trailing"#,
+                json!({"failed": 1}),
+                false,
+            ),
+            ("", json!({}), false),
+            ("<html>", json!({}), false),
+            (r#"[{"data":{"failed":1}}]"#, json!({}), false),
+            ("null", json!({}), false),
         ] {
-            let raw = serde_json::value::to_raw_value(&count).unwrap();
-            assert_eq!(is_positive(&raw), positive, "{count}");
+            assert_eq!(read(body), (mail, whole), "{body}");
+        }
+    }
+
+    #[test]
+    fn counts_may_be_text() {
+        for (value, number) in [
+            (json!(1), Some(1)),
+            (json!("1"), Some(1)),
+            (json!(" 2 "), Some(2)),
+            (json!("01"), Some(1)),
+            (json!("+1"), Some(1)),
+            (json!("-1"), Some(-1)),
+            (json!(1.0), Some(1)),
+            (json!("1e3"), Some(1000)),
+            (json!(0.5), Some(1)),
+            (json!(0), Some(0)),
+            (json!("0"), Some(0)),
+            (json!("none"), None),
+            (json!("inf"), None),
+            (json!(null), None),
+            (json!([1]), None),
+        ] {
+            let raw = serde_json::value::to_raw_value(&value).unwrap();
+            assert_eq!(count(&raw), number, "{value}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What an attempt came to, and what that means for the call. No I/O here.
 
 use http::{HeaderMap, StatusCode};
+use serde_core::de::Error as _;
+use smtp2go_types::{SendResult, readable};
 
 use crate::blob::Failure;
 use crate::error::{Certainty, Kind};
-use crate::inspect::{at, inspect, inspect_with, is_positive, texts};
-use crate::operation::{FailureIn200, Operation};
+use crate::inspect::{Members, inspect, inspect_mail};
+use crate::operation::Operation;
 use crate::{Error, RawReply};
 
 /// What is known after an attempt.
@@ -54,12 +56,20 @@ pub(crate) enum Ending {
     Unreadable(Failure),
 }
 
-/// Turns an outcome into a reply, or into an error that tells the truth about it.
+/// A call that came out well.
+#[derive(Debug)]
+pub(crate) struct Success {
+    pub(crate) reply: RawReply,
+    /// What it says of the mail that was sent, if one was and the reply is a JSON object.
+    pub(crate) mail: Option<SendResult>,
+}
+
+/// Turns an outcome into a success, or into an error that tells the truth about it.
 pub(crate) fn judge(
     operation: &'static Operation,
     outcome: Outcome,
     failures_are_errors: bool,
-) -> Result<RawReply, Error> {
+) -> Result<Success, Error> {
     let Outcome {
         answer,
         unsent,
@@ -88,8 +98,11 @@ pub(crate) fn judge(
             source => Error::transport(unsent, source),
         });
     };
-    let place = operation.failure_in_200;
-    let (found, has_failures) = inspect_with(&body, place.map(|place| place.count));
+    let (found, mail, readable) = if operation.failure_in_200.is_some() {
+        inspect_mail(&body)
+    } else {
+        (inspect(&body), SendResult::default(), false)
+    };
     let answer = (status, headers, body.into());
 
     if followed {
@@ -141,36 +154,38 @@ pub(crate) fn judge(
             found,
         ));
     }
-    if let Some(place) = place
-        && failures_are_errors
-        && has_failures
-    {
-        let failures = at(&answer.2, place.messages);
-        let failures = failures.map(|list| texts(&list)).unwrap_or_default();
-        let (certainty, id) = failed(place, &answer.2);
+    if failures_are_errors && has_failed(&mail) {
         let kind = Kind::FailureInSuccess;
-        return Err(Error::answered(kind, certainty, answer, found)
-            .with_failures(failures)
-            .with_email_id(id));
+        return Err(Error::answered(kind, certainty(&mail), answer, found)
+            .with_failures(mail.failures)
+            .with_email_id(mail.email_id));
     }
     let (status, headers, body) = answer;
-    Ok(RawReply::new(status, headers, body, found.request_id))
+    Ok(Success {
+        reply: RawReply::new(status, headers, body, found.request_id),
+        mail: readable.then_some(mail),
+    })
 }
 
-/// What is certain of a mail whose success counts failures, and its id if it was given one: a part of
-/// it may have been accepted, and would be sent again.
-pub(crate) fn failed(place: FailureIn200, body: &[u8]) -> (Certainty, Option<String>) {
-    let id = at(body, place.id)
-        .map(|id| texts(&id))
-        .and_then(|ids| ids.into_iter().next());
-    let accepted =
-        id.is_some() || at(body, place.succeeded).is_some_and(|count| is_positive(&count));
-    let certainty = if accepted {
+fn has_failed(mail: &SendResult) -> bool {
+    mail.failed.is_some_and(|count| count > 0)
+}
+
+/// What is certain of a mail whose success counts failures: a part of it may have been accepted, and
+/// would be sent again.
+fn certainty(mail: &SendResult) -> Certainty {
+    if mail.email_id.is_some() || mail.succeeded.is_some_and(|count| count > 0) {
         Certainty::Unknown
     } else {
         Certainty::Rejected
-    };
-    (certainty, id)
+    }
+}
+
+/// What is certain of a mail whose reply was taken for a success whatever it counts; `None` if it
+/// is one.
+pub(crate) fn failed(reply: &RawReply) -> Option<Certainty> {
+    let (_, mail, _) = inspect_mail(reply.body());
+    has_failed(&mail).then(|| certainty(&mail))
 }
 
 /// Whether an HTTP/2 server promised that it has not processed the request and will not: it reset
@@ -213,6 +228,16 @@ pub(crate) fn unreadable(reply: RawReply, error: &serde_json::Error) -> Error {
     Error::answered(Kind::Decode, Certainty::Unknown, parts, found).with_source(place)
 }
 
+/// The error for a success whose body is no JSON object.
+#[cold]
+pub(crate) fn no_object(reply: RawReply) -> Error {
+    let object = serde_json::from_str(&readable(reply.body())).map(|Members(_)| ());
+    let error = object
+        .err()
+        .unwrap_or_else(|| serde_json::Error::custom("no object"));
+    unreadable(reply, &error)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::time::{Duration, SystemTime};
@@ -221,7 +246,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::ErrorCode;
-    use crate::operation::Kind as OperationKind;
+    use crate::operation::{FailureIn200, Kind as OperationKind};
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
@@ -267,7 +292,7 @@ pub(crate) mod tests {
         operation: &'static Operation,
         outcome: Outcome,
     ) -> Result<RawReply, Error> {
-        super::judge(operation, outcome, true)
+        super::judge(operation, outcome, true).map(|success| success.reply)
     }
 
     fn ended(status: u16, headers: &[(&str, &str)], body: &[u8], ending: Ending) -> Outcome {
@@ -416,8 +441,8 @@ pub(crate) mod tests {
             assert!(!debug.contains("example.com"), "{debug}");
             // Only where the operation says so, and not for who wants to see for himself.
             judge(&LOOKUP, answered(200, body)).unwrap();
-            let reply = super::judge(&SEND, answered(200, body), false).unwrap();
-            assert_eq!(reply.body(), body);
+            let success = super::judge(&SEND, answered(200, body), false).unwrap();
+            assert_eq!(success.reply.body(), body);
         }
         for body in [
             r#"{"data":{"failed":0,"failures":[]}}"#,

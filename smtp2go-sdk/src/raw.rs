@@ -16,6 +16,7 @@ use smtp2go_types::Envelope;
 
 use crate::client::whole;
 use crate::operation::Operation;
+use crate::outcome::Success;
 use crate::{Body, Error, Reply};
 
 /// The raw client: one method per operation, named by its operationId.
@@ -38,7 +39,7 @@ impl Client {
     where
         R: Envelope + DeserializeOwned,
     {
-        let read = |reply| whole::<R>(operation, reply);
+        let read = |success: Success| whole::<R>(operation, success.reply);
         self.core
             .perform_as(operation, || ready(body), read, Reply::raw)
             .await

@@ -6,7 +6,7 @@ use smtp2go_types::{BatchResult, Envelope};
 
 use super::Sent;
 use crate::error::{Certainty, Error, Kind};
-use crate::inspect::{Findings, Members, kind, texts};
+use crate::inspect::{Findings, Members, filled, kind, texts};
 use crate::operation::Operation;
 use crate::reply::RawReply;
 
@@ -155,7 +155,6 @@ fn outcome(value: &RawValue, reply: &RawReply) -> Result<Sent, Error> {
     };
     let sent = Sent::new(item.email_id, item.schedule_id);
     let has_id = sent.email_id.is_some() || sent.schedule_id.is_some();
-    let filled = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let (error, error_code) = (filled(item.error), filled(item.error_code));
     let mut failures = item.failures;
     let reported = error.is_some()

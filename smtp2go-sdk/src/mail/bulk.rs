@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Sent;
 use crate::outcome::failed;
-use crate::{Certainty, Client, Email, Error, Reply, operations};
+use crate::{Certainty, Client, Email, Error, Reply};
 
 impl Client {
     /// Sends many mails, each by a call of its own, up to `concurrency` of them at once (0 counts as
@@ -357,10 +357,7 @@ impl SendState {
     fn of(result: &Result<Reply<Sent>, Error>) -> Self {
         let certainty = match result {
             // A failure, though the client is set to hand it out as a reply.
-            Ok(reply) if reply.failed.is_some_and(|count| count > 0) => operations::EMAIL_SEND
-                .failure_in_200
-                .map(|place| failed(place, reply.body()).0),
-            Ok(_) => None,
+            Ok(reply) => failed(reply.raw()),
             Err(error) => Some(error.certainty()),
         };
         match certainty {

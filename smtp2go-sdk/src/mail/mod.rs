@@ -24,13 +24,15 @@ pub use mime::Mime;
 use std::fmt;
 
 use smtp2go_types::validation::Check;
-use smtp2go_types::{EmailSendResponse, SendResult, Validate};
+use smtp2go_types::{SendResult, Validate};
 
 use crate::blob::Blob;
 use crate::client::decoded;
+use crate::inspect::filled;
 use crate::json::Writer;
 use crate::operation::Operation;
-use crate::{Body, Client, Error, RawReply, Reply, operations};
+use crate::outcome::{Success, no_object};
+use crate::{Body, Client, Error, Reply, operations};
 use batch::BatchReply;
 use email::{Door, File, problem_in};
 
@@ -55,7 +57,6 @@ pub struct Sent {
 
 impl Sent {
     fn new(email_id: Option<String>, schedule_id: Option<String>) -> Self {
-        let filled = |id: Option<String>| id.filter(|id| !id.trim().is_empty());
         Self {
             email_id: filled(email_id),
             schedule_id: filled(schedule_id),
@@ -101,8 +102,13 @@ impl Client {
     pub async fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_SEND;
         let body = || one(operation, email);
-        self.perform_as(operation, body, |reply| sent(operation, reply), Reply::raw)
-            .await
+        self.perform_as(
+            operation,
+            body,
+            |success| sent(operation, success),
+            Reply::raw,
+        )
+        .await
     }
 
     /// Sends a finished MIME message, or schedules it. It is read while it is sent, unless it is
@@ -116,8 +122,13 @@ impl Client {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();
         let body = || mime(operation, &message);
-        self.perform_as(operation, body, |reply| sent(operation, reply), Reply::raw)
-            .await
+        self.perform_as(
+            operation,
+            body,
+            |success| sent(operation, success),
+            Reply::raw,
+        )
+        .await
     }
 
     /// Sends many mails, each with its own content, in one request. 50 MB is the limit for all of
@@ -145,8 +156,9 @@ impl Client {
         self.perform_as(
             operation,
             || many(operation, emails),
-            |reply| {
-                let (results, reply) = decoded::<BatchReply>(operation, reply)?.into_parts();
+            |success| {
+                let reply = decoded::<BatchReply>(operation, success.reply)?;
+                let (results, reply) = reply.into_parts();
                 Batch::new(operation, count, &results, reply)
             },
             Batch::reply,
@@ -156,8 +168,15 @@ impl Client {
 }
 
 /// What became of a mail.
-fn sent(operation: &'static Operation, reply: RawReply) -> Result<Reply<Sent>, Error> {
-    Ok(decoded::<EmailSendResponse>(operation, reply)?.map(Sent::from))
+fn sent(operation: &'static Operation, success: Success) -> Result<Reply<Sent>, Error> {
+    let Success { reply, mail } = success;
+    match mail {
+        Some(mail) => Ok(Reply::new(Sent::from(mail), reply)),
+        None => {
+            let attempts = reply.attempts();
+            Err(no_object(reply).during(operation, attempts))
+        }
+    }
 }
 
 /// The body for one mail, which is dropped when it is written: an answer can take long, and the
