@@ -1,4 +1,4 @@
-//! A mail, and a search over all pages, in a program that is not async.
+//! A mail, many mails, and a search over all pages, in a program that is not async.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --features blocking --example blocking
@@ -23,11 +23,22 @@ fn example(setup: BlockingSetup) -> Result {
     // Outside of this repository: `blocking::Client::from_env()?`.
     let client = setup.client;
 
-    let mail = Email::new(setup.sender, "Order 1042")
-        .to(setup.recipient)
-        .text("It is on its way.");
-    let sent = client.send(mail)?;
+    let order = |number: u32| {
+        Email::new(setup.sender.clone(), format!("Order {number}"))
+            .to(setup.recipient.clone())
+            .text("It is on its way.")
+    };
+    let sent = client.send(order(1042))?;
     println!("sent as {}", sent.email_id.as_deref().unwrap_or("(no id)"));
+
+    // Many, up to eight at once. The input is read on this thread, as the calls end.
+    let mut sending = client.send_all((1043..1046).map(|number| (number, order(number))), 8);
+    for outcome in &mut sending {
+        if let Err(error) = outcome.result {
+            println!("order {}: {error}", outcome.key);
+        }
+    }
+    println!("{}", sending.report());
 
     // The same groups as those of the async client; what is a stream there is an iterator.
     for event in client.activity().search_all(ActivitySearchRequest::new()) {

@@ -26,7 +26,7 @@ pub type ClientBuilder = crate::ClientBuilder<Client>;
 #[derive(Clone)]
 pub struct Client {
     pub(crate) client: crate::Client,
-    worker: Arc<Worker>,
+    pub(super) worker: Arc<Worker>,
 }
 
 impl crate::ClientBuilder<Client> {

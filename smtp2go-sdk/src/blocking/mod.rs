@@ -26,7 +26,7 @@
 //!
 //! It is the async client, with the same methods, requests, replies and errors, and with the same
 //! retries, deadlines and pacing; only that a method returns when the call is over, and that a
-//! search over all pages is an iterator. There is no raw client here.
+//! search over all pages is an iterator, as are the outcomes of many mails. There is no raw client here.
 //!
 //! # Threads
 //!
@@ -51,10 +51,12 @@
 //! A client can't be used on in a process that was forked off with `fork`, which copies no threads:
 //! build it there.
 
+mod bulk;
 mod client;
 mod items;
 mod worker;
 
+pub use self::bulk::SendAll;
 pub(crate) use self::client::iterate;
 pub use self::client::{Client, ClientBuilder};
 pub use self::items::{Items, Pages};

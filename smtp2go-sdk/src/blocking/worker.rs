@@ -7,6 +7,7 @@ use std::thread::{self, ThreadId};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use crate::Error;
@@ -62,23 +63,33 @@ impl Worker {
         operation: &'static Operation,
         call: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
+        let (done, outcome) = mpsc::sync_channel(1);
+        self.spawn(operation, async move {
+            let _ = done.send(call.await);
+        })?;
+        outcome.recv().unwrap_or_else(|_| Err(panicked(operation)))
+    }
+
+    /// Begins a call on the thread, for another to wait for.
+    pub(super) fn spawn(
+        &self,
+        operation: &'static Operation,
+        call: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<AbortHandle, Error> {
         if thread::current().id() == self.thread {
             let error = Error::config(
                 "called on the blocking client's own thread, where the call would wait for itself",
             );
             return Err(error.during(operation, 0));
         }
-        let (done, outcome) = mpsc::sync_channel(1);
-        let call = async move {
-            let _ = done.send(call.await);
-        };
         // The span of the call belongs under the span of the caller.
-        self.runtime.spawn(call.in_current_span());
-        outcome.recv().unwrap_or_else(|_| {
-            // Something of the user's that the call made use of.
-            Err(Error::interrupted("the call panicked").during(operation, 1))
-        })
+        Ok(self.runtime.spawn(call.in_current_span()).abort_handle())
     }
+}
+
+/// The error of a call that ended by a panic, of something of the user's that it made use of.
+pub(super) fn panicked(operation: &'static Operation) -> Error {
+    Error::interrupted("the call panicked").during(operation, 1)
 }
 
 impl fmt::Debug for Worker {

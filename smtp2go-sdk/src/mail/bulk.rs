@@ -54,7 +54,7 @@ impl Client {
     ) -> SendAll<'a, K> {
         let source = mails.into_stream();
         let log = Log::default();
-        log.lock().left = source.size_hint();
+        log.left(source.size_hint());
         SendAll {
             client: self.clone(),
             source: Some(source),
@@ -123,6 +123,17 @@ pub struct SendOutcome<K = ()> {
     pub result: Result<Reply<Sent>, Error>,
 }
 
+impl<K> SendOutcome<K> {
+    /// How long no mail is taken after it.
+    #[inline]
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        let error = self.result.as_ref().err()?;
+        let wait = error.retry_after().filter(|_| error.is_rate_limited());
+        // One that no clock can hold is one that nobody lives to see end.
+        wait.map(|wait| wait.min(crate::options::LONGEST))
+    }
+}
+
 impl<'a, K> SendAll<'a, K> {
     /// The next outcome; `None` after the last.
     ///
@@ -147,9 +158,7 @@ impl<'a, K> SendAll<'a, K> {
     #[must_use]
     #[inline]
     pub fn handle(&self) -> SendHandle {
-        SendHandle {
-            log: self.log.clone(),
-        }
+        SendHandle::new(self.log.clone())
     }
 
     /// What became of the mails so far.
@@ -186,7 +195,7 @@ impl<'a, K> SendAll<'a, K> {
                     self.calls.push(Box::pin(call));
                 }
                 Poll::Ready(None) => {
-                    self.log.lock().left = (0, Some(0));
+                    self.log.left((0, Some(0)));
                     self.source = None;
                 }
             }
@@ -197,10 +206,7 @@ impl<'a, K> SendAll<'a, K> {
     #[inline]
     fn hold(&mut self, wait: Duration) {
         let now = Instant::now();
-        // A wait that no clock can hold is one that nobody lives to see end.
-        let until = now
-            .checked_add(wait.min(crate::options::LONGEST))
-            .unwrap_or(now);
+        let until = now.checked_add(wait).unwrap_or(now);
         if self
             .pause
             .as_ref()
@@ -213,22 +219,23 @@ impl<'a, K> SendAll<'a, K> {
 
 /// Sends one mail, and keeps the log of it.
 #[inline]
-async fn call<K>(
+pub(crate) async fn call<K>(
     client: Client,
     log: Arc<Log>,
     index: usize,
     key: K,
     email: Email,
 ) -> SendOutcome<K> {
-    log.set(index, SendState::InFlight);
+    log.begun(index);
     let result = client.send(email.clone()).await;
-    log.set(index, SendState::of(&result));
-    SendOutcome {
+    let outcome = SendOutcome {
         index,
         key,
         email,
         result,
-    }
+    };
+    log.ended(&outcome);
+    outcome
 }
 
 impl<'a, K: Send + 'a> Stream for SendAll<'a, K> {
@@ -240,10 +247,7 @@ impl<'a, K: Send + 'a> Stream for SendAll<'a, K> {
         this.take(cx);
         match Pin::new(&mut this.calls).poll_next(cx) {
             Poll::Ready(Some(outcome)) => {
-                if let Err(error) = &outcome.result
-                    && error.is_rate_limited()
-                    && let Some(wait) = error.retry_after()
-                {
+                if let Some(wait) = outcome.wait() {
                     this.hold(wait);
                 }
                 Poll::Ready(Some(outcome))
@@ -274,7 +278,7 @@ impl<K> Unpin for SendAll<'_, K> {}
 impl<K> Drop for SendAll<'_, K> {
     #[inline]
     fn drop(&mut self) {
-        self.log.lock().dropped = true;
+        self.log.dropped();
     }
 }
 
@@ -311,6 +315,11 @@ pub struct SendHandle {
 }
 
 impl SendHandle {
+    #[inline]
+    pub(crate) fn new(log: Arc<Log>) -> Self {
+        Self { log }
+    }
+
     /// As [`SendAll::stop`].
     #[inline]
     pub fn stop(&self) {
@@ -484,7 +493,7 @@ impl fmt::Debug for SendReport {
 
 /// What a stream and its handles share.
 #[derive(Default)]
-struct Log(Mutex<State>);
+pub(crate) struct Log(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -503,9 +512,33 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes how many mails the input has left.
+    #[inline]
+    pub(crate) fn left(&self, left: (usize, Option<usize>)) {
+        self.lock().left = left;
+    }
+
+    /// Notes that nobody reads on.
+    #[inline]
+    pub(crate) fn dropped(&self) {
+        self.lock().dropped = true;
+    }
+
+    /// Notes that the call for a mail begins.
+    #[inline]
+    pub(crate) fn begun(&self, index: usize) {
+        self.set(index, SendState::InFlight);
+    }
+
+    /// Notes what became of a mail.
+    #[inline]
+    pub(crate) fn ended<K>(&self, outcome: &SendOutcome<K>) {
+        self.set(outcome.index, SendState::of(&outcome.result));
+    }
+
     /// Notes that a mail was taken, which leaves so many, and says which it is.
     #[inline]
-    fn taken(&self, left: (usize, Option<usize>)) -> usize {
+    pub(crate) fn taken(&self, left: (usize, Option<usize>)) -> usize {
         let mut state = self.lock();
         state.left = left;
         // Until its call begins.
@@ -521,7 +554,7 @@ impl Log {
     }
 
     #[inline]
-    fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let reader = {
             let mut state = self.lock();
             state.stopped = true;
@@ -534,7 +567,7 @@ impl Log {
 
     /// Whether it was stopped; if not, the reader is woken when it is.
     #[inline]
-    fn is_stopped(&self, reader: &Waker) -> bool {
+    pub(crate) fn is_stopped(&self, reader: &Waker) -> bool {
         let mut state = self.lock();
         if !state.stopped {
             match &mut state.reader {
@@ -546,7 +579,7 @@ impl Log {
     }
 
     #[inline]
-    fn report(&self) -> SendReport {
+    pub(crate) fn report(&self) -> SendReport {
         let state = self.lock();
         let (least, most) = state.left;
         let cancelled = |found: &SendState| match found {

@@ -17,6 +17,8 @@ pub use self::lettre::LettreTransport;
 pub use attachment::Attachment;
 pub use batch::Batch;
 pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
+#[cfg(feature = "blocking")]
+pub(crate) use bulk::{Log, call};
 pub use email::Email;
 pub use mailbox::{Mailbox, MailboxError};
 pub use mime::Mime;

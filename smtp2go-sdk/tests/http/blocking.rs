@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use smtp2go_sandbox::{Fault, Sandbox};
@@ -16,7 +17,8 @@ use smtp2go_sdk::types::{
     ActivitySearchRequest, DomainViewRequest, EmailScheduledSearchRequest, TemplateSearchRequest,
 };
 use smtp2go_sdk::{
-    Attachment, Body, CallOptions, Certainty, Email, Error, RetryPolicy, operations,
+    Attachment, Body, CallOptions, Certainty, Email, Error, RetryPolicy, SendHandle, SendState,
+    operations,
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -449,4 +451,207 @@ fn an_iterator_and_its_client_are_dropped_while_a_page_is_fetched() {
     // Would wait for the server if it waited.
     drop(events);
     drop(client);
+}
+
+#[test]
+fn many_mails_are_an_iterator_over_their_outcomes() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox.faults().add(Fault::failed("550 no").nth(4));
+    let client = client(&sandbox);
+    // Neither the input nor its keys have to leave this thread, and both may borrow.
+    let rows: Vec<_> = (0..30).map(|n| Rc::new(format!("row {n}"))).collect();
+    let mails = rows.iter().map(|row| {
+        let to_nobody = row.as_str() == "row 7";
+        let email = mail(row.as_str());
+        (
+            row.clone(),
+            if to_nobody { email.to("nobody") } else { email },
+        )
+    });
+    let mut sending = client.send_all(mails, 4);
+    assert_eq!(sending.size_hint(), (0, Some(30)));
+    assert_eq!(sandbox.calls().len(), 0);
+    let mut states = [None; 30];
+    for outcome in &mut sending {
+        assert_eq!(outcome.key, rows[outcome.index]);
+        let state = match outcome.result.map_err(|error| error.certainty()) {
+            Ok(_) => SendState::Sent,
+            Err(Certainty::NotSent) => SendState::NotSent,
+            Err(Certainty::Rejected) => SendState::Rejected,
+            Err(Certainty::Unknown) => SendState::Unknown,
+        };
+        assert_eq!(states[outcome.index].replace(state), None);
+        assert!(outcome.email.validate().is_ok() || state == SendState::NotSent);
+    }
+    assert!(sending.next().is_none());
+    let report = sending.report();
+    assert_eq!(
+        report.states(),
+        states.into_iter().flatten().collect::<Vec<_>>()
+    );
+    assert_eq!(
+        report.to_string(),
+        "30 taken: 28 sent, 1 rejected, 1 not sent, 0 unknown; 0 not taken"
+    );
+    assert_eq!(report.states()[7], SendState::NotSent);
+    assert_eq!(subjects(&sandbox).len(), 28);
+}
+
+/// Waits until something is so, for as long as a failure takes to be one.
+fn until(so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !so() {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn calls_go_on_while_an_outcome_is_worked_on_and_none_is_begun() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let client = client(&sandbox);
+    let mut sending = client.send_all((0..9).map(|n| mail(n.to_string())), 3);
+    let handle = sending.handle();
+    sending.next().unwrap().result.unwrap();
+    until(|| handle.report().in_flight() == 0);
+    assert_eq!(handle.report().taken(), 3);
+    assert_eq!(sandbox.mails().len(), 3);
+    assert_eq!(sending.by_ref().count(), 8);
+    assert_eq!(handle.report().sent(), 9);
+}
+
+#[test]
+fn a_bound_is_kept_whatever_it_is() {
+    for (concurrency, most) in [(0, 1), (1, 1), (3, 3), (usize::MAX, 12)] {
+        let sandbox = Sandbox::start_blocking().unwrap();
+        let client = client(&sandbox);
+        let handle: Mutex<Option<SendHandle>> = Mutex::new(None);
+        let mails = (0..12).map(|n| {
+            // This one is taken, and not begun yet.
+            let report = handle.lock().unwrap().as_ref().unwrap().report();
+            assert!(report.in_flight() < most, "{report}");
+            mail(n.to_string())
+        });
+        let mut sending = client.send_all(mails, concurrency);
+        *handle.lock().unwrap() = Some(sending.handle());
+        assert_eq!(sending.by_ref().count(), 12);
+        assert_eq!(sending.report().sent(), 12);
+    }
+}
+
+#[test]
+fn mails_are_stopped_from_elsewhere_while_the_reader_waits() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let limit = Fault::status(429).header("Retry-After", "3600");
+    sandbox.faults().add(limit.nth(2));
+    let once = CallOptions::new().retry(RetryPolicy::none());
+    let client = client(&sandbox).with_options(once);
+    let mut sending = client.send_all((0..5).map(|n| mail(n.to_string())), 1);
+    let handle = sending.handle();
+    sending.next().unwrap().result.unwrap();
+    let error = sending.next().unwrap().result.unwrap_err();
+    assert!(error.is_rate_limited(), "{error}");
+    thread::scope(|scope| {
+        // The rest is held back for an hour.
+        let reader = scope.spawn(|| sending.next().is_none());
+        handle.stop();
+        assert!(reader.join().unwrap());
+    });
+    assert_eq!(
+        handle.report().to_string(),
+        "2 taken: 1 sent, 1 rejected, 0 not sent, 0 unknown; 3 not taken"
+    );
+    assert_eq!(sandbox.calls().len(), 2);
+}
+
+#[test]
+fn a_limit_holds_mails_back_in_the_input() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let limit = Fault::status(429).header("Retry-After", "1");
+    sandbox.faults().add(limit.nth(2));
+    // So short that a mail which is taken while the client holds back fails at once.
+    let hurried = CallOptions::new()
+        .retry(RetryPolicy::none())
+        .deadline(Duration::from_millis(700));
+    let client = client(&sandbox).with_options(hurried);
+    let mut sending = client.send_all((0..5).map(|n| mail(n.to_string())), 1);
+    let refused: Vec<_> = sending
+        .by_ref()
+        .filter(|outcome| outcome.result.is_err())
+        .map(|outcome| outcome.index)
+        .collect();
+    assert_eq!(refused, [1]);
+    assert_eq!(sending.report().sent(), 4);
+}
+
+#[test]
+fn dropping_mails_cancels_their_calls_and_waits_for_nothing() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox
+        .faults()
+        .add(Fault::stall().carried_out(false).calls(2..=9));
+    let client = client(&sandbox);
+    let mut sending = client.send_all((0..9).map(|n| mail(n.to_string())), 3);
+    let handle = sending.handle();
+    sending.next().unwrap().result.unwrap();
+    until(|| sandbox.calls().len() == 3);
+    assert_eq!(handle.report().in_flight(), 2);
+    drop(sending);
+    assert_eq!(
+        handle.report().to_string(),
+        "3 taken: 1 sent, 0 rejected, 0 not sent, 2 unknown; 6 not taken"
+    );
+}
+
+#[test]
+fn each_of_many_mails_from_the_client_s_own_thread_is_refused() {
+    /// Sends mails when it is read.
+    struct Sends(Option<Client>, Arc<Mutex<Vec<Error>>>);
+
+    impl AsyncRead for Sends {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            space: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if let Some(client) = self.0.take() {
+                let sending = client.send_all([mail("a"), mail("b"), mail("c")], 2);
+                let errors = sending.filter_map(|outcome| outcome.result.err());
+                self.1.lock().unwrap().extend(errors);
+                space.put_slice(b"x");
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let client = client(&sandbox);
+    let errors = Arc::new(Mutex::new(Vec::new()));
+    let reader = Sends(Some(client.clone()), errors.clone());
+    let email = mail("with a reader").attach(Attachment::from_reader("a.txt", reader, 1));
+    client.send(email).unwrap();
+    let errors = errors.lock().unwrap();
+    assert_eq!(errors.len(), 3);
+    assert!(errors.iter().all(Error::is_config));
+    assert_eq!(subjects(&sandbox), ["with a reader".to_owned()].into());
+}
+
+#[test]
+fn a_call_that_panics_is_one_outcome_of_many() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let client = client(&sandbox);
+    let panics = Attachment::from_reader("a.txt", Panics, 3);
+    let mails = [mail("0"), mail("1").attach(panics), mail("2")];
+    let mut sending = client.send_all(mails, 1);
+    let ended: Vec<_> = sending
+        .by_ref()
+        .map(|outcome| outcome.result.map_err(|error| error.certainty()).err())
+        .collect();
+    assert!(
+        matches!(ended.as_slice(), [None, Some(certainty), None] if *certainty != Certainty::Rejected),
+        "{ended:?}"
+    );
+    let report = sending.report();
+    assert_eq!((report.sent(), report.in_flight()), (2, 0), "{report}");
+    assert_eq!(subjects(&sandbox).len(), 2);
 }
