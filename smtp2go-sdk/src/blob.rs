@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +47,7 @@ impl Piece {
     pub(crate) fn replayable(&self) -> bool {
         match self {
             Self::Bytes(_) => true,
-            Self::Base64(blob) => !matches!(blob.source, Source::Reader { .. }),
+            Self::Base64(blob) => blob.source.replayable(),
         }
     }
 }
@@ -56,10 +57,18 @@ impl Piece {
 pub(crate) struct Blob {
     /// The request field that it is for.
     field: Arc<str>,
-    source: Source,
+    source: Arc<dyn Open>,
 }
 
-#[derive(Clone)]
+/// What a [`Source`] can do. A trait, as [`Chunks`] is, so that only a program that makes blobs has
+/// the code that reads them: the request's body, which all programs have, just knows the traits.
+trait Open: Send + Sync + UnwindSafe + RefUnwindSafe {
+    fn size(&self) -> u64;
+    fn start(&self) -> &[u8];
+    fn replayable(&self) -> bool;
+    fn open(&self) -> Box<dyn Chunks + Send>;
+}
+
 enum Source {
     Bytes(Bytes),
     File(Arc<Stat>),
@@ -169,35 +178,56 @@ impl Blob {
     fn new(field: &str, source: Source) -> Self {
         Self {
             field: field.into(),
-            source,
+            source: Arc::new(source),
         }
     }
 
     /// Bytes of content, before they are encoded.
     pub(crate) fn size(&self) -> u64 {
-        match &self.source {
-            Source::Bytes(bytes) => bytes.len() as u64,
-            Source::File(stat) => stat.size,
-            Source::Reader { size, .. } => *size,
-        }
+        self.source.size()
     }
 
     /// Its first bytes, at least as many as tell its type; none of a reader.
     pub(crate) fn start(&self) -> &[u8] {
-        match &self.source {
-            Source::Bytes(bytes) => bytes,
-            Source::File(stat) => &stat.start,
-            Source::Reader { .. } => &[],
-        }
+        self.source.start()
     }
 
     /// Starts at the beginning. Nothing is opened yet.
     pub(crate) fn open(self) -> Reading {
+        Reading {
+            state: Mutex::new(self.source.open()),
+            field: self.field,
+        }
+    }
+}
+
+impl Open for Source {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(stat) => stat.size,
+            Self::Reader { size, .. } => *size,
+        }
+    }
+
+    fn start(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::File(stat) => &stat.start,
+            Self::Reader { .. } => &[],
+        }
+    }
+
+    fn replayable(&self) -> bool {
+        !matches!(self, Self::Reader { .. })
+    }
+
+    fn open(&self) -> Box<dyn Chunks + Send> {
         let left = self.size();
-        let state = match self.source {
-            Source::Bytes(bytes) => State::Bytes(bytes),
-            Source::File(stat) => State::idle(Input::Closed(stat), left),
-            Source::Reader { slot, .. } => match slot.take() {
+        Box::new(match self {
+            Self::Bytes(bytes) => State::Bytes(bytes.clone()),
+            Self::File(stat) => State::idle(Input::Closed(stat.clone()), left),
+            Self::Reader { slot, .. } => match slot.take() {
                 Some(Reader::Blocking(reader)) => State::idle(Input::Reader(reader), left),
                 Some(Reader::Async(reader)) => State::Async {
                     reader,
@@ -206,11 +236,7 @@ impl Blob {
                 },
                 None => State::Spent,
             },
-        };
-        Reading {
-            field: self.field,
-            state: Mutex::new(state),
-        }
+        })
     }
 }
 
@@ -233,7 +259,12 @@ impl fmt::Display for Failure {
 pub(crate) struct Reading {
     field: Arc<str>,
     /// Never locked: the mutex makes a reader `Sync`, which the HTTP layer asks for.
-    state: Mutex<State>,
+    state: Mutex<Box<dyn Chunks + Send>>,
+}
+
+/// Yields content in base64, piece by piece. Nothing follows a failure.
+trait Chunks {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>>;
 }
 
 enum State {
@@ -272,18 +303,24 @@ impl Reading {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, Failure>> {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.poll_next(cx).map_err(|message| {
-            *state = State::Done;
-            Failure {
-                field: self.field.to_string(),
-                message,
-            }
+        state.poll_next(cx).map_err(|message| Failure {
+            field: self.field.to_string(),
+            message,
+        })
+    }
+}
+
+impl Chunks for State {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
+        self.poll_piece(cx).map_err(|message| {
+            *self = Self::Done;
+            message
         })
     }
 }
 
 impl State {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
         loop {
             match self {
                 Self::Done => return Poll::Ready(Ok(None)),

@@ -1,8 +1,11 @@
 //! Files of a mail.
 
 use std::fmt;
+use std::future::Future;
 use std::io::Read;
-use std::path::PathBuf;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use bytes::Bytes;
 use smtp2go_types::validation::Check;
@@ -114,17 +117,49 @@ impl Attachment {
         self.mimetype = Some(mimetype.into());
         self
     }
+}
 
-    pub(crate) fn name(&self) -> &str {
+/// What a mail can do with an attachment. A trait, so that only a program that attaches something has
+/// the code for it: the mail, which all programs have, just knows the trait.
+pub(crate) trait Attached: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
+    fn name(&self) -> &str;
+    /// Bytes of its JSON without the content, or a little more.
+    fn size(&self) -> usize;
+    /// Checks what can be checked without reading.
+    fn check(&self, check: &mut Check);
+    /// The path of a file on disk.
+    fn path(&self) -> Option<&Path>;
+    /// Looks at these files, on a thread that may block.
+    fn look(&self, paths: Vec<PathBuf>) -> Pin<Box<dyn Future<Output = Looked> + Send>>;
+    /// What can be sent of it; `stat` is what was found at its path.
+    fn blob(&self, field: &str, stat: Option<Result<Stat, String>>)
+    -> Result<Option<Blob>, String>;
+    /// Writes its JSON. Without its content if that can't be had, which the check reports.
+    fn write(&self, json: &mut Writer, blob: Option<Blob>);
+}
+
+impl Attached for Attachment {
+    fn name(&self) -> &str {
         &self.filename
     }
 
-    pub(crate) fn content(&self) -> &Content {
-        &self.content
+    fn path(&self) -> Option<&Path> {
+        self.content.path()
     }
 
-    /// Bytes of its JSON without the content, or a little more.
-    pub(crate) fn size(&self) -> usize {
+    fn look(&self, paths: Vec<PathBuf>) -> Pin<Box<dyn Future<Output = Looked> + Send>> {
+        Box::pin(look(paths))
+    }
+
+    fn blob(
+        &self,
+        field: &str,
+        stat: Option<Result<Stat, String>>,
+    ) -> Result<Option<Blob>, String> {
+        self.content.blob(field, stat)
+    }
+
+    fn size(&self) -> usize {
         let url = match &self.content {
             Content::Url(url) => url.len(),
             _ => 0,
@@ -132,8 +167,7 @@ impl Attachment {
         self.filename.len() + url + 128
     }
 
-    /// Checks what can be checked without reading.
-    pub(crate) fn check(&self, check: &mut Check) {
+    fn check(&self, check: &mut Check) {
         check.at("filename", |check| {
             if self.filename.is_empty() {
                 check.problem("a file needs a name");
@@ -161,8 +195,7 @@ impl Attachment {
         }
     }
 
-    /// Writes its JSON. Without its content if that can't be had, which the check reports.
-    pub(crate) fn write(&self, json: &mut Writer, blob: Option<Blob>) {
+    fn write(&self, json: &mut Writer, blob: Option<Blob>) {
         json.raw("{\"filename\":");
         json.string(&self.filename);
         json.raw(",\"mimetype\":");
@@ -205,7 +238,32 @@ impl fmt::Debug for Content {
     }
 }
 
+/// What was found at the paths, in their order, or why nobody could look.
+pub(crate) type Looked = Result<Vec<Result<Stat, String>>, String>;
+
+/// Looks at files, on a thread that may block.
+pub(crate) async fn look(paths: Vec<PathBuf>) -> Looked {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return Err("called outside of a tokio runtime".to_owned());
+    };
+    let look = move || paths.into_iter().map(Stat::new).collect();
+    runtime
+        .spawn_blocking(look)
+        .await
+        .map_err(|_| "the runtime is shutting down".to_owned())
+}
+
 impl Content {
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// What can be sent of it; `stat` is what was found at its path.
     pub(crate) fn blob(
         &self,
@@ -391,7 +449,7 @@ mod tests {
             Attachment::from_bytes("scan", &pdf[..]),
         ] {
             let stat = Stat::new(path.path().to_owned());
-            let blob = file.content().blob("attachments[0]", Some(stat)).unwrap();
+            let blob = file.blob("attachments[0]", Some(stat)).unwrap();
             let mut json = Writer::with_capacity(64);
             file.write(&mut json, blob);
             let pieces = json.finish().into_pieces();

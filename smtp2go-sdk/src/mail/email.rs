@@ -1,7 +1,6 @@
 //! A mail, its check, and its JSON.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -9,11 +8,11 @@ use serde_core::Serialize;
 use smtp2go_types::validation::Check;
 use smtp2go_types::{Timestamp, Validate, ValidationError};
 
-use super::attachment::{Attachment, Content};
+use super::attachment::{Attached, Attachment};
 use super::mailbox::has_control;
 use super::schedule;
 use crate::Mailbox;
-use crate::blob::{Blob, Stat};
+use crate::blob::Blob;
 use crate::json::Writer;
 
 /// Recipients of a kind, at most.
@@ -79,8 +78,8 @@ struct Parts {
     template: Option<Template>,
     schedule: Option<Timestamp>,
     fastaccept: bool,
-    attachments: Vec<Attachment>,
-    inlines: Vec<Attachment>,
+    attachments: Vec<Arc<dyn Attached>>,
+    inlines: Vec<Arc<dyn Attached>>,
 }
 
 #[derive(Clone)]
@@ -260,7 +259,7 @@ impl Email {
     /// Attaches a file.
     #[must_use]
     pub fn attach(mut self, file: Attachment) -> Self {
-        self.edit().attachments.push(file);
+        self.edit().attachments.push(Arc::new(file));
         self
     }
 
@@ -269,7 +268,7 @@ impl Email {
     /// in it.
     #[must_use]
     pub fn inline(mut self, image: Attachment) -> Self {
-        self.edit().inlines.push(image);
+        self.edit().inlines.push(Arc::new(image));
         self
     }
 
@@ -289,15 +288,20 @@ impl Email {
     }
 
     /// The files, with the place of each: attachments before inlines.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, usize, &Attachment)> {
-        let place = |field| move |(index, file)| (field, index, file);
-        let attachments = self
-            .parts
-            .attachments
-            .iter()
-            .enumerate()
-            .map(place("attachments"));
-        attachments.chain(self.parts.inlines.iter().enumerate().map(place("inlines")))
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, usize, &dyn Attached)> {
+        (0..).map_while(|place| self.file(place))
+    }
+
+    // One copy for all that go through the files.
+    #[inline(never)]
+    fn file(&self, place: usize) -> Option<(&'static str, usize, &dyn Attached)> {
+        let attachments = &self.parts.attachments;
+        if let Some(file) = attachments.get(place) {
+            return Some(("attachments", place, &**file));
+        }
+        let index = place - attachments.len();
+        let file = self.parts.inlines.get(index)?;
+        Some(("inlines", index, &**file))
     }
 
     /// Checks the mail for one of the ways to send it. A path is made only where there is something
@@ -714,47 +718,29 @@ pub(crate) type File = Result<Option<Blob>, String>;
 /// Looks at the files of mails, in the order of the mails and of [`Email::files`]. `prefix` is what
 /// the field paths of each start with.
 pub(crate) async fn files(mails: &[(String, Email)]) -> Result<Vec<File>, String> {
-    let all = || mails.iter().flat_map(|(_, mail)| mail.files());
-    let mut stats = stat(paths(all().map(|(_, _, file)| file.content())))
-        .await?
-        .into_iter();
+    let with_path = mails
+        .iter()
+        .flat_map(|(_, mail)| mail.files())
+        .filter_map(|(.., file)| Some((file, file.path()?)));
+    let (mut paths, mut last) = (Vec::new(), None);
+    for (file, path) in with_path {
+        paths.push(path.to_owned());
+        last = Some(file);
+    }
+    let stats = match last {
+        Some(file) => file.look(paths).await?,
+        None => Vec::new(),
+    };
+    let mut stats = stats.into_iter();
     let mut files = Vec::new();
     for (prefix, mail) in mails {
         for (field, index, file) in mail.files() {
-            let stat = match file.content() {
-                Content::Path(_) => stats.next(),
-                _ => None,
-            };
+            let stat = file.path().and_then(|_| stats.next());
             let field = format!("{prefix}{field}[{index}]");
-            files.push(file.content().blob(&field, stat));
+            files.push(file.blob(&field, stat));
         }
     }
     Ok(files)
-}
-
-/// The paths among contents.
-pub(crate) fn paths<'a>(contents: impl Iterator<Item = &'a Content>) -> Vec<PathBuf> {
-    contents
-        .filter_map(|content| match content {
-            Content::Path(path) => Some(path.clone()),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Looks at files, on a thread that may block.
-pub(crate) async fn stat(paths: Vec<PathBuf>) -> Result<Vec<Result<Stat, String>>, String> {
-    if paths.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        return Err("called outside of a tokio runtime".to_owned());
-    };
-    let look = move || paths.into_iter().map(Stat::new).collect();
-    runtime
-        .spawn_blocking(look)
-        .await
-        .map_err(|_| "the runtime is shutting down".to_owned())
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use crate::json::Writer;
 use crate::operation::Operation;
 use crate::outcome::{Success, no_object};
 use crate::{Body, Client, Error, Reply, operations};
+use attachment::look;
 use batch::BatchReply;
 use email::{Door, File, problem_in};
 
@@ -226,8 +227,9 @@ async fn many(operation: &Operation, emails: Vec<(String, Email)>) -> Result<Bod
 #[inline]
 async fn mime(operation: &Operation, message: &Mime) -> Result<Body, Error> {
     let content = message.content();
-    let paths = email::paths([content].into_iter());
-    let stat = email::stat(paths).await.map_err(Error::config)?;
+    let path = content.path().map(ToOwned::to_owned);
+    let stat = look(path.into_iter().collect()).await;
+    let stat = stat.map_err(Error::config)?;
     let blob = content.blob("mime_email", stat.into_iter().next());
     let mut json = Writer::with_capacity(128);
     message.write(&mut json, blob.clone().ok().flatten());
