@@ -14,7 +14,7 @@ pub(crate) fn configure(builder: ClientBuilder, https: bool) -> Result<ClientBui
     use std::sync::Arc;
 
     let unusable = |source: rustls::Error| {
-        Error::config("the TLS backend can't be set up").with_source(source)
+        Error::config("the TLS backend can't be set up").with_source(source.to_string())
     };
     // Given to this client alone: a process-wide provider is for the program to install.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
