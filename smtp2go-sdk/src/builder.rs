@@ -99,7 +99,7 @@ impl<C> ClientBuilder<C> {
 
     /// A builder set from variables that `lookup` knows by name.
     pub(crate) fn from_lookup(
-        lookup: impl Fn(&str) -> Result<String, VarError>,
+        lookup: &dyn Fn(&str) -> Result<String, VarError>,
     ) -> Result<Self, Error> {
         // An empty variable is as good as none: that is how many tools unset one.
         let variable = |name: &str| match lookup(name) {
@@ -562,7 +562,7 @@ mod tests {
     fn the_environment_is_read_and_errors_name_the_variable() {
         let read = |variables: &[(&str, &str)]| {
             let variables = variables.to_vec();
-            ClientBuilder::<Client>::from_lookup(move |name| {
+            ClientBuilder::<Client>::from_lookup(&move |name| {
                 let found = variables.iter().find(|(variable, _)| *variable == name);
                 found
                     .map(|(_, value)| (*value).to_owned())
@@ -600,7 +600,8 @@ mod tests {
                 "{error}"
             );
         }
-        let error = ClientBuilder::<Client>::from_lookup(|_| Err(VarError::NotUnicode("x".into())));
+        let error =
+            ClientBuilder::<Client>::from_lookup(&|_| Err(VarError::NotUnicode("x".into())));
         assert!(error.unwrap_err().to_string().starts_with(ENV_KEY));
     }
 

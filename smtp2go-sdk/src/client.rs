@@ -25,7 +25,7 @@ use crate::key::{KEY_MEMBER, Key};
 use crate::operation::Operation;
 use crate::options::Settings;
 use crate::outcome::{Answer, Ending, Outcome, Success, unreadable};
-use crate::subaccount;
+use crate::subaccount::Subaccount;
 use crate::watch::Watch;
 use crate::wire::{AttemptBody, SealOnDrop, Wire};
 use crate::{Body, CallOptions, Error, KeyLocation, Observer, RawReply, Reply};
@@ -50,7 +50,7 @@ const SLOWEST: u64 = 64 * 1024;
 pub struct Client {
     core: Arc<Core>,
     /// The subaccount that every call is for.
-    subaccount: Option<Arc<str>>,
+    subaccount: Option<Subaccount>,
     settings: Settings,
 }
 
@@ -121,7 +121,7 @@ impl Client {
     /// # Errors
     /// As [`ClientBuilder::build`]; the error names the variable.
     pub fn from_env() -> Result<Self, Error> {
-        ClientBuilder::<Self>::from_lookup(|name| std::env::var(name))?.build()
+        ClientBuilder::<Self>::from_lookup(&|name| std::env::var(name))?.build()
     }
 
     /// The same client, on the same connections, for one subaccount of the key's account, which
@@ -150,7 +150,7 @@ impl Client {
     #[must_use]
     pub fn for_subaccount(&self, id: impl Into<String>) -> Self {
         Self {
-            subaccount: Some(Arc::from(id.into())),
+            subaccount: Some(Subaccount::new(id.into())),
             ..self.clone()
         }
     }
@@ -262,7 +262,7 @@ impl Client {
     /// Builds a request, with the client's subaccount named in it.
     fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Prepared, Error> {
         let body = match &self.subaccount {
-            Some(id) => subaccount::fill(operation, body, id)?,
+            Some(subaccount) => subaccount.fill(operation, body)?,
             None => body,
         };
         self.core.prepare(operation, body)
@@ -355,17 +355,9 @@ impl Core {
             .key_in_body
             .or_else(|| (self.key_location == KeyLocation::Body).then_some(KEY_MEMBER));
         if let Some(member) = member {
-            let injected = match pieces.split_first() {
-                Some((Piece::Bytes(start), rest)) => self
-                    .key
-                    .inject(start, member)
-                    .map(|start| start.map(Piece::Bytes).into_iter().chain(rest.to_vec())),
-                _ => None,
-            };
-            let injected = injected.ok_or_else(|| {
+            pieces = self.with_key(&pieces, member).ok_or_else(|| {
                 Error::config("the body is not a JSON object, so the key can't be put into it")
             })?;
-            pieces = injected.collect();
         }
         let size: u64 = pieces.iter().map(Piece::size).sum();
         match operation.max_body_bytes {
@@ -381,6 +373,16 @@ impl Core {
             replayable,
             upload,
         })
+    }
+
+    /// The pieces of a body, with the key in it.
+    fn with_key(&self, pieces: &[Piece], member: &str) -> Option<Arc<[Piece]>> {
+        let (Piece::Bytes(start), rest) = pieces.split_first()? else {
+            return None;
+        };
+        let mut injected = self.key.inject(start, member)?.map(Piece::Bytes).to_vec();
+        injected.extend_from_slice(rest);
+        Some(injected.into())
     }
 
     /// Tries a request once, for no longer than `limit`, and `idle` without progress. Decides

@@ -1,6 +1,7 @@
 //! Requests in the name of a subaccount.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_core::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -9,11 +10,41 @@ use crate::key::inject;
 use crate::operation::Operation;
 use crate::{Body, Error};
 
+/// A subaccount, and what names it in a body: as a pointer, so that a program which is for none has no
+/// code for it.
+#[derive(Clone)]
+pub(crate) struct Subaccount {
+    id: Arc<str>,
+    fill: fn(&Operation, Body, &str) -> Result<Body, Error>,
+}
+
+impl Subaccount {
+    pub(crate) fn new(id: String) -> Self {
+        Self {
+            id: id.into(),
+            fill,
+        }
+    }
+
+    /// See [`fill`].
+    pub(crate) fn fill(&self, operation: &Operation, body: Body) -> Result<Body, Error> {
+        (self.fill)(operation, body, &self.id)
+    }
+}
+
+/// Shows the id.
+impl fmt::Debug for Subaccount {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
 /// The body with the subaccount in the field that the operation has for it.
 ///
 /// # Errors
 /// If the operation has none, if the body names another, or if the id is empty.
-pub(crate) fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
+fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
     let Some(field) = operation.subaccount else {
         return Err(Error::config(
             "the client is for a subaccount, and this operation can't be called for one",

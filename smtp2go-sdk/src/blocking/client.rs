@@ -57,7 +57,7 @@ impl Client {
     /// # Errors
     /// As `build` of the [`builder`](Self::builder); the error names the variable.
     pub fn from_env() -> Result<Self, Error> {
-        ClientBuilder::from_lookup(|name| std::env::var(name))?.build()
+        ClientBuilder::from_lookup(&|name| std::env::var(name))?.build()
     }
 
     /// The same client with other settings for some calls: see
