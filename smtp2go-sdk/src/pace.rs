@@ -1,6 +1,6 @@
 //! When a call gets its turn: the documented rates of operations, and the pause after a 429.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ pub(crate) struct HeldBack {
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     queue: Mutex<Queue>,
-    /// By the operation's id.
-    windows: Mutex<HashMap<&'static str, Arc<Window>>>,
+    /// By the operation's id. Few operations have a documented rate.
+    windows: Mutex<Vec<(&'static str, Arc<Window>)>>,
 }
 
 /// The calls that wait because of a 429.
@@ -234,18 +234,20 @@ impl Turns {
 
     fn window(&self, id: &'static str, limit: RateLimit) -> Arc<Window> {
         let mut windows = lock(&self.windows);
-        let window = windows.entry(id).or_insert_with(|| {
-            Arc::new(Window {
-                per: limit.per,
-                queue: tokio::sync::Mutex::new(()),
-                places: Mutex::new(Places {
-                    unused: limit.requests,
-                    free_at: VecDeque::new(),
-                }),
-                freed: Notify::new(),
-            })
+        if let Some((_, window)) = windows.iter().find(|(known, _)| *known == id) {
+            return window.clone();
+        }
+        let window = Arc::new(Window {
+            per: limit.per,
+            queue: tokio::sync::Mutex::new(()),
+            places: Mutex::new(Places {
+                unused: limit.requests,
+                free_at: VecDeque::new(),
+            }),
+            freed: Notify::new(),
         });
-        window.clone()
+        windows.push((id, window.clone()));
+        window
     }
 }
 
