@@ -344,8 +344,13 @@ impl Error {
         error
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
-        self.inner.source = Some(source.into());
+    #[inline]
+    pub(crate) fn with_source(self, source: impl Into<Source>) -> Self {
+        self.with_boxed_source(source.into())
+    }
+
+    fn with_boxed_source(mut self, source: Source) -> Self {
+        self.inner.source = Some(source);
         self
     }
 
@@ -652,22 +657,13 @@ impl Error {
         if self.blames_key() || self.status() == Some(StatusCode::UNAUTHORIZED) {
             return Some("the API key is unknown or disabled, or of another account");
         }
-        // Inferred: the API has no documented code for it.
-        let unverified = |text: &str| {
-            let text = text.to_ascii_lowercase();
-            text.contains("sender")
-                && ["verif", "not allowed", "not authori"]
-                    .iter()
-                    .any(|word| text.contains(word))
-        };
-        let said = self
-            .message()
-            .into_iter()
-            .chain(self.failures().iter().map(String::as_str));
         if matches!(code, Some(ErrorCode::Unknown(code)) if code.ends_with("SENDER_NOT_VERIFIED"))
-            || said
-                .chain(self.inner.fields.iter().map(|field| field.message.as_str()))
-                .any(unverified)
+            || self.message().is_some_and(is_of_unverified)
+            || self.failures().iter().any(|text| is_of_unverified(text))
+            || self
+                .field_errors()
+                .iter()
+                .any(|field| is_of_unverified(&field.message))
         {
             return Some("verify the sender's domain or address in the SMTP2GO account first");
         }
@@ -703,6 +699,16 @@ impl Error {
         }
         Ok(())
     }
+}
+
+/// Whether a text is about a sender that is not verified. Inferred: the API has no documented code for
+/// it.
+fn is_of_unverified(text: &str) -> bool {
+    let has = |word: &str| {
+        let mut parts = text.as_bytes().windows(word.len());
+        parts.any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    has("sender") && ["verif", "not allowed", "not authori"].into_iter().any(has)
 }
 
 /// `text` fit for one line: without control characters and keys, and not too long.

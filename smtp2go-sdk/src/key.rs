@@ -126,7 +126,7 @@ fn fault(text: &str) -> Option<String> {
 pub(crate) fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once(PREFIX) {
+    while let Some((before, after)) = split_at_prefix(rest) {
         masked.push_str(before);
         masked.push_str(PREFIX);
         let run = after.bytes().take_while(u8::is_ascii_alphanumeric).count();
@@ -138,6 +138,14 @@ pub(crate) fn mask(text: &str) -> String {
     }
     masked.push_str(rest);
     masked
+}
+
+/// What is before and after the next prefix of a key. The way of `str` to search for text is made for
+/// longer ones, and takes much more code.
+fn split_at_prefix(text: &str) -> Option<(&str, &str)> {
+    let mut parts = text.as_bytes().windows(PREFIX.len());
+    let at = parts.position(|part| part == PREFIX.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + PREFIX.len()..)?))
 }
 
 #[cfg(test)]
