@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tracing::field::Empty;
+use tracing::field::{Empty, Value};
 use tracing::{Span, debug, info, info_span};
 
 use crate::hosts::Site;
@@ -251,35 +251,34 @@ impl Watch {
         let elapsed = started.elapsed();
         let site = self.site.as_deref();
         if !self.span.is_disabled() {
-            let span = &self.span;
-            span.record("attempt", self.attempts);
+            self.record("attempt", &self.attempts);
             if self.attempts > 1 {
-                span.record("http.request.resend_count", self.attempts - 1);
+                self.record("http.request.resend_count", &(self.attempts - 1));
             }
             if let Some(site) = site {
-                span.record("server.address", &*site.address);
-                span.record("server.port", site.port);
+                self.record("server.address", &&*site.address);
+                self.record("server.port", &site.port);
                 if let Some(region) = site.region {
-                    span.record("region", region.as_str());
+                    self.record("region", &region.as_str());
                 }
             }
             if let Some(status) = end.status {
-                span.record("http.response.status_code", status.as_u16());
+                self.record("http.response.status_code", &status.as_u16());
             }
             if let Some(error) = end.error_type() {
-                span.record("error.type", error);
-                span.record("otel.status_code", "ERROR");
+                self.record("error.type", &error);
+                self.record("otel.status_code", &"ERROR");
             }
             if let Some(code) = end.code {
-                span.record("code", code);
+                self.record("code", &code);
             }
             if let Some(certainty) = end.certainty {
-                span.record("certainty", word(certainty));
+                self.record("certainty", &word(certainty));
             }
             if let Some(id) = end.request_id {
-                span.record("request_id", id);
+                self.record("request_id", &id);
             }
-            span.record("elapsed_ms", millis(elapsed));
+            self.record("elapsed_ms", &millis(elapsed));
         }
         let report = CallReport {
             operation: self.operation,
@@ -296,6 +295,12 @@ impl Watch {
             bytes_received: self.received,
         };
         self.tell(|observer| observer.call_ended(&report));
+    }
+
+    // Not inlined: there are many of these.
+    #[inline(never)]
+    fn record(&self, field: &str, value: &dyn Value) {
+        self.span.record(field, value);
     }
 
     /// Calls the observer, whose panics are none of ours.
