@@ -380,9 +380,10 @@ impl Email {
         };
         for (index, (name, value)) in self.parts.headers.iter().enumerate() {
             let at = ("custom_headers", index);
-            let is = |other: &&str| name.trim().eq_ignore_ascii_case(other);
+            let trimmed = name.trim();
+            let is = |other: &&str| trimmed.eq_ignore_ascii_case(other);
             if REFUSED.iter().any(is) {
-                let text = format!("{} is refused by the API", name.trim());
+                let text = format!("{trimmed} is refused by the API");
                 problem_in(check, at, "header", &text);
             } else if let Some((name, setter)) = SET.iter().find(|(name, _)| is(name)) {
                 let text = format!("{name} can't be added: {setter} sets it");
