@@ -108,29 +108,44 @@ pub struct Check {
 
 impl Check {
     /// Runs `body` at a field of the current object.
+    #[inline]
     pub fn at(&mut self, field: &str, body: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        if length > 0 {
-            self.path.push('.');
-        }
-        self.path.push_str(field);
+        let length = self.enter(field, None);
         body(self);
         self.path.truncate(length);
     }
 
     /// Runs `body` at one item, counted from 0, of a list that is a field of the current object.
+    #[inline]
     pub fn at_index(&mut self, field: &str, index: usize, body: impl FnOnce(&mut Self)) {
-        self.at(field, |check| {
-            check.path.push_str(&format!("[{index}]"));
-            body(check);
-        });
+        let length = self.enter(field, Some(index));
+        body(self);
+        self.path.truncate(length);
+    }
+
+    /// Goes on to a field, and says how long the path was before.
+    fn enter(&mut self, field: &str, index: Option<usize>) -> usize {
+        let length = self.path.len();
+        if length > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(field);
+        if let Some(index) = index {
+            self.path.push_str(&format!("[{index}]"));
+        }
+        length
     }
 
     /// Reports a problem of the field that the check is at.
+    #[inline]
     pub fn problem(&mut self, message: impl Into<String>) {
+        self.push(message.into());
+    }
+
+    fn push(&mut self, message: String) {
         self.problems.push(Problem {
             field: self.path.clone(),
-            message: message.into(),
+            message,
         });
     }
 
