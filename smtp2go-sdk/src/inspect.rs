@@ -53,13 +53,16 @@ pub(crate) fn inspect(body: &[u8]) -> Findings {
     whole_or_repaired(body, read).0
 }
 
-/// As [`inspect`], and what the reply says of the mail that was sent: all of it or, `None`, what
-/// there is of it in something that is no JSON object.
+/// As [`inspect`], and what the reply says of the mail that was sent. Also whether the reply is an
+/// object and nothing else: there may be something to find in others.
 pub(crate) fn inspect_mail(body: &[u8]) -> (Findings, SendResult, bool) {
     let ((found, result), whole) = whole_or_repaired(body, |text| {
         let mut members = [None; MAIL.len()];
         let (found, whole) = read_with(text, Some(&mut members));
-        ((found, result(members)), whole)
+        match result(members) {
+            Ok(result) => ((found, result), whole),
+            Err(_) => ((found, SendResult::default()), false),
+        }
     });
     (found, result, whole)
 }
@@ -97,15 +100,29 @@ const MAIL: [&str; 5] = ["succeeded", "failed", "failures", "email_id", "schedul
 /// Their values.
 type Mail<'de> = [Option<&'de RawValue>; MAIL.len()];
 
-fn result([succeeded, failed, failures, email_id, schedule_id]: Mail<'_>) -> SendResult {
-    let id = |value: Option<&RawValue>| texts(value?).into_iter().next();
+/// What they say. Fails for half of a surrogate pair, of which there are none in what is repaired.
+fn result(
+    [succeeded, failed, failures, email_id, schedule_id]: Mail<'_>,
+) -> serde_json::Result<SendResult> {
     let mut result = SendResult::default();
     result.succeeded = succeeded.and_then(count);
     result.failed = failed.and_then(count);
-    result.failures = failures.map(texts).unwrap_or_default();
-    result.email_id = id(email_id);
-    result.schedule_id = id(schedule_id);
-    result
+    if let Some(failures) = failures {
+        add_texts(failures, DEPTH, &mut result.failures)?;
+    }
+    result.email_id = email_id.map(id).transpose()?.flatten();
+    result.schedule_id = schedule_id.map(id).transpose()?.flatten();
+    Ok(result)
+}
+
+/// The id that a value is, or the first one of a list.
+fn id(value: &RawValue) -> serde_json::Result<Option<String>> {
+    if kind(value) == b'"' {
+        return text(value).map(filled);
+    }
+    let mut found = Vec::new();
+    add_texts(value, DEPTH, &mut found)?;
+    Ok(found.into_iter().next())
 }
 
 /// The whole number that a value is or spells, as it may in the types; a part of one counts as one.
@@ -548,6 +565,11 @@ mod tests {
             (
                 r#"{"data":{"failures":["a",null,"",{"b":1},["c"]],"email_id":12}}"#,
                 json!({"failures": ["a", r#"{"b":1}"#, "c"], "email_id": "12"}),
+                true,
+            ),
+            (
+                r#"{"data":{"failed":1,"failures":["bad \udc80"]}}"#,
+                json!({"failed": 1, "failures": ["bad \u{fffd}"]}),
                 true,
             ),
             (

@@ -2,7 +2,7 @@
 
 use serde_core::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use smtp2go_types::{BatchResult, Envelope};
+use smtp2go_types::{BatchResult, Envelope, readable};
 
 use super::Sent;
 use crate::error::{Certainty, Error, Kind};
@@ -145,6 +145,8 @@ impl Envelope for BatchReply {
 
 #[inline]
 fn outcome(value: &RawValue, reply: &RawReply) -> Result<Sent, Error> {
+    let repaired = readable(value.get().as_bytes());
+    let value = serde_json::from_str(&repaired).unwrap_or(value);
     let item: BatchResult = if kind(value) == b'{' {
         // An object always decodes: each of its fields takes anything.
         serde_json::from_str(value.get()).unwrap_or_default()

@@ -704,10 +704,11 @@ async fn results_of_a_batch_keep_their_places() {
         "refused",
         {},
         {"email_id":"1b","failed":"1"},
-        {"schedule_id":"s","email_id":null,"failed":0}
+        {"schedule_id":"s","email_id":null,"failed":0},
+        {"failed":1,"failures":["half a pair: \udc80"]}
     ]}"#;
     let server = answering(results);
-    let batch = server.client().send_batch(vec![mail(); 8]).await.unwrap();
+    let batch = server.client().send_batch(vec![mail(); 9]).await.unwrap();
     let failed: Vec<_> = batch
         .failures()
         .map(|(index, error)| {
@@ -728,6 +729,7 @@ async fn results_of_a_batch_keep_their_places() {
             rejected(4, "refused"),
             unknown(5, ""),
             unknown(6, ""),
+            rejected(8, "half a pair: \u{fffd}"),
         ]
     );
     let outcomes = batch.outcomes();
