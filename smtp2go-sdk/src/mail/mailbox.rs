@@ -28,33 +28,64 @@ use email_address::{EmailAddress, Options};
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Mailbox {
-    name: Option<String>,
-    address: String,
+    /// An address, or `name <address>` without quotes, as most are written: then nothing more has to
+    /// be made to write it.
+    text: String,
+    /// Bytes of the name, if there is one.
+    name: Option<usize>,
     fault: Option<String>,
 }
+
+/// What is between a name and its address, and what is behind that.
+const BRACKETS: (&str, &str) = (" <", ">");
 
 impl Mailbox {
     /// A bare address.
     pub fn new(address: impl Into<String>) -> Self {
-        Self::checked(None, address.into())
+        let address = address.into();
+        Self {
+            fault: fault("", &address),
+            text: address,
+            name: None,
+        }
     }
 
     /// An address with a display name, which is taken as it is. An empty one is left out.
     pub fn named(name: impl Into<String>, address: impl Into<String>) -> Self {
-        let name = Some(name.into()).filter(|name| !name.is_empty());
-        Self::checked(name, address.into())
+        Self::of(&name.into(), &address.into())
+    }
+
+    fn of(name: &str, address: &str) -> Self {
+        if name.is_empty() {
+            return Self::new(address);
+        }
+        let (open, close) = BRACKETS;
+        let length = name.len() + open.len() + address.len() + close.len();
+        let mut text = String::with_capacity(length);
+        for part in [name, open, address, close] {
+            text.push_str(part);
+        }
+        Self {
+            text,
+            name: Some(name.len()),
+            fault: fault(name, address),
+        }
     }
 
     /// The display name, without quotes.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.text.get(..self.name?)
     }
 
     /// The address alone; if it is invalid, whatever text is in its place.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        let (open, close) = BRACKETS;
+        self.name
+            .and_then(|name| self.text.get(name + open.len()..))
+            .and_then(|text| text.strip_suffix(close))
+            .unwrap_or(&self.text)
     }
 
     /// Whether it can be sent to. Only the form is checked, as RFC 5321 and RFC 6531 have it; an
@@ -71,76 +102,55 @@ impl Mailbox {
 
     /// Bytes of its text, or a little more.
     pub(crate) fn size(&self) -> usize {
-        self.name.as_ref().map_or(0, |name| name.len() + 8) + self.address.len()
+        self.text.len() + 8
     }
 
     /// What Display shows.
     pub(crate) fn text(&self) -> Cow<'_, str> {
-        let Some(name) = &self.name else {
-            return Cow::Borrowed(&self.address);
+        let Some(name) = self.name().filter(|name| needs_quotes(name)) else {
+            return Cow::Borrowed(&self.text);
         };
         let mut text = String::with_capacity(self.size());
-        if needs_quotes(name) {
-            text.push('"');
-            for c in name.chars() {
-                if matches!(c, '"' | '\\') {
-                    text.push('\\');
-                }
-                text.push(c);
+        text.push('"');
+        for c in name.chars() {
+            if matches!(c, '"' | '\\') {
+                text.push('\\');
             }
-            text.push('"');
-        } else {
-            text.push_str(name);
+            text.push(c);
         }
-        text.push_str(" <");
-        text.push_str(&self.address);
-        text.push('>');
+        text.push('"');
+        text.push_str(self.text.get(name.len()..).unwrap_or_default());
         Cow::Owned(text)
-    }
-
-    fn checked(name: Option<String>, address: String) -> Self {
-        let options = Options::default()
-            .without_display_text()
-            .without_domain_literal();
-        let parsed = if is_plain(&address) {
-            Ok(())
-        } else {
-            EmailAddress::parse_with_options(&address, options).map(drop)
-        };
-        let fault = match parsed {
-            Err(error) => Some(format!("{address:?} is not an address: {error}")),
-            Ok(_) if name.as_deref().is_some_and(has_control) => {
-                Some("the display name has a line break or another control character".to_owned())
-            }
-            Ok(_) => None,
-        };
-        Self {
-            name,
-            address,
-            fault,
-        }
     }
 
     fn parse(text: &str) -> Self {
         let text = text.trim();
         let Some((name, address)) = text.strip_suffix('>').and_then(split_at_bracket) else {
-            return Self::checked(None, text.to_owned());
+            return Self::new(text);
         };
         let name = name.trim();
         let several = !name.starts_with('"') && name.contains('@') && name.contains(',');
-        let name = match unquote(name) {
-            Some(unquoted) => unquoted,
-            None => name.to_owned(),
-        };
-        let mut mailbox = Self::checked(
-            Some(name).filter(|name| !name.is_empty()),
-            address.trim().to_owned(),
-        );
+        let unquoted = unquote(name);
+        let mut mailbox = Self::of(unquoted.as_deref().unwrap_or(name), address.trim());
         if several {
             mailbox.fault = Some(format!("{text:?} is more than one address"));
         }
         mailbox
     }
+}
+
+/// What is wrong with an address and its name, which may be empty.
+fn fault(name: &str, address: &str) -> Option<String> {
+    let options = Options::default()
+        .without_display_text()
+        .without_domain_literal();
+    if !is_plain(address)
+        && let Err(error) = EmailAddress::parse_with_options(address, options)
+    {
+        return Some(format!("{address:?} is not an address: {error}"));
+    }
+    let text = "the display name has a line break or another control character";
+    has_control(name).then(|| text.to_owned())
 }
 
 /// Whether there is a control character in a text. Those that are not ASCII have all the same
