@@ -67,6 +67,7 @@ struct Call<'a> {
     request: &'a Prepared,
     settings: &'a Settings,
     watch: &'a mut Watch,
+    started: Instant,
     deadline: Instant,
     route: Route<'a>,
     attempts: u32,
@@ -89,6 +90,7 @@ impl<'a> Call<'a> {
             request,
             settings,
             watch,
+            started,
             // Can't overflow: the settings are capped.
             deadline: started.checked_add(deadline).unwrap_or(started),
             route: traffic.hosts.route(),
@@ -100,7 +102,14 @@ impl<'a> Call<'a> {
     /// Waits for the call's turn, and says when it came.
     async fn turn(&mut self) -> Result<(Turn, Instant), Error> {
         let (operation, paced) = (self.request.operation, self.settings.pacing);
-        let turn = self.traffic.turns.next(operation, paced, self.deadline);
+        let now = match self.attempts {
+            0 => self.started,
+            _ => Instant::now(),
+        };
+        let turn = self
+            .traffic
+            .turns
+            .next(operation, paced, now, self.deadline);
         turn.await.map_err(|held| match self.last.take() {
             Some(error) => error.with_retry_after(held.wait),
             None => Error::held_back(held).during(operation, self.attempts),
@@ -136,7 +145,6 @@ impl<'a> Call<'a> {
         let operation = self.request.operation;
         match judge(operation, outcome, self.settings.failures_are_errors) {
             Ok(Success { reply, mail }) => {
-                host.reached(true);
                 host.answered();
                 self.watch.attempt_ended(Ok(&reply), received, Next::Done);
                 let reply = reply.after(self.attempts);

@@ -320,11 +320,10 @@ impl<C> ClientBuilder<C> {
             None => parse_base_url(self.region.base_url())?,
         };
         let user_agent = match &self.user_agent {
-            Some(prefix) => format!("{prefix} {USER_AGENT}"),
-            None => USER_AGENT.to_owned(),
+            Some(prefix) => HeaderValue::try_from(format!("{prefix} {USER_AGENT}"))
+                .map_err(|_| Error::config("the user agent does not fit into a header"))?,
+            None => HeaderValue::from_static(USER_AGENT),
         };
-        let user_agent = HeaderValue::try_from(user_agent)
-            .map_err(|_| Error::config("the user agent does not fit into a header"))?;
         if self.connect_timeout.is_zero() || self.timeout.is_zero() || self.deadline.is_zero() {
             return Err(Error::config("a time limit must be more than zero"));
         }

@@ -32,6 +32,8 @@ use crate::{Body, CallOptions, Error, KeyLocation, Observer, RawReply, Reply};
 
 /// Upload speed that an attempt is given time for, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
+/// Bytes set aside at most for a reply that has not arrived: its size is but what the server says.
+const ROOM: usize = 64 * 1024;
 
 /// A client of the API, for one key.
 ///
@@ -395,29 +397,30 @@ impl Core {
         limit: Duration,
         idle: Duration,
     ) -> Outcome {
-        let _sealed_if_cancelled = SealOnDrop(wire.clone());
+        let _sealed_if_cancelled = SealOnDrop(&wire);
         let mut answer = None;
         let exchanged = {
             let sent = self.http.execute(self.request(request, host, &wire));
             let exchange = pin!(async {
                 let mut response = sent.await?;
-                wire.progress();
+                wire.received();
+                let size = response.content_length();
+                let room = usize::try_from(size.unwrap_or_default()).unwrap_or(usize::MAX);
                 let answer = answer.insert(Answer {
                     status: response.status(),
                     // Ours follows none; one that was handed in may.
                     followed: !is_at(response.url(), &host.base_url, request.operation.path),
                     headers: std::mem::take(response.headers_mut()),
-                    body: Vec::new(),
+                    body: Vec::with_capacity(room.min(ROOM)),
                 });
                 // An answer that is no success is read as far as allowed: its beginning says why.
                 let most = self.max_reply_bytes;
-                let is_over = response.content_length().is_some_and(|size| size > most);
-                if is_over && answer.status.is_success() {
+                if size.is_some_and(|size| size > most) && answer.status.is_success() {
                     return Ok(false);
                 }
                 // Kept, also when the rest does not arrive.
                 while let Some(chunk) = response.chunk().await? {
-                    wire.progress();
+                    wire.received();
                     if !answer.take(&chunk, most) {
                         return Ok(false);
                     }

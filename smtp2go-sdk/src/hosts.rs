@@ -1,6 +1,6 @@
 //! Where calls go: the base URL and those to fall back on, with what is known of each.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -25,13 +25,19 @@ pub(crate) struct Hosts {
 pub(crate) struct Host {
     pub(crate) base_url: Url,
     pub(crate) site: Arc<Site>,
-    /// Retries that it may get, in tenths.
-    budget: Mutex<u32>,
+    /// The most retries that it may get, in tenths.
     most: u32,
-    shunned_until: Mutex<Option<Instant>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Retries that the host may get, in tenths.
+    budget: u32,
+    shunned_until: Option<Instant>,
     /// The URLs of the operations that were called, by path: parsing one takes longer than all
     /// else about it.
-    urls: Mutex<Vec<(&'static str, Url)>>,
+    urls: Vec<(&'static str, Url)>,
 }
 
 /// What a host is called.
@@ -70,10 +76,12 @@ impl Hosts {
         let host = |base_url: Url| Host {
             site: Arc::new(Site::new(&base_url)),
             base_url,
-            budget: Mutex::new(budget.saturating_mul(COST)),
             most: budget.saturating_mul(COST),
-            shunned_until: Mutex::new(None),
-            urls: Mutex::default(),
+            state: Mutex::new(State {
+                budget: budget.saturating_mul(COST),
+                shunned_until: None,
+                urls: Vec::new(),
+            }),
         };
         Self {
             first: host(first),
@@ -111,10 +119,14 @@ impl Hosts {
 }
 
 impl Host {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The URL of a path of the API. Appended rather than joined: by the rules for joining, a path
     /// that starts with a slash would replace the `/v3` of the base.
     pub(crate) fn url(&self, path: &'static str) -> Url {
-        let mut urls = self.urls.lock().unwrap_or_else(PoisonError::into_inner);
+        let urls = &mut self.state().urls;
         if let Some((_, url)) = urls.iter().find(|(known, _)| *known == path) {
             return url.clone();
         }
@@ -128,29 +140,21 @@ impl Host {
     }
 
     fn is_shunned(&self, now: Instant) -> bool {
-        let until = *self
-            .shunned_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| until > now)
+        self.state().shunned_until.is_some_and(|until| until > now)
     }
 
     /// Notes whether the host could be reached.
     pub(crate) fn reached(&self, reached: bool) {
-        let until = if reached {
+        self.state().shunned_until = if reached {
             None
         } else {
             Instant::now().checked_add(SHUNNED)
         };
-        *self
-            .shunned_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = until;
     }
 
     /// Takes a retry out of the budget, if there is one left.
     pub(crate) fn take_retry(&self) -> bool {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = &mut self.state().budget;
         match budget.checked_sub(COST) {
             Some(rest) => {
                 *budget = rest;
@@ -160,10 +164,11 @@ impl Host {
         }
     }
 
-    /// A call was answered: a tenth of a retry comes back.
+    /// A call was answered: the host was reached, and a tenth of a retry comes back.
     pub(crate) fn answered(&self) {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        *budget = budget.saturating_add(1).min(self.most);
+        let mut state = self.state();
+        state.shunned_until = None;
+        state.budget = state.budget.saturating_add(1).min(self.most);
     }
 }
 

@@ -178,36 +178,40 @@ impl Turns {
         length == wait
     }
 
-    /// Waits for a call's turn, and says when it came. The turn counts until what is returned is
-    /// dropped.
+    /// Waits for a call's turn, and says when it came: `now`, if there was nothing to wait for. The
+    /// turn counts until what is returned is dropped.
     pub(crate) async fn next(
         &self,
         operation: &'static Operation,
         paced: bool,
+        mut now: Instant,
         deadline: Instant,
     ) -> Result<(Turn, Instant), HeldBack> {
         loop {
-            self.wait_for_release(deadline).await?;
+            if self.wait_for_release(deadline).await? {
+                now = Instant::now();
+            }
             let turn = match operation.rate_limit {
                 Some(limit) if paced && limit.requests > 0 => {
-                    self.window(operation.id, limit).next(deadline).await?
+                    let turn = self.window(operation.id, limit).next(deadline).await?;
+                    // A 429 may have come in the meantime.
+                    if self.is_held() {
+                        turn.unused();
+                        continue;
+                    }
+                    now = Instant::now();
+                    turn
                 }
                 _ => Turn { window: None },
             };
-            // A 429 may have come in the meantime.
-            if !self.is_held() {
-                let now = Instant::now();
-                return if now < deadline {
-                    Ok((turn, now))
-                } else {
-                    turn.unused();
-                    Err(HeldBack {
-                        reason: Reason::Deadline,
-                        wait: None,
-                    })
-                };
+            if now < deadline {
+                return Ok((turn, now));
             }
             turn.unused();
+            return Err(HeldBack {
+                reason: Reason::Deadline,
+                wait: None,
+            });
         }
     }
 
@@ -217,18 +221,21 @@ impl Turns {
         pause.is_some_and(|pause| pause.until > Instant::now())
     }
 
-    /// Waits for the end of the pause and a place in the queue behind it, if there is a pause.
-    async fn wait_for_release(&self, deadline: Instant) -> Result<(), HeldBack> {
+    /// Waits for the end of the pause and a place in the queue behind it, if there is a pause, and
+    /// says whether it waited.
+    async fn wait_for_release(&self, deadline: Instant) -> Result<bool, HeldBack> {
         let mut waiting = Waiting {
             queue: &self.queue,
             ticket: None,
         };
+        let mut waited = false;
         loop {
             let next = lock(waiting.queue).ask(&mut waiting.ticket, deadline)?;
             match next {
                 Some(at) => sleep_until(at).await,
-                None => return Ok(()),
+                None => return Ok(waited),
             }
+            waited = true;
         }
     }
 
@@ -371,7 +378,7 @@ mod tests {
             let (reached, sent) = (random.f64(), random.u8(0..4) > 0);
             calls.push(tokio::spawn(async move {
                 tokio::time::sleep(start).await;
-                let turn = turns.next(&API_KEYS_ADD, true, after(9_999 * SECOND));
+                let turn = turns.next(&API_KEYS_ADD, true, Instant::now(), after(9_999 * SECOND));
                 let (turn, _) = turn.await.unwrap();
                 // The server counts it at some time while it runs.
                 tokio::time::sleep(length.mul_f64(reached)).await;
@@ -404,7 +411,7 @@ mod tests {
         for _ in 0..5 {
             drop(
                 turns
-                    .next(&API_KEYS_ADD, true, after(SECOND))
+                    .next(&API_KEYS_ADD, true, Instant::now(), after(SECOND))
                     .await
                     .unwrap(),
             );
@@ -412,19 +419,21 @@ mod tests {
         for _ in 0..1000 {
             drop(
                 turns
-                    .next(&TEMPLATE_VIEW, true, after(SECOND))
+                    .next(&TEMPLATE_VIEW, true, Instant::now(), after(SECOND))
                     .await
                     .unwrap(),
             );
             drop(
                 turns
-                    .next(&API_KEYS_ADD, false, after(SECOND))
+                    .next(&API_KEYS_ADD, false, Instant::now(), after(SECOND))
                     .await
                     .unwrap(),
             );
         }
         assert_eq!(Instant::now(), started);
-        let turn = turns.next(&API_KEYS_ADD, true, after(90 * SECOND)).await;
+        let turn = turns
+            .next(&API_KEYS_ADD, true, Instant::now(), after(90 * SECOND))
+            .await;
         turn.unwrap().0.unused();
         assert!(started.elapsed() >= 60 * SECOND && started.elapsed() < 61 * SECOND);
     }
@@ -436,12 +445,14 @@ mod tests {
         for _ in 0..50 {
             drop(
                 turns
-                    .next(&SUBACCOUNT_ADD, true, after(SECOND))
+                    .next(&SUBACCOUNT_ADD, true, Instant::now(), after(SECOND))
                     .await
                     .unwrap(),
             );
         }
-        let late = turns.next(&SUBACCOUNT_ADD, true, after(120 * SECOND)).await;
+        let late = turns
+            .next(&SUBACCOUNT_ADD, true, Instant::now(), after(120 * SECOND))
+            .await;
         assert_eq!(
             late.unwrap_err(),
             HeldBack {
@@ -450,7 +461,9 @@ mod tests {
             }
         );
         assert_eq!(Instant::now(), started);
-        let late = turns.next(&TEMPLATE_VIEW, true, Instant::now()).await;
+        let late = turns
+            .next(&TEMPLATE_VIEW, true, Instant::now(), Instant::now())
+            .await;
         assert_eq!(late.unwrap_err().reason, Reason::Deadline);
     }
 
@@ -461,18 +474,23 @@ mod tests {
         for _ in 0..5 {
             running.push(
                 turns
-                    .next(&API_KEYS_ADD, true, after(SECOND))
+                    .next(&API_KEYS_ADD, true, Instant::now(), after(SECOND))
                     .await
                     .unwrap(),
             );
         }
-        let late = turns.next(&API_KEYS_ADD, true, after(SECOND)).await;
+        let late = turns
+            .next(&API_KEYS_ADD, true, Instant::now(), after(SECOND))
+            .await;
         assert_eq!(late.unwrap_err().wait, None);
         let started = Instant::now();
-        let (next, ()) = tokio::join!(turns.next(&API_KEYS_ADD, true, after(9 * SECOND)), async {
-            tokio::time::sleep(SECOND).await;
-            running.pop().unwrap().0.unused();
-        });
+        let (next, ()) = tokio::join!(
+            turns.next(&API_KEYS_ADD, true, Instant::now(), after(9 * SECOND)),
+            async {
+                tokio::time::sleep(SECOND).await;
+                running.pop().unwrap().0.unused();
+            }
+        );
         next.unwrap();
         assert!(started.elapsed() < 2 * SECOND);
     }
@@ -481,7 +499,9 @@ mod tests {
     async fn a_429_holds_everything_back() {
         let turns = Turns::default();
         assert!(turns.hold(10 * SECOND) && turns.hold(5 * SECOND));
-        let late = turns.next(&TEMPLATE_VIEW, true, after(10 * SECOND)).await;
+        let late = turns
+            .next(&TEMPLATE_VIEW, true, Instant::now(), after(10 * SECOND))
+            .await;
         assert_eq!(
             late.unwrap_err(),
             HeldBack {
@@ -491,14 +511,19 @@ mod tests {
         );
         let started = Instant::now();
         // Another 429 while it waits.
-        let (turn, ()) = tokio::join!(turns.next(&API_KEYS_ADD, true, after(60 * SECOND)), async {
-            tokio::time::sleep(9 * SECOND).await;
-            turns.hold(20 * SECOND);
-        });
+        let (turn, ()) = tokio::join!(
+            turns.next(&API_KEYS_ADD, true, Instant::now(), after(60 * SECOND)),
+            async {
+                tokio::time::sleep(9 * SECOND).await;
+                turns.hold(20 * SECOND);
+            }
+        );
         turn.unwrap();
         assert!(started.elapsed() >= 29 * SECOND && started.elapsed() < 30 * SECOND);
         assert!(!turns.hold(Duration::MAX));
-        let turn = turns.next(&TEMPLATE_VIEW, true, after(3601 * SECOND)).await;
+        let turn = turns
+            .next(&TEMPLATE_VIEW, true, Instant::now(), after(3601 * SECOND))
+            .await;
         turn.unwrap();
     }
 
@@ -510,7 +535,9 @@ mod tests {
             .map(|_| {
                 let turns = turns.clone();
                 tokio::spawn(async move {
-                    let turn = turns.next(&TEMPLATE_VIEW, true, deadline).await;
+                    let turn = turns
+                        .next(&TEMPLATE_VIEW, true, Instant::now(), deadline)
+                        .await;
                     turn.is_ok().then(|| started.elapsed().as_millis())
                 })
             })
@@ -563,7 +590,9 @@ mod tests {
         let waiting = turns_of(&turns, 3, 90 * SECOND);
         let late = async {
             tokio::task::yield_now().await;
-            let late = turns.next(&TEMPLATE_VIEW, true, after(62 * SECOND)).await;
+            let late = turns
+                .next(&TEMPLATE_VIEW, true, Instant::now(), after(62 * SECOND))
+                .await;
             assert_eq!(started, Instant::now());
             assert_eq!(
                 late.unwrap_err(),
@@ -588,7 +617,8 @@ mod tests {
                     // Some of them only when others are through.
                     let patience = Duration::from_millis(if n % 8 == 7 { 61_200 } else { 5_000 });
                     tokio::spawn(async move {
-                        let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                        let turn =
+                            turns.next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND));
                         timeout_at(after(patience), turn).await.is_ok()
                     })
                 })
@@ -615,7 +645,7 @@ mod tests {
         for _ in 0..200 {
             let turns = turns.clone();
             waiting.push(tokio::spawn(async move {
-                let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                let turn = turns.next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND));
                 timeout_at(after(5 * SECOND), turn).await.is_err()
             }));
         }
@@ -634,7 +664,9 @@ mod tests {
             .map(|_| {
                 let turns = turns.clone();
                 tokio::spawn(async move {
-                    let _ = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND)).await;
+                    let _ = turns
+                        .next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND))
+                        .await;
                 })
             })
             .collect();
@@ -657,7 +689,8 @@ mod tests {
             .map(|_| {
                 let turns = turns.clone();
                 tokio::spawn(async move {
-                    let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                    let turn =
+                        turns.next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND));
                     let _ = timeout_at(after(Duration::from_millis(61_200)), turn).await;
                 })
             })
@@ -681,7 +714,8 @@ mod tests {
     async fn a_call_that_nobody_polls_holds_up_none() {
         let turns = Arc::new(Turns::default());
         turns.hold(60 * SECOND);
-        let mut idle = Box::pin(turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND)));
+        let mut idle =
+            Box::pin(turns.next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND)));
         assert!(timeout_at(after(SECOND), &mut idle).await.is_err());
         let times = turns_of(&turns, 2, 300 * SECOND).await;
         assert_eq!(times, [Some(60_000), Some(60_585)]);
@@ -695,13 +729,17 @@ mod tests {
         let turns = Arc::new(Turns::default());
         turns.hold(60 * SECOND);
         let again = async {
-            let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND)).await;
+            let turn = turns
+                .next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND))
+                .await;
             turn.unwrap();
             // Before the second has its turn.
             tokio::time::sleep(Duration::from_millis(500)).await;
             turns.hold(60 * SECOND);
             // Who waits for another try has the first place.
-            let turn = turns.next(&TEMPLATE_VIEW, true, after(300 * SECOND)).await;
+            let turn = turns
+                .next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND))
+                .await;
             turn.unwrap().1
         };
         let started = Instant::now();

@@ -10,7 +10,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub(crate) struct Wire {
     started: Instant,
     /// Milliseconds from the start to the last progress.
     moved: AtomicU64,
+    /// Whether there was progress since, by bytes that came in.
+    received: AtomicBool,
     /// Bytes of the body that were handed over.
     sent: AtomicU64,
     /// Why the body broke off, if it did so before its last byte.
@@ -52,6 +54,7 @@ impl Wire {
             gate: AtomicU8::new(FRESH),
             started,
             moved: AtomicU64::new(0),
+            received: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             failure: OnceLock::new(),
         }
@@ -70,28 +73,35 @@ impl Wire {
 
     /// Ends the attempt's chance to be sent. True: nothing was sent, and nothing will be.
     pub(crate) fn seal(&self) -> bool {
-        match self
-            .gate
-            .compare_exchange(FRESH, SEALED, Ordering::AcqRel, Ordering::Acquire)
-        {
-            Ok(_) => true,
-            Err(found) => found == SEALED,
-        }
+        self.turn(SEALED)
     }
 
     /// Claims the body for sending. False: it was sealed.
     fn take(&self) -> bool {
-        match self
-            .gate
-            .compare_exchange(FRESH, TAKEN, Ordering::AcqRel, Ordering::Acquire)
-        {
-            Ok(_) => true,
-            Err(found) => found == TAKEN,
-        }
+        self.turn(TAKEN)
+    }
+
+    /// Turns the gate, unless it was turned before. Whether it is turned that way.
+    fn turn(&self, way: u8) -> bool {
+        let found = match self.gate.load(Ordering::Acquire) {
+            // To write costs much more than to look, and most find what was written.
+            FRESH => self
+                .gate
+                .compare_exchange(FRESH, way, Ordering::AcqRel, Ordering::Acquire)
+                .map_or_else(|found| found, |_| way),
+            found => found,
+        };
+        found == way
+    }
+
+    /// Notes that bytes came in, in what [`within`](Self::within) runs. That looks at the clock once
+    /// it has to wait for more: most answers are there as a whole.
+    pub(crate) fn received(&self) {
+        self.received.store(true, Ordering::Relaxed);
     }
 
     /// Notes that bytes went out or came in.
-    pub(crate) fn progress(&self) {
+    fn progress(&self) {
         let elapsed = self.started.elapsed();
         let millis = elapsed.as_secs().saturating_mul(1000) + u64::from(elapsed.subsec_millis());
         self.moved.store(millis, Ordering::Relaxed);
@@ -119,6 +129,10 @@ impl Wire {
             if let Poll::Ready(output) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
+            if self.received.load(Ordering::Relaxed) {
+                self.received.store(false, Ordering::Relaxed);
+                self.progress();
+            }
             loop {
                 ready!(timer.as_mut().poll(cx));
                 let due = self.due(limit, idle);
@@ -133,9 +147,9 @@ impl Wire {
 
 /// Seals a wire when dropped: a cancelled call is not sent later.
 #[derive(Debug)]
-pub(crate) struct SealOnDrop(pub(crate) Arc<Wire>);
+pub(crate) struct SealOnDrop<'a>(pub(crate) &'a Wire);
 
-impl Drop for SealOnDrop {
+impl Drop for SealOnDrop<'_> {
     fn drop(&mut self) {
         self.0.seal();
     }
@@ -220,7 +234,9 @@ impl http_body::Body for AttemptBody {
             Ok(Some(frame)) => {
                 let size = frame.len() as u64;
                 self.remaining = self.remaining.saturating_sub(size);
-                self.wire.sent.fetch_add(size, Ordering::Relaxed);
+                // Nobody else adds to it.
+                let sent = self.wire.sent() + size;
+                self.wire.sent.store(sent, Ordering::Relaxed);
                 Poll::Ready(Some(Ok(Frame::data(frame))))
             }
             Err(failure) => {
@@ -325,7 +341,7 @@ mod tests {
     #[test]
     fn dropping_the_guard_seals() {
         let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
-        drop(SealOnDrop(wire));
+        drop(SealOnDrop(&wire));
         assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
     }
 
@@ -406,7 +422,7 @@ mod tests {
         let steady = async {
             loop {
                 tokio::time::sleep(2 * second).await;
-                wire.progress();
+                wire.received();
             }
         };
         let cut: Option<()> = within(&wire, 10 * second, 3 * second, steady).await;
