@@ -1,7 +1,7 @@
 //! What went wrong, and what is known about it.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -671,33 +671,49 @@ impl Error {
     }
 
     /// The API's own words, or what can be said in their place.
-    fn fmt_answer(&self, reply: &Answer, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn say_answer(&self, reply: &Answer, text: &mut Text) {
         if let Some(code) = &reply.code {
-            write!(f, " {}", one_line(code.as_str()))?;
+            text.say(format_args!(" {}", one_line(code.as_str())));
         }
         if let Some(message) = &reply.message {
-            write!(f, ": {}", one_line(message))?;
+            text.say(format_args!(": {}", one_line(message)));
         }
         let mut separator = if reply.message.is_some() { "; " } else { ": " };
         for FieldError { field, message } in &self.inner.fields {
             let colon = if field.is_empty() { "" } else { ": " };
-            write!(
-                f,
+            text.say(format_args!(
                 "{separator}{}{colon}{}",
                 one_line(field),
                 one_line(message)
-            )?;
+            ));
             separator = "; ";
         }
         if reply.code.is_none() && reply.message.is_none() && self.inner.fields.is_empty() {
             match reply.body.trim_ascii_start().first() {
-                None => f.write_str(" with an empty body")?,
-                Some(b'{' | b'[') => f.write_str(" without an explanation")?,
-                Some(b'<') => f.write_str(" with an HTML page, not from the API itself")?,
-                Some(_) => write!(f, " with {} bytes that are not JSON", reply.body.len())?,
+                None => text.add(" with an empty body"),
+                Some(b'{' | b'[') => text.add(" without an explanation"),
+                Some(b'<') => text.add(" with an HTML page, not from the API itself"),
+                Some(_) => text.say(format_args!(
+                    " with {} bytes that are not JSON",
+                    reply.body.len()
+                )),
             }
         }
-        Ok(())
+    }
+}
+
+/// The text of an error in the making: to write into a string can't fail, and takes less code for
+/// that.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn say(&mut self, text: fmt::Arguments<'_>) {
+        let _ = self.0.write_fmt(text);
+    }
+
+    fn add(&mut self, text: &str) {
+        self.0.push_str(text);
     }
 }
 
@@ -746,8 +762,9 @@ fn redirect_host(headers: &HeaderMap) -> Option<String> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.inner;
+        let mut text = Text::default();
         if let Some(operation) = inner.operation {
-            write!(f, "{} {}: ", operation.method, operation.path)?;
+            text.say(format_args!("{} {}: ", operation.method, operation.path));
         }
         let effect = match inner.certainty {
             Certainty::NotSent => "nothing was sent",
@@ -755,7 +772,7 @@ impl fmt::Display for Error {
             Certainty::Unknown => "it may have been processed",
         };
         if let Some(reply) = &inner.reply {
-            write!(f, "HTTP {}", reply.status.as_u16())?;
+            text.say(format_args!("HTTP {}", reply.status.as_u16()));
             match &inner.kind {
                 Kind::Truncated { timeout } => {
                     let how = if *timeout {
@@ -763,63 +780,66 @@ impl fmt::Display for Error {
                     } else {
                         "broke off"
                     };
-                    write!(f, ", but the reply {how}; {effect}")?;
+                    text.say(format_args!(", but the reply {how}; {effect}"));
                 }
-                Kind::ReplyTooLarge { limit } => write!(
-                    f,
+                Kind::ReplyTooLarge { limit } => text.say(format_args!(
                     ", but the reply has more than the {limit} bytes that are read of one; {effect}"
-                )?,
-                Kind::Redirect { followed: true } => write!(
-                    f,
+                )),
+                Kind::Redirect { followed: true } => text.say(format_args!(
                     ", but from elsewhere: a redirect was followed, which the HTTP client in use \
                      must not do; {effect}"
-                )?,
+                )),
                 Kind::Redirect { .. } => match redirect_host(&reply.headers) {
-                    Some(host) => write!(f, ", a redirect to {host}, which is not followed")?,
-                    None => f.write_str(", a redirect, which is not followed")?,
+                    Some(host) => text.say(format_args!(
+                        ", a redirect to {host}, which is not followed"
+                    )),
+                    None => text.add(", a redirect, which is not followed"),
                 },
                 Kind::Decode => {
-                    f.write_str(", but the reply is not of the expected form; it was processed")?;
+                    text.add(", but the reply is not of the expected form; it was processed");
                 }
                 Kind::FailureInSuccess => {
-                    f.write_str(", but not accepted")?;
+                    text.add(", but not accepted");
                     for (index, failure) in inner.failures.iter().take(3).enumerate() {
-                        write!(
-                            f,
+                        text.say(format_args!(
                             "{} {}",
                             if index == 0 { ":" } else { ";" },
                             one_line(failure)
-                        )?;
+                        ));
                     }
                     if let Some(more) = inner.failures.len().checked_sub(3).filter(|more| *more > 0)
                     {
-                        write!(f, "; and {more} more")?;
+                        text.say(format_args!("; and {more} more"));
                     }
                 }
                 Kind::NoResult => {
-                    write!(f, ", but nothing is said of this mail; {effect}")?;
+                    text.say(format_args!(", but nothing is said of this mail; {effect}"));
                 }
                 Kind::Results { found, expected } => {
                     let results = if *found == 1 { "result" } else { "results" };
-                    write!(f, ", but {found} {results} for {expected} mails; {effect}")?;
+                    text.say(format_args!(
+                        ", but {found} {results} for {expected} mails; {effect}"
+                    ));
                 }
-                _ => self.fmt_answer(reply, f)?,
+                _ => self.say_answer(reply, &mut text),
             }
             if let Some(id) = &reply.request_id {
-                write!(f, " (request {})", one_line(id))?;
+                text.say(format_args!(" (request {})", one_line(id)));
             }
         } else {
             match &inner.kind {
-                Kind::Config(text) => f.write_str(text)?,
+                Kind::Config(what) => text.add(what),
                 Kind::Validation(error) => {
-                    write!(f, "invalid request, {effect}: {}", mask(&error.to_string()))?;
+                    text.say(format_args!(
+                        "invalid request, {effect}: {}",
+                        mask(&error.to_string())
+                    ));
                 }
-                Kind::TooLarge { size, limit } => write!(
-                    f,
+                Kind::TooLarge { size, limit } => text.say(format_args!(
                     "the request body has {size} bytes, and at most {limit} are accepted; {effect}"
-                )?,
+                )),
                 Kind::HeldBack(reason) => {
-                    f.write_str(match reason {
+                    text.add(match reason {
                         Reason::RateLimited => {
                             "held back until after the deadline, because the API has answered 429"
                         }
@@ -827,51 +847,52 @@ impl fmt::Display for Error {
                             "held back until after the deadline by the operation's documented rate"
                         }
                         Reason::Deadline => "no time was left",
-                    })?;
-                    write!(f, "; {effect}")?;
+                    });
+                    text.say(format_args!("; {effect}"));
                 }
-                Kind::RepeatedToken => write!(
-                    f,
+                Kind::RepeatedToken => text.say(format_args!(
                     "the token for the next page was there before, so that the search would never \
                      end; {effect}"
-                )?,
+                )),
                 Kind::Unreadable => {
                     for FieldError { field, message } in &inner.fields {
-                        write!(f, "{field}: {}; ", mask(message))?;
+                        text.say(format_args!("{field}: {}; ", mask(message)));
                     }
-                    f.write_str("the request was broken off, so that nothing is sent")?;
+                    text.add("the request was broken off, so that nothing is sent");
                 }
-                Kind::Serialize => write!(f, "the request can't be written as JSON; {effect}")?,
+                Kind::Serialize => text.say(format_args!(
+                    "the request can't be written as JSON; {effect}"
+                )),
                 Kind::Transport {
                     connect: true,
                     timeout: true,
                 } => {
                     let host = inner.host.as_ref().map_or("the API", |site| &site.name);
-                    write!(f, "connecting to {host} took too long; {effect}")?;
+                    text.say(format_args!("connecting to {host} took too long; {effect}"));
                 }
                 Kind::Transport { connect: true, .. } => {
                     let host = inner.host.as_ref().map_or("the API", |site| &site.name);
-                    write!(f, "can't connect to {host}; {effect}")?;
+                    text.say(format_args!("can't connect to {host}; {effect}"));
                 }
-                Kind::Refused => f.write_str(
+                Kind::Refused => text.add(
                     "the server refused the HTTP/2 stream without a look at it; nothing was done",
-                )?,
+                ),
                 Kind::Transport { timeout: true, .. } => {
-                    write!(f, "no answer in time; {effect}")?;
+                    text.say(format_args!("no answer in time; {effect}"));
                 }
-                _ => write!(f, "the connection failed; {effect}")?,
+                _ => text.say(format_args!("the connection failed; {effect}")),
             }
         }
         if inner.attempts > 1 {
-            write!(f, ", at attempt {}", inner.attempts)?;
+            text.say(format_args!(", at attempt {}", inner.attempts));
         }
         if inner.doubt && inner.reply.is_some() {
-            f.write_str("; an earlier attempt may have been processed")?;
+            text.add("; an earlier attempt may have been processed");
         }
-        match inner.advice.as_deref().or_else(|| self.hint()) {
-            Some(hint) => write!(f, " ({hint})"),
-            None => Ok(()),
+        if let Some(hint) = inner.advice.as_deref().or_else(|| self.hint()) {
+            text.say(format_args!(" ({hint})"));
         }
+        f.write_str(&text.0)
     }
 }
 
