@@ -1,5 +1,7 @@
 //! Content that is read, and turned into base64, while it is sent.
 
+// Functions in here are `#[inline]`, so that those programs compile them which attach something.
+
 use std::fmt;
 use std::fs::File;
 use std::future::Future;
@@ -86,6 +88,7 @@ pub(crate) struct Stat {
 
 impl Stat {
     /// Looks at a file, and whether it can be read. Blocks.
+    #[inline]
     pub(crate) fn new(path: PathBuf) -> Result<Self, String> {
         let look = || {
             // Before it is opened: opening a pipe can block for good.
@@ -110,6 +113,7 @@ impl Stat {
     }
 
     /// Compares the file with what it was.
+    #[inline]
     fn check(&self, file: &File) -> Result<(), String> {
         let path = self.path.display();
         let found = file
@@ -136,23 +140,28 @@ enum Reader {
 }
 
 impl Slot {
+    #[inline]
     pub(crate) fn blocking(reader: impl Read + Send + 'static) -> Self {
         Self::new(Reader::Blocking(Box::new(reader)))
     }
 
+    #[inline]
     pub(crate) fn with(reader: impl AsyncRead + Send + 'static) -> Self {
         Self::new(Reader::Async(Box::pin(reader)))
     }
 
+    #[inline]
     fn new(reader: Reader) -> Self {
         Self(Arc::new(Mutex::new(Some(reader))))
     }
 
+    #[inline]
     fn take(&self) -> Option<Reader> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether it was taken.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0
             .lock()
@@ -162,19 +171,23 @@ impl Slot {
 }
 
 impl Blob {
+    #[inline]
     pub(crate) fn bytes(field: &str, bytes: Bytes) -> Self {
         let source = Source::Bytes(bytes);
         Self::new(field, source)
     }
 
+    #[inline]
     pub(crate) fn file(field: &str, stat: Stat) -> Self {
         Self::new(field, Source::File(Arc::new(stat)))
     }
 
+    #[inline]
     pub(crate) fn reader(field: &str, size: u64, slot: Slot) -> Self {
         Self::new(field, Source::Reader { size, slot })
     }
 
+    #[inline]
     fn new(field: &str, source: Source) -> Self {
         Self {
             field: field.into(),
@@ -202,6 +215,7 @@ impl Blob {
 }
 
 impl Open for Source {
+    #[inline]
     fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -210,6 +224,7 @@ impl Open for Source {
         }
     }
 
+    #[inline]
     fn start(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -218,10 +233,12 @@ impl Open for Source {
         }
     }
 
+    #[inline]
     fn replayable(&self) -> bool {
         !matches!(self, Self::Reader { .. })
     }
 
+    #[inline]
     fn open(&self) -> Box<dyn Chunks + Send> {
         let left = self.size();
         Box::new(match self {
@@ -286,6 +303,7 @@ enum State {
 }
 
 impl State {
+    #[inline]
     fn idle(input: Input, left: u64) -> Self {
         Self::Idle(Box::new(Blocking {
             input,
@@ -311,6 +329,7 @@ impl Reading {
 }
 
 impl Chunks for State {
+    #[inline]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
         self.poll_piece(cx).map_err(|message| {
             *self = Self::Done;
@@ -320,6 +339,7 @@ impl Chunks for State {
 }
 
 impl State {
+    #[inline]
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
         loop {
             match self {
@@ -379,6 +399,7 @@ impl State {
 }
 
 /// Reads up to a chunk, and says whether that was the last: then nothing follows it.
+#[inline]
 fn poll_chunk(
     mut reader: Pin<&mut (dyn AsyncRead + Send)>,
     chunk: &mut Vec<u8>,
@@ -431,6 +452,7 @@ enum Input {
 
 impl Blocking {
     /// The next chunk in base64; after the last one `done` is set.
+    #[inline]
     fn next(&mut self) -> Result<Bytes, String> {
         if let Input::Closed(stat) = &self.input {
             let file = File::open(&stat.path)
@@ -465,6 +487,7 @@ impl Blocking {
 }
 
 impl Input {
+    #[inline]
     fn read(&mut self, space: &mut [u8]) -> Result<usize, String> {
         loop {
             let result = match self {
@@ -482,6 +505,7 @@ impl Input {
     }
 
     /// `text`, about the file if it is one.
+    #[inline]
     fn explain(&self, text: String) -> String {
         match self.path() {
             Some(path) => format!("{}: {text}", path.display()),
@@ -489,6 +513,7 @@ impl Input {
         }
     }
 
+    #[inline]
     fn path(&self) -> Option<&Path> {
         match self {
             Self::Closed(stat) | Self::File(_, stat) => Some(&stat.path),
@@ -497,11 +522,13 @@ impl Input {
     }
 }
 
+#[inline]
 fn ends_early(missing: u64) -> String {
     let bytes = if missing == 1 { "byte" } else { "bytes" };
     format!("it ends {missing} {bytes} before its length")
 }
 
+#[inline]
 fn encode(bytes: &[u8]) -> Bytes {
     STANDARD.encode(bytes).into()
 }

@@ -98,6 +98,7 @@ impl<C> ClientBuilder<C> {
     }
 
     /// A builder set from variables that `lookup` knows by name.
+    #[inline]
     pub(crate) fn from_lookup(
         lookup: &dyn Fn(&str) -> Result<String, VarError>,
     ) -> Result<Self, Error> {

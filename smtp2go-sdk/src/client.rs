@@ -122,6 +122,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`ClientBuilder::build`]; the error names the variable.
+    #[inline]
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::<Self>::from_lookup(&|name| std::env::var(name))?.build()
     }
@@ -150,6 +151,7 @@ impl Client {
     /// # }
     /// ```
     #[must_use]
+    #[inline]
     pub fn for_subaccount(&self, id: impl Into<String>) -> Self {
         Self {
             subaccount: Some(Subaccount::new(id.into())),

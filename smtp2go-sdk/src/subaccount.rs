@@ -1,5 +1,7 @@
 //! Requests in the name of a subaccount.
 
+// Functions in here are `#[inline]`, so that those programs compile them which have subaccounts.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ pub(crate) struct Subaccount {
 }
 
 impl Subaccount {
+    #[inline]
     pub(crate) fn new(id: String) -> Self {
         Self {
             id: id.into(),
@@ -27,6 +30,7 @@ impl Subaccount {
     }
 
     /// See [`fill`].
+    #[inline]
     pub(crate) fn fill(&self, operation: &Operation, body: Body) -> Result<Body, Error> {
         (self.fill)(operation, body, &self.id)
     }
@@ -44,6 +48,7 @@ impl fmt::Debug for Subaccount {
 ///
 /// # Errors
 /// If the operation has none, if the body names another, or if the id is empty.
+#[inline]
 fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
     let Some(field) = operation.subaccount else {
         return Err(Error::config(
@@ -88,10 +93,12 @@ struct Named<'a> {
 impl<'de> Visitor<'de> for Named<'_> {
     type Value = Option<bool>;
 
+    #[inline]
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
+    #[inline]
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<bool>, A::Error> {
         let mut named = None;
         while let Some(name) = members.next_key::<String>()? {

@@ -1,5 +1,7 @@
 //! Files of a mail.
 
+// Functions in here are `#[inline]`, so that those programs compile them which attach something.
+
 use std::fmt;
 use std::future::Future;
 use std::io::Read;
@@ -51,6 +53,7 @@ impl Attachment {
     /// takes no memory however large it is. Its size is looked up when the mail is sent: a file
     /// that is missing, not readable or not a regular file is an error of the mail's check. If it
     /// is changed before all of it is sent, the request is broken off and the mail is not sent.
+    #[inline]
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let filename = path.file_name().unwrap_or_default();
@@ -59,12 +62,14 @@ impl Attachment {
 
     /// Content in memory, from a `Vec<u8>`, a `String`, static bytes or text, or [`Bytes`], which
     /// are shared and not copied. Pass an owned value: borrowed bytes must be `'static`.
+    #[inline]
     pub fn from_bytes(filename: impl Into<String>, content: impl Into<Bytes>) -> Self {
         Self::new(filename.into(), Content::Bytes(content.into()))
     }
 
     /// Content that SMTP2GO fetches itself, and keeps for 24 hours. Only http and https are
     /// accepted. What the API does if it can't fetch it is not documented.
+    #[inline]
     pub fn from_url(filename: impl Into<String>, url: impl Into<String>) -> Self {
         Self::new(filename.into(), Content::Url(url.into()))
     }
@@ -76,6 +81,7 @@ impl Attachment {
     /// A reader can be read once. A mail with one is never sent a second time, so neither is it
     /// retried; sending a clone of a mail that was sent is an error. Waiting for the reader counts
     /// towards the client's time limits.
+    #[inline]
     pub fn from_reader(
         filename: impl Into<String>,
         reader: impl AsyncRead + Send + 'static,
@@ -87,6 +93,7 @@ impl Attachment {
 
     /// As [`from_reader`](Self::from_reader), with a reader that blocks; it is read on a thread
     /// where that is allowed.
+    #[inline]
     pub fn from_blocking_reader(
         filename: impl Into<String>,
         reader: impl Read + Send + 'static,
@@ -96,6 +103,7 @@ impl Attachment {
         Self::new(filename.into(), Content::Reader { size: length, slot })
     }
 
+    #[inline]
     fn new(filename: String, content: Content) -> Self {
         Self {
             filename,
@@ -106,6 +114,7 @@ impl Attachment {
 
     /// Sets the name that the recipient sees. That of an inline image is what the HTML refers to.
     #[must_use]
+    #[inline]
     pub fn filename(mut self, filename: impl Into<String>) -> Self {
         self.filename = filename.into();
         self
@@ -113,6 +122,7 @@ impl Attachment {
 
     /// Sets the media type, such as `application/pdf`, in place of the guess.
     #[must_use]
+    #[inline]
     pub fn mimetype(mut self, mimetype: impl Into<String>) -> Self {
         self.mimetype = Some(mimetype.into());
         self
@@ -139,18 +149,22 @@ pub(crate) trait Attached: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe
 }
 
 impl Attached for Attachment {
+    #[inline]
     fn name(&self) -> &str {
         &self.filename
     }
 
+    #[inline]
     fn path(&self) -> Option<&Path> {
         self.content.path()
     }
 
+    #[inline]
     fn look(&self, paths: Vec<PathBuf>) -> Pin<Box<dyn Future<Output = Looked> + Send>> {
         Box::pin(look(paths))
     }
 
+    #[inline]
     fn blob(
         &self,
         field: &str,
@@ -159,6 +173,7 @@ impl Attached for Attachment {
         self.content.blob(field, stat)
     }
 
+    #[inline]
     fn size(&self) -> usize {
         let url = match &self.content {
             Content::Url(url) => url.len(),
@@ -167,6 +182,7 @@ impl Attached for Attachment {
         self.filename.len() + url + 128
     }
 
+    #[inline]
     fn check(&self, check: &mut Check) {
         check.at("filename", |check| {
             if self.filename.is_empty() {
@@ -195,6 +211,7 @@ impl Attached for Attachment {
         }
     }
 
+    #[inline]
     fn write(&self, json: &mut Writer, blob: Option<Blob>) {
         json.raw("{\"filename\":");
         json.string(&self.filename);
@@ -242,6 +259,7 @@ impl fmt::Debug for Content {
 pub(crate) type Looked = Result<Vec<Result<Stat, String>>, String>;
 
 /// Looks at files, on a thread that may block.
+#[inline]
 pub(crate) async fn look(paths: Vec<PathBuf>) -> Looked {
     if paths.is_empty() {
         return Ok(Vec::new());
@@ -257,6 +275,7 @@ pub(crate) async fn look(paths: Vec<PathBuf>) -> Looked {
 }
 
 impl Content {
+    #[inline]
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Path(path) => Some(path),
@@ -265,6 +284,7 @@ impl Content {
     }
 
     /// What can be sent of it; `stat` is what was found at its path.
+    #[inline]
     pub(crate) fn blob(
         &self,
         field: &str,
@@ -284,6 +304,7 @@ impl Content {
 }
 
 /// Whether a text has the form `type/subtype`, with or without parameters.
+#[inline]
 fn is_media_type(text: &str) -> bool {
     let token = |text: &str| {
         !text.is_empty()
@@ -374,12 +395,14 @@ const SIGNATURES: &[(&[u8], &str)] = &[
 ];
 
 /// The media type of a file by its name, or else by how it starts.
+#[inline]
 fn guess(filename: &str, start: &[u8]) -> &'static str {
     by_name(filename)
         .or_else(|| by_content(start))
         .unwrap_or("application/octet-stream")
 }
 
+#[inline]
 fn by_content(start: &[u8]) -> Option<&'static str> {
     if start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP") {
         return Some("image/webp");
@@ -390,6 +413,7 @@ fn by_content(start: &[u8]) -> Option<&'static str> {
         .map(|(_, media_type)| *media_type)
 }
 
+#[inline]
 fn by_name(filename: &str) -> Option<&'static str> {
     filename
         .rsplit_once('.')

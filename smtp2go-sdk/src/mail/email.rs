@@ -258,6 +258,7 @@ impl Email {
 
     /// Attaches a file.
     #[must_use]
+    #[inline]
     pub fn attach(mut self, file: Attachment) -> Self {
         self.edit().attachments.push(Arc::new(file));
         self
@@ -267,6 +268,7 @@ impl Email {
     /// The name has to be used in the HTML, be the only one of its kind, and have no white space
     /// in it.
     #[must_use]
+    #[inline]
     pub fn inline(mut self, image: Attachment) -> Self {
         self.edit().inlines.push(Arc::new(image));
         self
