@@ -257,7 +257,7 @@ impl Client {
         self.perform_as(
             operation,
             || ready(Ok(body)),
-            |it| Ok(it.reply),
+            |success| Ok(success.reply),
             |reply| reply,
         )
         .await

@@ -115,7 +115,7 @@ fn result(
     Ok(result)
 }
 
-/// The id that a value is, or the first one of a list.
+/// The id that a value is, or the first one of a list: as JSON, if it is neither text nor a number.
 fn id(value: &RawValue) -> serde_json::Result<Option<String>> {
     if kind(value) == b'"' {
         return text(value).map(filled);
@@ -130,7 +130,7 @@ fn count(value: &RawValue) -> Option<i64> {
     let text = text(value).ok().flatten();
     let number = text.as_deref().unwrap_or(value.get()).trim();
     number.parse().ok().or_else(|| {
-        let float: f64 = serde_json::from_str(number).ok()?;
+        let float: f64 = number.parse().ok()?;
         #[allow(clippy::cast_possible_truncation)]
         Some(float.ceil() as i64)
     })
@@ -617,10 +617,13 @@ mod tests {
             (json!(1.0), Some(1)),
             (json!("1e3"), Some(1000)),
             (json!(0.5), Some(1)),
+            (json!("1."), Some(1)),
+            (json!("+.5"), Some(1)),
+            (json!("1e400"), Some(i64::MAX)),
             (json!(0), Some(0)),
             (json!("0"), Some(0)),
             (json!("none"), None),
-            (json!("inf"), None),
+            (json!("1,5"), None),
             (json!(null), None),
             (json!([1]), None),
         ] {

@@ -156,7 +156,13 @@ pub(crate) fn judge(
     }
     if failures_are_errors && has_failed(&mail) {
         let kind = Kind::FailureInSuccess;
-        return Err(Error::answered(kind, certainty(&mail), answer, found)
+        let certainty = if readable {
+            certainty(&mail)
+        } else {
+            // What is lost of it may have told of a part that was accepted.
+            Certainty::Unknown
+        };
+        return Err(Error::answered(kind, certainty, answer, found)
             .with_failures(mail.failures)
             .with_email_id(mail.email_id));
     }
@@ -174,7 +180,8 @@ fn has_failed(mail: &SendResult) -> bool {
 /// What is certain of a mail whose success counts failures: a part of it may have been accepted, and
 /// would be sent again.
 fn certainty(mail: &SendResult) -> Certainty {
-    if mail.email_id.is_some() || mail.succeeded.is_some_and(|count| count > 0) {
+    let has_id = mail.email_id.is_some() || mail.schedule_id.is_some();
+    if has_id || mail.succeeded.is_some_and(|count| count > 0) {
         Certainty::Unknown
     } else {
         Certainty::Rejected
@@ -547,6 +554,15 @@ pub(crate) mod tests {
             ),
             (
                 r#"{"data":{"failed":1,"succeeded":0,"email_id":"1a"}}"#,
+                Certainty::Unknown,
+            ),
+            (
+                r#"{"data":{"failed":1,"email_id":"","schedule_id":"1b"}}"#,
+                Certainty::Unknown,
+            ),
+            // The rest may have told of a part that was accepted.
+            (
+                r#"{"data":{"failed":1,"succeeded":0,"failures":["no such"#,
                 Certainty::Unknown,
             ),
         ] {

@@ -451,7 +451,8 @@ mod tests {
                     }
                     Body::json(&std::collections::BTreeMap::from([(vec![1], 1)]))
                 };
-                let call = client.perform_as(&LOOKUP, body, |it| Ok(it.reply), |reply| reply);
+                let call =
+                    client.perform_as(&LOOKUP, body, |success| Ok(success.reply), |reply| reply);
                 let mut call = std::pin::pin!(call);
                 let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                 assert_eq!(polled.is_pending(), cancelled);

@@ -73,16 +73,16 @@ impl Wire {
 
     /// Ends the attempt's chance to be sent. True: nothing was sent, and nothing will be.
     pub(crate) fn seal(&self) -> bool {
-        self.turn(SEALED)
+        self.settle(SEALED)
     }
 
     /// Claims the body for sending. False: it was sealed.
     fn take(&self) -> bool {
-        self.turn(TAKEN)
+        self.settle(TAKEN)
     }
 
-    /// Turns the gate, unless it was turned before. Whether it is turned that way.
-    fn turn(&self, way: u8) -> bool {
+    /// Settles what the gate is for, unless that was done before. Whether it is settled that way.
+    fn settle(&self, way: u8) -> bool {
         let found = match self.gate.load(Ordering::Acquire) {
             // To write costs much more than to look, and most find what was written.
             FRESH => self

@@ -139,7 +139,8 @@ pub(crate) trait Attached: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe
     fn check(&self, check: &mut Check);
     /// The path of a file on disk.
     fn path(&self) -> Option<&Path>;
-    /// Looks at these files, on a thread that may block.
+    /// Looks at these files, those of others too, on a thread that may block. In here so that only
+    /// a program that attaches something has the code.
     fn look(&self, paths: Vec<PathBuf>) -> Pin<Box<dyn Future<Output = Looked> + Send>>;
     /// What can be sent of it; `stat` is what was found at its path.
     fn blob(&self, field: &str, stat: Option<Result<Stat, String>>)
