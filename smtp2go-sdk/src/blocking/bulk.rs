@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::iter::FusedIterator;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::client::Client;
 use super::worker::{Worker, panicked};
-use crate::mail::{Log, call};
+use crate::mail::{Log, wait};
 use crate::{Email, Error, IntoMail, Reply, SendHandle, SendOutcome, SendReport, Sent, operations};
 
 /// Mails on their way: the outcomes of [`Client::send_all`], in the order in which calls end.
@@ -20,7 +20,10 @@ use crate::{Email, Error, IntoMail, Reply, SendHandle, SendOutcome, SendReport, 
 /// Nothing is sent before the first outcome is asked for. From then on the calls are made by the
 /// client's thread, and go on while an outcome is worked on. Mails are taken from the input by the
 /// thread that asks for an outcome, and only then: as many as are still allowed beside those under
-/// way. So a loop that is left after an error has started no other mail since.
+/// way. So a loop that is left after an error has started no other mail since that was handed out.
+///
+/// A call that panicked, of something of the mail's such as a reader, is an outcome of which it is
+/// unknown whether it was sent.
 ///
 /// After a call that ended because the API wants fewer requests
 /// ([`is_rate_limited`](Error::is_rate_limited)), no mail is taken until
@@ -45,7 +48,7 @@ pub struct SendAll<I, K = ()> {
     tell: mpsc::Sender<Event>,
     stopper: Waker,
     /// Until when no mail is taken.
-    pause: Option<Instant>,
+    pause: Arc<Mutex<Option<Instant>>>,
     log: Arc<Log>,
 }
 
@@ -72,16 +75,29 @@ impl Wake for Stopper {
 }
 
 /// Tells how a call ended, also if it did so by a panic.
-struct Ending {
+struct Told {
     index: usize,
     result: Option<Result<Reply<Sent>, Error>>,
+    log: Arc<Log>,
+    pause: Arc<Mutex<Option<Instant>>>,
     tell: mpsc::Sender<Event>,
 }
 
-impl Drop for Ending {
+impl Told {
+    fn ended(&mut self, result: Result<Reply<Sent>, Error>) {
+        self.result = Some(result);
+    }
+}
+
+impl Drop for Told {
     fn drop(&mut self) {
         let result = self.result.take();
         let result = result.unwrap_or_else(|| Err(panicked(&operations::EMAIL_SEND)));
+        self.log.ended(self.index, &result);
+        if let Some(wait) = wait(&result) {
+            let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+            *pause = pause.max(Instant::now().checked_add(wait));
+        }
         let _ = self.tell.send(Some((self.index, result)));
     }
 }
@@ -132,7 +148,7 @@ impl Client {
             events,
             stopper: Waker::from(Arc::new(Stopper(tell.clone()))),
             tell,
-            pause: None,
+            pause: Arc::default(),
             log,
         }
     }
@@ -162,19 +178,17 @@ impl<I, K> SendAll<I, K>
 where
     I: Iterator<Item: IntoMail<K>>,
 {
-    /// Takes mails while there is room for more calls.
-    fn take(&mut self) {
+    /// Takes mails while there is room for more calls; until when it does not, if there is a pause.
+    fn fill(&mut self) -> Option<Instant> {
         while self.calls.len() < self.concurrency {
             if self.log.is_stopped(&self.stopper) {
                 self.mails = None;
             }
-            let Some(mails) = &mut self.mails else {
-                return;
-            };
-            if self.pause.is_some_and(|until| until > Instant::now()) {
-                return;
+            let mails = self.mails.as_mut()?;
+            let pause = *self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+            if pause.is_some_and(|until| until > Instant::now()) {
+                return pause;
             }
-            self.pause = None;
             match mails.next() {
                 Some(item) => {
                     let index = self.log.taken(mails.size_hint());
@@ -187,32 +201,29 @@ where
                 }
             }
         }
+        None
     }
 
     fn begin(&mut self, index: usize, key: K, email: Email) {
         // Not by the call itself: it can begin at any time from here on, also just when it is
         // cancelled.
         self.log.begun(index);
-        let call = call(
-            self.client.clone(),
-            self.log.clone(),
+        let mut told = Told {
             index,
-            (),
-            email.clone(),
-        );
-        let tell = self.tell.clone();
-        let task = async move {
-            let mut ending = Ending {
-                index,
-                result: None,
-                tell,
-            };
-            ending.result = Some(call.await.result);
+            result: None,
+            log: self.log.clone(),
+            pause: self.pause.clone(),
+            tell: self.tell.clone(),
         };
-        let task = match self.worker.spawn(&operations::EMAIL_SEND, task) {
-            Ok(task) => Some(task),
+        let task = match self.worker.check(&operations::EMAIL_SEND) {
+            Ok(()) => {
+                let (client, mail) = (self.client.clone(), email.clone());
+                Some(self.worker.spawn(async move {
+                    told.ended(client.send(mail).await);
+                }))
+            }
             Err(error) => {
-                let _ = self.tell.send(Some((index, Err(error))));
+                told.ended(Err(error));
                 None
             }
         };
@@ -223,17 +234,36 @@ where
             task,
         });
     }
+}
 
+impl<I, K> SendAll<I, K> {
     /// Waits for what comes next, and no longer than until mails may be taken again.
-    fn event(&self) -> Event {
-        match self.pause {
-            Some(until) if self.mails.is_some() && self.calls.len() < self.concurrency => {
+    fn event(&mut self, pause: Option<Instant>) -> Event {
+        match pause {
+            Some(until) => {
                 let left = until.saturating_duration_since(Instant::now());
                 self.events.recv_timeout(left).ok()?
             }
+            None if self.worker.is_this_thread() => {
+                let event = self.events.try_recv().ok();
+                event.unwrap_or_else(|| self.give_up())
+            }
             // There is always a sender: this one's.
-            _ => self.events.recv().ok()?,
+            None => self.events.recv().ok()?,
         }
+    }
+
+    /// Cancels a call, on the thread that would have to go on with it.
+    fn give_up(&mut self) -> Event {
+        let call = self.calls.first()?;
+        if let Some(task) = &call.task {
+            task.abort();
+        }
+        let text = "its outcome was asked for on the blocking client's own thread";
+        let error = Error::interrupted(text).during(&operations::EMAIL_SEND, 1);
+        let result = Err(error);
+        self.log.ended(call.index, &result);
+        Some((call.index, result))
     }
 }
 
@@ -245,28 +275,23 @@ where
 
     fn next(&mut self) -> Option<SendOutcome<K>> {
         loop {
-            self.take();
+            let pause = self.fill();
             if self.calls.is_empty() && self.mails.is_none() {
                 return None;
             }
-            let Some((index, result)) = self.event() else {
+            let Some((index, result)) = self.event(pause) else {
                 continue;
             };
             let Some(at) = self.calls.iter().position(|call| call.index == index) else {
                 continue;
             };
             let Call { key, email, .. } = self.calls.swap_remove(at);
-            let outcome = SendOutcome {
+            return Some(SendOutcome {
                 index,
                 key,
                 email,
                 result,
-            };
-            self.log.ended(&outcome);
-            if let Some(wait) = outcome.wait() {
-                self.pause = self.pause.max(Instant::now().checked_add(wait));
-            }
-            return Some(outcome);
+            });
         }
     }
 
@@ -298,5 +323,33 @@ impl<I, K> fmt::Debug for SendAll<I, K> {
             .field("concurrency", &self.concurrency)
             .field("in_flight", &self.calls.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Certainty;
+    use crate::log_watch::watched;
+
+    #[test]
+    fn a_call_that_is_dropped_before_it_began_has_an_outcome() {
+        let client = Client::builder(watched("api-0123456789abcdefABCDEF0123456789"))
+            .base_url("http://localhost")
+            .build()
+            .unwrap();
+        let (go_on, wait) = mpsc::channel::<()>();
+        client.worker.spawn(async move {
+            let _ = wait.recv();
+        });
+        let email = Email::new("noreply@example.com", "Hello").to("jane@example.net");
+        let mut sending = client.send_all([email.text("Hello")], 1);
+        sending.fill();
+        sending.calls[0].task.as_ref().unwrap().abort();
+        drop(go_on);
+        let error = sending.next().unwrap().result.unwrap_err();
+        assert_eq!(error.certainty(), Certainty::Unknown);
+        assert!(sending.next().is_none());
+        assert_eq!(sending.report().unknown(), 1);
     }
 }

@@ -26,7 +26,8 @@
 //!
 //! It is the async client, with the same methods, requests, replies and errors, and with the same
 //! retries, deadlines and pacing; only that a method returns when the call is over, and that a
-//! search over all pages is an iterator, as are the outcomes of many mails. There is no raw client here.
+//! search over all pages is an iterator, as are the outcomes of many mails. There is no raw client
+//! here.
 //!
 //! # Threads
 //!
@@ -40,7 +41,9 @@
 //!   thread would run, until it is over: use [`smtp2go_sdk::Client`](crate::Client) there. It does
 //!   not panic, and it ends by its deadline even if what it waits for was to run on that thread;
 //! - a call from the client's own thread, such as from a reader that it reads an attachment from,
-//!   could never end. It is refused with an error that [`is_config`](crate::Error::is_config).
+//!   could never end. It is refused with an error that [`is_config`](crate::Error::is_config); each
+//!   mail of [`send_all`](Client::send_all) is, and those that are under way when their outcome is
+//!   asked for there are given up.
 //!
 //! Clients and iterators can be dropped anywhere, in async code too. Dropping never waits.
 //!

@@ -63,27 +63,34 @@ impl Worker {
         operation: &'static Operation,
         call: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
+        self.check(operation)?;
         let (done, outcome) = mpsc::sync_channel(1);
-        self.spawn(operation, async move {
+        self.spawn(async move {
             let _ = done.send(call.await);
-        })?;
+        });
         outcome.recv().unwrap_or_else(|_| Err(panicked(operation)))
     }
 
-    /// Begins a call on the thread, for another to wait for.
-    pub(super) fn spawn(
-        &self,
-        operation: &'static Operation,
-        call: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<AbortHandle, Error> {
-        if thread::current().id() == self.thread {
+    /// Whether the calling thread is the one that does the work.
+    pub(super) fn is_this_thread(&self) -> bool {
+        thread::current().id() == self.thread
+    }
+
+    /// Refuses a call from the thread itself.
+    pub(super) fn check(&self, operation: &'static Operation) -> Result<(), Error> {
+        if self.is_this_thread() {
             let error = Error::config(
                 "called on the blocking client's own thread, where the call would wait for itself",
             );
             return Err(error.during(operation, 0));
         }
+        Ok(())
+    }
+
+    /// Begins a call on the thread.
+    pub(super) fn spawn(&self, call: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         // The span of the call belongs under the span of the caller.
-        Ok(self.runtime.spawn(call.in_current_span()).abort_handle())
+        self.runtime.spawn(call.in_current_span()).abort_handle()
     }
 }
 

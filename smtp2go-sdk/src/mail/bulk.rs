@@ -123,15 +123,13 @@ pub struct SendOutcome<K = ()> {
     pub result: Result<Reply<Sent>, Error>,
 }
 
-impl<K> SendOutcome<K> {
-    /// How long no mail is taken after it.
-    #[inline]
-    pub(crate) fn wait(&self) -> Option<Duration> {
-        let error = self.result.as_ref().err()?;
-        let wait = error.retry_after().filter(|_| error.is_rate_limited());
-        // One that no clock can hold is one that nobody lives to see end.
-        wait.map(|wait| wait.min(crate::options::LONGEST))
-    }
+/// How long no mail is taken after a call that ended so.
+#[inline]
+pub(crate) fn wait(result: &Result<Reply<Sent>, Error>) -> Option<Duration> {
+    let error = result.as_ref().err()?;
+    let wait = error.retry_after().filter(|_| error.is_rate_limited());
+    // One that no clock can hold is one that nobody lives to see end.
+    wait.map(|wait| wait.min(crate::options::LONGEST))
 }
 
 impl<'a, K> SendAll<'a, K> {
@@ -219,7 +217,7 @@ impl<'a, K> SendAll<'a, K> {
 
 /// Sends one mail, and keeps the log of it.
 #[inline]
-pub(crate) async fn call<K>(
+async fn call<K>(
     client: Client,
     log: Arc<Log>,
     index: usize,
@@ -228,14 +226,13 @@ pub(crate) async fn call<K>(
 ) -> SendOutcome<K> {
     log.begun(index);
     let result = client.send(email.clone()).await;
-    let outcome = SendOutcome {
+    log.ended(index, &result);
+    SendOutcome {
         index,
         key,
         email,
         result,
-    };
-    log.ended(&outcome);
-    outcome
+    }
 }
 
 impl<'a, K: Send + 'a> Stream for SendAll<'a, K> {
@@ -247,7 +244,7 @@ impl<'a, K: Send + 'a> Stream for SendAll<'a, K> {
         this.take(cx);
         match Pin::new(&mut this.calls).poll_next(cx) {
             Poll::Ready(Some(outcome)) => {
-                if let Some(wait) = outcome.wait() {
+                if let Some(wait) = wait(&outcome.result) {
                     this.hold(wait);
                 }
                 Poll::Ready(Some(outcome))
@@ -326,7 +323,7 @@ impl SendHandle {
         self.log.stop();
     }
 
-    /// As [`SendAll::report`]. Once the stream was dropped, mails that were under way count as
+    /// As [`SendAll::report`]. Once the stream or iterator was dropped, mails that were under way count as
     /// unknown.
     #[must_use]
     #[inline]
@@ -366,7 +363,8 @@ impl SendState {
     fn of(result: &Result<Reply<Sent>, Error>) -> Self {
         let certainty = match result {
             // A failure, though the client is set to hand it out as a reply.
-            Ok(reply) => failed(reply.raw()),
+            Ok(reply) if reply.failed.is_some_and(|count| count > 0) => failed(reply.raw()),
+            Ok(_) => None,
             Err(error) => Some(error.certainty()),
         };
         match certainty {
@@ -378,7 +376,7 @@ impl SendState {
     }
 }
 
-/// What became of the mails of a [`SendAll`], at the time it was asked for. Every mail that was
+/// What became of the mails of a [`SendAll`], or of the blocking client's, at the time it was asked for. Every mail that was
 /// taken from the input is counted once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SendReport {
@@ -417,14 +415,14 @@ impl SendReport {
     }
 
     /// How many may have been sent: calls that failed in a way that does not tell, and those that
-    /// were cancelled when the stream was dropped.
+    /// were cancelled when the stream or iterator was dropped.
     #[must_use]
     #[inline]
     pub fn unknown(&self) -> usize {
         self.count(SendState::Unknown)
     }
 
-    /// How many are being sent. None once the stream has ended or was dropped.
+    /// How many are being sent. None once the stream or iterator has ended or was dropped.
     #[must_use]
     #[inline]
     pub fn in_flight(&self) -> usize {
@@ -532,8 +530,8 @@ impl Log {
 
     /// Notes what became of a mail.
     #[inline]
-    pub(crate) fn ended<K>(&self, outcome: &SendOutcome<K>) {
-        self.set(outcome.index, SendState::of(&outcome.result));
+    pub(crate) fn ended(&self, index: usize, result: &Result<Reply<Sent>, Error>) {
+        self.set(index, SendState::of(result));
     }
 
     /// Notes that a mail was taken, which leaves so many, and says which it is.
@@ -615,7 +613,7 @@ pub trait Mails<'a, K, M>: sealed::Source<M> {
     fn into_stream(self) -> Pin<Box<dyn Stream<Item = (K, Email)> + Send + 'a>>;
 }
 
-/// An item of [`Mails`]: an [`Email`] or what converts into one, or a pair of a key and such.
+/// An item of [`Mails`], or of what the blocking client takes: an [`Email`] or what converts into one, or a pair of a key and such.
 ///
 /// The key is any type of yours, and is handed back as
 /// [`SendOutcome::key`](SendOutcome::key).

@@ -18,7 +18,7 @@ pub use attachment::Attachment;
 pub use batch::Batch;
 pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
 #[cfg(feature = "blocking")]
-pub(crate) use bulk::{Log, call};
+pub(crate) use bulk::{Log, wait};
 pub use email::Email;
 pub use mailbox::{Mailbox, MailboxError};
 pub use mime::Mime;

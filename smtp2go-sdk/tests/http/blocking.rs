@@ -655,3 +655,65 @@ fn a_call_that_panics_is_one_outcome_of_many() {
     assert_eq!((report.sent(), report.in_flight()), (2, 0), "{report}");
     assert_eq!(subjects(&sandbox).len(), 2);
 }
+
+#[test]
+fn no_mail_is_taken_after_a_limit_that_was_met_while_an_outcome_was_worked_on() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let limit = Fault::status(429).header("Retry-After", "1");
+    sandbox.faults().add(limit.nth(2));
+    let hurried = CallOptions::new()
+        .retry(RetryPolicy::none())
+        .deadline(Duration::from_millis(700));
+    let client = client(&sandbox).with_options(hurried);
+    let mut sending = client.send_all((0..6).map(|n| mail(n.to_string())), 2);
+    let handle = sending.handle();
+    let first = sending.next().unwrap();
+    until(|| handle.report().in_flight() == 0);
+    let refused: Vec<_> = [first]
+        .into_iter()
+        .chain(sending.by_ref())
+        .filter(|outcome| outcome.result.is_err())
+        .map(|outcome| outcome.index)
+        .collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(handle.report().sent(), 5);
+}
+
+#[test]
+fn mails_under_way_are_given_up_on_the_client_s_own_thread() {
+    /// Does something when it is read.
+    struct Does(Option<Box<dyn FnOnce() + Send>>);
+
+    impl AsyncRead for Does {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            space: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if let Some(it) = self.0.take() {
+                it();
+                space.put_slice(b"x");
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    let sandbox = Sandbox::start_blocking().unwrap();
+    sandbox.faults().add(Fault::stall().nth(2));
+    let client = client(&sandbox);
+    let mut sending = client.send_all([mail("a"), mail("b"), mail("c")], 2);
+    sending.next().unwrap().result.unwrap();
+    let handle = sending.handle();
+    let errors = Arc::new(Mutex::new(Vec::new()));
+    let told = errors.clone();
+    let reader = Does(Some(Box::new(move || {
+        let outcomes = sending.map(|outcome| outcome.result.unwrap_err());
+        told.lock().unwrap().extend(outcomes);
+    })));
+    let file = Attachment::from_reader("a.txt", reader, 1);
+    client.send(mail("with a reader").attach(file)).unwrap();
+    let errors = errors.lock().unwrap();
+    let certain: Vec<_> = errors.iter().map(Error::certainty).collect();
+    assert_eq!(certain, [Certainty::NotSent, Certainty::Unknown]);
+    assert_eq!(handle.report().in_flight(), 0);
+}
