@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use smtp2go_types::{SendResult, readable};
 
 use crate::error::FieldError;
+use crate::operation::FailureIn200;
 
 /// What a reply's envelope tells, from the root and from `data` together.
 #[derive(Debug, Default)]
@@ -53,13 +54,23 @@ pub(crate) fn inspect(body: &[u8]) -> Findings {
     whole_or_repaired(body, read).0
 }
 
-/// As [`inspect`], and what the reply says of the mail that was sent. Also whether the reply is an
-/// object and nothing else: there may be something to find in others.
-pub(crate) fn inspect_mail(body: &[u8]) -> (Findings, SendResult, bool) {
+/// As [`inspect`], and what the reply says of the mail that was sent, in the places that the
+/// specification names. Also whether the reply is an object and nothing else: there may be something
+/// to find in others.
+pub(crate) fn inspect_mail(body: &[u8], places: FailureIn200) -> (Findings, SendResult, bool) {
+    let FailureIn200 {
+        succeeded,
+        count,
+        messages,
+        id,
+    } = places;
     let ((found, result), whole) = whole_or_repaired(body, |text| {
-        let mut members = [None; MAIL.len()];
-        let (found, whole) = read_with(text, Some(&mut members));
-        match result(members) {
+        let mut mail = [succeeded, count, messages, id, SCHEDULE_ID].map(|pointer| Place {
+            pointer,
+            value: None,
+        });
+        let (found, whole) = read_with(text, &mut mail);
+        match result(mail.map(|place| place.value)) {
             Ok(result) => ((found, result), whole),
             Err(_) => ((found, SendResult::default()), false),
         }
@@ -76,33 +87,36 @@ fn whole_or_repaired<T>(body: &[u8], read: impl Fn(&str) -> (T, bool)) -> (T, bo
 }
 
 fn read(text: &str) -> (Findings, bool) {
-    read_with(text, None)
+    read_with(text, &mut [])
 }
 
 /// Also whether the text is an object and nothing else.
-fn read_with<'de>(text: &'de str, mail: Option<&mut Mail<'de>>) -> (Findings, bool) {
+fn read_with<'de>(text: &'de str, places: &mut [Place<'de>]) -> (Findings, bool) {
     let (mut root, mut data) = (Findings::default(), Findings::default());
     let mut json = serde_json::Deserializer::from_str(text);
     let level = Level {
         found: &mut root,
-        mail: None,
-        data: Some((&mut data, mail)),
+        places: &mut [],
+        data: Some((&mut data, places)),
     };
     let read = level.deserialize(&mut json).and_then(|()| json.end());
     let whole = read.is_ok() && text.trim_start().starts_with('{');
     (data.or(root), whole)
 }
 
-/// The members of `data` that tell of a mail. Where they are is the same for all operations that
-/// send one, which a test holds.
-const MAIL: [&str; 5] = ["succeeded", "failed", "failures", "email_id", "schedule_id"];
+/// The id of a scheduled mail, of which the operation table says nothing.
+const SCHEDULE_ID: &str = "/data/schedule_id";
 
-/// Their values.
-type Mail<'de> = [Option<&'de RawValue>; MAIL.len()];
+/// A member of `data` to look for, which all the places are that the specification names, as a test
+/// holds.
+struct Place<'de> {
+    pointer: &'static str,
+    value: Option<&'de RawValue>,
+}
 
 /// What they say. Fails for half of a surrogate pair, of which there are none in what is repaired.
 fn result(
-    [succeeded, failed, failures, email_id, schedule_id]: Mail<'_>,
+    [succeeded, failed, failures, email_id, schedule_id]: [Option<&RawValue>; 5],
 ) -> serde_json::Result<SendResult> {
     let mut result = SendResult::default();
     result.succeeded = succeeded.and_then(count);
@@ -250,11 +264,11 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Reads one level of the envelope into `found` and `mail`, and the one below into `data`.
+/// Reads one level of the envelope into `found` and `places`, and the one below into `data`.
 struct Level<'a, 'de> {
     found: &'a mut Findings,
-    mail: Option<&'a mut Mail<'de>>,
-    data: Option<(&'a mut Findings, Option<&'a mut Mail<'de>>)>,
+    places: &'a mut [Place<'de>],
+    data: Option<(&'a mut Findings, &'a mut [Place<'de>])>,
 }
 
 /// What the name of a member means.
@@ -264,39 +278,44 @@ enum Member {
     ErrorCode,
     Fields,
     Data,
-    /// One of [`MAIL`].
-    Mail(usize),
+    /// The place of that index.
+    Place(usize),
     Other,
 }
 
-impl<'de> Deserialize<'de> for Member {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Makes no copy of the name.
-        struct Name;
+/// Reads a member's name, of which no copy is made.
+struct Name<'a, 'de>(&'a [Place<'de>]);
 
-        impl Visitor<'_> for Name {
-            type Value = Member;
+impl<'de> DeserializeSeed<'de> for Name<'_, 'de> {
+    type Value = Member;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a member")
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Member, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_, '_> {
+    type Value = Member;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Member, E> {
+        Ok(match name {
+            "request_id" => Member::RequestId,
+            "error" => Member::Error,
+            "error_code" => Member::ErrorCode,
+            "field_validation_errors" => Member::Fields,
+            "data" => Member::Data,
+            _ => {
+                let is_at = |place: &Place<'_>| place.pointer.strip_prefix("/data/") == Some(name);
+                match self.0.iter().position(is_at) {
+                    Some(index) => Member::Place(index),
+                    None => Member::Other,
+                }
             }
-
-            fn visit_str<E>(self, name: &str) -> Result<Member, E> {
-                Ok(match name {
-                    "request_id" => Member::RequestId,
-                    "error" => Member::Error,
-                    "error_code" => Member::ErrorCode,
-                    "field_validation_errors" => Member::Fields,
-                    "data" => Member::Data,
-                    _ => match MAIL.iter().position(|known| *known == name) {
-                        Some(index) => Member::Mail(index),
-                        None => Member::Other,
-                    },
-                })
-            }
-        }
-
-        deserializer.deserialize_str(Name)
+        })
     }
 }
 
@@ -316,7 +335,7 @@ impl<'de> Visitor<'de> for Level<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(member) = map.next_key()? {
+        while let Some(member) = map.next_key_seed(Name(self.places))? {
             match member {
                 Member::RequestId => self.found.request_id = map.next_value::<Text>()?.0,
                 Member::Error => self.found.error = map.next_value::<Text>()?.0,
@@ -328,15 +347,15 @@ impl<'de> Visitor<'de> for Level<'_, 'de> {
                     field_errors(value, DEPTH, fields).map_err(A::Error::custom)?;
                 }
                 Member::Data => match &mut self.data {
-                    Some((found, mail)) => map.next_value_seed(Level {
+                    Some((found, places)) => map.next_value_seed(Level {
                         found,
-                        mail: mail.as_deref_mut(),
+                        places,
                         data: None,
                     })?,
                     None => drop(map.next_value::<IgnoredAny>()?),
                 },
-                Member::Mail(index) => match self.mail.as_mut().and_then(|m| m.get_mut(index)) {
-                    Some(value) => *value = Some(map.next_value()?),
+                Member::Place(index) => match self.places.get_mut(index) {
+                    Some(place) => place.value = Some(map.next_value()?),
                     None => drop(map.next_value::<IgnoredAny>()?),
                 },
                 Member::Other => drop(map.next_value::<IgnoredAny>()?),
@@ -397,6 +416,8 @@ impl<'de> Deserialize<'de> for Text {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    const PLACES: FailureIn200 = crate::operations::EMAIL_SEND.failure_in_200.unwrap();
 
     fn fields(body: &str) -> Vec<(String, String)> {
         inspect(body.as_bytes())
@@ -501,7 +522,7 @@ mod tests {
                 deep(depth)
             );
             let found = [
-                inspect_mail(body.as_bytes()).1.failures.remove(0),
+                inspect_mail(body.as_bytes(), PLACES).1.failures.remove(0),
                 fields(&body).remove(0).1,
             ];
             for text in found {
@@ -522,13 +543,14 @@ mod tests {
     }
 
     #[test]
-    fn the_members_of_a_mail_are_where_the_specification_says() {
+    fn the_places_that_the_specification_names_are_members_of_the_data() {
         for operation in crate::operations::OPERATIONS {
-            if let Some(place) = operation.failure_in_200 {
-                let pointers = [place.succeeded, place.count, place.messages, place.id];
-                for (pointer, name) in pointers.into_iter().zip(MAIL) {
-                    assert_eq!(pointer, format!("/data/{name}"), "{}", operation.id);
-                }
+            let Some(places) = operation.failure_in_200 else {
+                continue;
+            };
+            for pointer in [places.succeeded, places.count, places.messages, places.id] {
+                let name = pointer.strip_prefix("/data/").unwrap();
+                assert!(!name.contains('/') && !name.is_empty(), "{}", operation.id);
             }
         }
     }
@@ -536,7 +558,7 @@ mod tests {
     #[test]
     fn what_became_of_a_mail_is_read_on_the_way() {
         let read = |body: &str| {
-            let (found, mail, whole) = inspect_mail(body.as_bytes());
+            let (found, mail, whole) = inspect_mail(body.as_bytes(), PLACES);
             let alone = inspect(body.as_bytes());
             assert_eq!(format!("{found:?}"), format!("{alone:?}"), "{body}");
             (serde_json::to_value(mail).unwrap(), whole)

@@ -8,7 +8,7 @@ use crate::blob::Failure;
 use crate::error::{Certainty, Kind};
 use crate::inspect::{Members, inspect, inspect_mail};
 use crate::operation::Operation;
-use crate::{Error, RawReply};
+use crate::{Error, RawReply, operations};
 
 /// What is known after an attempt.
 #[derive(Debug)]
@@ -98,10 +98,9 @@ pub(crate) fn judge(
             source => Error::transport(unsent, source),
         });
     };
-    let (found, mail, readable) = if operation.failure_in_200.is_some() {
-        inspect_mail(&body)
-    } else {
-        (inspect(&body), SendResult::default(), false)
+    let (found, mail, readable) = match operation.failure_in_200 {
+        Some(places) => inspect_mail(&body, places),
+        None => (inspect(&body), SendResult::default(), false),
     };
     let answer = (status, headers, body.into());
 
@@ -191,7 +190,7 @@ fn certainty(mail: &SendResult) -> Certainty {
 /// What is certain of a mail whose reply was taken for a success whatever it counts; `None` if it
 /// is one.
 pub(crate) fn failed(reply: &RawReply) -> Option<Certainty> {
-    let (_, mail, _) = inspect_mail(reply.body());
+    let (_, mail, _) = inspect_mail(reply.body(), operations::EMAIL_SEND.failure_in_200?);
     has_failed(&mail).then(|| certainty(&mail))
 }
 
