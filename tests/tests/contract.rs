@@ -16,7 +16,7 @@ const VALUES: usize = 10;
 
 /// The components as JSON Schemas, with what only extensions say in them.
 fn definitions() -> Value {
-    let path = support::root().join("tests/sandbox/src/generated/api.json");
+    let path = support::root().join("smtp2go-sandbox/src/generated/api.json");
     let text = std::fs::read_to_string(path).unwrap();
     let mut api: Value = serde_json::from_str(&text).unwrap();
     api["$defs"].take()

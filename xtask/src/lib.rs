@@ -84,7 +84,7 @@ pub fn from_spec(spec: &load::Spec) -> Result<Files, String> {
     let mut files = refine::refine(&view, &code, &mark)?;
     let document = Document::new(&spec.document);
     files.insert(
-        "tests/sandbox/src/generated/api.json".to_owned(),
+        "smtp2go-sandbox/src/generated/api.json".to_owned(),
         json(&sandbox::api(document, &mark)),
     );
     let mut twin = Map::new();

@@ -10,7 +10,7 @@ use crate::refine::Files;
 const GENERATED: [&str; 4] = [
     "smtp2go-sdk/src/generated",
     "smtp2go-types/src/generated",
-    "tests/sandbox/src/generated",
+    "smtp2go-sandbox/src/generated",
     "tests/src/generated",
 ];
 

@@ -217,7 +217,7 @@ fn a_new_endpoint_in_the_real_spec_is_generated_everywhere() {
         ("tests/src/generated/codecs.rs", "path: \"/email/praise\""),
         ("tests/src/generated/doors.rs", "id: \"email_praise\""),
         (
-            "tests/sandbox/src/generated/api.json",
+            "smtp2go-sandbox/src/generated/api.json",
             "\"id\": \"email_praise\"",
         ),
         ("spec/openapi.json", "\"/email/praise\": {"),

@@ -96,7 +96,8 @@ fn the_inbox_is_pictured() {
                     && look.name() == "desktop-light"
                     && std::env::var_os("UPDATE_SCREENSHOT").is_some()
                 {
-                    std::fs::write(folder().join("../sandbox/screenshot.png"), bytes).unwrap();
+                    std::fs::write(folder().join("../../smtp2go-sandbox/screenshot.png"), bytes)
+                        .unwrap();
                 }
             }
         }
