@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     support::watch_if_asked();
     let (queue, mut events) = mpsc::channel::<Event>(1_000);
 
-    let receiver = Receiver::new(Auth::bearer(TOKEN)).deduplicate(MemoryDeduplicator::new());
+    let receiver = Receiver::new(Auth::bearer(TOKEN)?).deduplicate(MemoryDeduplicator::new());
     let app = router("/webhook", receiver, move |event| {
         let queue = queue.clone();
         async move {

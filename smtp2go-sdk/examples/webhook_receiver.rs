@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     // The receiver. It answers at once, and `main` does the work.
-    let auth = Auth::bearer("EXAMPLE-long-random-token");
+    let auth = Auth::bearer("EXAMPLE-long-random-token")?;
     let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());
     let (queue, mut events) = mpsc::channel(100);
     let app = router("/webhook", receiver, move |event: Event| {

@@ -24,8 +24,11 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// [`Receiver::new`](super::Receiver::new), which asks for it.
 ///
 /// [`bearer`](Self::bearer) is the one to take: addresses, unlike headers, end up in the logs of
-/// whatever stands in between. Take 32 random characters or more; with an empty secret nobody is
-/// let in. Only https keeps any of them secret.
+/// whatever stands in between. Take 32 random characters or more. Only https keeps any of them
+/// secret.
+///
+/// No `Auth` is without a secret: each constructor refuses an empty one, such as that of
+/// `env::var("WEBHOOK_TOKEN").unwrap_or_default()`.
 ///
 /// Secrets are compared in a time that depends on their length, and not on how much of them is
 /// right. `Debug` does not show them.
@@ -49,52 +52,90 @@ enum Kind {
 
 impl Auth {
     /// `Authorization: Bearer <token>`.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](Error::is_config) if the token is empty, or has a character other than visible
+    /// ASCII.
     #[inline]
-    pub fn bearer(token: impl Into<Secret>) -> Self {
-        Self(Kind::Bearer(token.into()))
+    pub fn bearer(token: impl Into<Secret>) -> Result<Self, Error> {
+        let token = given("token", token)?;
+        if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(invalid(
+                "the token has a character that a header can't hold",
+            ));
+        }
+        Ok(Self(Kind::Bearer(token)))
     }
 
-    /// `Authorization: Basic <base64 of user:password>`. The user has no colon.
-    #[must_use]
+    /// `Authorization: Basic <base64 of user:password>`.
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](Error::is_config) if the user or the password is empty, all white space or has a
+    /// control character, or if the user has a colon.
     #[inline]
-    pub fn basic(user: impl Into<String>, password: impl Into<Secret>) -> Self {
-        Self(Kind::Basic {
-            user: user.into(),
-            password: password.into(),
-            in_url: false,
-        })
+    pub fn basic(user: impl Into<String>, password: impl Into<Secret>) -> Result<Self, Error> {
+        Self::with_password(user.into(), password.into(), false)
     }
 
     /// The same header, by way of an address with user and password, `https://user:password@…`,
     /// which has been seen to arrive as such. For a receiver this and [`basic`](Self::basic) are the
     /// same.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// Those of [`basic`](Self::basic).
     #[inline]
-    pub fn basic_in_url(user: impl Into<String>, password: impl Into<Secret>) -> Self {
-        Self(Kind::Basic {
-            user: user.into(),
-            password: password.into(),
-            in_url: true,
-        })
+    pub fn basic_in_url(
+        user: impl Into<String>,
+        password: impl Into<Secret>,
+    ) -> Result<Self, Error> {
+        Self::with_password(user.into(), password.into(), true)
+    }
+
+    #[inline]
+    fn with_password(user: String, password: Secret, in_url: bool) -> Result<Self, Error> {
+        check("user", &user)?;
+        if user.contains(':') {
+            return Err(invalid("the user has a colon"));
+        }
+        let password = given("password", password)?;
+        Ok(Self(Kind::Basic {
+            user,
+            password,
+            in_url,
+        }))
     }
 
     /// The last segment of the address's path: `https://acme.example/webhook/<secret>` for the
     /// address `https://acme.example/webhook`.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](Error::is_config) if the secret is empty, all white space, `.` or `..`, or has a
+    /// control character.
     #[inline]
-    pub fn secret_path(secret: impl Into<Secret>) -> Self {
-        Self(Kind::Path(secret.into()))
+    pub fn secret_path(secret: impl Into<Secret>) -> Result<Self, Error> {
+        let secret = given("secret of the path", secret)?;
+        if matches!(secret.expose(), "." | "..") {
+            return Err(invalid("the secret of the path is a dot segment"));
+        }
+        Ok(Self(Kind::Path(secret)))
     }
 
     /// A parameter of the address's query: `https://acme.example/webhook?<name>=<secret>`.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](Error::is_config) if the name or the secret is empty, all white space or has a
+    /// control character.
     #[inline]
-    pub fn secret_query(name: impl Into<String>, secret: impl Into<Secret>) -> Self {
-        Self(Kind::Query {
-            name: name.into(),
-            secret: secret.into(),
-        })
+    pub fn secret_query(name: impl Into<String>, secret: impl Into<Secret>) -> Result<Self, Error> {
+        let name = name.into();
+        check("name of the query parameter", &name)?;
+        let secret = given("secret of the query", secret)?;
+        Ok(Self(Kind::Query { name, secret }))
     }
 
     /// Whether the secret is a segment of the path.
@@ -123,7 +164,14 @@ impl Auth {
             }
             Kind::Basic { user, password, .. } => credentials(head, "basic")
                 .and_then(|given| LENIENT.decode(given).ok())
-                .is_some_and(|given| same(&given, &format!("{user}:{}", password.expose()))),
+                .is_some_and(|given| {
+                    // The first colon ends the user, which has none.
+                    let colon = given.iter().position(|byte| *byte == b':');
+                    let (name, rest) = given.split_at(colon.unwrap_or(given.len()));
+                    let given = rest.strip_prefix(b":").unwrap_or_default();
+                    // Both are compared, whichever is right.
+                    same(name, user) & same(given, password.expose())
+                }),
             Kind::Path(secret) => {
                 let path = head.target().split(['?', '#']).next().unwrap_or_default();
                 let last = path.rsplit('/').next().unwrap_or_default();
@@ -131,8 +179,8 @@ impl Auth {
                 same(&given, secret.expose())
             }
             Kind::Query { name, secret } => {
-                let query = head.target().split_once('?').map_or("", |(_, query)| query);
-                let query = query.split('#').next().unwrap_or_default();
+                let target = head.target().split('#').next().unwrap_or_default();
+                let query = target.split_once('?').map_or("", |(_, query)| query);
                 // All of them are looked at, whichever is right.
                 query.split('&').fold(false, |found, pair| {
                     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -143,39 +191,12 @@ impl Auth {
         }
     }
 
-    /// What is wrong with it, as far as anybody can tell.
-    #[inline]
-    fn fault(&self) -> Option<&'static str> {
-        let empty = |secret: &Secret| secret.expose().is_empty();
-        match &self.0 {
-            Kind::Bearer(secret) if empty(secret) => Some("the token is empty"),
-            Kind::Bearer(secret) if secret.expose().bytes().any(|b| !b.is_ascii_graphic()) => {
-                Some("the token has a character that a header can't hold")
-            }
-            Kind::Basic { user, .. } if user.contains(':') => Some("the user has a colon"),
-            Kind::Basic { user, password, .. } if user.is_empty() || empty(password) => {
-                Some("the user or the password is empty")
-            }
-            Kind::Path(secret) if empty(secret) => Some("the secret of the path is empty"),
-            Kind::Path(secret) if matches!(secret.expose(), "." | "..") => {
-                Some("the secret of the path is a dot segment")
-            }
-            Kind::Query { name, secret } if name.is_empty() || empty(secret) => {
-                Some("the secret of the query, or its name, is empty")
-            }
-            _ => None,
-        }
-    }
-
     /// The address to register for one without a secret, and the header.
     #[inline]
     pub(super) fn register(
         &self,
         mut url: Url,
     ) -> Result<(Url, Option<(WebhookAuthType, Secret)>), Error> {
-        if let Some(fault) = self.fault() {
-            return Err(Error::config(format!("auth: {fault}")));
-        }
         let no_base = |()| Error::config("url: it can't hold a secret");
         let header = match &self.0 {
             Kind::Bearer(token) => Some((WebhookAuthType::Bearer, token.clone())),
@@ -240,6 +261,35 @@ fn credentials<'a>(head: &RequestHead<'a>, scheme: &str) -> Option<&'a [u8]> {
     given
         .eq_ignore_ascii_case(scheme.as_bytes())
         .then(|| rest.trim_ascii())
+}
+
+/// A secret that is worth asking for.
+#[inline]
+fn given(what: &str, secret: impl Into<Secret>) -> Result<Secret, Error> {
+    let secret = secret.into();
+    check(what, secret.expose())?;
+    Ok(secret)
+}
+
+/// Each part is checked on its own: what is composed of parts is never empty.
+#[inline]
+fn check(what: &str, part: &str) -> Result<(), Error> {
+    let fault = if part.is_empty() {
+        "is empty"
+    } else if part.trim().is_empty() {
+        "is all white space"
+    } else if part.contains(char::is_control) {
+        // Parsers of URLs drop some of them.
+        "has a line break or another control character"
+    } else {
+        return Ok(());
+    };
+    Err(invalid(&format!("the {what} {fault}")))
+}
+
+#[inline]
+fn invalid(fault: &str) -> Error {
+    Error::config(format!("webhook auth: {fault}"))
 }
 
 /// In a time that depends on the lengths only. An empty secret is nobody's.

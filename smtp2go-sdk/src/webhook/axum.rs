@@ -28,11 +28,12 @@ use super::service::{WebhookService, receive, response};
 /// use axum::Router;
 /// use smtp2go_sdk::webhook::{Auth, Event, Receiver, axum::router};
 ///
-/// let receiver = Receiver::new(Auth::bearer("a-long-random-token"));
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token")?);
 /// let webhook = router("/webhook", receiver, |event: Event| async move {
 ///     println!("{:?}", event.name());
 /// });
 /// let app: Router = Router::new().merge(webhook);
+/// # Ok::<(), smtp2go_sdk::Error>(())
 /// ```
 ///
 /// # Panics
@@ -75,8 +76,9 @@ where
 ///     StatusCode::OK
 /// }
 ///
-/// let receiver = Receiver::new(Auth::bearer("a-long-random-token"));
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token")?);
 /// let app: Router = Router::new().route("/webhook", post(received)).with_state(receiver);
+/// # Ok::<(), smtp2go_sdk::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct WebhookEvent(pub Event);

@@ -263,7 +263,7 @@ impl Client {
     /// use smtp2go_sdk::webhook::Auth;
     ///
     /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// let auth = Auth::bearer(std::env::var("WEBHOOK_TOKEN")?);
+    /// let auth = Auth::bearer(std::env::var("WEBHOOK_TOKEN")?)?;
     /// let events = [EmailEventKind::Delivered, EmailEventKind::Bounce];
     /// let ensured = client.ensure_webhook("https://example.com/webhook", events, &auth).await?;
     /// for difference in &ensured.differences {
@@ -275,8 +275,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`is_config`](Error::is_config) for an address that is neither http nor https, a secret that is
-    /// empty or does not fit its place, and no events at all;
+    /// [`is_config`](Error::is_config) for an address that is neither http nor https, and no events at
+    /// all;
     /// [`is_validation`](Error::is_validation) for a word that the API does not know; and those of
     /// calls. An account with a free plan has one webhook, with a paid plan ten: where the service
     /// refuses another, the error says how many there are. Nobody documents what it answers then.

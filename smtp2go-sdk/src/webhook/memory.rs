@@ -26,7 +26,8 @@ const CAPACITY: usize = 100_000;
 /// use smtp2go_sdk::webhook::{Auth, MemoryDeduplicator, Receiver};
 ///
 /// let seen = MemoryDeduplicator::new().capacity(10_000).lease(Duration::from_secs(30));
-/// let receiver = Receiver::new(Auth::bearer("a-long-random-token")).deduplicate(seen);
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token")?).deduplicate(seen);
+/// # Ok::<(), smtp2go_sdk::Error>(())
 /// ```
 pub struct MemoryDeduplicator {
     capacity: usize,

@@ -24,8 +24,8 @@
 //! use smtp2go_sdk::webhook::{Auth, Event, Receiver, RequestHead};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
-//! let receiver = Receiver::new(Auth::bearer("a-long-random-token"));
+//! # async fn main() -> Result<(), smtp2go_sdk::Error> {
+//! let receiver = Receiver::new(Auth::bearer("a-long-random-token")?);
 //!
 //! let head = RequestHead::new("/webhook")
 //!     .authorization(b"Bearer a-long-random-token".as_slice())
@@ -37,6 +37,7 @@
 //!     })
 //!     .await;
 //! assert_eq!(answer.status(), 200);
+//! # Ok(())
 //! # }
 //! ```
 //!

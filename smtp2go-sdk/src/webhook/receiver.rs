@@ -21,9 +21,10 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// ```
 /// use smtp2go_sdk::webhook::{Auth, MemoryDeduplicator, Receiver};
 ///
-/// let receiver = Receiver::new(Auth::bearer("a-long-random-token"))
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token")?)
 ///     .deduplicate(MemoryDeduplicator::new())
 ///     .body_limit(64 * 1024);
+/// # Ok::<(), smtp2go_sdk::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Receiver {

@@ -40,10 +40,11 @@ pub struct Peer(pub IpAddr);
 /// ```
 /// use smtp2go_sdk::webhook::{Auth, Event, Receiver, WebhookService};
 ///
-/// let receiver = Receiver::new(Auth::bearer("a-long-random-token"));
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token")?);
 /// let service = WebhookService::new(receiver, |event: Event| async move {
 ///     println!("{:?}", event.name());
 /// });
+/// # Ok::<(), smtp2go_sdk::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct WebhookService<H> {

@@ -155,11 +155,11 @@ async fn debug_is_for_logs() {
 
     // Webhooks.
     for auth in [
-        Auth::bearer(watched(SECRET)),
-        Auth::basic(HUSH, watched(SECRET)),
-        Auth::basic_in_url(HUSH, watched(SECRET)),
-        Auth::secret_path(watched(SECRET)),
-        Auth::secret_query("token", watched(SECRET)),
+        Auth::bearer(watched(SECRET)).unwrap(),
+        Auth::basic(HUSH, watched(SECRET)).unwrap(),
+        Auth::basic_in_url(HUSH, watched(SECRET)).unwrap(),
+        Auth::secret_path(watched(SECRET)).unwrap(),
+        Auth::secret_query("token", watched(SECRET)).unwrap(),
     ] {
         shown.add(&auth);
         let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());

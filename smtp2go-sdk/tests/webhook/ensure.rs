@@ -72,37 +72,37 @@ async fn created_once_and_changed_when_it_has_to_be() {
     for (auth, url, kind, value) in [
         (None, URL, Value::Null, Value::Null),
         (
-            Some(Auth::bearer(watched("t0ken"))),
+            Some(Auth::bearer(watched("t0ken")).unwrap()),
             URL,
             json!("bearer"),
             json!("t0ken"),
         ),
         (
-            Some(Auth::bearer(watched("0ther"))),
+            Some(Auth::bearer(watched("0ther")).unwrap()),
             URL,
             json!("bearer"),
             json!("0ther"),
         ),
         (
-            Some(Auth::basic("user", watched("passw0rd"))),
+            Some(Auth::basic("user", watched("passw0rd")).unwrap()),
             URL,
             json!("basic"),
             json!("dXNlcjpwYXNzdzByZA=="),
         ),
         (
-            Some(Auth::basic_in_url("user", watched("p/ass"))),
+            Some(Auth::basic_in_url("user", watched("p/ass")).unwrap()),
             "https://user:p%2Fass@example.com/webhook",
             json!(""),
             json!(""),
         ),
         (
-            Some(Auth::secret_query("token", "a b")),
+            Some(Auth::secret_query("token", "a b").unwrap()),
             "https://example.com/webhook?token=a+b",
             json!(""),
             json!(""),
         ),
         (
-            Some(Auth::secret_query("token", "c")),
+            Some(Auth::secret_query("token", "c").unwrap()),
             "https://example.com/webhook?token=c",
             json!(""),
             json!(""),
@@ -150,17 +150,17 @@ async fn created_once_and_changed_when_it_has_to_be() {
     for (url, auth, registered) in [
         (
             URL,
-            Auth::secret_path("a/b"),
+            Auth::secret_path("a/b").unwrap(),
             "https://example.com/webhook/a%2Fb",
         ),
         (
             "https://example.com/other/",
-            Auth::secret_path("c"),
+            Auth::secret_path("c").unwrap(),
             "https://example.com/other/c",
         ),
         (
             "https://example.com/other",
-            Auth::secret_path("d"),
+            Auth::secret_path("d").unwrap(),
             "https://example.com/other/d",
         ),
     ] {
@@ -239,7 +239,7 @@ async fn what_the_service_drops_is_reported() {
     shown[0].remove("auth_header_value");
     shown[0].insert("auth_header_type".to_owned(), json!("bearer"));
     shows(&account, &shown);
-    let auth = Auth::bearer(watched("t0ken"));
+    let auth = Auth::bearer(watched("t0ken")).unwrap();
     for _ in 0..2 {
         let ensured = client
             .ensure_webhook(URL, [EmailEventKind::Open], &auth)
@@ -312,22 +312,6 @@ async fn what_is_refused_before_anything_is_sent() {
             None,
             "there are none to post",
         ),
-        (URL, open(), Some(Auth::bearer("")), "the token is empty"),
-        (
-            URL,
-            open(),
-            Some(Auth::bearer("a b")),
-            "a header can't hold",
-        ),
-        (
-            URL,
-            open(),
-            Some(Auth::basic("a:b", "c")),
-            "the user has a colon",
-        ),
-        (URL, open(), Some(Auth::basic("a", "")), "is empty"),
-        (URL, open(), Some(Auth::secret_path("..")), "dot segment"),
-        (URL, open(), Some(Auth::secret_query("", "a")), "is empty"),
     ] {
         let error = client
             .ensure_webhook(url, events, auth.as_ref())

@@ -22,11 +22,11 @@ const LINK: &str = "https://example.com/pay?a=1&b=2";
 
 fn ways_in(secret: &str) -> [Auth; 5] {
     [
-        Auth::bearer(watched("t0ken-".to_owned() + secret)),
-        Auth::basic("user", watched(format!("p:a/ss {secret}"))),
-        Auth::basic_in_url("us@er", watched(format!("p:a/ss {secret}"))),
-        Auth::secret_path(watched(format!("s3cret/ +%\u{e9}{secret}"))),
-        Auth::secret_query("token", watched(format!("s3cret/ +%&\u{e9}{secret}"))),
+        Auth::bearer(watched("t0ken-".to_owned() + secret)).unwrap(),
+        Auth::basic("user", watched(format!("p:a/ss {secret}"))).unwrap(),
+        Auth::basic_in_url("us@er", watched(format!("p:a/ss {secret}"))).unwrap(),
+        Auth::secret_path(watched(format!("s3cret/ +%\u{e9}{secret}"))).unwrap(),
+        Auth::secret_query("token", watched(format!("s3cret/ +%&\u{e9}{secret}"))).unwrap(),
     ]
 }
 
@@ -254,7 +254,7 @@ async fn wrong_secrets_are_refused_until_the_webhook_has_the_right_ones() {
             let wanted = [EmailEventKind::Processed];
             let ensured = client.ensure_webhook(url, wanted, new).await.unwrap();
             // With another secret path it is another webhook, by design.
-            let is_path = *new == Auth::secret_path(watched("s3cret/ +%\u{e9}new"));
+            let is_path = *new == Auth::secret_path(watched("s3cret/ +%\u{e9}new")).unwrap();
             let change = match is_path {
                 true => Change::Created,
                 false => Change::Updated,
@@ -288,7 +288,7 @@ async fn a_failed_handlers_event_comes_again_and_a_replay_is_recognised() {
         for format in FORMATS {
             let (sandbox, client) = start().await;
             let inbox = Inbox::new();
-            let auth = Auth::bearer(watched("t0ken"));
+            let auth = Auth::bearer(watched("t0ken")).unwrap();
             let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());
             let url = framework.serve(receiver, &inbox).await;
             let wanted = Subscription::email([EmailEventKind::Processed]).format(format);
@@ -328,8 +328,8 @@ async fn the_accounts_webhook_is_ensured() {
     let (sandbox, client) = start().await;
     let url = "http://127.0.0.1:9/hook";
     let (bearer, basic) = (
-        Auth::bearer(watched("t0ken")),
-        Auth::basic("user", watched("passw0rd")),
+        Auth::bearer(watched("t0ken")).unwrap(),
+        Auth::basic("user", watched("passw0rd")).unwrap(),
     );
     let writes = || {
         let calls = sandbox.calls();

@@ -24,23 +24,27 @@ fn ways_in() -> Vec<(Auth, &'static str, Headers)> {
     let basic = ("authorization", "Basic dXNlcjpwYTpzcw==");
     vec![
         (
-            Auth::bearer(watched("t0ken")),
+            Auth::bearer(watched("t0ken")).unwrap(),
             "",
             vec![("authorization", "Bearer t0ken")],
         ),
-        (Auth::basic("user", watched("pa:ss")), "", vec![basic]),
         (
-            Auth::basic_in_url("user", watched("pa:ss")),
+            Auth::basic("user", watched("pa:ss")).unwrap(),
             "",
             vec![basic],
         ),
         (
-            Auth::secret_path(watched(SECRET)),
+            Auth::basic_in_url("user", watched("pa:ss")).unwrap(),
+            "",
+            vec![basic],
+        ),
+        (
+            Auth::secret_path(watched(SECRET)).unwrap(),
             "/s3cret%2F%20%2B%25%C3%A9",
             vec![],
         ),
         (
-            Auth::secret_query("token", watched(SECRET)),
+            Auth::secret_query("token", watched(SECRET)).unwrap(),
             "?a=b&token=s3cret/+%2B%25%c3%a9",
             vec![],
         ),
@@ -251,7 +255,11 @@ async fn source_addresses() {
                 None,
                 403,
             ),
-            (Receiver::new(Auth::bearer("t")).sources([local]), None, 401),
+            (
+                Receiver::new(Auth::bearer("t").unwrap()).sources([local]),
+                None,
+                401,
+            ),
         ] {
             let inbox = Inbox::new();
             let url = framework.serve(receiver.clone(), &inbox).await;
@@ -276,7 +284,8 @@ async fn source_addresses() {
 
 #[test]
 fn secrets_can_be_changed_and_are_not_shown() {
-    let receiver = Receiver::new(Auth::bearer("n3w")).also_accept(Auth::basic("old", "0ld"));
+    let receiver =
+        Receiver::new(Auth::bearer("n3w").unwrap()).also_accept(Auth::basic("old", "0ld").unwrap());
     for (header, accepted) in [
         ("Bearer n3w", true),
         ("bearer  n3w ", true),
@@ -290,18 +299,109 @@ fn secrets_can_be_changed_and_are_not_shown() {
     }
     let shown = format!("{receiver:?}");
     assert!(!shown.contains("n3w") && !shown.contains("0ld"), "{shown}");
+}
 
-    // An empty secret is nobody's.
-    for auth in [
-        Auth::bearer(""),
-        Auth::secret_path(""),
-        Auth::secret_query("token", ""),
-        Auth::secret_query("", ""),
+#[test]
+fn empty_secrets_are_refused() {
+    for (auth, says) in [
+        (Auth::bearer(""), "the token is empty"),
+        (Auth::bearer(" "), "the token is all white space"),
+        (Auth::bearer("a b"), "a header can't hold"),
+        (Auth::bearer("é"), "a header can't hold"),
+        (Auth::basic("", "a"), "the user is empty"),
+        (Auth::basic(" ", "a"), "the user is all white space"),
+        (Auth::basic("a:b", "c"), "the user has a colon"),
+        (Auth::basic("a", ""), "the password is empty"),
+        (Auth::basic("a", " \t"), "the password is all white space"),
+        (Auth::basic("a", "b\n"), "the password has a line break"),
+        (Auth::basic_in_url("", "a"), "the user is empty"),
+        (Auth::basic_in_url("a:b", "c"), "the user has a colon"),
+        (Auth::basic_in_url("a", ""), "the password is empty"),
+        (Auth::secret_path(""), "the secret of the path is empty"),
+        (Auth::secret_path("　"), "all white space"),
+        (Auth::secret_path("\t"), "all white space"),
+        (Auth::secret_path(".."), "dot segment"),
+        (Auth::secret_path(".\n."), "has a line break"),
+        (
+            Auth::secret_query("token", ""),
+            "the secret of the query is empty",
+        ),
+        (Auth::secret_query("token", " "), "all white space"),
+        (
+            Auth::secret_query("", "a"),
+            "the name of the query parameter is empty",
+        ),
+        (Auth::secret_query("", ""), "is empty"),
     ] {
-        for target in ["", "/", "/webhook/", "/?token=", "/?", "/?="] {
-            let head = RequestHead::new(target).authorization(b"Bearer ".as_slice());
-            let receiver = Receiver::new(auth.clone());
-            assert!(receiver.authenticate(&head).is_err(), "{auth:?} {target}");
+        let error = auth.expect_err(says);
+        assert!(error.is_config(), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("webhook auth: the "), "{text}");
+        assert!(text.contains(says), "{text}: {says}");
+    }
+}
+
+/// Requests that lack one part of what a secret is composed into, at each kind.
+#[test]
+fn requests_with_a_part_of_the_secret_are_refused() {
+    let auths = [
+        Auth::bearer("hush").unwrap(),
+        Auth::basic("user", "hush").unwrap(),
+        Auth::basic_in_url("user", "hush").unwrap(),
+        Auth::secret_path("hush").unwrap(),
+        Auth::secret_query("token", "hush").unwrap(),
+    ];
+    // Those in base64: nothing, `:`, `user`, `user:`, `:hush`, `user:hus`, `use:hush`, `userhush`,
+    // `user::hush`, `user:hush:`.
+    let headers = [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer user",
+        "Bearer user:hush",
+        "Basic",
+        "Basic ",
+        "Basic Og==",
+        "Basic dXNlcg==",
+        "Basic dXNlcjo=",
+        "Basic Omh1c2g=",
+        "Basic dXNlcjpodXM=",
+        "Basic dXNlOmh1c2g=",
+        "Basic dXNlcmh1c2g=",
+        "Basic dXNlcjo6aHVzaA==",
+        "Basic dXNlcjpodXNoOg==",
+        "Basic hush",
+        "hush",
+    ];
+    let targets = [
+        "",
+        "/",
+        "/webhook",
+        "/webhook/",
+        "/webhook//",
+        "/webhook/hus",
+        "/webhook/hush/",
+        "/hush/webhook",
+        "/?",
+        "/?=",
+        "/?token",
+        "/?token=",
+        "/?=hush",
+        "/?hush",
+        "/?Token=hush",
+        "/?token=hus",
+        "/?tokenhush",
+        "/#hush",
+        "/#?token=hush",
+    ];
+    for auth in auths {
+        let receiver = Receiver::new(auth.clone());
+        for header in headers {
+            for target in targets {
+                let head = RequestHead::new(target).authorization(header.as_bytes());
+                let refused = receiver.authenticate(&head).is_err();
+                assert!(refused, "{auth:?} {target:?} {header:?}");
+            }
         }
     }
 }

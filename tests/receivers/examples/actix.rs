@@ -11,7 +11,7 @@ use smtp2go_sdk::webhook::{Auth, Receiver};
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let receiver = Receiver::new(Auth::bearer(std::env::var("WEBHOOK_TOKEN")?));
+    let receiver = Receiver::new(Auth::bearer(std::env::var("WEBHOOK_TOKEN")?)?);
     let data = Data::new(receiver);
     let app = move || {
         App::new()

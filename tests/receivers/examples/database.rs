@@ -11,7 +11,7 @@ use smtp2go_sdk::webhook::{Auth, Event, Receiver, RequestHead};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let table = TableDeduplicator::new(Connection::open_in_memory()?)?;
-    let receiver = Receiver::new(Auth::bearer("t0ken")).deduplicate(table);
+    let receiver = Receiver::new(Auth::bearer("t0ken")?).deduplicate(table);
     let head = RequestHead::new("/webhook").authorization(b"Bearer t0ken".as_slice());
     for _ in 0..2 {
         let body = b"event=bounce&email_id=1a&rcpt=jane%40example.net";

@@ -87,10 +87,10 @@ async fn post(url: &str, authorization: &str, content_type: &str, body: &str) ->
 #[tokio::test]
 async fn actix_with_each_auth_in_both_formats() {
     for (auth, suffix, header) in [
-        (Auth::bearer("t0ken"), "", "Bearer t0ken"),
-        (Auth::basic("user", "pass"), "", "Basic dXNlcjpwYXNz"),
-        (Auth::secret_path("s3 cret"), "/s3%20cret", ""),
-        (Auth::secret_query("token", "s3cret"), "?token=s3cret", ""),
+        (Auth::bearer("t0ken").unwrap(), "", "Bearer t0ken"),
+        (Auth::basic("user", "pass").unwrap(), "", "Basic dXNlcjpwYXNz"),
+        (Auth::secret_path("s3 cret").unwrap(), "/s3%20cret", ""),
+        (Auth::secret_query("token", "s3cret").unwrap(), "?token=s3cret", ""),
     ] {
         let inbox = Inbox::default();
         let receiver = Receiver::new(auth).deduplicate(MemoryDeduplicator::new());
@@ -135,11 +135,11 @@ async fn actix_with_what_the_sandbox_fires() {
     let settle = async || assert!(sandbox.wait_for_webhooks(Duration::from_secs(30)).await);
     let mut inboxes = Vec::new();
     for auth in [
-        Auth::bearer("t0ken"),
-        Auth::basic("user", "pass"),
-        Auth::basic_in_url("us@er", "p:a/ss"),
-        Auth::secret_path("s3 cret/"),
-        Auth::secret_query("token", "s3 cret&"),
+        Auth::bearer("t0ken").unwrap(),
+        Auth::basic("user", "pass").unwrap(),
+        Auth::basic_in_url("us@er", "p:a/ss").unwrap(),
+        Auth::secret_path("s3 cret/").unwrap(),
+        Auth::secret_query("token", "s3 cret&").unwrap(),
     ] {
         for format in [WebhookFormat::Json, WebhookFormat::Form] {
             let inbox = Inbox::default();
@@ -220,8 +220,8 @@ async fn actix_with_what_the_sandbox_fires() {
     // Another secret is refused.
     sandbox.reset();
     let inbox = Inbox::default();
-    let url = serve(Receiver::new(Auth::bearer("new")), inbox.clone());
-    let old = Auth::bearer("old");
+    let url = serve(Receiver::new(Auth::bearer("new").unwrap()), inbox.clone());
+    let old = Auth::bearer("old").unwrap();
     let processed = [EmailEventKind::Processed];
     let ensured = client.ensure_webhook(&url, processed, &old).await.unwrap();
     assert!(ensured.is_as_asked());
