@@ -328,8 +328,8 @@ impl fmt::Debug for SandboxBuilder {
 }
 
 impl SandboxBuilder {
-    /// The main key, in place of the default one. Its form is not checked. Make one up: a real key
-    /// has no business here.
+    /// The main key, in place of the default one. Make one up: a real key has no business here. Its
+    /// form is not checked, but an empty one, or one with white space around it, does not start.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         // It is always there, and first.
         if let Some(main) = self.settings.keys.first_mut() {
@@ -479,7 +479,8 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// If it is not called on a tokio runtime, or no port can be opened.
+    /// If it is not called on a tokio runtime, no port can be opened, or a key, an allowed host or a
+    /// sender domain is empty.
     pub async fn start(mut self) -> io::Result<Sandbox> {
         let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
         let (listener, base_url) = listen(&mut self)?;
@@ -506,7 +507,8 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// If no port can be opened or no thread started.
+    /// If no port can be opened, no thread started, or a key, an allowed host or a sender domain is
+    /// empty.
     pub fn start_blocking(mut self) -> io::Result<Sandbox> {
         let (listener, base_url) = listen(&mut self)?;
         let shared = self.shared(&base_url)?;
@@ -566,11 +568,20 @@ impl SandboxBuilder {
 
 /// Opens the port, any free one if it is 0, and notes whether other machines can reach it.
 fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
+    let settings = &builder.settings;
+    for key in &settings.keys {
+        check_text("API key", &key.secret)?;
+    }
+    for host in &settings.access.hosts {
+        check_text("allowed host", host)?;
+    }
+    for domain in &settings.sender_domains {
+        check_text("sender domain", domain)?;
+    }
     let (address, access) = (builder.address, &mut builder.settings.access);
     if address.ip().is_loopback() {
         access.exposed = false;
     } else {
-        let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
         let host = address.ip();
         if !access.exposed {
             return Err(invalid(format!(
@@ -597,6 +608,24 @@ fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
         _ => {}
     }
     Ok((listener, format!("http://{address}/v3")))
+}
+
+/// Refuses what a missing variable or a file's line break makes of a setting.
+fn check_text(what: &str, text: &str) -> io::Result<()> {
+    let fault = if text.trim().is_empty() {
+        "is empty"
+    } else if text.trim().len() != text.len() {
+        "has white space around it"
+    } else if text.contains(char::is_control) {
+        "has a control character"
+    } else {
+        return Ok(());
+    };
+    Err(invalid(format!("{what}: {fault}")))
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 /// Waits until the other end of the channel is dropped.

@@ -233,6 +233,16 @@ fn beyond_the_loopback_it_takes_a_key() {
             ],
             "a key of your own",
         ),
+        (
+            &["--host", "0.0.0.0", "--expose", "--key", "                "],
+            "API key: is empty",
+        ),
+        (&["--key", ""], "API key: is empty"),
+        (&["--key", " "], "API key: is empty"),
+        (&["--key", "api-a "], "API key: has white space around it"),
+        (&["--key", "api-a\nb"], "API key: has a control character"),
+        (&["--allowed-host", " "], "allowed host: is empty"),
+        (&["--sender-domain", ""], "sender domain: is empty"),
     ] {
         let output = output(&[&["--port", "0"], arguments].concat());
         let error = text(&output.stderr);

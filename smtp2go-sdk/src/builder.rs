@@ -321,6 +321,9 @@ impl<C> ClientBuilder<C> {
             None => parse_base_url(self.region.base_url())?,
         };
         let user_agent = match &self.user_agent {
+            Some(prefix) if prefix.trim().is_empty() => {
+                return Err(Error::config("the user agent is empty"));
+            }
             Some(prefix) => HeaderValue::try_from(format!("{prefix} {USER_AGENT}"))
                 .map_err(|_| Error::config("the user agent does not fit into a header"))?,
             None => HeaderValue::from_static(USER_AGENT),
@@ -389,8 +392,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// If the key is not of the form `api-` and 32 letters or digits, the base URL is not as
-    /// [`base_url`](Self::base_url) says, the user agent does not fit into a header, a limit
-    /// is zero, a URL to fall back on is of another scheme, or TLS can't be set up (no backend in
+    /// [`base_url`](Self::base_url) says, the user agent is empty or does not fit into a header, a
+    /// limit is zero, a URL to fall back on is of another scheme, or TLS can't be set up (no backend in
     /// this build, no certificates on this system).
     pub fn build(self) -> Result<Client, Error> {
         self.client()
@@ -495,6 +498,7 @@ mod tests {
     fn bad_urls_are_refused_and_not_shown() {
         for (url, word) in [
             ("", "valid"),
+            (" ", "valid"),
             ("hunter2", "valid"),
             ("//hunter2/v3", "valid"),
             ("ftp://hunter2/v3", "http or https"),
@@ -541,6 +545,8 @@ mod tests {
     fn other_settings_are_checked() {
         for bad in [
             builder().user_agent("line\nbreak"),
+            builder().user_agent(""),
+            builder().user_agent(" "),
             builder().timeout(Duration::ZERO),
             builder().connect_timeout(Duration::ZERO),
             builder().deadline(Duration::ZERO),
@@ -586,7 +592,10 @@ mod tests {
         for (variables, name) in [
             (vec![], ENV_KEY),
             (vec![(ENV_KEY, "")], ENV_KEY),
+            (vec![(ENV_KEY, " ")], ENV_KEY),
             (vec![(ENV_KEY, "api-short")], ENV_KEY),
+            (vec![(ENV_KEY, KEY), (ENV_REGION, " ")], ENV_REGION),
+            (vec![(ENV_KEY, KEY), (ENV_BASE_URL, " ")], ENV_BASE_URL),
             (vec![(ENV_KEY, KEY), (ENV_REGION, "mars")], ENV_REGION),
             (
                 vec![(ENV_KEY, KEY), (ENV_BASE_URL, "http://example.com")],

@@ -107,7 +107,7 @@ impl fmt::Debug for Key {
 
 /// What is wrong with a key, in words that don't show it.
 fn fault(text: &str) -> Option<String> {
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Some("is empty".to_owned());
     }
     if text.trim().len() != text.len() {
@@ -162,6 +162,13 @@ mod tests {
     fn faults_are_named_and_the_key_is_not_shown() {
         for (text, word) in [
             (String::new(), "empty"),
+            (" ".to_owned(), "empty"),
+            (" ".repeat(36), "empty"),
+            ("\u{3000}\t\r\n".to_owned(), "empty"),
+            (format!("{KEY}\u{a0}"), "white space"),
+            (KEY.replace('A', " "), "neither"),
+            (KEY.replace('A', "\u{202e}"), "neither"),
+            (format!("\u{200b}{KEY}"), "start with"),
             (format!("{KEY}\n"), "white space"),
             (format!(" {KEY}"), "white space"),
             (KEY.replace("api-", "key-"), "start with"),

@@ -55,7 +55,7 @@ fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
             "the client is for a subaccount, and this operation can't be called for one",
         ));
     };
-    if id.is_empty() {
+    if id.trim().is_empty() {
         return Err(Error::config("the id of the client's subaccount is empty"));
     }
     let Some(body) = body.into_bytes() else {
@@ -173,6 +173,7 @@ mod tests {
         for (operation, id, says) in [
             (&EMAIL_SEND, "1", "can't be called for one"),
             (&WEBHOOK_VIEW, "", "is empty"),
+            (&WEBHOOK_VIEW, " \u{a0}", "is empty"),
         ] {
             let error = fill(operation, Body::empty(), id).unwrap_err();
             assert!(error.is_config() && error.certainty() == Certainty::NotSent);

@@ -108,7 +108,8 @@ pub(crate) fn domain_of(address: &str) -> String {
 /// own addresses only, not about those of its subdomains.
 pub(crate) fn covers(entry: &str, address: &str) -> bool {
     let (entry, address) = (entry.to_lowercase(), address.to_lowercase());
-    entry == address || entry.trim_start_matches('@') == domain_of(&address)
+    let domain = domain_of(&address);
+    entry == address || (!domain.is_empty() && entry.trim_start_matches('@') == domain)
 }
 
 #[cfg(test)]
@@ -125,6 +126,9 @@ mod tests {
             ("example.com", "b@mail.example.com", false),
             ("example.com", "example.com", true),
             ("com", "b@example.com", false),
+            ("", "example.com", false),
+            ("@", "example.com", false),
+            ("@", "b@", false),
         ] {
             assert_eq!(covers(entry, address), expected, "{entry} {address}");
         }

@@ -7,37 +7,39 @@ const LONGEST: usize = 256;
 
 /// Parts of a key, joined so that no two lists of parts give the same text.
 #[derive(Debug, Default)]
-pub(super) struct Key(String);
+pub(super) struct Key(Option<String>);
 
 impl Key {
     #[inline]
-    pub(super) fn part(mut self, part: Option<&str>) -> Self {
-        if !self.0.is_empty() {
-            self.0.push('/');
-        }
+    pub(super) fn part(self, part: Option<&str>) -> Self {
+        // Whether there is a part before it, not whether that is empty.
+        let mut key = match self.0 {
+            Some(before) => before + "/",
+            None => String::new(),
+        };
         match part {
             // Told from the empty text.
-            None => self.0.push('-'),
-            Some("-") => self.0.push_str("%2D"),
+            None => key.push('-'),
+            Some("-") => key.push_str("%2D"),
             Some(part) if part.len() <= LONGEST => {
                 for c in part.chars() {
                     match c {
-                        '%' => self.0.push_str("%25"),
-                        '/' => self.0.push_str("%2F"),
-                        c => self.0.push(c),
+                        '%' => key.push_str("%25"),
+                        '/' => key.push_str("%2F"),
+                        c => key.push(c),
                     }
                 }
             }
             Some(part) => {
                 // A text can't fail to be written to.
-                let _ = write!(self.0, "%{}:{:032x}", part.len(), fnv(part.as_bytes()));
+                let _ = write!(key, "%{}:{:032x}", part.len(), fnv(part.as_bytes()));
             }
         }
-        self
+        Self(Some(key))
     }
 
     pub(super) fn finish(self) -> String {
-        self.0
+        self.0.unwrap_or_default()
     }
 }
 
@@ -75,6 +77,11 @@ mod tests {
             &[Some("a"), Some("%2D")],
             &[Some("a"), Some(&long)],
             &[Some("a"), Some(&longer)],
+            &[Some("a")],
+            &[Some(""), Some("a")],
+            &[Some(""), Some("a"), Some("b")],
+            &[Some("")],
+            &[Some(""), Some("")],
         ];
         let keys: std::collections::BTreeSet<_> = lists.iter().map(|parts| key(parts)).collect();
         assert_eq!(keys.len(), lists.len(), "{keys:?}");
