@@ -5,19 +5,7 @@ use quote::quote;
 
 /// Doc attributes for paragraphs of Markdown; empty ones are left out.
 pub(super) fn docs<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> TokenStream {
-    let mut lines = Vec::new();
-    for paragraph in paragraphs {
-        let paragraph = paragraph.as_ref().trim();
-        if paragraph.is_empty() {
-            continue;
-        }
-        if !lines.is_empty() {
-            lines.push(String::new());
-        }
-        for line in paragraph.lines() {
-            lines.extend(wrap(line));
-        }
-    }
+    let lines = doc_lines(paragraphs);
     let lines = lines.iter().map(|line| {
         if line.is_empty() {
             String::new()
@@ -28,11 +16,56 @@ pub(super) fn docs<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> To
     quote!(#(#[doc = #lines])*)
 }
 
+fn doc_lines<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in paragraphs {
+        let paragraph = paragraph.as_ref().trim();
+        if paragraph.is_empty() {
+            continue;
+        }
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        let mut open = None;
+        for line in paragraph.lines() {
+            match (open, fence(line)) {
+                // Whatever language it names: rustdoc would compile and run Rust, which it also takes
+                // code without a language for.
+                (None, Some((marks, _))) => {
+                    lines.push(format!("{marks}text"));
+                    open = Some(marks);
+                }
+                (Some(marks), Some((end, ""))) if end.starts_with(marks) => {
+                    lines.push(marks.to_owned());
+                    open = None;
+                }
+                (Some(_), _) => lines.push(line.trim_end().to_owned()),
+                (None, None) => lines.extend(wrap(line)),
+            }
+        }
+        lines.extend(open.map(str::to_owned));
+    }
+    lines
+}
+
+/// The marks of a line that begins or ends a block of code, and what follows them.
+fn fence(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let mark = ['`', '~']
+        .into_iter()
+        .find(|mark| line.starts_with(*mark))?;
+    let rest = line.trim_start_matches(mark);
+    let marks = line.strip_suffix(rest)?;
+    (marks.len() >= 3 && !rest.contains('`')).then(|| (marks, rest.trim()))
+}
+
 /// Breaks a line at 96 columns where it has spaces, and escapes what rustdoc would take for markup.
 fn wrap(line: &str) -> Vec<String> {
+    // Marks within a line would begin a block of code in a list, or where the line is broken.
+    let line = line.replace("```", "'''").replace("~~~", "\\~~~");
     let mut lines = Vec::new();
     let mut current = String::new();
-    for word in escape(line).split_whitespace() {
+    for word in escape(&line).split_whitespace() {
         if !current.is_empty() && current.len() + word.len() > 95 {
             lines.push(std::mem::take(&mut current));
         }
@@ -99,6 +132,46 @@ mod tests {
             escape("a <b> `c <d> [e]` [f] see https://example.com/x."),
             r"a \<b\> `c <d> [e]` \[f\] see <https://example.com/x>."
         );
+    }
+
+    #[test]
+    fn code_blocks_are_text() {
+        for (description, expected) in [
+            ("```\nlet a: = <1>;\n```", "```text|let a: = <1>;|```"),
+            (
+                "```rust\npanic!()\n```\nafter",
+                "```text|panic!()|```|after",
+            ),
+            ("```rust,no_run\nx\n```", "```text|x|```"),
+            (
+                "```json\n{\n  \"a\": 1\n}\n```",
+                "```text|{|  \"a\": 1|}|```",
+            ),
+            ("~~~\nx\n~~~", "~~~text|x|~~~"),
+            ("````\n```\nx\n````", "````text|```|x|````"),
+            (
+                "before\n\n  ```\n  x\n\n  y\n  ```",
+                "before||```text|  x||  y|```",
+            ),
+            ("```\nnever ends", "```text|never ends|```"),
+            // Within a list, and with what CommonMark takes for no fence.
+            ("- ```\n  x\n  ```", "- '''|x|```text|```"),
+            ("1. ~~~", r"1. \~~~"),
+            ("see ```x```", "see '''x'''"),
+            // Code by indentation is text of the paragraph.
+            ("before\n\n    let a = 1;\n\n\tb", "before||let a = 1;||b"),
+            ("``x``", "``x``"),
+        ] {
+            assert_eq!(
+                doc_lines([description]).join("|"),
+                expected,
+                "{description}"
+            );
+        }
+        // Nor where a line is broken.
+        let long = format!("{} ```x``` ~~~", "word ".repeat(18));
+        let lines = doc_lines([long]);
+        assert!(lines.iter().all(|line| fence(line).is_none()), "{lines:?}");
     }
 
     #[test]
