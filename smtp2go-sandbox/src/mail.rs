@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
+use smtp2go_types::SecretUrl;
 
 use crate::account::AccountId;
 use crate::operations::template::Rendered;
@@ -58,7 +59,7 @@ impl fmt::Debug for Attachment {
             .field("filename", &self.filename)
             .field("mimetype", &self.mimetype)
             .field("content_bytes", &self.content.len())
-            .field("url", &self.url)
+            .field("url", &self.url.as_ref().map(SecretUrl::from))
             .finish()
     }
 }

@@ -13,7 +13,8 @@
 //!   kept in the variant `Unknown`.
 //! - **Requests can be checked before they are sent** ([`Validate`]): every broken limit is
 //!   reported at once, with its field path.
-//! - **Secrets serialise but do not print** ([`Secret`]).
+//! - **Secrets serialise but do not print** ([`Secret`]); of a URL, which may hold one, `Debug` shows
+//!   scheme and host ([`SecretUrl`]).
 //! - **Times keep the text that the API wrote** ([`Timestamp`], [`Date`]).
 //!
 //! # Example
@@ -52,6 +53,7 @@ mod object;
 mod repair;
 mod secret;
 mod text_or_object;
+mod secret_url;
 mod timestamp;
 pub mod validation;
 mod vocabulary;
@@ -64,6 +66,7 @@ pub use repair::readable;
 pub use secret::Secret;
 pub use text_or_object::TextOrObject;
 pub use timestamp::Timestamp;
+pub use secret_url::SecretUrl;
 pub use validation::{Problem, Validate, ValidationError};
 pub use vocabulary::Vocabulary;
 

@@ -18,7 +18,7 @@ use serde_core::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use serde_json::Value;
 
 use crate::lenient;
-use crate::{Date, Secret, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
 
 const EXPECTED: &str = "an object";
 
@@ -121,6 +121,7 @@ given! {
     Date = Self::from("");
     Timestamp = Self::from("");
     Secret = Self::from("");
+    SecretUrl = Self::from("");
     TextOrObject = Self::default();
 }
 

@@ -1,6 +1,7 @@
 //! Decodes captured traffic with the generated types, and says what they do not know.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +12,16 @@ use smtp2go_types::{Envelope, readable};
 pub use crate::generated::codecs::OPERATIONS;
 
 /// Decodes a JSON text as some type and encodes it again.
-pub type Codec = fn(&str) -> Result<Value, String>;
+pub type Codec = fn(&str) -> Result<Coded, String>;
+
+/// A value of some type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coded {
+    /// It, encoded again.
+    pub value: Value,
+    /// What its `Debug` shows.
+    pub debug: String,
+}
 
 /// An operation's codecs; `None` where the spec describes no body.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +41,16 @@ pub struct Operation {
 /// # Errors
 ///
 /// What is wrong with the JSON, or with its shape.
-pub fn codec<T: DeserializeOwned + Serialize>(text: &str) -> Result<Value, String> {
+pub fn codec<T: DeserializeOwned + Serialize + Debug>(text: &str) -> Result<Coded, String> {
     let value: T = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    serde_json::to_value(&value).map_err(|error| error.to_string())
+    coded(&value)
+}
+
+fn coded<T: Serialize + Debug>(value: &T) -> Result<Coded, String> {
+    Ok(Coded {
+        value: serde_json::to_value(value).map_err(|error| error.to_string())?,
+        debug: format!("{value:?}"),
+    })
 }
 
 /// The codec of a reply, which for some operations may be anything.
@@ -41,12 +58,12 @@ pub fn codec<T: DeserializeOwned + Serialize>(text: &str) -> Result<Value, Strin
 /// # Errors
 ///
 /// As for [`codec`].
-pub fn reply_codec<T: DeserializeOwned + Serialize + Envelope>(
+pub fn reply_codec<T: DeserializeOwned + Serialize + Debug + Envelope>(
     text: &str,
-) -> Result<Value, String> {
+) -> Result<Coded, String> {
     codec::<T>(text).or_else(|error| {
         let unknown = T::unknown().ok_or(error)?;
-        serde_json::to_value(&unknown).map_err(|error| error.to_string())
+        coded(&unknown)
     })
 }
 
@@ -129,6 +146,7 @@ pub fn decode(side: Side, method: &str, path: &str, text: &str) -> Result<Decode
 /// What the types make of a body, and the body as it is. What is received is read as the client reads
 /// it, repaired if need be.
 fn read(side: Side, codec: Codec, text: &str) -> Result<(Value, Value), Failure> {
+    let codec = |text: &str| codec(text).map(|coded| coded.value);
     let value = codec(text);
     if side == Side::Request {
         return Ok((value.map_err(Failure::Body)?, parse(text)?));
@@ -195,7 +213,8 @@ fn halve(
             members.remove(&key.replace("~1", "/").replace("~0", "~"));
         }
     }
-    if codec(&without.to_string()).as_ref() == Ok(value) {
+    let decoded = codec(&without.to_string()).map(|coded| coded.value);
+    if decoded.as_ref() == Ok(value) {
         unread.extend(groups.iter().map(|group| group.shown.clone()));
     } else if groups.len() > 1 {
         let (one, other) = groups.split_at(groups.len() / 2);
@@ -337,7 +356,7 @@ mod tests {
     }
 
     /// Knows `kept`, and reads it under the names `alias…` as well.
-    fn counting(text: &str) -> Result<Value, String> {
+    fn counting(text: &str) -> Result<Coded, String> {
         DECODED.set(DECODED.get() + 1);
         let Ok(Value::Array(items)) = serde_json::from_str(text) else {
             return Err("no list".to_owned());
@@ -352,7 +371,7 @@ mod tests {
                 .collect::<Map<_, _>>()
                 .into()
         };
-        Ok(items.iter().map(item).collect::<Vec<_>>().into())
+        coded(&items.iter().map(item).collect::<Vec<_>>())
     }
 
     fn unknown(original: &Value) -> (Vec<String>, usize) {

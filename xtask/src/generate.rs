@@ -98,9 +98,12 @@ fn shape(shape: &Shape) -> Value {
 
 fn scalar(scalar: &Scalar) -> Value {
     match scalar {
-        Scalar::Text | Scalar::Timestamp | Scalar::Date | Scalar::Secret | Scalar::TextOrObject => {
-            json!({ "type": "string" })
-        }
+        Scalar::Text
+        | Scalar::Timestamp
+        | Scalar::Date
+        | Scalar::Secret
+        | Scalar::Url
+        | Scalar::TextOrObject => json!({ "type": "string" }),
         Scalar::Integer => json!({ "type": "integer", "format": "int64" }),
         Scalar::Number => json!({ "type": "number", "format": "double" }),
         Scalar::Boolean => json!({ "type": "boolean" }),

@@ -197,6 +197,8 @@ pub enum Scalar {
     Date,
     /// Text that must not be shown.
     Secret,
+    /// A URL, of which scheme and host may be shown.
+    Url,
     /// Text, or an object in its place.
     TextOrObject,
     /// A word of the vocabulary of this name.
@@ -467,6 +469,7 @@ fn scalar(document: Document<'_>, schema: &Value) -> Scalar {
     match main["type"].as_str() {
         Some("string") if main.get("x-extensible-enum").is_some() => Scalar::Word(named()),
         Some("string") if extension("x-smtp2go-sensitive").is_some() => Scalar::Secret,
+        Some("string") if main["format"] == "url" => Scalar::Url,
         Some("string") if main["format"] == "timestamp" => Scalar::Timestamp,
         Some("string") if main["format"] == "date" => Scalar::Date,
         Some("string")

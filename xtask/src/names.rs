@@ -11,7 +11,7 @@ pub(crate) fn is_snake_case(text: &str) -> bool {
 }
 
 /// Names that generated modules have from elsewhere.
-const TAKEN: [&str; 15] = [
+const TAKEN: [&str; 16] = [
     "BTreeMap",
     "Check",
     "Date",
@@ -21,6 +21,7 @@ const TAKEN: [&str; 15] = [
     "Option",
     "Result",
     "Secret",
+    "SecretUrl",
     "Self",
     "String",
     "TextOrObject",

@@ -3,7 +3,7 @@
 #![allow(unused_imports)]
 use crate::generated::*;
 use crate::validation::{Check, Validate};
-use crate::{Date, Secret, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// Which archived mail to list. All filters are optional. Text filters compare the whole value,
@@ -259,7 +259,7 @@ pub struct ArchivedEmail {
     pub attachments: Vec<::serde_json::Value>,
     /// Where to download the original message (`.eml`). Whether the download needs the API key, and how
     /// long the link lives, is not documented.
-    pub url: Option<String>,
+    pub url: Option<SecretUrl>,
 }
 
 crate::object::reply!(

@@ -3,7 +3,7 @@
 #![allow(unused_imports)]
 use crate::generated::*;
 use crate::validation::{Check, Validate};
-use crate::{Date, Secret, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A domain to send from.
@@ -546,7 +546,7 @@ pub struct DomainDetails {
     /// A link that sets the DNS records up automatically. Documented for `/domain/add`,
     /// `/domain/verify` and `/domain/view`; the last answers with the word `unavailable` unless the
     /// reply holds exactly one domain.
-    pub setup_link: Option<String>,
+    pub setup_link: Option<SecretUrl>,
 }
 
 crate::object::reply!(

@@ -3,7 +3,7 @@
 #![allow(unused_imports)]
 use crate::generated::*;
 use crate::validation::{Check, Validate};
-use crate::{Date, Secret, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// A message to send or to schedule.
@@ -395,7 +395,7 @@ pub struct Attachment {
     /// 127 characters.
     pub mimetype: Option<String>,
     /// Where the service fetches the content itself. It caches what it fetched for 24 hours.
-    pub url: Option<String>,
+    pub url: Option<SecretUrl>,
 }
 
 crate::object::request!(
@@ -430,7 +430,7 @@ impl Attachment {
 
     /// Sets [`url`](Self::url).
     #[must_use]
-    pub fn url(mut self, url: impl Into<String>) -> Self {
+    pub fn url(mut self, url: impl Into<SecretUrl>) -> Self {
         self.url = Some(url.into());
         self
     }

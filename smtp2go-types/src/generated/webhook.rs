@@ -3,7 +3,7 @@
 #![allow(unused_imports)]
 use crate::generated::*;
 use crate::validation::{Check, Validate};
-use crate::{Date, Secret, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// An endpoint for events.
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub struct WebhookAddRequest {
     /// Where to post the events, an http or https address. It may carry a user name and a password,
     /// which then arrive as Basic authentication; keep such an address out of logs.
-    pub url: String,
+    pub url: SecretUrl,
     /// The email events to post. `resubscribe` is known to the documentation and the web application,
     /// but not listed for this call. A word that the service does not know has been seen to be dropped
     /// without an error.
@@ -56,7 +56,7 @@ crate::object::request!(
 impl WebhookAddRequest {
     /// With what is required: `url`.
     #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<SecretUrl>) -> Self {
         Self {
             url: url.into(),
             events: None,
@@ -168,7 +168,7 @@ pub struct WebhookEditRequest {
     pub id: i64,
     /// Where to post the events, an http or https address. It may carry a user name and a password,
     /// which then arrive as Basic authentication; keep such an address out of logs.
-    pub url: Option<String>,
+    pub url: Option<SecretUrl>,
     /// The email events to post. `resubscribe` is known to the documentation and the web application,
     /// but not listed for this call. A word that the service does not know has been seen to be dropped
     /// without an error.
@@ -228,7 +228,7 @@ impl WebhookEditRequest {
 
     /// Sets [`url`](Self::url).
     #[must_use]
-    pub fn url(mut self, url: impl Into<String>) -> Self {
+    pub fn url(mut self, url: impl Into<SecretUrl>) -> Self {
         self.url = Some(url.into());
         self
     }
@@ -445,7 +445,7 @@ impl crate::Envelope for WebhookViewResponse {
 #[non_exhaustive]
 pub struct Webhook {
     /// Where the events are posted. It may carry a user name and a password, so keep it out of logs.
-    pub url: Option<String>,
+    pub url: Option<SecretUrl>,
     /// The id of the webhook. The `id` inside a posted email event is something else.
     pub id: Option<i64>,
     /// The email events that are posted.
@@ -610,12 +610,12 @@ pub struct EmailEvent {
     /// The target of the clicked link. Only with `click`; known only from other people's code.
     ///
     /// Reported by third parties, not documented.
-    pub link: Option<String>,
+    pub link: Option<SecretUrl>,
     /// The target of the clicked link, under another name. Only with `click`; known only from other
     /// people's code.
     ///
     /// Reported by third parties, not documented.
-    pub click_url: Option<String>,
+    pub click_url: Option<SecretUrl>,
     /// Every other member, under its own name.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
     pub other: BTreeMap<String, ::serde_json::Value>,

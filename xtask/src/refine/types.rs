@@ -45,7 +45,7 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
             #![allow(unused_imports)]
             use crate::generated::*;
             use crate::validation::{Check, Validate};
-            use crate::{Date, Secret, TextOrObject, Timestamp};
+            use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
             use std::collections::BTreeMap;
         });
         text.extend(items);
@@ -152,7 +152,7 @@ fn limit_text(shape: &Shape, limits: &Limits) -> Option<String> {
     }
     let unit = match shape {
         Shape::List(_) | Shape::Map(_) => " items",
-        Shape::One(Scalar::Text | Scalar::Secret) => " characters",
+        Shape::One(Scalar::Text | Scalar::Secret | Scalar::Url) => " characters",
         Shape::One(_) => "",
     };
     let min = limits.min.map(|n| n.to_string());
@@ -181,6 +181,7 @@ fn scalar_type(scalar: &Scalar) -> TokenStream {
         Scalar::Timestamp => quote!(Timestamp),
         Scalar::Date => quote!(Date),
         Scalar::Secret => quote!(Secret),
+        Scalar::Url => quote!(SecretUrl),
         Scalar::TextOrObject => quote!(TextOrObject),
         Scalar::Word(name) | Scalar::Object(name) => {
             let ident = format_ident!("{name}");
@@ -445,7 +446,9 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
         Scalar::Object(_) => checks.push(quote!(value.check(check))),
         Scalar::Date => checks.push(quote!(check.date(value))),
         Scalar::Word(_) if limits.known => checks.push(quote!(check.known(value))),
-        Scalar::Text | Scalar::Secret if limits.min.is_some() || limits.max.is_some() => {
+        Scalar::Text | Scalar::Secret | Scalar::Url
+            if limits.min.is_some() || limits.max.is_some() =>
+        {
             let (min, max) = (option(limits.min), option(limits.max));
             let text = if *scalar == Scalar::Secret {
                 quote!(value.expose())
@@ -565,6 +568,7 @@ fn payload(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> Option<
                     | Scalar::Timestamp
                     | Scalar::Date
                     | Scalar::Secret
+                    | Scalar::Url
                     | Scalar::Word(_),
                 ) => "Text",
                 _ => "Other",
