@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smtp2go_types::one_line;
+
 use crate::event::{Detail, Event, EventKind};
 use crate::mail::{Mail, bare_address};
 use crate::operations::suppression::{suppress, suppressed};
@@ -273,7 +275,7 @@ pub struct DeliveryError(String);
 
 impl fmt::Display for DeliveryError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&one_line(&self.0))
     }
 }
 

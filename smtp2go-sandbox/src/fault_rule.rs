@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
+use smtp2go_types::one_line;
 
 use crate::account::glob;
 use crate::api::Api;
@@ -37,7 +38,12 @@ impl FaultRuleError {
 
 impl fmt::Display for FaultRuleError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "column {}: {}", self.column, self.message)
+        write!(
+            formatter,
+            "column {}: {}",
+            self.column,
+            one_line(&self.message)
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use smtp2go_types::{Timestamp, ValidationError};
+use smtp2go_types::{Timestamp, ValidationError, one_line};
 
 use crate::blob::Failure;
 use crate::hosts::Site;
@@ -176,7 +176,7 @@ impl ErrorCode {
 
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(&one_line(self.as_str()))
     }
 }
 
@@ -206,9 +206,9 @@ pub struct FieldError {
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
+            write!(f, "{}: ", one_line(&self.field))?;
         }
-        f.write_str(&self.message)
+        f.write_str(&one_line(&self.message))
     }
 }
 
@@ -673,18 +673,18 @@ impl Error {
     /// The API's own words, or what can be said in their place.
     fn say_answer(&self, reply: &Answer, text: &mut Text) {
         if let Some(code) = &reply.code {
-            text.say(format_args!(" {}", one_line(code.as_str())));
+            text.say(format_args!(" {}", short(code.as_str())));
         }
         if let Some(message) = &reply.message {
-            text.say(format_args!(": {}", one_line(message)));
+            text.say(format_args!(": {}", short(message)));
         }
         let mut separator = if reply.message.is_some() { "; " } else { ": " };
         for FieldError { field, message } in &self.inner.fields {
             let colon = if field.is_empty() { "" } else { ": " };
             text.say(format_args!(
                 "{separator}{}{colon}{}",
-                one_line(field),
-                one_line(message)
+                short(field),
+                short(message)
             ));
             separator = "; ";
         }
@@ -727,15 +727,11 @@ fn is_of_unverified(text: &str) -> bool {
     has("sender") && ["verif", "not allowed", "not authori"].into_iter().any(has)
 }
 
-/// `text` fit for one line: without control characters and keys, and not too long.
-fn one_line(text: &str) -> String {
+/// `text` without keys, and not too long.
+fn short(text: &str) -> String {
     // Before the cut, which could leave the better part of a key that is no longer seen as one.
     let text = mask(text.trim());
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut shown: String = text.chars().take(SHOWN).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
@@ -804,7 +800,7 @@ impl fmt::Display for Error {
                         text.say(format_args!(
                             "{} {}",
                             if index == 0 { ":" } else { ";" },
-                            one_line(failure)
+                            short(failure)
                         ));
                     }
                     if let Some(more) = inner.failures.len().checked_sub(3).filter(|more| *more > 0)
@@ -824,7 +820,7 @@ impl fmt::Display for Error {
                 _ => self.say_answer(reply, &mut text),
             }
             if let Some(id) = &reply.request_id {
-                text.say(format_args!(" (request {})", one_line(id)));
+                text.say(format_args!(" (request {})", short(id)));
             }
         } else {
             match &inner.kind {
@@ -892,7 +888,7 @@ impl fmt::Display for Error {
         if let Some(hint) = inner.advice.as_deref().or_else(|| self.hint()) {
             text.say(format_args!(" ({hint})"));
         }
-        f.write_str(&text.0)
+        f.write_str(&one_line(&text.0))
     }
 }
 

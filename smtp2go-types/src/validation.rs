@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 
-use crate::{Date, Vocabulary};
+use crate::{Date, Vocabulary, one_line};
 
 /// A value whose limits are known.
 pub trait Validate {
@@ -53,9 +53,9 @@ impl Problem {
 impl Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.field.is_empty() {
-            write!(formatter, "{}: ", self.field)?;
+            write!(formatter, "{}: ", one_line(&self.field))?;
         }
-        formatter.write_str(&self.message)
+        formatter.write_str(&one_line(&self.message))
     }
 }
 

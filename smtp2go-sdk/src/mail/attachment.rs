@@ -15,6 +15,7 @@ use tokio::io::AsyncRead;
 
 use crate::blob::{Blob, Slot, Stat};
 use crate::json::Writer;
+use crate::mail::mailbox::{has_control, has_override};
 
 /// A file to [attach](crate::Email::attach), or an image for [inline](crate::Email::inline) use.
 ///
@@ -113,6 +114,11 @@ impl Attachment {
     }
 
     /// Sets the name that the recipient sees. That of an inline image is what the HTML refers to.
+    ///
+    /// The mail's check refuses a name that is empty, has a control character or one of the line
+    /// separators U+2028 and U+2029, or embeds, overrides or isolates the direction of text (U+202A
+    /// to U+202E, U+2066 to U+2069): with U+202E a program can pass for a PDF. The marks U+061C,
+    /// U+200E and U+200F are valid.
     #[must_use]
     #[inline]
     pub fn filename(mut self, filename: impl Into<String>) -> Self {
@@ -186,10 +192,15 @@ impl Attached for Attachment {
     #[inline]
     fn check(&self, check: &mut Check) {
         check.at("filename", |check| {
-            if self.filename.is_empty() {
+            if self.filename.trim().is_empty() {
                 check.problem("a file needs a name");
-            } else if self.filename.contains(char::is_control) {
+            } else if has_control(&self.filename) {
                 check.problem("the name has a line break or another control character");
+            } else if has_override(&self.filename) {
+                check.problem(
+                    "the name has a line separator or overrides the direction of text, which can \
+                     hide its extension",
+                );
             }
         });
         if let Some(mimetype) = &self.mimetype

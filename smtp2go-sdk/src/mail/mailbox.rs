@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use email_address::{EmailAddress, Options};
+use smtp2go_types::one_line;
 
 /// An address, with or without a display name: `jane@example.com`, `Jane <jane@example.com>`,
 /// `"Doe, Jane" <jane@example.com>`.
@@ -15,6 +16,12 @@ use email_address::{EmailAddress, Options};
 /// Display quotes the name where it has to be quoted, whether the text that it came from did or
 /// not. Nothing is encoded: names and addresses may have letters of any alphabet. Debug, which is for
 /// logs, shows neither.
+///
+/// What makes a recipient see another name or address than the one that is there is invalid. In a
+/// name these are control characters, the line separators U+2028 and U+2029, and the embeddings,
+/// overrides and isolates of bidirectional text (U+202A to U+202E, U+2066 to U+2069); its marks
+/// (U+061C, U+200E, U+200F), which names in Arabic or Hebrew can need, are valid. In an address the
+/// marks, and characters without width, are invalid too.
 ///
 /// ```
 /// use smtp2go_sdk::Mailbox;
@@ -149,8 +156,19 @@ fn fault(name: &str, address: &str) -> Option<String> {
     {
         return Some(format!("{address:?} is not an address: {error}"));
     }
-    let text = "the display name has a line break or another control character";
-    has_control(name).then(|| text.to_owned())
+    // In quotes, email_address 0.2.10 takes whatever is not ASCII.
+    if let Cow::Owned(_) = one_line(address) {
+        let what = "it has an invisible character";
+        return Some(format!("{address:?} is not an address: {what}"));
+    }
+    let text = if has_control(name) {
+        "the display name has a line break or another control character"
+    } else if has_override(name) {
+        "the display name has a line separator or overrides the direction of text"
+    } else {
+        return None;
+    };
+    Some(text.to_owned())
 }
 
 /// Whether there is a control character in a text. Those that are not ASCII have all the same
@@ -158,6 +176,13 @@ fn fault(name: &str, address: &str) -> Option<String> {
 pub(super) fn has_control(text: &str) -> bool {
     let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xC2;
     text.bytes().any(suspect) && text.contains(char::is_control)
+}
+
+/// Whether a text has a line separator, or an embedding, override or isolate of bidirectional text:
+/// with one, `\u{202e}fdp.exe` looks like `exe.pdf`. All begin with the same byte.
+pub(super) fn has_override(text: &str) -> bool {
+    let is_one = |c| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.as_bytes().contains(&0xE2) && text.contains(is_one)
 }
 
 /// Whether a text is an address beyond doubt: plain words with dots between them, as nearly all
@@ -442,5 +467,46 @@ mod tests {
             assert!(!error.contains(['\r', '\n', '\0']), "{error}");
         }
         assert!(!Mailbox::named("a\nb", "a@example.com").is_valid());
+    }
+
+    #[test]
+    fn what_makes_names_and_addresses_look_like_others_is_refused() {
+        for (c, in_name) in [
+            ('\u{2028}', false),
+            ('\u{2029}', false),
+            ('\u{202a}', false),
+            ('\u{202b}', false),
+            ('\u{202c}', false),
+            ('\u{202d}', false),
+            ('\u{202e}', false),
+            ('\u{2066}', false),
+            ('\u{2067}', false),
+            ('\u{2068}', false),
+            ('\u{2069}', false),
+            ('\u{0}', false),
+            ('\u{85}', false),
+            // Names in Arabic or Hebrew can need these.
+            ('\u{61c}', true),
+            ('\u{200e}', true),
+            ('\u{200f}', true),
+            ('\u{200b}', true),
+            ('\u{feff}', true),
+            ('é', true),
+            ('ש', true),
+        ] {
+            let name = format!("Ja{c}ne");
+            for mailbox in [
+                Mailbox::named(name.as_str(), "a@example.com"),
+                Mailbox::from(format!("\"{name}\" <a@example.com>")),
+            ] {
+                assert_eq!(mailbox.is_valid(), in_name, "{c:?}");
+            }
+            for local in [format!("ja{c}ne"), format!("\"ja{c}ne\"")] {
+                let mailbox = Mailbox::new(format!("{local}@example.com"));
+                assert!(!mailbox.is_valid() || c.is_alphabetic(), "{local:?}");
+                let fault = mailbox.fault().unwrap_or_default();
+                assert!(!fault.contains(c), "{fault}");
+            }
+        }
     }
 }

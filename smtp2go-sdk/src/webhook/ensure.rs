@@ -1,11 +1,12 @@
 //! Making the account's webhook what it should be.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use reqwest::Url;
 use smtp2go_types::{
     EmailEventKind, Secret, SmsEventKind, Vocabulary, Webhook, WebhookAddRequest, WebhookAuthType,
-    WebhookEditRequest, WebhookFormat, WebhookViewRequest,
+    WebhookEditRequest, WebhookFormat, WebhookViewRequest, one_line,
 };
 
 use super::auth::Auth;
@@ -220,9 +221,9 @@ impl fmt::Debug for Difference {
 impl fmt::Display for Difference {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |text: &str| match text {
-            "" => "none".to_owned(),
-            text => text.to_owned(),
+        let shown = |text| match text {
+            "" => Cow::Borrowed("none"),
+            text => one_line(text),
         };
         write!(
             f,

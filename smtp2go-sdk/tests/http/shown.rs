@@ -209,3 +209,105 @@ async fn debug_is_for_logs() {
         assert!(all.contains(there), "{there} in {all}");
     }
 }
+
+/// Starts another line, colours a terminal, and reorders and hides what follows.
+const ODD: &str = "a\r\nb\u{2028}c\u{1b}[31md\u{85}e\u{202e}f\u{2066}g\u{200f}h\u{200b}i";
+
+fn is_fit(text: &str) -> bool {
+    let hides = |c| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}' | '\u{200f}');
+    !text.contains(char::is_control) && !text.contains(hides)
+}
+
+/// What Display says of an error, and of everything in it.
+fn said(error: &smtp2go_sdk::Error) -> Vec<String> {
+    let mut said = vec![error.to_string()];
+    said.extend(error.field_errors().iter().map(ToString::to_string));
+    said.extend(error.code().map(|code| code.to_string()));
+    let mut source = error.source();
+    while let Some(error) = source {
+        said.push(error.to_string());
+        source = error.source();
+    }
+    said
+}
+
+#[tokio::test]
+async fn text_from_elsewhere_leaves_errors_on_one_line_and_in_order() {
+    let mut errors = Vec::new();
+    let evil = json!({
+        "request_id": ODD,
+        "data": {
+            "error": ODD,
+            "error_code": ODD,
+            "field_validation_errors": { "fieldname": ODD, "message": ODD },
+            "failed": 1,
+            "failures": [ODD],
+        },
+    });
+    for fault in [
+        Fault::status(400).json(&evil),
+        Fault::status(200).json(&evil),
+        Fault::status(503).body("text/plain", ODD),
+        Fault::failed(ODD),
+    ] {
+        let server = sandbox(fault);
+        let client = server.client();
+        errors.push(client.send(email()).await.unwrap_err());
+        if let Err(error) = client.send_batch([email()]).await {
+            errors.push(error);
+        }
+    }
+    let server = Sandbox::builder().key(KEY).start().await.unwrap();
+    let client = server.builder().retry(RetryPolicy::none()).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for mail in [
+        email().to(ODD),
+        email().to(format!("{ODD} <a@example.com>")),
+        email().to(format!("{ODD}@example.com")),
+        email().to(format!("a@{ODD}")),
+        email().header(ODD, "x"),
+        email().attach(Attachment::from_bytes(ODD, "x")),
+        email().attach(Attachment::from_bytes("x", "x").mimetype(ODD)),
+        email().attach(Attachment::from_path(folder.path().join(ODD))),
+        email().attach(Attachment::from_url("x", ODD)),
+        email().inline(Attachment::from_bytes(ODD, "x")),
+        email().html(format!("<img src=\"cid:{ODD}\">")),
+    ] {
+        errors.push(client.send(mail).await.unwrap_err());
+    }
+    errors.push(
+        client
+            .ensure_webhook(ODD, [EmailEventKind::Open], None)
+            .await
+            .unwrap_err(),
+    );
+    errors.push(server.builder().base_url(ODD).build().unwrap_err());
+    errors.push(ODD.parse::<smtp2go_sdk::Region>().unwrap_err());
+    let mut said: Vec<_> = errors.iter().flat_map(said).collect();
+    said.push(ODD.parse::<Mailbox>().unwrap_err().to_string());
+    let unknown = WebhookAddRequest::new("https://example.com/").events([ODD]);
+    said.push(unknown.validate().unwrap_err().to_string());
+
+    // What the service says of a webhook.
+    let shows = |data| Fault::status(200).json(&json!({ "data": data }));
+    let webhook = json!({ "id": 1, "url": "https://example.com/", "usernames": [ODD] });
+    server
+        .faults()
+        .add(shows(json!([webhook])).on("webhook_view"));
+    server.faults().add(shows(webhook).on("webhook_edit"));
+    let wanted = Subscription::email([EmailEventKind::Open]).usernames(["b"]);
+    let ensured = client
+        .ensure_webhook("https://example.com/", wanted, None)
+        .await
+        .unwrap();
+    said.extend(ensured.differences.iter().map(ToString::to_string));
+
+    assert!(said.len() > 30, "{}", said.len());
+    let unfit: Vec<_> = said.iter().filter(|text| !is_fit(text)).collect();
+    assert!(unfit.is_empty(), "{unfit:#?}");
+    // It is still said.
+    assert!(
+        said.iter().filter(|text| text.contains("[31md")).count() > 15,
+        "{said:#?}"
+    );
+}
