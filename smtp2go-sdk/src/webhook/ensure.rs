@@ -276,8 +276,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`is_config`](Error::is_config) for an address that is neither http nor https, and no events at
-    /// all;
+    /// [`is_config`](Error::is_config) for an address that is neither http nor https, no events at all,
+    /// and an empty name of a header or sender;
     /// [`is_validation`](Error::is_validation) for a word that the API does not know; and those of
     /// calls. An account with a free plan has one webhook, with a paid plan ten: where the service
     /// refuses another, the error says how many there are. Nobody documents what it answers then.
@@ -394,6 +394,16 @@ impl<'a> Wanted<'a> {
         ];
         if lists.into_iter().flatten().sum::<usize>() == 0 {
             return Err(Error::config("events: there are none to post"));
+        }
+        for (field, names) in [
+            ("headers", &subscription.headers),
+            // An empty one could stand for no restriction at all.
+            ("usernames", &subscription.usernames),
+        ] {
+            let mut names = names.iter().flatten();
+            if let Some(index) = names.position(|name| name.trim().is_empty()) {
+                return Err(Error::config(format!("{field}[{index}]: is empty")));
+            }
         }
         let (url, header) = match auth {
             Some(auth) => auth.register(url)?,

@@ -312,6 +312,13 @@ async fn what_is_refused_before_anything_is_sent() {
             None,
             "there are none to post",
         ),
+        (
+            URL,
+            open().usernames(["a", ""]),
+            None,
+            "usernames[1]: is empty",
+        ),
+        (URL, open().headers([" "]), None, "headers[0]: is empty"),
     ] {
         let error = client
             .ensure_webhook(url, events, auth.as_ref())
