@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use smtp2go_types::one_line;
 
 use super::content::{self, Content};
 use super::page;
@@ -95,6 +96,8 @@ fn disposition(name: &str) -> String {
         .filter(|character| !character.is_control() && !"/\\".contains(*character))
         .take(200)
         .collect();
+    // What reorders a name can hide its extension.
+    let name = one_line(&name);
     let plain: String = name
         .chars()
         .map(|character| match character {
@@ -127,6 +130,10 @@ mod tests {
             (
                 "../x\"\r\nA: b;é",
                 "attachment; filename=\"..x_A: b__\"; filename*=UTF-8''..x%22A%3A%20b%3B%C3%A9",
+            ),
+            (
+                "a\u{202e}fdp.exe",
+                "attachment; filename=\"a_fdp.exe\"; filename*=UTF-8''a%EF%BF%BDfdp.exe",
             ),
         ] {
             assert_eq!(disposition(name), expected);

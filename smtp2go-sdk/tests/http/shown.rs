@@ -285,6 +285,17 @@ async fn text_from_elsewhere_leaves_errors_on_one_line_and_in_order() {
     errors.push(ODD.parse::<smtp2go_sdk::Region>().unwrap_err());
     let mut said: Vec<_> = errors.iter().flat_map(said).collect();
     said.push(ODD.parse::<Mailbox>().unwrap_err().to_string());
+    for body in [
+        format!("{{\"{ODD}\":"),
+        format!("{{{ODD}}}"),
+        format!("[\"{ODD}\"]"),
+        ODD.to_owned(),
+        format!("{ODD}=1"),
+    ] {
+        let receiver = Receiver::without_authentication();
+        let refused = receiver.receive(&RequestHead::new(ODD), body.as_bytes());
+        said.push(refused.unwrap_err().to_string());
+    }
     let unknown = WebhookAddRequest::new("https://example.com/").events([ODD]);
     said.push(unknown.validate().unwrap_err().to_string());
 

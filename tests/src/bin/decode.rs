@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use smtp2go_tests::decode::{Failure, Side, decode};
+use smtp2go_types::one_line;
 
 fn main() -> ExitCode {
     let mut side = Side::Reply;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
 
 /// A line on standard error. If nobody reads there, there is nobody to tell.
 fn say(message: impl Display) {
-    let _ = writeln!(io::stderr(), "{message}");
+    let _ = writeln!(io::stderr(), "{}", one_line(&message.to_string()));
 }
 
 /// Nobody reading any further is an end as good as any.
