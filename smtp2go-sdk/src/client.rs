@@ -24,7 +24,7 @@ use crate::hosts::Host;
 use crate::key::{KEY_MEMBER, Key};
 use crate::operation::Operation;
 use crate::options::Settings;
-use crate::outcome::{Answer, Ending, Outcome, Success, unreadable};
+use crate::outcome::{Answer, Ending, Limit, Outcome, Success, unreadable};
 use crate::subaccount::Subaccount;
 use crate::watch::Watch;
 use crate::wire::{AttemptBody, SealOnDrop, Wire};
@@ -66,8 +66,9 @@ pub(crate) struct Core {
     /// The same for every request: see [`Core::headers`].
     pub(crate) headers: HeaderMap,
     pub(crate) traffic: Traffic,
-    /// So much of a reply's body is read.
+    /// Limits of a reply's body.
     pub(crate) max_reply_bytes: u64,
+    pub(crate) max_reply_values: usize,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -435,7 +436,7 @@ impl Core {
         let ending = match exchanged {
             Some(Ok(true)) => Ending::Complete,
             Some(Ok(false)) => Ending::OverLimit {
-                limit: self.max_reply_bytes,
+                limit: Limit::Bytes(self.max_reply_bytes),
             },
             Some(Err(error)) => Ending::Broken(Some(error)),
             None => Ending::Broken(None),
@@ -449,6 +450,7 @@ impl Core {
             unsent: wire.seal(),
             ending,
         }
+        .with_values_limited(self.max_reply_values)
     }
 
     /// A request for the HTTP client.

@@ -15,6 +15,7 @@ use crate::hosts::Site;
 use crate::inspect::Findings;
 use crate::key::mask;
 use crate::operation::Operation;
+use crate::outcome::Limit;
 use crate::pace::{HeldBack, Reason};
 
 type Source = Box<dyn StdError + Send + Sync>;
@@ -89,8 +90,8 @@ pub(crate) enum Kind {
     Transport { connect: bool, timeout: bool },
     /// A status arrived that promised a reply, but not all of the reply.
     Truncated { timeout: bool },
-    /// A success whose body is longer than is read of one, in bytes.
-    ReplyTooLarge { limit: u64 },
+    /// A success whose body exceeds a limit.
+    ReplyTooLarge { limit: Limit },
     /// A 3xx, or an answer from where a redirect led that the HTTP client followed.
     Redirect { followed: bool },
     /// Any other status that is not a success.
@@ -428,7 +429,8 @@ impl Error {
     /// one: `status` and `redirect` by its [`status`](Self::status); in spite of a success
     /// `error_in_200`, `failed_in_200`, `no_result`, `results` (a batch with too few or many),
     /// `decode`, and `reply_too_large` (see
-    /// [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes)).
+    /// [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes) and
+    /// [`max_reply_values`](crate::ClientBuilder::max_reply_values)).
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.inner.kind {
@@ -778,9 +780,16 @@ impl fmt::Display for Error {
                     };
                     text.say(format_args!(", but the reply {how}; {effect}"));
                 }
-                Kind::ReplyTooLarge { limit } => text.say(format_args!(
-                    ", but the reply has more than the {limit} bytes that are read of one; {effect}"
-                )),
+                Kind::ReplyTooLarge { limit } => {
+                    let (limit, unit, setting) = match limit {
+                        Limit::Bytes(limit) => (*limit, "bytes", "max_reply_bytes"),
+                        Limit::Values(limit) => (*limit as u64, "values", "max_reply_values"),
+                    };
+                    text.say(format_args!(
+                        ", but the reply exceeds the limit of {limit} {unit} (`{setting}` of the \
+                         client's builder raises it); {effect}"
+                    ));
+                }
                 Kind::Redirect { followed: true } => text.say(format_args!(
                     ", but from elsewhere: a redirect was followed, which the HTTP client in use \
                      must not do; {effect}"

@@ -193,7 +193,11 @@ fn add_texts(value: &RawValue, depth: u8, found: &mut Vec<String>) -> serde_json
 fn joined(value: &RawValue, separator: &str) -> serde_json::Result<String> {
     let mut found = Vec::new();
     add_texts(value, DEPTH, &mut found)?;
-    Ok(found.join(separator))
+    // Without a copy of the only one, which may be long.
+    Ok(match found.as_mut_slice() {
+        [only] => std::mem::take(only),
+        texts => texts.join(separator),
+    })
 }
 
 /// The fields that failed, in any shape they come: an object with `fieldname` and `message`, a

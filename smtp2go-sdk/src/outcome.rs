@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 use serde_core::de::Error as _;
-use smtp2go_types::{SendResult, readable};
+use smtp2go_types::{SendResult, readable, values_beyond};
 
 use crate::blob::Failure;
 use crate::error::{Certainty, Kind};
@@ -49,11 +49,37 @@ pub(crate) enum Ending {
     Complete,
     /// Before that: by the HTTP layer's error, or else because its time was up.
     Broken(Option<reqwest::Error>),
-    /// With an answer whose body is longer than is read of one, in bytes.
-    OverLimit { limit: u64 },
+    /// With an answer whose body exceeds a limit.
+    OverLimit { limit: Limit },
     /// Because content of the request could not be read, so that the rest was never sent. Trying
     /// again does not mend it.
     Unreadable(Failure),
+}
+
+/// A limit on a reply's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// `max_reply_bytes`.
+    Bytes(u64),
+    /// `max_reply_values`.
+    Values(usize),
+}
+
+impl Outcome {
+    /// Cuts the body where it exceeds this many values, so that whatever decodes it later takes a
+    /// bounded amount of memory.
+    pub(crate) fn with_values_limited(mut self, limit: usize) -> Self {
+        if let Some(answer) = &mut self.answer
+            && let Some(end) = values_beyond(&answer.body, limit)
+        {
+            answer.body.truncate(end);
+            if matches!(self.ending, Ending::Complete) {
+                let limit = Limit::Values(limit);
+                self.ending = Ending::OverLimit { limit };
+            }
+        }
+        self
+    }
 }
 
 /// A call that came out well.
@@ -696,7 +722,8 @@ pub(crate) mod tests {
     #[test]
     fn a_reply_over_the_limit_is_an_error_that_names_it() {
         let over = |status, body: &str| {
-            let ending = Ending::OverLimit { limit: 40 };
+            let limit = Limit::Bytes(40);
+            let ending = Ending::OverLimit { limit };
             error(ended(status, &[], body.as_bytes(), ending))
         };
         for body in ["", r#"{"request_id":"r","data":{"email_id":"1aB"#] {
@@ -724,6 +751,34 @@ pub(crate) mod tests {
             assert_eq!(error.message(), Some("no such thing"));
             assert_eq!(error.request_id(), Some("r"));
         }
+    }
+
+    #[test]
+    fn a_body_with_too_many_values_is_cut_before_it_is_read() {
+        let body = r#"{"request_id":"r","data":{"error":"no such thing","x":[1,2,3]}}"#;
+        let kept = &body[..body.find(",3").unwrap()];
+        let cut = |status, limit| answered(status, body).with_values_limited(limit);
+        for (status, kind, certainty) in [
+            (200, "reply_too_large", Certainty::Unknown),
+            (400, "status", Certainty::Rejected),
+            (503, "status", Certainty::Unknown),
+        ] {
+            let error = error(cut(status, 54));
+            assert_eq!((error.kind(), error.certainty()), (kind, certainty));
+            assert_eq!(error.body().unwrap(), kept);
+            assert_eq!(error.request_id(), Some("r"));
+            if status == 200 {
+                let shown = error.to_string();
+                let words = "exceeds the limit of 54 values (`max_reply_values`";
+                assert!(shown.contains(words), "{shown}");
+            }
+        }
+        assert_eq!(error(cut(200, 55)).kind(), "error_in_200");
+        // What else went wrong stays what went wrong.
+        let broken = ended(200, &[], body.as_bytes(), Ending::Broken(None));
+        let error = error(broken.with_values_limited(54));
+        assert_eq!(error.kind(), "truncated");
+        assert_eq!(error.body().unwrap(), kept);
     }
 
     #[test]

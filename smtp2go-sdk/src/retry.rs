@@ -256,7 +256,7 @@ mod tests {
     use super::*;
     use crate::outcome::tests::judge;
     use crate::outcome::tests::{LOOKUP, answered};
-    use crate::outcome::{Ending, Outcome};
+    use crate::outcome::{Ending, Limit, Outcome};
 
     const SECOND: Duration = Duration::from_secs(1);
     const STOP: Decision = Decision::Stop {
@@ -472,7 +472,9 @@ mod tests {
             (503, transient),
         ] {
             let mut outcome = answered(status, "");
-            outcome.ending = Ending::OverLimit { limit: 1 };
+            outcome.ending = Ending::OverLimit {
+                limit: Limit::Bytes(1),
+            };
             assert_eq!(classified(outcome), expected, "{status}");
         }
         let refused = answered(200, r#"{"data":{"error":"no"}}"#);

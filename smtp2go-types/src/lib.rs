@@ -57,6 +57,7 @@ mod secret_url;
 mod text_or_object;
 mod timestamp;
 pub mod validation;
+mod values;
 mod vocabulary;
 pub mod webhook;
 
@@ -70,6 +71,7 @@ pub use secret_url::SecretUrl;
 pub use text_or_object::TextOrObject;
 pub use timestamp::Timestamp;
 pub use validation::{Problem, Validate, ValidationError};
+pub use values::values_beyond;
 pub use vocabulary::Vocabulary;
 
 #[cfg(doctest)]

@@ -11,7 +11,14 @@ pub fn readable(body: &[u8]) -> Cow<'_, str> {
     // Several times as fast as `from_utf8_lossy` where there is nothing to replace.
     match std::str::from_utf8(body) {
         Ok(text) => whole_pairs(text),
-        Err(_) => Cow::Owned(whole_pairs(&String::from_utf8_lossy(body)).into_owned()),
+        Err(_) => {
+            let text = String::from_utf8_lossy(body).into_owned();
+            let repaired = match whole_pairs(&text) {
+                Cow::Owned(repaired) => Some(repaired),
+                Cow::Borrowed(_) => None,
+            };
+            Cow::Owned(repaired.unwrap_or(text))
+        }
     }
 }
 

@@ -81,5 +81,6 @@ pub use receiver::{Answer, Receiver, Refusal, RequestHead};
 #[cfg(feature = "tower")]
 pub use service::{Peer, WebhookService};
 pub use smtp2go_types::webhook::{
-    DEFAULT_LIMIT, Event, MAX_MEMBERS, ParseError, Reader, UnknownEvent, parse, parse_with_limit,
+    DEFAULT_LIMIT, Event, MAX_MEMBERS, MAX_VALUES, ParseError, Reader, UnknownEvent, parse,
+    parse_with_limit,
 };

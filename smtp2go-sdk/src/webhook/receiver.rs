@@ -110,8 +110,13 @@ impl Receiver {
         self.with(|settings| settings.proxies = proxies)
     }
 
-    /// How long a body may be, in bytes. 1 MiB by default; a longer one gets 413, and is not read
+    /// Maximum length of a body, in bytes. Default: 1 MiB. A longer one gets 413, and is not read
     /// further.
+    ///
+    /// A body of more than [`MAX_MEMBERS`](super::MAX_MEMBERS) members or
+    /// [`MAX_VALUES`](super::MAX_VALUES) values gets 400. So parsing a body of 1 MiB takes less than
+    /// 8 MiB of memory, whatever is in it. How many requests are served at a time is for the server to
+    /// limit.
     #[must_use]
     #[inline]
     pub fn body_limit(self, bytes: usize) -> Self {

@@ -16,7 +16,8 @@ use crate::{BounceKind, EmailEvent, EmailEventKind, SmsEvent, SmsEventName, Time
 ///
 /// It serialises as the JSON that the service would post, and can be read back from it: so it can
 /// be put into a queue or a table, and nothing of it gets lost. Reading it back has the same limit
-/// on members, and none on bytes.
+/// on members, and none on bytes or on what is inside the members: read back what you stored, and use
+/// [`parse`](super::parse()) for what comes from elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

@@ -12,8 +12,9 @@ use serde_core::de::{
 use serde_core::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
 
-use super::parse::MAX_MEMBERS;
+use super::parse::{MAX_MEMBERS, MAX_VALUES};
 use crate::lenient::{Lenient, Scalar};
+use crate::values_beyond;
 
 /// In the order of the document, duplicates included.
 pub(super) type Members<'de> = Vec<(Cow<'de, str>, Member<'de>)>;
@@ -141,16 +142,24 @@ impl<'de> Member<'de> {
     }
 }
 
-/// The text of a list, as the list that it may stand for.
+/// The text of a list, as the list that it may stand for. A longer one than a payload may have stays
+/// a text.
 #[inline]
 fn split(text: &str) -> Option<Vec<Value>> {
+    if values_beyond(text.as_bytes(), MAX_VALUES).is_some() {
+        return None;
+    }
     if text.trim_start().starts_with('[')
         && let Ok(items) = serde_json::from_str::<Vec<String>>(text)
     {
         return Some(items.into_iter().map(Value::String).collect());
     }
     let items = text.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace());
-    let items: Vec<_> = items.filter(|item| !item.is_empty()).collect();
+    let items = items.filter(|item| !item.is_empty());
+    let items: Vec<_> = items.take(MAX_MEMBERS + 1).collect();
+    if items.len() > MAX_MEMBERS {
+        return None;
+    }
     // Nothing but addresses, or else it is a text with a comma in it.
     let all = items.iter().all(|item| {
         let mut parts = item.split('@');

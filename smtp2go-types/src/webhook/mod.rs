@@ -47,6 +47,6 @@ mod members;
 mod parse;
 
 pub use event::{Event, Reader, UnknownEvent};
-pub use parse::{DEFAULT_LIMIT, MAX_MEMBERS, ParseError, parse, parse_with_limit};
+pub use parse::{DEFAULT_LIMIT, MAX_MEMBERS, MAX_VALUES, ParseError, parse, parse_with_limit};
 
 pub(crate) use members::{Payload, Shape, payload};
