@@ -97,6 +97,16 @@ impl Display for ValidationError {
 
 impl Error for ValidationError {}
 
+/// What keeps a text from becoming a header, or a part of one: a control character, of which a line
+/// break would begin another header. `None` if there is none.
+#[must_use]
+pub fn header_fault(text: &str) -> Option<&'static str> {
+    // Those that are not ASCII all begin with the same byte, so that most text need not be decoded.
+    let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xC2;
+    let has_control = text.bytes().any(suspect) && text.contains(char::is_control);
+    has_control.then_some("a line break or another control character is not allowed")
+}
+
 /// Collects problems while a [`Validate`] value is walked, and knows which field it is at.
 ///
 /// Limits are inclusive; `None` is no limit.
@@ -236,6 +246,14 @@ impl Check {
         }
     }
 
+    /// Checks that a text can become a header, or a part of one: see [`header_fault`].
+    #[inline]
+    pub fn header(&mut self, text: &str) {
+        if let Some(fault) = header_fault(text) {
+            self.problem(fault);
+        }
+    }
+
     /// Checks that a word belongs to its vocabulary, for fields where the API refuses or ignores
     /// any other word.
     pub fn known<V: Vocabulary>(&mut self, value: &V) {
@@ -264,7 +282,7 @@ impl Check {
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "the macro is for public enums")]
 mod tests {
-    use super::{Check, Validate};
+    use super::{Check, Validate, header_fault};
     use crate::Date;
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -387,6 +405,17 @@ mod tests {
             "{line}"
         );
         assert!(!line.contains('\n'));
+    }
+
+    #[test]
+    fn control_characters_are_refused_in_headers() {
+        for c in (0..0x300).chain(0x2000..0x2100).filter_map(char::from_u32) {
+            let is_control = matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}');
+            for text in [c.to_string(), format!("Grüße{c}"), format!("{c}: a")] {
+                assert_eq!(header_fault(&text).is_some(), is_control, "{text:?}");
+            }
+        }
+        assert_eq!(header_fault(""), None);
     }
 
     #[test]

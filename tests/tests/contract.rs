@@ -123,6 +123,120 @@ fn what_the_spec_forbids_is_refused() {
     assert!(wanted.len() > 100, "{}", wanted.len());
 }
 
+/// The fields of a request that become headers, with `[]` for the items of a list.
+fn header_fields(spec: &Value, schema: &Value, place: &str, into: &mut Vec<String>) {
+    let mark = schema["x-smtp2go-header"] == true;
+    let schema = target(spec, schema);
+    let list = schema["items"].is_object();
+    if mark {
+        into.push(format!("{place}{}", if list { "[]" } else { "" }));
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let place = if place.is_empty() {
+            name.clone()
+        } else {
+            format!("{place}.{name}")
+        };
+        header_fields(spec, property, &place, into);
+    }
+    if list {
+        header_fields(spec, &schema["items"], &format!("{place}[]"), into);
+    }
+}
+
+/// `value` with `text` in a field, in the first item of each list on the way.
+fn with_text(value: &Value, field: &str, text: &str) -> Value {
+    let mut value = value.clone();
+    let pointer = format!("/{}", field.replace("[]", "/0").replace('.', "/"));
+    *value.pointer_mut(&pointer).unwrap() = text.into();
+    value
+}
+
+#[test]
+fn control_characters_are_refused_in_what_becomes_a_header() {
+    let spec = support::spec();
+    let definitions = definitions();
+    let mut rng = Rng::with_seed(20_261_129);
+    let mut found = BTreeSet::new();
+    for request in REQUESTS {
+        let schema = &spec["components"]["schemas"][request.name];
+        let mut fields = Vec::new();
+        header_fields(&spec, schema, "", &mut fields);
+        let value = Values {
+            filling: Filling::All,
+            ..Values::new(&definitions, &mut rng)
+        }
+        .of(&definitions[request.name]);
+        for field in fields {
+            let path = field.replace("[]", "[0]");
+            for c in "\0\t\n\u{b}\r\u{1b}\x1f \x7f\u{80}\u{85}\u{9f}é日".chars() {
+                let refused = (request.check)(&with_text(&value, &field, &format!("a{c}b@c.d")));
+                let problem =
+                    format!("{path}: a line break or another control character is not allowed");
+                let is_refused = refused.is_err_and(|error| error.contains(&problem));
+                assert_eq!(is_refused, c.is_control(), "{} {path} {c:?}", request.name);
+            }
+            found.insert(format!("{}.{field}", request.name));
+        }
+    }
+    let found: Vec<_> = found.iter().map(String::as_str).collect();
+    assert_eq!(
+        found,
+        [
+            "ApiKeysAddRequest.audit_email",
+            "ApiKeysEditRequest.audit_email",
+            "ApiKeysPatchRequest.audit_email",
+            "Attachment.filename",
+            "Attachment.mimetype",
+            "BatchEmail.attachments[].filename",
+            "BatchEmail.attachments[].mimetype",
+            "BatchEmail.bcc[]",
+            "BatchEmail.cc[]",
+            "BatchEmail.custom_headers[].header",
+            "BatchEmail.custom_headers[].value",
+            "BatchEmail.inlines[].filename",
+            "BatchEmail.inlines[].mimetype",
+            "BatchEmail.sender",
+            "BatchEmail.subject",
+            "BatchEmail.to[]",
+            "CustomHeader.header",
+            "CustomHeader.value",
+            "EmailBatchRequest.emails[].attachments[].filename",
+            "EmailBatchRequest.emails[].attachments[].mimetype",
+            "EmailBatchRequest.emails[].bcc[]",
+            "EmailBatchRequest.emails[].cc[]",
+            "EmailBatchRequest.emails[].custom_headers[].header",
+            "EmailBatchRequest.emails[].custom_headers[].value",
+            "EmailBatchRequest.emails[].inlines[].filename",
+            "EmailBatchRequest.emails[].inlines[].mimetype",
+            "EmailBatchRequest.emails[].sender",
+            "EmailBatchRequest.emails[].subject",
+            "EmailBatchRequest.emails[].to[]",
+            "EmailSendRequest.attachments[].filename",
+            "EmailSendRequest.attachments[].mimetype",
+            "EmailSendRequest.bcc[]",
+            "EmailSendRequest.cc[]",
+            "EmailSendRequest.custom_headers[].header",
+            "EmailSendRequest.custom_headers[].value",
+            "EmailSendRequest.inlines[].filename",
+            "EmailSendRequest.inlines[].mimetype",
+            "EmailSendRequest.sender",
+            "EmailSendRequest.subject",
+            "EmailSendRequest.to[]",
+            "IpAuthPatchRequest.audit_email",
+            "SingleSenderEmailsAddRequest.email_address",
+            "SmtpUsersAddRequest.audit_email",
+            "SmtpUsersEditRequest.audit_email",
+            "SmtpUsersPatchRequest.audit_email",
+            "SubaccountAddRequest.subaccount_email",
+            "TemplateAddRequest.subject",
+            "TemplateEditRequest.subject",
+            "WebhookAddRequest.auth_header_value",
+            "WebhookEditRequest.auth_header_value",
+        ]
+    );
+}
+
 /// Every rule of the spec itself that a value of this schema can break, and where; the names of the
 /// fields lead there.
 fn rules(spec: &Value, schema: &Value, place: &str, into: &mut BTreeSet<(String, &'static str)>) {

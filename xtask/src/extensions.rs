@@ -115,6 +115,7 @@ fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
         "also",
         "also-named",
         "known-words-only",
+        "header",
         "always-send",
         "aliases",
         "evidence",
@@ -393,6 +394,17 @@ fn schema_extensions(
             *value == Value::Bool(true)
                 && (!words(resolved).is_empty()
                     || resolved["type"] == "array" && !words(item).is_empty())
+        },
+    );
+    on.expect(
+        "header",
+        "write true, on a text or a list of texts",
+        |value| {
+            let text = |schema: &Value| {
+                schema["type"] == "string" && schema.get("x-extensible-enum").is_none()
+            };
+            *value == Value::Bool(true)
+                && (text(resolved) || resolved["type"] == "array" && text(item))
         },
     );
     // `false` is what the generated types fall back to.

@@ -222,6 +222,8 @@ pub struct Limits {
     pub one_of: Vec<i64>,
     /// Whether only known words are allowed.
     pub known: bool,
+    /// Whether the text becomes a header, and so can't have control characters.
+    pub header: bool,
 }
 
 /// An open enum to be.
@@ -425,6 +427,12 @@ fn field(
             _ => limits.known = true,
         }
     }
+    if extension("x-smtp2go-header").is_some() {
+        match shape {
+            Shape::List(_) => item_limits.header = true,
+            _ => limits.header = true,
+        }
+    }
     let always_send = extension("x-smtp2go-always-send").and(schema["default"].as_bool());
     Field {
         wire: wire.to_owned(),
@@ -504,6 +512,7 @@ fn limits(schema: &Value, role: Role) -> Limits {
             .filter_map(Value::as_i64)
             .collect(),
         known: false,
+        header: false,
     }
 }
 

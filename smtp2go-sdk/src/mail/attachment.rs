@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use bytes::Bytes;
-use smtp2go_types::validation::Check;
+use smtp2go_types::validation::{Check, header_fault};
 use tokio::io::AsyncRead;
 
 use crate::blob::{Blob, Slot, Stat};
 use crate::json::Writer;
-use crate::mail::mailbox::{has_control, has_override};
+use crate::mail::mailbox::has_override;
 
 /// A file to [attach](crate::Email::attach), or an image for [inline](crate::Email::inline) use.
 ///
@@ -194,22 +194,23 @@ impl Attached for Attachment {
         check.at("filename", |check| {
             if self.filename.trim().is_empty() {
                 check.problem("a file needs a name");
-            } else if has_control(&self.filename) {
-                check.problem("the name has a line break or another control character");
             } else if has_override(&self.filename) {
                 check.problem(
                     "the name has a line separator or overrides the direction of text, which can \
                      hide its extension",
                 );
             }
+            check.header(&self.filename);
         });
-        if let Some(mimetype) = &self.mimetype
-            && !is_media_type(mimetype)
-        {
+        if let Some(mimetype) = &self.mimetype {
             check.at("mimetype", |check| {
-                check.problem(format!(
-                    "{mimetype:?} is not a media type, such as application/pdf"
-                ));
+                if let Some(fault) = header_fault(mimetype) {
+                    check.problem(fault);
+                } else if !is_media_type(mimetype) {
+                    check.problem(format!(
+                        "{mimetype:?} is not a media type, such as application/pdf"
+                    ));
+                }
             });
         }
         if let Content::Url(url) = &self.content {
@@ -329,7 +330,7 @@ fn is_media_type(text: &str) -> bool {
         .trim_end()
         .split_once('/')
         .is_some_and(|(main, sub)| token(main) && token(sub))
-        && !parameters.contains(char::is_control)
+        && header_fault(parameters).is_none()
 }
 
 /// Media types by the end of the file's name: what is mailed commonly, named as IANA registers it.

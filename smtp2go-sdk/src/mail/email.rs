@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use serde_core::Serialize;
-use smtp2go_types::validation::Check;
+use smtp2go_types::validation::{Check, header_fault};
 use smtp2go_types::{Timestamp, Validate, ValidationError};
 
 use super::attachment::{Attached, Attachment};
-use super::mailbox::has_control;
 use super::schedule;
 use crate::Mailbox;
 use crate::blob::Blob;
@@ -330,8 +329,8 @@ impl Email {
                 }
             }
         }
-        if parts.subject.as_deref().is_some_and(has_control) {
-            problem(check, "subject", LINE);
+        if let Some(fault) = parts.subject.as_deref().and_then(header_fault) {
+            problem(check, "subject", fault);
         }
         self.check_bodies(check);
         self.check_headers(check);
@@ -390,6 +389,8 @@ impl Email {
             } else if let Some((name, setter)) = SET.iter().find(|(name, _)| is(name)) {
                 let text = format!("{name} can't be added: {setter} sets it");
                 problem_in(check, at, "header", &text);
+            } else if let Some(fault) = header_fault(name) {
+                problem_in(check, at, "header", fault);
             } else if !token(name) {
                 let text = format!("{name:?} is not the name of a header");
                 problem_in(check, at, "header", &text);
@@ -404,8 +405,8 @@ impl Email {
                     problem_in(check, at, "header", text);
                 }
             }
-            if has_control(value) {
-                problem_in(check, at, "value", LINE);
+            if let Some(fault) = header_fault(value) {
+                problem_in(check, at, "value", fault);
             }
         }
     }
@@ -624,9 +625,6 @@ fn filled(body: &Option<String>) -> Option<&str> {
 fn write_mailbox(mailbox: &Mailbox, json: &mut Writer) {
     json.string(&mailbox.text());
 }
-
-/// What is said of text that would end a header, or can't be in one.
-const LINE: &str = "a line break or another control character is not allowed";
 
 /// Reports a problem of a field.
 #[cold]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use email_address::{EmailAddress, Options};
 use smtp2go_types::one_line;
+use smtp2go_types::validation::header_fault;
 
 /// An address, with or without a display name: `jane@example.com`, `Jane <jane@example.com>`,
 /// `"Doe, Jane" <jane@example.com>`.
@@ -151,6 +152,9 @@ fn fault(name: &str, address: &str) -> Option<String> {
     let options = Options::default()
         .without_display_text()
         .without_domain_literal();
+    if let Some(fault) = header_fault(name).or_else(|| header_fault(address)) {
+        return Some(fault.to_owned());
+    }
     if !is_plain(address)
         && let Err(error) = EmailAddress::parse_with_options(address, options)
     {
@@ -161,21 +165,9 @@ fn fault(name: &str, address: &str) -> Option<String> {
         let what = "it has an invisible character";
         return Some(format!("{address:?} is not an address: {what}"));
     }
-    let text = if has_control(name) {
-        "the display name has a line break or another control character"
-    } else if has_override(name) {
-        "the display name has a line separator or overrides the direction of text"
-    } else {
-        return None;
-    };
-    Some(text.to_owned())
-}
-
-/// Whether there is a control character in a text. Those that are not ASCII have all the same
-/// first byte, so that most text need not be decoded.
-pub(super) fn has_control(text: &str) -> bool {
-    let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xC2;
-    text.bytes().any(suspect) && text.contains(char::is_control)
+    has_override(name).then(|| {
+        "the display name has a line separator or overrides the direction of text".to_owned()
+    })
 }
 
 /// Whether a text has a line separator, or an embedding, override or isolate of bidirectional text:

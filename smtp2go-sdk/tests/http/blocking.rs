@@ -14,7 +14,8 @@ use serde_json::json;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::blocking::Client;
 use smtp2go_sdk::types::{
-    ActivitySearchRequest, DomainViewRequest, EmailScheduledSearchRequest, TemplateSearchRequest,
+    ActivitySearchRequest, DomainViewRequest, EmailScheduledSearchRequest, EmailSendRequest,
+    TemplateSearchRequest,
 };
 use smtp2go_sdk::{
     Attachment, Body, CallOptions, Certainty, Email, Error, RetryPolicy, SendHandle, SendState,
@@ -23,6 +24,7 @@ use smtp2go_sdk::{
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::log_watch::watched;
+use crate::mail::assert_line_break_refused;
 use crate::support::{KEY, Tested, answer, answering, body, json as sent, one_by_one, sandbox};
 
 fn client(sandbox: &Sandbox) -> Client {
@@ -53,6 +55,21 @@ fn subjects(sandbox: &Sandbox) -> BTreeSet<String> {
     let unique: BTreeSet<_> = subjects.collect();
     assert_eq!(unique.len(), mails.len());
     unique
+}
+
+#[test]
+fn control_characters_in_headers_are_refused() {
+    let server = answering("{}");
+    let client = client_of(&server);
+    let subject = "Hi\r\nBcc: c@example.org";
+    let request = EmailSendRequest::new("a@example.com", ["b@example.net"]).subject(subject);
+    for error in [
+        client.email().send(request).map(drop).unwrap_err(),
+        client.send(mail(subject)).map(drop).unwrap_err(),
+    ] {
+        assert_line_break_refused(&error, "subject");
+    }
+    assert!(server.calls().is_empty());
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::log_watch::watched;
 use crate::support::{Tested, answering};
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::types::{
-    Attachment as File64, CustomHeader, EmailSendRequest, TemplateAddRequest,
+    Attachment as File64, BatchEmail, CustomHeader, EmailBatchRequest, EmailSendRequest,
+    TemplateAddRequest,
 };
 use smtp2go_sdk::{Attachment, Certainty, Client, Email, Error, KeyLocation, Mailbox, Mime};
 
@@ -93,6 +94,44 @@ fn fields(error: &Error) -> Vec<&str> {
         .iter()
         .map(|problem| problem.field.as_str())
         .collect()
+}
+
+#[tokio::test]
+async fn control_characters_in_headers_are_refused_by_every_entry_point() {
+    let server = answering("{}");
+    let client = server.client();
+    let to = "b@example.net\r\nBcc: c@example.org";
+    let request = EmailSendRequest::new("a@example.com", [to]).text_body("Hi");
+    let item = BatchEmail::new("a@example.com", [to], "Hi").text_body("Hi");
+    let mail = || Email::new("a@example.com", "Hi").to(to).text("Hi");
+    for (result, field) in [
+        (client.email().send(request).await.map(drop), "to[0]"),
+        (
+            client
+                .email()
+                .batch(EmailBatchRequest::new([item]))
+                .await
+                .map(drop),
+            "emails[0].to[0]",
+        ),
+        (client.send(mail()).await.map(drop), "to[0]"),
+        (
+            client.send_batch([mail()]).await.map(drop),
+            "emails[0].to[0]",
+        ),
+    ] {
+        assert_line_break_refused(&result.unwrap_err(), field);
+    }
+    assert!(server.calls().is_empty());
+}
+
+/// The request was not sent, because of a line break in one field.
+pub(crate) fn assert_line_break_refused(error: &Error, field: &str) {
+    assert!(error.is_validation(), "{error}");
+    assert_eq!(error.certainty(), Certainty::NotSent);
+    assert_eq!(fields(error), [field]);
+    let expected = "a line break or another control character is not allowed";
+    assert_eq!(error.field_errors()[0].message, expected, "{field}");
 }
 
 #[tokio::test]

@@ -446,16 +446,19 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
         Scalar::Object(_) => checks.push(quote!(value.check(check))),
         Scalar::Date => checks.push(quote!(check.date(value))),
         Scalar::Word(_) if limits.known => checks.push(quote!(check.known(value))),
-        Scalar::Text | Scalar::Secret | Scalar::Url
-            if limits.min.is_some() || limits.max.is_some() =>
-        {
-            let (min, max) = (option(limits.min), option(limits.max));
+        Scalar::Text | Scalar::Secret | Scalar::Url => {
             let text = if *scalar == Scalar::Secret {
                 quote!(value.expose())
             } else {
                 quote!(value)
             };
-            checks.push(quote!(check.length(#text, #min, #max)));
+            if limits.min.is_some() || limits.max.is_some() {
+                let (min, max) = (option(limits.min), option(limits.max));
+                checks.push(quote!(check.length(#text, #min, #max)));
+            }
+            if limits.header {
+                checks.push(quote!(check.header(#text)));
+            }
         }
         Scalar::Integer => {
             if limits.minimum.is_some() || limits.maximum.is_some() {

@@ -529,6 +529,15 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
         (true, false) => changes.add(false, format!("{path} takes other words too now.")),
         _ => {}
     }
+    let header = |schema: &Value| schema["x-smtp2go-header"] == true;
+    match (header(old), header(new)) {
+        (false, true) => changes.add(
+            direction.sent,
+            format!("{path} takes no control characters now."),
+        ),
+        (true, false) => changes.add(false, format!("{path} takes control characters now.")),
+        _ => {}
+    }
     match (
         old["additionalProperties"] == false,
         new["additionalProperties"] == false,
