@@ -6,8 +6,7 @@
 //! what is returned. Base URL, key, time limits, retries and errors are those of the client that it
 //! came from: an error here is the one that the group's method would have given.
 //!
-//! What differs from the groups: requests are not checked before they are sent. Call
-//! [`Validate::validate`](smtp2go_types::Validate::validate) first to have them checked.
+//! Requests are checked before they are sent, as those of the groups are.
 
 use std::future::ready;
 

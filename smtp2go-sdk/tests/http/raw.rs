@@ -1,9 +1,12 @@
 //! The raw door leads into the same core.
 
 use crate::log_watch::watched;
+use crate::mail::assert_line_break_refused;
 use crate::support::{KEY, Tested, answer, answering, body, sandbox};
 use smtp2go_sandbox::Fault;
-use smtp2go_sdk::types::{IpAuthRemoveRequest, TemplateViewRequest};
+use smtp2go_sdk::types::{
+    BatchEmail, EmailBatchRequest, EmailSendRequest, IpAuthRemoveRequest, TemplateViewRequest,
+};
 use smtp2go_sdk::{Error, KeyLocation};
 
 const VIEWED: &str = r#"{"request_id":"r-1","data":{"id":"welcome","subject":"Hello"}}"#;
@@ -27,6 +30,21 @@ async fn requests_are_the_same_through_both_doors() {
         assert_eq!(requests[0].head(), requests[1].head());
         assert_eq!(requests[0].body(), requests[1].body());
     }
+}
+
+#[tokio::test]
+async fn requests_are_checked_before_they_are_sent() {
+    let server = answering("{}");
+    let raw = server.client().raw();
+    let to = ["b@example.net\r\nBcc: c@example.org"];
+    let request = EmailSendRequest::new("a@example.com", to);
+    let error = raw.email_send(&request).await.unwrap_err();
+    assert_line_break_refused(&error, "to[0]");
+    let item = BatchEmail::new("a@example.com", to, "Hi");
+    let request = EmailBatchRequest::new([item]);
+    let error = raw.email_batch(&request).await.unwrap_err();
+    assert_line_break_refused(&error, "emails[0].to[0]");
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
                 #![allow(unused_imports)]
                 use smtp2go_types as types;
                 use crate::raw::Client;
+                use crate::client::encode;
                 use crate::{Body, Error, Reply, operations};
 
                 impl Client { #(#members)* }
@@ -76,7 +77,7 @@ fn way_in(method: &ImplItemFn, operation: &Operation) -> Result<ImplItemFn, Stri
         [FnArg::Typed(argument)] => match argument.ty.as_ref() {
             Type::Reference(reference) => {
                 let kind = &reference.elem;
-                (quote!(body: &#kind), quote!(Body::json(body)))
+                (quote!(body: &#kind), quote!(encode(body)))
             }
             _ => return Err(format!("progenitor's {name} takes something but a body")),
         },

@@ -400,7 +400,7 @@ const ROWS: &[Row] = &[
      "/components/schemas/ParcelSendRequest/properties/reference/x-smtp2go-known-words-only",
      "is malformed", "where a vocabulary is used"),
     ("x-smtp2go-header",
-     &[("        pin:", "x-smtp2go-header: true", "x-smtp2go-header: false")],
+     &[("        pin:\n          type: string\n          minLength", "header: true", "header: false")],
      "/components/schemas/ParcelSendRequest/properties/pin/x-smtp2go-header",
      "is malformed", "on a text or a list of texts"),
     ("x-smtp2go-header",

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -20,6 +21,6 @@ impl Client {
         &self,
         body: &types::ActivitySearchRequest,
     ) -> Result<Reply<types::ActivitySearchResponse>, Error> {
-        self.call(&operations::ACTIVITY_SEARCH, Body::json(body)).await
+        self.call(&operations::ACTIVITY_SEARCH, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -18,7 +19,7 @@ impl Client {
         &self,
         body: &types::AllowedRecipientsAddRequest,
     ) -> Result<Reply<types::AllowedRecipientsResponse>, Error> {
-        self.call(&operations::ALLOWED_RECIPIENTS_ADD, Body::json(body)).await
+        self.call(&operations::ALLOWED_RECIPIENTS_ADD, encode(body)).await
     }
 
     /// Remove from the allowed recipients.
@@ -33,7 +34,7 @@ impl Client {
         &self,
         body: &types::AllowedRecipientsRemoveRequest,
     ) -> Result<Reply<types::AllowedRecipientsResponse>, Error> {
-        self.call(&operations::ALLOWED_RECIPIENTS_REMOVE, Body::json(body)).await
+        self.call(&operations::ALLOWED_RECIPIENTS_REMOVE, encode(body)).await
     }
 
     /// Replace the allowed recipients.
@@ -47,7 +48,7 @@ impl Client {
         &self,
         body: &types::AllowedRecipientsUpdateRequest,
     ) -> Result<Reply<types::AllowedRecipientsResponse>, Error> {
-        self.call(&operations::ALLOWED_RECIPIENTS_UPDATE, Body::json(body)).await
+        self.call(&operations::ALLOWED_RECIPIENTS_UPDATE, encode(body)).await
     }
 
     /// View the allowed recipients.
@@ -61,6 +62,6 @@ impl Client {
         &self,
         body: &types::AllowedRecipientsViewRequest,
     ) -> Result<Reply<types::AllowedRecipientsResponse>, Error> {
-        self.call(&operations::ALLOWED_RECIPIENTS_VIEW, Body::json(body)).await
+        self.call(&operations::ALLOWED_RECIPIENTS_VIEW, encode(body)).await
     }
 }

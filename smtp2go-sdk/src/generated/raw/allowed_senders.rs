@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -18,7 +19,7 @@ impl Client {
         &self,
         body: &types::AllowedSendersAddRequest,
     ) -> Result<Reply<types::AllowedSendersResponse>, Error> {
-        self.call(&operations::ALLOWED_SENDERS_ADD, Body::json(body)).await
+        self.call(&operations::ALLOWED_SENDERS_ADD, encode(body)).await
     }
 
     /// Remove from the allowed senders.
@@ -32,7 +33,7 @@ impl Client {
         &self,
         body: &types::AllowedSendersRemoveRequest,
     ) -> Result<Reply<types::AllowedSendersResponse>, Error> {
-        self.call(&operations::ALLOWED_SENDERS_REMOVE, Body::json(body)).await
+        self.call(&operations::ALLOWED_SENDERS_REMOVE, encode(body)).await
     }
 
     /// Replace the allowed senders and the mode.
@@ -48,7 +49,7 @@ impl Client {
         &self,
         body: &types::AllowedSendersUpdateRequest,
     ) -> Result<Reply<types::AllowedSendersResponse>, Error> {
-        self.call(&operations::ALLOWED_SENDERS_UPDATE, Body::json(body)).await
+        self.call(&operations::ALLOWED_SENDERS_UPDATE, encode(body)).await
     }
 
     /// View the allowed senders.
@@ -62,6 +63,6 @@ impl Client {
         &self,
         body: &types::AllowedSendersViewRequest,
     ) -> Result<Reply<types::AllowedSendersResponse>, Error> {
-        self.call(&operations::ALLOWED_SENDERS_VIEW, Body::json(body)).await
+        self.call(&operations::ALLOWED_SENDERS_VIEW, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -20,7 +21,7 @@ impl Client {
         &self,
         body: &types::ApiKeysAddRequest,
     ) -> Result<Reply<types::ApiKeysResponse>, Error> {
-        self.call(&operations::API_KEYS_ADD, Body::json(body)).await
+        self.call(&operations::API_KEYS_ADD, encode(body)).await
     }
 
     /// Replace the settings of an API key.
@@ -36,7 +37,7 @@ impl Client {
         &self,
         body: &types::ApiKeysEditRequest,
     ) -> Result<Reply<types::ApiKeysResponse>, Error> {
-        self.call(&operations::API_KEYS_EDIT, Body::json(body)).await
+        self.call(&operations::API_KEYS_EDIT, encode(body)).await
     }
 
     /// Change some settings of an API key.
@@ -52,7 +53,7 @@ impl Client {
         &self,
         body: &types::ApiKeysPatchRequest,
     ) -> Result<Reply<types::ApiKeysResponse>, Error> {
-        self.call(&operations::API_KEYS_PATCH, Body::json(body)).await
+        self.call(&operations::API_KEYS_PATCH, encode(body)).await
     }
 
     /// List what the calling key may do.
@@ -66,7 +67,7 @@ impl Client {
         &self,
         body: &types::EmptyRequest,
     ) -> Result<Reply<types::ApiKeysPermissionsResponse>, Error> {
-        self.call(&operations::API_KEYS_PERMISSIONS, Body::json(body)).await
+        self.call(&operations::API_KEYS_PERMISSIONS, encode(body)).await
     }
 
     /// Remove an API key.
@@ -81,7 +82,7 @@ impl Client {
         &self,
         body: &types::ApiKeysRemoveRequest,
     ) -> Result<Reply<()>, Error> {
-        self.call(&operations::API_KEYS_REMOVE, Body::json(body)).await
+        self.call(&operations::API_KEYS_REMOVE, encode(body)).await
     }
 
     /// List API keys.
@@ -96,6 +97,6 @@ impl Client {
         &self,
         body: &types::ApiKeysViewRequest,
     ) -> Result<Reply<types::ApiKeysResponse>, Error> {
-        self.call(&operations::API_KEYS_VIEW, Body::json(body)).await
+        self.call(&operations::API_KEYS_VIEW, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -20,7 +21,7 @@ impl Client {
         &self,
         body: &types::ArchiveSearchRequest,
     ) -> Result<Reply<types::ArchiveSearchResponse>, Error> {
-        self.call(&operations::ARCHIVE_SEARCH, Body::json(body)).await
+        self.call(&operations::ARCHIVE_SEARCH, encode(body)).await
     }
 
     /// View an archived email.
@@ -35,6 +36,6 @@ impl Client {
         &self,
         body: &types::ArchiveEmailRequest,
     ) -> Result<Reply<types::ArchiveEmailResponse>, Error> {
-        self.call(&operations::ARCHIVE_EMAIL, Body::json(body)).await
+        self.call(&operations::ARCHIVE_EMAIL, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -17,6 +18,6 @@ impl Client {
         &self,
         body: &types::EmptyRequest,
     ) -> Result<Reply<types::DedicatedIpsViewResponse>, Error> {
-        self.call(&operations::DEDICATED_IPS_VIEW, Body::json(body)).await
+        self.call(&operations::DEDICATED_IPS_VIEW, encode(body)).await
     }
 }

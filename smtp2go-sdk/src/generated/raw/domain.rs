@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -23,7 +24,7 @@ impl Client {
         &self,
         body: &types::DomainAddRequest,
     ) -> Result<Reply<types::DomainListResponse>, Error> {
-        self.call(&operations::DOMAIN_ADD, Body::json(body)).await
+        self.call(&operations::DOMAIN_ADD, encode(body)).await
     }
 
     /// Remove a sender domain.
@@ -38,7 +39,7 @@ impl Client {
         &self,
         body: &types::DomainRemoveRequest,
     ) -> Result<Reply<types::DomainListResponse>, Error> {
-        self.call(&operations::DOMAIN_REMOVE, Body::json(body)).await
+        self.call(&operations::DOMAIN_REMOVE, encode(body)).await
     }
 
     /// Change the return-path subdomain.
@@ -54,7 +55,7 @@ impl Client {
         &self,
         body: &types::DomainReturnPathRequest,
     ) -> Result<Reply<types::DomainListResponse>, Error> {
-        self.call(&operations::DOMAIN_RETURN_PATH, Body::json(body)).await
+        self.call(&operations::DOMAIN_RETURN_PATH, encode(body)).await
     }
 
     /// Set which subaccounts may use a domain.
@@ -70,7 +71,7 @@ impl Client {
         &self,
         body: &types::DomainSubaccountAccessRequest,
     ) -> Result<Reply<types::DomainSubaccountAccessResponse>, Error> {
-        self.call(&operations::DOMAIN_SUBACCOUNT_ACCESS, Body::json(body)).await
+        self.call(&operations::DOMAIN_SUBACCOUNT_ACCESS, encode(body)).await
     }
 
     /// Change the tracking subdomain.
@@ -86,7 +87,7 @@ impl Client {
         &self,
         body: &types::DomainTrackingRequest,
     ) -> Result<Reply<types::DomainListResponse>, Error> {
-        self.call(&operations::DOMAIN_TRACKING, Body::json(body)).await
+        self.call(&operations::DOMAIN_TRACKING, encode(body)).await
     }
 
     /// Check the DNS records of a domain now.
@@ -104,7 +105,7 @@ impl Client {
         &self,
         body: &types::DomainVerifyRequest,
     ) -> Result<Reply<types::DomainListResponse>, Error> {
-        self.call(&operations::DOMAIN_VERIFY, Body::json(body)).await
+        self.call(&operations::DOMAIN_VERIFY, encode(body)).await
     }
 
     /// List sender domains.
@@ -121,6 +122,6 @@ impl Client {
         &self,
         body: &types::DomainViewRequest,
     ) -> Result<Reply<types::DomainListResponse>, Error> {
-        self.call(&operations::DOMAIN_VIEW, Body::json(body)).await
+        self.call(&operations::DOMAIN_VIEW, encode(body)).await
     }
 }

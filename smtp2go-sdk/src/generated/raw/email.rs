@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -25,7 +26,7 @@ impl Client {
         &self,
         body: &types::EmailSendRequest,
     ) -> Result<Reply<types::EmailSendResponse>, Error> {
-        self.call(&operations::EMAIL_SEND, Body::json(body)).await
+        self.call(&operations::EMAIL_SEND, encode(body)).await
     }
 
     /// Send a ready MIME message.
@@ -42,7 +43,7 @@ impl Client {
         &self,
         body: &types::EmailMimeRequest,
     ) -> Result<Reply<types::EmailSendResponse>, Error> {
-        self.call(&operations::EMAIL_MIME, Body::json(body)).await
+        self.call(&operations::EMAIL_MIME, encode(body)).await
     }
 
     /// Send several emails in one request.
@@ -59,7 +60,7 @@ impl Client {
         &self,
         body: &types::EmailBatchRequest,
     ) -> Result<Reply<types::EmailBatchResponse>, Error> {
-        self.call(&operations::EMAIL_BATCH, Body::json(body)).await
+        self.call(&operations::EMAIL_BATCH, encode(body)).await
     }
 
     /// List scheduled emails.
@@ -74,7 +75,7 @@ impl Client {
         &self,
         body: &types::EmailScheduledSearchRequest,
     ) -> Result<Reply<types::EmailScheduledSearchResponse>, Error> {
-        self.call(&operations::EMAIL_SCHEDULED_SEARCH, Body::json(body)).await
+        self.call(&operations::EMAIL_SCHEDULED_SEARCH, encode(body)).await
     }
 
     /// Cancel a scheduled email.
@@ -88,7 +89,7 @@ impl Client {
         &self,
         body: &types::EmailScheduledRemoveRequest,
     ) -> Result<Reply<()>, Error> {
-        self.call(&operations::EMAIL_SCHEDULED_REMOVE, Body::json(body)).await
+        self.call(&operations::EMAIL_SCHEDULED_REMOVE, encode(body)).await
     }
 
     /// Search sent emails.
@@ -106,6 +107,6 @@ impl Client {
         &self,
         body: &types::EmailSearchRequest,
     ) -> Result<Reply<types::EmailSearchResponse>, Error> {
-        self.call(&operations::EMAIL_SEARCH, Body::json(body)).await
+        self.call(&operations::EMAIL_SEARCH, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -19,7 +20,7 @@ impl Client {
         &self,
         body: &types::IpAllowListSetRequest,
     ) -> Result<Reply<types::IpAllowListSetResponse>, Error> {
-        self.call(&operations::IP_ALLOW_LIST_SET, Body::json(body)).await
+        self.call(&operations::IP_ALLOW_LIST_SET, encode(body)).await
     }
 
     /// Add an address to an IP allow list.
@@ -33,7 +34,7 @@ impl Client {
         &self,
         body: &types::IpAllowListAddRequest,
     ) -> Result<Reply<types::IpAllowListEntryResponse>, Error> {
-        self.call(&operations::IP_ALLOW_LIST_ADD, Body::json(body)).await
+        self.call(&operations::IP_ALLOW_LIST_ADD, encode(body)).await
     }
 
     /// Edit an entry of an IP allow list.
@@ -48,7 +49,7 @@ impl Client {
         &self,
         body: &types::IpAllowListEditRequest,
     ) -> Result<Reply<types::IpAllowListEntryResponse>, Error> {
-        self.call(&operations::IP_ALLOW_LIST_EDIT, Body::json(body)).await
+        self.call(&operations::IP_ALLOW_LIST_EDIT, encode(body)).await
     }
 
     /// Remove an address from an IP allow list.
@@ -63,7 +64,7 @@ impl Client {
         &self,
         body: &types::IpAllowListRemoveRequest,
     ) -> Result<Reply<types::IpAllowListEntryResponse>, Error> {
-        self.call(&operations::IP_ALLOW_LIST_REMOVE, Body::json(body)).await
+        self.call(&operations::IP_ALLOW_LIST_REMOVE, encode(body)).await
     }
 
     /// View an IP allow list.
@@ -77,6 +78,6 @@ impl Client {
         &self,
         body: &types::IpAllowListViewRequest,
     ) -> Result<Reply<types::IpAllowListViewResponse>, Error> {
-        self.call(&operations::IP_ALLOW_LIST_VIEW, Body::json(body)).await
+        self.call(&operations::IP_ALLOW_LIST_VIEW, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -19,7 +20,7 @@ impl Client {
         &self,
         body: &types::IpAuthPatchRequest,
     ) -> Result<Reply<types::IpAuthPatchResponse>, Error> {
-        self.call(&operations::IP_AUTH_PATCH, Body::json(body)).await
+        self.call(&operations::IP_AUTH_PATCH, encode(body)).await
     }
 
     /// Remove an authenticated IP address.
@@ -35,7 +36,7 @@ impl Client {
         &self,
         body: &types::IpAuthRemoveRequest,
     ) -> Result<Reply<()>, Error> {
-        self.call(&operations::IP_AUTH_REMOVE, Body::json(body)).await
+        self.call(&operations::IP_AUTH_REMOVE, encode(body)).await
     }
 
     /// List authenticated IP addresses.
@@ -50,6 +51,6 @@ impl Client {
         &self,
         body: &types::IpAuthViewRequest,
     ) -> Result<Reply<types::IpAuthViewResponse>, Error> {
-        self.call(&operations::IP_AUTH_VIEW, Body::json(body)).await
+        self.call(&operations::IP_AUTH_VIEW, encode(body)).await
     }
 }

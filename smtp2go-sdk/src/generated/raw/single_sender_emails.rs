@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -20,7 +21,7 @@ impl Client {
         &self,
         body: &types::SingleSenderEmailsAddRequest,
     ) -> Result<Reply<types::SingleSenderEmailsAddResponse>, Error> {
-        self.call(&operations::SINGLE_SENDER_EMAILS_ADD, Body::json(body)).await
+        self.call(&operations::SINGLE_SENDER_EMAILS_ADD, encode(body)).await
     }
 
     /// Remove a single sender address.
@@ -36,7 +37,7 @@ impl Client {
         &self,
         body: &types::SingleSenderEmailsRemoveRequest,
     ) -> Result<Reply<types::SingleSenderEmailsRemoveResponse>, Error> {
-        self.call(&operations::SINGLE_SENDER_EMAILS_REMOVE, Body::json(body)).await
+        self.call(&operations::SINGLE_SENDER_EMAILS_REMOVE, encode(body)).await
     }
 
     /// List single sender addresses.
@@ -52,6 +53,6 @@ impl Client {
         &self,
         body: &types::SingleSenderEmailsViewRequest,
     ) -> Result<Reply<types::SingleSenderEmailsViewResponse>, Error> {
-        self.call(&operations::SINGLE_SENDER_EMAILS_VIEW, Body::json(body)).await
+        self.call(&operations::SINGLE_SENDER_EMAILS_VIEW, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -18,7 +19,7 @@ impl Client {
         &self,
         body: &types::SmsSendRequest,
     ) -> Result<Reply<types::SmsSendResponse>, Error> {
-        self.call(&operations::SMS_SEND, Body::json(body)).await
+        self.call(&operations::SMS_SEND, encode(body)).await
     }
 
     /// Count text messages.
@@ -33,7 +34,7 @@ impl Client {
         &self,
         body: &types::SmsSummaryRequest,
     ) -> Result<Reply<types::SmsSummaryResponse>, Error> {
-        self.call(&operations::SMS_SUMMARY, Body::json(body)).await
+        self.call(&operations::SMS_SUMMARY, encode(body)).await
     }
 
     /// List received text messages.
@@ -49,7 +50,7 @@ impl Client {
         &self,
         body: &types::SmsViewReceivedRequest,
     ) -> Result<Reply<types::SmsViewReceivedResponse>, Error> {
-        self.call(&operations::SMS_VIEW_RECEIVED, Body::json(body)).await
+        self.call(&operations::SMS_VIEW_RECEIVED, encode(body)).await
     }
 
     /// List sent text messages.
@@ -65,6 +66,6 @@ impl Client {
         &self,
         body: &types::SmsViewSentRequest,
     ) -> Result<Reply<types::SmsViewSentResponse>, Error> {
-        self.call(&operations::SMS_VIEW_SENT, Body::json(body)).await
+        self.call(&operations::SMS_VIEW_SENT, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -18,7 +19,7 @@ impl Client {
         &self,
         body: &types::SmtpUsersAddRequest,
     ) -> Result<Reply<types::SmtpUsersResponse>, Error> {
-        self.call(&operations::SMTP_USERS_ADD, Body::json(body)).await
+        self.call(&operations::SMTP_USERS_ADD, encode(body)).await
     }
 
     /// Replace the settings of an SMTP user.
@@ -34,7 +35,7 @@ impl Client {
         &self,
         body: &types::SmtpUsersEditRequest,
     ) -> Result<Reply<types::SmtpUsersResponse>, Error> {
-        self.call(&operations::SMTP_USERS_EDIT, Body::json(body)).await
+        self.call(&operations::SMTP_USERS_EDIT, encode(body)).await
     }
 
     /// Change some settings of an SMTP user.
@@ -50,7 +51,7 @@ impl Client {
         &self,
         body: &types::SmtpUsersPatchRequest,
     ) -> Result<Reply<types::SmtpUsersPatchResponse>, Error> {
-        self.call(&operations::SMTP_USERS_PATCH, Body::json(body)).await
+        self.call(&operations::SMTP_USERS_PATCH, encode(body)).await
     }
 
     /// Remove an SMTP user.
@@ -65,7 +66,7 @@ impl Client {
         &self,
         body: &types::SmtpUsersRemoveRequest,
     ) -> Result<Reply<types::SmtpUsersResponse>, Error> {
-        self.call(&operations::SMTP_USERS_REMOVE, Body::json(body)).await
+        self.call(&operations::SMTP_USERS_REMOVE, encode(body)).await
     }
 
     /// List SMTP users.
@@ -80,6 +81,6 @@ impl Client {
         &self,
         body: &types::SmtpUsersViewRequest,
     ) -> Result<Reply<types::SmtpUsersViewResponse>, Error> {
-        self.call(&operations::SMTP_USERS_VIEW, Body::json(body)).await
+        self.call(&operations::SMTP_USERS_VIEW, encode(body)).await
     }
 }

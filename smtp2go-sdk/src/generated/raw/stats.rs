@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -16,7 +17,7 @@ impl Client {
         &self,
         body: &types::StatsEmailBouncesRequest,
     ) -> Result<Reply<types::StatsEmailBouncesResponse>, Error> {
-        self.call(&operations::STATS_EMAIL_BOUNCES, Body::json(body)).await
+        self.call(&operations::STATS_EMAIL_BOUNCES, encode(body)).await
     }
 
     /// View the sending allowance.
@@ -30,7 +31,7 @@ impl Client {
         &self,
         body: &types::EmptyRequest,
     ) -> Result<Reply<types::StatsEmailCycleResponse>, Error> {
-        self.call(&operations::STATS_EMAIL_CYCLE, Body::json(body)).await
+        self.call(&operations::STATS_EMAIL_CYCLE, encode(body)).await
     }
 
     /// View sending totals by sender.
@@ -45,7 +46,7 @@ impl Client {
         &self,
         body: &types::StatsEmailHistoryRequest,
     ) -> Result<Reply<types::StatsEmailHistoryResponse>, Error> {
-        self.call(&operations::STATS_EMAIL_HISTORY, Body::json(body)).await
+        self.call(&operations::STATS_EMAIL_HISTORY, encode(body)).await
     }
 
     /// Count spam complaints.
@@ -58,7 +59,7 @@ impl Client {
         &self,
         body: &types::StatsEmailSpamRequest,
     ) -> Result<Reply<types::StatsEmailSpamResponse>, Error> {
-        self.call(&operations::STATS_EMAIL_SPAM, Body::json(body)).await
+        self.call(&operations::STATS_EMAIL_SPAM, encode(body)).await
     }
 
     /// View all figures at once.
@@ -73,7 +74,7 @@ impl Client {
         &self,
         body: &types::StatsEmailSummaryRequest,
     ) -> Result<Reply<types::StatsEmailSummaryResponse>, Error> {
-        self.call(&operations::STATS_EMAIL_SUMMARY, Body::json(body)).await
+        self.call(&operations::STATS_EMAIL_SUMMARY, encode(body)).await
     }
 
     /// Count unsubscribes.
@@ -86,6 +87,6 @@ impl Client {
         &self,
         body: &types::StatsEmailUnsubsRequest,
     ) -> Result<Reply<types::StatsEmailUnsubsResponse>, Error> {
-        self.call(&operations::STATS_EMAIL_UNSUBS, Body::json(body)).await
+        self.call(&operations::STATS_EMAIL_UNSUBS, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -19,7 +20,7 @@ impl Client {
         &self,
         body: &types::SubaccountAddRequest,
     ) -> Result<Reply<types::SubaccountResponse>, Error> {
-        self.call(&operations::SUBACCOUNT_ADD, Body::json(body)).await
+        self.call(&operations::SUBACCOUNT_ADD, encode(body)).await
     }
 
     /// Close a subaccount.
@@ -33,7 +34,7 @@ impl Client {
         &self,
         body: &types::SubaccountCloseRequest,
     ) -> Result<Reply<types::SubaccountTextResponse>, Error> {
-        self.call(&operations::SUBACCOUNT_CLOSE, Body::json(body)).await
+        self.call(&operations::SUBACCOUNT_CLOSE, encode(body)).await
     }
 
     /// Change a subaccount.
@@ -49,7 +50,7 @@ impl Client {
         &self,
         body: &types::SubaccountEditRequest,
     ) -> Result<Reply<types::SubaccountResponse>, Error> {
-        self.call(&operations::SUBACCOUNT_EDIT, Body::json(body)).await
+        self.call(&operations::SUBACCOUNT_EDIT, encode(body)).await
     }
 
     /// Reopen a subaccount.
@@ -63,7 +64,7 @@ impl Client {
         &self,
         body: &types::SubaccountReopenRequest,
     ) -> Result<Reply<types::SubaccountTextResponse>, Error> {
-        self.call(&operations::SUBACCOUNT_REOPEN, Body::json(body)).await
+        self.call(&operations::SUBACCOUNT_REOPEN, encode(body)).await
     }
 
     /// Search the subaccounts.
@@ -79,6 +80,6 @@ impl Client {
         &self,
         body: &types::SubaccountSearchRequest,
     ) -> Result<Reply<types::SubaccountSearchResponse>, Error> {
-        self.call(&operations::SUBACCOUNT_SEARCH, Body::json(body)).await
+        self.call(&operations::SUBACCOUNT_SEARCH, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -18,7 +19,7 @@ impl Client {
         &self,
         body: &types::SuppressionAddRequest,
     ) -> Result<Reply<types::SuppressionAddResponse>, Error> {
-        self.call(&operations::SUPPRESSION_ADD, Body::json(body)).await
+        self.call(&operations::SUPPRESSION_ADD, encode(body)).await
     }
 
     /// Lift suppressions.
@@ -33,7 +34,7 @@ impl Client {
         &self,
         body: &types::SuppressionRemoveRequest,
     ) -> Result<Reply<types::SuppressionRemoveResponse>, Error> {
-        self.call(&operations::SUPPRESSION_REMOVE, Body::json(body)).await
+        self.call(&operations::SUPPRESSION_REMOVE, encode(body)).await
     }
 
     /// List suppressions.
@@ -49,6 +50,6 @@ impl Client {
         &self,
         body: &types::SuppressionViewRequest,
     ) -> Result<Reply<types::SuppressionViewResponse>, Error> {
-        self.call(&operations::SUPPRESSION_VIEW, Body::json(body)).await
+        self.call(&operations::SUPPRESSION_VIEW, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -19,7 +20,7 @@ impl Client {
         &self,
         body: &types::TemplateAddRequest,
     ) -> Result<Reply<types::TemplateResponse>, Error> {
-        self.call(&operations::TEMPLATE_ADD, Body::json(body)).await
+        self.call(&operations::TEMPLATE_ADD, encode(body)).await
     }
 
     /// Delete a template.
@@ -33,7 +34,7 @@ impl Client {
         &self,
         body: &types::TemplateDeleteRequest,
     ) -> Result<Reply<types::TemplateDeleteResponse>, Error> {
-        self.call(&operations::TEMPLATE_DELETE, Body::json(body)).await
+        self.call(&operations::TEMPLATE_DELETE, encode(body)).await
     }
 
     /// Change a template.
@@ -48,7 +49,7 @@ impl Client {
         &self,
         body: &types::TemplateEditRequest,
     ) -> Result<Reply<types::TemplateResponse>, Error> {
-        self.call(&operations::TEMPLATE_EDIT, Body::json(body)).await
+        self.call(&operations::TEMPLATE_EDIT, encode(body)).await
     }
 
     /// Search templates.
@@ -63,7 +64,7 @@ impl Client {
         &self,
         body: &types::TemplateSearchRequest,
     ) -> Result<Reply<types::TemplateSearchResponse>, Error> {
-        self.call(&operations::TEMPLATE_SEARCH, Body::json(body)).await
+        self.call(&operations::TEMPLATE_SEARCH, encode(body)).await
     }
 
     /// View a template.
@@ -77,6 +78,6 @@ impl Client {
         &self,
         body: &types::TemplateViewRequest,
     ) -> Result<Reply<types::TemplateResponse>, Error> {
-        self.call(&operations::TEMPLATE_VIEW, Body::json(body)).await
+        self.call(&operations::TEMPLATE_VIEW, encode(body)).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::raw::Client;
+use crate::client::encode;
 use crate::{Body, Error, Reply, operations};
 
 impl Client {
@@ -20,7 +21,7 @@ impl Client {
         &self,
         body: &types::WebhookAddRequest,
     ) -> Result<Reply<types::WebhookResponse>, Error> {
-        self.call(&operations::WEBHOOK_ADD, Body::json(body)).await
+        self.call(&operations::WEBHOOK_ADD, encode(body)).await
     }
 
     /// Change a webhook.
@@ -36,7 +37,7 @@ impl Client {
         &self,
         body: &types::WebhookEditRequest,
     ) -> Result<Reply<types::WebhookResponse>, Error> {
-        self.call(&operations::WEBHOOK_EDIT, Body::json(body)).await
+        self.call(&operations::WEBHOOK_EDIT, encode(body)).await
     }
 
     /// Remove a webhook.
@@ -51,7 +52,7 @@ impl Client {
         &self,
         body: &types::WebhookRemoveRequest,
     ) -> Result<Reply<types::WebhookResponse>, Error> {
-        self.call(&operations::WEBHOOK_REMOVE, Body::json(body)).await
+        self.call(&operations::WEBHOOK_REMOVE, encode(body)).await
     }
 
     /// List webhooks.
@@ -67,6 +68,6 @@ impl Client {
         &self,
         body: &types::WebhookViewRequest,
     ) -> Result<Reply<types::WebhookViewResponse>, Error> {
-        self.call(&operations::WEBHOOK_VIEW, Body::json(body)).await
+        self.call(&operations::WEBHOOK_VIEW, encode(body)).await
     }
 }
