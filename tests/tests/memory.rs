@@ -245,7 +245,7 @@ fn hostile(start: &str, end: &str, size: usize, limit: usize) -> Vec<(&'static s
         .map(|(name, body)| (name, body.into_bytes()))
         .collect();
     let bytes = [
-        &list.0.as_bytes()[..],
+        list.0.as_bytes(),
         b"\"",
         &vec![0xff; size],
         b"\"",
