@@ -1,20 +1,16 @@
 //! Endpoints of the sandbox itself, below `/_sandbox`, for what is no Rust: they look into it and
 //! change it. They speak JSON.
 //!
-//! A page in a browser can send requests to this machine. [`guard`] is for these endpoints and
-//! for whatever else is not the API: it lets nothing pass that came under a strange name (DNS
-//! rebinding) or from another site, and nothing is changed by GET.
+//! [`gate`](crate::gate) stands in front of them. Nothing is changed by GET.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
-use axum::body::{self, Body, Bytes};
-use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use base64::Engine as _;
@@ -24,22 +20,17 @@ use smtp2go_types::Timestamp;
 
 use crate::account::AccountId;
 use crate::call::{Call, KeyPlace};
-use crate::connection::{Control, Out};
 use crate::delivery::{Delivery, NAMES, Outcome};
 use crate::event::{Event, EventKind};
 use crate::faults::{ActiveFault, Fault, Faults};
 use crate::mail::{Attachment, Mail, bare_address};
 use crate::operations;
-use crate::server::keys_in_headers;
 use crate::sms::Sms;
 use crate::webhooks::{self, WebhookDelivery, WebhookState};
-use crate::world::{Access, Shared};
+use crate::world::Shared;
 
 /// What the paths begin with.
 pub(crate) const PREFIX: &str = "/_sandbox";
-
-/// The longest body of a request.
-const MAX_BODY: usize = 1024 * 1024;
 
 /// How many items a list has, if the request does not say.
 const LIMIT: usize = 1_000;
@@ -76,8 +67,8 @@ const ENDPOINTS: &[&str] = &[
 ];
 
 /// The endpoints, without [`PREFIX`].
-pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
-    let router = Router::new()
+pub(crate) fn router() -> Router<Arc<Shared>> {
+    Router::new()
         .route("/", get(about))
         .route("/mails", get(mails))
         .route("/mails/{email_id}", get(mail))
@@ -96,137 +87,14 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/clock/freeze", post(freeze))
         .route("/clock/resume", post(resume))
         .route("/clock/advance", post(advance))
-        .route("/reset", post(reset));
-    guarded(router.fallback(unknown), shared).method_not_allowed_fallback(wrong_method)
-}
-
-/// Puts [`guard`] before all routes of a router, which is to be served by `server::router`.
-pub(crate) fn guarded(router: Router<Arc<Shared>>, shared: &Arc<Shared>) -> Router<Arc<Shared>> {
-    router.layer(middleware::from_fn_with_state(Arc::clone(shared), guard))
-}
-
-/// Lets pass what comes from this machine, or with the key if the sandbox is exposed.
-async fn guard(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(control): ConnectInfo<Control>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let (head, body) = request.into_parts();
-    // All of it, so that what comes after it on the connection is the next request.
-    let body = body::to_bytes(body, MAX_BODY).await;
-    control.end_request(Out::Pass);
-    let Ok(body) = body else {
-        let message = format!("the body is longer than {MAX_BODY} bytes");
-        let mut response = Problem(StatusCode::PAYLOAD_TOO_LARGE, message).into_response();
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
-        return response;
-    };
-    let checked = check_origin(&shared.settings.access, &head.method, &head.headers)
-        .and_then(|()| check_key(&shared, &head.headers));
-    let mut response = match checked {
-        Ok(()) => next.run(Request::from_parts(head, Body::from(body))).await,
-        Err(problem) => problem.into_response(),
-    };
-    let headers = response.headers_mut();
-    let nosniff = HeaderValue::from_static("nosniff");
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    if response.status() == StatusCode::UNAUTHORIZED {
-        let basic = HeaderValue::from_static("Basic realm=\"smtp2go-sandbox\"");
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, basic);
-    }
-    response
-}
-
-/// Refuses what was sent to another name than the sandbox has, or by a page of another site.
-fn check_origin(access: &Access, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    let forbidden = |message: String| Err(Problem(StatusCode::FORBIDDEN, message));
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
-        (Some(Ok(host)), None) => host.to_ascii_lowercase(),
-        _ => return forbidden("a header Host is needed, and only one".to_owned()),
-    };
-    if !is_allowed(access, host_name(&host)) {
-        return forbidden(format!(
-            "the host {host:?} is not one of the sandbox's; --allowed-host adds one"
-        ));
-    }
-    for origin in headers.get_all(header::ORIGIN) {
-        let same = origin.to_str().is_ok_and(|origin| {
-            let origin = origin.to_ascii_lowercase();
-            let bare = origin.strip_prefix("http://");
-            bare.or_else(|| origin.strip_prefix("https://")) == Some(&host)
-        });
-        if !same {
-            return forbidden(format!("the origin {origin:?} is another site"));
-        }
-    }
-    // Browsers that send no Origin may send this.
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if !matches!(*method, Method::GET | Method::HEAD)
-        && site.is_some_and(|site| site != b"same-origin" && site != b"none")
-    {
-        return forbidden("the request comes from another site".to_owned());
-    }
-    Ok(())
-}
-
-/// The host without its port.
-fn host_name(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split_once(']').map_or(host, |(address, _)| address);
-    }
-    host.rsplit_once(':').map_or(host, |(name, _)| name)
-}
-
-fn is_allowed(access: &Access, name: &str) -> bool {
-    if let Ok(address) = name.parse::<IpAddr>() {
-        // A page cannot make an address its own, as it can a name.
-        return access.exposed || address.is_loopback();
-    }
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || access.hosts.iter().any(|allowed| allowed == name)
-}
-
-/// Wants the main key if other machines can reach the sandbox: as for the API, or as the password
-/// that a browser asks for.
-fn check_key(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
-    if !shared.settings.access.exposed {
-        return Ok(());
-    }
-    let mut keys: Vec<String> = keys_in_headers(headers)
-        .into_iter()
-        .map(|(_, key)| key)
-        .collect();
-    let basic = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
-        .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok())
-        .and_then(|pair| String::from_utf8(pair).ok());
-    if let Some((_, password)) = basic.as_deref().and_then(|pair| pair.split_once(':')) {
-        keys.push(password.to_owned());
-    }
-    let main = shared.settings.keys.first().map(|key| key.secret.as_str());
-    if keys.iter().any(|key| Some(key.as_str()) == main) {
-        return Ok(());
-    }
-    Err(Problem(
-        StatusCode::UNAUTHORIZED,
-        "the main key is needed, as X-Smtp2go-Api-Key, as a bearer token, or as the password of \
-         basic authentication"
-            .to_owned(),
-    ))
+        .route("/reset", post(reset))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
 }
 
 /// Why an admin request fails.
 #[derive(Debug)]
-struct Problem(StatusCode, String);
+pub(crate) struct Problem(pub(crate) StatusCode, pub(crate) String);
 
 impl Problem {
     fn bad(message: impl Into<String>) -> Self {
@@ -788,71 +656,4 @@ fn text(name: &str, value: &Value) -> Result<String, Problem> {
 
 fn time(time: SystemTime) -> String {
     Timestamp::from(time).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_are_not_ours_are_refused() {
-        let local = Access::default();
-        let exposed = Access {
-            exposed: true,
-            hosts: vec!["sandbox".to_owned()],
-        };
-        for (host, by_default, if_exposed) in [
-            ("localhost:4020", true, true),
-            ("LOCALHOST", true, true),
-            ("mail.localhost:1", true, true),
-            ("127.0.0.1:4020", true, true),
-            ("127.9.9.9", true, true),
-            ("[::1]:4020", true, true),
-            ("[::1]", true, true),
-            ("192.0.2.1:4020", false, true),
-            ("[2001:db8::1]:4020", false, true),
-            ("sandbox:4020", false, true),
-            ("sandbox.example.com", false, false),
-            ("example.com", false, false),
-            ("localhost.example.com", false, false),
-            ("127.0.0.1.example.com", false, false),
-            ("notlocalhost", false, false),
-            ("", false, false),
-        ] {
-            for (access, expected) in [(&local, by_default), (&exposed, if_exposed)] {
-                let mut headers = HeaderMap::new();
-                headers.insert(header::HOST, host.parse().unwrap());
-                let checked = check_origin(access, &Method::GET, &headers);
-                assert_eq!(checked.is_ok(), expected, "{host} {access:?}");
-            }
-        }
-        assert!(check_origin(&local, &Method::GET, &HeaderMap::new()).is_err());
-    }
-
-    #[test]
-    fn requests_from_other_sites_are_refused() {
-        let access = Access::default();
-        for (name, value, get, post) in [
-            ("origin", "http://localhost:4020", true, true),
-            ("origin", "https://LOCALHOST:4020", true, true),
-            ("origin", "http://localhost", false, false),
-            ("origin", "http://localhost:9999", false, false),
-            ("origin", "http://evil.example", false, false),
-            ("origin", "null", false, false),
-            ("origin", "localhost:4020", false, false),
-            ("sec-fetch-site", "same-origin", true, true),
-            ("sec-fetch-site", "none", true, true),
-            ("sec-fetch-site", "cross-site", true, false),
-            ("sec-fetch-site", "same-site", true, false),
-            ("x-other", "evil.example", true, true),
-        ] {
-            for (method, expected) in [(Method::GET, get), (Method::POST, post)] {
-                let mut headers = HeaderMap::new();
-                headers.insert(header::HOST, HeaderValue::from_static("localhost:4020"));
-                headers.append(name, HeaderValue::from_static(value));
-                let checked = check_origin(&access, &method, &headers);
-                assert_eq!(checked.is_ok(), expected, "{method} {name}: {value}");
-            }
-        }
-    }
 }

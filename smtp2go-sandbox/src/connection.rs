@@ -1,18 +1,20 @@
-//! Connections that can misbehave: a thin layer between the sockets and the HTTP server.
+//! Connections that can misbehave: a thin layer between the sockets and the HTTP server. It also
+//! ends those on which nothing happens, and refuses those that are too many.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Sleep, sleep};
+use tokio::sync::Semaphore;
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::api::Lookup;
 use crate::call::Call;
@@ -32,15 +34,93 @@ const IDLE: Duration = Duration::from_millis(20);
 /// What a TLS handshake begins with.
 const HANDSHAKE: u8 = 0x16;
 
-/// Accepts connections, but for those that a fault refuses.
+/// How many refused connections may be waited for at a time, so that the client gets to read why.
+const REFUSALS: usize = 128;
+
+/// How long a refused connection is waited for.
+const REFUSAL: Duration = Duration::from_secs(1);
+
+/// Accepts connections, but for those that a fault refuses, or that are too many.
 pub(crate) struct FaultyListener {
     listener: TcpListener,
     shared: Arc<Shared>,
+    refusals: Arc<Semaphore>,
 }
 
 impl FaultyListener {
     pub(crate) fn new(listener: TcpListener, shared: Arc<Shared>) -> Self {
-        Self { listener, shared }
+        let refusals = Arc::new(Semaphore::new(REFUSALS));
+        Self {
+            listener,
+            shared,
+            refusals,
+        }
+    }
+
+    /// Answers a connection that is one too many, and closes it.
+    fn refuse(&self, mut stream: TcpStream) {
+        let most = self.shared.settings.limits.connections;
+        let error = format!(
+            "all {most} connections are in use: close some, or allow more by --max-connections"
+        );
+        let answer = last_answer("503 Service Unavailable", &error);
+        let permit = Arc::clone(&self.refusals).try_acquire_owned();
+        tokio::spawn(async move {
+            let answered = async {
+                stream.write_all(answer.as_bytes()).await?;
+                stream.shutdown().await
+            };
+            // A client that is gone by now needs no answer.
+            let _ = timeout(REFUSAL, answered).await;
+            // What was not read of the request has the connection reset, and the answer lost. If
+            // too many are waited for, only what is there by now is read.
+            let read = async {
+                let mut space = [0; FIRST_LINE];
+                while stream.read(&mut space).await.is_ok_and(|read| read > 0) {}
+            };
+            let patience = permit.as_ref().map_or(Duration::ZERO, |_| REFUSAL);
+            let _ = timeout(patience, read).await;
+        });
+    }
+}
+
+/// An answer of the connection's own, after which it is closed.
+fn last_answer(status: &str, error: &str) -> String {
+    let body = serde_json::json!({ "error": error }).to_string();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    )
+}
+
+/// Goes off after a time of the system's clock, which goes on where a test has stopped tokio's.
+pub(crate) struct Alarm {
+    /// `None` is never.
+    end: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    pub(crate) fn new(time: Duration) -> Self {
+        Self {
+            end: Instant::now().checked_add(time),
+            sleep: Box::pin(sleep(time)),
+        }
+    }
+
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(end) = self.end else {
+            return Poll::Pending;
+        };
+        loop {
+            ready!(self.sleep.as_mut().poll(context));
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Poll::Ready(());
+            }
+            self.sleep.set(sleep(left));
+        }
     }
 }
 
@@ -52,9 +132,15 @@ impl Listener for FaultyListener {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
-                    if self.shared.rules.due(Stage::Connection).is_none() {
-                        let connection = Connection::new(stream, address, self.shared.clone());
-                        return (connection, address);
+                    if self.shared.rules.due(Stage::Connection).is_some() {
+                        continue;
+                    }
+                    match Slot::of(&self.shared) {
+                        Some(slot) => {
+                            let shared = Arc::clone(&self.shared);
+                            return (Connection::new(stream, address, shared, slot), address);
+                        }
+                        None => self.refuse(stream),
                     }
                 }
                 // Too many open files, or a client that was gone: it gets better with time.
@@ -85,6 +171,68 @@ struct State {
     head: Vec<u8>,
     head_ends: bool,
     out: Out,
+    /// How many requests are being answered; more than one if the client does not wait for answers.
+    busy: usize,
+    /// Polls the connection, which was last polled while it was busy.
+    waker: Option<Waker>,
+    /// A request was read to its end.
+    served: bool,
+    /// `None` where a fault has the connection wait.
+    slot: Option<Slot>,
+}
+
+/// The connection counts towards the limit as long as this is there.
+struct Slot(Arc<Shared>);
+
+impl Slot {
+    /// `None` if all are taken.
+    fn of(shared: &Arc<Shared>) -> Option<Self> {
+        let most = shared.settings.limits.connections;
+        let slots = &shared.slots;
+        let one_more = |taken| (taken < most).then_some(taken + 1);
+        slots
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more)
+            .ok()?;
+        Some(Self(Arc::clone(shared)))
+    }
+
+    /// Takes one even if there is none left.
+    fn again(shared: Arc<Shared>) -> Self {
+        shared.slots.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.slots.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A request is being answered as long as this is there.
+pub(crate) struct Busy(Control);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let waker = {
+            let mut state = self.0.state();
+            state.busy -= 1;
+            state.waker.take()
+        };
+        // So that it begins to wait for another request: the server does not poll it for that.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// What a connection waits for that is not to take for ever.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wait {
+    /// A request whose head has begun, or the first one.
+    Head,
+    /// Another request.
+    Request,
 }
 
 /// What becomes of the bytes that the server writes.
@@ -114,6 +262,16 @@ impl Out {
         }
     }
 
+    /// Whether it ends in silence.
+    fn stalls(self) -> bool {
+        match self {
+            Self::Pass | Self::Leave(_) => false,
+            Self::HalfHead(ending) | Self::HalfBody(_, ending) | Self::Only(_, ending) => {
+                ending == Ending::Stall
+            }
+        }
+    }
+
     /// How many bytes of an answer may go out, of which the first are there, its head among them.
     fn counted(self, answer: &[u8]) -> Self {
         let head = || {
@@ -137,11 +295,30 @@ fn end_of_head(bytes: &[u8], known: usize) -> Option<usize> {
 }
 
 impl Control {
-    fn new(client: IpAddr) -> Self {
+    fn new(client: IpAddr, slot: Slot) -> Self {
+        let state = State {
+            slot: Some(slot),
+            ..State::default()
+        };
         Self {
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(state)),
             client,
         }
+    }
+
+    /// A request is being answered until what this returns is dropped.
+    pub(crate) fn busy(&self) -> Busy {
+        self.state().busy += 1;
+        Busy(self.clone())
+    }
+
+    /// Waits on purpose, without counting towards the limit of connections.
+    pub(crate) async fn uncounted(&self, wait: impl Future<Output = ()>) {
+        let slot = self.state().slot.take();
+        let shared = slot.as_ref().map(|slot| Arc::clone(&slot.0));
+        drop(slot);
+        wait.await;
+        self.state().slot = shared.map(Slot::again);
     }
 
     /// The address that the client calls from.
@@ -163,7 +340,11 @@ impl Control {
     pub(crate) fn end_request(&self, out: Out) {
         let mut state = self.state();
         state.begun = false;
+        state.served = true;
         state.out = out;
+        if out.stalls() {
+            state.slot = None;
+        }
     }
 }
 
@@ -174,6 +355,18 @@ impl Connected<IncomingStream<'_, FaultyListener>> for Control {
 }
 
 impl State {
+    /// What is waited for; `None` if the client has done its part.
+    fn wait(&self) -> Option<Wait> {
+        if self.busy > 0 || self.out.stalls() {
+            return None;
+        }
+        match (self.begun, self.served) {
+            (true, _) => (!self.head_ends).then_some(Wait::Head),
+            (false, false) => Some(Wait::Head),
+            (false, true) => Some(Wait::Request),
+        }
+    }
+
     /// Keeps what belongs to the head of the request.
     fn read(&mut self, bytes: &[u8]) {
         if self.head_ends {
@@ -203,6 +396,9 @@ pub(crate) struct Connection {
     resetting: bool,
     /// Nothing is read any more.
     silent: bool,
+    waiting: Option<(Wait, Alarm)>,
+    /// Runs while the client takes nothing of an answer.
+    writing: Option<Alarm>,
 }
 
 /// Counts a connection as open for as long as it is there.
@@ -222,16 +418,94 @@ impl Drop for Counted {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, client: SocketAddr, shared: Arc<Shared>) -> Self {
+    fn new(stream: TcpStream, client: SocketAddr, shared: Arc<Shared>, slot: Slot) -> Self {
         Self {
             stream,
-            control: Control::new(client.ip()),
+            control: Control::new(client.ip(), slot),
             shared: Counted::new(shared),
             leaving: None,
             draining: false,
             resetting: false,
             silent: false,
+            waiting: None,
+            writing: None,
         }
+    }
+
+    fn poll_request(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let begun = self.control.state().begun;
+        if !begun && !self.draining {
+            ready!(self.poll_begin(context))?;
+        }
+        if self.silent {
+            return Poll::Pending;
+        }
+        if self.draining {
+            return self.poll_drain(context);
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        self.control.state().read(read);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends a connection on which a request does not come: as if the client had closed it, which
+    /// makes the server close it too. A head that has begun gets an answer.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.silent {
+            return Poll::Pending;
+        }
+        let wait = {
+            let mut state = self.control.state();
+            let wait = state.wait();
+            state.waker = wait.is_none().then(|| context.waker().clone());
+            wait
+        };
+        let Some(wait) = wait else {
+            self.waiting = None;
+            return Poll::Pending;
+        };
+        let limits = self.shared.0.settings.limits;
+        let limit = match wait {
+            Wait::Head => limits.head,
+            Wait::Request => limits.idle,
+        };
+        match &mut self.waiting {
+            Some((known, alarm)) if *known == wait => ready!(alarm.poll(context)),
+            other => {
+                let (_, alarm) = other.insert((wait, Alarm::new(limit)));
+                ready!(alarm.poll(context));
+            }
+        }
+        if self.control.state().begun && !self.draining {
+            let seconds = limit.as_secs_f64();
+            let error = format!("the head of the request did not come within {seconds} s");
+            let answer = last_answer("408 Request Timeout", &error);
+            // So short an answer goes out at once, or the client reads nothing.
+            let _ = Pin::new(&mut self.stream).poll_write(context, answer.as_bytes());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes, and gives up on a client that takes nothing for too long.
+    fn poll_write_on(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(context, bytes) {
+            self.writing = None;
+            return Poll::Ready(written);
+        }
+        let limit = self.shared.0.settings.limits.idle;
+        let alarm = self.writing.get_or_insert_with(|| Alarm::new(limit));
+        ready!(alarm.poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Looks at a request that begins, without reading it, and finds its fault. Nothing is known
@@ -268,6 +542,8 @@ impl Connection {
             state.fault = fault;
             return Poll::Ready(Ok(()));
         };
+        // On purpose, so that others have their place.
+        state.slot = None;
         drop(state);
         let time = shared.world().now();
         shared.note(Call {
@@ -341,21 +617,15 @@ impl AsyncRead for Connection {
         if self.leaving.is_some() {
             return self.poll_leave(context);
         }
-        let begun = self.control.state().begun;
-        if !begun && !self.draining {
-            ready!(self.poll_begin(context))?;
+        let read = self.poll_request(context, buffer);
+        if read.is_pending() {
+            return self.poll_patience(context);
         }
-        if self.silent {
-            return Poll::Pending;
+        // The time for a head does not begin anew with each piece of it.
+        if self.control.state().wait() != Some(Wait::Head) {
+            self.waiting = None;
         }
-        if self.draining {
-            return self.poll_drain(context);
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        self.control.state().read(read);
-        Poll::Ready(Ok(()))
+        read
     }
 }
 
@@ -367,7 +637,7 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         let out = self.control.state().out.counted(bytes);
         let Out::Only(left, ending) = out else {
-            return Pin::new(&mut self.stream).poll_write(context, bytes);
+            return self.poll_write_on(context, bytes);
         };
         let some = usize::try_from(left).map_or(bytes, |left| bytes.get(..left).unwrap_or(bytes));
         if some.is_empty() {

@@ -98,7 +98,8 @@
 //! Every event is posted to the webhooks of its account that asked for it, as JSON or as a form, with
 //! their `Authorization`, and again after a failure; [`Sandbox::webhook_deliveries`] lists the attempts.
 //! At most 16 are posted at a time. They go to this machine only, unless
-//! [`SandboxBuilder::remote_webhooks`] allows others, and by `http://` only.
+//! [`SandboxBuilder::remote_webhooks`] allows others, and by `http://` only. No sandbox takes them: an
+//! attempt to post to one is answered with 403.
 //!
 //! ```
 //! # use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
@@ -135,8 +136,18 @@
 //!
 //! Below `/_sandbox`, for what is no Rust: `GET /_sandbox` lists them, and the README shows them with
 //! `curl`. They are no calls of the API: [`Sandbox::calls`] does not list them and no fault strikes
-//! them, but for [`Fault::refuse`], which happens before anything is known. They check the headers
-//! `Host` and `Origin`, so that a page in a browser cannot get at them.
+//! them, but for [`Fault::refuse`], which happens before anything is known.
+//!
+//! # Who may call
+//!
+//! Programs, and the pages of the sandbox's own inbox. A request with `Origin` or `Sec-Fetch-Site`, which
+//! browsers add, is answered with 403 unless these and `Host` are the sandbox's own: of the API, the
+//! admin endpoints and the inbox alike. The `Host` of a request with neither does not matter, but for a
+//! GET of what is not the API (see [`SandboxBuilder::allowed_host`]). Webhooks of a sandbox, its own
+//! included, are answered with 403 too.
+//!
+//! Connections are limited in number ([`SandboxBuilder::max_connections`]) and time
+//! ([`head_timeout`](SandboxBuilder::head_timeout), [`idle_timeout`](SandboxBuilder::idle_timeout)).
 //!
 //! # What is inferred
 //!
@@ -196,6 +207,7 @@ mod due;
 mod event;
 mod fault_rule;
 mod faults;
+mod gate;
 mod headers;
 mod ids;
 mod inbox;

@@ -61,9 +61,14 @@ struct Arguments {
     #[arg(long, requires = "key")]
     expose: bool,
 
-    /// A further name of this machine that the admin endpoints may be called by
+    /// A further name of this machine under which a browser may open the inbox; programs need it
+    /// only to GET from /_sandbox under a name with a dot in it
     #[arg(long, value_name = "NAME")]
     allowed_host: Vec<String>,
+
+    /// How many connections clients may have open at a time; one more is answered with 503
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    max_connections: usize,
 
     /// The API key, in place of a made-up one that is always the same
     #[arg(long)]
@@ -160,6 +165,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         .port(port)
         .host(arguments.host)
         .expose(arguments.expose)
+        .max_connections(arguments.max_connections)
         .seed(arguments.seed)
         .strict(arguments.strict)
         .enforce_senders(arguments.enforce_senders)

@@ -322,6 +322,7 @@ impl fmt::Debug for SandboxBuilder {
             .field("seed", &self.settings.seed)
             .field("access", &self.settings.access)
             .field("address", &self.address)
+            .field("limits", &self.settings.limits)
             .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
@@ -413,13 +414,40 @@ impl SandboxBuilder {
         self
     }
 
-    /// A name under which the admin endpoints may be called, such as that of a container. By
-    /// default those are `localhost`, names below it, and IP addresses: of the loopback only, or
-    /// any if the sandbox is [exposed](Self::expose). Any other name in the header `Host` is
-    /// refused, since a page in a browser can make up names for this machine (DNS rebinding).
+    /// A name under which a browser may open the inbox, such as that of a container. By default
+    /// those are `localhost`, names below it, and IP addresses: of the loopback only, or any if the
+    /// sandbox is [exposed](Self::expose). Requests of pages under any other name are refused, since
+    /// a site can re-point its name to this machine (DNS rebinding).
+    ///
+    /// Programs need it only for a GET of the admin endpoints under a name with a dot in it: that is
+    /// what a page under a re-pointed name would send.
     pub fn allowed_host(mut self, name: impl Into<String>) -> Self {
         let name = name.into().to_ascii_lowercase();
         self.settings.access.hosts.push(name);
+        self
+    }
+
+    /// How many connections clients may have open at a time, idle ones included: 512 by default.
+    /// One more is answered with 503 and closed. Those that a [`Fault`] has wait do not count.
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.settings.limits.connections = most;
+        self
+    }
+
+    /// How long the head of a request may take to arrive, by the system's clock: 30 seconds by
+    /// default. For the first request of a connection that is from when it was accepted. A head that
+    /// takes longer is answered with 408 and the connection closed.
+    pub fn head_timeout(mut self, limit: Duration) -> Self {
+        self.settings.limits.head = limit;
+        self
+    }
+
+    /// How long nothing may happen on a connection, by the system's clock: 120 seconds by default. It
+    /// is closed after that long without a request, without progress of a request's body (with
+    /// 408), or if the client takes nothing of an answer. It never ends a [`Fault`] that waits on
+    /// purpose.
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.settings.limits.idle = limit;
         self
     }
 

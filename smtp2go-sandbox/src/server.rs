@@ -5,11 +5,14 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
@@ -17,8 +20,9 @@ use crate::account::{Key, KeyStatus};
 use crate::admin;
 use crate::api::{Lookup, Operation};
 use crate::call::{Call, KeyPlace};
-use crate::connection::{Control, Out};
+use crate::connection::{Alarm, Control, Out};
 use crate::faults::{self, Answer, Fault, Manner};
+use crate::gate;
 use crate::inbox;
 use crate::json;
 use crate::operations::{self, Context, Reply};
@@ -32,10 +36,14 @@ const KEY_HEADER: &str = "x-smtp2go-api-key";
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .nest(admin::PREFIX, admin::router(&shared))
-        .merge(inbox::router(&shared))
+        .nest(admin::PREFIX, admin::router())
+        .merge(inbox::router())
         // One handler for everything else: the paths come from the specification.
         .fallback(handle)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            gate::gate,
+        ))
         .with_state(shared)
 }
 
@@ -54,9 +62,13 @@ pub(crate) async fn handle(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let Some(body) = read(body, shared.api.max_body_bytes()).await else {
-        // The client broke off: there is nobody to answer.
-        return StatusCode::BAD_REQUEST.into_response();
+    let limits = &shared.settings.limits;
+    let body = match read(body, shared.api.max_body_bytes(), limits.idle).await {
+        Ok(body) => body,
+        Err(unread) => {
+            control.end_request(Out::Pass);
+            return unread.into_response();
+        }
     };
     let (fault, request_head) = control.take_request();
     let (now, request_id) = {
@@ -120,7 +132,7 @@ pub(crate) async fn handle(
     }
     shared.note(call);
     if let Manner::Late(time) = fault.manner {
-        tokio::time::sleep(time).await;
+        control.uncounted(tokio::time::sleep(time)).await;
     }
     control.end_request(Out::new(fault.manner, length));
     response
@@ -187,12 +199,46 @@ fn respond_with(answer: Result<Option<Value>, Refusal>, request_id: &str) -> (Re
     }
 }
 
+/// Why a body was not read to its end.
+pub(crate) enum Unread {
+    BrokenOff,
+    /// Nothing of it came for this long.
+    Stalled(Duration),
+}
+
+impl IntoResponse for Unread {
+    fn into_response(self) -> Response {
+        let Self::Stalled(time) = self else {
+            // There is nobody to answer.
+            return StatusCode::BAD_REQUEST.into_response();
+        };
+        let seconds = time.as_secs_f64();
+        let message = format!("nothing of the request's body came for {seconds} s");
+        let mut response = admin::Problem(StatusCode::REQUEST_TIMEOUT, message).into_response();
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        response
+    }
+}
+
 /// Reads a body to its end, so that the client gets to read the answer, and keeps what shows that
-/// it is over `limit` but no more. `None` if the client broke off.
-async fn read(mut body: Body, limit: usize) -> Option<Bytes> {
+/// it is over `limit` but no more.
+pub(crate) async fn read(mut body: Body, limit: usize, idle: Duration) -> Result<Bytes, Unread> {
     let mut bytes = Vec::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        if let Ok(data) = frame.ok()?.into_data()
+    loop {
+        let mut alarm = None;
+        let frame = poll_fn(|context| match Pin::new(&mut body).poll_frame(context) {
+            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+            Poll::Pending => {
+                let alarm = alarm.get_or_insert_with(|| Alarm::new(idle));
+                alarm.poll(context).map(|()| Err(Unread::Stalled(idle)))
+            }
+        });
+        let Some(frame) = frame.await? else {
+            break;
+        };
+        let frame = frame.map_err(|_| Unread::BrokenOff)?;
+        if let Ok(data) = frame.into_data()
             && bytes.len() <= limit
         {
             bytes.extend_from_slice(&data);
@@ -200,7 +246,7 @@ async fn read(mut body: Body, limit: usize) -> Option<Bytes> {
     }
     // It may be kept for long.
     bytes.shrink_to_fit();
-    Some(bytes.into())
+    Ok(bytes.into())
 }
 
 /// Checks a request and carries it out, and notes in `call` what it learns of it. The reply is

@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use crate::account::AccountId;
 use crate::clock;
 use crate::event::{Event, EventKind};
+use crate::gate::WEBHOOK_AGENT;
 use crate::mail::Mail;
 use crate::operations::sms::country;
 use crate::operations::webhook::Webhook;
@@ -453,10 +454,7 @@ impl Target {
         let mut request = Request::post(path)
             .header(header::HOST, host)
             .header(header::CONTENT_TYPE, content_type)
-            .header(
-                header::USER_AGENT,
-                concat!("smtp2go-sandbox/", env!("CARGO_PKG_VERSION")),
-            )
+            .header(header::USER_AGENT, WEBHOOK_AGENT)
             .header(header::CONNECTION, "close");
         if let Some(authorization) = self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);

@@ -57,6 +57,30 @@ pub(crate) struct Settings {
     pub(crate) webhook_speed: u32,
     /// How long an endpoint may take to answer.
     pub(crate) webhook_timeout: Duration,
+    pub(crate) limits: Limits,
+}
+
+/// What clients may hold, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How many connections there may be at a time.
+    pub(crate) connections: usize,
+    /// How long the head of a request may take to arrive.
+    pub(crate) head: Duration,
+    /// How long nothing may happen: between requests, in the body of one, or in an answer.
+    pub(crate) idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Half of the open files that a process often may have.
+            connections: 512,
+            head: Duration::from_secs(30),
+            // Longer than clients keep connections, so that they are the ones to close them.
+            idle: Duration::from_secs(120),
+        }
+    }
 }
 
 impl Settings {
@@ -75,6 +99,7 @@ impl Settings {
             // An hour of the service is a second here.
             webhook_speed: 3_600,
             webhook_timeout: Duration::from_secs(10),
+            limits: Limits::default(),
         }
     }
 }
@@ -99,6 +124,8 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     /// How many connections are open.
     pub(crate) connections: AtomicUsize,
+    /// How many of them count towards the limit.
+    pub(crate) slots: AtomicUsize,
     /// Notified of every new mail, event and call.
     pub(crate) changes: watch::Sender<()>,
     wake: Arc<Notify>,
@@ -164,6 +191,7 @@ impl Shared {
                 settings: Arc::clone(&settings),
                 rules: Rules::new(settings.seed),
                 connections: AtomicUsize::new(0),
+                slots: AtomicUsize::new(0),
                 changes: outside.changes.clone(),
                 wake: Arc::clone(&outside.wake),
                 on_call: OnceLock::new(),

@@ -20,7 +20,13 @@ fn get(sandbox: &Sandbox, path: &str) -> Value {
     let reply = call(sandbox, "GET", path, "");
     assert_eq!(reply.status, 200, "{path}: {reply:?}");
     assert!(reply.head.contains("content-type: application/json"));
-    assert!(reply.head.contains("x-content-type-options: nosniff"));
+    for header in [
+        "x-content-type-options: nosniff",
+        "cache-control: no-store",
+        "cross-origin-resource-policy: same-origin",
+    ] {
+        assert!(reply.head.contains(header), "{path}: {}", reply.head);
+    }
     reply.json()
 }
 
@@ -340,7 +346,6 @@ fn nothing_is_changed_by_get_or_from_elsewhere() {
     let host = address(&sandbox);
     let own = format!("http://{host}");
     for (headers, status) in [
-        (vec![("Host", "evil.example")], 403),
         (
             vec![("Host", "evil.example"), ("Origin", "http://evil.example")],
             403,
@@ -354,7 +359,6 @@ fn nothing_is_changed_by_get_or_from_elsewhere() {
             vec![("Host", host.as_str()), ("Sec-Fetch-Site", "cross-site")],
             403,
         ),
-        (vec![("Host", host.as_str()), ("Host", host.as_str())], 403),
         (vec![("Host", host.as_str()), ("Origin", own.as_str())], 200),
         (vec![("Host", host.as_str())], 200),
     ] {
@@ -378,19 +382,6 @@ fn nothing_is_changed_by_get_or_from_elsewhere() {
     );
     assert_eq!(reply.status, 403);
     assert!(!reply.body.contains("b@example.net"));
-    // The API itself takes any name, as a client in a container has it.
-    let sandbox = Sandbox::builder()
-        .allowed_host("Sandbox")
-        .start_blocking()
-        .unwrap();
-    let reply = support::send_with_hosts(
-        &sandbox,
-        "GET",
-        "/_sandbox",
-        &[("Host", "sandbox:4020")],
-        b"",
-    );
-    assert_eq!(reply.status, 200);
 }
 
 #[test]

@@ -202,6 +202,11 @@ fn its_options_have_their_effects() {
     let mails = running.request("GET", "/_sandbox/mails", "", "");
     assert!(mails.contains(r#""total":0"#), "{mails}");
 
+    let running = Running::start(&["--max-connections", "0"]);
+    let refused = running.send(MAIL);
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(refused.contains("--max-connections"), "{refused}");
+
     // The same seed, the same chances.
     let pattern = |seed| {
         let running = Running::start(&["--seed", seed, "--fault", "chance=0.5:status=500"]);
@@ -308,6 +313,7 @@ fn what_is_wrong_is_said_in_a_line() {
         "Examples:",
         "--fault <RULE>",
         "--seed <N>",
+        "--max-connections <N>",
         "SMTP2GO_BASE_URL",
     ] {
         assert!(help.contains(word), "{help}");

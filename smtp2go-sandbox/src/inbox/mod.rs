@@ -2,7 +2,7 @@
 //!
 //! It is made on the server; one small script keeps it up to date and saves reloads. Mail is
 //! hostile: its HTML is shown by [`frame`] only, in a frame without scripts, under a policy of its
-//! own. What changes something is a POST, and `admin::guarded` stands before all of it.
+//! own. What changes something is a POST, and [`gate`](crate::gate) stands in front of all of it.
 
 mod calls;
 mod content;
@@ -26,7 +26,6 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use crate::admin;
 use crate::world::Shared;
 
 pub(crate) use index::Index;
@@ -51,7 +50,7 @@ pub(crate) fn is_own(path: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+pub(crate) fn router() -> Router<Arc<Shared>> {
     let pages = Router::new()
         .route("/mails/{id}", get(mails::mail))
         .route("/mails/{id}/events", post(mails::happen))
@@ -81,11 +80,10 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/icon.svg", get(|| asset("image/svg+xml", ICON)))
         .fallback(page::unknown)
         .method_not_allowed_fallback(page::wrong_method);
-    let router = Router::new()
+    Router::new()
         .route("/", get(mails::list).fallback(crate::server::handle))
         .nest(PREFIX, pages)
-        .layer(middleware::map_response(protect));
-    admin::guarded(router, shared)
+        .layer(middleware::map_response(protect))
 }
 
 async fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
@@ -102,11 +100,9 @@ async fn protect(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         // A form's POST says its origin; other sites learn nothing.
         (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "no-store"),
     ] {
         headers
             .entry(name)
@@ -114,7 +110,6 @@ async fn protect(mut response: Response) -> Response {
     }
     for (name, value) in [
         ("cross-origin-opener-policy", "same-origin"),
-        ("cross-origin-resource-policy", "same-origin"),
         ("x-dns-prefetch-control", "off"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

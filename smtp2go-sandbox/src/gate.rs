@@ -1,0 +1,473 @@
+//! Who may talk to the sandbox: one check in front of every route.
+//!
+//! A page in a browser can send requests to this machine, and a name that its author owns can be
+//! re-pointed to it (DNS rebinding). Programs are told from pages by the headers that browsers add
+//! and that no page can leave out:
+//!
+//! - `Origin` comes with everything but a GET or HEAD to the page's own site, and `Sec-Fetch-Site`
+//!   with everything that goes to loopback or over https. A request with one of them passes only if
+//!   they, and `Host`, are the sandbox's own.
+//! - A request with neither is a program's, and its `Host` does not matter. The exception is a GET of
+//!   the inbox or of the admin endpoints, which a page on a re-pointed plain-http name sends without
+//!   both: there see [`check_reader`].
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::body::{Frame, SizeHint};
+
+use crate::admin::Problem;
+use crate::call::Call;
+use crate::connection::{Busy, Control, Out};
+use crate::server::{self, keys_in_headers};
+use crate::world::{Access, Shared};
+
+/// The `User-Agent` of webhooks, by which a sandbox recognises those of any sandbox. Nothing that a
+/// webhook is set up with changes it.
+pub(crate) const WEBHOOK_AGENT: &str = concat!("smtp2go-sandbox/", env!("CARGO_PKG_VERSION"));
+
+/// What [`WEBHOOK_AGENT`] begins with in every version.
+const ANY_WEBHOOK_AGENT: &[u8] = b"smtp2go-sandbox/";
+
+/// The longest body of a request that is not for the API.
+const MAX_BODY: usize = 1024 * 1024;
+
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
+/// Lets a request pass, or answers it with 401, 403 or 413.
+pub(crate) async fn gate(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(control): ConnectInfo<Control>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let busy = control.busy();
+    let own = server::is_own(request.uri().path());
+    let access = &shared.settings.access;
+    let checked =
+        check(access, own, request.method(), request.headers()).and_then(|()| match own {
+            true => check_key(&shared, request.headers()),
+            false => Ok(()),
+        });
+    let refused = checked.is_err();
+    let mut response = match checked {
+        Ok(()) if own => run_own(&shared, &control, request, next).await,
+        Ok(()) => next.run(request).await,
+        Err(problem) => refuse(&shared, &control, own, request, problem).await,
+    };
+    let headers = response.headers_mut();
+    if own || refused {
+        let nosniff = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+        let same_origin = HeaderValue::from_static("same-origin");
+        headers.insert("cross-origin-resource-policy", same_origin);
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+    }
+    if own && response.status() == StatusCode::UNAUTHORIZED {
+        let basic = HeaderValue::from_static("Basic realm=\"smtp2go-sandbox\"");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, basic);
+    }
+    response.map(|body| Body::new(Answering { body, _busy: busy }))
+}
+
+/// Answers a request that is not for the API, after reading all of it.
+async fn run_own(shared: &Shared, control: &Control, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let body = server::read(body, MAX_BODY, shared.settings.limits.idle).await;
+    control.end_request(Out::Pass);
+    match body {
+        Ok(body) if body.len() <= MAX_BODY => {
+            next.run(Request::from_parts(head, Body::from(body))).await
+        }
+        Ok(_) => {
+            let message = format!("the body is longer than {MAX_BODY} bytes");
+            Problem(StatusCode::PAYLOAD_TOO_LARGE, message).into_response()
+        }
+        Err(unread) => unread.into_response(),
+    }
+}
+
+/// Answers a request that does not pass. Nothing of it is kept but a line for the log, if it is for
+/// the API.
+async fn refuse(
+    shared: &Shared,
+    control: &Control,
+    own: bool,
+    request: Request,
+    problem: Problem,
+) -> Response {
+    let (head, body) = request.into_parts();
+    // To its end, so that the client gets to read the answer.
+    let read = server::read(body, 0, shared.settings.limits.idle).await;
+    control.take_request();
+    control.end_request(Out::Pass);
+    if let Err(unread) = read {
+        return unread.into_response();
+    }
+    if !own {
+        let time = shared.world().now();
+        let (method, path) = (head.method.as_str().to_owned(), head.uri.path().to_owned());
+        shared.note(Call {
+            received: true,
+            status: problem.0.as_u16(),
+            refused: Some(problem.1.clone()),
+            ..Call::new(time, method, path)
+        });
+    }
+    problem.into_response()
+}
+
+fn forbidden(message: impl Into<String>) -> Problem {
+    Problem(StatusCode::FORBIDDEN, message.into())
+}
+
+/// Whether a request is a program's, or one of the sandbox's own pages; `own` if it is for what is
+/// not the API.
+fn check(access: &Access, own: bool, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    if agent.is_some_and(|agent| agent.starts_with(ANY_WEBHOOK_AGENT)) {
+        return Err(forbidden(
+            "a sandbox takes no webhooks: register another url",
+        ));
+    }
+    if headers.contains_key(header::ORIGIN) || headers.contains_key(SEC_FETCH_SITE) {
+        return check_page(access, headers);
+    }
+    match own && matches!(*method, Method::GET | Method::HEAD) {
+        true => check_reader(access, headers),
+        false => Ok(()),
+    }
+}
+
+/// Lets pass what a page of the sandbox's own sends, and what the user of a browser types.
+fn check_page(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
+        (Some(Ok(host)), None) => host.to_ascii_lowercase(),
+        _ => return Err(forbidden("a header Host is needed, and only one")),
+    };
+    if !is_allowed(access, host_name(&host)) {
+        return Err(unknown_host(&host));
+    }
+    for origin in headers.get_all(header::ORIGIN) {
+        let same = origin.to_str().is_ok_and(|origin| {
+            let origin = origin.to_ascii_lowercase();
+            let bare = origin.strip_prefix("http://");
+            bare.or_else(|| origin.strip_prefix("https://")) == Some(&host)
+        });
+        if !same {
+            return Err(forbidden(format!(
+                "the origin {origin:?} is another site's: pages may not call the sandbox, only \
+                 programs and its own pages"
+            )));
+        }
+    }
+    for site in headers.get_all(SEC_FETCH_SITE) {
+        if site != "same-origin" && site != "none" {
+            return Err(forbidden(
+                "the request comes from a page of another site: open the address in a tab of its \
+                 own, or call it from a program",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Lets pass a GET that may be a program's, or that of a page on a plain-http name: there browsers
+/// send neither of the headers that tell pages.
+///
+/// A name with a dot may be a stranger's who re-pointed it, so it has to be allowed. Other names, and
+/// addresses, can hardly be a stranger's: those of a network of containers pass, but for a browser.
+fn check_reader(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
+    for host in headers.get_all(header::HOST) {
+        let host = String::from_utf8_lossy(host.as_bytes()).to_ascii_lowercase();
+        let name = host_name(&host);
+        let local = name.parse::<IpAddr>().is_ok() || !name.contains('.');
+        let for_programs = local && !is_browser(headers);
+        if !is_allowed(access, name) && !for_programs {
+            return Err(unknown_host(&host));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a request without `Sec-Fetch-Site` looks like a browser's. `Sec-Fetch-Mode` alone, which
+/// no page can add, is the mark of Node's `fetch`.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    let named = agent.is_some_and(|agent| agent.starts_with(b"Mozilla/"));
+    (named || headers.contains_key(header::ACCEPT_LANGUAGE))
+        && !headers.contains_key("sec-fetch-mode")
+}
+
+fn unknown_host(host: &str) -> Problem {
+    let name = host_name(host);
+    forbidden(format!(
+        "the host {name:?} is not one of the sandbox's: --allowed-host adds one"
+    ))
+}
+
+/// The host without its port and without the dot that may end it.
+fn host_name(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').map_or(host, |(address, _)| address);
+    }
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+fn is_allowed(access: &Access, name: &str) -> bool {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        // A page cannot make an address its own, as it can a name.
+        return access.exposed || address.is_loopback();
+    }
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || access.hosts.iter().any(|allowed| allowed == name)
+}
+
+/// Wants the main key if other machines can reach the sandbox: as for the API, or as the password
+/// that a browser asks for.
+fn check_key(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
+    if !shared.settings.access.exposed {
+        return Ok(());
+    }
+    let mut keys: Vec<String> = keys_in_headers(headers)
+        .into_iter()
+        .map(|(_, key)| key)
+        .collect();
+    let basic = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok())
+        .and_then(|pair| String::from_utf8(pair).ok());
+    if let Some((_, password)) = basic.as_deref().and_then(|pair| pair.split_once(':')) {
+        keys.push(password.to_owned());
+    }
+    let main = shared.settings.keys.first().map(|key| key.secret.as_str());
+    if keys.iter().any(|key| Some(key.as_str()) == main) {
+        return Ok(());
+    }
+    Err(Problem(
+        StatusCode::UNAUTHORIZED,
+        "the main key is needed, as X-Smtp2go-Api-Key, as a bearer token, or as the password of \
+         basic authentication"
+            .to_owned(),
+    ))
+}
+
+/// The body of an answer: until it ends, its connection is not idle.
+struct Answering {
+    body: Body,
+    _busy: Busy,
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(access: &Access, own: bool, method: &Method, headers: &[(&str, &str)]) -> bool {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            map.append(name, value.parse().unwrap());
+        }
+        check(access, own, method, &map).is_ok()
+    }
+
+    const HOSTS: &[(&str, bool, bool)] = &[
+        ("localhost:4020", true, true),
+        ("LOCALHOST", true, true),
+        ("localhost.", true, true),
+        ("localhost.:4020", true, true),
+        ("mail.localhost:1", true, true),
+        ("127.0.0.1:4020", true, true),
+        ("127.9.9.9", true, true),
+        ("[::1]:4020", true, true),
+        ("[::1]", true, true),
+        ("192.0.2.1:4020", false, true),
+        ("[2001:db8::1]:4020", false, true),
+        ("sandbox:4020", false, true),
+        ("SANDBOX.:4020", false, true),
+        ("sandbox.example.com", false, false),
+        ("example.com", false, false),
+        ("example.com.:4020", false, false),
+        ("localhost.example.com", false, false),
+        ("127.0.0.1.example.com", false, false),
+        ("127.0.0.1.", true, true),
+        ("notlocalhost", false, false),
+        ("", false, false),
+    ];
+
+    #[test]
+    fn page_under_a_name_that_is_not_the_sandboxes_is_refused() {
+        let local = Access::default();
+        let exposed = Access {
+            exposed: true,
+            hosts: vec!["sandbox".to_owned()],
+        };
+        for (host, by_default, if_exposed) in HOSTS {
+            for (access, expected) in [(&local, by_default), (&exposed, if_exposed)] {
+                for own in [false, true] {
+                    for method in [Method::GET, Method::POST, Method::PATCH, Method::OPTIONS] {
+                        let origin = format!("http://{host}");
+                        let by_origin = [("host", *host), ("origin", origin.as_str())];
+                        let by_site = [("host", *host), ("sec-fetch-site", "same-origin")];
+                        for headers in [by_origin, by_site] {
+                            assert_eq!(
+                                passes(access, own, &method, &headers),
+                                *expected,
+                                "{method} {headers:?} {access:?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        let origin = ("origin", "http://localhost");
+        assert!(!passes(&local, false, &Method::POST, &[origin]));
+        let twice = [("host", "localhost"), ("host", "localhost"), origin];
+        assert!(!passes(&local, false, &Method::POST, &twice));
+    }
+
+    #[test]
+    fn page_of_another_site_is_refused() {
+        let access = Access::default();
+        for (name, value, expected) in [
+            ("origin", "http://localhost:4020", true),
+            ("origin", "https://LOCALHOST:4020", true),
+            ("origin", "http://localhost", false),
+            ("origin", "http://localhost:9999", false),
+            ("origin", "http://localhost.:4020", false),
+            ("origin", "http://127.0.0.1:4020", false),
+            ("origin", "http://evil.example", false),
+            ("origin", "http://localhost:4020.evil.example", false),
+            ("origin", "null", false),
+            ("origin", "", false),
+            ("origin", "localhost:4020", false),
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "none", true),
+            ("sec-fetch-site", "cross-site", false),
+            ("sec-fetch-site", "same-site", false),
+            ("sec-fetch-site", "", false),
+            ("x-other", "evil.example", true),
+        ] {
+            for own in [false, true] {
+                for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
+                    let headers = [("host", "localhost:4020"), (name, value)];
+                    assert_eq!(
+                        passes(&access, own, &method, &headers),
+                        expected,
+                        "{method} {name}: {value}"
+                    );
+                    // One good header does not outweigh a bad one.
+                    let both = [
+                        &[
+                            ("origin", "http://localhost:4020"),
+                            ("sec-fetch-site", "same-origin"),
+                        ],
+                        &headers[..],
+                    ]
+                    .concat();
+                    assert_eq!(passes(&access, own, &method, &both), expected, "{both:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn program_passes_under_any_name_but_reads_under_one_that_is_no_strangers() {
+        let access = Access::default();
+        let node = [("accept-language", "*"), ("sec-fetch-mode", "cors")];
+        let browser = [("user-agent", "Mozilla/5.0 (X11)")];
+        let disguised = [("user-agent", "curl/8"), ("accept-language", "en")];
+        for (host, read, read_by_browser) in [
+            ("sandbox:4020", true, false),
+            ("sandbox.:4020", true, false),
+            ("192.0.2.1:4020", true, false),
+            ("localhost:4020", true, true),
+            ("[::1]:4020", true, true),
+            ("evil.example", false, false),
+            ("evil.example.:4020", false, false),
+            ("EVIL.EXAMPLE", false, false),
+            ("sandbox.default.svc:4020", false, false),
+        ] {
+            for (by, expected) in [
+                (&[][..], read),
+                (&node, read),
+                (&browser, read_by_browser),
+                (&disguised, read_by_browser),
+            ] {
+                let headers = [&[("host", host)], by].concat();
+                for method in [Method::GET, Method::HEAD] {
+                    assert_eq!(
+                        passes(&access, true, &method, &headers),
+                        expected,
+                        "{headers:?}"
+                    );
+                    assert!(passes(&access, false, &method, &headers), "{headers:?}");
+                }
+                for method in [Method::POST, Method::PATCH, Method::DELETE] {
+                    for own in [true, false] {
+                        assert!(passes(&access, own, &method, &headers), "{headers:?}");
+                    }
+                }
+            }
+        }
+        // HTTP/1.0 has no Host.
+        assert!(passes(&access, true, &Method::GET, &[]));
+        let own_twice = [("host", "localhost"), ("host", "evil.example")];
+        assert!(!passes(&access, true, &Method::GET, &own_twice));
+    }
+
+    #[test]
+    fn webhook_of_any_sandbox_is_refused() {
+        let access = Access::default();
+        for agent in [WEBHOOK_AGENT, "smtp2go-sandbox/9.9.9"] {
+            for own in [true, false] {
+                let headers = [("host", "localhost"), ("user-agent", agent)];
+                assert!(!passes(&access, own, &Method::POST, &headers));
+            }
+        }
+        let other = [
+            ("host", "localhost"),
+            ("user-agent", "smtp2go-sandbox-tests"),
+        ];
+        assert!(passes(&access, false, &Method::POST, &other));
+    }
+}

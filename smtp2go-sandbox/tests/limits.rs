@@ -1,0 +1,332 @@
+//! Connections on which nothing happens, and connections that are too many.
+
+// clippy.toml allows these in tests, but not in what tests share.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::json;
+use smtp2go_sandbox::{Fault, Sandbox, SandboxBuilder};
+use support::{connect, post, read, send};
+
+/// Long for a machine that is not busy, and short for a test.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Nothing waits that long, but for what never ends.
+const LONG: Duration = Duration::from_secs(600);
+
+fn patient() -> SandboxBuilder {
+    Sandbox::builder().head_timeout(LONG).idle_timeout(LONG)
+}
+
+fn mail() -> serde_json::Value {
+    json!({ "sender": "a@example.com", "to": ["b@example.net"], "subject": "Hi", "text_body": "x" })
+}
+
+fn write_mail(stream: &mut TcpStream, sandbox: &Sandbox) {
+    let body = mail().to_string();
+    let (length, key) = (body.len(), sandbox.key());
+    let request = format!(
+        "POST /v3/email/send HTTP/1.1\r\nHost: localhost\r\nX-Smtp2go-Api-Key: {key}\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+}
+
+/// All that comes until the connection ends, which it has to.
+fn rest(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn assert_open(stream: &mut TcpStream, what: &str) {
+    stream
+        .set_read_timeout(Some(Duration::from_millis(1)))
+        .unwrap();
+    let error = stream.read(&mut [0]).map_err(|error| error.kind());
+    let silent = [Err(ErrorKind::WouldBlock), Err(ErrorKind::TimedOut)];
+    assert!(silent.contains(&error), "{what}: {error:?}");
+}
+
+#[test]
+fn thousand_half_open_connections_do_not_lock_out_a_client() {
+    let sandbox = Sandbox::builder()
+        .max_connections(40)
+        .head_timeout(SHORT)
+        .start_blocking()
+        .unwrap();
+    // In portions, since both ends take an open file of this process.
+    for _ in 0..4 {
+        let half_open: Vec<_> = (0..250)
+            .map(|number| {
+                let mut stream = connect(&sandbox);
+                if number % 2 == 0 {
+                    // One that is refused may be closed by now.
+                    let _ = stream.write_all(b"POST /v3/email/send HTTP/1.1\r\nHost: a\r\n");
+                }
+                stream
+            })
+            .collect();
+        // They are still there.
+        let begun = std::time::Instant::now();
+        loop {
+            let mut stream = connect(&sandbox);
+            let request = b"GET /_sandbox HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(request);
+            let mut answer = String::new();
+            // So many are refused that one may be reset, which loses its answer.
+            let _ = stream.read_to_string(&mut answer);
+            if answer.starts_with("HTTP/1.1 200") {
+                break;
+            }
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 503"),
+                "{answer}"
+            );
+            assert!(begun.elapsed() < Duration::from_secs(20), "locked out");
+        }
+        drop(half_open);
+    }
+}
+
+#[test]
+fn connection_that_is_one_too_many_is_told_so() {
+    let sandbox = patient().max_connections(2).start_blocking().unwrap();
+    let mut held: Vec<_> = (0..2)
+        .map(|_| {
+            let mut stream = connect(&sandbox);
+            write_mail(&mut stream, &sandbox);
+            assert_eq!(read(&mut stream, true).status, 200);
+            stream
+        })
+        .collect();
+    for request in [&b""[..], b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+        let mut refused = connect(&sandbox);
+        refused.write_all(request).unwrap();
+        let answer = rest(&mut refused);
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("Connection: close\r\n"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        let error = body["error"].as_str().unwrap();
+        assert!(error.contains("2 connections") && error.contains("--max-connections"));
+    }
+    // Those that are there go on.
+    write_mail(&mut held[0], &sandbox);
+    assert_eq!(read(&mut held[0], true).status, 200);
+    drop(held.pop());
+    while sandbox.open_connections() > 1 {
+        sleep(Duration::from_millis(2));
+    }
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+}
+
+#[test]
+fn slow_head_is_answered_with_408() {
+    let sandbox = Sandbox::builder()
+        .head_timeout(SHORT)
+        .idle_timeout(LONG)
+        .start_blocking()
+        .unwrap();
+    // Each byte is progress, and the head never ends.
+    let mut stream = connect(&sandbox);
+    let mut dripping = stream.try_clone().unwrap();
+    let dripper = std::thread::spawn(move || {
+        let mut bytes = b"GET / HTTP/1.1\r\n"
+            .iter()
+            .chain(b"A: b\r\n".iter().cycle());
+        while dripping.write_all(&[*bytes.next().unwrap()]).is_ok() {
+            sleep(Duration::from_millis(10));
+        }
+    });
+    let mut answer = Vec::new();
+    // It may be reset after the answer, since more comes in.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(
+        answer.contains("{\"error\":\"the head of the request"),
+        "{answer}"
+    );
+    drop(stream);
+    dripper.join().unwrap();
+
+    // The second request of a connection has the same time.
+    let mut stream = connect(&sandbox);
+    write_mail(&mut stream, &sandbox);
+    assert_eq!(read(&mut stream, true).status, 200);
+    stream.write_all(b"POST /v3/email").unwrap();
+    assert!(rest(&mut stream).starts_with("HTTP/1.1 408 "));
+    // Without a request there is nothing to answer.
+    assert_eq!(rest(&mut connect(&sandbox)), "");
+}
+
+#[test]
+fn idle_connection_is_closed() {
+    let sandbox = Sandbox::builder()
+        .head_timeout(LONG)
+        .idle_timeout(SHORT)
+        .start_blocking()
+        .unwrap();
+    for path in ["/v3/email/send", "/_sandbox", "/"] {
+        let mut stream = connect(&sandbox);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        for _ in 0..2 {
+            stream.write_all(request.as_bytes()).unwrap();
+            read(&mut stream, true);
+        }
+        assert_eq!(rest(&mut stream), "", "{path}");
+    }
+    while sandbox.open_connections() > 0 {
+        sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn body_that_stalls_is_answered_with_408() {
+    let sandbox = Sandbox::builder()
+        .head_timeout(LONG)
+        .idle_timeout(SHORT)
+        .start_blocking()
+        .unwrap();
+    for (path, origin) in [
+        ("/v3/email/send", ""),
+        ("/_sandbox/faults", ""),
+        ("/_inbox/reset", ""),
+        ("/v3/email/send", "Origin: http://evil.example\r\n"),
+    ] {
+        for body in ["", "{\"sender\":"] {
+            let mut stream = connect(&sandbox);
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\n{origin}Content-Length: 99\r\n\r\n{body}"
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            let answer = rest(&mut stream);
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
+            assert!(answer.contains("nothing of the request's body"), "{answer}");
+        }
+    }
+    assert!(sandbox.calls().is_empty());
+}
+
+#[test]
+fn client_that_takes_nothing_of_an_answer_is_given_up() {
+    let sandbox = Sandbox::builder()
+        .head_timeout(LONG)
+        .idle_timeout(SHORT)
+        .start_blocking()
+        .unwrap();
+    // More than the buffers of a socket hold.
+    let body = "x".repeat(16 * 1024 * 1024);
+    send(&sandbox, "POST", "/v3/email/send", &[], body.as_bytes());
+    let mut stream = connect(&sandbox);
+    stream
+        .write_all(b"GET /_sandbox/calls/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    while sandbox.open_connections() == 0 {
+        sleep(Duration::from_millis(2));
+    }
+    while sandbox.open_connections() > 0 {
+        sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn fault_that_waits_on_purpose_is_neither_ended_nor_counted() {
+    std::thread::scope(|scope| {
+        for fault in [
+            "stall-before-reading",
+            "stall",
+            "stall-halfway",
+            "status=502:html:stall",
+            "delay=10m",
+        ] {
+            scope.spawn(move || waits_on_purpose(fault));
+        }
+    });
+}
+
+fn waits_on_purpose(fault: &str) {
+    let rule = format!("email_send:nth=1:{fault}");
+    let sandbox = Sandbox::builder()
+        .max_connections(1)
+        .head_timeout(SHORT)
+        .idle_timeout(SHORT)
+        .fault(rule.parse::<Fault>().unwrap())
+        .start_blocking()
+        .unwrap();
+    let mut stream = connect(&sandbox);
+    write_mail(&mut stream, &sandbox);
+    while sandbox.calls().is_empty() {
+        sleep(Duration::from_millis(2));
+    }
+    if fault == "stall-halfway" {
+        let mut byte = [0];
+        while byte != *b"{" {
+            stream.read_exact(&mut byte).unwrap();
+        }
+    }
+    sleep(3 * SHORT);
+    // The rest of the half.
+    stream
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    while stream.read(&mut [0; 256]).is_ok_and(|read| read > 0) {}
+    assert_open(&mut stream, fault);
+    // There is one place, and somebody else gets it.
+    assert_eq!(
+        post(&sandbox, "/email/send", &mail()).status,
+        200,
+        "{fault}"
+    );
+    assert_open(&mut stream, fault);
+}
+
+#[test]
+fn answer_that_takes_long_is_not_idle() {
+    let sandbox = Sandbox::builder()
+        .head_timeout(SHORT)
+        .idle_timeout(SHORT)
+        .fault(Fault::delay(4 * SHORT).on("email_send"))
+        .start_blocking()
+        .unwrap();
+    let mut live = connect(&sandbox);
+    live.write_all(b"GET /_inbox/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let path = "/_sandbox/mails?to=none@example.net&wait=1.2";
+            send(&sandbox, "GET", path, &[], b"").status
+        });
+        assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+        assert_eq!(waits.join().unwrap(), 200);
+    });
+    // The events of a page go on: one as it begins, one for the mail.
+    let mut text = Vec::new();
+    while String::from_utf8_lossy(&text)
+        .matches("event: change")
+        .count()
+        < 2
+    {
+        let mut piece = [0; 1024];
+        let read = live.read(&mut piece).unwrap();
+        assert!(read > 0, "it ended after {text:?}");
+        text.extend_from_slice(&piece[..read]);
+    }
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    assert_open_or_more(&mut live);
+}
+
+/// Whether more comes, or at least no end.
+fn assert_open_or_more(stream: &mut TcpStream) {
+    stream
+        .set_read_timeout(Some(Duration::from_millis(1)))
+        .unwrap();
+    assert_ne!(stream.read(&mut [0]).ok(), Some(0));
+}
