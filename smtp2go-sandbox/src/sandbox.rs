@@ -584,8 +584,12 @@ impl SandboxBuilder {
         for fault in self.faults {
             shared.rules.add(fault);
         }
-        // It was made just now, so that neither was set before.
+        let mut token = [0; 16];
+        getrandom::fill(&mut token).map_err(|error| io::Error::other(error.to_string()))?;
+        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        // It was made just now, so that none was set before.
         let _ = shared.base_url.set(base_url.to_owned());
+        let _ = shared.page_token.set(token);
         if let Some(on_call) = self.on_call {
             // It was made just now, so there is none yet.
             let _ = shared.on_call.set(on_call);

@@ -37,7 +37,7 @@ const KEY_HEADER: &str = "x-smtp2go-api-key";
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .nest(admin::PREFIX, admin::router())
-        .merge(inbox::router())
+        .merge(inbox::router(&shared))
         // One handler for everything else: the paths come from the specification.
         .fallback(handle)
         .layer(middleware::from_fn_with_state(

@@ -136,6 +136,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
     /// The base URL for a client, once there is a port.
     pub(crate) base_url: OnceLock<String>,
+    /// What proves that a form or an address is from a page of this sandbox.
+    pub(crate) page_token: OnceLock<String>,
     runtime: OnceLock<runtime::Handle>,
     world: Mutex<World>,
 }
@@ -198,6 +200,7 @@ impl Shared {
                 inbox: inbox::Index::default(),
                 stopping: watch::Sender::new(false),
                 base_url: OnceLock::new(),
+                page_token: OnceLock::new(),
                 runtime: OnceLock::new(),
                 world: Mutex::new(World::new(&settings, outside)),
             }
@@ -222,6 +225,15 @@ impl Shared {
     /// The base URL for a client; empty while there is no server.
     pub(crate) fn base_url(&self) -> &str {
         self.base_url.get().map_or("", String::as_str)
+    }
+
+    /// The token of the pages; empty while there is no server.
+    pub(crate) fn page_token(&self) -> &str {
+        self.page_token.get().map_or("", String::as_str)
+    }
+
+    pub(crate) fn is_page_token(&self, given: &str) -> bool {
+        !given.is_empty() && given == self.page_token()
     }
 
     /// Keeps a call, and tells of it.

@@ -47,6 +47,8 @@ const REQUESTS: &[(&str, &str, &str, u16)] = &[
     ("GET", "/_inbox/calls", "", 200),
     ("GET", "/_inbox/inbox.js", "", 200),
     ("GET", "/_inbox/none", "", 404),
+    // It has no token.
+    ("POST", "/_inbox/reset", "", 403),
 ];
 
 fn request(

@@ -13,8 +13,22 @@ fn get(sandbox: &Sandbox, path: &str) -> Reply {
     send(sandbox, "GET", path, &[], b"")
 }
 
+/// The token in the forms of the sandbox's pages.
+fn token(sandbox: &Sandbox) -> String {
+    let page = get(sandbox, "/_inbox/reset").body;
+    let (_, rest) = page.split_once("name=\"token\" value=\"").unwrap();
+    let token = rest.split('"').next().unwrap();
+    assert_eq!(token.len(), 32);
+    token.to_owned()
+}
+
 /// A form, as a browser without the script sends it.
 fn post(sandbox: &Sandbox, path: &str, form: &str) -> Reply {
+    let form = format!("{form}&token={}", token(sandbox));
+    post_as_is(sandbox, path, &form)
+}
+
+fn post_as_is(sandbox: &Sandbox, path: &str, form: &str) -> Reply {
     let headers = [
         ("Content-Type", "application/x-www-form-urlencoded"),
         ("Origin", "http://localhost"),
@@ -118,16 +132,6 @@ fn what_a_mail_holds_is_served_apart() {
         frame.head
     );
 
-    let open = format!("{mail}/html?remote=1");
-    assert!(
-        get(&sandbox, &open)
-            .head
-            .contains("img-src data: http: https:")
-    );
-    // A link in the mail cannot turn it on: the frame has an origin of its own.
-    let strange = [("Sec-Fetch-Site", "cross-site")];
-    assert_eq!(send(&sandbox, "GET", &open, &strange, b"").status, 403);
-
     // The inline image comes first.
     let file = get(&sandbox, &format!("{mail}/files/1"));
     assert_eq!(file.body, "<script>");
@@ -147,6 +151,105 @@ fn what_a_mail_holds_is_served_apart() {
         raw.head
     );
     assert!(raw.body.contains("multipart/"), "{}", raw.body);
+}
+
+#[test]
+fn remote_content_takes_the_token_of_a_page() {
+    let (sandbox, mail) = with_mail();
+    let other = Sandbox::start_blocking().unwrap();
+    let (own, others) = (token(&sandbox), token(&other));
+    assert_ne!(own, others);
+    let frame = |query: &str| get(&sandbox, &format!("{mail}/html{query}"));
+    let page = |query: &str| get(&sandbox, &format!("{mail}?part=html{query}")).body;
+    let open = frame(&format!("?remote=1&token={own}"));
+    assert!(
+        open.head.contains("img-src data: http: https:"),
+        "{}",
+        open.head
+    );
+    let src = format!("src=\"{mail}/html?remote=1&#38;token={own}\"");
+    let turned_on = page(&format!("&remote=1&token={own}"));
+    assert!(turned_on.contains(&src), "{turned_on}");
+    // A link in the mail may lead to both, under a name of which browsers don't say who calls.
+    for token in ["", "&token=", &format!("&token={others}"), "&token=1"] {
+        let refused = frame(&format!("?remote=1{token}"));
+        assert_eq!(refused.status, 403, "{token}");
+        assert!(!refused.head.contains("http:"), "{}", refused.head);
+        let closed = page(&format!("&remote=1{token}"));
+        assert!(closed.contains(&format!("src=\"{mail}/html\"")), "{closed}");
+    }
+    // What is not turned on tells the mail no token.
+    assert!(!frame("").body.contains(&own));
+}
+
+#[test]
+fn form_without_the_token_does_nothing() {
+    let (sandbox, mail) = with_mail();
+    let others = token(&Sandbox::start_blocking().unwrap());
+    sandbox
+        .faults()
+        .add(smtp2go_sandbox::Fault::status(503).nth(99));
+    let events = format!("{mail}/events");
+    for (path, form) in [
+        ("/_inbox/reset", ""),
+        ("/_inbox/faults", "effect=reset"),
+        ("/_inbox/faults/clear", ""),
+        ("/_inbox/faults/1/remove", ""),
+        ("/_inbox/webhooks/0/again", ""),
+        (&events, "recipient=b%40example.net&event=spam"),
+    ] {
+        for token in ["", "&token=", &format!("&token={others}")] {
+            let refused = post_as_is(&sandbox, path, &format!("{form}{token}"));
+            assert_eq!(refused.status, 403, "{path} {token}");
+            assert!(
+                refused.body.contains("load the page again"),
+                "{}",
+                refused.body
+            );
+        }
+    }
+    assert_eq!(
+        (sandbox.mails().len(), sandbox.faults().list().len()),
+        (1, 1)
+    );
+    let mut events = sandbox.events().into_iter();
+    assert!(events.all(|event| event.kind().webhook_name() != "spam"));
+}
+
+#[test]
+fn every_form_that_changes_something_has_the_token() {
+    let (sandbox, mail) = with_mail();
+    let hook = json!({ "url": "http://127.0.0.1:9/hook", "events": ["open"] });
+    assert_eq!(call(&sandbox, "/v3/webhook/add", &hook).status, 200);
+    sandbox
+        .faults()
+        .add(smtp2go_sandbox::Fault::status(503).nth(99));
+    post(
+        &sandbox,
+        &format!("{mail}/events"),
+        "recipient=b%40example.net&event=open",
+    );
+    let token = format!(
+        "><input type=\"hidden\" name=\"token\" value=\"{}\">",
+        token(&sandbox)
+    );
+    let mut forms = 0;
+    for path in [
+        &mail,
+        "/_inbox/faults",
+        "/_inbox/reset",
+        "/_inbox/webhooks/0",
+    ] {
+        let page = get(&sandbox, path).body;
+        for form in page.split("<form").skip(1) {
+            let (head, _) = form.split_once('>').unwrap();
+            if head.contains("method=\"post\"") {
+                assert!(form[head.len()..].starts_with(&token), "{path}: {form}");
+                forms += 1;
+            }
+        }
+    }
+    assert_eq!(forms, 7);
 }
 
 #[test]
@@ -213,6 +316,7 @@ fn other_sites_and_hosts_are_refused() {
             [("Sec-Fetch-Site", "cross-site"), ("X", "")],
             [("Sec-Fetch-Site", "same-site"), ("X", "")],
         ] {
+            let form = format!("{form}&token={}", token(&sandbox));
             let reply = send(&sandbox, "POST", path, &headers, form.as_bytes());
             assert_eq!(reply.status, 403, "{path} {headers:?}");
         }

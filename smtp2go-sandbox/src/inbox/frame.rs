@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use smtp2go_types::one_line;
 
@@ -32,16 +32,16 @@ pub(super) async fn html(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Response {
     let Some(mail) = page::find_mail(&shared, &id) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let remote = Fields::of_query(query.as_deref()).get("remote") == "1";
-    // A link in the mail must not turn it on: it comes from an origin of its own.
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if remote && site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-        return StatusCode::FORBIDDEN.into_response();
+    let fields = Fields::of_query(query.as_deref());
+    let remote = fields.get("remote") == "1";
+    // A link in the mail must not turn it on, and does not know the token.
+    if remote && !shared.is_page_token(fields.get("token")) {
+        let text = "remote content is loaded from the page of the mail only";
+        return (StatusCode::FORBIDDEN, text).into_response();
     }
     let html = content::for_frame(&Content::of(&mail), remote);
     let policy = if remote { OPEN } else { CLOSED };

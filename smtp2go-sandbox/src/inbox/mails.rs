@@ -268,6 +268,7 @@ impl View {
             query.append_pair("part", part);
             if remote {
                 query.append_pair("remote", "1");
+                query.append_pair("token", shared.page_token());
             }
             query.finish()
         };
@@ -350,7 +351,9 @@ impl View {
                 mail,
                 &content,
                 wanted,
-                fields.get("remote") == "1",
+                // Without the token it may be a link in a mail that asks for it.
+                (fields.get("remote") == "1" && shared.is_page_token(fields.get("token")))
+                    .then(|| shared.page_token()),
                 &address,
             ),
             events,
@@ -375,7 +378,7 @@ fn part(
     mail: &Mail,
     content: &Content,
     wanted: &str,
-    remote: bool,
+    remote: Option<&str>,
     address: &impl Fn(&str, bool) -> String,
 ) -> Part {
     let text = |text: &str, what| {
@@ -388,13 +391,17 @@ fn part(
     };
     match wanted {
         "html" if content.html.is_some() => Part::Html {
-            address: format!(
-                "/_inbox/mails/{}/html{}",
-                mail.email_id(),
-                if remote { "?remote=1" } else { "" }
-            ),
-            remote,
-            toggle: address("html", !remote),
+            address: match remote {
+                Some(token) => {
+                    format!(
+                        "/_inbox/mails/{}/html?remote=1&token={token}",
+                        mail.email_id()
+                    )
+                }
+                None => format!("/_inbox/mails/{}/html", mail.email_id()),
+            },
+            remote: remote.is_some(),
+            toggle: address("html", remote.is_none()),
         },
         "html" => Part::Nothing("This mail has no HTML."),
         "headers" => Part::Headers(

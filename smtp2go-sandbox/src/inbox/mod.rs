@@ -2,7 +2,8 @@
 //!
 //! It is made on the server; one small script keeps it up to date and saves reloads. Mail is
 //! hostile: its HTML is shown by [`frame`] only, in a frame without scripts, under a policy of its
-//! own. What changes something is a POST, and [`gate`](crate::gate) stands in front of all of it.
+//! own. What changes something is a POST with the token of a page, and [`gate`](crate::gate) stands in
+//! front of all of it.
 
 mod calls;
 mod content;
@@ -21,8 +22,10 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
-use axum::middleware;
+use axum::body::{self, Body};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
@@ -50,7 +53,7 @@ pub(crate) fn is_own(path: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-pub(crate) fn router() -> Router<Arc<Shared>> {
+pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     let pages = Router::new()
         .route("/mails/{id}", get(mails::mail))
         .route("/mails/{id}/events", post(mails::happen))
@@ -79,11 +82,30 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         )
         .route("/icon.svg", get(|| asset("image/svg+xml", ICON)))
         .fallback(page::unknown)
-        .method_not_allowed_fallback(page::wrong_method);
+        .method_not_allowed_fallback(page::wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(shared),
+            check_form,
+        ));
     Router::new()
         .route("/", get(mails::list).fallback(crate::server::handle))
         .nest(PREFIX, pages)
         .layer(middleware::map_response(protect))
+}
+
+/// Lets a form pass that is from a page of this sandbox, which its token proves: no other site can
+/// read it, nor a mail.
+async fn check_form(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    // It was read before, and its size is limited.
+    let form = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if !shared.is_page_token(request::Fields::of_form(&form).get("token")) {
+        return page::stale(&shared);
+    }
+    next.run(Request::from_parts(head, Body::from(form))).await
 }
 
 async fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {

@@ -38,6 +38,8 @@ pub(super) struct Shell {
     /// For an application that is to send here.
     pub(super) base_url: String,
     pub(super) key: &'static str,
+    /// What the page's forms, and the addresses with remote content, have to carry.
+    pub(super) token: String,
 }
 
 /// A way to a section.
@@ -79,6 +81,7 @@ impl Shell {
             base_url: shared.base_url().to_owned(),
             // A key of one's own is not for a screen.
             key: if own_key { "your key" } else { DEFAULT_KEY },
+            token: shared.page_token().to_owned(),
         }
     }
 }
@@ -145,6 +148,20 @@ pub(super) async fn wrong_method(State(shared): State<Arc<Shared>>) -> Response 
         back_name: "Mail",
     };
     show(StatusCode::METHOD_NOT_ALLOWED, &page)
+}
+
+/// The page for a form that is not from a page of this sandbox.
+pub(super) fn stale(shared: &Shared) -> Response {
+    let page = Message {
+        shell: Shell::new(shared, &shared.world(), Section::None),
+        title: "Not done",
+        text: "The form lacks the token of this sandbox's pages. The sandbox may have been \
+               restarted: load the page again and repeat it."
+            .to_owned(),
+        back: "/",
+        back_name: "Mail",
+    };
+    show(StatusCode::FORBIDDEN, &page)
 }
 
 pub(super) fn find_mail(shared: &Shared, id: &str) -> Option<Mail> {
