@@ -4,6 +4,7 @@
 
 mod accessible;
 mod events;
+mod gate;
 mod hostile;
 mod large;
 mod live;

@@ -66,6 +66,11 @@ impl Look {
 
 impl Browser {
     pub(crate) async fn open() -> Self {
+        Self::open_with_own_name("localhost").await
+    }
+
+    /// A browser for which a name leads to this machine too, on any port.
+    pub(crate) async fn open_with_own_name(name: &str) -> Self {
         let outside = Outside::open().await;
         let (driver, port) = driver().await;
         let profile = tempfile::tempdir().unwrap();
@@ -84,7 +89,7 @@ impl Browser {
             "--lang=en-GB".to_owned(),
             "--window-size=1280,860".to_owned(),
             format!(
-                "--host-resolver-rules=MAP *.example 127.0.0.1:{}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                "--host-resolver-rules=MAP *.example 127.0.0.1:{}, MAP {name} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 outside.port
             ),
             format!("--user-data-dir={}", profile.path().display()),
