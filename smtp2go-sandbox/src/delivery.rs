@@ -465,13 +465,12 @@ fn check(
 
 /// The link that is followed: one of the HTML's.
 fn link_of(mail: &Mail, link: Option<&str>) -> Result<String, DeliveryError> {
-    let links = mail.links();
+    let mut links = mail.each_link();
     match link {
         None => links
-            .into_iter()
             .next()
             .ok_or_else(|| DeliveryError("the mail has no link in its HTML".to_owned())),
-        Some(link) if mail.mime().is_some() || links.iter().any(|known| known == link) => {
+        Some(link) if mail.mime().is_some() || links.any(|known| known == link) => {
             Ok(link.to_owned())
         }
         Some(link) => Err(DeliveryError(format!("the mail has no link to {link}"))),

@@ -1,7 +1,16 @@
 //! The headers that a mail goes out with.
 
 use crate::clock;
-use crate::mail::{Mail, bare_address};
+use crate::mail::{Mail, bare_address, custom_header, list};
+
+/// The headers that the service makes of a request, the last two unless they are among the
+/// `custom_headers`.
+const OWN: [&str; 6] = ["From", "To", "Cc", "Subject", "Date", "Message-ID"];
+
+const HREF: &[u8] = b"href";
+
+/// Each event of a click keeps its link, and no browser is sure to open a longer one.
+const LONGEST_LINK: usize = 8 * 1024;
 
 /// The header with the id of the schedule, which the service puts on scheduled mail.
 const SCHEDULE_ID: &str = "X-Smtp2go-Schedule-Id";
@@ -21,26 +30,12 @@ impl Mail {
                 }
             }
             None => {
-                let custom = self.custom_headers();
-                let given = |name: &str| {
-                    let mut names = custom.iter().map(|(name, _)| *name);
-                    names.any(|given| given.eq_ignore_ascii_case(name))
-                };
-                add("From", self.sender().to_owned());
-                add("To", self.to().join(", "));
-                if !self.cc().is_empty() {
-                    add("Cc", self.cc().join(", "));
+                for name in OWN {
+                    if let Some(value) = self.own_header(name) {
+                        add(name, value);
+                    }
                 }
-                if let Some(subject) = self.subject() {
-                    add("Subject", subject.to_owned());
-                }
-                if !given("Date") {
-                    add("Date", clock::rfc5322(self.accepted_at()));
-                }
-                if !given("Message-ID") {
-                    add("Message-ID", self.made_up_message_id());
-                }
-                for (name, value) in custom {
+                for (name, value) in self.custom_headers() {
                     add(name, value.to_owned());
                 }
             }
@@ -53,30 +48,44 @@ impl Mail {
 
     /// The value of a header, the first if there are several; upper and lower case are the same.
     pub fn header(&self, name: &str) -> Option<String> {
-        let mut headers = self.headers().into_iter();
-        let found = headers.find(|(header, _)| header.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value)
+        let mut own = OWN.iter().filter(|_| self.mime().is_none());
+        let own = own.find(|own| own.eq_ignore_ascii_case(name));
+        own.and_then(|own| self.own_header(own))
+            .or_else(|| self.given_header(name).map(str::to_owned))
+            .or_else(|| {
+                let id = self.schedule_id()?;
+                let wanted = name.eq_ignore_ascii_case(SCHEDULE_ID);
+                wanted.then(|| id.to_owned())
+            })
+    }
+
+    /// One of the [`OWN`] headers that the service makes of a request.
+    fn own_header(&self, name: &str) -> Option<String> {
+        match name {
+            "From" => Some(self.sender().to_owned()),
+            "To" => Some(self.to().join(", ")),
+            "Cc" => Some(self.cc().join(", ")).filter(|cc| !cc.is_empty()),
+            "Subject" => self.subject().map(str::to_owned),
+            _ if self.given_header(name).is_some() => None,
+            "Date" => Some(clock::rfc5322(self.accepted_at())),
+            _ => Some(self.made_up_message_id()),
+        }
     }
 
     /// The addresses of the links in the HTML, in order, as they are written there but for `&amp;`:
-    /// those with `http` or `https`.
+    /// those with `http` or `https`. Addresses longer than 8 KiB are left out.
     pub fn links(&self) -> Vec<String> {
-        self.html_body().map(links).unwrap_or_default()
+        self.each_link().collect()
+    }
+
+    pub(crate) fn each_link(&self) -> impl Iterator<Item = String> {
+        links(self.html_body().unwrap_or_default())
     }
 
     /// The `custom_headers` of the request.
-    pub(crate) fn custom_headers(&self) -> Vec<(&str, &str)> {
-        let text = |header: &'_ serde_json::Value, name: &str| {
-            header
-                .get(name)
-                .and_then(serde_json::Value::as_str)
-                .is_some()
-        };
-        crate::mail::list(self.request(), "custom_headers")
-            .iter()
-            .filter(|header| text(header, "header") && text(header, "value"))
-            .filter_map(|header| Some((header["header"].as_str()?, header["value"].as_str()?)))
-            .collect()
+    fn custom_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let headers = list(self.request(), "custom_headers").iter();
+        headers.filter_map(custom_header)
     }
 
     /// All headers as they are written in a message.
@@ -143,7 +152,7 @@ impl Mail {
     }
 
     fn files_encoded(&self, field: &str) -> usize {
-        let files = crate::mail::list(self.request(), field).iter();
+        let files = list(self.request(), field).iter();
         files
             .filter_map(|file| file.get("fileblob")?.as_str())
             .map(str::len)
@@ -151,30 +160,48 @@ impl Mail {
     }
 }
 
-/// The values of `href` that lead to the web.
-fn links(html: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let lower = html.to_ascii_lowercase();
-    let mut from = 0;
-    while let Some(at) = lower.get(from..).and_then(|rest| rest.find("href")) {
-        from += at + "href".len();
-        let rest = html.get(from..).unwrap_or_default().trim_start();
-        let Some(rest) = rest.strip_prefix('=').map(str::trim_start) else {
-            continue;
-        };
-        let value = match rest.chars().next() {
-            Some(quote @ ('"' | '\'')) => rest.get(1..).and_then(|rest| rest.split(quote).next()),
-            _ => rest
-                .split(|character: char| character.is_whitespace() || character == '>')
-                .next(),
-        };
-        let value = value.unwrap_or_default().trim().replace("&amp;", "&");
-        let scheme = value.get(..8).unwrap_or(&value).to_ascii_lowercase();
-        if scheme.starts_with("http://") || scheme.starts_with("https://") {
-            found.push(value);
+/// The values of `href` that lead to the web, in order. Those longer than [`LONGEST_LINK`] are left
+/// out.
+///
+/// The search goes on behind a value, as a browser's does, so that each byte is looked at a few times
+/// at most.
+fn links(html: &str) -> impl Iterator<Item = String> {
+    let mut rest = html;
+    std::iter::from_fn(move || {
+        loop {
+            let place = find_href(rest)?;
+            rest = rest.get(place + HREF.len()..)?;
+            let Some(value) = rest.trim_start().strip_prefix('=') else {
+                continue;
+            };
+            let value = value.trim_start();
+            let (value, after) = match value.chars().next() {
+                Some(quote @ ('"' | '\'')) => {
+                    let value = value.get(1..).unwrap_or_default();
+                    value.split_once(quote).unwrap_or((value, ""))
+                }
+                _ => {
+                    let ends = |character: char| character.is_whitespace() || character == '>';
+                    value.split_at(value.find(ends).unwrap_or(value.len()))
+                }
+            };
+            rest = after;
+            if value.len() > LONGEST_LINK {
+                continue;
+            }
+            let value = value.trim().replace("&amp;", "&");
+            let scheme = value.get(..8).unwrap_or(&value).to_ascii_lowercase();
+            if scheme.starts_with("http://") || scheme.starts_with("https://") {
+                return Some(value);
+            }
         }
-    }
-    found
+    })
+}
+
+/// Where `href` begins, in upper or lower case.
+fn find_href(html: &str) -> Option<usize> {
+    let mut places = html.as_bytes().windows(HREF.len());
+    places.position(|window| window.eq_ignore_ascii_case(HREF))
 }
 
 #[cfg(test)]
@@ -189,8 +216,9 @@ mod tests {
             <a href="javascript:alert(1)">j</a><a href="/relative">r</a> href <a href="#
                 .to_owned()
                 + "\"https://example.com/unclosed";
+        let found: Vec<_> = links(&html).collect();
         assert_eq!(
-            links(&html),
+            found,
             [
                 "https://example.com/a?b=1&c=2",
                 "http://example.net",
@@ -198,6 +226,8 @@ mod tests {
                 "https://example.com/unclosed",
             ]
         );
-        assert!(links("href=é").is_empty());
+        assert_eq!(links("href=é").next(), None);
+        let long = format!("href=http://{} href=http://b", "a".repeat(LONGEST_LINK));
+        assert_eq!(links(&long).collect::<Vec<_>>(), ["http://b"]);
     }
 }

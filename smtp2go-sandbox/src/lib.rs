@@ -208,6 +208,7 @@ mod event;
 mod fault_rule;
 mod faults;
 mod gate;
+mod filling;
 mod headers;
 mod ids;
 mod inbox;

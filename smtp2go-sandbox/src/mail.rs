@@ -1,5 +1,6 @@
 //! Mail as the sandbox received it.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -18,9 +19,19 @@ use crate::operations::template::Rendered;
 ///
 /// `Debug` leaves out what the mail says and to whom.
 #[derive(Clone)]
-pub struct Mail(Arc<Accepted>);
+pub struct Mail(Arc<Kept>);
 
-/// What is kept of a mail. The request is that of the call, shared by all mails of a batch.
+/// What is kept of a mail.
+struct Kept {
+    accepted: Accepted,
+    /// Where the first header of each name is, in lower case: of the MIME message, or of the
+    /// `custom_headers`. Every event asks for some, and there may be 100,000.
+    headers: HashMap<String, usize>,
+    /// The recipients of a MIME message, which take long to find in its headers.
+    recipients: Vec<String>,
+}
+
+/// What a mail is made of. The request is that of the call, shared by all mails of a batch.
 pub(crate) struct Accepted {
     pub(crate) email_id: String,
     pub(crate) schedule_id: Option<String>,
@@ -66,7 +77,29 @@ impl fmt::Debug for Attachment {
 
 impl Mail {
     pub(crate) fn new(accepted: Accepted) -> Self {
-        Self(Arc::new(accepted))
+        let (headers, recipients) = match &accepted.mime {
+            Some(mime) => {
+                let names = mime.headers.iter().map(|(name, _)| Some(name.as_str()));
+                let recipients = mime.recipients();
+                let recipients = recipients.into_iter().map(str::to_owned);
+                (first_places(names), recipients.collect())
+            }
+            None => {
+                let request = accepted.request();
+                let custom = list(request, "custom_headers").iter();
+                let names = custom.map(|header| Some(custom_header(header)?.0));
+                (first_places(names), Vec::new())
+            }
+        };
+        Self(Arc::new(Kept {
+            accepted,
+            headers,
+            recipients,
+        }))
+    }
+
+    fn kept(&self) -> &Accepted {
+        &self.0.accepted
     }
 
     /// Whether it is the very same one, and not one that looks like it.
@@ -75,55 +108,54 @@ impl Mail {
     }
 
     pub(crate) fn account(&self) -> AccountId {
-        self.0.account
+        self.kept().account
     }
 
     /// The headers of a MIME message, unfolded.
     pub(crate) fn mime_headers(&self) -> Option<&[(String, String)]> {
-        self.0.mime.as_ref().map(|mime| mime.headers.as_slice())
+        self.kept()
+            .mime
+            .as_ref()
+            .map(|mime| mime.headers.as_slice())
     }
 
     pub(crate) fn withheld(&self) -> bool {
-        self.0.withheld
+        self.kept().withheld
     }
 
     /// When the mail was accepted, by the sandbox's clock.
     pub fn accepted_at(&self) -> SystemTime {
-        self.0.accepted
+        self.kept().accepted
     }
 
     /// Who sent it: the first 16 characters of the API key, as the service shows them.
     pub fn username(&self) -> &str {
-        &self.0.username
+        &self.kept().username
     }
 
     /// The addresses of all recipients, without their names, in the order of `to`, `cc`, `bcc`. One
     /// that occurs several times is listed once.
     pub fn recipients(&self) -> Vec<&str> {
-        let mut addresses = Vec::new();
-        for recipient in [self.to(), self.cc(), self.bcc()].into_iter().flatten() {
-            let address = bare_address(recipient);
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
+        if self.mime().is_some() {
+            return self.0.recipients.iter().map(String::as_str).collect();
         }
-        addresses
+        bare_addresses([self.to(), self.cc(), self.bcc()].into_iter().flatten())
     }
 
     /// The id that was made up for the mail, in the style of Exim. An item of a batch with a
     /// `schedule` has one here too, though the reply holds its `schedule_id` only.
     pub fn email_id(&self) -> &str {
-        &self.0.email_id
+        &self.kept().email_id
     }
 
     /// The id of the schedule, if the mail was sent with a `schedule`.
     pub fn schedule_id(&self) -> Option<&str> {
-        self.0.schedule_id.as_deref()
+        self.kept().schedule_id.as_deref()
     }
 
     /// The operation that took the mail: `email_send`, `email_mime` or `email_batch`.
     pub fn operation(&self) -> &str {
-        self.0.operation
+        self.kept().operation
     }
 
     /// The sender as it was sent, `a@example.com` or `Name <a@example.com>`; for a MIME message
@@ -150,7 +182,7 @@ impl Mail {
     /// The subject: the template's, filled in, if the mail has one, or what was sent. That of a MIME
     /// message is not decoded (RFC 2047).
     pub fn subject(&self) -> Option<&str> {
-        if let Some(rendered) = &self.0.rendered {
+        if let Some(rendered) = &self.kept().rendered {
             return Some(&rendered.subject);
         }
         self.text("subject", "Subject")
@@ -159,7 +191,7 @@ impl Mail {
     /// The plain text: the template's, filled in, if the mail has one, or what was sent. `None` for a
     /// MIME message, which is not taken apart.
     pub fn text_body(&self) -> Option<&str> {
-        if let Some(rendered) = &self.0.rendered {
+        if let Some(rendered) = &self.kept().rendered {
             return Some(&rendered.text_body);
         }
         self.request().get("text_body").and_then(Value::as_str)
@@ -168,7 +200,7 @@ impl Mail {
     /// The HTML: the template's, filled in, if the mail has one, or what was sent. `None` for a MIME
     /// message, which is not taken apart.
     pub fn html_body(&self) -> Option<&str> {
-        if let Some(rendered) = &self.0.rendered {
+        if let Some(rendered) = &self.kept().rendered {
             return Some(&rendered.html_body);
         }
         self.request().get("html_body").and_then(Value::as_str)
@@ -187,27 +219,39 @@ impl Mail {
 
     /// The message of `/email/mime`, decoded.
     pub fn mime(&self) -> Option<&[u8]> {
-        self.0.mime.as_ref().map(|mime| mime.message.as_slice())
+        self.kept()
+            .mime
+            .as_ref()
+            .map(|mime| mime.message.as_slice())
     }
 
     /// The request as it was sent, without `api_key`; for a batch the item. Unless the sandbox is
     /// strict, fields that are null or not known are left out.
     pub fn request(&self) -> &Value {
-        match self.0.item {
-            Some(item) => &self.0.request["emails"][item],
-            None => &self.0.request,
+        self.kept().request()
+    }
+
+    /// The first header of a name in the MIME message or among the `custom_headers`.
+    pub(crate) fn given_header(&self, name: &str) -> Option<&str> {
+        let place = *self.0.headers.get(&name.to_ascii_lowercase())?;
+        match &self.kept().mime {
+            Some(mime) => mime.headers.get(place).map(|(_, value)| value.trim()),
+            None => {
+                let header = list(self.request(), "custom_headers").get(place)?;
+                Some(custom_header(header)?.1)
+            }
         }
     }
 
     fn text(&self, field: &str, header: &str) -> Option<&str> {
-        match &self.0.mime {
+        match &self.kept().mime {
             Some(mime) => mime.header(header),
             None => self.request().get(field).and_then(Value::as_str),
         }
     }
 
     fn addresses(&self, field: &str, header: &str) -> Vec<&str> {
-        match &self.0.mime {
+        match &self.kept().mime {
             Some(mime) => mime.header(header).map(split_addresses).unwrap_or_default(),
             None => list(self.request(), field)
                 .iter()
@@ -234,13 +278,22 @@ impl Mail {
     }
 }
 
+impl Accepted {
+    fn request(&self) -> &Value {
+        match self.item {
+            Some(item) => &self.request["emails"][item],
+            None => &self.request,
+        }
+    }
+}
+
 impl fmt::Debug for Mail {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Mail")
-            .field("email_id", &self.0.email_id)
-            .field("schedule_id", &self.0.schedule_id)
-            .field("operation", &self.0.operation)
+            .field("email_id", &self.kept().email_id)
+            .field("schedule_id", &self.kept().schedule_id)
+            .field("operation", &self.kept().operation)
             .finish_non_exhaustive()
     }
 }
@@ -272,6 +325,13 @@ impl Mime {
         Self { message, headers }
     }
 
+    /// The bare addresses of all recipients, each once.
+    pub(crate) fn recipients(&self) -> Vec<&str> {
+        let headers = ["To", "Cc", "Bcc"].into_iter();
+        let headers = headers.filter_map(|name| self.header(name));
+        bare_addresses(headers.flat_map(split_addresses))
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -287,6 +347,32 @@ pub(crate) fn bare_address(mailbox: &str) -> &str {
         None => mailbox,
     };
     address.trim()
+}
+
+/// The addresses of mailboxes, each once, in order.
+fn bare_addresses<'a>(mailboxes: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut known = HashSet::new();
+    let addresses = mailboxes.map(bare_address);
+    addresses.filter(|address| known.insert(*address)).collect()
+}
+
+/// The name and the value of an item of `custom_headers`.
+pub(crate) fn custom_header(header: &Value) -> Option<(&str, &str)> {
+    Some((
+        header.get("header")?.as_str()?,
+        header.get("value")?.as_str()?,
+    ))
+}
+
+/// Where each name comes first, in lower case.
+fn first_places<'a>(names: impl Iterator<Item = Option<&'a str>>) -> HashMap<String, usize> {
+    let mut places = HashMap::new();
+    for (place, name) in names.enumerate() {
+        if let Some(name) = name {
+            places.entry(name.to_ascii_lowercase()).or_insert(place);
+        }
+    }
+    places
 }
 
 /// The items of a list field; none if it is absent.

@@ -25,7 +25,7 @@ use crate::faults::{self, Answer, Fault, Manner};
 use crate::gate;
 use crate::inbox;
 use crate::json;
-use crate::operations::{self, Context, Reply};
+use crate::operations::{self, Context, Prepared, Reply};
 use crate::refusal::Refusal;
 use crate::world::Shared;
 
@@ -316,11 +316,13 @@ fn carry_out(
     if shared.settings.stateless {
         return Ok(Reply::Example);
     }
-    let mut world = shared.world();
+    let request = Arc::new(request);
     let subaccount = operation
         .subaccount
         .as_deref()
         .and_then(|field| Some((field, request.get(field)?.as_str()?)));
+    let prepared = Prepared::new(shared, &operation.id, &key, subaccount, &request);
+    let mut world = shared.world();
     let account = world.account_for(&key, subaccount)?;
     world.count(key.account, operation)?;
     let mut context = Context {
@@ -328,8 +330,8 @@ fn carry_out(
         account,
         key,
         request_id,
+        prepared,
     };
-    let request = Arc::new(request);
     operations::answer(&mut context, &operation.group, &operation.id, &request)
 }
 

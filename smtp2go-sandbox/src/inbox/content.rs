@@ -1,6 +1,7 @@
 //! What is in a mail: its text, its HTML, its files and its headers, whichever way it was sent.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +11,16 @@ use mail_builder::headers::raw::Raw;
 use mail_parser::{Message, MessageParser, MimeHeaders as _, PartType};
 
 use crate::mail::Mail;
+
+/// What an inline image is shown by begins with this.
+const CID: &str = "cid:";
+
+/// How many bytes the inline images of a mail may come to in its frame, each as often as it is shown.
+const INLINED: usize = 32 * 1024 * 1024;
+
+/// What a frame begins with whose images are more than that.
+const LEFT_OUT: &str =
+    "<p>[Some inline images are not shown: together they have more than 32 MiB.]</p>";
 
 /// The parts of a mail.
 #[derive(Debug, Default)]
@@ -193,21 +204,75 @@ pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
 /// make a browser connect (`<link rel=preconnect>`), nor what a nested frame has of them, so that
 /// unless remote content is wanted these elements become others that mean nothing.
 pub(super) fn for_frame(content: &Content, remote: bool) -> String {
-    let mut html = content.html.clone().unwrap_or_default();
-    for file in &content.files {
-        if let (Some(cid), Some(url)) = (&file.cid, file.data_url())
-            && !cid.is_empty()
-        {
-            html = html.replace(&format!("cid:{cid}"), &url);
-        }
-    }
+    let mut html = Cow::Borrowed(content.html.as_deref().unwrap_or_default());
     if !remote {
         for name in ["link", "iframe", "frame", "frameset", "object", "embed"] {
-            html = rename(&html, name);
+            html = rename(&html, name).into();
         }
     }
+    let (html, complete) = with_inlines(&html, &content.files);
+    let note = if complete { "" } else { LEFT_OUT };
     // The first one counts, and the policy forbids an address in it.
-    format!("<!doctype html><meta charset=\"utf-8\"><base target=\"_blank\">{html}")
+    format!("<!doctype html><meta charset=\"utf-8\"><base target=\"_blank\">{note}{html}")
+}
+
+/// Puts inline images in the place of `cid:` and their names, until they come to [`INLINED`] bytes;
+/// whether all found room. A mail may show an image many thousand times.
+fn with_inlines(html: &str, files: &[File]) -> (String, bool) {
+    let files = files
+        .iter()
+        .filter_map(|file| Some((file.cid.as_deref()?, file)));
+    let mut images: HashMap<&str, Image<'_>> = HashMap::new();
+    for (cid, file) in files.filter(|(cid, _)| !cid.is_empty()) {
+        images.entry(cid).or_insert(Image { file, url: None });
+    }
+    let mut inlined = String::with_capacity(html.len());
+    let (mut rest, mut room, mut complete) = (html, INLINED, true);
+    while let Some(place) = rest.find(CID) {
+        let (before, after) = rest.split_at(place);
+        let after = after.get(CID.len()..).unwrap_or_default();
+        let name = address(before.chars().next_back(), after);
+        let url = images.get_mut(name).map(Image::url).unwrap_or_default();
+        inlined.push_str(before);
+        if url.is_empty() || url.len() > room {
+            complete &= url.is_empty();
+            inlined.push_str(CID);
+            inlined.push_str(name);
+        } else {
+            room -= url.len();
+            inlined.push_str(url);
+        }
+        rest = after.get(name.len()..).unwrap_or_default();
+    }
+    inlined.push_str(rest);
+    (inlined, complete)
+}
+
+/// An inline image, and the address that holds all of it, once it is needed.
+struct Image<'a> {
+    file: &'a File,
+    url: Option<String>,
+}
+
+impl Image<'_> {
+    /// Empty if it is no image.
+    fn url(&mut self) -> &str {
+        let file = self.file;
+        self.url
+            .get_or_insert_with(|| file.data_url().unwrap_or_default())
+    }
+}
+
+/// The beginning of a text up to where an address ends: at the quote that comes before it, or else at
+/// what ends an address without quotes.
+fn address(before: Option<char>, text: &str) -> &str {
+    let end = match before {
+        Some(quote @ ('"' | '\'')) => text.find(quote),
+        _ => {
+            text.find(|character: char| character.is_whitespace() || "\"'<>()&".contains(character))
+        }
+    };
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
 }
 
 /// Renames an element wherever a tag of it may begin.
@@ -305,6 +370,55 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("<x-iframe src=x></x-iframe>"), "{html}");
+    }
+
+    #[test]
+    fn references_are_read_as_a_browser_does() {
+        let file = |cid: &str| File {
+            name: cid.to_owned(),
+            kind: "image/png".to_owned(),
+            bytes: b"hi".to_vec(),
+            cid: Some(cid.to_owned()),
+            url: None,
+        };
+        let files = ["a", "a.png", "my logo.png"].map(file);
+        for (html, expected) in [
+            ("<img src=cid:a>", "<img src=U>"),
+            (
+                "<img src='cid:a.png' alt='cid:b'>",
+                "<img src='U' alt='cid:b'>",
+            ),
+            ("<img src=\"cid:my logo.png\">", "<img src=\"U\">"),
+            (
+                "<p style=\"background: url(cid:a)\">",
+                "<p style=\"background: url(U)\">",
+            ),
+            ("url(&quot;cid:a&quot;)", "url(&quot;U&quot;)"),
+            ("cid:cid:a cid:", "cid:cid:a cid:"),
+            ("\"cid:a", "\"U"),
+        ] {
+            let (inlined, complete) = with_inlines(html, &files);
+            let inlined = inlined.replace("data:image/png;base64,aGk=", "U");
+            assert_eq!((inlined.as_str(), complete), (expected, true));
+        }
+    }
+
+    #[test]
+    fn images_beyond_the_limit_are_left_out() {
+        let content = Content {
+            html: Some("<img src=cid:a>".repeat(40)),
+            files: vec![File {
+                name: "a".to_owned(),
+                kind: "image/png".to_owned(),
+                bytes: vec![0; 1024 * 1024],
+                cid: Some("a".to_owned()),
+                url: None,
+            }],
+            text: None,
+        };
+        let html = for_frame(&content, false);
+        assert!(html.len() < INLINED + 4096 && html.contains(LEFT_OUT));
+        assert_eq!(html.matches("<img src=data:").count(), 23);
     }
 
     #[test]

@@ -7,16 +7,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::fields::{integer, occurs, text};
-use super::template::{Rendered, render};
+use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
 use crate::account::KeyStatus;
 use crate::clock;
 use crate::delivery;
-use crate::mail::{Accepted, Mail, Mime, decode_base64, list, split_addresses};
+use crate::mail::{Accepted, Mail, Mime, decode_base64, list};
 use crate::refusal::Refusal;
 
 /// How far ahead a mail may be scheduled.
 const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
+
+/// How many recipients a MIME message may have: each has events of its own, with the headers in them.
+const MIME_RECIPIENTS: usize = 1_000;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
@@ -73,7 +76,8 @@ pub(crate) fn forgive(request: &mut Value) {
 }
 
 fn send(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
-    let checked = check_fields(context, request, "")?;
+    let mut rendered = std::mem::take(&mut context.prepared.rendered).into_iter();
+    let checked = check_fields(context, request, "", &mut rendered)?;
     sending::within_limit(context, 1)?;
     let sent = keep(context, "email_send", request, None, checked);
     Ok(Reply::Data(sent.show(request)))
@@ -88,8 +92,11 @@ fn mime(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusa
 
 fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
     let items = list(request, "emails").iter().enumerate();
+    let mut rendered = std::mem::take(&mut context.prepared.rendered).into_iter();
     let checked: Result<Vec<_>, _> = items
-        .map(|(index, item)| check_fields(context, item, &format!("emails[{index}].")))
+        .map(|(index, item)| {
+            check_fields(context, item, &format!("emails[{index}]."), &mut rendered)
+        })
         .collect();
     let checked = checked?;
     sending::within_limit(context, checked.len())?;
@@ -246,9 +253,14 @@ fn search_scheduled(context: &mut Context<'_>, request: &Value) -> Result<Reply,
     Ok(Reply::Data(rows.collect()))
 }
 
-/// Checks the fields of a mail, and makes it from its template; `path` is what goes before their
-/// names.
-fn check_fields(context: &Context<'_>, mail: &Value, path: &str) -> Result<Checked, Refusal> {
+/// Checks the fields of a mail, and takes what its template made of it from `rendered`; `path` is what
+/// goes before their names.
+fn check_fields(
+    context: &Context<'_>,
+    mail: &Value,
+    path: &str,
+    rendered: &mut impl Iterator<Item = Result<Rendered, Refusal>>,
+) -> Result<Checked, Refusal> {
     // HTML has to say something; a text may be blank.
     let blank = |field: &str| text(mail, field).is_none_or(|text| text.trim().is_empty());
     if mail.get("template_id").is_none() && mail.get("text_body").is_none() && blank("html_body") {
@@ -291,10 +303,7 @@ fn check_fields(context: &Context<'_>, mail: &Value, path: &str) -> Result<Check
     let recipients: Vec<_> = recipients.filter_map(Value::as_str).collect();
     sending::may_send(context, sender.unwrap_or_default(), &recipients)?;
     let rendered = match text(mail, "template_id") {
-        Some(id) => {
-            let data = mail.get("template_data").unwrap_or(&Value::Null);
-            Some(render(context.world.account(context.account), id, data)?)
-        }
+        Some(_) => rendered.next().transpose()?,
         None => None,
     };
     Ok(Checked {
@@ -327,10 +336,13 @@ fn check_schedule(
 fn check_mime(context: &Context<'_>, request: &Value) -> Result<Checked, Refusal> {
     let encoded = text(request, "mime_email");
     let mime = Mime::new(check_base64(encoded.unwrap_or_default(), "mime_email")?);
-    let recipients = ["To", "Cc", "Bcc"]
-        .iter()
-        .filter_map(|name| mime.header(name));
-    let recipients: Vec<_> = recipients.flat_map(split_addresses).collect();
+    let recipients = mime.recipients();
+    if recipients.len() > MIME_RECIPIENTS {
+        return Err(Refusal::field(
+            "mime_email",
+            format!("The message has more than {MIME_RECIPIENTS} recipients."),
+        ));
+    }
     let sender = mime.header("From").unwrap_or_default();
     sending::may_send(context, sender, &recipients)?;
     Ok(Checked {

@@ -35,7 +35,7 @@ use serde_json::Value;
 
 use crate::account::{Account, AccountId, Key};
 use crate::refusal::Refusal;
-use crate::world::World;
+use crate::world::{Shared, World};
 
 /// What a handler works with.
 pub(crate) struct Context<'a> {
@@ -45,6 +45,46 @@ pub(crate) struct Context<'a> {
     /// The key that the request came with.
     pub(crate) key: Arc<Key>,
     pub(crate) request_id: &'a str,
+    pub(crate) prepared: Prepared,
+}
+
+/// What takes long and needs no world, so that it is done before the world is locked.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    /// The parts of a template that is added or changed.
+    pub(crate) compiled: Option<Result<template::Parts, Refusal>>,
+    /// The mails of a request that are made from templates, in order.
+    pub(crate) rendered: template::AllRendered,
+}
+
+impl Prepared {
+    /// For a request that its schema allows, of a key and, if it names one, a subaccount.
+    pub(crate) fn new(
+        shared: &Shared,
+        operation: &str,
+        key: &Key,
+        subaccount: Option<(&str, &str)>,
+        request: &Arc<Value>,
+    ) -> Self {
+        match operation {
+            "template_add" | "template_edit" => Self {
+                compiled: Some(template::Parts::compile(request)),
+                ..Self::default()
+            },
+            "email_send" | "email_batch" => {
+                let world = shared.world();
+                // Whoever may not send is refused later.
+                let account = world.account_for(key, subaccount).unwrap_or(key.account);
+                let orders = template::orders(world.account(account), request);
+                drop(world);
+                Self {
+                    rendered: template::render(request, orders),
+                    ..Self::default()
+                }
+            }
+            _ => Self::default(),
+        }
+    }
 }
 
 impl Context<'_> {
@@ -117,7 +157,6 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::world::Shared;
     use crate::world::tests::{KEY, shared};
 
     /// Calls an operation without HTTP, with the main key. `subaccount_id` is honoured.
@@ -131,18 +170,20 @@ pub(crate) mod tests {
         if let Some(error) = operation.request.check(request).unwrap() {
             return Err(error.into());
         }
-        let mut world = shared.world();
-        let key = Arc::clone(world.key(KEY).unwrap());
+        let request = Arc::new(request.clone());
+        let key = Arc::clone(shared.world().key(KEY).unwrap());
         let field = operation.subaccount.as_deref();
         let subaccount = field.and_then(|field| Some((field, request.get(field)?.as_str()?)));
+        let prepared = Prepared::new(shared, &operation.id, &key, subaccount, &request);
+        let mut world = shared.world();
         let account = world.account_for(&key, subaccount)?;
         let mut context = Context {
             world: &mut world,
             account,
             key,
             request_id: "00000000-0000-4000-8000-000000000000",
+            prepared,
         };
-        let request = Arc::new(request.clone());
         answer(&mut context, &operation.group, &operation.id, &request)
     }
 

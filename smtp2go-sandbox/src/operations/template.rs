@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use handlebars::{Handlebars, no_escape};
+use handlebars::Context as Data;
 use serde_json::{Map, Value, json};
 
 use super::fields::{check_length, descending, flag, occurs, page_size, text, texts};
 use super::{Context, Reply};
 use crate::account::Account;
 use crate::clock;
+use crate::filling::{Budget, Compiled, Escape, apart};
+use crate::mail::list;
 use crate::paging::page;
 use crate::refusal::Refusal;
-
-/// The most blocks in one another; a thousand would take more stack than there is.
-const DEPTH: usize = 100;
 
 /// What an account has of them, by id.
 #[derive(Debug, Default)]
@@ -23,15 +22,24 @@ pub(crate) struct State {
     templates: BTreeMap<String, Template>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Template {
     name: String,
     subject: String,
     html_body: String,
     text_body: String,
+    parts: Parts,
     variables: Map<String, Value>,
     tags: Vec<String>,
-    updated: SystemTime,
+    updated: Option<SystemTime>,
+}
+
+/// The subject and the bodies of a template, as far as it has any.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parts {
+    subject: Option<Arc<Compiled>>,
+    html_body: Option<Arc<Compiled>>,
+    text_body: Option<Arc<Compiled>>,
 }
 
 /// A mail made from a template.
@@ -42,106 +50,144 @@ pub(crate) struct Rendered {
     pub(crate) text_body: String,
 }
 
-/// Fills in the template of an account. `data` is an object, or a text with one in JSON; what it
-/// does not have is left empty. Only the HTML is escaped.
-pub(crate) fn render(account: &Account, id: &str, data: &Value) -> Result<Rendered, Refusal> {
-    let template = account.template.find(id)?;
-    let parsed;
-    let data = match data {
-        Value::String(text) => {
-            parsed = serde_json::from_str(text).map_err(|error| {
-                Refusal::field("template_data", format!("The value is no JSON: {error}."))
-            })?;
-            &parsed
+impl Parts {
+    /// Those that a request has, on a thread apart.
+    pub(crate) fn compile(request: &Value) -> Result<Self, Refusal> {
+        let texts = ["subject", "html_body", "text_body"]
+            .map(|part| text(request, part).map(|text| (part, text.to_owned())));
+        let compile = |(part, text): (_, String)| match Compiled::new(&text) {
+            Ok(compiled) => Ok(Arc::new(compiled)),
+            Err(why) => Err(format!("The {part} {why}")),
+        };
+        let compiled = apart(move || {
+            let [subject, html_body, text_body] = texts.map(|text| text.map(compile).transpose());
+            Ok(Self {
+                subject: subject?,
+                html_body: html_body?,
+                text_body: text_body?,
+            })
+        });
+        compiled
+            .unwrap_or_else(|why| Err(format!("The template cannot be compiled: {why}.")))
+            .map_err(Refusal::exception)
+    }
+
+    fn replace_with(&mut self, new: Self) {
+        for (part, new) in [
+            (&mut self.subject, new.subject),
+            (&mut self.html_body, new.html_body),
+            (&mut self.text_body, new.text_body),
+        ] {
+            if new.is_some() {
+                *part = new;
+            }
         }
-        other => other,
+    }
+}
+
+/// A mail that is to be made from a template.
+pub(crate) struct Order {
+    /// Which item of a batch it is.
+    item: Option<usize>,
+    id: String,
+    /// `None` if there is no such template.
+    parts: Option<Parts>,
+}
+
+/// The mails of a request that are to be made from templates.
+pub(crate) fn orders(account: &Account, request: &Value) -> Vec<Order> {
+    let order = |item, mail: &Value| {
+        let id = text(mail, "template_id")?;
+        let template = account.template.templates.get(id);
+        Some(Order {
+            item,
+            id: id.to_owned(),
+            parts: template.map(|template| template.parts.clone()),
+        })
     };
-    if !data.is_object() && !data.is_null() {
-        return Err(Refusal::field("template_data", "The value is no object."));
+    let items = list(request, "emails").iter().enumerate();
+    let items = items.filter_map(|(item, mail)| order(Some(item), mail));
+    order(None, request).into_iter().chain(items).collect()
+}
+
+/// What becomes of [`orders`], in their order.
+pub(crate) type AllRendered = Vec<Result<Rendered, Refusal>>;
+
+/// Fills in the templates of a request, on a thread apart. Only the HTML is escaped; what the data
+/// does not have is left empty.
+pub(crate) fn render(request: &Arc<Value>, orders: Vec<Order>) -> AllRendered {
+    let count = orders.len();
+    if count == 0 {
+        return Vec::new();
     }
-    let mut engine = engine();
-    let html_body = fill(&engine, id, "html_body", &template.html_body, data)?;
-    engine.register_escape_fn(no_escape);
-    Ok(Rendered {
-        subject: fill(&engine, id, "subject", &template.subject, data)?,
-        html_body,
-        text_body: fill(&engine, id, "text_body", &template.text_body, data)?,
+    let request = Arc::clone(request);
+    let rendered = apart(move || {
+        let budget = Budget::new();
+        let orders = orders.iter();
+        orders
+            .map(|order| {
+                let mail = match order.item {
+                    Some(item) => &request["emails"][item],
+                    None => &request,
+                };
+                order.render(mail.get("template_data"), &budget)
+            })
+            .collect()
+    });
+    rendered.unwrap_or_else(|why| {
+        let refuse = || {
+            Err(Refusal::exception(format!(
+                "The template cannot be filled in: {why}."
+            )))
+        };
+        std::iter::repeat_with(refuse).take(count).collect()
     })
 }
 
-/// Handlebars as the JavaScript original has it.
-fn engine() -> Handlebars<'static> {
-    let mut engine = Handlebars::new();
-    for added in [
-        "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len",
-    ] {
-        engine.unregister_helper(added);
-    }
-    engine
-}
-
-fn fill(
-    engine: &Handlebars<'_>,
-    id: &str,
-    part: &str,
-    text: &str,
-    data: &Value,
-) -> Result<String, Refusal> {
-    engine.render_template(text, data).map_err(|error| {
-        Refusal::exception(format!(
-            "The {part} of template {id:?} cannot be filled in: {}",
-            one_line(&error)
-        ))
-    })
-}
-
-/// Refuses what is not Handlebars.
-fn check_syntax(template: &Template) -> Result<(), Refusal> {
-    for (part, text) in [
-        ("subject", &template.subject),
-        ("html_body", &template.html_body),
-        ("text_body", &template.text_body),
-    ] {
-        handlebars::Template::compile(text).map_err(|error| {
-            Refusal::exception(format!("The {part} is no template: {}", one_line(&error)))
-        })?;
-        if depth(text) > DEPTH {
-            return Err(Refusal::exception(format!(
-                "The {part} has more than {DEPTH} blocks in one another."
-            )));
+impl Order {
+    /// `data` is an object, or a text with one in JSON.
+    fn render(&self, data: Option<&Value>, budget: &Arc<Budget>) -> Result<Rendered, Refusal> {
+        let Some(parts) = &self.parts else {
+            return Err(no_template(&self.id));
+        };
+        let data = match data {
+            Some(Value::String(text)) => serde_json::from_str(text).map_err(|error| {
+                Refusal::field("template_data", format!("The value is no JSON: {error}."))
+            })?,
+            Some(other) => other.clone(),
+            None => Value::Null,
+        };
+        if !data.is_object() && !data.is_null() {
+            return Err(Refusal::field("template_data", "The value is no object."));
         }
+        let fill = |part: &str, compiled: &Option<Arc<Compiled>>, escape, data: &Data| {
+            let Some(compiled) = compiled else {
+                return Ok(String::new());
+            };
+            compiled.fill(escape, data, budget).map_err(|why| {
+                Refusal::exception(format!(
+                    "The {part} of template {:?} cannot be filled in: {why}.",
+                    self.id
+                ))
+            })
+        };
+        let data = Data::from(data);
+        Ok(Rendered {
+            html_body: fill("html_body", &parts.html_body, Escape::Html, &data)?,
+            subject: fill("subject", &parts.subject, Escape::Nothing, &data)?,
+            text_body: fill("text_body", &parts.text_body, Escape::Nothing, &data)?,
+        })
     }
-    Ok(())
 }
 
-/// At least how many blocks are in one another: filling in calls itself for each. `else if` counts as
-/// one too.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut chained) = (0_usize, 0, 0);
-    for tag in text.split("{{").skip(1) {
-        let tag = tag.trim_start_matches(['{', '~']).trim_start();
-        // `{{^}}` alone is another word for `else`.
-        if tag.starts_with('#') || (tag.starts_with('^') && !tag.starts_with("^}")) {
-            depth += 1;
-            deepest = deepest.max(depth);
-        } else if tag.starts_with('/') {
-            depth = depth.saturating_sub(1);
-        } else if tag.starts_with("else ") {
-            chained += 1;
-        }
-    }
-    deepest + chained
-}
-
-fn one_line(error: &impl ToString) -> String {
-    let text = error.to_string();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+fn no_template(id: &str) -> Refusal {
+    Refusal::exception(format!("There is no template {id:?}."))
 }
 
 impl State {
     fn find(&self, id: &str) -> Result<&Template, Refusal> {
         let template = self.templates.get(id);
-        template.ok_or_else(|| Refusal::exception(format!("There is no template {id:?}.")))
+        template.ok_or_else(|| no_template(id))
     }
 
     fn check_new(&self, id: &str) -> Result<(), Refusal> {
@@ -161,27 +207,19 @@ pub(crate) fn answer(
     request: &Arc<Value>,
 ) -> Result<Reply, Refusal> {
     let now = context.now();
+    let parts = std::mem::take(&mut context.prepared.compiled);
     let state = &mut context.account().template;
     let id = text(request, "id").unwrap_or_default();
     match operation {
         "template_add" => {
             state.check_new(id)?;
-            let template = Template {
-                name: String::new(),
-                subject: String::new(),
-                html_body: String::new(),
-                text_body: String::new(),
-                variables: Map::new(),
-                tags: Vec::new(),
-                updated: now,
-            };
-            let template = template.change(request, now)?;
+            let template = Template::default().change(request, now, parts)?;
             let reply = template.show_changed(id);
             state.templates.insert(id.to_owned(), template);
             Ok(Reply::Data(reply))
         }
         "template_edit" => {
-            let template = state.find(id)?.clone().change(request, now)?;
+            let template = state.find(id)?.clone().change(request, now, parts)?;
             check_length(request, "new_id", 5, 24)?;
             let new_id = text(request, "new_id").unwrap_or(id);
             if new_id != id {
@@ -250,7 +288,12 @@ fn search(state: &State, request: &Value) -> Result<Reply, Refusal> {
 
 impl Template {
     /// With those changed that the request has.
-    fn change(mut self, request: &Value, now: SystemTime) -> Result<Self, Refusal> {
+    fn change(
+        mut self,
+        request: &Value,
+        now: SystemTime,
+        parts: Option<Result<Parts, Refusal>>,
+    ) -> Result<Self, Refusal> {
         check_length(request, "template_name", 1, 64)?;
         for (field, place) in [
             ("template_name", &mut self.name),
@@ -271,8 +314,9 @@ impl Template {
                 .map(str::to_owned)
                 .collect();
         }
-        self.updated = now;
-        check_syntax(&self)?;
+        self.updated = Some(now);
+        self.parts
+            .replace_with(parts.transpose()?.unwrap_or_default());
         Ok(self)
     }
 
@@ -284,7 +328,7 @@ impl Template {
             "subject": self.subject,
             "tags": self.tags,
             // To the second and without a zone.
-            "last_updated": clock::rfc3339(self.updated).replace('T', " ").trim_end_matches('Z'),
+            "last_updated": clock::rfc3339(self.updated.unwrap_or(UNIX_EPOCH)).replace('T', " ").trim_end_matches('Z'),
         })
     }
 
@@ -312,7 +356,14 @@ mod tests {
     use super::*;
     use crate::account::AccountId;
     use crate::operations::tests::call;
+    use crate::world::Shared;
     use crate::world::tests::shared;
+
+    fn render(shared: &Shared, id: &str, data: &Value) -> Result<Rendered, Refusal> {
+        let mail = json!({ "template_id": id, "template_data": data });
+        let orders = orders(shared.world().account(AccountId::MASTER), &mail);
+        super::render(&Arc::new(mail), orders).remove(0)
+    }
 
     fn template(text: &str) -> Value {
         json!({ "id": "welcome", "template_name": "Welcome", "subject": text, "html_body": text,
@@ -346,43 +397,9 @@ mod tests {
                 html_body: html.to_owned(),
                 text_body: plain.to_owned(),
             };
-            let world = shared.world();
-            let account = world.account(AccountId::MASTER);
             for data in [&data, &data.to_string().into()] {
-                assert_eq!(
-                    render(account, "welcome", data).unwrap(),
-                    expected,
-                    "{text}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn blocks_in_one_another_are_counted() {
-        let nested = |count| format!("{}x{}", "{{#if a}}".repeat(count), "{{/if}}".repeat(count));
-        let chained = |count| format!("{{{{#if b}}}}{}{{{{/if}}}}", "{{else if a}}x".repeat(count));
-        for (text, allowed) in [
-            (nested(DEPTH), true),
-            (nested(DEPTH + 1), false),
-            (
-                nested(DEPTH + 1)
-                    .replace("{{#", "{{~# ")
-                    .replace("if a", "if  a"),
-                false,
-            ),
-            (nested(1).repeat(DEPTH + 1), true),
-            (chained(DEPTH - 1), true),
-            (chained(DEPTH), false),
-            ("{{a}}".repeat(DEPTH + 1), true),
-        ] {
-            let shared = shared(|_| {});
-            let added = call(&shared, "template_add", &template(&text));
-            assert_eq!(added.is_ok(), allowed, "{text} {added:?}");
-            if allowed {
-                let world = shared.world();
-                let account = world.account(AccountId::MASTER);
-                render(account, "welcome", &json!({ "a": true })).unwrap();
+                let rendered = render(&shared, "welcome", data).unwrap();
+                assert_eq!(rendered, expected, "{text}");
             }
         }
     }
@@ -408,8 +425,7 @@ mod tests {
         ] {
             let shared = shared(|_| {});
             call(&shared, "template_add", &template(text)).unwrap();
-            let world = shared.world();
-            let refusal = render(world.account(AccountId::MASTER), id, &data).unwrap_err();
+            let refusal = render(&shared, id, &data).unwrap_err();
             assert!(refusal.reason().starts_with(reason), "{}", refusal.reason());
         }
         let shared = shared(|_| {});

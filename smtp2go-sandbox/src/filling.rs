@@ -1,0 +1,763 @@
+//! Handlebars within limits: whoever adds a template or sends with one could otherwise take all of
+//! the memory, all of the stack, or a thread for ever.
+//!
+//! [`check`] reads a template before the parser does, which calls itself for each block and each
+//! parenthesis, and looks through all that comes before a tag for each of them. [`Compiled::new`]
+//! refuses inline partials that include themselves, and puts a step before the content of each block,
+//! which is where [`Budget`] is asked as the template is filled in. [`apart`] runs both on a thread
+//! that can be given up, in case something takes long all the same.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use handlebars::template::{HelperTemplate, Parameter, TemplateElement, TemplateMapping};
+use handlebars::{
+    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason,
+    Renderable, Template, no_escape,
+};
+use serde_json::Value;
+
+/// The most blocks in one another, partials and each `else if` counted.
+const DEPTH: usize = 100;
+
+/// The most subexpressions in one another.
+const PARENTHESES: usize = 10;
+
+/// The longest tag, in bytes.
+const TAG: usize = 4 * 1024;
+
+/// The most tags times bytes: the parser takes that many steps.
+const WORK: usize = 100_000_000;
+
+/// The most backslashes in a row, which the parser reads anew from each of them.
+const BACKSLASHES: usize = 100;
+
+/// The most elements that are filled in for a request: texts, expressions and blocks, each as often as
+/// it is repeated.
+const ELEMENTS: usize = 1_000_000;
+
+/// The longest text that a template may become, in MiB.
+const OUTPUT: usize = 8;
+
+/// The longest that the templates of a request may become together, in MiB.
+const OUTPUT_IN_ALL: usize = 64;
+
+const MIB: usize = 1024 * 1024;
+
+/// How long compiling, and filling in, may take for a request.
+const TIME: Duration = Duration::from_secs(5);
+
+/// How long a thread that has no time left may take to notice.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How many threads there are at most, those that were given up counted.
+const THREADS: usize = 8;
+
+/// An error shows the line that it is in.
+const LONGEST_ERROR: usize = 500;
+
+/// Enough for [`DEPTH`] in a debug build.
+const STACK: usize = 16 * MIB;
+
+/// No template can have this name in it.
+const STEP: &str = "\u{0}step";
+
+/// A template that can be filled in.
+#[derive(Debug)]
+pub(crate) struct Compiled(Template);
+
+impl Compiled {
+    /// The error goes on from `The html_body`.
+    pub(crate) fn new(text: &str) -> Result<Self, String> {
+        check(text)?;
+        let mut template = Template::compile(text)
+            .map_err(|error| format!("is no template: {}", one_line(&error)))?;
+        check_partials(&template)?;
+        add_steps(&mut template, &step()?);
+        Ok(Self(template))
+    }
+
+    /// Fills it in. The error goes on from `The html_body cannot be filled in:`.
+    pub(crate) fn fill(
+        &self,
+        escape: Escape,
+        data: &Context,
+        budget: &Arc<Budget>,
+    ) -> Result<String, String> {
+        let mut context = RenderContext::new(None);
+        let asked = Arc::clone(budget);
+        let step = move |helper: &Helper<'_>,
+                         _: &Handlebars<'_>,
+                         _: &Context,
+                         _: &mut RenderContext<'_, '_>,
+                         _: &mut dyn Output|
+              -> HelperResult {
+            let count = helper.param(0).and_then(|count| count.value().as_u64());
+            let count = count.and_then(|count| usize::try_from(count).ok());
+            match asked.take_elements(count.unwrap_or(1)) {
+                true => Ok(()),
+                false => Err(RenderErrorReason::Other(String::new()).into()),
+            }
+        };
+        context.register_local_helper(STEP, Box::new(step));
+        let mut text = Text {
+            bytes: Vec::new(),
+            budget,
+        };
+        let filled = self.0.render(engine(escape), data, &mut context, &mut text);
+        match (budget.exceeded.get(), filled) {
+            (Some(limit), _) => Err(limit.clone()),
+            (None, Err(error)) => Err(one_line(&error)),
+            (None, Ok(())) => {
+                String::from_utf8(text.bytes).map_err(|_| "it is not UTF-8".to_owned())
+            }
+        }
+    }
+}
+
+/// What becomes of values as they are filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Escape {
+    Html,
+    Nothing,
+}
+
+/// Handlebars as the JavaScript original has it.
+fn engine(escape: Escape) -> &'static Handlebars<'static> {
+    static HTML: OnceLock<Handlebars<'static>> = OnceLock::new();
+    static NOTHING: OnceLock<Handlebars<'static>> = OnceLock::new();
+    let make = || {
+        let mut engine = Handlebars::new();
+        for added in [
+            "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len",
+        ] {
+            engine.unregister_helper(added);
+        }
+        if escape == Escape::Nothing {
+            engine.register_escape_fn(no_escape);
+        }
+        engine
+    };
+    match escape {
+        Escape::Html => HTML.get_or_init(make),
+        Escape::Nothing => NOTHING.get_or_init(make),
+    }
+}
+
+/// What is left for filling in the templates of a request.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    end: Instant,
+    elements: AtomicUsize,
+    bytes: AtomicUsize,
+    /// The first limit that was exceeded.
+    exceeded: OnceLock<String>,
+}
+
+impl Budget {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            end: Instant::now() + TIME,
+            elements: AtomicUsize::new(ELEMENTS),
+            bytes: AtomicUsize::new(OUTPUT_IN_ALL * MIB),
+            exceeded: OnceLock::new(),
+        })
+    }
+
+    fn take_elements(&self, count: usize) -> bool {
+        self.in_time()
+            && self.take(&self.elements, count, || {
+                format!(
+                    "it has more than {ELEMENTS} elements, each counted as often as it is repeated"
+                )
+            })
+    }
+
+    fn take_bytes(&self, count: usize, before: usize) -> bool {
+        if before.saturating_add(count) > OUTPUT * MIB {
+            return self.exceed(|| format!("the rendered output exceeds {OUTPUT} MiB"));
+        }
+        self.take(&self.bytes, count, || {
+            format!("the rendered output of the request exceeds {OUTPUT_IN_ALL} MiB")
+        })
+    }
+
+    fn in_time(&self) -> bool {
+        Instant::now() < self.end || self.exceed(too_long)
+    }
+
+    fn take(&self, from: &AtomicUsize, count: usize, say: impl Fn() -> String) -> bool {
+        // Only one thread takes.
+        let left = from.load(Ordering::Relaxed);
+        match left.checked_sub(count) {
+            Some(left) => {
+                from.store(left, Ordering::Relaxed);
+                true
+            }
+            None => self.exceed(say),
+        }
+    }
+
+    fn exceed(&self, say: impl Fn() -> String) -> bool {
+        self.exceeded.get_or_init(say);
+        false
+    }
+}
+
+fn too_long() -> String {
+    format!("it takes longer than {} s", TIME.as_secs())
+}
+
+/// What a template becomes, within its budget.
+struct Text<'a> {
+    bytes: Vec<u8>,
+    budget: &'a Budget,
+}
+
+impl Output for Text<'_> {
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if !self.budget.take_bytes(text.len(), self.bytes.len()) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.bytes.write_all(text.as_bytes())
+    }
+}
+
+/// Runs what may take long on a thread of its own, which is given up after [`TIME`]. The error says
+/// that there was no time, or no thread.
+pub(crate) fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let running = Running::begin()?;
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
+        let done = work();
+        // Before the waiting one goes on, and has another.
+        drop(running);
+        // Nobody waits any more if it took too long.
+        let _ = sender.send(done);
+    });
+    thread.map_err(|error| format!("there is no thread for it: {error}"))?;
+    receiver
+        .recv_timeout(TIME + GRACE)
+        .map_err(|error| match error {
+            mpsc::RecvTimeoutError::Timeout => too_long(),
+            mpsc::RecvTimeoutError::Disconnected => "the template engine gave up".to_owned(),
+        })
+}
+
+/// One of the [`THREADS`], until it is dropped.
+struct Running;
+
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+impl Running {
+    /// Waits until there is one, for as long as a thread may take.
+    fn begin() -> Result<Self, String> {
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |running: &mut usize| *running >= THREADS;
+        let waited = ENDED.wait_timeout_while(running, TIME, full);
+        let (mut running, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err("too many other templates take long".to_owned());
+        }
+        *running += 1;
+        Ok(Self)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
+}
+
+/// Refuses what the parser would take too long or too much stack for. It reads tags as the parser does,
+/// so that both find the same ones, and refuses what could be read in two ways: objects and lists,
+/// which the JavaScript original does not know either, and raw blocks.
+fn check(text: &str) -> Result<(), String> {
+    let broken = |why: &str| Err(format!("is no template: {why}"));
+    if text.contains(&"\\".repeat(BACKSLASHES + 1)) {
+        return broken("it has more than 100 backslashes in a row");
+    }
+    let mut rest = text;
+    let mut tags = 0_usize;
+    // For each block that is open: how many `else if` it has had.
+    let mut blocks: Vec<usize> = Vec::new();
+    let mut depth = 0_usize;
+    while let Some(place) = rest.find("{{") {
+        let (before, after) = rest.split_at(place);
+        let after = after.get(2..).unwrap_or_default();
+        let backslashes = before.len() - before.trim_end_matches('\\').len();
+        // Those that are escaped count too: the parser takes their backslashes out one by one.
+        tags += 1;
+        if backslashes == 1 {
+            rest = after.strip_prefix("{{").unwrap_or(after);
+            continue;
+        }
+        if let Some(comment) = after.strip_prefix('!') {
+            let long = blank_before(comment).strip_prefix("--");
+            let long = long.and_then(|long| long.split_once("--}}"));
+            match long.or_else(|| comment.split_once("}}")) {
+                Some((_, after)) => rest = after,
+                None => return broken("a comment is not closed"),
+            }
+            continue;
+        }
+        if after.starts_with("{{") {
+            return broken("the sandbox does not know raw blocks");
+        }
+        let (tag, after) = tag(after)?;
+        rest = after;
+        let tag = blank_before(tag.strip_prefix('{').unwrap_or(tag));
+        let tag = blank_before(tag.strip_prefix('~').unwrap_or(tag));
+        if tag.starts_with('#') {
+            blocks.push(0);
+            depth += 1;
+        } else if tag.starts_with('/') {
+            depth = depth.saturating_sub(1 + blocks.pop().unwrap_or_default());
+        } else if let Some(other) = tag.strip_prefix("else").or_else(|| tag.strip_prefix('^'))
+            && !blank_before(other).trim_start_matches('~').is_empty()
+            && let Some(chain) = blocks.last_mut()
+        {
+            *chain += 1;
+            depth += 1;
+        }
+        if depth > DEPTH {
+            return Err(format!("has more than {DEPTH} blocks in one another."));
+        }
+    }
+    match tags.checked_mul(text.len()) {
+        Some(work) if work <= WORK => Ok(()),
+        _ => Err(format!(
+            "has too many tags for its size: {tags} in {} bytes, of which the product is limited to \
+             {WORK}.",
+            text.len()
+        )),
+    }
+}
+
+/// Splits off a tag that begins after its `{{`: what is in it, and what comes after its `}}`.
+fn tag(text: &str) -> Result<(&str, &str), String> {
+    let broken = |why: &str| Err(format!("is no template: {why}"));
+    let start = blank_before(text);
+    let start = blank_before(start.strip_prefix('~').unwrap_or(start));
+    // `{{{` is closed by `}}}`.
+    let mut brace = start.starts_with('{').then(|| text.len() - start.len());
+    let kind = start.strip_prefix('#').map_or(start, blank_before);
+    let partial = kind.starts_with('>');
+    if partial && kind.len() != start.len() {
+        return broken("the sandbox does not know partials with a block");
+    }
+    let mut parentheses = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = text.as_bytes().get(at).filter(|_| at < TAG) {
+        let rest = text.get(at + 1..).unwrap_or_default();
+        match byte {
+            b'}' if brace.is_some_and(|opened| opened < at) => brace = None,
+            b'}' if rest.starts_with('}') => {
+                return Ok((
+                    text.get(..at).unwrap_or_default(),
+                    rest.get(1..).unwrap_or_default(),
+                ));
+            }
+            b'{' if brace == Some(at) => {}
+            b'{' | b'}' => return broken("a tag has a brace in it"),
+            b'(' if parentheses == PARENTHESES => {
+                return Err(format!(
+                    "has more than {PARENTHESES} subexpressions in one another."
+                ));
+            }
+            b'(' => parentheses += 1,
+            b')' => parentheses = parentheses.saturating_sub(1),
+            b'[' => {
+                let key = rest.split_once(']').map(|(key, _)| key);
+                match key {
+                    Some(key) if !partial && !key.contains(['[', '{', '"', '\'']) => {
+                        at += key.len() + 1;
+                    }
+                    _ => return broken("a tag has a list in it"),
+                }
+            }
+            b'"' | b'\'' => {
+                let Some(length) = quoted(rest, *byte) else {
+                    return broken("a text in a tag is not closed");
+                };
+                if partial && rest.get(..length).is_none_or(|text| text.contains('\\')) {
+                    return broken("the name of a partial has a backslash in it");
+                }
+                at += length + 1;
+            }
+            b'\\' => return broken("a tag has a backslash in it"),
+            _ => {}
+        }
+        at += 1;
+    }
+    match at < text.len() {
+        true => Err(format!("has a tag with more than {TAG} bytes.")),
+        false => broken("a tag is not closed"),
+    }
+}
+
+/// How long a text is that ends with a quote.
+fn quoted(text: &str, quote: u8) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let ends = byte == quote && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })
+}
+
+/// A text without what the parser passes over.
+fn blank_before(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
+}
+
+/// Refuses inline partials that include one another in a circle, or too deep.
+fn check_partials(template: &Template) -> Result<(), String> {
+    let mut partials: HashMap<&str, Vec<&Template>> = HashMap::new();
+    find_partials(template, &mut partials)?;
+    let mut walk = Walk {
+        partials,
+        begun: HashSet::new(),
+        known: HashMap::new(),
+    };
+    match walk.depth(template)? {
+        0..=DEPTH => Ok(()),
+        _ => Err(format!(
+            "has more than {DEPTH} blocks and partials in one another."
+        )),
+    }
+}
+
+/// The templates that are part of an element.
+fn parts(element: &TemplateElement) -> [Option<&Template>; 2] {
+    match element {
+        TemplateElement::HelperBlock(helper)
+        | TemplateElement::Expression(helper)
+        | TemplateElement::HtmlExpression(helper) => {
+            [helper.template.as_ref(), helper.inverse.as_ref()]
+        }
+        TemplateElement::DecoratorExpression(decorator)
+        | TemplateElement::DecoratorBlock(decorator)
+        | TemplateElement::PartialExpression(decorator)
+        | TemplateElement::PartialBlock(decorator) => [decorator.template.as_ref(), None],
+        _ => [None, None],
+    }
+}
+
+/// The contents of all inline partials by their names; of those with the same one all.
+fn find_partials<'a>(
+    template: &'a Template,
+    found: &mut HashMap<&'a str, Vec<&'a Template>>,
+) -> Result<(), String> {
+    for element in &template.elements {
+        if let TemplateElement::DecoratorBlock(decorator) = element {
+            let Some(Parameter::Literal(Value::String(name))) = decorator.params.first() else {
+                return Err("has an inline partial whose name is no text in quotes.".to_owned());
+            };
+            found.entry(name).or_default().extend(&decorator.template);
+        }
+        for part in parts(element).into_iter().flatten() {
+            find_partials(part, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds out how deep a template goes.
+struct Walk<'a> {
+    partials: HashMap<&'a str, Vec<&'a Template>>,
+    /// Those that are being looked into.
+    begun: HashSet<&'a str>,
+    known: HashMap<&'a str, usize>,
+}
+
+impl<'a> Walk<'a> {
+    fn depth(&mut self, template: &'a Template) -> Result<usize, String> {
+        let mut deepest = 0;
+        for element in &template.elements {
+            if let TemplateElement::PartialExpression(partial) = element {
+                let Some(name) = partial.name.as_name() else {
+                    return Err("has a partial whose name is made as it is filled in.".to_owned());
+                };
+                deepest = deepest.max(self.depth_of(name.trim_matches(['\'', '"']))? + 1);
+            }
+            for part in parts(element).into_iter().flatten() {
+                deepest = deepest.max(self.depth(part)? + 1);
+            }
+        }
+        Ok(deepest)
+    }
+
+    /// How deep a partial goes; 0 if there is none of that name.
+    fn depth_of(&mut self, name: &'a str) -> Result<usize, String> {
+        if let Some(depth) = self.known.get(name) {
+            return Ok(*depth);
+        }
+        if !self.begun.insert(name) {
+            return Err(format!(
+                "has an inline partial that includes itself: {name:?}."
+            ));
+        }
+        let mut deepest = 0;
+        for partial in self.partials.get(name).cloned().unwrap_or_default() {
+            deepest = deepest.max(self.depth(partial)?);
+        }
+        self.begun.remove(name);
+        self.known.insert(name, deepest);
+        Ok(deepest)
+    }
+}
+
+/// Puts a copy of `step` at the beginning of a template and of all that it consists of.
+fn add_steps(template: &mut Template, step: &(HelperTemplate, TemplateMapping)) {
+    for element in &mut template.elements {
+        match element {
+            TemplateElement::HelperBlock(helper) => {
+                let parts = [&mut helper.template, &mut helper.inverse];
+                for part in parts.into_iter().flatten() {
+                    add_steps(part, step);
+                }
+            }
+            TemplateElement::DecoratorBlock(decorator) => {
+                if let Some(part) = &mut decorator.template {
+                    add_steps(part, step);
+                }
+            }
+            _ => {}
+        }
+    }
+    let (mut step, place) = step.clone();
+    // Itself too.
+    let count = template.elements.len() + 1;
+    step.params = vec![Parameter::Literal(count.into())];
+    let step = TemplateElement::Expression(Box::new(step));
+    template.elements.insert(0, step);
+    // Errors name the places of the elements by their numbers.
+    template.mapping.insert(0, place);
+}
+
+/// A call of [`STEP`], and a place for it.
+fn step() -> Result<(HelperTemplate, TemplateMapping), String> {
+    let mut template = Template::compile("{{step 1}}").map_err(|error| one_line(&error))?;
+    match (template.elements.pop(), template.mapping.pop()) {
+        (Some(TemplateElement::Expression(mut helper)), Some(place)) => {
+            helper.name = Parameter::Name(STEP.to_owned());
+            Ok((*helper, place))
+        }
+        _ => Err("has no step".to_owned()),
+    }
+}
+
+/// An error as it fits into a line.
+fn one_line(error: &impl ToString) -> String {
+    let text = error.to_string();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(LONGEST_ERROR) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fill(text: &str, data: &Value) -> Result<String, String> {
+        let (text, data) = (text.to_owned(), data.clone());
+        apart(move || {
+            let template = Compiled::new(&text)?;
+            let data = Context::wraps(data).map_err(|error| error.to_string())?;
+            template.fill(Escape::Html, &data, &Budget::new())
+        })?
+    }
+
+    #[test]
+    fn usual_templates_are_filled_in() {
+        let data = json!({ "a": "x", "list": [{ "b": 1 }, { "b": 2 }], "a b": "s", "no": false });
+        for (text, expected) in [
+            ("{{a}} {{{a}}} {{~a~}} {{ a }} {{{~ a }}}", "x xxxx"),
+            ("\\{{a}} \\\\{{a}}", "{{a}} \\x"),
+            ("{{! c }}{{!-- {{a}} --}}{{! -- c -- }}y", "y"),
+            ("{{[a b]}} {{list.[1].b}} {{list.1.b}}", "s 2 2"),
+            (
+                "{{#each list as |item at|}}{{at}}{{item.b}}{{../a}};{{/each}}",
+                "01x;12x;",
+            ),
+            (
+                "{{#each list}}{{#unless @first}},{{/unless}}{{b}}{{/each}}",
+                "1,2",
+            ),
+            (
+                "{{#if no}}1{{else if a}}2{{else}}3{{/if}}{{#if no}}1{{^}}3{{/if}}",
+                "23",
+            ),
+            ("{{#with (lookup list 1)}}{{b}}{{/with}}", "2"),
+            ("{{lookup this \"a b\"}}{{lookup this 'a }} b'}}", "s"),
+            (
+                "{{#*inline \"p\"}}[{{b}}]{{/inline}}{{#each list}}{{> p}}{{/each}}",
+                "[1][2]",
+            ),
+            (
+                "{{#*inline \"p\"}}{{c}}{{/inline}}{{#*inline \"q\"}}{{> p c=1}}{{/inline}}{{> q}}",
+                "1",
+            ),
+            (
+                "<style>a { b: c } d {{a}} [ ( { </style>",
+                "<style>a { b: c } d x [ ( { </style>",
+            ),
+            ("\n  {{#if a}}\n  y\n  {{/if}}\n", "\n  y\n"),
+        ] {
+            assert_eq!(fill(text, &data).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    /// Every one of these ran for minutes, took gigabytes or ended the process.
+    #[test]
+    fn what_has_no_end_is_refused() {
+        let items = json!({ "a": vec![0; 1_000], "text": "x".repeat(100_000) });
+        let nested = "{{#each a}}{{#each ../a}}{{#each ../../a}}";
+        let each = "{{/each}}".repeat(3);
+        let inline =
+            |name: &str, text: &str| format!("{{{{#*inline \"{name}\"}}}}{text}{{{{/inline}}}}");
+        let doubled: String = (1..60)
+            .map(|n| {
+                inline(
+                    &format!("p{n}"),
+                    &format!("{{{{> p{0}}}}}{{{{> p{0}}}}}", n - 1),
+                )
+            })
+            .collect();
+        let chain: String = (1..200)
+            .map(|n| inline(&format!("p{n}"), &format!("{{{{> p{}}}}}", n - 1)))
+            .collect();
+        for (text, reason) in [
+            (inline("p", "{{> p}}") + "{{> p}}", "includes itself: \"p\""),
+            (
+                inline("p", "{{> q}}") + &inline("q", "{{#if a}}{{> p}}{{/if}}") + "{{> p}}",
+                "includes itself",
+            ),
+            (
+                inline("p0", "") + &doubled + "{{> p59}}",
+                "more than 1000000 elements",
+            ),
+            (
+                inline("p0", "x") + &doubled + "{{> p59}}",
+                "more than 1000000 elements",
+            ),
+            (
+                inline("p0", "") + &chain + "{{> p199}}",
+                "more than 100 blocks and partials",
+            ),
+            ("{{#*inline a}}{{/inline}}".to_owned(), "no text in quotes"),
+            ("{{> (lookup . 'text')}}".to_owned(), "as it is filled in"),
+            ("{{#> p}}{{/p}}".to_owned(), "partials with a block"),
+            (format!("{nested}x{each}"), "more than 1000000 elements"),
+            (format!("{nested}{each}"), "more than 1000000 elements"),
+            (
+                "{{#each a}}{{../text}}{{/each}}".to_owned(),
+                "output exceeds 8 MiB",
+            ),
+            (
+                format!("{{{{#each a}}}}{}{{{{/each}}}}", "x".repeat(10_000)),
+                "output exceeds 8 MiB",
+            ),
+            ("{{#if a}}".repeat(101), "more than 100 blocks"),
+            (
+                format!("{{{{#if b}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(100)),
+                "more than 100 blocks",
+            ),
+            (
+                format!("{{{{a {}", "(a ".repeat(100_000)),
+                "more than 10 subexpressions",
+            ),
+            (format!("{{{{a {}", "[".repeat(100_000)), "has a list in it"),
+            (
+                format!("{{{{a {}", "{\"\":".repeat(100_000)),
+                "has a brace in it",
+            ),
+            (
+                format!("{{{{a {}}}}}", "b ".repeat(100_000)),
+                "a tag with more than 4096 bytes",
+            ),
+            ("{{a}}".repeat(100_000), "too many tags for its size"),
+            ("\\{{".repeat(100_000), "too many tags for its size"),
+            ("\\".repeat(100_000), "backslashes in a row"),
+            ("{{!--".repeat(100_000), "a comment is not closed"),
+            ("{{{{a}}}}{{{{/a}}}}".to_owned(), "raw blocks"),
+            ("{{a \"}}".to_owned(), "a text in a tag is not closed"),
+            ("{{> 'a\\\\' }}' }}".to_owned(), "has a backslash in it"),
+        ] {
+            let begun = Instant::now();
+            // A partial is given a copy of the data.
+            let data = if text.contains("{{> ") {
+                &Value::Null
+            } else {
+                &items
+            };
+            let error = fill(&text, data).unwrap_err();
+            let start = text.chars().take(60).collect::<String>();
+            assert!(error.contains(reason), "{start}: {error}");
+            assert!(begun.elapsed() < 2 * TIME, "{start}");
+        }
+    }
+
+    #[test]
+    fn blocks_in_one_another_are_counted() {
+        let nested = |count| format!("{}x{}", "{{#if a}}".repeat(count), "{{/if}}".repeat(count));
+        let chained = |count| format!("{{{{#if b}}}}{}{{{{/if}}}}", "{{else if a}}x".repeat(count));
+        for (text, allowed) in [
+            (nested(DEPTH), true),
+            (nested(DEPTH + 1), false),
+            (
+                nested(DEPTH + 1)
+                    .replace("{{#", "{{~# ")
+                    .replace("if a", "if  a"),
+                false,
+            ),
+            (nested(1).repeat(DEPTH + 1), true),
+            (chained(DEPTH - 1), true),
+            (chained(DEPTH), false),
+            (chained(2).repeat(DEPTH), true),
+            ("{{a}}".repeat(DEPTH + 1), true),
+        ] {
+            let filled = fill(&text, &json!({ "a": true }));
+            assert_eq!(filled.is_ok(), allowed, "{text} {filled:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_at_its_limits_is_filled_in() {
+        let rows = json!({ "rows": vec![json!({ "a": "x", "b": "y" }); 10_000] });
+        let table = "{{#each rows}}<tr><td>{{a}}<td>{{b}}{{#if c}}{{c}}{{/if}}</tr>{{/each}}";
+        let filled = fill(table, &rows).unwrap();
+        assert_eq!(filled.matches("<tr>").count(), 10_000);
+        let large = format!("{}{}", "x".repeat(700_000), "{{a}} y ".repeat(100));
+        assert!(fill(&large, &json!({ "a": 1 })).is_ok());
+        let many = "{{a}} and some text\n".repeat(2_000);
+        assert!(fill(&many, &json!({ "a": 1 })).is_ok());
+    }
+
+    #[test]
+    fn a_thread_that_takes_long_is_given_up() {
+        let begun = Instant::now();
+        let (hold, held) = mpsc::channel::<()>();
+        let given_up = apart(move || held.recv());
+        assert_eq!(given_up, Err(too_long()));
+        assert!(begun.elapsed() < 4 * TIME);
+        assert_eq!(apart(|| 1), Ok(1));
+        drop(hold);
+        let panicked = apart(|| assert_eq!(1, 2));
+        assert_eq!(panicked, Err("the template engine gave up".to_owned()));
+    }
+}
