@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use base64::Engine as _;
@@ -23,6 +24,7 @@ use crate::call::{Call, KeyPlace};
 use crate::delivery::{Delivery, NAMES, Outcome};
 use crate::event::{Event, EventKind};
 use crate::faults::{ActiveFault, Fault, Faults};
+use crate::heavy;
 use crate::mail::{Attachment, Mail, bare_address};
 use crate::operations;
 use crate::sms::Sms;
@@ -67,10 +69,9 @@ const ENDPOINTS: &[&str] = &[
 ];
 
 /// The endpoints, without [`PREFIX`].
-pub(crate) fn router() -> Router<Arc<Shared>> {
+pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(about))
-        .route("/mails", get(mails))
         .route("/mails/{email_id}", get(mail))
         .route("/mails/{email_id}/events", post(make_event))
         .route("/delivery", post(add_outcome).delete(clear_outcomes))
@@ -88,6 +89,12 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/clock/resume", post(resume))
         .route("/clock/advance", post(advance))
         .route("/reset", post(reset))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(shared),
+            heavy::apart,
+        ))
+        // It may wait.
+        .route("/mails", get(mails))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
 }
@@ -231,22 +238,29 @@ async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
             })?,
     };
     let end = Instant::now() + wait;
+    let wanted = |mail: &Mail| {
+        let to = query.text("to").is_none_or(|to| {
+            let to = bare_address(to);
+            let mut recipients = mail.recipients().into_iter();
+            recipients.any(|recipient| recipient.eq_ignore_ascii_case(to))
+        });
+        let wanted = query.text("subject");
+        to && wanted.is_none_or(|wanted| mail.subject().unwrap_or_default() == wanted)
+    };
     let mut changes = shared.changes.subscribe();
+    // The last one that was looked at: while it waits, it looks at new ones only.
+    let mut last: Option<Mail> = None;
     loop {
         changes.borrow_and_update();
-        let all = shared.world().mails.clone();
-        let found: Vec<Mail> = all
-            .into_iter()
-            .filter(|mail| {
-                let to = query.text("to").is_none_or(|to| {
-                    let to = bare_address(to);
-                    let mut recipients = mail.recipients().into_iter();
-                    recipients.any(|recipient| recipient.eq_ignore_ascii_case(to))
-                });
-                let wanted = query.text("subject");
-                to && wanted.is_none_or(|wanted| mail.subject().unwrap_or_default() == wanted)
-            })
-            .collect();
+        let mut new: Vec<Mail> = {
+            let world = shared.world();
+            let mails = world.mails.iter().rev();
+            let seen = |mail: &&Mail| last.as_ref().is_some_and(|last| last.is(mail));
+            mails.take_while(|mail| !seen(mail)).cloned().collect()
+        };
+        new.reverse();
+        last = new.last().cloned().or(last);
+        let found: Vec<Mail> = new.into_iter().filter(wanted).collect();
         let left = end.saturating_duration_since(Instant::now());
         if !found.is_empty() || left.is_zero() {
             return query.page("mails", &found, |(_, mail)| summary(mail));

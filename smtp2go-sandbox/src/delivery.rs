@@ -8,7 +8,7 @@ use std::time::Duration;
 use smtp2go_types::one_line;
 
 use crate::event::{Detail, Event, EventKind};
-use crate::mail::{Mail, bare_address};
+use crate::mail::{Mail, bare_address, cut};
 use crate::operations::suppression::{suppress, suppressed};
 use crate::world::{Shared, World};
 
@@ -392,7 +392,7 @@ pub(crate) fn happen(
         .transit
         .get(mail.email_id())
         .is_some_and(|waiting| waiting.iter().any(|waiting| waiting == recipient));
-    check(world, mail, recipient, kind, on_its_way)?;
+    check(mail, recipient, kind, on_its_way)?;
     if on_its_way {
         if let Some(waiting) = world.transit.get_mut(mail.email_id()) {
             waiting.retain(|waiting| waiting != recipient);
@@ -420,24 +420,12 @@ fn is_reaction(kind: EventKind) -> bool {
 
 /// Whether something can happen after what happened so far.
 fn check(
-    world: &World,
     mail: &Mail,
     recipient: &str,
     kind: EventKind,
     on_its_way: bool,
 ) -> Result<(), DeliveryError> {
-    let history: Vec<_> = world
-        .events
-        .iter()
-        .rev()
-        // Nothing happened to it before it was there.
-        .take_while(|event| event.time() >= mail.accepted_at())
-        .filter(|event| {
-            event.recipient() == Some(recipient)
-                && event.mail().map(Mail::email_id) == Some(mail.email_id())
-        })
-        .map(|event| event.kind())
-        .collect();
+    let history = mail.history(recipient);
     let before = |kind| history.contains(&kind);
     let delivered = before(EventKind::Delivered);
     let gone = before(EventKind::Reject) || before(EventKind::HardBounce);
@@ -553,7 +541,14 @@ fn record(
         let mut said = detail.iter();
         let said = said.find(|(name, _)| *name == "message");
         let complaint = said.map_or("", |(_, text)| text.as_str());
-        suppress(world, account, recipient, reason, complaint, mail.subject());
+        suppress(
+            world,
+            account,
+            recipient,
+            reason,
+            complaint,
+            mail.subject().map(cut),
+        );
     }
     if kind == EventKind::Resubscribe {
         let state = &mut world.account_mut(account).suppression;

@@ -138,6 +138,10 @@ impl Mail {
 
     /// About how many bytes the message has.
     pub(crate) fn size(&self) -> usize {
+        *self.known_size().get_or_init(|| self.find_size())
+    }
+
+    fn find_size(&self) -> usize {
         if let Some(message) = self.mime() {
             return message.len();
         }

@@ -210,6 +210,7 @@ mod faults;
 mod gate;
 mod filling;
 mod headers;
+mod heavy;
 mod ids;
 mod inbox;
 mod json;

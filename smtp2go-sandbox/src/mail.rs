@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use base64::Engine as _;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use smtp2go_types::SecretUrl;
 
 use crate::account::AccountId;
+use crate::event::EventKind;
 use crate::operations::template::Rendered;
 
 /// A mail that was accepted: a call of `/email/send` or `/email/mime`, or an item of
@@ -29,7 +30,15 @@ struct Kept {
     headers: HashMap<String, usize>,
     /// The recipients of a MIME message, which take long to find in its headers.
     recipients: Vec<String>,
+    /// What happened so far, by recipient.
+    history: Mutex<HashMap<String, Vec<EventKind>>>,
+    /// How many bytes the message has, once somebody asked: every event shows it.
+    size: OnceLock<usize>,
 }
+
+/// How much of a text of a mail is copied into what there may be hundreds of for the mail: events for
+/// webhooks, suppressions.
+const COPIED: usize = 8 * 1024;
 
 /// What a mail is made of. The request is that of the call, shared by all mails of a batch.
 pub(crate) struct Accepted {
@@ -80,8 +89,8 @@ impl Mail {
         let (headers, recipients) = match &accepted.mime {
             Some(mime) => {
                 let names = mime.headers.iter().map(|(name, _)| Some(name.as_str()));
-                let recipients = mime.recipients();
-                let recipients = recipients.into_iter().map(str::to_owned);
+                let recipients = bare_addresses(mime.mailboxes()).into_iter();
+                let recipients = recipients.map(str::to_owned);
                 (first_places(names), recipients.collect())
             }
             None => {
@@ -95,7 +104,36 @@ impl Mail {
             accepted,
             headers,
             recipients,
+            history: Mutex::default(),
+            size: OnceLock::new(),
         }))
+    }
+
+    pub(crate) fn known_size(&self) -> &OnceLock<usize> {
+        &self.0.size
+    }
+
+    fn history_of_all(&self) -> MutexGuard<'_, HashMap<String, Vec<EventKind>>> {
+        self.0
+            .history
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What happened for a recipient so far.
+    pub(crate) fn history(&self, recipient: &str) -> Vec<EventKind> {
+        let history = self.history_of_all();
+        history.get(recipient).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn remember(&self, recipient: &str, kind: EventKind) {
+        let mut history = self.history_of_all();
+        history.entry(recipient.to_owned()).or_default().push(kind);
+    }
+
+    /// Nothing happened, after a reset.
+    pub(crate) fn forget(&self) {
+        self.history_of_all().clear();
     }
 
     fn kept(&self) -> &Accepted {
@@ -325,11 +363,11 @@ impl Mime {
         Self { message, headers }
     }
 
-    /// The bare addresses of all recipients, each once.
-    pub(crate) fn recipients(&self) -> Vec<&str> {
+    /// The recipients as they are in the headers.
+    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = &str> {
         let headers = ["To", "Cc", "Bcc"].into_iter();
         let headers = headers.filter_map(|name| self.header(name));
-        bare_addresses(headers.flat_map(split_addresses))
+        headers.flat_map(split_addresses)
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -347,6 +385,15 @@ pub(crate) fn bare_address(mailbox: &str) -> &str {
         None => mailbox,
     };
     address.trim()
+}
+
+/// As much of a text as may be copied many times.
+pub(crate) fn cut(text: &str) -> &str {
+    let mut end = text.len().min(COPIED);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 /// The addresses of mailboxes, each once, in order.
@@ -424,6 +471,13 @@ pub(crate) fn split_addresses(header: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copies_are_cut_between_characters() {
+        assert_eq!(cut("é"), "é");
+        let long = format!("a{}", "é".repeat(COPIED));
+        assert_eq!(cut(&long).len(), COPIED - 1);
+    }
 
     #[test]
     fn base64_may_be_wrapped_and_unpadded() {

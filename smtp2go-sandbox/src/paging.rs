@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use serde_json::Value;
+
 use crate::refusal::Refusal;
 
 /// A page, and the token of the next one if there is one.
@@ -10,6 +12,49 @@ use crate::refusal::Refusal;
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     pub(crate) token: Option<String>,
+    /// The place of the first item.
+    start: usize,
+}
+
+/// How many bytes the rows of a page may have before it ends: a row may have a long mail in it, and a
+/// mail a thousand rows.
+const BYTES: usize = 16 * 1024 * 1024;
+
+impl<T> Page<T> {
+    /// The items as they are answered with, at least one of them. If they are too long, there are fewer
+    /// of them, and the next page begins after them.
+    pub(crate) fn rows(&mut self, show: impl Fn(&T) -> Value) -> Vec<Value> {
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        for item in &self.items {
+            if bytes > BYTES {
+                self.token = Some(write_token(self.start.saturating_add(rows.len())));
+                break;
+            }
+            let row = show(item);
+            bytes += length(&row);
+            rows.push(row);
+        }
+        rows
+    }
+}
+
+/// About how many bytes a value has.
+fn length(value: &Value) -> usize {
+    let inner: usize = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(length).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| name.len() + length(member))
+            .sum(),
+        _ => 0,
+    };
+    inner + 8
+}
+
+fn write_token(place: usize) -> String {
+    URL_SAFE_NO_PAD.encode(format!("page {place}"))
 }
 
 /// The page that `token` asks for, the first one without it, of a list that is the same at each
@@ -31,8 +76,12 @@ pub(crate) fn page<T>(
     let items: Vec<T> = rest.by_ref().take(size).collect();
     let token = rest
         .next()
-        .map(|_| URL_SAFE_NO_PAD.encode(format!("page {}", start.saturating_add(items.len()))));
-    Ok(Page { items, token })
+        .map(|_| write_token(start.saturating_add(items.len())));
+    Ok(Page {
+        items,
+        token,
+        start,
+    })
 }
 
 fn offset(token: &str) -> Option<usize> {
@@ -60,6 +109,20 @@ mod tests {
             }
             assert_eq!((seen, fetched), ((0..count).collect(), pages));
         }
+    }
+
+    #[test]
+    fn a_page_of_long_rows_ends_early() {
+        let text = "x".repeat(BYTES / 2);
+        let (mut seen, mut token) = (0, None);
+        for count in [3, 3, 1] {
+            let mut page = page(0..7, 5, "continue_token", token.as_deref()).unwrap();
+            let rows = page.rows(|_| text.as_str().into());
+            assert_eq!(rows.len(), count);
+            seen += count;
+            token = page.token;
+        }
+        assert_eq!((seen, token), (7, None));
     }
 
     #[test]

@@ -566,7 +566,9 @@ impl SandboxBuilder {
                         Err(error) => drop(ready.send(Err(error))),
                     }
                 });
-                // The end of the runtime is the end of the server and of its connections.
+                // The end of the runtime is the end of the server and of its connections. What takes
+                // long on other threads is not waited for.
+                runtime.shutdown_background();
             })?;
         let sandbox = Sandbox {
             base_url,

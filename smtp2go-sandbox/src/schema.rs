@@ -1,5 +1,6 @@
 //! The shapes of requests and replies.
 
+use std::fmt::Write;
 use std::sync::OnceLock;
 
 use jsonschema::error::ValidationErrorKind;
@@ -95,38 +96,57 @@ impl Schema {
     /// does not know. The latter are named in `ignored`. What is free in form stays as it is.
     pub(crate) fn clean(&self, request: &mut Value) -> Vec<String> {
         let mut ignored = Vec::new();
-        self.clean_at(&self.root, request, "", &mut ignored);
+        self.clean_at(&self.root, request, &mut String::new(), &mut ignored);
         // Whether serde_json keeps the order of members is up to the features of the build.
         ignored.sort_unstable();
         ignored
     }
 
-    fn clean_at(&self, schema: &Value, value: &mut Value, path: &str, ignored: &mut Vec<String>) {
+    /// `path` is where the value is, and is the same afterwards.
+    fn clean_at(
+        &self,
+        schema: &Value,
+        value: &mut Value,
+        path: &mut String,
+        ignored: &mut Vec<String>,
+    ) {
         let schema = self.resolve(schema);
+        let length = path.len();
         match value {
             Value::Object(members) => {
                 let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
                 members.retain(|name, member| {
-                    let mut at = path.to_owned();
-                    push_name(&mut at, name);
-                    match schema.get("properties").and_then(|all| all.get(name)) {
+                    let property = schema.get("properties").and_then(|all| all.get(name));
+                    push_name(path, name);
+                    let kept = match property {
                         Some(property) if member.is_null() => self.takes_null(property),
                         Some(property) => {
-                            self.clean_at(property, member, &at, ignored);
+                            self.clean_at(property, member, path, ignored);
                             true
                         }
                         None if closed => {
-                            ignored.push(at);
+                            ignored.push(path.clone());
                             false
                         }
                         None => true,
-                    }
+                    };
+                    path.truncate(length);
+                    kept
                 });
             }
             Value::Array(items) => {
                 if let Some(schema) = schema.get("items") {
+                    // Once for all of them.
+                    let schema = self.resolve(schema);
                     for (index, item) in items.iter_mut().enumerate() {
-                        self.clean_at(schema, item, &format!("{path}[{index}]"), ignored);
+                        // There is nothing in it to take out.
+                        if !item.is_object() && !item.is_array() {
+                            continue;
+                        }
+                        // Writing to a text does not fail.
+                        let _ = write!(path, "[{index}]");
+                        self.clean_at(schema, item, path, ignored);
+                        path.truncate(length);
                     }
                 }
             }

@@ -32,11 +32,14 @@ use crate::world::Shared;
 /// The name of the key in a body that is not declared to hold one.
 const KEY_FIELD: &str = "api_key";
 
+/// Shorter bodies take less time than it takes to change threads, or about that.
+const LIGHT: usize = 16 * 1024;
+
 const KEY_HEADER: &str = "x-smtp2go-api-key";
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .nest(admin::PREFIX, admin::router())
+        .nest(admin::PREFIX, admin::router(&shared))
         .merge(inbox::router(&shared))
         // One handler for everything else: the paths come from the specification.
         .fallback(handle)
@@ -90,7 +93,8 @@ pub(crate) async fn handle(
     };
     let (response, reply) = if fault.as_ref().is_none_or(|fault| fault.carried_out) {
         let client = control.client();
-        let answer = answer(&shared, client, &head.headers, &request_id, &mut call);
+        let (answer, done) = answer_apart(&shared, client, head.headers, &request_id, call).await;
+        call = done;
         call.accepted = answer.is_ok();
         match &answer {
             Ok(body) => call.failures = body.as_ref().map(failures).unwrap_or_default(),
@@ -247,6 +251,37 @@ pub(crate) async fn read(mut body: Body, limit: usize, idle: Duration) -> Result
     // It may be kept for long.
     bytes.shrink_to_fit();
     Ok(bytes.into())
+}
+
+/// As [`answer`], but what may take long is done where it keeps nobody waiting. The call comes back.
+async fn answer_apart(
+    shared: &Arc<Shared>,
+    client: IpAddr,
+    headers: HeaderMap,
+    request_id: &str,
+    mut call: Call,
+) -> (Result<Option<Value>, Refusal>, Call) {
+    if !is_heavy(&call) {
+        let answer = answer(shared, client, &headers, request_id, &mut call);
+        return (answer, call);
+    }
+    let lost = call.clone();
+    let (shared_too, request_id) = (Arc::clone(shared), request_id.to_owned());
+    let done = shared.heavy.run(move || {
+        let answer = answer(&shared_too, client, &headers, &request_id, &mut call);
+        (answer, call)
+    });
+    done.await.unwrap_or_else(|| {
+        let error = "The sandbox panicked as it carried out the request.";
+        (Err(Refusal::broken(error)), lost)
+    })
+}
+
+/// Whether a request may take long: it is long itself, or there is a template in it.
+fn is_heavy(call: &Call) -> bool {
+    call.body.len() > LIGHT
+        || call.path.contains("/template/")
+        || std::str::from_utf8(&call.body).is_ok_and(|body| body.contains("template_id"))
 }
 
 /// Checks a request and carries it out, and notes in `call` what it learns of it. The reply is

@@ -23,7 +23,7 @@ use crate::account::AccountId;
 use crate::clock;
 use crate::event::{Event, EventKind};
 use crate::gate::WEBHOOK_AGENT;
-use crate::mail::Mail;
+use crate::mail::{Mail, cut};
 use crate::operations::sms::country;
 use crate::operations::webhook::Webhook;
 use crate::sms::Sms;
@@ -532,6 +532,7 @@ fn payload(event: &Event, headers: &[String]) -> Map<String, Value> {
     let mut put = |name: &str, value: Value| {
         payload.insert(name.to_owned(), value);
     };
+    // Of no text is there more than a copy may have: it is kept for each event and each webhook.
     put("event", event.kind().webhook_name().into());
     put("id", event.id().into());
     if let Some(sms) = event.sms() {
@@ -541,7 +542,7 @@ fn payload(event: &Event, headers: &[String]) -> Map<String, Value> {
         put_mail(&mut put, mail, event);
         for name in headers {
             if let Some(value) = mail.header(name) {
-                put(name, value.into());
+                put(name, cut(&value).into());
             }
         }
     }
@@ -552,15 +553,15 @@ fn put_mail(put: &mut impl FnMut(&str, Value), mail: &Mail, event: &Event) {
     put("time", clock::rfc3339(event.time()).into());
     put("sendtime", clock::spaced(mail.accepted_at()).into());
     put("email_id", mail.email_id().into());
-    put("sender", mail.envelope_sender().into());
-    put("from", mail.sender().into());
-    put("from_address", mail.sender_address().into());
-    put("from_name", mail.sender_name().into());
+    put("sender", cut(&mail.envelope_sender()).into());
+    put("from", cut(mail.sender()).into());
+    put("from_address", cut(mail.sender_address()).into());
+    put("from_name", cut(&mail.sender_name()).into());
     put("auth", mail.username().into());
-    put("subject", mail.subject().unwrap_or_default().into());
-    put("message-id", mail.message_id().into());
+    put("subject", cut(mail.subject().unwrap_or_default()).into());
+    put("message-id", cut(&mail.message_id()).into());
     match event.recipient() {
-        Some(recipient) => put("rcpt", recipient.into()),
+        Some(recipient) => put("rcpt", cut(recipient).into()),
         None => put("recipients", mail.recipients().into()),
     }
     match event.kind() {
@@ -571,7 +572,7 @@ fn put_mail(put: &mut impl FnMut(&str, Value), mail: &Mail, event: &Event) {
     for (name, value) in &event.detail {
         match (*name, value.parse::<u64>()) {
             ("read-secs", Ok(seconds)) => put(name, seconds.into()),
-            _ => put(name, value.as_str().into()),
+            _ => put(name, cut(value).into()),
         }
     }
 }
@@ -589,7 +590,7 @@ fn put_sms(put: &mut impl FnMut(&str, Value), sms: &Sms, event: &Event) {
     put("message_id", sms.message_id().into());
     put("destination_number", sms.destination().into());
     put("source_number", sms.sender().into());
-    put("message_content", sms.content().into());
+    put("message_content", cut(sms.content()).into());
     put("region", country(sms.destination()).into());
     put("retry_count", 0.into());
     put("status_code", code.into());

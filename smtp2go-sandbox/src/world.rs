@@ -22,6 +22,7 @@ use crate::delivery::{Rules as DeliveryRules, Transit};
 use crate::due::DueQueue;
 use crate::event::{Detail, Event, EventKind, Subject};
 use crate::faults::Rules;
+use crate::heavy::Heavy;
 use crate::ids::Ids;
 use crate::inbox;
 use crate::mail::Mail;
@@ -132,6 +133,7 @@ pub(crate) struct Shared {
     pub(crate) on_call: OnceLock<OnCall>,
     /// The mails as the inbox lists them.
     pub(crate) inbox: inbox::Index,
+    pub(crate) heavy: Heavy,
     /// True when the sandbox stops: what would go on answering ends.
     pub(crate) stopping: watch::Sender<bool>,
     /// The base URL for a client, once there is a port.
@@ -198,6 +200,7 @@ impl Shared {
                 wake: Arc::clone(&outside.wake),
                 on_call: OnceLock::new(),
                 inbox: inbox::Index::default(),
+                heavy: Heavy::new(),
                 stopping: watch::Sender::new(false),
                 base_url: OnceLock::new(),
                 page_token: OnceLock::new(),
@@ -319,6 +322,10 @@ impl World {
     /// As it was at the start, but for the clock and the rules of delivery.
     pub(crate) fn reset(&mut self) {
         let (clock, now) = (self.clock, self.now);
+        self.events
+            .iter()
+            .filter_map(|event| event.mail())
+            .for_each(Mail::forget);
         let rules = std::mem::take(&mut self.delivery_rules);
         *self = Self::new(&self.settings, self.outside.clone());
         self.delivery_rules = rules;
@@ -546,6 +553,9 @@ impl World {
         kind: EventKind,
         detail: Detail,
     ) -> Arc<Event> {
+        if let Some(recipient) = recipient {
+            mail.remember(recipient, kind);
+        }
         let subject = Subject::Mail {
             mail: mail.clone(),
             recipient: recipient.map(str::to_owned),

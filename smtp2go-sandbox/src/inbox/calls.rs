@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::index;
 use super::page::{self, Section, Shell, newest, shorten, show};
 use super::request::{Fields, query};
 use super::view::{Time, pretty, size};
@@ -82,7 +83,7 @@ pub(super) async fn call(
 fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> Page {
     let world = shared.world();
     let search = fields.get("q");
-    let words: Vec<String> = search.split_whitespace().map(str::to_lowercase).collect();
+    let words = index::words(search);
     let fits = |place: usize| {
         world.calls.get(place).is_some_and(|call| {
             let text = searched(call);

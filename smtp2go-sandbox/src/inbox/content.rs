@@ -107,7 +107,21 @@ impl Content {
                 }
             })
             .collect();
+        take_apart(message);
         content
+    }
+}
+
+/// Drops a message without calling itself for each message in a message, of which there may be more
+/// than the stack has room for.
+fn take_apart(message: Message<'_>) {
+    let mut messages = vec![message];
+    while let Some(message) = messages.pop() {
+        for part in message.parts {
+            if let PartType::Message(inner) = part.body {
+                messages.push(inner);
+            }
+        }
     }
 }
 

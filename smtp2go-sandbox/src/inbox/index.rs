@@ -84,7 +84,11 @@ impl Entry {
     }
 }
 
-/// The words of a search.
+/// How many words a search has at most; those after them do not count.
+const WORDS: usize = 20;
+
+/// The words of a search, in lower case.
 pub(super) fn words(search: &str) -> Vec<String> {
-    search.split_whitespace().map(str::to_lowercase).collect()
+    let words = search.split_whitespace().take(WORDS);
+    words.map(str::to_lowercase).collect()
 }

@@ -102,9 +102,18 @@ enum Part {
         cut: bool,
         what: &'static str,
     },
-    Headers(Vec<(String, String)>),
+    Headers {
+        headers: Vec<(String, String)>,
+        cut: bool,
+    },
     Nothing(&'static str),
 }
+
+/// How many headers a page shows; the rest can be saved.
+const HEADERS: usize = 1_000;
+
+/// How many links can be picked.
+const LINKS: usize = 1_000;
 
 /// What can be made to happen, in the order of the buttons.
 const BUTTONS: &[(&str, EventKind)] = &[
@@ -359,7 +368,7 @@ impl View {
             events,
             recipients: mail.recipients().into_iter().map(str::to_owned).collect(),
             recipient: fields.get("recipient").to_owned(),
-            links: mail.links(),
+            links: mail.each_link().take(LINKS).collect(),
             back: format!("/{}", query("q", search)),
             error: String::new(),
         }
@@ -404,12 +413,19 @@ fn part(
             toggle: address("html", remote.is_none()),
         },
         "html" => Part::Nothing("This mail has no HTML."),
-        "headers" => Part::Headers(
-            mail.headers()
+        "headers" => {
+            let all = mail.headers();
+            let count = all.len();
+            let headers: Vec<_> = all
                 .into_iter()
-                .map(|(name, value)| (name, content::readable(mail, &value)))
-                .collect(),
-        ),
+                .take(HEADERS)
+                .map(|(name, value)| (name, content::readable(mail, shorten(&value).0)))
+                .collect();
+            Part::Headers {
+                cut: headers.len() < count,
+                headers,
+            }
+        }
         "source" => text(&String::from_utf8_lossy(&content::raw(mail)), "Source"),
         "request" => text(&view::pretty(mail.request()), "Request"),
         _ => match &content.text {

@@ -1,5 +1,6 @@
 //! Text messages.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -65,14 +66,12 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> Page {
     let before = fields.number("before");
     let (places, more) = newest(world.sms.len(), before, |_| true);
     let rows = places.iter().filter_map(|place| world.sms.get(*place));
+    let events = world.events.iter();
+    let last: HashMap<_, _> = events
+        .filter_map(|event| Some((event.sms()?.message_id(), event.kind())))
+        .collect();
     let rows = rows.map(|sms| {
-        let mut events = world.events.iter().rev();
-        let last = events.find(|event| {
-            event
-                .sms()
-                .is_some_and(|other| other.message_id() == sms.message_id())
-        });
-        let kind = last.map(|event| event.kind());
+        let kind = last.get(sms.message_id()).copied();
         Row {
             id: sms.message_id().to_owned(),
             to: sms.destination().to_owned(),

@@ -29,6 +29,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use crate::heavy;
 use crate::world::Shared;
 
 pub(crate) use index::Index;
@@ -54,6 +55,8 @@ pub(crate) fn is_own(path: &str) -> bool {
 }
 
 pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    // Pages are made of mail, which may be long; what is below the layer waits, or is short.
+    let apart = middleware::from_fn_with_state(Arc::clone(shared), heavy::apart);
     let pages = Router::new()
         .route("/mails/{id}", get(mails::mail))
         .route("/mails/{id}/events", post(mails::happen))
@@ -71,6 +74,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/faults/clear", post(faults::clear))
         .route("/faults/{id}/remove", post(faults::remove))
         .route("/reset", get(reset::ask).post(reset::reset))
+        .layer(apart.clone())
         .route("/live", get(live::changes))
         .route(
             "/inbox.css",
@@ -88,7 +92,12 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             check_form,
         ));
     Router::new()
-        .route("/", get(mails::list).fallback(crate::server::handle))
+        .route(
+            "/",
+            get(mails::list)
+                .layer(apart)
+                .fallback(crate::server::handle),
+        )
         .nest(PREFIX, pages)
         .layer(middleware::map_response(protect))
 }

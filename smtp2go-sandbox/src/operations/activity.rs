@@ -1,12 +1,12 @@
 //! The event log, searched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{flag, integer, occurs, text, texts};
+use super::fields::{check_few, few, flag, integer, set, text};
 use super::history::time;
 use super::{Context, Reply};
 use crate::account::AccountId;
@@ -35,10 +35,17 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let accounts = accounts(context, request)?;
     let filter = Filter::new(request, context.now())?;
     let events = world.events.iter();
+    // A mail has hundreds of events, and may be long.
+    let mut mails = HashMap::new();
     let mut found: Vec<_> = events
         .filter(|event| accounts.contains(&event.account))
         .filter_map(|event| Some((event, event.mail()?)))
-        .filter(|(event, mail)| filter.takes(event, mail))
+        .filter(|(event, mail)| {
+            let id = mail.email_id();
+            filter.takes(event, mail, || {
+                *mails.entry(id).or_insert_with(|| filter.mail(mail))
+            })
+        })
         .collect();
     if filter.only_latest || filter.by_sent {
         let mut last = HashMap::new();
@@ -54,16 +61,13 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let total = found.len();
     let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
     let token = text(request, "continue_token");
-    let page = page(found, limit.unwrap_or(100), "continue_token", token)?;
+    let mut page = page(found, limit.unwrap_or(100), "continue_token", token)?;
     let shown = Shown {
         headers: flag(request, "include_headers").unwrap_or(false),
-        custom_headers: texts(request, "custom_headers"),
+        custom_headers: few(request, "custom_headers")?,
         attempts: attempts(world, page.items.iter().map(|(_, mail)| mail.email_id())),
     };
-    let items = page.items.into_iter();
-    let events: Value = items
-        .map(|(event, mail)| shown.show(world, event, mail))
-        .collect();
+    let events = page.rows(|(event, mail)| shown.show(world, event, mail));
     let mut data = json!({ "total_events": total, "events": events });
     if let Some(token) = page.token {
         data["continue_token"] = token.into();
@@ -73,10 +77,10 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
 
 /// Whose events are searched: those of the key's account, and of all subaccounts with a key of the
 /// master account; or those of the subaccounts that the request names.
-fn accounts(context: &Context<'_>, request: &Value) -> Result<Vec<AccountId>, Refusal> {
+fn accounts(context: &Context<'_>, request: &Value) -> Result<HashSet<AccountId>, Refusal> {
     let (world, own) = (&*context.world, context.account);
     if request.get("subaccounts").is_none() {
-        let mut accounts = vec![own];
+        let mut accounts = HashSet::from([own]);
         if own.is_master() {
             accounts.extend(world.subaccounts().map(|(id, _)| id));
         }
@@ -87,78 +91,109 @@ fn accounts(context: &Context<'_>, request: &Value) -> Result<Vec<AccountId>, Re
             "subaccounts is for keys of the master account only.",
         ));
     }
-    let ids = texts(request, "subaccounts").into_iter();
+    let ids = set(request, "subaccounts").into_iter();
     Ok(ids.filter_map(|id| world.find_account(id)).collect())
 }
 
 struct Filter<'a> {
     start: SystemTime,
     end: Option<SystemTime>,
-    search: Option<Vec<&'a str>>,
+    /// In lower case, as are the next three.
+    search: Option<Vec<String>>,
+    subject: Option<String>,
+    sender: Option<String>,
+    recipient: Option<String>,
     email_id: Option<&'a str>,
-    subject: Option<&'a str>,
-    sender: Option<&'a str>,
-    recipient: Option<&'a str>,
-    usernames: Vec<&'a str>,
-    kinds: Option<Vec<&'a str>>,
+    usernames: HashSet<&'a str>,
+    kinds: Option<HashSet<&'a str>>,
     only_latest: bool,
     by_sent: bool,
+}
+
+/// What a filter says of a mail, whatever the event.
+#[derive(Clone, Copy)]
+struct OfMail {
+    /// All but the search and the recipient.
+    fits: bool,
+    /// The search finds it.
+    found: bool,
 }
 
 impl<'a> Filter<'a> {
     fn new(request: &'a Value, now: SystemTime) -> Result<Self, Refusal> {
         let kinds = !list(request, "event_types").is_empty();
+        let folded = |field: &str| text(request, field).map(str::to_lowercase);
+        let search: Option<Vec<_>> = folded("search").map(|search| {
+            search
+                .split('|')
+                .map(|part| part.trim().to_owned())
+                .collect()
+        });
+        check_few(search.as_ref().map_or(0, Vec::len), "search")?;
         Ok(Self {
             start: time(request, "start_date")?.unwrap_or_else(|| clock::day_start(now, 0)),
             end: time(request, "end_date")?,
-            search: text(request, "search")
-                .map(|search| search.split('|').map(str::trim).collect()),
+            search,
             email_id: text(request, "search_email_id"),
-            subject: text(request, "search_subject"),
-            sender: text(request, "search_sender"),
-            recipient: text(request, "search_recipient"),
-            usernames: texts(request, "search_usernames"),
-            kinds: kinds.then(|| texts(request, "event_types")),
+            subject: folded("search_subject"),
+            sender: folded("search_sender"),
+            recipient: folded("search_recipient"),
+            usernames: set(request, "search_usernames"),
+            kinds: kinds.then(|| set(request, "event_types")),
             only_latest: flag(request, "only_latest").unwrap_or(false),
             by_sent: flag(request, "only_latest_by_sent").unwrap_or(false),
         })
     }
 
-    fn takes(&self, event: &Event, mail: &Mail) -> bool {
+    fn mail(&self, mail: &Mail) -> OfMail {
+        let has = |part: &Option<String>, text: &str| {
+            part.as_ref()
+                .is_none_or(|part| text.to_lowercase().contains(part))
+        };
+        let subject = mail.subject().unwrap_or_default();
+        let fits = self.email_id.is_none_or(|id| id == mail.email_id())
+            && (self.usernames.is_empty() || self.usernames.contains(mail.username()))
+            && has(&self.subject, subject)
+            && has(&self.sender, mail.sender());
+        let found = || {
+            let all = [&[mail.email_id(), subject][..], &mail.to(), &mail.bcc()].concat();
+            self.finds(&all)
+        };
+        OfMail {
+            fits,
+            found: fits && found(),
+        }
+    }
+
+    /// Whether one of the texts has a part in it that is searched for.
+    fn finds(&self, texts: &[&str]) -> bool {
+        self.search.as_ref().is_none_or(|parts| {
+            let mut texts = texts.iter().map(|text| text.to_lowercase());
+            texts.any(|text| parts.iter().any(|part| text.contains(part)))
+        })
+    }
+
+    fn takes(&self, event: &Event, mail: &Mail, of_mail: impl FnOnce() -> OfMail) -> bool {
         let Some(kind) = event.kind().activity_name() else {
             return false;
         };
+        let early = event.time() >= self.start
+            && self.end.is_none_or(|end| event.time() < end)
+            && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind));
+        if !early {
+            return false;
+        }
+        let of_mail = of_mail();
         let recipients = || match event.recipient() {
             Some(recipient) => vec![recipient],
             None => mail.recipients(),
         };
-        let subject = mail.subject().unwrap_or_default();
-        event.time() >= self.start
-            && self.end.is_none_or(|end| event.time() < end)
-            && self
-                .kinds
-                .as_ref()
-                .is_none_or(|kinds| kinds.contains(&kind))
-            && self.email_id.is_none_or(|id| id == mail.email_id())
-            && (self.usernames.is_empty() || self.usernames.contains(&mail.username()))
-            && self.subject.is_none_or(|part| occurs(part, subject))
-            && self.sender.is_none_or(|part| occurs(part, mail.sender()))
-            && self
-                .recipient
-                .is_none_or(|part| recipients().iter().any(|recipient| occurs(part, recipient)))
-            && self.search.as_ref().is_none_or(|parts| {
-                let own = recipients();
-                let all = [
-                    &[mail.email_id(), subject][..],
-                    &mail.to(),
-                    &mail.bcc(),
-                    &own,
-                ]
-                .concat();
-                parts
-                    .iter()
-                    .any(|part| all.iter().any(|text| occurs(part, text)))
+        of_mail.fits
+            && self.recipient.as_ref().is_none_or(|part| {
+                let mut recipients = recipients().into_iter();
+                recipients.any(|recipient| recipient.to_lowercase().contains(part))
             })
+            && (of_mail.found || self.finds(&recipients()))
     }
 }
 

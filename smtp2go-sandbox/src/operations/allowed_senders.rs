@@ -1,10 +1,11 @@
 //! The senders that an account may have, or must not have.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::fields::{covers, text, texts};
+use super::fields::{domain_of, text, texts};
 use super::{Context, Reply};
 use crate::refusal::Refusal;
 
@@ -26,45 +27,49 @@ enum Mode {
 
 /// Email addresses and domains, each of them once.
 #[derive(Debug, Default)]
-pub(crate) struct Entries(Vec<String>);
+pub(crate) struct Entries {
+    entries: Vec<String>,
+    /// The same in lower case.
+    known: HashSet<String>,
+    /// The same without an `@` before them.
+    domains: HashSet<String>,
+}
 
 impl Entries {
     /// Appends those that are not there, upper and lower case being the same.
     pub(crate) fn add(&mut self, entries: &[&str]) {
         for entry in entries {
-            if !self.has(entry) {
-                self.0.push((*entry).to_owned());
+            let key = entry.to_lowercase();
+            let domain = key.trim_start_matches('@').to_owned();
+            if self.known.insert(key) {
+                self.domains.insert(domain);
+                self.entries.push((*entry).to_owned());
             }
         }
     }
 
     /// Takes out those that are there.
     pub(crate) fn remove(&mut self, entries: &[&str]) {
-        let removed = |present: &str| entries.iter().any(|entry| same(entry, present));
-        self.0.retain(|present| !removed(present));
+        let removed: HashSet<_> = entries.iter().map(|entry| entry.to_lowercase()).collect();
+        let mut left = std::mem::take(self).entries;
+        left.retain(|entry| !removed.contains(&entry.to_lowercase()));
+        self.add(&left.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
     pub(crate) fn replace(&mut self, entries: &[&str]) {
-        self.0.clear();
+        *self = Self::default();
         self.add(entries);
     }
 
     /// Whether the address, or its domain, is among them.
     pub(crate) fn cover(&self, address: &str) -> bool {
-        self.0.iter().any(|entry| covers(entry, address))
+        let address = address.to_lowercase();
+        self.known.contains(&address) || self.domains.contains(&domain_of(&address))
     }
 
     pub(crate) fn show(&self) -> Value {
-        json!(self.0)
+        json!(self.entries)
     }
-
-    fn has(&self, entry: &str) -> bool {
-        self.0.iter().any(|present| same(entry, present))
-    }
-}
-
-fn same(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
 }
 
 impl State {

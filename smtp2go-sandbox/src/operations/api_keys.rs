@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::fields::{occurs, text, texts};
+use super::fields::{few, occurs, text};
 use super::sender_settings::{SenderSettings, Spelling, status};
 use super::{Context, Reply};
 use crate::account::{Key, glob};
@@ -33,7 +33,7 @@ pub(crate) fn answer(
 
 fn add(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let endpoints = match request.get("endpoints") {
-        Some(_) => owned(&texts(request, "endpoints")),
+        Some(_) => owned(&few(request, "endpoints")?),
         None => vec!["/email/send".to_owned()],
     };
     let caller = Arc::clone(&context.key);
@@ -63,7 +63,7 @@ fn edit(context: &mut Context<'_>, request: &Value, keep: bool) -> Result<Reply,
     let caller = Arc::clone(&context.key);
     let present = Arc::clone(&context.world.keys[place]);
     let endpoints = match request.get("endpoints") {
-        Some(_) => owned(&texts(request, "endpoints")),
+        Some(_) => owned(&few(request, "endpoints")?),
         None => present.endpoints.clone(),
     };
     check_escalation(&endpoints, &[&caller.endpoints, &present.endpoints])?;

@@ -58,9 +58,8 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let total = found.len();
     let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
     let token = text(request, "continue_token");
-    let page = page(found, limit.unwrap_or(5_000), "continue_token", token)?;
-    let items = page.items.iter();
-    let emails: Value = items.map(|(mail, sent)| show(mail, *sent)).collect();
+    let mut page = page(found, limit.unwrap_or(5_000), "continue_token", token)?;
+    let emails = page.rows(|(mail, sent)| show(mail, *sent));
     let mut data = json!({ "email_count": total, "emails": emails });
     if let Some(token) = page.token {
         data["continue_token"] = token.into();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::fields::{integer, occurs, text};
+use super::fields::{integer, text};
 use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
 use crate::account::KeyStatus;
@@ -221,8 +221,20 @@ fn search_scheduled(context: &mut Context<'_>, request: &Value) -> Result<Reply,
     let limit = number("limit", 1_000)?;
     // The first page is 1; who counts from 0 gets it too.
     let skipped = number("page", 1)?.saturating_sub(1).saturating_mul(limit);
+    let parts: BTreeMap<_, _> = [
+        "search_subject",
+        "search_sender",
+        "search_recipient",
+        "search",
+    ]
+    .into_iter()
+    .filter_map(|field| Some((field, text(request, field)?.to_lowercase())))
+    .collect();
     let wanted = |field: &str, values: &[&str]| {
-        text(request, field).is_none_or(|part| values.iter().any(|value| occurs(part, value)))
+        parts.get(field).is_none_or(|part| {
+            let mut values = values.iter().map(|value| value.to_lowercase());
+            values.any(|value| value.contains(part))
+        })
     };
     let waiting = context.account().email.scheduled.iter();
     let mut found: Vec<_> = waiting
@@ -336,7 +348,7 @@ fn check_schedule(
 fn check_mime(context: &Context<'_>, request: &Value) -> Result<Checked, Refusal> {
     let encoded = text(request, "mime_email");
     let mime = Mime::new(check_base64(encoded.unwrap_or_default(), "mime_email")?);
-    let recipients = mime.recipients();
+    let recipients: Vec<_> = mime.mailboxes().take(MIME_RECIPIENTS + 1).collect();
     if recipients.len() > MIME_RECIPIENTS {
         return Err(Refusal::field(
             "mime_email",

@@ -1,8 +1,10 @@
 //! `/email/search`: sent mail by recipient. It is deprecated at the service.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
-use super::fields::{flag, integer, text, texts};
+use super::fields::{check_few, flag, integer, set, text};
 use super::history::{Copy, copies, time};
 use super::{Context, Reply};
 use crate::clock;
@@ -19,25 +21,26 @@ pub(crate) fn answer(context: &Context<'_>, request: &Value) -> Result<Reply, Re
         Some(query) => Query::new(query, ignore_case)?,
         None => Query::default(),
     };
-    let ids = texts(request, "email_id");
+    let ids = set(request, "email_id");
     let only = |field: &str| flag(request, field).unwrap_or(false);
+    let mut known = HashMap::new();
     let mut found = copies(context.world, context.account);
     found.retain(|copy| {
         let sent = copy.mail.accepted_at();
         // Both ends are included.
         sent >= start
             && end.is_none_or(|end| sent <= end)
-            && (ids.is_empty() || ids.contains(&copy.mail.email_id()))
+            && (ids.is_empty() || ids.contains(copy.mail.email_id()))
             && text(request, "username").is_none_or(|name| name == copy.mail.username())
             && (!only("opened_only") || copy.had(EventKind::Open).is_some())
             && (!only("clicked_only") || copy.had(EventKind::Click).is_some())
-            && query.takes(copy)
+            && query.takes(copy, &mut known)
     });
     let total = found.len();
     let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
     let token = text(request, "continue_token");
-    let page = page(found, limit.unwrap_or(5_000), "continue_token", token)?;
-    let emails: Value = page.items.iter().map(show).collect();
+    let mut page = page(found, limit.unwrap_or(5_000), "continue_token", token)?;
+    let emails = page.rows(show);
     let mut data = json!({ "count": total, "emails": emails });
     if let Some(token) = page.token {
         data["continue_token"] = token.into();
@@ -154,13 +157,18 @@ impl Query {
                         parts.push(Part {
                             not,
                             field: field.to_owned(),
-                            term: term.to_owned(),
+                            term: match ignore_case {
+                                true => term.to_lowercase(),
+                                false => term.to_owned(),
+                            },
                         });
                     }
                     not = false;
                 }
             }
         }
+        let terms = alternatives.iter().map(Vec::len).sum();
+        check_few(terms, "filter_query")?;
         if not || alternatives.iter().any(Vec::is_empty) {
             return Err(refuse("A term is missing.".to_owned()));
         }
@@ -170,20 +178,45 @@ impl Query {
         })
     }
 
-    fn takes(&self, copy: &Copy) -> bool {
-        let fold = |text: &str| match self.ignore_case {
-            true => text.to_lowercase(),
-            false => text.to_owned(),
+    /// What a part says of a mail is kept in `known`, by the mail: one for a hundred recipients may be
+    /// long.
+    fn takes(&self, copy: &Copy, known: &mut HashMap<String, Vec<Option<bool>>>) -> bool {
+        if self.alternatives.is_empty() {
+            return true;
+        }
+        let count = self.alternatives.iter().map(Vec::len).sum();
+        let known = known
+            .entry(copy.mail.email_id().to_owned())
+            .or_insert_with(|| vec![None; count]);
+        let mut number = 0;
+        let mut any = false;
+        for parts in &self.alternatives {
+            let mut all = true;
+            for part in parts {
+                let known = known.get_mut(number);
+                number += 1;
+                all = all && self.holds(part, copy, known);
+            }
+            any |= all;
+        }
+        any
+    }
+
+    fn holds(&self, part: &Part, copy: &Copy, known: Option<&mut Option<bool>>) -> bool {
+        let look = || {
+            let value = value(copy, &part.field);
+            let value = match self.ignore_case {
+                true => value.to_lowercase(),
+                false => value,
+            };
+            value.contains(&part.term) != part.not
         };
-        let holds = |part: &Part| {
-            let value = fold(&value(copy, &part.field));
-            value.contains(&fold(&part.term)) != part.not
-        };
-        self.alternatives.is_empty()
-            || self
-                .alternatives
-                .iter()
-                .any(|parts| parts.iter().all(holds))
+        match known {
+            Some(known) if !OF_COPY.contains(&part.field.as_str()) => {
+                *known.get_or_insert_with(look)
+            }
+            _ => look(),
+        }
     }
 }
 
@@ -198,6 +231,9 @@ const FIELDS: [&str; 8] = [
     "username",
     "response",
 ];
+
+/// Those of them that are not the same for all recipients of a mail.
+const OF_COPY: [&str; 3] = ["recipient", "status", "response"];
 
 fn value(copy: &Copy, field: &str) -> String {
     match field {

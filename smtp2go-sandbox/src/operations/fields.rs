@@ -1,5 +1,7 @@
 //! Reading requests that their schema allows, and comparing what they name.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::mail::list;
@@ -27,6 +29,32 @@ pub(crate) fn integer(request: &Value, field: &str) -> Option<i64> {
 pub(crate) fn texts<'a>(request: &'a Value, field: &str) -> Vec<&'a str> {
     let items = list(request, field).iter();
     items.filter_map(Value::as_str).collect()
+}
+
+/// How many terms a search may have, and other lists of which each item costs time again and again.
+const MOST: usize = 100;
+
+/// The texts of a list that may not have many.
+pub(crate) fn few<'a>(request: &'a Value, field: &str) -> Result<Vec<&'a str>, Refusal> {
+    let texts = texts(request, field);
+    check_few(texts.len(), field)?;
+    Ok(texts)
+}
+
+/// Refuses more items than there may be, by the name of their field.
+pub(crate) fn check_few(count: usize, field: &str) -> Result<(), Refusal> {
+    match count {
+        0..=MOST => Ok(()),
+        _ => Err(Refusal::field(
+            field,
+            format!("The value has more than {MOST} items."),
+        )),
+    }
+}
+
+/// The texts of a list, to look others up in.
+pub(crate) fn set<'a>(request: &'a Value, field: &str) -> HashSet<&'a str> {
+    texts(request, field).into_iter().collect()
 }
 
 /// One of the words that the documentation names for a field.

@@ -24,6 +24,9 @@ const STEP: Duration = Duration::from_millis(50);
 /// What a unit costs; made up.
 const CENTS_PER_UNIT: usize = 6;
 
+/// The longest text, in characters: each destination has a copy.
+const LONGEST: usize = 10_000;
+
 /// So many characters are a unit.
 const UNIT: usize = 160;
 
@@ -132,6 +135,12 @@ fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
         .filter_map(Value::as_str);
     for (index, destination) in destinations.clone().enumerate() {
         check_number(destination, &format!("destination[{index}]"))?;
+    }
+    if text("content").chars().count() > LONGEST {
+        return Err(Refusal::field(
+            "content",
+            format!("The value has more than {LONGEST} characters."),
+        ));
     }
     let sender = match text("sender") {
         "" => NUMBER,

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{domain_of, text, texts, word};
+use super::fields::{domain_of, set, text, word};
 use super::history::{mails, time};
 use super::{Context, Reply, domain};
 use crate::account::AccountId;
@@ -221,7 +221,7 @@ fn history(context: &Context<'_>, request: &Value) -> Result<Value, Refusal> {
             ));
         }
         Some(_) => {
-            let ids = texts(request, "subaccounts").into_iter();
+            let ids = set(request, "subaccounts").into_iter();
             ids.filter_map(|id| world.find_account(id)).collect()
         }
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::fields::{descending, flag, integer, occurs, page_size, text, texts, word};
+use super::fields::{descending, few, flag, integer, occurs, page_size, text, word};
 use super::{Context, Reply};
 use crate::account::{Account, AccountId};
 use crate::paging::page;
@@ -140,7 +140,7 @@ fn set_closed(context: &mut Context<'_>, request: &Value, closed: bool) -> Resul
 
 fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let states = word(request, "states", &["all", "active", "closed", "suspended"])?;
-    let terms = texts(request, "search_terms");
+    let terms = few(request, "search_terms")?;
     let fuzzy = flag(request, "fuzzy_search").unwrap_or(true);
     let found = |account: &Account| {
         let texts = [&account.id, name(account), &account.subaccount.email];

@@ -1,11 +1,12 @@
 //! Addresses and domains that get no mail.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::fields::{covers, descending, flag, occurs, text, texts};
+use super::fields::{check_few, covers, descending, domain_of, flag, text, texts};
 use super::{Context, Reply};
 use crate::account::{Account, AccountId};
 use crate::clock;
@@ -21,7 +22,11 @@ const DAY: u64 = 86_400;
 /// What an account has of them, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    entries: Vec<Suppression>,
+    /// By a number that grows.
+    entries: BTreeMap<u64, Suppression>,
+    next: u64,
+    /// The numbers of those for an address or a domain, see [`key`].
+    places: HashMap<String, Vec<u64>>,
 }
 
 /// An address or a domain that gets no mail, and why.
@@ -36,10 +41,25 @@ pub(crate) struct Suppression {
     time: SystemTime,
 }
 
+/// What an address or a domain is looked up by: upper and lower case are the same, and so is a domain
+/// with or without an `@`.
+fn key(entry: &str) -> String {
+    entry.to_lowercase().trim_start_matches('@').to_owned()
+}
+
 /// What keeps an address of an account's mail from being delivered: itself or its domain.
 pub(crate) fn suppressed<'a>(account: &'a Account, address: &str) -> Option<&'a Suppression> {
-    let mut entries = account.suppression.entries.iter();
-    entries.find(|entry| covers(&entry.email_address, address))
+    let state = &account.suppression;
+    let keys = [key(address), domain_of(address)];
+    let places = keys
+        .iter()
+        .filter_map(|key| state.places.get(key))
+        .flatten();
+    let entries = places.filter_map(|place| Some((place, state.entries.get(place)?)));
+    let entries = entries.filter(|(_, entry)| covers(&entry.email_address, address));
+    entries
+        .min_by_key(|(place, _)| **place)
+        .map(|(_, entry)| entry)
 }
 
 /// Suppresses an address of an account's mail for what happened to a mail: `reason` is the API's
@@ -68,22 +88,34 @@ impl State {
     fn add(&mut self, entry: Suppression) -> bool {
         let new = self.place(&entry.email_address, &entry.reason).is_none();
         if new {
-            self.entries.push(entry);
+            let places = self.places.entry(key(&entry.email_address));
+            places.or_default().push(self.next);
+            self.entries.insert(self.next, entry);
+            self.next += 1;
         }
         new
     }
 
-    fn place(&self, address: &str, reason: &str) -> Option<usize> {
+    fn place(&self, address: &str, reason: &str) -> Option<u64> {
+        let places = self.places.get(&key(address))?;
         let address = address.to_lowercase();
-        self.entries.iter().position(|entry| {
-            entry.email_address.to_lowercase() == address && entry.reason == reason
-        })
+        let is_it = |place: &&u64| {
+            self.entries.get(place).is_some_and(|entry| {
+                entry.email_address.to_lowercase() == address && entry.reason == reason
+            })
+        };
+        places.iter().find(is_it).copied()
     }
 
     /// Lifts a suppression, if there is one for that reason.
     pub(crate) fn lift(&mut self, address: &str, reason: &str) -> bool {
-        let place = self.place(address, reason);
-        place.map(|place| self.entries.remove(place)).is_some()
+        let Some(place) = self.place(address, reason) else {
+            return false;
+        };
+        if let Some(places) = self.places.get_mut(&key(address)) {
+            places.retain(|other| *other != place);
+        }
+        self.entries.remove(&place).is_some()
     }
 }
 
@@ -130,7 +162,7 @@ pub(crate) fn answer(
 
 fn view(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let filter = Filter::new(request, context.now())?;
-    let entries = context.account().suppression.entries.iter();
+    let entries = context.account().suppression.entries.values();
     let mut entries: Vec<_> = entries.filter(|entry| filter.takes(entry)).collect();
     if descending(request, "sort")? {
         entries.reverse();
@@ -150,54 +182,68 @@ struct Filter<'a> {
     start: SystemTime,
     end: Option<SystemTime>,
     address: Option<&'a str>,
-    recipients: Vec<&'a str>,
-    reasons: Vec<&'a str>,
-    types: Vec<&'a str>,
-    wildcard: &'a str,
-    fuzzy: bool,
+    recipients: Terms,
+    reasons: Terms,
+    types: HashSet<&'a str>,
+    wildcard: String,
+}
+
+/// What a text has to be, or to have in it. In lower case.
+enum Terms {
+    Whole(HashSet<String>),
+    Parts(Vec<String>),
+}
+
+impl Terms {
+    fn take(&self, texts: &[&str]) -> bool {
+        let mut texts = texts.iter().map(|text| text.to_lowercase());
+        match self {
+            Self::Whole(wanted) => wanted.is_empty() || texts.any(|text| wanted.contains(&text)),
+            Self::Parts(wanted) => {
+                wanted.is_empty() || texts.any(|text| wanted.iter().any(|part| text.contains(part)))
+            }
+        }
+    }
 }
 
 impl<'a> Filter<'a> {
     fn new(request: &'a Value, now: SystemTime) -> Result<Self, Refusal> {
-        let one_or_more = |one: &str, more: &str| -> Vec<&'a str> {
-            let mut all = texts(request, more);
-            all.extend(text(request, one));
-            all
+        let one_or_more = |one: &str, more: &str| {
+            let all = texts(request, more).into_iter();
+            all.chain(text(request, one))
+        };
+        let fuzzy = flag(request, "fuzzy").unwrap_or(false);
+        let terms = |one: &str, more: &str| {
+            let all = one_or_more(one, more).map(str::to_lowercase);
+            if !fuzzy {
+                return Ok(Terms::Whole(all.collect()));
+            }
+            let all: Vec<_> = all.collect();
+            check_few(all.len(), more)?;
+            Ok::<_, Refusal>(Terms::Parts(all))
         };
         Ok(Self {
             start: time(request, "start_date")?.unwrap_or_else(|| thirty_days_before(now)),
             end: time(request, "end_date")?,
             address: text(request, "email_address"),
-            recipients: one_or_more("recipient", "recipients"),
-            reasons: one_or_more("reason", "reasons"),
-            types: one_or_more("suppression_type", "suppression_types"),
-            wildcard: text(request, "wildcard").unwrap_or_default(),
-            fuzzy: flag(request, "fuzzy").unwrap_or(false),
+            recipients: terms("recipient", "recipients")?,
+            reasons: terms("reason", "reasons")?,
+            types: one_or_more("suppression_type", "suppression_types").collect(),
+            wildcard: text(request, "wildcard").unwrap_or_default().to_lowercase(),
         })
     }
 
     fn takes(&self, entry: &Suppression) -> bool {
-        let like = |wanted: &str, text: &str| {
-            if self.fuzzy {
-                occurs(wanted, text)
-            } else {
-                wanted.to_lowercase() == text.to_lowercase()
-            }
-        };
         let address = entry.email_address.as_str();
-        let reasons = [&entry.reason, &entry.complaint, &entry.block_description];
-        let any = |wanted: &[&str], is: &dyn Fn(&str) -> bool| {
-            wanted.is_empty() || wanted.iter().any(|wanted| is(wanted))
-        };
         entry.time >= self.start
             && self.end.is_none_or(|end| entry.time < end)
             && self.address.is_none_or(|wanted| covers(address, wanted))
-            && any(&self.recipients, &|wanted| like(wanted, address))
-            && any(&self.reasons, &|wanted| {
-                reasons.iter().any(|text| like(wanted, text))
-            })
-            && any(&self.types, &|wanted| wanted == entry.reason)
-            && occurs(self.wildcard, address)
+            && self.recipients.take(&[address])
+            && self
+                .reasons
+                .take(&[&entry.reason, &entry.complaint, &entry.block_description])
+            && (self.types.is_empty() || self.types.contains(entry.reason.as_str()))
+            && address.to_lowercase().contains(&self.wildcard)
     }
 }
 

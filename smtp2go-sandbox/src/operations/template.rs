@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use handlebars::Context as Data;
 use serde_json::{Map, Value, json};
 
-use super::fields::{check_length, descending, flag, occurs, page_size, text, texts};
+use super::fields::{check_length, descending, few, flag, occurs, page_size, set, text, texts};
 use super::{Context, Reply};
 use crate::account::Account;
 use crate::clock;
@@ -247,8 +247,8 @@ pub(crate) fn answer(
 }
 
 fn search(state: &State, request: &Value) -> Result<Reply, Refusal> {
-    let terms = texts(request, "search_terms");
-    let tags = texts(request, "tags");
+    let terms = few(request, "search_terms")?;
+    let tags = set(request, "tags");
     let fuzzy = flag(request, "fuzzy_search").unwrap_or(false);
     let found = |id: &String, template: &Template| {
         let mut texts = vec![id, &template.name, &template.subject];
@@ -264,7 +264,7 @@ fn search(state: &State, request: &Value) -> Result<Reply, Refusal> {
     };
     let tagged = |template: &Template| {
         let mut own = template.tags.iter();
-        tags.is_empty() || own.any(|tag| tags.contains(&tag.as_str()))
+        tags.is_empty() || own.any(|tag| tags.contains(tag.as_str()))
     };
     let templates = state.templates.iter();
     let mut templates: Vec<_> = templates

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::http::Uri;
 use serde_json::{Value, json};
 
+use super::fields::few;
 use super::{Context, Reply};
 use crate::event::{Event, EventKind};
-use crate::mail::list;
 use crate::refusal::Refusal;
 
 /// As many as a paid account may have.
@@ -95,17 +95,17 @@ impl Webhook {
                 .and_then(Value::as_str)
                 .map(str::to_owned)
         };
-        let texts = |field: &str| {
-            request.get(field).map(|_| {
-                let items = list(request, field).iter();
+        let texts = |field: &str| match request.get(field) {
+            None => Ok(None),
+            Some(_) => {
                 let mut texts = Vec::new();
-                for item in items.filter_map(Value::as_str) {
+                for item in few(request, field)? {
                     if !texts.iter().any(|known| known == item) {
                         texts.push(item.to_owned());
                     }
                 }
-                texts
-            })
+                Ok::<_, Refusal>(Some(texts))
+            }
         };
         if let Some(url) = text("url") {
             check_url(&url)?;
@@ -117,7 +117,7 @@ impl Webhook {
             (&mut self.headers, "headers"),
             (&mut self.usernames, "usernames"),
         ] {
-            if let Some(texts) = texts(field) {
+            if let Some(texts) = texts(field)? {
                 *place = texts;
             }
         }

@@ -1,0 +1,1228 @@
+//! Inputs that are made to hurt: mail, searches, templates and requests of some size that take code
+//! whose time grows with the square of it many minutes at 1 MB. `tests/hurt.rs` holds each to a limit,
+//! and `examples/hurt.rs` measures how time grows.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use smtp2go_sandbox::Sandbox;
+
+/// What is sent to a sandbox of its own, one request after the other.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// The requests that have about so many bytes in all.
+    pub(crate) requests: fn(usize) -> Vec<Request>,
+}
+
+pub(crate) struct Request {
+    method: &'static str,
+    /// `{id}` stands for the id of the first mail.
+    path: String,
+    body: Vec<u8>,
+    /// With the key that the answer before had in place of the main one.
+    with_last_key: bool,
+}
+
+/// What came of a row.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) time: Duration,
+    /// The bytes of the longest answer.
+    pub(crate) longest: usize,
+    /// The status of each answer.
+    pub(crate) statuses: Vec<u16>,
+}
+
+/// Sends the requests of a row, each after the answer to the one before.
+pub(crate) fn run(row: &Row, size: usize) -> io::Result<Outcome> {
+    let requests = (row.requests)(size);
+    let sandbox = Sandbox::start_blocking()?;
+    let mut key = String::new();
+    let mut outcome = Outcome::default();
+    for request in requests {
+        let mut path = request.path;
+        if path.contains("{id}") {
+            let mails = sandbox.mails();
+            let id = mails.first().map(|mail| mail.email_id());
+            path = path.replace("{id}", id.unwrap_or_default());
+        }
+        let with = match request.with_last_key {
+            true => &key,
+            false => sandbox.key(),
+        };
+        let begun = Instant::now();
+        let reply = exchange(&sandbox, request.method, &path, with, &request.body)?;
+        outcome.time += begun.elapsed();
+        let (status, body) = reply;
+        outcome.statuses.push(status);
+        outcome.longest = outcome.longest.max(body.len());
+        if path == "/v3/api_keys/add"
+            && let Ok(reply) = serde_json::from_slice::<Value>(&body)
+            && let Some(made) = reply["data"][0]["api_key"].as_str()
+        {
+            made.clone_into(&mut key);
+        }
+    }
+    Ok(outcome)
+}
+
+fn exchange(
+    sandbox: &Sandbox,
+    method: &str,
+    path: &str,
+    key: &str,
+    body: &[u8],
+) -> io::Result<(u16, Vec<u8>)> {
+    let address = sandbox.base_url().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address.trim_end_matches("/v3"))?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         X-Smtp2go-Api-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply)?;
+    let status = reply
+        .get(9..12)
+        .and_then(|status| std::str::from_utf8(status).ok());
+    let status = status.and_then(|status| status.parse().ok()).unwrap_or(0);
+    let head = reply.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = reply.split_off(head.map_or(reply.len(), |head| head + 4));
+    Ok((status, body))
+}
+
+/// A call of the API.
+fn call(path: &str, body: &Value) -> Request {
+    raw_call(path, body.to_string().into_bytes())
+}
+
+fn raw_call(path: &str, body: Vec<u8>) -> Request {
+    Request {
+        method: "POST",
+        path: format!("/v3/{path}"),
+        body,
+        with_last_key: false,
+    }
+}
+
+/// A POST of the sandbox's own.
+fn own(path: &str, body: impl Into<Vec<u8>>) -> Request {
+    Request {
+        method: "POST",
+        path: path.to_owned(),
+        body: body.into(),
+        with_last_key: false,
+    }
+}
+
+fn get(path: impl Into<String>) -> Request {
+    Request {
+        method: "GET",
+        path: path.into(),
+        body: Vec::new(),
+        with_last_key: false,
+    }
+}
+
+/// A mail with these fields.
+fn mail(fields: Value) -> Value {
+    let mut mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "subject": "Hi",
+                           "text_body": "Hello" });
+    if let (Value::Object(mail), Value::Object(fields)) = (&mut mail, fields) {
+        mail.extend(fields);
+    }
+    mail
+}
+
+/// Sends a mail, and looks at it in every way.
+fn looked_at(sent: Request) -> Vec<Request> {
+    let mut requests = vec![sent, get("/")];
+    for part in [
+        "",
+        "?part=text",
+        "?part=headers",
+        "?part=source",
+        "?part=request",
+        "/html",
+        "/raw",
+    ] {
+        requests.push(get(format!("/_inbox/mails/{{id}}{part}")));
+    }
+    requests.push(get("/_inbox/calls/0"));
+    requests.push(get("/_sandbox/mails/{id}"));
+    requests.push(get("/_sandbox/calls/1"));
+    requests.push(call("archive/search", &json!({})));
+    requests.push(call(
+        "activity/search",
+        &json!({ "include_headers": true, "limit": 1000 }),
+    ));
+    requests
+}
+
+/// Sends a mail with this HTML, and looks at that.
+fn html(size: usize, text: &str) -> Vec<Request> {
+    let mail = mail(json!({ "html_body": fill(size, text) }));
+    shown(call("email/send", &mail))
+}
+
+/// Sends a mail, and looks at its HTML.
+fn shown(sent: Request) -> Vec<Request> {
+    vec![
+        sent,
+        get("/"),
+        get("/_inbox/mails/{id}"),
+        get("/_inbox/mails/{id}/html"),
+    ]
+}
+
+/// Sends a message with these headers and this text, and looks at what is made of it.
+fn mime(message: &str) -> Vec<Request> {
+    vec![
+        call(
+            "email/mime",
+            &json!({ "mime_email": base64(message.as_bytes()) }),
+        ),
+        get("/"),
+        get("/_inbox/mails/{id}?part=headers"),
+        call("activity/search", &json!({})),
+    ]
+}
+
+/// A message with such headers, over and over.
+fn headers(size: usize, headers: &str) -> Vec<Request> {
+    let headers = fill(size * 3 / 4, headers);
+    mime(&format!(
+        "From: a@example.com\r\nTo: b@example.net\r\n{headers}\r\n\r\nHello\r\n"
+    ))
+}
+
+/// A message with such parts, over and over.
+fn parts(size: usize, part: &str) -> Vec<Request> {
+    let parts = fill(size * 3 / 4, part);
+    mime(&format!(
+        "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/mixed; boundary=x\r\n\r\n{parts}\r\n--x--\r\n"
+    ))
+}
+
+/// A message with one part, whose header and text are these.
+fn part(size: usize, header: &str, text: &str) -> Vec<Request> {
+    let text = fill(size * 3 / 4, text);
+    mime(&format!(
+        "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n{header}\r\n\r\n{text}\r\n"
+    ))
+}
+
+/// A text over and over, up to a number of bytes.
+fn fill(size: usize, text: &str) -> String {
+    text.repeat(size / text.len())
+}
+
+/// A text for each number, with a comma between them, up to a number of bytes.
+fn numbered(size: usize, text: impl Fn(usize) -> String) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut bytes = 0;
+    while bytes < size {
+        let text = text(texts.len());
+        bytes += text.len() + 3;
+        texts.push(text);
+    }
+    texts
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len() / 3 * 4 + 4);
+    for three in bytes.chunks(3) {
+        let byte = |place: usize| u32::from(three.get(place).copied().unwrap_or_default());
+        let all = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let letter = LETTERS[(all >> (18 - 6 * place)) as usize & 63];
+            text.push(if place <= three.len() {
+                char::from(letter)
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+fn template(text: &str) -> Request {
+    let template = json!({ "id": "welcome", "template_name": "Welcome", "subject": "Hi",
+                           "html_body": text, "text_body": "Hello" });
+    call("template/add", &template)
+}
+
+/// A template that is filled in with this.
+fn filled_in(text: &str, data: &Value) -> Vec<Request> {
+    let mail = mail(json!({ "template_id": "welcome", "template_data": data }));
+    vec![
+        template(text),
+        call("email/send", &mail),
+        get("/_inbox/mails/{id}"),
+    ]
+}
+
+/// As many mails as fit, each to the recipient of its number.
+fn batch(size: usize, recipient: impl Fn(usize) -> String) -> Request {
+    let mails = (0..size / 120).map(|number| {
+        json!({ "sender": "a@example.com", "to": [recipient(number)], "subject": "a",
+                "html_body": "<a href=http://a>" })
+    });
+    call(
+        "email/batch",
+        &json!({ "emails": mails.collect::<Vec<_>>() }),
+    )
+}
+
+/// A webhook for everything, where nobody listens.
+fn webhook(headers: &[String]) -> Request {
+    let events = [
+        "processed",
+        "delivered",
+        "open",
+        "click",
+        "bounce",
+        "spam",
+        "unsubscribe",
+        "reject",
+    ];
+    let webhook = json!({ "url": "http://127.0.0.1:1/", "events": events, "headers": headers,
+                          "sms_events": ["sending", "submitted", "delivered"], "output_format": "json" });
+    call("webhook/add", &webhook)
+}
+
+/// The recipients of a mail, who all follow its first link.
+fn clickers(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("click+{number}@example.net"))
+        .collect()
+}
+
+/// Makes everything happen that is due.
+fn later() -> Request {
+    own("/_sandbox/clock/advance", "{\"seconds\": 60}")
+}
+
+/// A list that is sent twice to what adds, and once to what removes.
+fn list(size: usize, path: &str, field: &str) -> Vec<Request> {
+    let entries = numbered(size / 2, |number| format!("{number}@example.net"));
+    let request = json!({ field: entries, "mode": "whitelist", "enabled": true });
+    let mut requests: Vec<_> = ["add", "add", "update", "remove", "add", "view"]
+        .iter()
+        .map(|action| call(&format!("{path}/{action}"), &request))
+        .collect();
+    requests.push(batch(size / 2, |number| format!("{number}@example.net")));
+    requests
+}
+
+pub(crate) const ROWS: &[Row] = &[
+    // HTML.
+    Row {
+        name: "links without an end",
+        requests: |size| html(size, "href=http://"),
+    },
+    Row {
+        name: "links without a value",
+        requests: |size| html(size, "href "),
+    },
+    Row {
+        name: "links in open quotes",
+        requests: |size| html(size, "<a href=\"http://'"),
+    },
+    Row {
+        name: "links by the thousand",
+        requests: |size| html(size, "<a href=http://a>a</a>"),
+    },
+    Row {
+        name: "a long link that many follow",
+        requests: |size| {
+            let html = format!("<a href=\"http://{}\">", "a".repeat(size));
+            let mail = mail(json!({ "html_body": html, "to": clickers(100), "cc": clickers(100) }));
+            let mut requests = vec![webhook(&[])];
+            requests.extend([call("email/send", &mail), later(), get("/_sandbox/events")]);
+            requests
+        },
+    },
+    Row {
+        name: "an image that is shown often",
+        requests: |size| {
+            let image = json!({ "filename": "a", "mimetype": "image/png",
+                                "fileblob": base64(&vec![0; size / 4]) });
+            let html = fill(size / 2, "<img src=cid:a>");
+            shown(call(
+                "email/send",
+                &mail(json!({ "html_body": html, "inlines": [image] })),
+            ))
+        },
+    },
+    Row {
+        name: "references to no image",
+        requests: |size| {
+            let image = json!({ "filename": "cid:a", "mimetype": "image/png", "fileblob": "aGk=" });
+            let html = fill(size, "cid:");
+            shown(call(
+                "email/send",
+                &mail(json!({ "html_body": html, "inlines": [image] })),
+            ))
+        },
+    },
+    Row {
+        name: "images by the thousand",
+        requests: |size| {
+            let names = numbered(size / 8, |number| number.to_string());
+            let images: Vec<_> = names
+                .iter()
+                .map(
+                    |name| json!({ "filename": name, "mimetype": "image/png", "fileblob": "aGk=" }),
+                )
+                .collect();
+            let html: String = names
+                .iter()
+                .map(|name| format!("<img src=cid:{name}>"))
+                .collect();
+            shown(call(
+                "email/send",
+                &mail(json!({ "html_body": html, "inlines": images })),
+            ))
+        },
+    },
+    Row {
+        name: "open tags",
+        requests: |size| html(size, "<link<"),
+    },
+    Row {
+        name: "letters that grow in lower case",
+        requests: |size| html(size, "\u{130}"),
+    },
+    Row {
+        name: "a long text",
+        requests: |size| {
+            looked_at(call(
+                "email/send",
+                &mail(json!({ "text_body": fill(size, "é\n") })),
+            ))
+        },
+    },
+    // What else a mail has.
+    Row {
+        name: "headers by the thousand",
+        requests: |size| {
+            let header = json!({ "header": "a", "value": "é" });
+            let headers = vec![header; size / 30];
+            let names: Vec<_> = (0..100).map(|number| format!("X-{number}")).collect();
+            let mail = mail(json!({ "custom_headers": headers, "to": clickers(5) }));
+            vec![
+                webhook(&names),
+                call("email/send", &mail),
+                get("/_inbox/mails/{id}?part=headers"),
+                get("/_inbox/mails/{id}?part=source"),
+                later(),
+                call("activity/search", &json!({ "include_headers": true })),
+            ]
+        },
+    },
+    Row {
+        name: "a long header for the webhooks of many recipients",
+        requests: |size| {
+            let headers = json!([{ "header": "X-Long", "value": fill(size, "a") }]);
+            let mail = mail(json!({ "custom_headers": headers, "to": clickers(100) }));
+            let mut requests = vec![webhook(&["X-Long".to_owned(), "To".to_owned()])];
+            requests.extend([call("email/send", &mail), later(), get("/_inbox/webhooks")]);
+            requests.push(get("/_sandbox/webhooks"));
+            requests
+        },
+    },
+    Row {
+        name: "a long subject of a mail to many",
+        requests: |size| {
+            let to = |kind: &str| -> Vec<_> {
+                let numbers = 0..20;
+                numbers
+                    .map(|number| format!("{kind}+{number}@example.net"))
+                    .collect()
+            };
+            let mail = mail(
+                json!({ "subject": fill(size, "É"), "to": to("open"), "cc": to("bounce"),
+                                    "bcc": to("spam") }),
+            );
+            let filter = json!({ "search": "x|y|z", "search_subject": "x", "limit": 1000 });
+            let query = "subject:x OR subject:y OR subject:z";
+            let query = json!({ "filter_query": query, "ignore_case": true });
+            vec![
+                webhook(&[]),
+                call("email/send", &mail),
+                later(),
+                call("activity/search", &filter),
+                call("activity/search", &json!({ "limit": 1000 })),
+                call("email/search", &query),
+                call("email/search", &json!({})),
+                call("suppression/view", &json!({})),
+                get("/_sandbox/webhooks"),
+            ]
+        },
+    },
+    Row {
+        name: "long names of many recipients",
+        requests: |size| {
+            let name = fill(size / 60, "é");
+            let to = |kind: &str| -> Vec<_> {
+                (0..20)
+                    .map(|number| format!("{name} <{kind}+{number}@example.net>"))
+                    .collect()
+            };
+            let mail = mail(json!({ "to": to("open"), "cc": to("bounce"), "bcc": to("click") }));
+            let mut requests = vec![webhook(&["To".to_owned()])];
+            requests.extend([call("email/send", &mail), later()]);
+            requests.push(call(
+                "activity/search",
+                &json!({ "include_headers": true, "limit": 1000 }),
+            ));
+            requests.push(call("stats/email_history", &json!({})));
+            requests.push(get("/_inbox/mails/{id}"));
+            requests
+        },
+    },
+    Row {
+        name: "files by the thousand",
+        requests: |size| {
+            let file = json!({ "filename": "a", "fileblob": "" });
+            shown(call(
+                "email/send",
+                &mail(json!({ "attachments": vec![file; size / 30] })),
+            ))
+        },
+    },
+    Row {
+        name: "a long file",
+        requests: |size| {
+            let file =
+                json!({ "filename": fill(size / 2, "é"), "fileblob": fill(size / 2, " a GVs") });
+            shown(call("email/send", &mail(json!({ "attachments": [file] }))))
+        },
+    },
+    // MIME.
+    Row {
+        name: "mime: headers by the thousand",
+        requests: |size| headers(size, "a:b\r\n"),
+    },
+    Row {
+        name: "mime: a folded header",
+        requests: |size| headers(size, " a\r\n"),
+    },
+    Row {
+        name: "mime: encoded words",
+        requests: |size| headers(size, "Subject: =?utf-8?q?a?=\r\n"),
+    },
+    Row {
+        name: "mime: one subject of encoded words",
+        requests: |size| {
+            let words = fill(size * 3 / 4, "=?utf-8?q?a?= ");
+            mime(&format!(
+                "From: {words}\r\nSubject: {words}\r\n\r\nHello\r\n"
+            ))
+        },
+    },
+    Row {
+        name: "mime: open encoded words",
+        requests: |size| {
+            let words = fill(size / 4, "=?utf-8?q?");
+            mime(&format!(
+                "From: {words}\r\nSubject: {words}\r\nX: {words}\r\n\r\nHello\r\n"
+            ))
+        },
+    },
+    Row {
+        name: "mime: as many recipients as it may have",
+        requests: |size| {
+            let to: Vec<_> = (0..400)
+                .map(|number| format!("open+{number}@example.net"))
+                .collect();
+            let more = fill(size / 2, "a:b\r\n");
+            let mut requests = vec![webhook(&["a".to_owned(), "To".to_owned()])];
+            requests.extend(mime(&format!(
+                "From: a@example.com\r\nTo: {}\r\n{more}\r\nHello\r\n",
+                to.join(", ")
+            )));
+            requests.push(later());
+            requests
+        },
+    },
+    Row {
+        name: "mime: recipients by the thousand",
+        requests: |size| {
+            let to = numbered(size * 3 / 4, |number| format!("{number}@a.example"));
+            mime(&format!(
+                "From: a@example.com\r\nTo: {}\r\n\r\nHello\r\n",
+                to.join(", ")
+            ))
+        },
+    },
+    Row {
+        name: "mime: one recipient by the thousand",
+        requests: |size| {
+            let to = fill(size * 3 / 4, "b@a.example,");
+            mime(&format!("From: a@example.com\r\nTo: {to}\r\n\r\nHello\r\n"))
+        },
+    },
+    Row {
+        name: "mime: comments in one another",
+        requests: |size| {
+            let open = fill(size / 4, "(");
+            mime(&format!(
+                "From: {open}\r\nTo: b@example.net, {open}\r\nDate: {open}\r\n\r\nHello\r\n"
+            ))
+        },
+    },
+    Row {
+        name: "mime: open quotes and groups",
+        requests: |size| {
+            let open = fill(size / 4, "\"<a:");
+            mime(&format!(
+                "From: {open}\r\nTo: {open}\r\nReferences: {open}\r\n\r\nHello\r\n"
+            ))
+        },
+    },
+    Row {
+        name: "mime: parameters by the thousand",
+        requests: |size| {
+            let names = numbered(size * 3 / 4, |number| format!("; name*{number}*=utf-8''a"));
+            let names = names.concat();
+            mime(&format!(
+                "From: a@example.com\r\nMIME-Version: 1.0\r\nContent-Type: image/png{names}\r\n\
+                 Content-Disposition: attachment{names}\r\n\r\nHello\r\n"
+            ))
+        },
+    },
+    Row {
+        name: "mime: empty parts",
+        requests: |size| parts(size, "--x\r\n\r\n\r\n"),
+    },
+    Row {
+        name: "mime: texts by the thousand",
+        requests: |size| parts(size, "--x\r\nContent-Type: text/html\r\n\r\na\r\n"),
+    },
+    Row {
+        name: "mime: boundaries that are none",
+        requests: |size| parts(size, "--y\r\n"),
+    },
+    Row {
+        name: "mime: dashes",
+        requests: |size| parts(size, "-"),
+    },
+    Row {
+        name: "mime: multiparts in one another",
+        requests: |size| {
+            let parts = numbered(size / 2, |number| {
+                format!(
+                    "Content-Type: multipart/mixed; boundary=\"b{number}\"\r\n\r\n--b{number}\r\n"
+                )
+            });
+            let message = parts.concat();
+            mime(&format!(
+                "From: a@example.com\r\nMIME-Version: 1.0\r\n{message}\r\nHello\r\n"
+            ))
+        },
+    },
+    Row {
+        name: "mime: multiparts of one boundary in one another",
+        requests: |size| {
+            part(
+                size,
+                "Content-Type: multipart/mixed; boundary=x",
+                "--x\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n",
+            )
+        },
+    },
+    Row {
+        name: "mime: messages in one another",
+        requests: |size| {
+            part(
+                size,
+                "Content-Type: message/rfc822",
+                "Content-Type: message/rfc822\r\n\r\n",
+            )
+        },
+    },
+    Row {
+        name: "mime: digests in one another",
+        requests: |size| {
+            part(
+                size,
+                "Content-Type: multipart/digest; boundary=x",
+                "--x\r\n\r\nContent-Type: multipart/digest; boundary=x\r\n\r\n",
+            )
+        },
+    },
+    Row {
+        name: "mime: encoded messages in one another",
+        requests: |size| {
+            let mut message = "From: a@example.com\r\n\r\nHello\r\n".to_owned();
+            while message.len() < size / 2 {
+                let header = "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64";
+                message = format!("{header}\r\n\r\n{}", base64(message.as_bytes()));
+            }
+            mime(&format!(
+                "From: a@example.com\r\nMIME-Version: 1.0\r\n{message}"
+            ))
+        },
+    },
+    Row {
+        name: "mime: messages in parts in one another",
+        requests: |size| {
+            part(
+                size,
+                "Content-Type: multipart/mixed; boundary=x",
+                "--x\r\nContent-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n",
+            )
+        },
+    },
+    Row {
+        name: "mime: quoted-printable",
+        requests: |size| {
+            part(
+                size,
+                "Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable",
+                "=\r\n=E",
+            )
+        },
+    },
+    Row {
+        name: "mime: base64 with rubbish in it",
+        requests: |size| {
+            part(
+                size,
+                "Content-Type: image/png\r\nContent-Transfer-Encoding: base64",
+                "aGk= -",
+            )
+        },
+    },
+    Row {
+        name: "mime: utf-7",
+        requests: |size| part(size, "Content-Type: text/html; charset=utf-7", "+ADw-"),
+    },
+    Row {
+        name: "mime: no end of the headers",
+        requests: |size| mime(&fill(size * 3 / 4, "a")),
+    },
+    // Many mails.
+    Row {
+        name: "a batch that is opened",
+        requests: |size| {
+            let mut requests = vec![
+                batch(size, |number| format!("open+{number}@example.net")),
+                later(),
+                get("/"),
+                get("/?q=a+b+c"),
+                get("/_sandbox/mails?to=open%2B0@example.net"),
+            ];
+            for path in [
+                "activity/search",
+                "email/search",
+                "archive/search",
+                "stats/email_history",
+            ] {
+                requests.push(call(path, &json!({ "limit": 1000 })));
+            }
+            requests.push(call("stats/email_summary", &json!({})));
+            requests
+        },
+    },
+    Row {
+        name: "a batch that bounces, and another one",
+        requests: |size| {
+            let bounce = |number| format!("bounce+{number}@example.net");
+            vec![
+                batch(size / 2, bounce),
+                later(),
+                batch(size / 2, bounce),
+                later(),
+                call("suppression/view", &json!({})),
+            ]
+        },
+    },
+    Row {
+        name: "a batch that waits for its time",
+        requests: |size| {
+            let in_an_hour = SystemTime::now() + Duration::from_secs(3_600);
+            let seconds = in_an_hour
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs();
+            let mails = (0..size / 250).map(|number| {
+                mail(json!({ "to": [format!("{number}@example.net")], "schedule": seconds }))
+            });
+            vec![
+                call(
+                    "email/batch",
+                    &json!({ "emails": mails.collect::<Vec<_>>() }),
+                ),
+                call(
+                    "email/scheduled/search",
+                    &json!({ "search": fill(size / 2, "É") }),
+                ),
+            ]
+        },
+    },
+    Row {
+        name: "text messages with a long text",
+        requests: |size| {
+            let to: Vec<_> = (0..100)
+                .map(|number| format!("+1555555{number:04}"))
+                .collect();
+            let mut requests = vec![webhook(&[])];
+            requests.push(call(
+                "sms/send",
+                &json!({ "destination": to, "content": fill(size, "é") }),
+            ));
+            requests.push(call(
+                "sms/send",
+                &json!({ "destination": to, "content": "é".repeat(9_999) }),
+            ));
+            requests.push(later());
+            requests.push(get("/_inbox/sms"));
+            requests.push(get("/_sandbox/sms"));
+            requests.push(call("sms/summary", &json!({})));
+            requests.push(call("sms/view-sent", &json!({})));
+            requests
+        },
+    },
+    // Lists.
+    Row {
+        name: "allowed senders",
+        requests: |size| list(size, "allowed_senders", "allowed_senders"),
+    },
+    Row {
+        name: "allowed recipients",
+        requests: |size| list(size, "allowed_recipients", "allowed_recipients"),
+    },
+    Row {
+        name: "endpoints of a key",
+        requests: |size| {
+            let endpoints = numbered(size / 2, |number| format!("/{number}*"));
+            let mut requests = vec![call(
+                "api_keys/add",
+                &json!({ "endpoints": ["/api_keys/add", "*0*0*0"] }),
+            )];
+            let mut add = call("api_keys/add", &json!({ "endpoints": endpoints }));
+            requests.push(call("api_keys/add", &json!({ "endpoints": endpoints })));
+            add.with_last_key = true;
+            requests.push(add);
+            requests.push(call(
+                "api_keys/view",
+                &json!({ "search": fill(size / 2, "é") }),
+            ));
+            requests
+        },
+    },
+    Row {
+        name: "events and headers of a webhook",
+        requests: |size| {
+            let names = numbered(size / 4, |number| format!("X-{number}"));
+            let webhook = json!({ "url": "http://127.0.0.1:1/", "events": names, "headers": names,
+                                  "usernames": names });
+            vec![
+                call("webhook/add", &webhook),
+                call("email/send", &mail(json!({}))),
+                later(),
+            ]
+        },
+    },
+    Row {
+        name: "subaccounts of a domain and of a search",
+        requests: |size| {
+            let ids = numbered(size / 2, |number| number.to_string());
+            let same = vec!["381204"; size / 20];
+            vec![
+                call("email/send", &mail(json!({}))),
+                call(
+                    "domain/add",
+                    &json!({ "domain": "example.com", "subaccount_access": { "subaccounts": ids } }),
+                ),
+                call("activity/search", &json!({ "subaccounts": ids })),
+                call("stats/email_history", &json!({ "subaccounts": same })),
+                call("subaccounts/search", &json!({ "search_terms": ids })),
+            ]
+        },
+    },
+    Row {
+        name: "labels of a domain",
+        requests: |size| {
+            vec![
+                call(
+                    "domain/add",
+                    &json!({ "domain": fill(size - 500, "a.") + "a" }),
+                ),
+                call("domain/view", &json!({})),
+                call(
+                    "single_sender_emails/add",
+                    &json!({ "email_address": "a@".to_owned() + &fill(size - 500, "a.") + "a" }),
+                ),
+            ]
+        },
+    },
+    Row {
+        name: "reasons to lift a suppression for",
+        requests: |size| {
+            let reasons = numbered(size / 2, |number| number.to_string());
+            vec![
+                batch(size / 2, |number| format!("bounce+{number}@example.net")),
+                later(),
+                call(
+                    "suppression/remove",
+                    &json!({ "email_address": "a@example.net", "reasons": reasons }),
+                ),
+                call(
+                    "suppression/view",
+                    &json!({ "recipients": reasons, "fuzzy": true, "start_date": "2000-01-01" }),
+                ),
+                call("suppression/view", &json!({ "reasons": reasons })),
+            ]
+        },
+    },
+    // Searches.
+    Row {
+        name: "a query of terms by the thousand",
+        requests: |size| {
+            vec![
+                call(
+                    "email/send",
+                    &mail(json!({ "subject": fill(size / 2, "é"), "to": clickers(100) })),
+                ),
+                later(),
+                call(
+                    "email/search",
+                    &json!({ "filter_query": fill(size / 2, "subject:a OR ") + "subject:b", "ignore_case": true }),
+                ),
+                call(
+                    "email/search",
+                    &json!({ "filter_query": fill(size / 2, "subject:a ") }),
+                ),
+                call(
+                    "email/search",
+                    &json!({ "filter_query": fill(size / 2, "NOT ") }),
+                ),
+                call(
+                    "email/search",
+                    &json!({ "email_id": numbered(size / 2, |number| number.to_string()) }),
+                ),
+            ]
+        },
+    },
+    Row {
+        name: "a long term in a long text",
+        requests: |size| {
+            let text = fill(size / 2, "a");
+            let term = fill(size / 5, "a") + "b" + &fill(size / 5, "a");
+            let query = json!({ "filter_query": format!("subject:{term}"), "ignore_case": true });
+            vec![
+                call(
+                    "email/send",
+                    &mail(json!({ "subject": text, "to": clickers(100) })),
+                ),
+                later(),
+                call("email/search", &query),
+                call("activity/search", &json!({ "search": term })),
+                call("archive/search", &json!({ "headers": term })),
+            ]
+        },
+    },
+    Row {
+        name: "activity: terms by the thousand",
+        requests: |size| {
+            vec![
+                call(
+                    "email/send",
+                    &mail(json!({ "subject": fill(size / 2, "é"), "to": clickers(100) })),
+                ),
+                later(),
+                call(
+                    "activity/search",
+                    &json!({ "search": fill(size / 2, "a|") }),
+                ),
+                call(
+                    "activity/search",
+                    &json!({ "search_usernames": numbered(size / 2, |number| number.to_string()) }),
+                ),
+                call(
+                    "activity/search",
+                    &json!({ "event_types": ["opened"], "custom_headers": numbered(size / 2, |number| number.to_string()) }),
+                ),
+                call(
+                    "activity/search",
+                    &json!({ "custom_headers": numbered(size / 2, |number| number.to_string()) }),
+                ),
+            ]
+        },
+    },
+    Row {
+        name: "templates: terms and tags by the thousand",
+        requests: |size| {
+            let names = numbered(size / 4, |number| number.to_string());
+            let template = json!({ "id": "welcome", "template_name": "a", "subject": fill(size / 4, "é"),
+                                   "html_body": "a", "text_body": "a", "tags": names });
+            vec![
+                call("template/add", &template),
+                call(
+                    "template/search",
+                    &json!({ "search_terms": numbered(size / 4, |number| format!("x{number}")), "fuzzy_search": true }),
+                ),
+                call(
+                    "template/search",
+                    &json!({ "tags": numbered(size / 4, |number| format!("x{number}")) }),
+                ),
+            ]
+        },
+    },
+    Row {
+        name: "the inbox: words by the thousand",
+        requests: |size| {
+            // No server takes an address of 1 MB.
+            let words = numbered((size / 2).min(60_000), |number| number.to_string()).join("+");
+            let mut requests = vec![
+                call(
+                    "email/send",
+                    &mail(json!({ "text_body": fill(size / 2, "é") })),
+                ),
+                raw_call(&fill((size / 2).min(50_000), "a"), Vec::new()),
+            ];
+            for _ in 0..20 {
+                requests.push(call(
+                    "email/send",
+                    &mail(json!({ "text_body": "a".repeat(60_000) })),
+                ));
+            }
+            requests.push(get(format!("/?q={words}")));
+            requests.push(get(format!("/_inbox/calls?q={words}")));
+            requests
+        },
+    },
+    // Templates.
+    Row {
+        name: "template: as many tags as fit",
+        requests: |size| filled_in(&fill(size - 500, "{{a}}"), &json!({})),
+    },
+    Row {
+        name: "template: one tag after a long text",
+        requests: |size| {
+            filled_in(
+                &(fill(size - 2_000, "a") + &"{{a}}\n".repeat(20)),
+                &json!({ "a": 1 }),
+            )
+        },
+    },
+    Row {
+        name: "template: else if",
+        requests: |size| {
+            filled_in(
+                &format!(
+                    "{{{{#if a}}}}{}{{{{/if}}}}",
+                    fill(size - 500, "{{else if a}}a")
+                ),
+                &json!({}),
+            )
+        },
+    },
+    Row {
+        name: "template: open blocks",
+        requests: |size| filled_in(&fill(size - 500, "{{#if a}}"), &json!({})),
+    },
+    Row {
+        name: "template: open braces",
+        requests: |size| filled_in(&fill(size - 500, "{{"), &json!({})),
+    },
+    Row {
+        name: "template: a list in one another",
+        requests: |size| filled_in(&("{{a ".to_owned() + &fill(size - 500, "[")), &json!({})),
+    },
+    Row {
+        name: "template: each in each",
+        requests: |size| {
+            let text = "{{#each a}}{{#each ../a}}{{#each ../../a}}{{/each}}{{/each}}{{/each}}";
+            filled_in(text, &json!({ "a": vec![0; size / 2] }))
+        },
+    },
+    Row {
+        name: "template: a long value, often",
+        requests: |size| {
+            filled_in(
+                "{{#each a}}{{../b}}{{/each}}",
+                &json!({ "a": vec![0; size / 4], "b": fill(size / 2, "<") }),
+            )
+        },
+    },
+    Row {
+        name: "template: a long value that is not shown",
+        requests: |size| {
+            let text = "{{#each a}}{{#if (lookup .. \"b\")}}{{/if}}{{/each}}";
+            filled_in(
+                text,
+                &json!({ "a": vec![0; size / 4], "b": fill(size / 2, "<") }),
+            )
+        },
+    },
+    Row {
+        name: "template: a partial in itself",
+        requests: |size| {
+            filled_in(
+                "{{#*inline \"p\"}}{{> p}}{{/inline}}{{> p}}",
+                &json!({ "a": fill(size, "a") }),
+            )
+        },
+    },
+    Row {
+        name: "template: a partial for each",
+        requests: |size| {
+            let text = "{{#*inline \"p\"}}{{/inline}}{{#each a}}{{> p @root}}{{/each}}";
+            filled_in(text, &json!({ "a": vec![0; size / 8] }))
+        },
+    },
+    Row {
+        name: "template: a batch",
+        requests: |size| {
+            let mail = mail(json!({ "template_id": "welcome", "template_data": { "a": "b" } }));
+            let mails = vec![mail; size / 150];
+            vec![
+                template("Hello {{a}}"),
+                call("email/batch", &json!({ "emails": mails })),
+                later(),
+            ]
+        },
+    },
+    Row {
+        name: "template: data as a text",
+        requests: |size| {
+            filled_in(
+                "{{a}}",
+                &Value::String(format!("{{\"a\":{}", fill(size, "["))),
+            )
+        },
+    },
+    // Requests.
+    Row {
+        name: "json: open lists",
+        requests: |size| vec![raw_call("email/send", fill(size, "[").into_bytes())],
+    },
+    Row {
+        name: "json: numbers",
+        requests: |size| {
+            vec![
+                call("email/send", &json!({ "to": vec![0; size / 2] })),
+                call("email/batch", &json!({ "emails": vec![0; size / 2] })),
+            ]
+        },
+    },
+    Row {
+        name: "json: objects for mails",
+        requests: |size| {
+            vec![call(
+                "email/batch",
+                &json!({ "emails": vec![json!({}); size / 3] }),
+            )]
+        },
+    },
+    Row {
+        name: "json: fields that are not known",
+        requests: |size| {
+            let members = numbered(size, |number| format!("\"{number}\":0")).join(",");
+            let inner = format!("{{\"emails\":[{{{members}}}]}}");
+            vec![
+                raw_call("email/send", format!("{{{members}}}").into_bytes()),
+                raw_call("email/batch", inner.into_bytes()),
+                get("/_inbox/calls"),
+                get("/_inbox/calls/0"),
+            ]
+        },
+    },
+    Row {
+        name: "json: one key again and again",
+        requests: |size| {
+            let members = fill(size, "\"a\":0,");
+            vec![raw_call(
+                "email/send",
+                format!("{{{members}\"a\":0}}").into_bytes(),
+            )]
+        },
+    },
+    Row {
+        name: "json: escapes",
+        requests: |size| {
+            let text = fill(size, "\\u00e9");
+            let body =
+                format!("{{\"sender\":\"{text}\",\"to\":[\"b@example.net\"],\"text_body\":\"a\"}}");
+            shown(raw_call("email/send", body.into_bytes()))
+        },
+    },
+    Row {
+        name: "json: a long schedule, period and password",
+        requests: |size| {
+            let digits = fill(size, "1");
+            vec![
+                call("email/send", &mail(json!({ "schedule": digits }))),
+                call(
+                    "users/smtp/add",
+                    &json!({ "username": "u", "email_password": digits, "custom_ratelimit_period": fill(size, "1:") }),
+                ),
+                call(
+                    "stats/email_history",
+                    &json!({ "start_date": fill(size, "2026-") }),
+                ),
+                call(
+                    "webhook/add",
+                    &json!({ "url": format!("http://127.0.0.1/{digits}"), "events": ["processed"] }),
+                ),
+            ]
+        },
+    },
+    // What is the sandbox's own.
+    Row {
+        name: "a rule for faults",
+        requests: |size| {
+            let rule = |rule: String| own("/_sandbox/faults", json!({ "rule": rule }).to_string());
+            vec![
+                rule(fill(size - 100, "nth=1:")),
+                rule(format!("status=500:{}", fill(size - 100, "header=a=b:"))),
+                rule(format!(
+                    "status=500:header=a={}",
+                    fill(size / 2 - 100, "\\:")
+                )),
+                rule(fill(size - 100, "*a")),
+                rule(format!("status=500:json={}", fill(size - 100, "["))),
+                get("/_inbox/faults"),
+                own("/_inbox/faults", fill(size - 100, "a=%41&")),
+                call("email/send", &mail(json!({}))),
+            ]
+        },
+    },
+    Row {
+        name: "outcomes and messages by hand",
+        requests: |size| {
+            let long = fill(size - 200, "a");
+            vec![
+                own(
+                    "/_sandbox/delivery",
+                    json!({ "recipient": format!("{long}@"), "outcome": "open" }).to_string(),
+                ),
+                call("email/send", &mail(json!({}))),
+                own(
+                    "/_sandbox/mails/{id}/events",
+                    json!({ "event": long }).to_string(),
+                ),
+                own(
+                    "/_sandbox/mails/{id}/events",
+                    json!({ "event": "open", "recipient": long }).to_string(),
+                ),
+                own(
+                    "/_sandbox/sms/receive",
+                    json!({ "from": long, "to": "1", "content": "STOP" }).to_string(),
+                ),
+                get("/_inbox/sms"),
+            ]
+        },
+    },
+];
