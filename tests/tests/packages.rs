@@ -48,7 +48,10 @@ fn package_has_readme_licences_and_changelog() {
             // A symbolic link; git without support for these writes its target's path instead.
             let packed = std::fs::read_to_string(Path::new(&directory).join(file)).unwrap();
             let shared = std::fs::read_to_string(root.join(file)).unwrap();
-            assert_eq!(packed, shared, "{file} of {name} is not a link to the root's");
+            assert_eq!(
+                packed, shared,
+                "{file} of {name} is not a link to the root's"
+            );
         }
     }
 }
