@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub(crate) struct Browser {
     pub(crate) outside: Outside,
     /// Both end with it.
     _driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// How a page is looked at.
@@ -93,6 +94,7 @@ impl Browser {
                 outside.port
             ),
             format!("--user-data-dir={}", profile.path().display()),
+            format!("--log-net-log={}", net_log(&profile).display()),
         ];
         let mut wanted = Capabilities::new();
         wanted.insert(
@@ -112,12 +114,29 @@ impl Browser {
             window,
             outside,
             _driver: driver,
-            _profile: profile,
+            profile,
         }
     }
 
     pub(crate) async fn close(self) {
         self.window.close().await.unwrap();
+    }
+
+    /// Closes the window, and returns how often a name of the outside was looked up: also without a
+    /// connection, which is all that [`Outside`] notes.
+    pub(crate) async fn close_and_count_lookups(self) -> usize {
+        self.window.close().await.unwrap();
+        let log = eventually(|| {
+            let log = std::fs::read_to_string(net_log(&self.profile)).ok()?;
+            // Chromium ends the document when it quits.
+            serde_json::from_str::<Value>(&log).is_ok().then_some(log)
+        });
+        let log = log.await.expect("Chromium ends its log");
+        ["http", "https"]
+            .iter()
+            .map(|scheme| format!("\"host\":\"{scheme}://127.0.0.1:{}\"", self.outside.port))
+            .map(|host| log.matches(&host).count())
+            .sum()
     }
 
     /// A command of Chromium's own.
@@ -170,6 +189,11 @@ impl Browser {
     }
 }
 
+/// Where Chromium notes what it does in the network.
+fn net_log(profile: &TempDir) -> PathBuf {
+    profile.path().join("net-log.json")
+}
+
 /// A driver and its port.
 async fn driver() -> (Child, u16) {
     // It takes any free port of IPv6, and ends if the same of IPv4 has an owner.
@@ -217,24 +241,39 @@ impl WebDriverCompatibleCommand for Own {
     }
 }
 
-/// Everything that is not this machine: notes the connections and what is asked for.
+/// Everything that is not this machine: counts the connections and keeps what is asked for.
 pub(crate) struct Outside {
     port: u16,
+    connections: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Outside {
     async fn open() -> Self {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&seen);
-        let port = serve(move |head, _| {
-            noted.lock().unwrap().push(head.to_owned());
-        })
+        let port = serve(
+            move || {
+                counted.fetch_add(1, Ordering::SeqCst);
+            },
+            move |head, _| noted.lock().unwrap().push(head.to_owned()),
+        )
         .await;
-        Self { port, seen }
+        Self {
+            port,
+            connections,
+            seen,
+        }
     }
 
-    /// The first lines of all requests, empty for a connection without one.
+    /// How many connections there were, with and without a request.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// The heads of all requests; empty for a connection that ended without one.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
@@ -251,12 +290,12 @@ impl Receiver {
     pub(crate) async fn open() -> Self {
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&bodies);
-        let port = serve(move |_, body| {
+        let keep = move |_: &str, body: &[u8]| {
             if let Ok(body) = serde_json::from_slice(body) {
                 kept.lock().unwrap().push(body);
             }
-        })
-        .await;
+        };
+        let port = serve(|| (), keep).await;
         let url = format!("http://127.0.0.1:{port}/hook");
         Self { url, bodies }
     }
@@ -304,14 +343,18 @@ pub(crate) async fn eventually<T>(look: impl Fn() -> Option<T>) -> Option<T> {
     tokio::time::timeout(PATIENCE, found).await.ok()
 }
 
-/// Answers every request with 200 and a dot for an image, after telling of its first line and its
-/// body. Returns the port.
-async fn serve(tell: impl Fn(&str, &[u8]) + Send + Sync + 'static) -> u16 {
+/// Answers every request with 200 and a dot for an image, after telling of the connection, and of the
+/// request's head and body. Returns the port.
+async fn serve(
+    connected: impl Fn() + Send + 'static,
+    tell: impl Fn(&str, &[u8]) + Send + Sync + 'static,
+) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let tell = Arc::new(tell);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            connected();
             tokio::spawn(answer(stream, Arc::clone(&tell)));
         }
     });
@@ -344,7 +387,7 @@ async fn answer(mut stream: TcpStream, tell: Arc<impl Fn(&str, &[u8])>) {
             break;
         }
     }
-    tell(head.lines().next().unwrap_or_default(), &bytes);
+    tell(&head, &bytes);
     const IMAGE: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1\" height=\"1\"/>";
     let reply = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: image/svg+xml\r\nContent-Length: {}\r\n\
