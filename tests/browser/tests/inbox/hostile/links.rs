@@ -4,7 +4,7 @@ use fantoccini::Locator;
 use serde_json::json;
 use smtp2go_sdk::Email;
 
-use super::{click_on_everything, fill, listening, nothing_asked_or_run};
+use super::{click_on_everything, fill, listening, look_at, nothing_asked_or_run};
 use crate::support::{eventually, run, sandbox};
 
 /// Links that want to open in the place of the mail or of the inbox.
@@ -104,5 +104,36 @@ fn opened_link_has_no_opener_and_no_referrer() {
             assert_eq!(address.as_str(), page, "{link}");
         }
         browser.close().await;
+    });
+}
+
+#[test]
+fn link_to_the_page_of_another_mail_does_not_turn_remote_content_on() {
+    run(async {
+        let (sandbox, client) = sandbox().await;
+        let browser = listening().await;
+        let mail = |html: String| {
+            Email::new("a@example.com", "Link")
+                .to("b@example.net")
+                .html(html)
+        };
+        let html = "<img src=http://evil.example/pixel>".to_owned();
+        let first = client.send(mail(html)).await.unwrap();
+        let first = first.email_id.as_deref().unwrap();
+        let toggle = format!("/_inbox/mails/{first}?remote=1");
+        let frame = format!("/_inbox/mails/{first}/html?remote=1");
+        let html = format!(
+            "<a href='{toggle}'>x</a><a target=name href='{toggle}'>x</a><a target=_self href='{toggle}'>x</a>\
+             <a href='{frame}'>x</a><a target=_self href='{frame}'>x</a>"
+        );
+        look_at(
+            &browser,
+            &client,
+            &sandbox,
+            mail(html),
+            "a link to another mail",
+        )
+        .await;
+        assert_eq!(browser.close_and_count_lookups().await, 0);
     });
 }
