@@ -495,9 +495,11 @@ mod tests {
             }
             for local in [format!("ja{c}ne"), format!("\"ja{c}ne\"")] {
                 let mailbox = Mailbox::new(format!("{local}@example.com"));
-                assert!(!mailbox.is_valid() || c.is_alphabetic(), "{local:?}");
-                let fault = mailbox.fault().unwrap_or_default();
-                assert!(!fault.contains(c), "{fault}");
+                // Versions of the parser differ in what else they take in quotes.
+                if !c.is_alphabetic() {
+                    let fault = mailbox.fault().unwrap();
+                    assert!(!fault.contains(c), "{fault}");
+                }
             }
         }
     }
