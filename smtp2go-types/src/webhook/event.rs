@@ -119,13 +119,14 @@ impl UnknownEvent {
     #[inline]
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        let exact = self.members.get("event");
-        let mut members = self.members.iter();
-        let event = exact.or_else(|| {
-            let (_, event) = members.find(|(key, _)| key.eq_ignore_ascii_case("event"))?;
-            Some(event)
-        });
-        event.and_then(Value::as_str)
+        let exact = self.members.get("event").and_then(Value::as_str);
+        exact.or_else(|| {
+            let mut members = self.members.iter();
+            members.find_map(|(key, event)| {
+                let is_named = key.eq_ignore_ascii_case("event");
+                event.as_str().filter(|_| is_named)
+            })
+        })
     }
 
     fn dedup_key(&self) -> String {

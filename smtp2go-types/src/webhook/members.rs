@@ -169,6 +169,14 @@ fn split(text: &str) -> Option<Vec<Value>> {
     (all && items.len() > 1).then(|| items.into_iter().map(Value::from).collect())
 }
 
+/// Orders the spellings of a field, of which the first counts: those in small letters, then by their
+/// bytes. Not as they came, since an event that was stored is read back in another order.
+#[inline]
+pub(super) fn rank(spelling: &str) -> (bool, &str) {
+    let has_capital = spelling.bytes().any(|byte| byte.is_ascii_uppercase());
+    (has_capital, spelling)
+}
+
 /// Makes a `T` of the members; `repeats` says whether a key that comes again means a list, as in a
 /// form, rather than that the last one counts, as in JSON.
 pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> Option<T> {
@@ -190,7 +198,6 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
         let Some(field) = fields.get_mut(index) else {
             continue;
         };
-        let exact = |spelling: &str| !spelling.bytes().any(|byte| byte.is_ascii_uppercase());
         if !value.fits(shape) {
             rest.push((key, value));
             continue;
@@ -215,7 +222,7 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
                     spelling: key,
                     value,
                 };
-                if exact(&loser.spelling) && !exact(&found.spelling) {
+                if rank(&loser.spelling) < rank(&found.spelling) {
                     std::mem::swap(found, &mut loser);
                 }
                 rest.push((loser.spelling, loser.value));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::event::{Event, UnknownEvent};
 use super::form;
-use super::members::{Member, Members, Read, map, settle};
+use super::members::{Member, Members, Read, map, rank, settle};
 use crate::{EmailEventKind, SmsEventName, Vocabulary, readable, values_beyond};
 
 /// How long a body may be for [`parse`], in bytes: 1 MiB. Events are a few hundred bytes long; a
@@ -155,9 +155,9 @@ enum Kind {
     Unknown,
 }
 
-/// The spelling of the member of this name that counts: the one in small letters, or else the first,
-/// and of several with the same spelling the last, as JSON has it. It is then the only one with its
-/// spelling, and there are no empty ones. `None` if there is none with a text in it.
+/// The spelling of the member of this name that counts: the first by [`rank`], and of several with the
+/// same spelling the last, as JSON has it. It is then the only one with its spelling, and there are no
+/// empty ones. `None` if there is none with a text in it.
 #[inline]
 fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> {
     let is_named = |key: &str| key.len() == name.len() && key.eq_ignore_ascii_case(name);
@@ -172,7 +172,7 @@ fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> 
             continue;
         }
         let first = found.and_then(|index| members.get(index));
-        if first.is_none_or(|(first, _)| key == name || first == key) {
+        if first.is_none_or(|(first, _)| rank(key) <= rank(first)) {
             found = Some(index);
         }
     }

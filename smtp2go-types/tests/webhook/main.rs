@@ -405,6 +405,29 @@ fn what_is_no_event_is_an_error_with_the_place() {
 }
 
 #[test]
+fn event_in_several_spellings_is_read_back_the_same() {
+    for body in [
+        "evenT=mped&eveNT=processed",
+        "eveNT=processed&evenT=mped",
+        r#"{"evenT":"mped","eveNT":"processed"}"#,
+        r#"{"eveNT":"processed","evenT":"mped"}"#,
+        r#"{"event":["x"],"evenT":"mped","eveNT":"pmed"}"#,
+        r#"{"evenT":"mped","event":"pmed","eveNT":"processed"}"#,
+        "email_id=1&evenT=bounce&eveNT=processed&Sender=a&sendeR=b",
+        "email_id=1&eveNT=processed&evenT=bounce&sendeR=b&Sender=a",
+    ] {
+        let event = parse(None, body).unwrap();
+        let json = serde_json::to_string(&event).unwrap();
+        let again: Event = serde_json::from_str(&json).unwrap();
+        assert_eq!(again, event, "{body}");
+        assert_eq!(again.name(), event.name(), "{body}");
+    }
+    // Whatever their order.
+    let [one, other] = ["evenT=a&eveNT=open", "eveNT=open&evenT=a"];
+    assert_eq!(parse(None, one).unwrap(), parse(None, other).unwrap());
+}
+
+#[test]
 fn limits() {
     let body = format!("event=open&x={}", "y".repeat(DEFAULT_LIMIT));
     let error = parse(None, &body).unwrap_err();
