@@ -93,7 +93,7 @@ impl<'de> Member<'de> {
             Self::Other(Value::Array(items)) if shape == Shape::List => {
                 items.iter().all(Value::is_null)
             }
-            Self::Text(text) => shape == Shape::List && text.is_empty(),
+            Self::Text(text) => shape == Shape::List && (text.is_empty() || is_empty_list(text)),
             Self::Other(_) => false,
         }
     }
@@ -140,6 +140,13 @@ impl<'de> Member<'de> {
             first => vec![first.into_value(), next],
         }))
     }
+}
+
+/// Whether a text is JSON of an empty list.
+#[inline]
+fn is_empty_list(text: &str) -> bool {
+    let mut rest = text.bytes().filter(|byte| !b" \t\r\n".contains(byte));
+    (rest.next(), rest.next(), rest.next()) == (Some(b'['), Some(b']'), None)
 }
 
 /// The text of a list, as the list that it may stand for. A longer one than a payload may have stays

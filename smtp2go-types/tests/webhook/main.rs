@@ -415,6 +415,7 @@ fn event_in_several_spellings_is_read_back_the_same() {
         r#"{"evenT":"mped","event":"pmed","eveNT":"processed"}"#,
         "email_id=1&evenT=bounce&eveNT=processed&Sender=a&sendeR=b",
         "email_id=1&eveNT=processed&evenT=bounce&sendeR=b&Sender=a",
+        "event=processed&rEcipients=a&recipients= [\t]&rEcipients=b",
     ] {
         let event = parse(None, body).unwrap();
         let json = serde_json::to_string(&event).unwrap();
