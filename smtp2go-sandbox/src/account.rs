@@ -7,9 +7,10 @@ use crate::operations::{
     sender_settings::SenderSettings, single_sender_emails, sms, smtp_users, subaccount,
     suppression, template, webhook,
 };
+use crate::weight::weigh;
 
 /// An account's place in [`World`](crate::world::World); accounts are never taken out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AccountId(pub(crate) usize);
 
 impl AccountId {
@@ -29,6 +30,8 @@ pub(crate) struct Account {
     pub(crate) id: String,
     /// A closed subaccount: its keys are refused.
     pub(crate) closed: bool,
+    /// How many mails it sent.
+    pub(crate) mails: usize,
     pub(crate) allowed_recipients: allowed_recipients::State,
     pub(crate) allowed_senders: allowed_senders::State,
     pub(crate) dedicated_ips: dedicated_ips::State,
@@ -44,6 +47,26 @@ pub(crate) struct Account {
     pub(crate) template: template::State,
     pub(crate) webhook: webhook::State,
 }
+
+weigh!(Account {
+    id,
+    closed,
+    mails,
+    allowed_recipients,
+    allowed_senders,
+    dedicated_ips,
+    domain,
+    email,
+    ip_allow_list,
+    ip_auth,
+    single_sender_emails,
+    sms,
+    smtp_users,
+    subaccount,
+    suppression,
+    template,
+    webhook,
+});
 
 impl Account {
     pub(crate) fn new(id: impl Into<String>) -> Self {
@@ -168,6 +191,14 @@ pub(crate) struct Key {
     /// The other fields of `/api_keys/view`, such as `description`.
     pub(crate) settings: SenderSettings,
 }
+
+weigh!(Key {
+    secret,
+    account,
+    endpoints,
+    status,
+    settings
+});
 
 impl Key {
     /// What stands for the key in replies, filters and webhooks.

@@ -25,17 +25,22 @@ use crate::delivery::{Delivery, NAMES, Outcome};
 use crate::event::{Event, EventKind};
 use crate::faults::{ActiveFault, Fault, Faults};
 use crate::heavy;
+use crate::keep::Log;
 use crate::mail::{Attachment, Mail, bare_address};
 use crate::operations;
 use crate::sms::Sms;
 use crate::webhooks::{self, WebhookDelivery, WebhookState};
-use crate::world::Shared;
+use crate::world::{Shared, World};
 
 /// What the paths begin with.
 pub(crate) const PREFIX: &str = "/_sandbox";
 
 /// How many items a list has, if the request does not say.
 const LIMIT: usize = 1_000;
+
+/// How many rules of delivery may be set by requests, and how long their recipients may be.
+const RULES: usize = 1_000;
+const LONGEST: usize = 1_000;
 
 /// How long a request may wait for mail.
 const MAX_WAIT: f64 = 60.0;
@@ -45,17 +50,17 @@ type Answer = Result<Value, Problem>;
 /// For whoever asks what there is.
 const ENDPOINTS: &[&str] = &[
     "GET /_sandbox",
-    "GET /_sandbox/mails?to=ADDRESS&subject=TEXT&wait=SECONDS&offset=0&limit=1000",
+    "GET /_sandbox/mails?to=ADDRESS&subject=TEXT&wait=SECONDS&after=0&offset=0&limit=1000",
     "GET /_sandbox/mails/EMAIL_ID",
     "POST /_sandbox/mails/EMAIL_ID/events {\"event\": \"open\", \"recipient\": \"b@example.net\"}",
     "POST /_sandbox/delivery {\"recipient\": \"@example.org\", \"outcome\": \"soft-bounce\"}",
     "DELETE /_sandbox/delivery",
-    "GET /_sandbox/sms?offset=0&limit=1000",
+    "GET /_sandbox/sms?after=0&offset=0&limit=1000",
     "POST /_sandbox/sms/receive {\"from\": \"+15550001\", \"to\": \"+15550002\", \"content\": \"Hi\"}",
-    "GET /_sandbox/webhooks?offset=0&limit=1000",
+    "GET /_sandbox/webhooks?after=0&offset=0&limit=1000",
     "POST /_sandbox/webhooks/NUMBER/again",
-    "GET /_sandbox/events?offset=0&limit=1000",
-    "GET /_sandbox/calls?offset=0&limit=1000",
+    "GET /_sandbox/events?after=0&offset=0&limit=1000",
+    "GET /_sandbox/calls?after=0&offset=0&limit=1000",
     "GET /_sandbox/calls/NUMBER",
     "GET /_sandbox/faults",
     "POST /_sandbox/faults {\"rule\": \"email_send:nth=1:status=503\"}",
@@ -111,6 +116,15 @@ impl Problem {
     fn missing(message: impl Into<String>) -> Self {
         Self(StatusCode::NOT_FOUND, message.into())
     }
+
+    fn dropped(what: &str, world: &World) -> Self {
+        let budget = world.ledger.budget();
+        let message = format!(
+            "{what} was dropped: the sandbox keeps {} mails and {} bytes",
+            budget.mails, budget.bytes
+        );
+        Self(StatusCode::GONE, message)
+    }
 }
 
 impl IntoResponse for Problem {
@@ -154,6 +168,7 @@ async fn about(State(shared): State<Arc<Shared>>) -> Json {
     let settings = &shared.settings;
     let faults = Faults::new(Arc::clone(&shared)).list().len();
     let world = shared.world();
+    let (dropped, budget) = (world.dropped(), world.ledger.budget());
     Json(Ok(json!({
         "name": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
@@ -162,11 +177,21 @@ async fn about(State(shared): State<Arc<Shared>>) -> Json {
         "seed": settings.seed,
         "now": time(world.now()),
         "frozen": world.clock.is_frozen(),
-        "mails": world.mails.len(),
-        "events": world.events.len(),
-        "sms": world.sms.len(),
-        "webhooks": world.outbox.deliveries.len(),
-        "calls": world.calls.len(),
+        "mails": world.mails.total(),
+        "events": world.events.total(),
+        "sms": world.sms.total(),
+        "webhooks": world.outbox.deliveries.total(),
+        "calls": world.calls.total(),
+        "dropped": {
+            "mails": dropped.mails,
+            "events": dropped.events,
+            "sms": dropped.sms,
+            "webhooks": dropped.webhook_deliveries,
+            "calls": dropped.calls,
+        },
+        "kept_bytes": world.ledger.bytes(),
+        "keep_bytes": budget.bytes,
+        "keep_mails": budget.mails,
         "faults": faults,
         "endpoints": ENDPOINTS,
     })))
@@ -201,18 +226,40 @@ impl Query {
         })
     }
 
-    /// The items that `offset` and `limit` ask for, and how many there are in all.
+    /// The items that `after`, `offset` and `limit` ask for, and how many there were in all. The
+    /// offset counts those that were dropped too.
     fn page<T>(
         &self,
         name: &str,
-        items: &[T],
-        write: impl Fn((usize, &T)) -> Value,
+        items: &Log<T>,
+        write: impl Fn(usize, &T) -> Value,
     ) -> Result<Value, Problem> {
-        let offset = self.number("offset", 0)?;
+        let from = self.number("offset", 0)?.max(self.number("after", 0)?);
+        let page = self.write(items.since(from), 0, write)?;
+        Ok(json!({
+            "total": items.total(), "dropped": items.dropped(), "next": page.1, name: page.0,
+        }))
+    }
+
+    /// So many items as `limit` says, each with its number, and the number to go on after if there
+    /// are more.
+    fn write<'a, T: 'a>(
+        &self,
+        items: impl Iterator<Item = (usize, &'a T)>,
+        offset: usize,
+        write: impl Fn(usize, &T) -> Value,
+    ) -> Result<(Vec<Value>, Option<usize>), Problem> {
         let limit = self.number("limit", LIMIT)?;
-        let page = items.iter().enumerate().skip(offset).take(limit);
-        let page: Vec<Value> = page.map(write).collect();
-        Ok(json!({ "total": items.len(), name: page }))
+        let mut items = items.skip(offset);
+        let mut last = None;
+        let page = items.by_ref().take(limit).map(|(place, item)| {
+            let mut written = write(place, item);
+            written["number"] = (place + 1).into();
+            last = Some(place + 1);
+            written
+        });
+        let page = page.collect();
+        Ok((page, last.filter(|_| items.next().is_some())))
     }
 }
 
@@ -222,7 +269,7 @@ async fn mails(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> 
 
 /// The mails, narrowed down by recipient and subject. With `wait` it waits until there is one.
 async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
-    let known = ["to", "subject", "wait", "offset", "limit"];
+    let known = ["to", "subject", "wait", "after", "offset", "limit"];
     let query = Query::read(query, &known)?;
     let wait = match query.text("wait") {
         None => Duration::ZERO,
@@ -237,6 +284,7 @@ async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
                 ))
             })?,
     };
+    let after = query.number("after", 0)?;
     let end = Instant::now() + wait;
     let wanted = |mail: &Mail| {
         let to = query.text("to").is_none_or(|to| {
@@ -248,22 +296,33 @@ async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
         to && wanted.is_none_or(|wanted| mail.subject().unwrap_or_default() == wanted)
     };
     let mut changes = shared.changes.subscribe();
-    // The last one that was looked at: while it waits, it looks at new ones only.
-    let mut last: Option<Mail> = None;
+    // The number of the last one that was looked at: while it waits, it looks at new ones only.
+    let mut last = 0;
     loop {
         changes.borrow_and_update();
-        let mut new: Vec<Mail> = {
+        let new: Vec<(usize, Mail)> = {
             let world = shared.world();
-            let mails = world.mails.iter().rev();
-            let seen = |mail: &&Mail| last.as_ref().is_some_and(|last| last.is(mail));
-            mails.take_while(|mail| !seen(mail)).cloned().collect()
+            let mails = world.mails.since(after);
+            let mails = mails.filter(|(_, mail)| mail.number() > last);
+            mails.map(|(place, mail)| (place, mail.clone())).collect()
         };
-        new.reverse();
-        last = new.last().cloned().or(last);
-        let found: Vec<Mail> = new.into_iter().filter(wanted).collect();
+        last = new.last().map_or(last, |(_, mail)| mail.number());
+        let found = new.iter().filter(|(_, mail)| wanted(mail));
+        let found: Vec<_> = found.map(|(place, mail)| (*place, mail)).collect();
         let left = end.saturating_duration_since(Instant::now());
         if !found.is_empty() || left.is_zero() {
-            return query.page("mails", &found, |(_, mail)| summary(mail));
+            let world = shared.world();
+            if query.text("to").or(query.text("subject")).is_none() {
+                return query.page("mails", &world.mails, |_, mail| summary(mail));
+            }
+            let dropped = world.mails.dropped();
+            drop(world);
+            // Of mail that was dropped nobody knows whether it would have been found.
+            let (total, offset) = (found.len(), query.number("offset", 0)?);
+            let (page, next) = query.write(found.into_iter(), offset, |_, mail| summary(mail))?;
+            return Ok(json!({
+                "total": total, "dropped": dropped, "next": next, "mails": page,
+            }));
         }
         // Changed or not, it looks again.
         let _ = tokio::time::timeout(left, changes.changed()).await;
@@ -272,10 +331,15 @@ async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
 
 async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json {
     let world = shared.world();
-    let Some(mail) = world.mails.iter().find(|mail| mail.email_id() == id) else {
-        return Json(Err(Problem::missing(format!("there is no mail {id:?}"))));
+    let Some((place, mail)) = world
+        .mails
+        .numbered()
+        .find(|(_, mail)| mail.email_id() == id)
+    else {
+        return Json(Err(no_mail(&world, &id)));
     };
     let mut whole = summary(mail);
+    whole["number"] = (place + 1).into();
     let events: Vec<Value> = world
         .events
         .iter()
@@ -284,12 +348,20 @@ async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json
         .collect();
     whole["text_body"] = mail.text_body().into();
     whole["html_body"] = mail.html_body().into();
-    whole["mime"] = mail.mime().map(String::from_utf8_lossy).into();
+    let mime = mail.mime();
+    whole["mime"] = mime.as_deref().map(String::from_utf8_lossy).into();
     whole["attachments"] = mail.attachments().iter().map(write_file).collect();
     whole["inlines"] = mail.inlines().iter().map(write_file).collect();
-    whole["request"] = mail.request().clone();
+    whole["request"] = mail.request();
     whole["events"] = events.into();
     Json(Ok(whole))
+}
+
+fn no_mail(world: &World, id: &str) -> Problem {
+    match world.was_dropped(id) {
+        true => Problem::dropped(&format!("the mail {id:?}"), world),
+        false => Problem::missing(format!("there is no mail {id:?}")),
+    }
 }
 
 /// What a list has of a mail.
@@ -336,9 +408,11 @@ fn happen(shared: &Arc<Shared>, id: &str, body: &Bytes) -> Answer {
         let words = KINDS.map(|kind| kind.activity_name().unwrap_or_default());
         Problem::bad(format!("event: {event:?} is none of {}", words.join(", ")))
     })?;
-    let mails = shared.world().mails.clone();
-    let mail = mails.into_iter().find(|mail| mail.email_id() == id);
-    let mail = mail.ok_or_else(|| Problem::missing(format!("there is no mail {id:?}")))?;
+    let mail = {
+        let world = shared.world();
+        let found = world.mails.iter().find(|mail| mail.email_id() == id);
+        found.cloned().ok_or_else(|| no_mail(&world, id))?
+    };
     let recipient = match (&recipient, mail.recipients().as_slice()) {
         (Value::Null, [only]) => (*only).to_owned(),
         (Value::Null, _) => return Err(Problem::bad("recipient: the mail has several")),
@@ -376,6 +450,17 @@ async fn add_outcome(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
             let words: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
             Problem::bad(format!("outcome: {word:?} is none of {}", words.join(", ")))
         })?;
+        if recipient.len() > LONGEST {
+            return Err(Problem::bad(format!(
+                "recipient: it has more than {LONGEST} bytes"
+            )));
+        }
+        if shared.world().delivery_rules.count() >= RULES {
+            return Err(Problem(
+                StatusCode::CONFLICT,
+                format!("there are {RULES} rules already"),
+            ));
+        }
         Delivery::new(shared).on(&recipient, outcome);
         Ok(json!({ "recipient": recipient, "outcome": word }))
     };
@@ -388,8 +473,8 @@ async fn clear_outcomes(State(shared): State<Arc<Shared>>) -> Json {
 }
 
 async fn sms(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
-        query.page("sms", &shared.world().sms, |(_, sms)| {
+    let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
+        query.page("sms", &shared.world().sms, |_, sms| {
             json!({
                 "message_id": sms.message_id(),
                 "destination": sms.destination(),
@@ -416,17 +501,17 @@ async fn receive_sms(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
 }
 
 async fn list_webhooks(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
+    let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
         let world = shared.world();
-        query.page("webhooks", &world.outbox.deliveries, |(place, delivery)| {
-            write_delivery(place, delivery)
+        query.page("webhooks", &world.outbox.deliveries, |_, delivery| {
+            write_delivery(delivery)
         })
     });
     Json(page)
 }
 
-/// An event on its way to a webhook. Its number counts from 1.
-fn write_delivery(place: usize, delivery: &WebhookDelivery) -> Value {
+/// An event on its way to a webhook.
+fn write_delivery(delivery: &WebhookDelivery) -> Value {
     let (state, next) = match delivery.state() {
         WebhookState::Queued => ("queued", None),
         WebhookState::Sending => ("sending", None),
@@ -443,12 +528,11 @@ fn write_delivery(place: usize, delivery: &WebhookDelivery) -> Value {
         })
     });
     json!({
-        "number": place + 1,
         "webhook_id": delivery.webhook_id(),
         "url": delivery.url(),
         "event": write_event(delivery.event()),
         "content_type": delivery.content_type(),
-        "body": String::from_utf8_lossy(delivery.body()),
+        "body": String::from_utf8_lossy(&delivery.body()),
         "state": state,
         "next_attempt": next,
         "attempts": attempts.collect::<Vec<_>>(),
@@ -458,8 +542,13 @@ fn write_delivery(place: usize, delivery: &WebhookDelivery) -> Value {
 async fn post_again(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> Json {
     let place = number.parse().ok().and_then(|n: usize| n.checked_sub(1));
     let mut world = shared.world();
-    let count = world.outbox.deliveries.len();
+    let deliveries = &world.outbox.deliveries;
+    let count = deliveries.total();
     Json(match place.filter(|place| *place < count) {
+        Some(place) if deliveries.was_dropped(place) => Err(Problem::dropped(
+            &format!("the webhook delivery {number}"),
+            &world,
+        )),
         None => Err(Problem::missing(format!(
             "there is no webhook delivery {number:?}; there are {count}, counted from 1"
         ))),
@@ -472,8 +561,8 @@ async fn post_again(State(shared): State<Arc<Shared>>, Path(number): Path<String
 }
 
 async fn events(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
-        query.page("events", &shared.world().events, |(_, event)| {
+    let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
+        query.page("events", &shared.world().events, |_, event| {
             write_event(event)
         })
     });
@@ -499,11 +588,8 @@ fn write_event(event: &Event) -> Value {
 }
 
 async fn calls(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["offset", "limit"]).and_then(|query| {
-        query.page("calls", &shared.world().calls, |(place, call)| {
-            write_call(place, call)
-        })
-    });
+    let page = Query::read(query.as_deref(), &["after", "offset", "limit"])
+        .and_then(|query| query.page("calls", &shared.world().calls, |_, call| write_call(call)));
     Json(page)
 }
 
@@ -512,27 +598,32 @@ async fn call(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> 
     let place = number.parse().ok().and_then(|n: usize| n.checked_sub(1));
     let found = place.and_then(|place| Some((place, world.calls.get(place)?)));
     let Some((place, call)) = found else {
-        return Json(Err(Problem::missing(format!(
-            "there is no call {number:?}; there are {}, counted from 1",
-            world.calls.len()
-        ))));
+        return Json(Err(match place {
+            Some(place) if world.calls.was_dropped(place) => {
+                Problem::dropped(&format!("the call {number}"), &world)
+            }
+            _ => Problem::missing(format!(
+                "there is no call {number:?}; there are {}, counted from 1",
+                world.calls.total()
+            )),
+        }));
     };
-    let mut whole = write_call(place, call);
+    let mut whole = write_call(call);
+    whole["number"] = (place + 1).into();
     whole["head"] = String::from_utf8_lossy(call.head()).into();
     whole["body"] = String::from_utf8_lossy(call.body()).into();
     whole["reply"] = String::from_utf8_lossy(call.reply()).into();
     Json(Ok(whole))
 }
 
-/// A call but for its head and its bodies. Its number counts from 1.
-fn write_call(place: usize, call: &Call) -> Value {
+/// A call but for its head and its bodies.
+fn write_call(call: &Call) -> Value {
     let key = call.key_place().map(|place| match place {
         KeyPlace::Header => "header",
         KeyPlace::Bearer => "bearer",
         KeyPlace::Body => "body",
     });
     json!({
-        "number": place + 1,
         "time": time(call.time()),
         "method": call.method(),
         "path": call.path(),
@@ -548,6 +639,7 @@ fn write_call(place: usize, call: &Call) -> Value {
         "key_in": key,
         "user_agent": call.user_agent(),
         "content_type": call.content_type(),
+        "body_bytes": call.body_bytes(),
     })
 }
 
@@ -575,6 +667,10 @@ async fn add_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
                 None => Ok(fault),
                 Some(reason) => Err(Problem::bad(format!("rule: {reason}"))),
             }
+        })
+        .and_then(|fault| match shared.rules.full() {
+            None => Ok(fault),
+            Some(reason) => Err(Problem(StatusCode::CONFLICT, reason)),
         });
     Json(added.map(|fault| {
         let rule = fault.to_string();

@@ -182,15 +182,6 @@ impl Api {
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations
     }
-
-    /// The longest body that any operation takes: more than that need not be kept.
-    pub(crate) fn max_body_bytes(&self) -> usize {
-        self.operations
-            .iter()
-            .map(|operation| operation.max_body_bytes)
-            .max()
-            .unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::call::Call;
+use crate::keep::{Budget, Log};
 use crate::mail::Mail;
 use crate::sandbox::Sandbox;
 
@@ -44,8 +45,8 @@ impl Sandbox {
     ///
     /// # Panics
     ///
-    /// If there is none. The message is that of [`received`](Self::received): all mails, and the
-    /// calls that failed.
+    /// If there is none. The message is that of [`received`](Self::received): all mails, how many
+    /// were dropped, and the calls that failed.
     #[track_caller]
     pub fn assert_mail(&self, matches: impl Fn(&Mail) -> bool) -> Mail {
         match self.mails().into_iter().find(matches) {
@@ -54,15 +55,18 @@ impl Sandbox {
         }
     }
 
-    /// All mails, of which there have to be so many.
+    /// All mails that are kept, of which there have to have been so many, dropped ones included.
     ///
     /// # Panics
     ///
     /// If there are more or fewer, with what was [received](Self::received).
     #[track_caller]
     pub fn assert_mails(&self, count: usize) -> Vec<Mail> {
-        let mails = self.mails();
-        if mails.len() != count {
+        let (mails, total) = {
+            let world = self.shared.world();
+            (world.mails.to_vec(), world.mails.total())
+        };
+        if total != count {
             panic!("{count} mails were expected; {}", self.received());
         }
         mails
@@ -81,20 +85,33 @@ impl Sandbox {
     /// What was received, in words for whoever reads why a test failed: a line for each mail, and
     /// one for each call that was refused, hit by a fault, or had fields that were ignored.
     pub fn received(&self) -> String {
-        describe(&self.mails(), &self.calls())
+        let world = self.shared.world();
+        let (mails, calls) = (world.mails.clone(), world.calls.clone());
+        let budget = world.ledger.budget();
+        drop(world);
+        describe(&mails, &calls, budget)
     }
 }
 
-fn describe(mails: &[Mail], calls: &[Call]) -> String {
-    let mut text = match mails.len() {
+fn describe(mails: &Log<Mail>, calls: &Log<Call>, budget: Budget) -> String {
+    let mut text = match mails.total() {
         0 => "no mail was received".to_owned(),
         1 => "1 mail was received:".to_owned(),
         count => format!("{count} mails were received:"),
     };
-    for (index, mail) in mails.iter().enumerate() {
+    if mails.dropped() > 0 {
+        // Writing to a text does not fail.
+        let _ = write!(
+            text,
+            "\n  {} of them, the oldest, were dropped (keep_mails {}, keep_bytes {})",
+            mails.dropped(),
+            budget.mails,
+            budget.bytes,
+        );
+    }
+    for (index, mail) in mails.numbered() {
         let subject = mail.subject().unwrap_or_default();
         let body = mail.text_body().or_else(|| mail.html_body());
-        // Writing to a text does not fail.
         let _ = write!(
             text,
             "\n  {}. {} -> {}: {subject:?} {:?} ({})",
@@ -106,13 +123,17 @@ fn describe(mails: &[Mail], calls: &[Call]) -> String {
         );
     }
     let odd: Vec<&Call> = calls.iter().filter(|call| call.is_odd()).collect();
-    let _ = match (calls.len(), odd.len()) {
+    let _ = match (calls.total(), odd.len()) {
         (0, _) => write!(text, "\nno call was received"),
         (count, 0) => write!(text, "\n{count} calls were received, and nothing was wrong"),
         (count, odd) => write!(text, "\n{count} calls were received, of which {odd}:"),
     };
     for call in odd {
         let _ = write!(text, "\n  {call}");
+    }
+    if calls.dropped() > 0 {
+        let dropped = calls.dropped();
+        let _ = write!(text, "\n{dropped} calls, the oldest, were dropped");
     }
     text
 }

@@ -1,9 +1,16 @@
 //! Calls as the sandbox received them.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::SystemTime;
 
 use axum::body::Bytes;
+
+use crate::weight::{self, Weight};
+
+/// How much of a text is kept of a call without a key that the sandbox knows: its head, its body,
+/// its answer, and each of the others.
+const SHORT: usize = 1024;
 
 /// Where a request carried its API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +46,13 @@ pub struct Call {
     pub(crate) received: bool,
     pub(crate) accepted: bool,
     pub(crate) fault: Option<String>,
+    /// How many bytes the body had.
+    pub(crate) body_bytes: usize,
+    /// It had a key that the sandbox knows, and none that it does not; or a fault answered it and
+    /// nobody looked.
+    pub(crate) has_known_key: bool,
+    /// The numbers of the messages that it made.
+    pub(crate) messages: Range<u64>,
 }
 
 impl Call {
@@ -62,6 +76,35 @@ impl Call {
             received: false,
             accepted: false,
             fault: None,
+            body_bytes: 0,
+            has_known_key: false,
+            messages: 0..0,
+        }
+    }
+
+    /// Cuts off what is long of a call that nobody with a key made, or that is for no operation, so
+    /// that it does not fill the memory.
+    pub(crate) fn shorten(&mut self) {
+        if self.has_known_key && self.operation.is_some() {
+            return;
+        }
+        for text in [&mut self.method, &mut self.path] {
+            shorten(text);
+        }
+        let texts = [
+            &mut self.user_agent,
+            &mut self.content_type,
+            &mut self.refused,
+        ];
+        texts.into_iter().flatten().for_each(shorten);
+        self.ignored.clear();
+        self.failures.truncate(1);
+        self.failures.iter_mut().for_each(shorten);
+        for bytes in [&mut self.head, &mut self.body, &mut self.reply] {
+            // A part of it would keep all of it.
+            if let Some(beginning) = bytes.get(..SHORT) {
+                *bytes = Bytes::copy_from_slice(beginning);
+            }
         }
     }
 
@@ -120,10 +163,18 @@ impl Call {
         })
     }
 
-    /// The body as it was sent, the key in it included. What is longer than the longest body that
-    /// any operation takes (50 MiB) is cut off somewhere past that.
+    /// The body as it was sent, the key in it included. What is longer than the operation takes is
+    /// cut off somewhere past that. Of a call without a key that the sandbox knows, and of one for
+    /// no operation, the first 1024 bytes are kept; the same holds for [`head`](Self::head) and
+    /// [`reply`](Self::reply). What a [`Fault`](crate::Fault) answers without a look at the key is
+    /// kept whole.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// How many bytes the body had as it was sent, whether all of it is kept or not.
+    pub fn body_bytes(&self) -> usize {
+        self.body_bytes
     }
 
     /// When it was received, by the sandbox's clock.
@@ -242,7 +293,7 @@ impl fmt::Debug for Call {
             .field("key_place", &self.key_place)
             .field("user_agent", &self.user_agent)
             .field("content_type", &self.content_type)
-            .field("body_bytes", &self.body.len())
+            .field("body_bytes", &self.body_bytes)
             .field("ignored", &self.ignored)
             .field("status", &self.status)
             .field("refused", &self.refused)
@@ -251,5 +302,75 @@ impl fmt::Debug for Call {
             .field("accepted", &self.accepted)
             .field("fault", &self.fault)
             .finish()
+    }
+}
+
+/// Cuts a text that is long between two characters.
+fn shorten(text: &mut String) {
+    if text.len() > SHORT {
+        let cut = (0..=SHORT)
+            .rev()
+            .find(|place| text.is_char_boundary(*place));
+        text.truncate(cut.unwrap_or_default());
+        text.shrink_to_fit();
+    }
+}
+
+/// The memory of a call but for its body.
+impl Weight for Call {
+    fn weight(&self) -> usize {
+        let texts = [
+            &self.operation,
+            &self.user_agent,
+            &self.content_type,
+            &self.refused,
+            &self.fault,
+        ];
+        let texts = texts.into_iter().map(Weight::weight);
+        // Its places in the log and in the ledger.
+        size_of::<Self>()
+            + 160
+            + self.method.weight()
+            + self.path.weight()
+            + texts.sum::<usize>()
+            + self.ignored.weight()
+            + self.failures.weight()
+            + weight::bytes(self.head.len())
+            + weight::bytes(self.reply.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn long_call_is_cut_unless_it_has_a_key_and_an_operation() {
+        let long = "é".repeat(5_000);
+        for (known, operation, cut) in [
+            (false, Some("email_send"), true),
+            (true, None, true),
+            (false, None, true),
+            (true, Some("email_send"), false),
+        ] {
+            let mut call = Call {
+                operation: operation.map(str::to_owned),
+                has_known_key: known,
+                head: long.clone().into(),
+                body: long.clone().into(),
+                reply: long.clone().into(),
+                refused: Some(long.clone()),
+                user_agent: Some(long.clone()),
+                ignored: vec![long.clone(); 9],
+                body_bytes: long.len(),
+                ..Call::new(UNIX_EPOCH, "POST".to_owned(), long.clone())
+            };
+            call.shorten();
+            let kept = call.weight() + call.body.len();
+            assert_eq!(kept < 16_000, cut, "{kept}");
+            assert_eq!(call.body_bytes(), 10_000);
+        }
     }
 }

@@ -10,6 +10,7 @@ use smtp2go_types::one_line;
 use crate::event::{Detail, Event, EventKind};
 use crate::mail::{Mail, bare_address, cut};
 use crate::operations::suppression::{suppress, suppressed};
+use crate::weight::Weight;
 use crate::world::{Shared, World};
 
 /// How long after it is taken up a mail is delivered.
@@ -21,8 +22,11 @@ const REACTION: Duration = Duration::from_millis(50);
 /// An address of the sandbox's own to the outside: a documentation address, RFC 5737.
 pub(crate) const OUTBOUND_IP: &str = "198.51.100.25";
 
-/// The mails on their way by their `email_id`, with the recipients that they have not reached.
-pub(crate) type Transit = HashMap<String, Vec<String>>;
+/// What a mail on its way takes besides its recipients.
+const HELD: usize = 96;
+
+/// The mails on their way by their number, with the recipients that they have not reached.
+pub(crate) type Transit = HashMap<u64, Vec<String>>;
 
 /// What becomes of a mail for one of its recipients.
 ///
@@ -111,6 +115,10 @@ impl Outcome {
 pub(crate) struct Rules(Vec<(String, Outcome)>);
 
 impl Rules {
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     fn outcome(&self, address: &str) -> Outcome {
         let address = address.to_lowercase();
         let applies = |pattern: &str| {
@@ -152,12 +160,14 @@ impl Delivery {
 
     /// Sets what becomes of mail to an address, to a whole domain (`@example.org`), to a name in any
     /// domain (`jane@`) or to everybody (`*`); upper and lower case are the same. Of several rules
-    /// that fit, the one that was set last counts. It holds for mail that has not arrived yet, and
+    /// that fit, the one that was set last counts; one for the same recipient is replaced. It holds for mail that has not arrived yet, and
     /// outlives a [`reset`](crate::Sandbox::reset).
     pub fn on(&self, recipient: impl Into<String>, outcome: Outcome) -> &Self {
         let mut world = self.shared.world();
         let rule = (recipient.into().to_lowercase(), outcome);
-        world.delivery_rules.0.push(rule);
+        let rules = &mut world.delivery_rules.0;
+        rules.retain(|(pattern, _)| *pattern != rule.0);
+        rules.push(rule);
         drop(world);
         self
     }
@@ -303,11 +313,14 @@ pub(crate) fn begin(world: &mut World, mail: &Mail) {
     if waiting.is_empty() {
         return;
     }
-    world.transit.insert(mail.email_id().to_owned(), waiting);
+    let number = mail.number();
+    let weight = waiting.weight() + HELD;
+    world.ledger.charge(number, weight);
+    world.transit.insert(number, waiting);
     let mail = mail.clone();
-    world.later(TRANSIT, move |world| {
+    world.later_for(number, TRANSIT, move |world| {
         // Without those that something happened to on demand.
-        let waiting = world.transit.remove(mail.email_id()).unwrap_or_default();
+        let waiting = world.transit.remove(&number).unwrap_or_default();
         let (held, arriving) = waiting.into_iter().partition::<Vec<_>, _>(|recipient| {
             world.delivery_rules.outcome(recipient) == Outcome::Hold
         });
@@ -315,7 +328,7 @@ pub(crate) fn begin(world: &mut World, mail: &Mail) {
             arrive(world, &mail, recipient);
         }
         if !held.is_empty() {
-            world.transit.insert(mail.email_id().to_owned(), held);
+            world.transit.insert(number, held);
         }
     });
 }
@@ -363,7 +376,7 @@ fn arrive(world: &mut World, mail: &Mail, recipient: &str) {
     for kind in outcome.reactions() {
         after += REACTION;
         let (mail, recipient) = (mail.clone(), recipient.to_owned());
-        world.later(after, move |world| {
+        world.later_for(mail.number(), after, move |world| {
             // What cannot be, such as a click without a link, does not happen.
             let _ = happen(world, &mail, &recipient, *kind, None);
         });
@@ -378,6 +391,18 @@ pub(crate) fn happen(
     kind: EventKind,
     link: Option<&str>,
 ) -> Result<Arc<Event>, DeliveryError> {
+    let number = mail.number();
+    if !world.ledger.has(number) {
+        return Err(DeliveryError(format!(
+            "the mail is not kept: the sandbox was reset, or dropped it ({} mails were dropped)",
+            world.mails.dropped()
+        )));
+    }
+    if !world.ledger.has_room_for_events(number) {
+        return Err(DeliveryError(
+            "the mail has as many events as are kept of one".to_owned(),
+        ));
+    }
     let wanted = bare_address(recipient);
     let recipients = mail.recipients();
     let mut recipients = recipients.iter();
@@ -390,11 +415,11 @@ pub(crate) fn happen(
     };
     let on_its_way = world
         .transit
-        .get(mail.email_id())
+        .get(&number)
         .is_some_and(|waiting| waiting.iter().any(|waiting| waiting == recipient));
     check(mail, recipient, kind, on_its_way)?;
     if on_its_way {
-        if let Some(waiting) = world.transit.get_mut(mail.email_id()) {
+        if let Some(waiting) = world.transit.get_mut(&number) {
             waiting.retain(|waiting| waiting != recipient);
         }
         if is_reaction(kind) {
@@ -458,9 +483,7 @@ fn link_of(mail: &Mail, link: Option<&str>) -> Result<String, DeliveryError> {
         None => links
             .next()
             .ok_or_else(|| DeliveryError("the mail has no link in its HTML".to_owned())),
-        Some(link) if mail.mime().is_some() || links.any(|known| known == link) => {
-            Ok(link.to_owned())
-        }
+        Some(link) if mail.is_mime() || links.any(|known| known == link) => Ok(link.to_owned()),
         Some(link) => Err(DeliveryError(format!("the mail has no link to {link}"))),
     }
 }
@@ -589,7 +612,7 @@ mod tests {
         let delivered = |to: &str| (EventKind::Delivered, Some(to.to_owned()));
         let expected = [delivered("b@example.net"), delivered("c@example.net")];
         assert_eq!(history(&world)[1..], expected);
-        let last = Arc::clone(world.events.last().unwrap());
+        let last = Arc::clone(world.events.iter().last().unwrap());
         assert_eq!(last.time(), start + TRANSIT);
         assert_eq!(last.detail("host"), Some("mx.example.net [192.0.2.25]"));
         assert_eq!(last.id().len(), 32);

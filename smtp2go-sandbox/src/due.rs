@@ -1,50 +1,51 @@
 //! What is to happen later.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
 use crate::world::World;
 
-/// What happens to the world at its time. It cannot be called back: it has to see for itself
-/// whether it still applies.
+/// What happens to the world at its time. It has to see for itself whether it still applies, unless
+/// it is called off.
 pub(crate) type Job = Box<dyn FnOnce(&mut World) + Send>;
 
-/// Jobs, the earliest first; of those of the same time the one that was added first.
+/// When a job is due, and its number, which is its own.
+pub(crate) type JobKey = (SystemTime, u64);
+
+/// Jobs, the earliest first; of those of the same time the one that was added first. Each may be
+/// about a message, by its number.
 #[derive(Default)]
 pub(crate) struct DueQueue {
-    heap: BinaryHeap<Entry>,
+    jobs: BTreeMap<JobKey, (Option<u64>, Job)>,
     added: u64,
 }
 
-struct Entry {
-    time: SystemTime,
-    number: u64,
-    job: Job,
-}
-
 impl DueQueue {
-    pub(crate) fn add(&mut self, time: SystemTime, job: Job) {
+    pub(crate) fn add(&mut self, time: SystemTime, message: Option<u64>, job: Job) -> JobKey {
         self.added += 1;
-        self.heap.push(Entry {
-            time,
-            number: self.added,
-            job,
-        });
+        let key = (time, self.added);
+        self.jobs.insert(key, (message, job));
+        key
+    }
+
+    /// Calls a job off.
+    pub(crate) fn remove(&mut self, key: JobKey) {
+        self.jobs.remove(&key);
     }
 
     /// When the next job is due.
     pub(crate) fn next(&self) -> Option<SystemTime> {
-        self.heap.peek().map(|entry| entry.time)
+        self.jobs.keys().next().map(|(time, _)| *time)
     }
 
-    /// Takes out the next job that is due at `now`, with its time.
-    pub(crate) fn pop(&mut self, now: SystemTime) -> Option<(SystemTime, Job)> {
+    /// Takes out the next job that is due at `now`, with the message that it is about.
+    pub(crate) fn pop(&mut self, now: SystemTime) -> Option<(JobKey, Option<u64>, Job)> {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|entry| (entry.time, entry.job))
+        let (key, (message, job)) = self.jobs.pop_first()?;
+        Some((key, message, job))
     }
 }
 
@@ -52,28 +53,7 @@ impl fmt::Debug for DueQueue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("DueQueue")
-            .field("jobs", &self.heap.len())
+            .field("jobs", &self.jobs.len())
             .finish_non_exhaustive()
     }
 }
-
-impl Ord for Entry {
-    /// The greatest is the one that is due first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.time, other.number).cmp(&(self.time, self.number))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Entry {}

@@ -8,7 +8,7 @@ use crate::mail::Mail;
 use crate::sms::Sms;
 
 /// Something that happened to a mail, for one of its recipients or all of them, or to a text
-/// message. Events are never changed or taken out.
+/// message. Events are never changed. They are dropped with the message.
 ///
 /// `Debug` leaves out the recipient and the details.
 pub struct Event {
@@ -34,6 +34,16 @@ pub(crate) enum Subject {
     },
     /// A text message.
     Sms(Sms),
+}
+
+impl Subject {
+    /// The number of the message.
+    pub(crate) fn number(&self) -> u64 {
+        match self {
+            Self::Mail { mail, .. } => mail.number(),
+            Self::Sms(sms) => sms.number(),
+        }
+    }
 }
 
 /// What happened.

@@ -12,6 +12,9 @@ use crate::ids::mix;
 use crate::mail::list;
 use crate::world::Shared;
 
+/// How many faults there may be for requests to add another.
+const MOST: usize = 100;
+
 /// What goes wrong with a call, and with which calls.
 ///
 /// A fault happens to every call unless it is narrowed down: [`on`](Self::on) picks an operation,
@@ -575,6 +578,11 @@ impl Rules {
             struck: 0,
         });
         id
+    }
+
+    /// Why no more can be added by requests, each of which may bring a body of 1 MiB.
+    pub(crate) fn full(&self) -> Option<String> {
+        (self.count() >= MOST).then(|| format!("there are {MOST} faults already; remove some"))
     }
 
     /// How many there are.

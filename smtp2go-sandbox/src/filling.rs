@@ -21,6 +21,8 @@ use handlebars::{
 };
 use serde_json::Value;
 
+use crate::weight::Weight;
+
 /// The most blocks in one another, partials and each `else if` counted.
 const DEPTH: usize = 100;
 
@@ -68,7 +70,24 @@ const STEP: &str = "\u{0}step";
 
 /// A template that can be filled in.
 #[derive(Debug)]
-pub(crate) struct Compiled(Template);
+pub(crate) struct Compiled {
+    template: Template,
+    weight: usize,
+}
+
+/// About what a tag takes when it is compiled, on the safe side.
+const TAG_WEIGHT: usize = 2 * 1024;
+
+/// About how much memory a text takes when it is compiled.
+pub(crate) fn weight_of(text: &str) -> usize {
+    2 * text.len() + TAG_WEIGHT * text.matches("{{").count()
+}
+
+impl Weight for Compiled {
+    fn weight(&self) -> usize {
+        self.weight
+    }
+}
 
 impl Compiled {
     /// The error goes on from `The html_body`.
@@ -78,7 +97,10 @@ impl Compiled {
             .map_err(|error| format!("is no template: {}", one_line(&error)))?;
         check_partials(&template)?;
         add_steps(&mut template, &step()?);
-        Ok(Self(template))
+        Ok(Self {
+            template,
+            weight: weight_of(text),
+        })
     }
 
     /// Fills it in. The error goes on from `The html_body cannot be filled in:`.
@@ -108,7 +130,9 @@ impl Compiled {
             bytes: Vec::new(),
             budget,
         };
-        let filled = self.0.render(engine(escape), data, &mut context, &mut text);
+        let filled = self
+            .template
+            .render(engine(escape), data, &mut context, &mut text);
         match (budget.exceeded.get(), filled) {
             (Some(limit), _) => Err(limit.clone()),
             (None, Err(error)) => Err(one_line(&error)),

@@ -48,7 +48,7 @@ impl Mail {
 
     /// The value of a header, the first if there are several; upper and lower case are the same.
     pub fn header(&self, name: &str) -> Option<String> {
-        let mut own = OWN.iter().filter(|_| self.mime().is_none());
+        let mut own = OWN.iter().filter(|_| !self.is_mime());
         let own = own.find(|own| own.eq_ignore_ascii_case(name));
         own.and_then(|own| self.own_header(own))
             .or_else(|| self.given_header(name).map(str::to_owned))
@@ -84,7 +84,7 @@ impl Mail {
 
     /// The `custom_headers` of the request.
     fn custom_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let headers = list(self.request(), "custom_headers").iter();
+        let headers = list(self.fields(), "custom_headers").iter();
         headers.filter_map(custom_header)
     }
 
@@ -142,8 +142,8 @@ impl Mail {
     }
 
     fn find_size(&self) -> usize {
-        if let Some(message) = self.mime() {
-            return message.len();
+        if let Some(size) = self.mime_size() {
+            return size;
         }
         let files = [
             self.files_encoded("attachments"),
@@ -153,14 +153,6 @@ impl Mail {
         self.header_block().len()
             + bodies.into_iter().flatten().map(str::len).sum::<usize>()
             + files.into_iter().sum::<usize>()
-    }
-
-    fn files_encoded(&self, field: &str) -> usize {
-        let files = list(self.request(), field).iter();
-        files
-            .filter_map(|file| file.get("fileblob")?.as_str())
-            .map(str::len)
-            .sum()
     }
 }
 

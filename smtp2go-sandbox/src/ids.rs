@@ -51,6 +51,24 @@ impl Ids {
         format!("1SaNdB-{}-00", base62(self.messages))
     }
 
+    /// Whether it is one that [`email`](Self::email) made.
+    pub(crate) fn has_email(&self, id: &str) -> bool {
+        let digits = id
+            .strip_prefix("1SaNdB-")
+            .and_then(|id| id.strip_suffix("-00"));
+        let number = digits
+            .filter(|digits| digits.len() >= 6)
+            .and_then(from_base62);
+        number.is_some_and(|number| (1..=self.messages).contains(&number))
+    }
+
+    /// Whether it is one that [`sms`](Self::sms) made.
+    pub(crate) fn has_sms(&self, id: &str) -> bool {
+        let digits = id.strip_prefix("00000003-0000-4000-8000-");
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        number.is_some_and(|number| (1..=self.sms).contains(&number) && uuid_like(3, number) == id)
+    }
+
     /// The next number of the seed's sequence.
     pub(crate) fn random(&mut self) -> u64 {
         self.drawn += 1;
@@ -106,6 +124,14 @@ fn base62(mut number: u64) -> String {
     digits.iter().rev().collect()
 }
 
+/// The number of its digits.
+fn from_base62(digits: &str) -> Option<u64> {
+    digits.chars().try_fold(0_u64, |number, digit| {
+        let digit = (0..62).find(|value| base62_digit(*value) == digit)?;
+        number.checked_mul(62)?.checked_add(digit)
+    })
+}
+
 /// The digit of a number below 62.
 fn base62_digit(number: u64) -> char {
     // So the conversion cannot fail.
@@ -131,6 +157,19 @@ mod tests {
         let mut ids = Ids::new(7);
         assert_eq!(ids.email(), "1SaNdB-000001-00");
         assert_eq!(ids.email(), "1SaNdB-000002-00");
+        for (id, known) in [
+            ("1SaNdB-000001-00", true),
+            ("1SaNdB-000002-00", true),
+            ("1SaNdB-000000-00", false),
+            ("1SaNdB-000003-00", false),
+            ("1SaNdB-1-00", false),
+            ("1SaNdB-zzzzzzzzzzzzzzzzzzzzz-00", false),
+            ("", false),
+        ] {
+            assert_eq!(ids.has_email(id), known, "{id}");
+        }
+        let sms = ids.sms();
+        assert!(ids.has_sms(&sms) && !ids.has_sms(&uuid_like(3, 2)) && !ids.has_sms("x"));
         let (request, schedule) = (ids.request(), ids.schedule());
         assert_eq!((request.len(), schedule.len()), (36, 36));
         assert_ne!(request, schedule);

@@ -3,10 +3,14 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
+
+/// The most values that a body may have, whatever they are: each takes many times its size in
+/// memory. A batch of 1,000 mails to 300 recipients each has fewer.
+const VALUES: usize = 500_000;
 
 /// Reads a body that has to be one JSON object; an empty body is an empty object.
 ///
@@ -15,6 +19,18 @@ use crate::refusal::Refusal;
 pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     if body.trim_ascii().is_empty() {
         return Ok(Map::new());
+    }
+    let (mut repeated, mut values) = (None, 0);
+    let keys = Keys {
+        repeated: &mut repeated,
+        values: &mut values,
+    };
+    // Its errors are those of JSON, which the second reading has too, and says better.
+    let _ = keys.deserialize(&mut serde_json::Deserializer::from_slice(body));
+    if values > VALUES {
+        return Err(Refusal::malformed(format!(
+            "The body has more than {VALUES} values."
+        )));
     }
     let value: Value = serde_json::from_slice(body).map_err(|error| {
         Refusal::malformed(format!(
@@ -26,33 +42,41 @@ pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let Value::Object(object) = value else {
         return Err(Refusal::malformed("The body is not a JSON object."));
     };
-
-    let mut repeated = None;
-    let keys = UniqueKeys {
-        repeated: &mut repeated,
-    };
-    // Its only errors are those of JSON, which the first reading has ruled out.
-    let _ = keys.deserialize(&mut serde_json::Deserializer::from_slice(body));
     match repeated {
         Some(key) => Err(Refusal::field(key, "The field occurs twice.")),
         None => Ok(object),
     }
 }
 
-/// Walks through a document and remembers a key that is repeated within its object.
-struct UniqueKeys<'a> {
+/// Walks through a document, counts its values, and remembers a key that is repeated within its
+/// object.
+struct Keys<'a> {
     repeated: &'a mut Option<String>,
+    values: &'a mut usize,
 }
 
-impl<'de> DeserializeSeed<'de> for UniqueKeys<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+impl Keys<'_> {
+    fn again(&mut self) -> Keys<'_> {
+        Keys {
+            repeated: self.repeated,
+            values: self.values,
+        }
     }
 }
 
-impl<'de> Visitor<'de> for UniqueKeys<'_> {
+impl<'de> DeserializeSeed<'de> for Keys<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        *self.values += 1;
+        match *self.values > VALUES {
+            true => Err(D::Error::custom("too many values")),
+            false => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Keys<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,17 +107,12 @@ impl<'de> Visitor<'de> for UniqueKeys<'_> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items
-            .next_element_seed(UniqueKeys {
-                repeated: &mut *self.repeated,
-            })?
-            .is_some()
-        {}
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self.again())?.is_some() {}
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         let mut keys = HashSet::new();
         while let Some(key) = members.next_key::<String>()? {
             if keys.contains(&key) {
@@ -101,9 +120,7 @@ impl<'de> Visitor<'de> for UniqueKeys<'_> {
             } else {
                 keys.insert(key);
             }
-            members.next_value_seed(UniqueKeys {
-                repeated: &mut *self.repeated,
-            })?;
+            members.next_value_seed(self.again())?;
         }
         Ok(())
     }
@@ -135,6 +152,22 @@ mod tests {
         ] {
             let refusal = object(body.as_bytes()).unwrap_err();
             assert_eq!(refusal.field.unwrap().field, "c", "{body}");
+        }
+    }
+
+    #[test]
+    fn too_many_values_are_refused() {
+        for (item, count, allowed) in [
+            ("[0]", VALUES / 2 - 1, true),
+            ("[0]", VALUES / 2 + 1, false),
+            (r#"{"":0}"#, VALUES / 2 + 1, false),
+        ] {
+            let body = format!(r#"{{"a":[{}]}}"#, vec![item; count].join(","));
+            assert_eq!(
+                object(body.as_bytes()).is_ok(),
+                allowed,
+                "{count} of {item}"
+            );
         }
     }
 

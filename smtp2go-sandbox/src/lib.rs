@@ -117,6 +117,16 @@
 //! [`Sandbox::freeze`] stops the sandbox's clock and [`Sandbox::advance`] moves it on: deliveries,
 //! scheduled mail and the windows of rates go by it.
 //!
+//! # What is kept
+//!
+//! The newest 200,000 mails, in up to 1 GiB: [`SandboxBuilder::keep_mails`] and
+//! [`SandboxBuilder::keep_bytes`] change that. The oldest are dropped, each with its events, webhook
+//! deliveries and call. They still count in totals, figures and [`Sandbox::assert_mails`], and
+//! [`Sandbox::dropped`] says how much that is. What an account has, such as templates and suppressions,
+//! is not dropped, and may take 64 MiB in all: then nothing can be added. A `custom_ratelimit` of more
+//! than 100,000 mails is not enforced. Of dropped mail only the day is known: `/stats/email_history`
+//! counts it if the span begins on that day or before.
+//!
 //! # What can go wrong
 //!
 //! [`Sandbox::faults`] makes calls fail on purpose, by operation, count or seeded chance:
@@ -199,6 +209,7 @@ mod account;
 mod admin;
 mod api;
 mod assertions;
+mod blobs;
 mod call;
 mod clock;
 mod connection;
@@ -207,13 +218,14 @@ mod due;
 mod event;
 mod fault_rule;
 mod faults;
-mod gate;
 mod filling;
+mod gate;
 mod headers;
 mod heavy;
 mod ids;
 mod inbox;
 mod json;
+mod keep;
 mod mail;
 mod operations;
 mod paging;
@@ -223,6 +235,7 @@ mod schema;
 mod server;
 mod sms;
 mod webhooks;
+mod weight;
 mod world;
 
 pub use account::{ApiKey, KeyStatus};
@@ -231,6 +244,7 @@ pub use delivery::{Delivery, DeliveryError, Outcome};
 pub use event::{Event, EventKind};
 pub use fault_rule::FaultRuleError;
 pub use faults::{ActiveFault, Fault, Faults};
+pub use keep::Dropped;
 pub use mail::{Attachment, Mail};
 pub use sandbox::{Sandbox, SandboxBuilder};
 pub use sms::Sms;

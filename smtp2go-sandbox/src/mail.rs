@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use axum::body::Bytes;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -12,8 +13,11 @@ use serde_json::Value;
 use smtp2go_types::SecretUrl;
 
 use crate::account::AccountId;
+use crate::blobs::Blobs;
 use crate::event::EventKind;
+use crate::inbox::Entry;
 use crate::operations::template::Rendered;
+use crate::weight::{self, Weight};
 
 /// A mail that was accepted: a call of `/email/send` or `/email/mime`, or an item of
 /// `/email/batch`. Clones are cheap.
@@ -40,14 +44,17 @@ struct Kept {
 /// webhooks, suppressions.
 const COPIED: usize = 8 * 1024;
 
-/// What a mail is made of. The request is that of the call, shared by all mails of a batch.
+/// What a mail is made of.
 pub(crate) struct Accepted {
+    /// That of the message in the ledger.
+    pub(crate) number: u64,
     pub(crate) email_id: String,
     pub(crate) schedule_id: Option<String>,
     pub(crate) operation: &'static str,
-    pub(crate) request: Arc<Value>,
-    /// Which item of a batch it is.
-    pub(crate) item: Option<usize>,
+    /// Without what is long and encoded, such as the content of attachments.
+    pub(crate) request: Value,
+    /// What is long and encoded.
+    pub(crate) blobs: Blobs,
     pub(crate) mime: Option<Mime>,
     /// What the template made of it, if it has one.
     pub(crate) rendered: Option<Rendered>,
@@ -56,6 +63,8 @@ pub(crate) struct Accepted {
     pub(crate) username: String,
     /// The key has the status `sandbox`: nothing is delivered.
     pub(crate) withheld: bool,
+    /// What the inbox lists, made when somebody looks.
+    pub(crate) entry: OnceLock<Entry>,
 }
 
 /// An attachment or an inline image of a mail.
@@ -94,8 +103,7 @@ impl Mail {
                 (first_places(names), recipients.collect())
             }
             None => {
-                let request = accepted.request();
-                let custom = list(request, "custom_headers").iter();
+                let custom = list(&accepted.request, "custom_headers").iter();
                 let names = custom.map(|header| Some(custom_header(header)?.0));
                 (first_places(names), Vec::new())
             }
@@ -140,9 +148,19 @@ impl Mail {
         &self.0.accepted
     }
 
-    /// Whether it is the very same one, and not one that looks like it.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    /// The number of the message.
+    pub(crate) fn number(&self) -> u64 {
+        self.kept().number
+    }
+
+    /// What the inbox lists, if somebody looked before.
+    pub(crate) fn entry(&self) -> &OnceLock<Entry> {
+        &self.kept().entry
+    }
+
+    /// The body of the call, if what is long is there.
+    pub(crate) fn body(&self) -> Option<&Bytes> {
+        self.kept().blobs.body()
     }
 
     pub(crate) fn account(&self) -> AccountId {
@@ -174,7 +192,7 @@ impl Mail {
     /// The addresses of all recipients, without their names, in the order of `to`, `cc`, `bcc`. One
     /// that occurs several times is listed once.
     pub fn recipients(&self) -> Vec<&str> {
-        if self.mime().is_some() {
+        if self.is_mime() {
             return self.0.recipients.iter().map(String::as_str).collect();
         }
         bare_addresses([self.to(), self.cc(), self.bcc()].into_iter().flatten())
@@ -232,7 +250,7 @@ impl Mail {
         if let Some(rendered) = &self.kept().rendered {
             return Some(&rendered.text_body);
         }
-        self.request().get("text_body").and_then(Value::as_str)
+        self.fields().get("text_body").and_then(Value::as_str)
     }
 
     /// The HTML: the template's, filled in, if the mail has one, or what was sent. `None` for a MIME
@@ -241,7 +259,7 @@ impl Mail {
         if let Some(rendered) = &self.kept().rendered {
             return Some(&rendered.html_body);
         }
-        self.request().get("html_body").and_then(Value::as_str)
+        self.fields().get("html_body").and_then(Value::as_str)
     }
 
     /// The attachments, decoded anew at each call; none for a MIME message, which is not taken
@@ -255,18 +273,44 @@ impl Mail {
         self.files("inlines")
     }
 
-    /// The message of `/email/mime`, decoded.
-    pub fn mime(&self) -> Option<&[u8]> {
-        self.kept()
-            .mime
-            .as_ref()
-            .map(|mime| mime.message.as_slice())
+    /// The message of `/email/mime`, decoded anew at each call.
+    pub fn mime(&self) -> Option<Vec<u8>> {
+        self.kept().mime.as_ref()?;
+        let encoded = match self.fields().get("mime_email").and_then(Value::as_str) {
+            Some(encoded) => encoded.into(),
+            None => self.kept().blobs.read("mime_email", 0).unwrap_or_default(),
+        };
+        Some(decode_base64(&encoded).unwrap_or_default())
+    }
+
+    /// Whether it is a message of `/email/mime`.
+    pub(crate) fn is_mime(&self) -> bool {
+        self.kept().mime.is_some()
+    }
+
+    /// How many bytes the message of `/email/mime` has.
+    pub(crate) fn mime_size(&self) -> Option<usize> {
+        self.kept().mime.as_ref().map(|mime| mime.size)
+    }
+
+    /// How many bytes the files in a field have, encoded.
+    pub(crate) fn files_encoded(&self, field: &str) -> usize {
+        let files = list(self.fields(), field).iter();
+        let short = files.filter_map(|file| Some(file.get("fileblob")?.as_str()?.len()));
+        short.sum::<usize>() + self.kept().blobs.size(field)
     }
 
     /// The request as it was sent, without `api_key`; for a batch the item. Unless the sandbox is
-    /// strict, fields that are null or not known are left out.
-    pub fn request(&self) -> &Value {
-        self.kept().request()
+    /// strict, fields that are null or not known are left out. Put together anew at each call.
+    pub fn request(&self) -> Value {
+        let mut request = self.fields().clone();
+        self.kept().blobs.put_back(&mut request);
+        request
+    }
+
+    /// The request without what is long and encoded.
+    pub(crate) fn fields(&self) -> &Value {
+        &self.kept().request
     }
 
     /// The first header of a name in the MIME message or among the `custom_headers`.
@@ -275,7 +319,7 @@ impl Mail {
         match &self.kept().mime {
             Some(mime) => mime.headers.get(place).map(|(_, value)| value.trim()),
             None => {
-                let header = list(self.request(), "custom_headers").get(place)?;
+                let header = list(self.fields(), "custom_headers").get(place)?;
                 Some(custom_header(header)?.1)
             }
         }
@@ -283,15 +327,18 @@ impl Mail {
 
     fn text(&self, field: &str, header: &str) -> Option<&str> {
         match &self.kept().mime {
-            Some(mime) => mime.header(header),
-            None => self.request().get(field).and_then(Value::as_str),
+            Some(_) => self.given_header(header),
+            None => self.fields().get(field).and_then(Value::as_str),
         }
     }
 
     fn addresses(&self, field: &str, header: &str) -> Vec<&str> {
         match &self.kept().mime {
-            Some(mime) => mime.header(header).map(split_addresses).unwrap_or_default(),
-            None => list(self.request(), field)
+            Some(_) => {
+                let addresses = self.given_header(header);
+                addresses.map(split_addresses).unwrap_or_default()
+            }
+            None => list(self.fields(), field)
                 .iter()
                 .filter_map(Value::as_str)
                 .collect(),
@@ -300,28 +347,20 @@ impl Mail {
 
     fn files(&self, field: &str) -> Vec<Attachment> {
         let text = |file: &Value, name| file.get(name).and_then(Value::as_str).map(str::to_owned);
-        list(self.request(), field)
+        let content = |index: usize, file: &Value| match file.get("fileblob") {
+            Some(fileblob) => decode_base64(fileblob.as_str()?),
+            None => decode_base64(&self.kept().blobs.read(field, index)?),
+        };
+        list(self.fields(), field)
             .iter()
-            .map(|file| Attachment {
+            .enumerate()
+            .map(|(index, file)| Attachment {
                 filename: text(file, "filename").unwrap_or_default(),
                 mimetype: text(file, "mimetype"),
-                content: file
-                    .get("fileblob")
-                    .and_then(Value::as_str)
-                    .and_then(decode_base64)
-                    .unwrap_or_default(),
+                content: content(index, file).unwrap_or_default(),
                 url: text(file, "url"),
             })
             .collect()
-    }
-}
-
-impl Accepted {
-    fn request(&self) -> &Value {
-        match self.item {
-            Some(item) => &self.request["emails"][item],
-            None => &self.request,
-        }
     }
 }
 
@@ -336,14 +375,35 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// A decoded MIME message and its top headers.
+/// The memory behind a mail, but for the body of its call.
+impl Weight for Mail {
+    fn weight(&self) -> usize {
+        let mail = self.kept();
+        let headers = self.0.headers.keys().map(|name| weight::text(name) + 64);
+        let rendered = mail.rendered.as_ref().map_or(0, |rendered| {
+            rendered.subject.weight() + rendered.html_body.weight() + rendered.text_body.weight()
+        });
+        size_of::<Kept>()
+            + headers.sum::<usize>()
+            + self.0.recipients.weight()
+            + weight::text(&mail.email_id)
+            + mail.schedule_id.weight()
+            + mail.request.weight()
+            + mail.blobs.weight()
+            + mail.mime.as_ref().map_or(0, |mime| mime.headers.weight())
+            + rendered
+            + mail.username.weight()
+    }
+}
+
+/// The top headers of a MIME message, and its size.
 pub(crate) struct Mime {
-    message: Vec<u8>,
+    size: usize,
     headers: Vec<(String, String)>,
 }
 
 impl Mime {
-    pub(crate) fn new(message: Vec<u8>) -> Self {
+    pub(crate) fn new(message: &[u8]) -> Self {
         let mut headers: Vec<(String, String)> = Vec::new();
         for line in message.split(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(line);
@@ -360,7 +420,10 @@ impl Mime {
                 headers.push((name.trim_end().to_owned(), value.trim_start().to_owned()));
             }
         }
-        Self { message, headers }
+        Self {
+            size: message.len(),
+            headers,
+        }
     }
 
     /// The recipients as they are in the headers.
@@ -506,12 +569,11 @@ mod tests {
     #[test]
     fn headers_are_unfolded_and_end_at_the_empty_line() {
         let mime = Mime::new(
-            b"FROM: A\r\n <a@example.com>\r\nSubject:  Hi\r\nno header\r\n\r\nTo: body\r\n"
-                .to_vec(),
+            b"FROM: A\r\n <a@example.com>\r\nSubject:  Hi\r\nno header\r\n\r\nTo: body\r\n",
         );
         assert_eq!(mime.header("From"), Some("A <a@example.com>"));
         assert_eq!(mime.header("subject"), Some("Hi"));
         assert_eq!(mime.header("To"), None);
-        assert_eq!(Mime::new(Vec::new()).header("From"), None);
+        assert_eq!(Mime::new(&[]).header("From"), None);
     }
 }

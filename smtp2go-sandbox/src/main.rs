@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use smtp2go_sandbox::{Call, Fault, Sandbox};
+use smtp2go_sandbox::{Call, Dropped, Fault, Sandbox};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +25,8 @@ Examples:
       Answers the first three calls of /email/send with 429.
   smtp2go-sandbox --seed 7 --fault 'email_*:chance=0.1:reset'
       Resets a tenth of the connections after the mail was accepted, the same ones each time.
+  smtp2go-sandbox --keep-mails 1000 --keep-bytes 64M
+      Drops the oldest mail when there are more, or when memory for what was sent is used up.
   smtp2go-sandbox --host 0.0.0.0 --expose --key api-0123456789abcdef0123456789abcdef
       Can be reached from other machines and containers.
 
@@ -107,7 +109,16 @@ struct Arguments {
     #[arg(long, value_name = "TIMES", default_value_t = 3600)]
     webhook_speed: u32,
 
-    /// No line for each call
+    /// How many mails are kept, the newest, with what belongs to them
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = count)]
+    keep_mails: usize,
+
+    /// How much memory is used for what was sent, received and done: bytes, or with K, M or G;
+    /// what is older is dropped
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    keep_bytes: usize,
+
+    /// No line for each call, and none when the oldest mail is dropped
     #[arg(long, short)]
     quiet: bool,
 
@@ -171,6 +182,8 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         .enforce_senders(arguments.enforce_senders)
         .remote_webhooks(arguments.remote_webhooks)
         .webhook_speed(arguments.webhook_speed)
+        .keep_mails(arguments.keep_mails)
+        .keep_bytes(arguments.keep_bytes)
         .stateless(arguments.stateless);
     for name in arguments.allowed_host {
         builder = builder.allowed_host(name);
@@ -185,7 +198,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         builder = builder.fault(fault);
     }
     if !arguments.quiet {
-        builder = builder.on_call(log);
+        builder = builder.on_call(log).on_drop(log_drop);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -256,6 +269,41 @@ fn log(call: &Call) {
         "{hours:02}:{minutes:02}:{:02} {call}",
         seconds % 60
     ));
+}
+
+/// A line when the oldest was dropped.
+fn log_drop(dropped: &Dropped) {
+    say(format_args!(
+        "dropped the oldest, {dropped} so far, to keep to --keep-mails and --keep-bytes"
+    ));
+}
+
+/// A number of mails, of which there is at least one.
+fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().map_err(|_| "not a number of mails".to_owned());
+    count.and_then(|count| match count {
+        0 => Err("at least 1 mail is kept".to_owned()),
+        count => Ok(count),
+    })
+}
+
+/// A number of bytes: `1048576`, `512K`, `64M`, `2G`, also with `iB` or `B` after the letter.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = text.get(digits.len()..).unwrap_or_default().trim_start();
+    let shift = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => Some(0),
+        "K" | "KB" | "KIB" => Some(10),
+        "M" | "MB" | "MIB" => Some(20),
+        "G" | "GB" | "GIB" => Some(30),
+        _ => None,
+    };
+    let bytes = digits
+        .parse::<usize>()
+        .ok()
+        .zip(shift)
+        .and_then(|(number, shift)| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "not a size such as 1048576, 512K, 64M or 2G".to_owned())
 }
 
 /// Ends with the first SIGINT or SIGTERM (Ctrl-C where there are none) after the call.

@@ -12,8 +12,8 @@ use crate::refusal::Refusal;
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     pub(crate) token: Option<String>,
-    /// The place of the first item.
-    start: usize,
+    /// The places of the items.
+    places: Vec<Place>,
 }
 
 /// How many bytes the rows of a page may have before it ends: a row may have a long mail in it, and a
@@ -28,7 +28,7 @@ impl<T> Page<T> {
         let mut bytes = 0;
         for item in &self.items {
             if bytes > BYTES {
-                self.token = Some(write_token(self.start.saturating_add(rows.len())));
+                self.token = self.places.get(rows.len()).copied().map(write_token);
                 break;
             }
             let row = show(item);
@@ -53,40 +53,50 @@ fn length(value: &Value) -> usize {
     inner + 8
 }
 
-fn write_token(place: usize) -> String {
-    URL_SAFE_NO_PAD.encode(format!("page {place}"))
+fn write_token((one, other): Place) -> String {
+    URL_SAFE_NO_PAD.encode(format!("page {one} {other}"))
 }
 
-/// The page that `token` asks for, the first one without it, of a list that is the same at each
-/// call but for what was added at its end. A token that did not come from here is refused, by the
-/// name of its field.
+/// Where an item is in a list, in ascending order. It stays the same when others are dropped.
+pub(crate) type Place = (usize, usize);
+
+/// Places by count, for a list of which nothing is dropped.
+pub(crate) fn numbered<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item = (Place, T)> {
+    let items = items.into_iter().enumerate();
+    items.map(|(number, item)| ((number, 0), item))
+}
+
+/// The page that `token` asks for, the first one without it, of a list in which items keep their
+/// places and new ones come last. A token that did not come from here is refused, by the name of its
+/// field.
 pub(crate) fn page<T>(
-    items: impl IntoIterator<Item = T>,
+    items: impl IntoIterator<Item = (Place, T)>,
     size: usize,
     field: &str,
     token: Option<&str>,
 ) -> Result<Page<T>, Refusal> {
     let start = match token {
-        None | Some("") => 0,
+        None | Some("") => (0, 0),
         Some(token) => {
-            offset(token).ok_or_else(|| Refusal::field(field, "The token is not known."))?
+            place(token).ok_or_else(|| Refusal::field(field, "The token is not known."))?
         }
     };
-    let mut rest = items.into_iter().skip(start);
-    let items: Vec<T> = rest.by_ref().take(size).collect();
-    let token = rest
-        .next()
-        .map(|_| write_token(start.saturating_add(items.len())));
+    let items = items.into_iter();
+    let mut rest = items.skip_while(|(place, _)| *place < start);
+    let (places, items) = rest.by_ref().take(size).unzip();
+    let token = rest.next().map(|(place, _)| write_token(place));
     Ok(Page {
         items,
         token,
-        start,
+        places,
     })
 }
 
-fn offset(token: &str) -> Option<usize> {
+/// Where the page of a token begins.
+fn place(token: &str) -> Option<Place> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    text.strip_prefix("page ")?.parse().ok()
+    let (one, other) = text.strip_prefix("page ")?.split_once(' ')?;
+    Some((one.parse().ok()?, other.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -98,7 +108,8 @@ mod tests {
         for (count, size, pages) in [(0, 3, 1), (3, 3, 1), (4, 3, 2), (7, 1, 7)] {
             let (mut seen, mut token, mut fetched) = (Vec::new(), None, 0);
             loop {
-                let page = page(0..count, size, "continue_token", token.as_deref()).unwrap();
+                let page =
+                    page(numbered(0..count), size, "continue_token", token.as_deref()).unwrap();
                 assert!(page.items.len() <= size);
                 seen.extend(page.items);
                 fetched += 1;
@@ -116,7 +127,7 @@ mod tests {
         let text = "x".repeat(BYTES / 2);
         let (mut seen, mut token) = (0, None);
         for count in [3, 3, 1] {
-            let mut page = page(0..7, 5, "continue_token", token.as_deref()).unwrap();
+            let mut page = page(numbered(0..7), 5, "continue_token", token.as_deref()).unwrap();
             let rows = page.rows(|_| text.as_str().into());
             assert_eq!(rows.len(), count);
             seen += count;
@@ -126,9 +137,22 @@ mod tests {
     }
 
     #[test]
+    fn dropped_items_make_no_page_skip_others() {
+        let all: Vec<_> = numbered(0..10).collect();
+        let first = page(all.clone(), 4, "continue_token", None).unwrap();
+        assert_eq!(first.items, [0, 1, 2, 3]);
+        // The oldest were dropped meanwhile.
+        for (dropped, expected) in [(0, [4, 5]), (3, [4, 5]), (4, [4, 5]), (6, [6, 7])] {
+            let left = all[dropped..].to_vec();
+            let second = page(left, 2, "continue_token", first.token.as_deref()).unwrap();
+            assert_eq!(second.items, expected, "{dropped}");
+        }
+    }
+
+    #[test]
     fn a_token_from_elsewhere_is_refused() {
         for token in ["x", "cGFnZSB4", "%"] {
-            assert!(page(0..9, 3, "continue_token", Some(token)).is_err());
+            assert!(page(numbered(0..9), 3, "continue_token", Some(token)).is_err());
         }
     }
 }

@@ -66,6 +66,15 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, API_EXCEPTION, error)
     }
 
+    /// Too many bytes are being read of requests without a key in their headers.
+    pub(crate) fn busy() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            API_EXCEPTION,
+            "Too many large requests without a key in their headers are being read.",
+        )
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,

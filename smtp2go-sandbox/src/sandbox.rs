@@ -18,12 +18,13 @@ use crate::connection::{Control, FaultyListener};
 use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::faults::{Fault, Faults};
+use crate::keep::Dropped;
 use crate::mail::Mail;
 use crate::operations::{single_sender_emails, sms};
 use crate::server;
 use crate::sms::Sms;
 use crate::webhooks::{self, WebhookDelivery};
-use crate::world::{self, OnCall, Settings, Shared};
+use crate::world::{self, OnCall, OnDrop, Settings, Shared};
 
 /// Made up, in the form of a real key: `api-` and 32 letters or digits.
 pub(crate) const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
@@ -72,6 +73,7 @@ impl Sandbox {
             faults: Vec::new(),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             on_call: None,
+            on_drop: None,
         }
     }
 
@@ -96,15 +98,32 @@ impl Sandbox {
         keys.next().map_or(DEFAULT_KEY, |key| &key.secret)
     }
 
-    /// The mails that were accepted so far, in order; for a batch one per item.
+    /// The mails that were accepted so far and are kept, in order; for a batch one per item.
     pub fn mails(&self) -> Vec<Mail> {
-        self.shared.world().mails.clone()
+        self.shared.world().mails.to_vec()
     }
 
-    /// The calls so far, in order, refused ones and those that a [`Fault`] struck included. A
+    /// The calls so far that are kept, in order, refused ones and those that a [`Fault`] struck included. A
     /// request that the client broke off is not among them.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.world().calls.clone()
+        self.shared.world().calls.to_vec()
+    }
+
+    /// How much of the past was dropped to stay within
+    /// [`keep_mails`](SandboxBuilder::keep_mails) and [`keep_bytes`](SandboxBuilder::keep_bytes).
+    ///
+    /// ```
+    /// use smtp2go_sandbox::Sandbox;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let sandbox = Sandbox::builder().keep_mails(100).start_blocking()?;
+    /// // The code under test sends up to 100 mails.
+    /// assert_eq!(sandbox.dropped().mails, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dropped(&self) -> Dropped {
+        self.shared.world().dropped()
     }
 
     /// How many connections clients have open to it, idle ones included.
@@ -121,7 +140,7 @@ impl Sandbox {
     /// What happened to the mails so far, in order: each is processed, and delivered to each of its
     /// recipients a moment later.
     pub fn events(&self) -> Vec<Arc<Event>> {
-        self.shared.world().events.clone()
+        self.shared.world().events.to_vec()
     }
 
     /// What becomes of the mail: rules for it, and what happens on demand, such as a bounce or a
@@ -132,7 +151,7 @@ impl Sandbox {
 
     /// The text messages that were accepted so far, in order; one per destination.
     pub fn sms(&self) -> Vec<Sms> {
-        self.shared.world().sms.clone()
+        self.shared.world().sms.to_vec()
     }
 
     /// Somebody sends a text message to the master account: `from` is their number, `to` the
@@ -150,7 +169,8 @@ impl Sandbox {
     /// event again: up to 35 times, at the times of the service's schedule, on which an hour passes
     /// in a second (see [`SandboxBuilder::webhook_speed`]).
     pub fn webhook_deliveries(&self) -> Vec<WebhookDelivery> {
-        self.shared.world().outbox.deliveries.clone()
+        let world = self.shared.world();
+        world.outbox.deliveries.to_vec()
     }
 
     /// Waits until everything that is to be posted to webhooks by now was posted and answered, or
@@ -189,8 +209,8 @@ impl Sandbox {
     }
 
     /// Posts an event to its webhook once more, whatever became of it before; `delivery` is its
-    /// place in [`webhook_deliveries`](Self::webhook_deliveries). False if there is none, or it is
-    /// just being posted.
+    /// place in [`webhook_deliveries`](Self::webhook_deliveries), where dropped ones count. False if
+    /// there is none, or it is just being posted.
     pub fn post_webhook_again(&self, delivery: usize) -> bool {
         webhooks::post_again(&mut self.shared.world(), delivery)
     }
@@ -246,7 +266,8 @@ impl Sandbox {
     }
 
     /// Waits for the next mail: the first call returns the first mail, the second call the second
-    /// one, and so on, at once if it is there already. `None` if `timeout` passes first.
+    /// one, and so on, at once if it is there already. One that was dropped meanwhile is passed over.
+    /// `None` if `timeout` passes first.
     ///
     /// Needs a tokio runtime with its timer enabled, which those of `#[tokio::test]` and
     /// `#[tokio::main]` are; tokio panics otherwise.
@@ -308,6 +329,7 @@ pub struct SandboxBuilder {
     faults: Vec<Fault>,
     address: SocketAddr,
     on_call: Option<OnCall>,
+    on_drop: Option<OnDrop>,
 }
 
 impl fmt::Debug for SandboxBuilder {
@@ -321,6 +343,7 @@ impl fmt::Debug for SandboxBuilder {
             .field("stateless", &self.settings.stateless)
             .field("seed", &self.settings.seed)
             .field("access", &self.settings.access)
+            .field("budget", &self.settings.budget)
             .field("address", &self.address)
             .field("limits", &self.settings.limits)
             .field("faults", &self.faults)
@@ -455,6 +478,37 @@ impl SandboxBuilder {
     /// has its answer: for a log. It must not call the sandbox. The last one that is set counts.
     pub fn on_call(mut self, on_call: impl Fn(&Call) + Send + Sync + 'static) -> Self {
         self.on_call = Some(Box::new(on_call));
+        self
+    }
+
+    /// How many mails are kept: the newest. Default: 200,000. At least one is, and mail that waits for
+    /// its `schedule` is kept beyond that.
+    ///
+    /// A mail is dropped with its events, its webhook deliveries and its call; what was still to
+    /// happen to it does not. What is dropped still counts: in totals, figures and
+    /// [`assert_mails`](Sandbox::assert_mails). [`Sandbox::dropped`] says how much it is.
+    pub fn keep_mails(mut self, count: usize) -> Self {
+        self.settings.budget.mails = count.max(1);
+        self
+    }
+
+    /// About how many bytes of memory are used for the past: mails, text messages, events, webhook
+    /// deliveries and calls. Default: 1 GiB, which has room for 100,000 mails of 2 KB. The newest
+    /// mail is kept whatever its size.
+    ///
+    /// Calls that sent nothing get an eighth of it. Mail that waits for its `schedule` is not
+    /// dropped; when it takes up seven sixteenths, no more is scheduled.
+    pub fn keep_bytes(mut self, bytes: usize) -> Self {
+        self.settings.budget.bytes = bytes;
+        self
+    }
+
+    /// Calls a function when something was dropped ([`keep_mails`](Self::keep_mails),
+    /// [`keep_bytes`](Self::keep_bytes)), with how much it is in all: the first time, and then
+    /// whenever it is ten times as much. It must not call the sandbox. The last one that is set
+    /// counts.
+    pub fn on_drop(mut self, on_drop: impl Fn(&Dropped) + Send + Sync + 'static) -> Self {
+        self.on_drop = Some(Box::new(on_drop));
         self
     }
 
@@ -595,6 +649,9 @@ impl SandboxBuilder {
         if let Some(on_call) = self.on_call {
             // It was made just now, so there is none yet.
             let _ = shared.on_call.set(on_call);
+        }
+        if let Some(on_drop) = self.on_drop {
+            let _ = shared.on_drop.set(on_drop);
         }
         Ok(shared)
     }

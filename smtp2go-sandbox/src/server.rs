@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -37,6 +38,12 @@ const LIGHT: usize = 16 * 1024;
 
 const KEY_HEADER: &str = "x-smtp2go-api-key";
 
+/// How much is read of a body that nobody will look into.
+const BEGINNING: usize = 1024;
+
+/// How many bytes of bodies are read at a time of requests without a key in their headers.
+const READ_WITHOUT_KEY: usize = 128 * 1024 * 1024;
+
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .nest(admin::PREFIX, admin::router(&shared))
@@ -65,15 +72,24 @@ pub(crate) async fn handle(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let limits = &shared.settings.limits;
-    let body = match read(body, shared.api.max_body_bytes(), limits.idle).await {
+    let (fault, request_head) = control.take_request();
+    let keys = keys_in_headers(&head.headers);
+    let by_header = knows_all(&shared, &keys);
+    let limit = match shared.api.find(head.method.as_str(), head.uri.path()) {
+        Lookup::Found(operation) if keys.is_empty() || by_header || fault.is_some() => {
+            operation.max_body_bytes
+        }
+        _ => BEGINNING,
+    };
+    let counter = (!by_header).then_some(&shared.reading);
+    let idle = shared.settings.limits.idle;
+    let body = match read_counted(body, limit, idle, counter).await {
         Ok(body) => body,
         Err(unread) => {
             control.end_request(Out::Pass);
             return unread.into_response();
         }
     };
-    let (fault, request_head) = control.take_request();
     let (now, request_id) = {
         let mut world = shared.world();
         (world.now(), world.ids.request())
@@ -82,7 +98,9 @@ pub(crate) async fn handle(
         user_agent: text(&head.headers, header::USER_AGENT.as_str()),
         content_type: text(&head.headers, header::CONTENT_TYPE.as_str()),
         head: request_head.into(),
-        body,
+        body: body.bytes,
+        body_bytes: body.size,
+        has_known_key: by_header,
         received: true,
         fault: fault.as_ref().map(Fault::name),
         ..Call::new(
@@ -93,8 +111,13 @@ pub(crate) async fn handle(
     };
     let (response, reply) = if fault.as_ref().is_none_or(|fault| fault.carried_out) {
         let client = control.client();
-        let (answer, done) = answer_apart(&shared, client, head.headers, &request_id, call).await;
-        call = done;
+        let answer = if body.is_too_much {
+            Err(Refusal::busy())
+        } else {
+            let (answer, done) = answer_apart(&shared, client, keys, &request_id, call).await;
+            call = done;
+            answer
+        };
         call.accepted = answer.is_ok();
         match &answer {
             Ok(body) => call.failures = body.as_ref().map(failures).unwrap_or_default(),
@@ -104,12 +127,15 @@ pub(crate) async fn handle(
     } else {
         if let Lookup::Found(operation) = shared.api.find(&call.method, &call.path) {
             call.operation = Some(operation.id.clone());
+            // Nobody looks at the key, and the test wants to see what was sent.
+            call.has_known_key = true;
         }
         respond_empty()
     };
     let Some(fault) = fault else {
         call.status = response.status().as_u16();
         call.reply = reply;
+        call.shorten();
         // Before the answer goes out, so that whoever has the answer finds the call.
         shared.note(call);
         control.end_request(Out::Pass);
@@ -134,6 +160,7 @@ pub(crate) async fn handle(
         call.status = response.status().as_u16();
         call.reply = reply;
     }
+    call.shorten();
     shared.note(call);
     if let Manner::Late(time) = fault.manner {
         control.uncounted(tokio::time::sleep(time)).await;
@@ -225,10 +252,51 @@ impl IntoResponse for Unread {
     }
 }
 
+/// A body as far as it was read.
+struct Read {
+    bytes: Bytes,
+    /// All of it.
+    size: usize,
+    /// Too much was being read at that time.
+    is_too_much: bool,
+}
+
+/// Bytes that are being read.
+struct Counted<'a> {
+    counter: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl Counted<'_> {
+    /// Counts more bytes. False if there are too many.
+    fn add(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.counter.fetch_add(bytes, Ordering::Relaxed) + bytes <= READ_WITHOUT_KEY
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// Reads a body to its end, so that the client gets to read the answer, and keeps what shows that
 /// it is over `limit` but no more.
-pub(crate) async fn read(mut body: Body, limit: usize, idle: Duration) -> Result<Bytes, Unread> {
-    let mut bytes = Vec::new();
+pub(crate) async fn read(body: Body, limit: usize, idle: Duration) -> Result<Bytes, Unread> {
+    let read = read_counted(body, limit, idle, None).await;
+    read.map(|read| read.bytes)
+}
+
+/// As [`read`]. With a counter it keeps none of it while too much is being read.
+async fn read_counted(
+    mut body: Body,
+    limit: usize,
+    idle: Duration,
+    counter: Option<&AtomicUsize>,
+) -> Result<Read, Unread> {
+    let mut counted = counter.map(|counter| Counted { counter, bytes: 0 });
+    let (mut bytes, mut size, mut is_too_much) = (Vec::new(), 0_usize, false);
     loop {
         let mut alarm = None;
         let frame = poll_fn(|context| match Pin::new(&mut body).poll_frame(context) {
@@ -242,33 +310,54 @@ pub(crate) async fn read(mut body: Body, limit: usize, idle: Duration) -> Result
             break;
         };
         let frame = frame.map_err(|_| Unread::BrokenOff)?;
-        if let Ok(data) = frame.into_data()
-            && bytes.len() <= limit
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        size = size.saturating_add(data.len());
+        if bytes.len() > limit || is_too_much {
+            continue;
+        }
+        if counted
+            .as_mut()
+            .is_some_and(|counted| !counted.add(data.len()))
         {
+            is_too_much = true;
+            bytes = Vec::new();
+        } else {
             bytes.extend_from_slice(&data);
         }
     }
     // It may be kept for long.
     bytes.shrink_to_fit();
-    Ok(bytes.into())
+    Ok(Read {
+        bytes: bytes.into(),
+        size,
+        is_too_much,
+    })
+}
+
+/// Whether there are keys, and the sandbox knows all of them.
+fn knows_all(shared: &Shared, keys: &[(KeyPlace, String)]) -> bool {
+    let world = shared.world();
+    !keys.is_empty() && keys.iter().all(|(_, key)| world.key(key).is_some())
 }
 
 /// As [`answer`], but what may take long is done where it keeps nobody waiting. The call comes back.
 async fn answer_apart(
     shared: &Arc<Shared>,
     client: IpAddr,
-    headers: HeaderMap,
+    keys: Vec<(KeyPlace, String)>,
     request_id: &str,
     mut call: Call,
 ) -> (Result<Option<Value>, Refusal>, Call) {
     if !is_heavy(&call) {
-        let answer = answer(shared, client, &headers, request_id, &mut call);
+        let answer = answer(shared, client, &keys, request_id, &mut call);
         return (answer, call);
     }
     let lost = call.clone();
     let (shared_too, request_id) = (Arc::clone(shared), request_id.to_owned());
     let done = shared.heavy.run(move || {
-        let answer = answer(&shared_too, client, &headers, &request_id, &mut call);
+        let answer = answer(&shared_too, client, &keys, &request_id, &mut call);
         (answer, call)
     });
     done.await.unwrap_or_else(|| {
@@ -289,11 +378,10 @@ fn is_heavy(call: &Call) -> bool {
 fn answer(
     shared: &Shared,
     client: IpAddr,
-    headers: &HeaderMap,
+    keys: &[(KeyPlace, String)],
     request_id: &str,
     call: &mut Call,
 ) -> Result<Option<Value>, Refusal> {
-    let keys = keys_in_headers(headers);
     call.key_place = keys.first().map(|(place, _)| *place);
     let operation = match shared.api.find(&call.method, &call.path) {
         Lookup::Found(operation) => operation,
@@ -303,12 +391,12 @@ fn answer(
     call.operation = Some(operation.id.clone());
 
     // The key is judged before the body, but it may be in the body.
-    let body = if call.body.len() > operation.max_body_bytes {
+    let body = if call.body_bytes > operation.max_body_bytes {
         Err(Refusal::too_large(operation.max_body_bytes))
     } else {
         json::object(&call.body)
     };
-    let (mut request, key) = authorize(shared, operation, &keys, body, call)?;
+    let (mut request, key) = authorize(shared, operation, keys, body, call)?;
     if !shared
         .world()
         .account(key.account)
@@ -324,7 +412,7 @@ fn answer(
     if let Some(field) = operation.request.check(&request).map_err(Refusal::broken)? {
         return Err(field.into());
     }
-    let reply = carry_out(shared, operation, request, key, request_id)?;
+    let reply = carry_out(shared, operation, request, key, request_id, call)?;
     let reply = match reply {
         Reply::Data(data) => Some(json!({ "request_id": request_id, "data": data })),
         Reply::Whole(reply) => Some(with_request_id(reply, request_id)),
@@ -347,6 +435,7 @@ fn carry_out(
     request: Value,
     key: Arc<Key>,
     request_id: &str,
+    call: &mut Call,
 ) -> Result<Reply, Refusal> {
     if shared.settings.stateless {
         return Ok(Reply::Example);
@@ -360,14 +449,18 @@ fn carry_out(
     let mut world = shared.world();
     let account = world.account_for(&key, subaccount)?;
     world.count(key.account, operation)?;
+    let first = world.ledger.next();
     let mut context = Context {
         world: &mut world,
         account,
         key,
         request_id,
         prepared,
+        body: &call.body,
     };
-    operations::answer(&mut context, &operation.group, &operation.id, &request)
+    let answer = operations::answer(&mut context, &operation.group, &operation.id, &request);
+    call.messages = first..world.ledger.next();
+    answer
 }
 
 /// The sandbox's own replies are held to the specification too, where they are checked at all.
@@ -417,6 +510,7 @@ fn authorize(
     if let Some(key) = in_body {
         call.key_place.get_or_insert(KeyPlace::Body);
         let known = known_key(shared, key.as_str().unwrap_or_default())?;
+        call.has_known_key |= keys.is_empty();
         caller.get_or_insert(known);
     }
     let Some(caller) = caller else {

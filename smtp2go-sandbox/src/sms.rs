@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::account::AccountId;
+use crate::weight::Weight;
 
 /// A text message that was accepted, for one of its destinations. Clones are cheap.
 ///
@@ -14,6 +15,8 @@ pub struct Sms(Arc<Accepted>);
 
 /// What is kept of a text message.
 pub(crate) struct Accepted {
+    /// That of the message in the ledger.
+    pub(crate) number: u64,
     pub(crate) message_id: String,
     pub(crate) destination: String,
     pub(crate) sender: String,
@@ -27,6 +30,11 @@ pub(crate) struct Accepted {
 impl Sms {
     pub(crate) fn new(accepted: Accepted) -> Self {
         Self(Arc::new(accepted))
+    }
+
+    /// The number of the message.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
     }
 
     pub(crate) fn account(&self) -> AccountId {
@@ -66,6 +74,19 @@ impl Sms {
     /// Who sent it: the first 16 characters of the API key.
     pub fn username(&self) -> &str {
         &self.0.username
+    }
+}
+
+impl Weight for Sms {
+    fn weight(&self) -> usize {
+        let sms = &*self.0;
+        // The status, by the id, is kept too.
+        size_of::<Accepted>()
+            + 3 * sms.message_id.weight()
+            + sms.destination.weight()
+            + sms.sender.weight()
+            + sms.content.weight()
+            + sms.username.weight()
     }
 }
 

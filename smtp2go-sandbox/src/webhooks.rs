@@ -23,10 +23,12 @@ use crate::account::AccountId;
 use crate::clock;
 use crate::event::{Event, EventKind};
 use crate::gate::WEBHOOK_AGENT;
+use crate::keep::Log;
 use crate::mail::{Mail, cut};
 use crate::operations::sms::country;
 use crate::operations::webhook::Webhook;
 use crate::sms::Sms;
+use crate::weight;
 use crate::world::{Shared, World};
 
 /// How many are posted at a time.
@@ -41,6 +43,18 @@ const SCHEDULE: [(usize, Duration); 4] = [
     (2, Duration::from_secs(12 * 3_600)),
 ];
 
+/// The most attempts that are kept of a delivery: more than the schedule has.
+const ATTEMPTS: usize = 50;
+
+/// How much is kept of an error.
+const EXCERPT: usize = 500;
+
+/// What a delivery takes, with its places in the log, the queue and the ledger.
+const DELIVERY: usize = size_of::<WebhookDelivery>() + 112;
+
+/// How many places of dropped deliveries the queue may have.
+const SLACK: usize = 1_000;
+
 /// One event for one webhook, and the attempts to post it.
 ///
 /// `Debug` leaves out the address, which may hold a password, and the body.
@@ -49,7 +63,6 @@ pub struct WebhookDelivery {
     webhook: Arc<Webhook>,
     account: AccountId,
     event: Arc<Event>,
-    body: Bytes,
     attempts: Vec<WebhookAttempt>,
     state: WebhookState,
 }
@@ -100,12 +113,17 @@ impl WebhookDelivery {
         content_type(&self.webhook)
     }
 
-    /// The body.
-    pub fn body(&self) -> &[u8] {
-        &self.body
+    /// The body, made anew at each call.
+    pub fn body(&self) -> Vec<u8> {
+        let payload = payload(&self.event, &self.webhook.headers);
+        let body = match self.webhook.is_json() {
+            true => Value::Object(payload).to_string(),
+            false => form(&payload),
+        };
+        body.into()
     }
 
-    /// The attempts so far, in order.
+    /// The attempts so far, in order: the last 50 of them.
     pub fn attempts(&self) -> &[WebhookAttempt] {
         &self.attempts
     }
@@ -123,7 +141,6 @@ impl fmt::Debug for WebhookDelivery {
             .field("webhook_id", &self.webhook_id())
             .field("event", &self.event)
             .field("content_type", &self.content_type())
-            .field("body_bytes", &self.body.len())
             .field("attempts", &self.attempts)
             .field("state", &self.state)
             .finish()
@@ -161,7 +178,7 @@ impl WebhookAttempt {
 /// The deliveries of all accounts, in the order of their events.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    pub(crate) deliveries: Vec<WebhookDelivery>,
+    pub(crate) deliveries: Log<WebhookDelivery>,
     /// Places of what is to be posted next.
     queue: VecDeque<usize>,
     in_flight: usize,
@@ -172,7 +189,19 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Nothing is being posted or about to be. What waits for its next attempt does not count.
     pub(crate) fn is_settled(&self) -> bool {
-        self.queue.is_empty() && self.in_flight == 0
+        let mut queue = self.queue.iter();
+        self.in_flight == 0 && queue.all(|place| self.deliveries.get(*place).is_none())
+    }
+
+    /// Drops deliveries, wherever they are on their way.
+    pub(crate) fn remove(&mut self, places: &[usize]) {
+        for place in places {
+            self.deliveries.remove(*place);
+        }
+        if self.queue.len() > 2 * self.deliveries.len() + SLACK {
+            let deliveries = &self.deliveries;
+            self.queue.retain(|place| deliveries.get(*place).is_some());
+        }
     }
 }
 
@@ -180,24 +209,22 @@ impl Outbox {
 pub(crate) fn notice(world: &mut World, event: &Arc<Event>) {
     let webhooks = world.account(event.account).webhook.wanting(event);
     for webhook in webhooks {
-        let payload = payload(event, &webhook.headers);
         let wrong = match world.settings.strict {
-            true => world.payload_mismatch(event, &payload),
+            true => world.payload_mismatch(event, &payload(event, &webhook.headers)),
             false => None,
         };
-        let body = match webhook.is_json() {
-            true => Value::Object(payload).to_string(),
-            false => form(&payload),
-        };
-        let place = world.outbox.deliveries.len();
-        world.outbox.deliveries.push(WebhookDelivery {
+        let place = world.outbox.deliveries.push(WebhookDelivery {
             webhook,
             account: event.account,
             event: Arc::clone(event),
-            body: body.into(),
             attempts: Vec::new(),
             state: WebhookState::Queued,
         });
+        let message = event.subject.number();
+        if !world.ledger.add_delivery(message, place, DELIVERY) {
+            world.outbox.deliveries.remove(place);
+            continue;
+        }
         match wrong {
             None => world.outbox.queue.push_back(place),
             // A mistake of the sandbox's own, which its tests are to see.
@@ -250,14 +277,22 @@ fn note(
     took: Duration,
     outcome: Result<u16, String>,
 ) {
-    if let Some(delivery) = world.outbox.deliveries.get_mut(place) {
-        let attempt = WebhookAttempt {
-            time,
-            took,
-            outcome,
-        };
-        delivery.attempts.push(attempt);
+    let Some(delivery) = world.outbox.deliveries.get_mut(place) else {
+        return;
+    };
+    let outcome = outcome.map_err(|error| error.chars().take(EXCERPT).collect::<String>());
+    let attempt = WebhookAttempt {
+        time,
+        took,
+        outcome,
+    };
+    if delivery.attempts.len() >= ATTEMPTS {
+        delivery.attempts.remove(0);
+    } else {
+        let weight = 2 * size_of::<WebhookAttempt>() + attempt.error().map_or(0, weight::text);
+        world.ledger.charge(delivery.event.subject.number(), weight);
     }
+    delivery.attempts.push(attempt);
 }
 
 /// Begins to post as much as may be posted at a time.
@@ -269,7 +304,7 @@ fn pump(world: &mut World) {
         let Some(delivery) = world.outbox.deliveries.get(place) else {
             continue;
         };
-        let (webhook, body) = (Arc::clone(&delivery.webhook), delivery.body.clone());
+        let (webhook, body) = (Arc::clone(&delivery.webhook), Bytes::from(delivery.body()));
         let (account, time) = (delivery.account, world.now());
         let known = world.account(account).webhook.has(webhook.id);
         let target = match known {
@@ -331,8 +366,14 @@ fn finish(shared: &Weak<Shared>, epoch: &Arc<()>, attempt: Attempt) {
         attempt.took,
         attempt.outcome,
     );
-    let attempts = world.outbox.deliveries.get(place);
-    let attempts = attempts.map(WebhookDelivery::attempts).unwrap_or_default();
+    let Some(delivery) = world.outbox.deliveries.get(place) else {
+        // It was dropped meanwhile.
+        world.changed();
+        pump(&mut world);
+        return;
+    };
+    let message = delivery.event.subject.number();
+    let attempts = delivery.attempts();
     let state = match (attempts.last(), pause(attempts.len())) {
         (Some(last), _) if last.accepted() => WebhookState::Accepted,
         (_, None) => WebhookState::GivenUp,
@@ -340,7 +381,7 @@ fn finish(shared: &Weak<Shared>, epoch: &Arc<()>, attempt: Attempt) {
             let pause = pause / world.settings.webhook_speed.max(1);
             let time = clock::after(world.now(), pause);
             let epoch = Arc::clone(epoch);
-            world.at(time, move |world| {
+            world.at_for(message, time, move |world| {
                 let waits =
                     |delivery: &WebhookDelivery| delivery.state == WebhookState::Waiting(time);
                 if Arc::ptr_eq(&epoch, &world.outbox.epoch)

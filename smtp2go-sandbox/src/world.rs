@@ -19,21 +19,29 @@ use crate::api::{Api, Operation};
 use crate::call::Call;
 use crate::clock::{self, Clock};
 use crate::delivery::{Rules as DeliveryRules, Transit};
-use crate::due::DueQueue;
+use crate::due::{DueQueue, JobKey};
 use crate::event::{Detail, Event, EventKind, Subject};
 use crate::faults::Rules;
 use crate::heavy::Heavy;
 use crate::ids::Ids;
-use crate::inbox;
+use crate::keep::{Budget, Dropped, Figures, Group, Ledger, Log, Message};
 use crate::mail::Mail;
 use crate::operations::sender_settings::SenderSettings;
+use crate::operations::sms::{Received, units};
 use crate::refusal::Refusal;
 use crate::sms::Sms;
 use crate::webhooks::{self, Outbox};
+use crate::weight::Weight;
 
 /// Who is told of every event, in this order, as it is recorded. What takes time is spawned or
 /// made due.
 const LISTENERS: &[fn(&mut World, &Arc<Event>)] = &[webhooks::notice];
+
+/// The most bytes of what accounts have: templates, keys, domains, suppressions and so on.
+const STATE: usize = 64 * 1024 * 1024;
+
+/// The most times that are kept of one username's mail. Nobody is held to a higher limit.
+const TIMES: usize = 100_000;
 
 /// How a sandbox was set up.
 #[derive(Clone, Debug)]
@@ -58,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) webhook_speed: u32,
     /// How long an endpoint may take to answer.
     pub(crate) webhook_timeout: Duration,
+    /// How much of the past is kept.
+    pub(crate) budget: Budget,
     pub(crate) limits: Limits,
 }
 
@@ -101,6 +111,7 @@ impl Settings {
             webhook_speed: 3_600,
             webhook_timeout: Duration::from_secs(10),
             limits: Limits::default(),
+            budget: Budget::default(),
         }
     }
 }
@@ -117,6 +128,9 @@ pub(crate) struct Access {
 /// Told of every call, before whoever waits for its answer.
 pub(crate) type OnCall = Box<dyn Fn(&Call) + Send + Sync>;
 
+/// Told of what was dropped in all, when that is ten times as much as when it was told last.
+pub(crate) type OnDrop = Box<dyn Fn(&Dropped) + Send + Sync>;
+
 /// What the server, its connections and the [`Sandbox`](crate::Sandbox) that owns them have in
 /// common.
 pub(crate) struct Shared {
@@ -131,9 +145,10 @@ pub(crate) struct Shared {
     pub(crate) changes: watch::Sender<()>,
     wake: Arc<Notify>,
     pub(crate) on_call: OnceLock<OnCall>,
-    /// The mails as the inbox lists them.
-    pub(crate) inbox: inbox::Index,
+    pub(crate) on_drop: OnceLock<OnDrop>,
     pub(crate) heavy: Heavy,
+    /// Bytes of bodies that are being read without a key in the headers.
+    pub(crate) reading: AtomicUsize,
     /// True when the sandbox stops: what would go on answering ends.
     pub(crate) stopping: watch::Sender<bool>,
     /// The base URL for a client, once there is a port.
@@ -150,12 +165,16 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
     pub(crate) keys: Vec<Arc<Key>>,
-    pub(crate) mails: Vec<Mail>,
-    /// Append-only.
-    pub(crate) events: Vec<Arc<Event>>,
-    pub(crate) calls: Vec<Call>,
+    pub(crate) mails: Log<Mail>,
+    pub(crate) events: Log<Arc<Event>>,
+    pub(crate) calls: Log<Call>,
     /// The text messages that were sent, in all accounts.
-    pub(crate) sms: Vec<Sms>,
+    pub(crate) sms: Log<Sms>,
+    /// The text messages to the accounts.
+    pub(crate) received: Log<Received>,
+    pub(crate) ledger: Ledger,
+    /// What was dropped still counts in figures.
+    pub(crate) figures: Figures,
     /// What becomes of mail, by rules of the test.
     pub(crate) delivery_rules: DeliveryRules,
     /// The mails on their way.
@@ -168,8 +187,14 @@ pub(crate) struct World {
     now: SystemTime,
     /// When the operations with a rate limit were called, by account and operation.
     recent: HashMap<(AccountId, String), VecDeque<SystemTime>>,
-    /// How many of the mails were handed out by `wait_for_mail`.
+    /// When mail was sent, the latest at the end, by username.
+    sent: HashMap<String, VecDeque<SystemTime>>,
+    /// The mails before this one were handed out by `wait_for_mail`.
     handed_out: usize,
+    /// How much has to be dropped until somebody is told.
+    tell_at: usize,
+    /// The bytes of what accounts have, at most: counted anew when it seems too much.
+    state: usize,
     outside: Outside,
 }
 
@@ -199,8 +224,9 @@ impl Shared {
                 changes: outside.changes.clone(),
                 wake: Arc::clone(&outside.wake),
                 on_call: OnceLock::new(),
-                inbox: inbox::Index::default(),
+                on_drop: OnceLock::new(),
                 heavy: Heavy::new(),
+                reading: AtomicUsize::new(0),
                 stopping: watch::Sender::new(false),
                 base_url: OnceLock::new(),
                 page_token: OnceLock::new(),
@@ -245,8 +271,15 @@ impl Shared {
             on_call(&call);
         }
         let mut world = self.world();
-        world.calls.push(call);
+        let place = world.calls.push(call);
+        world.enter_call(place);
+        world.trim();
         world.changed();
+        let news = world.drop_news();
+        drop(world);
+        if let (Some(dropped), Some(on_drop)) = (news, self.on_drop.get()) {
+            on_drop(&dropped);
+        }
     }
 }
 
@@ -278,10 +311,13 @@ impl World {
             clock,
             ids: Ids::new(settings.seed),
             keys: Vec::new(),
-            mails: Vec::new(),
-            events: Vec::new(),
-            calls: Vec::new(),
-            sms: Vec::new(),
+            mails: Log::default(),
+            events: Log::default(),
+            calls: Log::default(),
+            sms: Log::default(),
+            received: Log::default(),
+            ledger: Ledger::new(settings.budget, 0),
+            figures: Figures::default(),
             delivery_rules: DeliveryRules::default(),
             transit: Transit::default(),
             outbox: Outbox::default(),
@@ -289,7 +325,10 @@ impl World {
             due: DueQueue::default(),
             now: clock.now(),
             recent: HashMap::new(),
+            sent: HashMap::new(),
             handed_out: 0,
+            tell_at: 1,
+            state: 0,
             outside,
             settings: Arc::clone(settings),
         };
@@ -327,7 +366,9 @@ impl World {
             .filter_map(|event| event.mail())
             .for_each(Mail::forget);
         let rules = std::mem::take(&mut self.delivery_rules);
+        let messages = self.ledger.number();
         *self = Self::new(&self.settings, self.outside.clone());
+        self.ledger = Ledger::new(self.settings.budget, messages);
         self.delivery_rules = rules;
         self.clock = clock;
         self.now = now;
@@ -341,9 +382,14 @@ impl World {
 
     fn catch_up(&mut self) {
         let until = self.clock.now().max(self.now);
-        while let Some((time, job)) = self.due.pop(until) {
-            self.now = self.now.max(time);
+        self.trim();
+        while let Some((key, message, job)) = self.due.pop(until) {
+            self.now = self.now.max(key.0);
+            if let Some(message) = message {
+                self.ledger.remove_job(message, key);
+            }
             job(self);
+            self.trim();
         }
         self.now = until;
     }
@@ -365,14 +411,198 @@ impl World {
     }
 
     /// Makes something happen at `time`; at once, but after what is happening, if it is past.
-    pub(crate) fn at(&mut self, time: SystemTime, job: impl FnOnce(&mut World) + Send + 'static) {
-        self.due.add(time, Box::new(job));
+    pub(crate) fn at(
+        &mut self,
+        time: SystemTime,
+        job: impl FnOnce(&mut World) + Send + 'static,
+    ) -> JobKey {
+        let key = self.due.add(time, None, Box::new(job));
         self.outside.wake.notify_one();
+        key
     }
 
     /// Makes something happen so much later.
-    pub(crate) fn later(&mut self, by: Duration, job: impl FnOnce(&mut World) + Send + 'static) {
-        self.at(clock::after(self.now, by), job);
+    pub(crate) fn later(
+        &mut self,
+        by: Duration,
+        job: impl FnOnce(&mut World) + Send + 'static,
+    ) -> JobKey {
+        self.at(clock::after(self.now, by), job)
+    }
+
+    /// Makes something happen to a message at `time`, unless it is dropped before. Nothing does if
+    /// it is not kept.
+    pub(crate) fn at_for(
+        &mut self,
+        message: u64,
+        time: SystemTime,
+        job: impl FnOnce(&mut World) + Send + 'static,
+    ) {
+        if self.ledger.has(message) {
+            let key = self.due.add(time, Some(message), Box::new(job));
+            self.ledger.add_job(message, key);
+            self.outside.wake.notify_one();
+        }
+    }
+
+    /// Makes something happen to a message so much later, as [`at_for`](Self::at_for).
+    pub(crate) fn later_for(
+        &mut self,
+        message: u64,
+        by: Duration,
+        job: impl FnOnce(&mut World) + Send + 'static,
+    ) {
+        self.at_for(message, clock::after(self.now, by), job);
+    }
+
+    /// Keeps what was to happen from happening.
+    pub(crate) fn call_off(&mut self, job: JobKey) {
+        self.due.remove(job);
+    }
+
+    fn enter_call(&mut self, place: usize) {
+        if let Some(call) = self.calls.get(place) {
+            self.ledger.enter_call(place, call);
+        }
+    }
+
+    /// Drops the oldest messages and calls until the rest is within the budget.
+    fn trim(&mut self) {
+        while let Some((number, group)) = self.ledger.surplus() {
+            self.drop_group(number, group);
+        }
+        while let Some(place) = self.ledger.surplus_call() {
+            self.calls.remove(place);
+        }
+    }
+
+    fn drop_group(&mut self, number: u64, group: Group) {
+        for job in &group.jobs {
+            self.due.remove(*job);
+        }
+        let mut begun = false;
+        for place in &group.events {
+            let Some(event) = self.events.remove(*place) else {
+                continue;
+            };
+            let (Some(mail), Some(name)) = (event.mail(), event.kind().activity_name()) else {
+                continue;
+            };
+            let (day, username) = (clock::days(event.time()), mail.username());
+            let sender = mail.sender_address();
+            let counts = self.figures.of(event.account, day, username, sender);
+            *counts.events.entry(name).or_default() += 1;
+            if !begun && matches!(event.kind(), EventKind::Processed | EventKind::Reject) {
+                begun = true;
+                counts.mails += 1;
+                counts.bytes += mail.size();
+            }
+        }
+        self.outbox.remove(&group.deliveries);
+        match group.message {
+            Message::Mail(mail, place) => {
+                self.transit.remove(&number);
+                if let Some(place) = place {
+                    self.mails.remove(place);
+                }
+                drop(mail);
+            }
+            Message::Sms(sms, place) => {
+                self.sms.remove(place);
+                let account = sms.account();
+                let status = &mut self.account_mut(account).sms.status;
+                status.remove(sms.message_id());
+                let day = clock::days(sms.accepted_at());
+                let counts = self.figures.of(account, day, sms.username(), "");
+                counts.sms += 1;
+                counts.sms_units += units(&sms);
+            }
+            Message::Received(place) => {
+                self.received.remove(place);
+            }
+        }
+        if let Some(call) = group.call
+            && self.ledger.leave_call(call)
+        {
+            self.calls.remove(call);
+        }
+    }
+
+    /// Whether there was a mail with this id that is dropped.
+    pub(crate) fn was_dropped(&self, email_id: &str) -> bool {
+        self.mails.dropped() > 0
+            && self.ids.has_email(email_id)
+            && self.mails.iter().all(|mail| mail.email_id() != email_id)
+    }
+
+    /// Whether there was a text message with this id that is dropped.
+    pub(crate) fn was_sms_dropped(&self, message_id: &str) -> bool {
+        self.sms.dropped() > 0
+            && self.ids.has_sms(message_id)
+            && self.sms.iter().all(|sms| sms.message_id() != message_id)
+    }
+
+    /// How much was dropped so far.
+    pub(crate) fn dropped(&self) -> Dropped {
+        Dropped {
+            mails: self.mails.dropped(),
+            sms: self.sms.dropped(),
+            events: self.events.dropped(),
+            calls: self.calls.dropped(),
+            webhook_deliveries: self.outbox.deliveries.dropped(),
+        }
+    }
+
+    /// What was dropped so far, if it is so much more that somebody should be told: the first time,
+    /// and then whenever it is ten times as much.
+    fn drop_news(&mut self) -> Option<Dropped> {
+        let dropped = self.dropped();
+        if dropped.total() < self.tell_at {
+            return None;
+        }
+        while self.tell_at <= dropped.total() {
+            self.tell_at = self.tell_at.saturating_mul(10);
+        }
+        Some(dropped)
+    }
+
+    /// Notes that mail was sent with a username.
+    pub(crate) fn note_sent(&mut self, username: &str) {
+        let now = self.now;
+        let times = match self.sent.get_mut(username) {
+            Some(times) => times,
+            None => self.sent.entry(username.to_owned()).or_default(),
+        };
+        times.push_back(now);
+        if times.len() > TIMES {
+            times.pop_front();
+        }
+    }
+
+    /// How many mails were sent with a username in a span of time that ends now, up to 100,000.
+    pub(crate) fn sent_within(&self, username: &str, span: Duration) -> usize {
+        let times = self.sent.get(username).into_iter().flatten().rev();
+        let recent = times.take_while(|time| clock::after(**time, span) > self.now);
+        recent.count()
+    }
+
+    /// Forgets when mail was sent with a username that is no more.
+    pub(crate) fn forget_sent(&mut self, username: &str) {
+        self.sent.remove(username);
+    }
+
+    /// Whether so many more bytes would be too much for what accounts have.
+    pub(crate) fn is_state_full(&mut self, more: usize) -> bool {
+        if self.state.saturating_add(more) > STATE {
+            // What was taken out counts until then.
+            self.state = self.accounts.weight() + self.keys.weight();
+        }
+        self.state.saturating_add(more) > STATE
+    }
+
+    /// Counts bytes of what accounts have.
+    pub(crate) fn add_state(&mut self, bytes: usize) {
+        self.state = self.state.saturating_add(bytes);
     }
 
     /// How long the clock has to run until something is due; `None` if it stands still or nothing
@@ -426,7 +656,9 @@ impl World {
     /// Adds a subaccount, whose id has to be new.
     pub(crate) fn add_account(&mut self, account: Account) -> AccountId {
         let master = self.account_mut(AccountId::MASTER);
-        master.domain.lend_to_new(&account.id);
+        let lent = master.domain.lend_to_new(&account.id);
+        self.add_state(lent);
+        self.add_state(account.weight() + size_of::<Account>());
         self.accounts.push(account);
         AccountId(self.accounts.len() - 1)
     }
@@ -524,6 +756,7 @@ impl World {
         kind: EventKind,
         detail: Detail,
     ) -> Arc<Event> {
+        let message = subject.number();
         let event = Arc::new(Event {
             id: self.ids.hex(),
             time: self.now,
@@ -532,7 +765,10 @@ impl World {
             kind,
             detail,
         });
-        self.events.push(Arc::clone(&event));
+        let place = self.events.push(Arc::clone(&event));
+        if !self.ledger.add_event(message, place, &event) {
+            self.events.remove(place);
+        }
         for listener in LISTENERS {
             listener(self, &event);
         }
@@ -563,10 +799,11 @@ impl World {
         self.record(mail.account(), subject, kind, detail)
     }
 
-    /// The first mail that was not handed out before.
+    /// The first mail that was not handed out before, of those that are kept.
     pub(crate) fn next_mail(&mut self) -> Option<Mail> {
-        let mail = self.mails.get(self.handed_out)?.clone();
-        self.handed_out += 1;
+        let (place, mail) = self.mails.since(self.handed_out).next()?;
+        let mail = mail.clone();
+        self.handed_out = place + 1;
         Some(mail)
     }
 }
@@ -586,7 +823,10 @@ impl fmt::Debug for World {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::operations::tests::call;
 
     pub(crate) const KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
 
@@ -620,7 +860,9 @@ pub(crate) mod tests {
         world.later(seconds(2), note("c"));
         world.later(seconds(9), note("late"));
         let nested = note("nested");
-        world.later(seconds(3), move |world| world.later(seconds(1), nested));
+        world.later(seconds(3), move |world| {
+            world.later(seconds(1), nested);
+        });
         world.advance(seconds(1));
         assert_eq!(*seen.lock().unwrap(), [("a", 1)]);
         world.advance(seconds(5));
@@ -630,5 +872,125 @@ pub(crate) mod tests {
         world.reset();
         world.advance(seconds(5));
         assert_eq!(seen.lock().unwrap().len(), 4);
+    }
+
+    /// Everything that is kept belongs to something that is, and is counted.
+    fn check_consistency(world: &World) {
+        world.ledger.check();
+        let kept = |number| world.ledger.has(number);
+        assert!(world.mails.iter().all(|mail| kept(mail.number())));
+        assert!(world.sms.iter().all(|sms| kept(sms.number())));
+        let mut events = world.events.iter();
+        assert!(events.all(|event| kept(event.subject.number())));
+        let mut deliveries = world.outbox.deliveries.iter();
+        assert!(deliveries.all(|one| kept(one.event().subject.number())));
+        assert!(world.transit.keys().all(|number| kept(*number)));
+    }
+
+    /// Random traffic, with small budgets: totals never fall, the bytes stay within the budget, and
+    /// the newest is always there.
+    #[test]
+    fn any_traffic_stays_within_the_budget() {
+        for seed in 0..20 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let bytes = random.usize(60_000..300_000);
+            let shared = shared(|settings| {
+                settings.budget = Budget {
+                    mails: random.usize(1..40),
+                    bytes,
+                };
+            });
+            shared.world().freeze();
+            let webhook = json!({ "url": "http://127.0.0.1:9/", "events": ["delivered", "open"],
+                                  "sms_events": ["delivered"] });
+            call(&shared, "webhook_add", &webhook).unwrap();
+            let (mut before, mut mails) = ([0; 5], 0);
+            for step in 0..100 {
+                let text = "x".repeat(random.usize(0..3_000));
+                let names = ["b", "open", "click", "bounce", "hold", "refuse", "spam"];
+                let name = names[random.usize(..names.len())];
+                let to = format!("{name}+{step}@example.net");
+                let mut mail = json!({ "sender": format!("a{}@example.com", random.u8(..3)),
+                                       "to": [to, "c@example.net"], "subject": "Hi",
+                                       "text_body": text });
+                let first = shared.world().ledger.next();
+                let operation = match random.u8(..10) {
+                    0..5 => {
+                        mails += 1;
+                        call(&shared, "email_send", &mail).unwrap();
+                        "email_send"
+                    }
+                    5 => {
+                        mails += 3;
+                        let batch = json!({ "emails": [mail, mail, mail] });
+                        call(&shared, "email_batch", &batch).unwrap();
+                        "email_batch"
+                    }
+                    6 => {
+                        let due = clock::after(shared.world().now(), Duration::from_secs(5));
+                        mail["schedule"] = clock::rfc3339(due).into();
+                        mails += usize::from(call(&shared, "email_send", &mail).is_ok());
+                        "email_send"
+                    }
+                    7 => {
+                        let sms = json!({ "destination": ["+15550000004"], "content": "Hi" });
+                        call(&shared, "sms_send", &sms).unwrap();
+                        "sms_send"
+                    }
+                    8 => {
+                        let by = Duration::from_millis(random.u64(..3_000));
+                        shared.world().advance(by);
+                        "template_view"
+                    }
+                    _ => "template_view",
+                };
+                let messages = first..shared.world().ledger.next();
+                // What happens meanwhile may make messages too.
+                let made = !messages.is_empty() && operation != "template_view";
+                let mut noted = Call::new(
+                    clock::after(std::time::UNIX_EPOCH, Duration::ZERO),
+                    "POST".to_owned(),
+                    format!("/{operation}"),
+                );
+                noted.messages = messages.clone();
+                noted.reply = vec![b'x'; random.usize(..2_000)].into();
+                shared.note(noted);
+
+                let world = shared.world();
+                check_consistency(&world);
+                assert!(
+                    world.ledger.bytes() <= bytes,
+                    "{} {bytes}",
+                    world.ledger.bytes()
+                );
+                assert!(
+                    !made || world.ledger.has(messages.end - 1),
+                    "seed {seed}, step {step}"
+                );
+                let last = world.calls.total() - 1;
+                assert!(world.calls.get(last).is_some(), "seed {seed}, step {step}");
+                assert_eq!(world.mails.total(), mails);
+                let totals = [
+                    world.mails.total(),
+                    world.sms.total(),
+                    world.events.total(),
+                    world.calls.total(),
+                    world.outbox.deliveries.total(),
+                ];
+                assert!(
+                    before
+                        .iter()
+                        .zip(&totals)
+                        .all(|(before, now)| before <= now)
+                );
+                before = totals;
+            }
+            // Whatever was scheduled goes out in the end.
+            shared.world().advance(Duration::from_secs(60));
+            let mut world = shared.world();
+            let master = world.account_mut(AccountId::MASTER);
+            assert!(master.email.scheduled.is_empty());
+            check_consistency(&world);
+        }
     }
 }

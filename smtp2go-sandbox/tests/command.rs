@@ -279,6 +279,31 @@ fn beyond_the_loopback_it_takes_a_key() {
 }
 
 #[test]
+fn dropped_mail_is_logged_by_powers_of_ten() {
+    let mut sandbox = Running::start(&["--keep-mails", "2", "--keep-bytes", "8M"]);
+    let mail = r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"x","text_body":"x"}"#;
+    for _ in 0..30 {
+        assert_eq!(sandbox.send(mail)[9..12], *"200");
+    }
+    let about = sandbox.request("GET", "/_sandbox", "", "");
+    assert!(about.contains("\"keep_bytes\":8388608"), "{about}");
+    assert!(about.contains("\"keep_mails\":2"), "{about}");
+    sandbox.child.kill().unwrap();
+    let mut log = String::new();
+    let mut error = sandbox.child.stderr.take().unwrap();
+    error.read_to_string(&mut log).unwrap();
+    let lines = log
+        .lines()
+        .filter(|line| line.starts_with("dropped the oldest, "));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(
+        lines[0].starts_with("dropped the oldest, 1 mail, "),
+        "{log}"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_said_in_a_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -297,6 +322,18 @@ fn what_is_wrong_is_said_in_a_line() {
         (&["--port", "x"], 2, "--port".to_owned()),
         (&["--host", "nowhere"], 2, "--host".to_owned()),
         (&["--prot", "1"], 2, "--prot".to_owned()),
+        (&["--keep-mails", "0"], 2, "at least 1 mail".to_owned()),
+        (
+            &["--keep-mails", "x"],
+            2,
+            "not a number of mails".to_owned(),
+        ),
+        (&["--keep-bytes", "1 T"], 2, "--keep-bytes".to_owned()),
+        (
+            &["--keep-bytes", "99999999999G"],
+            2,
+            "such as 1048576, 512K, 64M or 2G".to_owned(),
+        ),
         (&["more"], 2, "more".to_owned()),
     ] {
         let output = output(arguments);
@@ -314,6 +351,8 @@ fn what_is_wrong_is_said_in_a_line() {
         "--fault <RULE>",
         "--seed <N>",
         "--max-connections <N>",
+        "--keep-mails <N>",
+        "--keep-bytes <SIZE>",
         "SMTP2GO_BASE_URL",
     ] {
         assert!(help.contains(word), "{help}");

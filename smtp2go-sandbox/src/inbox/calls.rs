@@ -75,7 +75,8 @@ pub(super) async fn call(
     let fields = Fields::of_query(query.as_deref());
     let page = page_of(&shared, &fields, Some(number));
     if page.call.is_none() {
-        return page::missing(&shared, Section::Calls, "call");
+        let dropped = shared.world().calls.was_dropped(number);
+        return page::missing(&shared, Section::Calls, "call", dropped);
     }
     show(StatusCode::OK, &page)
 }
@@ -91,7 +92,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> Page {
         })
     };
     let before = fields.number("before");
-    let (places, more) = newest(world.calls.len(), before, fits);
+    let (places, more) = newest(&world.calls, before, fits);
     let suffix = query("q", search);
     let rows = places.iter().filter_map(|place| {
         let call = world.calls.get(*place)?;
@@ -124,7 +125,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> Page {
         shell: Shell::new(shared, &world, Section::Calls),
         rows,
         search: search.to_owned(),
-        all: world.calls.len(),
+        all: world.calls.total(),
         later: before.is_some(),
         more,
         call,
@@ -189,15 +190,16 @@ impl View {
             accepted: call.accepted(),
             ignored: call.ignored().to_vec(),
             facts: facts.map(|(name, value)| (name, value.to_owned())).to_vec(),
-            request: Body::new(call.body()),
-            reply: Body::new(call.reply()),
+            request: Body::new(call.body(), call.body_bytes()),
+            reply: Body::new(call.reply(), call.reply().len()),
             back,
         }
     }
 }
 
 impl Body {
-    fn new(bytes: &[u8]) -> Self {
+    /// Of all its bytes these are kept.
+    fn new(bytes: &[u8], all: usize) -> Self {
         let text = match serde_json::from_slice::<Value>(bytes) {
             Ok(mut value) => {
                 hide_key(&mut value);
@@ -208,8 +210,8 @@ impl Body {
         let (shown, cut) = shorten(&text);
         Self {
             text: shown.to_owned(),
-            size: size(bytes.len()),
-            cut,
+            size: size(all),
+            cut: cut || bytes.len() < all,
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) struct File {
 impl Content {
     pub(super) fn of(mail: &Mail) -> Self {
         match mail.mime() {
-            Some(mime) => Self::of_mime(mime),
+            Some(mime) => Self::of_mime(&mime),
             None => Self::of_request(mail),
         }
     }
@@ -155,7 +155,7 @@ fn kind_by_name(name: &str) -> &'static str {
 /// The subject of a mail as people read it.
 pub(super) fn subject(mail: &Mail) -> String {
     let decoded = mail.mime().and_then(|mime| {
-        let message = MessageParser::default().parse_headers(mime)?;
+        let message = MessageParser::default().parse_headers(&mime)?;
         message.subject().map(str::to_owned)
     });
     decoded.unwrap_or_else(|| mail.subject().unwrap_or_default().to_owned())
@@ -163,7 +163,7 @@ pub(super) fn subject(mail: &Mail) -> String {
 
 /// An address or several as people read them: encoded words of a MIME message are decoded.
 pub(super) fn readable(mail: &Mail, mailbox: &str) -> String {
-    if mail.mime().is_none() || !mailbox.contains("=?") {
+    if !mail.is_mime() || !mailbox.contains("=?") {
         return mailbox.to_owned();
     }
     let header = format!("Subject: {}\r\n\r\n", mailbox.replace(['\r', '\n'], " "));

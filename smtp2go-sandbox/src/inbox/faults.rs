@@ -100,6 +100,10 @@ pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Respo
         None => Ok(fault),
         Some(reason) => Err(reason.to_owned()),
     });
+    let fault = fault.and_then(|fault| match shared.rules.full() {
+        None => Ok(fault),
+        Some(reason) => Err(reason),
+    });
     match fault {
         Ok(fault) => {
             Faults::new(Arc::clone(&shared)).add(fault);

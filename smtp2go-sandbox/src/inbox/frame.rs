@@ -34,7 +34,7 @@ pub(super) async fn html(
     RawQuery(query): RawQuery,
 ) -> Response {
     let Some(mail) = page::find_mail(&shared, &id) else {
-        return StatusCode::NOT_FOUND.into_response();
+        return missing(&shared, &id);
     };
     let fields = Fields::of_query(query.as_deref());
     let remote = fields.get("remote") == "1";
@@ -65,7 +65,7 @@ pub(super) async fn file(
     });
     match file {
         Some(file) => save("application/octet-stream", &file.name, file.bytes),
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => missing(&shared, &id),
     }
 }
 
@@ -76,7 +76,15 @@ pub(super) async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<String
             let name = format!("{id}.eml");
             save("message/rfc822", &name, content::raw(&mail).into_owned())
         }
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => missing(&shared, &id),
+    }
+}
+
+/// Says that something of a mail is not there.
+fn missing(shared: &Shared, id: &str) -> Response {
+    match shared.world().was_dropped(id) {
+        true => (StatusCode::GONE, "the mail was dropped").into_response(),
+        false => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

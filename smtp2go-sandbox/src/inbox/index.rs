@@ -1,20 +1,16 @@
 //! The mails as the list and its search want them, kept so that ten thousand are found quickly.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use super::content::{self, Content};
+use crate::keep::Log;
 use crate::mail::Mail;
+use crate::weight::Weight;
+use crate::world::Shared;
 
-/// How much of what a mail says is searched.
+/// How much of what a mail says is searched, in bytes.
 const SEARCHED: usize = 64 * 1024;
 
-/// The mails of a sandbox in their order, made when somebody looks.
-#[derive(Default)]
-pub(crate) struct Index(Mutex<Vec<Arc<Entry>>>);
-
-/// A mail for the list.
-pub(super) struct Entry {
-    pub(super) mail: Mail,
+/// What the list has of a mail. It is kept with the mail.
+pub(crate) struct Entry {
     pub(super) subject: String,
     pub(super) from: String,
     pub(super) to: String,
@@ -23,24 +19,22 @@ pub(super) struct Entry {
     text: String,
 }
 
-impl Index {
-    /// All entries, brought up to these mails.
-    pub(super) fn entries(&self, mails: &[Mail]) -> Vec<Arc<Entry>> {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = entries.len().checked_sub(1);
-        let same = last.is_none_or(|last| {
-            let known = entries.get(last).map(|entry| &entry.mail);
-            matches!((known, mails.get(last)), (Some(known), Some(mail)) if known.is(mail))
+/// The mails of a sandbox in their order, each with an entry.
+pub(super) fn entries(shared: &Shared) -> Log<Mail> {
+    let mails = shared.world().mails.clone();
+    let mut made = Vec::new();
+    for mail in mails.iter() {
+        mail.entry().get_or_init(|| {
+            let entry = Entry::new(mail);
+            made.push((mail.number(), entry.weight()));
+            entry
         });
-        if !same {
-            // The sandbox was reset.
-            entries.clear();
-        }
-        for mail in mails.iter().skip(entries.len()) {
-            entries.push(Arc::new(Entry::new(mail)));
-        }
-        entries.clone()
     }
+    let mut world = shared.world();
+    for (number, bytes) in made {
+        world.ledger.charge(number, bytes);
+    }
+    mails
 }
 
 impl Entry {
@@ -51,8 +45,12 @@ impl Entry {
         let to = content::readable(mail, &mail.to().join(", "));
         let mut text = String::new();
         let mut add = |part: &str| {
-            let left = SEARCHED.saturating_sub(text.len());
-            text.extend(part.chars().flat_map(char::to_lowercase).take(left));
+            for letter in part.chars().flat_map(char::to_lowercase) {
+                if text.len() >= SEARCHED {
+                    return;
+                }
+                text.push(letter);
+            }
             text.push('\n');
         };
         for part in [subject.as_str(), &from, &to, mail.email_id()] {
@@ -68,9 +66,9 @@ impl Entry {
         add(&content::without_tags(
             content.html.as_deref().unwrap_or_default(),
         ));
+        text.shrink_to_fit();
         Self {
             files: content.files.len(),
-            mail: mail.clone(),
             subject,
             from,
             to,
@@ -81,6 +79,12 @@ impl Entry {
     /// Whether all words, in lower case, occur in it.
     pub(super) fn has(&self, words: &[String]) -> bool {
         words.iter().all(|word| self.text.contains(word.as_str()))
+    }
+}
+
+impl Weight for Entry {
+    fn weight(&self) -> usize {
+        self.subject.weight() + self.from.weight() + self.to.weight() + self.text.weight()
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) async fn happen(
 ) -> Response {
     let form = Fields::of_form(&body);
     let Some(mail) = page::find_mail(&shared, &id) else {
-        return page::missing(&shared, Section::Mail, "mail");
+        return page::missing_mail(&shared, &id);
     };
     let recipient = form.get("recipient");
     let mut buttons = BUTTONS.iter();
@@ -201,7 +201,7 @@ fn page_of(
     error: String,
 ) -> Response {
     let Some(mail) = page::find_mail(shared, id) else {
-        return page::missing(shared, Section::Mail, "mail");
+        return page::missing_mail(shared, id);
     };
     let mut view = View::new(shared, &mail, fields);
     view.error = error;
@@ -219,21 +219,21 @@ fn page_of(
 fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
     let search = fields.get("q");
     let words = index::words(search);
-    let mails = shared.world().mails.clone();
-    let entries = shared.inbox.entries(&mails);
+    let mails = index::entries(shared);
+    let entry = |place: usize| {
+        let mail = mails.get(place)?;
+        Some((mail, mail.entry().get()?))
+    };
     let before = fields.number("before");
-    let fits = |place: usize| entries.get(place).is_some_and(|entry| entry.has(&words));
-    let (places, more) = newest(entries.len(), before, fits);
-    let shown: Vec<_> = places
-        .iter()
-        .filter_map(|place| entries.get(*place))
-        .collect();
+    let fits = |place: usize| entry(place).is_some_and(|(_, entry)| entry.has(&words));
+    let (places, more) = newest(&mails, before, fits);
+    let shown: Vec<_> = places.iter().filter_map(|place| entry(*place)).collect();
     let world = shared.world();
     let wanted: std::collections::HashSet<_> =
-        shown.iter().map(|entry| entry.mail.email_id()).collect();
+        shown.iter().map(|(mail, _)| mail.email_id()).collect();
     let statuses = view::statuses(&world, |id| wanted.contains(id));
-    let rows = shown.iter().map(|entry| {
-        let id = entry.mail.email_id();
+    let rows = shown.iter().map(|(mail, entry)| {
+        let id = mail.email_id();
         let status = statuses.get(id).copied();
         Row {
             id: id.to_owned(),
@@ -241,7 +241,7 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
             subject: entry.subject.clone(),
             from: entry.from.clone(),
             to: entry.to.clone(),
-            time: Time::new(entry.mail.accepted_at()),
+            time: Time::new(mail.accepted_at()),
             status: status.map_or("scheduled", view::name),
             tone: status.map_or("calm", view::tone),
             files: entry.files,
@@ -260,7 +260,7 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
         search: search.to_owned(),
         later: before.is_some(),
         more,
-        all: entries.len(),
+        all: mails.total(),
     }
 }
 
@@ -297,7 +297,7 @@ impl View {
             ("Source", "source"),
             ("Request", "request"),
         ];
-        let request = mail.request();
+        let request = mail.fields();
         let text = |name: &str| request.get(name).map(plain).unwrap_or_default();
         let people = |list: Vec<&str>| -> Vec<String> {
             let list = list.into_iter();
@@ -427,7 +427,7 @@ fn part(
             }
         }
         "source" => text(&String::from_utf8_lossy(&content::raw(mail)), "Source"),
-        "request" => text(&view::pretty(mail.request()), "Request"),
+        "request" => text(&view::pretty(&mail.request()), "Request"),
         _ => match &content.text {
             Some(body) => text(body, "Text"),
             None => Part::Nothing("This mail has no text."),

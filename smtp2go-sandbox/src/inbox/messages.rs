@@ -56,7 +56,8 @@ pub(super) async fn message(
     let fields = Fields::of_query(query.as_deref());
     let page = page_of(&shared, &fields, Some(&id));
     if page.message.is_none() {
-        return page::missing(&shared, Section::Sms, "text message");
+        let dropped = shared.world().was_sms_dropped(&id);
+        return page::missing(&shared, Section::Sms, "text message", dropped);
     }
     show(StatusCode::OK, &page)
 }
@@ -64,7 +65,7 @@ pub(super) async fn message(
 fn page_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> Page {
     let world = shared.world();
     let before = fields.number("before");
-    let (places, more) = newest(world.sms.len(), before, |_| true);
+    let (places, more) = newest(&world.sms, before, |_| true);
     let rows = places.iter().filter_map(|place| world.sms.get(*place));
     let events = world.events.iter();
     let last: HashMap<_, _> = events

@@ -7,6 +7,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::view::size;
+use crate::keep::Log;
 use crate::mail::Mail;
 use crate::sandbox::DEFAULT_KEY;
 use crate::world::{Shared, World};
@@ -40,6 +42,8 @@ pub(super) struct Shell {
     pub(super) key: &'static str,
     /// What the page's forms, and the addresses with remote content, have to carry.
     pub(super) token: String,
+    /// What is said of older items of the section that were dropped; empty if none were.
+    pub(super) dropped: String,
 }
 
 /// A way to a section.
@@ -59,7 +63,7 @@ impl Shell {
             count,
             current: of == section,
         };
-        let deliveries = world.outbox.deliveries.len();
+        let deliveries = world.outbox.deliveries.total();
         let own_key = shared
             .settings
             .keys
@@ -67,9 +71,14 @@ impl Shell {
             .is_some_and(|key| key.secret != DEFAULT_KEY);
         Self {
             tabs: vec![
-                tab(Section::Mail, "Mail", "/", world.mails.len()),
-                tab(Section::Sms, "SMS", "/_inbox/sms", world.sms.len()),
-                tab(Section::Calls, "Calls", "/_inbox/calls", world.calls.len()),
+                tab(Section::Mail, "Mail", "/", world.mails.total()),
+                tab(Section::Sms, "SMS", "/_inbox/sms", world.sms.total()),
+                tab(
+                    Section::Calls,
+                    "Calls",
+                    "/_inbox/calls",
+                    world.calls.total(),
+                ),
                 tab(
                     Section::Webhooks,
                     "Webhooks",
@@ -82,7 +91,27 @@ impl Shell {
             // A key of one's own is not for a screen.
             key: if own_key { "your key" } else { DEFAULT_KEY },
             token: shared.page_token().to_owned(),
+            dropped: dropped(world, section),
         }
+    }
+}
+
+/// What is said of older items of a section that were dropped; empty if none were.
+fn dropped(world: &World, section: Section) -> String {
+    let dropped = world.dropped();
+    let (count, one, many) = match section {
+        Section::Mail => (dropped.mails, "mail", "mails"),
+        Section::Sms => (dropped.sms, "text message", "text messages"),
+        Section::Calls => (dropped.calls, "call", "calls"),
+        Section::Webhooks => (dropped.webhook_deliveries, "delivery", "deliveries"),
+        Section::Faults | Section::None => (0, "", ""),
+    };
+    let budget = world.ledger.budget();
+    let limits = format!("{} mails and {}", budget.mails, size(budget.bytes));
+    match count {
+        0 => String::new(),
+        1 => format!("1 older {one} was dropped: the sandbox keeps {limits}."),
+        count => format!("{count} older {many} were dropped: the sandbox keeps {limits}."),
     }
 }
 
@@ -120,23 +149,38 @@ pub(super) fn see(address: &str) -> Response {
         .into_response()
 }
 
-/// The page that says that something is not there.
-pub(super) fn missing(shared: &Shared, section: Section, what: &str) -> Response {
+/// The page that says that something is not there: `dropped` if it was there once.
+pub(super) fn missing(shared: &Shared, section: Section, what: &str, dropped: bool) -> Response {
     let shell = Shell::new(shared, &shared.world(), section);
     let found = shell.tabs.iter().find(|tab| tab.current);
     let (back_name, back) = found.map_or(("Mail", "/"), |tab| (tab.name, tab.href));
+    let (status, title, text) = match dropped {
+        true => (
+            StatusCode::GONE,
+            "Dropped",
+            format!(
+                "This {what} was dropped to make room for newer ones. {}",
+                shell.dropped
+            ),
+        ),
+        false => (
+            StatusCode::NOT_FOUND,
+            "Not here",
+            format!("There is no such {what}. The sandbox may have been reset or restarted."),
+        ),
+    };
     let page = Message {
-        title: "Not here",
-        text: format!("There is no such {what}. The sandbox may have been reset or restarted."),
+        title,
+        text,
         back,
         back_name,
         shell,
     };
-    show(StatusCode::NOT_FOUND, &page)
+    show(status, &page)
 }
 
 pub(super) async fn unknown(State(shared): State<Arc<Shared>>) -> Response {
-    missing(&shared, Section::None, "page")
+    missing(&shared, Section::None, "page", false)
 }
 
 pub(super) async fn wrong_method(State(shared): State<Arc<Shared>>) -> Response {
@@ -170,6 +214,12 @@ pub(super) fn find_mail(shared: &Shared, id: &str) -> Option<Mail> {
     found.cloned()
 }
 
+/// The page for a mail that is not there.
+pub(super) fn missing_mail(shared: &Shared, id: &str) -> Response {
+    let dropped = shared.world().was_dropped(id);
+    missing(shared, Section::Mail, "mail", dropped)
+}
+
 /// A text as far as a page shows it, and whether that is not all.
 pub(super) fn shorten(text: &str) -> (&str, bool) {
     if text.len() <= SHOWN {
@@ -184,16 +234,15 @@ pub(super) fn shorten(text: &str) -> (&str, bool) {
     (text.get(..end).unwrap_or_default(), true)
 }
 
-/// The part of a list that a page shows: the places of up to [`ROWS`] items that fit ([`OLDER`] past the first part), newest first,
-/// that come before `before`; and where those after them begin.
-pub(super) fn newest(
-    count: usize,
+/// The part of a list that a page shows: the places of up to [`ROWS`] items that fit ([`OLDER`] past
+/// the first part), newest first, that come before `before`; and where those after them begin.
+pub(super) fn newest<T>(
+    log: &Log<T>,
     before: Option<usize>,
     fits: impl Fn(usize) -> bool,
 ) -> (Vec<usize>, Option<usize>) {
-    let end = before.map_or(count, |before| before.min(count));
     let rows = if before.is_some() { OLDER } else { ROWS };
-    let places = (0..end).rev().filter(|place| fits(*place));
+    let places = log.places(before).rev().filter(|place| fits(*place));
     let mut places: Vec<usize> = places.take(rows + 1).collect();
     if places.len() > rows {
         places.truncate(rows);
@@ -209,16 +258,31 @@ mod tests {
 
     #[test]
     fn lists_come_in_pieces() {
-        assert_eq!(newest(3, None, |_| true), (vec![2, 1, 0], None));
-        assert_eq!(newest(3, None, |place| place != 1), (vec![2, 0], None));
-        let (first, more) = newest(1_000, None, |_| true);
+        let log = |count: usize| {
+            let mut log = Log::default();
+            for item in 0..count {
+                log.push(item);
+            }
+            log
+        };
+        let three = log(3);
+        assert_eq!(newest(&three, None, |_| true), (vec![2, 1, 0], None));
+        assert_eq!(newest(&three, None, |place| place != 1), (vec![2, 0], None));
+        let mut all = log(1_000);
+        let (first, more) = newest(&all, None, |_| true);
         assert_eq!((first.len(), first[0], more), (ROWS, 999, Some(900)));
-        let (second, more) = newest(1_000, more, |_| true);
+        let (second, more) = newest(&all, more, |_| true);
         assert_eq!((second.len(), second[0], more), (OLDER, 899, Some(400)));
-        let (last, more) = newest(1_000, more, |_| true);
-        assert_eq!((last.len(), last[0], more), (400, 399, None));
-        assert_eq!(newest(ROWS, None, |_| true).1, None);
-        assert_eq!(newest(2, Some(9), |_| true).0, [1, 0]);
+        let (last, end) = newest(&all, more, |_| true);
+        assert_eq!((last.len(), last[0], end), (400, 399, None));
+        // Dropped meanwhile.
+        for place in 0..390 {
+            all.remove(place);
+        }
+        let (last, end) = newest(&all, more, |_| true);
+        assert_eq!((last.len(), last[0], end), (10, 399, None));
+        assert_eq!(newest(&log(ROWS), None, |_| true).1, None);
+        assert_eq!(newest(&log(2), Some(9), |_| true).0, [1, 0]);
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn weight(kind: EventKind) -> u8 {
 /// The events that stand for mails, by `email_id`.
 pub(super) fn statuses(world: &World, wanted: impl Fn(&str) -> bool) -> HashMap<&str, EventKind> {
     let mut statuses: HashMap<&str, EventKind> = HashMap::new();
-    for event in &world.events {
+    for event in world.events.iter() {
         if let Some(mail) = event.mail()
             && wanted(mail.email_id())
         {
@@ -104,7 +104,7 @@ pub(super) fn statuses(world: &World, wanted: impl Fn(&str) -> bool) -> HashMap<
 pub(super) fn timeline(world: &World, wanted: impl Fn(&Event) -> bool) -> Vec<EventView> {
     let events: Vec<&Arc<Event>> = world.events.iter().filter(|event| wanted(event)).collect();
     let mut hooks: HashMap<String, Vec<HookView>> = HashMap::new();
-    for (number, delivery) in world.outbox.deliveries.iter().enumerate() {
+    for (number, delivery) in world.outbox.deliveries.numbered() {
         if wanted(delivery.event()) {
             let list = hooks.entry(delivery.event().id()).or_default();
             list.push(HookView::new(number, delivery));

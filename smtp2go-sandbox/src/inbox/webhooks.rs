@@ -87,7 +87,8 @@ fn respond(
 ) -> Response {
     let page = page_of(shared, fields, Some(number), error);
     if page.delivery.is_none() {
-        return page::missing(shared, Section::Webhooks, "webhook delivery");
+        let dropped = shared.world().outbox.deliveries.was_dropped(number);
+        return page::missing(shared, Section::Webhooks, "webhook delivery", dropped);
     }
     show(status, &page)
 }
@@ -108,7 +109,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>, error: &str
     let world = shared.world();
     let all = &world.outbox.deliveries;
     let before = fields.number("before");
-    let (places, more) = newest(all.len(), before, |_| true);
+    let (places, more) = newest(all, before, |_| true);
     let rows = places.iter().filter_map(|place| {
         let delivery = all.get(*place)?;
         Some(Row {
@@ -137,10 +138,11 @@ impl View {
             (None, Some(sms)) => format!("/_inbox/sms/{}", sms.message_id()),
             (None, None) => String::new(),
         };
-        let body = match serde_json::from_slice::<Value>(delivery.body()) {
+        let body = delivery.body();
+        let body = match serde_json::from_slice::<Value>(&body) {
             Ok(value) => pretty(&value),
             // A form: a field to a line.
-            Err(_) => form_urlencoded::parse(delivery.body())
+            Err(_) => form_urlencoded::parse(&body)
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect::<Vec<_>>()
                 .join("\n"),

@@ -34,13 +34,13 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let world = &*context.world;
     let accounts = accounts(context, request)?;
     let filter = Filter::new(request, context.now())?;
-    let events = world.events.iter();
+    let events = world.events.numbered();
     // A mail has hundreds of events, and may be long.
     let mut mails = HashMap::new();
     let mut found: Vec<_> = events
-        .filter(|event| accounts.contains(&event.account))
-        .filter_map(|event| Some((event, event.mail()?)))
-        .filter(|(event, mail)| {
+        .filter(|(_, event)| accounts.contains(&event.account))
+        .filter_map(|(number, event)| Some(((number, 0), (event, event.mail()?))))
+        .filter(|(_, (event, mail))| {
             let id = mail.email_id();
             filter.takes(event, mail, || {
                 *mails.entry(id).or_insert_with(|| filter.mail(mail))
@@ -49,14 +49,18 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
         .collect();
     if filter.only_latest || filter.by_sent {
         let mut last = HashMap::new();
-        for (place, (_, mail)) in found.iter().enumerate() {
+        for (place, (_, (_, mail))) in found.iter().enumerate() {
             last.insert(mail.email_id(), place);
         }
         let mut place = 0..;
-        found.retain(|(_, mail)| last.get(mail.email_id()) == place.next().as_ref());
+        found.retain(|(_, (_, mail))| last.get(mail.email_id()) == place.next().as_ref());
     }
     if filter.by_sent {
-        found.sort_by_key(|(_, mail)| mail.accepted_at());
+        for ((number, event), (_, mail)) in &mut found {
+            let accepted = usize::try_from(mail.number()).unwrap_or(usize::MAX);
+            (*number, *event) = (accepted, *number);
+        }
+        found.sort_by_key(|(place, _)| *place);
     }
     let total = found.len();
     let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
@@ -203,7 +207,7 @@ fn attempts<'a>(
     wanted: impl Iterator<Item = &'a str>,
 ) -> HashMap<&'a str, Vec<Value>> {
     let mut attempts: HashMap<_, Vec<Value>> = wanted.map(|id| (id, Vec::new())).collect();
-    for event in &world.events {
+    for event in world.events.iter() {
         let attempt = matches!(
             event.kind(),
             EventKind::Delivered | EventKind::HardBounce | EventKind::SoftBounce

@@ -8,6 +8,7 @@ use super::allowed_senders::Entries;
 use super::fields::{flag, texts};
 use super::{Context, Reply};
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub(crate) struct State {
     entries: Entries,
     enabled: bool,
 }
+
+weigh!(State { entries, enabled });
 
 impl State {
     /// Whether an address may be sent to.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::fields::{domain_of, text, texts};
 use super::{Context, Reply};
 use crate::refusal::Refusal;
+use crate::weight::{Weight, weigh};
 
 /// What an account has of them.
 #[derive(Debug, Default)]
@@ -34,6 +35,20 @@ pub(crate) struct Entries {
     /// The same without an `@` before them.
     domains: HashSet<String>,
 }
+
+weigh!(State { entries, mode });
+
+impl Weight for Mode {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+weigh!(Entries {
+    entries,
+    known,
+    domains
+});
 
 impl Entries {
     /// Appends those that are not there, upper and lower case being the same.

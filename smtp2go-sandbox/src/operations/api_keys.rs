@@ -23,7 +23,8 @@ pub(crate) fn answer(
         "api_keys_permissions" => Ok(Reply::Data(json!(context.key.endpoints))),
         "api_keys_remove" => {
             let place = find(context, request)?;
-            context.world.keys.remove(place);
+            let key = context.world.keys.remove(place);
+            context.world.forget_sent(key.short_name());
             Ok(Reply::Empty)
         }
         "api_keys_view" => Ok(view(context, request)),

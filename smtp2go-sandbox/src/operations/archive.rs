@@ -25,9 +25,9 @@ pub(crate) fn answer(
         "archive_email" => {
             let id = text(request, "email_id").unwrap_or_default();
             let mails = mails(context.world, context.account);
-            let found = mails.iter().find(|(mail, _)| mail.email_id() == id);
+            let found = mails.iter().find(|(mail, ..)| mail.email_id() == id);
             match found {
-                Some((mail, sent)) => Ok(Reply::Data(show(mail, *sent))),
+                Some((mail, sent, _)) => Ok(Reply::Data(show(mail, *sent))),
                 None => Err(Refusal::exception("No archived mail has this id.")),
             }
         }
@@ -44,7 +44,7 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
         text(request, field).is_none_or(|wanted| values.contains(&wanted))
     };
     let mut found = mails(context.world, context.account);
-    found.retain(|(mail, sent)| {
+    found.retain(|(mail, sent, _)| {
         let recipients = mail.recipients();
         *sent >= start
             && end.is_none_or(|end| *sent < end)
@@ -58,6 +58,9 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let total = found.len();
     let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
     let token = text(request, "continue_token");
+    let found = found
+        .into_iter()
+        .map(|(mail, sent, place)| ((place, 0), (mail, sent)));
     let mut page = page(found, limit.unwrap_or(5_000), "continue_token", token)?;
     let emails = page.rows(|(mail, sent)| show(mail, *sent));
     let mut data = json!({ "email_count": total, "emails": emails });
@@ -68,7 +71,7 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
 }
 
 fn show(mail: &Mail, sent: SystemTime) -> Value {
-    let files = ["attachments", "inlines"].map(|field| list(mail.request(), field).len());
+    let files = ["attachments", "inlines"].map(|field| list(mail.fields(), field).len());
     json!({
         "email_id": mail.email_id(),
         "sent": clock::rfc3339(sent),

@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use super::fields::{domain_of, flag, is_domain, is_label, text, texts};
 use super::{Context, Reply};
 use crate::account::AccountId;
+use crate::due::JobKey;
 use crate::refusal::Refusal;
+use crate::weight::{self, weigh};
 use crate::world::World;
 
 /// How often the service looks for the records by itself.
@@ -37,6 +39,8 @@ struct Domain {
     /// The ids of the subaccounts that may use it.
     subaccounts: Vec<String>,
     future_subaccounts: bool,
+    /// When the service looks for the records next; past if it did.
+    job: Option<JobKey>,
 }
 
 /// A CNAME record under a label of the domain.
@@ -57,6 +61,19 @@ enum View {
     List { from_master: bool, only: bool },
 }
 
+weigh!(State { domains });
+weigh!(Domain {
+    name,
+    dkim_selector,
+    dkim_verified,
+    return_path,
+    tracking,
+    subaccounts,
+    future_subaccounts,
+    job
+});
+weigh!(Record { label, verified });
+
 impl State {
     /// Adds a domain that is verified from the start, for all subaccounts.
     pub(crate) fn add_verified(&mut self, name: &str) {
@@ -73,17 +90,21 @@ impl State {
                 tracking: record("link"),
                 subaccounts: Vec::new(),
                 future_subaccounts: true,
+                job: None,
             });
         }
     }
 
-    /// Lends to a new subaccount what future ones may use.
-    pub(crate) fn lend_to_new(&mut self, subaccount: &str) {
+    /// Lends to a new subaccount what future ones may use. Returns about how many bytes that takes.
+    pub(crate) fn lend_to_new(&mut self, subaccount: &str) -> usize {
+        let mut bytes = 0;
         for domain in &mut self.domains {
             if domain.future_subaccounts {
                 domain.subaccounts.push(subaccount.to_owned());
+                bytes += 2 * size_of::<String>() + weight::text(subaccount);
             }
         }
+        bytes
     }
 
     fn find(&self, name: &str) -> Result<usize, Refusal> {
@@ -129,13 +150,13 @@ pub(crate) fn answer(
         "domain_remove" => {
             let domains = &mut context.account().domain;
             let place = domains.find(name)?;
-            domains.domains.remove(place);
-            Ok(entries(
-                domains
-                    .domains
-                    .iter()
-                    .map(|domain| domain.show(View::Entry)),
-            ))
+            let removed = domains.domains.remove(place);
+            let left = domains.domains.iter();
+            let left = entries(left.map(|domain| domain.show(View::Entry)));
+            if let Some(job) = removed.job {
+                context.world.call_off(job);
+            }
+            Ok(left)
         }
         "domain_return_path" => relabel(context, request, |domain| &mut domain.return_path),
         "domain_tracking" => relabel(context, request, |domain| &mut domain.tracking),
@@ -191,6 +212,7 @@ fn add(context: &mut Context<'_>, request: &Value, name: &str) -> Result<Reply, 
         tracking: record("tracking_subdomain", "link".to_owned())?,
         subaccounts,
         future_subaccounts: future,
+        job: None,
     };
     // It is only possible where the records were there before.
     let labelled = ["returnpath_subdomain", "tracking_subdomain"]
@@ -282,15 +304,27 @@ fn checked_label(label: &str, field: &str) -> Result<String, Refusal> {
     }
 }
 
-/// Lets the service look for the records later.
+/// Lets the service look for the records later, unless it is about to.
 fn poll(context: &mut Context<'_>, name: &str) {
-    let (account, name) = (context.account, name.to_owned());
-    context.world.later(POLL, move |world| {
+    let (account, now) = (context.account, context.now());
+    let domains = &mut context.account().domain;
+    let Ok(place) = domains.find(name) else {
+        return;
+    };
+    if domains.domains[place]
+        .job
+        .is_some_and(|(time, _)| time > now)
+    {
+        return;
+    }
+    let due = name.to_owned();
+    let job = context.world.later(POLL, move |world| {
         let domains = &mut world.account_mut(account).domain;
-        if let Ok(place) = domains.find(&name) {
+        if let Ok(place) = domains.find(&due) {
             domains.domains[place].look_up();
         }
     });
+    context.account().domain.domains[place].job = Some(job);
 }
 
 fn entries(entries: impl IntoIterator<Item = Value>) -> Reply {

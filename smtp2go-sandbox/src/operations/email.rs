@@ -1,7 +1,7 @@
 //! Sending mail.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -10,10 +10,14 @@ use super::fields::{integer, text};
 use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
 use crate::account::KeyStatus;
+use crate::blobs::{Blobs, Texts};
 use crate::clock;
 use crate::delivery;
+use crate::due::JobKey;
+use crate::keep::Message;
 use crate::mail::{Accepted, Mail, Mime, decode_base64, list};
 use crate::refusal::Refusal;
+use crate::weight::Weight;
 
 /// How far ahead a mail may be scheduled.
 const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
@@ -28,11 +32,19 @@ pub(crate) struct State {
     pub(crate) scheduled: BTreeMap<String, Scheduled>,
 }
 
+/// The mail is counted as the mail that it is.
+impl Weight for State {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
 /// A mail that waits for its time.
 #[derive(Debug)]
 pub(crate) struct Scheduled {
     pub(crate) mail: Mail,
     pub(crate) time: SystemTime,
+    job: JobKey,
 }
 
 /// Carries out one of the group's operations.
@@ -49,7 +61,11 @@ pub(crate) fn answer(
         "email_scheduled_remove" => {
             let id = text(request, "schedule_id").unwrap_or_default();
             match context.account().email.scheduled.remove(id) {
-                Some(_) => Ok(Reply::Empty),
+                Some(scheduled) => {
+                    context.world.call_off(scheduled.job);
+                    context.world.ledger.release(scheduled.mail.number());
+                    Ok(Reply::Empty)
+                }
                 None => Err(Refusal::exception("No mail is scheduled with this id.")),
             }
         }
@@ -79,14 +95,14 @@ fn send(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusa
     let mut rendered = std::mem::take(&mut context.prepared.rendered).into_iter();
     let checked = check_fields(context, request, "", &mut rendered)?;
     sending::within_limit(context, 1)?;
-    let sent = keep(context, "email_send", request, None, checked);
+    let sent = keep(context, "email_send", request, &mut None, checked);
     Ok(Reply::Data(sent.show(request)))
 }
 
 fn mime(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
     let checked = check_mime(context, request)?;
     sending::within_limit(context, 1)?;
-    let sent = keep(context, "email_mime", request, None, checked);
+    let sent = keep(context, "email_mime", request, &mut None, checked);
     Ok(Reply::Data(sent.show(request)))
 }
 
@@ -100,8 +116,10 @@ fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refus
         .collect();
     let checked = checked?;
     sending::within_limit(context, checked.len())?;
-    let results = checked.into_iter().enumerate().map(|(index, checked)| {
-        match keep(context, "email_batch", request, Some(index), checked) {
+    let items = list(request, "emails").iter().zip(checked);
+    let mut texts = None;
+    let results = items.map(|(item, checked)| {
+        match keep(context, "email_batch", item, &mut texts, checked) {
             Sent::Accepted(mail) => match mail.schedule_id() {
                 Some(schedule_id) => json!({ "schedule_id": schedule_id }),
                 None => json!({ "email_id": mail.email_id() }),
@@ -158,52 +176,68 @@ fn is_fast(request: &Value) -> bool {
 }
 
 /// Keeps a mail, and takes it up for delivery, or makes it due at its schedule. One that nobody
-/// would get is refused, unless it is for later or to be queued without checks.
+/// would get is refused, unless it is for later or to be queued without checks. `texts` are those
+/// of the whole body, once somebody looked for them.
 fn keep(
     context: &mut Context<'_>,
     operation: &'static str,
-    request: &Arc<Value>,
-    item: Option<usize>,
+    request: &Value,
+    texts: &mut Option<Texts>,
     checked: Checked,
 ) -> Sent {
     let (account, world) = (context.account, &mut *context.world);
+    let number = world.ledger.number();
+    let (fields, blobs) = Blobs::take_out(request, texts, context.body);
     let mail = Mail::new(Accepted {
+        number,
         email_id: world.ids.email(),
         schedule_id: checked.schedule.map(|_| world.ids.schedule()),
         operation,
-        request: Arc::clone(request),
-        item,
+        request: fields,
+        blobs,
         mime: checked.mime,
         rendered: checked.rendered,
         accepted: world.now(),
         account,
         username: context.key.short_name().to_owned(),
         withheld: context.key.status == KeyStatus::Sandbox,
+        entry: OnceLock::new(),
     });
     if checked.schedule.is_none()
         && !is_fast(request)
         && !mail.withheld()
         && let Some(failures) = delivery::refused_altogether(world, &mail)
     {
+        world
+            .ledger
+            .enter(number, Message::Mail(mail.clone(), None), false);
         delivery::begin(world, &mail);
         return Sent::Refused(failures);
     }
-    world.mails.push(mail.clone());
+    let place = world.mails.push(mail.clone());
+    let message = Message::Mail(mail.clone(), Some(place));
+    world
+        .ledger
+        .enter(number, message, checked.schedule.is_some());
+    world.note_sent(mail.username());
+    world.account_mut(account).mails += 1;
     match (mail.schedule_id(), checked.schedule) {
         (Some(id), Some(time)) => {
-            let id = id.to_owned();
-            let scheduled = Scheduled {
-                mail: mail.clone(),
-                time,
-            };
-            let waiting = &mut world.account_mut(account).email.scheduled;
-            waiting.insert(id.clone(), scheduled);
-            world.at(time, move |world| {
+            let due = id.to_owned();
+            let job = world.at(time, move |world| {
                 let waiting = &mut world.account_mut(account).email.scheduled;
-                if let Some(scheduled) = waiting.remove(&id) {
+                if let Some(scheduled) = waiting.remove(&due) {
+                    world.ledger.release(number);
                     delivery::begin(world, &scheduled.mail);
                 }
             });
+            let scheduled = Scheduled {
+                mail: mail.clone(),
+                time,
+                job,
+            };
+            let waiting = &mut world.account_mut(account).email.scheduled;
+            waiting.insert(id.to_owned(), scheduled);
         }
         _ => delivery::begin(world, &mail),
     }
@@ -341,13 +375,19 @@ fn check_schedule(
         Some(time) if time > clock::after(context.now(), FARTHEST) => {
             refuse("The time is more than 3 days ahead.")
         }
+        Some(_) if !context.world.ledger.has_room_for_scheduled() => {
+            Err(Refusal::exception(format!(
+                "{} bytes of mail are scheduled, and the sandbox keeps no more.",
+                context.world.ledger.budget().scheduled()
+            )))
+        }
         time => Ok(time),
     }
 }
 
 fn check_mime(context: &Context<'_>, request: &Value) -> Result<Checked, Refusal> {
     let encoded = text(request, "mime_email");
-    let mime = Mime::new(check_base64(encoded.unwrap_or_default(), "mime_email")?);
+    let mime = Mime::new(&check_base64(encoded.unwrap_or_default(), "mime_email")?);
     let recipients: Vec<_> = mime.mailboxes().take(MIME_RECIPIENTS + 1).collect();
     if recipients.len() > MIME_RECIPIENTS {
         return Err(Refusal::field(

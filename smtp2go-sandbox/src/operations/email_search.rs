@@ -39,6 +39,7 @@ pub(crate) fn answer(context: &Context<'_>, request: &Value) -> Result<Reply, Re
     let total = found.len();
     let limit = integer(request, "limit").and_then(|limit| usize::try_from(limit).ok());
     let token = text(request, "continue_token");
+    let found = found.into_iter().map(|copy| (copy.place, copy));
     let mut page = page(found, limit.unwrap_or(5_000), "continue_token", token)?;
     let emails = page.rows(show);
     let mut data = json!({ "count": total, "emails": emails });

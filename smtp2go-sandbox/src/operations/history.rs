@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -14,11 +14,20 @@ use crate::mail::Mail;
 use crate::refusal::Refusal;
 use crate::world::World;
 
+/// Whether a span of time has a day in it. Of what was dropped no more is known than its day, which
+/// counts if the span begins on it.
+pub(crate) fn has_day(start: SystemTime, end: Option<SystemTime>, day: u64) -> bool {
+    let time = clock::after(UNIX_EPOCH, Duration::from_secs(day.saturating_mul(86_400)));
+    day >= clock::days(start) && end.is_none_or(|end| time < end)
+}
+
 /// A mail for one of its recipients, and what happened to it, in order.
 pub(crate) struct Copy {
     pub(crate) mail: Mail,
     pub(crate) recipient: String,
     pub(crate) events: Vec<Arc<Event>>,
+    /// The number of its first event, and which of its recipients it is: by these it keeps its place.
+    pub(crate) place: (usize, usize),
 }
 
 impl Copy {
@@ -31,7 +40,8 @@ impl Copy {
 pub(crate) fn copies(world: &World, account: AccountId) -> Vec<Copy> {
     let mut copies: Vec<Copy> = Vec::new();
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
-    for event in world.events.iter().filter(|event| event.account == account) {
+    let events = world.events.numbered();
+    for (number, event) in events.filter(|(_, event)| event.account == account) {
         let Some(mail) = event.mail() else {
             continue;
         };
@@ -39,7 +49,7 @@ pub(crate) fn copies(world: &World, account: AccountId) -> Vec<Copy> {
             Some(recipient) => vec![recipient],
             None => mail.recipients(),
         };
-        for recipient in recipients {
+        for (index, recipient) in recipients.into_iter().enumerate() {
             let place = *places
                 .entry((mail.email_id(), recipient))
                 .or_insert_with(|| {
@@ -47,6 +57,7 @@ pub(crate) fn copies(world: &World, account: AccountId) -> Vec<Copy> {
                         mail: mail.clone(),
                         recipient: recipient.to_owned(),
                         events: Vec::new(),
+                        place: (number, index),
                     });
                     copies.len() - 1
                 });
@@ -58,18 +69,20 @@ pub(crate) fn copies(world: &World, account: AccountId) -> Vec<Copy> {
     copies
 }
 
-/// The mails of an account that were taken up, with the time of that, in order.
-pub(crate) fn mails(world: &World, account: AccountId) -> Vec<(Mail, SystemTime)> {
-    let mut mails: Vec<(Mail, SystemTime)> = Vec::new();
+/// The mails of an account that were taken up, with the time of that and the number of the event,
+/// in order.
+pub(crate) fn mails(world: &World, account: AccountId) -> Vec<(Mail, SystemTime, usize)> {
+    let mut mails = Vec::new();
     let mut known = HashSet::new();
-    for event in world.events.iter().filter(|event| event.account == account) {
+    let events = world.events.numbered();
+    for (number, event) in events.filter(|(_, event)| event.account == account) {
         let begins = matches!(event.kind(), EventKind::Processed | EventKind::Reject);
         let Some(mail) = event.mail().filter(|_| begins) else {
             continue;
         };
         // Mail of a key with the status sandbox begins with being rejected.
         if known.insert(mail.email_id()) {
-            mails.push((mail.clone(), event.time()));
+            mails.push((mail.clone(), event.time(), number));
         }
     }
     mails

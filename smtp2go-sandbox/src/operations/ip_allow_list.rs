@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::fields::{flag, needed, text, word};
 use super::{Context, Reply};
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
@@ -27,6 +28,13 @@ struct Entry {
     address: IpAddr,
     description: String,
 }
+
+weigh!(State { smtp, api });
+weigh!(AllowList { enabled, entries });
+weigh!(Entry {
+    address,
+    description
+});
 
 impl State {
     /// Whether an address may call the API.

@@ -10,6 +10,7 @@ use super::sender_settings::{SenderSettings, Spelling, put_default_limit, status
 use super::{Context, Reply};
 use crate::account::KeyStatus;
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
@@ -23,6 +24,13 @@ struct Address {
     status: KeyStatus,
     settings: SenderSettings,
 }
+
+weigh!(State { addresses });
+weigh!(Address {
+    ip_address,
+    status,
+    settings
+});
 
 impl State {
     /// Adds an address, unless it is there.

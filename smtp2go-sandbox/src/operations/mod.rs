@@ -31,10 +31,12 @@ pub(crate) mod webhook;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::body::Bytes;
 use serde_json::Value;
 
 use crate::account::{Account, AccountId, Key};
 use crate::refusal::Refusal;
+use crate::weight::Weight;
 use crate::world::{Shared, World};
 
 /// What a handler works with.
@@ -46,6 +48,8 @@ pub(crate) struct Context<'a> {
     pub(crate) key: Arc<Key>,
     pub(crate) request_id: &'a str,
     pub(crate) prepared: Prepared,
+    /// The body of the request as it was received.
+    pub(crate) body: &'a Bytes,
 }
 
 /// What takes long and needs no world, so that it is done before the world is locked.
@@ -149,8 +153,40 @@ pub(crate) fn answer(
         "webhook" => webhook::answer,
         _ => return Ok(Reply::Example),
     };
-    answer(context, operation, request)
+    // What is sent is dropped when it is too much. What accounts have is not, so it is not taken.
+    let grows =
+        !matches!(group, "email" | "sms") && GROWING.iter().any(|word| operation.ends_with(word));
+    if !grows {
+        return answer(context, operation, request);
+    }
+    // A list is kept several times, so that it is looked through quickly.
+    let weight = ENTRY + 4 * request.weight() + template::compiled_weight(request);
+    if context.world.is_state_full(weight) {
+        return Err(Refusal::exception(
+            "The sandbox keeps 64 MiB of templates, keys, domains, suppressions and the like, which \
+             are used up. Remove some, or reset the sandbox.",
+        ));
+    }
+    let answer = answer(context, operation, request);
+    if answer.is_ok() {
+        context.world.add_state(weight);
+    }
+    answer
 }
+
+/// What the operations end with after which an account may have more than before.
+const GROWING: [&str; 7] = [
+    "_access",
+    "_add",
+    "_edit",
+    "_patch",
+    "_return_path",
+    "_tracking",
+    "_update",
+];
+
+/// What an entry of an account takes besides what was sent.
+const ENTRY: usize = 1024;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -183,6 +219,7 @@ pub(crate) mod tests {
             key,
             request_id: "00000000-0000-4000-8000-000000000000",
             prepared,
+            body: &Bytes::new(),
         };
         answer(&mut context, &operation.group, &operation.id, &request)
     }
@@ -205,5 +242,30 @@ pub(crate) mod tests {
             }
         }
         insta::assert_snapshot!("answered_with_examples", examples.join("\n"));
+    }
+
+    #[test]
+    fn settings_are_refused_when_their_room_is_used_up() {
+        let shared = shared(|_| {});
+        let long = "x".repeat(1_000_000);
+        let key = json!({ "description": long });
+        let mut added = 0;
+        let refusal = loop {
+            match call(&shared, "api_keys_add", &key) {
+                Ok(_) => added += 1,
+                Err(refusal) => break refusal,
+            }
+        };
+        assert!(refusal.reason().contains("used up"), "{}", refusal.reason());
+        assert!((60..=67).contains(&added), "{added}");
+        // What changes nothing, and mail, is taken. An address that bounces is not kept.
+        call(&shared, "template_search", &json!({})).unwrap();
+        let mail =
+            json!({ "sender": "a@example.com", "to": ["bounce@example.net"], "text_body": "x" });
+        call(&shared, "email_send", &mail).unwrap();
+        shared.world().advance(std::time::Duration::from_secs(1));
+        let id = shared.world().keys[1].secret.clone();
+        call(&shared, "api_keys_remove", &json!({ "id": id })).unwrap();
+        call(&shared, "api_keys_add", &key).unwrap();
     }
 }

@@ -9,6 +9,7 @@ use super::dedicated_ips;
 use super::fields::{flag, integer, is_address, text, word};
 use crate::account::KeyStatus;
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 
 /// The settings, as they are without any having been given.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +62,25 @@ pub(crate) enum Spelling {
     /// The others: `custom_ratelimit`.
     Ratelimit,
 }
+
+weigh!(SenderSettings {
+    description,
+    rate_limit,
+    ip_pool,
+    feedback_enabled,
+    feedback_html,
+    feedback_text,
+    open_tracking_enabled,
+    click_tracking_enabled,
+    archive_enabled,
+    audit_email,
+    bounce_notifications
+});
+weigh!(SendingLimit {
+    mails,
+    period,
+    span
+});
 
 impl SenderSettings {
     pub(crate) fn description(&self) -> &str {

@@ -3,7 +3,6 @@
 
 use super::fields::domain_of;
 use super::{Context, domain};
-use crate::clock;
 use crate::mail::bare_address;
 use crate::refusal::Refusal;
 
@@ -48,13 +47,7 @@ pub(crate) fn within_limit(context: &Context<'_>, mails: usize) -> Result<(), Re
         return Ok(());
     };
     let username = context.key.short_name();
-    let recent = context
-        .world
-        .mails
-        .iter()
-        .rev()
-        .take_while(|mail| clock::after(mail.accepted_at(), limit.span) > context.now());
-    let sent = recent.filter(|mail| mail.username() == username).count();
+    let sent = context.world.sent_within(username, limit.span);
     let allowed = usize::try_from(limit.mails).unwrap_or(usize::MAX);
     if sent.saturating_add(mails) > allowed {
         return Err(Refusal::exception(format!(

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::fields::{is_address, text};
 use super::{Context, Reply};
 use crate::account::AccountId;
+use crate::due::JobKey;
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 use crate::world::World;
 
 /// How long after it was mailed the link is followed.
@@ -27,7 +29,16 @@ pub(crate) struct State {
 struct Sender {
     address: String,
     verified: bool,
+    /// When the link is followed; past if it was.
+    job: Option<JobKey>,
 }
+
+weigh!(State { senders });
+weigh!(Sender {
+    address,
+    verified,
+    job
+});
 
 impl State {
     /// Whether an address may send.
@@ -77,7 +88,10 @@ pub(crate) fn answer(
             let Some(place) = state.place(address) else {
                 return Err(Refusal::exception("There is no such single sender."));
             };
-            state.senders.remove(place);
+            let removed = state.senders.remove(place);
+            if let Some(job) = removed.job {
+                context.world.call_off(job);
+            }
             Ok(Reply::Data("The address was removed.".into()))
         }
         "single_sender_emails_view" => {
@@ -109,13 +123,21 @@ fn add(context: &mut Context<'_>, address: &str) -> Result<(), Refusal> {
         state.senders.push(Sender {
             address: address.to_owned(),
             verified: false,
+            job: None,
         });
     }
     if !address.to_lowercase().starts_with(NEVER_FOLLOWED) {
-        let (account, address) = (context.account, address.to_owned());
-        context.world.later(FOLLOWED_AFTER, move |world| {
-            verify(world, account, &address);
-        });
+        let (account, now) = (context.account, context.now());
+        let state = &context.account().single_sender_emails;
+        let place = state.place(address).unwrap_or_default();
+        // It is about to be followed if it was added a moment ago.
+        if state.senders[place].job.is_none_or(|(time, _)| time <= now) {
+            let due = address.to_owned();
+            let job = context.world.later(FOLLOWED_AFTER, move |world| {
+                verify(world, account, &due);
+            });
+            context.account().single_sender_emails.senders[place].job = Some(job);
+        }
     }
     Ok(())
 }

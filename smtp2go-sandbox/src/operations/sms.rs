@@ -6,13 +6,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::history::has_day;
 use super::{Context, Reply};
 use crate::account::{AccountId, KeyStatus};
 use crate::clock;
 use crate::event::EventKind;
+use crate::keep::Message;
 use crate::mail::list;
 use crate::refusal::Refusal;
 use crate::sms::{Accepted, Sms};
+use crate::weight::Weight;
 use crate::world::World;
 
 /// The number that messages are sent from if the request names none: a fictional one.
@@ -30,25 +33,47 @@ const LONGEST: usize = 10_000;
 /// So many characters are a unit.
 const UNIT: usize = 160;
 
-/// What an account has of them. What it sent is in [`World::sms`].
+/// The most digits that are kept of a number.
+const DIGITS: usize = 32;
+
+/// What an account has of them. What it sent is in [`World::sms`], what it received in
+/// [`World::received`].
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    received: Vec<Received>,
     /// The last thing that happened to what was sent, by `message_id`.
-    status: BTreeMap<String, EventKind>,
+    pub(crate) status: BTreeMap<String, EventKind>,
     /// The digits of the numbers that want no more.
     opted_out: BTreeSet<String>,
 }
 
-/// A message to the account.
+/// The status is counted with its message.
+impl Weight for State {
+    fn weight(&self) -> usize {
+        self.opted_out.weight()
+    }
+}
+
+/// A message to an account.
 #[derive(Debug)]
-struct Received {
+pub(crate) struct Received {
+    account: AccountId,
     message_id: String,
     from: String,
     to: String,
     content: String,
     username: String,
     time: SystemTime,
+}
+
+impl Weight for Received {
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+            + self.message_id.weight()
+            + self.from.weight()
+            + self.to.weight()
+            + self.content.weight()
+            + self.username.weight()
+    }
 }
 
 /// Carries out one of the group's operations.
@@ -61,13 +86,22 @@ pub(crate) fn answer(
         "sms_send" => send(context, request),
         "sms_summary" => {
             let span = Span::new(request, context.now(), 0)?;
-            let units: Vec<_> = sent(context, request, &span).iter().map(units).collect();
-            let total: usize = units.iter().sum();
+            let sent = sent(context, request, &span);
+            let (mut messages, mut total) = (sent.len(), sent.iter().map(units).sum::<usize>());
+            let wanted = request.get("username").and_then(Value::as_str);
+            let figures = context.world.figures.iter(context.account);
+            for (day, username, _, counts) in figures {
+                // Of what was dropped the day is known.
+                if span.has_day(day) && wanted.is_none_or(|wanted| wanted == username) {
+                    messages += counts.sms;
+                    total += counts.sms_units;
+                }
+            }
             // Whole cents below 2^53 are exact.
             #[allow(clippy::cast_precision_loss)]
             let cost = (total * CENTS_PER_UNIT) as f64 / 100.0;
             Ok(Reply::Data(json!({
-                "total_messages": units.len(),
+                "total_messages": messages,
                 "total_units": total,
                 "total_cost": cost,
             })))
@@ -99,9 +133,11 @@ pub(crate) fn answer(
         "sms_view_received" => {
             let span = Span::new(request, context.now(), 7)?;
             let username = request.get("username").and_then(Value::as_str);
-            let received = context.account().sms.received.iter();
-            let messages = received
-                .filter(|sms| span.has(sms.time))
+            let messages = context
+                .world
+                .received
+                .iter()
+                .filter(|sms| sms.account == context.account && span.has(sms.time))
                 .filter(|sms| username.is_none_or(|username| sms.username == username))
                 .map(|sms| {
                     json!({
@@ -148,7 +184,9 @@ fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     };
     let mut messages = Vec::new();
     for destination in destinations {
+        let number = context.world.ledger.number();
         let sms = Sms::new(Accepted {
+            number,
             message_id: context.world.ids.sms(),
             destination: destination.to_owned(),
             sender: sender.to_owned(),
@@ -163,7 +201,9 @@ fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
             "message_id": sms.message_id(),
             "status": "queued",
         }));
-        context.world.sms.push(sms.clone());
+        let place = context.world.sms.push(sms.clone());
+        let message = Message::Sms(sms.clone(), place);
+        context.world.ledger.enter(number, message, false);
         begin(context.world, &sms);
     }
     context.world.changed();
@@ -199,22 +239,22 @@ fn begin(world: &mut World, sms: &Sms) {
     let opted_out = world.account(sms.account()).sms.opted_out.contains(&to);
     let sms = sms.clone();
     if sms.withheld() || opted_out || to.ends_with("0003") {
-        world.later(STEP, move |world| {
+        world.later_for(sms.number(), STEP, move |world| {
             happen(world, &sms, EventKind::SmsRejected, None);
         });
         return;
     }
-    world.later(STEP, move |world| {
+    world.later_for(sms.number(), STEP, move |world| {
         let submitted = world.now();
         happen(world, &sms, EventKind::SmsSubmitted, Some(submitted));
-        world.later(STEP, move |world| {
+        world.later_for(sms.number(), STEP, move |world| {
             let kind = match to.ends_with("0002") {
                 true => EventKind::SmsFailed,
                 false => EventKind::SmsDelivered,
             };
             happen(world, &sms, kind, Some(submitted));
             if to.ends_with("0004") {
-                world.later(STEP, move |world| {
+                world.later_for(sms.number(), STEP, move |world| {
                     receive(
                         world,
                         sms.account(),
@@ -238,28 +278,39 @@ fn happen(world: &mut World, sms: &Sms, kind: EventKind, submitted: Option<Syste
 /// Somebody sends a message to the account. With a word such as STOP it opts out.
 pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &str, content: &str) {
     let message_id = world.ids.sms();
-    let mut sent = world.sms.iter().rev();
-    let conversation = sent.find(|sms| {
+    let number = world.ledger.number();
+    let is_answer_to = |sms: &&Sms| {
         sms.account() == account
             && digits(sms.destination()) == digits(from)
             && digits(sms.sender()) == digits(to)
-    });
+    };
+    let conversation = world.sms.iter().rev().find(is_answer_to);
     let username = conversation.map(|sms| sms.username().to_owned());
     let username = username.unwrap_or_default();
     let time = world.now();
-    let state = &mut world.account_mut(account).sms;
-    state.received.push(Received {
+    let received = Received {
+        account,
         message_id: message_id.clone(),
         from: from.to_owned(),
         to: to.to_owned(),
         content: content.to_owned(),
         username: username.clone(),
         time,
-    });
+    };
+    let weight = received.weight();
+    let place = world.received.push(received);
+    world.ledger.enter(number, Message::Received(place), false);
+    world.ledger.charge(number, weight);
     let word = content.trim().to_ascii_uppercase();
     if ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"].contains(&word.as_str()) {
-        state.opted_out.insert(digits(from));
+        let opted_out: String = digits(from).chars().take(DIGITS).collect();
+        let weight = 2 * size_of::<String>() + opted_out.weight();
+        if !world.is_state_full(weight) {
+            world.account_mut(account).sms.opted_out.insert(opted_out);
+            world.add_state(weight);
+        }
         let answer = Sms::new(Accepted {
+            number,
             message_id,
             destination: from.to_owned(),
             sender: to.to_owned(),
@@ -305,6 +356,10 @@ impl Span {
     fn has(&self, time: SystemTime) -> bool {
         time >= self.start && self.end.is_none_or(|end| time < end)
     }
+
+    fn has_day(&self, day: u64) -> bool {
+        has_day(self.start, self.end, day)
+    }
 }
 
 /// What the account sent in a span, by the request's username if it has one.
@@ -317,7 +372,7 @@ fn sent(context: &Context<'_>, request: &Value, span: &Span) -> Vec<Sms> {
         .collect()
 }
 
-fn units(sms: &Sms) -> usize {
+pub(crate) fn units(sms: &Sms) -> usize {
     sms.content().chars().count().div_ceil(UNIT).max(1)
 }
 
@@ -453,6 +508,6 @@ mod tests {
             let refusal = call(&shared, "sms_send", &request).unwrap_err();
             assert_eq!(refusal.field.unwrap().field, "destination[1]", "{wrong}");
         }
-        assert!(shared.world().sms.is_empty());
+        assert_eq!(shared.world().sms.len(), 0);
     }
 }

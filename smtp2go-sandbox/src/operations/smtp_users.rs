@@ -9,6 +9,7 @@ use super::sender_settings::{SenderSettings, Spelling, put_default_limit, status
 use super::{Context, Reply};
 use crate::account::{Account, KeyStatus};
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
@@ -143,6 +144,14 @@ fn bits(password: &str) -> f64 {
 fn results(user: &User) -> Reply {
     Reply::Data(json!({ "results": [user.show()] }))
 }
+
+weigh!(State { users });
+weigh!(User {
+    username,
+    password,
+    status,
+    settings
+});
 
 impl State {
     fn place(&self, username: &str) -> Option<usize> {

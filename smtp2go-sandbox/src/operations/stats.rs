@@ -7,11 +7,13 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 
 use super::fields::{domain_of, set, text, word};
-use super::history::{mails, time};
+use super::history::{has_day, mails, time};
 use super::{Context, Reply, domain};
 use crate::account::AccountId;
 use crate::clock;
 use crate::event::EventKind;
+use crate::keep::Counts;
+use crate::mail::Mail;
 use crate::refusal::Refusal;
 use crate::world::World;
 
@@ -27,9 +29,7 @@ pub(crate) fn answer(
     let count = |context: &Context<'_>| {
         let start = clock::day_start(context.now(), DAYS);
         let username = text(request, "username");
-        count(context.world, context.account, start, None, &|mail| {
-            username.is_none_or(|username| mail.username() == username)
-        })
+        count(context.world, context.account, start, None, username)
     };
     let data = match operation {
         "stats_email_bounces" => count(context).bounces(),
@@ -63,14 +63,6 @@ pub(crate) fn answer(
         _ => return Ok(Reply::Example),
     };
     Ok(Reply::Data(data))
-}
-
-/// How many mails there were, how large, and how much happened to them.
-#[derive(Debug, Default)]
-struct Counts {
-    mails: usize,
-    bytes: usize,
-    events: BTreeMap<&'static str, usize>,
 }
 
 impl Counts {
@@ -150,17 +142,19 @@ impl Counts {
     }
 }
 
-/// Counts what an account did from `start` on, as far as it takes the mail.
+/// Counts what an account did from `start` on, by the username if there is one. What was dropped
+/// counts by the day.
 fn count(
     world: &World,
     account: AccountId,
     start: SystemTime,
     end: Option<SystemTime>,
-    takes: &dyn Fn(&crate::mail::Mail) -> bool,
+    username: Option<&str>,
 ) -> Counts {
+    let takes = |mail: &Mail| username.is_none_or(|username| mail.username() == username);
     let within = |time| time >= start && end.is_none_or(|end| time < end);
     let mut counts = Counts::default();
-    for (mail, time) in mails(world, account) {
+    for (mail, time, _) in mails(world, account) {
         if within(time) && takes(&mail) {
             counts.mails += 1;
             counts.bytes += mail.size();
@@ -170,6 +164,11 @@ fn count(
         let wanted = within(event.time()) && event.mail().is_some_and(takes);
         if let Some(name) = event.kind().activity_name().filter(|_| wanted) {
             *counts.events.entry(name).or_default() += 1;
+        }
+    }
+    for (day, of, _, dropped) in world.figures.iter(account) {
+        if has_day(start, end, day) && username.is_none_or(|username| of == username) {
+            counts.add(dropped);
         }
     }
     counts
@@ -188,7 +187,7 @@ fn cycle(context: &Context<'_>) -> Value {
     };
     let start = format!("{year:04}-{month:02}-01 00:00:00+00:00");
     let begin = clock::parse(&start).unwrap_or(std::time::UNIX_EPOCH);
-    let used = count(world, context.account, begin, None, &|_| true).mails;
+    let used = count(world, context.account, begin, None, None).mails;
     let limit = world.account(context.account).subaccount.limit;
     let limit = usize::try_from(limit).unwrap_or_default();
     json!({
@@ -225,21 +224,22 @@ fn history(context: &Context<'_>, request: &Value) -> Result<Value, Refusal> {
             ids.filter_map(|id| world.find_account(id)).collect()
         }
     };
-    let key = |account: AccountId, mail: &crate::mail::Mail| match group_by {
-        "username" => mail.username().to_owned(),
-        "domain" => domain_of(mail.sender_address()),
+    let key = |account: AccountId, username: &str, sender: &str| match group_by {
+        "username" => username.to_owned(),
+        "domain" => domain_of(sender),
         "subaccount" => world.account(account).id.clone(),
-        _ => mail.sender_address().to_lowercase(),
+        _ => sender.to_lowercase(),
     };
+    let key_of = |account, mail: &Mail| key(account, mail.username(), mail.sender_address());
     // A mail is counted where it was taken up, what happened to it when it happened.
     let within = |time| time >= start && end.is_none_or(|end| time < end);
     let mut groups: BTreeMap<String, Counts> = BTreeMap::new();
     let mut total = Counts::default();
     let mut verified = BTreeMap::new();
     for account in accounts {
-        for (mail, time) in mails(world, account) {
+        for (mail, time, _) in mails(world, account) {
             if within(time) {
-                let key = key(account, &mail);
+                let key = key_of(account, &mail);
                 let lets_send = domain::lets_send(world, account, mail.sender_address());
                 *verified.entry(key.clone()).or_insert(false) |= lets_send;
                 for counts in [&mut total, groups.entry(key).or_default()] {
@@ -253,9 +253,19 @@ fn history(context: &Context<'_>, request: &Value) -> Result<Value, Refusal> {
                 continue;
             };
             if within(event.time()) {
-                let group = groups.entry(key(account, mail)).or_default();
+                let group = groups.entry(key_of(account, mail)).or_default();
                 for counts in [&mut total, group] {
                     *counts.events.entry(name).or_default() += 1;
+                }
+            }
+        }
+        for (day, username, sender, dropped) in world.figures.iter(account) {
+            if has_day(start, end, day) && (dropped.mails > 0 || !dropped.events.is_empty()) {
+                let key = key(account, username, sender);
+                let lets_send = domain::lets_send(world, account, sender);
+                *verified.entry(key.clone()).or_insert(false) |= lets_send;
+                for counts in [&mut total, groups.entry(key).or_default()] {
+                    counts.add(dropped);
                 }
             }
         }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::fields::{descending, few, flag, integer, occurs, page_size, text, word};
 use super::{Context, Reply};
 use crate::account::{Account, AccountId};
-use crate::paging::page;
+use crate::paging::{numbered, page};
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 use crate::world::World;
 
 /// How many mails a subaccount may send in a billing cycle.
@@ -47,6 +48,17 @@ impl Default for State {
         }
     }
 }
+
+weigh!(State {
+    name,
+    email,
+    limit,
+    dedicated_ip,
+    archiving,
+    enforce_2fa,
+    enable_sms,
+    sms_limit
+});
 
 impl State {
     /// With those changed that the request has.
@@ -171,6 +183,7 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     }
     let total = accounts.len();
     let token = text(request, "continue_token");
+    let accounts = numbered(accounts);
     let page = page(accounts, page_size(request)?, "continue_token", token)?;
     let rows: Value = page
         .items
@@ -197,8 +210,7 @@ fn find(context: &Context<'_>, request: &Value) -> Result<AccountId, Refusal> {
 /// What a search and the other replies have in common.
 fn summary(world: &World, id: AccountId) -> Value {
     let account = world.account(id);
-    let mails = world.mails.iter().filter(|mail| mail.account() == id);
-    let used = i64::try_from(mails.count()).unwrap_or(i64::MAX);
+    let used = i64::try_from(account.mails).unwrap_or(i64::MAX);
     json!({
         "id": account.id,
         "name": name(account),

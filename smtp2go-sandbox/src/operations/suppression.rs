@@ -10,14 +10,18 @@ use super::fields::{check_few, covers, descending, domain_of, flag, text, texts}
 use super::{Context, Reply};
 use crate::account::{Account, AccountId};
 use crate::clock;
-use crate::paging::page;
+use crate::paging::{numbered, page};
 use crate::refusal::Refusal;
+use crate::weight::{Weight, weigh};
 use crate::world::World;
 
 /// How many a page has; the API lets nobody choose.
 const PAGE: usize = 100;
 
 const DAY: u64 = 86_400;
+
+/// How much is kept of a text that somebody else chose: a subject, or what a server said.
+const EXCERPT: usize = 1_000;
 
 /// What an account has of them, in the order in which they came.
 #[derive(Debug, Default)]
@@ -64,7 +68,7 @@ pub(crate) fn suppressed<'a>(account: &'a Account, address: &str) -> Option<&'a 
 
 /// Suppresses an address of an account's mail for what happened to a mail: `reason` is the API's
 /// word and `complaint` what the other side said. Nothing changes if it is suppressed for that
-/// reason.
+/// reason. Where there is no room for more, the oldest goes.
 pub(crate) fn suppress(
     world: &mut World,
     account: AccountId,
@@ -73,16 +77,41 @@ pub(crate) fn suppress(
     complaint: &str,
     subject: Option<&str>,
 ) -> bool {
+    let excerpt = |text: &str| text.chars().take(EXCERPT).collect::<String>();
     let entry = Suppression {
         email_address: address.to_owned(),
         reason: reason.to_owned(),
-        complaint: complaint.to_owned(),
+        complaint: excerpt(complaint),
         block_description: String::new(),
-        subject: subject.map(str::to_owned),
+        subject: subject.map(excerpt),
         time: world.now(),
     };
-    world.account_mut(account).suppression.add(entry)
+    let weight = size_of::<Suppression>() + entry.weight();
+    while world.is_state_full(weight) {
+        if !world.account_mut(account).suppression.remove_oldest() {
+            return false;
+        }
+    }
+    let new = world.account_mut(account).suppression.add(entry);
+    if new {
+        world.add_state(weight);
+    }
+    new
 }
+
+weigh!(State {
+    entries,
+    next,
+    places
+});
+weigh!(Suppression {
+    email_address,
+    reason,
+    complaint,
+    block_description,
+    subject,
+    time
+});
 
 impl State {
     fn add(&mut self, entry: Suppression) -> bool {
@@ -107,14 +136,31 @@ impl State {
         places.iter().find(is_it).copied()
     }
 
+    /// Takes out the oldest; false if there is none.
+    fn remove_oldest(&mut self) -> bool {
+        let Some((place, entry)) = self.entries.pop_first() else {
+            return false;
+        };
+        self.forget_place(&entry.email_address, place);
+        true
+    }
+
+    fn forget_place(&mut self, address: &str, place: u64) {
+        let key = key(address);
+        if let Some(places) = self.places.get_mut(&key) {
+            places.retain(|other| *other != place);
+            if places.is_empty() {
+                self.places.remove(&key);
+            }
+        }
+    }
+
     /// Lifts a suppression, if there is one for that reason.
     pub(crate) fn lift(&mut self, address: &str, reason: &str) -> bool {
         let Some(place) = self.place(address, reason) else {
             return false;
         };
-        if let Some(places) = self.places.get_mut(&key(address)) {
-            places.retain(|other| *other != place);
-        }
+        self.forget_place(address, place);
         self.entries.remove(&place).is_some()
     }
 }
@@ -169,7 +215,7 @@ fn view(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     }
     let total = entries.len();
     let token = text(request, "continue_token");
-    let page = page(entries, PAGE, "continue_token", token)?;
+    let page = page(numbered(entries), PAGE, "continue_token", token)?;
     let results: Value = page.items.into_iter().map(Suppression::show).collect();
     Ok(Reply::Data(json!({
         "results": results,

@@ -11,10 +11,11 @@ use super::fields::{check_length, descending, few, flag, occurs, page_size, set,
 use super::{Context, Reply};
 use crate::account::Account;
 use crate::clock;
-use crate::filling::{Budget, Compiled, Escape, apart};
+use crate::filling::{Budget, Compiled, Escape, apart, weight_of};
 use crate::mail::list;
-use crate::paging::page;
+use crate::paging::{numbered, page};
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 
 /// What an account has of them, by id.
 #[derive(Debug, Default)]
@@ -48,6 +49,15 @@ pub(crate) struct Rendered {
     pub(crate) subject: String,
     pub(crate) html_body: String,
     pub(crate) text_body: String,
+}
+
+/// What the parts of a request take when they are compiled.
+pub(crate) fn compiled_weight(request: &Value) -> usize {
+    let parts = ["subject", "html_body", "text_body"].into_iter();
+    parts
+        .filter_map(|part| text(request, part))
+        .map(weight_of)
+        .sum()
 }
 
 impl Parts {
@@ -184,6 +194,23 @@ fn no_template(id: &str) -> Refusal {
     Refusal::exception(format!("There is no template {id:?}."))
 }
 
+weigh!(State { templates });
+weigh!(Parts {
+    subject,
+    html_body,
+    text_body
+});
+weigh!(Template {
+    name,
+    subject,
+    html_body,
+    text_body,
+    variables,
+    tags,
+    updated,
+    parts
+});
+
 impl State {
     fn find(&self, id: &str) -> Result<&Template, Refusal> {
         let template = self.templates.get(id);
@@ -276,6 +303,7 @@ fn search(state: &State, request: &Value) -> Result<Reply, Refusal> {
     }
     let total = templates.len();
     let token = text(request, "continue_token");
+    let templates = numbered(templates);
     let page = page(templates, page_size(request)?, "continue_token", token)?;
     let rows = page.items.into_iter();
     let rows: Value = rows.map(|(id, template)| template.summary(id)).collect();

@@ -10,6 +10,7 @@ use super::fields::few;
 use super::{Context, Reply};
 use crate::event::{Event, EventKind};
 use crate::refusal::Refusal;
+use crate::weight::weigh;
 
 /// As many as a paid account may have.
 const MOST: usize = 10;
@@ -47,6 +48,19 @@ impl fmt::Debug for Webhook {
             .finish_non_exhaustive()
     }
 }
+
+weigh!(State { webhooks });
+weigh!(Webhook {
+    id,
+    url,
+    events,
+    sms_events,
+    headers,
+    usernames,
+    output_format,
+    auth_header_type,
+    auth_header_value
+});
 
 impl Webhook {
     pub(crate) fn is_json(&self) -> bool {

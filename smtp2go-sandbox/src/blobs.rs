@@ -1,0 +1,282 @@
+//! What is long and encoded in a request: the content of attachments and of MIME messages.
+//!
+//! It is kept once, in the body of the call, and a mail knows where it is there.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use axum::body::Bytes;
+use memchr::{memchr, memchr2};
+use serde_json::{Map, Value};
+
+use crate::mail::list;
+use crate::weight::Weight;
+
+/// What is shorter is not worth it.
+const LONG: usize = 512;
+
+/// How many texts that look alike are compared with one that is looked for.
+const COMPARED: usize = 8;
+
+/// The long texts of a mail.
+#[derive(Default)]
+pub(crate) struct Blobs {
+    /// The body of the call; empty if nothing is in it.
+    body: Bytes,
+    blobs: Vec<Blob>,
+}
+
+struct Blob {
+    field: &'static str,
+    index: usize,
+    size: usize,
+    place: Place,
+}
+
+enum Place {
+    /// The text in the body as JSON writes it, with its quotes.
+    Body(Range<usize>),
+    /// It is not in the body as it is.
+    Own(String),
+}
+
+/// The long texts in a body, by what tells most of them apart.
+pub(crate) struct Texts {
+    body: Bytes,
+    found: HashMap<(usize, [u8; 16]), Vec<Range<usize>>>,
+}
+
+impl Texts {
+    pub(crate) fn new(body: &Bytes) -> Self {
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        let mut rest = 0;
+        // The body is JSON, so that there is nothing but texts between quotes.
+        while let Some(range) = next_text(body, rest) {
+            rest = range.end;
+            if range.len() > LONG
+                && let Some(text) = unescape(body, &range)
+            {
+                found.entry(look(&text)).or_default().push(range);
+            }
+        }
+        Self {
+            body: body.clone(),
+            found,
+        }
+    }
+
+    fn find(&self, text: &str) -> Option<Range<usize>> {
+        let alike = self.found.get(&look(text))?.iter().take(COMPARED);
+        let mut same =
+            alike.filter(|range| unescape(&self.body, range).is_some_and(|it| it == text));
+        same.next().cloned()
+    }
+}
+
+/// The next text from a place on, with its quotes.
+fn next_text(body: &[u8], from: usize) -> Option<Range<usize>> {
+    let start = from + memchr(b'"', body.get(from..)?)?;
+    let mut end = start + 1;
+    loop {
+        end += memchr2(b'"', b'\\', body.get(end..)?)?;
+        if body.get(end) == Some(&b'"') {
+            return Some(start..end + 1);
+        }
+        end += 2;
+    }
+}
+
+fn unescape<'a>(body: &'a [u8], range: &Range<usize>) -> Option<Cow<'a, str>> {
+    let literal = body.get(range.clone())?;
+    if memchr(b'\\', literal).is_none() {
+        let inner = literal.get(1..literal.len().checked_sub(1)?)?;
+        return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+    }
+    serde_json::from_slice::<String>(literal)
+        .ok()
+        .map(Cow::Owned)
+}
+
+/// The length and the last bytes: files of one kind begin alike.
+fn look(text: &str) -> (usize, [u8; 16]) {
+    let bytes = text.as_bytes();
+    let last = bytes.last_chunk().copied().unwrap_or_default();
+    (bytes.len(), last)
+}
+
+impl Blobs {
+    /// A copy of a request without what is long and encoded in it, and that by itself.
+    pub(crate) fn take_out(
+        request: &Value,
+        texts: &mut Option<Texts>,
+        body: &Bytes,
+    ) -> (Value, Self) {
+        let mut blobs = Self::default();
+        let Value::Object(members) = request else {
+            return (request.clone(), blobs);
+        };
+        let mut rest = Map::new();
+        for (name, value) in members {
+            let field = match name.as_str() {
+                "attachments" => "attachments",
+                "inlines" => "inlines",
+                "mime_email" => {
+                    if !blobs.take("mime_email", 0, value, texts, body) {
+                        rest.insert(name.clone(), value.clone());
+                    }
+                    continue;
+                }
+                _ => {
+                    rest.insert(name.clone(), value.clone());
+                    continue;
+                }
+            };
+            let files = list(request, field).iter().enumerate();
+            let files = files.map(|(index, file)| {
+                let Value::Object(members) = file else {
+                    return file.clone();
+                };
+                let mut kept = Map::new();
+                for (name, value) in members {
+                    if name != "fileblob" || !blobs.take(field, index, value, texts, body) {
+                        kept.insert(name.clone(), value.clone());
+                    }
+                }
+                Value::Object(kept)
+            });
+            let files = files.collect();
+            rest.insert(name.clone(), files);
+        }
+        (Value::Object(rest), blobs)
+    }
+
+    /// Takes a text if it is long.
+    fn take(
+        &mut self,
+        field: &'static str,
+        index: usize,
+        value: &Value,
+        texts: &mut Option<Texts>,
+        body: &Bytes,
+    ) -> bool {
+        let Value::String(text) = value else {
+            return false;
+        };
+        if text.len() < LONG {
+            return false;
+        }
+        let texts = texts.get_or_insert_with(|| Texts::new(body));
+        let place = match texts.find(text) {
+            Some(range) => {
+                self.body = body.clone();
+                Place::Body(range)
+            }
+            None => Place::Own(text.clone()),
+        };
+        self.blobs.push(Blob {
+            field,
+            index,
+            size: text.len(),
+            place,
+        });
+        true
+    }
+
+    /// The body, if something is in it.
+    pub(crate) fn body(&self) -> Option<&Bytes> {
+        (!self.body.is_empty()).then_some(&self.body)
+    }
+
+    /// How many bytes there are of a field.
+    pub(crate) fn size(&self, field: &str) -> usize {
+        let blobs = self.blobs.iter().filter(|blob| blob.field == field);
+        blobs.map(|blob| blob.size).sum()
+    }
+
+    /// The text of an item of a field.
+    pub(crate) fn read(&self, field: &str, index: usize) -> Option<Cow<'_, str>> {
+        let mut blobs = self.blobs.iter();
+        let blob = blobs.find(|blob| blob.field == field && blob.index == index)?;
+        self.text(blob)
+    }
+
+    fn text<'a>(&'a self, blob: &'a Blob) -> Option<Cow<'a, str>> {
+        match &blob.place {
+            Place::Body(range) => unescape(&self.body, range),
+            Place::Own(text) => Some(text.as_str().into()),
+        }
+    }
+
+    /// Puts all texts where they were taken out.
+    pub(crate) fn put_back(&self, request: &mut Value) {
+        for blob in &self.blobs {
+            let text = Value::from(self.text(blob).unwrap_or_default());
+            let place = match blob.field {
+                "mime_email" => Some(&mut *request),
+                field => request
+                    .get_mut(field)
+                    .and_then(|list| list.get_mut(blob.index)),
+            };
+            let name = match blob.field {
+                "mime_email" => "mime_email",
+                _ => "fileblob",
+            };
+            if let Some(Value::Object(members)) = place {
+                members.insert(name.to_owned(), text);
+            }
+        }
+    }
+}
+
+impl Weight for Blobs {
+    fn weight(&self) -> usize {
+        let own = self.blobs.iter().map(|blob| match &blob.place {
+            Place::Body(_) => 0,
+            Place::Own(text) => text.weight(),
+        });
+        self.blobs.capacity() * size_of::<Blob>() + own.sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn request_is_put_together_as_it_was() {
+        let (one, other) = ("QUJD/+Zm".repeat(200), "enp6".repeat(400));
+        let file = |text: &str| json!({ "filename": "a.bin", "fileblob": text });
+        for request in [
+            json!({ "sender": "a", "attachments": [file(&one), file("aGk="), file(&other)] }),
+            json!({ "inlines": [file(&one)], "attachments": [file(&one)], "text_body": one }),
+            json!({ "mime_email": other }),
+            json!({ "attachments": [file(&one), 7], "text_body": "a \"quoted\" \\ text" }),
+            json!({ "sender": "a" }),
+        ] {
+            let plain = request.to_string();
+            // As PHP writes it.
+            let escaped = plain.replace('/', "\\/");
+            for body in [plain, escaped] {
+                let body = Bytes::from(body);
+                let (rest, blobs) = Blobs::take_out(&request, &mut None, &body);
+                assert!(rest.to_string().len() < 3_000, "{rest}");
+                assert!(blobs.weight() < 1_000, "kept twice: {body:?}");
+                let mut again = rest;
+                blobs.put_back(&mut again);
+                assert_eq!(again, request);
+            }
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_in_the_body_is_kept_by_itself() {
+        let request = json!({ "mime_email": "a".repeat(1_000) });
+        let (rest, blobs) = Blobs::take_out(&request, &mut None, &Bytes::new());
+        assert_eq!((rest, blobs.body()), (json!({}), None));
+        assert_eq!(blobs.read("mime_email", 0).unwrap().len(), 1_000);
+        assert!(blobs.weight() >= 1_000);
+    }
+}

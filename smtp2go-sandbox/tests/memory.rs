@@ -1,0 +1,94 @@
+//! The memory of the process, whatever is sent. The only test of its file: nothing else is measured.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)] // tests
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use smtp2go_sandbox::Sandbox;
+use support::{post, send};
+
+const MB: usize = 1024 * 1024;
+
+/// What is kept.
+const BUDGET: usize = 3 * MB;
+
+/// What is taken besides: buffers of requests that are being read, and what the allocator holds
+/// back.
+const BASE: usize = 12 * MB;
+
+/// The memory of this process.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib: usize = line
+        .unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    kib * 1024
+}
+
+#[test]
+fn memory_stays_within_the_budget_whatever_is_sent() {
+    let sandbox = Sandbox::builder()
+        // The second attempt at a webhook is not in the time of the test.
+        .webhook_speed(1)
+        .keep_bytes(BUDGET)
+        .start_blocking()
+        .unwrap();
+    let webhook = json!({ "url": "http://127.0.0.1:9/", "events": ["processed", "delivered"] });
+    assert_eq!(post(&sandbox, "/webhook/add", &webhook).status, 200);
+    let mail = |text: usize| {
+        json!({
+            "sender": "a@example.com", "to": ["b@example.net", "open@example.net"], "subject": "Hi",
+            "text_body": "x".repeat(text),
+        })
+    };
+    let mut file = mail(10);
+    file["attachments"] = json!([{ "filename": "a.bin", "fileblob": "QUJD".repeat(MB / 12) }]);
+    let mut nested = mail(10);
+    nested["template_data"] = json!({ "a": vec![json!([0]); 1_000] });
+    let mime = json!({ "mime_email": "QUJD".repeat(MB / 40) });
+    let sms = json!({ "destination": ["+15550000001"], "content": "x".repeat(1_000) });
+    let junk = vec![b'x'; MB];
+    let before = resident();
+    let mut sent = 0;
+    for (request, path, count) in [
+        (&mail(10), "/email/send", 800),
+        (&file, "/email/send", 50),
+        (&nested, "/email/send", 30),
+        (&mime, "/email/mime", 60),
+        (&mail(5_000), "/email/send", 500),
+        (&sms, "/sms/send", 600),
+    ] {
+        for number in 0..count {
+            assert_eq!(post(&sandbox, path, request).status, 200);
+            if number % 50 == 0 {
+                // What the inbox lists is made then.
+                assert_eq!(send(&sandbox, "GET", "/", &[], b"").status, 200);
+                sandbox.advance(Duration::from_millis(100));
+            }
+        }
+        sent += count * request.to_string().len();
+        let taken = resident().saturating_sub(before);
+        assert!(
+            taken < BUDGET * 3 / 2 + BASE,
+            "{path}: {} MB are taken",
+            taken / MB
+        );
+    }
+    for path in ["/v3/nothing", "/v3/email/send"] {
+        for _ in 0..20 {
+            assert!(send(&sandbox, "POST", path, &[], &junk).status > 400);
+            sent += junk.len();
+        }
+    }
+    let taken = resident().saturating_sub(before);
+    assert!(taken < BUDGET * 3 / 2 + BASE, "{} MB are taken", taken / MB);
+    assert!(sent > 8 * BUDGET, "only {} MB were sent", sent / MB);
+}
