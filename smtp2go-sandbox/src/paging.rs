@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_page_of_long_rows_ends_early() {
-        let text = "x".repeat(BYTES / 2);
+        // With what a value takes besides, two of them are just as long as a page may be.
+        let text = "x".repeat(BYTES / 2 - 8);
         let (mut seen, mut token) = (0, None);
         for count in [3, 3, 1] {
             let mut page = page(numbered(0..7), 5, "continue_token", token.as_deref()).unwrap();

@@ -45,7 +45,7 @@ pub(crate) fn run(row: &Row, size: usize) -> io::Result<Outcome> {
         let mut path = request.path;
         if path.contains("{id}") {
             let mails = sandbox.mails();
-            let id = mails.first().map(|mail| mail.email_id());
+            let id = mails.first().map(smtp2go_sandbox::Mail::email_id);
             path = path.replace("{id}", id.unwrap_or_default());
         }
         let with = match request.with_last_key {
