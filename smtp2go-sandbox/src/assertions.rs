@@ -3,6 +3,7 @@
 #![allow(clippy::panic)]
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::call::Call;
 use crate::keep::{Budget, Log};
@@ -93,7 +94,7 @@ impl Sandbox {
     }
 }
 
-fn describe(mails: &Log<Mail>, calls: &Log<Call>, budget: Budget) -> String {
+fn describe(mails: &Log<Mail>, calls: &Log<Arc<Call>>, budget: Budget) -> String {
     let mut text = match mails.total() {
         0 => "no mail was received".to_owned(),
         1 => "1 mail was received:".to_owned(),
@@ -122,7 +123,7 @@ fn describe(mails: &Log<Mail>, calls: &Log<Call>, budget: Budget) -> String {
             mail.operation(),
         );
     }
-    let odd: Vec<&Call> = calls.iter().filter(|call| call.is_odd()).collect();
+    let odd: Vec<_> = calls.iter().filter(|call| call.is_odd()).collect();
     let _ = match (calls.total(), odd.len()) {
         (0, _) => write!(text, "\nno call was received"),
         (count, 0) => write!(text, "\n{count} calls were received, and nothing was wrong"),

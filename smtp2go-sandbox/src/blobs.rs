@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use memchr::{memchr, memchr2};
@@ -105,16 +106,25 @@ fn look(text: &str) -> (usize, [u8; 16]) {
     (bytes.len(), last)
 }
 
+/// Whether a request has such a text.
+fn has_long(request: &Value) -> bool {
+    let is_long = |value: &Value| value.as_str().is_some_and(|text| text.len() >= LONG);
+    let files = ["attachments", "inlines"].into_iter();
+    let mut files = files.flat_map(|field| list(request, field));
+    request.get("mime_email").is_some_and(is_long)
+        || files.any(|file| file.get("fileblob").is_some_and(is_long))
+}
+
 impl Blobs {
-    /// A copy of a request without what is long and encoded in it, and that by itself.
+    /// A request without what is long and encoded in it, and that by itself.
     pub(crate) fn take_out(
-        request: &Value,
+        request: Arc<Value>,
         texts: &mut Option<Texts>,
         body: &Bytes,
-    ) -> (Value, Self) {
+    ) -> (Arc<Value>, Self) {
         let mut blobs = Self::default();
-        let Value::Object(members) = request else {
-            return (request.clone(), blobs);
+        let Some(members) = request.as_object().filter(|_| has_long(&request)) else {
+            return (request, blobs);
         };
         let mut rest = Map::new();
         for (name, value) in members {
@@ -132,7 +142,7 @@ impl Blobs {
                     continue;
                 }
             };
-            let files = list(request, field).iter().enumerate();
+            let files = list(&request, field).iter().enumerate();
             let files = files.map(|(index, file)| {
                 let Value::Object(members) = file else {
                     return file.clone();
@@ -148,7 +158,7 @@ impl Blobs {
             let files = files.collect();
             rest.insert(name.clone(), files);
         }
-        (Value::Object(rest), blobs)
+        (Arc::new(Value::Object(rest)), blobs)
     }
 
     /// Takes a text if it is long.
@@ -261,10 +271,11 @@ mod tests {
             let escaped = plain.replace('/', "\\/");
             for body in [plain, escaped] {
                 let body = Bytes::from(body);
-                let (rest, blobs) = Blobs::take_out(&request, &mut None, &body);
+                let whole = Arc::new(request.clone());
+                let (rest, blobs) = Blobs::take_out(whole, &mut None, &body);
                 assert!(rest.to_string().len() < 3_000, "{rest}");
                 assert!(blobs.weight() < 1_000, "kept twice: {body:?}");
-                let mut again = rest;
+                let mut again = Value::clone(&rest);
                 blobs.put_back(&mut again);
                 assert_eq!(again, request);
             }
@@ -274,8 +285,8 @@ mod tests {
     #[test]
     fn text_that_is_not_in_the_body_is_kept_by_itself() {
         let request = json!({ "mime_email": "a".repeat(1_000) });
-        let (rest, blobs) = Blobs::take_out(&request, &mut None, &Bytes::new());
-        assert_eq!((rest, blobs.body()), (json!({}), None));
+        let (rest, blobs) = Blobs::take_out(Arc::new(request), &mut None, &Bytes::new());
+        assert_eq!((&*rest, blobs.body()), (&json!({}), None));
         assert_eq!(blobs.read("mime_email", 0).unwrap().len(), 1_000);
         assert!(blobs.weight() >= 1_000);
     }

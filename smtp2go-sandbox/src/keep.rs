@@ -5,7 +5,7 @@
 //! what belongs to which message. A message is dropped with its events, its webhook deliveries,
 //! what was still to happen to it, and, if it is the last one of its call, the call.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::ops::Index;
 
@@ -229,7 +229,7 @@ pub(crate) struct Group {
     event_bytes: usize,
     pub(crate) events: Vec<usize>,
     pub(crate) deliveries: Vec<usize>,
-    pub(crate) jobs: BTreeSet<JobKey>,
+    pub(crate) jobs: Vec<JobKey>,
     pub(crate) call: Option<usize>,
     body: Option<usize>,
 }
@@ -254,7 +254,7 @@ pub(crate) struct Ledger {
     /// The number of the next message. It goes on after a reset, so that no mail from before is
     /// taken for one from after it.
     next: u64,
-    groups: HashMap<u64, Group>,
+    groups: HashMap<u64, Box<Group>>,
     /// The messages that may be dropped, the oldest first.
     ages: BTreeMap<u64, u64>,
     next_age: u64,
@@ -323,11 +323,11 @@ impl Ledger {
             event_bytes: 0,
             events: Vec::new(),
             deliveries: Vec::new(),
-            jobs: BTreeSet::new(),
+            jobs: Vec::new(),
             call: None,
             body,
         };
-        self.groups.insert(number, group);
+        self.groups.insert(number, Box::new(group));
         self.charge(number, weight + OVERHEAD);
         if !waits {
             self.release(number);
@@ -398,15 +398,20 @@ impl Ledger {
     pub(crate) fn add_job(&mut self, number: u64, job: JobKey) {
         self.charge(number, JOB);
         if let Some(group) = self.groups.get_mut(&number) {
-            group.jobs.insert(job);
+            group.jobs.push(job);
         }
     }
 
     /// It happened.
     pub(crate) fn remove_job(&mut self, number: u64, job: JobKey) {
         if let Some(group) = self.groups.get_mut(&number)
-            && group.jobs.remove(&job)
+            && let Some(place) = group.jobs.iter().position(|other| *other == job)
         {
+            group.jobs.swap_remove(place);
+            if group.jobs.is_empty() {
+                // Most mails have none any more.
+                group.jobs = Vec::new();
+            }
             group.bytes -= JOB;
             self.bytes -= JOB;
             if group.age.is_none() {
@@ -481,7 +486,7 @@ impl Ledger {
     }
 
     /// Takes out the oldest message if there is too much. The newest stays, whatever its size.
-    pub(crate) fn surplus(&mut self) -> Option<(u64, Group)> {
+    pub(crate) fn surplus(&mut self) -> Option<(u64, Box<Group>)> {
         let over = self.bytes > self.budget.messages() || self.mails > self.budget.mails.max(1);
         if !over || self.ages.len() < 2 {
             return None;

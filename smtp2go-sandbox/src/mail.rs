@@ -52,7 +52,7 @@ pub(crate) struct Accepted {
     pub(crate) schedule_id: Option<String>,
     pub(crate) operation: &'static str,
     /// Without what is long and encoded, such as the content of attachments.
-    pub(crate) request: Value,
+    pub(crate) request: Arc<Value>,
     /// What is long and encoded.
     pub(crate) blobs: Blobs,
     pub(crate) mime: Option<Mime>,
@@ -64,7 +64,7 @@ pub(crate) struct Accepted {
     /// The key has the status `sandbox`: nothing is delivered.
     pub(crate) withheld: bool,
     /// What the inbox lists, made when somebody looks.
-    pub(crate) entry: OnceLock<Entry>,
+    pub(crate) entry: OnceLock<Box<Entry>>,
 }
 
 /// An attachment or an inline image of a mail.
@@ -154,7 +154,7 @@ impl Mail {
     }
 
     /// What the inbox lists, if somebody looked before.
-    pub(crate) fn entry(&self) -> &OnceLock<Entry> {
+    pub(crate) fn entry(&self) -> &OnceLock<Box<Entry>> {
         &self.kept().entry
     }
 

@@ -106,7 +106,8 @@ impl Sandbox {
     /// The calls so far that are kept, in order, refused ones and those that a [`Fault`] struck included. A
     /// request that the client broke off is not among them.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.world().calls.to_vec()
+        let calls = self.shared.world().calls.to_vec();
+        calls.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     /// How much of the past was dropped to stay within

@@ -167,7 +167,7 @@ pub(crate) struct World {
     pub(crate) keys: Vec<Arc<Key>>,
     pub(crate) mails: Log<Mail>,
     pub(crate) events: Log<Arc<Event>>,
-    pub(crate) calls: Log<Call>,
+    pub(crate) calls: Log<Arc<Call>>,
     /// The text messages that were sent, in all accounts.
     pub(crate) sms: Log<Sms>,
     /// The text messages to the accounts.
@@ -271,7 +271,7 @@ impl Shared {
             on_call(&call);
         }
         let mut world = self.world();
-        let place = world.calls.push(call);
+        let place = world.calls.push(Arc::new(call));
         world.enter_call(place);
         world.trim();
         world.changed();
@@ -469,14 +469,14 @@ impl World {
     /// Drops the oldest messages and calls until the rest is within the budget.
     fn trim(&mut self) {
         while let Some((number, group)) = self.ledger.surplus() {
-            self.drop_group(number, group);
+            self.drop_group(number, &group);
         }
         while let Some(place) = self.ledger.surplus_call() {
             self.calls.remove(place);
         }
     }
 
-    fn drop_group(&mut self, number: u64, group: Group) {
+    fn drop_group(&mut self, number: u64, group: &Group) {
         for job in &group.jobs {
             self.due.remove(*job);
         }
@@ -499,26 +499,25 @@ impl World {
             }
         }
         self.outbox.remove(&group.deliveries);
-        match group.message {
-            Message::Mail(mail, place) => {
+        match &group.message {
+            Message::Mail(_, place) => {
                 self.transit.remove(&number);
                 if let Some(place) = place {
-                    self.mails.remove(place);
+                    self.mails.remove(*place);
                 }
-                drop(mail);
             }
             Message::Sms(sms, place) => {
-                self.sms.remove(place);
+                self.sms.remove(*place);
                 let account = sms.account();
                 let status = &mut self.account_mut(account).sms.status;
                 status.remove(sms.message_id());
                 let day = clock::days(sms.accepted_at());
                 let counts = self.figures.of(account, day, sms.username(), "");
                 counts.sms += 1;
-                counts.sms_units += units(&sms);
+                counts.sms_units += units(sms);
             }
             Message::Received(place) => {
-                self.received.remove(place);
+                self.received.remove(*place);
             }
         }
         if let Some(call) = group.call

@@ -26,8 +26,8 @@ pub(super) fn entries(shared: &Shared) -> Log<Mail> {
     for mail in mails.iter() {
         mail.entry().get_or_init(|| {
             let entry = Entry::new(mail);
-            made.push((mail.number(), entry.weight()));
-            entry
+            made.push((mail.number(), size_of::<Entry>() + entry.weight()));
+            Box::new(entry)
         });
     }
     let mut world = shared.world();

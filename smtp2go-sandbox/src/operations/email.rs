@@ -95,14 +95,26 @@ fn send(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusa
     let mut rendered = std::mem::take(&mut context.prepared.rendered).into_iter();
     let checked = check_fields(context, request, "", &mut rendered)?;
     sending::within_limit(context, 1)?;
-    let sent = keep(context, "email_send", request, &mut None, checked);
+    let sent = keep(
+        context,
+        "email_send",
+        Arc::clone(request),
+        &mut None,
+        checked,
+    );
     Ok(Reply::Data(sent.show(request)))
 }
 
 fn mime(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
     let checked = check_mime(context, request)?;
     sending::within_limit(context, 1)?;
-    let sent = keep(context, "email_mime", request, &mut None, checked);
+    let sent = keep(
+        context,
+        "email_mime",
+        Arc::clone(request),
+        &mut None,
+        checked,
+    );
     Ok(Reply::Data(sent.show(request)))
 }
 
@@ -119,7 +131,13 @@ fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refus
     let items = list(request, "emails").iter().zip(checked);
     let mut texts = None;
     let results = items.map(|(item, checked)| {
-        match keep(context, "email_batch", item, &mut texts, checked) {
+        match keep(
+            context,
+            "email_batch",
+            Arc::new(item.clone()),
+            &mut texts,
+            checked,
+        ) {
             Sent::Accepted(mail) => match mail.schedule_id() {
                 Some(schedule_id) => json!({ "schedule_id": schedule_id }),
                 None => json!({ "email_id": mail.email_id() }),
@@ -181,12 +199,13 @@ fn is_fast(request: &Value) -> bool {
 fn keep(
     context: &mut Context<'_>,
     operation: &'static str,
-    request: &Value,
+    request: Arc<Value>,
     texts: &mut Option<Texts>,
     checked: Checked,
 ) -> Sent {
     let (account, world) = (context.account, &mut *context.world);
     let number = world.ledger.number();
+    let is_fast = is_fast(&request);
     let (fields, blobs) = Blobs::take_out(request, texts, context.body);
     let mail = Mail::new(Accepted {
         number,
@@ -204,7 +223,7 @@ fn keep(
         entry: OnceLock::new(),
     });
     if checked.schedule.is_none()
-        && !is_fast(request)
+        && !is_fast
         && !mail.withheld()
         && let Some(failures) = delivery::refused_altogether(world, &mail)
     {
