@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     for row in hurt::ROWS.iter().filter(|row| row.name.contains(&part)) {
         // The first one of a process compiles schemas.
-        hurt::run(row, 1024)?;
+        hurt::run(row, 16 * 1024)?;
         let [half, whole] = [HALF, 2 * HALF].map(|size| best(row, size));
         let (half, whole) = (half?, whole?);
         let ratio = whole.time.as_secs_f64() / half.time.as_secs_f64();

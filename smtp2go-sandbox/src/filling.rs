@@ -684,7 +684,10 @@ mod tests {
                 "more than 100 blocks and partials",
             ),
             ("{{#*inline a}}{{/inline}}".to_owned(), "no text in quotes"),
-            ("{{> (lookup . 'text')}}".to_owned(), "as it is filled in"),
+            (
+                "{{> (lookup this 'text')}}".to_owned(),
+                "as it is filled in",
+            ),
             ("{{#> p}}{{/p}}".to_owned(), "partials with a block"),
             (format!("{nested}x{each}"), "more than 1000000 elements"),
             (format!("{nested}{each}"), "more than 1000000 elements"),

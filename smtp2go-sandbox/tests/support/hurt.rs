@@ -25,6 +25,9 @@ pub(crate) struct Request {
     with_last_key: bool,
 }
 
+/// At the end of a form, stands for the token of the sandbox's pages.
+const TOKEN: &str = "{token}";
+
 /// What came of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -48,12 +51,21 @@ pub(crate) fn run(row: &Row, size: usize) -> io::Result<Outcome> {
             let id = mails.first().map(smtp2go_sandbox::Mail::email_id);
             path = path.replace("{id}", id.unwrap_or_default());
         }
+        let mut body = request.body;
+        if body.ends_with(TOKEN.as_bytes()) {
+            let (_, page) = exchange(&sandbox, "GET", "/_inbox/reset", "", b"")?;
+            let page = String::from_utf8_lossy(&page);
+            let token = page.split("name=\"token\" value=\"").nth(1);
+            let token = token.and_then(|rest| rest.split('"').next());
+            body.truncate(body.len() - TOKEN.len());
+            body.extend_from_slice(format!("token={}", token.unwrap_or_default()).as_bytes());
+        }
         let with = match request.with_last_key {
             true => &key,
             false => sandbox.key(),
         };
         let begun = Instant::now();
-        let reply = exchange(&sandbox, request.method, &path, with, &request.body)?;
+        let reply = exchange(&sandbox, request.method, &path, with, &body)?;
         outcome.time += begun.elapsed();
         let (status, body) = reply;
         outcome.statuses.push(status);
@@ -1194,7 +1206,7 @@ pub(crate) const ROWS: &[Row] = &[
                 rule(fill(size - 100, "*a")),
                 rule(format!("status=500:json={}", fill(size - 100, "["))),
                 get("/_inbox/faults"),
-                own("/_inbox/faults", fill(size - 100, "a=%41&")),
+                own("/_inbox/faults", fill(size - 100, "a=%41&") + TOKEN),
                 call("email/send", &mail(json!({}))),
             ]
         },
