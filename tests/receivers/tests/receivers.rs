@@ -88,9 +88,17 @@ async fn post(url: &str, authorization: &str, content_type: &str, body: &str) ->
 async fn actix_with_each_auth_in_both_formats() {
     for (auth, suffix, header) in [
         (Auth::bearer("t0ken").unwrap(), "", "Bearer t0ken"),
-        (Auth::basic("user", "pass").unwrap(), "", "Basic dXNlcjpwYXNz"),
+        (
+            Auth::basic("user", "pass").unwrap(),
+            "",
+            "Basic dXNlcjpwYXNz",
+        ),
         (Auth::secret_path("s3 cret").unwrap(), "/s3%20cret", ""),
-        (Auth::secret_query("token", "s3cret").unwrap(), "?token=s3cret", ""),
+        (
+            Auth::secret_query("token", "s3cret").unwrap(),
+            "?token=s3cret",
+            "",
+        ),
     ] {
         let inbox = Inbox::default();
         let receiver = Receiver::new(auth).deduplicate(MemoryDeduplicator::new());
