@@ -448,7 +448,7 @@ mod tests {
     use serde_core::Deserialize;
     use serde_json::{Value, json};
 
-    use crate::{Date, Secret, TextOrObject, Timestamp, Vocabulary};
+    use crate::{Date, Secret, TextOrObject, Timestamp, UnknownMembers, Vocabulary};
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     enum Colour {
@@ -467,6 +467,8 @@ mod tests {
             schemars(default, skip_serializing_if = "Vec::is_empty")
         )]
         parts: Vec<Inner>,
+        #[cfg_attr(feature = "schemars", schemars(flatten))]
+        extra: BTreeMap<String, Value>,
     }
     crate::object::reply!(Inner { id, parts });
 
@@ -483,6 +485,8 @@ mod tests {
                     $map: BTreeMap<String, $type>,
                 )*
                 last: Option<String>,
+                #[cfg_attr(feature = "schemars", schemars(flatten))]
+                extra: BTreeMap<String, Value>,
             }
             crate::object::reply!(Reply { $($field, $list, $map,)* last });
 
@@ -654,7 +658,11 @@ mod tests {
             ("value", "false", json!(false)),
             ("value", r#""""#, json!("")),
             ("value", "null", Value::Null),
-            ("inner", r#"{"id":"7","extra":[{}]}"#, json!({"id": 7})),
+            (
+                "inner",
+                r#"{"id":"7","new":[{}]}"#,
+                json!({"id": 7, "new": [{}]}),
+            ),
             ("inner", "{}", json!({})),
             ("inner", "[]", Value::Null),
             ("inner", r#"[{"id":7}]"#, Value::Null),
@@ -745,10 +753,18 @@ mod tests {
     fn absent_fields_and_foreign_fields() {
         assert_eq!(decode("{}"), Reply::default());
         assert_eq!(serde_json::to_string(&Reply::default()).unwrap(), "{}");
+        let foreign = r#"{"":null,"foreign":{"deep":[1,{}]},"inner":{"new":2}}"#;
+        let reply = decode(foreign);
         assert_eq!(
-            decode(r#"{"foreign":{"deep":[1,{}]},"":null}"#),
-            Reply::default()
+            reply.extra,
+            BTreeMap::from([
+                (String::new(), Value::Null),
+                ("foreign".to_owned(), json!({"deep": [1, {}]})),
+            ])
         );
+        let written = serde_json::to_value(&reply).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(foreign).unwrap());
+        assert_eq!(reply.unknown_members(), ["", "foreign", "inner.new"]);
     }
 
     #[test]

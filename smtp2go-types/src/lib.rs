@@ -11,6 +11,8 @@
 //!   no sense is `None`: one odd field never costs the rest of the reply.
 //! - **Vocabularies are open enums** ([`Vocabulary`]): a word that this version does not know is
 //!   kept in the variant `Unknown`.
+//! - **Nothing of a reply is lost.** A member that this version has no field for is kept in `extra` of
+//!   its object, and [`UnknownMembers`] names them all.
 //! - **Requests can be checked before they are sent** ([`Validate`]): every broken limit is
 //!   reported at once, with its field path.
 //! - **Secrets serialise but do not print** ([`Secret`]); of a URL, which may hold one, `Debug` shows
@@ -56,6 +58,7 @@ mod secret;
 mod secret_url;
 mod text_or_object;
 mod timestamp;
+mod unknown;
 pub mod validation;
 mod values;
 mod vocabulary;
@@ -70,6 +73,7 @@ pub use secret::Secret;
 pub use secret_url::SecretUrl;
 pub use text_or_object::TextOrObject;
 pub use timestamp::Timestamp;
+pub use unknown::UnknownMembers;
 pub use validation::{Problem, Validate, ValidationError};
 pub use values::values_beyond;
 pub use vocabulary::Vocabulary;

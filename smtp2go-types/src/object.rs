@@ -14,7 +14,7 @@ use serde_core::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
     Unexpected, Visitor,
 };
-use serde_core::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde_core::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use crate::lenient;
@@ -24,9 +24,6 @@ const EXPECTED: &str = "an object";
 
 /// A struct that is a JSON object on the wire.
 pub(crate) trait Object: Sized {
-    /// Its own name.
-    const NAME: &'static str;
-
     /// One of its members.
     type Member: 'static;
 
@@ -36,8 +33,9 @@ pub(crate) trait Object: Sized {
     /// The names without which there is no reading it.
     const REQUIRED: &'static [&'static str] = &[];
 
-    /// Whether a member that comes twice is an error. Otherwise the last counts.
-    const ONCE: bool = false;
+    /// Whether it is a request: a member that comes twice is an error, and members that are none of
+    /// these are not kept. In a reply the last of two counts, and unknown members are kept.
+    const REQUEST: bool = false;
 
     /// The struct before any of its members is read.
     fn blank() -> Self;
@@ -52,15 +50,11 @@ pub(crate) trait Object: Sized {
     /// Writes the members in their order.
     fn write<S: Sink>(&self, out: &mut Writer<S>);
 
-    /// Members that are none of these, if it has a place for them.
-    fn other(&self) -> Option<&BTreeMap<String, Value>> {
-        None
-    }
+    /// Members that are none of these.
+    fn extra(&self) -> &BTreeMap<String, Value>;
 
     /// Where these go.
-    fn other_mut(&mut self) -> Option<&mut BTreeMap<String, Value>> {
-        None
-    }
+    fn extra_mut(&mut self) -> &mut BTreeMap<String, Value>;
 
     /// What a list in place of the object is.
     fn from_list<'de, A: SeqAccess<'de>>(_: A) -> Result<Self, A::Error> {
@@ -187,18 +181,7 @@ impl Sink for Count {
     }
 }
 
-/// Some formats write a struct otherwise than a map.
-struct Struct<S>(S);
-
-impl<S: SerializeStruct> Sink for Struct<S> {
-    type Error = S::Error;
-
-    fn member<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error> {
-        self.0.serialize_field(name, value)
-    }
-}
-
-/// For what has members under names of their own, which no struct has.
+/// Writes them.
 struct Map<M>(M);
 
 impl<M: SerializeMap> Sink for Map<M> {
@@ -209,18 +192,16 @@ impl<M: SerializeMap> Sink for Map<M> {
     }
 }
 
+/// A map to every format, since `extra` has names of its own, which no struct has.
 pub(crate) fn serialize<T: Object, S: Serializer>(
     value: &T,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let Ok(Count(count)) = write(value, Count(0));
-    let Some(other) = value.other() else {
-        let out = Struct(serializer.serialize_struct(T::NAME, count)?);
-        return write(value, out)?.0.end();
-    };
-    let out = Map(serializer.serialize_map(Some(count + other.len()))?);
+    let extra = value.extra();
+    let out = Map(serializer.serialize_map(Some(count + extra.len()))?);
     let mut map = write(value, out)?.0;
-    for (name, value) in other {
+    for (name, value) in extra {
         map.serialize_entry(name, value)?;
     }
     map.end()
@@ -258,14 +239,11 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
     let mut value = T::blank();
     let mut found = 0_u64;
     let mut first = true;
-    while let Some(key) = object.next_key_seed(KeySeed::<T> {
-        open: value.other().is_some(),
-        object: PhantomData,
-    })? {
+    while let Some(key) = object.next_key_seed(KeySeed::<T>(PhantomData))? {
         match key {
             Key::Member(index, member) => {
                 let bit = 1_u64.checked_shl(index).unwrap_or(0);
-                if T::ONCE && found & bit != 0 {
+                if T::REQUEST && found & bit != 0 {
                     let name = T::MEMBERS.get(index as usize).map_or("", |(name, _)| name);
                     return Err(A::Error::duplicate_field(name));
                 }
@@ -280,14 +258,12 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
             Key::Number => {
                 object.next_value::<IgnoredAny>()?;
             }
-            Key::Other(name) => match value.other_mut() {
-                Some(other) => {
-                    other.insert(name, object.next_value()?);
-                }
-                None => {
-                    object.next_value::<IgnoredAny>()?;
-                }
-            },
+            Key::Unknown(_) if T::REQUEST => {
+                object.next_value::<IgnoredAny>()?;
+            }
+            Key::Unknown(name) => {
+                value.extra_mut().insert(name, object.next_value()?);
+            }
         }
         first = false;
     }
@@ -310,15 +286,11 @@ fn member<T: Object>(name: &str) -> Option<(u32, &'static T::Member)> {
 enum Key<T: Object> {
     Member(u32, &'static T::Member),
     Number,
-    /// The name, if `T` is open.
-    Other(String),
+    /// The name.
+    Unknown(String),
 }
 
-struct KeySeed<T> {
-    /// Whether a name that is no member's is kept.
-    open: bool,
-    object: PhantomData<T>,
-}
+struct KeySeed<T>(PhantomData<T>);
 
 impl<'de, T: Object> DeserializeSeed<'de> for KeySeed<T> {
     type Value = Key<T>;
@@ -339,24 +311,22 @@ impl<T: Object> Visitor<'_> for KeySeed<T> {
         Ok(match member::<T>(name) {
             Some((index, member)) => Key::Member(index, member),
             None if name == lenient::NUMBER => Key::Number,
-            None if self.open => Key::Other(name.to_owned()),
-            None => Key::Other(String::new()),
+            None => Key::Unknown(name.to_owned()),
         })
     }
 }
 
 /// Makes a struct of a reply what it is on the wire: an object of these members, each with its name,
 /// if that is not the field's own, and, after `|`, others that it may come with. Empty fields are left
-/// out.
+/// out. All other members go into `extra`, under their own names.
 ///
-/// With `list = field`, a list in place of the object is that field; with `other = field`, all other
-/// members go there, under their own names.
+/// With `list = field`, a list in place of the object is that field.
 macro_rules! reply {
     (
         $name:ident {
             $($member:ident $(= $wire:literal)? $(| $alias:literal)*),* $(,)?
         }
-        $(, list = $list:ident)? $(, other = $other:ident)?
+        $(, list = $list:ident)?
     ) => {
         const _: () = {
             #[allow(non_camel_case_types)]
@@ -366,8 +336,6 @@ macro_rules! reply {
 
             #[allow(unused_variables, reason = "there may be no members")]
             impl $crate::object::Object for $name {
-                const NAME: &'static str = stringify!($name);
-
                 type Member = Member;
 
                 const MEMBERS: &'static [(&'static str, Member)] = &[
@@ -410,24 +378,10 @@ macro_rules! reply {
                     }
                 )?
 
-                $(
-                    fn other(
-                        &self,
-                    ) -> ::std::option::Option<
-                        &::std::collections::BTreeMap<::std::string::String, ::serde_json::Value>,
-                    > {
-                        Some(&self.$other)
-                    }
-
-                    fn other_mut(
-                        &mut self,
-                    ) -> ::std::option::Option<
-                        &mut ::std::collections::BTreeMap<::std::string::String, ::serde_json::Value>,
-                    > {
-                        Some(&mut self.$other)
-                    }
-                )?
+                $crate::object::extra!();
             }
+
+            $crate::object::unknown!($name { $($member $($wire)?),* });
 
             impl $crate::lenient::Lenient for $name {
                 fn from_scalar(_: $crate::lenient::Scalar<'_>) -> ::std::option::Option<Self> {
@@ -449,6 +403,7 @@ pub(crate) use reply;
 
 /// Makes a struct of a request what it is on the wire: an object of these members, of which some are
 /// required. What is not set is left out, and what it holds is read as it should be or not at all.
+/// What is in `extra` is written after them.
 /// It gets a `validate` that does not need the trait.
 macro_rules! request {
     (
@@ -463,20 +418,19 @@ macro_rules! request {
 
             #[allow(unused_variables, reason = "there may be no members")]
             impl $crate::object::Object for $name {
-                const NAME: &'static str = stringify!($name);
-
                 type Member = Member;
 
                 const MEMBERS: &'static [(&'static str, Member)] =
                     &[$(($crate::object::name!($member $($wire)?), Member::$member)),*];
 
-                const ONCE: bool = true;
+                const REQUEST: bool = true;
 
                 $(const REQUIRED: &'static [&'static str] = &[$($required),*];)?
 
                 fn blank() -> Self {
                     Self {
-                        $($member: $crate::object::Given::blank()),*
+                        $($member: $crate::object::Given::blank(),)*
+                        extra: ::std::collections::BTreeMap::new(),
                     }
                 }
 
@@ -493,7 +447,11 @@ macro_rules! request {
                 fn write<S: $crate::object::Sink>(&self, out: &mut $crate::object::Writer<S>) {
                     $(out.given($crate::object::name!($member $($wire)?), &self.$member);)*
                 }
+
+                $crate::object::extra!();
             }
+
+            $crate::object::unknown!($name { $($member $($wire)?),* });
 
             impl $name {
                 /// Checks the limits that the API documents, all of them at once. Nothing is sent.
@@ -525,6 +483,44 @@ macro_rules! request {
     };
 }
 pub(crate) use request;
+
+/// The two methods of [`Object`] for the field `extra`.
+macro_rules! extra {
+    () => {
+        fn extra(
+            &self,
+        ) -> &::std::collections::BTreeMap<::std::string::String, ::serde_json::Value> {
+            &self.extra
+        }
+
+        fn extra_mut(
+            &mut self,
+        ) -> &mut ::std::collections::BTreeMap<::std::string::String, ::serde_json::Value> {
+            &mut self.extra
+        }
+    };
+}
+pub(crate) use extra;
+
+/// Implements [`UnknownMembers`](crate::UnknownMembers) for a struct with these fields and `extra`.
+macro_rules! unknown {
+    ($name:ident { $($member:ident $($wire:literal)?),* }) => {
+        impl $crate::UnknownMembers for $name {
+            fn find(
+                &self,
+                place: $crate::unknown::Place<'_>,
+                found: &mut ::std::collections::BTreeSet<::std::string::String>,
+            ) {
+                $(
+                    let name = $crate::object::name!($member $($wire)?);
+                    $crate::UnknownMembers::find(&self.$member, place.member(name), found);
+                )*
+                place.extra(&self.extra, found);
+            }
+        }
+    };
+}
+pub(crate) use unknown;
 
 /// Reads a field of a reply.
 macro_rules! fill {
@@ -589,6 +585,7 @@ mod tests {
         pub password: Secret,
         pub fast: bool,
         pub parts: Option<Vec<Part>>,
+        pub extra: BTreeMap<String, Value>,
     }
     crate::object::request!(
         Order { to, kind = "type", password, fast, parts }, required = ["to", "password"]
@@ -597,6 +594,7 @@ mod tests {
     #[derive(Clone, Debug, PartialEq)]
     pub struct Part {
         pub size: i64,
+        pub extra: BTreeMap<String, Value>,
     }
     crate::object::request!(Part { size }, required = ["size"]);
 
@@ -614,10 +612,10 @@ mod tests {
     pub struct Event {
         pub kind: Option<String>,
         pub times: Vec<Timestamp>,
-        pub other: BTreeMap<String, Value>,
+        pub extra: BTreeMap<String, Value>,
     }
     crate::object::reply!(
-        Event { kind = "event" | "Event" | "type", times }, list = times, other = other
+        Event { kind = "event" | "Event" | "type", times }, list = times
     );
 
     #[test]
@@ -641,30 +639,33 @@ mod tests {
             assert_eq!(serde_json::from_str::<Order>(written).unwrap(), order);
             assert_eq!(order.validate(), Ok(()));
         }
-        assert!(Part { size: 0 }.validate().is_err());
+        let part = Part {
+            size: 0,
+            extra: BTreeMap::new(),
+        };
+        assert!(part.validate().is_err());
     }
 
-    /// To formats that tell them apart, it is a struct, unless there is no saying what is in it.
     #[test]
-    fn structs_and_maps() {
-        let order: Order = serde_json::from_str(r#"{"to":[],"password":"b"}"#).unwrap();
-        assert_ser_tokens(
-            &order,
-            &[
-                Token::Struct {
-                    name: "Order",
-                    len: 3,
-                },
-                Token::Str("to"),
-                Token::Seq { len: Some(0) },
-                Token::SeqEnd,
-                Token::Str("password"),
-                Token::Str("b"),
-                Token::Str("fast"),
-                Token::Bool(false),
-                Token::StructEnd,
-            ],
+    fn extra_members_of_a_request_are_written_last() {
+        let mut order: Order =
+            serde_json::from_str(r#"{"to":[],"password":"b","parts":[{"size":1}]}"#).unwrap();
+        order.extra.insert("new".to_owned(), json!({"a": [2]}));
+        if let Some(parts) = &mut order.parts {
+            parts[0].extra.insert("colour".to_owned(), json!("red"));
+        }
+        assert_eq!(
+            serde_json::to_string(&order).unwrap(),
+            concat!(
+                r#"{"to":[],"password":"b","fast":false,"parts":[{"size":1,"colour":"red"}],"#,
+                r#""new":{"a":[2]}}"#
+            )
         );
+    }
+
+    /// To formats that tell a struct from a map, it is a map.
+    #[test]
+    fn objects_are_maps_of_known_length() {
         let event: Event = serde_json::from_str(r#"{"event":"a","x":"b"}"#).unwrap();
         assert_ser_tokens(
             &event,

@@ -67,6 +67,8 @@ macro_rules! words {
             }
         }
 
+        $crate::unknown::without_members!($name);
+
         impl ::std::fmt::Display for $name {
             #[inline]
             fn fmt(&self, formatter: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {

@@ -51,7 +51,7 @@ fn a_reply_from_standard_input() {
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         value,
-        serde_json::json!({"request_id": "r", "data": {"email_id": "1a", "failed": 0}})
+        serde_json::json!({"request_id": "r", "data": {"email_id": "1a", "failed": 0, "foo": 1}})
     );
     assert_eq!(err, "unknown: data.foo\n");
 }

@@ -665,6 +665,13 @@ fn directions(document: Document<'_>, problems: &mut Problems) {
             );
         }
         for name in map(&component["properties"]).keys() {
+            if name == "extra" {
+                problems.add(
+                    join(&join(&pointer, "properties"), name),
+                    "an object cannot have a field `extra`: its type keeps unknown members there",
+                    "name another field in xtask/src/generate.rs first",
+                );
+            }
             if sent && RESERVED.contains(&name.as_str()) {
                 problems.add(
                     join(&join(&pointer, "properties"), name),

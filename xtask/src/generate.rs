@@ -1,16 +1,33 @@
 //! Third stage: progenitor, on an OpenAPI document made from the Rust view.
 //!
-//! What trips progenitor or its types (constraints, vocabularies, defaults, several statuses) is not
-//! in the view's document; the next stage puts it back in Rust's terms.
+//! In: the [`View`]. Out: progenitor's code as one file, with the structs in `mod types` and a client
+//! whose methods are the operations. The document says in OpenAPI's terms what each field is to be in
+//! Rust; what progenitor has no terms for (limits, open enums, other names) is added by `refine`:
+//!
+//! | field in Rust | property in the document |
+//! | --- | --- |
+//! | `Option<T>` | not required |
+//! | `T` | required |
+//! | `Vec<T>` in a reply | an array, not required |
+//! | `Option<Vec<T>>` in a request | an array, not required, `nullable` |
+//! | a scalar or an open enum of ours | a format or component that the [`settings`] replace |
+//! | `extra` | `additionalProperties` |
 
 use openapiv3::OpenAPI;
-use progenitor_impl::{GenerationSettings, Generator, InterfaceStyle, TagStyle};
+use progenitor_impl::{
+    GenerationSettings, Generator, HooksMode, InterfaceStyle, TagStyle, TypePatch,
+};
+use quote::quote;
 use serde_json::{Map, Value, json};
 
+use crate::docs;
 use crate::document::JSON;
-use crate::lower::{Object, Role, Scalar, Shape, View};
+use crate::lower::{Field, Object, Role, Scalar, Shape, View};
 
-/// Runs progenitor: types in `mod types`, and a client whose methods are the operations.
+/// The component that stands for any JSON. `{}` would make maps of it `serde_json::Map`s.
+pub(crate) const ANY: &str = "Json";
+
+/// Runs progenitor.
 ///
 /// # Errors
 ///
@@ -18,14 +35,52 @@ use crate::lower::{Object, Role, Scalar, Shape, View};
 pub fn generate(view: &View) -> Result<syn::File, String> {
     let api: OpenAPI = serde_json::from_value(document(view))
         .map_err(|error| format!("the Rust view is not OpenAPI: {error}"))?;
-    let mut settings = GenerationSettings::new();
-    settings
-        .with_interface(InterfaceStyle::Positional)
-        .with_tag(TagStyle::Merged);
-    let tokens = Generator::new(&settings)
+    let tokens = Generator::new(&settings(view)?)
         .generate_tokens(&api)
         .map_err(|error| format!("progenitor: {error}"))?;
     syn::parse2(tokens).map_err(|error| format!("progenitor's code does not parse: {error}"))
+}
+
+/// Progenitor's settings: which types are ours, and what the client calls.
+///
+/// # Errors
+///
+/// None, unless progenitor's own schema type changes.
+pub fn settings(view: &View) -> Result<GenerationSettings, String> {
+    let mut settings = GenerationSettings::new();
+    settings
+        .with_interface(InterfaceStyle::Positional)
+        .with_tag(TagStyle::Merged)
+        .with_hooks(HooksMode::Expected)
+        .with_inner_type(quote!(crate::Client))
+        .with_map_type("BTreeMap")
+        .with_derive("PartialEq")
+        .with_replacement(ANY, "::serde_json::Value", std::iter::empty());
+    for scalar in [
+        Scalar::Timestamp,
+        Scalar::Date,
+        Scalar::Secret,
+        Scalar::Url,
+        Scalar::TextOrObject,
+    ] {
+        let schema = serde_json::from_value(self::scalar(&scalar))
+            .map_err(|error| format!("no schema for {scalar:?}: {error}"))?;
+        let name = match scalar {
+            Scalar::Url => "SecretUrl".to_owned(),
+            scalar => format!("{scalar:?}"),
+        };
+        settings.with_conversion(schema, name, std::iter::empty());
+    }
+    for vocabulary in &view.vocabularies {
+        settings.with_replacement(&vocabulary.name, &vocabulary.name, std::iter::empty());
+    }
+    // `extra` has no default of its own for progenitor.
+    let mut default = TypePatch::default();
+    default.with_derive("Default");
+    for object in view.objects.iter().filter(|object| object.has_default()) {
+        settings.with_patch(&object.name, &default);
+    }
+    Ok(settings)
 }
 
 /// The view as an OpenAPI document.
@@ -36,13 +91,16 @@ pub fn document(view: &View) -> Value {
         if let Some(reply) = &operation.reply {
             response["content"] = content(reply);
         }
+        let mut responses = json!({ "2XX": response });
+        if let Some(error) = &operation.error {
+            responses["4XX"] = json!({ "description": "", "content": content(error) });
+        }
         let mut value = json!({
             "operationId": operation.id,
             "tags": [operation.group],
-            "summary": operation.summary,
-            "description": operation.description,
-            "deprecated": operation.deprecated,
-            "responses": { "200": response },
+            "summary": docs::summary(operation),
+            "description": docs::operation(operation),
+            "responses": responses,
         });
         if let Some(request) = &operation.request {
             value["requestBody"] = json!({ "required": true, "content": content(request) });
@@ -54,9 +112,10 @@ pub fn document(view: &View) -> Value {
     for object in &view.objects {
         schemas.insert(object.name.clone(), component(object));
     }
-    for vocabulary in &view.vocabularies {
-        schemas.insert(vocabulary.name.clone(), json!({ "type": "string" }));
+    for name in view.vocabularies.iter().map(|vocabulary| &vocabulary.name) {
+        schemas.insert(name.clone(), json!({ "type": "string" }));
     }
+    schemas.insert(ANY.to_owned(), json!({ "type": "string" }));
     json!({
         "openapi": "3.0.3",
         "info": { "title": view.title, "version": view.version },
@@ -66,26 +125,57 @@ pub fn document(view: &View) -> Value {
 }
 
 fn content(name: &str) -> Value {
-    json!({ JSON: { "schema": { "$ref": reference(name) } } })
+    json!({ JSON: { "schema": reference(name) } })
 }
 
-fn reference(name: &str) -> String {
-    format!("#/components/schemas/{name}")
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
 fn component(object: &Object) -> Value {
-    let properties: Map<_, _> = object
+    let mut properties: Map<_, _> = object
         .fields
         .iter()
-        .map(|field| (field.wire.clone(), shape(&field.shape)))
+        .map(|field| (field.wire.clone(), property(object, field)))
         .collect();
+    if properties.is_empty() {
+        // Of an object without properties progenitor makes a map.
+        properties.insert("extra".to_owned(), shape(&Shape::Map(Scalar::Any)));
+        return json!({
+            "type": "object",
+            "description": docs::object(object),
+            "properties": properties,
+        });
+    }
     let required: Vec<_> = object
         .fields
         .iter()
-        .filter(|field| field.required && object.role == Role::Request)
+        .filter(|field| field.required)
         .map(|field| &field.wire)
         .collect();
-    json!({ "type": "object", "properties": properties, "required": required })
+    json!({
+        "type": "object",
+        "description": docs::object(object),
+        "properties": properties,
+        "required": required,
+        "additionalProperties": reference(ANY),
+    })
+}
+
+fn property(object: &Object, field: &Field) -> Value {
+    let mut schema = shape(&field.shape);
+    if schema.get("$ref").is_some() {
+        // What stands beside `$ref` is dropped.
+        schema = json!({ "allOf": [schema] });
+    }
+    schema["description"] = docs::field(field).into();
+    if object.role == Role::Request && !field.required && !matches!(field.shape, Shape::One(_)) {
+        schema["nullable"] = true.into();
+    }
+    if let Some(value) = field.always_send {
+        schema["default"] = value.into();
+    }
+    schema
 }
 
 fn shape(shape: &Shape) -> Value {
@@ -98,16 +188,15 @@ fn shape(shape: &Shape) -> Value {
 
 fn scalar(scalar: &Scalar) -> Value {
     match scalar {
-        Scalar::Text
-        | Scalar::Timestamp
-        | Scalar::Date
-        | Scalar::Secret
-        | Scalar::Url
-        | Scalar::TextOrObject => json!({ "type": "string" }),
+        Scalar::Text => json!({ "type": "string" }),
+        // Our own types, by their names.
+        Scalar::Timestamp | Scalar::Date | Scalar::Secret | Scalar::Url | Scalar::TextOrObject => {
+            json!({ "type": "string", "format": format!("{scalar:?}") })
+        }
         Scalar::Integer => json!({ "type": "integer", "format": "int64" }),
         Scalar::Number => json!({ "type": "number", "format": "double" }),
         Scalar::Boolean => json!({ "type": "boolean" }),
-        Scalar::Any => json!({}),
-        Scalar::Word(name) | Scalar::Object(name) => json!({ "$ref": reference(name) }),
+        Scalar::Any => reference(ANY),
+        Scalar::Word(name) | Scalar::Object(name) => reference(name),
     }
 }

@@ -55,6 +55,8 @@ pub struct Operation {
     pub request: Option<String>,
     /// The reply object; `None` where nothing is known of the body.
     pub reply: Option<String>,
+    /// The object that a status from 400 to 499 comes with.
+    pub error: Option<String>,
     /// `x-smtp2go-kind`.
     pub kind: String,
     /// `x-smtp2go-repeat-safe`.
@@ -125,8 +127,6 @@ pub struct Object {
     pub description: String,
     /// In the order of the document.
     pub fields: Vec<Field>,
-    /// Whether members that are no properties are kept.
-    pub open: bool,
     /// `x-smtp2go-also`: what may come in its place.
     pub also: Vec<String>,
 }
@@ -248,7 +248,19 @@ pub struct Webhook {
     pub object: String,
 }
 
+impl Object {
+    /// Whether it can be made of nothing.
+    pub fn has_default(&self) -> bool {
+        self.fields.iter().all(|field| !field.required)
+    }
+}
+
 impl View {
+    /// The operation of this id.
+    pub fn operation(&self, id: &str) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.id == id)
+    }
+
     /// The object of this name.
     pub fn object(&self, name: &str) -> Option<&Object> {
         self.objects.iter().find(|object| object.name == name)
@@ -281,7 +293,7 @@ pub fn lower(spec: &Spec) -> View {
             vocabularies.push(vocabulary(name, group, component));
         }
     }
-    let operations: Vec<_> = document
+    let mut operations: Vec<_> = document
         .operations()
         .iter()
         .map(|operation| {
@@ -291,6 +303,10 @@ pub fn lower(spec: &Spec) -> View {
             lowered
         })
         .collect();
+    for operation in &mut operations {
+        let is_object = |name: &String| objects.iter().any(|object| object.name == *name);
+        operation.error = operation.error.take().filter(is_object);
+    }
     // The key is put in by the client, whatever the request says.
     for operation in &operations {
         if let (Some(request), Some(key)) = (&operation.request, &operation.key_in_body)
@@ -390,10 +406,6 @@ fn object(
             .iter()
             .map(text)
             .collect(),
-        open: matches!(
-            component.get("additionalProperties"),
-            Some(Value::Bool(true) | Value::Object(_))
-        ),
     }
 }
 
@@ -568,6 +580,10 @@ fn lower_operation(document: Document<'_>, value: &Value) -> Operation {
         deprecated: value["deprecated"] == Value::Bool(true),
         request: component(body(&value["requestBody"])),
         reply: component(body(document.response(&value["responses"]["200"]))),
+        error: map(&value["responses"])
+            .iter()
+            .filter(|(status, _)| status.starts_with('4'))
+            .find_map(|(_, response)| component(body(document.response(response)))),
         kind: text(extension("kind")),
         repeat_safe: *extension("repeat-safe") == Value::Bool(true),
         rate_limit: rate["requests"].as_u64().map(|count| (count, seconds)),

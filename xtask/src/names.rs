@@ -11,13 +11,14 @@ pub(crate) fn is_snake_case(text: &str) -> bool {
 }
 
 /// Names that generated modules have from elsewhere.
-const TAKEN: [&str; 16] = [
+const TAKEN: [&str; 17] = [
     "BTreeMap",
     "Check",
     "Date",
     "Default",
     "Into",
     "IntoIterator",
+    "Json",
     "Option",
     "Result",
     "Secret",

@@ -74,7 +74,7 @@ impl Subscription {
     }
 
     /// Names of mail headers to copy into each event, where they stand in
-    /// [`other`](smtp2go_types::EmailEvent::other).
+    /// [`extra`](smtp2go_types::EmailEvent::extra).
     #[must_use]
     #[inline]
     pub fn headers(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {

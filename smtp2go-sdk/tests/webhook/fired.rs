@@ -135,7 +135,7 @@ fn check_email(event: &EmailEvent, fired: &smtp2go_sandbox::Event) {
     assert_eq!(event.subject.as_deref(), Some("Größe & Co"));
     assert_eq!(event.from_name.as_deref(), Some("Acme, Inc"));
     assert!(event.message_id.is_some());
-    assert_eq!(event.other["X-Order-Id"], "1042 = ü");
+    assert_eq!(event.extra["X-Order-Id"], "1042 = ü");
     assert_eq!(event.rcpt.as_deref(), fired.recipient());
     assert_eq!(event.concerns().collect::<Vec<_>>(), mail.recipients());
     assert!(event.time.is_some() && event.sendtime.is_some());

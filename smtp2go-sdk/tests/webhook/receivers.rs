@@ -78,7 +78,7 @@ async fn every_kind_arrives_typed() {
                         Event::Email(event) => {
                             assert_eq!(event.recipients.len(), 2);
                             assert_eq!(event.read_secs, Some(15));
-                            assert_eq!(event.other["X-Order"], "88");
+                            assert_eq!(event.extra["X-Order"], "88");
                         }
                         Event::Sms(event) => assert_eq!(event.retry_count, Some(2)),
                         other => panic!("{other:?}"),

@@ -70,6 +70,9 @@ pub struct ActivitySearchRequest {
     ///
     /// Unknown words are refused before sending.
     pub region: Option<ActivityRegion>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -248,6 +251,9 @@ pub struct ActivitySearchResponse {
     pub request_id: Option<String>,
     /// A page of events.
     pub data: Option<ActivityList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ActivitySearchResponse { request_id, data });
@@ -275,6 +281,9 @@ pub struct ActivityList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub events: Vec<ActivityRecord>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ActivityList { total_events, continue_token, events });
@@ -363,6 +372,9 @@ pub struct ActivityRecord {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub delivery_attempts: Vec<DeliveryAttempt>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -383,6 +395,9 @@ pub struct DeliveryAttempt {
     pub host: Option<String>,
     /// What that host answered.
     pub smtpresponse: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DeliveryAttempt { smtptime, host, smtpresponse });

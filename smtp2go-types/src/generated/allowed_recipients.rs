@@ -18,6 +18,9 @@ pub struct AllowedRecipientsAddRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -33,6 +36,7 @@ impl AllowedRecipientsAddRequest {
             allowed_recipients: allowed_recipients.into_iter().map(Into::into).collect(),
             enabled: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -68,6 +72,9 @@ pub struct AllowedRecipientsRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -83,6 +90,7 @@ impl AllowedRecipientsRemoveRequest {
             allowed_recipients: allowed_recipients.into_iter().map(Into::into).collect(),
             enabled: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -118,6 +126,9 @@ pub struct AllowedRecipientsUpdateRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -136,6 +147,7 @@ impl AllowedRecipientsUpdateRequest {
             allowed_recipients: allowed_recipients.into_iter().map(Into::into).collect(),
             enabled,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -160,6 +172,9 @@ pub struct AllowedRecipientsViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(AllowedRecipientsViewRequest { subaccount_id });
@@ -195,6 +210,9 @@ pub struct AllowedRecipientsResponse {
     pub request_id: Option<String>,
     /// The list of recipients, and whether it is enforced.
     pub data: Option<AllowedRecipients>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(AllowedRecipientsResponse { request_id, data });
@@ -220,6 +238,9 @@ pub struct AllowedRecipients {
     pub allowed_recipients: Vec<String>,
     /// Whether mail may go only to what is on the list.
     pub enabled: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(AllowedRecipients { allowed_recipients, enabled });

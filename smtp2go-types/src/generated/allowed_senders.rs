@@ -16,6 +16,9 @@ pub struct AllowedSendersAddRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -30,6 +33,7 @@ impl AllowedSendersAddRequest {
         Self {
             allowed_senders: allowed_senders.into_iter().map(Into::into).collect(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -56,6 +60,9 @@ pub struct AllowedSendersRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -70,6 +77,7 @@ impl AllowedSendersRemoveRequest {
         Self {
             allowed_senders: allowed_senders.into_iter().map(Into::into).collect(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -101,6 +109,9 @@ pub struct AllowedSendersUpdateRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -119,6 +130,7 @@ impl AllowedSendersUpdateRequest {
             allowed_senders: allowed_senders.into_iter().map(Into::into).collect(),
             mode: mode.into(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -146,6 +158,9 @@ pub struct AllowedSendersViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(AllowedSendersViewRequest { subaccount_id });
@@ -181,6 +196,9 @@ pub struct AllowedSendersResponse {
     pub request_id: Option<String>,
     /// The list of senders and its mode.
     pub data: Option<AllowedSenders>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(AllowedSendersResponse { request_id, data });
@@ -207,6 +225,9 @@ pub struct AllowedSenders {
     /// How the list of senders is used. With `whitelist` only what is on the list may send, with
     /// `blacklist` what is on the list may not, and with `disabled` the list has no effect.
     pub mode: Option<AllowedSendersMode>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(AllowedSenders { allowed_senders, mode });

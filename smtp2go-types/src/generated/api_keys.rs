@@ -73,6 +73,9 @@ pub struct ApiKeysAddRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -300,6 +303,9 @@ pub struct ApiKeysEditRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -331,6 +337,7 @@ impl ApiKeysEditRequest {
             status: None,
             endpoints: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -528,6 +535,9 @@ pub struct ApiKeysPatchRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -559,6 +569,7 @@ impl ApiKeysPatchRequest {
             status: None,
             endpoints: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -710,6 +721,9 @@ pub struct ApiKeysRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(ApiKeysRemoveRequest { id, subaccount_id }, required = ["id"]);
@@ -721,6 +735,7 @@ impl ApiKeysRemoveRequest {
         Self {
             id: id.into(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -749,6 +764,9 @@ pub struct ApiKeysViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(ApiKeysViewRequest { id, search, subaccount_id });
@@ -804,6 +822,9 @@ pub struct ApiKeysResponse {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<ApiKey>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ApiKeysResponse { request_id, data });
@@ -835,6 +856,9 @@ pub struct ApiKeysPermissionsResponse {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ApiKeysPermissionsResponse { request_id, data });
@@ -907,6 +931,9 @@ pub struct ApiKey {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub endpoints: Vec<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

@@ -37,6 +37,9 @@ pub struct ArchiveSearchRequest {
     /// The token of the last reply, for its next page; send it with unchanged filters. Without it, the
     /// first page comes.
     pub continue_token: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -142,6 +145,9 @@ pub struct ArchiveSearchResponse {
     pub request_id: Option<String>,
     /// A page of archived mail.
     pub data: Option<ArchivedEmailList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ArchiveSearchResponse { request_id, data });
@@ -172,6 +178,9 @@ pub struct ArchivedEmailList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub emails: Vec<ArchivedEmail>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ArchivedEmailList { email_count, continue_token, emails });
@@ -183,6 +192,9 @@ crate::object::reply!(ArchivedEmailList { email_count, continue_token, emails })
 pub struct ArchiveEmailRequest {
     /// The id of the message, as returned when it was sent.
     pub email_id: String,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(ArchiveEmailRequest { email_id }, required = ["email_id"]);
@@ -191,7 +203,10 @@ impl ArchiveEmailRequest {
     /// With what is required: `email_id`.
     #[must_use]
     pub fn new(email_id: impl Into<String>) -> Self {
-        Self { email_id: email_id.into() }
+        Self {
+            email_id: email_id.into(),
+            extra: BTreeMap::new(),
+        }
     }
 }
 
@@ -211,6 +226,9 @@ pub struct ArchiveEmailResponse {
     /// An archived email, without its body. A search returns every field according to the schema, a
     /// view promises none.
     pub data: Option<ArchivedEmail>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ArchiveEmailResponse { request_id, data });
@@ -260,6 +278,9 @@ pub struct ArchivedEmail {
     /// Where to download the original message (`.eml`). Whether the download needs the API key, and how
     /// long the link lives, is not documented.
     pub url: Option<SecretUrl>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

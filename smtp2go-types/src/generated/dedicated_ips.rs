@@ -20,6 +20,9 @@ pub struct DedicatedIpsViewResponse {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<DedicatedIpPool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DedicatedIpsViewResponse { request_id, data });
@@ -52,6 +55,9 @@ pub struct DedicatedIpPool {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub ip_addresses: Vec<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DedicatedIpPool { id, name, ip_addresses });

@@ -31,6 +31,9 @@ pub struct DomainAddRequest {
     pub subaccount_id: Option<String>,
     /// Which subaccounts may send from the new domain.
     pub subaccount_access: Option<DomainAccessInput>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -50,6 +53,7 @@ impl DomainAddRequest {
             requisition_ssl: None,
             subaccount_id: None,
             subaccount_access: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -122,6 +126,9 @@ pub struct DomainAccessInput {
     pub subaccounts: Option<Vec<String>>,
     /// Whether subaccounts that are created later may use the domain too.
     pub future_subaccounts: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(DomainAccessInput { subaccounts, future_subaccounts });
@@ -167,6 +174,9 @@ pub struct DomainRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -180,6 +190,7 @@ impl DomainRemoveRequest {
         Self {
             domain: domain.into(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -210,6 +221,9 @@ pub struct DomainReturnPathRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -230,6 +244,7 @@ impl DomainReturnPathRequest {
             old_subdomain: old_subdomain.into(),
             new_subdomain: new_subdomain.into(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -262,6 +277,9 @@ pub struct DomainSubaccountAccessRequest {
     ///
     /// Default: `false`.
     pub future_subaccounts: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -280,6 +298,7 @@ impl DomainSubaccountAccessRequest {
             domain: domain.into(),
             subaccounts: subaccounts.into_iter().map(Into::into).collect(),
             future_subaccounts: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -310,6 +329,9 @@ pub struct DomainTrackingRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -330,6 +352,7 @@ impl DomainTrackingRequest {
             old_subdomain: old_subdomain.into(),
             new_subdomain: new_subdomain.into(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -360,6 +383,9 @@ pub struct DomainVerifyRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -374,6 +400,7 @@ impl DomainVerifyRequest {
             domain: domain.into(),
             requisition_ssl: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -407,6 +434,9 @@ pub struct DomainViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(DomainViewRequest { domain, subaccount_id });
@@ -449,6 +479,9 @@ pub struct DomainListResponse {
     pub request_id: Option<String>,
     /// Sender domains.
     pub data: Option<DomainList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DomainListResponse { request_id, data });
@@ -472,6 +505,9 @@ pub struct DomainList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub domains: Vec<DomainEntry>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DomainList { domains });
@@ -499,6 +535,9 @@ pub struct DomainEntry {
     ///
     /// As in the vendor's schema, against its samples.
     pub from_master: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DomainEntry { domain, trackers, subaccount_access, from_master });
@@ -547,6 +586,9 @@ pub struct DomainDetails {
     /// `/domain/verify` and `/domain/view`; the last answers with the word `unavailable` unless the
     /// reply holds exactly one domain.
     pub setup_link: Option<SecretUrl>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -581,6 +623,9 @@ pub struct DomainTracker {
     pub cname_status: Option<String>,
     /// Whether the tracker is switched on.
     pub enabled: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -605,6 +650,9 @@ pub struct DomainAccess {
     ///
     /// Default: `false`.
     pub future_subaccounts: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DomainAccess { subaccounts, future_subaccounts });
@@ -622,6 +670,9 @@ pub struct DomainSubaccountAccessResponse {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub data: Option<DomainAccessResult>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DomainSubaccountAccessResponse { request_id, data });
@@ -649,6 +700,9 @@ pub struct DomainAccessResult {
     pub subaccounts: Vec<String>,
     /// Whether subaccounts that are created later may use the domain too.
     pub future_subaccounts: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(DomainAccessResult { domain, subaccounts, future_subaccounts });

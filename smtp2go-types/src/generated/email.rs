@@ -66,6 +66,9 @@ pub struct EmailSendRequest {
     /// This client always sends it. Default: `false`.
     #[cfg_attr(feature = "schemars", schemars(default))]
     pub fastaccept: bool,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -96,6 +99,7 @@ impl EmailSendRequest {
             template_data: None,
             schedule: None,
             fastaccept: false,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -269,6 +273,9 @@ pub struct EmailMimeRequest {
     /// This client always sends it. Default: `false`.
     #[cfg_attr(feature = "schemars", schemars(default))]
     pub fastaccept: bool,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -283,6 +290,7 @@ impl EmailMimeRequest {
             mime_email: mime_email.into(),
             schedule: None,
             fastaccept: false,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -320,6 +328,9 @@ pub struct EmailSendResponse {
     /// What became of one message. It was taken in if `failed` is 0 or absent and no error is reported.
     /// With `fastaccept` this says nothing about later failures.
     pub data: Option<SendResult>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(EmailSendResponse { request_id, data });
@@ -360,6 +371,9 @@ pub struct SendResult {
     pub email_id: Option<String>,
     /// The id of the scheduled message, a UUID. Only with `schedule`.
     pub schedule_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SendResult { succeeded, failed, failures, email_id, schedule_id });
@@ -374,6 +388,9 @@ pub struct CustomHeader {
     /// The value of the header; several Reply-To addresses go into one value, with commas between. In
     /// 2017 the limit was 127 characters.
     pub value: String,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(CustomHeader { header, value }, required = ["header", "value"]);
@@ -385,6 +402,7 @@ impl CustomHeader {
         Self {
             header: header.into(),
             value: value.into(),
+            extra: BTreeMap::new(),
         }
     }
 }
@@ -415,6 +433,9 @@ pub struct Attachment {
     pub mimetype: Option<String>,
     /// Where the service fetches the content itself. It caches what it fetched for 24 hours.
     pub url: Option<SecretUrl>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -430,6 +451,7 @@ impl Attachment {
             fileblob: None,
             mimetype: None,
             url: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -474,6 +496,9 @@ pub struct EmailBatchRequest {
     /// The messages. The vendor's file sets no limit to their number; a third party quotes 1 to 1000
     /// from newer documentation.
     pub emails: Vec<BatchEmail>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(EmailBatchRequest { emails }, required = ["emails"]);
@@ -484,6 +509,7 @@ impl EmailBatchRequest {
     pub fn new(emails: impl IntoIterator<Item = impl Into<BatchEmail>>) -> Self {
         Self {
             emails: emails.into_iter().map(Into::into).collect(),
+            extra: BTreeMap::new(),
         }
     }
 }
@@ -552,6 +578,9 @@ pub struct BatchEmail {
     /// sends unix seconds as a number instead. How many scheduled messages an account may hold is given
     /// as 50000 in one source and 10000 in another.
     pub schedule: Option<Timestamp>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -582,6 +611,7 @@ impl BatchEmail {
             template_id: None,
             template_data: None,
             schedule: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -731,6 +761,9 @@ pub struct EmailBatchResponse {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<BatchResult>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(EmailBatchResponse { request_id, data });
@@ -774,6 +807,9 @@ pub struct BatchResult {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub failures: Vec<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -803,6 +839,9 @@ pub struct EmailScheduledSearchRequest {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub search: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -888,6 +927,9 @@ pub struct EmailScheduledSearchResponse {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<ScheduledEmail>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(EmailScheduledSearchResponse { request_id, data }, list = data);
@@ -917,6 +959,9 @@ pub struct ScheduledEmail {
     pub recipients: Option<String>,
     /// The IP address of the client that scheduled it.
     pub client_ip: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -930,6 +975,9 @@ crate::object::reply!(
 pub struct EmailScheduledRemoveRequest {
     /// The `schedule_id` that sending or the search of scheduled mail returned.
     pub schedule_id: String,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -942,6 +990,7 @@ impl EmailScheduledRemoveRequest {
     pub fn new(schedule_id: impl Into<String>) -> Self {
         Self {
             schedule_id: schedule_id.into(),
+            extra: BTreeMap::new(),
         }
     }
 }
@@ -994,6 +1043,9 @@ pub struct EmailSearchRequest {
     pub status_counts: Option<bool>,
     /// Only emails sent by this user.
     pub username: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -1122,6 +1174,9 @@ pub struct EmailSearchResponse {
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub data: Option<SentEmailList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(EmailSearchResponse { request_id, data });
@@ -1150,6 +1205,9 @@ pub struct SentEmailList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub emails: Vec<SentEmail>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SentEmailList { count, continue_token, emails });
@@ -1191,6 +1249,9 @@ pub struct SentEmail {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub opens: Vec<EmailOpen>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -1213,6 +1274,9 @@ pub struct EmailOpen {
     pub read_secs: Option<String>,
     /// The user agent of the reader.
     pub user_agent: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

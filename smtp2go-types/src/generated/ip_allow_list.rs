@@ -19,6 +19,9 @@ pub struct IpAllowListSetRequest {
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(IpAllowListSetRequest { enabled, type_ = "type" });
@@ -66,6 +69,9 @@ pub struct IpAllowListAddRequest {
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -124,6 +130,9 @@ pub struct IpAllowListEditRequest {
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -185,6 +194,9 @@ pub struct IpAllowListRemoveRequest {
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(IpAllowListRemoveRequest { ip_address, type_ = "type" });
@@ -228,6 +240,9 @@ pub struct IpAllowListViewRequest {
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
     pub type_: Option<IpAllowListType>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(IpAllowListViewRequest { type_ = "type" });
@@ -265,6 +280,9 @@ pub struct IpAllowListSetResponse {
     ///
     /// Inferred, not documented.
     pub data: Option<IpAllowListState>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(IpAllowListSetResponse { request_id, data });
@@ -289,6 +307,9 @@ pub struct IpAllowListEntryResponse {
     ///
     /// Inferred, not documented.
     pub data: Option<IpAllowListEntry>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(IpAllowListEntryResponse { request_id, data });
@@ -313,6 +334,9 @@ pub struct IpAllowListViewResponse {
     ///
     /// Inferred, not documented.
     pub data: Option<IpAllowList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(IpAllowListViewResponse { request_id, data });
@@ -332,6 +356,9 @@ impl crate::Envelope for IpAllowListViewResponse {
 pub struct IpAllowListState {
     /// Whether the list is on.
     pub enabled: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(IpAllowListState { enabled });
@@ -345,6 +372,9 @@ pub struct IpAllowListEntry {
     pub ip_address: Option<String>,
     /// Your note about the address.
     pub description: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(IpAllowListEntry { ip_address, description });
@@ -362,6 +392,9 @@ pub struct IpAllowList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub ip_addresses: Vec<IpAllowListEntry>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(IpAllowList { enabled, ip_addresses });

@@ -58,6 +58,9 @@ pub struct IpAuthPatchRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -89,6 +92,7 @@ impl IpAuthPatchRequest {
             bounce_notifications: None,
             status: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -230,6 +234,9 @@ pub struct IpAuthRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -243,6 +250,7 @@ impl IpAuthRemoveRequest {
         Self {
             ip_address: ip_address.into(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -269,6 +277,9 @@ pub struct IpAuthViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(IpAuthViewRequest { ip_address, subaccount_id });
@@ -317,6 +328,9 @@ pub struct IpAuthPatchResponse {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<IpAuthSettings>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(IpAuthPatchResponse { request_id, data });
@@ -339,6 +353,9 @@ pub struct IpAuthViewResponse {
     pub request_id: Option<String>,
     /// Authenticated IP addresses and the default limit of the account.
     pub data: Option<IpAuthList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(IpAuthViewResponse { request_id, data });
@@ -373,6 +390,9 @@ pub struct IpAuthList {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_period: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -448,6 +468,9 @@ pub struct IpAuth {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub status: Option<SenderStatus>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -506,6 +529,9 @@ pub struct IpAuthSettings {
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

@@ -10,7 +10,11 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct EmptyRequest {}
+pub struct EmptyRequest {
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
+}
 
 crate::object::request!(EmptyRequest {});
 
@@ -52,6 +56,9 @@ pub struct ErrorResponse {
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub field_validation_errors: Option<FieldValidationError>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -71,6 +78,9 @@ pub struct ErrorData {
     /// The field that was refused, when the code is NON_VALIDATING_IN_PAYLOAD. All known samples have
     /// one object; a list of them and a map from field to text have been described as well.
     pub field_validation_errors: Option<FieldValidationError>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ErrorData { error, error_code, field_validation_errors });
@@ -84,6 +94,9 @@ pub struct FieldValidationError {
     pub fieldname: Option<String>,
     /// What is wrong with it.
     pub message: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(FieldValidationError { fieldname, message });

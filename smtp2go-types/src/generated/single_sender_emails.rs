@@ -18,6 +18,9 @@ pub struct SingleSenderEmailsAddRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -33,6 +36,7 @@ impl SingleSenderEmailsAddRequest {
             email_address: email_address.into(),
             message: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -69,6 +73,9 @@ pub struct SingleSenderEmailsRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -83,6 +90,7 @@ impl SingleSenderEmailsRemoveRequest {
         Self {
             email_address: email_address.into(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -112,6 +120,9 @@ pub struct SingleSenderEmailsViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(SingleSenderEmailsViewRequest { email_address, subaccount_id });
@@ -157,6 +168,9 @@ pub struct SingleSenderEmailsAddResponse {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub just_returns_this: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SingleSenderEmailsAddResponse { request_id, just_returns_this });
@@ -187,6 +201,9 @@ pub struct SingleSenderEmailsRemoveResponse {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub just_returns_this: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -216,6 +233,9 @@ pub struct SingleSenderEmailsViewResponse {
     pub request_id: Option<String>,
     /// Single senders, and the id of the request.
     pub data: Option<SingleSenderList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SingleSenderEmailsViewResponse { request_id, data });
@@ -244,6 +264,9 @@ pub struct SingleSenderList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub senders: Vec<SingleSender>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SingleSenderList { request_id, senders });
@@ -257,6 +280,9 @@ pub struct SingleSender {
     pub email_address: Option<String>,
     /// Whether the address has been verified.
     pub verified: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SingleSender { email_address, verified });

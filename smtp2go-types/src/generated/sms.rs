@@ -20,6 +20,9 @@ pub struct SmsSendRequest {
     pub sender: Option<String>,
     /// The text. More than 160 characters are billed as several units.
     pub content: String,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -38,6 +41,7 @@ impl SmsSendRequest {
             destination: destination.into_iter().map(Into::into).collect(),
             sender: None,
             content: content.into(),
+            extra: BTreeMap::new(),
         }
     }
 
@@ -69,6 +73,9 @@ pub struct SmsSummaryRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(SmsSummaryRequest { start_date, end_date, subaccount_id });
@@ -137,6 +144,9 @@ pub struct SmsViewReceivedRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -221,6 +231,9 @@ pub struct SmsViewSentRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -286,6 +299,9 @@ pub struct SmsSendResponse {
     pub request_id: Option<String>,
     /// What became of a text message, number by number.
     pub data: Option<SmsSendResult>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmsSendResponse { request_id, data });
@@ -308,6 +324,9 @@ pub struct SmsSummaryResponse {
     pub request_id: Option<String>,
     /// Totals of text messages.
     pub data: Option<SmsTotals>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmsSummaryResponse { request_id, data });
@@ -332,6 +351,9 @@ pub struct SmsViewReceivedResponse {
     pub request_id: Option<String>,
     /// Received text messages.
     pub data: Option<ReceivedSmsList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmsViewReceivedResponse { request_id, data });
@@ -358,6 +380,9 @@ pub struct SmsViewSentResponse {
     pub request_id: Option<String>,
     /// Sent text messages.
     pub data: Option<SentSmsList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmsViewSentResponse { request_id, data });
@@ -396,6 +421,9 @@ pub struct SmsSendResult {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub messages: Vec<SmsMessageStatus>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmsSendResult { statuses, total_sent, messages });
@@ -411,6 +439,9 @@ pub struct SmsMessageStatus {
     pub message_id: Option<String>,
     /// How far a text message has got.
     pub status: Option<SmsStatus>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmsMessageStatus { destination, message_id, status });
@@ -426,6 +457,9 @@ pub struct SmsTotals {
     pub total_units: Option<i64>,
     /// What they cost. The currency is not documented.
     pub total_cost: Option<f64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmsTotals { total_messages, total_units, total_cost });
@@ -444,6 +478,9 @@ pub struct ReceivedSmsList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub messages: Vec<ReceivedSms>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(ReceivedSmsList { request_id, messages });
@@ -471,6 +508,9 @@ pub struct ReceivedSms {
     pub message_id: Option<String>,
     /// The user that the message belongs to.
     pub username: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -492,6 +532,9 @@ pub struct SentSmsList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub messages: Vec<SentSms>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SentSmsList { request_id, messages });
@@ -529,6 +572,9 @@ pub struct SentSms {
     ///
     /// As in the vendor's schema, against its samples.
     pub units: Option<i64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

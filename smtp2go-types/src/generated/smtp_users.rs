@@ -86,6 +86,9 @@ pub struct SmtpUsersAddRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -119,6 +122,7 @@ impl SmtpUsersAddRequest {
             bounce_notifications: None,
             status: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -339,6 +343,9 @@ pub struct SmtpUsersEditRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -372,6 +379,7 @@ impl SmtpUsersEditRequest {
             bounce_notifications: None,
             status: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -571,6 +579,9 @@ pub struct SmtpUsersPatchRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -603,6 +614,7 @@ impl SmtpUsersPatchRequest {
             bounce_notifications: None,
             status: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -751,6 +763,9 @@ pub struct SmtpUsersRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -764,6 +779,7 @@ impl SmtpUsersRemoveRequest {
         Self {
             username: username.into(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -790,6 +806,9 @@ pub struct SmtpUsersViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(SmtpUsersViewRequest { username, subaccount_id });
@@ -832,6 +851,9 @@ pub struct SmtpUsersResponse {
     pub request_id: Option<String>,
     /// The SMTP user that a call was about, as a list.
     pub data: Option<SmtpUserResults>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmtpUsersResponse { request_id, data });
@@ -860,6 +882,9 @@ pub struct SmtpUsersPatchResponse {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<SmtpUserSettings>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmtpUsersPatchResponse { request_id, data });
@@ -882,6 +907,9 @@ pub struct SmtpUsersViewResponse {
     pub request_id: Option<String>,
     /// SMTP users and the default limit of the account.
     pub data: Option<SmtpUserList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmtpUsersViewResponse { request_id, data });
@@ -905,6 +933,9 @@ pub struct SmtpUserResults {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub results: Vec<SmtpUser>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SmtpUserResults { results });
@@ -931,6 +962,9 @@ pub struct SmtpUserList {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_period: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -999,6 +1033,9 @@ pub struct SmtpUser {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub status: Option<SenderStatus>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -1057,6 +1094,9 @@ pub struct SmtpUserSettings {
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

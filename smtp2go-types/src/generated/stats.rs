@@ -14,6 +14,9 @@ pub struct StatsEmailBouncesRequest {
     /// Only mail of this sender: an SMTP username, or the first 16 characters of an API key. Without
     /// it, all mail of the account counts.
     pub username: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(StatsEmailBouncesRequest { username });
@@ -60,6 +63,9 @@ pub struct StatsEmailHistoryRequest {
     ///
     /// Inferred, not documented.
     pub subaccounts: Option<Vec<String>>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -119,6 +125,9 @@ pub struct StatsEmailSpamRequest {
     /// Only mail of this sender: an SMTP username, or the first 16 characters of an API key. Without
     /// it, all mail of the account counts.
     pub username: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(StatsEmailSpamRequest { username });
@@ -152,6 +161,9 @@ pub struct StatsEmailSummaryRequest {
     /// Only mail of this sender: an SMTP username, or the first 16 characters of an API key. Without
     /// it, all mail of the account counts.
     pub username: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(StatsEmailSummaryRequest { username });
@@ -185,6 +197,9 @@ pub struct StatsEmailUnsubsRequest {
     /// Only mail of this sender: an SMTP username, or the first 16 characters of an API key. Without
     /// it, all mail of the account counts.
     pub username: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(StatsEmailUnsubsRequest { username });
@@ -220,6 +235,9 @@ pub struct StatsEmailBouncesResponse {
     pub request_id: Option<String>,
     /// Bounces of the last 30 days.
     pub data: Option<BounceStats>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(StatsEmailBouncesResponse { request_id, data });
@@ -242,6 +260,9 @@ pub struct StatsEmailCycleResponse {
     pub request_id: Option<String>,
     /// A billing cycle with its allowance of mail.
     pub data: Option<EmailCycle>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(StatsEmailCycleResponse { request_id, data });
@@ -264,6 +285,9 @@ pub struct StatsEmailHistoryResponse {
     pub request_id: Option<String>,
     /// Totals of mail, row by row.
     pub data: Option<EmailHistory>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(StatsEmailHistoryResponse { request_id, data });
@@ -286,6 +310,9 @@ pub struct StatsEmailSpamResponse {
     pub request_id: Option<String>,
     /// Spam complaints of the last 30 days.
     pub data: Option<SpamStats>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(StatsEmailSpamResponse { request_id, data });
@@ -308,6 +335,9 @@ pub struct StatsEmailSummaryResponse {
     pub request_id: Option<String>,
     /// The current cycle and the figures of the last 30 days.
     pub data: Option<EmailSummary>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(StatsEmailSummaryResponse { request_id, data });
@@ -330,6 +360,9 @@ pub struct StatsEmailUnsubsResponse {
     pub request_id: Option<String>,
     /// Unsubscribes of the last 30 days.
     pub data: Option<UnsubscribeStats>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(StatsEmailUnsubsResponse { request_id, data });
@@ -357,6 +390,9 @@ pub struct BounceStats {
     pub hardbounces: Option<i64>,
     /// The share of bounces in percent, a decimal number as text.
     pub bounce_percent: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -378,6 +414,9 @@ pub struct EmailCycle {
     pub cycle_used: Option<i64>,
     /// How many emails of the cycle are left.
     pub cycle_remaining: Option<i64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -409,6 +448,9 @@ pub struct EmailHistory {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub history: Vec<EmailHistoryRow>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -470,6 +512,9 @@ pub struct EmailHistoryRow {
     pub spam_percent: Option<f64>,
     /// The share of unsubscribes, in percent.
     pub unsubscribe_percent: Option<f64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -492,6 +537,9 @@ pub struct SpamStats {
     pub spams: Option<i64>,
     /// The share of spam complaints in percent, a decimal number as text.
     pub spam_percent: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SpamStats { emails, rejects, spams, spam_percent });
@@ -541,6 +589,9 @@ pub struct EmailSummary {
     pub opens: Option<i64>,
     /// How many clicks were counted.
     pub clicks: Option<i64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -563,6 +614,9 @@ pub struct UnsubscribeStats {
     pub unsubscribes: Option<i64>,
     /// The share of unsubscribes in percent, a decimal number as text.
     pub unsubscribe_percent: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

@@ -41,6 +41,9 @@ pub struct SubaccountAddRequest {
     ///
     /// Default: `1000`.
     pub sms_limit: Option<i64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -61,6 +64,7 @@ impl SubaccountAddRequest {
             enforce_2fa: None,
             enable_sms: None,
             sms_limit: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -149,6 +153,9 @@ pub struct SubaccountCloseRequest {
     pub id: String,
     /// The address of the subaccount. What it is for is not documented.
     pub email: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(SubaccountCloseRequest { id, email }, required = ["id"]);
@@ -157,7 +164,11 @@ impl SubaccountCloseRequest {
     /// With what is required: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), email: None }
+        Self {
+            id: id.into(),
+            email: None,
+            extra: BTreeMap::new(),
+        }
     }
 
     /// Sets [`email`](Self::email).
@@ -208,6 +219,9 @@ pub struct SubaccountEditRequest {
     ///
     /// Default: `1000`.
     pub sms_limit: Option<i64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -228,6 +242,7 @@ impl SubaccountEditRequest {
             enforce_2fa: None,
             enable_sms: None,
             sms_limit: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -305,6 +320,9 @@ pub struct SubaccountReopenRequest {
     pub id: String,
     /// The address of the subaccount. What it is for is not documented.
     pub email: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(SubaccountReopenRequest { id, email }, required = ["id"]);
@@ -313,7 +331,11 @@ impl SubaccountReopenRequest {
     /// With what is required: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), email: None }
+        Self {
+            id: id.into(),
+            email: None,
+            extra: BTreeMap::new(),
+        }
     }
 
     /// Sets [`email`](Self::email).
@@ -350,6 +372,9 @@ pub struct SubaccountSearchRequest {
     pub page_size: Option<i64>,
     /// The token of the last reply, for the next page. Without it, the first page comes.
     pub continue_token: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -436,6 +461,9 @@ pub struct SubaccountResponse {
     pub request_id: Option<String>,
     /// A subaccount with its limits and features.
     pub data: Option<Subaccount>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SubaccountResponse { request_id, data });
@@ -475,6 +503,9 @@ pub struct Subaccount {
     pub sms_enabled: Option<bool>,
     /// How many SMS the subaccount may send in a month.
     pub sms_limit: Option<i64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -495,6 +526,9 @@ pub struct SubaccountTextResponse {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub data: Option<TextOrObject>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SubaccountTextResponse { request_id, data });
@@ -517,6 +551,9 @@ pub struct SubaccountSearchResponse {
     pub request_id: Option<String>,
     /// One page of subaccounts.
     pub data: Option<SubaccountList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SubaccountSearchResponse { request_id, data });
@@ -546,6 +583,9 @@ pub struct SubaccountList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub subaccounts: Vec<SubaccountSummary>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SubaccountList { continue_token, total_count, subaccounts });
@@ -575,6 +615,9 @@ pub struct SubaccountSummary {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub dedicated_ip: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

@@ -18,6 +18,9 @@ pub struct SuppressionAddRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -33,6 +36,7 @@ impl SuppressionAddRequest {
             email_address: email_address.into(),
             block_description: None,
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -71,6 +75,9 @@ pub struct SuppressionRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -89,6 +96,7 @@ impl SuppressionRemoveRequest {
             email_address: email_address.into(),
             reasons: reasons.into_iter().map(Into::into).collect(),
             subaccount_id: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -147,6 +155,9 @@ pub struct SuppressionViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -291,6 +302,9 @@ pub struct SuppressionAddResponse {
     pub request_id: Option<String>,
     /// What became of a suppression that was to be added.
     pub data: Option<AddedSuppression>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SuppressionAddResponse { request_id, data });
@@ -313,6 +327,9 @@ pub struct SuppressionRemoveResponse {
     pub request_id: Option<String>,
     /// What was lifted.
     pub data: Option<SuppressionRemovals>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SuppressionRemoveResponse { request_id, data });
@@ -335,6 +352,9 @@ pub struct SuppressionViewResponse {
     pub request_id: Option<String>,
     /// One page of suppressions.
     pub data: Option<SuppressionList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SuppressionViewResponse { request_id, data });
@@ -358,6 +378,9 @@ pub struct AddedSuppression {
     pub added: Option<bool>,
     /// The address or domain.
     pub email_address: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(AddedSuppression { block_description, added, email_address });
@@ -373,6 +396,9 @@ pub struct SuppressionRemovals {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub suppressions: Vec<SuppressionRemoval>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SuppressionRemovals { suppressions });
@@ -389,6 +415,9 @@ pub struct SuppressionRemoval {
     pub email_address: Option<String>,
     /// True if it was lifted, false if there was nothing to lift.
     pub removed: Option<bool>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SuppressionRemoval { reason, email_address, removed });
@@ -411,6 +440,9 @@ pub struct SuppressionList {
     pub continue_token: Option<String>,
     /// How many suppressions match; it can be more than this page holds.
     pub total_results: Option<i64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(SuppressionList { results, continue_token, total_results });
@@ -437,6 +469,9 @@ pub struct Suppression {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub subject: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

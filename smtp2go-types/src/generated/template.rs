@@ -30,6 +30,9 @@ pub struct TemplateAddRequest {
     pub template_variables: Option<BTreeMap<String, ::serde_json::Value>>,
     /// Labels by which the template can be found. Without it, the template has none.
     pub tags: Option<Vec<String>>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -56,6 +59,7 @@ impl TemplateAddRequest {
             text_body: text_body.into(),
             template_variables: None,
             tags: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -119,6 +123,9 @@ pub struct TemplateEditRequest {
     pub template_variables: Option<BTreeMap<String, ::serde_json::Value>>,
     /// The new labels. That they replace all old ones is inferred.
     pub tags: Option<Vec<String>>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -139,6 +146,7 @@ impl TemplateEditRequest {
             text_body: None,
             template_variables: None,
             tags: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -218,6 +226,9 @@ impl Validate for TemplateEditRequest {
 pub struct TemplateDeleteRequest {
     /// The template to delete. Upper and lower case differ.
     pub id: String,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(TemplateDeleteRequest { id }, required = ["id"]);
@@ -226,7 +237,10 @@ impl TemplateDeleteRequest {
     /// With what is required: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into() }
+        Self {
+            id: id.into(),
+            extra: BTreeMap::new(),
+        }
     }
 }
 
@@ -257,6 +271,9 @@ pub struct TemplateSearchRequest {
     pub page_size: Option<i64>,
     /// The token from the page before. Without it, the first page is returned.
     pub continue_token: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -340,6 +357,9 @@ impl Validate for TemplateSearchRequest {
 pub struct TemplateViewRequest {
     /// The template to view. Upper and lower case differ.
     pub id: String,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(TemplateViewRequest { id }, required = ["id"]);
@@ -348,7 +368,10 @@ impl TemplateViewRequest {
     /// With what is required: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into() }
+        Self {
+            id: id.into(),
+            extra: BTreeMap::new(),
+        }
     }
 }
 
@@ -368,6 +391,9 @@ pub struct TemplateResponse {
     /// A template with its bodies. The name is in `name` when the template is viewed and in
     /// `template_name` after adding or changing it: read both.
     pub data: Option<Template>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(TemplateResponse { request_id, data });
@@ -390,6 +416,9 @@ pub struct TemplateDeleteResponse {
     pub request_id: Option<String>,
     /// A sentence about the outcome, for people. Do not parse it.
     pub data: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(TemplateDeleteResponse { request_id, data });
@@ -412,6 +441,9 @@ pub struct TemplateSearchResponse {
     pub request_id: Option<String>,
     /// One page of templates.
     pub data: Option<TemplateList>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(TemplateSearchResponse { request_id, data });
@@ -471,6 +503,9 @@ pub struct Template {
         schemars(default, skip_serializing_if = "BTreeMap::is_empty")
     )]
     pub template_variables: BTreeMap<String, ::serde_json::Value>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -498,6 +533,9 @@ pub struct TemplateList {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub total_count: Option<i64>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(TemplateList { continue_token, templates, total_count });
@@ -525,6 +563,9 @@ pub struct TemplateSummary {
     pub tags: Vec<String>,
     /// When the template was last changed. Written without a zone; take it as UTC.
     pub last_updated: Option<Timestamp>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(

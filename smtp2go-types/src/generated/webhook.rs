@@ -46,6 +46,9 @@ pub struct WebhookAddRequest {
     ///
     /// Default: `""`.
     pub auth_header_value: Option<Secret>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -67,6 +70,7 @@ impl WebhookAddRequest {
             subaccount_id: None,
             auth_header_type: None,
             auth_header_value: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -204,6 +208,9 @@ pub struct WebhookEditRequest {
     ///
     /// Default: `""`.
     pub auth_header_value: Option<Secret>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(
@@ -226,6 +233,7 @@ impl WebhookEditRequest {
             subaccount_id: None,
             auth_header_type: None,
             auth_header_value: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -337,6 +345,9 @@ pub struct WebhookRemoveRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(WebhookRemoveRequest { id, subaccount_id }, required = ["id"]);
@@ -345,7 +356,11 @@ impl WebhookRemoveRequest {
     /// With what is required: `id`.
     #[must_use]
     pub fn new(id: i64) -> Self {
-        Self { id, subaccount_id: None }
+        Self {
+            id,
+            subaccount_id: None,
+            extra: BTreeMap::new(),
+        }
     }
 
     /// Sets [`subaccount_id`](Self::subaccount_id).
@@ -369,6 +384,9 @@ pub struct WebhookViewRequest {
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::request!(WebhookViewRequest { subaccount_id });
@@ -404,6 +422,9 @@ pub struct WebhookResponse {
     pub request_id: Option<String>,
     /// An endpoint to which the service posts events.
     pub data: Option<Webhook>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(WebhookResponse { request_id, data });
@@ -433,6 +454,9 @@ pub struct WebhookViewResponse {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub data: Vec<Webhook>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(WebhookViewResponse { request_id, data });
@@ -502,6 +526,9 @@ pub struct Webhook {
     ///
     /// As in the vendor's schema, against its samples.
     pub auth_header_value: Option<Secret>,
+    /// Members that this version has no field for, under their own names.
+    #[cfg_attr(feature = "schemars", schemars(flatten))]
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -622,9 +649,9 @@ pub struct EmailEvent {
     ///
     /// Reported by third parties, not documented.
     pub click_url: Option<SecretUrl>,
-    /// Every other member, under its own name.
+    /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
-    pub other: BTreeMap<String, ::serde_json::Value>,
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
@@ -633,7 +660,7 @@ crate::object::reply!(
     message, context, bounce, user_agent = "user-agent", client, client_device =
     "client-device", client_os = "client-os", geoip_continent = "geoip-continent",
     geoip_country = "geoip-country", geoip_city = "geoip-city", read_secs = "read-secs",
-    opened_at = "opened-at", clicked_at = "clicked-at", link, click_url }, other = other
+    opened_at = "opened-at", clicked_at = "clicked-at", link, click_url }
 );
 
 crate::webhook::payload!(
@@ -684,15 +711,15 @@ pub struct SmsEvent {
     /// When the status was received, going by the name, in UTC. The layout is not documented; it may be
     /// empty.
     pub received_timestamp: Option<Timestamp>,
-    /// Every other member, under its own name.
+    /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
-    pub other: BTreeMap<String, ::serde_json::Value>,
+    pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
     SmsEvent { event, id, message_id, destination_number, source_number, message_content,
     email_subject, sender_email, region, retry_count, status_code, submitted_timestamp,
-    received_timestamp }, other = other
+    received_timestamp }
 );
 
 crate::webhook::payload!(

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::parse::{MAX_MEMBERS, MAX_VALUES};
 use crate::lenient::{Lenient, Scalar};
+use crate::object::Object;
 use crate::values_beyond;
 
 /// In the order of the document, duplicates included.
@@ -39,12 +40,9 @@ pub(crate) enum Shape {
 }
 
 /// A type that a payload decodes to. Generated code implements it with [`payload!`].
-pub(crate) trait Payload: DeserializeOwned {
+pub(crate) trait Payload: Object + DeserializeOwned {
     /// Its fields in the order of their names, which are in small letters.
     const FIELDS: &'static [(&'static str, Shape)];
-
-    /// Where members go that have no field.
-    fn other(&mut self) -> &mut BTreeMap<String, Value>;
 }
 
 /// Implements [`Payload`].
@@ -53,12 +51,6 @@ macro_rules! payload {
         impl $crate::webhook::Payload for $name {
             const FIELDS: &'static [(&'static str, $crate::webhook::Shape)] =
                 &[$(($field, $crate::webhook::Shape::$shape)),*];
-
-            fn other(
-                &mut self,
-            ) -> &mut ::std::collections::BTreeMap<::std::string::String, ::serde_json::Value> {
-                &mut self.other
-            }
         }
     };
 }
@@ -267,7 +259,7 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
             Some((*name, value))
         });
     let mut payload = T::deserialize(MapDeserializer::new(found)).ok()?;
-    *payload.other() = map(rest, repeats);
+    *payload.extra_mut() = map(rest, repeats);
     Some(payload)
 }
 

@@ -25,8 +25,8 @@
 //!
 //! - The names of fields count in any letter case. Where a field comes in more than one spelling, the
 //!   one in small letters is the field, or else the first in alphabetical order; another with another
-//!   value is kept in `other`, as are the mail headers that the webhook copies, under their own names.
-//! - A value of a kind that its field can't hold (a list for the subject) is kept in `other` as well.
+//!   value is kept in `extra`, as are the mail headers that the webhook copies, under their own names.
+//! - A value of a kind that its field can't hold (a list for the subject) is kept in `extra` as well.
 //! - `recipients` may be a list or one text. How a form joins several addresses is not documented:
 //!   JSON in the text, commas, semicolons and white space are understood, and so is a repeated key.
 //! - Words count in any letter case for `event`, with the aliases of [`EmailEventKind`] and

@@ -51,11 +51,11 @@ fn every_kind_is_the_same_in_both_formats() {
         match &from_json {
             Event::Email(event) => {
                 assert!(!event.event.as_ref().unwrap().is_unknown());
-                assert_eq!(event.other.keys().collect::<Vec<_>>(), ["X-Order"]);
+                assert_eq!(event.extra.keys().collect::<Vec<_>>(), ["X-Order"]);
             }
             Event::Sms(event) => {
                 assert!(!event.event.as_ref().unwrap().is_unknown());
-                assert!(event.other.is_empty());
+                assert!(event.extra.is_empty());
             }
             other => panic!("{other:?}"),
         }
@@ -248,7 +248,7 @@ fn recipients_in_any_shape() {
         let body = json!({"event": "processed", "recipients": recipients});
         let event = email(&body.to_string());
         assert_eq!(event.recipients, expected, "{body}");
-        assert!(event.other.is_empty());
+        assert!(event.extra.is_empty());
     }
     for form in [
         "event=processed&recipients=a%40example.com&recipients=b%40example.com",
@@ -271,7 +271,7 @@ fn a_value_that_does_not_fit_is_kept() {
     assert_eq!(event.time, None);
     assert_eq!(event.client.as_deref(), Some("1.5"));
     assert_eq!(
-        json!(event.other),
+        json!(event.extra),
         json!({"read-secs": "soon", "rcpt": {"a": 1}, "recipients": [["a"]], "time": true})
     );
 }

@@ -13,14 +13,15 @@ use syn::{
 };
 
 use super::Modules;
-use super::groups::operation_docs;
+use super::changes::{Code, lines};
+use crate::docs;
 use crate::lower::{Operation, View};
 use crate::names::identifier;
 
 /// A module of methods per group, and their `mod`.
-pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> {
+pub(super) fn modules(view: &View, code: &Code) -> Result<Modules, String> {
     let mut methods: BTreeMap<String, &ImplItemFn> = BTreeMap::new();
-    for item in &code.items {
+    for item in code.client.values().flatten() {
         if let Item::Impl(item) = item
             && item.trait_.is_none()
         {
@@ -67,7 +68,9 @@ pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> 
 fn way_in(method: &ImplItemFn, operation: &Operation) -> Result<ImplItemFn, String> {
     let name = &method.sig.ident;
     let constant = identifier(&operation.id.to_uppercase());
-    let about = operation_docs(operation);
+    let call = format!("`{} {}`", operation.method, operation.path);
+    let about = docs::text([&docs::summary(operation), &call]);
+    let about = lines(&format!("{about}\n\n{}", docs::operation(operation)));
     let deprecated = method
         .attrs
         .iter()
@@ -89,7 +92,7 @@ fn way_in(method: &ImplItemFn, operation: &Operation) -> Result<ImplItemFn, Stri
     }
     .ok_or_else(|| format!("progenitor's {name} does not return a Result<ResponseValue<…>, …>"))?;
     Ok(parse_quote! {
-        #about
+        #(#about)*
         #(#deprecated)*
         #[inline]
         pub async fn #name(&self, #arguments) -> Result<Reply<#value>, Error> {

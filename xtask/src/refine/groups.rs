@@ -4,9 +4,10 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use super::Modules;
-use super::docs::{docs, evidence};
+use super::changes::lines;
 use super::pages;
-use super::types::{data_type, structs};
+use super::types::{Structs, data_type};
+use crate::docs;
 use crate::lower::{Operation, View};
 use crate::names::{identifier, pascal_case};
 
@@ -18,8 +19,7 @@ pub(super) enum Flavour {
 }
 
 /// One module per group, and `mod` that re-exports their structs.
-pub(super) fn modules(view: &View, code: &syn::File, flavour: Flavour) -> Result<Modules, String> {
-    let structs = structs(code)?;
+pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Result<Modules, String> {
     let names: Vec<_> = view
         .groups
         .iter()
@@ -35,16 +35,14 @@ pub(super) fn modules(view: &View, code: &syn::File, flavour: Flavour) -> Result
     for (group, description) in &view.groups {
         let accessor = identifier(group);
         let name = format_ident!("{}Group", pascal_case(group));
-        let about = docs([description.as_str()]);
-        let of = docs([
-            description.clone(),
-            format!("The operations of the API group `{group}`."),
-        ]);
+        let about = lines(&docs::text([description]));
+        let whole = format!("The operations of the API group `{group}`.");
+        let of = lines(&docs::text([description, &whole]));
         let mut methods = Vec::new();
         let mut paged = TokenStream::new();
         for operation in view.operations.iter().filter(|op| op.group == *group) {
             methods.push(method(view, operation, flavour));
-            if let Some(stream) = pages::method(view, &structs, operation, flavour)? {
+            if let Some(stream) = pages::method(view, structs, operation, flavour)? {
                 methods.push(stream);
                 paged = match flavour {
                     Flavour::Async => quote!(
@@ -74,14 +72,14 @@ pub(super) fn modules(view: &View, code: &syn::File, flavour: Flavour) -> Result
                 #paged
                 #imports
 
-                #of
+                #(#of)*
                 #[derive(Clone, Copy, Debug)]
                 pub struct #name<'a> {
                     pub(crate) client: &'a Client,
                 }
 
                 impl Client {
-                    #about
+                    #(#about)*
                     pub fn #accessor(&self) -> #name<'_> {
                         #name { client: self }
                     }
@@ -98,8 +96,13 @@ pub(super) fn modules(view: &View, code: &syn::File, flavour: Flavour) -> Result
 /// of JSON that it takes, for programs that call it, and for no others.
 fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
     let about = match flavour {
-        Flavour::Async => operation_docs(operation),
-        Flavour::Blocking => refer(operation, &operation.action, &summary(operation)),
+        Flavour::Async => {
+            let call = format!("`{} {}`", operation.method, operation.path);
+            let text = docs::text([&docs::summary(operation), &call]);
+            let lines = lines(&format!("{text}\n\n{}", docs::operation(operation)));
+            quote!(#(#lines)*)
+        }
+        Flavour::Blocking => refer(operation, &operation.action, &docs::summary(operation)),
     };
     let name = identifier(&operation.action);
     let constant = identifier(&operation.id.to_uppercase());
@@ -142,14 +145,10 @@ fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
 pub(super) fn refer(operation: &Operation, method: &str, short: &str) -> TokenStream {
     let method = identifier(method);
     let group = pascal_case(&operation.group);
-    let short = docs([short]);
-    // Not through `docs`, which takes brackets for text.
-    let whole = format!(" Blocks; see [the async one](crate::groups::{group}Group::{method}).");
-    quote! {
-        #short
-        #[doc = ""]
-        #[doc = #whole]
-    }
+    let lines = lines(&format!(
+        "{short}\n\nBlocks; see [the async one](crate::groups::{group}Group::{method})."
+    ));
+    quote!(#(#lines)*)
 }
 
 /// What a group's method takes.
@@ -192,47 +191,4 @@ pub(super) fn qualified(kind: TokenStream) -> TokenStream {
         }
     }
     qualified
-}
-
-/// What an operation does, in a line.
-fn summary(operation: &Operation) -> String {
-    format!("{}.", operation.summary.trim_end_matches('.'))
-}
-
-/// What an operation does, and what is to be known before calling it.
-pub(super) fn operation_docs(operation: &Operation) -> TokenStream {
-    let mut facts = vec![format!("`{} {}`.", operation.method, operation.path)];
-    facts.push(match (operation.kind.as_str(), operation.repeat_safe) {
-        ("read", _) => "Changes nothing.".to_owned(),
-        ("send", false) => "Sends; a repeat would send again.".to_owned(),
-        (_, true) => "A repeat has no further effect.".to_owned(),
-        (_, false) => "A repeat may have a further effect.".to_owned(),
-    });
-    if let Some((count, seconds)) = operation.rate_limit {
-        let per = match seconds {
-            1 => "second",
-            60 => "minute",
-            3_600 => "hour",
-            _ => "day",
-        };
-        facts.push(format!("At most {count} calls a {per}."));
-    }
-    if let Some(bytes) = operation.max_body_bytes {
-        facts.push(format!("The request may have {} MB.", bytes / 1_048_576));
-    }
-    if operation.subaccount.is_some() {
-        facts.push("A key of the master account can call it for a subaccount.".to_owned());
-    }
-    if operation.key_in_body.is_some() {
-        facts.push("This client puts the key into the body for you.".to_owned());
-    }
-    if operation.failure_in_200.is_some() {
-        facts.push("A reply that counts failures is an error of this client.".to_owned());
-    }
-    docs([
-        summary(operation),
-        operation.description.clone(),
-        facts.join(" "),
-        evidence(operation.evidence.as_deref()).to_owned(),
-    ])
 }

@@ -1,7 +1,7 @@
 //! Fourth stage: from progenitor's one file to the code that is committed.
 
+pub mod changes;
 mod client;
-mod docs;
 mod groups;
 mod operations;
 mod pages;
@@ -11,6 +11,7 @@ mod types;
 use std::collections::BTreeMap;
 
 use crate::lower::View;
+use changes::Code;
 use groups::Flavour;
 
 /// Files to write, by their path from the root of the repository.
@@ -24,21 +25,27 @@ type Modules = Vec<(String, proc_macro2::TokenStream)>;
 /// # Errors
 ///
 /// Where progenitor's code is not what this stage knows; the message says what was missing.
-pub fn refine(view: &View, code: &syn::File, mark: &str) -> Result<Files, String> {
+pub fn refine(view: &View, file: syn::File, mark: &str) -> Result<Files, String> {
+    let code = Code::of(file)?;
+    let names = types::names(&code);
+    let code = changes::apply(code, view);
     let mut files = Files::new();
     let modules = [
-        ("smtp2go-types/src/generated", types::modules(view, code)?),
+        (
+            "smtp2go-types/src/generated",
+            types::modules(view, &code, &names)?,
+        ),
         (
             "smtp2go-sdk/src/generated/raw",
-            client::modules(view, code)?,
+            client::modules(view, &code)?,
         ),
         (
             "smtp2go-sdk/src/generated/groups",
-            groups::modules(view, code, Flavour::Async)?,
+            groups::modules(view, &names, Flavour::Async)?,
         ),
         (
             "smtp2go-sdk/src/generated/blocking",
-            groups::modules(view, code, Flavour::Blocking)?,
+            groups::modules(view, &names, Flavour::Blocking)?,
         ),
         ("smtp2go-sdk/src/generated", operations::modules(view)),
         ("tests/src/generated", traffic::modules(view)),

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::Modules;
-use super::docs::docs;
+use super::changes::lines;
 use crate::lower::{FailureIn200, Operation, View};
 use crate::names::{identifier, pascal_case};
 
@@ -51,7 +51,7 @@ fn optional(value: Option<TokenStream>) -> TokenStream {
 }
 
 fn row(operation: &Operation) -> TokenStream {
-    let about = docs([format!("`{} {}`", operation.method, operation.path)]);
+    let about = lines(&format!("`{} {}`", operation.method, operation.path));
     let constant = identifier(&operation.id.to_uppercase());
     let Operation {
         id,
@@ -101,7 +101,7 @@ fn row(operation: &Operation) -> TokenStream {
     }));
     let key_in_body = text(&operation.key_in_body);
     quote! {
-        #about
+        #(#about)*
         pub static #constant: Operation = Operation {
             id: #id,
             group: #group,

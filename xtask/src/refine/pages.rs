@@ -3,9 +3,10 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::docs::docs;
+use super::changes::lines;
 use super::groups::{Flavour, Takes, qualified, refer, takes};
 use super::types::{Identifiers, Structs, data_type, shape_type};
+use crate::docs;
 use crate::lower::{Object, Operation, Pagination, Scalar, Shape, View};
 use crate::names::identifier;
 
@@ -128,9 +129,6 @@ fn derive(
 
 fn stream_docs(operation: &Operation, pages: &Pagination, request: &Struct<'_>) -> TokenStream {
     let action = identifier(&operation.action);
-    // Not through `docs` alone, which takes brackets for text.
-    let summary =
-        format!(" All pages of [`{action}`](Self::{action}) as one stream of their results.");
     let Pagination {
         request: field,
         size,
@@ -166,12 +164,11 @@ fn stream_docs(operation: &Operation, pages: &Pagination, request: &Struct<'_>) 
              that one is missed or comes twice."
         )
     };
-    let rest = docs([continued]);
-    quote! {
-        #[doc = #summary]
-        #[doc = ""]
-        #rest
-    }
+    let lines = lines(&format!(
+        "All pages of [`{action}`](Self::{action}) as one stream of their results.\n\n{}",
+        docs::text([continued])
+    ));
+    quote!(#(#lines)*)
 }
 
 /// An object with the identifiers of its fields.

@@ -1,35 +1,44 @@
-//! Types: progenitor's structs, by API group, with what their fields mean.
+//! Types: what is added to progenitor's structs, and the open enums.
+//!
+//! In: the structs as [`changes`](super::changes) leaves them, and the view. Out: a module per API
+//! group. To `pub struct SmsSendRequest { … }` are added the call of `object::request!` that reads
+//! and writes it, `new(…)`, a setter for each optional field, and `Validate` with the spec's limits.
 
 use std::collections::BTreeMap;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
-use syn::{Item, ItemStruct};
+use syn::{Attribute, ItemStruct, parse_quote};
 
 use super::Modules;
-use super::docs::{docs, evidence};
+use super::changes::{Code, SHARED, lines, wire_name};
+use crate::docs;
 use crate::lower::{Field, Limits, Object, Role, Scalar, Shape, View, Vocabulary};
 use crate::names::identifier;
 
 /// One module per group, `shared` for what several use, and `mod` that re-exports them all.
-pub(super) fn modules(view: &View, code: &syn::File) -> Result<Modules, String> {
-    let structs = structs(code)?;
+pub(super) fn modules(view: &View, code: &Code, names: &Structs) -> Result<Modules, String> {
     let mut by_group: BTreeMap<String, Vec<TokenStream>> = BTreeMap::new();
-    let mut place = |group: &Option<String>, tokens| {
-        let module = group.clone().unwrap_or_else(|| "shared".to_owned());
-        by_group.entry(module).or_default().push(tokens);
-    };
-    for object in &view.objects {
-        let idents = structs.get(&object.name).ok_or_else(|| {
-            format!(
-                "progenitor made no struct for the component {}",
-                object.name
-            )
-        })?;
-        place(&object.group, structure(view, object, idents)?);
+    for (group, items) in &code.types {
+        let module = by_group.entry(group.clone()).or_default();
+        for item in items {
+            let name = item.ident.to_string();
+            let (object, idents) = (view.object(&name), names.get(&name));
+            let (Some(object), Some(idents)) = (object, idents) else {
+                return Err(format!("progenitor made a struct of no component: {name}"));
+            };
+            module.push(structure(view, object, item.clone(), idents)?);
+        }
     }
     for vocabulary in &view.vocabularies {
-        place(&vocabulary.group, enumeration(vocabulary));
+        let group = vocabulary
+            .group
+            .clone()
+            .unwrap_or_else(|| SHARED.to_owned());
+        by_group
+            .entry(group)
+            .or_default()
+            .push(enumeration(vocabulary));
     }
     let names: Vec<Ident> = by_group.keys().map(|name| identifier(name)).collect();
     let mut modules: Modules = vec![(
@@ -60,51 +69,31 @@ pub(super) type Identifiers = BTreeMap<String, Ident>;
 /// Name → identifiers.
 pub(super) type Structs = BTreeMap<String, Identifiers>;
 
-pub(super) fn structs(code: &syn::File) -> Result<Structs, String> {
-    let types = code
-        .items
-        .iter()
-        .find_map(|item| match item {
-            Item::Mod(module) if module.ident == "types" => module.content.as_ref(),
-            _ => None,
-        })
-        .ok_or("progenitor made no module `types`")?;
-    let mut structs = BTreeMap::new();
-    for item in &types.1 {
-        if let Item::Struct(item) = item {
-            structs.insert(item.ident.to_string(), identifiers(item)?);
-        }
-    }
-    Ok(structs)
+/// What progenitor calls the fields.
+pub(super) fn names(code: &Code) -> Structs {
+    let fields = |item: &ItemStruct| {
+        let fields = item.fields.iter();
+        fields
+            .filter_map(|field| Some((wire_name(field), field.ident.clone()?)))
+            .collect()
+    };
+    let structs = code.types.values().flatten();
+    structs
+        .map(|item| (item.ident.to_string(), fields(item)))
+        .collect()
 }
 
-fn identifiers(item: &ItemStruct) -> Result<Identifiers, String> {
-    let mut identifiers = Identifiers::new();
-    for field in &item.fields {
-        let Some(ident) = &field.ident else { continue };
-        let mut wire = ident.to_string().trim_start_matches("r#").to_owned();
-        for attribute in field.attrs.iter().filter(|a| a.path().is_ident("serde")) {
-            attribute
-                .parse_nested_meta(|meta| {
-                    let value = match meta.value() {
-                        Ok(value) => Some(value.parse::<syn::LitStr>()?.value()),
-                        Err(_) => None,
-                    };
-                    if meta.path.is_ident("rename")
-                        && let Some(value) = value
-                    {
-                        wire = value;
-                    }
-                    Ok(())
-                })
-                .map_err(|error| format!("progenitor's attributes on {wire}: {error}"))?;
-        }
-        identifiers.insert(wire, ident.clone());
-    }
-    Ok(identifiers)
-}
-
-fn structure(view: &View, object: &Object, idents: &Identifiers) -> Result<TokenStream, String> {
+/// Progenitor's struct with its attributes, and what is added to it.
+fn structure(
+    view: &View,
+    object: &Object,
+    mut item: ItemStruct,
+    idents: &Identifiers,
+) -> Result<TokenStream, String> {
+    item.attrs.extend([
+        parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]),
+        parse_quote!(#[non_exhaustive]),
+    ]);
     let mut fields = Vec::new();
     for field in &object.fields {
         let ident = idents
@@ -112,63 +101,20 @@ fn structure(view: &View, object: &Object, idents: &Identifiers) -> Result<Token
             .ok_or_else(|| format!("progenitor made no field {}.{}", object.name, field.wire))?;
         fields.push((ident, field));
     }
-    Ok(match object.role {
+    for member in &mut item.fields {
+        let field = fields
+            .iter()
+            .find(|(ident, _)| member.ident.as_ref() == Some(*ident));
+        member.attrs.extend(match field {
+            Some((ident, field)) => schema(object, ident, field),
+            None => Some(parse_quote!(#[cfg_attr(feature = "schemars", schemars(flatten))])),
+        });
+    }
+    let added = match object.role {
         Role::Request => request(object, &fields),
         Role::Reply => reply(view, object, &fields),
-    })
-}
-
-fn field_docs(field: &Field) -> TokenStream {
-    let mut notes = Vec::new();
-    notes.extend(limit_text(&field.shape, &field.limits));
-    let item = Shape::One(field.shape.scalar().clone());
-    notes.extend(limit_text(&item, &field.item_limits).map(|text| format!("Each: {text}")));
-    if field.limits.known || field.item_limits.known {
-        notes.push("Unknown words are refused before sending.".to_owned());
-    }
-    if field.always_send.is_some() {
-        notes.push("This client always sends it.".to_owned());
-    }
-    if let Some(default) = &field.default {
-        notes.push(format!("Default: `{default}`."));
-    }
-    docs([
-        field.description.clone(),
-        notes.join(" "),
-        if field.deprecated {
-            "Deprecated.".to_owned()
-        } else {
-            String::new()
-        },
-        evidence(field.evidence.as_deref()).to_owned(),
-    ])
-}
-
-fn limit_text(shape: &Shape, limits: &Limits) -> Option<String> {
-    // What the number's format can hold is checked, and tells a reader nothing.
-    let width = [i32::MIN, i32::MAX].map(|limit| Some(f64::from(limit)));
-    if [limits.minimum, limits.maximum] == width {
-        return None;
-    }
-    let unit = match shape {
-        Shape::List(_) | Shape::Map(_) => " items",
-        Shape::One(Scalar::Text | Scalar::Secret | Scalar::Url) => " characters",
-        Shape::One(_) => "",
     };
-    let min = limits.min.map(|n| n.to_string());
-    let min = min.or_else(|| limits.minimum.map(|n| n.to_string()));
-    let max = limits.max.map(|n| n.to_string());
-    let max = max.or_else(|| limits.maximum.map(|n| n.to_string()));
-    match (min, max) {
-        (Some(min), Some(max)) => Some(format!("From {min} to {max}{unit}.")),
-        (Some(min), None) => Some(format!("At least {min}{unit}.")),
-        (None, Some(max)) => Some(format!("At most {max}{unit}.")),
-        (None, None) if !limits.one_of.is_empty() => {
-            let numbers: Vec<_> = limits.one_of.iter().map(ToString::to_string).collect();
-            Some(format!("One of {}.", numbers.join(", ")))
-        }
-        (None, None) => None,
-    }
+    Ok(quote!(#item #added))
 }
 
 fn scalar_type(scalar: &Scalar) -> TokenStream {
@@ -199,11 +145,23 @@ pub(super) fn shape_type(shape: &Shape) -> TokenStream {
     }
 }
 
-/// What a field's attributes for a schema say of it, if they say anything.
-fn schema(ident: &Ident, wire: &str, default: Option<TokenStream>) -> Option<TokenStream> {
+/// What schemars has to know of a field, if anything.
+fn schema(object: &Object, ident: &Ident, field: &Field) -> Option<Attribute> {
+    let wire = &field.wire;
     let rename = (ident != wire).then(|| quote!(rename = #wire));
+    let default = match (object.role, &field.shape) {
+        (Role::Request, _) => field.always_send.map(|_| quote!(default)),
+        (Role::Reply, Shape::One(_)) => None,
+        (Role::Reply, Shape::List(_)) => {
+            Some(quote!(default, skip_serializing_if = "Vec::is_empty"))
+        }
+        (Role::Reply, Shape::Map(_)) => {
+            Some(quote!(default, skip_serializing_if = "BTreeMap::is_empty"))
+        }
+    };
     let words: Vec<_> = rename.into_iter().chain(default).collect();
-    (!words.is_empty()).then(|| quote!(#[cfg_attr(feature = "schemars", schemars(#(#words),*))]))
+    (!words.is_empty())
+        .then(|| parse_quote!(#[cfg_attr(feature = "schemars", schemars(#(#words),*))]))
 }
 
 /// A member for `object::reply!` and `object::request!`: its field, and its name if that is another, as
@@ -217,25 +175,6 @@ fn member(ident: &Ident, wire: &str) -> TokenStream {
 
 fn request(object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
     let name = format_ident!("{}", object.name);
-    let about = docs([object.description.as_str()]);
-    let needs_nothing = fields.iter().all(|(_, field)| !field.required);
-    let default = needs_nothing.then(|| quote!(Default,));
-    let members = fields.iter().map(|(ident, field)| {
-        let about = field_docs(field);
-        let default = field.always_send.map(|_| quote!(default));
-        let schema = schema(ident, &field.wire, default);
-        let inner = shape_type(&field.shape);
-        let kind = if field.required || field.always_send.is_some() {
-            inner
-        } else {
-            quote!(Option<#inner>)
-        };
-        quote! {
-            #about
-            #schema
-            pub #ident: #kind,
-        }
-    });
     let wire = fields
         .iter()
         .map(|(ident, field)| member(ident, &field.wire));
@@ -252,12 +191,6 @@ fn request(object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
         .map(|(ident, field)| setter(ident, field));
     let validate = validation(&name, fields);
     quote! {
-        #about
-        #[derive(Clone, Debug, #default PartialEq)]
-        #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
-        #[non_exhaustive]
-        pub struct #name { #(#members)* }
-
         crate::object::request!(#name { #(#wire),* } #required);
 
         impl #name {
@@ -303,20 +236,23 @@ fn parameter(shape: &Shape, name: &Ident) -> (TokenStream, TokenStream) {
 fn constructor(fields: &[(&Ident, &Field)]) -> TokenStream {
     let required: Vec<_> = fields.iter().filter(|(_, field)| field.required).collect();
     let about = if required.is_empty() {
-        docs(["Nothing set yet."])
+        lines("Nothing set yet.")
     } else {
         let names: Vec<_> = required
             .iter()
             .map(|(_, field)| format!("`{}`", field.wire))
             .collect();
-        docs([format!("With what is required: {}.", names.join(", "))])
+        lines(&docs::text([format!(
+            "With what is required: {}.",
+            names.join(", ")
+        )]))
     };
     let all_absent = fields
         .iter()
         .all(|(_, field)| !field.required && field.always_send.is_none());
     if all_absent {
         return quote! {
-            #about
+            #(#about)*
             #[inline]
             #[must_use]
             pub fn new() -> Self {
@@ -343,10 +279,10 @@ fn constructor(fields: &[(&Ident, &Field)]) -> TokenStream {
         }
     });
     quote! {
-        #about
+        #(#about)*
         #[must_use]
         pub fn new(#(#parameters),*) -> Self {
-            Self { #(#values),* }
+            Self { #(#values,)* extra: BTreeMap::new() }
         }
     }
 }
@@ -497,34 +433,10 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
 
 fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
     let name = format_ident!("{}", object.name);
-    let about = docs([object.description.as_str()]);
-    let members = fields.iter().map(|(ident, field)| {
-        let about = field_docs(field);
-        let inner = shape_type(&field.shape);
-        let (empty, kind) = match &field.shape {
-            Shape::One(_) => (None, quote!(Option<#inner>)),
-            Shape::List(_) => (Some("Vec::is_empty"), inner),
-            Shape::Map(_) => (Some("BTreeMap::is_empty"), inner),
-        };
-        let default = empty.map(|empty| quote!(default, skip_serializing_if = #empty));
-        let schema = schema(ident, &field.wire, default);
-        quote! {
-            #about
-            #schema
-            pub #ident: #kind,
-        }
-    });
     let wire = fields.iter().map(|(ident, field)| {
         let member = member(ident, &field.wire);
         let aliases = &field.also_named;
         quote!(#member #(| #aliases)*)
-    });
-    let rest = object.open.then(|| {
-        quote! {
-            /// Every other member, under its own name.
-            #[cfg_attr(feature = "schemars", schemars(flatten))]
-            pub other: BTreeMap<String, ::serde_json::Value>,
-        }
     });
     // A reply whose list comes without what should be around it.
     let list = fields
@@ -532,7 +444,6 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
         .find(|(_, field)| field.wire == "data" && matches!(field.shape, Shape::List(_)))
         .filter(|_| object.also.iter().any(|also| also == "array"))
         .map(|(ident, _)| quote!(, list = #ident));
-    let other = object.open.then(|| quote!(, other = other));
     let envelope = view
         .operations
         .iter()
@@ -540,13 +451,7 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
         .then(|| envelope(view, object, &name));
     let payload = payload(view, object, fields);
     quote! {
-        #about
-        #[derive(Clone, Debug, Default, PartialEq)]
-        #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
-        #[non_exhaustive]
-        pub struct #name { #(#members)* #rest }
-
-        crate::object::reply!(#name { #(#wire),* } #list #other);
+        crate::object::reply!(#name { #(#wire),* } #list);
 
         #payload
         #envelope
@@ -556,7 +461,7 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
 /// What the parser of posted events needs to know of a payload: its fields, in the order of their
 /// names, and what each can hold.
 fn payload(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> Option<TokenStream> {
-    if !object.open || !view.webhooks.iter().any(|hook| hook.object == object.name) {
+    if !view.webhooks.iter().any(|hook| hook.object == object.name) {
         return None;
     }
     let name = format_ident!("{}", object.name);
@@ -634,22 +539,22 @@ fn envelope(view: &View, object: &Object, name: &Ident) -> TokenStream {
 
 fn enumeration(vocabulary: &Vocabulary) -> TokenStream {
     let name = format_ident!("{}", vocabulary.name);
-    let about = docs([vocabulary.description.as_str()]);
+    let about = lines(&docs::text([&vocabulary.description]));
     let variants = vocabulary.words.iter().map(|(word, variant, _)| {
         let variant = format_ident!("{variant}");
         let about = if word.is_empty() {
-            docs(["The empty word."])
+            lines("The empty word.")
         } else {
-            docs([format!("`{word}`")])
+            lines(&format!("`{word}`"))
         };
-        quote!(#about #variant,)
+        quote!(#(#about)* #variant,)
     });
     let words = vocabulary.words.iter().map(|(word, variant, aliases)| {
         let variant = format_ident!("{variant}");
         quote!(#variant = #word #(| #aliases)*)
     });
     quote! {
-        #about
+        #(#about)*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum #name {

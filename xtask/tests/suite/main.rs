@@ -10,5 +10,6 @@ mod drift;
 mod fixture;
 mod generated;
 mod lint;
+mod progenitor;
 mod random;
 mod view;

@@ -74,6 +74,7 @@ fn text(view: &View) -> String {
                     .map(|at| format!("{at:?}")),
             ),
             ("key in body", operation.key_in_body.clone()),
+            ("error", operation.error.clone()),
             ("evidence", operation.evidence.clone()),
         ] {
             if let Some(value) = value {
@@ -82,14 +83,13 @@ fn text(view: &View) -> String {
         }
     }
     for object in &view.objects {
-        let open = if object.open { ", open" } else { "" };
         let (role, group) = (object.role, name(&object.group));
         line(&mut text, 0, "");
         line(
             &mut text,
             0,
             &format!(
-                "{} ({role:?}, {group}{open}): {}",
+                "{} ({role:?}, {group}): {}",
                 object.name, object.description
             ),
         );

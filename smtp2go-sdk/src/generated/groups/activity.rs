@@ -24,13 +24,15 @@ impl Client {
 impl ActivityGroup<'_> {
     /// Search the events of sent mail.
     ///
+    /// `POST /activity/search`
+    ///
     /// Lists what happened to mail, one record for each event. New mail shows up after about two
     /// minutes. Events are kept for 5 days on the free plan and for 30 days on paid plans; longer
     /// retention, up to two years, can be added. To get the next page, repeat the same filters with the
     /// newest `continue_token`. At 60 calls a minute, one call a second is a safe pace. There is no
     /// `subaccount_id` here: `subaccounts` is a filter in its place.
     ///
-    /// `POST /activity/search`. Changes nothing. At most 60 calls a minute. The request may have 1 MB.
+    /// Read-only. Rate limit: 60 calls a minute. Maximum request size: 1 MB.
     #[inline]
     pub async fn search(
         &self,

@@ -25,11 +25,13 @@ impl Client {
 impl AllowedRecipientsGroup<'_> {
     /// Add to the allowed recipients.
     ///
+    /// `POST /allowed_recipients/add`
+    ///
     /// Puts addresses and domains on the list in addition to what is there, and can set whether the
     /// list is enforced. Adding an entry twice should leave one; this is inferred.
     ///
-    /// `POST /allowed_recipients/add`. A repeat may have a further effect. The request may have 1 MB. A
-    /// key of the master account can call it for a subaccount.
+    /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn add(
         &self,
@@ -45,11 +47,13 @@ impl AllowedRecipientsGroup<'_> {
 
     /// Remove from the allowed recipients.
     ///
+    /// `POST /allowed_recipients/remove`
+    ///
     /// Takes addresses and domains off the list, and can set whether the list is enforced. Entries that
     /// are not on it are ignored.
     ///
-    /// `POST /allowed_recipients/remove`. A repeat has no further effect. The request may have 1 MB. A
-    /// key of the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn remove(
         &self,
@@ -65,10 +69,12 @@ impl AllowedRecipientsGroup<'_> {
 
     /// Replace the allowed recipients.
     ///
+    /// `POST /allowed_recipients/update`
+    ///
     /// Replaces the whole list and sets whether it is enforced.
     ///
-    /// `POST /allowed_recipients/update`. A repeat has no further effect. The request may have 1 MB. A
-    /// key of the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn update(
         &self,
@@ -84,10 +90,11 @@ impl AllowedRecipientsGroup<'_> {
 
     /// View the allowed recipients.
     ///
+    /// `POST /allowed_recipients/view`
+    ///
     /// Answers with the list of addresses and domains, and with whether it is enforced.
     ///
-    /// `POST /allowed_recipients/view`. Changes nothing. The request may have 1 MB. A key of the master
-    /// account can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn view(
         &self,

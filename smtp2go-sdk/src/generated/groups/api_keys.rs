@@ -23,13 +23,15 @@ impl Client {
 impl ApiKeysGroup<'_> {
     /// Create an API key.
     ///
+    /// `POST /api_keys/add`
+    ///
     /// Creates an API key. Only this reply shows the full key, so store it at once. Each call creates
     /// another key: after a lost reply, look at `/api_keys/view` before you try again. A key created
     /// without `endpoints` can call `/email/send` and nothing else. At most 5 calls a minute are
     /// allowed.
     ///
-    /// `POST /api_keys/add`. A repeat may have a further effect. At most 5 calls a minute. The request
-    /// may have 1 MB. A key of the master account can call it for a subaccount.
+    /// Not idempotent. Rate limit: 5 calls a minute. Maximum request size: 1 MB. A key of the master
+    /// account can call it for a subaccount.
     #[inline]
     pub async fn add(
         &self,
@@ -42,12 +44,14 @@ impl ApiKeysGroup<'_> {
 
     /// Replace the settings of an API key.
     ///
+    /// `POST /api_keys/edit`
+    ///
     /// Sets all settings of a key. A setting that is not given goes back to its default, except
     /// `endpoints`, which stay as they are; use `PATCH` to change single settings. The reply masks the
     /// key. A key that takes endpoints from itself or blocks itself can lock its owner out.
     ///
-    /// `POST /api_keys/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn edit(
         &self,
@@ -60,12 +64,14 @@ impl ApiKeysGroup<'_> {
 
     /// Change some settings of an API key.
     ///
+    /// `PATCH /api_keys/edit`
+    ///
     /// Changes the settings that are given and keeps all others. Send no `null` for a setting that is
     /// to stay. The reply masks the key. A key that takes endpoints from itself or blocks itself can
     /// lock its owner out.
     ///
-    /// `PATCH /api_keys/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn patch(
         &self,
@@ -78,10 +84,12 @@ impl ApiKeysGroup<'_> {
 
     /// List what the calling key may do.
     ///
+    /// `POST /api_keys/permissions`
+    ///
     /// Lists the paths that the calling key may use. Every key may make this call, so it also shows
     /// cheaply whether a key works.
     ///
-    /// `POST /api_keys/permissions`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn permissions(&self) -> Result<Reply<Vec<String>>, Error> {
         self.client
@@ -93,11 +101,13 @@ impl ApiKeysGroup<'_> {
 
     /// Remove an API key.
     ///
+    /// `POST /api_keys/remove`
+    ///
     /// Removes a key. The body of the reply is not documented. Removing the same key twice may end in
     /// an error, which does no harm.
     ///
-    /// `POST /api_keys/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn remove(
         &self,
@@ -108,11 +118,12 @@ impl ApiKeysGroup<'_> {
 
     /// List API keys.
     ///
+    /// `POST /api_keys/view`
+    ///
     /// Lists the API keys with their settings: all of them, or those that `id` or `search` selects. Of
     /// each key only the first 16 characters are shown.
     ///
-    /// `POST /api_keys/view`. Changes nothing. The request may have 1 MB. A key of the master account
-    /// can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn view(
         &self,

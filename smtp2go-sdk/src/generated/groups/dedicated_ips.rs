@@ -23,10 +23,12 @@ impl Client {
 impl DedicatedIpsGroup<'_> {
     /// List pools of dedicated IP addresses.
     ///
+    /// `POST /dedicated_ips/view`
+    ///
     /// Lists the pools of dedicated IP addresses of the account. Settings of senders refer to a pool by
     /// its `id`, as `ip_pool`.
     ///
-    /// `POST /dedicated_ips/view`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn view(&self) -> Result<Reply<Vec<types::DedicatedIpPool>>, Error> {
         self.client

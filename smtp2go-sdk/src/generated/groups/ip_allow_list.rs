@@ -23,12 +23,13 @@ impl Client {
 impl IpAllowListGroup<'_> {
     /// Turn an IP allow list on or off.
     ///
+    /// `POST /ip_allow_list`
+    ///
     /// Turns one of the two IP allow lists on or off. Once the `api` list is on, a caller whose address
     /// is not on it can be shut out, so add your own address first. The online reference of September
     /// 2026 leaves out all five calls on these lists. Send the API key in the body too.
     ///
-    /// `POST /ip_allow_list`. A repeat has no further effect. The request may have 1 MB. This client
-    /// puts the key into the body for you.
+    /// Idempotent. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
     pub async fn set(
         &self,
@@ -44,10 +45,11 @@ impl IpAllowListGroup<'_> {
 
     /// Add an address to an IP allow list.
     ///
+    /// `POST /ip_allow_list/add`
+    ///
     /// Puts an IP address on one of the two allow lists. Send the API key in the body too.
     ///
-    /// `POST /ip_allow_list/add`. A repeat may have a further effect. The request may have 1 MB. This
-    /// client puts the key into the body for you.
+    /// Not idempotent. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
     pub async fn add(
         &self,
@@ -63,11 +65,12 @@ impl IpAllowListGroup<'_> {
 
     /// Edit an entry of an IP allow list.
     ///
+    /// `POST /ip_allow_list/edit`
+    ///
     /// Changes the address or the description of an entry. After a change of address the same call may
     /// end in an error, since the old address is gone. Send the API key in the body too.
     ///
-    /// `POST /ip_allow_list/edit`. A repeat has no further effect. The request may have 1 MB. This
-    /// client puts the key into the body for you.
+    /// Idempotent. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
     pub async fn edit(
         &self,
@@ -83,11 +86,12 @@ impl IpAllowListGroup<'_> {
 
     /// Remove an address from an IP allow list.
     ///
+    /// `POST /ip_allow_list/remove`
+    ///
     /// Takes an IP address off one of the two allow lists. Removing the same address twice may end in
     /// an error, which does no harm. Send the API key in the body too.
     ///
-    /// `POST /ip_allow_list/remove`. A repeat has no further effect. The request may have 1 MB. This
-    /// client puts the key into the body for you.
+    /// Idempotent. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
     pub async fn remove(
         &self,
@@ -103,10 +107,11 @@ impl IpAllowListGroup<'_> {
 
     /// View an IP allow list.
     ///
+    /// `POST /ip_allow_list/view`
+    ///
     /// Shows one of the two allow lists, and whether it is turned on. Send the API key in the body too.
     ///
-    /// `POST /ip_allow_list/view`. Changes nothing. The request may have 1 MB. This client puts the key
-    /// into the body for you.
+    /// Read-only. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
     pub async fn view(
         &self,

@@ -23,12 +23,14 @@ impl Client {
 impl IpAuthGroup<'_> {
     /// Change some settings of an authenticated IP address.
     ///
+    /// `PATCH /ip_auth/edit`
+    ///
     /// Changes the given settings of an IP address that sends without a password, and keeps all others.
     /// Send no `null` for a setting that is to stay. There is no `POST` twin, and the API has no call
     /// to add an address.
     ///
-    /// `PATCH /ip_auth/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn patch(
         &self,
@@ -41,12 +43,14 @@ impl IpAuthGroup<'_> {
 
     /// Remove an authenticated IP address.
     ///
+    /// `POST /ip_auth/remove`
+    ///
     /// Stops an IP address from sending without a password. The body of the reply is not documented.
     /// Removing the same address twice may end in an error, which does no harm. The API has no call to
     /// add the address again.
     ///
-    /// `POST /ip_auth/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn remove(
         &self,
@@ -57,11 +61,12 @@ impl IpAuthGroup<'_> {
 
     /// List authenticated IP addresses.
     ///
+    /// `POST /ip_auth/view`
+    ///
     /// Lists the IP addresses that may send without a password, with their settings, or the one that is
     /// given. The list is empty if there are none.
     ///
-    /// `POST /ip_auth/view`. Changes nothing. The request may have 1 MB. A key of the master account
-    /// can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn view(
         &self,

@@ -25,13 +25,15 @@ impl Client {
 impl SingleSenderEmailsGroup<'_> {
     /// Add a single sender address.
     ///
+    /// `POST /single_sender_emails/add`
+    ///
     /// Registers one address to send from without a verified domain, and mails a link to it that its
     /// owner must follow. Every call sends such a mail, so calling again is the way to send the link
     /// once more. The body of the reply is not known: the documented example is a placeholder, and the
     /// body may be empty.
     ///
-    /// `POST /single_sender_emails/add`. A repeat may have a further effect. The request may have 1 MB.
-    /// A key of the master account can call it for a subaccount.
+    /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn add(
         &self,
@@ -47,12 +49,14 @@ impl SingleSenderEmailsGroup<'_> {
 
     /// Remove a single sender address.
     ///
+    /// `POST /single_sender_emails/remove`
+    ///
     /// Takes a single address off the list of senders. An address that is not on the list is refused
     /// with 400 and the code API_EXCEPTION, so a repeat is harmless but fails. The body of the reply is
     /// not known for certain: the documented example is a placeholder, and the body may be empty.
     ///
-    /// `POST /single_sender_emails/remove`. A repeat has no further effect. The request may have 1 MB.
-    /// A key of the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn remove(
         &self,
@@ -68,12 +72,13 @@ impl SingleSenderEmailsGroup<'_> {
 
     /// List single sender addresses.
     ///
+    /// `POST /single_sender_emails/view`
+    ///
     /// Lists the single addresses that may send without a verified domain, and whether each is
     /// verified, or looks up one if `email_address` is given. Unlike most replies, this one holds
     /// `request_id` inside `data`.
     ///
-    /// `POST /single_sender_emails/view`. Changes nothing. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn view(
         &self,

@@ -23,11 +23,13 @@ impl Client {
 impl SmsGroup<'_> {
     /// Send a text message.
     ///
+    /// `POST /sms/send`
+    ///
     /// Sends one text to up to 100 numbers; every number is billed separately. A text of more than 160
     /// characters counts as several units per number. A second call sends the text once more and is
     /// charged once more, so do not repeat one whose outcome you do not know.
     ///
-    /// `POST /sms/send`. Sends; a repeat would send again. The request may have 1 MB.
+    /// Sends; a repeat sends again. Maximum request size: 1 MB.
     #[inline]
     pub async fn send(
         &self,
@@ -40,11 +42,12 @@ impl SmsGroup<'_> {
 
     /// Count text messages.
     ///
+    /// `POST /sms/summary`
+    ///
     /// Totals of messages, billed units and cost for a span of days. Without dates it covers today in
     /// UTC. The start day is included, the end day is not.
     ///
-    /// `POST /sms/summary`. Changes nothing. The request may have 1 MB. A key of the master account can
-    /// call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn summary(
         &self,
@@ -57,12 +60,13 @@ impl SmsGroup<'_> {
 
     /// List received text messages.
     ///
+    /// `POST /sms/view-received`
+    ///
     /// Lists messages that were sent to the account's numbers. Without dates it covers the last 7 days.
     /// The reply has no paging. Its `request_id` sits inside `data`; one at the root is allowed for,
     /// though no sample has it.
     ///
-    /// `POST /sms/view-received`. Changes nothing. The request may have 1 MB. A key of the master
-    /// account can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn view_received(
         &self,
@@ -78,12 +82,13 @@ impl SmsGroup<'_> {
 
     /// List sent text messages.
     ///
+    /// `POST /sms/view-sent`
+    ///
     /// Lists messages that the account sent, by API or by mail. Without dates it covers the last 7
     /// days. The reply has no paging. Its `request_id` sits inside `data`; one at the root is allowed
     /// for, though no sample has it.
     ///
-    /// `POST /sms/view-sent`. Changes nothing. The request may have 1 MB. A key of the master account
-    /// can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn view_sent(
         &self,

@@ -23,9 +23,11 @@ impl Client {
 impl StatsGroup<'_> {
     /// Count bounces.
     ///
+    /// `POST /stats/email_bounces`
+    ///
     /// Bounces and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
-    /// `POST /stats/email_bounces`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn email_bounces(
         &self,
@@ -41,10 +43,12 @@ impl StatsGroup<'_> {
 
     /// View the sending allowance.
     ///
+    /// `POST /stats/email_cycle`
+    ///
     /// The current billing cycle: when it starts and ends, how much mail it allows and how much is
     /// left. It takes no parameters.
     ///
-    /// `POST /stats/email_cycle`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn email_cycle(&self) -> Result<Reply<types::EmailCycle>, Error> {
         self.client
@@ -54,11 +58,13 @@ impl StatsGroup<'_> {
 
     /// View sending totals by sender.
     ///
+    /// `POST /stats/email_history`
+    ///
     /// Totals for each sender address, user, domain or subaccount. This is the only statistics call
     /// with dates; without them it covers the last 30 days. Percentages are numbers here and text in
     /// the other statistics calls.
     ///
-    /// `POST /stats/email_history`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn email_history(
         &self,
@@ -74,9 +80,11 @@ impl StatsGroup<'_> {
 
     /// Count spam complaints.
     ///
+    /// `POST /stats/email_spam`
+    ///
     /// Spam complaints and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
-    /// `POST /stats/email_spam`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn email_spam(
         &self,
@@ -92,11 +100,13 @@ impl StatsGroup<'_> {
 
     /// View all figures at once.
     ///
+    /// `POST /stats/email_summary`
+    ///
     /// The sending allowance of the current cycle together with the bounces, spam complaints,
     /// unsubscribes, opens and clicks of the last 30 days. It puts the other statistics together and is
     /// slow; use the narrower calls where they are enough.
     ///
-    /// `POST /stats/email_summary`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn email_summary(
         &self,
@@ -112,9 +122,11 @@ impl StatsGroup<'_> {
 
     /// Count unsubscribes.
     ///
+    /// `POST /stats/email_unsubs`
+    ///
     /// Unsubscribes and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
-    /// `POST /stats/email_unsubs`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn email_unsubs(
         &self,

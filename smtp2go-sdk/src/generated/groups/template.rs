@@ -24,12 +24,14 @@ impl Client {
 impl TemplateGroup<'_> {
     /// Add a template.
     ///
+    /// `POST /template/add`
+    ///
     /// Stores a subject with an HTML and a text body. Placeholders such as `{{ name }}` follow
     /// Handlebars and are filled from `template_data` when mail is sent. You choose the `id`, and all
     /// fields but `template_variables` and `tags` are needed. A second call with the same `id` should
     /// fail; this is inferred.
     ///
-    /// `POST /template/add`. A repeat may have a further effect. The request may have 1 MB.
+    /// Not idempotent. Maximum request size: 1 MB.
     #[inline]
     pub async fn add(
         &self,
@@ -42,10 +44,12 @@ impl TemplateGroup<'_> {
 
     /// Delete a template.
     ///
+    /// `POST /template/delete`
+    ///
     /// Removes a template for good. A second call for the same `id` may answer 400, which then means
     /// that the template is gone already.
     ///
-    /// `POST /template/delete`. A repeat has no further effect. The request may have 1 MB.
+    /// Idempotent. Maximum request size: 1 MB.
     #[inline]
     pub async fn delete(
         &self,
@@ -61,11 +65,13 @@ impl TemplateGroup<'_> {
 
     /// Change a template.
     ///
+    /// `POST /template/edit`
+    ///
     /// Changes the given fields and, going by the wording of the documentation, keeps all others. With
     /// `new_id` the template gets another id; repeating such a call then fails, since the old id no
     /// longer exists.
     ///
-    /// `POST /template/edit`. A repeat has no further effect. The request may have 1 MB.
+    /// Idempotent. Maximum request size: 1 MB.
     #[inline]
     pub async fn edit(
         &self,
@@ -78,11 +84,13 @@ impl TemplateGroup<'_> {
 
     /// Search templates.
     ///
+    /// `POST /template/search`
+    ///
     /// Lists templates without their bodies, page by page; without filters it lists all of them, which
     /// is inferred. To get the next page, repeat the same filters with the newest `continue_token`. On
     /// the last page the token is null.
     ///
-    /// `POST /template/search`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn search(
         &self,
@@ -121,10 +129,12 @@ impl TemplateGroup<'_> {
 
     /// View a template.
     ///
+    /// `POST /template/view`
+    ///
     /// Returns one template with its bodies and sample values. The name of the template arrives as
     /// `name`.
     ///
-    /// `POST /template/view`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn view(
         &self,

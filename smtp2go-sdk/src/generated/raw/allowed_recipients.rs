@@ -9,11 +9,13 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Add to the allowed recipients.
     ///
+    /// `POST /allowed_recipients/add`
+    ///
     /// Puts addresses and domains on the list in addition to what is there, and can set whether the
     /// list is enforced. Adding an entry twice should leave one; this is inferred.
     ///
-    /// `POST /allowed_recipients/add`. A repeat may have a further effect. The request may have 1 MB. A
-    /// key of the master account can call it for a subaccount.
+    /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn allowed_recipients_add(
         &self,
@@ -24,11 +26,13 @@ impl Client {
 
     /// Remove from the allowed recipients.
     ///
+    /// `POST /allowed_recipients/remove`
+    ///
     /// Takes addresses and domains off the list, and can set whether the list is enforced. Entries that
     /// are not on it are ignored.
     ///
-    /// `POST /allowed_recipients/remove`. A repeat has no further effect. The request may have 1 MB. A
-    /// key of the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn allowed_recipients_remove(
         &self,
@@ -39,10 +43,12 @@ impl Client {
 
     /// Replace the allowed recipients.
     ///
+    /// `POST /allowed_recipients/update`
+    ///
     /// Replaces the whole list and sets whether it is enforced.
     ///
-    /// `POST /allowed_recipients/update`. A repeat has no further effect. The request may have 1 MB. A
-    /// key of the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn allowed_recipients_update(
         &self,
@@ -53,10 +59,11 @@ impl Client {
 
     /// View the allowed recipients.
     ///
+    /// `POST /allowed_recipients/view`
+    ///
     /// Answers with the list of addresses and domains, and with whether it is enforced.
     ///
-    /// `POST /allowed_recipients/view`. Changes nothing. The request may have 1 MB. A key of the master
-    /// account can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn allowed_recipients_view(
         &self,

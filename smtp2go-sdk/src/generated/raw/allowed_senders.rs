@@ -9,11 +9,13 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Add to the allowed senders.
     ///
+    /// `POST /allowed_senders/add`
+    ///
     /// Puts addresses and domains on the list in addition to what is there. The mode stays as it is.
     /// What happens to an entry that is on the list already is not documented.
     ///
-    /// `POST /allowed_senders/add`. A repeat may have a further effect. The request may have 1 MB. A
-    /// key of the master account can call it for a subaccount.
+    /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn allowed_senders_add(
         &self,
@@ -24,10 +26,12 @@ impl Client {
 
     /// Remove from the allowed senders.
     ///
+    /// `POST /allowed_senders/remove`
+    ///
     /// Takes addresses and domains off the list. Entries that are not on it are ignored.
     ///
-    /// `POST /allowed_senders/remove`. A repeat has no further effect. The request may have 1 MB. A key
-    /// of the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn allowed_senders_remove(
         &self,
@@ -38,12 +42,14 @@ impl Client {
 
     /// Replace the allowed senders and the mode.
     ///
+    /// `POST /allowed_senders/update`
+    ///
     /// Replaces the whole list and the mode. The modes `whitelist` and `blacklist` take the place of
     /// the usual checks (of the sender domain or the single sender), which do not apply while such a
     /// mode is on.
     ///
-    /// `POST /allowed_senders/update`. A repeat has no further effect. The request may have 1 MB. A key
-    /// of the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn allowed_senders_update(
         &self,
@@ -54,10 +60,11 @@ impl Client {
 
     /// View the allowed senders.
     ///
+    /// `POST /allowed_senders/view`
+    ///
     /// Answers with the list of addresses and domains, and with the mode that says how it is used.
     ///
-    /// `POST /allowed_senders/view`. Changes nothing. The request may have 1 MB. A key of the master
-    /// account can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn allowed_senders_view(
         &self,

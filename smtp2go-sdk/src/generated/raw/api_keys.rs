@@ -9,13 +9,15 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Create an API key.
     ///
+    /// `POST /api_keys/add`
+    ///
     /// Creates an API key. Only this reply shows the full key, so store it at once. Each call creates
     /// another key: after a lost reply, look at `/api_keys/view` before you try again. A key created
     /// without `endpoints` can call `/email/send` and nothing else. At most 5 calls a minute are
     /// allowed.
     ///
-    /// `POST /api_keys/add`. A repeat may have a further effect. At most 5 calls a minute. The request
-    /// may have 1 MB. A key of the master account can call it for a subaccount.
+    /// Not idempotent. Rate limit: 5 calls a minute. Maximum request size: 1 MB. A key of the master
+    /// account can call it for a subaccount.
     #[inline]
     pub async fn api_keys_add(
         &self,
@@ -26,12 +28,14 @@ impl Client {
 
     /// Replace the settings of an API key.
     ///
+    /// `POST /api_keys/edit`
+    ///
     /// Sets all settings of a key. A setting that is not given goes back to its default, except
     /// `endpoints`, which stay as they are; use `PATCH` to change single settings. The reply masks the
     /// key. A key that takes endpoints from itself or blocks itself can lock its owner out.
     ///
-    /// `POST /api_keys/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn api_keys_edit(
         &self,
@@ -42,12 +46,14 @@ impl Client {
 
     /// Change some settings of an API key.
     ///
+    /// `PATCH /api_keys/edit`
+    ///
     /// Changes the settings that are given and keeps all others. Send no `null` for a setting that is
     /// to stay. The reply masks the key. A key that takes endpoints from itself or blocks itself can
     /// lock its owner out.
     ///
-    /// `PATCH /api_keys/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn api_keys_patch(
         &self,
@@ -58,10 +64,12 @@ impl Client {
 
     /// List what the calling key may do.
     ///
+    /// `POST /api_keys/permissions`
+    ///
     /// Lists the paths that the calling key may use. Every key may make this call, so it also shows
     /// cheaply whether a key works.
     ///
-    /// `POST /api_keys/permissions`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn api_keys_permissions(
         &self,
@@ -72,11 +80,13 @@ impl Client {
 
     /// Remove an API key.
     ///
+    /// `POST /api_keys/remove`
+    ///
     /// Removes a key. The body of the reply is not documented. Removing the same key twice may end in
     /// an error, which does no harm.
     ///
-    /// `POST /api_keys/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn api_keys_remove(
         &self,
@@ -87,11 +97,12 @@ impl Client {
 
     /// List API keys.
     ///
+    /// `POST /api_keys/view`
+    ///
     /// Lists the API keys with their settings: all of them, or those that `id` or `search` selects. Of
     /// each key only the first 16 characters are shown.
     ///
-    /// `POST /api_keys/view`. Changes nothing. The request may have 1 MB. A key of the master account
-    /// can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn api_keys_view(
         &self,

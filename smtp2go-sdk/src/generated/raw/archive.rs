@@ -9,13 +9,15 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Search archived emails.
     ///
+    /// `POST /archive/search`
+    ///
     /// Lists archived mail. The account must allow archiving, and the sender must have it turned on.
     /// The replies hold headers and a download link, never the body of a message. The request takes a
     /// `continue_token`, yet no source shows where the reply has it; it is read from `data` here, by
     /// analogy with the other searches. The online reference of September 2026 also names a
     /// `subaccount_id`, which is not in the vendor's file and not described here.
     ///
-    /// `POST /archive/search`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn archive_search(
         &self,
@@ -26,11 +28,13 @@ impl Client {
 
     /// View an archived email.
     ///
+    /// `POST /archive/email`
+    ///
     /// Returns one archived message by its `email_id`. The reply holds the headers and a download link,
     /// not the body. The online reference of September 2026 also names a `subaccount_id`, which is not
     /// in the vendor's file and not described here.
     ///
-    /// `POST /archive/email`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn archive_email(
         &self,

@@ -9,6 +9,8 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Add a sender domain.
     ///
+    /// `POST /domain/add`
+    ///
     /// Adds a domain to send from and answers with the DNS records to publish for it. Publish three
     /// kinds of CNAME record, with host and target taken from the reply:
     /// `<dkim_selector>._domainkey.<fulldomain>` to `dkim_value`, `<rpath_selector>.<fulldomain>` to
@@ -17,8 +19,8 @@ impl Client {
     /// when both `dkim_verified` and `rpath_verified` are true. Adding a domain that is there already
     /// is likely to fail.
     ///
-    /// `POST /domain/add`. A repeat may have a further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn domain_add(
         &self,
@@ -29,11 +31,13 @@ impl Client {
 
     /// Remove a sender domain.
     ///
+    /// `POST /domain/remove`
+    ///
     /// Takes a sender domain off the account and answers with the domains that remain. Removing a
     /// domain again changes nothing, but the second call may fail.
     ///
-    /// `POST /domain/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn domain_remove(
         &self,
@@ -44,12 +48,14 @@ impl Client {
 
     /// Change the return-path subdomain.
     ///
+    /// `POST /domain/returnpath`
+    ///
     /// Replaces the label under which the return path of a domain lives. The CNAME record of the new
     /// label must be published: `<rpath_selector>.<fulldomain>` to `rpath_value`. A repeat has no
     /// further effect, but may fail because `old_subdomain` is no longer the current label.
     ///
-    /// `POST /domain/returnpath`. A repeat has no further effect. The request may have 1 MB. A key of
-    /// the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn domain_return_path(
         &self,
@@ -60,12 +66,14 @@ impl Client {
 
     /// Set which subaccounts may use a domain.
     ///
+    /// `POST /domain/subaccount_access`
+    ///
     /// Lends a domain of the master account to subaccounts. The list given here replaces the one
     /// before, so name every subaccount that is to keep its access. It takes a master account key. The
     /// reply is described from the documented example; the schema of the service leaves out the
     /// envelope.
     ///
-    /// `POST /domain/subaccount_access`. A repeat has no further effect. The request may have 1 MB.
+    /// Idempotent. Maximum request size: 1 MB.
     #[inline]
     pub async fn domain_subaccount_access(
         &self,
@@ -76,12 +84,14 @@ impl Client {
 
     /// Change the tracking subdomain.
     ///
+    /// `POST /domain/tracking`
+    ///
     /// Replaces the label under which the tracking host of a domain lives. The CNAME record of the new
     /// label must be published: the `fulldomain` of the tracker to its `cname_value`. A repeat has no
     /// further effect, but may fail because `old_subdomain` is no longer the current label.
     ///
-    /// `POST /domain/tracking`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn domain_tracking(
         &self,
@@ -92,14 +102,16 @@ impl Client {
 
     /// Check the DNS records of a domain now.
     ///
+    /// `POST /domain/verify`
+    ///
     /// Looks up the DNS records of a domain at once instead of at the next check, which comes every 7
     /// minutes. There is no single flag for the result: the domain is verified when `dkim_verified` and
     /// `rpath_verified` are both true, and a tracker when its own `cname_verified` is. Where a lookup
     /// failed, the `…_status` text beside the flag says why. The call may also request a TLS
     /// certificate for the tracking host.
     ///
-    /// `POST /domain/verify`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn domain_verify(
         &self,
@@ -110,13 +122,14 @@ impl Client {
 
     /// List sender domains.
     ///
+    /// `POST /domain/view`
+    ///
     /// Lists the sender domains of the account with their DNS records and what the last check found, or
     /// one domain if `domain` is given. On a subaccount the list includes the domains that the master
     /// account lends to it, marked with `from_master`. A domain is verified when `dkim_verified` and
     /// `rpath_verified` are both true.
     ///
-    /// `POST /domain/view`. Changes nothing. The request may have 1 MB. A key of the master account can
-    /// call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn domain_view(
         &self,

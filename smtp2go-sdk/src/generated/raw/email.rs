@@ -9,6 +9,8 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Send an email.
     ///
+    /// `POST /email/send`
+    ///
     /// Sends one message to all its recipients, or schedules it. Without `template_id` the message
     /// needs `html_body`, `text_body` or both. A 200 does not mean that the message was accepted: look
     /// at `failed` and `failures`. `failed` counts messages and not recipients, so it is 0 or 1 as a
@@ -19,8 +21,8 @@ impl Client {
     /// was carried out, put an id of your own in a custom header, and about two minutes later have
     /// `/activity/search` return that header with the events.
     ///
-    /// `POST /email/send`. Sends; a repeat would send again. The request may have 50 MB. A reply that
-    /// counts failures is an error of this client.
+    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that counts failures is an
+    /// error of this client.
     #[inline]
     pub async fn email_send(
         &self,
@@ -31,13 +33,15 @@ impl Client {
 
     /// Send a ready MIME message.
     ///
+    /// `POST /email/mime`
+    ///
     /// Sends or schedules a message that the caller has composed as MIME. The recipients come from the
     /// headers of the message. As with `/email/send`, a 200 does not mean that the message was
     /// accepted: look at `failed` and `failures`. The message and the request body may have 50 MB each,
     /// and base64 makes the message a third larger, which leaves about 37 MB.
     ///
-    /// `POST /email/mime`. Sends; a repeat would send again. The request may have 50 MB. A reply that
-    /// counts failures is an error of this client.
+    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that counts failures is an
+    /// error of this client.
     #[inline]
     pub async fn email_mime(
         &self,
@@ -48,13 +52,15 @@ impl Client {
 
     /// Send several emails in one request.
     ///
+    /// `POST /email/batch`
+    ///
     /// Sends or schedules many messages, each with its own sender, recipients and content. The results
     /// come back in the order of the request. How a failed item looks, and whether one failure stops
     /// the others, is not documented: compare the lengths of the two lists, and take an item without a
     /// filled `email_id` or `schedule_id` as failed. The request body may have 50 MB. `fastaccept` is
     /// not available here.
     ///
-    /// `POST /email/batch`. Sends; a repeat would send again. The request may have 50 MB.
+    /// Sends; a repeat sends again. Maximum request size: 50 MB.
     #[inline]
     pub async fn email_batch(
         &self,
@@ -65,11 +71,13 @@ impl Client {
 
     /// List scheduled emails.
     ///
+    /// `POST /email/scheduled/search`
+    ///
     /// Lists the mail that waits for its time. The vendor's schema shows a list at the root of the
     /// reply, its sample the usual envelope with a list in `data`; the sample is followed here. The
     /// reply holds no total, so a page with fewer than `limit` items is taken as the last.
     ///
-    /// `POST /email/scheduled/search`. Changes nothing. The request may have 50 MB.
+    /// Read-only. Maximum request size: 50 MB.
     #[inline]
     pub async fn email_scheduled_search(
         &self,
@@ -80,10 +88,12 @@ impl Client {
 
     /// Cancel a scheduled email.
     ///
+    /// `POST /email/scheduled/remove`
+    ///
     /// Takes a message out of the queue of scheduled mail, so that it is not sent. A second call for
     /// the same id does no harm, but may answer with an error.
     ///
-    /// `POST /email/scheduled/remove`. A repeat has no further effect. The request may have 50 MB.
+    /// Idempotent. Maximum request size: 50 MB.
     #[inline]
     pub async fn email_scheduled_remove(
         &self,
@@ -94,12 +104,14 @@ impl Client {
 
     /// Search sent emails.
     ///
+    /// `POST /email/search`
+    ///
     /// Deprecated: use `/activity/search` instead. Lists sent mail with its delivery state and the
     /// times it was opened. The operation is missing from the vendor's file of August 2026 and known
     /// only from the online reference of September 2026. Unlike in the other searches, the end of the
     /// period is included.
     ///
-    /// `POST /email/search`. Changes nothing. At most 20 calls a minute. The request may have 50 MB.
+    /// Read-only. Rate limit: 20 calls a minute. Maximum request size: 50 MB.
     ///
     /// Known from the vendor's guides rather than from its schema.
     #[inline]

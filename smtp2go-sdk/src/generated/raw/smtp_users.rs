@@ -9,11 +9,13 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Create an SMTP user.
     ///
+    /// `POST /users/smtp/add`
+    ///
     /// Creates a user for sending over SMTP. For an empty password the service chooses one. The reply
     /// holds the password in clear text, so keep it out of logs.
     ///
-    /// `POST /users/smtp/add`. A repeat may have a further effect. The request may have 1 MB. A key of
-    /// the master account can call it for a subaccount.
+    /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn smtp_users_add(
         &self,
@@ -24,12 +26,14 @@ impl Client {
 
     /// Replace the settings of an SMTP user.
     ///
+    /// `POST /users/smtp/edit`
+    ///
     /// Sets all settings of a user. A setting that is not given goes back to its default, and for an
     /// empty `email_password` the service chooses another password on each call; use `PATCH` to change
     /// single settings. The reply holds the password in clear text.
     ///
-    /// `POST /users/smtp/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn smtp_users_edit(
         &self,
@@ -40,12 +44,14 @@ impl Client {
 
     /// Change some settings of an SMTP user.
     ///
+    /// `PATCH /users/smtp/edit`
+    ///
     /// Changes the settings that are given and keeps all others. Send no `null` for a setting that is
     /// to stay. The reply differs from that of `POST`: `data` is a plain list, and the password is not
     /// in it.
     ///
-    /// `PATCH /users/smtp/edit`. A repeat has no further effect. The request may have 1 MB. A key of
-    /// the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn smtp_users_patch(
         &self,
@@ -56,11 +62,13 @@ impl Client {
 
     /// Remove an SMTP user.
     ///
+    /// `POST /users/smtp/remove`
+    ///
     /// Removes a user and answers with what it was, password in clear text included. Removing the same
     /// user twice may end in an error, which does no harm.
     ///
-    /// `POST /users/smtp/remove`. A repeat has no further effect. The request may have 1 MB. A key of
-    /// the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn smtp_users_remove(
         &self,
@@ -71,11 +79,12 @@ impl Client {
 
     /// List SMTP users.
     ///
+    /// `POST /users/smtp/view`
+    ///
     /// Lists the SMTP users with their settings, or the one that is named. Passwords are in clear text.
     /// The default limit of the account stands beside the list.
     ///
-    /// `POST /users/smtp/view`. Changes nothing. The request may have 1 MB. A key of the master account
-    /// can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn smtp_users_view(
         &self,

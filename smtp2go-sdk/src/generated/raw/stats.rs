@@ -9,9 +9,11 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Count bounces.
     ///
+    /// `POST /stats/email_bounces`
+    ///
     /// Bounces and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
-    /// `POST /stats/email_bounces`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn stats_email_bounces(
         &self,
@@ -22,10 +24,12 @@ impl Client {
 
     /// View the sending allowance.
     ///
+    /// `POST /stats/email_cycle`
+    ///
     /// The current billing cycle: when it starts and ends, how much mail it allows and how much is
     /// left. It takes no parameters.
     ///
-    /// `POST /stats/email_cycle`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn stats_email_cycle(
         &self,
@@ -36,11 +40,13 @@ impl Client {
 
     /// View sending totals by sender.
     ///
+    /// `POST /stats/email_history`
+    ///
     /// Totals for each sender address, user, domain or subaccount. This is the only statistics call
     /// with dates; without them it covers the last 30 days. Percentages are numbers here and text in
     /// the other statistics calls.
     ///
-    /// `POST /stats/email_history`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn stats_email_history(
         &self,
@@ -51,9 +57,11 @@ impl Client {
 
     /// Count spam complaints.
     ///
+    /// `POST /stats/email_spam`
+    ///
     /// Spam complaints and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
-    /// `POST /stats/email_spam`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn stats_email_spam(
         &self,
@@ -64,11 +72,13 @@ impl Client {
 
     /// View all figures at once.
     ///
+    /// `POST /stats/email_summary`
+    ///
     /// The sending allowance of the current cycle together with the bounces, spam complaints,
     /// unsubscribes, opens and clicks of the last 30 days. It puts the other statistics together and is
     /// slow; use the narrower calls where they are enough.
     ///
-    /// `POST /stats/email_summary`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn stats_email_summary(
         &self,
@@ -79,9 +89,11 @@ impl Client {
 
     /// Count unsubscribes.
     ///
+    /// `POST /stats/email_unsubs`
+    ///
     /// Unsubscribes and rejected mail of the last 30 days. Other periods cannot be asked for.
     ///
-    /// `POST /stats/email_unsubs`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn stats_email_unsubs(
         &self,

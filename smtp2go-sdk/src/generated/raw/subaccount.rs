@@ -9,12 +9,13 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Create a subaccount.
     ///
+    /// `POST /subaccount/add`
+    ///
     /// Creates an account below the master account, with its own limits. It takes a master account key.
     /// The service takes 50 of these calls an hour. A repeat creates a second subaccount, so look with
     /// `/subaccounts/search` before you try again.
     ///
-    /// `POST /subaccount/add`. A repeat may have a further effect. At most 50 calls a hour. The request
-    /// may have 1 MB.
+    /// Not idempotent. Rate limit: 50 calls a hour. Maximum request size: 1 MB.
     #[inline]
     pub async fn subaccount_add(
         &self,
@@ -25,10 +26,12 @@ impl Client {
 
     /// Close a subaccount.
     ///
+    /// `POST /subaccount/close`
+    ///
     /// Closes a subaccount; `/subaccount/reopen` undoes it. The reply is a plain text. A repeat has no
     /// further effect, but may fail.
     ///
-    /// `POST /subaccount/close`. A repeat has no further effect. The request may have 1 MB.
+    /// Idempotent. Maximum request size: 1 MB.
     #[inline]
     pub async fn subaccount_close(
         &self,
@@ -39,12 +42,14 @@ impl Client {
 
     /// Change a subaccount.
     ///
+    /// `POST /subaccount/edit`
+    ///
     /// Changes the name, the limits and the features of a subaccount. Whether a field that is not given
     /// keeps its value or goes back to its default is not documented, so send the full state. Note that
     /// `/subaccounts/search` does not show `archiving`, `enforce_2fa` and the SMS settings: keep what
     /// this call and `/subaccount/add` answer.
     ///
-    /// `POST /subaccount/edit`. A repeat has no further effect. The request may have 1 MB.
+    /// Idempotent. Maximum request size: 1 MB.
     #[inline]
     pub async fn subaccount_edit(
         &self,
@@ -55,10 +60,12 @@ impl Client {
 
     /// Reopen a subaccount.
     ///
+    /// `POST /subaccount/reopen`
+    ///
     /// Opens a closed subaccount again. The reply is a plain text in the documented example and an
     /// object in the schema of the service. A repeat has no further effect, but may fail.
     ///
-    /// `POST /subaccount/reopen`. A repeat has no further effect. The request may have 1 MB.
+    /// Idempotent. Maximum request size: 1 MB.
     #[inline]
     pub async fn subaccount_reopen(
         &self,
@@ -69,12 +76,14 @@ impl Client {
 
     /// Search the subaccounts.
     ///
+    /// `POST /subaccounts/search`
+    ///
     /// Lists the subaccounts of the master account, sorted by name, page by page. Without parameters it
     /// lists all of them. For the next page send the same filters again with the newest
     /// `continue_token`; an empty token means that there are no more pages. The `id` of an item is what
     /// other operations take as `subaccount_id`.
     ///
-    /// `POST /subaccounts/search`. Changes nothing. The request may have 1 MB.
+    /// Read-only. Maximum request size: 1 MB.
     #[inline]
     pub async fn subaccount_search(
         &self,

@@ -9,11 +9,13 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Suppress an address or a domain.
     ///
+    /// `POST /suppression/add`
+    ///
     /// Stops mail to one address or to a whole domain. Adding the same entry again should be harmless;
     /// this is inferred.
     ///
-    /// `POST /suppression/add`. A repeat may have a further effect. The request may have 1 MB. A key of
-    /// the master account can call it for a subaccount.
+    /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn suppression_add(
         &self,
@@ -24,11 +26,13 @@ impl Client {
 
     /// Lift suppressions.
     ///
+    /// `POST /suppression/remove`
+    ///
     /// Lifts the named kinds of suppression from one address or domain. The reply has a row for each
     /// reason asked for. A row with `removed` false had nothing to lift; the call still answers 200.
     ///
-    /// `POST /suppression/remove`. A repeat has no further effect. The request may have 1 MB. A key of
-    /// the master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn suppression_remove(
         &self,
@@ -39,12 +43,13 @@ impl Client {
 
     /// List suppressions.
     ///
+    /// `POST /suppression/view`
+    ///
     /// Lists suppressed addresses and domains, page by page. Without dates it covers about the last 30
     /// days. The page size cannot be set. To get the next page, repeat the same filters with the newest
     /// `continue_token`; the last page has null.
     ///
-    /// `POST /suppression/view`. Changes nothing. The request may have 1 MB. A key of the master
-    /// account can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn suppression_view(
         &self,

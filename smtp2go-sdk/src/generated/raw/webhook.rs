@@ -9,13 +9,15 @@ use crate::{Body, Error, Reply, operations};
 impl Client {
     /// Add a webhook.
     ///
+    /// `POST /webhook/add`
+    ///
     /// Registers an endpoint to which the service posts events. A free account has one webhook, a paid
     /// account up to 10. A field or event name that the service does not know has been seen to be
     /// dropped without an error, so check the names before the call and read the webhook back after it.
     /// Bodies arrive as forms unless `output_format` is `json`.
     ///
-    /// `POST /webhook/add`. A repeat may have a further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn webhook_add(
         &self,
@@ -26,12 +28,14 @@ impl Client {
 
     /// Change a webhook.
     ///
+    /// `POST /webhook/edit`
+    ///
     /// Changes a webhook. What happens to a field that is not given is not documented: read the webhook
     /// first and send its full state. A field or event name that the service does not know has been
     /// seen to be dropped without an error.
     ///
-    /// `POST /webhook/edit`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn webhook_edit(
         &self,
@@ -42,11 +46,13 @@ impl Client {
 
     /// Remove a webhook.
     ///
+    /// `POST /webhook/remove`
+    ///
     /// Removes a webhook and shows it one last time. A second call for the same id may answer 400,
     /// which then means that the webhook is gone already.
     ///
-    /// `POST /webhook/remove`. A repeat has no further effect. The request may have 1 MB. A key of the
-    /// master account can call it for a subaccount.
+    /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
+    /// subaccount.
     #[inline]
     pub async fn webhook_remove(
         &self,
@@ -57,12 +63,13 @@ impl Client {
 
     /// List webhooks.
     ///
+    /// `POST /webhook/view`
+    ///
     /// Returns all webhooks of the account. The service's documents show a single object in `data`, the
     /// live service a list; a single object is to be read as a list of one. The documents also ask for
     /// a `url` in the request, which is a slip.
     ///
-    /// `POST /webhook/view`. Changes nothing. The request may have 1 MB. A key of the master account
-    /// can call it for a subaccount.
+    /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
     pub async fn webhook_view(
         &self,

@@ -1,19 +1,17 @@
-//! From the spec's descriptions to rustdoc.
+//! Documentation of the generated items, finished before progenitor sees it: wrapped, escaped, with
+//! limits, defaults and evidence.
+//!
+//! In: a part of the [`View`](crate::lower::View). Out: Markdown, such as
+//! `"Who gets it.\n\nFrom 1 to 3 items. Each: At most 320 characters."`
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use crate::lower::{Field, Limits, Object, Operation, Scalar, Shape};
 
-/// Doc attributes for paragraphs of Markdown; empty ones are left out.
-pub(super) fn docs<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> TokenStream {
-    let lines = doc_lines(paragraphs);
-    let lines = lines.iter().map(|line| {
-        if line.is_empty() {
-            String::new()
-        } else {
-            format!(" {line}")
-        }
-    });
-    quote!(#(#[doc = #lines])*)
+/// Documentation of `extra`, which progenitor gives none.
+pub(crate) const EXTRA: &str = "Members that this version has no field for, under their own names.";
+
+/// Paragraphs of Markdown as one text; empty ones are left out.
+pub(crate) fn text<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> String {
+    doc_lines(paragraphs).join("\n")
 }
 
 fn doc_lines<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> Vec<String> {
@@ -57,6 +55,104 @@ fn fence(line: &str) -> Option<(&str, &str)> {
     let rest = line.trim_start_matches(mark);
     let marks = line.strip_suffix(rest)?;
     (marks.len() >= 3 && !rest.contains('`')).then(|| (marks, rest.trim()))
+}
+
+/// Of a struct.
+pub(crate) fn object(object: &Object) -> String {
+    text([&object.description])
+}
+
+/// Of a field: what it is, its limits, its default, and how that is known.
+pub(crate) fn field(field: &Field) -> String {
+    let mut notes = Vec::new();
+    notes.extend(limits(&field.shape, &field.limits));
+    let item = Shape::One(field.shape.scalar().clone());
+    notes.extend(limits(&item, &field.item_limits).map(|text| format!("Each: {text}")));
+    if field.limits.known || field.item_limits.known {
+        notes.push("Unknown words are refused before sending.".to_owned());
+    }
+    if field.always_send.is_some() {
+        notes.push("This client always sends it.".to_owned());
+    }
+    if let Some(default) = &field.default {
+        notes.push(format!("Default: `{default}`."));
+    }
+    let deprecated = if field.deprecated { "Deprecated." } else { "" };
+    text([
+        &field.description,
+        &notes.join(" "),
+        deprecated,
+        evidence(field.evidence.as_deref()),
+    ])
+}
+
+fn limits(shape: &Shape, limits: &Limits) -> Option<String> {
+    // What the number's format can hold is checked, and tells a reader nothing.
+    let width = [i32::MIN, i32::MAX].map(|limit| Some(f64::from(limit)));
+    if [limits.minimum, limits.maximum] == width {
+        return None;
+    }
+    let unit = match shape {
+        Shape::List(_) | Shape::Map(_) => " items",
+        Shape::One(Scalar::Text | Scalar::Secret | Scalar::Url) => " characters",
+        Shape::One(_) => "",
+    };
+    let min = limits.min.map(|n| n.to_string());
+    let min = min.or_else(|| limits.minimum.map(|n| n.to_string()));
+    let max = limits.max.map(|n| n.to_string());
+    let max = max.or_else(|| limits.maximum.map(|n| n.to_string()));
+    match (min, max) {
+        (Some(min), Some(max)) => Some(format!("From {min} to {max}{unit}.")),
+        (Some(min), None) => Some(format!("At least {min}{unit}.")),
+        (None, Some(max)) => Some(format!("At most {max}{unit}.")),
+        (None, None) if !limits.one_of.is_empty() => {
+            let numbers: Vec<_> = limits.one_of.iter().map(ToString::to_string).collect();
+            Some(format!("One of {}.", numbers.join(", ")))
+        }
+        (None, None) => None,
+    }
+}
+
+/// What an operation does, in a line.
+pub(crate) fn summary(operation: &Operation) -> String {
+    text([format!("{}.", operation.summary.trim_end_matches('.'))])
+}
+
+/// What else is to be known before calling an operation. Method and path are not in it.
+pub(crate) fn operation(operation: &Operation) -> String {
+    let mut facts = vec![match (operation.kind.as_str(), operation.repeat_safe) {
+        ("read", _) => "Read-only.".to_owned(),
+        ("send", false) => "Sends; a repeat sends again.".to_owned(),
+        (_, true) => "Idempotent.".to_owned(),
+        (_, false) => "Not idempotent.".to_owned(),
+    }];
+    if let Some((count, seconds)) = operation.rate_limit {
+        let per = match seconds {
+            1 => "second",
+            60 => "minute",
+            3_600 => "hour",
+            _ => "day",
+        };
+        facts.push(format!("Rate limit: {count} calls a {per}."));
+    }
+    if let Some(bytes) = operation.max_body_bytes {
+        let size = bytes / 1_048_576;
+        facts.push(format!("Maximum request size: {size} MB."));
+    }
+    if operation.subaccount.is_some() {
+        facts.push("A key of the master account can call it for a subaccount.".to_owned());
+    }
+    if operation.key_in_body.is_some() {
+        facts.push("This client puts the key into the body.".to_owned());
+    }
+    if operation.failure_in_200.is_some() {
+        facts.push("A reply that counts failures is an error of this client.".to_owned());
+    }
+    text([
+        &operation.description,
+        &facts.join(" "),
+        evidence(operation.evidence.as_deref()),
+    ])
 }
 
 /// Breaks a line at 96 columns where it has spaces, and escapes what rustdoc would take for markup.
@@ -110,7 +206,7 @@ fn escape(line: &str) -> String {
 }
 
 /// What `x-smtp2go-evidence` means, as a sentence.
-pub(super) fn evidence(evidence: Option<&str>) -> &'static str {
+fn evidence(evidence: Option<&str>) -> &'static str {
     match evidence {
         Some("live") => "Known from live traffic rather than from the vendor's schema.",
         Some("sample") => "Known from the vendor's samples rather than from its schema.",

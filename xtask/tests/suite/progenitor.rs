@@ -1,0 +1,267 @@
+//! The committed types and the committed raw client are progenitor's code: with the changes of
+//! `refine::changes` taken back, they are what progenitor makes, token for token.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use progenitor_impl::Generator;
+use syn::{Item, ItemStruct};
+use xtask::load;
+use xtask::lower::{self, View};
+use xtask::refine::Files;
+use xtask::refine::changes::{self, CHANGES, Code};
+use xtask::{SPEC, generate};
+
+use crate::fixture;
+
+const TYPES: &str = "smtp2go-types/src/generated/";
+
+/// What progenitor itself makes of a view, which no code of ours has touched.
+fn made(view: &View) -> Code {
+    let api = serde_json::from_value(generate::document(view)).unwrap();
+    let settings = generate::settings(view).unwrap();
+    let tokens = Generator::new(&settings).generate_tokens(&api).unwrap();
+    let code = Code::of(syn::parse2(tokens).unwrap()).unwrap();
+    Code {
+        types: code.types,
+        ..Code::default()
+    }
+}
+
+/// Progenitor's items in generated files.
+fn found(files: &Files) -> Code {
+    let mut code = Code::default();
+    for (path, text) in files {
+        let items = || syn::parse_file(text).unwrap().items;
+        if let Some(name) = path.strip_prefix(TYPES) {
+            let structs = items().into_iter().filter_map(|item| match item {
+                Item::Struct(item) => Some(item),
+                _ => None,
+            });
+            code.types.insert(name.to_owned(), structs.collect());
+        }
+    }
+    code
+}
+
+/// An item as text. Both sides are printed by prettyplease, which puts a comma after the last of
+/// some generic arguments.
+fn printed(item: Item) -> String {
+    prettyplease::unparse(&syn::File {
+        shebang: None,
+        attrs: Vec::new(),
+        items: vec![item],
+        frontmatter: None,
+    })
+}
+
+/// Every item with the changes taken back, and how often it is there.
+fn original(mut code: Code) -> BTreeMap<String, usize> {
+    changes::undo(&mut code);
+    let structs = code.types.into_values().flatten().map(Item::Struct);
+    let client = code.client.into_values().flatten();
+    let mut items = BTreeMap::new();
+    for item in structs.chain(client) {
+        *items.entry(printed(item)).or_default() += 1;
+    }
+    items
+}
+
+/// What differs, if anything does.
+fn difference(made: &BTreeMap<String, usize>, files: &Files) -> Result<usize, String> {
+    let found = original(found(files));
+    let mut text = String::new();
+    for (item, count) in made {
+        if found.get(item) != Some(count) {
+            write!(text, "progenitor makes, and it is not committed:\n{item}").unwrap();
+        }
+    }
+    for (item, count) in &found {
+        if made.get(item) != Some(count) {
+            write!(text, "committed, and progenitor does not make it:\n{item}").unwrap();
+        }
+    }
+    if text.is_empty() {
+        Ok(found.len())
+    } else {
+        Err(text)
+    }
+}
+
+/// The files of both crates as they are on disk.
+fn committed(root: &Path) -> Files {
+    let mut files = Files::new();
+    for folder in [TYPES] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy();
+            let text = fs::read_to_string(&path).unwrap();
+            files.insert(format!("{folder}{name}"), text);
+        }
+    }
+    files
+}
+
+fn real() -> (View, Files) {
+    let root = fixture::repository();
+    let spec = load::load(&root.join(SPEC)).unwrap_or_else(|problems| panic!("{problems}"));
+    (lower::lower(&spec), committed(&root))
+}
+
+#[test]
+fn committed_code_is_what_progenitor_makes() {
+    let (view, files) = real();
+    let made = original(made(&view));
+    let count = difference(&made, &files).unwrap_or_else(|text| panic!("{text}"));
+    let least = view.objects.len();
+    assert!(count >= least, "{count} items");
+}
+
+#[test]
+fn code_of_the_fixture_is_what_progenitor_makes() {
+    let view = lower::lower(&fixture::spec());
+    let made = original(made(&view));
+    difference(&made, &fixture::files()).unwrap_or_else(|text| panic!("{text}"));
+}
+
+#[test]
+fn edited_code_is_not_what_progenitor_makes() {
+    let (view, files) = real();
+    let made = original(made(&view));
+    let sms = format!("{TYPES}sms.rs");
+    for (path, from, to) in [
+        // A field renamed, retyped, left out, made private, documented otherwise.
+        (
+            &sms,
+            "    pub content: String,",
+            "    pub contents: String,",
+        ),
+        (
+            &sms,
+            "    pub content: String,",
+            "    pub content: Option<String>,",
+        ),
+        (&sms, "    pub content: String,", ""),
+        (&sms, "    pub content: String,", "    content: String,"),
+        (&sms, "    /// The text. More", "    /// A text. More"),
+        // A derive or an attribute that no change adds, a struct of our own.
+        (
+            &sms,
+            "#[derive(Clone, Debug, PartialEq)]",
+            "#[derive(Clone, Debug, Eq, PartialEq)]",
+        ),
+        (
+            &sms,
+            "#[non_exhaustive]\npub struct",
+            "#[must_use]\npub struct",
+        ),
+        (
+            &sms,
+            "#[non_exhaustive]\npub struct",
+            "pub struct Own;\n\npub struct",
+        ),
+    ] {
+        let mut edited = files.clone();
+        let text = edited.get_mut(path).unwrap();
+        assert!(text.contains(from), "{path} has no {from}");
+        *text = text.replacen(from, to, 1);
+        let difference = difference(&made, &edited);
+        assert!(difference.is_err(), "{path}: {from} as {to} is not noticed");
+    }
+    let mut without = files.clone();
+    without.remove(&sms).unwrap();
+    assert!(difference(&made, &without).is_err());
+}
+
+/// Serde's attributes are not compared: what they say of names is in the call of the macro.
+#[test]
+fn names_on_the_wire_are_those_that_progenitor_renames_to() {
+    let (view, files) = real();
+    for (view, files) in [
+        (view, files),
+        (lower::lower(&fixture::spec()), fixture::files()),
+    ] {
+        let mut wanted = BTreeMap::new();
+        for item in made(&view).types.into_values().flatten() {
+            wanted.insert(item.ident.to_string(), renamed(&item));
+        }
+        let mut found = BTreeMap::new();
+        for (_, text) in files.iter().filter(|(path, _)| path.starts_with(TYPES)) {
+            for item in syn::parse_file(text).unwrap().items {
+                if let Item::Macro(item) = item
+                    && item
+                        .mac
+                        .path
+                        .segments
+                        .iter()
+                        .any(|segment| segment.ident == "object")
+                {
+                    let (name, members) = members(&item.mac.tokens);
+                    found.insert(name, members);
+                }
+            }
+        }
+        assert!(wanted.values().flatten().any(|(ident, wire)| ident != wire));
+        assert_eq!(found, wanted);
+    }
+}
+
+/// The fields of a struct of progenitor's and their names on the wire.
+fn renamed(item: &ItemStruct) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    for field in &item.fields {
+        let ident = field.ident.as_ref().unwrap().to_string();
+        let wire = changes::wire_name(field);
+        if ident != "extra" {
+            names.insert(ident, wire);
+        }
+    }
+    names
+}
+
+/// The struct of a call of `object::request!` or `object::reply!`, and its fields and their names:
+/// `Name { field, field = "name" | "other name" } …`.
+fn members(tokens: &proc_macro2::TokenStream) -> (String, BTreeMap<String, String>) {
+    let mut tokens = tokens.clone().into_iter();
+    let name = tokens.next().unwrap().to_string();
+    let Some(proc_macro2::TokenTree::Group(group)) = tokens.next() else {
+        panic!("{name} has no members");
+    };
+    let mut names = BTreeMap::new();
+    let text: Vec<String> = group
+        .stream()
+        .into_iter()
+        .map(|token| token.to_string())
+        .collect();
+    for member in text
+        .split(|token| token == ",")
+        .filter(|member| !member.is_empty())
+    {
+        let wire = match member.iter().position(|token| token == "=") {
+            Some(at) => member[at + 1].trim_matches('"'),
+            None => member[0].trim_start_matches("r#"),
+        };
+        names.insert(member[0].clone(), wire.to_owned());
+    }
+    (name, names)
+}
+
+#[test]
+fn list_of_changes_is_short_and_explained() {
+    assert!(CHANGES.len() <= 10);
+    for change in CHANGES {
+        assert!(!change.what.is_empty() && !change.why.is_empty());
+    }
+}
+
+/// The list in CONTRIBUTING.md is the list.
+#[test]
+fn list_of_changes_is_documented() {
+    let text = fs::read_to_string(fixture::repository().join("CONTRIBUTING.md")).unwrap();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for change in CHANGES {
+        assert!(text.contains(change.what), "missing: {}", change.what);
+    }
+}
