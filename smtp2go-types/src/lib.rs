@@ -9,8 +9,9 @@
 //!   [`BTreeMap`](std::collections::BTreeMap). A number may arrive as text and text as a number, a
 //!   single item may stand for a list, null is the same as absent, and a field of a kind that makes
 //!   no sense is `None`: one odd field never costs the rest of the reply.
-//! - **Vocabularies are open enums** ([`Vocabulary`]): a word that this version does not know is
-//!   kept in the variant `Unknown`.
+//! - **Vocabularies are open enums** ([`Vocabulary`]): a value that this version does not list
+//!   is kept in the variant `Unknown`. What is read from a reply can be sent back, and
+//!   [`unlisted`](Vocabulary::unlisted) makes one to send.
 //! - **Nothing of a reply is lost.** A member that this version has no field for is kept in `extra` of
 //!   its object, and [`UnknownMembers`] names them all.
 //! - **Requests can be checked before they are sent** ([`Validate`]): every broken limit is
@@ -76,7 +77,7 @@ pub use timestamp::Timestamp;
 pub use unknown::UnknownMembers;
 pub use validation::{Problem, Validate, ValidationError};
 pub use values::values_beyond;
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{UnknownValue, Vocabulary};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,7 +7,8 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 
-use crate::{Date, Vocabulary, one_line};
+use crate::vocabulary::Origin;
+use crate::{Date, UnknownValue, Vocabulary, one_line};
 
 /// A value whose limits are known.
 pub trait Validate {
@@ -174,7 +175,7 @@ impl Check {
         );
     }
 
-    fn finish(self) -> Result<(), ValidationError> {
+    pub(crate) fn finish(self) -> Result<(), ValidationError> {
         if self.problems.is_empty() {
             Ok(())
         } else {
@@ -254,20 +255,41 @@ impl Check {
         }
     }
 
-    /// Checks that a word belongs to its vocabulary, for fields where the API refuses or ignores
-    /// any other word.
+    /// Checks that a value of an open enum is a listed one, or comes from a reply or from
+    /// [`unlisted`](Vocabulary::unlisted): for fields where the API refuses or ignores any other
+    /// value.
     pub fn known<V: Vocabulary>(&mut self, value: &V) {
-        if value.is_unknown() {
+        let is_text = |value: &UnknownValue| value.origin() == Origin::Text;
+        if value.unknown().is_some_and(is_text) {
             let known: Vec<_> = V::WORDS
                 .iter()
                 .map(|word| if word.is_empty() { "\"\"" } else { word })
                 .collect();
+            let advice = match V::similar(value.as_str()) {
+                Some(listed) => format!("did you mean {listed:?}?"),
+                None => "a newer value is made by `unlisted`".to_owned(),
+            };
             // Quoted and escaped, to keep the line one line.
             self.problem(format!(
-                "{:?} is not one of {}",
+                "{:?} is not one of {}; {advice}",
                 value.as_str(),
                 known.join(", ")
             ));
+        }
+        self.spelling(value);
+    }
+
+    /// Checks that a value made by [`unlisted`](Vocabulary::unlisted) is not another spelling of a
+    /// listed one.
+    pub fn spelling<V: Vocabulary>(&mut self, value: &V) {
+        let is_unlisted = |value: &&UnknownValue| value.origin() == Origin::Unlisted;
+        let Some(value) = value.unknown().filter(is_unlisted) else {
+            return;
+        };
+        if let Some(listed) = V::similar(value.as_str()) {
+            self.problem(format!("{value:?} is not listed, but {listed:?} is"));
+        } else if !value.as_str().contains(char::is_alphanumeric) {
+            self.problem(format!("{value:?} is blank"));
         }
     }
 
@@ -280,7 +302,7 @@ impl Check {
 }
 
 #[cfg(test)]
-#[allow(unreachable_pub, reason = "the macro is for public enums")]
+#[allow(dead_code, unreachable_pub, reason = "the macro is for public enums")]
 mod tests {
     use super::{Check, Validate, header_fault};
     use crate::Date;
@@ -289,7 +311,7 @@ mod tests {
     enum Colour {
         Red,
         None,
-        Unknown(String),
+        Unknown(crate::UnknownValue),
     }
     crate::vocabulary::words!(Colour { Red = "red", None = "" });
 
@@ -393,7 +415,10 @@ mod tests {
                 ("limit", "1001 is too large, the most is 1000"),
                 ("share", "-0.25 is too small, the least is 0"),
                 ("size", "3 is not one of 1, 2"),
-                ("colours[1]", r#""blue\n" is not one of red, """#),
+                (
+                    "colours[1]",
+                    r#""blue\n" is not one of red, ""; a newer value is made by `unlisted`"#
+                ),
                 ("start", r#""2026-02-30" is not a date as YYYY-MM-DD"#),
                 ("parts[1].name", "1 character, at least 2 are needed"),
                 ("parts[2].name", "5 characters, at most 4 are allowed"),

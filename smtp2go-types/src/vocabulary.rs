@@ -1,31 +1,164 @@
 //! Open enumerations.
 
-/// A list of words that the API uses, and may add to.
+use std::fmt;
+
+/// A list of values that the API uses, and may add to.
 ///
-/// Each vocabulary is an enum with a variant per known word and `Unknown(String)` for the rest, so
-/// that a reply with a new word still decodes and can be sent back. Make a value with `From` or
-/// [`from_word`](Vocabulary::from_word) rather than with `Unknown`: they notice a known word, and
-/// values compare by variant.
-pub trait Vocabulary {
-    /// The known words, as the API spells them.
+/// Each open enum has a variant per listed value and [`Unknown`](UnknownValue) for the rest, so
+/// that a reply with a new value still decodes and can be sent back. Values compare by variant.
+///
+/// | Made by | Of a value that is not listed |
+/// | --- | --- |
+/// | `From`, `parse`, serde, [`from_word`](Vocabulary::from_word) | taken for a misspelling: refused by `validate()` in fields that take listed values only |
+/// | [`unlisted`](Vocabulary::unlisted) | sent, unless it is another spelling of a listed one |
+/// | reading a reply | sent, since the API knows it |
+pub trait Vocabulary: Sized {
+    /// The listed values, as the API spells them.
     const WORDS: &'static [&'static str];
 
-    /// The word, as the API spells it.
+    /// The value, as the API spells it.
     fn as_str(&self) -> &str;
 
-    /// The value of a word, matched exactly: `Unknown` if it is not known. Besides the words of
-    /// [`WORDS`](Vocabulary::WORDS), other spellings seen in the wild give the known value.
+    /// Reads a value, matched exactly: `Unknown` if it is not listed. Besides the values of
+    /// [`WORDS`](Vocabulary::WORDS), other spellings seen in the wild give the listed value.
     fn from_word(word: &str) -> Self;
 
-    /// Whether the word is in the variant `Unknown`.
-    fn is_unknown(&self) -> bool;
+    /// Makes a value that this version does not list, and that `validate()` lets pass: for what the
+    /// API has added since. A listed value gives its variant. One that differs from a listed value
+    /// only in case or separators, or that is blank, is refused by `validate()` in every field.
+    fn unlisted(word: &str) -> Self;
+
+    /// The value, if it is in the variant `Unknown`.
+    fn unknown(&self) -> Option<&UnknownValue>;
+
+    /// The listed value that `word` is equal to, apart from case and separators (everything that is
+    /// neither a letter nor a digit). `None` if there is none.
+    fn similar(word: &str) -> Option<&'static str>;
+
+    /// Whether the value is in the variant `Unknown`.
+    fn is_unknown(&self) -> bool {
+        self.unknown().is_some()
+    }
+}
+
+/// A value that an open enum does not list: see [`Vocabulary`].
+///
+/// It remembers how it was made, which decides whether `validate()` lets it pass; comparing and
+/// hashing it goes by its text alone.
+#[derive(Clone)]
+pub struct UnknownValue {
+    text: Box<str>,
+    origin: Origin,
+}
+
+/// How an unknown value was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From text, so that it may be a misspelling.
+    Text,
+    /// By `unlisted`.
+    Unlisted,
+    /// By reading a reply.
+    Reply,
+}
+
+impl UnknownValue {
+    pub(crate) fn new(text: impl Into<Box<str>>, origin: Origin) -> Self {
+        Self {
+            text: text.into(),
+            origin,
+        }
+    }
+
+    /// The value, as it was written.
+    #[inline]
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
+impl PartialEq for UnknownValue {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for UnknownValue {}
+
+impl std::hash::Hash for UnknownValue {
+    #[inline]
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl PartialEq<str> for UnknownValue {
+    #[inline]
+    fn eq(&self, other: &str) -> bool {
+        *self.text == *other
+    }
+}
+
+impl PartialEq<&str> for UnknownValue {
+    #[inline]
+    fn eq(&self, other: &&str) -> bool {
+        *self.text == **other
+    }
+}
+
+impl AsRef<str> for UnknownValue {
+    #[inline]
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for UnknownValue {
+    #[inline]
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+/// Shows the text, quoted.
+impl fmt::Debug for UnknownValue {
+    #[inline]
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(formatter)
+    }
+}
+
+/// Finds the listed value, of pairs of a spelling and the value that it stands for, that `word` is
+/// equal to apart from case and separators.
+pub(crate) fn similar(
+    word: &str,
+    spellings: &[(&'static str, &'static str)],
+) -> Option<&'static str> {
+    let word = letters(word);
+    let mut found = spellings
+        .iter()
+        .filter(|(spelling, _)| letters(spelling) == word);
+    found.next().map(|(_, listed)| *listed)
+}
+
+fn letters(word: &str) -> String {
+    word.chars()
+        .filter(|letter| letter.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Makes an enum a vocabulary: everything but the enum itself, which stays in sight of whoever (or
 /// whatever) reads the source.
 ///
 /// The enum derives `Clone`, `Debug`, `PartialEq`, `Eq` and `Hash`, and has the variant
-/// `Unknown(String)`; the macro is told its other variants, each with its word and, after `|`,
+/// `Unknown(UnknownValue)`; the macro is told its other variants, each with its word and, after `|`,
 /// further spellings that decode to it.
 macro_rules! words {
     (
@@ -40,7 +173,22 @@ macro_rules! words {
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $word,)*
-                    Self::Unknown(word) => word,
+                    Self::Unknown(value) => value.as_str(),
+                }
+            }
+
+            /// Makes a value that this version does not list, and that `validate()` lets pass: for
+            /// what the API has added since. A listed value gives its variant. One that differs from a
+            /// listed value only in case or separators is refused by `validate()`.
+            #[must_use]
+            pub fn unlisted(value: impl ::std::convert::AsRef<str>) -> Self {
+                $crate::Vocabulary::unlisted(value.as_ref())
+            }
+
+            fn read(text: &str, origin: $crate::vocabulary::Origin) -> Self {
+                match text {
+                    $($word $(| $alias)* => Self::$variant,)*
+                    other => Self::Unknown($crate::UnknownValue::new(other, origin)),
                 }
             }
         }
@@ -55,15 +203,23 @@ macro_rules! words {
 
             #[inline]
             fn from_word(word: &str) -> Self {
-                match word {
-                    $($word $(| $alias)* => Self::$variant,)*
-                    other => Self::Unknown(other.to_owned()),
-                }
+                Self::read(word, $crate::vocabulary::Origin::Text)
+            }
+
+            fn unlisted(word: &str) -> Self {
+                Self::read(word, $crate::vocabulary::Origin::Unlisted)
             }
 
             #[inline]
-            fn is_unknown(&self) -> bool {
-                matches!(self, Self::Unknown(_))
+            fn unknown(&self) -> ::std::option::Option<&$crate::UnknownValue> {
+                match self {
+                    Self::Unknown(value) => Some(value),
+                    _ => None,
+                }
+            }
+
+            fn similar(word: &str) -> ::std::option::Option<&'static str> {
+                $crate::vocabulary::similar(word, &[$(($word, $word) $(, ($alias, $word))*),*])
             }
         }
 
@@ -120,7 +276,7 @@ macro_rules! words {
         impl $crate::object::Given for $name {
             #[inline]
             fn blank() -> Self {
-                Self::Unknown(::std::string::String::new())
+                Self::from("")
             }
         }
 
@@ -129,7 +285,8 @@ macro_rules! words {
             fn from_scalar(
                 scalar: $crate::lenient::Scalar<'_>,
             ) -> ::std::option::Option<Self> {
-                Some(Self::from(scalar.into_text()))
+                let text = scalar.into_text();
+                Some(Self::read(&text, $crate::vocabulary::Origin::Reply))
             }
         }
 
@@ -159,14 +316,16 @@ pub(crate) use words;
 mod tests {
     use std::collections::HashSet;
 
-    use super::Vocabulary;
+    use super::{UnknownValue, Vocabulary};
+    use crate::lenient::{Lenient, Scalar};
+    use crate::validation::{Check, Validate};
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     enum BounceKind {
         Hard,
         Soft,
         None,
-        Unknown(String),
+        Unknown(UnknownValue),
     }
     words!(BounceKind { Hard = "hard", Soft = "soft" | "soft-bounce" | "Soft", None = "" });
 
@@ -179,8 +338,8 @@ mod tests {
             ("soft-bounce", BounceKind::Soft, "soft"),
             ("Soft", BounceKind::Soft, "soft"),
             ("", BounceKind::None, ""),
-            ("HARD", BounceKind::Unknown("HARD".to_owned()), "HARD"),
-            ("tepid", BounceKind::Unknown("tepid".to_owned()), "tepid"),
+            ("HARD", BounceKind::from("HARD"), "HARD"),
+            ("tepid", BounceKind::from("tepid"), "tepid"),
         ] {
             assert_eq!(BounceKind::from_word(word), kind);
             assert_eq!(BounceKind::from(word), kind);
@@ -200,6 +359,91 @@ mod tests {
         let set: HashSet<_> = ["soft", "Soft", "hard"].map(BounceKind::from).into();
         assert_eq!(set.len(), 2);
     }
+
+    /// A field of a request: one that takes listed values only, or one that takes any.
+    struct Field {
+        kind: BounceKind,
+        listed_only: bool,
+    }
+
+    impl Validate for Field {
+        fn check(&self, check: &mut Check) {
+            check.at("kind", |check| {
+                if self.listed_only {
+                    check.known(&self.kind);
+                } else {
+                    check.spelling(&self.kind);
+                }
+            });
+        }
+    }
+
+    fn problem(kind: &BounceKind, listed_only: bool) -> Option<String> {
+        let kind = kind.clone();
+        let checked = Field { kind, listed_only }.validate();
+        checked.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn unlisted_value_passes_but_other_spelling_is_refused() {
+        for (word, similar) in [
+            ("tepid", None),
+            ("hardly", None),
+            ("", Some("")),
+            ("hard", Some("hard")),
+            ("soft-bounce", Some("soft")),
+            ("HARD", Some("hard")),
+            ("h_a r-d", Some("hard")),
+            ("Soft Bounce", Some("soft")),
+            ("soft\n", Some("soft")),
+            (" ", Some("")),
+        ] {
+            assert_eq!(BounceKind::similar(word), similar, "{word:?}");
+            let from_text = BounceKind::from(word);
+            let unlisted = BounceKind::unlisted(word);
+            let scalar = Scalar::Text(word.into());
+            let from_reply = <BounceKind as Lenient>::from_scalar(scalar).unwrap();
+            assert_eq!(unlisted, from_text);
+            assert_eq!(from_reply, from_text);
+            assert_eq!(unlisted.as_str(), from_text.as_str());
+            let listed = !from_text.is_unknown();
+
+            assert_eq!(problem(&from_text, true).is_none(), listed, "{word:?}");
+            assert_eq!(problem(&from_text, false), None, "{word:?}");
+            assert_eq!(problem(&from_reply, true), None, "{word:?}");
+            assert_eq!(problem(&from_reply, false), None, "{word:?}");
+            for listed_only in [true, false] {
+                let passes = problem(&unlisted, listed_only).is_none();
+                assert_eq!(passes, listed || similar.is_none(), "{word:?}");
+            }
+        }
+        assert_eq!(
+            problem(&BounceKind::from("HARD"), true).unwrap(),
+            r#"kind: "HARD" is not one of hard, soft, ""; did you mean "hard"?"#
+        );
+        assert_eq!(
+            problem(&BounceKind::unlisted("HARD"), false).unwrap(),
+            r#"kind: "HARD" is not listed, but "hard" is"#
+        );
+    }
+
+    #[test]
+    fn blank_value_is_refused_where_none_is_listed() {
+        assert_eq!(Colour::unlisted("red"), Colour::Red);
+        for word in ["", " ", "-"] {
+            let mut check = Check::default();
+            check.spelling(&Colour::unlisted(word));
+            let error = check.finish().unwrap_err().to_string();
+            assert_eq!(error, format!("{word:?} is blank"));
+        }
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    enum Colour {
+        Red,
+        Unknown(UnknownValue),
+    }
+    words!(Colour { Red = "red" });
 
     #[cfg(feature = "schemars")]
     #[test]

@@ -69,7 +69,10 @@ pub(crate) fn field(field: &Field) -> String {
     let item = Shape::One(field.shape.scalar().clone());
     notes.extend(limits(&item, &field.item_limits).map(|text| format!("Each: {text}")));
     if field.limits.known || field.item_limits.known {
-        notes.push("Unknown words are refused before sending.".to_owned());
+        notes.push(
+            "Values that are not listed are refused before sending, unless made by `unlisted`."
+                .to_owned(),
+        );
     }
     if field.always_send.is_some() {
         notes.push("This client always sends it.".to_owned());

@@ -552,9 +552,6 @@ impl<'a> Wanted<'a> {
     #[inline]
     fn edit(&self, id: i64, found: &Webhook) -> WebhookEditRequest {
         let wanted = &self.subscription;
-        // Words that the API shows and this version does not know would be refused.
-        let kept_events = || found.events.iter().filter(|word| !word.is_unknown());
-        let kept_sms = || found.sms_events.iter().filter(|word| !word.is_unknown());
         let events = wanted.events.clone();
         let sms_events = wanted.sms_events.clone();
         let (kind, value) = match &self.header {
@@ -563,8 +560,8 @@ impl<'a> Wanted<'a> {
         };
         WebhookEditRequest::new(id)
             .url(self.url.as_str())
-            .events(events.unwrap_or_else(|| kept_events().cloned().collect()))
-            .sms_events(sms_events.unwrap_or_else(|| kept_sms().cloned().collect()))
+            .events(events.unwrap_or_else(|| found.events.clone()))
+            .sms_events(sms_events.unwrap_or_else(|| found.sms_events.clone()))
             .headers(wanted.headers.as_ref().unwrap_or(&found.headers))
             .usernames(wanted.usernames.as_ref().unwrap_or(&found.usernames))
             .output_format(wanted.format.clone())

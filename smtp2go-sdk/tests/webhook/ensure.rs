@@ -210,6 +210,29 @@ async fn what_is_not_asked_for_stays() {
 }
 
 #[tokio::test]
+async fn unlisted_events_of_the_account_are_kept() {
+    let account = account();
+    let client = client(&account);
+    let created = client.ensure_webhook(URL, [EmailEventKind::Open], None);
+    let _ = created.await.unwrap();
+    let mut shown = webhooks(&account);
+    shown[0].insert("events".to_owned(), json!(["open", "read"]));
+    shown[0].insert("sms_events".to_owned(), json!(["Sending", "opt-out"]));
+    shows(&account, &shown);
+
+    let before = account.calls().len();
+    let sms = Subscription::sms([SmsEventKind::Failed]);
+    let _ = client.ensure_webhook(URL, sms, None).await.unwrap();
+    let email = Subscription::email([EmailEventKind::unlisted("read")]);
+    let _ = client.ensure_webhook(URL, email, None).await.unwrap();
+    let sent = writes(&account, before);
+    assert_eq!(sent[0]["events"], json!(["open", "read"]));
+    assert_eq!(sent[0]["sms_events"], json!(["failed"]));
+    assert_eq!(sent[1]["events"], json!(["read"]));
+    assert_eq!(sent[1]["sms_events"], json!(["Sending", "opt-out"]));
+}
+
+#[tokio::test]
 async fn what_the_service_drops_is_reported() {
     let account = account();
     let client = client(&account);

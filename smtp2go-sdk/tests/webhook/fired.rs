@@ -363,7 +363,7 @@ async fn the_accounts_webhook_is_ensured() {
     }
 
     // The service would drop the word; it does not get as far.
-    let unknown = [EmailEventKind::Unknown("opnd".to_owned())];
+    let unknown = [EmailEventKind::from("opnd")];
     let error = client.ensure_webhook(url, unknown, None).await.unwrap_err();
     assert!(error.is_validation(), "{error}");
     assert!(error.to_string().contains("opnd"), "{error}");

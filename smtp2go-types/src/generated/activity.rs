@@ -58,7 +58,7 @@ pub struct ActivitySearchRequest {
     /// Only events of these kinds; without it, of all kinds. The API refuses an unknown word with a
     /// 400.
     ///
-    /// Unknown words are refused before sending.
+    /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub event_types: Option<Vec<ActivityEvent>>,
     /// Whether to return the raw headers of the mail as `headers`.
     ///
@@ -68,7 +68,7 @@ pub struct ActivitySearchRequest {
     pub custom_headers: Option<Vec<String>>,
     /// The region whose events to search. Without it, the region of the master account.
     ///
-    /// Unknown words are refused before sending.
+    /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub region: Option<ActivityRegion>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -427,8 +427,8 @@ pub enum ActivityEvent {
     Opened,
     /// `clicked`
     Clicked,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(
@@ -448,8 +448,8 @@ pub enum ActivityRegion {
     Eu,
     /// `au`
     Au,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(ActivityRegion { Us = "us", Eu = "eu", Au = "au" });

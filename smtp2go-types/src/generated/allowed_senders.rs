@@ -104,7 +104,7 @@ pub struct AllowedSendersUpdateRequest {
     /// How the list is used from now on. With `whitelist` and `blacklist` the usual checks, of the
     /// sender domain or the single sender, do not apply.
     ///
-    /// Unknown words are refused before sending.
+    /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub mode: AllowedSendersMode,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
@@ -243,8 +243,8 @@ pub enum AllowedSendersMode {
     Blacklist,
     /// `disabled`
     Disabled,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(

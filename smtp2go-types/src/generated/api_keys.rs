@@ -228,6 +228,9 @@ impl Validate for ApiKeysAddRequest {
         if let Some(value) = &self.audit_email {
             check.at("audit_email", |check| check.header(value));
         }
+        if let Some(value) = &self.status {
+            check.at("status", |check| check.spelling(value));
+        }
     }
 }
 
@@ -476,6 +479,9 @@ impl Validate for ApiKeysEditRequest {
         if let Some(value) = &self.audit_email {
             check.at("audit_email", |check| check.header(value));
         }
+        if let Some(value) = &self.status {
+            check.at("status", |check| check.spelling(value));
+        }
     }
 }
 
@@ -707,6 +713,9 @@ impl Validate for ApiKeysPatchRequest {
         }
         if let Some(value) = &self.audit_email {
             check.at("audit_email", |check| check.header(value));
+        }
+        if let Some(value) = &self.status {
+            check.at("status", |check| check.spelling(value));
         }
     }
 }

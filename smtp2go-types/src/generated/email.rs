@@ -1293,8 +1293,8 @@ pub enum SentEmailProcessStatus {
     Processing,
     /// `rejected`
     Rejected,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(
@@ -1324,8 +1324,8 @@ pub enum SentEmailStatus {
     Refused,
     /// `cancelled`
     Cancelled,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(

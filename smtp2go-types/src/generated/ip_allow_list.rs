@@ -51,7 +51,11 @@ impl IpAllowListSetRequest {
 
 impl Validate for IpAllowListSetRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.type_ {
+            check.at("type", |check| check.spelling(value));
+        }
+    }
 }
 
 /// A new entry of an IP allow list.
@@ -110,7 +114,11 @@ impl IpAllowListAddRequest {
 
 impl Validate for IpAllowListAddRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.type_ {
+            check.at("type", |check| check.spelling(value));
+        }
+    }
 }
 
 /// What to change about an entry of an IP allow list.
@@ -178,7 +186,11 @@ impl IpAllowListEditRequest {
 
 impl Validate for IpAllowListEditRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.type_ {
+            check.at("type", |check| check.spelling(value));
+        }
+    }
 }
 
 /// Which entry of an IP allow list to remove.
@@ -226,7 +238,11 @@ impl IpAllowListRemoveRequest {
 
 impl Validate for IpAllowListRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.type_ {
+            check.at("type", |check| check.spelling(value));
+        }
+    }
 }
 
 /// Which IP allow list to show.
@@ -265,7 +281,11 @@ impl IpAllowListViewRequest {
 
 impl Validate for IpAllowListViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.type_ {
+            check.at("type", |check| check.spelling(value));
+        }
+    }
 }
 
 /// The state of an IP allow list.
@@ -408,8 +428,8 @@ pub enum IpAllowListType {
     Smtp,
     /// `api`
     Api,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(IpAllowListType { Smtp = "smtp", Api = "api" });

@@ -221,6 +221,9 @@ impl Validate for IpAuthPatchRequest {
         if let Some(value) = &self.audit_email {
             check.at("audit_email", |check| check.header(value));
         }
+        if let Some(value) = &self.status {
+            check.at("status", |check| check.spelling(value));
+        }
     }
 }
 

@@ -109,8 +109,8 @@ pub enum SortDirection {
     Asc,
     /// `desc`
     Desc,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(SortDirection { Asc = "asc", Desc = "desc" });
@@ -127,8 +127,8 @@ pub enum SenderStatus {
     Blocked,
     /// `sandbox`
     Sandbox,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(

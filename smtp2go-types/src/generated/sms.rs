@@ -608,8 +608,8 @@ pub enum SmsStatus {
     Failed,
     /// `rejected`
     Rejected,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(

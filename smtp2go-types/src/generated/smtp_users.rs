@@ -267,6 +267,9 @@ impl Validate for SmtpUsersAddRequest {
         if let Some(value) = &self.audit_email {
             check.at("audit_email", |check| check.header(value));
         }
+        if let Some(value) = &self.status {
+            check.at("status", |check| check.spelling(value));
+        }
     }
 }
 
@@ -522,6 +525,9 @@ impl Validate for SmtpUsersEditRequest {
         if let Some(value) = &self.audit_email {
             check.at("audit_email", |check| check.header(value));
         }
+        if let Some(value) = &self.status {
+            check.at("status", |check| check.spelling(value));
+        }
     }
 }
 
@@ -749,6 +755,9 @@ impl Validate for SmtpUsersPatchRequest {
         }
         if let Some(value) = &self.audit_email {
             check.at("audit_email", |check| check.header(value));
+        }
+        if let Some(value) = &self.status {
+            check.at("status", |check| check.spelling(value));
         }
     }
 }

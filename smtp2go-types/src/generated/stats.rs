@@ -114,7 +114,11 @@ impl StatsEmailHistoryRequest {
 
 impl Validate for StatsEmailHistoryRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.group_by {
+            check.at("group_by", |check| check.spelling(value));
+        }
+    }
 }
 
 /// Whose figures to return.
@@ -636,8 +640,8 @@ pub enum StatsGrouping {
     Domain,
     /// `subaccount`
     Subaccount,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(

@@ -439,6 +439,12 @@ impl SubaccountSearchRequest {
 impl Validate for SubaccountSearchRequest {
     #[inline]
     fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.states {
+            check.at("states", |check| check.spelling(value));
+        }
+        if let Some(value) = &self.sort_direction {
+            check.at("sort_direction", |check| check.spelling(value));
+        }
         if let Some(value) = &self.page_size {
             check
                 .at(
@@ -635,8 +641,8 @@ pub enum SubaccountState {
     Closed,
     /// `Suspended`
     Suspended,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(
@@ -655,8 +661,8 @@ pub enum SubaccountStateFilter {
     Closed,
     /// `suspended`
     Suspended,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(

@@ -110,7 +110,12 @@ impl SuppressionRemoveRequest {
 
 impl Validate for SuppressionRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        let value = &self.reasons;
+        for (index, value) in value.iter().enumerate() {
+            check.at_index("reasons", index, |check| check.spelling(value));
+        }
+    }
 }
 
 /// Which suppressions to list, and how.
@@ -289,7 +294,20 @@ impl SuppressionViewRequest {
 
 impl Validate for SuppressionViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.sort {
+            check.at("sort", |check| check.spelling(value));
+        }
+        if let Some(value) = &self.suppression_type {
+            check.at("suppression_type", |check| check.spelling(value));
+        }
+        if let Some(value) = &self.suppression_types {
+            for (index, value) in value.iter().enumerate() {
+                check
+                    .at_index("suppression_types", index, |check| check.spelling(value));
+            }
+        }
+    }
 }
 
 /// The answer to adding a suppression.
@@ -494,8 +512,8 @@ pub enum SuppressionType {
     Bounce,
     /// `compliance`
     Compliance,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(

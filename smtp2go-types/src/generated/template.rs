@@ -338,6 +338,9 @@ impl TemplateSearchRequest {
 impl Validate for TemplateSearchRequest {
     #[inline]
     fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.sort_direction {
+            check.at("sort_direction", |check| check.spelling(value));
+        }
         if let Some(value) = &self.page_size {
             check
                 .at(

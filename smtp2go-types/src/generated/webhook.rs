@@ -18,12 +18,12 @@ pub struct WebhookAddRequest {
     /// but not listed for this call. A word that the service does not know has been seen to be dropped
     /// without an error.
     ///
-    /// Unknown words are refused before sending.
+    /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub events: Option<Vec<EmailEventKind>>,
     /// The SMS events to post. The documentation also speaks of an opt-out event, but no word for it is
     /// listed for this call.
     ///
-    /// Unknown words are refused before sending.
+    /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub sms_events: Option<Vec<SmsEventKind>>,
     /// Names of mail headers to copy into each event. The subject and the message id always come.
     pub headers: Option<Vec<String>>,
@@ -159,6 +159,12 @@ impl Validate for WebhookAddRequest {
                 check.at_index("sms_events", index, |check| check.known(value));
             }
         }
+        if let Some(value) = &self.output_format {
+            check.at("output_format", |check| check.spelling(value));
+        }
+        if let Some(value) = &self.auth_header_type {
+            check.at("auth_header_type", |check| check.spelling(value));
+        }
         if let Some(value) = &self.auth_header_value {
             check.at("auth_header_value", |check| check.header(value.expose()));
         }
@@ -180,12 +186,12 @@ pub struct WebhookEditRequest {
     /// but not listed for this call. A word that the service does not know has been seen to be dropped
     /// without an error.
     ///
-    /// Unknown words are refused before sending.
+    /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub events: Option<Vec<EmailEventKind>>,
     /// The SMS events to post. The documentation also speaks of an opt-out event, but no word for it is
     /// listed for this call.
     ///
-    /// Unknown words are refused before sending.
+    /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub sms_events: Option<Vec<SmsEventKind>>,
     /// Names of mail headers to copy into each event. The subject and the message id always come.
     pub headers: Option<Vec<String>>,
@@ -328,6 +334,12 @@ impl Validate for WebhookEditRequest {
             for (index, value) in value.iter().enumerate() {
                 check.at_index("sms_events", index, |check| check.known(value));
             }
+        }
+        if let Some(value) = &self.output_format {
+            check.at("output_format", |check| check.spelling(value));
+        }
+        if let Some(value) = &self.auth_header_type {
+            check.at("auth_header_type", |check| check.spelling(value));
         }
         if let Some(value) = &self.auth_header_value {
             check.at("auth_header_value", |check| check.header(value.expose()));
@@ -754,8 +766,8 @@ pub enum EmailEventKind {
     Reject,
     /// `resubscribe`
     Resubscribe,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(
@@ -780,8 +792,8 @@ pub enum SmsEventKind {
     Failed,
     /// `rejected`
     Rejected,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(
@@ -798,8 +810,8 @@ pub enum WebhookFormat {
     Form,
     /// `json`
     Json,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(WebhookFormat { Form = "form", Json = "json" });
@@ -815,8 +827,8 @@ pub enum WebhookAuthType {
     Basic,
     /// The empty word.
     None,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(
@@ -840,8 +852,8 @@ pub enum SmsEventName {
     SmsRejected,
     /// `opt-out`
     OptOut,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(
@@ -859,8 +871,8 @@ pub enum BounceKind {
     Hard,
     /// `soft`
     Soft,
-    /// A word that this version does not know.
-    Unknown(String),
+    /// A value that this version does not list.
+    Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(BounceKind { Hard = "hard", Soft = "soft" });

@@ -382,6 +382,7 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
         Scalar::Object(_) => checks.push(quote!(value.check(check))),
         Scalar::Date => checks.push(quote!(check.date(value))),
         Scalar::Word(_) if limits.known => checks.push(quote!(check.known(value))),
+        Scalar::Word(_) => checks.push(quote!(check.spelling(value))),
         Scalar::Text | Scalar::Secret | Scalar::Url => {
             let text = if *scalar == Scalar::Secret {
                 quote!(value.expose())
@@ -559,8 +560,8 @@ fn enumeration(vocabulary: &Vocabulary) -> TokenStream {
         #[non_exhaustive]
         pub enum #name {
             #(#variants)*
-            /// A word that this version does not know.
-            Unknown(String),
+            /// A value that this version does not list.
+            Unknown(crate::UnknownValue),
         }
 
         crate::vocabulary::words!(#name { #(#words),* });
