@@ -242,8 +242,9 @@ impl Client {
         InSpan { span: &span, call }.await
     }
 
-    /// Calls an operation with a body of your own, and hands back the reply as it came: the way
-    /// round the types, where they are in the way.
+    /// Calls an operation with a body of your own, and hands back the reply as it came: for what
+    /// the types don't cover. The operation is one of [`operations`](crate::operations), or
+    /// [your own](Operation::post) for what the API has added since this version.
     ///
     /// The body is sent as it is, unchecked but for its size; the key is added.
     ///
@@ -353,6 +354,7 @@ impl Core {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Error::config("called outside of a tokio runtime"));
         }
+        operation.check()?;
 
         let replayable = body.replayable();
         let mut pieces = body.into_pieces();

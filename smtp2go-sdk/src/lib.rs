@@ -30,8 +30,8 @@
 //! - Typed: a group of operations on the [`Client`], a method per operation. Requests are checked
 //!   before they are sent; a [`Reply`] is its data, with the request id and the raw body at hand.
 //! - Searches that come in pages have a second method, `…_all`: a stream of their results, [`Items`].
-//! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`]
-//!   and a JSON body of your own.
+//! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`],
+//!   or one that is newer than this version, and a JSON body of your own.
 //! - [`Client::raw`]: a method for each operation as progenitor generates it. See [`raw`].
 //! - `blocking::Client`, with the feature `blocking`: all but the last, for programs that are not
 //!   async.

@@ -5,16 +5,38 @@ use std::time::Duration;
 
 use http::Method;
 
+use crate::Error;
+
 /// One operation of the API, with the facts that decide how it is called.
 ///
-/// Taken from the spec. Pass one to [`Client::execute`](crate::Client::execute) to call the
-/// operation with a body of your own.
+/// Those of this version are in [`operations`](crate::operations), taken from the spec. For one that
+/// the API has added since, make your own with [`post`](Self::post). Pass either to
+/// [`Client::execute`](crate::Client::execute) with a body of your own.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use smtp2go_sdk::operation::{Kind, Operation};
+/// use smtp2go_sdk::{Body, Client};
+///
+/// static READS: Operation = Operation::post("/stats/email_reads")
+///     .kind(Kind::Read)
+///     .repeat_safe(true)
+///     .rate_limit(60, Duration::from_secs(60));
+///
+/// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+/// let reply = client.execute(&READS, Body::from(r#"{"days":7}"#)).await?;
+/// let reads: serde_json::Value = reply.json()?;
+/// println!("{}", reads["data"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Operation {
-    /// Name of the operation, `<group>_<action>`, such as `template_view`.
+    /// Name of the operation in spans, observers and errors: `<group>_<action>`, such as
+    /// `template_view`; of your own, the path unless [named](Self::named).
     pub id: &'static str,
-    /// The group it belongs to: the accessor on the client.
+    /// The group it belongs to: the accessor on the client. Empty for an operation of your own.
     pub group: &'static str,
     /// HTTP method.
     pub method: Method,
@@ -39,6 +61,119 @@ pub struct Operation {
     pub failure_in_200: Option<FailureIn200>,
     /// The body member that must carry the API key as well, if the operation asks for it.
     pub key_in_body: Option<&'static str>,
+}
+
+impl Operation {
+    /// Makes an operation that this version does not list, called by `POST`. The path is the part
+    /// below the base URL, such as `/stats/email_reads`.
+    ///
+    /// Defaults: it changes the account, is not idempotent (so only retried if provably nothing was
+    /// sent, or after a 429), has no rate limit, takes requests of up to 1 MiB, takes no subaccount,
+    /// and reports failures by status or by an error in the body.
+    ///
+    /// A path that is not made of `/` and segments of letters, digits, `-`, `_`, `.` and `~` is refused
+    /// when the operation is called, with an error that [`is_config`](crate::Error::is_config).
+    #[must_use]
+    pub const fn post(path: &'static str) -> Self {
+        Self::new(Method::POST, path)
+    }
+
+    /// Makes an operation that this version does not list, called by any method: see
+    /// [`post`](Self::post). The body is sent whatever the method is.
+    #[must_use]
+    pub const fn new(method: Method, path: &'static str) -> Self {
+        Self {
+            id: path,
+            group: "",
+            method,
+            path,
+            kind: Kind::Write,
+            repeat_safe: false,
+            deprecated: false,
+            rate_limit: None,
+            max_body_bytes: Some(1024 * 1024),
+            pagination: None,
+            subaccount: None,
+            failure_in_200: None,
+            key_in_body: None,
+        }
+    }
+
+    /// Sets [`id`](Self::id). Operations of the same id share a rate limit, that of the first one
+    /// called.
+    #[must_use]
+    pub const fn named(mut self, id: &'static str) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// Sets [`kind`](Self::kind).
+    #[must_use]
+    pub const fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Sets [`repeat_safe`](Self::repeat_safe): with `true`, calls are retried after timeouts, lost
+    /// connections and 5xx too, so only for an idempotent operation.
+    #[must_use]
+    pub const fn repeat_safe(mut self, repeat_safe: bool) -> Self {
+        self.repeat_safe = repeat_safe;
+        self
+    }
+
+    /// Sets [`rate_limit`](Self::rate_limit): at most `requests` in any window of the length `per`.
+    #[must_use]
+    pub const fn rate_limit(mut self, requests: u32, per: Duration) -> Self {
+        self.rate_limit = Some(RateLimit { requests, per });
+        self
+    }
+
+    /// Sets [`max_body_bytes`](Self::max_body_bytes).
+    #[must_use]
+    pub const fn max_body_bytes(mut self, limit: u64) -> Self {
+        self.max_body_bytes = Some(limit);
+        self
+    }
+
+    /// Sets [`subaccount`](Self::subaccount), so that
+    /// [`for_subaccount`](crate::Client::for_subaccount) fills it: `subaccount_id` in most of the API.
+    #[must_use]
+    pub const fn subaccount(mut self, field: &'static str) -> Self {
+        self.subaccount = Some(field);
+        self
+    }
+
+    /// Sets [`failure_in_200`](Self::failure_in_200): [`FailureIn200::MAIL`] for an operation that
+    /// answers as `/email/send` does.
+    #[must_use]
+    pub const fn failure_in_200(mut self, failure: FailureIn200) -> Self {
+        self.failure_in_200 = Some(failure);
+        self
+    }
+
+    /// Sets [`key_in_body`](Self::key_in_body).
+    #[must_use]
+    pub const fn key_in_body(mut self, member: &'static str) -> Self {
+        self.key_in_body = Some(member);
+        self
+    }
+
+    /// Refuses a path that would be changed on its way into a URL, or lead to another place than the
+    /// one it shows.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let is_segment = |segment: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+            !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
+        };
+        match self.path.strip_prefix('/') {
+            Some(path) if path.split('/').all(is_segment) => Ok(()),
+            _ => Err(Error::config(format!(
+                "operation path {:?}: write it as /group/action, below the base URL",
+                self.path
+            ))),
+        }
+    }
 }
 
 /// What an operation does.
@@ -101,4 +236,64 @@ pub struct FailureIn200 {
     pub succeeded: &'static str,
     /// JSON pointer to the id of what was accepted; absent or empty if nothing was.
     pub id: &'static str,
+}
+
+impl FailureIn200 {
+    /// As the operations that send mail report it.
+    pub const MAIL: Self = Self {
+        count: "/data/failed",
+        messages: "/data/failures",
+        succeeded: "/data/succeeded",
+        id: "/data/email_id",
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations;
+
+    #[test]
+    fn path_that_is_no_plain_path_is_refused() {
+        for path in [
+            "",
+            "/",
+            "thing",
+            "thing/view",
+            "//evil.example/thing",
+            "/thing//view",
+            "/thing/",
+            "/./thing",
+            "/thing/..",
+            "/../thing",
+            "/%2e%2e/thing",
+            "/thing view",
+            "/thing?a=1",
+            "/thing#a",
+            "/thing\\view",
+            "/thing\n",
+            "/th\u{ef}ng",
+            "@evil.example/thing",
+            ":80/thing",
+            "https://evil.example/thing",
+        ] {
+            let error = Operation::post(path).check().unwrap_err();
+            assert!(error.is_config(), "{path}");
+            let line = error.to_string();
+            assert!(line.contains(&format!("{path:?}")), "{line}");
+            assert!(!line.contains('\n'), "{line}");
+        }
+        for path in ["/a", "/a/b-c_d.e~f/9", "/..."] {
+            Operation::post(path).check().unwrap();
+        }
+        for operation in operations::OPERATIONS {
+            operation.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn mail_operations_report_failure_alike() {
+        let reported = operations::EMAIL_SEND.failure_in_200;
+        assert_eq!(reported, Some(FailureIn200::MAIL));
+    }
 }

@@ -5,6 +5,11 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use serde_core::de::DeserializeOwned;
+use smtp2go_types::readable;
+
+use crate::Error;
+use crate::outcome::unreadable;
 
 /// The reply to a call: its data, and what came with it.
 ///
@@ -153,6 +158,16 @@ impl RawReply {
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Decodes the whole body, such as `{"request_id":…,"data":…}`, as a type of your own or as a
+    /// `serde_json::Value`.
+    ///
+    /// # Errors
+    /// [`is_decode`](Error::is_decode) if the body is not a `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(&readable(&self.body))
+            .map_err(|error| unreadable(self.clone(), &error))
     }
 
     /// Its parts, to build something else of.

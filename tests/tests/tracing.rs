@@ -20,12 +20,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use smtp2go_sandbox::{Fault, Sandbox};
+use smtp2go_sdk::operation::Operation;
 use smtp2go_sdk::types::{
     ActivitySearchRequest, EmailSendRequest, SmsSendRequest, SmtpUsersAddRequest,
     TemplateViewRequest, WebhookAddRequest,
 };
 use smtp2go_sdk::{
-    Attachment, CallOptions, Client, ClientBuilder, Email, KeyLocation, RetryPolicy,
+    Attachment, Body, CallOptions, Client, ClientBuilder, Email, KeyLocation, RetryPolicy,
 };
 use smtp2go_tests::doors::DOORS;
 use tracing::field::{Field, Visit};
@@ -322,6 +323,15 @@ async fn nothing_secret_is_logged() {
             !operation.reply.is_null() && operation.reply.to_string().contains("request_id");
         assert!(fields.contains_key("request_id") || !has_id, "{}", door.id);
     }
+
+    // An operation that the table does not list.
+    static READS: Operation = Operation::post("/stats/email_reads").named("email_reads");
+    let client = builder(&sandbox).build().unwrap();
+    client.execute(&READS, Body::empty()).await.unwrap_err();
+    let fields = recorder.calls().pop().unwrap().1.fields;
+    assert_eq!(fields["operation"], "email_reads");
+    assert_eq!(fields["url.template"], "/stats/email_reads");
+    assert_eq!(fields["error.type"], "404");
 
     // Whatever goes wrong, and whatever the answers quote.
     let words = "told.off@example.org";

@@ -8,6 +8,7 @@ mod bulk;
 mod client;
 mod events;
 mod failures;
+mod growth;
 #[cfg(feature = "http2")]
 mod http2;
 mod http_client;

@@ -9,7 +9,8 @@ use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::operation::Operation;
 use smtp2go_sdk::types::{SmsSendRequest, TemplateViewRequest};
 use smtp2go_sdk::{
-    AttemptReport, CallReport, Certainty, Client, ClientBuilder, Email, Next, Observer, RetryPolicy,
+    AttemptReport, Body, CallReport, Certainty, Client, ClientBuilder, Email, Next, Observer,
+    RetryPolicy,
 };
 
 /// Notes what it is told, a line each.
@@ -91,6 +92,27 @@ fn stateless() -> Sandbox {
         .stateless(true)
         .start_blocking()
         .unwrap()
+}
+
+#[tokio::test]
+async fn ones_own_operation_is_observed_by_its_id() {
+    static READS: Operation = Operation::post("/stats/email_reads");
+    let server = stateless();
+    let (builder, notes) = observed(server.base_url(), server.key());
+    let call = builder
+        .build()
+        .unwrap()
+        .execute(&READS, Body::empty())
+        .await;
+    call.unwrap_err();
+    assert_eq!(
+        notes.take(),
+        [
+            "start /stats/email_reads",
+            r#"attempt 1 Some(404) Some("status") Some(Rejected) true stop final"#,
+            r#"end /stats/email_reads 1 Some(404) Some("status") Some(Rejected)"#,
+        ]
+    );
 }
 
 #[tokio::test]
