@@ -16,6 +16,8 @@
 //!   its object, and [`UnknownMembers`] names them all.
 //! - **Requests can be checked before they are sent** ([`Validate`]): every broken limit is
 //!   reported at once, with its field path.
+//! - **Requests take fields that this version does not list**, by `.extra("name", value)`. Read from
+//!   JSON, they are strict, so that a misspelling is an error, unless read as [`KeepUnknown`].
 //! - **Secrets serialise but do not print** ([`Secret`]); of a URL, which may hold one, `Debug` shows
 //!   scheme and host ([`SecretUrl`]).
 //! - **Times keep the text that the API wrote** ([`Timestamp`], [`Date`]).
@@ -68,6 +70,7 @@ pub mod webhook;
 pub use date::Date;
 pub use envelope::Envelope;
 pub use generated::*;
+pub use object::KeepUnknown;
 pub use one_line::one_line;
 pub use repair::readable;
 pub use secret::Secret;

@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde_core::de::value::MapDeserializer;
 use serde_core::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
     Unexpected, Visitor,
@@ -18,6 +19,7 @@ use serde_core::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use crate::lenient;
+use crate::validation::RESERVED;
 use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
 
 const EXPECTED: &str = "an object";
@@ -33,18 +35,23 @@ pub(crate) trait Object: Sized {
     /// The names without which there is no reading it.
     const REQUIRED: &'static [&'static str] = &[];
 
-    /// Whether it is a request: a member that comes twice is an error, and members that are none of
-    /// these are not kept. In a reply the last of two counts, and unknown members are kept.
+    /// Whether it is a request: a member that comes twice is an error, and so is one that is none of
+    /// these, unless [`At`] says to keep it. In a reply the last of two counts, and unknown members
+    /// are kept.
     const REQUEST: bool = false;
+
+    /// A member that the client fills in, so that what stands there is read past.
+    const INJECTED: Option<&'static str> = None;
 
     /// The struct before any of its members is read.
     fn blank() -> Self;
 
-    /// Reads the value of a member, whose key has been read.
+    /// Reads the value of a member, whose key has been read. `at` is the place of the object.
     fn read<'de, A: MapAccess<'de>>(
         &mut self,
         member: &Self::Member,
         object: &mut A,
+        at: At<'_>,
     ) -> Result<(), A::Error>;
 
     /// Writes the members in their order.
@@ -62,6 +69,62 @@ pub(crate) trait Object: Sized {
     }
 }
 
+/// The place of a value in the request that is read, such as `attachments[1].filename`, and what to do
+/// with members that have no field.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    keeps_unknown: bool,
+    /// The place around it and the step from there. `None` for the whole document.
+    inside: Option<(&'a At<'a>, Step)>,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Member(&'static str),
+    Item(usize),
+}
+
+impl At<'static> {
+    /// The whole document, in which a member without a field is an error.
+    pub(crate) const STRICT: Self = Self {
+        keeps_unknown: false,
+        inside: None,
+    };
+
+    /// The whole document, in which a member without a field is kept in `extra`.
+    pub(crate) const KEEPING: Self = Self {
+        keeps_unknown: true,
+        inside: None,
+    };
+}
+
+impl At<'_> {
+    fn step(&self, step: Step) -> At<'_> {
+        At {
+            keeps_unknown: self.keeps_unknown,
+            inside: Some((self, step)),
+        }
+    }
+
+    /// The path of a member, for errors.
+    fn path(&self, member: &str) -> String {
+        match self.inside {
+            None => member.to_owned(),
+            Some(_) => format!("{self}.{member}"),
+        }
+    }
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.inside {
+            None => Ok(()),
+            Some((outer, Step::Member(name))) => formatter.write_str(&outer.path(name)),
+            Some((outer, Step::Item(index))) => write!(formatter, "{outer}[{index}]"),
+        }
+    }
+}
+
 /// What a field of a request can hold.
 pub(crate) trait Given: Serialize + for<'de> Deserialize<'de> {
     /// Before it is read.
@@ -71,9 +134,14 @@ pub(crate) trait Given: Serialize + for<'de> Deserialize<'de> {
     fn is_absent(&self) -> bool {
         false
     }
+
+    /// Reads it. What has objects in it hands `at` on to them.
+    fn read_at<'de, D: Deserializer<'de>>(deserializer: D, _: At<'_>) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer)
+    }
 }
 
-impl<T: Serialize + for<'de> Deserialize<'de>> Given for Option<T> {
+impl<T: Given> Given for Option<T> {
     fn blank() -> Self {
         None
     }
@@ -81,17 +149,108 @@ impl<T: Serialize + for<'de> Deserialize<'de>> Given for Option<T> {
     fn is_absent(&self) -> bool {
         self.is_none()
     }
+
+    fn read_at<'de, D: Deserializer<'de>>(deserializer: D, at: At<'_>) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(GivenVisitor::<Self>(at, PhantomData))
+    }
 }
 
-impl<T: Serialize + for<'de> Deserialize<'de>> Given for Vec<T> {
+impl<T: Given> Given for Vec<T> {
     fn blank() -> Self {
         Self::new()
+    }
+
+    fn read_at<'de, D: Deserializer<'de>>(deserializer: D, at: At<'_>) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(GivenVisitor::<Self>(at, PhantomData))
     }
 }
 
 impl<T: Serialize + for<'de> Deserialize<'de>> Given for BTreeMap<String, T> {
     fn blank() -> Self {
         Self::new()
+    }
+}
+
+/// Reads a [`Given`].
+struct GivenSeed<'a, T>(At<'a>, PhantomData<T>);
+
+impl<'de, T: Given> DeserializeSeed<'de> for GivenSeed<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        T::read_at(deserializer, self.0)
+    }
+}
+
+/// Reads a [`Given`] that holds others.
+struct GivenVisitor<'a, T>(At<'a>, PhantomData<T>);
+
+impl<'de, T: Given> Visitor<'de> for GivenVisitor<'_, Option<T>> {
+    type Value = Option<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("option")
+    }
+
+    fn visit_none<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        T::read_at(deserializer, self.0).map(Some)
+    }
+}
+
+impl<'de, T: Given> Visitor<'de> for GivenVisitor<'_, Vec<T>> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut items = Vec::new();
+        loop {
+            let at = self.0.step(Step::Item(items.len()));
+            match list.next_element_seed(GivenSeed(at, PhantomData))? {
+                Some(item) => items.push(item),
+                None => return Ok(items),
+            }
+        }
+    }
+}
+
+/// Reads a request, or a list of them, from JSON, and keeps members that this version has no field for:
+/// they go into `extra` at every depth, and are sent.
+///
+/// Otherwise such a member is an error, since it may be a misspelling. Values of enums are checked
+/// either way.
+///
+/// ```
+/// use smtp2go_types::{KeepUnknown, SmsSendRequest};
+///
+/// let json = r#"{"destination":["+15555550100"],"content":"Hello","campaign":7}"#;
+/// let error = serde_json::from_str::<SmsSendRequest>(json).unwrap_err();
+/// assert!(error.to_string().starts_with("unknown field `campaign`"));
+///
+/// let KeepUnknown(request) = serde_json::from_str::<KeepUnknown<SmsSendRequest>>(json)?;
+/// assert_eq!(request.extra["campaign"], 7);
+/// assert_eq!(serde_json::to_string(&request)?, json);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeepUnknown<T>(
+    /// The request.
+    pub T,
+);
+
+impl<'de, T: Given> Deserialize<'de> for KeepUnknown<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::read_at(deserializer, At::KEEPING).map(Self)
     }
 }
 
@@ -119,13 +278,62 @@ given! {
     TextOrObject = Self::default();
 }
 
-/// Reads a field of a request.
+/// Reads a field of a request, which is the member `name` of the object at `at`.
 pub(crate) fn fill_given<'de, T: Given, A: MapAccess<'de>>(
     field: &mut T,
     object: &mut A,
+    at: At<'_>,
+    name: &'static str,
 ) -> Result<(), A::Error> {
-    *field = object.next_value()?;
+    let at = at.step(Step::Member(name));
+    *field = object.next_value_seed(GivenSeed(at, PhantomData))?;
     Ok(())
+}
+
+/// Gives a request the members of a reply that no field was found for, so that they can be sent back.
+/// One that the request has a field for goes there, unless that is set. The key and the subaccount are
+/// left out: the client names them.
+pub(crate) fn carry<T: Object>(request: &mut T, extra: BTreeMap<String, Value>) {
+    let Ok(Names(set)) = write(request, Names(Vec::new()));
+    for (name, value) in extra {
+        if let Some((_, member)) = member::<T>(&name) {
+            if !set.contains(&name.as_str()) {
+                let mut object = MapDeserializer::new(std::iter::once((name, value)));
+                // What does not fit the field can't be sent.
+                let read = object
+                    .next_key::<IgnoredAny>()
+                    .and_then(|_| request.read(member, &mut object, At::KEEPING));
+                let _: Result<(), serde_json::Error> = read;
+            }
+        } else if !RESERVED.contains(&name.as_str()) {
+            request.extra_mut().entry(name).or_insert(value);
+        }
+    }
+}
+
+/// Collects the names of the members.
+struct Names(Vec<&'static str>);
+
+impl Sink for Names {
+    type Error = Infallible;
+
+    fn member<T: Serialize>(&mut self, name: &'static str, _: &T) -> Result<(), Infallible> {
+        self.0.push(name);
+        Ok(())
+    }
+}
+
+/// A list or map, unless it is empty.
+pub(crate) fn filled<T: lenient::Field>(value: T) -> Option<T> {
+    (!value.is_absent()).then_some(value)
+}
+
+/// A secret, unless the reply masks it.
+pub(crate) fn unmasked(secret: Option<Secret>) -> Option<Secret> {
+    secret.filter(|secret| {
+        let text = secret.expose();
+        !text.is_empty() && !text.contains("***") && !text.contains('…')
+    })
 }
 
 /// Where the members of an object are written to.
@@ -210,12 +418,19 @@ pub(crate) fn serialize<T: Object, S: Serializer>(
 pub(crate) fn deserialize<'de, T: Object, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_any(ObjectVisitor(PhantomData))
+    deserialize_at(deserializer, At::STRICT)
 }
 
-struct ObjectVisitor<T>(PhantomData<T>);
+pub(crate) fn deserialize_at<'de, T: Object, D: Deserializer<'de>>(
+    deserializer: D,
+    at: At<'_>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_any(ObjectVisitor(at, PhantomData))
+}
 
-impl<'de, T: Object> Visitor<'de> for ObjectVisitor<T> {
+struct ObjectVisitor<'a, T>(At<'a>, PhantomData<T>);
+
+impl<'de, T: Object> Visitor<'de> for ObjectVisitor<'_, T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -224,7 +439,7 @@ impl<'de, T: Object> Visitor<'de> for ObjectVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<T, A::Error> {
         let number = Unexpected::Other("number");
-        read(object)?.ok_or_else(|| A::Error::invalid_type(number, &EXPECTED))
+        read(object, self.0)?.ok_or_else(|| A::Error::invalid_type(number, &EXPECTED))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
@@ -235,6 +450,7 @@ impl<'de, T: Object> Visitor<'de> for ObjectVisitor<T> {
 /// Reads an object; `None` if it is a number in disguise.
 pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
     mut object: A,
+    at: At<'_>,
 ) -> Result<Option<T>, A::Error> {
     let mut value = T::blank();
     let mut found = 0_u64;
@@ -245,10 +461,11 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
                 let bit = 1_u64.checked_shl(index).unwrap_or(0);
                 if T::REQUEST && found & bit != 0 {
                     let name = T::MEMBERS.get(index as usize).map_or("", |(name, _)| name);
-                    return Err(A::Error::duplicate_field(name));
+                    let path = at.path(name);
+                    return Err(A::Error::custom(format_args!("duplicate field `{path}`")));
                 }
                 found |= bit;
-                value.read(member, &mut object)?;
+                value.read(member, &mut object, at)?;
             }
             Key::Number if first => {
                 object.next_value::<IgnoredAny>()?;
@@ -258,8 +475,11 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
             Key::Number => {
                 object.next_value::<IgnoredAny>()?;
             }
-            Key::Unknown(_) if T::REQUEST => {
+            Key::Unknown(name) if T::INJECTED == Some(name.as_str()) => {
                 object.next_value::<IgnoredAny>()?;
+            }
+            Key::Unknown(name) if T::REQUEST && !at.keeps_unknown => {
+                return Err(A::Error::custom(unknown_field::<T>(&name, at)));
             }
             Key::Unknown(name) => {
                 value.extra_mut().insert(name, object.next_value()?);
@@ -272,9 +492,50 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
         .iter()
         .find(|name| !member::<T>(name).is_some_and(is_found))
     {
-        Some(missing) => Err(A::Error::missing_field(missing)),
+        Some(missing) => {
+            let path = at.path(missing);
+            Err(A::Error::custom(format_args!("missing field `{path}`")))
+        }
         None => Ok(Some(value)),
     }
+}
+
+/// Says that a request has no such field, and which one may be meant.
+#[cold]
+fn unknown_field<T: Object>(name: &str, at: At<'_>) -> String {
+    let names = T::MEMBERS.iter().map(|(other, _)| *other);
+    let nearest = names
+        .map(|other| (distance(name, other), other))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= 2);
+    let advice = match nearest {
+        Some((_, nearest)) => format!(", did you mean `{nearest}`?"),
+        None if RESERVED.contains(&name) => {
+            "; the client names the key and the subaccount".to_owned()
+        }
+        None => "; `KeepUnknown` reads fields that this version does not list".to_owned(),
+    };
+    format!("unknown field `{}`{advice}", at.path(name))
+}
+
+/// The number of letters to change, add or remove to make one name of another: Levenshtein's.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (above, letter) in from.chars().enumerate() {
+        let mut diagonal = above;
+        let mut left = above + 1;
+        for (cell, other) in row.iter_mut().skip(1).zip(&to) {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = *cell;
+            left = changed.min(left + 1).min(diagonal + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = above + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 /// The member of a name, and its index.
@@ -353,6 +614,7 @@ macro_rules! reply {
                     &mut self,
                     member: &Member,
                     object: &mut A,
+                    _: $crate::object::At<'_>,
                 ) -> ::std::result::Result<(), A::Error> {
                     match *member {
                         $(
@@ -391,7 +653,7 @@ macro_rules! reply {
                 fn from_object<'de, A: ::serde_core::de::MapAccess<'de>>(
                     object: A,
                 ) -> ::std::result::Result<::std::option::Option<Self>, A::Error> {
-                    $crate::object::read(object)
+                    $crate::object::read(object, $crate::object::At::KEEPING)
                 }
             }
 
@@ -403,12 +665,13 @@ pub(crate) use reply;
 
 /// Makes a struct of a request what it is on the wire: an object of these members, of which some are
 /// required. What is not set is left out, and what it holds is read as it should be or not at all.
-/// What is in `extra` is written after them.
-/// It gets a `validate` that does not need the trait.
+/// What is in `extra` is written after them. With `injected`, a member of that name is read past.
+/// The struct gets a setter `extra`, and a `validate` that does not need the trait.
 macro_rules! request {
     (
         $name:ident { $($member:ident $(= $wire:literal)?),* $(,)? }
         $(, required = [$($required:literal),* $(,)?])?
+        $(, injected = $injected:literal)?
     ) => {
         const _: () = {
             #[allow(non_camel_case_types)]
@@ -427,6 +690,10 @@ macro_rules! request {
 
                 $(const REQUIRED: &'static [&'static str] = &[$($required),*];)?
 
+                $(
+                    const INJECTED: ::std::option::Option<&'static str> = Some($injected);
+                )?
+
                 fn blank() -> Self {
                     Self {
                         $($member: $crate::object::Given::blank(),)*
@@ -438,9 +705,17 @@ macro_rules! request {
                     &mut self,
                     member: &Member,
                     object: &mut A,
+                    at: $crate::object::At<'_>,
                 ) -> ::std::result::Result<(), A::Error> {
                     match *member {
-                        $(Member::$member => $crate::object::fill_given(&mut self.$member, object),)*
+                        $(
+                            Member::$member => $crate::object::fill_given(
+                                &mut self.$member,
+                                object,
+                                at,
+                                $crate::object::name!($member $($wire)?),
+                            ),
+                        )*
                     }
                 }
 
@@ -454,6 +729,23 @@ macro_rules! request {
             $crate::object::unknown!($name { $($member $($wire)?),* });
 
             impl $name {
+                /// The names of its fields, as they are sent.
+                pub const FIELDS: &'static [&'static str] =
+                    &[$($crate::object::name!($member $($wire)?)),*];
+
+                /// Adds a field that this version does not list, or replaces it.
+                /// [`validate`](Self::validate) refuses the name of a listed field, also in other case
+                /// or with other separators, `api_key` and `subaccount_id`.
+                #[must_use]
+                pub fn extra(
+                    mut self,
+                    name: impl ::std::convert::Into<::std::string::String>,
+                    value: impl ::std::convert::Into<::serde_json::Value>,
+                ) -> Self {
+                    self.extra.insert(name.into(), value.into());
+                    self
+                }
+
                 /// Checks the limits that the API documents, all of them at once. Nothing is sent.
                 ///
                 /// # Errors
@@ -470,6 +762,13 @@ macro_rules! request {
             impl $crate::object::Given for $name {
                 fn blank() -> Self {
                     $crate::object::Object::blank()
+                }
+
+                fn read_at<'de, D: ::serde_core::Deserializer<'de>>(
+                    deserializer: D,
+                    at: $crate::object::At<'_>,
+                ) -> ::std::result::Result<Self, D::Error> {
+                    $crate::object::deserialize_at(deserializer, at)
                 }
             }
 
@@ -575,6 +874,7 @@ mod tests {
     use serde_json::{Value, json};
     use serde_test::{Token, assert_ser_tokens};
 
+    use super::{KeepUnknown, carry, distance};
     use crate::validation::{Check, Validate};
     use crate::{Secret, Timestamp};
 
@@ -596,15 +896,21 @@ mod tests {
         pub size: i64,
         pub extra: BTreeMap<String, Value>,
     }
-    crate::object::request!(Part { size }, required = ["size"]);
+    crate::object::request!(Part { size }, required = ["size"], injected = "key");
 
     impl Validate for Order {
-        fn check(&self, _: &mut Check) {}
+        fn check(&self, check: &mut Check) {
+            for (index, part) in self.parts.iter().flatten().enumerate() {
+                check.at_index("parts", index, |check| part.check(check));
+            }
+            check.extra(Self::FIELDS, self.extra.keys());
+        }
     }
 
     impl Validate for Part {
         fn check(&self, check: &mut Check) {
             check.range(self.size, Some(1), None);
+            check.extra(Self::FIELDS, self.extra.keys());
         }
     }
 
@@ -630,8 +936,12 @@ mod tests {
                 r#"{"to":[],"type":"c","password":"","fast":true,"parts":[{"size":1}]}"#,
             ),
             (
-                r#"{"to":[],"password":"b","type":null,"kind":1,"more":{"a":[2]}}"#,
+                r#"{"to":[],"password":"b","type":null}"#,
                 r#"{"to":[],"password":"b","fast":false}"#,
+            ),
+            (
+                r#"{"to":[],"password":"b","parts":[{"key":"k","size":1}]}"#,
+                r#"{"to":[],"password":"b","fast":false,"parts":[{"size":1}]}"#,
             ),
         ] {
             let order: Order = serde_json::from_str(json).unwrap();
@@ -661,6 +971,93 @@ mod tests {
                 r#""new":{"a":[2]}}"#
             )
         );
+    }
+
+    #[test]
+    fn unknown_members_are_kept_at_every_depth_on_request() {
+        let json = concat!(
+            r#"{"to":[],"password":"b","fast":false,"parts":[{"size":1,"colour":"red"}],"#,
+            r#""new":{"a":[2]}}"#
+        );
+        let KeepUnknown(order) = serde_json::from_str::<KeepUnknown<Order>>(json).unwrap();
+        assert_eq!(serde_json::to_string(&order).unwrap(), json);
+        assert_eq!(order.validate(), Ok(()));
+        let list = format!("[{json}]");
+        let KeepUnknown(orders) = serde_json::from_str::<KeepUnknown<Vec<Order>>>(&list).unwrap();
+        assert_eq!(orders, [order]);
+        // What is known is held to its type all the same.
+        let wrong = r#"{"to":1,"new":2}"#;
+        assert!(serde_json::from_str::<KeepUnknown<Order>>(wrong).is_err());
+    }
+
+    #[test]
+    fn extra_field_that_is_none_is_refused_by_its_path() {
+        let base: Order =
+            serde_json::from_str(r#"{"to":[],"password":"b","parts":[{"size":1}]}"#).unwrap();
+        for (name, problem) in [
+            ("campaign", None),
+            ("kind", None),
+            ("to", Some("there is a field `to`: set that")),
+            ("To", Some("there is a field `to`: set that")),
+            ("type", Some("there is a field `type`: set that")),
+            ("pass_word", Some("there is a field `password`: set that")),
+            (
+                "api_key",
+                Some("the client names the key and the subaccount"),
+            ),
+            (
+                "apiKey",
+                Some("the client names the key and the subaccount"),
+            ),
+            (
+                "subaccount_id",
+                Some("the client names the key and the subaccount"),
+            ),
+        ] {
+            let order = base.clone().extra(name, 7);
+            let found = order.validate().err().map(|error| error.to_string());
+            let expected = problem.map(|problem| format!("{name}: {problem}"));
+            assert_eq!(found, expected, "{name}");
+        }
+        let mut order = base;
+        let part = Part {
+            size: 1,
+            extra: BTreeMap::new(),
+        };
+        order.parts = Some(vec![part.extra("size", 2)]);
+        let error = order.validate().unwrap_err();
+        let [problem] = error.problems() else {
+            panic!("{error}");
+        };
+        assert_eq!(problem.field(), "parts[0].size");
+    }
+
+    #[test]
+    fn extra_of_a_reply_goes_where_a_request_has_a_field() {
+        let mut order: Order = serde_json::from_str(r#"{"to":["a"],"password":"b"}"#).unwrap();
+        let extra = json!({
+            "to": ["c"], "type": "d", "parts": 5, "api_key": "k", "subaccount_id": "s", "new": [1],
+        });
+        carry(&mut order, serde_json::from_value(extra).unwrap());
+        assert_eq!(
+            serde_json::to_value(&order).unwrap(),
+            json!({"to": ["a"], "type": "d", "password": "b", "fast": false, "new": [1]})
+        );
+        assert_eq!(order.validate(), Ok(()));
+    }
+
+    #[test]
+    fn distance_counts_letters() {
+        for (from, to, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("", "ab", 2),
+            ("shedule", "schedule", 1),
+            ("siez", "size", 2),
+            ("colour", "size", 6),
+        ] {
+            assert_eq!(distance(from, to), expected, "{from} {to}");
+        }
     }
 
     /// To formats that tell a struct from a map, it is a map.
@@ -697,8 +1094,29 @@ mod tests {
             ),
             (
                 r#"{"to":[],"password":"b","parts":[{}]}"#,
-                "missing field `size`",
+                "missing field `parts[0].size`",
             ),
+            (
+                r#"{"to":[],"password":"b","parts":[{"size":1},{"size":1,"size":1}]}"#,
+                "duplicate field `parts[1].size`",
+            ),
+            (
+                r#"{"to":[],"pasword":"b"}"#,
+                "unknown field `pasword`, did you mean `password`? at line 1",
+            ),
+            (
+                r#"{"parts":[{"size":1},{"siez":1}]}"#,
+                "unknown field `parts[1].siez`, did you mean `size`?",
+            ),
+            (
+                r#"{"parts":[{"colour":"red"}]}"#,
+                "unknown field `parts[0].colour`; `KeepUnknown`",
+            ),
+            (
+                r#"{"api_key":"c"}"#,
+                "unknown field `api_key`; the client names the key and the subaccount",
+            ),
+            (r#"{"kind":"c"}"#, "unknown field `kind`; `KeepUnknown`"),
             (r#"[["a"],null,"b",true,null]"#, "expected an object"),
             (r#""a""#, "expected an object"),
             (

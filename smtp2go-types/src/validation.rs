@@ -7,8 +7,11 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 
-use crate::vocabulary::Origin;
+use crate::vocabulary::{Origin, letters};
 use crate::{Date, UnknownValue, Vocabulary, one_line};
+
+/// Names that the client itself puts into a request.
+pub(crate) const RESERVED: [&str; 2] = ["api_key", "subaccount_id"];
 
 /// A value whose limits are known.
 pub trait Validate {
@@ -290,6 +293,22 @@ impl Check {
             self.problem(format!("{value:?} is not listed, but {listed:?} is"));
         } else if !value.as_str().contains(char::is_alphanumeric) {
             self.problem(format!("{value:?} is blank"));
+        }
+    }
+
+    /// Checks the fields that were added to a request beside `listed` ones: none may have the name of
+    /// one of these, also in other case or with other separators, nor name the key or the subaccount.
+    pub fn extra<'a>(&mut self, listed: &[&str], names: impl IntoIterator<Item = &'a String>) {
+        for name in names {
+            let is = |other: &&&str| letters(other) == letters(name);
+            let problem = if let Some(listed) = listed.iter().find(is) {
+                format!("there is a field `{listed}`: set that")
+            } else if RESERVED.iter().any(|reserved| is(&reserved)) {
+                "the client names the key and the subaccount".to_owned()
+            } else {
+                continue;
+            };
+            self.at(name, |check| check.problem(problem));
         }
     }
 

@@ -147,7 +147,8 @@ pub(crate) fn similar(
     found.next().map(|(_, listed)| *listed)
 }
 
-fn letters(word: &str) -> String {
+/// What is left of a name without case and separators.
+pub(crate) fn letters(word: &str) -> String {
     word.chars()
         .filter(|letter| letter.is_alphanumeric())
         .flat_map(char::to_lowercase)

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use smtp2go_types::webhook::{self, Event};
-use smtp2go_types::{Envelope, UnknownMembers, readable};
+use smtp2go_types::{Envelope, KeepUnknown, UnknownMembers, readable};
 
 pub use crate::generated::codecs::OPERATIONS;
 
@@ -37,15 +37,17 @@ pub struct Operation {
     pub reply: Option<Codec>,
 }
 
-/// The codec of `T`.
+/// The codec of a request, which keeps what its type does not list.
 ///
 /// # Errors
 ///
 /// What is wrong with the JSON, or with its shape.
-pub fn codec<T: DeserializeOwned + Serialize + Debug + UnknownMembers>(
-    text: &str,
-) -> Result<Coded, String> {
-    let value: T = serde_json::from_str(text).map_err(|error| error.to_string())?;
+pub fn codec<T: Serialize + Debug + UnknownMembers>(text: &str) -> Result<Coded, String>
+where
+    KeepUnknown<T>: DeserializeOwned,
+{
+    let request = serde_json::from_str(text);
+    let KeepUnknown(value) = request.map_err(|error| error.to_string())?;
     coded(&value)
 }
 
@@ -57,7 +59,10 @@ pub fn codec<T: DeserializeOwned + Serialize + Debug + UnknownMembers>(
 pub fn reply_codec<T: DeserializeOwned + Serialize + Debug + UnknownMembers + Envelope>(
     text: &str,
 ) -> Result<Coded, String> {
-    codec::<T>(text).or_else(|error| coded(&T::unknown().ok_or(error)?))
+    match serde_json::from_str::<T>(text) {
+        Ok(value) => coded(&value),
+        Err(error) => coded(&T::unknown().ok_or_else(|| error.to_string())?),
+    }
 }
 
 fn coded<T: Serialize + Debug + UnknownMembers>(value: &T) -> Result<Coded, String> {

@@ -118,6 +118,7 @@ fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
         "header",
         "always-send",
         "aliases",
+        "based-on",
         "evidence",
     ];
     if KNOWN_ELSEWHERE.contains(&key) {
@@ -405,6 +406,25 @@ fn schema_extensions(
             };
             *value == Value::Bool(true)
                 && (text(resolved) || resolved["type"] == "array" && text(item))
+        },
+    );
+    on.expect(
+        "based-on",
+        "write {reply: COMPONENT, names: {FIELD: FIELD OF THE REPLY}}, of the same types",
+        |value| {
+            let reply = value["reply"].as_str().and_then(|name| {
+                let mut components = document.schemas().into_iter();
+                components.find(|(component, _)| *component == name)
+            });
+            reply.is_some_and(|(_, reply)| {
+                only_keys(value, &["reply", "names"])
+                    && map(&value["names"]).iter().all(|(field, name)| {
+                        let name = name.as_str().unwrap_or_default();
+                        let ours = document.resolve(&schema["properties"][field]);
+                        let theirs = document.resolve(&reply["properties"][name]);
+                        ours["type"].is_string() && ours["type"] == theirs["type"]
+                    })
+            })
         },
     );
     // `false` is what the generated types fall back to.

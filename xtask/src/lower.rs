@@ -129,6 +129,19 @@ pub struct Object {
     pub fields: Vec<Field>,
     /// `x-smtp2go-also`: what may come in its place.
     pub also: Vec<String>,
+    /// The member that the client fills in, which therefore is no field.
+    pub injected: Option<String>,
+    /// `x-smtp2go-based-on`: the reply that shows the state which a request sets.
+    pub based_on: Option<BasedOn>,
+}
+
+/// Where a request that sets a whole state finds the present one.
+#[derive(Clone, Debug)]
+pub struct BasedOn {
+    /// The object that shows it.
+    pub reply: String,
+    /// Fields of the request, each with what the reply calls it beside that name.
+    pub names: Vec<(String, String)>,
 }
 
 /// A field to be.
@@ -313,6 +326,7 @@ pub fn lower(spec: &Spec) -> View {
             && let Some(object) = objects.iter_mut().find(|object| object.name == *request)
         {
             object.fields.retain(|field| field.wire != *key);
+            object.injected = Some(key.clone());
         }
     }
     View {
@@ -406,6 +420,14 @@ fn object(
             .iter()
             .map(text)
             .collect(),
+        injected: None,
+        based_on: component.get("x-smtp2go-based-on").map(|based_on| BasedOn {
+            reply: text(&based_on["reply"]),
+            names: map(&based_on["names"])
+                .iter()
+                .map(|(field, name)| (field.clone(), text(name)))
+                .collect(),
+        }),
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use serde_core::Serialize;
+use serde_json::Value;
 use smtp2go_types::validation::{Check, header_fault};
-use smtp2go_types::{Timestamp, Validate, ValidationError};
+use smtp2go_types::{BatchEmail, EmailSendRequest, Timestamp, Validate, ValidationError};
 
 use super::attachment::{Attached, Attachment};
 use super::schedule;
@@ -79,6 +80,8 @@ struct Parts {
     fastaccept: bool,
     attachments: Vec<Arc<dyn Attached>>,
     inlines: Vec<Arc<dyn Attached>>,
+    /// Further fields, with their values as JSON.
+    extra: Vec<(String, String)>,
 }
 
 #[derive(Clone)]
@@ -131,6 +134,7 @@ impl Email {
             fastaccept: false,
             attachments: Vec::new(),
             inlines: Vec::new(),
+            extra: Vec::new(),
         };
         Self {
             parts: Arc::new(parts),
@@ -273,6 +277,16 @@ impl Email {
         self
     }
 
+    /// Adds a field that the API has and this version does not list, or replaces it. The check refuses
+    /// the name of a listed field, also in other case or with other separators, `api_key` and
+    /// `subaccount_id`.
+    #[must_use]
+    #[inline]
+    pub fn extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        set_extra(&mut self.edit().extra, name.into(), &value.into());
+        self
+    }
+
     /// Checks all that can be checked without reading files, as [`Client::send`] does before it
     /// sends. Size limits are left to that.
     ///
@@ -344,6 +358,11 @@ impl Email {
             check.at_index(field, index, |check| file.check(check));
         }
         self.check_inlines(check);
+        let fields = match door {
+            Door::Send => EmailSendRequest::FIELDS,
+            Door::Batch => BatchEmail::FIELDS,
+        };
+        check.extra(fields, self.parts.extra.iter().map(|(name, _)| name));
     }
 
     fn check_bodies(&self, check: &mut Check) {
@@ -472,6 +491,9 @@ impl Email {
         for (_, _, file) in self.files() {
             size += file.size();
         }
+        for (name, value) in &parts.extra {
+            size += name.len() + value.len() + 4;
+        }
         size
     }
 
@@ -554,6 +576,7 @@ impl Email {
                 json.raw("]");
             }
         }
+        write_extra(&self.parts.extra, json);
         json.raw("}");
     }
 
@@ -613,7 +636,25 @@ impl fmt::Debug for Email {
             .field("fastaccept", &self.parts.fastaccept)
             .field("attachments", &self.parts.attachments)
             .field("inlines", &self.parts.inlines)
+            .field("extra", &self.parts.extra.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Adds a further field to a mail, or replaces it.
+#[inline]
+pub(super) fn set_extra(extra: &mut Vec<(String, String)>, name: String, value: &Value) {
+    extra.retain(|(other, _)| *other != name);
+    extra.push((name, value.to_string()));
+}
+
+/// Writes the further fields of a mail.
+pub(super) fn write_extra(extra: &[(String, String)], json: &mut Writer) {
+    for (name, value) in extra {
+        json.raw(",");
+        json.string(name);
+        json.raw(":");
+        json.raw(value);
     }
 }
 

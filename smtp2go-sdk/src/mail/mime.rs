@@ -5,11 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use smtp2go_types::Timestamp;
+use serde_json::Value;
 use smtp2go_types::validation::Check;
+use smtp2go_types::{EmailMimeRequest, Timestamp};
 use tokio::io::AsyncRead;
 
 use super::attachment::Content;
+use super::email::{set_extra, write_extra};
 #[cfg(feature = "lettre")]
 use super::envelope::Disagreement;
 use super::schedule;
@@ -39,6 +41,8 @@ pub struct Mime {
     content: Content,
     schedule: Option<Timestamp>,
     fastaccept: bool,
+    /// Further fields, with their values as JSON.
+    extra: Vec<(String, String)>,
     /// How the envelope that came with the message differs from its headers.
     #[cfg(feature = "lettre")]
     disagreement: Disagreement,
@@ -79,6 +83,7 @@ impl Mime {
             content,
             schedule: None,
             fastaccept: false,
+            extra: Vec::new(),
             #[cfg(feature = "lettre")]
             disagreement: Disagreement::default(),
         }
@@ -133,6 +138,14 @@ impl Mime {
         self
     }
 
+    /// Adds a field that this version does not list, as [`Email::extra`](crate::Email::extra).
+    #[must_use]
+    #[inline]
+    pub fn extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        set_extra(&mut self.extra, name.into(), &value.into());
+        self
+    }
+
     #[inline]
     pub(crate) fn content(&self) -> &Content {
         &self.content
@@ -148,6 +161,8 @@ impl Mime {
         if let Some(time) = &self.schedule {
             check.at("schedule", |check| schedule::check(time, check));
         }
+        let names = self.extra.iter().map(|(name, _)| name);
+        check.extra(EmailMimeRequest::FIELDS, names);
         #[cfg(feature = "lettre")]
         self.disagreement.check(check);
     }
@@ -164,6 +179,7 @@ impl Mime {
             json.raw(",\"mime_email\":");
             json.base64(blob);
         }
+        write_extra(&self.extra, json);
         json.raw("}");
     }
 }
@@ -222,6 +238,7 @@ impl fmt::Debug for Mime {
             .field("content", &self.content)
             .field("schedule", &self.schedule)
             .field("fastaccept", &self.fastaccept)
+            .field("extra", &self.extra.len())
             .finish()
     }
 }

@@ -567,6 +567,7 @@ impl<'a> Wanted<'a> {
             .output_format(wanted.format.clone())
             .auth_header_type(kind)
             .auth_header_value(value)
+            .based_on(found.clone())
     }
 }
 

@@ -2,14 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::operation::{FailureIn200, Kind, Operation};
 use smtp2go_sdk::types::{
-    EmailEventKind, SmsEventKind, SuppressionType, SuppressionViewRequest, WebhookAddRequest,
+    AllowedRecipients, AllowedRecipientsUpdateRequest, AllowedSenders, AllowedSendersUpdateRequest,
+    ApiKey, ApiKeysAddRequest, ApiKeysEditRequest, ApiKeysViewRequest, DomainAccess,
+    DomainSubaccountAccessRequest, EmailEventKind, EmailSendRequest, IpAllowListEditRequest,
+    IpAllowListEntry, KeepUnknown, SmsEventKind, SmtpUser, SmtpUsersEditRequest, Subaccount,
+    SubaccountEditRequest, SuppressionType, SuppressionViewRequest, Template, TemplateEditRequest,
+    TemplateResponse, TemplateViewRequest, Validate, Webhook, WebhookAddRequest,
     WebhookEditRequest, WebhookViewRequest,
 };
-use smtp2go_sdk::{Body, Certainty, Error, KeyLocation, RetryPolicy};
+use smtp2go_sdk::{Body, Certainty, Email, Error, KeyLocation, Mime, RetryPolicy};
 
 #[cfg(feature = "blocking")]
 use crate::log_watch::watched;
@@ -80,6 +87,276 @@ async fn unlisted_value_of_a_reply_can_be_sent_back() {
         sent(&server.calls()[1]),
         json!({"id": 7, "events": ["open", "Read"], "sms_events": ["opt-out"]})
     );
+}
+
+// Fields
+
+#[tokio::test]
+async fn unlisted_field_is_sent() {
+    let server = answering(r#"{"data":{"succeeded":1,"email_id":"e","id":1}}"#);
+    let client = server.client();
+    let mail = || {
+        Email::new("a@example.com", "Hi")
+            .to("b@example.net")
+            .text("Hi")
+    };
+    client.send(mail().extra("campaign", 7)).await.unwrap();
+    let mails = [mail()
+        .extra("campaign", "spring")
+        .extra("campaign", json!([7]))];
+    let _ = client.send_batch(mails).await;
+    let mime = Mime::from_bytes("Subject: Hi\r\n\r\nHi\r\n").extra("campaign", true);
+    client.send_mime(mime).await.unwrap();
+    let webhook = WebhookAddRequest::new("https://example.com/webhook").extra("campaign", 7);
+    client.webhook().add(webhook.clone()).await.unwrap();
+    #[cfg(feature = "raw")]
+    client.raw().webhook_add(&webhook).await.unwrap();
+    let calls = server.calls();
+    assert_eq!(sent(&calls[0])["campaign"], 7);
+    assert_eq!(sent(&calls[1])["emails"][0]["campaign"], json!([7]));
+    assert_eq!(sent(&calls[2])["campaign"], true);
+    for call in &calls[3..] {
+        assert_eq!(sent(call)["campaign"], 7);
+    }
+}
+
+#[tokio::test]
+async fn extra_field_of_a_listed_name_sends_nothing() {
+    let server = answering("{}");
+    let client = server.client();
+    let mail = || {
+        Email::new("a@example.com", "Hi")
+            .to("b@example.net")
+            .text("Hi")
+    };
+    let mime = || Mime::from_bytes("Subject: Hi\r\n\r\nHi\r\n");
+    for name in ["sender", "Sender", "html-body", "api_key", "subaccount_id"] {
+        let error = client.send(mail().extra(name, 7)).await.unwrap_err();
+        assert!(error.is_validation(), "{name}: {error}");
+        assert!(error.to_string().contains(name), "{error}");
+        let error = client.send_batch([mail().extra(name, 7)]).await;
+        assert!(error.is_err_and(|error| error.is_validation()), "{name}");
+    }
+    for name in ["mime_email", "fastaccept", "api_key"] {
+        let error = client.send_mime(mime().extra(name, 7)).await;
+        assert!(error.is_err_and(|error| error.is_validation()), "{name}");
+    }
+    for name in ["url", "api_key", "subaccount_id"] {
+        let webhook = WebhookAddRequest::new("https://example.com/webhook").extra(name, 7);
+        let error = client.webhook().add(webhook).await;
+        assert!(error.is_err_and(|error| error.is_validation()), "{name}");
+    }
+    assert_eq!(server.calls().len(), 0);
+}
+
+/// What a reply shows is written back: what the request knows, and what this version does not.
+#[test]
+fn state_of_a_reply_is_written_back_whole() {
+    fn check<R: DeserializeOwned, Q: Serialize + Validate>(
+        edit: impl FnOnce(R) -> Q,
+        mut reply: Value,
+        mut request: Value,
+    ) {
+        let made_up = json!({"some": ["thing", null], "n": 1.5});
+        reply["made_up"] = made_up.clone();
+        request["made_up"] = made_up;
+        let current = serde_json::from_value(reply).unwrap();
+        let edit = edit(current);
+        edit.validate().unwrap();
+        assert_eq!(serde_json::to_value(&edit).unwrap(), request);
+    }
+    check(
+        |webhook: Webhook| WebhookEditRequest::new(7).based_on(webhook),
+        json!({
+            "id": 7, "url": "https://example.com/hook", "events": ["open", "Read"],
+            "sms_events": ["opt-out"], "headers": ["X-Order"], "usernames": [],
+            "output_format": "cbor", "auth_header_type": "bearer", "auth_header_value": "abcd****",
+            "subaccount_id": "4c1f",
+        }),
+        json!({
+            "id": 7, "url": "https://example.com/hook", "events": ["open", "Read"],
+            "sms_events": ["opt-out"], "headers": ["X-Order"], "output_format": "cbor",
+            "auth_header_type": "bearer", "subaccount_id": "4c1f",
+        }),
+    );
+    check(
+        |key: ApiKey| ApiKeysEditRequest::new(KEY).based_on(key),
+        json!({
+            "api_key": "api-0123456789ab********************", "username": "api-0123456789ab",
+            "description": "shop", "custom_ratelimit": true, "custom_ratelimit_value": 5,
+            "custom_ratelimit_period": "1 hour", "default_ratelimit_value": 100, "ippool": 3,
+            "feedback_enabled": false, "status": "paused", "endpoints": ["/email/send"],
+        }),
+        json!({
+            "id": KEY, "description": "shop", "custom_ratelimit": true,
+            "custom_ratelimit_value": 5, "custom_ratelimit_period": "1 hour", "ip_pool": 3,
+            "feedback_enabled": false, "status": "paused", "endpoints": ["/email/send"],
+        }),
+    );
+    check(
+        |user: SmtpUser| SmtpUsersEditRequest::new("shop").based_on(user),
+        json!({
+            "username": "shop", "comments": "old", "email_password": "p4ssw0rd", "ippool": 3,
+            "sending_allowed": true, "click_tracking_enabled": true, "status": "allowed",
+        }),
+        json!({
+            "username": "shop", "description": "old", "email_password": "p4ssw0rd", "ip_pool": 3,
+            "click_tracking_enabled": true, "status": "allowed",
+        }),
+    );
+    check(
+        |template: Template| TemplateEditRequest::new("welcome").based_on(template),
+        json!({
+            "id": "welcome", "name": "Welcome", "subject": "Hi", "tags": ["a"],
+            "html_body": "<p>", "template_variables": {"name": "Jane"}, "last_updated": "2026-01-01",
+        }),
+        json!({
+            "id": "welcome", "template_name": "Welcome", "subject": "Hi", "tags": ["a"],
+            "html_body": "<p>", "template_variables": {"name": "Jane"},
+        }),
+    );
+    check(
+        |subaccount: Subaccount| SubaccountEditRequest::new("4c1f").based_on(subaccount),
+        json!({
+            "id": "4c1f", "name": "Shop", "state": "Active", "plan_size": 10000, "plan_used": 7,
+            "dedicated_ip": false, "archiving": true, "enforce_2fa": true, "sms_enabled": true,
+            "sms_limit": 50,
+        }),
+        json!({
+            "id": "4c1f", "fullname": "Shop", "limit": 10000, "dedicated_ip": false,
+            "archiving": true, "enforce_2fa": true, "enable_sms": true, "sms_limit": 50,
+        }),
+    );
+    check(
+        |entry: IpAllowListEntry| IpAllowListEditRequest::new().based_on(entry),
+        json!({"ip_address": "192.0.2.1", "description": "office"}),
+        json!({"ip_address": "192.0.2.1", "description": "office"}),
+    );
+    check(
+        |access: DomainAccess| {
+            DomainSubaccountAccessRequest::new("example.com", ["4c1f"]).based_on(access)
+        },
+        json!({"subaccounts": ["4c1f", "5d20"], "future_subaccounts": true}),
+        json!({"domain": "example.com", "subaccounts": ["4c1f"], "future_subaccounts": true}),
+    );
+    check(
+        |senders: AllowedSenders| {
+            let mode = senders.mode.clone().unwrap();
+            AllowedSendersUpdateRequest::new(senders.allowed_senders.clone(), mode)
+                .based_on(senders)
+        },
+        json!({"allowed_senders": ["example.com"], "mode": "greylist"}),
+        json!({"allowed_senders": ["example.com"], "mode": "greylist"}),
+    );
+    check(
+        |recipients: AllowedRecipients| {
+            let enabled = recipients.enabled.unwrap();
+            let list = recipients.allowed_recipients.clone();
+            AllowedRecipientsUpdateRequest::new(list, enabled).based_on(recipients)
+        },
+        json!({"allowed_recipients": ["example.net"], "enabled": true}),
+        json!({"allowed_recipients": ["example.net"], "enabled": true}),
+    );
+}
+
+#[tokio::test]
+async fn webhook_read_changed_and_written_back_loses_nothing() {
+    let shown = r#"{"data":[{"id":7,"url":"https://example.com/hook","events":["open"],
+        "disabled":false,"custom_headers":{"X-A":"b"}}]}"#;
+    let server = one_by_one([answer(200, shown), answer(200, "{}")]);
+    let client = server.client();
+    let webhooks = client
+        .webhook()
+        .view(WebhookViewRequest::new())
+        .await
+        .unwrap();
+    let webhook = webhooks.into_inner().remove(0);
+    let edit = WebhookEditRequest::new(7)
+        .url("https://example.com/new")
+        .based_on(webhook)
+        .extra("disabled", true);
+    client.webhook().edit(edit).await.unwrap();
+    assert_eq!(
+        sent(&server.calls()[1]),
+        json!({
+            "id": 7, "url": "https://example.com/new", "events": ["open"], "disabled": true,
+            "custom_headers": {"X-A": "b"},
+        })
+    );
+}
+
+#[tokio::test]
+async fn unlisted_field_of_a_reply_is_kept() {
+    let server = answering(r#"{"trace":"t","data":{"id":"w","subject":"s","tone":{"a":[1]}}}"#);
+    let client = server.client();
+    let view = TemplateViewRequest::new("w");
+    let template = client.template().view(view).await.unwrap();
+    assert_eq!(template.extra["tone"], json!({"a": [1]}));
+    let reply = client.execute(
+        &smtp2go_sdk::operations::TEMPLATE_VIEW,
+        r#"{"id":"w"}"#.into(),
+    );
+    let whole: TemplateResponse = reply.await.unwrap().json().unwrap();
+    assert_eq!(whole.extra["trace"], "t");
+}
+
+/// Keys of an account in the sandbox, whose full edit resets what is not sent.
+#[tokio::test]
+async fn key_edited_by_what_it_was_keeps_its_settings() {
+    let server = Sandbox::builder().strict(true).start_blocking().unwrap();
+    let client = server.client();
+    let add = ApiKeysAddRequest::new()
+        .description("shop")
+        .custom_ratelimit(true)
+        .custom_ratelimit_value(5)
+        .custom_ratelimit_period("1 hour")
+        .feedback_enabled(true)
+        .endpoints(["/email/send", "/sms/send"]);
+    let added = client
+        .api_keys()
+        .add(add)
+        .await
+        .unwrap()
+        .into_inner()
+        .remove(0);
+    let full = added.api_key.clone().unwrap();
+    let view = async || {
+        let search = ApiKeysViewRequest::new().search("shop");
+        let keys = client.api_keys().view(search).await.unwrap();
+        keys.into_inner().remove(0)
+    };
+    let before = view().await;
+
+    let edit = ApiKeysEditRequest::new(full)
+        .based_on(before.clone())
+        .open_tracking_enabled(true);
+    client.api_keys().edit(edit).await.unwrap();
+    let mut after = view().await;
+    assert_eq!(after.open_tracking_enabled.take(), Some(true));
+    after.open_tracking_enabled = before.open_tracking_enabled;
+    assert_eq!(after, before);
+}
+
+#[test]
+fn request_in_json_is_strict_at_every_depth_unless_told_to_keep() {
+    let json = r#"{"sender":"a@example.com","to":["b@example.net"],"attachments":[
+        {"filename":"a.txt","fileblob":"YQ==","mimetype":"text/plain","shade":1}],"fastaccept":false}"#;
+    let misspelt = r#"{"sender":"a@example.com","to":[],"shedule":"now"}"#;
+    let read = |json| {
+        serde_json::from_str::<EmailSendRequest>(json)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(
+        read(json).starts_with("unknown field `attachments[0].shade`"),
+        "{}",
+        read(json)
+    );
+    let says = "unknown field `shedule`, did you mean `schedule`?";
+    assert!(read(misspelt).starts_with(says), "{}", read(misspelt));
+    let KeepUnknown(request) = serde_json::from_str::<KeepUnknown<EmailSendRequest>>(json).unwrap();
+    let written = serde_json::to_value(&request).unwrap();
+    assert_eq!(written, serde_json::from_str::<Value>(json).unwrap());
 }
 
 // Operations

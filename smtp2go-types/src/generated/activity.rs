@@ -238,6 +238,7 @@ impl Validate for ActivitySearchRequest {
         if let Some(value) = &self.region {
             check.at("region", |check| check.known(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 

@@ -57,7 +57,9 @@ impl AllowedRecipientsAddRequest {
 
 impl Validate for AllowedRecipientsAddRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Recipients to take off the list.
@@ -111,7 +113,9 @@ impl AllowedRecipientsRemoveRequest {
 
 impl Validate for AllowedRecipientsRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The new list of recipients, and whether it is enforced.
@@ -157,11 +161,21 @@ impl AllowedRecipientsUpdateRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: AllowedRecipients) -> Self {
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for AllowedRecipientsUpdateRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Whose list to view.
@@ -197,7 +211,9 @@ impl AllowedRecipientsViewRequest {
 
 impl Validate for AllowedRecipientsViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// What the four calls for allowed recipients answer.

@@ -47,7 +47,9 @@ impl AllowedSendersAddRequest {
 
 impl Validate for AllowedSendersAddRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Senders to take off the list.
@@ -91,7 +93,9 @@ impl AllowedSendersRemoveRequest {
 
 impl Validate for AllowedSendersRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The new list of senders and its mode.
@@ -140,6 +144,14 @@ impl AllowedSendersUpdateRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: AllowedSenders) -> Self {
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for AllowedSendersUpdateRequest {
@@ -147,6 +159,7 @@ impl Validate for AllowedSendersUpdateRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.mode;
         check.at("mode", |check| check.known(value));
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -183,7 +196,9 @@ impl AllowedSendersViewRequest {
 
 impl Validate for AllowedSendersViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// What the four calls for allowed senders answer.

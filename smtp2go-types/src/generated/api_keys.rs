@@ -231,6 +231,7 @@ impl Validate for ApiKeysAddRequest {
         if let Some(value) = &self.status {
             check.at("status", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -464,6 +465,39 @@ impl ApiKeysEditRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: ApiKey) -> Self {
+        self.description = self.description.or(current.description);
+        self.custom_ratelimit = self.custom_ratelimit.or(current.custom_rate_limit);
+        self.custom_ratelimit_value = self
+            .custom_ratelimit_value
+            .or(current.custom_ratelimit_value);
+        self.custom_ratelimit_period = self
+            .custom_ratelimit_period
+            .or(current.custom_ratelimit_period);
+        self.ip_pool = self.ip_pool.or(current.ippool);
+        self.feedback_enabled = self.feedback_enabled.or(current.feedback_enabled);
+        self.feedback_html = self.feedback_html.or(current.feedback_html);
+        self.feedback_text = self.feedback_text.or(current.feedback_text);
+        self.open_tracking_enabled = self
+            .open_tracking_enabled
+            .or(current.open_tracking_enabled);
+        self.click_tracking_enabled = self
+            .click_tracking_enabled
+            .or(current.click_tracking_enabled);
+        self.archive_enabled = self.archive_enabled.or(current.archive_enabled);
+        self.audit_email = self.audit_email.or(current.audit_email);
+        self.bounce_notifications = self
+            .bounce_notifications
+            .or(current.bounce_notifications);
+        self.status = self.status.or(current.status);
+        self.endpoints = self.endpoints.or(crate::object::filled(current.endpoints));
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for ApiKeysEditRequest {
@@ -482,6 +516,7 @@ impl Validate for ApiKeysEditRequest {
         if let Some(value) = &self.status {
             check.at("status", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -717,6 +752,7 @@ impl Validate for ApiKeysPatchRequest {
         if let Some(value) = &self.status {
             check.at("status", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -758,7 +794,9 @@ impl ApiKeysRemoveRequest {
 
 impl Validate for ApiKeysRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which API keys to list. Without `id` and `search` it is all of them.
@@ -812,7 +850,9 @@ impl ApiKeysViewRequest {
 
 impl Validate for ApiKeysViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// API keys. Adding and editing answer with a list of one.

@@ -132,6 +132,7 @@ impl Validate for ArchiveSearchRequest {
         if let Some(value) = &self.limit {
             check.at("limit", |check| check.range(*value, Some(1), Some(5000)));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -212,7 +213,9 @@ impl ArchiveEmailRequest {
 
 impl Validate for ArchiveEmailRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The reply with one archived email.

@@ -112,6 +112,7 @@ impl Validate for DomainAddRequest {
         if let Some(value) = &self.subaccount_access {
             check.at("subaccount_access", |check| value.check(check));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -161,7 +162,9 @@ impl DomainAccessInput {
 
 impl Validate for DomainAccessInput {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The domain to remove.
@@ -204,7 +207,9 @@ impl DomainRemoveRequest {
 
 impl Validate for DomainRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// A new label for the return path of a domain.
@@ -258,7 +263,9 @@ impl DomainReturnPathRequest {
 
 impl Validate for DomainReturnPathRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The subaccounts that may use a domain. The list replaces the one before.
@@ -308,11 +315,22 @@ impl DomainSubaccountAccessRequest {
         self.future_subaccounts = Some(future_subaccounts);
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: DomainAccess) -> Self {
+        self.future_subaccounts = self.future_subaccounts.or(current.future_subaccounts);
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for DomainSubaccountAccessRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// A new label for the tracking of a domain.
@@ -366,7 +384,9 @@ impl DomainTrackingRequest {
 
 impl Validate for DomainTrackingRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The domain to check.
@@ -421,7 +441,9 @@ impl DomainVerifyRequest {
 
 impl Validate for DomainVerifyRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which domains to list.
@@ -466,7 +488,9 @@ impl DomainViewRequest {
 
 impl Validate for DomainViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// What six of the domain calls answer.

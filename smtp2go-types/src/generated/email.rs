@@ -247,6 +247,7 @@ impl Validate for EmailSendRequest {
                 check.at_index("inlines", index, |check| value.check(check));
             }
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -314,6 +315,7 @@ impl Validate for EmailMimeRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.mime_email;
         check.at("mime_email", |check| check.length(value, Some(1), None));
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -414,6 +416,7 @@ impl Validate for CustomHeader {
         check.at("header", |check| check.header(value));
         let value = &self.value;
         check.at("value", |check| check.header(value));
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -485,6 +488,7 @@ impl Validate for Attachment {
         if let Some(value) = &self.mimetype {
             check.at("mimetype", |check| check.header(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -521,6 +525,7 @@ impl Validate for EmailBatchRequest {
         for (index, value) in value.iter().enumerate() {
             check.at_index("emails", index, |check| value.check(check));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -744,6 +749,7 @@ impl Validate for BatchEmail {
                 check.at_index("inlines", index, |check| value.check(check));
             }
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -909,7 +915,9 @@ impl EmailScheduledSearchRequest {
 
 impl Validate for EmailScheduledSearchRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Scheduled mail. The envelope follows the sample; the schema has the bare list at the root. Read
@@ -997,7 +1005,9 @@ impl EmailScheduledRemoveRequest {
 
 impl Validate for EmailScheduledRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which sent mail to list. All filters are optional.
@@ -1159,6 +1169,7 @@ impl Validate for EmailSearchRequest {
         if let Some(value) = &self.limit {
             check.at("limit", |check| check.range(*value, Some(1), Some(5000)));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 

@@ -24,7 +24,9 @@ pub struct IpAllowListSetRequest {
     pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
-crate::object::request!(IpAllowListSetRequest { enabled, type_ = "type" });
+crate::object::request!(
+    IpAllowListSetRequest { enabled, type_ = "type" }, injected = "api_key"
+);
 
 impl IpAllowListSetRequest {
     /// Nothing set yet.
@@ -55,6 +57,7 @@ impl Validate for IpAllowListSetRequest {
         if let Some(value) = &self.type_ {
             check.at("type", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -79,7 +82,8 @@ pub struct IpAllowListAddRequest {
 }
 
 crate::object::request!(
-    IpAllowListAddRequest { description, ip_address, type_ = "type" }
+    IpAllowListAddRequest { description, ip_address, type_ = "type" }, injected =
+    "api_key"
 );
 
 impl IpAllowListAddRequest {
@@ -118,6 +122,7 @@ impl Validate for IpAllowListAddRequest {
         if let Some(value) = &self.type_ {
             check.at("type", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -144,7 +149,8 @@ pub struct IpAllowListEditRequest {
 }
 
 crate::object::request!(
-    IpAllowListEditRequest { description, ip_address, new_ip_address, type_ = "type" }
+    IpAllowListEditRequest { description, ip_address, new_ip_address, type_ = "type" },
+    injected = "api_key"
 );
 
 impl IpAllowListEditRequest {
@@ -182,6 +188,16 @@ impl IpAllowListEditRequest {
         self.type_ = Some(type_.into());
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: IpAllowListEntry) -> Self {
+        self.description = self.description.or(current.description);
+        self.ip_address = self.ip_address.or(current.ip_address);
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for IpAllowListEditRequest {
@@ -190,6 +206,7 @@ impl Validate for IpAllowListEditRequest {
         if let Some(value) = &self.type_ {
             check.at("type", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -211,7 +228,9 @@ pub struct IpAllowListRemoveRequest {
     pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
-crate::object::request!(IpAllowListRemoveRequest { ip_address, type_ = "type" });
+crate::object::request!(
+    IpAllowListRemoveRequest { ip_address, type_ = "type" }, injected = "api_key"
+);
 
 impl IpAllowListRemoveRequest {
     /// Nothing set yet.
@@ -242,6 +261,7 @@ impl Validate for IpAllowListRemoveRequest {
         if let Some(value) = &self.type_ {
             check.at("type", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -261,7 +281,7 @@ pub struct IpAllowListViewRequest {
     pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
-crate::object::request!(IpAllowListViewRequest { type_ = "type" });
+crate::object::request!(IpAllowListViewRequest { type_ = "type" }, injected = "api_key");
 
 impl IpAllowListViewRequest {
     /// Nothing set yet.
@@ -285,6 +305,7 @@ impl Validate for IpAllowListViewRequest {
         if let Some(value) = &self.type_ {
             check.at("type", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 

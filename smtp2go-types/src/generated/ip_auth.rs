@@ -224,6 +224,7 @@ impl Validate for IpAuthPatchRequest {
         if let Some(value) = &self.status {
             check.at("status", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -267,7 +268,9 @@ impl IpAuthRemoveRequest {
 
 impl Validate for IpAuthRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which authenticated IP addresses to list.
@@ -312,7 +315,9 @@ impl IpAuthViewRequest {
 
 impl Validate for IpAuthViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The authenticated IP address that was changed.

@@ -29,7 +29,9 @@ impl EmptyRequest {
 
 impl Validate for EmptyRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// What every failed call answers. One page of the service's documentation shows `error`,

@@ -60,6 +60,7 @@ impl Validate for SingleSenderEmailsAddRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.email_address;
         check.at("email_address", |check| check.header(value));
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -104,7 +105,9 @@ impl SingleSenderEmailsRemoveRequest {
 
 impl Validate for SingleSenderEmailsRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which single senders to list.
@@ -152,7 +155,9 @@ impl SingleSenderEmailsViewRequest {
 
 impl Validate for SingleSenderEmailsViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The reply to adding a single sender. The real body is not known and may be empty: the sample is

@@ -58,6 +58,7 @@ impl Validate for SmsSendRequest {
     fn check(&self, check: &mut Check) {
         let value = &self.destination;
         check.at("destination", |check| check.count(value.len(), Some(1), Some(100)));
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -119,6 +120,7 @@ impl Validate for SmsSummaryRequest {
         if let Some(value) = &self.end_date {
             check.at("end_date", |check| check.date(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -214,6 +216,7 @@ impl Validate for SmsViewReceivedRequest {
         if let Some(value) = &self.end_date {
             check.at("end_date", |check| check.date(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -286,6 +289,7 @@ impl Validate for SmsViewSentRequest {
         if let Some(value) = &self.end_date {
             check.at("end_date", |check| check.date(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 

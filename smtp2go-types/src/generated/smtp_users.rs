@@ -270,6 +270,7 @@ impl Validate for SmtpUsersAddRequest {
         if let Some(value) = &self.status {
             check.at("status", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -510,6 +511,40 @@ impl SmtpUsersEditRequest {
         self.subaccount_id = Some(subaccount_id.into());
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: SmtpUser) -> Self {
+        self.email_password = self
+            .email_password
+            .or(crate::object::unmasked(current.email_password));
+        self.description = self.description.or(current.description);
+        self.description = self.description.or(current.comments);
+        self.custom_ratelimit = self.custom_ratelimit.or(current.custom_ratelimit);
+        self.custom_ratelimit_value = self
+            .custom_ratelimit_value
+            .or(current.custom_ratelimit_value);
+        self.custom_ratelimit_period = self
+            .custom_ratelimit_period
+            .or(current.custom_ratelimit_period);
+        self.ip_pool = self.ip_pool.or(current.ippool);
+        self.feedback_enabled = self.feedback_enabled.or(current.feedback_enabled);
+        self.feedback_domain = self.feedback_domain.or(current.feedback_domain);
+        self.feedback_html = self.feedback_html.or(current.feedback_html);
+        self.feedback_text = self.feedback_text.or(current.feedback_text);
+        self.open_tracking_enabled = self
+            .open_tracking_enabled
+            .or(current.open_tracking_enabled);
+        self.archive_enabled = self.archive_enabled.or(current.archive_enabled);
+        self.audit_email = self.audit_email.or(current.audit_email);
+        self.bounce_notifications = self
+            .bounce_notifications
+            .or(current.bounce_notifications);
+        self.status = self.status.or(current.status);
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for SmtpUsersEditRequest {
@@ -528,6 +563,7 @@ impl Validate for SmtpUsersEditRequest {
         if let Some(value) = &self.status {
             check.at("status", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -759,6 +795,7 @@ impl Validate for SmtpUsersPatchRequest {
         if let Some(value) = &self.status {
             check.at("status", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -802,7 +839,9 @@ impl SmtpUsersRemoveRequest {
 
 impl Validate for SmtpUsersRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which SMTP users to list.
@@ -847,7 +886,9 @@ impl SmtpUsersViewRequest {
 
 impl Validate for SmtpUsersViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The SMTP user that was added, edited or removed.

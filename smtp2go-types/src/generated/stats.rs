@@ -39,7 +39,9 @@ impl StatsEmailBouncesRequest {
 
 impl Validate for StatsEmailBouncesRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// What to add up, and for which span of time.
@@ -118,6 +120,7 @@ impl Validate for StatsEmailHistoryRequest {
         if let Some(value) = &self.group_by {
             check.at("group_by", |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -154,7 +157,9 @@ impl StatsEmailSpamRequest {
 
 impl Validate for StatsEmailSpamRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Whose figures to return.
@@ -190,7 +195,9 @@ impl StatsEmailSummaryRequest {
 
 impl Validate for StatsEmailSummaryRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Whose figures to return.
@@ -226,7 +233,9 @@ impl StatsEmailUnsubsRequest {
 
 impl Validate for StatsEmailUnsubsRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The bounces of the last 30 days.

@@ -141,6 +141,7 @@ impl Validate for SubaccountAddRequest {
                     },
                 );
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -181,7 +182,9 @@ impl SubaccountCloseRequest {
 
 impl Validate for SubaccountCloseRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// The subaccount and its new settings. Whether a setting that is not given keeps its value or goes
@@ -294,6 +297,21 @@ impl SubaccountEditRequest {
         self.sms_limit = Some(sms_limit);
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: Subaccount) -> Self {
+        self.fullname = self.fullname.or(current.name);
+        self.limit = self.limit.or(current.plan_size);
+        self.dedicated_ip = self.dedicated_ip.or(current.dedicated_ip);
+        self.archiving = self.archiving.or(current.archiving);
+        self.enforce_2fa = self.enforce_2fa.or(current.enforce_2fa);
+        self.enable_sms = self.enable_sms.or(current.sms_enabled);
+        self.sms_limit = self.sms_limit.or(current.sms_limit);
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for SubaccountEditRequest {
@@ -308,6 +326,7 @@ impl Validate for SubaccountEditRequest {
                     },
                 );
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -348,7 +367,9 @@ impl SubaccountReopenRequest {
 
 impl Validate for SubaccountReopenRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which subaccounts to list, and how.
@@ -454,6 +475,7 @@ impl Validate for SubaccountSearchRequest {
                     },
                 );
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 

@@ -57,7 +57,9 @@ impl SuppressionAddRequest {
 
 impl Validate for SuppressionAddRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which suppressions to lift.
@@ -115,6 +117,7 @@ impl Validate for SuppressionRemoveRequest {
         for (index, value) in value.iter().enumerate() {
             check.at_index("reasons", index, |check| check.spelling(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -307,6 +310,7 @@ impl Validate for SuppressionViewRequest {
                     .at_index("suppression_types", index, |check| check.spelling(value));
             }
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 

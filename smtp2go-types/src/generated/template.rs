@@ -97,6 +97,7 @@ impl Validate for TemplateAddRequest {
         check.at("id", |check| check.length(value, Some(5), Some(24)));
         let value = &self.subject;
         check.at("subject", |check| check.header(value));
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -208,6 +209,23 @@ impl TemplateEditRequest {
         self.tags = Some(tags.into_iter().map(Into::into).collect());
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: Template) -> Self {
+        self.template_name = self.template_name.or(current.template_name);
+        self.template_name = self.template_name.or(current.name);
+        self.subject = self.subject.or(current.subject);
+        self.html_body = self.html_body.or(current.html_body);
+        self.text_body = self.text_body.or(current.text_body);
+        self.template_variables = self
+            .template_variables
+            .or(crate::object::filled(current.template_variables));
+        self.tags = self.tags.or(crate::object::filled(current.tags));
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for TemplateEditRequest {
@@ -216,6 +234,7 @@ impl Validate for TemplateEditRequest {
         if let Some(value) = &self.subject {
             check.at("subject", |check| check.header(value));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -246,7 +265,9 @@ impl TemplateDeleteRequest {
 
 impl Validate for TemplateDeleteRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Which templates to list, and how.
@@ -350,6 +371,7 @@ impl Validate for TemplateSearchRequest {
                     },
                 );
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -380,7 +402,9 @@ impl TemplateViewRequest {
 
 impl Validate for TemplateViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// A template, as adding, changing and viewing one return it.

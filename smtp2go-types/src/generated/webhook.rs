@@ -168,6 +168,7 @@ impl Validate for WebhookAddRequest {
         if let Some(value) = &self.auth_header_value {
             check.at("auth_header_value", |check| check.header(value.expose()));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -320,6 +321,24 @@ impl WebhookEditRequest {
         self.auth_header_value = Some(auth_header_value.into());
         self
     }
+
+    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+    /// fields of this version. Empty lists and masked secrets are left out.
+    #[must_use]
+    pub fn based_on(mut self, current: Webhook) -> Self {
+        self.url = self.url.or(current.url);
+        self.events = self.events.or(crate::object::filled(current.events));
+        self.sms_events = self.sms_events.or(crate::object::filled(current.sms_events));
+        self.headers = self.headers.or(crate::object::filled(current.headers));
+        self.usernames = self.usernames.or(crate::object::filled(current.usernames));
+        self.output_format = self.output_format.or(current.output_format);
+        self.auth_header_type = self.auth_header_type.or(current.auth_header_type);
+        self.auth_header_value = self
+            .auth_header_value
+            .or(crate::object::unmasked(current.auth_header_value));
+        crate::object::carry(&mut self, current.extra);
+        self
+    }
 }
 
 impl Validate for WebhookEditRequest {
@@ -344,6 +363,7 @@ impl Validate for WebhookEditRequest {
         if let Some(value) = &self.auth_header_value {
             check.at("auth_header_value", |check| check.header(value.expose()));
         }
+        check.extra(Self::FIELDS, self.extra.keys());
     }
 }
 
@@ -385,7 +405,9 @@ impl WebhookRemoveRequest {
 
 impl Validate for WebhookRemoveRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// Whose webhooks to list.
@@ -421,7 +443,9 @@ impl WebhookViewRequest {
 
 impl Validate for WebhookViewRequest {
     #[inline]
-    fn check(&self, _check: &mut Check) {}
+    fn check(&self, check: &mut Check) {
+        check.extra(Self::FIELDS, self.extra.keys());
+    }
 }
 
 /// A webhook, as adding, changing and removing one return it.

@@ -111,7 +111,7 @@ fn structure(
         });
     }
     let added = match object.role {
-        Role::Request => request(object, &fields),
+        Role::Request => request(view, object, &fields)?,
         Role::Reply => reply(view, object, &fields),
     };
     Ok(quote!(#item #added))
@@ -173,7 +173,11 @@ fn member(ident: &Ident, wire: &str) -> TokenStream {
 
 // Requests
 
-fn request(object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
+fn request(
+    view: &View,
+    object: &Object,
+    fields: &[(&Ident, &Field)],
+) -> Result<TokenStream, String> {
     let name = format_ident!("{}", object.name);
     let wire = fields
         .iter()
@@ -184,22 +188,83 @@ fn request(object: &Object, fields: &[(&Ident, &Field)]) -> TokenStream {
         .map(|(_, field)| &field.wire)
         .collect();
     let required = (!names.is_empty()).then(|| quote!(, required = [#(#names),*]));
+    let injected = object
+        .injected
+        .as_ref()
+        .map(|name| quote!(, injected = #name));
     let constructor = constructor(fields);
     let setters = fields
         .iter()
         .filter(|(_, field)| !field.required)
         .map(|(ident, field)| setter(ident, field));
+    let based_on = based_on(view, object, fields)?;
     let validate = validation(&name, fields);
-    quote! {
-        crate::object::request!(#name { #(#wire),* } #required);
+    Ok(quote! {
+        crate::object::request!(#name { #(#wire),* } #required #injected);
 
         impl #name {
             #constructor
             #(#setters)*
+            #based_on
         }
 
         #validate
+    })
+}
+
+/// The method that fills a request with the state that a reply shows.
+fn based_on(
+    view: &View,
+    object: &Object,
+    fields: &[(&Ident, &Field)],
+) -> Result<Option<TokenStream>, String> {
+    let Some(based_on) = &object.based_on else {
+        return Ok(None);
+    };
+    let reply = view
+        .object(&based_on.reply)
+        .ok_or_else(|| format!("{} is based on no reply", object.name))?;
+    let mut fills = Vec::new();
+    for (ident, field) in fields.iter().filter(|(_, field)| !field.required) {
+        let aliases = based_on
+            .names
+            .iter()
+            .filter(|(name, _)| *name == field.wire);
+        let names = std::iter::once(&field.wire).chain(aliases.map(|(_, name)| name));
+        for name in names {
+            let Some(shown) = reply.fields.iter().find(|shown| shown.wire == *name) else {
+                continue;
+            };
+            if shown.shape != field.shape {
+                return Err(format!(
+                    "{}.{name} and {}.{} are not of the same type",
+                    reply.name, object.name, field.wire
+                ));
+            }
+            let shown = identifier(name);
+            let value = match &field.shape {
+                Shape::One(Scalar::Secret) => quote!(crate::object::unmasked(current.#shown)),
+                Shape::One(_) => quote!(current.#shown),
+                Shape::List(_) | Shape::Map(_) => quote!(crate::object::filled(current.#shown)),
+            };
+            fills.push(quote!(self.#ident = self.#ident.or(#value);));
+        }
     }
+    let reply = format_ident!("{}", reply.name);
+    let about = lines(&docs::text([
+        "Sets every field that is not set yet to what `current` shows, and keeps what it has beyond \
+         the fields of this version. Empty lists and masked secrets are left out."
+            .to_owned(),
+    ]));
+    Ok(Some(quote! {
+        #(#about)*
+        #[must_use]
+        pub fn based_on(mut self, current: #reply) -> Self {
+            #(#fills)*
+            crate::object::carry(&mut self, current.extra);
+            self
+        }
+    }))
 }
 
 /// How a caller may give a value: the parameter's type, and the expression that makes ours of it.
@@ -310,15 +375,13 @@ fn validation(name: &Ident, fields: &[(&Ident, &Field)]) -> TokenStream {
         .iter()
         .filter_map(|(ident, field)| field_check(ident, field))
         .collect();
-    let check = if checks.is_empty() {
-        quote!(_check)
-    } else {
-        quote!(check)
-    };
     quote! {
         impl Validate for #name {
             #[inline]
-            fn check(&self, #check: &mut Check) { #(#checks)* }
+            fn check(&self, check: &mut Check) {
+                #(#checks)*
+                check.extra(Self::FIELDS, self.extra.keys());
+            }
         }
     }
 }
