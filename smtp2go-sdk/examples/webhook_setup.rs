@@ -36,12 +36,9 @@ async fn example(client: &Client) -> Result {
     let id = webhook.id.ok_or("the reply names no webhook")?;
     println!("added {id}");
 
-    for webhook in client
-        .webhook()
-        .view(WebhookViewRequest::new())
-        .await?
-        .iter()
-    {
+    let webhooks = client.webhook().view(WebhookViewRequest::new()).await?;
+    let webhooks = webhooks.into_inner();
+    for webhook in &webhooks {
         let events: Vec<_> = webhook.events.iter().map(EmailEventKind::as_str).collect();
         println!(
             "{} is called for: {}",
@@ -50,12 +47,13 @@ async fn example(client: &Client) -> Result {
         );
     }
 
-    // What becomes of a field that an edit leaves out is not documented: send them all.
+    // What becomes of a field that an edit leaves out is not documented: `based_on` sends them all,
+    // but for a secret that the service masks.
+    let mut webhooks = webhooks.into_iter();
+    let current = webhooks.find(|webhook| webhook.id == Some(id));
     let request = WebhookEditRequest::new(id)
-        .url("https://hooks.example.com/smtp2go")
+        .based_on(current.ok_or("the webhook is not listed")?)
         .events([EmailEventKind::Bounce, EmailEventKind::Spam])
-        .output_format(WebhookFormat::Json)
-        .auth_header_type(WebhookAuthType::Bearer)
         .auth_header_value("EXAMPLE-hook-token");
     client.webhook().edit(request).await?;
     println!("edited {id}");

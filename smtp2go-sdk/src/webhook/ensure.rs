@@ -36,8 +36,9 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// These email events. Words that the API does not know are refused before sending. It lists no
-    /// word `resubscribe`, though its documentation has one, and may drop it.
+    /// These email events. Values that are not listed are refused before sending, unless made by
+    /// [`unlisted`](EmailEventKind::unlisted). The API lists no `resubscribe`, though its documentation
+    /// has it, and may drop it.
     #[must_use]
     #[inline]
     pub fn email(events: impl IntoIterator<Item = impl Into<EmailEventKind>>) -> Self {
@@ -278,7 +279,7 @@ impl Client {
     ///
     /// [`is_config`](Error::is_config) for an address that is neither http nor https, no events at all,
     /// and an empty name of a header or sender;
-    /// [`is_validation`](Error::is_validation) for a word that the API does not know; and those of
+    /// [`is_validation`](Error::is_validation) for an event that is not listed; and those of
     /// calls. An account with a free plan has one webhook, with a paid plan ten: where the service
     /// refuses another, the error says how many there are. Nobody documents what it answers then.
     #[inline]
