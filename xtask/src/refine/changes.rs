@@ -466,7 +466,7 @@ impl VisitMut for Added {
                     .starts_with(r#"feature = "schemars""#),
                 _ => false,
             };
-            !is("non_exhaustive") && !is("deprecated") && !(is("cfg_attr") && of_schemars())
+            !(is("non_exhaustive") || is("deprecated") || is("cfg_attr") && of_schemars())
         });
     }
 }
