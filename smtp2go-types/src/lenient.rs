@@ -1,15 +1,29 @@
-//! Decoding that never loses a reply over one odd field.
+//! Reads the fields of replies so that one odd value never loses a reply.
 //!
-//! A [`Field`] of a reply takes whatever JSON value it meets, makes of it what it can, and reads past
-//! the rest; an error only passes through from below, where the JSON itself is broken. Nothing is
-//! buffered on the way.
+//! A [`Field`] accepts every JSON value. What it can't hold is skipped, and the field stays empty:
 //!
-//! What `serde_json` itself does not read is out of reach from here and makes the decoding of the
-//! whole document fail: a number like `1e400`, half of a surrogate pair in text, a kept value that
-//! reaches below 127 levels.
+//! ```text
+//! {"sent": "12", "failed": [], "names": "Ana", "size": 1.5, "more": {"a": 1}}
+//!     sent: Option<i64>     Some(12)      a number as text is a number
+//!     failed: Option<i64>   None          a list is no number: skipped
+//!     names: Vec<String>    ["Ana"]       one value in place of a list of it
+//!     size: Option<i64>     None          not an integer: skipped
+//! ```
 //!
-//! Fields ask the deserializer what it has (`deserialize_any`), so it must be of a self-describing
-//! format, as JSON is.
+//! # Reading this file
+//!
+//! [`Lenient`] is a single value (text, number, timestamp, object): what it makes of each kind of JSON
+//! value, `None` for what it can't hold. [`Field`] is a field of a struct, and there are three: `Option`,
+//! `Vec` and `BTreeMap` of a `Lenient`. [`FieldVisitor`] turns serde's calls into those of `Field`. Nothing
+//! is buffered: values are read, or skipped, in the order in which they come.
+//!
+//! # Limits
+//!
+//! An error comes only from serde_json, for what it can't read itself. Such a value makes the whole
+//! document fail: broken JSON, half of a surrogate pair in text (which [`readable`](crate::readable)
+//! repairs), and, in a value that is kept as JSON, a number like `1e400` or more than 127 levels.
+//!
+//! Fields call `deserialize_any`, so the format must be self-describing, as JSON is.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,24 +37,24 @@ use serde_core::de::{
 };
 use serde_json::{Number, Value};
 
-/// The key under which `serde_json` hides a number if some crate in the build turns on its feature
-/// `arbitrary_precision`: the number then arrives as a map of this key to the number's text. The
-/// name is private to it, and has not changed since there is such a feature.
+/// Name of the only member of the object that serde_json makes of a number if any crate in the build turns
+/// on its feature `arbitrary_precision`. The member's value is the number as text. The name is private
+/// to serde_json and the same since the feature exists.
 pub(crate) const NUMBER: &str = "$serde_json::private::Number";
 
 /// A JSON value that is not null, a list or an object.
 pub(crate) enum Scalar<'a> {
     Bool(bool),
     Integer(i128),
-    /// Also an integer beyond 64 bits, whose last digits are lost before it gets here.
+    /// A fraction, or an integer beyond 64 bits, which serde_json rounds.
     Float(f64),
-    /// A number as it is written, under `serde_json`'s feature `arbitrary_precision`.
+    /// The digits of a number, with serde_json's feature `arbitrary_precision`.
     Number(String),
     Text(Cow<'a, str>),
 }
 
 impl Scalar<'_> {
-    /// The value as text; anything but text as JSON writes it.
+    /// Returns the value as text: text as it is, other values as JSON.
     pub(crate) fn into_text(self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
@@ -53,13 +67,13 @@ impl Scalar<'_> {
     }
 }
 
-/// A type that says what it makes of each kind of JSON value; what it does not mention it declines
-/// with `None`.
+/// A single value of a reply. Each method gets one kind of JSON value and returns `None` if the type can't
+/// hold it, which is also what the default methods do.
 pub(crate) trait Lenient: Sized {
     fn from_scalar(scalar: Scalar<'_>) -> Option<Self>;
 
-    /// What null is as a value of a map; elsewhere null is the same as absent. Only a type that
-    /// declines nothing can tell null from what it declined, and so have an answer.
+    /// Returns what null is as a value of a map. Elsewhere null is the same as absent. Only a type that can
+    /// hold every value ([`Value`]) can also hold null.
     fn from_null() -> Option<Self> {
         None
     }
@@ -69,7 +83,7 @@ pub(crate) trait Lenient: Sized {
         Ok(None)
     }
 
-    /// Which may be a number in disguise: see [`open`].
+    /// The object may be a number, see [`NUMBER`] and [`open`].
     fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
         match open(object)? {
             Opened::Number(number) => Ok(number.map(Scalar::Number).and_then(Self::from_scalar)),
@@ -81,18 +95,18 @@ pub(crate) trait Lenient: Sized {
     }
 }
 
-/// What a field makes of each JSON value.
+/// A field of a reply. Each method gets one kind of JSON value, and none of them refuses it.
 pub(crate) trait Field: Sized {
     fn null() -> Self;
     fn scalar(scalar: Scalar<'_>) -> Self;
     fn list<'de, A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error>;
     fn object<'de, A: MapAccess<'de>>(object: A) -> Result<Self, A::Error>;
 
-    /// Whether it is what null is.
+    /// Whether the field is empty, as after null.
     fn is_absent(&self) -> bool;
 }
 
-/// A scalar or an object: `None` for null and for what `T` declines.
+/// One value. `None` for null and for what `T` can't hold.
 impl<T: Lenient> Field for Option<T> {
     fn null() -> Self {
         None
@@ -115,8 +129,8 @@ impl<T: Lenient> Field for Option<T> {
     }
 }
 
-/// A single item counts as a list of it; null and empty text are the empty list; items that are null
-/// or that `T` declines are left out.
+/// A list. One value in its place is a list of that value; null and empty text are the empty list. Items
+/// that are null or that `T` can't hold are left out.
 impl<T: Lenient> Field for Vec<T> {
     fn null() -> Self {
         Self::new()
@@ -146,8 +160,8 @@ impl<T: Lenient> Field for Vec<T> {
     }
 }
 
-/// Free keys. What is no object is the empty map; values that `T` declines are left out; of two equal
-/// keys the last counts.
+/// An object with arbitrary keys. Anything else is the empty map. Values that `T` can't hold are left out,
+/// and of two equal keys the last one counts.
 impl<T: Lenient> Field for BTreeMap<String, T> {
     fn null() -> Self {
         Self::new()
@@ -182,7 +196,7 @@ impl<T: Lenient> Field for BTreeMap<String, T> {
     }
 }
 
-/// Reads a field of an object, whose key has been read.
+/// Reads the value of a member, whose name was read, into a field.
 pub(crate) fn fill<'de, F: Field, A: MapAccess<'de>>(
     field: &mut F,
     object: &mut A,
@@ -191,8 +205,8 @@ pub(crate) fn fill<'de, F: Field, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// [`fill`] for a field of several names: null under one of them takes nothing away that came under
-/// another.
+/// [`fill`] for a field with several names: an empty value under one name doesn't replace the value that came
+/// under another.
 pub(crate) fn fill_unless_null<'de, F: Field, A: MapAccess<'de>>(
     field: &mut F,
     object: &mut A,
@@ -204,7 +218,7 @@ pub(crate) fn fill_unless_null<'de, F: Field, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// Reads a value as a field of this type would be.
+/// Reads a value by the rules of the field type `F`.
 pub(crate) fn read<'de, F: Field, D: Deserializer<'de>>(deserializer: D) -> Result<F, D::Error> {
     deserializer.deserialize_any(FieldVisitor(PhantomData))
 }
@@ -219,7 +233,7 @@ pub(crate) fn drain_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<(), 
     Ok(())
 }
 
-/// A [`Field`] in the place of a list item or a map value.
+/// A [`Field`] as serde reads it: as the value of a member, an item or a map.
 struct Read<F>(F);
 
 impl<'de, F: Field> Deserialize<'de> for Read<F> {
@@ -228,7 +242,7 @@ impl<'de, F: Field> Deserialize<'de> for Read<F> {
     }
 }
 
-/// Turns whatever comes into a call of one of the methods of [`Field`].
+/// Calls the method of [`Field`] for the kind of value that comes.
 struct FieldVisitor<F>(PhantomData<F>);
 
 impl<'de, F: Field> Visitor<'de> for FieldVisitor<F> {
@@ -298,13 +312,14 @@ impl<'de, F: Field> Visitor<'de> for FieldVisitor<F> {
     }
 }
 
-/// An object whose first key has been read.
+/// An object after its first key was read.
 pub(crate) enum Opened<A> {
-    /// The text of a number in disguise. All of it has been read.
+    /// It was a number, with this text, see [`NUMBER`]. The object was read to its end.
     Number(Option<String>),
     Object(Resumed<A>),
 }
 
+/// Reads the first key to find out whether the object is a number.
 pub(crate) fn open<'de, A: MapAccess<'de>>(mut object: A) -> Result<Opened<A>, A::Error> {
     let first = object.next_key::<String>()?;
     if first.as_deref() != Some(NUMBER) {
@@ -318,7 +333,7 @@ pub(crate) fn open<'de, A: MapAccess<'de>>(mut object: A) -> Result<Opened<A>, A
     Ok(Opened::Number(number))
 }
 
-/// An object that begins with a key that has been read already.
+/// An object whose first key was read and is returned once more.
 pub(crate) struct Resumed<A> {
     first: Option<String>,
     rest: A,
@@ -342,9 +357,9 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Resumed<A> {
     }
 }
 
-/// The integer that a float is, if it is one and within 64 bits.
+/// Returns a float as an integer if it has no fraction and fits 64 bits.
 fn whole(value: f64) -> Option<i64> {
-    /// 2⁶³. Its negative would fit, but is also what a smaller integer is rounded to.
+    /// 2⁶³. -2⁶³ would fit, but smaller integers are rounded to it.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     // The cast is exact for what passes.
     (value.fract() == 0.0 && value.abs() < LIMIT).then_some(value as i64)

@@ -1,9 +1,44 @@
-//! How the generated structs become JSON objects, and objects structs: serde's traits, without its
-//! derive.
+//! serde's traits for the generated structs, without serde's derive macros.
 //!
-//! What serde derives for some two hundred structs would be most of what compiling this crate
-//! takes. Here a struct states its members once, in [`reply!`] or [`request!`], and one generic
-//! function does what is the same for all.
+//! Each generated struct is a JSON object on the wire. It lists its members once, in a call of
+//! [`reply!`] or [`request!`], and gets `Serialize` and `Deserialize` from the generic functions below:
+//!
+//! ```text
+//! pub struct Event {
+//!     pub kind: Option<String>,
+//!     pub times: Vec<Timestamp>,
+//!     pub extra: BTreeMap<String, Value>,
+//! }
+//! object::reply!(Event { kind = "event" | "type", times }, list = times);
+//!
+//! {"type":"open","times":["2026-03-02"],"x":1}
+//!     kind: Some("open"), times: ["2026-03-02"], extra: {"x": 1}
+//! ["2026-03-02"]
+//!     times: ["2026-03-02"]
+//! ```
+//!
+//! A member is a field, with its name on the wire after `=` if that differs, and other names that are
+//! read as well after `|`. The two macros differ in how strict they are:
+//!
+//! | | [`request!`] | [`reply!`] |
+//! | --- | --- | --- |
+//! | unknown member | error; kept in `extra` by [`KeepUnknown`] | kept in `extra` |
+//! | member that occurs twice | error | the last one counts |
+//! | required member that is missing | error | nothing is required |
+//! | value that the field can't hold | error | skipped, see [`lenient`] |
+//! | list in place of the object | error | error, or the field named by `list =` |
+//! | written | set fields, then `extra` | fields that aren't empty, then `extra` |
+//!
+//! Errors name the path of the member, such as `attachments[1].filename`.
+//!
+//! # Reading this file
+//!
+//! [`Object`] is what the macros implement: the table of members, and how to read and write one of
+//! them. [`read`] is the loop over the members of an object and holds the rules of the table above.
+//! [`Given`] is a field of a request, [`lenient::Field`] one of a reply. [`At`] is the path for errors.
+//! [`serialize`] writes, through a [`Sink`].
+//!
+//! `docs/decisions/own-serde-objects.md` says why this isn't left to serde's derive.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -24,29 +59,27 @@ use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
 
 const EXPECTED: &str = "an object";
 
-/// A struct that is a JSON object on the wire.
+/// A struct that is a JSON object on the wire. Implemented by [`reply!`] and [`request!`].
 pub(crate) trait Object: Sized {
-    /// One of its members.
+    /// An enum with a variant for each field.
     type Member: 'static;
 
-    /// The members by the names that they may come with.
+    /// Every name that is read, with its field.
     const MEMBERS: &'static [(&'static str, Self::Member)];
 
-    /// The names without which there is no reading it.
+    /// Names whose absence is an error.
     const REQUIRED: &'static [&'static str] = &[];
 
-    /// Whether it is a request: a member that comes twice is an error, and so is one that is none of
-    /// these, unless [`At`] says to keep it. In a reply the last of two counts, and unknown members
-    /// are kept.
+    /// Whether the rules of [`request!`] hold, or else those of [`reply!`].
     const REQUEST: bool = false;
 
-    /// A member that the client fills in, so that what stands there is read past.
+    /// Name of a member that the client fills in. Its value is skipped.
     const INJECTED: Option<&'static str> = None;
 
-    /// The struct before any of its members is read.
+    /// Returns the struct with all fields empty.
     fn blank() -> Self;
 
-    /// Reads the value of a member, whose key has been read. `at` is the place of the object.
+    /// Reads the value of a member whose name was read. `at` is the path of the object.
     fn read<'de, A: MapAccess<'de>>(
         &mut self,
         member: &Self::Member,
@@ -57,24 +90,24 @@ pub(crate) trait Object: Sized {
     /// Writes the members in their order.
     fn write<S: Sink>(&self, out: &mut Writer<S>);
 
-    /// Members that are none of these.
+    /// Members without a field.
     fn extra(&self) -> &BTreeMap<String, Value>;
 
-    /// Where these go.
+    /// Members without a field, to add to.
     fn extra_mut(&mut self) -> &mut BTreeMap<String, Value>;
 
-    /// What a list in place of the object is.
+    /// Reads a list that stands in place of the object. An error by default.
     fn from_list<'de, A: SeqAccess<'de>>(_: A) -> Result<Self, A::Error> {
         Err(A::Error::invalid_type(Unexpected::Seq, &EXPECTED))
     }
 }
 
-/// The place of a value in the request that is read, such as `attachments[1].filename`, and what to do
-/// with members that have no field.
+/// Path of a value in a request, such as `attachments[1].filename`, and whether members without a field
+/// are kept. Lives on the stack: each level refers to the one around it.
 #[derive(Clone, Copy)]
 pub(crate) struct At<'a> {
     keeps_unknown: bool,
-    /// The place around it and the step from there. `None` for the whole document.
+    /// The value around this one and the step from there. `None` for the whole document.
     inside: Option<(&'a At<'a>, Step)>,
 }
 
@@ -125,17 +158,17 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// What a field of a request can hold.
+/// Type of a field of a request.
 pub(crate) trait Given: Serialize + for<'de> Deserialize<'de> {
-    /// Before it is read.
+    /// Returns the value of a field that isn't set.
     fn blank() -> Self;
 
-    /// Whether it is left out.
+    /// Whether the member is left out when the request is written.
     fn is_absent(&self) -> bool {
         false
     }
 
-    /// Reads it. What has objects in it hands `at` on to them.
+    /// Reads the value at `at`. Types that contain objects pass `at` on to them.
     fn read_at<'de, D: Deserializer<'de>>(deserializer: D, _: At<'_>) -> Result<Self, D::Error> {
         Self::deserialize(deserializer)
     }
@@ -171,7 +204,7 @@ impl<T: Serialize + for<'de> Deserialize<'de>> Given for BTreeMap<String, T> {
     }
 }
 
-/// Reads a [`Given`].
+/// Calls [`Given::read_at`] with the path.
 struct GivenSeed<'a, T>(At<'a>, PhantomData<T>);
 
 impl<'de, T: Given> DeserializeSeed<'de> for GivenSeed<'_, T> {
@@ -182,7 +215,7 @@ impl<'de, T: Given> DeserializeSeed<'de> for GivenSeed<'_, T> {
     }
 }
 
-/// Reads a [`Given`] that holds others.
+/// Reads an optional field or a list, and passes the path on to what is in it.
 struct GivenVisitor<'a, T>(At<'a>, PhantomData<T>);
 
 impl<'de, T: Given> Visitor<'de> for GivenVisitor<'_, Option<T>> {
@@ -278,7 +311,7 @@ given! {
     TextOrObject = Self::default();
 }
 
-/// Reads a field of a request, which is the member `name` of the object at `at`.
+/// Reads the member `name` of the object at `at` into a field of a request.
 pub(crate) fn fill_given<'de, T: Given, A: MapAccess<'de>>(
     field: &mut T,
     object: &mut A,
@@ -311,7 +344,7 @@ pub(crate) fn carry<T: Object>(request: &mut T, extra: BTreeMap<String, Value>) 
     }
 }
 
-/// Collects the names of the members.
+/// Collects the names of the members that are set.
 struct Names(Vec<&'static str>);
 
 impl Sink for Names {
@@ -323,12 +356,12 @@ impl Sink for Names {
     }
 }
 
-/// A list or map, unless it is empty.
+/// Returns a list or map unless it is empty.
 pub(crate) fn filled<T: lenient::Field>(value: T) -> Option<T> {
     (!value.is_absent()).then_some(value)
 }
 
-/// A secret, unless the reply masks it.
+/// Returns a secret unless it is empty or masked, as the API masks keys.
 pub(crate) fn unmasked(secret: Option<Secret>) -> Option<Secret> {
     secret.filter(|secret| {
         let text = secret.expose();
@@ -336,14 +369,14 @@ pub(crate) fn unmasked(secret: Option<Secret>) -> Option<Secret> {
     })
 }
 
-/// Where the members of an object are written to.
+/// Receives the members of an object that is written.
 pub(crate) trait Sink {
     type Error;
 
     fn member<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), Self::Error>;
 }
 
-/// Takes the members of an object that is written. After an error it takes no more.
+/// Passes the members that aren't absent on to a [`Sink`], until that returns an error.
 pub(crate) struct Writer<S: Sink> {
     sink: S,
     done: Result<(), S::Error>,
@@ -356,14 +389,14 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// A field of a request.
+    /// Writes a field of a request.
     pub(crate) fn given<T: Given>(&mut self, name: &'static str, value: &T) {
         if !value.is_absent() {
             self.member(name, value);
         }
     }
 
-    /// A field of a reply.
+    /// Writes a field of a reply.
     pub(crate) fn field<T: lenient::Field + Serialize>(&mut self, name: &'static str, value: &T) {
         if !value.is_absent() {
             self.member(name, value);
@@ -377,7 +410,7 @@ fn write<T: Object, S: Sink>(value: &T, sink: S) -> Result<S, S::Error> {
     out.done.map(|()| out.sink)
 }
 
-/// Counts the members: some formats write that first.
+/// Counts the members, because some formats write the number first.
 struct Count(usize);
 
 impl Sink for Count {
@@ -389,7 +422,7 @@ impl Sink for Count {
     }
 }
 
-/// Writes them.
+/// Writes the members to a serializer's map.
 struct Map<M>(M);
 
 impl<M: SerializeMap> Sink for Map<M> {
@@ -400,7 +433,7 @@ impl<M: SerializeMap> Sink for Map<M> {
     }
 }
 
-/// A map to every format, since `extra` has names of its own, which no struct has.
+/// Writes an object as a map and not as a struct, because the names in `extra` aren't known in advance.
 pub(crate) fn serialize<T: Object, S: Serializer>(
     value: &T,
     serializer: S,
@@ -447,7 +480,10 @@ impl<'de, T: Object> Visitor<'de> for ObjectVisitor<'_, T> {
     }
 }
 
-/// Reads an object; `None` if it is a number in disguise.
+/// Reads an object, by the rules in the table at the top of this file.
+///
+/// Returns `None` if it is a number: with serde_json's feature `arbitrary_precision`, which any crate of a
+/// build can turn on, a number arrives as an object with the one member [`lenient::NUMBER`].
 pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
     mut object: A,
     at: At<'_>,
@@ -500,7 +536,7 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
     }
 }
 
-/// Says that a request has no such field, and which one may be meant.
+/// Returns the error for a request's unknown member, with the known name nearest to it.
 #[cold]
 fn unknown_field<T: Object>(name: &str, at: At<'_>) -> String {
     let names = T::MEMBERS.iter().map(|(other, _)| *other);
@@ -518,7 +554,7 @@ fn unknown_field<T: Object>(name: &str, at: At<'_>) -> String {
     format!("unknown field `{}`{advice}", at.path(name))
 }
 
-/// The number of letters to change, add or remove to make one name of another: Levenshtein's.
+/// Levenshtein distance: how many letters to change, add or remove to turn one name into the other.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -538,16 +574,18 @@ fn distance(from: &str, to: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// The member of a name, and its index.
+/// Finds a member by its name. Returns its index in `MEMBERS` too.
 fn member<T: Object>(name: &str) -> Option<(u32, &'static T::Member)> {
     let mut members = (0..).zip(T::MEMBERS);
     members.find_map(|(index, (other, member))| (*other == name).then_some((index, member)))
 }
 
+/// The name of a member, looked up.
 enum Key<T: Object> {
+    /// Index in `MEMBERS`, and the field.
     Member(u32, &'static T::Member),
+    /// [`lenient::NUMBER`].
     Number,
-    /// The name.
     Unknown(String),
 }
 
@@ -577,11 +615,11 @@ impl<T: Object> Visitor<'_> for KeySeed<T> {
     }
 }
 
-/// Makes a struct of a reply what it is on the wire: an object of these members, each with its name,
-/// if that is not the field's own, and, after `|`, others that it may come with. Empty fields are left
-/// out. All other members go into `extra`, under their own names.
+/// Implements serde's traits for a struct that is received. The top of this file has an example and the
+/// rules.
 ///
-/// With `list = field`, a list in place of the object is that field.
+/// `field = "name"` is for a name on the wire that differs from the field's, `| "name"` for one more name
+/// that is read. `list = field` puts a list that comes in place of the object into that field.
 macro_rules! reply {
     (
         $name:ident {
@@ -663,10 +701,12 @@ macro_rules! reply {
 }
 pub(crate) use reply;
 
-/// Makes a struct of a request what it is on the wire: an object of these members, of which some are
-/// required. What is not set is left out, and what it holds is read as it should be or not at all.
-/// What is in `extra` is written after them. With `injected`, a member of that name is read past.
-/// The struct gets a setter `extra`, and a `validate` that does not need the trait.
+/// Implements serde's traits for a struct that is sent. The top of this file has an example and the
+/// rules.
+///
+/// `required = ["name"]` lists members whose absence is an error, `injected = "name"` a member that the
+/// client fills in and that is skipped. The struct also gets the setter `extra` and the method
+/// `validate`.
 macro_rules! request {
     (
         $name:ident { $($member:ident $(= $wire:literal)?),* $(,)? }
