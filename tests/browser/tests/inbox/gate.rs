@@ -238,7 +238,11 @@ fn link_in_a_mail_does_not_turn_remote_content_on() {
             let seen = browser.outside.seen();
             (!seen.is_empty()).then_some(seen)
         });
-        assert_eq!(seen.await.unwrap(), ["GET /pixel HTTP/1.1"]);
+        let seen = seen.await.unwrap();
+        assert!(
+            seen.len() == 1 && seen[0].starts_with("GET /pixel "),
+            "{seen:?}"
+        );
 
         // And so do its forms, under this name too.
         browser.goto(&format!("{base}_inbox/faults")).await;
