@@ -96,7 +96,7 @@ impl Client {
     /// included, is shared. Cheap: make one for a single call if need be.
     ///
     /// Holds for whatever is called through it: groups, [`call`](Self::call),
-    /// [`execute`](Self::execute), [`raw`](Self::raw).
+    /// [`execute`](Self::execute), and the raw client made from it.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         Self {
@@ -278,7 +278,8 @@ impl Client {
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn raw(&self) -> crate::raw::Client {
-        crate::raw::Client::new(self.clone())
+        let base_url = self.core.base_url.as_str();
+        crate::raw::Client::new_with_client(base_url, self.core.http.clone(), self.clone())
     }
 }
 
@@ -487,16 +488,8 @@ pub(crate) fn decoded<R>(
 where
     R: Envelope + DeserializeOwned,
 {
-    Ok(whole::<R>(operation, reply)?.map(|decoded| decoded.into_parts().1))
-}
-
-/// An operation's reply with what is around the data.
-pub(crate) fn whole<R>(operation: &'static Operation, reply: RawReply) -> Result<Reply<R>, Error>
-where
-    R: Envelope + DeserializeOwned,
-{
     match decode::<R>(reply.body()) {
-        Ok(decoded) => Ok(Reply::new(decoded, reply)),
+        Ok(decoded) => Ok(Reply::new(decoded.into_parts().1, reply)),
         Err(error) => {
             let attempts = reply.attempts();
             Err(unreadable(reply, &error).during(operation, attempts))

@@ -18,7 +18,7 @@ use crate::operation::Operation;
 use crate::outcome::Limit;
 use crate::pace::{HeldBack, Reason};
 
-type Source = Box<dyn StdError + Send + Sync>;
+type Source = Arc<dyn StdError + Send + Sync>;
 
 /// Longest piece of the API's text that Display shows, in characters.
 const SHOWN: usize = 300;
@@ -34,10 +34,12 @@ const CODE_PREFIX: &str = "E_ApiResponseCodes.";
 /// Display is one line, with advice where the cause is known. It shows the API's own words,
 /// which can quote addresses; Debug shows neither those nor bodies, so it is the one for logs.
 /// Neither shows a key.
+#[derive(Clone)]
 pub struct Error {
     inner: Box<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     kind: Kind,
     certainty: Certainty,
@@ -58,6 +60,7 @@ struct Inner {
 }
 
 /// As much of an answer as arrived, with what was read from it.
+#[derive(Clone)]
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -67,8 +70,20 @@ struct Answer {
     message: Option<String>,
 }
 
+/// What an error knows of its call beside the answer.
+#[cfg(feature = "raw")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) attempts: u32,
+    pub(crate) certainty: Certainty,
+    /// An earlier attempt may have been processed, though this one was not.
+    pub(crate) doubt: bool,
+    /// How long to wait, where the answer does not say.
+    pub(crate) retry_after: Option<Duration>,
+}
+
 /// Where a call failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// The client, or the call, is set up wrongly.
     Config(String),
@@ -317,7 +332,7 @@ impl Error {
     }
 
     /// The task that made the call ended before the call did.
-    pub(crate) fn interrupted(source: impl Into<Source>) -> Self {
+    pub(crate) fn interrupted(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let kind = Kind::Transport {
             connect: false,
             timeout: false,
@@ -346,12 +361,12 @@ impl Error {
     }
 
     #[inline]
-    pub(crate) fn with_source(self, source: impl Into<Source>) -> Self {
+    pub(crate) fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.with_boxed_source(source.into())
     }
 
-    fn with_boxed_source(mut self, source: Source) -> Self {
-        self.inner.source = Some(source);
+    fn with_boxed_source(mut self, source: Box<dyn StdError + Send + Sync>) -> Self {
+        self.inner.source = Some(source.into());
         self
     }
 
@@ -409,6 +424,34 @@ impl Error {
         inner.doubt |= both == Certainty::Unknown && inner.certainty != both;
         inner.certainty = both;
         self
+    }
+
+    /// What an error knows of its call beside the answer: see [`Self::with_facts`].
+    #[cfg(feature = "raw")]
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            attempts: self.inner.attempts,
+            certainty: self.inner.certainty,
+            doubt: self.inner.doubt,
+            retry_after: self.inner.retry_after,
+        }
+    }
+
+    /// `self`, with the facts of another error about the same answer.
+    #[cfg(feature = "raw")]
+    pub(crate) fn with_facts(mut self, facts: Facts) -> Self {
+        self.inner.attempts = facts.attempts;
+        self.inner.certainty = facts.certainty;
+        self.inner.doubt = facts.doubt;
+        self.inner.retry_after = facts.retry_after;
+        self
+    }
+
+    /// Whether the API refused the call: a status from 400 to 499 of its own.
+    #[cfg(feature = "raw")]
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.inner.kind, Kind::Status)
+            && self.status().is_some_and(|status| status.is_client_error())
     }
 
     /// `self`, about the named setting.

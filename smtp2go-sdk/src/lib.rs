@@ -32,7 +32,8 @@
 //! - Searches that come in pages have a second method, `…_all`: a stream of their results, [`Items`].
 //! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`],
 //!   or one that is newer than this version, and a JSON body of your own.
-//! - [`Client::raw`]: a method for each operation as progenitor generates it. See [`raw`].
+//! - `Client::raw`, with the feature `raw`: progenitor's own code, with a method for each operation.
+//!   See the module `raw`.
 //! - `blocking::Client`, with the feature `blocking`: all but the last, for programs that are not
 //!   async.
 //!
@@ -41,7 +42,8 @@
 //! The other direction is in [`webhook`]: the events that the service posts, typed, authenticated
 //! and deduplicated, in any web framework.
 //!
-//! All go through the same core, and fail with the same [`Error`], which knows what the API
+//! All go through the same core, and fail with the same [`Error`] (the raw client's error becomes one by `?`
+//! or `Error::of`), which knows what the API
 //! said in whatever shape it came, and whether the call may have had its effect all the same
 //! ([`Error::certainty`]). A reply with status 200 that reports a failure is an error too.
 //!
@@ -80,7 +82,7 @@
 //! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, else aws-lc, which takes long to build; wins over `native-tls` |
 //! | `native-tls` | | TLS by the system's library |
 //! | `http2` | | HTTP/2 where the server offers it; its refusals count as not sent |
-//! | `raw` | yes | `Client::raw` |
+//! | `raw` | | `Client::raw`; brings progenitor-client, which is under MPL-2.0, and six crates more |
 //! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport` |
 //! | `blocking` | | `blocking::Client`, for programs that are not async |
 //! | `schemars` | | JSON Schemas of the types |

@@ -1,46 +1,325 @@
-//! The second door: a method for each operation as progenitor generates it, wired to the same core.
+//! The raw client: progenitor's own code, on the core of this crate's client.
 //!
-//! [`Client::raw`](crate::Client::raw) hands one out, ready to use. Its methods are named by
-//! operation and take and return the wire's own types, with the envelope around the data: names,
-//! arguments and types are as progenitor makes them from the specification, and [`Reply`] is around
-//! what is returned. Base URL, key, time limits, retries and errors are those of the client that it
-//! came from: an error here is the one that the group's method would have given.
+//! [`Client::raw`](crate::Client::raw) makes one, ready to use. It has a method for each operation,
+//! named by the operationId, which takes the request and returns the whole reply, with the envelope
+//! around the data. The methods are what progenitor generates from the specification, unchanged, with
+//! hooks of this crate: key, region, pacing, retries, time limits and tracing are those of the client
+//! that it came from, and replies are judged as they are there.
 //!
-//! Requests are checked before they are sent, as those of the groups are.
+//! ```no_run
+//! use smtp2go_sdk::types::TemplateViewRequest;
+//!
+//! # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+//! let reply = client.raw().template_view(&TemplateViewRequest::new("welcome")).await?;
+//! println!("{:?} {:?}", reply.request_id, reply.data);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What differs from the groups
+//!
+//! - Requests are checked before they are sent, by their JSON
+//!   ([`validate_json`](smtp2go_types::validation::validate_json)), which is read once more for it. A
+//!   value that an open enum does not list is sent, unless it is another spelling of a listed one.
+//! - Errors are progenitor's. [`crate::Error::of`] and `From`, so `?` as well, make of each the error
+//!   that the group's method would have given.
+//!
+//! # Errors
+//!
+//! | what failed | [`Error`] |
+//! |---|---|
+//! | a status from 400 to 499, with the API's explanation | `ErrorResponse`, with the explanation typed |
+//! | everything else, also a success that reports a failure or that is no readable reply | `CommunicationError`, whose source is a [`crate::Error`] |
+//!
+//! - Decide on retries by [`certainty`](crate::Error::certainty) of the error that
+//!   [`crate::Error::of`] makes. Don't use progenitor's `is_retryable`: it is true of every
+//!   `CommunicationError`, and a mail would be sent twice.
+//! - Don't log progenitor's error: its Display and Debug show headers and bodies, which quote
+//!   addresses. Log the Debug of [`crate::Error`].
+//! - The error of a refusal is made from the typed explanation: its
+//!   [`body`](crate::Error::body) has the members of the answer, and not its bytes.
 
-use std::future::ready;
+use std::error::Error as StdError;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::{Body as _, Frame};
 use serde_core::de::DeserializeOwned;
-use smtp2go_types::Envelope;
+use smtp2go_types::{Envelope, ErrorResponse, ValidationError};
 
-use crate::client::whole;
+use crate::error::{Facts, Kind};
+use crate::generated::raw_types::ROWS;
+use crate::inspect::inspect;
 use crate::operation::Operation;
-use crate::outcome::Success;
-use crate::{Body, Error, Reply};
+use crate::outcome::{Success, unreadable};
+use crate::{Body, Certainty, RawReply};
 
-/// The raw client: one method per operation, named by its operationId.
-#[derive(Clone, Debug)]
-pub struct Client {
-    core: crate::Client,
+pub use crate::generated::raw::{ByteStream, Client, ClientInfo, ResponseValue};
+
+/// The error of the raw client's methods.
+pub type Error<E = ErrorResponse> = progenitor_client::Error<E>;
+
+/// Carries what is known of a call beside its answer, from the hook to [`crate::Error::of`].
+const FACTS: HeaderName = HeaderName::from_static("x-smtp2go-sdk-call");
+
+/// An operation, the check of its request, and what makes its reply readable.
+pub(crate) type Row = (&'static Operation, Option<Check>, Readable);
+
+/// Checks the body of a request.
+type Check = fn(&[u8]) -> Result<(), ValidationError>;
+
+/// Makes the body of a reply one that serde reads as the operation's type; `Err` if it is none.
+type Readable = fn(&Bytes) -> Result<Bytes, serde_json::Error>;
+
+/// [`Readable`] for `R`, by the rules of the groups' methods.
+pub(crate) fn readable<R: Envelope + DeserializeOwned>(
+    body: &Bytes,
+) -> Result<Bytes, serde_json::Error> {
+    // What is read as anything is read from this too.
+    let anything = || R::unknown().map(|_| Bytes::from_static(b"{}"));
+    repaired::<R>(body).or_else(|error| anything().ok_or(error))
 }
 
-impl Client {
-    pub(crate) fn new(core: crate::Client) -> Self {
-        Self { core }
+/// A body that serde reads as an `R`, repaired if need be.
+fn repaired<R: DeserializeOwned>(body: &Bytes) -> Result<Bytes, serde_json::Error> {
+    let is_one = |body: &[u8]| serde_json::from_slice::<R>(body).map(|_| ());
+    is_one(body).map(|()| body.clone()).or_else(|error| {
+        let text = smtp2go_types::readable(body).into_owned();
+        is_one(text.as_bytes())
+            .map(|()| text.into())
+            .map_err(|_| error)
+    })
+}
+
+/// Sends what progenitor's methods build through the core.
+impl progenitor_client::ClientHooks<crate::Client> for Client {
+    async fn exec(
+        &self,
+        request: reqwest::Request,
+        info: &progenitor_client::OperationInfo,
+    ) -> reqwest::Result<reqwest::Response> {
+        let result = match row(info.operation_id) {
+            Some((operation, check, readable)) => {
+                let read = |success: Success| read(operation, *readable, success.reply);
+                self.inner
+                    .perform_as(operation, || sent(request, *check), read, |reply| reply)
+                    .await
+            }
+            None => Err(crate::Error::config(format!(
+                "no operation is called {}",
+                info.operation_id
+            ))),
+        };
+        match result {
+            Ok(reply) => {
+                let (status, headers, body) = reply.into_parts();
+                Ok(response(status, headers, body))
+            }
+            Err(error) => match refusal(&error) {
+                Some(response) => Ok(response),
+                None => Err(thrown(error).await),
+            },
+        }
+    }
+}
+
+fn row(id: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|(operation, ..)| operation.id == id)
+}
+
+/// The body of a request that passes its check.
+async fn sent(mut request: reqwest::Request, check: Option<Check>) -> Result<Body, crate::Error> {
+    let Some(mut body) = request.body_mut().take() else {
+        return Ok(Body::empty());
+    };
+    let mut frames = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| {
+            crate::Error::not_sent(Kind::Serialize).with_source(error.without_url())
+        })?;
+        frames.extend(frame.into_data());
+    }
+    // As it is in memory already, it comes as one.
+    let body = match <[Bytes; 1]>::try_from(frames) {
+        Ok([only]) => only,
+        Err(frames) => frames.concat().into(),
+    };
+    if let Some(check) = check {
+        check(&body).map_err(crate::Error::validation)?;
+    }
+    Ok(body.into())
+}
+
+/// A reply with a body that progenitor's code reads.
+fn read(
+    operation: &'static Operation,
+    readable: Readable,
+    reply: RawReply,
+) -> Result<RawReply, crate::Error> {
+    match readable(reply.body()) {
+        Ok(body) => Ok(reply.with_body(body)),
+        Err(error) => {
+            let attempts = reply.attempts();
+            Err(unreadable(reply, &error).during(operation, attempts))
+        }
+    }
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: Bytes) -> reqwest::Response {
+    let mut response = http::Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response.into()
+}
+
+/// The answer of an error that is a refusal with an explanation.
+fn refusal(error: &crate::Error) -> Option<reqwest::Response> {
+    if !error.is_refusal() {
+        return None;
+    }
+    let body = repaired::<ErrorResponse>(error.body()?).ok()?;
+    let mut headers = error.headers()?.clone();
+    let id = error.operation().map_or("", |operation| operation.id);
+    headers.insert(FACTS, error.facts().to_header(id)?);
+    Some(response(error.status()?, headers, body))
+}
+
+/// An error of ours in the only form that a hook may return: as the source of one of reqwest.
+async fn thrown(error: crate::Error) -> reqwest::Error {
+    let mut body = reqwest::Body::wrap(Failing(error));
+    loop {
+        // Yields nothing else, and each time.
+        if let Some(Err(error)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            return error;
+        }
+    }
+}
+
+/// A body that fails.
+struct Failing(crate::Error);
+
+impl http_body::Body for Failing {
+    type Data = Bytes;
+    type Error = crate::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, crate::Error>>> {
+        Poll::Ready(Some(Err(self.0.clone())))
+    }
+}
+
+impl Facts {
+    /// `email_send 2 unknown doubt 61000`.
+    fn to_header(self, operation: &str) -> Option<HeaderValue> {
+        let Self {
+            attempts,
+            certainty,
+            doubt,
+            retry_after,
+        } = self;
+        let doubt = if doubt { "doubt" } else { "-" };
+        let wait = retry_after.map_or("-".to_owned(), |wait| wait.as_millis().to_string());
+        let text = format!("{operation} {attempts} {} {doubt} {wait}", name(certainty));
+        HeaderValue::try_from(text).ok()
     }
 
-    /// What each method does.
-    pub(crate) async fn call<R>(
-        &self,
-        operation: &'static Operation,
-        body: Result<Body, Error>,
-    ) -> Result<Reply<R>, Error>
-    where
-        R: Envelope + DeserializeOwned,
-    {
-        let read = |success: Success| whole::<R>(operation, success.reply);
-        self.core
-            .perform_as(operation, || ready(body), read, Reply::raw)
-            .await
+    /// The operation's id, and the facts.
+    fn from_header(value: &HeaderValue) -> Option<(&str, Self)> {
+        let mut words = value.to_str().ok()?.split(' ');
+        let (operation, attempts) = (words.next()?, words.next()?.parse().ok()?);
+        let word = words.next()?;
+        let all = [Certainty::NotSent, Certainty::Rejected, Certainty::Unknown];
+        let facts = Self {
+            attempts,
+            certainty: all.into_iter().find(|certainty| name(*certainty) == word)?,
+            doubt: words.next()? == "doubt",
+            retry_after: words.next()?.parse().ok().map(Duration::from_millis),
+        };
+        Some((operation, facts))
     }
+}
+
+fn name(certainty: Certainty) -> &'static str {
+    match certainty {
+        Certainty::NotSent => "not_sent",
+        Certainty::Rejected => "rejected",
+        Certainty::Unknown => "unknown",
+    }
+}
+
+impl crate::Error {
+    /// The error that the group's method would have given, whatever progenitor made of it.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::CommunicationError(error) | Error::ResponseBodyError(error) => of_http(error),
+            Error::ErrorResponse(answer) => of_answer(answer),
+            // The hook is there first, so the rest can only come from code that calls progenitor's
+            // own, or makes such an error itself.
+            Error::InvalidRequest(text) | Error::Custom(text) => Self::config(text.as_str()),
+            Error::InvalidUpgrade(error) => of_http(error),
+            Error::InvalidResponsePayload(body, error) => {
+                let headers = HeaderMap::new();
+                unreadable(
+                    RawReply::new(StatusCode::OK, headers, body.clone(), None),
+                    error,
+                )
+            }
+            Error::UnexpectedResponse(response) => {
+                let certainty = if response.status().is_client_error() {
+                    Certainty::Rejected
+                } else {
+                    Certainty::Unknown
+                };
+                let answer = (response.status(), response.headers().clone(), Bytes::new());
+                Self::answered(Kind::Status, certainty, answer, inspect(b""))
+            }
+        }
+    }
+}
+
+impl From<Error> for crate::Error {
+    fn from(error: Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+fn of_http(error: &reqwest::Error) -> crate::Error {
+    let mut innermost: &(dyn StdError + 'static) = error;
+    while let Some(source) = innermost.source() {
+        if let Some(ours) = source.downcast_ref::<crate::Error>() {
+            return ours.clone();
+        }
+        innermost = source;
+    }
+    // Its text, since a reqwest error can't be cloned.
+    let source = innermost.to_string();
+    if error.is_builder() {
+        crate::Error::not_sent(Kind::Serialize).with_source(source)
+    } else {
+        crate::Error::interrupted(source)
+    }
+}
+
+fn of_answer(answer: &ResponseValue<ErrorResponse>) -> crate::Error {
+    let mut headers = answer.headers().clone();
+    let facts = headers.remove(FACTS);
+    let body = serde_json::to_vec(&**answer).unwrap_or_default();
+    let found = inspect(&body);
+    let answer = (answer.status(), headers, body.into());
+    let error = crate::Error::answered(Kind::Status, Certainty::Rejected, answer, found);
+    let Some((id, facts)) = facts.as_ref().and_then(Facts::from_header) else {
+        return error;
+    };
+    let error = match row(id) {
+        Some((operation, ..)) => error.during(operation, facts.attempts),
+        None => error,
+    };
+    error.with_facts(facts)
 }

@@ -25,11 +25,6 @@ impl<T> Reply<T> {
         Self { data, raw }
     }
 
-    /// The same reply with other data.
-    pub(crate) fn map<U>(self, data: impl FnOnce(T) -> U) -> Reply<U> {
-        Reply::new(data(self.data), self.raw)
-    }
-
     /// What came with the data.
     pub(crate) fn raw(&self) -> &RawReply {
         &self.raw
@@ -168,6 +163,13 @@ impl RawReply {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(&readable(&self.body))
             .map_err(|error| unreadable(self.clone(), &error))
+    }
+
+    /// The reply, with its body in a form that every reader takes.
+    #[cfg(feature = "raw")]
+    pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+        self.body = body;
+        self
     }
 
     /// Its parts, to build something else of.

@@ -7,8 +7,10 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 
+use serde_core::de::DeserializeOwned;
+
 use crate::vocabulary::{Origin, letters};
-use crate::{Date, UnknownValue, Vocabulary, one_line};
+use crate::{Date, KeepUnknown, UnknownValue, Vocabulary, one_line};
 
 /// Names that the client itself puts into a request.
 pub(crate) const RESERVED: [&str; 2] = ["api_key", "subaccount_id"];
@@ -28,6 +30,42 @@ pub trait Validate {
         self.check(&mut check);
         check.finish()
     }
+}
+
+/// Checks a request of type `T` by the JSON that is to be sent.
+///
+/// The same as [`Validate::validate`], but for values that an open enum does not list. JSON does not
+/// tell how they were made, so they are let through, unless they differ from a listed value only in
+/// case or separators.
+///
+/// ```
+/// use smtp2go_types::SmsSendRequest;
+/// use smtp2go_types::validation::validate_json;
+///
+/// let json = br#"{"destination":["+15555550100"],"content":"Hello"}"#;
+/// assert!(validate_json::<SmsSendRequest>(json).is_ok());
+/// let json = br#"{"destination":[],"content":"Hello"}"#;
+/// let error = validate_json::<SmsSendRequest>(json).unwrap_err();
+/// assert_eq!(error.problems()[0].field(), "destination");
+/// ```
+///
+/// # Errors
+///
+/// All problems that were found, each with its field path; or why the JSON is not a `T`.
+pub fn validate_json<T>(json: &[u8]) -> Result<(), ValidationError>
+where
+    T: Validate,
+    KeepUnknown<T>: DeserializeOwned,
+{
+    let mut check = Check {
+        from_json: true,
+        ..Check::default()
+    };
+    match serde_json::from_slice(json) {
+        Ok(KeepUnknown(request)) => T::check(&request, &mut check),
+        Err(error) => check.problem(error.to_string()),
+    }
+    check.finish()
 }
 
 /// One thing that is wrong with a request. Debug, which is for logs, leaves the message out, since
@@ -118,6 +156,8 @@ pub fn header_fault(text: &str) -> Option<&'static str> {
 pub struct Check {
     path: String,
     problems: Vec<Problem>,
+    /// Whether the value was read from JSON: see [`validate_json`].
+    from_json: bool,
 }
 
 impl Check {
@@ -262,8 +302,11 @@ impl Check {
     /// [`unlisted`](Vocabulary::unlisted): for fields where the API refuses or ignores any other
     /// value.
     pub fn known<V: Vocabulary>(&mut self, value: &V) {
-        let is_text = |value: &UnknownValue| value.origin() == Origin::Text;
-        if value.unknown().is_some_and(is_text) {
+        let is_refused = |value: &UnknownValue| {
+            let may_be_new = || self.from_json && V::similar(value.as_str()).is_none();
+            value.origin() == Origin::Text && !may_be_new()
+        };
+        if value.unknown().is_some_and(is_refused) {
             let known: Vec<_> = V::WORDS
                 .iter()
                 .map(|word| if word.is_empty() { "\"\"" } else { word })

@@ -5,9 +5,25 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use smtp2go_types::Validate;
 
-pub use crate::generated::contract::REQUESTS;
-#[cfg(feature = "schemars")]
-pub use crate::generated::contract::SCHEMAS;
+macro_rules! tables {
+    ([$($request:ident)*] [$($reply:ident)*]) => {
+        /// Every object that is sent.
+        pub static REQUESTS: &[Request] = &[$(
+            Request {
+                name: stringify!($request),
+                check: check::<smtp2go_types::$request>,
+            },
+        )*];
+
+        /// Every object, and its schema going by its type.
+        #[cfg(feature = "schemars")]
+        pub static SCHEMAS: &[(&str, Schema)] = &[
+            $((stringify!($request), schema::<smtp2go_types::$request>),)*
+            $((stringify!($reply), schema::<smtp2go_types::$reply>),)*
+        ];
+    };
+}
+crate::generated::objects!(tables);
 
 /// An object that is sent.
 #[derive(Clone, Copy, Debug)]

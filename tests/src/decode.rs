@@ -8,8 +8,6 @@ use serde_json::Value;
 use smtp2go_types::webhook::{self, Event};
 use smtp2go_types::{Envelope, KeepUnknown, UnknownMembers, readable};
 
-pub use crate::generated::codecs::OPERATIONS;
-
 /// Decodes a JSON text as some type.
 pub type Codec = fn(&str) -> Result<Coded, String>;
 
@@ -36,6 +34,30 @@ pub struct Operation {
     /// Of its 200.
     pub reply: Option<Codec>,
 }
+
+macro_rules! codecs {
+    (@ $codec:ident) => {
+        None
+    };
+    (@ $codec:ident $body:ident) => {
+        Some($codec::<smtp2go_types::$body>)
+    };
+    ($(
+        $id:ident $method:literal $path:literal $group:ident $action:ident
+        [$($taken:ident)?] [$($request:ident)?] [$($reply:ident)?];
+    )*) => {
+        /// Every operation.
+        pub static OPERATIONS: &[Operation] = &[$(
+            Operation {
+                method: $method,
+                path: $path,
+                request: codecs!(@ codec $($request)?),
+                reply: codecs!(@ reply_codec $($reply)?),
+            },
+        )*];
+    };
+}
+crate::generated::operations!(codecs);
 
 /// The codec of a request, which keeps what its type does not list.
 ///

@@ -5,8 +5,7 @@ use std::pin::Pin;
 
 use serde::Serialize;
 use smtp2go_sdk::{Client, Reply, blocking, raw};
-
-pub use crate::generated::doors::DOORS;
+use smtp2go_types as types;
 
 /// What the two async doors answered to the same request.
 #[derive(Debug)]
@@ -39,8 +38,42 @@ pub struct Door {
     pub blocking: fn(&blocking::Client, &str) -> Blocked,
 }
 
+macro_rules! doors {
+    ($(
+        $id:ident $method:literal $path:literal $group:ident $action:ident
+        [$($taken:ident)?] [$($request:ident)?] [$($reply:ident)?];
+    )*) => {
+        /// Every operation.
+        #[allow(deprecated, unused_variables, reason = "there are such, and some take nothing")]
+        pub static DOORS: &[Door] = &[$(
+            Door {
+                id: stringify!($id),
+                call: |client, raw, request| Box::pin(async move {
+                    let taken = client
+                        .$group()
+                        .$action($(serde_json::from_str::<types::$taken>(request)?)?)
+                        .await?;
+                    let raw = raw
+                        .$id($(&serde_json::from_str::<types::$request>(request)?)?)
+                        .await
+                        .map_err(smtp2go_sdk::Error::from)?;
+                    let (data, body) = answer(taken)?;
+                    let raw = serde_json::to_value(raw.into_inner())?;
+                    Ok(Answers { data, body, raw })
+                }),
+                blocking: |client, request| answer(
+                    client
+                        .$group()
+                        .$action($(serde_json::from_str::<types::$taken>(request)?)?)?,
+                ),
+            },
+        )*];
+    };
+}
+crate::generated::operations!(doors);
+
 /// Takes a reply apart.
-pub(crate) fn answer<T: Serialize>(reply: Reply<T>) -> Blocked {
+fn answer<T: Serialize>(reply: Reply<T>) -> Blocked {
     let body = reply.body().to_vec();
     Ok((serde_json::to_value(reply.into_inner())?, body))
 }

@@ -413,7 +413,13 @@ fn every_entry_point_refuses_a_reply_with_too_many_values() {
             let request = EmailSendRequest::new("a@example.com", ["b@example.net"]);
             vec![
                 ("group", client.activity().search(search()).await.map(drop)),
-                ("raw", raw.activity_search(&search()).await.map(drop)),
+                (
+                    "raw",
+                    raw.activity_search(&search())
+                        .await
+                        .map(drop)
+                        .map_err(Error::from),
+                ),
                 (
                     "stream",
                     client

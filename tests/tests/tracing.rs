@@ -385,6 +385,13 @@ async fn nothing_secret_is_logged() {
         let once = client.with_options(CallOptions::new().retry(RetryPolicy::none()));
         let _ = once.raw().template_view(&view()).await;
     }
+    faults
+        .clear()
+        .add(Fault::status(200).html(format!("<html>{words}")));
+    client.raw().template_view(&view()).await.unwrap_err();
+    let fields = recorder.calls().pop().unwrap().1.fields;
+    assert_eq!(fields["operation"], "template_view");
+    assert_eq!(fields["error.type"], "decode");
     faults.clear();
     client.send(mail().to("hush@")).await.unwrap_err();
     let fallback = builder(&sandbox).base_url(nowhere());

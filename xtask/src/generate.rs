@@ -27,6 +27,12 @@ use crate::lower::{Field, Object, Role, Scalar, Shape, View};
 /// The component that stands for any JSON. `{}` would make maps of it `serde_json::Map`s.
 pub(crate) const ANY: &str = "Json";
 
+/// Documentation of the client.
+const CLIENT: &str = "\
+`Client::raw` of the crate's root makes one. Its requests go through the client that it came from:
+`new_with_client` takes a base URL and an HTTP client because progenitor's clients do, and neither is
+used to send anything.";
+
 /// Runs progenitor.
 ///
 /// # Errors
@@ -118,7 +124,7 @@ pub fn document(view: &View) -> Value {
     schemas.insert(ANY.to_owned(), json!({ "type": "string" }));
     json!({
         "openapi": "3.0.3",
-        "info": { "title": view.title, "version": view.version },
+        "info": { "title": view.title, "version": view.version, "description": CLIENT },
         "paths": paths,
         "components": { "schemas": schemas },
     })

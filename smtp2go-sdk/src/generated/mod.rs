@@ -9,3 +9,5 @@ pub mod groups;
 pub mod operations;
 #[cfg(feature = "raw")]
 pub mod raw;
+#[cfg(feature = "raw")]
+pub mod raw_types;

@@ -57,7 +57,7 @@ async fn all_doors(client: &Client) -> Vec<(&'static str, Said)> {
     #[cfg(feature = "raw")]
     {
         let raw = client.raw();
-        let said = raw.email_send(&request()).await;
+        let said = raw.email_send(&request()).await.map_err(Error::from);
         doors.push((
             "raw",
             said.map(|reply| {

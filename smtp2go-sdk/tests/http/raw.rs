@@ -1,22 +1,33 @@
-//! The raw door leads into the same core.
+//! The raw client: progenitor's methods, on the same core.
+
+use std::error::Error as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::log_watch::watched;
 use crate::mail::assert_line_break_refused;
-use crate::support::{KEY, Tested, answer, answering, body, sandbox};
-use smtp2go_sandbox::Fault;
+use crate::support::{KEY, Tested, answer, answering, body, nowhere, sandbox};
+use smtp2go_sandbox::{Fault, Sandbox};
+use smtp2go_sdk::raw::{Error as RawError, ResponseValue};
 use smtp2go_sdk::types::{
-    BatchEmail, EmailBatchRequest, EmailSendRequest, IpAuthRemoveRequest, TemplateViewRequest,
+    BatchEmail, EmailBatchRequest, EmailSendRequest, EmptyRequest, ErrorResponse,
+    IpAuthRemoveRequest, SingleSenderEmailsAddRequest, SmsEventKind, TemplateViewRequest,
+    TemplateViewRequest as Request, WebhookAddRequest,
 };
-use smtp2go_sdk::{Error, KeyLocation};
+use smtp2go_sdk::{
+    CallOptions, CallReport, Certainty, Client, Error, KeyLocation, Observer, RetryPolicy,
+};
 
 const VIEWED: &str = r#"{"request_id":"r-1","data":{"id":"welcome","subject":"Hello"}}"#;
+const REFUSED: &str =
+    r#"{"request_id":"r","data":{"error":"no","error_code":"E_ApiResponseCodes.API_EXCEPTION"}}"#;
 
-fn request() -> TemplateViewRequest {
+fn request() -> Request {
     TemplateViewRequest::new("welcome")
 }
 
 #[tokio::test]
-async fn requests_are_the_same_through_both_doors() {
+async fn requests_are_those_of_the_group() {
     for location in [KeyLocation::Header, KeyLocation::Bearer, KeyLocation::Body] {
         let server = sandbox(answer(200, VIEWED).header("X-Extra", "1"));
         let client = server.builder().key_location(location).build().unwrap();
@@ -25,11 +36,48 @@ async fn requests_are_the_same_through_both_doors() {
         assert_eq!(raw.data.as_ref(), Some(&*typed));
         assert_eq!(raw.request_id.as_deref(), typed.request_id());
         assert_eq!(raw.headers()["x-extra"], "1");
+        assert_eq!(raw.status(), 200);
         let requests = server.calls();
         assert_eq!(requests.len(), 2);
         assert_eq!(requests[0].head(), requests[1].head());
         assert_eq!(requests[0].body(), requests[1].body());
     }
+}
+
+/// What progenitor makes of a failure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Variant {
+    /// `ErrorResponse`.
+    Typed,
+    /// `CommunicationError`, whose source is ours.
+    Ours,
+}
+use Variant::{Ours, Typed};
+
+/// `None` for what the hook never makes.
+fn variant(error: &RawError) -> Option<Variant> {
+    match error {
+        RawError::ErrorResponse(_) => Some(Typed),
+        RawError::CommunicationError(http) => {
+            let source = http.source().unwrap();
+            assert!(source.is::<Error>(), "{source:?}");
+            assert!(http.url().is_none(), "{http:?}");
+            Some(Ours)
+        }
+        _ => None,
+    }
+}
+
+/// Everything that can be asked of an error.
+fn facts(error: &Error) -> impl PartialEq + std::fmt::Debug {
+    (
+        (error.kind(), error.status(), error.code()),
+        (error.certainty(), error.attempts(), error.retry_after()),
+        (error.operation().unwrap().id, error.body().cloned()),
+        error.request_id().map(ToOwned::to_owned),
+        (error.field_errors().to_vec(), error.failures().to_vec()),
+        (error.to_string(), format!("{error:?}")),
+    )
 }
 
 #[tokio::test]
@@ -38,69 +86,243 @@ async fn requests_are_checked_before_they_are_sent() {
     let raw = server.client().raw();
     let to = ["b@example.net\r\nBcc: c@example.org"];
     let request = EmailSendRequest::new("a@example.com", to);
-    let error = raw.email_send(&request).await.unwrap_err();
+    let error = Error::from(raw.email_send(&request).await.unwrap_err());
     assert_line_break_refused(&error, "to[0]");
     let item = BatchEmail::new("a@example.com", to, "Hi");
     let request = EmailBatchRequest::new([item]);
-    let error = raw.email_batch(&request).await.unwrap_err();
+    let error = Error::from(raw.email_batch(&request).await.unwrap_err());
     assert_line_break_refused(&error, "emails[0].to[0]");
+    for (name, message) in [
+        ("ID", "there is a field `id`: set that"),
+        ("id", "duplicate field `id`"),
+        ("api_key", "the client names the key and the subaccount"),
+    ] {
+        let request = self::request().extra(name, "x");
+        let error = Error::from(raw.template_view(&request).await.unwrap_err());
+        assert!(error.is_validation(), "{error}");
+        assert!(error.to_string().contains(message), "{error}");
+    }
     assert!(server.calls().is_empty());
 }
 
+/// By its JSON it may be new.
 #[tokio::test]
-async fn errors_are_the_same_through_both_doors() {
-    let refused = r#"{"request_id":"r","data":{"error":"no","error_code":"E_ApiResponseCodes.API_EXCEPTION"}}"#;
-    let facts = |error: &Error| {
-        (
-            (
-                error.status(),
-                error.code(),
-                error.certainty(),
-                error.attempts(),
-            ),
-            (
-                error.operation().unwrap().id,
-                error.request_id().map(ToOwned::to_owned),
-            ),
-            (
-                error.body().cloned(),
-                error.to_string(),
-                format!("{error:?}"),
-            ),
-        )
-    };
-    for fault in [
-        answer(400, refused),
-        answer(200, refused),
-        Fault::status(429).header("Retry-After", "3"),
-        Fault::status(502).html("<html>"),
-        Fault::status(307).header("Location", "http://192.0.2.1/"),
-        answer(599, "own"),
+async fn value_that_is_not_listed_is_sent_unless_it_is_misspelt() {
+    let server = answering("{}");
+    let raw = server.client().raw();
+    for (kind, sent) in [
+        (SmsEventKind::unlisted("rerouted"), true),
+        (SmsEventKind::from("rerouted"), true),
+        (SmsEventKind::from("Delivered"), false),
+        (SmsEventKind::unlisted("DELIVERED"), false),
     ] {
-        let server = sandbox(fault);
-        let client = server.client();
-        let typed = client.template().view(request()).await.unwrap_err();
-        // Of another client: a 429 holds back the whole client.
-        let other = server.client();
-        let raw = other.raw().template_view(&request()).await.unwrap_err();
-        assert_eq!(facts(&raw), facts(&typed));
-        assert_eq!(raw.retry_after(), typed.retry_after());
+        let shown = format!("{kind:?}");
+        let request = WebhookAddRequest::new("https://example.com/hook").sms_events([kind]);
+        let result = raw.webhook_add(&request.extra("new", 1)).await;
+        assert_eq!(result.is_ok(), sent, "{shown}");
+    }
+    let calls = server.calls();
+    assert_eq!(calls.len(), 2);
+    for body in calls.iter().map(body) {
+        assert!(
+            body.contains(r#""rerouted""#) && body.contains(r#""new":1"#),
+            "{body}"
+        );
     }
 }
 
 #[tokio::test]
-async fn an_unreadable_success_keeps_its_body() {
-    let server = answering(r#"{"request_id":"r","data":"#);
-    let error = server
-        .client()
-        .raw()
-        .template_view(&request())
-        .await
-        .unwrap_err();
-    assert!(error.is_decode());
+async fn failures_are_those_of_the_group() {
+    let fields = r#"{"request_id":"r","data":{"error":"bad","error_code":"E_ApiResponseCodes.NON_VALIDATING_IN_PAYLOAD","field_validation_errors":{"fieldname":"id","message":"no"},"new":[1]}}"#;
+    for (fault, wanted) in [
+        (answer(400, REFUSED), Typed),
+        (answer(400, fields), Typed),
+        (answer(400, "{}"), Typed),
+        (answer(401, r#"{"error":"no","error_code":"X"}"#), Typed),
+        (answer(404, REFUSED), Typed),
+        (answer(408, REFUSED), Typed),
+        (answer(429, REFUSED).header("Retry-After", "3"), Typed),
+        (Fault::status(400).html("<html>"), Ours),
+        (answer(400, ""), Ours),
+        (Fault::status(429).header("Retry-After", "3"), Ours),
+        (answer(500, REFUSED), Ours),
+        (Fault::status(500).html("<html>"), Ours),
+        (answer(599, "own"), Ours),
+        (
+            Fault::status(307).header("Location", "http://192.0.2.1/"),
+            Ours,
+        ),
+        // A success that reports a failure, and one that is no readable reply.
+        (answer(200, REFUSED), Ours),
+        (answer(200, r#"{"request_id":"r","data":"#), Ours),
+        (Fault::status(200).html("<html>"), Ours),
+        (answer(201, "[]"), Ours),
+        (answer(200, ""), Ours),
+        // No answer, or only a part of one.
+        (Fault::close(), Ours),
+        (Fault::reset(), Ours),
+        (Fault::truncated_head(), Ours),
+        (Fault::truncated(), Ours),
+        (Fault::stall(), Ours),
+        (Fault::stalled_halfway(), Ours),
+    ] {
+        let shown = format!("{fault:?}");
+        // Two, which count their requests alike.
+        let servers = [sandbox(fault.clone()), sandbox(fault)];
+        let [client, other] = servers.each_ref().map(|server| {
+            let builder = server.builder().timeout(Duration::from_millis(300));
+            builder.build().unwrap()
+        });
+        let typed = client.template().view(request()).await.unwrap_err();
+        let raw = other.raw().template_view(&request()).await.unwrap_err();
+        assert_eq!(variant(&raw), Some(wanted), "{shown}");
+        assert_eq!(facts(&Error::of(&raw)), facts(&typed), "{shown}");
+        assert_eq!(facts(&Error::from(raw)), facts(&typed), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn failures_before_sending_are_those_of_the_group() {
+    let server = answering(VIEWED);
+    let none = CallOptions::new().deadline(Duration::ZERO);
+    for client in [
+        server.client().with_options(none),
+        server.client().for_subaccount(""),
+        Client::builder(watched(KEY))
+            .base_url(nowhere())
+            .retry(RetryPolicy::none())
+            .build()
+            .unwrap(),
+    ] {
+        let typed = client.template().view(request()).await.unwrap_err();
+        let raw = client.raw().template_view(&request()).await.unwrap_err();
+        assert_eq!(variant(&raw), Some(Ours));
+        assert_eq!(Error::of(&raw).certainty(), Certainty::NotSent);
+        assert_eq!(facts(&Error::of(&raw)), facts(&typed));
+    }
+    assert!(server.calls().is_empty());
+}
+
+#[tokio::test]
+async fn refusal_after_a_retry_keeps_attempts_and_certainty() {
+    for (faults, certainty, attempts) in [
+        (&[503, 400][..], Certainty::Unknown, 2),
+        (&[400], Certainty::Rejected, 1),
+    ] {
+        let faults = faults.iter().map(|status| answer(*status, REFUSED));
+        let server = crate::support::one_by_one(faults);
+        let quick = RetryPolicy::new().min_backoff(Duration::ZERO);
+        let client = server.builder().retry(quick).build().unwrap();
+        let raw = client.raw().template_view(&request()).await.unwrap_err();
+        let RawError::ErrorResponse(answer) = &raw else {
+            panic!("{raw:?}");
+        };
+        let explained = answer.data.as_ref().unwrap();
+        assert_eq!(explained.error.as_deref(), Some("no"));
+        let error = Error::of(&raw);
+        assert_eq!(error.attempts(), attempts);
+        assert_eq!(error.certainty(), certainty);
+        assert_eq!(error.operation().unwrap().id, "template_view");
+        // The header that carries them is not the answer's.
+        let headers = error.headers().unwrap();
+        assert!(
+            headers
+                .keys()
+                .all(|name| !name.as_str().contains("smtp2go-sdk"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn wait_after_a_429_is_kept() {
+    let server = sandbox(answer(429, REFUSED));
+    let raw = server.client().raw().template_view(&request()).await;
+    let wait = Error::from(raw.unwrap_err()).retry_after().unwrap();
+    assert!((60..=75).contains(&wait.as_secs()), "{wait:?}");
+}
+
+#[tokio::test]
+async fn question_mark_makes_the_error_ours() {
+    async fn call(client: &Client) -> Result<(), Error> {
+        client.raw().template_view(&request()).await?;
+        Ok(())
+    }
+    let server = sandbox(answer(404, REFUSED));
+    let error = call(&server.client()).await.unwrap_err();
+    assert_eq!(error.clone().status(), error.status());
     assert_eq!(error.request_id(), Some("r"));
-    assert_eq!(error.status().unwrap(), 200);
-    assert_eq!(error.certainty(), smtp2go_sdk::Certainty::Unknown);
+}
+
+#[test]
+fn errors_that_no_hook_makes_become_ours() {
+    let json = || serde_json::from_str::<i64>("x").unwrap_err();
+    let headers = || reqwest::header::HeaderMap::new();
+    let refused: ErrorResponse = serde_json::from_str(REFUSED).unwrap();
+    let response = |status: u16| {
+        let answer = reqwest::Response::from(hyper::Response::new(""));
+        let mut answer = hyper::Response::<reqwest::Body>::from(answer);
+        *answer.status_mut() = status.try_into().unwrap();
+        answer.into()
+    };
+    let build = || reqwest::Proxy::all("http://[").unwrap_err();
+    for (error, kind, certainty) in [
+        (
+            RawError::InvalidRequest("a header".into()),
+            "config",
+            Certainty::NotSent,
+        ),
+        (
+            RawError::Custom("a hook".into()),
+            "config",
+            Certainty::NotSent,
+        ),
+        (
+            RawError::CommunicationError(build()),
+            "serialize",
+            Certainty::NotSent,
+        ),
+        (
+            RawError::ResponseBodyError(build()),
+            "serialize",
+            Certainty::NotSent,
+        ),
+        (
+            RawError::InvalidUpgrade(build()),
+            "serialize",
+            Certainty::NotSent,
+        ),
+        (
+            RawError::InvalidResponsePayload("x".into(), json()),
+            "decode",
+            Certainty::Unknown,
+        ),
+        (
+            RawError::UnexpectedResponse(response(404)),
+            "status",
+            Certainty::Rejected,
+        ),
+        (
+            RawError::UnexpectedResponse(response(503)),
+            "status",
+            Certainty::Unknown,
+        ),
+        (
+            RawError::ErrorResponse(ResponseValue::new(
+                refused,
+                reqwest::StatusCode::NOT_FOUND,
+                headers(),
+            )),
+            "status",
+            Certainty::Rejected,
+        ),
+    ] {
+        let ours = Error::of(&error);
+        assert_eq!(
+            (ours.kind(), ours.certainty()),
+            (kind, certainty),
+            "{ours:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -113,6 +335,37 @@ async fn other_successes_pass_too() {
     }
 }
 
+/// By the rules of the groups: damaged text is repaired, members of the wrong kind are left out, and
+/// where nobody knows the reply, anything is one.
+#[tokio::test]
+async fn replies_are_read_as_those_of_the_group() {
+    for reply in [
+        VIEWED.to_owned(),
+        format!("\u{feff}{VIEWED}"),
+        VIEWED.replace("Hello", r"\ud800"),
+        VIEWED.replace(r#""Hello""#, "[7]"),
+        VIEWED.replace(r#""Hello""#, r#""Hello","new":{"a":1}"#),
+    ] {
+        let server = answering(&reply);
+        let client = server.client();
+        let typed = client.template().view(request()).await.unwrap();
+        let raw = client.raw().template_view(&request()).await.unwrap();
+        assert_eq!(raw.data.as_ref(), Some(&*typed), "{reply}");
+    }
+    for reply in ["", "sent", "null", r#""sent""#, r#"{"request_id":"r"}"#] {
+        let server = answering(reply);
+        let client = server.client();
+        let add = SingleSenderEmailsAddRequest::new("a@example.com");
+        let typed = client
+            .single_sender_emails()
+            .add(add.clone())
+            .await
+            .unwrap();
+        let raw = client.raw().single_sender_emails_add(&add).await.unwrap();
+        assert_eq!(raw.request_id.as_deref(), typed.request_id(), "{reply}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_an_operation_wants_in_its_body_gets_there() {
     let server = answering("{}");
@@ -120,6 +373,42 @@ async fn a_key_that_an_operation_wants_in_its_body_gets_there() {
     let view = smtp2go_sdk::types::IpAllowListViewRequest::new();
     client.raw().ip_allow_list_view(&view).await.unwrap();
     assert_eq!(body(&server.call()), format!(r#"{{"api_key":"{KEY}"}}"#));
+}
+
+#[tokio::test]
+async fn request_without_fields_is_an_empty_object() {
+    let server = answering("{}");
+    let empty = EmptyRequest::new();
+    server
+        .client()
+        .raw()
+        .stats_email_cycle(&empty)
+        .await
+        .unwrap();
+    assert_eq!(body(&server.call()), "{}");
+}
+
+/// Notes how calls end.
+#[derive(Default)]
+struct Ends(Mutex<Vec<(String, Option<&'static str>)>>);
+
+impl Observer for Ends {
+    fn call_ended(&self, call: &CallReport<'_>) {
+        let end = (call.operation.id.to_owned(), call.error);
+        self.0.lock().unwrap().push(end);
+    }
+}
+
+#[tokio::test]
+async fn observer_sees_unreadable_replies() {
+    for (reply, error) in [(VIEWED, None), ("<html>", Some("decode"))] {
+        let server: Sandbox = answering(reply);
+        let ends = Arc::new(Ends::default());
+        let client = server.builder().observer(ends.clone()).build().unwrap();
+        let _ = client.raw().template_view(&request()).await;
+        let seen = std::mem::take(&mut *ends.0.lock().unwrap());
+        assert_eq!(seen, [("template_view".to_owned(), error)]);
+    }
 }
 
 #[test]

@@ -341,9 +341,9 @@ async fn settings_can_differ_from_call_to_call() {
     #[cfg(feature = "raw")]
     {
         let error = once.raw().template_search(&search()).await.unwrap_err();
-        assert_eq!(error.attempts(), 1);
+        assert_eq!(Error::of(&error).attempts(), 1);
         let error = client.raw().template_search(&search()).await.unwrap_err();
-        assert_eq!(error.attempts(), 3);
+        assert_eq!(Error::of(&error).attempts(), 3);
     }
     let before = server.calls().len();
     let hopeless = client.with_options(CallOptions::new().deadline(Duration::ZERO));

@@ -119,9 +119,9 @@ async fn what_can_not_be_done_for_a_subaccount_is_not_sent() {
     #[cfg(feature = "raw")]
     {
         let error = theirs.raw().email_send(&mail).await.unwrap_err();
-        assert_refused(&error, "email_send", "can't be called for one");
+        assert_refused(&Error::of(&error), "email_send", "can't be called for one");
         let error = theirs.raw().webhook_view(&other).await.unwrap_err();
-        assert_refused(&error, "webhook_view", "names another");
+        assert_refused(&Error::of(&error), "webhook_view", "names another");
     }
     assert!(server.calls().is_empty());
 }

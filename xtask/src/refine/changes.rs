@@ -210,6 +210,7 @@ fn leave_out(code: &mut Code) {
                 .items
                 .retain(|item| !matches!(item, ImplItem::Fn(method) if method.sig.ident == "new"));
         }
+        items.retain_mut(|item| methods(item).is_none_or(|block| !block.items.is_empty()));
     }
 }
 
@@ -221,8 +222,11 @@ fn methods(item: &mut Item) -> Option<&mut ItemImpl> {
     }
 }
 
-/// The name of the file of what several groups use.
+/// The file of what several groups use.
 pub(crate) const SHARED: &str = "shared";
+
+/// The file of the client itself.
+pub(crate) const MAIN: &str = "mod";
 
 fn move_structs(code: &mut Code, view: &View) {
     let mut made: Vec<_> = std::mem::take(&mut code.types)
@@ -274,7 +278,7 @@ fn move_methods(code: &mut Code, view: &View) {
             }
         }
     }
-    code.client.insert("mod".to_owned(), main);
+    code.client.insert(MAIN.to_owned(), main);
 }
 
 /// All items in one file, sorted, and each method in an `impl` of its own.

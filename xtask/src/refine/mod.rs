@@ -35,10 +35,7 @@ pub fn refine(view: &View, file: syn::File, mark: &str) -> Result<Files, String>
             "smtp2go-types/src/generated",
             types::modules(view, &code, &names)?,
         ),
-        (
-            "smtp2go-sdk/src/generated/raw",
-            client::modules(view, &code)?,
-        ),
+        ("smtp2go-sdk/src/generated/raw", client::modules(view, code)),
         (
             "smtp2go-sdk/src/generated/groups",
             groups::modules(view, &names, Flavour::Async)?,
@@ -48,7 +45,6 @@ pub fn refine(view: &View, file: syn::File, mark: &str) -> Result<Files, String>
             groups::modules(view, &names, Flavour::Blocking)?,
         ),
         ("smtp2go-sdk/src/generated", operations::modules(view)),
-        ("tests/src/generated", traffic::modules(view)),
     ];
     for (folder, modules) in modules {
         for (name, tokens) in modules {
@@ -58,6 +54,8 @@ pub fn refine(view: &View, file: syn::File, mark: &str) -> Result<Files, String>
             files.insert(format!("{folder}/{name}.rs"), text);
         }
     }
+    let text = format!("// {mark}\n\n{}", traffic::module(view));
+    files.insert("tests/src/generated/mod.rs".to_owned(), text);
     Ok(files)
 }
 

@@ -1,7 +1,7 @@
 //! The operation table: what the client must know of each call.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 
 use super::Modules;
 use super::changes::lines;
@@ -36,11 +36,38 @@ pub(super) fn modules(view: &View) -> Modules {
         pub mod operations;
         #[cfg(feature = "raw")]
         pub mod raw;
+        #[cfg(feature = "raw")]
+        pub mod raw_types;
     };
     vec![
         ("operations".to_owned(), operations),
+        ("raw_types".to_owned(), raw_types(view)),
         ("mod".to_owned(), module),
     ]
+}
+
+/// What the raw client's hooks do by the types of each operation, since they get none.
+fn raw_types(view: &View) -> TokenStream {
+    let rows = view.operations.iter().map(|operation| {
+        let constant = identifier(&operation.id.to_uppercase());
+        let path = |name: &String| {
+            let name = format_ident!("{name}");
+            quote!(types::#name)
+        };
+        let request = operation.request.as_ref().map(path);
+        let check = optional(request.map(|request| quote!(validate_json::<#request>)));
+        let reply = operation.reply.as_ref().map_or(quote!(()), path);
+        quote!((&operations::#constant, #check, readable::<#reply>))
+    });
+    quote! {
+        use smtp2go_types as types;
+        use smtp2go_types::validation::validate_json;
+        use super::operations;
+        use crate::raw::{Row, readable};
+
+        /// Every operation.
+        pub(crate) static ROWS: &[Row] = &[#(#rows),*];
+    }
 }
 
 fn optional(value: Option<TokenStream>) -> TokenStream {
