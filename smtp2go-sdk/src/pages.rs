@@ -31,10 +31,20 @@ use crate::{Client, Error, Reply};
 /// It ends after the last page, or after the first error; what was fetched before the error comes
 /// first. Each page is a call of its own, with all that holds for a call.
 ///
+/// The search starts at the page that the request names, by a token or a number; without one, at the
+/// first. Every page is asked for with the same filters.
+///
 /// Where a reply names the next page by a token, the last page is the one without a token, or with
 /// the one that it was asked for with. A token from further back would send the search round in a
 /// circle: after its page comes an error of the [`kind`](Error::kind) `repeated_token`, rather than
 /// an end that could pass for the end of the results.
+///
+/// Where pages are numbered, an empty page is taken as the last, and so is one with fewer results than
+/// the page size of the request or its documented default. If a page repeats the results of the one
+/// before it, they are left out and the stream ends. Whether the first page is 0 or 1 is not
+/// documented: a request that names no page is followed by page 1, which is passed over if it is the
+/// first again. All of this is inferred. What is added or removed in the meantime can move results from
+/// page to page, so that one is missed or comes twice.
 ///
 /// Read it with [`try_next`](Self::try_next), or as a
 /// [`Stream`](https://docs.rs/futures-core/latest/futures_core/stream/trait.Stream.html), which

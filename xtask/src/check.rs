@@ -1,7 +1,16 @@
 //! What a spec must hold to before anything is generated from it.
 //!
-//! Every check adds to one list, so that a maintainer sees all that is wrong in one go. The later
-//! stages rely on what is checked here and look things up without asking again.
+//! In: the document as JSON. Out: every [problem](Problems) in it, with its place, what is wrong and what
+//! to do about it:
+//!
+//! ```text
+//! #/components/schemas/SmsPart: the schema has no description (describe it; the documentation is made from it)
+//! ```
+//!
+//! [`check`] runs the checks, which follow in this file in the same order: references, operations with
+//! their groups, bodies and responses, schemas, cycles, directions, and examples. Those of our own
+//! extensions are in [`extensions`]. Later stages rely on all of them and look things up without asking
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,7 +76,7 @@ const FORMATS: [(&str, &[&str]); 3] = [
 ];
 
 /// Methods of every request type, beside the setters of its fields.
-const RESERVED: [&str; 3] = ["new", "check", "validate"];
+const RESERVED: [&str; 4] = ["new", "check", "validate", "based_on"];
 
 /// Names that a group cannot have: those of modules, and of methods of the client.
 const TAKEN: [&str; 15] = [

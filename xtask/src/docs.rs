@@ -1,16 +1,16 @@
-//! Documentation of the generated items, finished before progenitor sees it: wrapped, escaped, with
-//! limits, defaults and evidence.
+//! Documentation of the generated items. That of structs, fields and the raw client's methods is finished
+//! before progenitor sees it: wrapped, escaped, with limits, defaults and evidence.
 //!
 //! In: a part of the [`View`](crate::lower::View). Out: Markdown, such as
 //! `"Who gets it.\n\nFrom 1 to 3 items. Each: At most 320 characters."`
 
-use crate::lower::{Field, Limits, Object, Operation, Scalar, Shape};
+use crate::lower::{Field, Limits, Object, Operation, Scalar, Shape, Vocabulary};
 
 /// Documentation of `extra`, which progenitor gives none.
 pub(crate) const EXTRA: &str = "Members that this version has no field for, under their own names.";
 
 /// Paragraphs of Markdown as one text; empty ones are left out.
-pub(crate) fn text<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> String {
+fn text<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> String {
     doc_lines(paragraphs).join("\n")
 }
 
@@ -206,6 +206,79 @@ fn escape(line: &str) -> String {
         }
     }
     escaped
+}
+
+// Of what is not progenitor's.
+
+/// Of a group's accessor on the client.
+pub(crate) fn group(description: &str) -> String {
+    text([description])
+}
+
+/// Of the struct that an accessor returns.
+pub(crate) fn group_struct(group: &str, description: &str) -> String {
+    let whole = format!("The operations of the API group `{group}`.");
+    text([description, &whole])
+}
+
+/// Of a group's method.
+pub(crate) fn method(operation: &Operation) -> String {
+    let (summary, call) = (summary(operation), call(operation));
+    format!("{summary}\n\n{call}\n\n{}", self::operation(operation))
+}
+
+/// Of an operation in the table.
+pub(crate) fn call(operation: &Operation) -> String {
+    format!("`{} {}`", operation.method, operation.path)
+}
+
+/// Of a method of the blocking client: in short, and where the whole is.
+pub(crate) fn blocking(short: &str, method: &str) -> String {
+    format!("{short}\n\nBlocks; see [the async one](crate::groups::{method}).")
+}
+
+/// Of a method that returns a stream of results.
+pub(crate) fn stream(action: &str) -> String {
+    format!(
+        "All pages of [`{action}`](Self::{action}) as one stream of their results: see [`Items`]."
+    )
+}
+
+/// Of a method that returns an iterator of results, in short.
+pub(crate) const ITERATOR: &str = "All pages as one iterator of their results.";
+
+/// Of a request's constructor.
+pub(crate) fn constructor(required: &[&str]) -> String {
+    if required.is_empty() {
+        return "Nothing set yet.".to_owned();
+    }
+    text([format!(
+        "With what is required: `{}`.",
+        required.join("`, `")
+    )])
+}
+
+/// Of a request's setter.
+pub(crate) fn setter(field: &str) -> String {
+    format!("Sets [`{field}`](Self::{field}).")
+}
+
+/// Of the method that fills a request with the state that a reply shows.
+pub(crate) const BASED_ON: &str = "\
+Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
+fields of this version. Empty lists and masked secrets are left out.";
+
+/// Of an open enum.
+pub(crate) fn vocabulary(vocabulary: &Vocabulary) -> String {
+    text([&vocabulary.description])
+}
+
+/// Of a value of an open enum.
+pub(crate) fn word(word: &str) -> String {
+    if word.is_empty() {
+        return "The empty word.".to_owned();
+    }
+    format!("`{word}`")
 }
 
 /// What `x-smtp2go-evidence` means, as a sentence.

@@ -1,8 +1,15 @@
 //! Second stage: the Rust view of the spec.
 //!
-//! The published document says what is true of the API; the view says what that means for Rust: who
-//! owns a type, which way it travels, what each field is made of, and what is checked before it is
-//! sent. Everything here is plain values, and everything later is made from them.
+//! In: a checked spec. Out: a [`View`], plain values that everything later is made from. The published
+//! document says what is true of the API; the view says what that means for Rust:
+//!
+//! | in the document | in the view |
+//! | --- | --- |
+//! | operation `sms_send` with the tag `sms` | [`Operation`] `send` of the group `sms`, with the names of its request and reply |
+//! | a component that only operations of `sms` reach | [`Object`] of the group `sms`; [`Role::Request`] if a request reaches it |
+//! | `destination: {type: array, items: {type: string}, maxItems: 100}`, required | [`Field`] of the shape `List(Text)`, required, with the limit `max: 100` |
+//! | the same in a reply | the same shape, never required |
+//! | `format: timestamp`, `format: password`, `x-extensible-enum` | [`Scalar::Timestamp`], [`Scalar::Secret`], [`Scalar::Word`] |
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::Attribute;
 
 use super::Modules;
 use super::changes::lines;
@@ -35,9 +36,8 @@ pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Resul
     for (group, description) in &view.groups {
         let accessor = identifier(group);
         let name = format_ident!("{}Group", pascal_case(group));
-        let about = lines(&docs::text([description]));
-        let whole = format!("The operations of the API group `{group}`.");
-        let of = lines(&docs::text([description, &whole]));
+        let about = lines(&docs::group(description));
+        let of = lines(&docs::group_struct(group, description));
         let mut methods = Vec::new();
         let mut paged = TokenStream::new();
         for operation in view.operations.iter().filter(|op| op.group == *group) {
@@ -96,12 +96,7 @@ pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Resul
 /// of JSON that it takes, for programs that call it, and for no others.
 fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
     let about = match flavour {
-        Flavour::Async => {
-            let call = format!("`{} {}`", operation.method, operation.path);
-            let text = docs::text([&docs::summary(operation), &call]);
-            let lines = lines(&format!("{text}\n\n{}", docs::operation(operation)));
-            quote!(#(#lines)*)
-        }
+        Flavour::Async => lines(&docs::method(operation)),
         Flavour::Blocking => refer(operation, &operation.action, &docs::summary(operation)),
     };
     let name = identifier(&operation.action);
@@ -132,7 +127,7 @@ fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
         Flavour::Blocking => (quote!(), quote!()),
     };
     quote! {
-        #about
+        #(#about)*
         #deprecated
         #[inline]
         pub #asynchronous fn #name(&self, #parameter) -> Result<Reply<#data>, Error> {
@@ -142,13 +137,10 @@ fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
 }
 
 /// Docs of a blocking method: in short, and where the whole is.
-pub(super) fn refer(operation: &Operation, method: &str, short: &str) -> TokenStream {
+pub(super) fn refer(operation: &Operation, method: &str, short: &str) -> Vec<Attribute> {
     let method = identifier(method);
     let group = pascal_case(&operation.group);
-    let lines = lines(&format!(
-        "{short}\n\nBlocks; see [the async one](crate::groups::{group}Group::{method})."
-    ));
-    quote!(#(#lines)*)
+    lines(&docs::blocking(short, &format!("{group}Group::{method}")))
 }
 
 /// What a group's method takes.

@@ -5,6 +5,7 @@ use quote::{format_ident, quote};
 
 use super::Modules;
 use super::changes::lines;
+use crate::docs;
 use crate::lower::{FailureIn200, Operation, View};
 use crate::names::{identifier, pascal_case};
 
@@ -78,7 +79,7 @@ fn optional(value: Option<TokenStream>) -> TokenStream {
 }
 
 fn row(operation: &Operation) -> TokenStream {
-    let about = lines(&format!("`{} {}`", operation.method, operation.path));
+    let about = lines(&docs::call(operation));
     let constant = identifier(&operation.id.to_uppercase());
     let Operation {
         id,

@@ -100,13 +100,12 @@ fn derive(
     let name = format_ident!("{}_all", operation.action);
     let group = identifier(&operation.group);
     let (about, call) = match flavour {
-        Flavour::Async => (stream_docs(operation, pages, &request), call),
+        Flavour::Async => {
+            let action = identifier(&operation.action).to_string();
+            (lines(&docs::stream(&action)), call)
+        }
         Flavour::Blocking => (
-            refer(
-                operation,
-                &name.to_string(),
-                "All pages as one iterator of their results.",
-            ),
+            refer(operation, &name.to_string(), docs::ITERATOR),
             quote!(iterate(self.client, self.client.client.#group().#name(request))),
         ),
     };
@@ -118,57 +117,13 @@ fn derive(
     let request = format_ident!("{}", request.object.name);
     let data = qualified(data_type(view, &reply.to_string()));
     Some(quote! {
-        #about
+        #(#about)*
         #deprecated
         #[inline]
         pub fn #name(&self, request: types::#request) -> Items<#item, #data> {
             #call
         }
     })
-}
-
-fn stream_docs(operation: &Operation, pages: &Pagination, request: &Struct<'_>) -> TokenStream {
-    let action = identifier(&operation.action);
-    let Pagination {
-        request: field,
-        size,
-        ..
-    } = pages;
-    let continued = if pages.style == "token" {
-        format!(
-            "A `{field}` in the request is where it starts. Every page is asked for with the same \
-             filters and the newest token; a page without a token, or with the one that it was \
-             asked for with, is the last."
-        )
-    } else {
-        let last = match size
-            .as_deref()
-            .map(|size| (size, request.default_text(size)))
-        {
-            Some((size, Some(default))) => format!(
-                "An empty page is taken as the last, and so is one with fewer results than \
-                 `{size}`; a request without `{size}` asks for {default}."
-            ),
-            Some((size, None)) => format!(
-                "An empty page is taken as the last, and so is one with fewer results than the \
-                 `{size}` of the request."
-            ),
-            None => "An empty page is taken as the last.".to_owned(),
-        };
-        format!(
-            "A `{field}` in the request is where it starts. {last} If a page brings the results of \
-             the one before it again, they are left out and the stream ends. Whether the first \
-             page is 0 or 1 is not documented: without `{field}`, a request that names no page is \
-             followed by page 1, which is passed over if it is the first again. All of this is \
-             inferred. What comes or goes in the meantime can move results from page to page, so \
-             that one is missed or comes twice."
-        )
-    };
-    let lines = lines(&format!(
-        "All pages of [`{action}`](Self::{action}) as one stream of their results.\n\n{}",
-        docs::text([continued])
-    ));
-    quote!(#(#lines)*)
 }
 
 /// An object with the identifiers of its fields.
@@ -192,14 +147,11 @@ impl<'a> Struct<'a> {
         plain.then_some((self.idents.get(wire)?, &field.shape))
     }
 
-    fn default_text(&self, wire: &str) -> Option<String> {
-        let field = self.object.fields.iter().find(|field| field.wire == wire)?;
-        field.default.clone()
-    }
-
     /// Its default as an `Option` of a literal.
     fn default(&self, wire: &str) -> TokenStream {
-        match self.default_text(wire).and_then(|text| text.parse().ok()) {
+        let field = self.object.fields.iter().find(|field| field.wire == wire);
+        let default = field.and_then(|field| field.default.as_ref());
+        match default.and_then(|text| text.parse().ok()) {
             Some(number) => {
                 let number = proc_macro2::Literal::i64_unsuffixed(number);
                 quote!(Some(#number))

@@ -251,11 +251,7 @@ fn based_on(
         }
     }
     let reply = format_ident!("{}", reply.name);
-    let about = lines(&docs::text([
-        "Sets every field that is not set yet to what `current` shows, and keeps what it has beyond \
-         the fields of this version. Empty lists and masked secrets are left out."
-            .to_owned(),
-    ]));
+    let about = lines(docs::BASED_ON);
     Ok(Some(quote! {
         #(#about)*
         #[must_use]
@@ -300,18 +296,11 @@ fn parameter(shape: &Shape, name: &Ident) -> (TokenStream, TokenStream) {
 
 fn constructor(fields: &[(&Ident, &Field)]) -> TokenStream {
     let required: Vec<_> = fields.iter().filter(|(_, field)| field.required).collect();
-    let about = if required.is_empty() {
-        lines("Nothing set yet.")
-    } else {
-        let names: Vec<_> = required
-            .iter()
-            .map(|(_, field)| format!("`{}`", field.wire))
-            .collect();
-        lines(&docs::text([format!(
-            "With what is required: {}.",
-            names.join(", ")
-        )]))
-    };
+    let names: Vec<_> = required
+        .iter()
+        .map(|(_, field)| field.wire.as_str())
+        .collect();
+    let about = lines(&docs::constructor(&names));
     let all_absent = fields
         .iter()
         .all(|(_, field)| !field.required && field.always_send.is_none());
@@ -353,7 +342,7 @@ fn constructor(fields: &[(&Ident, &Field)]) -> TokenStream {
 }
 
 fn setter(ident: &Ident, field: &Field) -> TokenStream {
-    let about = format!(" Sets [`{ident}`](Self::{ident}).");
+    let about = lines(&docs::setter(&ident.to_string()));
     let (kind, value) = parameter(&field.shape, ident);
     let value = if field.always_send.is_some() {
         value
@@ -361,7 +350,7 @@ fn setter(ident: &Ident, field: &Field) -> TokenStream {
         quote!(Some(#value))
     };
     quote! {
-        #[doc = #about]
+        #(#about)*
         #[must_use]
         pub fn #ident(mut self, #ident: #kind) -> Self {
             self.#ident = #value;
@@ -603,14 +592,10 @@ fn envelope(view: &View, object: &Object, name: &Ident) -> TokenStream {
 
 fn enumeration(vocabulary: &Vocabulary) -> TokenStream {
     let name = format_ident!("{}", vocabulary.name);
-    let about = lines(&docs::text([&vocabulary.description]));
+    let about = lines(&docs::vocabulary(vocabulary));
     let variants = vocabulary.words.iter().map(|(word, variant, _)| {
         let variant = format_ident!("{variant}");
-        let about = if word.is_empty() {
-            lines("The empty word.")
-        } else {
-            lines(&format!("`{word}`"))
-        };
+        let about = lines(&docs::word(word));
         quote!(#(#about)* #variant,)
     });
     let words = vocabulary.words.iter().map(|(word, variant, aliases)| {

@@ -112,14 +112,7 @@ impl EmailGroup<'_> {
             .await
     }
 
-    /// All pages of [`scheduled_search`](Self::scheduled_search) as one stream of their results.
-    ///
-    /// A `page` in the request is where it starts. An empty page is taken as the last, and so is one
-    /// with fewer results than `limit`; a request without `limit` asks for 1000. If a page brings the
-    /// results of the one before it again, they are left out and the stream ends. Whether the first
-    /// page is 0 or 1 is not documented: without `page`, a request that names no page is followed by
-    /// page 1, which is passed over if it is the first again. All of this is inferred. What comes or
-    /// goes in the meantime can move results from page to page, so that one is missed or comes twice.
+    /// All pages of [`scheduled_search`](Self::scheduled_search) as one stream of their results: see [`Items`].
     #[inline]
     pub fn scheduled_search_all(
         &self,
@@ -180,11 +173,7 @@ impl EmailGroup<'_> {
             .await
     }
 
-    /// All pages of [`search`](Self::search) as one stream of their results.
-    ///
-    /// A `continue_token` in the request is where it starts. Every page is asked for with the same
-    /// filters and the newest token; a page without a token, or with the one that it was asked for
-    /// with, is the last.
+    /// All pages of [`search`](Self::search) as one stream of their results: see [`Items`].
     #[deprecated]
     #[inline]
     pub fn search_all(

@@ -88,11 +88,7 @@ impl SuppressionGroup<'_> {
             .await
     }
 
-    /// All pages of [`view`](Self::view) as one stream of their results.
-    ///
-    /// A `continue_token` in the request is where it starts. Every page is asked for with the same
-    /// filters and the newest token; a page without a token, or with the one that it was asked for
-    /// with, is the last.
+    /// All pages of [`view`](Self::view) as one stream of their results: see [`Items`].
     #[inline]
     pub fn view_all(
         &self,
