@@ -16,11 +16,12 @@ use smtp2go_sdk::types::{
     TemplateResponse, TemplateViewRequest, Validate, Webhook, WebhookAddRequest,
     WebhookEditRequest, WebhookViewRequest,
 };
-use smtp2go_sdk::{Body, Certainty, Email, Error, KeyLocation, Mime, RetryPolicy};
+use smtp2go_sdk::{Body, Certainty, Client, Email, Error, KeyLocation, Mime, RetryPolicy};
 
-#[cfg(feature = "blocking")]
 use crate::log_watch::watched;
-use crate::support::{KEY, Tested, answer, answering, body, json as sent, one_by_one, sandbox};
+use crate::support::{
+    KEY, Tested, answer, answering, body, json as sent, nowhere, one_by_one, sandbox,
+};
 
 // Values
 
@@ -409,20 +410,24 @@ async fn ones_own_operation_is_only_retried_if_it_says_so() {
     static SAFE: Operation = Operation::post("/stats/email_reads")
         .kind(Kind::Read)
         .repeat_safe(true);
-    for (operation, fault, calls) in [
+    let retry = RetryPolicy::new().min_backoff(Duration::ZERO);
+    for (operation, fault, attempts) in [
         (&READS, Fault::status(503), 1),
         (&READS, Fault::reset(), 1),
-        (&READS, Fault::refuse().first(1), 0),
         (&SAFE, Fault::status(503), 3),
         (&SAFE, Fault::reset(), 3),
     ] {
         let shown = format!("{operation:?} {fault:?}");
         let server = sandbox(fault);
-        let retry = RetryPolicy::new().min_backoff(Duration::ZERO);
         let client = server.builder().retry(retry).build().unwrap();
         let error = client.execute(operation, Body::empty()).await.unwrap_err();
-        assert_eq!(server.calls().len(), calls, "{shown}: {error}");
+        assert_eq!(error.attempts(), attempts, "{shown}: {error}");
     }
+    // Nothing was sent.
+    let client = Client::builder(watched(KEY)).base_url(nowhere());
+    let client = client.retry(retry).build().unwrap();
+    let error = client.execute(&READS, Body::empty()).await.unwrap_err();
+    assert_eq!(error.attempts(), 3, "{error}");
 }
 
 #[tokio::test]
