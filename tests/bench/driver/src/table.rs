@@ -28,9 +28,9 @@ impl Unit {
     }
 }
 
-enum Goal {
+enum Budget {
     None,
-    /// Of the SDK's value to that of the hand-written program.
+    /// Of the SDK's value to that of the baseline.
     Ratio(f64),
     /// Of the SDK's value.
     Limit(u64),
@@ -41,29 +41,29 @@ pub struct Row {
     unit: Unit,
     hand: u64,
     sdk: u64,
-    goal: Goal,
+    budget: Budget,
 }
 
 impl Row {
-    pub fn ratio(name: &'static str, unit: Unit, [hand, sdk]: [u64; 2], goal: f64) -> Self {
-        Self::new(name, unit, hand, sdk, Goal::Ratio(goal))
+    pub fn ratio(name: &'static str, unit: Unit, [hand, sdk]: [u64; 2], budget: f64) -> Self {
+        Self::new(name, unit, hand, sdk, Budget::Ratio(budget))
     }
 
-    pub fn limit(name: &'static str, unit: Unit, [hand, sdk]: [u64; 2], goal: u64) -> Self {
-        Self::new(name, unit, hand, sdk, Goal::Limit(goal))
+    pub fn limit(name: &'static str, unit: Unit, [hand, sdk]: [u64; 2], budget: u64) -> Self {
+        Self::new(name, unit, hand, sdk, Budget::Limit(budget))
     }
 
     pub fn measured(name: &'static str, unit: Unit, [hand, sdk]: [u64; 2]) -> Self {
-        Self::new(name, unit, hand, sdk, Goal::None)
+        Self::new(name, unit, hand, sdk, Budget::None)
     }
 
-    fn new(name: &'static str, unit: Unit, hand: u64, sdk: u64, goal: Goal) -> Self {
+    fn new(name: &'static str, unit: Unit, hand: u64, sdk: u64, budget: Budget) -> Self {
         Self {
             name,
             unit,
             hand,
             sdk,
-            goal,
+            budget,
         }
     }
 }
@@ -94,16 +94,16 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[allow(clippy::cast_precision_loss)]
         let ratio = self.sdk as f64 / self.hand as f64;
-        let (goal, kept) = match self.goal {
-            Goal::None => (String::new(), true),
-            Goal::Ratio(goal) => (format!("≤ {goal:.2}"), ratio <= goal),
-            Goal::Limit(goal) => (format!("≤ {}", self.unit.show(goal)), self.sdk <= goal),
+        let (budget, kept) = match self.budget {
+            Budget::None => (String::new(), true),
+            Budget::Ratio(budget) => (format!("≤ {budget:.2}"), ratio <= budget),
+            Budget::Limit(budget) => (format!("≤ {}", self.unit.show(budget)), self.sdk <= budget),
         };
         write!(
             f,
-            "| {} | {ratio:.2} | {goal}{} | {} | {} |",
+            "| {} | {ratio:.2} | {budget}{} | {} | {} |",
             self.name,
-            if kept { "" } else { ", missed" },
+            if kept { "" } else { ", exceeded" },
             self.unit.show(self.sdk),
             self.unit.show(self.hand),
         )
@@ -112,7 +112,7 @@ impl fmt::Display for Row {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| | ratio | goal | smtp2go-sdk | by hand |")?;
+        writeln!(f, "| | ratio | budget | smtp2go-sdk | baseline |")?;
         writeln!(f, "| --- | --- | --- | --- | --- |")?;
         self.0.iter().try_for_each(|row| writeln!(f, "{row}"))
     }
