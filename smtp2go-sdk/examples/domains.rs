@@ -45,26 +45,40 @@ fn records(entry: &DomainEntry) -> Vec<[String; 4]> {
         return Vec::new();
     };
     let full = domain.fulldomain.as_deref().unwrap_or_default();
-    let record = |name: String, value: &Option<String>, verified: Option<bool>| {
+    // `…_expected` is the target to publish; older replies have `…_value` alone.
+    let record = |name: String, targets: [&Option<String>; 2], verified: Option<bool>| {
         let verified = match verified {
             Some(true) => "yes",
             Some(false) => "no",
             None => "unknown",
         };
-        let value = value.clone().filter(|value| !value.is_empty())?;
+        let mut targets = targets.into_iter().flatten();
+        let value = targets.find(|target| !target.is_empty())?.clone();
         Some(["CNAME".to_owned(), name, value, verified.to_owned()])
     };
     let dkim = domain.dkim_selector.as_ref().and_then(|selector| {
         let name = format!("{selector}._domainkey.{full}");
-        record(name, &domain.dkim_value, domain.dkim_verified)
+        record(
+            name,
+            [&domain.dkim_expected, &domain.dkim_value],
+            domain.dkim_verified,
+        )
     });
     let return_path = domain.rpath_selector.as_ref().and_then(|selector| {
         let name = format!("{selector}.{full}");
-        record(name, &domain.rpath_value, domain.rpath_verified)
+        record(
+            name,
+            [&domain.rpath_expected, &domain.rpath_value],
+            domain.rpath_verified,
+        )
     });
     let tracking = entry.trackers.iter().filter_map(|tracker| {
         let name = tracker.fulldomain.clone()?;
-        record(name, &tracker.cname_value, tracker.cname_verified)
+        record(
+            name,
+            [&tracker.cname_expected, &tracker.cname_value],
+            tracker.cname_verified,
+        )
     });
     dkim.into_iter()
         .chain(return_path)

@@ -179,7 +179,7 @@ fn every_url_of_the_spec_has_the_format_url() {
         .for_each(|(_, body)| note(body));
     names.sort();
     names.dedup();
-    assert_eq!(names, ["click_url", "link", "setup_link", "url"]);
+    assert_eq!(names, ["setup_link", "url"]);
 }
 
 /// The names of the members that are URLs.

@@ -127,7 +127,7 @@ impl Receiver {
     /// succeeds. See [`Deduplicator`] for what exactly that means.
     ///
     /// A repetition of an event that was handled gets 200, one of an event that is being handled
-    /// 503. It holds for all that gets a handler: [`handle`](Self::handle), [`process`](Self::process),
+    /// 503. An event without a [key](Event::dedup_key) is handled each time. It holds for all that gets a handler: [`handle`](Self::handle), [`process`](Self::process),
     /// the tower service and the axum router; not for [`receive`](Self::receive) and the axum
     /// extractor, which do not know how the handler fared.
     #[must_use]
@@ -215,10 +215,10 @@ impl Receiver {
         F: Future<Output = R>,
         R: IntoStatus,
     {
-        let Some(store) = &self.settings.store else {
+        let key = event.dedup_key();
+        let (Some(store), Some(key)) = (&self.settings.store, key) else {
             return handler(event).await.into_status();
         };
-        let key = event.dedup_key();
         let held = match store.claim(&key).await {
             Ok(Claim::Claimed(token)) => Held::new(store.clone(), key, token),
             Ok(Claim::Done) => return StatusCode::OK,

@@ -26,10 +26,25 @@ pub struct ActivitySearchRequest {
     pub search_email_id: Option<String>,
     /// A part of the subject, whether in upper or lower case.
     pub search_subject: Option<String>,
+    /// How `search_subject` is compared with the subject. Only the name is known, from the changelog of
+    /// 2026-11-05; that it is a text is inferred, and its values are not public.
+    ///
+    /// Inferred, not documented.
+    pub search_subject_op: Option<String>,
     /// A part of the sender, whether in upper or lower case.
     pub search_sender: Option<String>,
+    /// How `search_sender` is compared with the sender. Only the name is known, from the changelog of
+    /// 2026-11-05; that it is a text is inferred, and its values are not public.
+    ///
+    /// Inferred, not documented.
+    pub search_sender_op: Option<String>,
     /// A part of the recipient, whether in upper or lower case.
     pub search_recipient: Option<String>,
+    /// How `search_recipient` is compared with the recipient. Only the name is known, from the
+    /// changelog of 2026-11-05; that it is a text is inferred, and its values are not public.
+    ///
+    /// Inferred, not documented.
+    pub search_recipient_op: Option<String>,
     /// Only mail sent by these users: names of SMTP users, or the first 16 characters of API keys.
     pub search_usernames: Option<Vec<String>>,
     /// Only mail of the subaccounts with these ids.
@@ -77,9 +92,10 @@ pub struct ActivitySearchRequest {
 
 crate::object::request!(
     ActivitySearchRequest { start_date, end_date, search, search_email_id,
-    search_subject, search_sender, search_recipient, search_usernames, subaccounts,
-    limit, continue_token, only_latest, only_latest_by_sent, event_types,
-    include_headers, custom_headers, region }
+    search_subject, search_subject_op, search_sender, search_sender_op, search_recipient,
+    search_recipient_op, search_usernames, subaccounts, limit, continue_token,
+    only_latest, only_latest_by_sent, event_types, include_headers, custom_headers,
+    region }
 );
 
 impl ActivitySearchRequest {
@@ -125,6 +141,13 @@ impl ActivitySearchRequest {
         self
     }
 
+    /// Sets [`search_subject_op`](Self::search_subject_op).
+    #[must_use]
+    pub fn search_subject_op(mut self, search_subject_op: impl Into<String>) -> Self {
+        self.search_subject_op = Some(search_subject_op.into());
+        self
+    }
+
     /// Sets [`search_sender`](Self::search_sender).
     #[must_use]
     pub fn search_sender(mut self, search_sender: impl Into<String>) -> Self {
@@ -132,10 +155,27 @@ impl ActivitySearchRequest {
         self
     }
 
+    /// Sets [`search_sender_op`](Self::search_sender_op).
+    #[must_use]
+    pub fn search_sender_op(mut self, search_sender_op: impl Into<String>) -> Self {
+        self.search_sender_op = Some(search_sender_op.into());
+        self
+    }
+
     /// Sets [`search_recipient`](Self::search_recipient).
     #[must_use]
     pub fn search_recipient(mut self, search_recipient: impl Into<String>) -> Self {
         self.search_recipient = Some(search_recipient.into());
+        self
+    }
+
+    /// Sets [`search_recipient_op`](Self::search_recipient_op).
+    #[must_use]
+    pub fn search_recipient_op(
+        mut self,
+        search_recipient_op: impl Into<String>,
+    ) -> Self {
+        self.search_recipient_op = Some(search_recipient_op.into());
         self
     }
 

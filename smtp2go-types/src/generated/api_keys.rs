@@ -972,6 +972,12 @@ pub struct ApiKey {
     /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
     /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
+    /// Whether the service has blocked sending with this key because of misuse. Read-only. Only the
+    /// name is known, from the changelog of 2026-10-27; that it is a text is inferred, and its values
+    /// are not public.
+    ///
+    /// Inferred, not documented.
+    pub sending_status: Option<String>,
     /// The paths that the key may call.
     ///
     /// Known from the vendor's samples rather than from its schema.
@@ -990,5 +996,5 @@ crate::object::reply!(
     custom_ratelimit_value, custom_ratelimit_period, default_ratelimit_value,
     default_ratelimit_period, ippool, feedback_enabled, feedback_html, feedback_text,
     open_tracking_enabled, click_tracking_enabled, archive_enabled, audit_email,
-    bounce_notifications, status, endpoints }
+    bounce_notifications, status, sending_status, endpoints }
 );

@@ -542,7 +542,7 @@ crate::object::reply!(DomainList { domains });
 #[non_exhaustive]
 pub struct DomainEntry {
     /// The names of a domain, the DNS records that it needs for DKIM and the return path, and what the
-    /// last check found. The domain is verified when `dkim_verified` and `rpath_verified` are both
+    /// last lookup found. The domain is verified when `dkim_verified` and `rpath_verified` are both
     /// true. What `domain`, `suffix` and `subdomain` hold is not documented; it is inferred from their
     /// names.
     pub domain: Option<DomainDetails>,
@@ -567,7 +567,7 @@ pub struct DomainEntry {
 crate::object::reply!(DomainEntry { domain, trackers, subaccount_access, from_master });
 
 /// The names of a domain, the DNS records that it needs for DKIM and the return path, and what the
-/// last check found. The domain is verified when `dkim_verified` and `rpath_verified` are both
+/// last lookup found. The domain is verified when `dkim_verified` and `rpath_verified` are both
 /// true. What `domain`, `suffix` and `subdomain` hold is not documented; it is inferred from their
 /// names.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -590,22 +590,44 @@ pub struct DomainDetails {
     pub fulldomain: Option<String>,
     /// The DKIM selector. The host of the CNAME record is `<dkim_selector>._domainkey.<fulldomain>`.
     pub dkim_selector: Option<String>,
-    /// The target of the CNAME record for DKIM.
+    /// The target of the CNAME record for DKIM. Publish `dkim_expected` instead where it is there.
     pub dkim_value: Option<String>,
+    /// The target to publish in the CNAME record for DKIM. Seen in live replies since 2026-08-26; no
+    /// document has it.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
+    pub dkim_expected: Option<String>,
     /// Whether the DKIM record was found and is right.
     pub dkim_verified: Option<bool>,
-    /// Why the lookup of the DKIM record failed. It may hold line breaks, and is empty when all is
-    /// well.
+    /// The result of the last DKIM lookup, as text: `Target: dkim.smtp2go.net` when all is well, the
+    /// reason when the lookup failed (it may hold line breaks), and empty before the first lookup. Test
+    /// `dkim_verified`, not this text.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
     pub dkim_status: Option<String>,
     /// The label of the return path. The host of the CNAME record is `<rpath_selector>.<fulldomain>`.
     pub rpath_selector: Option<String>,
-    /// The target of the CNAME record for the return path.
+    /// The target of the CNAME record for the return path. Publish `rpath_expected` instead where it is
+    /// there.
     pub rpath_value: Option<String>,
+    /// The target to publish in the CNAME record for the return path. Seen in live replies since
+    /// 2026-08-26; no document has it.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
+    pub rpath_expected: Option<String>,
     /// Whether the return-path record was found and is right.
     pub rpath_verified: Option<bool>,
-    /// Why the lookup of the return-path record failed. It may hold line breaks, and is empty when all
-    /// is well.
+    /// The result of the last return-path lookup, as text: `Target: return.smtp2go.net` when all is
+    /// well, the reason when the lookup failed (it may hold line breaks), and empty before the first
+    /// lookup. Test `rpath_verified`, not this text.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
     pub rpath_status: Option<String>,
+    /// The name of the domain's DNS provider; it can be empty. Seen in live replies; no document has
+    /// it.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
+    pub registrar: Option<String>,
     /// A link that sets the DNS records up automatically. Documented for `/domain/add`,
     /// `/domain/verify` and `/domain/view`; the last answers with the word `unavailable` unless the
     /// reply holds exactly one domain.
@@ -617,8 +639,8 @@ pub struct DomainDetails {
 
 crate::object::reply!(
     DomainDetails { domain, suffix, subdomain, fulldomain, dkim_selector, dkim_value,
-    dkim_verified, dkim_status, rpath_selector, rpath_value, rpath_verified,
-    rpath_status, setup_link }
+    dkim_expected, dkim_verified, dkim_status, rpath_selector, rpath_value,
+    rpath_expected, rpath_verified, rpath_status, registrar, setup_link }
 );
 
 /// A tracking host with its DNS record. What `domain` and `suffix` hold is not documented; it is
@@ -639,22 +661,38 @@ pub struct DomainTracker {
     pub subdomain: Option<String>,
     /// The whole name of the tracking host, which is the host of the CNAME record.
     pub fulldomain: Option<String>,
-    /// The target of the CNAME record. It can be empty.
+    /// The target of the CNAME record that the last lookup found; empty on a new tracker. Publish
+    /// `cname_expected` instead where it is there.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
     pub cname_value: Option<String>,
+    /// The target to publish in the CNAME record. Seen in live replies; no document has it.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
+    pub cname_expected: Option<String>,
     /// Whether the record was found and is right.
     pub cname_verified: Option<bool>,
-    /// Why the lookup of the record failed. It may hold line breaks, and is empty when all is well.
+    /// The result of the last lookup, as text: `Target: track.smtp2go.net` when all is well, the reason
+    /// when the lookup failed (it may hold line breaks), and empty before the first lookup. Test
+    /// `cname_verified`, not this text.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
     pub cname_status: Option<String>,
-    /// Whether the tracker is switched on.
+    /// Whether the tracker is switched on. A new tracker is not.
     pub enabled: Option<bool>,
+    /// The state of the tracker's certificate, such as `issued: 1781506040`; empty on a new tracker.
+    /// Seen in live replies; no document has it.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
+    pub ssl_status: Option<String>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
     pub extra: BTreeMap<String, ::serde_json::Value>,
 }
 
 crate::object::reply!(
-    DomainTracker { domain, suffix, subdomain, fulldomain, cname_value, cname_verified,
-    cname_status, enabled }
+    DomainTracker { domain, suffix, subdomain, fulldomain, cname_value, cname_expected,
+    cname_verified, cname_status, enabled, ssl_status }
 );
 
 /// Which subaccounts may send from the domain.

@@ -20,8 +20,7 @@ pub struct WebhookAddRequest {
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub events: Option<Vec<EmailEventKind>>,
-    /// The SMS events to post. The documentation also speaks of an opt-out event, but no word for it is
-    /// listed for this call.
+    /// The SMS events to post. `opt-out` is in the list since 2026-11-16.
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub sms_events: Option<Vec<SmsEventKind>>,
@@ -34,6 +33,16 @@ pub struct WebhookAddRequest {
     ///
     /// Default: `"form"`.
     pub output_format: Option<WebhookFormat>,
+    /// Whether the webhook is switched off. Only the name is known, from the changelog of 2026-10-10;
+    /// that it is a boolean is inferred.
+    ///
+    /// Inferred, not documented.
+    pub disabled: Option<bool>,
+    /// Headers of your own, presumably for the requests that the service posts. Only the name is known,
+    /// from the changelog of 2026-10-13; the shape is unknown, so any JSON is taken.
+    ///
+    /// Inferred, not documented.
+    pub custom_headers: Option<::serde_json::Value>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
@@ -53,7 +62,8 @@ pub struct WebhookAddRequest {
 
 crate::object::request!(
     WebhookAddRequest { url, events, sms_events, headers, usernames, output_format,
-    subaccount_id, auth_header_type, auth_header_value }, required = ["url"]
+    disabled, custom_headers, subaccount_id, auth_header_type, auth_header_value },
+    required = ["url"]
 );
 
 impl WebhookAddRequest {
@@ -67,6 +77,8 @@ impl WebhookAddRequest {
             headers: None,
             usernames: None,
             output_format: None,
+            disabled: None,
+            custom_headers: None,
             subaccount_id: None,
             auth_header_type: None,
             auth_header_value: None,
@@ -118,6 +130,23 @@ impl WebhookAddRequest {
     #[must_use]
     pub fn output_format(mut self, output_format: impl Into<WebhookFormat>) -> Self {
         self.output_format = Some(output_format.into());
+        self
+    }
+
+    /// Sets [`disabled`](Self::disabled).
+    #[must_use]
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.disabled = Some(disabled);
+        self
+    }
+
+    /// Sets [`custom_headers`](Self::custom_headers).
+    #[must_use]
+    pub fn custom_headers(
+        mut self,
+        custom_headers: impl Into<::serde_json::Value>,
+    ) -> Self {
+        self.custom_headers = Some(custom_headers.into());
         self
     }
 
@@ -189,8 +218,7 @@ pub struct WebhookEditRequest {
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub events: Option<Vec<EmailEventKind>>,
-    /// The SMS events to post. The documentation also speaks of an opt-out event, but no word for it is
-    /// listed for this call.
+    /// The SMS events to post. `opt-out` is in the list since 2026-11-16.
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub sms_events: Option<Vec<SmsEventKind>>,
@@ -203,6 +231,17 @@ pub struct WebhookEditRequest {
     ///
     /// Default: `"form"`.
     pub output_format: Option<WebhookFormat>,
+    /// Whether the webhook is switched off. Only the name is known, from the changelog of 2026-10-10;
+    /// that it is a boolean is inferred. Whether leaving it out resets it is unknown.
+    ///
+    /// Inferred, not documented.
+    pub disabled: Option<bool>,
+    /// Headers of your own, presumably for the requests that the service posts. Only the name is known,
+    /// from the changelog of 2026-10-13; the shape is unknown, so any JSON is taken. Whether leaving it
+    /// out resets it is unknown.
+    ///
+    /// Inferred, not documented.
+    pub custom_headers: Option<::serde_json::Value>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
@@ -222,7 +261,8 @@ pub struct WebhookEditRequest {
 
 crate::object::request!(
     WebhookEditRequest { id, url, events, sms_events, headers, usernames, output_format,
-    subaccount_id, auth_header_type, auth_header_value }, required = ["id"]
+    disabled, custom_headers, subaccount_id, auth_header_type, auth_header_value },
+    required = ["id"]
 );
 
 impl WebhookEditRequest {
@@ -237,6 +277,8 @@ impl WebhookEditRequest {
             headers: None,
             usernames: None,
             output_format: None,
+            disabled: None,
+            custom_headers: None,
             subaccount_id: None,
             auth_header_type: None,
             auth_header_value: None,
@@ -298,6 +340,23 @@ impl WebhookEditRequest {
         self
     }
 
+    /// Sets [`disabled`](Self::disabled).
+    #[must_use]
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.disabled = Some(disabled);
+        self
+    }
+
+    /// Sets [`custom_headers`](Self::custom_headers).
+    #[must_use]
+    pub fn custom_headers(
+        mut self,
+        custom_headers: impl Into<::serde_json::Value>,
+    ) -> Self {
+        self.custom_headers = Some(custom_headers.into());
+        self
+    }
+
     /// Sets [`subaccount_id`](Self::subaccount_id).
     #[must_use]
     pub fn subaccount_id(mut self, subaccount_id: impl Into<String>) -> Self {
@@ -332,6 +391,8 @@ impl WebhookEditRequest {
         self.headers = self.headers.or(crate::object::filled(current.headers));
         self.usernames = self.usernames.or(crate::object::filled(current.usernames));
         self.output_format = self.output_format.or(current.output_format);
+        self.disabled = self.disabled.or(current.disabled);
+        self.custom_headers = self.custom_headers.or(current.custom_headers);
         self.auth_header_type = self.auth_header_type.or(current.auth_header_type);
         self.auth_header_value = self
             .auth_header_value
@@ -562,6 +623,16 @@ pub struct Webhook {
     ///
     /// As in the vendor's schema, against its samples.
     pub auth_header_value: Option<Secret>,
+    /// Whether the webhook is switched off. Only the name is known, from the changelog of 2026-10-10;
+    /// that it is a boolean is inferred.
+    ///
+    /// Inferred, not documented.
+    pub disabled: Option<bool>,
+    /// Headers of your own, presumably for the requests that the service posts. Only the name is known,
+    /// from the changelog of 2026-10-13; the shape is unknown.
+    ///
+    /// Inferred, not documented.
+    pub custom_headers: Option<::serde_json::Value>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
     pub extra: BTreeMap<String, ::serde_json::Value>,
@@ -569,15 +640,15 @@ pub struct Webhook {
 
 crate::object::reply!(
     Webhook { url, id, events, sms_events, headers, usernames, output_format,
-    auth_header_type, auth_header_value }
+    auth_header_type, auth_header_value, disabled, custom_headers }
 );
 
 /// What is posted when something happens to an email. Which keys are present depends on the event,
 /// so none is required. Besides these keys, it carries the mail headers that the webhook is
 /// configured to copy, each under its own name as configured; a test event may hold the words
-/// `Headers Unavailable` instead. In form bodies every value is text, and a key may come in other
-/// letter case (`Subject`, `Message-Id`) or in both, so compare keys without regard to case. Keep
-/// unknown keys; the payload has no version.
+/// `Headers Unavailable` instead. In form bodies every value is text. A key may come in other
+/// letter case (`Subject`, `Message-Id`) or in both, in JSON too, so compare keys without regard to
+/// case. Keep unknown keys; the payload has no version.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -591,14 +662,19 @@ pub struct EmailEvent {
     pub event: Option<EmailEventKind>,
     /// When it happened, in UTC.
     pub time: Option<Timestamp>,
-    /// When the service accepted the email. Written with a space, microseconds and a zone.
+    /// When the service accepted the email, as RFC 3339. Live events have microseconds and `+00:00`,
+    /// those of the vendor's test a `Z`.
+    ///
+    /// Known from live traffic rather than from the vendor's schema.
     pub sendtime: Option<Timestamp>,
     /// An id of this event, 32 hexadecimal digits as seen live. The documentation calls it the id of
-    /// the webhook. That it stays the same when the event is posted again is not proven.
+    /// the webhook. That it stays the same when the event is posted again is not proven. Some `reject`
+    /// events have none, and the vendor's test button sends the same id each time.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub id: Option<String>,
-    /// The id that sending this email returned. It joins the events of one email.
+    /// The id that sending this email returned. It joins the events of one email. Some `reject` events
+    /// have the word `Unavailable` here.
     pub email_id: Option<String>,
     /// The envelope sender.
     pub sender: Option<String>,
@@ -620,22 +696,24 @@ pub struct EmailEvent {
     /// Who sent the email: the SMTP username, the first 16 characters of the API key, or the IP
     /// address.
     pub auth: Option<String>,
-    /// The subject. Form bodies may spell the key `Subject`.
+    /// The subject. The key may be spelt `Subject`, too.
     pub subject: Option<String>,
-    /// The Message-ID header. Form bodies may spell the key `Message-Id`.
+    /// The Message-ID header. The key may be spelt `Message-Id`, too. Some `reject` events have the
+    /// word `Unavailable` here.
     #[cfg_attr(feature = "schemars", schemars(rename = "message-id"))]
     pub message_id: Option<String>,
     /// With `processed` the IP address that handed the email in, with `open` and `click` that of the
-    /// reader.
+    /// reader. It has been seen with `reject`, too.
     pub srchost: Option<String>,
     /// The receiving mail server, as a name and an address in brackets. Comes with `bounce`, and with
     /// `delivered` as seen live.
     pub host: Option<String>,
     /// What the receiving server answered, or the reason. Comes with `delivered`, `bounce` and
-    /// `reject`.
+    /// `reject`. The vendor's test sends the word `Unavailable` with `open` and `click`.
     pub message: Option<String>,
     /// The step of the SMTP dialogue to which `message` belongs. Comes with `delivered`, `bounce` and
-    /// `reject`. It can be the word `Unavailable`.
+    /// `reject`. It can be the word `Unavailable`, as it is with `open` and `click` in the vendor's
+    /// test, which has `feedback` here with `spam` and `unsubscribe`.
     pub context: Option<String>,
     /// Whether an email bounced for good (`hard`) or for a passing reason (`soft`). Only events of the
     /// kind `bounce` have it.
@@ -676,15 +754,11 @@ pub struct EmailEvent {
     /// Known from live traffic rather than from the vendor's schema.
     #[cfg_attr(feature = "schemars", schemars(rename = "clicked-at"))]
     pub clicked_at: Option<Timestamp>,
-    /// The target of the clicked link. Only with `click`; known only from other people's code.
+    /// The target of the clicked link. Only with `click`. The vendor's test event has it; `link` and
+    /// `click_url` are other spellings, known only from other people's code.
     ///
-    /// Reported by third parties, not documented.
-    pub link: Option<SecretUrl>,
-    /// The target of the clicked link, under another name. Only with `click`; known only from other
-    /// people's code.
-    ///
-    /// Reported by third parties, not documented.
-    pub click_url: Option<SecretUrl>,
+    /// Known from live traffic rather than from the vendor's schema.
+    pub url: Option<SecretUrl>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
     pub extra: BTreeMap<String, ::serde_json::Value>,
@@ -696,17 +770,17 @@ crate::object::reply!(
     message, context, bounce, user_agent = "user-agent", client, client_device =
     "client-device", client_os = "client-os", geoip_continent = "geoip-continent",
     geoip_country = "geoip-country", geoip_city = "geoip-city", read_secs = "read-secs",
-    opened_at = "opened-at", clicked_at = "clicked-at", link, click_url }
+    opened_at = "opened-at", clicked_at = "clicked-at", url | "link" | "click_url" }
 );
 
 crate::webhook::payload!(
-    EmailEvent { "auth" : Text, "bounce" : Text, "click_url" : Text, "clicked-at" : Text,
-    "client" : Text, "client-device" : Text, "client-os" : Text, "context" : Text,
-    "email_id" : Text, "event" : Text, "from" : Text, "from_address" : Text, "from_name"
-    : Text, "geoip-city" : Text, "geoip-continent" : Text, "geoip-country" : Text, "host"
-    : Text, "id" : Text, "link" : Text, "message" : Text, "message-id" : Text,
-    "opened-at" : Text, "rcpt" : Text, "read-secs" : Integer, "recipients" : List,
-    "sender" : Text, "sendtime" : Text, "srchost" : Text, "subject" : Text, "time" :
+    EmailEvent { "auth" : Text, "bounce" : Text, "clicked-at" : Text, "client" : Text,
+    "client-device" : Text, "client-os" : Text, "context" : Text, "email_id" : Text,
+    "event" : Text, "from" : Text, "from_address" : Text, "from_name" : Text,
+    "geoip-city" : Text, "geoip-continent" : Text, "geoip-country" : Text, "host" : Text,
+    "id" : Text, "message" : Text, "message-id" : Text, "opened-at" : Text, "rcpt" :
+    Text, "read-secs" : Integer, "recipients" : List, "sender" : Text, "sendtime" : Text,
+    "srchost" : Text, "subject" : Text, "time" : Text, "url" | "link" | "click_url" :
     Text, "user-agent" : Text }
 );
 
@@ -717,8 +791,8 @@ crate::webhook::payload!(
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsEvent {
-    /// What happened to a text message, in the words of posted events. The word for an opt-out is not
-    /// documented, hence the aliases.
+    /// What happened to a text message, in the words of posted events. Subscriptions call an opt-out
+    /// `opt-out`; the word in posted events is not documented, hence the aliases.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub event: Option<SmsEventName>,
@@ -802,7 +876,7 @@ crate::vocabulary::words!(
 );
 
 /// What happened to a text message, in the words of subscriptions. Posted events use other words,
-/// see SmsEventName.
+/// see SmsEventName. `opt-out` is known from the changelog of 2026-11-16.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SmsEventKind {
@@ -816,13 +890,15 @@ pub enum SmsEventKind {
     Failed,
     /// `rejected`
     Rejected,
+    /// `opt-out`
+    OptOut,
     /// A value that this version does not list.
     Unknown(crate::UnknownValue),
 }
 
 crate::vocabulary::words!(
     SmsEventKind { Sending = "sending", Submitted = "submitted", Delivered = "delivered",
-    Failed = "failed", Rejected = "rejected" }
+    Failed = "failed", Rejected = "rejected", OptOut = "opt-out" }
 );
 
 /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
@@ -859,8 +935,8 @@ crate::vocabulary::words!(
     WebhookAuthType { Bearer = "bearer", Basic = "basic", None = "" }
 );
 
-/// What happened to a text message, in the words of posted events. The word for an opt-out is not
-/// documented, hence the aliases.
+/// What happened to a text message, in the words of posted events. Subscriptions call an opt-out
+/// `opt-out`; the word in posted events is not documented, hence the aliases.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SmsEventName {

@@ -92,20 +92,28 @@ impl Event {
         }
     }
 
-    /// A text that is the same when the service posts the event again, in whichever format, and
-    /// another for another event.
+    /// Returns a text that is the same when the service posts the event again, in whichever format,
+    /// and another for another event. `None` if the event says too little to tell: handle it each
+    /// time.
     ///
-    /// For mail it is made of `event`, `email_id`, `rcpt`, `time` and, if there is one, `id`; for text
-    /// messages of `event`, `message_id`, the number it was sent to, status, retry count, times and
-    /// `id`; for an unknown event of everything. All of them, because the service documents no id that
-    /// is proven to be one event's own. An email event without an `id` is also told by its `link`.
+    /// - Of an email event: `event`, `email_id`, `rcpt`, `time`, `id` and `url`. All of them, because
+    ///   no id is proven to be one event's own. A value that is `Unavailable`, as in some rejections,
+    ///   counts as absent. Without `email_id`, the key holds `message-id`, `sendtime`, `recipients`,
+    ///   `sender` and `subject` too.
+    /// - Of a text message: `event`, `message_id`, the number it was sent to, status, retry count,
+    ///   times and `id`.
+    /// - Of an unknown event: everything.
+    ///
+    /// An email event has a key if it has an `email_id`, `id` or `message-id`, or a recipient and a
+    /// time; a text message if it has a `message_id`, or a number and a time; an unknown event if it
+    /// has more than its name.
     ///
     /// It is readable, holds an address or a number, so is personal data, and is shorter than 3 KiB
     /// however long the event is. The same in every version of this crate that has the same major
     /// version.
     #[inline]
     #[must_use]
-    pub fn dedup_key(&self) -> String {
+    pub fn dedup_key(&self) -> Option<String> {
         match self {
             Self::Email(event) => event.dedup_key(),
             Self::Sms(event) => event.dedup_key(),
@@ -129,13 +137,19 @@ impl UnknownEvent {
         })
     }
 
-    fn dedup_key(&self) -> String {
+    fn dedup_key(&self) -> Option<String> {
+        let is_name = |key: &String| key.eq_ignore_ascii_case("event");
+        if self.members.keys().all(is_name) {
+            return None;
+        }
         let all = serde_json::to_string(&self.members).unwrap_or_default();
-        Key::default()
-            .part(Some("unknown"))
-            .part(self.name())
-            .part(Some(&all))
-            .finish()
+        Some(
+            Key::default()
+                .part(Some("unknown"))
+                .part(self.name())
+                .part(Some(&all))
+                .finish(),
+        )
     }
 }
 
@@ -143,19 +157,39 @@ impl EmailEvent {
     /// See [`Event::dedup_key`].
     #[inline]
     #[must_use]
-    pub fn dedup_key(&self) -> String {
+    pub fn dedup_key(&self) -> Option<String> {
+        let event = self.event.as_ref().map(EmailEventKind::as_str);
+        let (email_id, id) = (
+            available(self.email_id.as_deref()),
+            available(self.id.as_deref()),
+        );
+        let (rcpt, time) = (
+            available(self.rcpt.as_deref()),
+            available(self.time.as_ref().map(Timestamp::as_str)),
+        );
         let key = Key::default()
-            .part(self.event.as_ref().map(EmailEventKind::as_str))
-            .part(self.email_id.as_deref())
-            .part(self.rcpt.as_deref())
-            .part(self.time.as_ref().map(Timestamp::as_str))
-            .part(self.id.as_deref());
-        match (&self.id, self.target()) {
-            // Nothing else tells two clicks within a second.
-            (None, Some(target)) => key.part(Some(target)),
-            _ => key,
+            .part(event)
+            .part(email_id)
+            .part(rcpt)
+            .part(time)
+            .part(id)
+            .part(self.target());
+        if email_id.is_some() {
+            return Some(key.finish());
         }
-        .finish()
+        let message_id = available(self.message_id.as_deref());
+        let sendtime = available(self.sendtime.as_ref().map(Timestamp::as_str));
+        let recipients = self.recipients.join(",");
+        let recipients = available(Some(&recipients));
+        let is_told = id.or(message_id).is_some()
+            || rcpt.or(recipients).is_some() && time.or(sendtime).is_some();
+        let key = key
+            .part(message_id)
+            .part(sendtime)
+            .part(recipients)
+            .part(available(self.sender.as_deref()))
+            .part(available(self.subject.as_deref()));
+        is_told.then(|| key.finish())
     }
 
     /// Whether the address is not worth another try: the bounce is `hard`. `None` if this is no
@@ -179,11 +213,11 @@ impl EmailEvent {
         self.rcpt.iter().chain(all).map(String::as_str)
     }
 
-    /// The target of the clicked link, under either of its names.
+    /// The target of the clicked link: `url`, without the secrecy of its type.
     #[inline]
     #[must_use]
     pub fn target(&self) -> Option<&str> {
-        self.link.as_deref().or(self.click_url.as_deref())
+        self.url.as_deref()
     }
 
     /// Who opened or clicked; `None` if the event says nothing of it. With `processed` the address is
@@ -222,19 +256,37 @@ impl SmsEvent {
     /// See [`Event::dedup_key`].
     #[inline]
     #[must_use]
-    pub fn dedup_key(&self) -> String {
+    pub fn dedup_key(&self) -> Option<String> {
         let retries = self.retry_count.map(|count| count.to_string());
-        Key::default()
+        let (message_id, id) = (
+            available(self.message_id.as_deref()),
+            available(self.id.as_deref()),
+        );
+        let number = available(self.destination_number.as_deref());
+        let submitted = available(self.submitted_timestamp.as_ref().map(Timestamp::as_str));
+        let received = available(self.received_timestamp.as_ref().map(Timestamp::as_str));
+        // Not by `id` alone, which the documentation calls the webhook's.
+        let is_told = message_id.is_some() || number.is_some() && submitted.or(received).is_some();
+        let key = Key::default()
             .part(self.event.as_ref().map(SmsEventName::as_str))
-            .part(self.message_id.as_deref())
-            .part(self.destination_number.as_deref())
-            .part(self.status_code.as_deref())
+            .part(message_id)
+            .part(number)
+            .part(available(self.status_code.as_deref()))
             .part(retries.as_deref())
-            .part(self.submitted_timestamp.as_ref().map(Timestamp::as_str))
-            .part(self.received_timestamp.as_ref().map(Timestamp::as_str))
-            .part(self.id.as_deref())
-            .finish()
+            .part(submitted)
+            .part(received)
+            .part(id);
+        is_told.then(|| key.finish())
     }
+}
+
+/// The value of a field, unless it is empty or the text that stands for a missing one.
+#[inline]
+fn available(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| {
+        let text = text.trim();
+        !text.is_empty() && !text.eq_ignore_ascii_case("unavailable")
+    })
 }
 
 impl From<EmailEvent> for Event {

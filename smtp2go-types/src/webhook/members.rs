@@ -43,14 +43,18 @@ pub(crate) enum Shape {
 pub(crate) trait Payload: Object + DeserializeOwned {
     /// Its fields in the order of their names, which are in small letters.
     const FIELDS: &'static [(&'static str, Shape)];
+    /// Other names of fields, and the fields.
+    const ALSO_NAMED: &'static [(&'static str, &'static str)];
 }
 
 /// Implements [`Payload`].
 macro_rules! payload {
-    ($name:ident { $($field:literal: $shape:ident),* $(,)? }) => {
+    ($name:ident { $($field:literal $(| $other:literal)*: $shape:ident),* $(,)? }) => {
         impl $crate::webhook::Payload for $name {
             const FIELDS: &'static [(&'static str, $crate::webhook::Shape)] =
                 &[$(($field, $crate::webhook::Shape::$shape)),*];
+            const ALSO_NAMED: &'static [(&'static str, &'static str)] =
+                &[$($(($other, $field),)*)*];
         }
     };
 }
@@ -221,6 +225,8 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
                     spelling: key,
                     value,
                 };
+                let other_name = |spelling: &str| field_also_named::<T>(spelling).is_some();
+                let rank = |spelling| (other_name(spelling), rank(spelling));
                 if rank(&loser.spelling) < rank(&found.spelling) {
                     std::mem::swap(found, &mut loser);
                 }
@@ -277,10 +283,20 @@ fn field_of<T: Payload>(key: &str) -> Option<(usize, Shape)> {
         T::FIELDS.get(index).map(|(_, shape)| (index, *shape))
     };
     // Some encoders of forms mark a list.
-    find(&small).or_else(|| {
+    let marked = || {
         let name = small.strip_suffix("[]")?;
         find(name).filter(|(_, shape)| *shape == Shape::List)
-    })
+    };
+    find(&small)
+        .or_else(marked)
+        .or_else(|| find(field_also_named::<T>(&small)?))
+}
+
+/// The field of which this is another name, in any letter case.
+fn field_also_named<T: Payload>(key: &str) -> Option<&'static str> {
+    let mut names = T::ALSO_NAMED.iter();
+    let found = names.find(|(other, _)| other.eq_ignore_ascii_case(key));
+    found.map(|(_, field)| *field)
 }
 
 /// The members under their own names.

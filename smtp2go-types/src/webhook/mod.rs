@@ -26,6 +26,7 @@
 //! - The names of fields count in any letter case. Where a field comes in more than one spelling, the
 //!   one in small letters is the field, or else the first in alphabetical order; another with another
 //!   value is kept in `extra`, as are the mail headers that the webhook copies, under their own names.
+//!   `link` and `click_url` are other names of `url`.
 //! - A value of a kind that its field can't hold (a list for the subject) is kept in `extra` as well.
 //! - `recipients` may be a list or one text. How a form joins several addresses is not documented:
 //!   JSON in the text, commas, semicolons and white space are understood, and so is a repeated key.

@@ -69,7 +69,7 @@ fn every_kind_is_the_same_in_both_formats() {
 fn fields_are_typed() {
     let event = email(
         r#"{"event":"open","time":"2026-03-02T10:00:00Z","read-secs":"15",
-        "sendtime":"2026-03-02 08:15:00.412907+00:00","opened-at":"2026-03-02T10:00:00Z"}"#,
+        "sendtime":"2026-03-02T08:15:00.412907+00:00","opened-at":"2026-03-02T10:00:00Z"}"#,
     );
     assert_eq!(event.event, Some(EmailEventKind::Open));
     assert_eq!(event.time.unwrap().unix_seconds(), Some(1_772_445_600));
@@ -80,15 +80,13 @@ fn fields_are_typed() {
 
     let event = email(
         r#"{"event":"click","srchost":" 2001:db8::7 ","client-os":"OS","geoip-country":"NZ",
-        "link":"https://example.com/7"}"#,
+        "url":"https://example.com/7"}"#,
     );
     let reader = event.reader().unwrap();
     assert_eq!(reader.address, Some("2001:db8::7".parse().unwrap()));
     assert_eq!((reader.os, reader.country), (Some("OS"), Some("NZ")));
     assert_eq!((reader.client, reader.city), (None, None));
     assert_eq!(event.target(), Some("https://example.com/7"));
-    let event = email(r#"{"event":"click","click_url":"https://example.com/8"}"#);
-    assert_eq!(event.target(), Some("https://example.com/8"));
     // Here it is the host that handed the email in.
     let event = email(
         r#"{"event":"processed","srchost":"192.0.2.1",
@@ -113,6 +111,68 @@ fn fields_are_typed() {
     let event = sms(r#"{"event":"sms_sending","source_number":15555550123,"status_code":5.5}"#);
     assert_eq!(event.source_number.as_deref(), Some("15555550123"));
     assert_eq!(event.status_code.as_deref(), Some("5.5"));
+}
+
+/// The vendor's "Test this webhook", once of each kind.
+#[test]
+fn vendor_test_events_are_typed_in_both_formats() {
+    let mut keys = BTreeSet::new();
+    let lines = include_str!("vendor.jsonl").lines();
+    for line in lines {
+        let payload: Value = serde_json::from_str(line).unwrap();
+        let from_json = parse("application/json", line).unwrap();
+        let from_form = parse(FORM, form(&payload)).unwrap();
+        assert_eq!(from_json, from_form);
+        let event = from_json.as_email().unwrap();
+        // The header that the webhook copies, and nothing else: the doubled fields are one.
+        assert_eq!(
+            json!(event.extra),
+            json!({"X-Order": "Headers Unavailable"})
+        );
+        assert_eq!(event.subject.as_deref(), Some("Test"));
+        let seconds = event.sendtime.as_ref().unwrap().unix_seconds();
+        assert_eq!(seconds, Some(1_778_148_000));
+        let is_click = payload["event"] == "click";
+        assert_eq!(event.target().is_some(), is_click, "{line}");
+        assert_eq!(event.read_secs.is_some(), payload["event"] == "open");
+        for (field, value) in [("context", &event.context), ("srchost", &event.srchost)] {
+            assert_eq!(value.as_deref(), payload[field].as_str(), "{line}");
+        }
+        keys.insert(from_json.dedup_key().unwrap());
+    }
+    assert_eq!(keys.len(), 8);
+    assert!(
+        !keys.iter().any(|key| key.contains("Unavailable")),
+        "{keys:#?}"
+    );
+}
+
+#[test]
+fn click_target_is_found_under_each_of_its_names() {
+    for (body, url, extra) in [
+        (r#"{"event":"click","url":"a"}"#, "a", json!({})),
+        (r#"{"event":"click","link":"a"}"#, "a", json!({})),
+        (r#"{"event":"click","click_url":"a"}"#, "a", json!({})),
+        ("event=click&Click_URL=a", "a", json!({})),
+        // The same target twice is no news, and the field's own name comes first.
+        ("event=click&click_url=a&link=a&url=a", "a", json!({})),
+        (
+            "event=click&click_url=b&url=a",
+            "a",
+            json!({"click_url": "b"}),
+        ),
+        (
+            r#"{"event":"click","URL":"a","link":"b"}"#,
+            "a",
+            json!({"link": "b"}),
+        ),
+        ("event=click&link=b&click_url=a", "a", json!({"link": "b"})),
+        (r#"{"event":"click","url":null,"link":"a"}"#, "a", json!({})),
+    ] {
+        let event = email(body);
+        assert_eq!(event.target(), Some(url), "{body}");
+        assert_eq!(json!(event.extra), extra, "{body}");
+    }
 }
 
 #[test]
@@ -494,7 +554,7 @@ fn limits() {
 
 #[test]
 fn replays_have_the_same_key_and_other_events_another() {
-    let key = |body: &str| event(body).dedup_key();
+    let key = |body: &str| event(body).dedup_key().unwrap_or_else(|| panic!("{body}"));
     let mut keys = BTreeSet::new();
     let mut count = 0;
     for payload in payloads() {
@@ -502,7 +562,7 @@ fn replays_have_the_same_key_and_other_events_another() {
         assert!(keys.insert(first.clone()));
         count += 1;
         let parts: &[&str] = if payload.get("email_id").is_some() {
-            &["email_id", "rcpt", "time", "id"]
+            &["email_id", "rcpt", "time", "id", "url"]
         } else {
             &[
                 "message_id",
@@ -526,10 +586,35 @@ fn replays_have_the_same_key_and_other_events_another() {
     }
     assert_eq!(keys.len(), count);
 
-    assert_ne!(
-        key("event=click&email_id=1&time=t&link=https://example.com/1"),
-        key("event=click&email_id=1&time=t&link=https://example.com/2")
-    );
+    for (one, other) in [
+        (
+            "event=click&email_id=1&time=t&link=https://example.com/1",
+            "event=click&email_id=1&time=t&url=https://example.com/2",
+        ),
+        // Rejections of a second, which have no id.
+        (
+            "event=reject&email_id=Unavailable&message-id=Unavailable&time=t&rcpt=a&subject=1",
+            "event=reject&email_id=Unavailable&message-id=Unavailable&time=t&rcpt=a&subject=2",
+        ),
+        (
+            "event=reject&email_id=unavailable&time=t&rcpt=a&sendtime=1",
+            "event=reject&email_id=unavailable&time=t&rcpt=a&sendtime=2",
+        ),
+        (
+            "event=reject&email_id=Unavailable&time=t&rcpt=a",
+            "event=reject&email_id=Unavailable&time=t&rcpt=b",
+        ),
+        (
+            "event=processed&email_id=&time=t&recipients=a@b.example",
+            "event=processed&email_id=&time=t&recipients=c@b.example",
+        ),
+        (
+            "event=reject&id=1&time=t&rcpt=a&sender=a",
+            "event=reject&id=1&time=t&rcpt=a&sender=b",
+        ),
+    ] {
+        assert_ne!(key(one), key(other));
+    }
     assert_ne!(
         key(r#"{"event":"new","a":1}"#),
         key(r#"{"event":"new","a":2}"#)
@@ -540,6 +625,43 @@ fn replays_have_the_same_key_and_other_events_another() {
     );
     let long = json!({"event": "open", "email_id": "/".repeat(5_000), "rcpt": "%".repeat(256)});
     assert!(key(&long.to_string()).len() < 3_000);
+}
+
+#[test]
+fn event_that_nothing_tells_from_others_has_no_key() {
+    for (body, has_key) in [
+        ("event=open", false),
+        (
+            "event=open&email_id=Unavailable&message-id=Unavailable&id=",
+            false,
+        ),
+        ("event=open&rcpt=a", false),
+        ("event=open&time=t&subject=s", false),
+        ("event=open&time=t&rcpt=Unavailable", false),
+        ("event=open&time=t&rcpt=a", true),
+        ("event=processed&sendtime=t&recipients=a", true),
+        ("event=open&email_id=1", true),
+        ("event=open&message-id=1", true),
+        ("event=open&id=1", true),
+        ("event=sms_failed", false),
+        // The documentation calls this the id of the webhook.
+        ("event=sms_failed&id=1", false),
+        (
+            "event=sms_failed&message_id=Unavailable&status_code=1",
+            false,
+        ),
+        ("event=sms_failed&destination_number=1", false),
+        (
+            "event=sms_failed&destination_number=1&received_timestamp=t",
+            true,
+        ),
+        ("event=sms_failed&message_id=1", true),
+        ("event=new", false),
+        ("Event=new", false),
+        ("event=new&a=1", true),
+    ] {
+        assert_eq!(event(body).dedup_key().is_some(), has_key, "{body}");
+    }
 }
 
 /// Damaged and made-up bodies: no panic, and what is an event comes back the same.
@@ -615,6 +737,6 @@ fn the_longest_bodies() {
         let count = (DEFAULT_LIMIT - 100) / unit.len();
         let body = format!("{start}{}{end}", unit.repeat(count));
         let event = parse(None, body).unwrap();
-        assert!(event.dedup_key().len() < 3_000);
+        assert!(event.dedup_key().is_none_or(|key| key.len() < 3_000));
     }
 }

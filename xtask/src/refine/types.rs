@@ -534,11 +534,17 @@ fn payload(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> Option<
                 ) => "Text",
                 _ => "Other",
             };
-            (field.wire.as_str(), format_ident!("{shape}"))
+            (
+                field.wire.as_str(),
+                &field.also_named,
+                format_ident!("{shape}"),
+            )
         })
         .collect();
     rows.sort();
-    let rows = rows.iter().map(|(wire, shape)| quote!(#wire: #shape));
+    let rows = rows
+        .iter()
+        .map(|(wire, others, shape)| quote!(#wire #(| #others)*: #shape));
     Some(quote!(crate::webhook::payload!(#name { #(#rows),* });))
 }
 

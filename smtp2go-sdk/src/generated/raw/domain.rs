@@ -8,11 +8,12 @@ impl Client {
     ///
     /// Adds a domain to send from and answers with the DNS records to publish for it. Publish three
     /// kinds of CNAME record, with host and target taken from the reply:
-    /// `<dkim_selector>._domainkey.<fulldomain>` to `dkim_value`, `<rpath_selector>.<fulldomain>` to
-    /// `rpath_value`, and for each tracker its `fulldomain` to `cname_value`. The service looks for the
-    /// records every 7 minutes; `/domain/verify` makes it look at once. The domain counts as verified
-    /// when both `dkim_verified` and `rpath_verified` are true. Adding a domain that is there already
-    /// is likely to fail.
+    /// `<dkim_selector>._domainkey.<fulldomain>` to `dkim_expected`, `<rpath_selector>.<fulldomain>` to
+    /// `rpath_expected`, and for each tracker its `fulldomain` to `cname_expected`. Where a reply lacks
+    /// these, take `dkim_value`, `rpath_value` and `cname_value`. The service looks for the records
+    /// every 7 minutes; `/domain/verify` makes it look at once. The domain counts as verified when both
+    /// `dkim_verified` and `rpath_verified` are true. Adding a domain that is there already is likely
+    /// to fail.
     ///
     /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -106,8 +107,9 @@ impl Client {
     /// Change the return-path subdomain
     ///
     /// Replaces the label under which the return path of a domain lives. The CNAME record of the new
-    /// label must be published: `<rpath_selector>.<fulldomain>` to `rpath_value`. A repeat has no
-    /// further effect, but may fail because `old_subdomain` is no longer the current label.
+    /// label must be published: `<rpath_selector>.<fulldomain>` to `rpath_expected`, or to
+    /// `rpath_value` where a reply lacks that. A repeat has no further effect, but may fail because
+    /// `old_subdomain` is no longer the current label.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
