@@ -14,6 +14,7 @@ use crate::blob::Failure;
 use crate::hosts::Site;
 use crate::inspect::Findings;
 use crate::key::mask;
+use crate::known::{self, Cause, KnownError};
 use crate::operation::Operation;
 use crate::outcome::Limit;
 use crate::pace::{HeldBack, Reason};
@@ -674,42 +675,49 @@ impl Error {
         Some(date.duration_since(SystemTime::now()).unwrap_or_default())
     }
 
-    /// Whether the API's words are about the key as such. Inferred: neither the code nor the
-    /// texts are documented.
+    /// What the API's code and text prove.
+    pub(crate) fn known(&self) -> Option<&'static KnownError> {
+        known::find(self.code_ref().map(ErrorCode::as_str), self.message())
+    }
+
+    fn has_cause(&self, cause: Cause) -> bool {
+        self.known().is_some_and(|known| known.cause == cause)
+    }
+
+    /// Whether the API's words are about the key as such.
     fn blames_key(&self) -> bool {
-        let Some(reply) = &self.inner.reply else {
-            return false;
+        let mut fields = self.inner.fields.iter();
+        self.has_cause(Cause::Key) || fields.any(|field| field.field == "api_key")
+    }
+
+    /// Whether the API's words are about a sender who is not verified.
+    fn blames_sender(&self) -> bool {
+        let fields = self.inner.fields.iter().map(|field| &field.message);
+        let mut texts = self.failures().iter().chain(fields);
+        let blames = |text: &String| {
+            known::find(None, Some(text)).is_some_and(|known| known.cause == Cause::Sender)
         };
-        matches!(&reply.code, Some(ErrorCode::Unknown(code)) if code.ends_with("API_KEY_INVALID"))
-            || self
-                .inner
-                .fields
-                .iter()
-                .any(|field| field.field == "api_key")
+        self.has_cause(Cause::Sender) || texts.any(blames)
     }
 
     /// What the user can do about it, where the cause is known.
     fn hint(&self) -> Option<&'static str> {
         self.inner.reply.as_ref()?;
         let code = self.code_ref();
+        let is_key = self.blames_key() || self.status() == Some(StatusCode::UNAUTHORIZED);
         if matches!(code, Some(ErrorCode::EndpointPermissionDenied))
-            || self.status() == Some(StatusCode::FORBIDDEN)
+            || self.status() == Some(StatusCode::FORBIDDEN) && !is_key
         {
             return Some(
                 "the API key is not permitted to call this endpoint: add it to the key's permissions",
             );
         }
-        if self.blames_key() || self.status() == Some(StatusCode::UNAUTHORIZED) {
-            return Some("the API key is unknown or disabled, or of another account");
+        if is_key {
+            return Some(
+                "the API key is unknown or disabled: check the key, and the region of its account",
+            );
         }
-        if matches!(code, Some(ErrorCode::Unknown(code)) if code.ends_with("SENDER_NOT_VERIFIED"))
-            || self.message().is_some_and(is_of_unverified)
-            || self.failures().iter().any(|text| is_of_unverified(text))
-            || self
-                .field_errors()
-                .iter()
-                .any(|field| is_of_unverified(&field.message))
-        {
+        if self.blames_sender() {
             return Some("verify the sender's domain or address in the SMTP2GO account first");
         }
         None
@@ -760,16 +768,6 @@ impl Text {
     fn add(&mut self, text: &str) {
         self.0.push_str(text);
     }
-}
-
-/// Whether a text is about a sender that is not verified. Inferred: the API has no documented code for
-/// it.
-fn is_of_unverified(text: &str) -> bool {
-    let has = |word: &str| {
-        let mut parts = text.as_bytes().windows(word.len());
-        parts.any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
-    };
-    has("sender") && ["verif", "not allowed", "not authori"].into_iter().any(has)
 }
 
 /// `text` without keys, and not too long.

@@ -108,6 +108,7 @@ mod hosts;
 mod inspect;
 mod json;
 mod key;
+mod known;
 #[cfg(test)]
 #[path = "../tests/support/log_watch.rs"]
 mod log_watch;

@@ -8,7 +8,7 @@ use crate::blob::Failure;
 use crate::error::{Certainty, Kind};
 use crate::inspect::{Members, inspect, inspect_mail};
 use crate::operation::Operation;
-use crate::{Error, RawReply, operations};
+use crate::{Error, RawReply, known, operations};
 
 /// What is known after an attempt.
 #[derive(Debug)]
@@ -135,8 +135,11 @@ pub(crate) fn judge(
         let kind = Kind::Redirect { followed };
         return Err(Error::answered(kind, Certainty::Unknown, answer, found));
     }
+    let known = known::find(found.error_code.as_deref(), found.error.as_deref());
+    let is_refusal = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT
+        || !status.is_success() && known.is_some_and(|known| known.rejected);
     // A refusal is one even if the rest of it is lost.
-    if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
+    if is_refusal {
         return Err(Error::answered(
             Kind::Status,
             Certainty::Rejected,
@@ -279,6 +282,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::ErrorCode;
     use crate::operation::{FailureIn200, Kind as OperationKind};
+    use crate::retry::{Verdict, classify};
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
@@ -499,8 +503,19 @@ pub(crate) mod tests {
     fn causes_that_are_known_come_with_advice() {
         let sender = "verify the sender";
         let permission = "not permitted";
-        let key = "unknown or disabled";
+        let key = "unknown or disabled: check the key, and the region";
+        let unknown = r#"{"data":{"error":"An API User matching the passed 'api_key' was not found","error_code":"E_ApiResponseCodes.API_EXCEPTION"}}"#;
         for (status, body, hint) in [
+            (401, unknown, key),
+            (500, unknown, key),
+            (200, unknown, key),
+            (429, unknown, key),
+            (408, unknown, key),
+            (
+                503,
+                r#"{"error":"AN API USER MATCHING the passed 'api_key' was not found."}"#,
+                key,
+            ),
             (
                 400,
                 r#"{"data":{"error":"x","error_code":"E_ApiResponseCodes.ENDPOINT_PERMISSION_DENIED"}}"#,
@@ -537,6 +552,8 @@ pub(crate) mod tests {
             let error = error(answered(status, body));
             assert!(error.to_string().contains(hint), "{error}");
             assert_eq!(error.is_auth(), hint != sender, "{error}");
+            assert_eq!(error.certainty(), Certainty::Rejected, "{error}");
+            assert_eq!(classify(&error), Verdict::Final, "{error}");
         }
         let plain = error(answered(400, r#"{"data":{"error":"no such template"}}"#));
         assert!(plain.to_string().ends_with("no such template"), "{plain}");

@@ -147,6 +147,9 @@ pub(crate) fn classify(error: &Error) -> Verdict {
     if error.is_unreadable() || error.is_followed() || error.is_over_limit() {
         return Verdict::Final;
     }
+    if error.known().is_some_and(|known| known.rejected) {
+        return Verdict::Final;
+    }
     let retry_after = error.retry_after();
     match (error.status(), error.certainty()) {
         (None, Certainty::NotSent) if error.is_refused() => Verdict::Refused,

@@ -119,6 +119,7 @@ fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
         "always-send",
         "aliases",
         "based-on",
+        "known-errors",
         "evidence",
     ];
     if KNOWN_ELSEWHERE.contains(&key) {
@@ -303,7 +304,10 @@ fn no_stream(
     }
     let type_of = |schema: &Value| {
         let schema = schema["oneOf"].get(0).unwrap_or(schema);
-        schema["type"].as_str().unwrap_or_default().to_owned()
+        // A value of an open enum is text on the wire, and has a type of its own.
+        let is_enum = schema.get("x-extensible-enum").is_some();
+        let kind = schema["type"].as_str().filter(|_| !is_enum);
+        kind.unwrap_or_default().to_owned()
     };
     let number = match pages["style"].as_str() {
         Some("page") => "integer",
@@ -425,6 +429,32 @@ fn schema_extensions(
                         ours["type"].is_string() && ours["type"] == theirs["type"]
                     })
             })
+        },
+    );
+    on.expect(
+        "known-errors",
+        "list {contains: [TEXT, …] or code: CODE, cause: key|sender, rejected: true (optional), \
+         evidence: …}",
+        |value| {
+            let texts = |value: &Value| {
+                let filled = |text: &Value| text.as_str().is_some_and(|text| !text.is_empty());
+                !list(value).is_empty() && list(value).iter().all(filled)
+            };
+            !list(value).is_empty()
+                && list(value).iter().all(|error| {
+                    only_keys(
+                        error,
+                        &["contains", "code", "cause", "rejected", "evidence"],
+                    ) && match (error.get("contains"), error.get("code")) {
+                        (Some(parts), None) => texts(parts),
+                        (None, Some(code)) => code.as_str().is_some_and(|code| !code.is_empty()),
+                        _ => false,
+                    } && one_of(&error["cause"], &["key", "sender"])
+                        && one_of(&error["evidence"], &EVIDENCE)
+                        && error
+                            .get("rejected")
+                            .is_none_or(|value| *value == Value::Bool(true))
+                })
         },
     );
     // `false` is what the generated types fall back to.

@@ -37,6 +37,21 @@ pub struct View {
     pub vocabularies: Vec<Vocabulary>,
     /// Payloads that the service posts to its users.
     pub webhooks: Vec<Webhook>,
+    /// `x-smtp2go-known-errors`.
+    pub known_errors: Vec<KnownError>,
+}
+
+/// What an error proves.
+#[derive(Clone, Debug)]
+pub struct KnownError {
+    /// Parts of its text.
+    pub contains: Vec<String>,
+    /// The end of its code.
+    pub code: Option<String>,
+    /// `key` or `sender`.
+    pub cause: String,
+    /// Whether the call was not processed, whatever the status.
+    pub rejected: bool,
 }
 
 /// One call of the API.
@@ -355,6 +370,17 @@ pub fn lower(spec: &Spec) -> View {
                     name: webhook.name.to_owned(),
                     object: reference_name(schema)?.to_owned(),
                 })
+            })
+            .collect(),
+        known_errors: document
+            .schemas()
+            .into_iter()
+            .flat_map(|(_, component)| list(&component["x-smtp2go-known-errors"]))
+            .map(|error| KnownError {
+                contains: list(&error["contains"]).iter().map(text).collect(),
+                code: optional_text(&error["code"]),
+                cause: text(&error["cause"]),
+                rejected: error["rejected"] == Value::Bool(true),
             })
             .collect(),
     }

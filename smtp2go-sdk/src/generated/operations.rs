@@ -3,6 +3,7 @@
 #![allow(unused_imports)]
 use std::time::Duration;
 use http::Method;
+use crate::known::{Cause, KnownError, Sign};
 use crate::operation::{FailureIn200, Kind, Operation, PageStyle, Pagination, RateLimit};
 
 /// `POST /email/send`
@@ -1403,4 +1404,38 @@ pub static OPERATIONS: &[&Operation] = &[
     &SUBACCOUNT_EDIT,
     &SUBACCOUNT_REOPEN,
     &SUBACCOUNT_SEARCH,
+];
+
+/// What errors prove.
+pub(crate) static KNOWN_ERRORS: &[KnownError] = &[
+    KnownError {
+        sign: Sign::Text(&["An API User matching the passed 'api_key' was not found"]),
+        cause: Cause::Key,
+        rejected: true,
+    },
+    KnownError {
+        sign: Sign::Code("API_KEY_INVALID"),
+        cause: Cause::Key,
+        rejected: false,
+    },
+    KnownError {
+        sign: Sign::Code("SENDER_NOT_VERIFIED"),
+        cause: Cause::Sender,
+        rejected: false,
+    },
+    KnownError {
+        sign: Sign::Text(&["sender", "verif"]),
+        cause: Cause::Sender,
+        rejected: false,
+    },
+    KnownError {
+        sign: Sign::Text(&["sender", "not allowed"]),
+        cause: Cause::Sender,
+        rejected: false,
+    },
+    KnownError {
+        sign: Sign::Text(&["sender", "not authori"]),
+        cause: Cause::Sender,
+        rejected: false,
+    },
 ];

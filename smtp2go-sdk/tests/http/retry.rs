@@ -80,6 +80,25 @@ async fn a_refused_connection_is_tried_again_for_every_operation() {
     }
 }
 
+/// Its status is not certain: 401 by the documentation, 500 as seen live.
+#[tokio::test]
+async fn unknown_key_is_not_retried_whatever_the_status() {
+    let text = "An API User matching the passed 'api_key' was not found";
+    let body = serde_json::json!({"request_id": "r", "data": {"error": text}});
+    for status in [400, 401, 403, 429, 500, 503] {
+        let server = sandbox(Fault::status(status).json(&body));
+        let client = client(&server);
+        let sent = client.email().send(mail()).await.unwrap_err();
+        let searched = client.template().search(search()).await.unwrap_err();
+        for error in [sent, searched] {
+            assert_eq!(facts(&error), (Certainty::Rejected, 1), "{status}");
+            assert!(error.is_auth(), "{status}");
+            assert!(error.to_string().contains("the region of its account"));
+        }
+        assert_eq!(server.calls().len(), 2, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn connecting_that_takes_too_long_sent_nothing() {
     // A full backlog: further connections are neither accepted nor refused. So nothing can serve

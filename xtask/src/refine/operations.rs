@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 use super::Modules;
 use super::changes::lines;
 use crate::docs;
-use crate::lower::{FailureIn200, Operation, View};
+use crate::lower::{FailureIn200, KnownError, Operation, View};
 use crate::names::{identifier, pascal_case};
 
 /// `operations`, and the `mod` of all generated modules of the SDK.
@@ -16,16 +16,21 @@ pub(super) fn modules(view: &View) -> Modules {
         .operations
         .iter()
         .map(|operation| identifier(&operation.id.to_uppercase()));
+    let known_errors = view.known_errors.iter().map(known_error);
     let operations = quote! {
         #![allow(unused_imports)]
         use std::time::Duration;
         use http::Method;
+        use crate::known::{Cause, KnownError, Sign};
         use crate::operation::{FailureIn200, Kind, Operation, PageStyle, Pagination, RateLimit};
 
         #(#rows)*
 
         /// Every operation, in the order of the specification.
         pub static OPERATIONS: &[&Operation] = &[#(&#names),*];
+
+        /// What errors prove.
+        pub(crate) static KNOWN_ERRORS: &[KnownError] = &[#(#known_errors),*];
     };
     let module = quote! {
         /// One struct per API group, whose methods are its operations, and block.
@@ -69,6 +74,21 @@ fn raw_types(view: &View) -> TokenStream {
         /// Every operation.
         pub(crate) static ROWS: &[Row] = &[#(#rows),*];
     }
+}
+
+fn known_error(error: &KnownError) -> TokenStream {
+    let KnownError {
+        contains,
+        code,
+        cause,
+        rejected,
+    } = error;
+    let cause = identifier(&pascal_case(cause));
+    let sign = match code {
+        Some(code) => quote!(Sign::Code(#code)),
+        None => quote!(Sign::Text(&[#(#contains),*])),
+    };
+    quote!(KnownError { sign: #sign, cause: Cause::#cause, rejected: #rejected })
 }
 
 fn optional(value: Option<TokenStream>) -> TokenStream {
