@@ -246,7 +246,7 @@ struct Wanted<'a> {
 
 impl Client {
     /// Has the account post these events to this address: creates the webhook, or changes the one that
-    /// there is for the address, or finds it as it should be. Calling it again changes nothing, so a
+    /// there is for the address (and switches it on), or finds it as it should be. Calling it again changes nothing, so a
     /// program can do it whenever it starts.
     ///
     /// `url` is the address without any secret; `auth` adds it to the address or sends it as a
@@ -515,6 +515,10 @@ impl<'a> Wanted<'a> {
             found_format.to_string(),
         );
 
+        let disabled = found.disabled == Some(true);
+        let (wanted, found_disabled) = (false.to_string(), disabled.to_string());
+        compare("disabled", !disabled, wanted, found_disabled);
+
         // The service may show neither of these; then nobody knows.
         let none = WebhookAuthType::None;
         let wanted_type = self.header.as_ref().map_or(&none, |(kind, _)| kind);
@@ -559,8 +563,10 @@ impl<'a> Wanted<'a> {
             Some((kind, value)) => (kind.clone(), value.clone()),
             None => (WebhookAuthType::None, Secret::default()),
         };
-        WebhookEditRequest::new(id)
-            .url(self.url.as_str())
+        let mut edit = WebhookEditRequest::new(id);
+        // Only where it is shown: its shape is inferred.
+        edit.disabled = found.disabled.map(|_| false);
+        edit.url(self.url.as_str())
             .events(events.unwrap_or_else(|| found.events.clone()))
             .sms_events(sms_events.unwrap_or_else(|| found.sms_events.clone()))
             .headers(wanted.headers.as_ref().unwrap_or(&found.headers))

@@ -210,6 +210,32 @@ async fn what_is_not_asked_for_stays() {
 }
 
 #[tokio::test]
+async fn disabled_webhook_is_switched_on_and_its_custom_headers_are_kept() {
+    let account = account();
+    let client = client(&account);
+    let open = || client.ensure_webhook(URL, [EmailEventKind::Open], None);
+    let _ = open().await.unwrap();
+    let mut shown = webhooks(&account);
+    shown[0].insert("disabled".to_owned(), json!(true));
+    shown[0].insert("custom_headers".to_owned(), json!([{"X-Env": "test"}]));
+    shows(&account, &shown);
+
+    let before = account.calls().len();
+    let ensured = open().await.unwrap();
+    assert_eq!(ensured.change, Change::Updated);
+    let [sent] = writes(&account, before).try_into().unwrap();
+    assert_eq!(sent["disabled"], json!(false));
+    assert_eq!(sent["custom_headers"], json!([{"X-Env": "test"}]));
+    // The account goes on showing it as disabled.
+    let [difference] = ensured.differences.try_into().unwrap();
+    assert_eq!(difference.to_string(), "disabled: wanted false, found true");
+
+    shown[0].insert("disabled".to_owned(), json!(false));
+    shows(&account, &shown);
+    assert_eq!(open().await.unwrap().change, Change::Unchanged);
+}
+
+#[tokio::test]
 async fn unlisted_events_of_the_account_are_kept() {
     let account = account();
     let client = client(&account);
@@ -217,7 +243,7 @@ async fn unlisted_events_of_the_account_are_kept() {
     let _ = created.await.unwrap();
     let mut shown = webhooks(&account);
     shown[0].insert("events".to_owned(), json!(["open", "read"]));
-    shown[0].insert("sms_events".to_owned(), json!(["Sending", "opt-out"]));
+    shown[0].insert("sms_events".to_owned(), json!(["Sending", "expired"]));
     shows(&account, &shown);
 
     let before = account.calls().len();
@@ -229,7 +255,7 @@ async fn unlisted_events_of_the_account_are_kept() {
     assert_eq!(sent[0]["events"], json!(["open", "read"]));
     assert_eq!(sent[0]["sms_events"], json!(["failed"]));
     assert_eq!(sent[1]["events"], json!(["read"]));
-    assert_eq!(sent[1]["sms_events"], json!(["Sending", "opt-out"]));
+    assert_eq!(sent[1]["sms_events"], json!(["Sending", "expired"]));
 }
 
 #[tokio::test]

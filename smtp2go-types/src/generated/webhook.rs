@@ -38,8 +38,9 @@ pub struct WebhookAddRequest {
     ///
     /// Inferred, not documented.
     pub disabled: Option<bool>,
-    /// Headers of your own, presumably for the requests that the service posts. Only the name is known,
-    /// from the changelog of 2026-10-13; the shape is unknown, so any JSON is taken.
+    /// Headers of your own, presumably for the requests that the service posts; they may hold secrets,
+    /// so keep them out of logs. Only the name is known, from the changelog of 2026-10-13; the shape is
+    /// unknown, so any JSON is taken.
     ///
     /// Inferred, not documented.
     pub custom_headers: Option<::serde_json::Value>,
@@ -236,9 +237,9 @@ pub struct WebhookEditRequest {
     ///
     /// Inferred, not documented.
     pub disabled: Option<bool>,
-    /// Headers of your own, presumably for the requests that the service posts. Only the name is known,
-    /// from the changelog of 2026-10-13; the shape is unknown, so any JSON is taken. Whether leaving it
-    /// out resets it is unknown.
+    /// Headers of your own, presumably for the requests that the service posts; they may hold secrets,
+    /// so keep them out of logs. Only the name is known, from the changelog of 2026-10-13; the shape is
+    /// unknown, so any JSON is taken. Whether leaving it out resets it is unknown.
     ///
     /// Inferred, not documented.
     pub custom_headers: Option<::serde_json::Value>,
@@ -628,8 +629,9 @@ pub struct Webhook {
     ///
     /// Inferred, not documented.
     pub disabled: Option<bool>,
-    /// Headers of your own, presumably for the requests that the service posts. Only the name is known,
-    /// from the changelog of 2026-10-13; the shape is unknown.
+    /// Headers of your own, presumably for the requests that the service posts; they may hold secrets,
+    /// so keep them out of logs. Only the name is known, from the changelog of 2026-10-13; the shape is
+    /// unknown.
     ///
     /// Inferred, not documented.
     pub custom_headers: Option<::serde_json::Value>,
