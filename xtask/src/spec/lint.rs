@@ -10,8 +10,10 @@ use serde_json::Value;
 use crate::document::{Document, JSON, list, map, reference_name};
 use crate::problem::{Problems, join};
 
-/// Every operation answers with these; the last stands for all of its kind.
-const ERRORS: [&str; 7] = ["400", "401", "402", "403", "404", "429", "5XX"];
+/// Every operation has a response for each of these.
+const ERRORS: [&str; 10] = [
+    "400", "401", "402", "403", "404", "429", "500", "502", "503", "504",
+];
 
 /// Of all uses of objects, so many percent have to be by `$ref`.
 const REFERENCES: usize = 95;
@@ -22,7 +24,7 @@ const SUMMARY: usize = 60;
 type Rule = fn(Document<'_>, &mut Found<'_>);
 
 /// The rules: name, what it wants, and the check.
-const RULES: [(&str, &str, Rule); 9] = [
+const RULES: [(&str, &str, Rule); 10] = [
     (
         "described",
         "everything that a reader can ask about has a description, and that is a sentence",
@@ -47,6 +49,11 @@ const RULES: [(&str, &str, Rule); 9] = [
         "errors",
         "every operation has all the error responses, shared and with an example",
         errors,
+    ),
+    (
+        "statuses",
+        "responses stand for one status each: generators refuse `default` and ranges such as `5XX`",
+        statuses,
     ),
     ("references", "objects are used by reference", by_reference),
     (
@@ -418,6 +425,25 @@ fn errors(document: Document<'_>, found: &mut Found<'_>) {
                 "the error has no JSON body with schema and example",
                 "add the error schema and a typical body",
             );
+        }
+    }
+}
+
+fn statuses(document: Document<'_>, found: &mut Found<'_>) {
+    let operations = document.operations().into_iter();
+    let operations = operations.map(|operation| (operation.pointer, operation.value));
+    let webhooks = document.webhooks().into_iter();
+    let webhooks = webhooks.map(|webhook| (webhook.pointer, webhook.value));
+    for (pointer, value) in operations.chain(webhooks) {
+        let pointer = join(&pointer, "responses");
+        for status in map(&value["responses"]).keys() {
+            if status.len() != 3 || !status.bytes().all(|byte| byte.is_ascii_digit()) {
+                found.add(
+                    join(&pointer, status),
+                    format!("`{status}` is not one status"),
+                    "write a response for each status",
+                );
+            }
         }
     }
 }

@@ -100,7 +100,7 @@ const ROWS: &[Row] = &[
      &[("    Broken:", "description: The service failed.",
         "description: The service failed.\n      content: {application/json: {schema: {type: string}}}")],
      "/paths/~1parcel~1send/post/responses",
-     "the errors 400 and 5XX have different schemas", "use one error schema"),
+     "the errors 400 and 500 have different schemas", "use one error schema"),
     ("a request that is no component",
      &[("operationId: parcel_move", "$ref: '#/components/schemas/ParcelMoveRequest'", "type: object")],
      "/paths/~1parcel~1move/post/requestBody/content/application~1json/schema",
