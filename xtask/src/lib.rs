@@ -8,6 +8,7 @@ mod docs;
 mod document;
 mod extensions;
 pub mod generate;
+mod known;
 pub mod load;
 pub mod lower;
 mod names;
@@ -89,7 +90,7 @@ pub fn from_spec(spec: &load::Spec) -> Result<Files, String> {
     // The only file with the hash: it changes with every edit of the spec anyway.
     let from = format!("{SPEC} (sha256 {}…)", spec.hash);
     twin.insert("x-generated".to_owned(), mark.replace(SPEC, &from).into());
-    twin.extend(document::map(&spec.document).clone());
+    twin.extend(document::map(&known::spelled_out(&spec.document)).clone());
     files.insert("spec/openapi.json".to_owned(), json(&twin.into()));
     Ok(files)
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::check::{reach, reached};
 use crate::document::{Document, JSON, is_map, list, map, reference_name};
+use crate::known;
 use crate::load::Spec;
 use crate::names::pascal_case;
 
@@ -503,7 +504,7 @@ fn field(
     let always_send = extension("x-smtp2go-always-send").and(schema["default"].as_bool());
     Field {
         wire: wire.to_owned(),
-        description: text(&described["description"]),
+        description: known::without(&text(&described["description"])).to_owned(),
         deprecated: schema["deprecated"] == Value::Bool(true),
         required: role == Role::Request
             && always_send.is_none()
@@ -600,7 +601,7 @@ fn vocabulary(name: &str, group: Option<String>, component: &Value) -> Vocabular
     Vocabulary {
         name: name.to_owned(),
         group,
-        description: text(&component["description"]),
+        description: known::without(&text(&component["description"])).to_owned(),
         words,
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::document::{Document, JSON, list, map, reference_name};
+use crate::known;
 use crate::problem::{Problems, join};
 
 /// Every operation has a response for each of these.
@@ -24,7 +25,7 @@ const SUMMARY: usize = 60;
 type Rule = fn(Document<'_>, &mut Found<'_>);
 
 /// The rules: name, what it wants, and the check.
-const RULES: [(&str, &str, Rule); 10] = [
+const RULES: [(&str, &str, Rule); 11] = [
     (
         "described",
         "everything that a reader can ask about has a description, and that is a sentence",
@@ -60,6 +61,11 @@ const RULES: [(&str, &str, Rule); 10] = [
         "formats",
         "every text and every number says with `format` what it is",
         formats,
+    ),
+    (
+        "known-values",
+        "the description of an open enum ends with its values, in the order of `x-extensible-enum`",
+        known_values,
     ),
     (
         "defaults",
@@ -473,6 +479,23 @@ fn formats(document: Document<'_>, found: &mut Found<'_>) {
             );
         }
     });
+}
+
+fn known_values(document: Document<'_>, found: &mut Found<'_>) {
+    for (name, component) in document.schemas() {
+        let Some(sentence) = known::sentence(component) else {
+            continue;
+        };
+        let text = component["description"].as_str().unwrap_or_default();
+        let words: Vec<_> = text.split_whitespace().collect();
+        if !words.join(" ").ends_with(&sentence) {
+            found.add(
+                join(&join("/components/schemas", name), "description"),
+                "the description does not end with the known values",
+                &format!("end it with \"{sentence}\""),
+            );
+        }
+    }
 }
 
 fn defaults(document: Document<'_>, found: &mut Found<'_>) {

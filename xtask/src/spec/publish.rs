@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::document::{Document, JSON, map};
 use crate::spec::clients::LANGUAGES;
 use crate::spec::tools::{self, Tools};
-use crate::{SPEC, load, schema};
+use crate::{SPEC, known, load, schema};
 
 const LANDING: &str = include_str!("landing.html");
 
@@ -37,7 +37,8 @@ const BROWSER: &str = "chromium-headless-shell";
 #[allow(clippy::print_stdout)]
 pub fn publish(root: &Path, tools: &Tools, out: &Path) -> Result<(), String> {
     let spec = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
-    let document = Document::new(&spec.document);
+    let spelled_out = known::spelled_out(&spec.document);
+    let document = Document::new(&spelled_out);
     if out.exists() {
         // `spec/` itself has an openapi.yaml: that alone is no publication.
         let earlier = ["openapi.yaml", "webhooks"]
@@ -83,7 +84,7 @@ fn reference(tools: &Tools, out: &Path) -> Result<String, String> {
             .npm("redocly")
             .args([
                 "build-docs",
-                SPEC,
+                "spec/openapi.json",
                 "--inlineBundle",
                 "--openapi.router=hash",
                 "--output",

@@ -62,6 +62,9 @@ fn each_rule_notices_when_it_is_broken() {
         ("formats", ("/components/schemas/SendResult/properties/failed/format", None), "this integer has no `format`"),
         ("formats", ("/components/schemas/EmailSendRequest/properties/to/items/format", None), "this string has no `format`"),
         ("formats", ("/components/schemas/RequestId/format", None), "this string has no `format`"),
+        ("known-values", ("/components/schemas/SortDirection/description", Some("The order of a list.".into())), "does not end with the known values"),
+        ("known-values", ("/components/schemas/SortDirection/x-extensible-enum", Some(json!(["desc", "asc"]))), "does not end with the known values"),
+        ("known-values", ("/components/schemas/WebhookAuthType/x-extensible-enum/2", None), "does not end with the known values"),
         ("defaults", ("/components/schemas/ApiKeysAddRequest/properties/status", Some(json!({"allOf": [{"$ref": "#/components/schemas/SenderStatus"}], "description": "A.", "default": "allowed"}))), "a `default` stands beside `allOf`"),
         ("security", ("/security/1", None), "nothing uses it"),
         ("security", ("/security/0", Some(json!({"Cookie": []}))), "`Cookie` is not described"),
@@ -98,6 +101,43 @@ fn each_rule_notices_when_it_is_broken() {
 
     let rules: std::collections::BTreeSet<_> = lint::rules().map(|(name, _)| name).collect();
     assert_eq!(broken, rules, "a rule has no test that breaks it");
+}
+
+#[test]
+fn json_lists_the_known_values_in_every_description_and_rust_in_none() {
+    let spec = xtask::load::load(&fixture::repository().join(xtask::SPEC)).unwrap();
+    let files = xtask::from_spec(&spec).unwrap();
+    let json: Value = serde_json::from_str(&files["spec/openapi.json"]).unwrap();
+    let schemas = &json["components"]["schemas"];
+    let resolved = |schema: &Value| {
+        let reference = schema["$ref"]
+            .as_str()
+            .or(schema["allOf"][0]["$ref"].as_str());
+        reference.map_or(schema.clone(), |at| json.pointer(&at[1..]).unwrap().clone())
+    };
+    let mut found = 0;
+    for (name, component) in schemas.as_object().unwrap() {
+        for (field, property) in component["properties"].as_object().into_iter().flatten() {
+            let mut of = resolved(property);
+            if of["type"] == "array" {
+                of = resolved(&of["items"]);
+            }
+            let Some(text) = property["description"].as_str() else {
+                continue;
+            };
+            let wanted = usize::from(of.get("x-extensible-enum").is_some());
+            assert_eq!(
+                text.matches("Known values: `").count(),
+                wanted,
+                "{name}.{field}"
+            );
+            found += wanted;
+        }
+    }
+    assert!(found >= 20, "{found}");
+    for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".rs")) {
+        assert!(!text.contains("Known values"), "{file}");
+    }
 }
 
 fn edit(spec: &mut Value, pointer: &str, value: Option<Value>) {
