@@ -43,6 +43,8 @@ pub(crate) struct Operation {
     pub(crate) reply: Option<Schema>,
     /// The example reply, `None` where no body is known.
     pub(crate) reply_example: Option<Value>,
+    /// The example replies by name, where there are several.
+    pub(crate) reply_examples: Map<String, Value>,
 }
 
 /// So many calls in any `second`, `minute`, `hour` or `day`.
@@ -97,6 +99,8 @@ struct Row {
     #[cfg(test)]
     request_example: Option<Value>,
     reply_example: Option<Value>,
+    #[serde(default)]
+    reply_examples: Map<String, Value>,
 }
 
 impl Api {
@@ -136,6 +140,7 @@ impl Api {
                 max_body_bytes: row.max_body_bytes,
                 key_in_body: row.key_in_body,
                 reply_example: row.reply_example,
+                reply_examples: row.reply_examples,
             })
             .collect();
         let event = |name: &str| {
@@ -215,7 +220,9 @@ mod tests {
                 let error = operation.request.check(example).unwrap();
                 assert!(error.is_none(), "{}: {error:?}", operation.id);
             }
-            if let (Some(schema), Some(example)) = (&operation.reply, &operation.reply_example) {
+            let examples = operation.reply_examples.values();
+            for example in examples.chain(&operation.reply_example) {
+                let schema = operation.reply.as_ref().unwrap();
                 let error = schema.mismatch(example).unwrap();
                 assert_eq!(error, None, "{}", operation.id);
             }

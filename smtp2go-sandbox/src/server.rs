@@ -418,7 +418,8 @@ fn answer(
         Reply::Whole(reply) => Some(with_request_id(reply, request_id)),
         Reply::Empty => None,
         Reply::Example => {
-            let example = operation.reply_example.clone();
+            let named = preferred(call).and_then(|name| operation.reply_examples.get(name));
+            let example = named.or(operation.reply_example.as_ref()).cloned();
             return Ok(example.map(|reply| with_request_id(reply, request_id)));
         }
     };
@@ -426,6 +427,13 @@ fn answer(
         check_reply(operation, reply.as_ref())?;
     }
     Ok(reply)
+}
+
+/// The example that a request asks for by name: `Prefer: example=failed`, as for Prism.
+fn preferred(call: &Call) -> Option<&str> {
+    call.header("prefer")?
+        .split([',', ';'])
+        .find_map(|preference| preference.trim().strip_prefix("example="))
 }
 
 /// Does what a request asks for, in the account that it is for.

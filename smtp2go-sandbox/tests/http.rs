@@ -320,6 +320,30 @@ fn a_stateless_sandbox_answers_with_the_examples() {
 }
 
 #[test]
+fn a_stateless_sandbox_answers_with_the_example_that_is_preferred() {
+    let sandbox = Sandbox::builder().stateless(true).start_blocking().unwrap();
+    for (prefer, failed) in [
+        ("example=failed", json!(1)),
+        ("code=200, example=failed", json!(1)),
+        ("example=fast_accepted", Value::Null),
+        ("example=accepted", json!(0)),
+        ("example=unheard_of", json!(0)),
+        ("wait=10", json!(0)),
+    ] {
+        let headers = [("X-Smtp2go-Api-Key", sandbox.key()), ("Prefer", prefer)];
+        let body = mail().to_string();
+        let reply = send(
+            &sandbox,
+            "POST",
+            "/v3/email/send",
+            &headers,
+            body.as_bytes(),
+        );
+        assert_eq!(reply.json()["data"]["failed"], failed, "{prefer}");
+    }
+}
+
+#[test]
 fn a_lenient_sandbox_ignores_nulls_and_unknown_fields() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let mut body = mail_with(&json!({

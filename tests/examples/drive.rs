@@ -15,10 +15,13 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use smtp2go_sdk::Client;
 use smtp2go_tests::doors::DOORS;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+const JSON: &str = "application/json";
 
 /// What Prism finds wrong with a request.
 const HEADER: &str = "\r\nsl-violations:";
@@ -35,15 +38,17 @@ async fn main() {
 
     // Whoever hears nothing has to be able to hear.
     let wrong = r#"{"sender":"a@example.com","to":"b@example.com","Subject":7}"#;
-    post(&ear.address, "/email/send", wrong).await;
+    post(&ear.address, "/email/send", wrong, "code=200").await;
     let found = ear.violations();
     assert!(
         found.iter().any(|found| found.contains("request")),
         "Prism finds nothing wrong with {wrong}"
     );
 
+    let spec = support::spec();
+    let asked = named_examples(&ear, &spec).await;
     let mut failures = Vec::new();
-    for (operation, door) in support::operations(&support::spec()).iter().zip(DOORS) {
+    for (operation, door) in support::operations(&spec).iter().zip(DOORS) {
         assert_eq!(operation.id, door.id);
         let request = operation.request.to_string();
         if let Err(error) = (door.call)(&client, &client.raw(), &request).await {
@@ -56,9 +61,37 @@ async fn main() {
     let replies = ear.heard.lock().unwrap().matches("HTTP/1.1 200").count();
     assert!(replies >= 2 * DOORS.len(), "{replies} replies were heard");
     println!(
-        "{} operations through both doors: {replies} replies, none with a violation",
+        "{} operations through both doors: {replies} replies, none with a violation; \
+         {asked} examples asked for by name",
         DOORS.len()
     );
+}
+
+/// Asks the mock for each named example of `/email/send`, errors included, and returns how many there are.
+async fn named_examples(ear: &Ear, spec: &Value) -> usize {
+    let operation = &spec["paths"]["/email/send"]["post"];
+    let request = support::examples(&operation["requestBody"]["content"][JSON]);
+    let request = request[0].1.to_string();
+    let mut asked = 0;
+    for (status, response) in operation["responses"].as_object().unwrap() {
+        let shared = response["$ref"].as_str().map(|at| &at[1..]);
+        let response = shared.map_or(response, |at| spec.pointer(at).unwrap());
+        for (name, example) in support::examples(&response["content"][JSON]) {
+            let prefer = format!("code={status}, example={name}");
+            let reply = post(&ear.address, "/email/send", &request, &prefer).await;
+            let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{prefer}: {head}"
+            );
+            let body: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(body, example, "{prefer}");
+            asked += 1;
+        }
+    }
+    assert_eq!(ear.violations(), [""; 0]);
+    assert!(asked >= 10, "{asked} examples have a name");
+    asked
 }
 
 /// Stands between client and mock, and hears every reply.
@@ -117,16 +150,17 @@ async fn pass(client: TcpStream, mock: TcpStream, hears: Arc<Mutex<String>>) {
     }
 }
 
-/// Sends a body as it is, and waits for the end of the reply.
-async fn post(address: &str, path: &str, body: &str) {
+/// Sends a body as it is, asking for a reply by the header `Prefer`, and returns the whole reply.
+async fn post(address: &str, path: &str, body: &str, prefer: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         X-Smtp2go-Api-Key: api-EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0\r\n\
+         Prefer: {prefer}\r\nX-Smtp2go-Api-Key: api-EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).await.unwrap();
+    String::from_utf8(reply).unwrap()
 }

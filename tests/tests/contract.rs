@@ -123,6 +123,50 @@ fn what_the_spec_forbids_is_refused() {
     assert!(wanted.len() > 100, "{}", wanted.len());
 }
 
+/// The contents below a value, each with where it stands.
+fn contents<'a>(value: &'a Value, at: &str, into: &mut Vec<(String, &'a Value)>) {
+    for (name, member) in value.as_object().into_iter().flatten() {
+        let at = format!("{at} {name}");
+        if name == "content" {
+            let media = member.as_object().unwrap();
+            into.extend(
+                media
+                    .iter()
+                    .map(|(media, content)| (format!("{at} {media}"), content)),
+            );
+        } else {
+            contents(member, &at, into);
+        }
+    }
+}
+
+#[test]
+fn every_example_is_what_its_schema_allows() {
+    let definitions = definitions();
+    let spec = support::spec();
+    let mut bodies = Vec::new();
+    for part in ["paths", "x-webhooks"] {
+        contents(&spec[part], part, &mut bodies);
+    }
+    contents(&spec["components"]["responses"], "responses", &mut bodies);
+    let mut named = 0;
+    for (at, content) in bodies {
+        let reference = content["schema"]["$ref"].as_str().unwrap();
+        let name = reference.rsplit('/').next().unwrap();
+        let schema = json!({ "$ref": format!("#/$defs/{name}"), "$defs": definitions });
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let examples = support::examples(content);
+        assert!(!examples.is_empty(), "{at} has no example");
+        for (name, example) in examples {
+            if let Err(error) = validator.validate(&example) {
+                panic!("{at} {name}: {error}");
+            }
+            named += usize::from(!name.is_empty());
+        }
+    }
+    assert!(named >= 30, "{named}");
+}
+
 /// The fields of a request that become headers, with `[]` for the items of a list.
 fn header_fields(spec: &Value, schema: &Value, place: &str, into: &mut Vec<String>) {
     let mark = schema["x-smtp2go-header"] == true;

@@ -30,19 +30,16 @@ fn samples(sides: &[Side]) -> Vec<Sample> {
     let spec = support::spec();
     let mut samples = Vec::new();
     for operation in support::operations(&spec) {
-        for (side, body) in [
-            (Side::Request, &operation.request),
-            (Side::Reply, &operation.reply),
-        ] {
-            if !body.is_null() {
-                samples.push(Sample {
-                    name: format!("{side:?} of {}", operation.id),
-                    side,
-                    method: operation.method.clone(),
-                    path: operation.path.clone(),
-                    body: body.clone(),
-                });
-            }
+        let replies = operation.replies.iter();
+        let replies = replies.map(|(name, body)| (Side::Reply, name.as_str(), body));
+        for (side, name, body) in replies.chain([(Side::Request, "", &operation.request)]) {
+            samples.push(Sample {
+                name: format!("{side:?} of {} {name}", operation.id),
+                side,
+                method: operation.method.clone(),
+                path: operation.path.clone(),
+                body: body.clone(),
+            });
         }
     }
     for (name, mut body) in support::webhooks(&spec) {

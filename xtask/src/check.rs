@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::document::{Document, JSON, METHODS, OperationAt, is_map, list, map, reference_name};
+use crate::document::{
+    self, Document, JSON, METHODS, OperationAt, is_map, list, map, reference_name,
+};
 use crate::extensions;
 use crate::names;
 use crate::problem::{Problems, join};
@@ -367,7 +369,13 @@ fn responses(document: Document<'_>, operation: &OperationAt<'_>, problems: &mut
             }
             if response.get("content").is_some() {
                 let pointer = join(&pointer, "200");
-                object_content(document, response, &pointer, &["example"], problems);
+                object_content(
+                    document,
+                    response,
+                    &pointer,
+                    &["example", "examples"],
+                    problems,
+                );
             }
         }
     }
@@ -723,14 +731,10 @@ fn examples(document: Document<'_>, problems: &mut Problems) {
     for (pointer, body) in bodies {
         for (media, content) in map(&body["content"]) {
             let pointer = join(&join(&pointer, "content"), media);
-            let mut values = Vec::new();
-            if let Some(value) = content.get("example") {
-                values.push((join(&pointer, "example"), value));
-            }
-            for (name, example) in map(&content["examples"]) {
-                let at = join(&join(&join(&pointer, "examples"), name), "value");
-                values.push((at, &example["value"]));
-            }
+            let values: Vec<_> = document::examples(content)
+                .into_iter()
+                .map(|(at, value)| (format!("{pointer}{at}"), value))
+                .collect();
             validate(
                 document,
                 &definitions,

@@ -133,6 +133,18 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The examples of a body, each with where it stands below the body's content and what it is.
+pub(crate) fn examples(content: &Value) -> Vec<(String, &Value)> {
+    let one = content
+        .get("example")
+        .map(|value| ("/example".to_owned(), value));
+    let named = map(&content["examples"]).iter().map(|(name, example)| {
+        let at = join(&join("/examples", name), "value");
+        (at, &example["value"])
+    });
+    one.into_iter().chain(named).collect()
+}
+
 /// The component named by `$ref: '#/components/schemas/NAME'`.
 pub(crate) fn reference_name(schema: &Value) -> Option<&str> {
     schema["$ref"]

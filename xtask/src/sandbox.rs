@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::document::{Document, JSON};
+use crate::document::{self, Document, JSON, map};
 use crate::schema;
 
 /// The sandbox's file.
@@ -17,7 +17,11 @@ pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
                 true => Value::Null,
                 false => schema::convert(document, &content["schema"]),
             };
-            json!({
+            let first = |content| {
+                let examples = document::examples(content);
+                examples.first().map(|(_, value)| (*value).clone())
+            };
+            let mut row = json!({
                 "id": operation.value["operationId"],
                 "method": operation.method.to_uppercase(),
                 "path": operation.path,
@@ -29,9 +33,17 @@ pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
                 "pagination": operation.value["x-smtp2go-pagination"],
                 "request": schema(request),
                 "reply": schema(reply),
-                "request_example": request["example"],
-                "reply_example": reply["example"],
-            })
+                "request_example": first(request),
+                "reply_example": first(reply),
+            });
+            let named = map(&reply["examples"]).iter();
+            let named: Map<_, _> = named
+                .map(|(name, example)| (name.clone(), example["value"].clone()))
+                .collect();
+            if !named.is_empty() {
+                row["reply_examples"] = named.into();
+            }
+            row
         })
         .collect();
     let mut api = Map::new();

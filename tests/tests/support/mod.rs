@@ -20,8 +20,10 @@ pub(crate) struct Operation {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) request: Value,
-    /// Null where nothing is known of the body.
+    /// The first example; null where nothing is known of the body.
     pub(crate) reply: Value,
+    /// All examples, each with its name if it has one.
+    pub(crate) replies: Vec<(String, Value)>,
     pub(crate) key_in_body: bool,
 }
 
@@ -29,13 +31,20 @@ pub(crate) fn operations(spec: &Value) -> Vec<Operation> {
     let mut operations = Vec::new();
     for (path, item) in spec["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let example = |body: &Value| body["content"]["application/json"]["example"].clone();
+            let json = |body: &Value| examples(&body["content"]["application/json"]);
+            let first = |examples: &[(String, Value)]| {
+                examples
+                    .first()
+                    .map_or(Value::Null, |(_, value)| value.clone())
+            };
+            let replies = json(&operation["responses"]["200"]);
             operations.push(Operation {
                 id: operation["operationId"].as_str().unwrap().to_owned(),
                 method: method.to_uppercase(),
                 path: path.clone(),
-                request: example(&operation["requestBody"]),
-                reply: example(&operation["responses"]["200"]),
+                request: first(&json(&operation["requestBody"])),
+                reply: first(&replies),
+                replies,
                 key_in_body: operation.get("x-smtp2go-key-in-body").is_some(),
             });
         }
@@ -43,16 +52,23 @@ pub(crate) fn operations(spec: &Value) -> Vec<Operation> {
     operations
 }
 
+/// The examples of a body's content, each with its name if it has one.
+pub(crate) fn examples(content: &Value) -> Vec<(String, Value)> {
+    let one = content
+        .get("example")
+        .map(|value| (String::new(), value.clone()));
+    let named = content["examples"].as_object().into_iter().flatten();
+    let named = named.map(|(name, example)| (name.clone(), example["value"].clone()));
+    one.into_iter().chain(named).collect()
+}
+
 /// Every example of a webhook's payload, named.
 pub(crate) fn webhooks(spec: &Value) -> Vec<(String, Value)> {
     let mut payloads = Vec::new();
     for (name, item) in spec["x-webhooks"].as_object().unwrap() {
         for (media, content) in item["post"]["requestBody"]["content"].as_object().unwrap() {
-            if let Some(example) = content.get("example") {
-                payloads.push((format!("{name} {media}"), example.clone()));
-            }
-            for (kind, example) in content["examples"].as_object().into_iter().flatten() {
-                payloads.push((format!("{name} {kind}"), example["value"].clone()));
+            for (kind, example) in examples(content) {
+                payloads.push((format!("{name} {media} {kind}"), example));
             }
         }
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::document::{Document, JSON, list, map, reference_name};
+use crate::document::{self, Document, JSON, list, map, reference_name};
 use crate::known;
 use crate::problem::{Problems, join};
 
@@ -48,7 +48,7 @@ const RULES: [(&str, &str, Rule); 11] = [
     ),
     (
         "errors",
-        "every operation has all the error responses, shared and with an example",
+        "every operation has all the error responses, shared and with named examples",
         errors,
     ),
     (
@@ -279,10 +279,7 @@ fn examples(document: Document<'_>, found: &mut Found<'_>) {
         }
     }
     for (pointer, content) in contents(document) {
-        if content.get("schema").is_some()
-            && content.get("example").is_none()
-            && map(&content["examples"]).is_empty()
-        {
+        if content.get("schema").is_some() && document::examples(content).is_empty() {
             found.add(pointer, "the body has no example", "add `example`");
         }
     }
@@ -321,18 +318,8 @@ fn contents<'a>(document: Document<'a>) -> Vec<(String, &'a Value)> {
 
 fn example_names(document: Document<'_>, found: &mut Found<'_>) {
     for (pointer, content) in contents(document) {
-        let values = content
-            .get("example")
-            .map(|value| (join(&pointer, "example"), value))
-            .into_iter()
-            .chain(map(&content["examples"]).iter().map(|(name, example)| {
-                (
-                    join(&join(&join(&pointer, "examples"), name), "value"),
-                    &example["value"],
-                )
-            }));
-        for (pointer, value) in values {
-            names_in(value, &pointer, found);
+        for (at, value) in document::examples(content) {
+            names_in(value, &format!("{pointer}{at}"), found);
         }
     }
     for (name, component) in document.schemas() {
@@ -425,11 +412,11 @@ fn errors(document: Document<'_>, found: &mut Found<'_>) {
     }
     for (name, response) in map(&document.root()["components"]["responses"]) {
         let content = &response["content"][JSON];
-        if reference_name(&content["schema"]).is_none() || content.get("example").is_none() {
+        if reference_name(&content["schema"]).is_none() || map(&content["examples"]).is_empty() {
             found.add(
                 join("/components/responses", name),
-                "the error has no JSON body with schema and example",
-                "add the error schema and a typical body",
+                "the error has no JSON body with schema and named examples",
+                "add the error schema and a typical body of each kind",
             );
         }
     }
@@ -590,9 +577,7 @@ fn figures(document: Document<'_>) -> Figures {
     }
     figures.examples = contents
         .iter()
-        .map(|(_, content)| {
-            usize::from(content.get("example").is_some()) + map(&content["examples"]).len()
-        })
+        .map(|(_, content)| document::examples(content).len())
         .sum();
     figures.properties = document
         .schemas()
