@@ -344,10 +344,10 @@ pub struct ActivityRecord {
     pub event: Option<ActivityEvent>,
     /// The From address of the mail.
     pub from: Option<String>,
-    /// The recipient whom the event concerns.
+    /// The address of the recipient whom the event concerns.
     pub recipient: Option<String>,
-    /// The recipients of the mail. The schema has a list, one sample a single text; a list can hold
-    /// several.
+    /// The addresses of the recipients. The schema has a list, one sample a single text; a list can
+    /// hold several.
     ///
     /// As in the vendor's schema, against its samples.
     #[cfg_attr(
@@ -365,7 +365,7 @@ pub struct ActivityRecord {
     pub reply_to: Option<String>,
     /// The address of the sender.
     pub sender: Option<String>,
-    /// The sender with the display name.
+    /// The address of the sender with the display name.
     pub sender_full: Option<String>,
     /// The To header, as one text that may hold several addresses.
     pub to: Option<String>,

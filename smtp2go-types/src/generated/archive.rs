@@ -24,11 +24,11 @@ pub struct ArchiveSearchRequest {
     pub limit: Option<i64>,
     /// Only mail sent by this user.
     pub username: Option<String>,
-    /// Only mail to this recipient.
+    /// Only mail to this address.
     pub recipient: Option<String>,
-    /// Only mail from this sender.
+    /// Only mail from this address.
     pub sender: Option<String>,
-    /// Only mail with this sender on the envelope.
+    /// Only mail with this sender address on the envelope.
     pub envelope_from: Option<String>,
     /// Only mail with exactly this subject.
     pub subject: Option<String>,
@@ -256,13 +256,13 @@ pub struct ArchivedEmail {
     pub sent: Option<Timestamp>,
     /// The user that sent it.
     pub username: Option<String>,
-    /// Who it is from.
+    /// The address it is from.
     pub sender: Option<String>,
-    /// The sender on the envelope.
+    /// The address of the sender on the envelope.
     pub envelope_from: Option<String>,
-    /// The recipient of this copy.
+    /// The address of the recipient of this copy.
     pub recipient: Option<String>,
-    /// The To header.
+    /// The address in the To header.
     pub to: Option<String>,
     /// Its subject.
     pub subject: Option<String>,
@@ -278,8 +278,8 @@ pub struct ArchivedEmail {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub attachments: Vec<::serde_json::Value>,
-    /// Where to download the original message (`.eml`). Whether the download needs the API key, and how
-    /// long the link lives, is not documented.
+    /// The URL to download the original message (`.eml`). Whether the download needs the API key, and
+    /// how long the link lives, is not documented.
     pub url: Option<SecretUrl>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]

@@ -628,9 +628,9 @@ pub struct DomainDetails {
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub registrar: Option<String>,
-    /// A link that sets the DNS records up automatically. Documented for `/domain/add`,
-    /// `/domain/verify` and `/domain/view`; the last answers with the word `unavailable` unless the
-    /// reply holds exactly one domain.
+    /// A URL that sets the DNS records up automatically. Documented for `/domain/add`, `/domain/verify`
+    /// and `/domain/view`; the last answers with the word `unavailable` unless the reply holds exactly
+    /// one domain.
     pub setup_link: Option<SecretUrl>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]

@@ -45,7 +45,7 @@ pub struct EmailSendRequest {
     /// Images that the HTML shows. The file name is the content id, so keep it unique and free of
     /// spaces.
     pub inlines: Option<Vec<Attachment>>,
-    /// The template that gives subject and bodies. The id is case-sensitive. Without it, the subject
+    /// The id of the template that gives subject and bodies; case-sensitive. Without it, the subject
     /// and bodies of this request are used.
     pub template_id: Option<String>,
     /// Values for the placeholders of the template; they may be nested. The vendor's schema says a text
@@ -434,7 +434,8 @@ pub struct Attachment {
     /// The media type, such as `application/pdf`. Optional today, required in 2017, when the limit was
     /// 127 characters.
     pub mimetype: Option<String>,
-    /// Where the service fetches the content itself. It caches what it fetched for 24 hours.
+    /// The URL from which the service fetches the content itself. It caches what it fetched for 24
+    /// hours.
     pub url: Option<SecretUrl>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -569,7 +570,7 @@ pub struct BatchEmail {
     /// Images that the HTML shows. The file name is the content id, so keep it unique and free of
     /// spaces.
     pub inlines: Option<Vec<Attachment>>,
-    /// The template that gives subject and bodies. The id is case-sensitive. Without it, the subject
+    /// The id of the template that gives subject and bodies; case-sensitive. Without it, the subject
     /// and bodies of this item are used.
     pub template_id: Option<String>,
     /// Values for the placeholders of the template; they may be nested. The vendor's schema says a text
@@ -831,9 +832,9 @@ pub struct EmailScheduledSearchRequest {
     pub schedule_id: Option<String>,
     /// Only mail with this subject.
     pub search_subject: Option<String>,
-    /// Only mail to this recipient.
+    /// Only mail to this address.
     pub search_recipient: Option<String>,
-    /// Only mail from this sender.
+    /// Only mail from this address.
     pub search_sender: Option<String>,
     /// How many items a page has. A maximum is not stated.
     ///
@@ -916,6 +917,15 @@ impl EmailScheduledSearchRequest {
 impl Validate for EmailScheduledSearchRequest {
     #[inline]
     fn check(&self, check: &mut Check) {
+        if let Some(value) = &self.limit {
+            check
+                .at(
+                    "limit",
+                    |check| {
+                        check.range(*value, Some(-2147483648), Some(2147483647));
+                    },
+                );
+        }
         check.extra(Self::FIELDS, self.extra.keys());
     }
 }
@@ -959,7 +969,7 @@ pub struct ScheduledEmail {
     pub schedule_id: Option<String>,
     /// When it will be sent, in UTC.
     pub schedule: Option<Timestamp>,
-    /// Who it is from.
+    /// The address it is from.
     pub sender: Option<String>,
     /// Its subject.
     pub subject: Option<String>,
@@ -1234,9 +1244,9 @@ pub struct SentEmail {
     pub email_ts: Option<Timestamp>,
     /// When it was delivered, such as `2026-03-02 08:15:04.000000+00:00`.
     pub delivered_at: Option<Timestamp>,
-    /// Who it is from.
+    /// The address it is from.
     pub sender: Option<String>,
-    /// Who it was sent to.
+    /// The address it was sent to.
     pub recipient: Option<String>,
     /// The mail server of the recipient.
     pub host: Option<String>,
@@ -1275,7 +1285,7 @@ crate::object::reply!(
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailOpen {
-    /// Who opened it.
+    /// The address of who opened it.
     pub recipient: Option<String>,
     /// When it was opened.
     pub opened_at: Option<Timestamp>,

@@ -421,7 +421,7 @@ pub struct IpAuth {
     ///
     /// As in the vendor's schema, against its samples.
     pub comments: Option<String>,
-    /// A field of SMTP users that the schema repeats here. No sample shows it.
+    /// The password of an SMTP user, which the schema repeats here. No sample shows it.
     ///
     /// Deprecated.
     ///
@@ -455,7 +455,7 @@ pub struct IpAuth {
     pub description: Option<String>,
     /// Whether an unsubscribe footer is added to mail.
     pub feedback_enabled: Option<bool>,
-    /// A setting that the changelog of April 2025 calls removed. Samples still show it.
+    /// A domain setting that the changelog of April 2025 calls removed. Samples still show it.
     ///
     /// Deprecated.
     pub feedback_domain: Option<String>,

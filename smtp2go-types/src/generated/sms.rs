@@ -554,7 +554,7 @@ pub struct SentSms {
     pub timestamp: Option<Timestamp>,
     /// The user that sent it.
     pub username: Option<String>,
-    /// The sender of the message.
+    /// The number it was sent from, going by the request.
     pub sender: Option<String>,
     /// The address that sent it, if it was sent by mail.
     pub sender_email: Option<String>,

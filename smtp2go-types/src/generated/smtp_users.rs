@@ -46,8 +46,8 @@ pub struct SmtpUsersAddRequest {
     ///
     /// Default: `false`.
     pub feedback_enabled: Option<bool>,
-    /// A setting that the changelog of April 2025 calls removed. The schema still lists it; leave it
-    /// out, or at `default`.
+    /// A domain setting that the changelog of April 2025 calls removed. The schema still lists it;
+    /// leave it out, or at `default`.
     ///
     /// Default: `"default"`.
     ///
@@ -311,8 +311,8 @@ pub struct SmtpUsersEditRequest {
     ///
     /// Default: `false`.
     pub feedback_enabled: Option<bool>,
-    /// A setting that the changelog of April 2025 calls removed. The schema still lists it; leave it
-    /// out, or at `default`.
+    /// A domain setting that the changelog of April 2025 calls removed. The schema still lists it;
+    /// leave it out, or at `default`.
     ///
     /// Deprecated.
     pub feedback_domain: Option<String>,
@@ -1062,7 +1062,7 @@ pub struct SmtpUser {
     pub description: Option<String>,
     /// Whether an unsubscribe footer is added to mail.
     pub feedback_enabled: Option<bool>,
-    /// A setting that the changelog of April 2025 calls removed. Samples still show it.
+    /// A domain setting that the changelog of April 2025 calls removed. Samples still show it.
     ///
     /// Deprecated.
     pub feedback_domain: Option<String>,

@@ -142,9 +142,9 @@ pub struct SuppressionViewRequest {
     pub reason: Option<String>,
     /// Several such texts. They are free text, no vocabulary.
     pub reasons: Option<Vec<String>>,
-    /// A recipient to look for.
+    /// The address of a recipient to look for.
     pub recipient: Option<String>,
-    /// Several recipients to look for.
+    /// The addresses of several recipients to look for.
     pub recipients: Option<Vec<String>>,
     /// The order of the list. A default is not documented.
     pub sort: Option<SortDirection>,

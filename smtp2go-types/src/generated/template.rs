@@ -107,7 +107,7 @@ impl Validate for TemplateAddRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateEditRequest {
-    /// The template to change. Upper and lower case differ.
+    /// The id of the template to change. Upper and lower case differ.
     pub id: String,
     /// Another id for the template. The limits for a new template, 5 to 24 characters, should apply
     /// here too; this is inferred. Without it, the id stays.
@@ -243,7 +243,7 @@ impl Validate for TemplateEditRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateDeleteRequest {
-    /// The template to delete. Upper and lower case differ.
+    /// The id of the template to delete. Upper and lower case differ.
     pub id: String,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -380,7 +380,7 @@ impl Validate for TemplateSearchRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateViewRequest {
-    /// The template to view. Upper and lower case differ.
+    /// The id of the template to view. Upper and lower case differ.
     pub id: String,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookAddRequest {
-    /// Where to post the events, an http or https address. It may carry a user name and a password,
+    /// The URL to post the events to, `http://` or `https://`. It may carry a user name and a password,
     /// which then arrive as Basic authentication; keep such an address out of logs.
     pub url: SecretUrl,
     /// The email events to post. `resubscribe` is known to the documentation and the web application,
@@ -26,7 +26,7 @@ pub struct WebhookAddRequest {
     pub sms_events: Option<Vec<SmsEventKind>>,
     /// Names of mail headers to copy into each event. The subject and the message id always come.
     pub headers: Option<Vec<String>>,
-    /// Only mail of these senders. Empty means all senders.
+    /// Only mail of these SMTP users and API keys. Empty means all senders.
     pub usernames: Option<Vec<String>>,
     /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
     /// it, as a form.
@@ -210,7 +210,7 @@ impl Validate for WebhookAddRequest {
 pub struct WebhookEditRequest {
     /// The webhook to change.
     pub id: i64,
-    /// Where to post the events, an http or https address. It may carry a user name and a password,
+    /// The URL to post the events to, `http://` or `https://`. It may carry a user name and a password,
     /// which then arrive as Basic authentication; keep such an address out of logs.
     pub url: Option<SecretUrl>,
     /// The email events to post. `resubscribe` is known to the documentation and the web application,
@@ -225,7 +225,7 @@ pub struct WebhookEditRequest {
     pub sms_events: Option<Vec<SmsEventKind>>,
     /// Names of mail headers to copy into each event. The subject and the message id always come.
     pub headers: Option<Vec<String>>,
-    /// Only mail of these senders. Empty means all senders.
+    /// Only mail of these SMTP users and API keys. Empty means all senders.
     pub usernames: Option<Vec<String>>,
     /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
     /// it, as a form.
@@ -572,7 +572,8 @@ impl crate::Envelope for WebhookViewResponse {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Webhook {
-    /// Where the events are posted. It may carry a user name and a password, so keep it out of logs.
+    /// The URL that the events are posted to. It may carry a user name and a password, so keep it out
+    /// of logs.
     pub url: Option<SecretUrl>,
     /// The id of the webhook. The `id` inside a posted email event is something else.
     pub id: Option<i64>,
@@ -597,8 +598,9 @@ pub struct Webhook {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub headers: Vec<String>,
-    /// The senders whose events are posted; empty means all. The schema and some samples have a list;
-    /// the samples of adding and changing a webhook show a bare text, which cannot hold several names.
+    /// The SMTP users and API keys whose events are posted; empty means all. The schema and some
+    /// samples have a list; the samples of adding and changing a webhook show a bare text, which cannot
+    /// hold several names.
     ///
     /// As in the vendor's schema, against its samples.
     #[cfg_attr(
@@ -618,7 +620,7 @@ pub struct Webhook {
     ///
     /// As in the vendor's schema, against its samples.
     pub auth_header_type: Option<WebhookAuthType>,
-    /// What that header holds. The schema has it, the samples lack it.
+    /// What that header holds: a password or a token. The schema has it, the samples lack it.
     ///
     /// Default: `""`.
     ///
@@ -678,7 +680,7 @@ pub struct EmailEvent {
     /// The id that sending this email returned. It joins the events of one email. Some `reject` events
     /// have the word `Unavailable` here.
     pub email_id: Option<String>,
-    /// The envelope sender.
+    /// The address of the sender on the envelope.
     pub sender: Option<String>,
     /// The From header, with the name (if any) and the address.
     pub from: Option<String>,
@@ -686,10 +688,10 @@ pub struct EmailEvent {
     pub from_address: Option<String>,
     /// The name of the From header. It may be empty.
     pub from_name: Option<String>,
-    /// The recipient whom the event concerns. Missing with `processed`.
+    /// The address of the recipient whom the event concerns. Missing with `processed`.
     pub rcpt: Option<String>,
-    /// All recipients of the email, with `processed` and perhaps with other events. In form bodies it
-    /// is one text; how several addresses are joined there is not documented.
+    /// The addresses of all recipients, with `processed` and perhaps with other events. In form bodies
+    /// it is one text; how several addresses are joined there is not documented.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")
@@ -756,8 +758,8 @@ pub struct EmailEvent {
     /// Known from live traffic rather than from the vendor's schema.
     #[cfg_attr(feature = "schemars", schemars(rename = "clicked-at"))]
     pub clicked_at: Option<Timestamp>,
-    /// The target of the clicked link. Only with `click`. The vendor's test event has it; `link` and
-    /// `click_url` are other spellings, known only from other people's code.
+    /// The URL that the clicked link leads to. Only with `click`. The vendor's test event has it;
+    /// `link` and `click_url` are other spellings, known only from other people's code.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub url: Option<SecretUrl>,

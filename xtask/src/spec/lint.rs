@@ -22,10 +22,41 @@ const REFERENCES: usize = 95;
 /// A summary is a line in a table.
 const SUMMARY: usize = 60;
 
+/// A format, the words of which its description has at least one, and phrases that no other format's has.
+const FORMAT_WORDS: [(&str, &[&str], &[&str]); 15] = [
+    ("byte", &["base64"], &["standard base64"]),
+    ("date", &["day"], &["The first day"]),
+    ("domain", &["domain", "host", "cname"], &[]),
+    ("html", &["html"], &["as HTML"]),
+    ("id", &["id", "ids"], &["a UUID"]),
+    ("ip", &["ip"], &["The IP address"]),
+    ("mailbox", &["address", "addresses"], &["`Name <address>`"]),
+    ("numeric", &["number"], &["number as text"]),
+    ("password", &["key", "password"], &["The password"]),
+    ("period", &["span"], &["The span of time"]),
+    (
+        "phone",
+        &["number", "numbers"],
+        &["The number to send", "The numbers to send"],
+    ),
+    (
+        "timestamp",
+        &["when", "time", "moment", "period"],
+        &["RFC 3339"],
+    ),
+    ("token", &["page"], &["The token"]),
+    ("url", &["url"], &["The URL"]),
+    (
+        "username",
+        &["user", "users", "username", "key", "keys"],
+        &["The name of the user"],
+    ),
+];
+
 type Rule = fn(Document<'_>, &mut Found<'_>);
 
 /// The rules: name, what it wants, and the check.
-const RULES: [(&str, &str, Rule); 11] = [
+const RULES: [(&str, &str, Rule); 13] = [
     (
         "described",
         "everything that a reader can ask about has a description, and that is a sentence",
@@ -61,6 +92,16 @@ const RULES: [(&str, &str, Rule); 11] = [
         "formats",
         "every text and every number says with `format` what it is",
         formats,
+    ),
+    (
+        "format-words",
+        "a description speaks of what its `format` says: a `mailbox` of an address, a `phone` of a number",
+        format_words,
+    ),
+    (
+        "widths",
+        "numbers of one name have one `format`, in requests and in replies",
+        widths,
     ),
     (
         "known-values",
@@ -463,6 +504,83 @@ fn formats(document: Document<'_>, found: &mut Found<'_>) {
                 pointer,
                 format!("this {kind} has no `format`"),
                 "add one of those that spec/README.md lists",
+            );
+        }
+    });
+}
+
+fn format_words(document: Document<'_>, found: &mut Found<'_>) {
+    for (name, component) in document.schemas() {
+        let pointer = join("/components/schemas", name);
+        let properties = map(&component["properties"]).iter();
+        let properties =
+            properties.map(|(name, value)| (join(&join(&pointer, "properties"), name), value));
+        for (pointer, property) in properties.chain([(pointer.clone(), component)]) {
+            let text = property["description"].as_str().unwrap_or_default();
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let inner = [&property["items"], &property["additionalProperties"]];
+            let parts = list(&property["oneOf"]).iter().chain(inner);
+            for schema in parts.chain([property]) {
+                if let Some(format) = schema["format"].as_str()
+                    && let Some(problem) = misses(format, &text)
+                {
+                    found.add(
+                        &pointer,
+                        problem,
+                        "correct the format, or say in the description what the value is",
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What a description lacks or has too much for a format.
+fn misses(format: &str, description: &str) -> Option<String> {
+    let lower = description.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    for (other, wanted, phrases) in FORMAT_WORDS {
+        if other == format {
+            if !words.any(|word| wanted.contains(&word)) {
+                let wanted = wanted.join("`, `");
+                return Some(format!(
+                    "the format is `{format}`, and the description has none of `{wanted}`"
+                ));
+            }
+        } else if let Some(phrase) = phrases.iter().find(|phrase| description.contains(*phrase)) {
+            return Some(format!(
+                "the description says \"{phrase}\", as one of the format `{other}` does; \
+                 the format is `{format}`"
+            ));
+        }
+    }
+    None
+}
+
+fn widths(document: Document<'_>, found: &mut Found<'_>) {
+    let mut seen = std::collections::BTreeMap::new();
+    schemas(document, &mut |pointer, schema| {
+        if !["integer", "number"]
+            .iter()
+            .any(|kind| schema["type"] == *kind)
+        {
+            return;
+        }
+        let Some((_, property)) = pointer.rsplit_once("/properties/") else {
+            return;
+        };
+        // `ip_pool` and `ippool` are one setting.
+        let name = property.split('/').next().unwrap_or_default();
+        let name = name.replace(['_', '-'], "");
+        let format = schema["format"].as_str().unwrap_or_default();
+        let (first, at) = seen
+            .entry(name)
+            .or_insert_with(|| (format, pointer.to_owned()));
+        if *first != format {
+            found.add(
+                pointer,
+                format!("the format is `{format}`, and that of #{at} is `{first}`"),
+                "use one for both",
             );
         }
     });

@@ -91,11 +91,35 @@ fn edited_sentence_changes_files_of_its_group_and_the_one_with_the_hash() {
 }
 
 #[test]
-fn the_twin_is_the_spec_as_json() {
+fn the_twin_is_the_spec_as_json_with_known_values_in_the_descriptions_of_fields() {
     let files = fixture::files();
     let mut twin: serde_json::Value = serde_json::from_str(&files["spec/openapi.json"]).unwrap();
     twin.as_object_mut().unwrap().remove("x-generated");
-    assert_eq!(twin, fixture::spec().document);
+    let spec = fixture::spec().document;
+    for (field, values) in [
+        (
+            "ParcelSendRequest/properties/type",
+            "`box`, `crossed-out`, `2nd_class`, `unknown`, `self`",
+        ),
+        (
+            "ParcelSearchRequest/properties/states",
+            "`\"\"`, `moving`, `delivered`",
+        ),
+        ("ParcelSearchRequest/properties/sizes", "`s`, `xl`"),
+        (
+            "ParcelMoveRequest/properties/state",
+            "`\"\"`, `moving`, `delivered`",
+        ),
+        ("Depot/properties/sizes", "`s`, `xl`"),
+        ("DepotPatchRequest/properties/largest", "`s`, `xl`"),
+    ] {
+        let at = format!("/components/schemas/{field}/description");
+        let text = spec.pointer(&at).unwrap();
+        let with_values = format!("{} Known values: {values}.", text.as_str().unwrap());
+        assert_eq!(*twin.pointer(&at).unwrap(), with_values, "{field}");
+        *twin.pointer_mut(&at).unwrap() = text.clone();
+    }
+    assert_eq!(twin, spec);
 }
 
 #[test]
