@@ -11,6 +11,9 @@ pub(crate) const PREFIX: &str = "x-smtp2go-";
 /// Extensions that are known beyond this project.
 const KNOWN_ELSEWHERE: [&str; 2] = ["x-webhooks", "x-extensible-enum"];
 
+/// Which edition of this document it is, as opposed to the version of the API.
+const REVISION: &str = "/info/x-smtp2go-revision";
+
 const EVIDENCE: [&str; 6] = [
     "live",
     "sample",
@@ -30,6 +33,14 @@ enum Place {
 /// Checks every extension in the document.
 pub(crate) fn check(document: Document<'_>, problems: &mut Problems) {
     visit(document.root(), "", Place::Elsewhere, problems);
+    let revision = document.root().pointer(REVISION);
+    if revision.is_some_and(|revision| !revision.as_str().is_some_and(is_day)) {
+        problems.add(
+            REVISION,
+            "the extension `x-smtp2go-revision` is malformed",
+            "write a day in quotes, as '2026-03-02'",
+        );
+    }
     for operation in document.operations() {
         operation_extensions(document, &operation, problems);
     }
@@ -122,11 +133,11 @@ fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
         "known-errors",
         "evidence",
     ];
-    if KNOWN_ELSEWHERE.contains(&key) {
+    if KNOWN_ELSEWHERE.contains(&key) || pointer == REVISION {
         return;
     }
     let name = key.strip_prefix(PREFIX).unwrap_or(key);
-    if !operation.contains(&name) && !schema.contains(&name) {
+    if !operation.contains(&name) && !schema.contains(&name) && name != "revision" {
         problems.add(
             pointer,
             format!("the extension `{key}` is unknown"),
@@ -169,6 +180,14 @@ impl<'a> Extensions<'a, '_> {
             self.malformed(name, remedy);
         }
     }
+}
+
+fn is_day(text: &str) -> bool {
+    let shape = text.bytes().map(|byte| match byte {
+        b'0'..=b'9' => b'0',
+        other => other,
+    });
+    shape.eq(*b"0000-00-00")
 }
 
 fn one_of(value: &Value, words: &[&str]) -> bool {

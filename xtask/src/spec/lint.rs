@@ -16,6 +16,12 @@ const ERRORS: [&str; 10] = [
     "400", "401", "402", "403", "404", "429", "500", "502", "503", "504",
 ];
 
+/// The vendor's documentation.
+const VENDOR: &str = "https://developers.smtp2go.com";
+
+/// The day that this document is of.
+const REVISION: &str = "x-smtp2go-revision";
+
 /// Of all uses of objects, so many percent have to be by `$ref`.
 const REFERENCES: usize = 95;
 
@@ -56,11 +62,21 @@ const FORMAT_WORDS: [(&str, &[&str], &[&str]); 15] = [
 type Rule = fn(Document<'_>, &mut Found<'_>);
 
 /// The rules: name, what it wants, and the check.
-const RULES: [(&str, &str, Rule); 13] = [
+const RULES: [(&str, &str, Rule); 15] = [
     (
         "described",
         "everything that a reader can ask about has a description, and that is a sentence",
         described,
+    ),
+    (
+        "revision",
+        "`info` says which revision of the document this is; the CHANGELOG says what it brought",
+        revision,
+    ),
+    (
+        "external-docs",
+        "every operation leads to the vendor's own documentation",
+        external_docs,
     ),
     (
         "summaries",
@@ -283,6 +299,32 @@ fn sentence(value: &Value, pointer: &str, found: &mut Found<'_>) {
             format!("`{mark}` says that it is not finished"),
             "finish it",
         );
+    }
+}
+
+fn revision(document: Document<'_>, found: &mut Found<'_>) {
+    if !document.root()["info"][REVISION].is_string() {
+        found.add(
+            "/info",
+            format!("there is no `{REVISION}`"),
+            "write the day of the change, and name it in CHANGELOG.md",
+        );
+    }
+}
+
+fn external_docs(document: Document<'_>, found: &mut Found<'_>) {
+    for operation in document.operations() {
+        let docs = &operation.value["externalDocs"];
+        let pointer = join(&operation.pointer, "externalDocs");
+        let url = docs["url"].as_str().unwrap_or_default();
+        if url != VENDOR && !url.starts_with(&format!("{VENDOR}/")) {
+            found.add(
+                join(&pointer, "url"),
+                format!("`{url}` is no page of the vendor's documentation"),
+                &format!("write {VENDOR}, unless the page of the operation is known"),
+            );
+        }
+        sentence(docs, &pointer, found);
     }
 }
 

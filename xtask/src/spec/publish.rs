@@ -141,6 +141,10 @@ fn landing(document: Document<'_>, schemas: &[String]) -> String {
             "{{version}}",
             &escaped(info["version"].as_str().unwrap_or_default()),
         )
+        .replace(
+            "{{revision}}",
+            &escaped(info["x-smtp2go-revision"].as_str().unwrap_or_default()),
+        )
         .replace("{{operations}}", &document.operations().len().to_string())
         .replace("{{webhooks}}", &links.join(", "))
         .replace("{{languages}}", &languages.collect::<String>())

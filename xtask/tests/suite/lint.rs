@@ -29,6 +29,23 @@ fn the_spec_keeps_every_rule() {
 }
 
 #[test]
+fn changelog_names_the_revision_of_the_document() {
+    let changelog = std::fs::read_to_string(fixture::repository().join("CHANGELOG.md")).unwrap();
+    let newest = changelog
+        .lines()
+        .find_map(|line| line.strip_prefix("Document revision "))
+        .unwrap();
+    let revision = spec()["info"]["x-smtp2go-revision"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        newest.starts_with(&format!("{revision}:")),
+        "{newest} is not {revision}"
+    );
+}
+
+#[test]
 fn each_rule_notices_when_it_is_broken() {
     let send = "/paths/~1email~1send/post";
     let at = |rest: &str| Box::leak(format!("{send}{rest}").into_boxed_str());
@@ -44,6 +61,10 @@ fn each_rule_notices_when_it_is_broken() {
         ("described", ("/x-webhooks/email_event/post/description", Some("TODO: say what.".into())), "not finished"),
         ("described", ("/components/schemas/SendResult/description", Some("a result.".into())), "no sentence"),
         ("described", ("/components/schemas/SendResult/properties/failed/description", None), "there is no description"),
+        ("revision", ("/info/x-smtp2go-revision", None), "there is no `x-smtp2go-revision`"),
+        ("external-docs", (at("/externalDocs"), None), "is no page of the vendor's documentation"),
+        ("external-docs", (at("/externalDocs/url"), Some("https://developers.smtp2go.community/".into())), "is no page of the vendor's documentation"),
+        ("external-docs", (at("/externalDocs/description"), None), "there is no description"),
         ("summaries", (at("/summary"), Some("Send an email.".into())), "is no summary"),
         ("summaries", (at("/summary"), Some("Send ".repeat(13).into())), "is no summary"),
         ("summaries", (at("/summary"), Some("Send a ready MIME message".into())), "has the same summary"),
