@@ -55,7 +55,7 @@ use serde_json::Value;
 
 use crate::lenient;
 use crate::validation::RESERVED;
-use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 
 const EXPECTED: &str = "an object";
 
@@ -308,6 +308,7 @@ given! {
     Timestamp = Self::from("");
     Secret = Self::from("");
     SecretUrl = Self::from("");
+    SecretJson = Self::default();
     TextOrObject = Self::default();
 }
 

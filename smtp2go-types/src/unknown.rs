@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 
 /// Names the members of a request or a reply that this version has no field for: those in `extra`, at
 /// every depth. What the API has added since is seen by them.
@@ -117,5 +117,6 @@ without_members!(
     Timestamp,
     Secret,
     SecretUrl,
+    SecretJson,
     TextOrObject
 );

@@ -99,6 +99,7 @@ fn full(spec: &Value, schema: &Value) -> Value {
     let schema = schema["oneOf"].get(0).unwrap_or(schema);
     match schema["type"].as_str() {
         Some("string") if schema["format"] == "url" => URL.into(),
+        None if schema["x-smtp2go-sensitive"] == true => serde_json::json!([{ "X-Key": SECRET }]),
         Some("string") if schema["x-smtp2go-sensitive"] == true => SECRET.into(),
         Some("string") => "plain".into(),
         Some("integer" | "number") => 1.into(),
@@ -166,7 +167,7 @@ fn every_url_of_the_spec_has_the_format_url() {
     for (pointer, property) in &found {
         assert_eq!(property["format"], "url", "{pointer}");
     }
-    assert!(found.len() >= 8, "{found:?}");
+    assert!(found.len() >= 7, "{found:?}");
     // In examples of whole bodies they stand at the same places.
     let mut names = Vec::new();
     let mut note = |body: &Value| collect(body, "", &mut names);

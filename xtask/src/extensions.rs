@@ -401,9 +401,14 @@ fn schema_extensions(
             );
         }
     }
-    on.expect("sensitive", "write true, on a string", |value| {
-        *value == Value::Bool(true) && resolved["type"] == "string"
-    });
+    on.expect(
+        "sensitive",
+        "write true, on a string or any JSON",
+        |value| {
+            *value == Value::Bool(true)
+                && (resolved["type"] == "string" || resolved.get("type").is_none())
+        },
+    );
     on.expect("also", "list JSON types", |value| {
         let types = ["string", "integer", "number", "boolean", "object", "array"];
         !list(value).is_empty() && list(value).iter().all(|word| one_of(word, &types))

@@ -67,6 +67,7 @@ pub fn settings(view: &View) -> Result<GenerationSettings, String> {
         Scalar::Date,
         Scalar::Secret,
         Scalar::Url,
+        Scalar::SecretJson,
         Scalar::TextOrObject,
     ] {
         let schema = serde_json::from_value(self::scalar(&scalar))
@@ -196,7 +197,12 @@ fn scalar(scalar: &Scalar) -> Value {
     match scalar {
         Scalar::Text => json!({ "type": "string" }),
         // Our own types, by their names.
-        Scalar::Timestamp | Scalar::Date | Scalar::Secret | Scalar::Url | Scalar::TextOrObject => {
+        Scalar::Timestamp
+        | Scalar::Date
+        | Scalar::Secret
+        | Scalar::Url
+        | Scalar::SecretJson
+        | Scalar::TextOrObject => {
             json!({ "type": "string", "format": format!("{scalar:?}") })
         }
         Scalar::Integer => json!({ "type": "integer", "format": "int64" }),

@@ -235,6 +235,8 @@ pub enum Scalar {
     Secret,
     /// A URL, of which scheme and host may be shown.
     Url,
+    /// Any JSON that must not be shown.
+    SecretJson,
     /// Text, or an object in its place.
     TextOrObject,
     /// A word of the vocabulary of this name.
@@ -559,6 +561,7 @@ fn scalar(document: Document<'_>, schema: &Value) -> Scalar {
         Some("number") => Scalar::Number,
         Some("boolean") => Scalar::Boolean,
         Some("object") if !is_map(main) => Scalar::Object(named()),
+        None if extension("x-smtp2go-sensitive").is_some() => Scalar::SecretJson,
         _ => Scalar::Any,
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn is_snake_case(text: &str) -> bool {
 }
 
 /// Names that generated modules have from elsewhere.
-const TAKEN: [&str; 17] = [
+const TAKEN: [&str; 18] = [
     "BTreeMap",
     "Check",
     "Date",
@@ -22,6 +22,7 @@ const TAKEN: [&str; 17] = [
     "Option",
     "Result",
     "Secret",
+    "SecretJson",
     "SecretUrl",
     "Self",
     "String",

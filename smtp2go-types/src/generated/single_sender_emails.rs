@@ -3,7 +3,7 @@
 #![allow(unused_imports)]
 use crate::generated::*;
 use crate::validation::{Check, Validate};
-use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// An address to send from.

@@ -3,7 +3,7 @@
 #![allow(unused_imports)]
 use crate::generated::*;
 use crate::validation::{Check, Validate};
-use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
+use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
 /// An endpoint for events.
@@ -43,7 +43,7 @@ pub struct WebhookAddRequest {
     /// unknown, so any JSON is taken.
     ///
     /// Inferred, not documented.
-    pub custom_headers: Option<::serde_json::Value>,
+    pub custom_headers: Option<SecretJson>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
@@ -143,10 +143,7 @@ impl WebhookAddRequest {
 
     /// Sets [`custom_headers`](Self::custom_headers).
     #[must_use]
-    pub fn custom_headers(
-        mut self,
-        custom_headers: impl Into<::serde_json::Value>,
-    ) -> Self {
+    pub fn custom_headers(mut self, custom_headers: impl Into<SecretJson>) -> Self {
         self.custom_headers = Some(custom_headers.into());
         self
     }
@@ -242,7 +239,7 @@ pub struct WebhookEditRequest {
     /// unknown, so any JSON is taken. Whether leaving it out resets it is unknown.
     ///
     /// Inferred, not documented.
-    pub custom_headers: Option<::serde_json::Value>,
+    pub custom_headers: Option<SecretJson>,
     /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
@@ -350,10 +347,7 @@ impl WebhookEditRequest {
 
     /// Sets [`custom_headers`](Self::custom_headers).
     #[must_use]
-    pub fn custom_headers(
-        mut self,
-        custom_headers: impl Into<::serde_json::Value>,
-    ) -> Self {
+    pub fn custom_headers(mut self, custom_headers: impl Into<SecretJson>) -> Self {
         self.custom_headers = Some(custom_headers.into());
         self
     }
@@ -636,7 +630,7 @@ pub struct Webhook {
     /// unknown.
     ///
     /// Inferred, not documented.
-    pub custom_headers: Option<::serde_json::Value>,
+    pub custom_headers: Option<SecretJson>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
     pub extra: BTreeMap<String, ::serde_json::Value>,

@@ -54,7 +54,7 @@ pub(super) fn modules(view: &View, code: &Code, names: &Structs) -> Result<Modul
             #![allow(unused_imports)]
             use crate::generated::*;
             use crate::validation::{Check, Validate};
-            use crate::{Date, Secret, SecretUrl, TextOrObject, Timestamp};
+            use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
             use std::collections::BTreeMap;
         });
         text.extend(items);
@@ -128,6 +128,7 @@ fn scalar_type(scalar: &Scalar) -> TokenStream {
         Scalar::Date => quote!(Date),
         Scalar::Secret => quote!(Secret),
         Scalar::Url => quote!(SecretUrl),
+        Scalar::SecretJson => quote!(SecretJson),
         Scalar::TextOrObject => quote!(TextOrObject),
         Scalar::Word(name) | Scalar::Object(name) => {
             let ident = format_ident!("{name}");
