@@ -41,15 +41,10 @@ pub fn load(path: &Path) -> Result<Spec, Problems> {
 /// As for [`load`].
 pub fn parse(name: &str, text: &str) -> Result<Spec, Problems> {
     let mut problems = Problems::new(name);
-    let document: Value = match serde_saphyr::from_str(text) {
+    let document = match yaml(text) {
         Ok(document) => document,
-        Err(error) => {
-            let message = error.to_string();
-            // The parser goes on about its own options, and shows the place.
-            let line = message.lines().next().unwrap_or_default();
-            let line = line.split(", set ").next().unwrap_or(line);
-            let line = line.strip_prefix("error: ").unwrap_or(line);
-            problems.add("", format!("is not YAML: {line}"), "mend the syntax");
+        Err(message) => {
+            problems.add("", message, "mend the syntax");
             return Err(problems);
         }
     };
@@ -70,4 +65,17 @@ pub fn parse(name: &str, text: &str) -> Result<Spec, Problems> {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     problems.or(Spec { document, hash })
+}
+
+/// Reads YAML, and JSON as a part of it.
+pub(crate) fn yaml(text: &str) -> Result<Value, String> {
+    serde_saphyr::from_str(text).map_err(|error| format!("is not YAML: {}", brief(&error)))
+}
+
+/// The parser's message without the text around the place and the parser's own options.
+pub(crate) fn brief(error: &serde_saphyr::Error) -> String {
+    let message = error.to_string();
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.split(", set ").next().unwrap_or(line);
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }

@@ -44,7 +44,7 @@ enum Task {
         /// Only these rows, which are shown and not written: instructions, cpu, attachments, build.
         groups: Vec<String>,
     },
-    /// Look after spec/openapi.yaml as a product: lint, diff, clients, fuzz, mock, publish.
+    /// Look after spec/openapi.yaml as a product: lint, diff, compare, clients, fuzz, mock, publish.
     ///
     /// Exit codes: 0 all is well; 1 something is wrong; 2 wrong arguments.
     #[command(subcommand)]

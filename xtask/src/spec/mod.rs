@@ -1,6 +1,7 @@
 //! `cargo xtask spec`: the document as a product of its own.
 
 pub mod clients;
+pub mod compare;
 pub mod diff;
 pub mod fuzz;
 pub mod lint;
@@ -42,6 +43,11 @@ pub enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Compare foreign OpenAPI documents, such as the vendor's, with spec/openapi.yaml.
+    ///
+    /// Prints what differs and is not decided in spec/decisions.yaml. Exit codes: 0 nothing is open;
+    /// 1 a difference is open, a decision is stale, or a file cannot be read; 2 wrong arguments.
+    Compare(compare::Options),
     /// Generate clients in other languages and try them against the sandbox.
     Clients {
         /// Those of openapi-generator too: Java, Go, PHP, Ruby and C#.
@@ -85,6 +91,7 @@ pub fn run(root: &Path, task: &Task) -> Result<(), String> {
             all,
             check,
         } => diff::run(root, revision.as_deref(), *all, *check),
+        Task::Compare(options) => compare::run(root, options),
         Task::Clients { full } => {
             let tools = Tools::install(root, *full)?;
             clients::check(root, &tools, *full)

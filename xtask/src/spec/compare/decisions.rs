@@ -1,0 +1,223 @@
+//! `spec/decisions.yaml`: differences that we decided on, each with the reason.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::load;
+
+use super::places::{LIMITS, Operations, text};
+use super::{ABSENT, Difference, facts};
+
+/// The kinds of differences besides the limits.
+const KINDS: [&str; 14] = [
+    "operation",
+    "parameter",
+    "body",
+    "status",
+    "field",
+    "envelope",
+    "type",
+    "sample",
+    "required",
+    "enum",
+    "default",
+    "format",
+    "deprecated",
+    "security",
+];
+
+/// An entry of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    at: String,
+    kind: String,
+    #[serde(default, deserialize_with = "recorded")]
+    ours: Option<Value>,
+    #[serde(default, deserialize_with = "recorded")]
+    theirs: Option<Value>,
+    why: String,
+}
+
+/// `theirs: null` records a null; without the key nothing is recorded.
+fn recorded<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
+}
+
+/// One decision.
+#[derive(Debug)]
+pub(super) struct Decision {
+    /// How messages call it: file, number and place.
+    name: String,
+    operation: String,
+    place: String,
+    kind: String,
+    /// `None` if any value is meant; `Some(None)` for nothing there.
+    ours: Option<Option<String>>,
+    theirs: Option<Option<String>>,
+    why: String,
+}
+
+/// Reads the decisions in `yaml`, the text of `file`.
+///
+/// # Errors
+///
+/// If it is not YAML, or an entry has an unknown key or kind, or no reason.
+pub(super) fn read(file: &str, yaml: &str) -> Result<Vec<Decision>, String> {
+    let entries: Option<Vec<Entry>> =
+        serde_saphyr::from_str(yaml).map_err(|error| format!("{file}: {}", load::brief(&error)))?;
+    let mut decisions = Vec::new();
+    for (index, entry) in entries.unwrap_or_default().into_iter().enumerate() {
+        let name = format!(
+            "{file}: entry {} (`{}`, {})",
+            index + 1,
+            entry.at,
+            entry.kind
+        );
+        if entry.why.trim().is_empty() {
+            return Err(format!("{name}: `why` is empty: state the reason"));
+        }
+        let kind = entry.kind.as_str();
+        if !KINDS.contains(&kind) && !LIMITS.contains(&kind) {
+            return Err(format!(
+                "{name}: unknown kind: use {} or a limit such as maxLength",
+                KINDS.join(", ")
+            ));
+        }
+        // `*` alone stands for all operations, otherwise there are a method and a path.
+        let words = if entry.at.starts_with("* ") || entry.at == "*" {
+            1
+        } else {
+            2
+        };
+        let mut parts = entry.at.splitn(words + 1, ' ');
+        let operation: Vec<&str> = parts.by_ref().take(words).collect();
+        let value = |value: Option<Value>| {
+            value.map(|value| Some(text(&value)).filter(|text| text != ABSENT))
+        };
+        decisions.push(Decision {
+            name,
+            operation: operation.join(" "),
+            place: parts.next().unwrap_or_default().to_owned(),
+            ours: value(entry.ours),
+            theirs: value(entry.theirs),
+            kind: entry.kind,
+            why: entry.why.trim().to_owned(),
+        });
+    }
+    Ok(decisions)
+}
+
+impl Decision {
+    fn is_at(&self, difference: &Difference) -> bool {
+        self.kind == difference.kind
+            && matches(&self.operation, &difference.operation)
+            && matches(&self.place, &difference.part)
+    }
+
+    fn covers(&self, difference: &Difference) -> bool {
+        let same = |recorded: &Option<Option<String>>, found: &Option<String>| {
+            recorded.as_ref().is_none_or(|recorded| recorded == found)
+        };
+        self.is_at(difference)
+            && same(&self.ours, &difference.ours)
+            && same(&self.theirs, &difference.theirs)
+    }
+
+    /// Why it cannot be true of our document, whatever the others say.
+    fn contradiction(&self, ours: &Operations) -> Option<String> {
+        let mut found = Vec::new();
+        for (name, operation) in ours {
+            if matches(&self.operation, name) {
+                let facts = facts(operation).into_iter();
+                found.extend(facts.filter(|(place, _)| matches(&self.place, place)));
+            }
+        }
+        let there = !found.is_empty();
+        let exists = ["operation", "parameter", "body", "status", "field"];
+        let absent = matches!(self.ours, Some(None));
+        if exists.contains(&self.kind.as_str()) {
+            // A wildcard may match places that we have, too.
+            let exact = !self.operation.contains('*') && !self.place.contains('*');
+            return match absent {
+                true if there && exact => Some("our document has this place".to_owned()),
+                false if !there => Some("our document has no such place".to_owned()),
+                _ => None,
+            };
+        }
+        if !there {
+            return Some("our document has no such place".to_owned());
+        }
+        let recorded = self.ours.as_ref()?;
+        let agrees = found
+            .iter()
+            .any(|(_, facts)| match facts.get(self.kind.as_str()) {
+                // A difference of enums names only the values that one side has.
+                Some(fact) if self.kind == "enum" || self.kind == "security" => {
+                    let fact: Vec<&str> = fact.split(", ").collect();
+                    let mut values = recorded.iter().flat_map(|values| values.split(", "));
+                    values.all(|value| fact.contains(&value))
+                }
+                fact => fact == recorded.as_ref(),
+            });
+        match agrees || self.kind == "envelope" || self.kind == "sample" {
+            true => None,
+            false => Some(format!(
+                "our document does not have `{}` there",
+                recorded.as_deref().unwrap_or(ABSENT)
+            )),
+        }
+    }
+}
+
+/// Marks the differences that are decided, and returns the decisions that are stale.
+///
+/// `read` has the operations of the foreign documents. A decision is judged if these have all
+/// operations that it is about, or if `whole` says that they are all there are.
+pub(super) fn decide(
+    decisions: &[Decision],
+    differences: &mut [Difference],
+    ours: &Operations,
+    read: &Operations,
+    whole: bool,
+) -> Vec<String> {
+    let mut stale = Vec::new();
+    for decision in decisions {
+        if let Some(why) = decision.contradiction(ours) {
+            stale.push(format!("{}: {why}", decision.name));
+            continue;
+        }
+        let mut used = false;
+        for difference in differences.iter_mut() {
+            if decision.covers(difference) {
+                used = true;
+                difference
+                    .decided
+                    .get_or_insert_with(|| decision.why.clone());
+            }
+        }
+        let mut about = ours
+            .keys()
+            .filter(|name| matches(&decision.operation, name));
+        if used || !(whole || about.all(|name| read.contains_key(name))) {
+            continue;
+        }
+        let why = match differences.iter().find(|found| decision.is_at(found)) {
+            Some(found) => format!("it is now {}", found.values()),
+            None => "there is no such difference any more".to_owned(),
+        };
+        stale.push(format!("{}: stale: {why}", decision.name));
+    }
+    stale
+}
+
+/// Whether `text` is as `pattern` says, in which `*` stands for any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            ends.into_iter().any(|at| matches(rest, &text[at..]))
+        }),
+    }
+}

@@ -1,0 +1,484 @@
+//! Compares foreign OpenAPI documents with ours.
+
+mod decisions;
+mod places;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::spec::tools;
+use crate::{SPEC, load};
+
+use places::{LIMITS, NO_BODY, Node, Operation, Operations, Samples, text};
+
+/// The decisions, from the root of the repository.
+pub const DECISIONS: &str = "spec/decisions.yaml";
+
+/// How reports and decisions call what is not there.
+const ABSENT: &str = "absent";
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The operation, and where in it: `POST /email/send request to[]`.
+    pub place: String,
+    #[serde(skip)]
+    operation: String,
+    #[serde(skip)]
+    part: String,
+    /// What differs: `field`, `type`, `required`, `maxItems` …
+    pub kind: &'static str,
+    /// What our document has there.
+    pub ours: Option<String>,
+    /// What the foreign document has there.
+    pub theirs: Option<String>,
+    /// The reason of the decision that covers it.
+    pub decided: Option<String>,
+}
+
+impl Difference {
+    fn values(&self) -> String {
+        let [ours, theirs] =
+            [&self.ours, &self.theirs].map(|value| value.as_deref().unwrap_or(ABSENT));
+        format!("ours {ours}, theirs {theirs}")
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.operation)?;
+        if !self.part.is_empty() {
+            write!(f, "  {}", self.part)?;
+        }
+        write!(f, "  {}: {}", self.kind, self.values())?;
+        match &self.decided {
+            Some(why) => write!(f, " (decided: {why})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Every difference, by operation.
+    pub differences: Vec<Difference>,
+    /// Decisions that are no longer true, and why.
+    pub stale: Vec<String>,
+}
+
+/// How a report is made and shown.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// OpenAPI documents, 3.0 or 3.1, YAML or JSON. Each operation in one of them.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The files cover only some of the operations: accept that the others are not there.
+    #[arg(long)]
+    partial: bool,
+    /// Show the decided differences too, with the reasons.
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
+    /// Print JSON, with all differences.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints how the files differ from our document.
+///
+/// # Errors
+///
+/// If a file cannot be read, a difference is open, or a decision is stale.
+#[allow(clippy::print_stdout)]
+pub fn run(root: &Path, options: &Options) -> Result<(), String> {
+    let ours = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
+    let decisions = tools::read(&root.join(DECISIONS))?;
+    let mut foreign = Vec::new();
+    for file in &options.files {
+        foreign.push((file.display().to_string(), tools::read(file)?));
+    }
+    let report = compare(&ours.document, &foreign, &decisions, options.partial)?;
+    let shown = report
+        .differences
+        .iter()
+        .filter(|difference| options.all || difference.decided.is_none());
+    let open = report.open().count();
+    if options.json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?
+        );
+    } else {
+        for difference in shown {
+            println!("{difference}");
+        }
+        println!("{open} open, {} decided", report.differences.len() - open);
+    }
+    let mut wrong = report.stale.clone();
+    if open > 0 {
+        wrong.push(format!(
+            "{open} differences are open: change {SPEC}, or decide them in {DECISIONS}"
+        ));
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n")),
+    }
+}
+
+impl Report {
+    /// The differences that no decision covers.
+    pub fn open(&self) -> impl Iterator<Item = &Difference> {
+        self.differences
+            .iter()
+            .filter(|difference| difference.decided.is_none())
+    }
+}
+
+/// Compares `foreign`, names and texts of documents, with `ours`. With `partial` they may lack
+/// operations.
+///
+/// # Errors
+///
+/// If a text is not OpenAPI 3, two of them differ about an operation, or `decisions` is broken.
+pub fn compare(
+    ours: &Value,
+    foreign: &[(String, String)],
+    decisions: &str,
+    partial: bool,
+) -> Result<Report, String> {
+    let ours =
+        places::operations(ours, Samples::Skip).map_err(|error| format!("{SPEC}: {error}"))?;
+    let decisions = decisions::read(DECISIONS, decisions)?;
+    let mut theirs = Operations::new();
+    let mut sources: BTreeMap<String, &str> = BTreeMap::new();
+    for (file, content) in foreign {
+        let document = load::yaml(content).map_err(|error| format!("{file}: {error}"))?;
+        let operations = places::operations(&document, Samples::Read);
+        for (name, operation) in operations.map_err(|error| format!("{file}: {error}"))? {
+            if let Some(other) = sources.insert(name.clone(), file)
+                && theirs.get(&name) != Some(&operation)
+            {
+                return Err(format!(
+                    "{other} and {file} differ about {name}: compare one of them"
+                ));
+            }
+            theirs.insert(name, operation);
+        }
+    }
+    let mut differences = Vec::new();
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    for name in names {
+        let mut comparison = Comparison {
+            operation: name,
+            found: &mut differences,
+        };
+        match (ours.get(name), theirs.get(name)) {
+            (Some(ours), Some(theirs)) => comparison.operations(ours, theirs),
+            (Some(_), None) if partial => {}
+            (ours, theirs) => {
+                let [ours, theirs] = [ours, theirs].map(|side| side.map(|_| "present".to_owned()));
+                comparison.add("", "operation", ours, theirs);
+            }
+        }
+    }
+    let stale = decisions::decide(&decisions, &mut differences, &ours, &theirs, !partial);
+    Ok(Report { differences, stale })
+}
+
+/// The differences of one operation.
+struct Comparison<'a> {
+    operation: &'a str,
+    found: &'a mut Vec<Difference>,
+}
+
+impl Comparison<'_> {
+    fn add(
+        &mut self,
+        part: &str,
+        kind: &'static str,
+        ours: Option<String>,
+        theirs: Option<String>,
+    ) {
+        self.found.push(Difference {
+            place: format!("{} {part}", self.operation).trim_end().to_owned(),
+            operation: self.operation.to_owned(),
+            part: part.trim_end().to_owned(),
+            kind,
+            ours,
+            theirs,
+            decided: None,
+        });
+    }
+
+    fn differ(
+        &mut self,
+        part: &str,
+        kind: &'static str,
+        ours: Option<String>,
+        theirs: Option<String>,
+    ) {
+        if ours != theirs {
+            self.add(part, kind, ours, theirs);
+        }
+    }
+
+    /// Names the values that only one side has.
+    fn sets(
+        &mut self,
+        part: &str,
+        kind: &'static str,
+        ours: &BTreeSet<String>,
+        theirs: &BTreeSet<String>,
+    ) {
+        self.differ(
+            part,
+            kind,
+            joined(&(ours - theirs)),
+            joined(&(theirs - ours)),
+        );
+    }
+
+    fn operations(&mut self, ours: &Operation, theirs: &Operation) {
+        self.sets("", "security", &ours.security, &theirs.security);
+        self.differ(
+            "",
+            "deprecated",
+            flag(ours.deprecated),
+            flag(theirs.deprecated),
+        );
+        let names: BTreeSet<&String> = ours.parts.keys().chain(theirs.parts.keys()).collect();
+        for name in names {
+            let (kind, other) = match (part(ours, name), part(theirs, name)) {
+                (Some(ours), Some(theirs)) => {
+                    self.nodes(&format!("{name} "), ours, theirs);
+                    continue;
+                }
+                (Some(_), None) => (kind_of(name), theirs),
+                _ => (kind_of(name), ours),
+            };
+            // The single codes of a range are compared, if the other side has some.
+            let codes = name.trim_end_matches("XX").trim_end_matches("default");
+            if codes != name && other.parts.keys().any(|other| other.starts_with(codes)) {
+                continue;
+            }
+            let value = |operation: &Operation| {
+                operation.parts.get(name).map(|node| match kind {
+                    "status" => "present".to_owned(),
+                    _ => node.type_text(),
+                })
+            };
+            self.add(name, kind, value(ours), value(theirs));
+        }
+    }
+
+    /// Compares what is at `at`, which ends in a space for a whole body.
+    fn nodes(&mut self, at: &str, ours: &Node, theirs: &Node) {
+        if let Some(theirs) = self.lined_up(at, ours, theirs) {
+            return self.nodes(at, ours, &theirs);
+        }
+        let odd = theirs.oddly_sampled(ours);
+        if theirs.described && ours.types != theirs.types {
+            let contradicting = theirs.oddly_sampled(theirs);
+            let sample = match contradicting.is_empty() {
+                true => String::new(),
+                false => format!(" (sample: {})", contradicting.join(" or ")),
+            };
+            let text = format!("{}{sample}", theirs.type_text());
+            self.add(at, "type", Some(ours.type_text()), Some(text));
+        } else if !odd.is_empty() {
+            self.add(at, "sample", Some(ours.type_text()), Some(odd.join(" or ")));
+        }
+        if theirs.described {
+            self.sets(at, "enum", &ours.values, &theirs.values);
+            for keyword in LIMITS
+                .into_iter()
+                .chain(["default", "deprecated", "required", "format"])
+            {
+                let [ours, theirs] =
+                    [ours, theirs].map(|node| node.attributes.get(keyword).map(text));
+                // Every field of ours has a format, most of them our own.
+                if keyword != "format" || theirs.is_some() {
+                    self.differ(at, keyword, ours, theirs);
+                }
+            }
+        }
+        // A list that may come as its only item, and the other way round.
+        let is = |node: &Node, name: &str| node.types.contains(name);
+        let single = is(ours, "array") && ours.also.contains("object") && is(theirs, "object");
+        let several = is(ours, "object") && ours.also.contains("array") && is(theirs, "array");
+        match (ours.children.get("[]"), theirs.children.get("[]")) {
+            (Some(ours), None) if single => self.children(&child(at, "[]"), ours, theirs),
+            (None, Some(theirs)) if several => self.children(at, ours, theirs),
+            _ => self.children(at, ours, theirs),
+        }
+    }
+
+    fn children(&mut self, at: &str, ours: &Node, theirs: &Node) {
+        let disjoint = theirs.described
+            && !ours.types.is_empty()
+            && !theirs.types.is_empty()
+            && ours.types.is_disjoint(&theirs.types);
+        // The difference in type says it all, or there is nothing said of fields.
+        let silent = |node: &Node| disjoint || !node.described || node.types.is_empty();
+        let map = ours.children.get(".*");
+        let names: BTreeSet<&String> = ours.children.keys().chain(theirs.children.keys()).collect();
+        for name in names {
+            let place = child(at, name);
+            let own = ours.children.get(name);
+            match (own.or(map), theirs.children.get(name)) {
+                (Some(node), Some(other)) => {
+                    let field = name.strip_prefix('.').filter(|_| own.is_some());
+                    if let Some(field) = field
+                        && other.described
+                    {
+                        let [ours, theirs] =
+                            [ours, theirs].map(|node| flag(node.required.contains(field)));
+                        self.differ(&place, "required", ours, theirs);
+                    } else if theirs.described && !other.described && field.is_some() {
+                        let sampled = format!("{}, in a sample only", other.type_text());
+                        self.add(&place, "field", Some(node.type_text()), Some(sampled));
+                    }
+                    self.nodes(&place, node, other);
+                }
+                (Some(node), None) if own.is_some() && !silent(theirs) => {
+                    self.add(&place, "field", Some(node.type_text()), None);
+                }
+                // Of a map without a schema, ours says nothing, so that samples say nothing new.
+                (None, Some(other))
+                    if !silent(ours) && (other.described || !ours.children.is_empty()) =>
+                {
+                    let only = if other.described {
+                        ""
+                    } else {
+                        ", in a sample only"
+                    };
+                    self.add(
+                        &place,
+                        "field",
+                        None,
+                        Some(format!("{}{only}", other.type_text())),
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `theirs` without an envelope that ours lacks, or with one that it lacks itself. Otherwise the
+    /// fields inside would not be compared.
+    fn lined_up(&mut self, at: &str, ours: &Node, theirs: &Node) -> Option<Node> {
+        let envelope = [".request_id", ".data"];
+        let described = |node: &Node| node.described;
+        let named: BTreeSet<&str> = theirs
+            .children
+            .iter()
+            .filter(|(_, child)| described(child))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let has = envelope.map(|name| ours.children.contains_key(name));
+        let known = !ours.types.is_empty() && !ours.types.contains(NO_BODY);
+        let text = Some("request_id, data".to_owned());
+        let mut rest = theirs.clone();
+        if named == BTreeSet::from(envelope) && has == [false, false] && known {
+            self.add(at, "envelope", None, text);
+            let data = rest.children.remove(".data")?;
+            rest.children.remove(".request_id");
+            // What is left was in samples, which are right.
+            let sampled = Node {
+                sampled: rest.sampled,
+                children: rest.children,
+                ..Node::default()
+            };
+            return Some(data.both(sampled));
+        }
+        let is_reply = at.starts_with("reply ") && at.ends_with(' ');
+        let lacks = !named.is_empty() && envelope.iter().all(|name| !named.contains(name));
+        if is_reply && has == [true, true] && lacks {
+            self.add(at, "envelope", text, None);
+            let sampled = rest.children.remove(".data").unwrap_or_default();
+            rest.children.remove(".request_id");
+            rest.sampled.clear();
+            // Besides its data the envelope is ours: the difference is told already.
+            let mut lined_up = ours.clone();
+            lined_up
+                .children
+                .insert(".data".to_owned(), rest.both(sampled));
+            return Some(lined_up);
+        }
+        None
+    }
+}
+
+/// The part of this name. A reply is also found by its range of codes, or as the default.
+fn part<'a>(operation: &'a Operation, name: &str) -> Option<&'a Node> {
+    let code = name.strip_prefix("reply ");
+    let range = code.and_then(|code| Some(format!("reply {}XX", code.get(..1)?)));
+    let get = |name: &str| operation.parts.get(name);
+    get(name)
+        .or_else(|| get(&range?))
+        .or_else(|| code.and_then(|_| get("reply default")))
+}
+
+fn kind_of(part: &str) -> &'static str {
+    match part.split(' ').next() {
+        Some("request") => "body",
+        Some("reply") => "status",
+        _ => "parameter",
+    }
+}
+
+/// The place of a child, whose name is `.name`, `[]` or `.*`.
+fn child(at: &str, name: &str) -> String {
+    match at.ends_with(' ') {
+        true => format!("{at}{}", name.strip_prefix('.').unwrap_or(name)),
+        false => format!("{at}{name}"),
+    }
+}
+
+fn flag(value: bool) -> Option<String> {
+    Some(value.to_string())
+}
+
+fn joined(values: &BTreeSet<String>) -> Option<String> {
+    let text = Vec::from_iter(values.iter().cloned()).join(", ");
+    (!values.is_empty()).then_some(text)
+}
+
+/// What is said at each place of an operation, by the kind of difference that is about it.
+fn facts(operation: &Operation) -> Vec<(String, BTreeMap<&'static str, String>)> {
+    let mut whole = BTreeMap::from([("deprecated", operation.deprecated.to_string())]);
+    whole.extend(joined(&operation.security).map(|security| ("security", security)));
+    let mut found = vec![(String::new(), whole)];
+    for (name, node) in &operation.parts {
+        add_facts(&format!("{name} "), node, None, &mut found);
+    }
+    found
+}
+
+fn add_facts(
+    at: &str,
+    node: &Node,
+    required: Option<bool>,
+    into: &mut Vec<(String, BTreeMap<&'static str, String>)>,
+) {
+    let mut facts = BTreeMap::from([("type", node.type_text())]);
+    facts.extend(required.map(|required| ("required", required.to_string())));
+    facts.extend(joined(&node.values).map(|values| ("enum", values)));
+    facts.extend(
+        node.attributes
+            .iter()
+            .map(|(keyword, value)| (*keyword, text(value))),
+    );
+    into.push((at.trim_end().to_owned(), facts));
+    for (name, next) in &node.children {
+        let required = name
+            .strip_prefix('.')
+            .map(|name| node.required.contains(name));
+        add_facts(&child(at, name), next, required, into);
+    }
+}

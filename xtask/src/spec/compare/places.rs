@@ -1,0 +1,502 @@
+//! Turns an OpenAPI document, 3.0 or 3.1, into operations and trees of fields.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::document::{METHODS, list, map};
+
+/// The keywords that limit a value.
+pub(super) const LIMITS: [&str; 13] = [
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "pattern",
+    "minProperties",
+    "maxProperties",
+];
+
+/// The type of a body that an operation does not have, or whose content is not described.
+pub(super) const NO_BODY: &str = "no body";
+
+/// A body, a field, the items of a list (`[]`) or the values of a map (`.*`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Node {
+    /// Whether a schema describes it. Otherwise it is in a sample only.
+    pub(super) described: bool,
+    /// Allowed JSON types. Empty if any type is allowed.
+    pub(super) types: BTreeSet<String>,
+    /// Types of `x-smtp2go-also`.
+    pub(super) also: BTreeSet<String>,
+    /// Types of its values in samples.
+    pub(super) sampled: BTreeSet<String>,
+    /// Values of the enum, open or not. Empty if there is none.
+    pub(super) values: BTreeSet<String>,
+    /// Limits, `default`, `format`, `deprecated`, and `required` of a body or parameter.
+    pub(super) attributes: BTreeMap<&'static str, Value>,
+    /// Names of the required fields.
+    pub(super) required: BTreeSet<String>,
+    /// `.name`, `[]` or `.*` to what is there.
+    pub(super) children: BTreeMap<String, Node>,
+}
+
+/// One operation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Operation {
+    /// Alternatives, each with all schemes that it needs: `header x-api-key`, `http bearer`.
+    pub(super) security: BTreeSet<String>,
+    pub(super) deprecated: bool,
+    /// `request`, `reply 200`, `query page` to what is there.
+    pub(super) parts: BTreeMap<String, Node>,
+}
+
+/// `POST /email/send` to its operation.
+pub(super) type Operations = BTreeMap<String, Operation>;
+
+/// Whether examples are read as well as schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Samples {
+    Read,
+    Skip,
+}
+
+/// Flattens `document`.
+///
+/// # Errors
+///
+/// If it is not OpenAPI 3, or a `$ref` does not lead to a place inside of it.
+pub(super) fn operations(document: &Value, samples: Samples) -> Result<Operations, String> {
+    let reader = Reader { document, samples };
+    match document["openapi"].as_str() {
+        Some(version) if version.starts_with("3.") => {}
+        Some(version) => return Err(format!("OpenAPI {version}: only 3.0 and 3.1 are supported")),
+        None => return Err("not an OpenAPI 3 document: it has no `openapi: 3.…`".to_owned()),
+    }
+    if !document["paths"].is_object() {
+        return Err("it has no `paths`".to_owned());
+    }
+    let mut operations = Operations::new();
+    for (path, item) in map(&document["paths"]) {
+        let item = reader
+            .resolved(item)
+            .map_err(|error| format!("{path}: {error}"))?;
+        for (method, value) in map(item) {
+            if !METHODS.contains(&method.as_str()) {
+                continue;
+            }
+            let name = format!(
+                "{} {}",
+                method.to_uppercase(),
+                reader.path(path, item, value)
+            );
+            let operation = reader
+                .operation(item, value)
+                .map_err(|error| format!("{name}: {error}"))?;
+            if operations.insert(name.clone(), operation).is_some() {
+                return Err(format!("{name} is described twice"));
+            }
+        }
+    }
+    Ok(operations)
+}
+
+struct Reader<'a> {
+    document: &'a Value,
+    samples: Samples,
+}
+
+impl<'a> Reader<'a> {
+    /// The path with that of the server, but without `/v3` and a slash at the end.
+    fn path(&self, path: &str, item: &Value, operation: &Value) -> String {
+        let server = [operation, item, self.document]
+            .into_iter()
+            .find_map(|owner| owner["servers"].get(0))
+            .unwrap_or(&Value::Null);
+        let mut url = server["url"].as_str().unwrap_or_default().to_owned();
+        for (name, variable) in map(&server["variables"]) {
+            let default = variable["default"].as_str().unwrap_or_default();
+            url = url.replace(&format!("{{{name}}}"), default);
+        }
+        let base = match url.split_once("://") {
+            Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
+            None => &url,
+        };
+        let whole = format!("/{base}/{path}");
+        let mut segments: Vec<&str> = whole.split('/').filter(|part| !part.is_empty()).collect();
+        if segments.first() == Some(&"v3") {
+            segments.remove(0);
+        }
+        format!("/{}", segments.join("/"))
+    }
+
+    fn operation(&self, item: &'a Value, value: &'a Value) -> Result<Operation, String> {
+        let mut operation = Operation {
+            security: self.security(value),
+            deprecated: value["deprecated"] == true,
+            ..Operation::default()
+        };
+        for owner in [item, value] {
+            for parameter in list(&owner["parameters"]) {
+                let parameter = self.resolved(parameter)?;
+                let text = |key: &str| parameter[key].as_str().unwrap_or_default().to_owned();
+                let mut node = self.body(parameter)?;
+                node.require(parameter);
+                let name = format!("{} {}", text("in"), text("name"));
+                operation.parts.insert(name, node);
+            }
+        }
+        let request = self.resolved(&value["requestBody"])?;
+        if !request.is_null() {
+            let mut node = self.body(self.media(request))?;
+            node.require(request);
+            operation.parts.insert("request".to_owned(), node);
+        }
+        for (status, reply) in map(&value["responses"]) {
+            let name = match status.as_str() {
+                "default" => "reply default".to_owned(),
+                status => format!("reply {}", status.to_uppercase()),
+            };
+            let node = self.body(self.media(self.resolved(reply)?));
+            let node = node.map_err(|error| format!("{name}: {error}"))?;
+            operation.parts.insert(name, node);
+        }
+        Ok(operation)
+    }
+
+    fn security(&self, operation: &Value) -> BTreeSet<String> {
+        let requirements = match &operation["security"] {
+            Value::Null => &self.document["security"],
+            own => own,
+        };
+        let scheme = |name: &String| {
+            let scheme = &self.document["components"]["securitySchemes"][name];
+            let text = |key: &str| scheme[key].as_str().unwrap_or_default().to_lowercase();
+            match text("type").as_str() {
+                "apikey" => format!("{} {}", text("in"), text("name")),
+                "http" => format!("http {}", text("scheme")),
+                "" => name.clone(),
+                other => other.to_owned(),
+            }
+        };
+        let mut alternatives: BTreeSet<String> = list(requirements)
+            .iter()
+            .map(|requirement| {
+                let schemes: BTreeSet<String> = map(requirement).keys().map(scheme).collect();
+                Vec::from_iter(schemes).join(" with ")
+            })
+            .map(|schemes| match schemes.is_empty() {
+                true => "none".to_owned(),
+                false => schemes,
+            })
+            .collect();
+        if alternatives.is_empty() {
+            alternatives.insert("none".to_owned());
+        }
+        alternatives
+    }
+
+    /// The JSON content of a body, or the first if none is called JSON.
+    fn media(&self, body: &'a Value) -> &'a Value {
+        let content = map(&body["content"]);
+        content
+            .iter()
+            .find(|(name, _)| name.contains("json"))
+            .or_else(|| content.iter().next())
+            .map_or(&Value::Null, |(_, media)| media)
+    }
+
+    /// What has a `schema` and perhaps samples beside it.
+    fn body(&self, owner: &'a Value) -> Result<Node, String> {
+        let mut node = match &owner["schema"] {
+            Value::Null => Node::of_type(NO_BODY),
+            schema => self.schema(schema, &mut Vec::new())?,
+        };
+        if self.samples == Samples::Read {
+            let named = map(&owner["examples"]).values();
+            let named: Vec<&Value> = named
+                .map(|sample| Ok(&self.resolved(sample)?["value"]))
+                .collect::<Result<_, String>>()?;
+            for sample in named.into_iter().chain([&owner["example"]]) {
+                // Some tools write the whole body as a text.
+                let parsed = sample.as_str().map(serde_json::from_str::<Value>);
+                match parsed {
+                    Some(Ok(parsed)) if parsed.is_object() || parsed.is_array() => {
+                        node.add_sample(&parsed);
+                    }
+                    _ if sample.is_null() => {}
+                    _ => node.add_sample(sample),
+                }
+            }
+        }
+        Ok(node)
+    }
+
+    /// `trail` holds the `$ref`s that led here, so that a recursive schema ends.
+    fn schema(&self, schema: &'a Value, trail: &mut Vec<&'a str>) -> Result<Node, String> {
+        let mut node = Node::own(schema);
+        for (name, property) in map(&schema["properties"]) {
+            let child = self.schema(property, trail)?;
+            node.children.insert(format!(".{name}"), child);
+        }
+        if !schema["items"].is_null() || node.types.contains("array") {
+            let items = self.schema(&schema["items"], trail)?;
+            node.children.insert("[]".to_owned(), items);
+        }
+        if schema["additionalProperties"].is_object() {
+            let values = self.schema(&schema["additionalProperties"], trail)?;
+            node.children.insert(".*".to_owned(), values);
+        }
+        if let Some(reference) = schema["$ref"].as_str() {
+            let target = self.target(reference)?;
+            if trail.contains(&reference) {
+                node = node.both(Node::own(target));
+            } else {
+                trail.push(reference);
+                node = node.both(self.schema(target, trail)?);
+                trail.pop();
+            }
+        }
+        for part in list(&schema["allOf"]) {
+            node = node.both(self.schema(part, trail)?);
+        }
+        for keyword in ["oneOf", "anyOf"] {
+            let mut united: Option<Node> = None;
+            for branch in list(&schema[keyword]) {
+                let branch = self.schema(branch, trail)?;
+                united = Some(match united {
+                    Some(united) => united.either(branch),
+                    None => branch,
+                });
+            }
+            if let Some(united) = united {
+                node = node.both(united);
+            }
+        }
+        // A keyword of 3.0 that is used in documents of 3.1 too.
+        if schema["nullable"] == true && !node.types.is_empty() {
+            node.types.insert("null".to_owned());
+        }
+        if self.samples == Samples::Read {
+            let samples = list(&schema["examples"]).iter();
+            for sample in samples.chain(schema.get("example")) {
+                node.add_sample(sample);
+            }
+        }
+        Ok(node)
+    }
+
+    /// Follows `$ref`s of anything but a schema.
+    fn resolved(&self, value: &'a Value) -> Result<&'a Value, String> {
+        let mut value = value;
+        for _ in 0..16 {
+            match value["$ref"].as_str() {
+                Some(reference) => value = self.target(reference)?,
+                None => return Ok(value),
+            }
+        }
+        Err("a chain of `$ref`s has no end".to_owned())
+    }
+
+    fn target(&self, reference: &str) -> Result<&'a Value, String> {
+        let Some(pointer) = reference.strip_prefix('#') else {
+            return Err(format!(
+                "`$ref: {reference}` leads out of the file: bundle it first"
+            ));
+        };
+        let pointer = pointer.replace("%7B", "{").replace("%7D", "}");
+        self.document
+            .pointer(&pointer)
+            .ok_or_else(|| format!("`$ref: {reference}` leads nowhere"))
+    }
+}
+
+impl Node {
+    fn of_type(name: &str) -> Self {
+        Self {
+            described: true,
+            types: BTreeSet::from([name.to_owned()]),
+            ..Self::default()
+        }
+    }
+
+    /// What a schema says itself, without its parts and fields.
+    fn own(schema: &Value) -> Self {
+        let mut node = Self {
+            described: true,
+            types: texts(&schema["type"]),
+            also: texts(&schema["x-smtp2go-also"]),
+            required: match &schema["required"] {
+                // Some documents have a boolean on the field itself.
+                Value::Array(_) => texts(&schema["required"]),
+                _ => BTreeSet::new(),
+            },
+            ..Self::default()
+        };
+        let implied = [("properties", "object"), ("items", "array")];
+        for (keyword, name) in implied {
+            if schema["type"].is_null() && !schema[keyword].is_null() {
+                node.types.insert(name.to_owned());
+            }
+        }
+        let values = ["enum", "x-extensible-enum"].map(|keyword| list(&schema[keyword]));
+        node.values = values
+            .into_iter()
+            .flatten()
+            .chain(schema.get("const"))
+            .filter(|value| !value.is_null())
+            .map(text)
+            .collect();
+        for keyword in LIMITS.into_iter().chain(["default", "format"]) {
+            if let Some(value) = schema.get(keyword) {
+                node.attributes.insert(keyword, value.clone());
+            }
+        }
+        if schema["deprecated"] == true {
+            node.attributes.insert("deprecated", true.into());
+        }
+        // 3.0 has a boolean beside the limit, 3.1 the limit itself.
+        for (exclusive, limit) in [
+            ("exclusiveMinimum", "minimum"),
+            ("exclusiveMaximum", "maximum"),
+        ] {
+            if let Some(Value::Bool(set)) = node.attributes.get(exclusive).cloned() {
+                node.attributes.remove(exclusive);
+                if set && let Some(value) = node.attributes.remove(limit) {
+                    node.attributes.insert(exclusive, value);
+                }
+            }
+        }
+        node
+    }
+
+    fn require(&mut self, owner: &Value) {
+        self.attributes
+            .insert("required", (owner["required"] == true).into());
+    }
+
+    /// What two schemas that both hold allow. Where they clash, `self` wins.
+    pub(super) fn both(mut self, other: Self) -> Self {
+        let common: BTreeSet<String> = self.types.intersection(&other.types).cloned().collect();
+        if self.types.is_empty() {
+            self.types.clone_from(&other.types);
+        } else if !common.is_empty() {
+            self.types = common;
+        }
+        self.required.extend(other.required.iter().cloned());
+        if self.values.is_empty() {
+            self.values.clone_from(&other.values);
+        }
+        self.with(other, Self::both)
+    }
+
+    /// What two schemas of which one holds allow.
+    fn either(mut self, other: Self) -> Self {
+        let null = BTreeSet::from(["null".to_owned()]);
+        if self.types != null && other.types != null {
+            self.required = &self.required & &other.required;
+        }
+        self.types = match self.types.is_empty() || other.types.is_empty() {
+            true => BTreeSet::new(),
+            false => &self.types | &other.types,
+        };
+        self.values.extend(other.values.iter().cloned());
+        self.with(other, Self::either)
+    }
+
+    fn with(mut self, other: Self, merge: fn(Self, Self) -> Self) -> Self {
+        self.described |= other.described;
+        self.also.extend(other.also);
+        self.sampled.extend(other.sampled);
+        for (keyword, value) in other.attributes {
+            self.attributes.entry(keyword).or_insert(value);
+        }
+        for (name, child) in other.children {
+            let merged = match self.children.remove(&name) {
+                Some(own) => merge(own, child),
+                None => child,
+            };
+            self.children.insert(name, merged);
+        }
+        self
+    }
+
+    fn add_sample(&mut self, sample: &Value) {
+        let name = match sample {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        self.sampled.insert(name.to_owned());
+        for item in list(sample) {
+            self.children
+                .entry("[]".to_owned())
+                .or_default()
+                .add_sample(item);
+        }
+        for (name, member) in map(sample) {
+            let mut key = format!(".{name}");
+            if !self.children.contains_key(&key) && self.children.contains_key(".*") {
+                key = ".*".to_owned();
+            }
+            self.children.entry(key).or_default().add_sample(member);
+        }
+    }
+
+    /// Types that samples have and the schema does not allow.
+    pub(super) fn oddly_sampled(&self, allowed: &Self) -> Vec<&str> {
+        let fits = |name: &String| {
+            allowed.types.is_empty()
+                || allowed.types.contains(name)
+                || allowed.also.contains(name)
+                || (name == "integer" && allowed.types.contains("number"))
+        };
+        let odd = self.sampled.iter().filter(|name| !fits(name));
+        odd.map(String::as_str).collect()
+    }
+
+    /// Its types for people, `null` last.
+    pub(super) fn type_text(&self) -> String {
+        let types = match self.described {
+            true => &self.types,
+            false => &self.sampled,
+        };
+        let mut names: Vec<&str> = types.iter().map(String::as_str).collect();
+        names.sort_by_key(|name| *name == "null");
+        match names.is_empty() {
+            true => "any".to_owned(),
+            false => names.join(" or "),
+        }
+    }
+}
+
+/// A text or the texts of a list.
+fn texts(value: &Value) -> BTreeSet<String> {
+    let one = value.as_str().map(str::to_owned);
+    one.into_iter()
+        .chain(list(value).iter().map(text))
+        .collect()
+}
+
+/// A value for people: a text without quotes, unless it is blank or has a comma.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.trim().is_empty() && !text.contains(',') => text.clone(),
+        Value::Number(number) => match number.as_f64() {
+            // 1 and 1.0 are the same limit.
+            Some(float) if float.fract() == 0.0 && float.abs() < 1e15 => format!("{float}"),
+            _ => number.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
