@@ -5,6 +5,7 @@
 
 mod broken;
 mod clients;
+mod compare;
 mod diff;
 mod drift;
 mod fixture;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::load;
 
 use super::places::{LIMITS, Operations, text};
-use super::{ABSENT, Difference, facts};
+use super::{ABSENT, Difference, NO_OTHER, facts};
 
 /// The kinds of differences besides the limits.
 const KINDS: [&str; 14] = [
@@ -156,7 +156,7 @@ impl Decision {
                 Some(fact) if self.kind == "enum" || self.kind == "security" => {
                     let fact: Vec<&str> = fact.split(", ").collect();
                     let mut values = recorded.iter().flat_map(|values| values.split(", "));
-                    values.all(|value| fact.contains(&value))
+                    values.all(|value| value == NO_OTHER || fact.contains(&value))
                 }
                 fact => fact == recorded.as_ref(),
             });

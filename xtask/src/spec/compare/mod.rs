@@ -21,6 +21,9 @@ pub const DECISIONS: &str = "spec/decisions.yaml";
 /// How reports and decisions call what is not there.
 const ABSENT: &str = "absent";
 
+/// What a side has whose values are all on the other side, too.
+const NO_OTHER: &str = "no other";
+
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -235,12 +238,13 @@ impl Comparison<'_> {
         ours: &BTreeSet<String>,
         theirs: &BTreeSet<String>,
     ) {
-        self.differ(
-            part,
-            kind,
-            joined(&(ours - theirs)),
-            joined(&(theirs - ours)),
-        );
+        if ours != theirs {
+            let [ours, theirs] = [(ours, theirs), (theirs, ours)].map(|(own, other)| {
+                let more = joined(&(own - other)).unwrap_or_else(|| NO_OTHER.to_owned());
+                (!own.is_empty()).then_some(more)
+            });
+            self.add(part, kind, ours, theirs);
+        }
     }
 
     fn operations(&mut self, ours: &Operation, theirs: &Operation) {
@@ -373,11 +377,10 @@ impl Comparison<'_> {
     /// fields inside would not be compared.
     fn lined_up(&mut self, at: &str, ours: &Node, theirs: &Node) -> Option<Node> {
         let envelope = [".request_id", ".data"];
-        let described = |node: &Node| node.described;
         let named: BTreeSet<&str> = theirs
             .children
             .iter()
-            .filter(|(_, child)| described(child))
+            .filter(|(_, child)| child.described)
             .map(|(name, _)| name.as_str())
             .collect();
         let has = envelope.map(|name| ours.children.contains_key(name));

@@ -354,7 +354,10 @@ impl Node {
             .map(text)
             .collect();
         for keyword in LIMITS.into_iter().chain(["default", "format"]) {
-            if let Some(value) = schema.get(keyword) {
+            if let Some(value) = schema
+                .get(keyword)
+                .filter(|value| !is_no_limit(keyword, value))
+            {
                 node.attributes.insert(keyword, value.clone());
             }
         }
@@ -477,6 +480,15 @@ impl Node {
             true => "any".to_owned(),
             false => names.join(" or "),
         }
+    }
+}
+
+/// Whether leaving the keyword out allows the same.
+fn is_no_limit(keyword: &str, value: &Value) -> bool {
+    match keyword {
+        "minLength" | "minItems" | "minProperties" => value == 0,
+        "uniqueItems" => value == false,
+        _ => false,
     }
 }
 
