@@ -188,10 +188,10 @@ fn collect(value: &Value, pointer: &str, into: &mut Vec<String>) {
 }
 
 /// A linear congruential generator: the same numbers everywhere.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         // Knuth's constants for 64 bits; the upper half is the better one.
         self.0 = self
             .0
@@ -200,7 +200,7 @@ impl Random {
         (self.0 >> 33) as usize % limit
     }
 
-    fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+    pub(crate) fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.below(list.len())]
     }
 }

@@ -160,7 +160,9 @@ pub fn compare(
     let mut theirs = Operations::new();
     let mut sources: BTreeMap<String, &str> = BTreeMap::new();
     for (file, content) in foreign {
-        let document = load::yaml(content).map_err(|error| format!("{file}: {error}"))?;
+        // JSON may have tabs for indentation, which YAML forbids.
+        let document = serde_json::from_str(content).or_else(|_| load::yaml(content));
+        let document = document.map_err(|error| format!("{file}: {error}"))?;
         let operations = places::operations(&document, Samples::Read);
         for (name, operation) in operations.map_err(|error| format!("{file}: {error}"))? {
             if let Some(other) = sources.insert(name.clone(), file)
