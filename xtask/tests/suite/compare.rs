@@ -291,3 +291,276 @@ fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(Stri
         _ => None,
     }
 }
+
+/// `ours.yaml` with `from` replaced by `to`, as a foreign document.
+fn edited(from: &str, to: &str) -> String {
+    assert!(OURS.contains(from), "{from}");
+    OURS.replacen(from, to, 1)
+}
+
+#[test]
+fn other_ways_of_writing_the_same_are_no_difference() {
+    let rows = [
+        // What is written otherwise, and how.
+        ("https://api.example.com/v3", "/v3/"),
+        ("https://api.example.com/v3", "https://eu.example.com"),
+        ("/parcel/send:", "/parcel/send/:"),
+        (
+            "weight: {type: number, minimum: 0, exclusiveMinimum: true}",
+            "weight: {type: number, exclusiveMinimum: 0.0}",
+        ),
+        (
+            "count: {type: integer}",
+            "count: {allOf: [{type: integer}, {description: Parcels.}]}",
+        ),
+        (
+            "count: {type: integer}",
+            "count: {type: integer, example: 3, description: Parcels.}",
+        ),
+        (
+            "sender: {type: string, format: mailbox}",
+            "sender: {type: string, minLength: 0}",
+        ),
+        (
+            "nullable: true\n          allOf: [{$ref: '#/components/schemas/State'}]",
+            "anyOf: [{$ref: '#/components/schemas/State'}, {type: 'null'}]",
+        ),
+        (
+            "        '400': {$ref: '#/components/responses/Refused'}\n        '401': {$ref: '#/components/responses/Refused'}",
+            "        4XX: {$ref: '#/components/responses/Refused'}",
+        ),
+        ("        5XX: {", "        '503': {"),
+        ("        5XX: {", "        default: {"),
+        (
+            "content: {application/json:",
+            "content: {text/plain: {}, application/problem+json:",
+        ),
+        ("Key: []}, {Bearer", "Bearer: []}, {Key"),
+    ];
+    for (from, to) in rows {
+        let report = with(&[("theirs.yaml", &edited(from, to))], "", false).unwrap();
+        assert_eq!(lines(&report), [""; 0], "{to}");
+    }
+}
+
+#[test]
+fn recursive_schema_ends_where_it_repeats() {
+    let foreign = edited(
+        "    State: {",
+        "    Tree: {type: object, properties: {leaf: {type: string}, more: {type: array, items: {$ref: '#/components/schemas/Tree'}}}}\n    State: {",
+    );
+    let foreign = foreign.replace(
+        "seen: {type: boolean}",
+        "seen: {$ref: '#/components/schemas/Tree'}",
+    );
+    let report = with(&[("theirs.yaml", &foreign)], "", true).unwrap();
+    assert!(lines(&report).contains(
+        &"POST /parcel/send  reply 200 data.seen  type: ours boolean, theirs object".to_owned()
+    ));
+}
+
+#[test]
+fn missing_operation_is_a_difference_unless_partial() {
+    let only = edited(
+        "  /parcel/drop:\n    post:\n      responses: {'200': {description: Gone.}}\n",
+        "",
+    );
+    let found = |partial| lines(&with(&[("theirs.yaml", &only)], "", partial).unwrap());
+    assert_eq!(
+        found(false),
+        ["POST /parcel/drop  operation: ours present, theirs absent"]
+    );
+    assert_eq!(found(true), [""; 0]);
+}
+
+#[test]
+fn operation_in_two_files_must_be_the_same() {
+    let other = edited("count: {type: integer}", "count: {type: number}");
+    let same = with(&[("one.yaml", OURS), ("two.yaml", OURS)], "", false).unwrap();
+    assert_eq!(lines(&same), [""; 0]);
+    let error = with(&[("one.yaml", OURS), ("two.yaml", &other)], "", false).unwrap_err();
+    assert_eq!(
+        error,
+        "one.yaml and two.yaml differ about POST /parcel/list: compare one of them"
+    );
+}
+
+#[test]
+fn unusable_document_is_refused_with_the_name_of_the_file() {
+    let refused = "'#/components/responses/Refused'";
+    let rows = [
+        (
+            "- just\n- a list".to_owned(),
+            "it.yaml: not an OpenAPI 3 document: it has no `openapi: 3.…`",
+        ),
+        (
+            "swagger: '2.0'\npaths: {}".to_owned(),
+            "it.yaml: not an OpenAPI 3 document: it has no `openapi: 3.…`",
+        ),
+        (
+            "openapi: 4.0.0\npaths: {}".to_owned(),
+            "it.yaml: OpenAPI 4.0.0: only 3.0 and 3.1 are supported",
+        ),
+        ("openapi: 3.1.0".to_owned(), "it.yaml: it has no `paths`"),
+        ("openapi: [".to_owned(), "it.yaml: is not YAML: "),
+        (
+            edited(refused, "'parts.yaml#/Refused'"),
+            "it.yaml: POST /parcel/send: `$ref: parts.yaml#/Refused` leads out of the file: bundle it first",
+        ),
+        (
+            edited(refused, "'#/components/responses/Gone'"),
+            "it.yaml: POST /parcel/send: `$ref: #/components/responses/Gone` leads nowhere",
+        ),
+        (
+            edited(
+                "  /parcel/list:",
+                "  /v3/parcel/send: {post: {}}\n  /parcel/list:",
+            ),
+            "it.yaml: POST /parcel/send is described twice",
+        ),
+    ];
+    for (text, expected) in rows {
+        let text = text.replace("https://api.example.com/v3", "https://api.example.com");
+        let error = with(&[("it.yaml", &text)], "", false).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn decision_covers_the_difference_that_it_records() {
+    let foreign = edited("maxItems: 100", "maxItems: 50");
+    let foreign = foreign.replace("count: {type: integer}", "count: {type: string}");
+    let decided = "
+        - {at: POST /parcel/send request to, kind: maxItems, ours: 100, theirs: 50, why: Live.}
+        - {at: '* reply 200 data*.count', kind: type, theirs: string, why: Samples have integers.}
+    ";
+    let report = with(&[("theirs.yaml", &foreign)], decided, false).unwrap();
+    assert_eq!(report.stale, [""; 0]);
+    assert_eq!(
+        lines(&report),
+        [
+            "POST /parcel/list  reply 200 data[].count  type: ours integer, theirs string (decided: Samples have integers.)",
+            "POST /parcel/send  reply 200 data.count  type: ours integer, theirs string (decided: Samples have integers.)",
+            "POST /parcel/send  request to  maxItems: ours 100, theirs 50 (decided: Live.)",
+            "POST /parcel/view  reply 200 data[].count  type: ours integer, theirs string (decided: Samples have integers.)",
+        ]
+    );
+    assert_eq!(report.open().count(), 0);
+    let json = serde_json::to_value(&report.differences[2]).unwrap();
+    assert_eq!(
+        json,
+        json!({"place": "POST /parcel/send request to", "kind": "maxItems", "ours": "100", "theirs": "50", "decided": "Live."})
+    );
+}
+
+#[test]
+fn stale_decision_is_reported_and_covers_nothing() {
+    let foreign = edited("maxItems: 100", "maxItems: 50");
+    let only = foreign.split_once("  /parcel/list:").unwrap().0.to_owned()
+        + foreign
+            .split_once("components:")
+            .map(|(_, rest)| format!("components:{rest}"))
+            .unwrap()
+            .as_str();
+    // The decision, what is wrong with it, and whether that shows with --partial too.
+    let rows = [
+        (
+            "{at: POST /parcel/send request to, kind: maxItems, theirs: 20, why: W.}",
+            "stale: it is now ours 100, theirs 50",
+            true,
+        ),
+        (
+            "{at: POST /parcel/send request sender, kind: type, why: W.}",
+            "stale: there is no such difference any more",
+            true,
+        ),
+        (
+            "{at: POST /parcel/list reply 200, kind: envelope, why: W.}",
+            "stale: there is no such difference any more",
+            false,
+        ),
+        (
+            "{at: '* reply 200', kind: envelope, why: W.}",
+            "stale: there is no such difference any more",
+            false,
+        ),
+        (
+            "{at: POST /parcel/send request from, kind: type, why: W.}",
+            "our document has no such place",
+            true,
+        ),
+        (
+            "{at: POST /parcel/send request to, kind: maxItems, ours: 99, why: W.}",
+            "our document does not have `99` there",
+            true,
+        ),
+        (
+            "{at: POST /parcel/send request urgency, kind: enum, ours: 'low, later', why: W.}",
+            "our document does not have `low, later` there",
+            true,
+        ),
+        (
+            "{at: POST /parcel/send request to, kind: field, ours: absent, why: W.}",
+            "our document has this place",
+            true,
+        ),
+        (
+            "{at: POST /parcel/send request from, kind: field, why: W.}",
+            "our document has no such place",
+            true,
+        ),
+    ];
+    for (decision, expected, always) in rows {
+        let decisions = format!("- {decision}");
+        let report = with(&[("theirs.yaml", &foreign)], &decisions, false).unwrap();
+        assert_eq!(report.stale.len(), 1, "{decision}");
+        assert!(
+            report.stale[0].starts_with("spec/decisions.yaml: entry 1 (`"),
+            "{:?}",
+            report.stale
+        );
+        assert!(report.stale[0].ends_with(expected), "{:?}", report.stale);
+        assert_eq!(report.open().count(), 1, "{decision}");
+        let partial = with(&[("theirs.yaml", &only)], &decisions, true).unwrap();
+        assert_eq!(!partial.stale.is_empty(), always, "{decision}");
+    }
+}
+
+#[test]
+fn broken_decision_is_refused() {
+    let rows = [
+        ("- {at: POST /x, kind: type}", "missing field `why`"),
+        (
+            "- {at: POST /x, kind: type, why: ' '}",
+            "entry 1 (`POST /x`, type): `why` is empty: state the reason",
+        ),
+        (
+            "- {at: POST /x, kind: type, because: B., why: W.}",
+            "unknown field `because`",
+        ),
+        (
+            "- {at: POST /x, kind: typo, why: W.}",
+            "entry 1 (`POST /x`, typo): unknown kind: use operation,",
+        ),
+        ("at: POST /x", "spec/decisions.yaml: "),
+    ];
+    for (decisions, expected) in rows {
+        let error = with(&[("theirs.yaml", OURS)], decisions, false).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.starts_with("spec/decisions.yaml: "), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn decisions_of_the_repository_are_about_our_document() {
+    let root = fixture::repository();
+    let spec = xtask::load::load(&root.join(xtask::SPEC)).unwrap().document;
+    let decisions = std::fs::read_to_string(root.join(compare::DECISIONS)).unwrap();
+    let nothing = json!({"openapi": "3.1.0", "paths": {}}).to_string();
+    let foreign = [("nothing.json".to_owned(), nothing)];
+    // With --partial no decision is judged by what the foreign document has.
+    let report = compare::compare(&spec, &foreign, &decisions, true).unwrap();
+    assert_eq!(report.stale, [""; 0]);
+}

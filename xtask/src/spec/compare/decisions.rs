@@ -92,8 +92,13 @@ pub(super) fn read(file: &str, yaml: &str) -> Result<Vec<Decision>, String> {
         };
         let mut parts = entry.at.splitn(words + 1, ' ');
         let operation: Vec<&str> = parts.by_ref().take(words).collect();
+        // Several values of an enum are written as they are shown, `a, b`.
+        let shown = |value: Value| match value {
+            Value::String(text) if text.contains(',') => text,
+            value => text(&value),
+        };
         let value = |value: Option<Value>| {
-            value.map(|value| Some(text(&value)).filter(|text| text != ABSENT))
+            value.map(|value| Some(shown(value)).filter(|text| text != ABSENT))
         };
         decisions.push(Decision {
             name,
