@@ -9,6 +9,7 @@ use crate::fixture;
 use crate::random::Random;
 
 const OURS: &str = include_str!("compare/ours.yaml");
+const AUGUST: &str = include_str!("compare/august.yaml");
 const AWKWARD: &str = include_str!("compare/awkward.yaml");
 
 fn yaml(text: &str) -> Value {
@@ -563,4 +564,16 @@ fn decisions_of_the_repository_are_about_our_document() {
     // With --partial no decision is judged by what the foreign document has.
     let report = compare::compare(&spec, &foreign, &decisions, true).unwrap();
     assert_eq!(report.stale, [""; 0]);
+}
+
+#[test]
+fn document_of_august_differs_by_what_changed_until_november() {
+    let root = fixture::repository();
+    let spec = xtask::load::load(&root.join(xtask::SPEC)).unwrap().document;
+    let decisions = std::fs::read_to_string(root.join(compare::DECISIONS)).unwrap();
+    let foreign = [("august.yaml".to_owned(), AUGUST.to_owned())];
+    let report = compare::compare(&spec, &foreign, &decisions, true).unwrap();
+    assert_eq!(report.stale, [""; 0]);
+    let open: Vec<String> = report.open().map(ToString::to_string).collect();
+    insta::assert_snapshot!(open.join("\n"));
 }
