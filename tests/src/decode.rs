@@ -212,7 +212,7 @@ fn lost(original: &Value, kept: &Value) -> Vec<String> {
     found
 }
 
-/// Nulls and empty values have nothing to lose.
+/// Nulls and empty values have nothing to lose. If no field has their name, the type keeps and names them.
 fn add_lost(original: &Value, kept: &Value, place: String, into: &mut Vec<String>) {
     let empty = match original {
         Value::Null => true,

@@ -265,31 +265,39 @@ const FREE: [&str; 5] = [
 
 #[test]
 fn extra_field_anywhere_is_kept_and_named() {
-    for sample in samples(&[Side::Request, Side::Reply, Side::Webhook]) {
-        let mut pointers = vec![String::new()];
-        places(&sample.body, "", &mut pointers);
-        for pointer in pointers {
-            let mut changed = sample.body.clone();
-            let Some(Value::Object(members)) = changed.pointer_mut(&pointer) else {
-                continue;
-            };
-            members.insert("x_new".to_owned(), json!("new"));
-            let decoded = sample.decode(&changed).unwrap();
-            let kept = decoded.value.pointer(&format!("{pointer}/x_new"));
-            let named = decoded.unknown.iter().any(|path| path.ends_with("x_new"));
-            // In a request these are a list of objects, as in nothing else.
-            let list = sample.side == Side::Request && pointer.contains("custom_headers");
-            let free = !list && FREE.iter().any(|name| pointer.contains(name));
-            let news = sample.side != Side::Webhook && !free;
-            // A text is no count.
-            let keeps = !pointer.ends_with("/statuses");
-            assert_eq!(
-                (kept, named),
-                (keeps.then_some(&json!("new")), news),
-                "{}: an extra field at {pointer:?}",
-                sample.name
-            );
+    for extra in [json!("new"), json!(""), json!([]), json!({}), json!(null)] {
+        for sample in samples(&[Side::Request, Side::Reply, Side::Webhook]) {
+            extra_field_is_kept_and_named(&sample, &extra);
         }
+    }
+}
+
+fn extra_field_is_kept_and_named(sample: &Sample, extra: &Value) {
+    let mut pointers = vec![String::new()];
+    places(&sample.body, "", &mut pointers);
+    for pointer in pointers {
+        let mut changed = sample.body.clone();
+        let Some(Value::Object(members)) = changed.pointer_mut(&pointer) else {
+            continue;
+        };
+        members.insert("x_new".to_owned(), extra.clone());
+        let decoded = sample.decode(&changed).unwrap();
+        let kept = decoded.value.pointer(&format!("{pointer}/x_new"));
+        let named = decoded.unknown.iter().any(|path| path.ends_with("x_new"));
+        // In a request these are a list of objects, as in nothing else.
+        let list = sample.side == Side::Request && pointer.contains("custom_headers");
+        let free = !list && FREE.iter().any(|name| pointer.contains(name));
+        // In a map it is an entry and no field: nothing is lost with an empty one that does not fit.
+        let counts = pointer.ends_with("/statuses");
+        let headers = sample.side == Side::Reply && pointer.ends_with("/custom_headers");
+        let keeps = !counts && (!headers || extra.is_string());
+        let news = sample.side != Side::Webhook && !free && !(counts && is_empty(extra));
+        assert_eq!(
+            (kept, named),
+            (keeps.then_some(extra), news),
+            "{}: an extra field {extra} at {pointer:?}",
+            sample.name
+        );
     }
 }
 
@@ -301,6 +309,16 @@ fn unknown_fields_have_readable_paths() {
     assert_eq!(
         decoded.unknown,
         ["data.odd/name", "data.results[].new", "more"]
+    );
+}
+
+#[test]
+fn unknown_field_with_empty_value_is_named() {
+    let body = r#"{"data":{"a":"","b":[],"c":{},"d":null,"failures":[],"email_id":""},"e":null}"#;
+    let decoded = decode(Side::Reply, "POST", "/email/send", body).unwrap();
+    assert_eq!(
+        decoded.unknown,
+        ["data.a", "data.b", "data.c", "data.d", "e"]
     );
 }
 
