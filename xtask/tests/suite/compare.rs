@@ -1,6 +1,7 @@
 //! `spec compare`: what differs between foreign documents and ours, and what is decided.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use xtask::spec::compare::{self, Report};
@@ -259,14 +260,8 @@ fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(Stri
         7 if schema["type"].is_string() => {
             match random.below(2) {
                 0 => schema["nullable"] = (schema["nullable"] != true).into(),
-                _ => {
-                    schema["type"] = if schema["type"] == "boolean" {
-                        "string"
-                    } else {
-                        "boolean"
-                    }
-                    .into()
-                }
+                _ if schema["type"] == "boolean" => schema["type"] = "string".into(),
+                _ => schema["type"] = "boolean".into(),
             }
             Some((place, "type"))
         }
@@ -576,4 +571,53 @@ fn document_of_august_differs_by_what_changed_until_november() {
     assert_eq!(report.stale, [""; 0]);
     let open: Vec<String> = report.open().map(ToString::to_string).collect();
     insta::assert_snapshot!(open.join("\n"));
+}
+
+#[test]
+fn command_fails_if_a_difference_is_open_or_a_file_is_unusable() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["spec", "compare"])
+            .args(arguments)
+            .current_dir(fixture::repository())
+            .output()
+            .unwrap();
+        let [out, err] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code().unwrap(), out, err)
+    };
+    let august = "xtask/tests/suite/compare/august.yaml";
+    let (code, out, _) = run(&["spec/openapi.json"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (1, "0 open, 0 decided\n"),
+        "every decision is stale"
+    );
+    let (code, out, err) = run(&["--partial", august]);
+    assert_eq!(code, 1);
+    assert!(
+        out.ends_with(" decided\n") && !out.contains("(decided: "),
+        "{out}"
+    );
+    assert!(
+        err.contains("differences are open: change spec/openapi.yaml"),
+        "{err}"
+    );
+    let (_, out, _) = run(&["--partial", "--all", august]);
+    assert!(out.contains("(decided: "), "{out}");
+    let (code, out, _) = run(&["--partial", "--json", august]);
+    let json: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["stale"]), (1, &json!([])));
+    assert!(json["differences"][0]["place"].is_string(), "{out}");
+    let nothing = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&nothing, r#"{"openapi": "3.1.0", "paths": {}}"#).unwrap();
+    let (code, out, err) = run(&["--partial", nothing.path().to_str().unwrap()]);
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (0, "0 open, 0 decided\n", "")
+    );
+    let (code, out, err) = run(&["gone.yaml"]);
+    assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1));
+    assert!(err.starts_with("gone.yaml: "), "{err}");
+    assert_eq!(run(&[]).0, 2);
 }

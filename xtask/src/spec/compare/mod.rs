@@ -5,6 +5,7 @@ mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -96,7 +97,6 @@ pub struct Options {
 /// # Errors
 ///
 /// If a file cannot be read, a difference is open, or a decision is stale.
-#[allow(clippy::print_stdout)]
 pub fn run(root: &Path, options: &Options) -> Result<(), String> {
     let ours = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
     let decisions = tools::read(&root.join(DECISIONS))?;
@@ -105,26 +105,29 @@ pub fn run(root: &Path, options: &Options) -> Result<(), String> {
         foreign.push((file.display().to_string(), tools::read(file)?));
     }
     let report = compare(&ours.document, &foreign, &decisions, options.partial)?;
-    let shown = report
-        .differences
-        .iter()
-        .filter(|difference| options.all || difference.decided.is_none());
     let open = report.open().count();
+    let mut text = String::new();
     if options.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?
-        );
+        text = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
     } else {
-        for difference in shown {
-            println!("{difference}");
+        for difference in &report.differences {
+            if options.all || difference.decided.is_none() {
+                text += &format!("{difference}\n");
+            }
         }
-        println!("{open} open, {} decided", report.differences.len() - open);
+        text += &format!("{open} open, {} decided", report.differences.len() - open);
     }
+    // Unlike `println!` without a panic if the reader has gone, as `head` does.
+    writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))?;
     let mut wrong = report.stale.clone();
     if open > 0 {
+        let what = if open == 1 {
+            "difference is"
+        } else {
+            "differences are"
+        };
         wrong.push(format!(
-            "{open} differences are open: change {SPEC}, or decide them in {DECISIONS}"
+            "{open} {what} open: change {SPEC}, or decide it in {DECISIONS}"
         ));
     }
     match wrong.is_empty() {
@@ -186,8 +189,8 @@ pub fn compare(
             (Some(ours), Some(theirs)) => comparison.operations(ours, theirs),
             (Some(_), None) if partial => {}
             (ours, theirs) => {
-                let [ours, theirs] = [ours, theirs].map(|side| side.map(|_| "present".to_owned()));
-                comparison.add("", "operation", ours, theirs);
+                let values = [ours, theirs].map(|side| side.map(|_| "present".to_owned()));
+                comparison.add("", "operation", values);
             }
         }
     }
@@ -201,14 +204,11 @@ struct Comparison<'a> {
     found: &'a mut Vec<Difference>,
 }
 
+/// The same of our document and the foreign one.
+type Both<T> = [T; 2];
+
 impl Comparison<'_> {
-    fn add(
-        &mut self,
-        part: &str,
-        kind: &'static str,
-        ours: Option<String>,
-        theirs: Option<String>,
-    ) {
+    fn add(&mut self, part: &str, kind: &'static str, [ours, theirs]: Both<Option<String>>) {
         self.found.push(Difference {
             place: format!("{} {part}", self.operation).trim_end().to_owned(),
             operation: self.operation.to_owned(),
@@ -220,43 +220,27 @@ impl Comparison<'_> {
         });
     }
 
-    fn differ(
-        &mut self,
-        part: &str,
-        kind: &'static str,
-        ours: Option<String>,
-        theirs: Option<String>,
-    ) {
-        if ours != theirs {
-            self.add(part, kind, ours, theirs);
+    fn differ(&mut self, part: &str, kind: &'static str, values: Both<Option<String>>) {
+        if values[0] != values[1] {
+            self.add(part, kind, values);
         }
     }
 
     /// Names the values that only one side has.
-    fn sets(
-        &mut self,
-        part: &str,
-        kind: &'static str,
-        ours: &BTreeSet<String>,
-        theirs: &BTreeSet<String>,
-    ) {
+    fn sets(&mut self, part: &str, kind: &'static str, [ours, theirs]: Both<&BTreeSet<String>>) {
         if ours != theirs {
-            let [ours, theirs] = [(ours, theirs), (theirs, ours)].map(|(own, other)| {
+            let values = [(ours, theirs), (theirs, ours)].map(|(own, other)| {
                 let more = joined(&(own - other)).unwrap_or_else(|| NO_OTHER.to_owned());
                 (!own.is_empty()).then_some(more)
             });
-            self.add(part, kind, ours, theirs);
+            self.add(part, kind, values);
         }
     }
 
     fn operations(&mut self, ours: &Operation, theirs: &Operation) {
-        self.sets("", "security", &ours.security, &theirs.security);
-        self.differ(
-            "",
-            "deprecated",
-            flag(ours.deprecated),
-            flag(theirs.deprecated),
-        );
+        let both = [ours, theirs];
+        self.sets("", "security", both.map(|side| &side.security));
+        self.differ("", "deprecated", both.map(|side| flag(side.deprecated)));
         let names: BTreeSet<&String> = ours.parts.keys().chain(theirs.parts.keys()).collect();
         for name in names {
             let (kind, other) = match (part(ours, name), part(theirs, name)) {
@@ -272,13 +256,13 @@ impl Comparison<'_> {
             if codes != name && other.parts.keys().any(|other| other.starts_with(codes)) {
                 continue;
             }
-            let value = |operation: &Operation| {
-                operation.parts.get(name).map(|node| match kind {
+            let values = both.map(|side| {
+                side.parts.get(name).map(|node| match kind {
                     "status" => "present".to_owned(),
                     _ => node.type_text(),
                 })
-            };
-            self.add(name, kind, value(ours), value(theirs));
+            });
+            self.add(name, kind, values);
         }
     }
 
@@ -287,29 +271,30 @@ impl Comparison<'_> {
         if let Some(theirs) = self.lined_up(at, ours, theirs) {
             return self.nodes(at, ours, &theirs);
         }
+        let both = [ours, theirs];
         let odd = theirs.oddly_sampled(ours);
         if theirs.described && ours.types != theirs.types {
             let contradicting = theirs.oddly_sampled(theirs);
-            let sample = match contradicting.is_empty() {
-                true => String::new(),
-                false => format!(" (sample: {})", contradicting.join(" or ")),
-            };
-            let text = format!("{}{sample}", theirs.type_text());
-            self.add(at, "type", Some(ours.type_text()), Some(text));
+            let mut text = theirs.type_text();
+            if !contradicting.is_empty() {
+                text += &format!(" (sample: {})", contradicting.join(" or "));
+            }
+            self.add(at, "type", [Some(ours.type_text()), Some(text)]);
         } else if !odd.is_empty() {
-            self.add(at, "sample", Some(ours.type_text()), Some(odd.join(" or ")));
+            self.add(
+                at,
+                "sample",
+                [Some(ours.type_text()), Some(odd.join(" or "))],
+            );
         }
         if theirs.described {
-            self.sets(at, "enum", &ours.values, &theirs.values);
-            for keyword in LIMITS
-                .into_iter()
-                .chain(["default", "deprecated", "required", "format"])
-            {
-                let [ours, theirs] =
-                    [ours, theirs].map(|node| node.attributes.get(keyword).map(text));
+            self.sets(at, "enum", both.map(|node| &node.values));
+            let others = ["default", "deprecated", "required", "format"];
+            for keyword in LIMITS.into_iter().chain(others) {
+                let values = both.map(|node| node.attributes.get(keyword).map(text));
                 // Every field of ours has a format, most of them our own.
-                if keyword != "format" || theirs.is_some() {
-                    self.differ(at, keyword, ours, theirs);
+                if keyword != "format" || values[1].is_some() {
+                    self.differ(at, keyword, values);
                 }
             }
         }
@@ -339,22 +324,19 @@ impl Comparison<'_> {
             match (own.or(map), theirs.children.get(name)) {
                 (Some(node), Some(other)) => {
                     let field = name.strip_prefix('.').filter(|_| own.is_some());
-                    if let Some(field) = field
-                        && other.described
-                    {
-                        let [ours, theirs] =
-                            [ours, theirs].map(|node| flag(node.required.contains(field)));
-                        self.differ(&place, "required", ours, theirs);
+                    if let Some(field) = field.filter(|_| other.described) {
+                        let required = [ours, theirs].map(|node| node.required.contains(field));
+                        self.differ(&place, "required", required.map(flag));
                     } else if theirs.described && !other.described && field.is_some() {
                         let sampled = format!("{}, in a sample only", other.type_text());
-                        self.add(&place, "field", Some(node.type_text()), Some(sampled));
+                        self.add(&place, "field", [Some(node.type_text()), Some(sampled)]);
                     }
                     self.nodes(&place, node, other);
                 }
                 (Some(node), None) if own.is_some() && !silent(theirs) => {
-                    self.add(&place, "field", Some(node.type_text()), None);
+                    self.add(&place, "field", [Some(node.type_text()), None]);
                 }
-                // Of a map without a schema, ours says nothing, so that samples say nothing new.
+                // In a map without a schema anything may be, so that a sample says nothing new.
                 (None, Some(other))
                     if !silent(ours) && (other.described || !ours.children.is_empty()) =>
                 {
@@ -363,12 +345,8 @@ impl Comparison<'_> {
                     } else {
                         ", in a sample only"
                     };
-                    self.add(
-                        &place,
-                        "field",
-                        None,
-                        Some(format!("{}{only}", other.type_text())),
-                    );
+                    let text = format!("{}{only}", other.type_text());
+                    self.add(&place, "field", [None, Some(text)]);
                 }
                 _ => {}
             }
@@ -390,7 +368,7 @@ impl Comparison<'_> {
         let text = Some("request_id, data".to_owned());
         let mut rest = theirs.clone();
         if named == BTreeSet::from(envelope) && has == [false, false] && known {
-            self.add(at, "envelope", None, text);
+            self.add(at, "envelope", [None, text]);
             let data = rest.children.remove(".data")?;
             rest.children.remove(".request_id");
             // What is left was in samples, which are right.
@@ -404,7 +382,7 @@ impl Comparison<'_> {
         let is_reply = at.starts_with("reply ") && at.ends_with(' ');
         let lacks = !named.is_empty() && envelope.iter().all(|name| !named.contains(name));
         if is_reply && has == [true, true] && lacks {
-            self.add(at, "envelope", text, None);
+            self.add(at, "envelope", [text, None]);
             let sampled = rest.children.remove(".data").unwrap_or_default();
             rest.children.remove(".request_id");
             rest.sampled.clear();
