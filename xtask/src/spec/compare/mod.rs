@@ -98,27 +98,20 @@ pub struct Options {
 ///
 /// If a file cannot be read, a difference is open, or a decision is stale.
 pub fn run(root: &Path, options: &Options) -> Result<(), String> {
-    let ours = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
-    let decisions = tools::read(&root.join(DECISIONS))?;
     let mut foreign = Vec::new();
     for file in &options.files {
         foreign.push((file.display().to_string(), tools::read(file)?));
     }
+    let ours = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
+    let decisions = tools::read(&root.join(DECISIONS))?;
     let report = compare(&ours.document, &foreign, &decisions, options.partial)?;
-    let open = report.open().count();
-    let mut text = String::new();
-    if options.json {
-        text = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-    } else {
-        for difference in &report.differences {
-            if options.all || difference.decided.is_none() {
-                text += &format!("{difference}\n");
-            }
-        }
-        text += &format!("{open} open, {} decided", report.differences.len() - open);
-    }
+    let text = match options.json {
+        true => serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?,
+        false => report.text(options.all),
+    };
     // Unlike `println!` without a panic if the reader has gone, as `head` does.
     writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))?;
+    let open = report.open().count();
     let mut wrong = report.stale.clone();
     if open > 0 {
         let what = if open == 1 {
@@ -127,7 +120,7 @@ pub fn run(root: &Path, options: &Options) -> Result<(), String> {
             "differences are"
         };
         wrong.push(format!(
-            "{open} {what} open: change {SPEC}, or decide it in {DECISIONS}"
+            "{open} {what} open: change {SPEC}, or state the reason in {DECISIONS}"
         ));
     }
     match wrong.is_empty() {
@@ -142,6 +135,18 @@ impl Report {
         self.differences
             .iter()
             .filter(|difference| difference.decided.is_none())
+    }
+
+    /// A line for each difference, and their number. Decided ones only if `all`.
+    pub fn text(&self, all: bool) -> String {
+        let shown = |difference: &&Difference| all || difference.decided.is_none();
+        let differences = self.differences.iter().filter(shown);
+        let lines: String = differences.map(|shown| format!("{shown}\n")).collect();
+        let open = self.open().count();
+        format!(
+            "{lines}{open} open, {} decided",
+            self.differences.len() - open
+        )
     }
 }
 
