@@ -263,7 +263,7 @@ fn state_of_a_reply_is_written_back_whole() {
 #[tokio::test]
 async fn webhook_read_changed_and_written_back_loses_nothing() {
     let shown = r#"{"data":[{"id":7,"url":"https://example.com/hook","events":["open"],
-        "disabled":false,"custom_headers":{"X-A":"b"}}]}"#;
+        "paused":false,"relay":{"X-A":"b"}}]}"#;
     let server = one_by_one([answer(200, shown), answer(200, "{}")]);
     let client = server.client();
     let webhooks = client
@@ -275,13 +275,13 @@ async fn webhook_read_changed_and_written_back_loses_nothing() {
     let edit = WebhookEditRequest::new(7)
         .url("https://example.com/new")
         .based_on(webhook)
-        .extra("disabled", true);
+        .extra("paused", true);
     client.webhook().edit(edit).await.unwrap();
     assert_eq!(
         sent(&server.calls()[1]),
         json!({
-            "id": 7, "url": "https://example.com/new", "events": ["open"], "disabled": true,
-            "custom_headers": {"X-A": "b"},
+            "id": 7, "url": "https://example.com/new", "events": ["open"], "paused": true,
+            "relay": {"X-A": "b"},
         })
     );
 }
