@@ -66,13 +66,18 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     Timestamp::from(whole).to_string()
 }
 
-/// `2026-03-02 08:15:00.412907+00:00`, to the microsecond, as `sendtime` and some replies have it.
-pub(crate) fn spaced(time: SystemTime) -> String {
+/// `2026-03-02T08:15:00.412907+00:00`, to the microsecond, as `sendtime` in events has it.
+pub(crate) fn precise(time: SystemTime) -> String {
     let micros = time
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.subsec_micros());
-    let text = rfc3339(time).replace('T', " ");
+    let text = rfc3339(time);
     format!("{}.{micros:06}+00:00", text.trim_end_matches('Z'))
+}
+
+/// `2026-03-02 08:15:00.412907+00:00`, to the microsecond, as some replies have it.
+pub(crate) fn spaced(time: SystemTime) -> String {
+    precise(time).replace('T', " ")
 }
 
 /// `Mon, 02 Mar 2026 08:15:01 +0000`, as in the header of a mail (RFC 5322).
@@ -126,6 +131,7 @@ mod tests {
     fn times_are_written_as_the_api_does() {
         let time = parse("2026-03-02T08:15:00.412907Z").unwrap();
         assert_eq!(rfc3339(time), "2026-03-02T08:15:00Z");
+        assert_eq!(precise(time), "2026-03-02T08:15:00.412907+00:00");
         assert_eq!(spaced(time), "2026-03-02 08:15:00.412907+00:00");
         assert_eq!(parse(&spaced(time)), Some(time));
         assert_eq!(parse("soon"), None);

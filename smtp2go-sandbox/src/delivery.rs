@@ -534,10 +534,8 @@ fn detail(
             reader
         }
         EventKind::Click => {
-            let link = link.unwrap_or_default();
             reader.push(("clicked-at", now));
-            reader.push(("link", link.to_owned()));
-            reader.push(("click_url", link.to_owned()));
+            reader.push(("url", link.unwrap_or_default().to_owned()));
             reader
         }
         _ => Vec::new(),

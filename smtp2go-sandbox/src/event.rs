@@ -21,7 +21,7 @@ pub struct Event {
 }
 
 /// What more there is to say of an event, in the names of the webhook's payload: `message`,
-/// `context`, `host`, `link`, `user-agent`, …
+/// `context`, `host`, `url`, `user-agent`, …
 pub(crate) type Detail = Vec<(&'static str, String)>;
 
 /// What an event happened to.
@@ -86,7 +86,8 @@ pub enum EventKind {
 
 impl EventKind {
     /// The word of a webhook's payload, such as `bounce`. That of a text message has the prefix
-    /// `sms_`; that of an opt-out is not documented.
+    /// `sms_`. That of an opt-out is not documented: the sandbox posts `opt-out`, the word to
+    /// subscribe with.
     pub fn webhook_name(self) -> &'static str {
         match self {
             Self::Processed => "processed",

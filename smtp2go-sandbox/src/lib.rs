@@ -91,7 +91,7 @@
 //! events are there.
 //!
 //! Text messages go the same way: numbers that end in 0002 fail, in 0003 are rejected, and in 0004
-//! answer STOP, which opts them out. [`Sandbox::receive_sms`] sends any answer.
+//! answer STOP, which opts them out: an event of its own. [`Sandbox::receive_sms`] sends any answer.
 //!
 //! # Webhooks
 //!
@@ -99,7 +99,8 @@
 //! their `Authorization`, and again after a failure; [`Sandbox::webhook_deliveries`] lists the attempts.
 //! At most 16 are posted at a time. They go to this machine only, unless
 //! [`SandboxBuilder::remote_webhooks`] allows others, and by `http://` only. No sandbox takes them: an
-//! attempt to post to one is answered with 403.
+//! attempt to post to one is answered with 403. A webhook that is `disabled` gets nothing. The README
+//! lists the fields of each kind of event.
 //!
 //! ```
 //! # use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
@@ -188,9 +189,10 @@
 //!
 //! Of webhooks: that statuses from 200 to 299 are success; that there are 35 attempts, at the longer of
 //! the two documented schedules; that `/webhook/edit` keeps what is absent; that a webhook without
-//! `events` gets none, an opt-out goes to all that want any event of text messages, and a header in
-//! `auth_header_value` goes before a user in the address; that several `recipients` in a form are joined
-//! by commas; the codes of text messages.
+//! `events` gets none, and a header in `auth_header_value` goes before a user in the address; that what
+//! waits for another attempt is given up when its webhook is disabled; that several `recipients` in a
+//! form are joined by commas; the word `opt-out` in an event; the codes of text messages. The
+//! `custom_headers` of a webhook are kept and not sent, since their form is not public.
 //!
 //! Limits that the specification has in its prose only are refused by the name of their field, with
 //! `NON_VALIDATING_IN_PAYLOAD`: the words of `status`, `type`, `states`, `sort` and `sort_direction`;

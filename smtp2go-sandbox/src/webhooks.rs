@@ -79,8 +79,8 @@ pub enum WebhookState {
     Waiting(SystemTime),
     /// The endpoint took it: it answered with a status from 200 to 299.
     Accepted,
-    /// There are no more attempts: there were 35, the webhook was removed, or its address is not
-    /// one that the sandbox posts to.
+    /// There are no more attempts: there were 35, the webhook was removed or disabled, or its
+    /// address is not one that the sandbox posts to.
     GivenUp,
 }
 
@@ -306,10 +306,10 @@ fn pump(world: &mut World) {
         };
         let (webhook, body) = (Arc::clone(&delivery.webhook), Bytes::from(delivery.body()));
         let (account, time) = (delivery.account, world.now());
-        let known = world.account(account).webhook.has(webhook.id);
-        let target = match known {
-            true => Target::new(&webhook, world.settings.remote_webhooks),
-            false => Err("the webhook was removed".to_owned()),
+        let target = match world.account(account).webhook.is_disabled(webhook.id) {
+            Some(false) => Target::new(&webhook, world.settings.remote_webhooks),
+            Some(true) => Err("the webhook is disabled".to_owned()),
+            None => Err("the webhook was removed".to_owned()),
         };
         let target = match target {
             Ok(target) => target,
@@ -592,7 +592,7 @@ fn payload(event: &Event, headers: &[String]) -> Map<String, Value> {
 
 fn put_mail(put: &mut impl FnMut(&str, Value), mail: &Mail, event: &Event) {
     put("time", clock::rfc3339(event.time()).into());
-    put("sendtime", clock::spaced(mail.accepted_at()).into());
+    put("sendtime", clock::precise(mail.accepted_at()).into());
     put("email_id", mail.email_id().into());
     put("sender", cut(&mail.envelope_sender()).into());
     put("from", cut(mail.sender()).into());
@@ -611,10 +611,7 @@ fn put_mail(put: &mut impl FnMut(&str, Value), mail: &Mail, event: &Event) {
         _ => {}
     }
     for (name, value) in &event.detail {
-        match (*name, value.parse::<u64>()) {
-            ("read-secs", Ok(seconds)) => put(name, seconds.into()),
-            _ => put(name, cut(value).into()),
-        }
+        put(name, cut(value).into());
     }
 }
 

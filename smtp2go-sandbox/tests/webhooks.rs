@@ -186,7 +186,14 @@ const MAIL_EVENTS: [&str; 9] = [
     "resubscribe",
 ];
 
-const SMS_EVENTS: [&str; 5] = ["sending", "submitted", "delivered", "failed", "rejected"];
+const SMS_EVENTS: [&str; 6] = [
+    "sending",
+    "submitted",
+    "delivered",
+    "failed",
+    "rejected",
+    "opt-out",
+];
 
 #[test]
 fn every_event_is_posted_in_both_formats_with_each_kind_of_authorization() {
@@ -289,11 +296,249 @@ fn every_event_is_posted_in_both_formats_with_each_kind_of_authorization() {
                 EventKind::HardBounce => assert_eq!(fields["bounce"], "hard"),
                 EventKind::SoftBounce => assert_eq!(fields["bounce"], "soft"),
                 EventKind::Open => assert_eq!(fields["read-secs"], "15"),
-                EventKind::Click => assert_eq!(fields["link"], "https://example.com/pay?a=1&b=2"),
+                EventKind::Click => assert_eq!(fields["url"], "https://example.com/pay?a=1&b=2"),
                 EventKind::Reject => assert_eq!(fields["context"], "Unavailable"),
                 EventKind::SmsOptOut => assert_eq!(fields["message_content"], "STOP"),
                 _ => {}
             }
+        }
+    }
+}
+
+/// What every event of a mail has, with the header that the webhook copies.
+const OF_MAIL: &str = "event time sendtime id email_id sender from from_address from_name auth \
+                       subject message-id X-Order-Id";
+
+/// What an event of a reader has.
+const OF_READER: &str = "rcpt srchost user-agent client client-device client-os geoip-continent \
+                         geoip-country geoip-city";
+
+/// What an event of a text message has, whatever happened.
+const OF_SMS: &str = "event id message_id destination_number source_number message_content region \
+                      retry_count status_code submitted_timestamp received_timestamp";
+
+#[test]
+fn event_has_the_fields_of_its_kind_and_no_others() {
+    use EventKind::{
+        Click, Delivered, HardBounce, Open, Processed, Reject, Resubscribe, SmsDelivered,
+        SmsFailed, SmsOptOut, SmsRejected, SmsSending, SmsSubmitted, SoftBounce, Spam, Unsubscribe,
+    };
+    let mail = |more: &[&str]| [&[OF_MAIL], more].concat().join(" ");
+    let table = [
+        (Processed, mail(&["recipients srchost"])),
+        (Delivered, mail(&["rcpt host message context"])),
+        (HardBounce, mail(&["rcpt host message context bounce"])),
+        (SoftBounce, mail(&["rcpt host message context bounce"])),
+        (Open, mail(&[OF_READER, "read-secs opened-at"])),
+        (Click, mail(&[OF_READER, "clicked-at url"])),
+        (Spam, mail(&["rcpt"])),
+        (Unsubscribe, mail(&["rcpt"])),
+        (Resubscribe, mail(&["rcpt"])),
+        (Reject, mail(&["rcpt message context"])),
+        (SmsSending, OF_SMS.to_owned()),
+        (SmsSubmitted, OF_SMS.to_owned()),
+        (SmsDelivered, OF_SMS.to_owned()),
+        (SmsFailed, OF_SMS.to_owned()),
+        (SmsRejected, OF_SMS.to_owned()),
+        (SmsOptOut, OF_SMS.to_owned()),
+    ];
+    let sandbox = started(strict());
+    for format in ["json", "form"] {
+        // Nothing is posted to https. The deliveries are there all the same.
+        add(
+            &sandbox,
+            &json!({ "url": "https://example.com/", "events": MAIL_EVENTS,
+                     "sms_events": SMS_EVENTS, "headers": ["X-Order-Id"],
+                     "output_format": format }),
+        );
+    }
+    let recipients = [
+        "kim",
+        "hardbounce",
+        "softbounce",
+        "spam",
+        "resubscribe",
+        "click",
+        "reject",
+    ];
+    let recipients = recipients.map(|name| format!("{name}@example.net"));
+    let message = json!({
+        "sender": "Acme <noreply@example.com>", "to": recipients, "subject": "Hi",
+        "html_body": "<a href=\"https://example.com/pay\">Pay</a>",
+        "custom_headers": [{ "header": "X-Order-Id", "value": "1042" }],
+    });
+    assert_eq!(post(&sandbox, "/email/send", &message).status, 200);
+    let numbers = ["+15555550002", "+15555550003", "+15555550004"];
+    let text = json!({ "destination": numbers, "content": "Your code is 204816." });
+    assert_eq!(post(&sandbox, "/sms/send", &text).status, 200);
+    sandbox.advance(Duration::from_secs(1));
+
+    let deliveries = sandbox.webhook_deliveries();
+    for (kind, expected) in table {
+        let of_kind = deliveries
+            .iter()
+            .filter(|delivery| delivery.event().kind() == kind);
+        let mut formats = Vec::new();
+        for delivery in of_kind {
+            let is_form = delivery.content_type() != "application/json";
+            let body = String::from_utf8(delivery.body()).unwrap();
+            let mut expected: Vec<_> = expected.split_whitespace().collect();
+            if is_form && delivery.event().mail().is_some() {
+                expected.extend(["Subject", "Message-Id"]);
+            }
+            expected.sort_unstable();
+            let mut names: Vec<_> = match is_form {
+                true => body
+                    .split('&')
+                    .map(|field| decode(field.split_once('=').unwrap().0))
+                    .collect(),
+                false => {
+                    let event: Value = serde_json::from_str(&body).unwrap();
+                    let members = event.as_object().unwrap();
+                    for (name, value) in members {
+                        let is_right = match name.as_str() {
+                            "recipients" => *value == json!(recipients),
+                            "retry_count" => value.is_u64(),
+                            _ => value.is_string(),
+                        };
+                        assert!(is_right, "{kind:?} {name}: {value}");
+                    }
+                    members.keys().cloned().collect()
+                }
+            };
+            names.sort_unstable();
+            assert_eq!(names, expected, "{kind:?} {}", delivery.content_type());
+            formats.push(is_form);
+        }
+        formats.sort_unstable();
+        formats.dedup();
+        assert_eq!(formats, [false, true], "{kind:?}");
+    }
+}
+
+#[test]
+fn times_texts_and_lists_are_written_as_the_service_does() {
+    let sandbox = started(strict());
+    let mut receivers = Vec::new();
+    for format in ["json", "form"] {
+        let (address, receiver) = endpoint(&[200]);
+        add(
+            &sandbox,
+            &json!({ "url": format!("http://{address}/"), "events": ["processed", "open"],
+                     "output_format": format }),
+        );
+        receivers.push(receiver);
+    }
+    let mail = json!({ "sender": "a@example.com", "to": ["open@example.net", "kim@example.net"],
+                       "subject": "Hi", "text_body": "x" });
+    assert_eq!(post(&sandbox, "/email/send", &mail).status, 200);
+    sandbox.advance(Duration::from_secs(1));
+    settle(&sandbox);
+    let accepted = sandbox.mails()[0].accepted_at();
+    let (second, micros) = {
+        let since = accepted.duration_since(std::time::UNIX_EPOCH).unwrap();
+        let whole = std::time::UNIX_EPOCH + Duration::from_secs(since.as_secs());
+        let text = smtp2go_types::Timestamp::from(whole).to_string();
+        (text.trim_end_matches('Z').to_owned(), since.subsec_micros())
+    };
+    for receiver in receivers {
+        let posted: Vec<_> = receiver.try_iter().map(|posted| posted.fields()).collect();
+        let find = |kind: &str| {
+            posted
+                .iter()
+                .find(|fields| fields["event"] == kind)
+                .unwrap()
+        };
+        let (processed, open) = (find("processed"), find("open"));
+        for fields in [processed, open] {
+            assert_eq!(fields["sendtime"], format!("{second}.{micros:06}+00:00"));
+            assert!(fields["time"].ends_with('Z') && fields["time"].contains('T'));
+        }
+        assert_eq!(processed["recipients"], "open@example.net,kim@example.net");
+        assert_eq!(open["read-secs"], "15");
+        for (name, other) in [("Subject", "subject"), ("Message-Id", "message-id")] {
+            assert!(open.get(name).is_none_or(|text| *text == open[other]));
+        }
+    }
+}
+
+#[test]
+fn disabled_webhook_gets_nothing_until_it_is_enabled() {
+    let sandbox = started(strict());
+    let (address, receiver) = endpoint(&[500, 200]);
+    let headers = json!([{ "name": "X-Tenant", "value": "7" }]);
+    let webhook = add(
+        &sandbox,
+        &json!({ "url": format!("http://{address}/"), "events": ["processed"],
+                 "custom_headers": headers }),
+    );
+    assert_eq!(webhook["disabled"], false);
+    assert_eq!(webhook["custom_headers"], headers);
+    let set = |disabled: bool| {
+        let edit = json!({ "id": webhook["id"], "disabled": disabled });
+        let edited = post(&sandbox, "/webhook/edit", &edit).json()["data"].clone();
+        assert_eq!(edited["disabled"], disabled);
+        assert_eq!(edited["custom_headers"], headers);
+    };
+    // The first attempt fails, and the second would come after it is disabled.
+    send_to(&sandbox, "kim@example.net");
+    settle(&sandbox);
+    set(true);
+    send_to(&sandbox, "lou@example.net");
+    sandbox.advance(Duration::from_secs(1));
+    settle(&sandbox);
+    let deliveries = sandbox.webhook_deliveries();
+    assert_eq!(deliveries.len(), 1);
+    assert_eq!(deliveries[0].state(), WebhookState::GivenUp);
+    assert_eq!(
+        deliveries[0].attempts()[1].error(),
+        Some("the webhook is disabled")
+    );
+    assert_eq!(receiver.try_iter().count(), 1);
+
+    set(false);
+    send_to(&sandbox, "kim@example.net");
+    settle(&sandbox);
+    let posted = receiver.try_recv().unwrap();
+    assert!(!posted.headers.contains_key("x-tenant"));
+    // Whatever it is, it is shown as it was given.
+    for headers in [json!({ "X-A": "1" }), json!("X-A: 1"), json!(7)] {
+        let edit = json!({ "id": webhook["id"], "custom_headers": headers });
+        let edited = post(&sandbox, "/webhook/edit", &edit).json()["data"].clone();
+        assert_eq!(edited["custom_headers"], headers);
+    }
+    let plain = add(&sandbox, &json!({ "url": "http://example.com/" }));
+    assert!(plain.get("custom_headers").is_none());
+}
+
+#[test]
+fn opt_out_goes_to_who_asked_for_it() {
+    let sandbox = started(Sandbox::builder());
+    let mut receivers = Vec::new();
+    for (sms_events, count) in [
+        (json!(["opt-out"]), 1),
+        (
+            json!(["sending", "submitted", "delivered", "failed", "rejected"]),
+            0,
+        ),
+    ] {
+        let (address, receiver) = endpoint(&[200]);
+        let url = format!("http://{address}/");
+        let webhook = add(&sandbox, &json!({ "url": url, "sms_events": sms_events }));
+        assert_eq!(webhook["sms_events"], sms_events);
+        receivers.push((receiver, count));
+    }
+    sandbox.receive_sms("+15555550123", "+15555550100", " stop ");
+    sandbox.receive_sms("+15555550124", "+15555550100", "Stop it");
+    settle(&sandbox);
+    for (receiver, count) in receivers {
+        let posted: Vec<_> = receiver.try_iter().map(|posted| posted.fields()).collect();
+        assert_eq!(posted.len(), count);
+        for fields in posted {
+            assert_eq!(fields["event"], "opt-out");
+            assert_eq!(fields["destination_number"], "+15555550123");
+            assert_eq!(fields["source_number"], "+15555550100");
+            assert_eq!(fields["message_content"], " stop ");
         }
     }
 }

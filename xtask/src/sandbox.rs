@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::document::{self, Document, JSON, map};
+use crate::document::{self, Document, JSON, list, map};
 use crate::schema;
 
 /// The sandbox's file.
@@ -51,7 +51,7 @@ pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
     api.insert("operations".to_owned(), operations.into());
     let webhooks = document.webhooks().into_iter().map(|webhook| {
         let body = &webhook.value["requestBody"]["content"][JSON]["schema"];
-        (webhook.name.to_owned(), schema::convert(document, body))
+        (webhook.name.to_owned(), event(document, body))
     });
     api.insert(
         "webhooks".to_owned(),
@@ -59,4 +59,19 @@ pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
     );
     api.insert("$defs".to_owned(), schema::definitions(document));
     api.into()
+}
+
+/// What is posted, with every type that a field has been seen in: the sandbox posts as the service
+/// does, which is not always the type that the documentation has.
+fn event(document: Document<'_>, schema: &Value) -> Value {
+    let component = document.resolve(schema);
+    let mut event = schema::convert(document, component);
+    for (name, property) in map(&component["properties"]) {
+        let mut types = vec![property["type"].clone()];
+        types.extend_from_slice(list(&property["x-smtp2go-also"]));
+        if types.len() > 1 {
+            event["properties"][name]["type"] = types.into();
+        }
+    }
+    event
 }

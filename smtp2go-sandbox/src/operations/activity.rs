@@ -315,7 +315,7 @@ impl Shown<'_> {
                     }),
                 );
                 let mut metadata = json!({ "country": event.detail("geoip-country") });
-                if let Some(link) = event.detail("link") {
+                if let Some(link) = event.detail("url") {
                     metadata["link"] = link.into();
                 }
                 put("metadata", metadata);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::http::Uri;
 use serde_json::{Value, json};
 
-use super::fields::few;
+use super::fields::{few, flag};
 use super::{Context, Reply};
-use crate::event::{Event, EventKind};
+use crate::event::Event;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
@@ -35,6 +35,10 @@ pub(crate) struct Webhook {
     pub(crate) output_format: String,
     pub(crate) auth_header_type: String,
     pub(crate) auth_header_value: String,
+    /// Nothing is posted.
+    pub(crate) disabled: bool,
+    /// As given: only the name of the field is known. They are not sent.
+    pub(crate) custom_headers: Option<Value>,
 }
 
 impl fmt::Debug for Webhook {
@@ -59,7 +63,9 @@ weigh!(Webhook {
     usernames,
     output_format,
     auth_header_type,
-    auth_header_value
+    auth_header_value,
+    disabled,
+    custom_headers
 });
 
 impl Webhook {
@@ -67,8 +73,7 @@ impl Webhook {
         self.output_format == "json"
     }
 
-    /// Whether it asked for such events. For an opt-out no word is known to ask with: whoever asked
-    /// for any event of text messages gets it.
+    /// Whether it asked for such events.
     fn wants(&self, event: &Event) -> bool {
         let word = event.kind().webhook_name();
         let username = match (event.mail(), event.sms()) {
@@ -76,19 +81,20 @@ impl Webhook {
             (_, Some(sms)) => sms.username(),
             _ => "",
         };
-        let asked = match event.kind() {
-            EventKind::SmsOptOut => !self.sms_events.is_empty(),
-            _ if event.sms().is_some() => {
+        let asked = match event.sms() {
+            Some(_) => {
                 let word = word.trim_start_matches("sms_");
                 self.sms_events.iter().any(|asked| asked == word)
             }
-            _ => self.events.iter().any(|asked| asked == word),
+            None => self.events.iter().any(|asked| asked == word),
         };
-        asked && (self.usernames.is_empty() || self.usernames.iter().any(|name| name == username))
+        asked
+            && !self.disabled
+            && (self.usernames.is_empty() || self.usernames.iter().any(|name| name == username))
     }
 
     fn show(&self) -> Value {
-        json!({
+        let mut shown = json!({
             "id": self.id,
             "url": self.url,
             "events": self.events,
@@ -98,7 +104,12 @@ impl Webhook {
             "output_format": self.output_format,
             "auth_header_type": self.auth_header_type,
             "auth_header_value": self.auth_header_value,
-        })
+            "disabled": self.disabled,
+        });
+        if let Some(headers) = &self.custom_headers {
+            shown["custom_headers"] = headers.clone();
+        }
+        shown
     }
 
     /// Takes over the fields that a request has.
@@ -160,6 +171,10 @@ impl Webhook {
         if let Some(value) = text("auth_header_value") {
             self.auth_header_value = value;
         }
+        self.disabled = flag(request, "disabled").unwrap_or(self.disabled);
+        if let Some(headers) = request.get("custom_headers").filter(|any| !any.is_null()) {
+            self.custom_headers = Some(headers.clone());
+        }
         Ok(())
     }
 }
@@ -174,9 +189,11 @@ impl State {
             .collect()
     }
 
-    /// Whether it was not removed.
-    pub(crate) fn has(&self, id: u64) -> bool {
-        self.webhooks.iter().any(|webhook| webhook.id == id)
+    /// Whether nothing is posted to it; `None` if it was removed.
+    pub(crate) fn is_disabled(&self, id: u64) -> Option<bool> {
+        let mut webhooks = self.webhooks.iter();
+        let webhook = webhooks.find(|webhook| webhook.id == id)?;
+        Some(webhook.disabled)
     }
 
     fn place(&self, request: &Value) -> Result<usize, Refusal> {
@@ -246,7 +263,14 @@ pub(crate) fn forgive(request: &mut Value, ignored: &mut Vec<String>) {
         "reject",
         "resubscribe",
     ];
-    const SMS_EVENTS: [&str; 5] = ["sending", "submitted", "delivered", "failed", "rejected"];
+    const SMS_EVENTS: [&str; 6] = [
+        "sending",
+        "submitted",
+        "delivered",
+        "failed",
+        "rejected",
+        "opt-out",
+    ];
     for (field, words) in [("events", &EVENTS[..]), ("sms_events", &SMS_EVENTS[..])] {
         let Some(Value::Array(items)) = request.get_mut(field) else {
             continue;
