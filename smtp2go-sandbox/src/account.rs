@@ -208,8 +208,12 @@ impl Key {
 
     /// Whether it may call the operation at `path`.
     pub(crate) fn permits(&self, path: &str) -> bool {
-        path == "/api_keys/permissions"
-            || self.endpoints.iter().any(|endpoint| glob(endpoint, path))
+        path == "/api_keys/permissions" || self.grants(path)
+    }
+
+    /// Whether one of its endpoints stands for the path.
+    pub(crate) fn grants(&self, path: &str) -> bool {
+        self.endpoints.iter().any(|endpoint| glob(endpoint, path))
     }
 }
 

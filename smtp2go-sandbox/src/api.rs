@@ -183,7 +183,6 @@ impl Api {
             .map(|operation| operation.id.as_str())
     }
 
-    #[cfg(test)]
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations
     }

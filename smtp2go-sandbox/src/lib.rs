@@ -70,6 +70,7 @@
 //!   [`SandboxBuilder::sender_domains`] says otherwise. There is no DNS: a domain is verified by
 //!   `/domain/verify`, or 7 minutes after it was added, unless a label of it is `unpublished`.
 //!   A single sender is verified a second after it was added, unless it begins with `unverified`.
+//!   Before the first look-up the `…_status` of its records are empty and its tracker is off.
 //! - With the IP allow list of type `api` switched on, calls from an address that is not on it are
 //!   refused with 403: put 127.0.0.1 on it first. [`Sandbox::reset`] lets you in again.
 //! - The keys of a closed subaccount are refused, and so is whoever names it as `subaccount_id`.
@@ -170,7 +171,9 @@
 //! slashes included; that a closed subaccount cannot be named, and how a `subaccount_id` that cannot be
 //! honoured is refused.
 //!
-//! Of what accounts keep: that a filter which finds nothing is answered with an empty list; that mail
+//! Of what accounts keep: that a tracker is switched on, and its certificate issued, when its record is
+//! found; that `ip_pool` of a subaccount has to be a pool of the master account; that `search_…_op` of
+//! `/activity/search` change nothing; that no reply has a `sending_status`; that a filter which finds nothing is answered with an empty list; that mail
 //! which the allowed senders, the allowed recipients or a sending limit forbid is refused with 400 as a
 //! whole; that POST of `/api_keys/edit` and `/users/smtp/edit` sets an absent `status` to `allowed`,
 //! and that `/subaccount/edit` and `/ip_allow_list/edit` keep what is absent; that an entry of a list

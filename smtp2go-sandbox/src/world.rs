@@ -332,9 +332,10 @@ impl World {
             outside,
             settings: Arc::clone(settings),
         };
+        let now = world.now;
         let master = world.account_mut(AccountId::MASTER);
         for name in &settings.sender_domains {
-            master.domain.add_verified(name);
+            master.domain.add_verified(name, now);
         }
         for address in &settings.ip_auth {
             master.ip_auth.add(address);
@@ -628,16 +629,21 @@ impl World {
         }
     }
 
+    /// The operations of the API; `None` when the sandbox stops.
+    pub(crate) fn api(&self) -> Option<Arc<Api>> {
+        Some(Arc::clone(&self.outside.shared.upgrade()?.api))
+    }
+
     /// Where what is posted to a webhook is not as the specification has it.
     pub(crate) fn payload_mismatch(
         &self,
         event: &Event,
         payload: &serde_json::Map<String, serde_json::Value>,
     ) -> Option<String> {
-        let shared = self.outside.shared.upgrade()?;
+        let api = self.api()?;
         let schema = match event.sms() {
-            Some(_) => shared.api.sms_event.as_ref()?,
-            None => shared.api.email_event.as_ref()?,
+            Some(_) => api.sms_event.as_ref()?,
+            None => api.email_event.as_ref()?,
         };
         let payload = serde_json::Value::Object(payload.clone());
         schema.mismatch(&payload).unwrap_or_else(Some)

@@ -392,14 +392,8 @@ fn sender_domains() {
     let first = "/data/domains/0";
     let is = |verified: [bool; 3]| {
         let mut wanted = json!({});
-        let status = if verified[1] {
-            ""
-        } else {
-            "No CNAME record was found."
-        };
         wanted[format!("{first}/domain/dkim_verified")] = verified[0].into();
         wanted[format!("{first}/domain/rpath_verified")] = verified[1].into();
-        wanted[format!("{first}/domain/rpath_status")] = status.into();
         wanted[format!("{first}/trackers/0/cname_verified")] = verified[2].into();
         Wanted::Ok(wanted)
     };
@@ -508,6 +502,174 @@ fn sender_domains() {
             ("domain/remove", domain("example.com"), Refused(400)),
         ],
     );
+}
+
+/// How far the look-ups of a domain's records are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Found {
+    NotLookedUp,
+    No,
+    Yes,
+}
+
+#[test]
+fn replies_about_domains_say_what_the_last_look_up_found() {
+    use Found::{No, NotLookedUp, Yes};
+    let sandbox = sandbox(|builder| builder);
+    let now = sandbox.now().duration_since(std::time::UNIX_EPOCH);
+    let issued = format!("issued: {}", now.unwrap().as_secs());
+    let verify = |name: &str| ("domain/verify", json!({ "domain": name }));
+    let add = |name: &str| ("domain/add", json!({ "domain": name }));
+    let labelled = |name: &str| {
+        let body = json!({ "domain": name, "tracking_subdomain": "t",
+                           "returnpath_subdomain": "r" });
+        ("domain/add", body)
+    };
+    let steps = [
+        (add("example.com"), 0, [NotLookedUp; 3]),
+        (("domain/view", json!({})), 0, [NotLookedUp; 3]),
+        (verify("example.com"), 0, [Yes; 3]),
+        (verify("example.com"), 0, [Yes; 3]),
+        (
+            (
+                "domain/tracking",
+                json!({ "domain": "example.com", "old_subdomain": "link",
+                        "new_subdomain": "click" }),
+            ),
+            0,
+            [Yes, Yes, NotLookedUp],
+        ),
+        (verify("example.com"), 0, [Yes; 3]),
+        (add("unpublished.example.com"), 0, [NotLookedUp; 3]),
+        (verify("unpublished.example.com"), 0, [No; 3]),
+        (labelled("example.org"), 0, [Yes; 3]),
+        (
+            (
+                "domain/returnpath",
+                json!({ "domain": "example.org", "old_subdomain": "r", "new_subdomain": "b" }),
+            ),
+            0,
+            [Yes, NotLookedUp, Yes],
+        ),
+        (labelled("unpublished.example.org"), 0, [No; 3]),
+        (("domain/view", json!({})), 1, [No; 3]),
+        (
+            ("domain/remove", json!({ "domain": "example.com" })),
+            1,
+            [Yes, NotLookedUp, Yes],
+        ),
+    ];
+    for ((path, body), place, found) in steps {
+        let reply = call(&sandbox, path, &body);
+        let entry = &reply["data"]["domains"][place];
+        let at = format!("{path} {body}: {entry}");
+        let (domain, tracker) = (&entry["domain"], &entry["trackers"][0]);
+        for (record, prefix, label, found) in [
+            (domain, "dkim", "dkim", found[0]),
+            (domain, "rpath", "return", found[1]),
+            (tracker, "cname", "track", found[2]),
+        ] {
+            let target = format!("{label}.smtp2go.net");
+            let status = match found {
+                NotLookedUp => String::new(),
+                No => "No CNAME record was found.".to_owned(),
+                Yes => format!("Target: {target}"),
+            };
+            // What a tracker's record points to is what was found there.
+            let value = match prefix == "cname" && found != Yes {
+                true => "",
+                false => &target,
+            };
+            assert_eq!(record[format!("{prefix}_expected")], target, "{at}");
+            assert_eq!(record[format!("{prefix}_value")], value, "{at}");
+            assert_eq!(record[format!("{prefix}_verified")], found == Yes, "{at}");
+            assert_eq!(record[format!("{prefix}_status")], status, "{at}");
+        }
+        assert_eq!(tracker["enabled"], found[2] == Yes, "{at}");
+        let issued = if found[2] == Yes { &issued } else { "" };
+        assert_eq!(tracker["ssl_status"], issued, "{at}");
+        let registrar = match found[0] {
+            NotLookedUp => "",
+            _ => "Example Registry",
+        };
+        assert_eq!(domain["registrar"], registrar, "{at}");
+    }
+}
+
+#[test]
+fn fields_of_november_are_taken() {
+    let sandbox = sandbox(|builder| builder);
+    let id = "/data/id";
+    let add = json!({ "fullname": "Shop", "ip_pool": 12 });
+    let added = call(&sandbox, "subaccount/add", &add);
+    let edit = |pool: i64| json!({ "id": added.pointer(id), "ip_pool": pool });
+    let search = json!({ "search_subject": "invoice", "search_subject_op": "is",
+                         "search_sender": "a@", "search_sender_op": "starts with",
+                         "search_recipient": "", "search_recipient_op": "any word" });
+    play(
+        &sandbox,
+        &[
+            (
+                "subaccount/edit",
+                edit(12),
+                ok(&json!({ "/data/ip_pool": null })),
+            ),
+            ("subaccount/edit", edit(13), Refused(400)),
+            (
+                "subaccount/add",
+                json!({ "fullname": "Shop 2", "ip_pool": 13 }),
+                Refused(400),
+            ),
+            (
+                "email/send",
+                json!({ "sender": "a@example.com", "to": ["b@example.net"],
+                        "subject": "Your invoice", "text_body": "x" }),
+                ok(&json!({})),
+            ),
+            // How is not known: the text has to occur.
+            (
+                "activity/search",
+                search,
+                ok(&json!({ "/data/total_events": 1 })),
+            ),
+            (
+                "api_keys/add",
+                json!({ "description": "x" }),
+                ok(&json!({ "/data/0/sending_status": null })),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn permissions_are_paths() {
+    let sandbox = sandbox(|builder| {
+        builder.api_key(
+            ApiKey::new("api-SMS0SMS0SMS0SMS0SMS0SMS0SMS0SMS0").endpoints([
+                "/sms/*",
+                "/email/send",
+                "/sms/send",
+            ]),
+        )
+    });
+    let permissions = |key: &str| {
+        let reply = call_as(&sandbox, key, "api_keys/permissions", &json!({}));
+        reply.json()["data"].clone()
+    };
+    assert_eq!(
+        permissions("api-SMS0SMS0SMS0SMS0SMS0SMS0SMS0SMS0"),
+        json!([
+            "/email/send",
+            "/sms/send",
+            "/sms/summary",
+            "/sms/view-received",
+            "/sms/view-sent"
+        ])
+    );
+    let all = permissions(sandbox.key());
+    let all = all.as_array().unwrap();
+    assert!(all.contains(&json!("/webhook/add")) && all.contains(&json!("/ip_allow_list")));
+    assert_eq!(all.len(), 72);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) fn answer(
         "api_keys_add" => add(context, request),
         "api_keys_edit" => edit(context, request, false),
         "api_keys_patch" => edit(context, request, true),
-        "api_keys_permissions" => Ok(Reply::Data(json!(context.key.endpoints))),
+        "api_keys_permissions" => Ok(permissions(context)),
         "api_keys_remove" => {
             let place = find(context, request)?;
             let key = context.world.keys.remove(place);
@@ -97,6 +97,18 @@ fn view(context: &Context<'_>, request: &Value) -> Reply {
             && search.is_none_or(found)
     });
     Reply::Data(keys.map(|key| show(key, masked(&key.secret))).collect())
+}
+
+/// The paths that the key's endpoints stand for: clients compare them as texts.
+fn permissions(context: &Context<'_>) -> Reply {
+    let Some(api) = context.world.api() else {
+        return Reply::Example;
+    };
+    let paths = api.operations().iter().map(|operation| &operation.path);
+    let mut paths: Vec<_> = paths.filter(|path| context.key.grants(path)).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    Reply::Data(json!(paths))
 }
 
 /// The place of the key that the request names by its full text.

@@ -2,7 +2,7 @@
 //! as it is known, unless a label of its name is `unpublished`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,11 @@ const UNPUBLISHED: &str = "unpublished";
 
 const NOT_FOUND: &str = "No CNAME record was found.";
 
+/// What the records of every domain point to.
+const DKIM: &str = "dkim.smtp2go.net";
+const RETURN_PATH: &str = "return.smtp2go.net";
+const TRACKING: &str = "track.smtp2go.net";
+
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -32,8 +37,7 @@ pub(crate) struct State {
 struct Domain {
     /// In lower case.
     name: String,
-    dkim_selector: String,
-    dkim_verified: bool,
+    dkim: Record,
     return_path: Record,
     tracking: Record,
     /// The ids of the subaccounts that may use it.
@@ -47,7 +51,10 @@ struct Domain {
 #[derive(Debug)]
 struct Record {
     label: String,
-    verified: bool,
+    /// The service looked for it.
+    looked_up: bool,
+    /// When it was found; past if it was not.
+    found: Option<SystemTime>,
 }
 
 /// Which replies have which fields.
@@ -64,28 +71,31 @@ enum View {
 weigh!(State { domains });
 weigh!(Domain {
     name,
-    dkim_selector,
-    dkim_verified,
+    dkim,
     return_path,
     tracking,
     subaccounts,
     future_subaccounts,
     job
 });
-weigh!(Record { label, verified });
+weigh!(Record {
+    label,
+    looked_up,
+    found
+});
 
 impl State {
     /// Adds a domain that is verified from the start, for all subaccounts.
-    pub(crate) fn add_verified(&mut self, name: &str) {
+    pub(crate) fn add_verified(&mut self, name: &str, now: SystemTime) {
         let record = |label: &str| Record {
-            label: label.to_owned(),
-            verified: true,
+            looked_up: true,
+            found: Some(now),
+            ..Record::new(label)
         };
         if self.find(name).is_err() {
             self.domains.push(Domain {
                 name: name.to_lowercase(),
-                dkim_selector: "s100000".to_owned(),
-                dkim_verified: true,
+                dkim: record("s100000"),
                 return_path: record("em100000"),
                 tracking: record("link"),
                 subaccounts: Vec::new(),
@@ -162,9 +172,10 @@ pub(crate) fn answer(
         "domain_tracking" => relabel(context, request, |domain| &mut domain.tracking),
         "domain_subaccount_access" => subaccount_access(context, request),
         "domain_verify" => {
+            let now = context.now();
             let domains = &mut context.account().domain;
             let place = domains.find(name)?;
-            domains.domains[place].look_up();
+            domains.domains[place].look_up(now);
             Ok(entries([domains.domains[place].show(View::WithLink)]))
         }
         "domain_view" => {
@@ -199,15 +210,11 @@ fn add(context: &mut Context<'_>, request: &Value, name: &str) -> Result<Reply, 
     let number = 100_000 + context.world.ids.random() % 900_000;
     let record = |field: &str, default: String| {
         let label = text(request, field).map(|label| checked_label(label, field));
-        Ok::<_, Refusal>(Record {
-            label: label.transpose()?.unwrap_or(default),
-            verified: false,
-        })
+        Ok::<_, Refusal>(Record::new(label.transpose()?.unwrap_or(default)))
     };
     let mut domain = Domain {
         name: name.to_lowercase(),
-        dkim_selector: format!("s{number}"),
-        dkim_verified: false,
+        dkim: Record::new(format!("s{number}")),
         return_path: record("returnpath_subdomain", format!("em{number}"))?,
         tracking: record("tracking_subdomain", "link".to_owned())?,
         subaccounts,
@@ -219,7 +226,7 @@ fn add(context: &mut Context<'_>, request: &Value, name: &str) -> Result<Reply, 
         .iter()
         .all(|field| request.get(field).is_some());
     if labelled && flag(request, "auto_verify").unwrap_or(true) {
-        domain.look_up();
+        domain.look_up(context.now());
     }
     let reply = entries([domain.show(View::WithLink)]);
     context.account().domain.domains.push(domain);
@@ -247,10 +254,7 @@ fn relabel(
         )));
     }
     if present.label != new {
-        *present = Record {
-            label: new,
-            verified: false,
-        };
+        *present = Record::new(new);
     }
     let reply = entries([domains.domains[place].show(View::Entry)]);
     poll(context, name);
@@ -319,9 +323,10 @@ fn poll(context: &mut Context<'_>, name: &str) {
     }
     let due = name.to_owned();
     let job = context.world.later(POLL, move |world| {
+        let now = world.now();
         let domains = &mut world.account_mut(account).domain;
         if let Ok(place) = domains.find(&due) {
-            domains.domains[place].look_up();
+            domains.domains[place].look_up(now);
         }
     });
     context.account().domain.domains[place].job = Some(job);
@@ -332,37 +337,61 @@ fn entries(entries: impl IntoIterator<Item = Value>) -> Reply {
     Reply::Data(json!({ "domains": entries }))
 }
 
+impl Record {
+    fn new(label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            looked_up: false,
+            found: None,
+        }
+    }
+
+    fn verified(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// What the last look-up came to: nothing before the first one.
+    fn status(&self, target: &str) -> String {
+        match (self.found, self.looked_up) {
+            (Some(_), _) => format!("Target: {target}"),
+            (None, true) => NOT_FOUND.to_owned(),
+            (None, false) => String::new(),
+        }
+    }
+}
+
 impl Domain {
     fn verified(&self) -> bool {
-        self.dkim_verified && self.return_path.verified
+        self.dkim.verified() && self.return_path.verified()
     }
 
     /// Looks for the records.
-    fn look_up(&mut self) {
-        if self.name.split('.').any(|label| label == UNPUBLISHED) {
-            return;
+    fn look_up(&mut self, now: SystemTime) {
+        let published = self.name.split('.').all(|label| label != UNPUBLISHED);
+        for record in [&mut self.dkim, &mut self.return_path, &mut self.tracking] {
+            record.looked_up = true;
+            record.found = record.found.or(published.then_some(now));
         }
-        self.dkim_verified = true;
-        self.return_path.verified = true;
-        self.tracking.verified = true;
     }
 
     fn show(&self, view: View) -> Value {
-        let status = |verified| if verified { "" } else { NOT_FOUND };
         let (subdomain, domain, suffix) = parts(&self.name);
         let mut details = json!({
             "domain": domain,
             "suffix": suffix,
             "subdomain": subdomain,
             "fulldomain": self.name,
-            "dkim_selector": self.dkim_selector,
-            "dkim_value": "dkim.example.net",
-            "dkim_verified": self.dkim_verified,
-            "dkim_status": status(self.dkim_verified),
+            "dkim_selector": self.dkim.label,
+            "dkim_value": DKIM,
+            "dkim_expected": DKIM,
+            "dkim_verified": self.dkim.verified(),
+            "dkim_status": self.dkim.status(DKIM),
             "rpath_selector": self.return_path.label,
-            "rpath_value": "return.example.net",
-            "rpath_verified": self.return_path.verified,
-            "rpath_status": status(self.return_path.verified),
+            "rpath_value": RETURN_PATH,
+            "rpath_expected": RETURN_PATH,
+            "rpath_verified": self.return_path.verified(),
+            "rpath_status": self.return_path.status(RETURN_PATH),
+            "registrar": if self.dkim.looked_up { "Example Registry" } else { "" },
         });
         match view {
             View::Entry => {}
@@ -372,6 +401,11 @@ impl Domain {
             }
         }
         let tracking = &self.tracking;
+        // A tracker is switched on, and gets its certificate, when its record is found.
+        let issued = tracking.found.map_or_else(String::new, |time| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            format!("issued: {}", since.as_secs())
+        });
         let mut entry = Map::new();
         entry.insert("domain".to_owned(), details);
         entry.insert(
@@ -381,10 +415,12 @@ impl Domain {
                 "suffix": suffix,
                 "subdomain": tracking.label,
                 "fulldomain": format!("{}.{}", tracking.label, self.name),
-                "cname_value": "track.example.net",
-                "cname_verified": tracking.verified,
-                "cname_status": status(tracking.verified),
-                "enabled": true,
+                "cname_value": if tracking.verified() { TRACKING } else { "" },
+                "cname_expected": TRACKING,
+                "cname_verified": tracking.verified(),
+                "cname_status": tracking.status(TRACKING),
+                "enabled": tracking.verified(),
+                "ssl_status": issued,
             }]),
         );
         entry.insert(

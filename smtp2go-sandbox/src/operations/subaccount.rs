@@ -110,6 +110,7 @@ pub(crate) fn answer(
     }
     match operation {
         "subaccount_add" => {
+            check_pool(context, request)?;
             let state = State::default().change(request)?;
             let id = loop {
                 let id = context.world.ids.subaccount();
@@ -124,6 +125,7 @@ pub(crate) fn answer(
             Ok(Reply::Data(show(context.world, account)))
         }
         "subaccount_edit" => {
+            check_pool(context, request)?;
             let account = find(context, request)?;
             let account_state = &mut context.world.account_mut(account).subaccount;
             *account_state = account_state.clone().change(request)?;
@@ -133,6 +135,16 @@ pub(crate) fn answer(
         "subaccount_reopen" => set_closed(context, request, false),
         "subaccount_search" => search(context, request),
         _ => Ok(Reply::Example),
+    }
+}
+
+/// Refuses a pool of IP addresses that there is not. No reply shows it, and nothing goes by it.
+fn check_pool(context: &mut Context<'_>, request: &Value) -> Result<(), Refusal> {
+    match integer(request, "ip_pool") {
+        Some(pool) if !context.account().dedicated_ips.has(pool) => {
+            Err(Refusal::exception(format!("There is no IP pool {pool}.")))
+        }
+        _ => Ok(()),
     }
 }
 
