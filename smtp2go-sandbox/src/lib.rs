@@ -40,11 +40,18 @@
 //! documented rates (429). A refusal has the service's own envelope and names the field as
 //! `attachments[0].filename`.
 //!
-//! Fields that the specification does not know are ignored, and null is as good as absent, as with
-//! the service; [`Call::ignored`] names them. [`SandboxBuilder::strict`] refuses them.
+//! Fields that the specification does not know are ignored, as by the service; [`Call::ignored`] names
+//! them. Null counts as absent, and so does an empty text of an optional field, except in edits and as
+//! the content of a file. [`SandboxBuilder::strict`] refuses unknown fields and nulls, and takes an empty
+//! text as it is.
+//!
+//! The sender and each recipient is one address: `a@b.c`, `Name <a@b.c>` or `"Doe, J" <a@b.c>`. A refusal
+//! names `sender`, `to`, `cc` or `bcc`, and quotes the address. Addresses in the headers of a MIME message
+//! are not checked.
 //!
 //! A key counts in the header `X-Smtp2go-Api-Key`, as `Authorization: Bearer …`, and as `api_key`
-//! in the body. Every key of a request has to be right. There is one that may do everything;
+//! in the body. Every key of a request has to be right: one that is not known is refused in the service's
+//! words, with the status of [`SandboxBuilder::unknown_key_status`]. There is one that may do everything;
 //! [`SandboxBuilder::api_key`] adds others, for some endpoints only, for a subaccount, disabled, or
 //! with the status `sandbox`.
 //!

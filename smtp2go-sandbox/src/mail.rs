@@ -301,7 +301,8 @@ impl Mail {
     }
 
     /// The request as it was sent, without `api_key`; for a batch the item. Unless the sandbox is
-    /// strict, fields that are null or not known are left out. Put together anew at each call.
+    /// strict, fields that are null, empty texts or not known are left out. Put together anew at each
+    /// call.
     pub fn request(&self) -> Value {
         let mut request = self.fields().clone();
         self.kept().blobs.put_back(&mut request);

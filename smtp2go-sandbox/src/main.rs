@@ -88,6 +88,11 @@ struct Arguments {
     #[arg(long)]
     strict: bool,
 
+    /// The status for a key that is not known: 401 as documented, or 500 as seen
+    #[arg(long, value_name = "STATUS", default_value_t = 401,
+          value_parser = clap::value_parser!(u16).range(400..=599))]
+    unknown_key_status: u16,
+
     /// Answers with the specification's examples and keeps nothing
     #[arg(long)]
     stateless: bool,
@@ -179,6 +184,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         .max_connections(arguments.max_connections)
         .seed(arguments.seed)
         .strict(arguments.strict)
+        .unknown_key_status(arguments.unknown_key_status)
         .enforce_senders(arguments.enforce_senders)
         .remote_webhooks(arguments.remote_webhooks)
         .webhook_speed(arguments.webhook_speed)

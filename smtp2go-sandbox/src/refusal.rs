@@ -66,6 +66,14 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, API_EXCEPTION, error)
     }
 
+    /// There is no such key, in the service's own words. Its status is documented as 401 and was
+    /// seen as 500.
+    pub(crate) fn unknown_key(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+        let error = "An API User matching the passed 'api_key' was not found";
+        Self::new(status, API_EXCEPTION, error)
+    }
+
     /// Too many bytes are being read of requests without a key in their headers.
     pub(crate) fn busy() -> Self {
         Self::new(

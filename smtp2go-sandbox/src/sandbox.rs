@@ -340,6 +340,7 @@ impl fmt::Debug for SandboxBuilder {
             .field("enforce_senders", &self.settings.enforce_senders)
             .field("sender_domains", &self.settings.sender_domains)
             .field("ip_auth", &self.settings.ip_auth)
+            .field("unknown_key_status", &self.settings.unknown_key_status)
             .field("strict", &self.settings.strict)
             .field("stateless", &self.settings.stateless)
             .field("seed", &self.settings.seed)
@@ -373,9 +374,17 @@ impl SandboxBuilder {
     /// Whether what the specification does not know is refused: unknown fields and nulls in
     /// requests, with `NON_VALIDATING_IN_PAYLOAD`. Replies of the sandbox that are not as specified
     /// become a 500, which is a mistake of the sandbox. By default unknown fields are ignored (see
-    /// [`Call::ignored`]) and null is as good as absent.
+    /// [`Call::ignored`]), and null and, except in edits, an empty text count as absent.
     pub fn strict(mut self, strict: bool) -> Self {
         self.settings.strict = strict;
+        self
+    }
+
+    /// The status of a refusal for a key that the sandbox does not know, from 400 to 599. Default: 401,
+    /// as documented. The service has been seen to answer with 500, which clients have to take for
+    /// the same: it is in the same envelope, with the same text.
+    pub fn unknown_key_status(mut self, status: u16) -> Self {
+        self.settings.unknown_key_status = status;
         self
     }
 
@@ -562,8 +571,8 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// If it is not called on a tokio runtime, no port can be opened, or a key, an allowed host or a
-    /// sender domain is empty.
+    /// If it is not called on a tokio runtime, no port can be opened, a key, an allowed host or a
+    /// sender domain is empty, or a setting is not in its range.
     pub async fn start(mut self) -> io::Result<Sandbox> {
         let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
         let (listener, base_url) = listen(&mut self)?;
@@ -590,8 +599,8 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// If no port can be opened, no thread started, or a key, an allowed host or a sender domain is
-    /// empty.
+    /// If no port can be opened, no thread started, a key, an allowed host or a sender domain is
+    /// empty, or a setting is not in its range.
     pub fn start_blocking(mut self) -> io::Result<Sandbox> {
         let (listener, base_url) = listen(&mut self)?;
         let shared = self.shared(&base_url)?;
@@ -669,6 +678,12 @@ fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
     }
     for domain in &settings.sender_domains {
         check_text("sender domain", domain)?;
+    }
+    let status = settings.unknown_key_status;
+    if !(400..=599).contains(&status) {
+        return Err(invalid(format!(
+            "unknown key status: {status} is not from 400 to 599"
+        )));
     }
     let (address, access) = (builder.address, &mut builder.settings.access);
     if address.ip().is_loopback() {

@@ -92,45 +92,50 @@ impl Schema {
         }
     }
 
-    /// Takes out of a request what a lenient reader passes over: nulls, and fields that the schema
-    /// does not know. The latter are named in `ignored`. What is free in form stays as it is.
-    pub(crate) fn clean(&self, request: &mut Value) -> Vec<String> {
-        let mut ignored = Vec::new();
-        self.clean_at(&self.root, request, &mut String::new(), &mut ignored);
+    /// Takes out of a request what a lenient reader passes over: nulls, empty texts of optional fields
+    /// (unless `keep_empty`), and fields that the schema does not know. Returns the names of the
+    /// latter. What is free in form stays as it is.
+    pub(crate) fn clean(&self, request: &mut Value, keep_empty: bool) -> Vec<String> {
+        let mut passed = Passed {
+            keep_empty,
+            path: String::new(),
+            ignored: Vec::new(),
+        };
+        self.clean_at(&self.root, request, &mut passed);
         // Whether serde_json keeps the order of members is up to the features of the build.
-        ignored.sort_unstable();
-        ignored
+        passed.ignored.sort_unstable();
+        passed.ignored
     }
 
-    /// `path` is where the value is, and is the same afterwards.
-    fn clean_at(
-        &self,
-        schema: &Value,
-        value: &mut Value,
-        path: &mut String,
-        ignored: &mut Vec<String>,
-    ) {
+    /// The path is the same afterwards.
+    fn clean_at(&self, schema: &Value, value: &mut Value, passed: &mut Passed) {
         let schema = self.resolve(schema);
-        let length = path.len();
+        let length = passed.path.len();
         match value {
             Value::Object(members) => {
                 let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+                let required = schema.get("required").and_then(Value::as_array);
+                let requires =
+                    |name: &str| required.is_some_and(|all| all.iter().any(|known| known == name));
                 members.retain(|name, member| {
                     let property = schema.get("properties").and_then(|all| all.get(name));
-                    push_name(path, name);
+                    push_name(&mut passed.path, name);
                     let kept = match property {
                         Some(property) if member.is_null() => self.takes_null(property),
+                        Some(property) if *member == "" => {
+                            passed.keep_empty || requires(name) || self.is_file(property)
+                        }
                         Some(property) => {
-                            self.clean_at(property, member, path, ignored);
+                            self.clean_at(property, member, passed);
                             true
                         }
                         None if closed => {
-                            ignored.push(path.clone());
+                            passed.ignored.push(passed.path.clone());
                             false
                         }
                         None => true,
                     };
-                    path.truncate(length);
+                    passed.path.truncate(length);
                     kept
                 });
             }
@@ -144,9 +149,9 @@ impl Schema {
                             continue;
                         }
                         // Writing to a text does not fail.
-                        let _ = write!(path, "[{index}]");
-                        self.clean_at(schema, item, path, ignored);
-                        path.truncate(length);
+                        let _ = write!(passed.path, "[{index}]");
+                        self.clean_at(schema, item, passed);
+                        passed.path.truncate(length);
                     }
                 }
             }
@@ -161,6 +166,13 @@ impl Schema {
             Some(only) => *only == null,
             None => true,
         }
+    }
+
+    /// Whether it is the content of a file, which may have no bytes.
+    fn is_file(&self, schema: &Value) -> bool {
+        self.resolve(schema)
+            .get("format")
+            .is_some_and(|format| format == "byte")
     }
 
     /// Follows `$ref` and an `allOf` to where the schema says what it is.
@@ -184,6 +196,14 @@ impl Schema {
     pub(crate) fn defines(&self, name: &str) -> bool {
         self.root["$defs"].get(name).is_some()
     }
+}
+
+/// What is passed over in a request.
+struct Passed {
+    keep_empty: bool,
+    /// Where the value is that is looked at.
+    path: String,
+    ignored: Vec<String>,
 }
 
 fn gather(schema: &Value, definitions: &Map<String, Value>, needed: &mut Map<String, Value>) {
@@ -270,7 +290,8 @@ mod tests {
     fn schema() -> Schema {
         let definitions = json!({
             "Item": { "type": "object", "additionalProperties": false, "required": ["name"],
-                      "properties": { "name": { "type": "string" }, "note": { "type": ["string", "null"] } } }
+                      "properties": { "name": { "type": "string" }, "note": { "type": ["string", "null"] },
+                                      "file": { "type": "string", "format": "byte" } } }
         });
         let schema = json!({
             "type": "object", "additionalProperties": false,
@@ -288,23 +309,29 @@ mod tests {
     }
 
     #[test]
-    fn nulls_and_unknown_fields_are_passed_over() {
+    fn nulls_empty_texts_and_unknown_fields_are_passed_over() {
         let mut request = json!({
-            "items": [{ "name": "a", "cid": 1 }, { "name": null, "note": null }],
+            "items": [{ "name": "a", "cid": 1 }, { "name": null, "note": null },
+                      { "name": "", "note": "", "file": "" }],
             "first": { "name": "b", "x": null },
-            "data": { "x": null, "y": [{ "z": 1 }] },
+            "data": { "x": null, "y": [{ "z": 1 }], "w": "" },
             "count": null,
             "reply_to": "c",
         });
-        let mut ignored = schema().clean(&mut request);
-        ignored.sort_unstable();
+        let mut kept = request.clone();
+        let ignored = schema().clean(&mut request, false);
         assert_eq!(ignored, ["first.x", "items[0].cid", "reply_to"]);
         let expected = json!({
-            "items": [{ "name": "a" }, { "note": null }],
+            "items": [{ "name": "a" }, { "note": null }, { "name": "", "file": "" }],
             "first": { "name": "b" },
-            "data": { "x": null, "y": [{ "z": 1 }] },
+            "data": { "x": null, "y": [{ "z": 1 }], "w": "" },
         });
         assert_eq!(request, expected);
+        schema().clean(&mut kept, true);
+        assert_eq!(
+            kept["items"][2],
+            json!({ "name": "", "note": "", "file": "" })
+        );
     }
 
     #[test]

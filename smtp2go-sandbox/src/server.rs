@@ -406,8 +406,7 @@ fn answer(
         return Err(Refusal::address_not_allowed(client));
     }
     if !shared.settings.strict {
-        call.ignored = operation.request.clean(&mut request);
-        operations::forgive(&operation.id, &mut request, &mut call.ignored);
+        call.ignored = operations::forgive(operation, &mut request);
     }
     if let Some(field) = operation.request.check(&request).map_err(Refusal::broken)? {
         return Err(field.into());
@@ -515,7 +514,7 @@ fn authorize(
         Some(field) => body.get(field).cloned(),
         None => body.remove(KEY_FIELD),
     };
-    if let Some(key) = in_body {
+    if let Some(key) = in_body.filter(|key| shared.settings.strict || !is_empty(key)) {
         call.key_place.get_or_insert(KeyPlace::Body);
         let known = known_key(shared, key.as_str().unwrap_or_default())?;
         call.has_known_key |= keys.is_empty();
@@ -530,11 +529,16 @@ fn authorize(
     Ok((Value::Object(body), caller))
 }
 
+/// Whether a lenient reader takes a field with this value for absent.
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value == ""
+}
+
 /// The key with this text, if it may be used.
 fn known_key(shared: &Shared, secret: &str) -> Result<Arc<Key>, Refusal> {
     let world = shared.world();
     let Some(key) = world.key(secret) else {
-        return Err(Refusal::unauthorized("The API key is not known."));
+        return Err(Refusal::unknown_key(shared.settings.unknown_key_status));
     };
     if key.status == KeyStatus::Blocked {
         return Err(Refusal::unauthorized("The API key is disabled."));

@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) sender_domains: Vec<String>,
     /// The IP addresses that may send without a password.
     pub(crate) ip_auth: Vec<String>,
+    /// The status of a refusal for a key that is not known.
+    pub(crate) unknown_key_status: u16,
     /// Unknown fields and nulls are refused, and replies checked.
     pub(crate) strict: bool,
     /// Answers are the spec's examples.
@@ -102,6 +104,7 @@ impl Settings {
             enforce_senders: false,
             sender_domains: Vec::new(),
             ip_auth: Vec::new(),
+            unknown_key_status: 401,
             strict: false,
             stateless: false,
             seed: 0,

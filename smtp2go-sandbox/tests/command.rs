@@ -334,6 +334,11 @@ fn what_is_wrong_is_said_in_a_line() {
             2,
             "such as 1048576, 512K, 64M or 2G".to_owned(),
         ),
+        (
+            &["--unknown-key-status", "200"],
+            2,
+            "200 is not in 400..=599".to_owned(),
+        ),
         (&["more"], 2, "more".to_owned()),
     ] {
         let output = output(arguments);
@@ -351,6 +356,7 @@ fn what_is_wrong_is_said_in_a_line() {
         "--fault <RULE>",
         "--seed <N>",
         "--max-connections <N>",
+        "--unknown-key-status <STATUS>",
         "--keep-mails <N>",
         "--keep-bytes <SIZE>",
         "SMTP2GO_BASE_URL",

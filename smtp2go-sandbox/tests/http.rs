@@ -258,8 +258,9 @@ fn a_key_counts_in_each_of_its_places() {
     let wrong_header = ("x-smtp2go-api-key", "api-wrong");
     let wrong_body = json!({ "id": "welcome", "api_key": "api-wrong" });
     let odd_body = json!({ "id": "welcome", "api_key": null });
+    let empty_body = json!({ "id": "welcome", "api_key": "" });
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a Value, u16, Option<KeyPlace>);
-    let table: [Row<'_>; 9] = [
+    let table: [Row<'_>; 12] = [
         (&[header], &without, 200, Some(KeyPlace::Header)),
         (&[bearer], &without, 200, Some(KeyPlace::Bearer)),
         (&[], &in_body, 200, Some(KeyPlace::Body)),
@@ -268,7 +269,11 @@ fn a_key_counts_in_each_of_its_places() {
         (&[wrong_header], &in_body, 401, Some(KeyPlace::Header)),
         (&[bearer], &wrong_body, 401, Some(KeyPlace::Bearer)),
         (&[], &wrong_body, 401, Some(KeyPlace::Body)),
-        (&[], &odd_body, 401, Some(KeyPlace::Body)),
+        // As good as none.
+        (&[], &odd_body, 401, None),
+        (&[], &empty_body, 401, None),
+        (&[header], &odd_body, 200, Some(KeyPlace::Header)),
+        (&[bearer], &empty_body, 200, Some(KeyPlace::Bearer)),
     ];
     for mount in ["/v3", ""] {
         let path = format!("{mount}/template/view");
@@ -285,6 +290,206 @@ fn a_key_counts_in_each_of_its_places() {
             assert_eq!(call.key_place(), *place);
             assert_eq!(call.refused().is_some(), *status == 401);
         }
+    }
+}
+
+#[test]
+fn unknown_key_is_refused_in_the_words_of_the_service() {
+    const NOT_FOUND: &str = "An API User matching the passed 'api_key' was not found";
+    for status in [401, 500] {
+        let builder = Sandbox::builder();
+        let sandbox = match status {
+            401 => builder,
+            other => builder.unknown_key_status(other),
+        };
+        let sandbox = sandbox.start_blocking().unwrap();
+        let empty = json!({});
+        let in_body = json!({ "api_key": "api-wrong" });
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a Value);
+        let unknown: [Row<'_>; 5] = [
+            ("/email/send", &[("X-Smtp2go-Api-Key", "api-wrong")], &empty),
+            ("/email/send", &[("X-Smtp2go-Api-Key", "")], &empty),
+            (
+                "/email/send",
+                &[("Authorization", "Bearer api-wrong")],
+                &empty,
+            ),
+            ("/email/send", &[], &in_body),
+            ("/ip_allow_list/view", &[], &in_body),
+        ];
+        for (path, headers, body) in unknown {
+            let path = format!("/v3{path}");
+            let body = body.to_string();
+            let reply = send(&sandbox, "POST", &path, headers, body.as_bytes());
+            assert_refused(&reply, status, "API_EXCEPTION", None);
+            assert_eq!(reply.json()["data"]["error"], NOT_FOUND);
+        }
+        // No key is another matter.
+        let reply = send(&sandbox, "POST", "/v3/email/send", &[], b"{}");
+        assert_refused(&reply, 401, "API_EXCEPTION", None);
+        assert_ne!(reply.json()["data"]["error"], NOT_FOUND);
+    }
+    for status in [0, 200, 399, 600] {
+        let error = Sandbox::builder()
+            .unknown_key_status(status)
+            .start_blocking()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(&status.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn bodies_of_public_clients_are_taken() {
+    // Every field always, empty or null where it is not set.
+    let go = json!({
+        "sender": "Jane <jane@example.com>", "to": ["kim@example.net"], "cc": null, "bcc": null,
+        "subject": "Hi", "html_body": "", "text_body": "Hello", "custom_headers": null,
+        "attachments": null, "inlines": null, "template_id": "", "template_data": null,
+        "schedule": "",
+    });
+    let with_files = json!({
+        "sender": "jane@example.com", "to": ["kim@example.net"], "cc": [], "bcc": [],
+        "subject": "Hi", "html_body": "<p>Hello</p>", "text_body": "", "custom_headers": [],
+        "attachments": [
+            { "filename": "a.txt", "fileblob": "aGk=", "mimetype": "", "url": "" },
+            { "filename": "empty.txt", "fileblob": "", "mimetype": null, "url": null },
+        ],
+        "inlines": null, "template_id": "", "template_data": {},
+    });
+    // The key in the body, a version of the client's own, and nulls.
+    let lenient = Sandbox::start_blocking().unwrap();
+    let versioned = |version: Value, more: &Value| {
+        let mut body = mail_with(more);
+        body["version"] = version;
+        body["api_key"] = lenient.key().into();
+        body
+    };
+    let php = versioned(
+        json!(1),
+        &json!({ "custom_headers": [], "attachments": [], "inlines": [] }),
+    );
+    let mut net = versioned(json!("2"), &json!({ "fastaccept": false }));
+    let mut python = versioned(json!("1.2.0"), &json!({ "html_body": "<p>Hello</p>" }));
+    let ruby = versioned(Value::Null, &json!({ "template_id": "" }));
+    let mut node = versioned(
+        json!(1),
+        &json!({ "custom_headers": [{ "header": "X-A", "value": "" }] }),
+    );
+    for (body, fields) in [
+        (&mut net, ["cc", "bcc", "template_data"]),
+        (&mut python, ["attachments", "inlines", "custom_headers"]),
+        (&mut node, ["template_id", "schedule", "html_body"]),
+    ] {
+        for field in fields {
+            body[field] = Value::Null;
+        }
+    }
+    let mut batch_item = go.clone();
+    batch_item["version"] = json!(1);
+    let webhook = json!({
+        "url": "http://example.com/", "events": null, "sms_events": ["opt-out"], "headers": null,
+        "usernames": null, "output_format": "", "auth_header_type": "", "auth_header_value": "",
+        "custom_headers": null, "disabled": null, "subaccount_id": "",
+    });
+    let search = json!({
+        "start_date": "", "end_date": "", "search": "", "search_subject": "",
+        "search_subject_op": "", "search_usernames": null, "continue_token": "", "region": "",
+        "event_types": null, "limit": null,
+    });
+    let table = [
+        ("go", "/email/send", go, &[][..]),
+        ("go with files", "/email/send", with_files, &[]),
+        ("php", "/email/send", php, &["version"]),
+        (".net", "/email/send", net, &["version"]),
+        ("python", "/email/send", python, &["version"]),
+        ("ruby", "/email/send", ruby, &["version"]),
+        ("node", "/email/send", node, &["version"]),
+        (
+            "batch",
+            "/email/batch",
+            json!({ "emails": [batch_item] }),
+            &["emails[0].version"],
+        ),
+        ("webhook", "/webhook/add", webhook, &[]),
+        ("search", "/activity/search", search, &[]),
+    ];
+    let strict = Sandbox::builder().strict(true).start_blocking().unwrap();
+    for (client, path, body, ignored) in table {
+        let path = format!("/v3{path}");
+        let bytes = body.to_string();
+        let headers = [("X-Smtp2go-Api-Key", lenient.key())];
+        let headers = match body.get("api_key") {
+            Some(_) => &[][..],
+            None => &headers,
+        };
+        let reply = send(&lenient, "POST", &path, headers, bytes.as_bytes());
+        assert_eq!(reply.status, 200, "{client}: {reply:?}");
+        let call = lenient.calls().pop().unwrap();
+        assert_eq!(call.ignored(), ignored, "{client}");
+        let reply = send(&strict, "POST", &path, headers, bytes.as_bytes());
+        assert_eq!(reply.status, 400, "{client}: {reply:?}");
+    }
+    let mails = lenient.mails();
+    assert_eq!(mails.len(), 8);
+    assert_eq!(mails[0].text_body(), Some("Hello"));
+    assert_eq!(mails[0].html_body(), None);
+    assert_eq!(mails[1].text_body(), None);
+    let files = mails[1].attachments();
+    assert_eq!(files[0].content, b"hi");
+    assert_eq!(
+        (files[0].mimetype.as_ref(), files[0].url.as_ref()),
+        (None, None)
+    );
+    assert!(files[1].content.is_empty());
+    let webhook = post(&lenient, "/webhook/view", &json!({ "subaccount_id": "" })).json();
+    assert_eq!(webhook["data"][0]["output_format"], "form");
+    assert_eq!(webhook["data"][0]["events"], json!([]));
+    // An edit sets a field to an empty text.
+    let edit = json!({ "id": webhook["data"][0]["id"], "auth_header_type": "bearer",
+                       "auth_header_value": "t0ken", "subaccount_id": "" });
+    assert_eq!(post(&lenient, "/webhook/edit", &edit).status, 200);
+    let edit = json!({ "id": webhook["data"][0]["id"], "auth_header_type": "" });
+    let edited = post(&lenient, "/webhook/edit", &edit).json();
+    assert_eq!(edited["data"]["auth_header_type"], "");
+    assert_eq!(edited["data"]["auth_header_value"], "t0ken");
+}
+
+#[test]
+fn wrong_address_is_refused_by_the_name_of_its_field() {
+    for strict in [false, true] {
+        let sandbox = Sandbox::builder().strict(strict).start_blocking().unwrap();
+        for wrong in [
+            "nope",
+            "Jane <jane@example.net",
+            "a@b.c,d@e.f",
+            "Doe, J <jane@example.net>",
+            "jane@example.net\r\nBcc: kim@example.net",
+        ] {
+            for field in ["sender", "to", "cc", "bcc"] {
+                let value = match field {
+                    "sender" => json!(wrong),
+                    _ => json!(["kim@example.net", wrong]),
+                };
+                let body = mail_with(&json!({ field: value }));
+                let reply = post(&sandbox, "/email/send", &body);
+                assert_refused(&reply, 400, "NON_VALIDATING_IN_PAYLOAD", Some(field));
+                let message = &reply.json()["data"]["field_validation_errors"]["message"];
+                let quoted = format!("{wrong:?}");
+                assert!(message.as_str().unwrap().contains(&quoted), "{message}");
+
+                let reply = post(
+                    &sandbox,
+                    "/email/batch",
+                    &json!({ "emails": [mail(), body] }),
+                );
+                let field = format!("emails[1].{field}");
+                assert_refused(&reply, 400, "NON_VALIDATING_IN_PAYLOAD", Some(&field));
+            }
+        }
+        let long = mail_with(&json!({ "to": ["x".repeat(10_000)] }));
+        assert!(post(&sandbox, "/email/send", &long).body.len() < 1_000);
+        assert!(sandbox.mails().is_empty());
     }
 }
 

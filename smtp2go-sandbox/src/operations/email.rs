@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::fields::{integer, text};
+use super::fields::{integer, is_mailbox, text, texts};
 use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
 use crate::account::KeyStatus;
@@ -24,6 +24,9 @@ const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
 
 /// How many recipients a MIME message may have: each has events of its own, with the headers in them.
 const MIME_RECIPIENTS: usize = 1_000;
+
+/// How many characters a refusal quotes of a value.
+const EXCERPT: usize = 100;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
@@ -360,13 +363,17 @@ fn check_fields(
             }
         }
     }
+    let sender = text(mail, "sender").unwrap_or_default();
+    check_mailbox(sender, "sender", path)?;
+    let mut recipients = Vec::new();
+    for field in ["to", "cc", "bcc"] {
+        for recipient in texts(mail, field) {
+            check_mailbox(recipient, field, path)?;
+            recipients.push(recipient);
+        }
+    }
     let schedule = check_schedule(context, mail, path)?;
-    let sender = text(mail, "sender");
-    let recipients = ["to", "cc", "bcc"]
-        .iter()
-        .flat_map(|field| list(mail, field));
-    let recipients: Vec<_> = recipients.filter_map(Value::as_str).collect();
-    sending::may_send(context, sender.unwrap_or_default(), &recipients)?;
+    sending::may_send(context, sender, &recipients)?;
     let rendered = match text(mail, "template_id") {
         Some(_) => rendered.next().transpose()?,
         None => None,
@@ -376,6 +383,19 @@ fn check_fields(
         rendered,
         schedule,
     })
+}
+
+/// As the service does, the refusal names the field without the place in its list, and quotes what
+/// was found there.
+fn check_mailbox(mailbox: &str, field: &str, path: &str) -> Result<(), Refusal> {
+    if is_mailbox(mailbox) {
+        return Ok(());
+    }
+    let found: String = mailbox.chars().take(EXCERPT).collect();
+    Err(Refusal::field(
+        format!("{path}{field}"),
+        format!("The value has to be one address, a@b.c or Name <a@b.c>, and is {found:?}."),
+    ))
 }
 
 /// A schedule is in the future, and not too far in it.

@@ -115,6 +115,45 @@ pub(crate) fn is_address(text: &str) -> bool {
     })
 }
 
+/// Whether it is one address as mail is sent from and to: `a@b.c`, `Name <a@b.c>` or
+/// `"Doe, J" <a@b.c>`. A domain may have a single label here.
+pub(crate) fn is_mailbox(text: &str) -> bool {
+    if text.contains(char::is_control) {
+        return false;
+    }
+    // What is quoted may be anything: a letter stands for it.
+    let mut plain = String::new();
+    let mut characters = text.trim().chars();
+    while let Some(character) = characters.next() {
+        if character != '"' {
+            plain.push(character);
+            continue;
+        }
+        loop {
+            match characters.next() {
+                Some('"') => break,
+                Some('\\') => drop(characters.next()),
+                Some(_) => {}
+                None => return false,
+            }
+        }
+        plain.push('q');
+    }
+    let address = match plain.split_once('<') {
+        Some((name, _)) if name.contains([',', ';', '>']) => return false,
+        Some((_, rest)) => rest.strip_suffix('>'),
+        None => Some(plain.as_str()),
+    };
+    let parts = address.and_then(|address| address.split_once('@'));
+    parts.is_some_and(|(local, domain)| {
+        let apart = |character: char| character.is_whitespace() || "<>,;@".contains(character);
+        let literal = domain.starts_with('[') && domain.ends_with(']');
+        !local.is_empty()
+            && !local.contains(apart)
+            && (domain.split('.').all(is_label) || (literal && !domain.contains(apart)))
+    })
+}
+
 /// Whether it looks like a domain of two labels or more.
 pub(crate) fn is_domain(text: &str) -> bool {
     text.contains('.') && text.split('.').all(is_label)
@@ -159,6 +198,55 @@ mod tests {
             ("@", "b@", false),
         ] {
             assert_eq!(covers(entry, address), expected, "{entry} {address}");
+        }
+    }
+
+    #[test]
+    fn mailbox_is_one_address_with_or_without_a_name() {
+        for text in [
+            "a@b.c",
+            " a@b.c ",
+            "<a@b.c>",
+            "Name <a@b.c>",
+            "J. Größe (sales) <a+tag@b-c.example.com>",
+            "a@b.c <a@b.c>",
+            r#""Doe, J" <a@b.c>"#,
+            r#""a \" <x@y.z>, b" <a@b.c>"#,
+            r#""a b"@example.com"#,
+            "root@localhost",
+            "a@[192.0.2.1]",
+            "jörg@müller.example.com",
+        ] {
+            assert!(is_mailbox(text), "{text}");
+        }
+        for text in [
+            "",
+            " ",
+            "nope",
+            "@b.c",
+            "a@",
+            "a@b..c",
+            "a b@c.d",
+            "a@b c.d",
+            "a@b@c.d",
+            "Name",
+            "Name <>",
+            "Name <nope>",
+            "Jane <jane@example.net",
+            "Jane jane@example.net>",
+            "Jane <jane@example.net> x",
+            "Jane <<jane@example.net>>",
+            "a@b.c,d@e.f",
+            "a@b.c, d@e.f",
+            "a@b.c;d@e.f",
+            "a@b.c, D <d@e.f>",
+            "C <a@b.c>, D <d@e.f>",
+            "Doe, J <a@b.c>",
+            r#""Jane <jane@example.net>"#,
+            "a@b.c\r\nBcc: d@e.f",
+            "A\nB <a@b.c>",
+        ] {
+            assert!(!is_mailbox(text), "{text}");
         }
     }
 

@@ -35,6 +35,7 @@ use axum::body::Bytes;
 use serde_json::Value;
 
 use crate::account::{Account, AccountId, Key};
+use crate::api::Operation;
 use crate::refusal::Refusal;
 use crate::weight::Weight;
 use crate::world::{Shared, World};
@@ -116,13 +117,25 @@ pub(crate) enum Reply {
     Example,
 }
 
-/// Makes of a request what a lenient service does, where that is known, before it is checked.
-pub(crate) fn forgive(operation: &str, request: &mut Value, ignored: &mut Vec<String>) {
-    match operation {
+/// Makes of a request what a lenient service does, before it is checked: takes out nulls, empty texts
+/// and fields that nobody knows, and takes what clients send that the specification has otherwise.
+/// Returns the names of what is not known.
+pub(crate) fn forgive(operation: &Operation, request: &mut Value) -> Vec<String> {
+    // What an edit sets to an empty text is empty after it.
+    let edits = ["_edit", "_patch"];
+    let keep_empty = edits.iter().any(|word| operation.id.ends_with(word));
+    let mut ignored = operation.request.clean(request, keep_empty);
+    if let (Some(field), Some(members)) = (&operation.subaccount, request.as_object_mut())
+        && members.get(field).is_some_and(|id| id == "")
+    {
+        members.remove(field);
+    }
+    match operation.id.as_str() {
         "email_send" | "email_mime" | "email_batch" => email::forgive(request),
-        "webhook_add" | "webhook_edit" => webhook::forgive(request, ignored),
+        "webhook_add" | "webhook_edit" => webhook::forgive(request, &mut ignored),
         _ => {}
     }
+    ignored
 }
 
 /// Carries out a request that its schema allows, unless something else speaks against it.
