@@ -200,7 +200,7 @@ async fn what_is_not_asked_for_stays() {
         json!({
             "id": id, "url": URL, "events": ["open"], "sms_events": ["rejected"],
             "headers": ["X-Order"], "usernames": ["acme"], "output_format": "json",
-            "auth_header_type": "", "auth_header_value": "",
+            "disabled": false, "auth_header_type": "", "auth_header_value": "",
         })
     );
     let none = Subscription::email([EmailEventKind::Open]).usernames([] as [&str; 0]);

@@ -35,7 +35,7 @@ fn everything() -> Subscription {
     use EmailEventKind::{
         Bounce, Click, Delivered, Open, Processed, Reject, Resubscribe, Spam, Unsubscribe,
     };
-    use SmsEventKind::{Failed, Rejected, Sending, Submitted};
+    use SmsEventKind::{Failed, OptOut, Rejected, Sending, Submitted};
     Subscription::email([
         Processed,
         Delivered,
@@ -53,6 +53,7 @@ fn everything() -> Subscription {
         SmsEventKind::Delivered,
         Failed,
         Rejected,
+        OptOut,
     ])
     .headers(["X-Order-Id"])
 }
