@@ -1165,8 +1165,9 @@ pub(crate) const ROWS: &[Row] = &[
         name: "json: escapes",
         requests: |size| {
             let text = fill(size, "\\u00e9");
-            let body =
-                format!("{{\"sender\":\"{text}\",\"to\":[\"b@example.net\"],\"text_body\":\"a\"}}");
+            let body = format!(
+                "{{\"sender\":\"{text} <a@example.com>\",\"to\":[\"b@example.net\"],\"text_body\":\"a\"}}"
+            );
             shown(raw_call("email/send", body.into_bytes()))
         },
     },
