@@ -105,9 +105,9 @@ async fn actix_with_each_auth_in_both_formats() {
         let url = serve(receiver, inbox.clone());
         let words = EmailEventKind::WORDS.iter().chain(SmsEventName::WORDS);
         for (index, word) in words.enumerate() {
-            let form = format!("event={word}&id={index}&rcpt=jane%40example.net");
-            let json =
-                format!(r#"{{"event":"{word}","id":"{index}-j","rcpt":"jane@example.net"}}"#);
+            // An SMS event is known again by its message, not by its id.
+            let form = format!("event={word}&id={index}&message_id={index}");
+            let json = format!(r#"{{"event":"{word}","id":"{index}-j","message_id":"{index}-j"}}"#);
             for (content_type, body) in [
                 ("application/x-www-form-urlencoded", form),
                 ("application/json", json),
