@@ -4,6 +4,7 @@
 //! This crate depends on nothing that it generates, so that it builds when generated code is broken.
 
 mod check;
+pub mod collection;
 mod docs;
 mod document;
 mod extensions;
@@ -19,6 +20,7 @@ mod sandbox;
 mod schema;
 pub mod spec;
 pub mod surface;
+pub mod twin;
 pub mod write;
 
 use std::fmt;
@@ -92,6 +94,18 @@ pub fn from_spec(spec: &load::Spec) -> Result<Files, String> {
     twin.insert("x-generated".to_owned(), mark.replace(SPEC, &from).into());
     twin.extend(document::map(&known::spelled_out(&spec.document)).clone());
     files.insert("spec/openapi.json".to_owned(), json(&twin.into()));
+    for (path, members) in [
+        (twin::TWIN, twin::twin(&spec.document)),
+        (
+            collection::COLLECTION,
+            collection::collection(&spec.document),
+        ),
+    ] {
+        let mut marked = Map::new();
+        marked.insert("x-generated".to_owned(), mark.as_str().into());
+        marked.extend(members);
+        files.insert(path.to_owned(), json(&marked.into()));
+    }
     Ok(files)
 }
 

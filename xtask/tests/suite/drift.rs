@@ -227,6 +227,11 @@ fn a_new_endpoint_in_the_real_spec_is_generated_everywhere() {
             "\"id\": \"email_praise\"",
         ),
         ("spec/openapi.json", "\"/email/praise\": {"),
+        ("spec/openapi-3.1.json", "\"/email/praise\": {"),
+        (
+            "spec/smtp2go.postman_collection.json",
+            "{{baseUrl}}/email/praise",
+        ),
     ] {
         assert!(!before[path].contains(added), "{path}: {added}");
         assert!(after[path].contains(added), "{path}: {added}");

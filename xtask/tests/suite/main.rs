@@ -5,6 +5,7 @@
 
 mod broken;
 mod clients;
+mod collection;
 mod compare;
 mod diff;
 mod drift;
@@ -13,4 +14,5 @@ mod generated;
 mod lint;
 mod progenitor;
 mod random;
+mod twin;
 mod view;
