@@ -51,7 +51,7 @@ enum Task {
     Spec(spec::Task),
     /// Run what has to pass: .ci/run, and with --full what takes longer too.
     Ci {
-        /// The clients in Java, Go, PHP, Ruby and C#, Prism, more of Schemathesis, and the pages in
+        /// The clients in Java, Go, PHP, Ruby, C# and Rust, Prism, more of Schemathesis, and the pages in
         /// a browser too.
         #[arg(long)]
         full: bool,

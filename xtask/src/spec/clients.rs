@@ -3,116 +3,188 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::SPEC;
-use crate::spec::sandbox::Sandbox;
+use crate::collection::COLLECTION;
+use crate::document::list;
+use crate::spec::sandbox::{Sandbox, cargo};
 use crate::spec::tools::{self, Tools};
+use crate::twin::TWIN;
 
 /// A language, and what its users type.
 #[derive(Clone, Copy, Debug)]
 pub struct Language {
     /// As one writes it.
     pub name: &'static str,
-    /// What makes a client of `openapi.yaml`, a command a line.
+    /// What makes a client of the document, a command a line.
     pub commands: &'static str,
-    /// A program that sends a mail with that client and prints its id.
-    pub example: Option<Example>,
+    /// What one writes beside it: in the end a program that sends a mail and prints its id.
+    pub files: &'static [File],
+    /// Whether only the full tier checks it.
+    pub full: bool,
     /// Tries the generated client.
     check: fn(&Trial<'_>) -> Result<(), String>,
 }
 
-/// A program of a few lines.
+/// A file of a few lines.
 #[derive(Clone, Copy, Debug)]
-pub struct Example {
+pub struct File {
     /// The language, as Markdown's fences name it.
     pub fence: &'static str,
     /// The file's name.
-    pub file: &'static str,
+    pub name: &'static str,
     /// What is in it.
     pub text: &'static str,
 }
 
-macro_rules! example {
-    ($fence:literal, $folder:literal, $file:literal) => {
-        Some(Example {
+macro_rules! file {
+    ($fence:literal, $name:literal, $from:literal) => {
+        File {
             fence: $fence,
-            file: $file,
-            text: include_str!(concat!("../../../tests/clients/", $folder, "/", $file)),
-        })
+            name: $name,
+            text: include_str!(concat!("../../../tests/clients/", $from)),
+        }
     };
 }
 
 /// Every language that `spec/README.md` and the landing page speak of.
-pub const LANGUAGES: [Language; 8] = [
+pub const LANGUAGES: [Language; 12] = [
     Language {
         name: "curl",
         commands: "",
-        example: example!("sh", "curl", "send.sh"),
+        files: &[file!("sh", "send.sh", "curl/send.sh")],
+        full: false,
         check: curl,
     },
     Language {
         name: "TypeScript",
         commands: "npm install openapi-fetch && npm install --save-dev openapi-typescript typescript @types/node\n\
                    npx openapi-typescript openapi.yaml --default-non-nullable=false --output schema.d.ts",
-        example: example!("ts", "typescript", "send.ts"),
+        files: &[file!("ts", "send.ts", "typescript/send.ts")],
+        full: false,
         check: typescript,
+    },
+    Language {
+        name: "TypeScript with hey-api",
+        commands: "npm install --save-dev @hey-api/openapi-ts typescript @types/node\n\
+                   npx openapi-ts --input openapi.yaml --output smtp2go",
+        files: &[file!("ts", "send.ts", "hey-api/send.ts")],
+        full: true,
+        check: script,
+    },
+    Language {
+        name: "TypeScript with orval",
+        commands: "npm install --save-dev orval typescript @types/node\n\
+                   npx orval --config orval.config.ts",
+        files: &[
+            file!("ts", "orval.config.ts", "orval/orval.config.ts"),
+            file!("ts", "send.ts", "orval/send.ts"),
+        ],
+        full: true,
+        check: script,
+    },
+    Language {
+        name: "TypeScript with oazapfts",
+        commands: "npm install @oazapfts/runtime && npm install --save-dev oazapfts typescript @types/node\n\
+                   npx oazapfts openapi.yaml smtp2go.ts",
+        files: &[file!("ts", "send.ts", "oazapfts/send.ts")],
+        full: true,
+        check: script,
     },
     Language {
         name: "Python",
         commands: "pip install openapi-python-client httpx attrs\n\
                    openapi-python-client generate --path openapi.yaml --meta none --output-path smtp2go_api",
-        example: example!("python", "python", "send.py"),
+        files: &[file!("python", "send.py", "python/send.py")],
+        full: false,
         check: python,
     },
     Language {
         name: "Java",
         commands: "openapi-generator-cli generate -i openapi.yaml -g java -o smtp2go-java --library native \
                    --additional-properties openApiNullable=false,useJakartaEe=true",
-        example: example!("java", "java", "Send.java"),
+        files: &[file!("java", "Send.java", "java/Send.java")],
+        full: true,
         check: java,
     },
     Language {
         name: "Go",
         commands: "openapi-generator-cli generate -i openapi.yaml -g go -o smtp2go-go --package-name smtp2go \
                    --git-host example.com --git-user-id acme --git-repo-id smtp2go",
-        example: example!("go", "go", "main.go"),
+        files: &[file!("go", "main.go", "go/main.go")],
+        full: true,
         check: go,
     },
     Language {
         name: "PHP",
         commands: "openapi-generator-cli generate -i openapi.yaml -g php -o smtp2go-php",
-        example: example!("php", "php", "send.php"),
+        files: &[file!("php", "send.php", "php/send.php")],
+        full: true,
         check: php,
     },
     Language {
         name: "Ruby",
         commands: "openapi-generator-cli generate -i openapi.yaml -g ruby -o smtp2go-ruby",
-        example: example!("ruby", "ruby", "send.rb"),
+        files: &[file!("ruby", "send.rb", "ruby/send.rb")],
+        full: true,
         check: ruby,
     },
     Language {
         name: "C#",
         commands: "openapi-generator-cli generate -i openapi.yaml -g csharp -o smtp2go-csharp",
-        example: None,
+        files: &[],
+        full: true,
         check: csharp,
     },
+    Language {
+        name: "Rust with progenitor",
+        commands: "cargo add progenitor chrono reqwest serde serde_json tokio \
+                   --features chrono/serde,reqwest/json,serde/derive,tokio/macros,tokio/rt",
+        files: &[file!("rust", "src/main.rs", "progenitor/src/main.rs")],
+        full: true,
+        check: progenitor,
+    },
 ];
+
+/// What makes types of `openapi-3.1.json`, as `spec/README.md` shows it.
+pub const TYPED: [Language; 2] = [
+    Language {
+        name: "Types by openapi-typescript",
+        commands: "npm install --save-dev openapi-typescript\n\
+                   npx openapi-typescript openapi-3.1.json --default-non-nullable=false --output schema.ts",
+        files: &[file!("ts", "types.ts", "typed/openapi-typescript.ts")],
+        full: true,
+        check: typed,
+    },
+    Language {
+        name: "Types by hey-api",
+        commands: "npm install --save-dev @hey-api/openapi-ts\n\
+                   npx openapi-ts --input openapi-3.1.json --output smtp2go",
+        files: &[file!("ts", "types.ts", "typed/hey-api.ts")],
+        full: true,
+        check: typed,
+    },
+];
+
+/// Calls of the collection that are made: none needs anything that another one made.
+const CALLED: [&str; 3] = ["/email/send", "/activity/search", "/template/add"];
 
 /// The tool of the languages that only the full tier checks.
 const GENERATOR: &str = "openapi-generator-cli";
 
+/// The package that pins what a client of progenitor needs.
+const CRATE: &str = "tests/clients/progenitor";
+
+/// A key that the sandbox does not know.
+const NO_KEY: &str = "api-00000000000000000000000000000000";
+
 /// Where the service is. The sandbox takes its place.
 const SERVICE: &str = "https://api.smtp2go.com/v3";
 
-impl Language {
-    /// Whether only the full tier checks it.
-    pub fn full(&self) -> bool {
-        self.commands.starts_with(GENERATOR)
-    }
-}
-
 /// Makes the clients with the commands that [`LANGUAGES`] shows, and has each send a mail by the
 /// program that is shown there; those in TypeScript and Python also search the activity and read an
-/// error. With `full` the clients of openapi-generator too.
+/// error. With `full` the others too. Requests of the collection are made as well.
 ///
 /// # Errors
 ///
@@ -121,12 +193,14 @@ impl Language {
 #[allow(clippy::print_stdout)]
 pub fn check(root: &Path, tools: &Tools, full: bool) -> Result<(), String> {
     let sandbox = Sandbox::start(root, &["--strict"])?;
-    for language in LANGUAGES.iter().filter(|language| full || !language.full()) {
+    let all = LANGUAGES.iter().chain(&TYPED);
+    for language in all.filter(|language| full || !language.full) {
         println!("{}", language.name);
         let trial = Trial::make(root, tools, &sandbox, language)?;
         (language.check)(&trial).map_err(|error| format!("{}: {error}", language.name))?;
     }
-    Ok(())
+    println!("{COLLECTION}");
+    collection(root, tools, &sandbox).map_err(|error| format!("{COLLECTION}: {error}"))
 }
 
 /// A generated client in a folder of its own, beside the program that is to try it.
@@ -138,28 +212,30 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Runs the commands of a language where `openapi.yaml` lies, with the sandbox as its first
-    /// server.
+    /// Runs the commands of a language where the documents and its files lie, with the sandbox as
+    /// the first server.
     fn make(
         root: &'a Path,
         tools: &'a Tools,
         sandbox: &'a Sandbox,
         language: &Language,
     ) -> Result<Self, String> {
-        let folder = tools.scratch(&format!("client-{}", language.name))?;
+        let folder = tools.scratch(&format!("client-{}", language.name.replace(' ', "-")))?;
         let trial = Self {
             root,
             tools,
             sandbox,
             folder,
         };
-        let spec = tools::read(&root.join(SPEC))?;
-        trial.write("openapi.yaml", &spec)?;
+        for path in [SPEC, "spec/openapi.json", TWIN] {
+            let document = tools::read(&root.join(path))?;
+            trial.write(path.trim_start_matches("spec/"), &document)?;
+        }
+        for file in language.files {
+            trial.write(file.name, file.text)?;
+        }
         for command in language.commands.split(['\n', '&']) {
             trial.command(command)?;
-        }
-        if let Some(example) = language.example {
-            trial.write(example.file, example.text)?;
         }
         Ok(trial)
     }
@@ -183,6 +259,14 @@ impl<'a> Trial<'a> {
             ["npm" | "pip", "install", packages @ ..] => {
                 let mut named = packages.iter().filter(|word| !word.starts_with('-'));
                 return named.try_for_each(|name| self.tools.version(name).map(drop));
+            }
+            ["cargo", "add", crates @ ..] => {
+                let pins = tools::read(&self.root.join(CRATE).join("Cargo.toml"))?;
+                let mut named = crates.iter().take_while(|word| !word.starts_with('-'));
+                return match named.find(|name| !pins.contains(&format!("\n{name} = "))) {
+                    Some(name) => Err(format!("{CRATE}/Cargo.toml does not name {name}")),
+                    None => Ok(()),
+                };
             }
             ["npx", tool, ..] => self.tools.npm(tool),
             [tool, ..] => self.tools.pypi(tool),
@@ -224,14 +308,8 @@ impl<'a> Trial<'a> {
     fn sends(&self, mut send: Command) -> Result<(), String> {
         let id = tools::stdout(&mut send)?;
         let id = id.trim();
-        let mails = self.sandbox.get("/_sandbox/mails")?;
-        if id.is_empty() || !mails.contains(&format!("\"{id}\"")) {
-            return Err(format!(
-                "{} printed `{id}`, which is no mail of the sandbox",
-                tools::shown(&send)
-            ));
-        }
-        send.env("SMTP2GO_API_KEY", format!("api-{}", "0".repeat(32)));
+        has_mail(self.sandbox, id).map_err(|error| format!("{}: {error}", tools::shown(&send)))?;
+        send.env("SMTP2GO_API_KEY", NO_KEY);
         if tools::output(&mut send)?.status.success() {
             return Err(format!("{} succeeds with a wrong key", tools::shown(&send)));
         }
@@ -262,6 +340,15 @@ impl<'a> Trial<'a> {
     }
 }
 
+/// Fails if the sandbox has no mail with this id.
+fn has_mail(sandbox: &Sandbox, id: &str) -> Result<(), String> {
+    let mails = sandbox.get("/_sandbox/mails")?;
+    match !id.is_empty() && mails.contains(&format!("\"{id}\"")) {
+        true => Ok(()),
+        false => Err(format!("the sandbox has no mail with the id `{id}`")),
+    }
+}
+
 fn curl(trial: &Trial<'_>) -> Result<(), String> {
     let mut send = trial.program("sh");
     send.args([
@@ -285,6 +372,31 @@ fn typescript(trial: &Trial<'_>) -> Result<(), String> {
     let mut send = trial.program("node");
     send.arg("out/send.js");
     trial.sends(send)
+}
+
+/// A program of one file.
+fn script(trial: &Trial<'_>) -> Result<(), String> {
+    compile(trial, "send.ts")?;
+    let mut send = trial.program("node");
+    send.arg("out/send.js");
+    trial.sends(send)
+}
+
+/// Compiles what is true of the types and what is not.
+fn typed(trial: &Trial<'_>) -> Result<(), String> {
+    let text = tools::read(&trial.root.join("tests/clients/typed/typed.ts"))?;
+    trial.write("typed.ts", &text)?;
+    compile(trial, "typed.ts")
+}
+
+/// Compiles a file and what it imports.
+fn compile(trial: &Trial<'_>, file: &str) -> Result<(), String> {
+    let mut tsc = trial.tools.npm("tsc");
+    tsc.args(["--strict", "--skipLibCheck", "--target", "es2022"])
+        .args(["--module", "nodenext", "--types", "node", "--outDir", "out"])
+        .arg(file)
+        .current_dir(&trial.folder);
+    tools::stdout(&mut tsc).map(drop)
 }
 
 fn python(trial: &Trial<'_>) -> Result<(), String> {
@@ -363,8 +475,84 @@ fn ruby(trial: &Trial<'_>) -> Result<(), String> {
     trial.sends(send)
 }
 
+fn progenitor(trial: &Trial<'_>) -> Result<(), String> {
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        let text = tools::read(&trial.root.join(CRATE).join(file))?;
+        trial.write(file, &text)?;
+    }
+    let mut send = trial.here(cargo(&trial.folder));
+    send.args(["run", "--quiet", "--locked"])
+        .env("CARGO_TARGET_DIR", trial.tools.target());
+    trial.sends(send)
+}
+
 fn csharp(trial: &Trial<'_>) -> Result<(), String> {
     let parse = trial.root.join("tests/clients/csharp/parse.py");
     let mut python = trial.here(trial.tools.pypi("python"));
     tools::run(python.arg(parse).arg("smtp2go-csharp"))
+}
+
+/// Makes requests of the collection by newman: the sandbox takes them, has the mail, and refuses all
+/// of them with a key that it does not know.
+fn collection(root: &Path, tools: &Tools, sandbox: &Sandbox) -> Result<(), String> {
+    let folder = tools.scratch("collection")?;
+    let text = tools::read(&root.join(COLLECTION))?;
+    let collection: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let requests = list(&collection["item"]).iter();
+    let requests: Vec<_> = requests.flat_map(|group| list(&group["item"])).collect();
+    let mut names = Vec::new();
+    for path in CALLED {
+        let url = format!("{{{{baseUrl}}}}{path}");
+        let request = requests
+            .iter()
+            .find(|request| request["request"]["url"]["raw"] == *url)
+            .ok_or_else(|| format!("no request goes to {url}"))?;
+        names.push(request["name"].as_str().unwrap_or_default());
+    }
+    let run = |key: &str| {
+        let replies = folder.join("replies.json");
+        let mut newman = tools.npm("newman");
+        newman.arg("run").arg(root.join(COLLECTION));
+        names.iter().for_each(|name| {
+            newman.args(["--folder", name]);
+        });
+        newman
+            .args(["--env-var", &format!("baseUrl={}", sandbox.base_url)])
+            .args(["--env-var", &format!("apiKey={key}")])
+            .args(["--reporters", "json", "--reporter-json-export"])
+            .arg(&replies);
+        tools::stdout(&mut newman)?;
+        let replies: Value = serde_json::from_str(&tools::read(&replies)?)
+            .map_err(|error| format!("newman's report: {error}"))?;
+        Ok::<_, String>(list(&replies["run"]["executions"]).to_vec())
+    };
+    for (key, status) in [(sandbox.key.as_str(), 200), (NO_KEY, 401)] {
+        let calls = run(key)?;
+        let wrong = calls.iter().find(|call| call["response"]["code"] != status);
+        if let Some(call) = wrong {
+            let (name, code) = (&call["item"]["name"], &call["response"]["code"]);
+            return Err(format!("{name} is answered with {code}, not {status}"));
+        }
+        if calls.len() != names.len() {
+            return Err(format!(
+                "newman made {} calls, not {}",
+                calls.len(),
+                names.len()
+            ));
+        }
+        let body = calls.first().map(body).unwrap_or_default();
+        match body["data"]["email_id"].as_str() {
+            Some(id) => has_mail(sandbox, id)?,
+            None if status == 200 => return Err(format!("no mail was sent: {body}")),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// What newman has of a reply's body.
+fn body(call: &Value) -> Value {
+    let bytes = list(&call["response"]["stream"]["data"]).iter();
+    let bytes = bytes.filter_map(|byte| u8::try_from(byte.as_u64()?).ok());
+    serde_json::from_slice(&bytes.collect::<Vec<_>>()).unwrap_or_default()
 }

@@ -48,9 +48,10 @@ pub enum Task {
     /// Prints what differs and is not decided in spec/decisions.yaml. Exit codes: 0 nothing is open;
     /// 1 a difference is open, a decision is stale, or a file cannot be read; 2 wrong arguments.
     Compare(compare::Options),
-    /// Generate clients in other languages and try them against the sandbox.
+    /// Generate clients in other languages and try them, and the collection, against the sandbox.
     Clients {
-        /// Those of openapi-generator too: Java, Go, PHP, Ruby and C#.
+        /// Those in Java, Go, PHP, Ruby, C# and Rust too, of further generators for TypeScript, and the
+        /// types of OpenAPI 3.1.
         #[arg(long)]
         full: bool,
     },

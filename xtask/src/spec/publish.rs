@@ -7,9 +7,11 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::collection::COLLECTION;
 use crate::document::{Document, JSON, map};
 use crate::spec::clients::LANGUAGES;
 use crate::spec::tools::{self, Tools};
+use crate::twin::TWIN;
 use crate::{SPEC, known, load, schema};
 
 const LANDING: &str = include_str!("landing.html");
@@ -23,6 +25,16 @@ const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"def
 const LOGOS: [&str; 2] = [
     "https://cdn.redoc.ly/redoc/logo-mini-full.svg",
     "https://cdn.redoc.ly/redoc/logo-mini.svg",
+];
+
+/// What the landing page leads to, beside the schemas of webhooks.
+const LINKED: [&str; 6] = [
+    "reference.html",
+    "openapi.yaml",
+    "openapi.json",
+    "openapi-3.1.json",
+    "smtp2go.postman_collection.json",
+    "CHANGELOG.md",
 ];
 
 /// The browser that looks at the pages.
@@ -57,6 +69,8 @@ pub fn publish(root: &Path, tools: &Tools, out: &Path) -> Result<(), String> {
     for (from, to) in [
         (SPEC, "openapi.yaml"),
         ("spec/openapi.json", "openapi.json"),
+        (TWIN, "openapi-3.1.json"),
+        (COLLECTION, "smtp2go.postman_collection.json"),
         ("CHANGELOG.md", "CHANGELOG.md"),
     ] {
         tools::write(&out.join(to), tools::read(&root.join(from))?)?;
@@ -69,8 +83,9 @@ pub fn publish(root: &Path, tools: &Tools, out: &Path) -> Result<(), String> {
     tools::write(&out.join("index.html"), landing(document, &names))?;
     tools::write(&out.join("reference.html"), reference(tools, out)?)?;
     println!(
-        "{}: index.html, reference.html, openapi.yaml, openapi.json, CHANGELOG.md, webhooks/{}",
+        "{}: index.html, {}, webhooks/{}",
         out.display(),
+        LINKED.join(", "),
         names.join(", webhooks/")
     );
     Ok(())
@@ -119,8 +134,11 @@ fn events(document: Document<'_>) -> Vec<(String, Value)> {
 fn landing(document: Document<'_>, schemas: &[String]) -> String {
     let info = &document.root()["info"];
     let languages = LANGUAGES.iter().map(|language| {
-        let program = language.example.map_or("", |example| example.text);
-        let blocks = [language.commands, program].into_iter().map(str::trim_end);
+        let files = language.files.iter().map(|file| file.text);
+        let blocks = [language.commands]
+            .into_iter()
+            .chain(files)
+            .map(str::trim_end);
         let blocks = blocks.filter(|block| !block.is_empty()).map(|block| {
             let block = escaped(block);
             format!("<pre><code>{block}</code></pre>\n")
@@ -173,12 +191,7 @@ pub fn check(root: &Path, out: &Path) -> Result<(), String> {
     let profile = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     hears(profile.path())?;
     let landing = open(&out, "index.html", profile.path())?;
-    for link in [
-        "reference.html",
-        "openapi.yaml",
-        "openapi.json",
-        "CHANGELOG.md",
-    ] {
+    for link in LINKED {
         if !landing.contains(&format!("href=\"{link}\"")) || !out.join(link).exists() {
             return Err(format!("index.html does not lead to {link}"));
         }

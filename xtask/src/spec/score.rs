@@ -8,6 +8,10 @@ use serde_json::Value;
 use crate::SPEC;
 use crate::document::list;
 use crate::spec::tools::{self, Tools};
+use crate::twin::TWIN;
+
+/// What the linters read: what is found in either counts.
+const LINTED: [&str; 2] = [SPEC, TWIN];
 
 /// The least that Redocly's score may be.
 const LEAST_SCORE: f64 = 90.0;
@@ -74,25 +78,29 @@ fn json(command: &mut Command) -> Result<Value, String> {
 }
 
 fn redocly(tools: &Tools) -> Result<Finding, String> {
-    let said = json(tools.npm("redocly").args([
-        "lint",
-        "--config=spec/tools/redocly.yaml",
-        "--format=json",
-        SPEC,
-    ]))?;
-    let count = |what: &str| {
-        said["totals"][what]
-            .as_u64()
-            .ok_or("redocly counted nothing")
-    };
-    let (errors, warnings) = (count("errors")?, count("warnings")?);
-    let wrong = list(&said["problems"]).iter().map(|problem| {
-        format!(
-            "{}: {} ({})",
-            problem["ruleId"], problem["message"], problem["location"][0]["pointer"]
-        )
-    });
-    let wrong: Vec<_> = wrong.collect();
+    let (mut errors, mut warnings) = (0, 0);
+    let mut wrong = Vec::new();
+    for file in LINTED {
+        let said = json(tools.npm("redocly").args([
+            "lint",
+            "--config=spec/tools/redocly.yaml",
+            "--format=json",
+            file,
+        ]))?;
+        let count = |what: &str| {
+            said["totals"][what]
+                .as_u64()
+                .ok_or("redocly counted nothing")
+        };
+        errors += count("errors")?;
+        warnings += count("warnings")?;
+        wrong.extend(list(&said["problems"]).iter().map(|problem| {
+            format!(
+                "{file}: {}: {} ({})",
+                problem["ruleId"], problem["message"], problem["location"][0]["pointer"]
+            )
+        }));
+    }
     finding(
         tools,
         "Redocly `recommended-strict`, errors/warnings",
@@ -103,28 +111,25 @@ fn redocly(tools: &Tools) -> Result<Finding, String> {
 }
 
 fn spectral(tools: &Tools) -> Result<Finding, String> {
-    let said = json(tools.npm("spectral").args([
-        "lint",
-        "--quiet",
-        "--ruleset=spec/tools/spectral.yaml",
-        "--format=json",
-        SPEC,
-    ]))?;
-    let all = said.as_array().ok_or("spectral listed nothing")?;
-    let errors = all
-        .iter()
-        .filter(|problem| problem["severity"] == 0)
-        .count();
-    let wrong: Vec<_> = all
-        .iter()
-        .map(|problem| {
-            format!(
-                "{}: {} ({})",
+    let mut errors = 0;
+    let mut wrong = Vec::new();
+    for file in LINTED {
+        let said = json(tools.npm("spectral").args([
+            "lint",
+            "--quiet",
+            "--ruleset=spec/tools/spectral.yaml",
+            "--format=json",
+            file,
+        ]))?;
+        for problem in said.as_array().ok_or("spectral listed nothing")? {
+            errors += usize::from(problem["severity"] == 0);
+            wrong.push(format!(
+                "{file}: {}: {} ({})",
                 problem["code"], problem["message"], problem["path"]
-            )
-        })
-        .collect();
-    let figure = format!("{errors}/{}", all.len() - errors);
+            ));
+        }
+    }
+    let figure = format!("{errors}/{}", wrong.len() - errors);
     finding(
         tools,
         "Spectral `spectral:oas`, errors/warnings",
@@ -155,7 +160,7 @@ fn score(tools: &Tools) -> Result<Finding, String> {
 
 fn validator(tools: &Tools) -> Result<Finding, String> {
     let mut wrong = String::new();
-    for file in [SPEC, "spec/openapi.json"] {
+    for file in [SPEC, "spec/openapi.json", TWIN] {
         let output = tools::output(tools.pypi("openapi-spec-validator").arg(file))?;
         if !output.status.success() {
             wrong.push_str(&String::from_utf8_lossy(&output.stdout));

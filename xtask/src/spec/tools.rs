@@ -16,6 +16,7 @@ const PINS: &str = "spec/tools";
 pub struct Tools {
     root: PathBuf,
     folder: PathBuf,
+    target: PathBuf,
 }
 
 impl Tools {
@@ -27,9 +28,11 @@ impl Tools {
     pub fn install(root: &Path, full: bool) -> Result<Self, String> {
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let target = root.join(target);
         let tools = Self {
             root: root.to_owned(),
-            folder: root.join(target).join("spec-tools"),
+            folder: target.join("spec-tools"),
+            target,
         };
         std::thread::scope(|scope| {
             let node = scope.spawn(|| tools.node());
@@ -115,6 +118,11 @@ impl Tools {
         }
         std::fs::create_dir_all(&folder).map_err(|error| at(&folder, &error))?;
         Ok(folder)
+    }
+
+    /// Cargo's target folder.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
     }
 
     /// A tool from npm.

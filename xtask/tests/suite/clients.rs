@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use xtask::spec::clients::LANGUAGES;
+use xtask::spec::clients::{LANGUAGES, Language, TYPED};
 
 use crate::fixture;
 
@@ -10,24 +10,32 @@ use crate::fixture;
 fn the_readme_shows_the_commands_and_programs_that_are_run() {
     let path = fixture::repository().join("spec/README.md");
     let readme = std::fs::read_to_string(path).unwrap();
-    let (_, chapter) = readme
-        .split_once("\n## A client in your language\n")
-        .unwrap();
-    let (chapter, _) = chapter.split_once("\n## ").unwrap();
+    for (chapter, languages) in [
+        ("A client in your language", &LANGUAGES[..]),
+        ("OpenAPI 3.1", &TYPED),
+    ] {
+        let (_, chapter) = readme.split_once(&format!("\n## {chapter}\n")).unwrap();
+        let (chapter, _) = chapter.split_once("\n## ").unwrap();
+        shows(chapter, languages);
+    }
+}
+
+/// A chapter has a section per language, and a row in its table.
+fn shows(chapter: &str, languages: &[Language]) {
     let mut sections = chapter.split("\n### ");
     let table = sections.next().unwrap();
-    for (language, section) in LANGUAGES.iter().zip(sections.by_ref()) {
+    for (language, section) in languages.iter().zip(sections.by_ref()) {
         let (name, section) = section.split_once('\n').unwrap();
         assert_eq!(name, language.name);
         let mut shown = String::new();
         if !language.commands.is_empty() {
             writeln!(shown, "```sh\n{}\n```", language.commands).unwrap();
         }
-        if let Some(example) = language.example {
-            writeln!(shown, "```{}\n{}```", example.fence, example.text).unwrap();
+        for file in language.files {
+            writeln!(shown, "```{}\n{}```", file.fence, file.text).unwrap();
         }
         assert_eq!(blocks(section), shown, "{name}");
-        let tier = if language.full() { "full" } else { "both" };
+        let tier = if language.full { "full" } else { "both" };
         let row = |line: &&str| line.starts_with(&format!("| {name} |"));
         let row = table.lines().find(row).unwrap_or_default();
         assert!(row.ends_with(&format!("| {tier} |")), "{name}: {row}");

@@ -1,0 +1,12 @@
+import { emailSend } from "./smtp2go";
+
+async function send(): Promise<void> {
+  const sent = await emailSend(
+    { sender: "billing@example.com", to: ["ana@example.net"], subject: "Invoice 7", text_body: "It is ready." },
+    { headers: { "X-Smtp2go-Api-Key": process.env.SMTP2GO_API_KEY! } },
+  );
+  if (sent.status !== 200) throw new Error(`not sent: ${JSON.stringify(sent.data)}`);
+  console.log(sent.data.data.email_id);
+}
+
+void send();
