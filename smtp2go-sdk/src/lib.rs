@@ -33,7 +33,8 @@
 //! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`],
 //!   or one that is newer than this version, and a JSON body of your own.
 //! - `Client::raw`, with the feature `raw`: progenitor's own code, with a method for each operation.
-//!   See the module `raw`.
+//!   See the module `raw`. The types of all ways are progenitor's structs, see
+//!   [`types`](types#generated-code).
 //! - `blocking::Client`, with the feature `blocking`: all but the last, for programs that are not
 //!   async.
 //!

@@ -20,7 +20,8 @@
 //!
 //! - Requests are checked before they are sent, by their JSON
 //!   ([`validate_json`](smtp2go_types::validation::validate_json)), which is read once more for it. A
-//!   value that an open enum does not list is sent, unless it is another spelling of a listed one.
+//!   value that an open enum does not list is sent, unless it is another spelling of a listed one, and
+//!   so is an `extra` with the name of a field that is not set: in JSON it is that field.
 //! - Errors are progenitor's. [`crate::Error::of`] and `From`, so `?` as well, make of each the error
 //!   that the group's method would have given.
 //!

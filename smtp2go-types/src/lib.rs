@@ -44,6 +44,14 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
+//! # Generated code
+//!
+//! The structs of requests, replies and events are what [progenitor](https://docs.rs/progenitor) generates
+//! from a document that is made of the repository's `spec/openapi.yaml`. They are moved and completed by a closed
+//! list of changes, which the repository's CONTRIBUTING.md has with the reason of each; a test takes the
+//! changes back and compares the rest with progenitor's output, token for token. Constructors, setters,
+//! `validate()`, serde's traits and the open enums are generated beside them, from the same document.
+//!
 //! # Features
 //!
 //! - `schemars`: `schemars::JsonSchema` (1.x) for every type. Off by default.

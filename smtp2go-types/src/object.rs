@@ -55,6 +55,7 @@ use serde_json::Value;
 
 use crate::lenient;
 use crate::validation::RESERVED;
+use crate::vocabulary::letters;
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 
 const EXPECTED: &str = "an object";
@@ -325,24 +326,70 @@ pub(crate) fn fill_given<'de, T: Given, A: MapAccess<'de>>(
 }
 
 /// Gives a request the members of a reply that no field was found for, so that they can be sent back.
-/// One that the request has a field for goes there, unless that is set. The key and the subaccount are
-/// left out: the client names them.
+/// One that the request has a field for, in whatever case and with whatever separators, goes there,
+/// unless that is set. The key is left out, and so is a subaccount that the request has no field for:
+/// the client names them.
+///
+/// A value that does not fit its field stays in `extra`, which the request's check reports: without it,
+/// an edit that sets the whole state would reset the setting.
 pub(crate) fn carry<T: Object>(request: &mut T, extra: BTreeMap<String, Value>) {
-    let Ok(Names(set)) = write(request, Names(Vec::new()));
+    let Ok(Names(mut set)) = write(request, Names(Vec::new()));
     for (name, value) in extra {
-        if let Some((_, member)) = member::<T>(&name) {
-            if !set.contains(&name.as_str()) {
-                let mut object = MapDeserializer::new(std::iter::once((name, value)));
-                // What does not fit the field can't be sent.
-                let read = object
-                    .next_key::<IgnoredAny>()
-                    .and_then(|_| request.read(member, &mut object, At::KEEPING));
-                let _: Result<(), serde_json::Error> = read;
+        let is = |other: &str| other == name || letters(other) == letters(&name);
+        let mut members = T::MEMBERS.iter();
+        let Some((field, member)) = members.find(|(other, _)| is(other)) else {
+            if !RESERVED.into_iter().any(is) {
+                request.extra_mut().entry(name).or_insert(value);
             }
-        } else if !RESERVED.contains(&name.as_str()) {
+            continue;
+        };
+        if set.contains(field) || value.is_null() {
+            continue;
+        }
+        let is_read = readings(&value).into_iter().any(|value| {
+            let mut object = MapDeserializer::new(std::iter::once((*field, value)));
+            let read: Result<_, serde_json::Error> = object
+                .next_key::<IgnoredAny>()
+                .and_then(|_| request.read(member, &mut object, At::KEEPING));
+            read.is_ok()
+        });
+        if is_read {
+            set.push(field);
+        } else {
             request.extra_mut().entry(name).or_insert(value);
         }
     }
+}
+
+/// A value as it came, and as a reply's field would take it: a text as the number or truth value that it
+/// spells, these as text, and a value as a list of one.
+fn readings(value: &Value) -> Vec<Value> {
+    let mut readings = vec![value.clone()];
+    match value {
+        Value::String(text) => {
+            let spelt = serde_json::from_str(&text.trim().to_ascii_lowercase());
+            readings.extend(
+                spelt
+                    .ok()
+                    .filter(|spelt: &Value| spelt.is_number() || spelt.is_boolean()),
+            );
+        }
+        Value::Number(number) => {
+            readings.push(number.to_string().into());
+            readings.extend(
+                number
+                    .as_u64()
+                    .filter(|number| *number < 2)
+                    .map(|number| (number == 1).into()),
+            );
+        }
+        Value::Bool(value) => readings.push(value.to_string().into()),
+        _ => {}
+    }
+    if !value.is_array() {
+        readings.push(vec![value.clone()].into());
+    }
+    readings
 }
 
 /// Collects the names of the members that are set.
@@ -541,10 +588,12 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
 #[cold]
 fn unknown_field<T: Object>(name: &str, at: At<'_>) -> String {
     let names = T::MEMBERS.iter().map(|(other, _)| *other);
+    // Two letters make another name of a short one.
+    let most = if name.chars().count() < 4 { 1 } else { 2 };
     let nearest = names
-        .map(|other| (distance(name, other), other))
+        .map(|other| (distance(&name.to_lowercase(), other), other))
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, _)| *distance <= 2);
+        .filter(|(distance, _)| *distance <= most);
     let advice = match nearest {
         Some((_, nearest)) => format!(", did you mean `{nearest}`?"),
         None if RESERVED.contains(&name) => {
@@ -915,7 +964,7 @@ mod tests {
     use serde_json::{Value, json};
     use serde_test::{Token, assert_ser_tokens};
 
-    use super::{KeepUnknown, carry, distance};
+    use super::{KeepUnknown, carry, distance, readings};
     use crate::validation::{Check, Validate};
     use crate::{Secret, Timestamp};
 
@@ -1042,6 +1091,7 @@ mod tests {
             ("To", Some("there is a field `to`: set that")),
             ("type", Some("there is a field `type`: set that")),
             ("pass_word", Some("there is a field `password`: set that")),
+            (" _", Some("the name of the field is blank")),
             (
                 "api_key",
                 Some("the client names the key and the subaccount"),
@@ -1075,16 +1125,53 @@ mod tests {
 
     #[test]
     fn extra_of_a_reply_goes_where_a_request_has_a_field() {
-        let mut order: Order = serde_json::from_str(r#"{"to":["a"],"password":"b"}"#).unwrap();
-        let extra = json!({
-            "to": ["c"], "type": "d", "parts": 5, "api_key": "k", "subaccount_id": "s", "new": [1],
-        });
-        carry(&mut order, serde_json::from_value(extra).unwrap());
-        assert_eq!(
-            serde_json::to_value(&order).unwrap(),
-            json!({"to": ["a"], "type": "d", "password": "b", "fast": false, "new": [1]})
-        );
-        assert_eq!(order.validate(), Ok(()));
+        let base = json!({"to": ["a"], "password": "b", "fast": false});
+        for (extra, added, problem) in [
+            (json!({"to": ["c"], "new": [1]}), json!({"new": [1]}), None),
+            (json!({"type": "d"}), json!({"type": "d"}), None),
+            // In other case, with other separators, and as replies are read.
+            (json!({"TYPE": 5}), json!({"type": "5"}), None),
+            (json!({"pass-word": "c", "To": "d"}), json!({}), None),
+            (
+                json!({"parts": {"size": 1}}),
+                json!({"parts": [{"size": 1}]}),
+                None,
+            ),
+            (json!({"type": null}), json!({}), None),
+            (
+                json!({"api_key": "k", "apikey": "k", "SubaccountId": "s"}),
+                json!({}),
+                None,
+            ),
+            // What does not fit is reported, not dropped.
+            (
+                json!({"parts": 5}),
+                json!({"parts": 5}),
+                Some("parts: there is a field `parts`: set that"),
+            ),
+        ] {
+            let mut order: Order = serde_json::from_value(base.clone()).unwrap();
+            carry(&mut order, serde_json::from_value(extra.clone()).unwrap());
+            let mut expected = base.clone();
+            for (name, value) in added.as_object().unwrap() {
+                expected[name] = value.clone();
+            }
+            assert_eq!(serde_json::to_value(&order).unwrap(), expected, "{extra}");
+            let found = order.validate().err();
+            let found = found.map(|error| error.problems()[0].to_string());
+            assert_eq!(found.as_deref(), problem, "{extra}");
+        }
+        for (value, read) in [
+            (json!("true"), json!(true)),
+            (json!(" True "), json!(true)),
+            (json!(1), json!(true)),
+            (json!("7"), json!(7)),
+            (json!(7), json!("7")),
+            (json!(false), json!("false")),
+            (json!("a"), json!(["a"])),
+        ] {
+            assert!(readings(&value).contains(&read), "{value} {read}");
+        }
     }
 
     #[test]
@@ -1144,6 +1231,14 @@ mod tests {
             (
                 r#"{"to":[],"pasword":"b"}"#,
                 "unknown field `pasword`, did you mean `password`? at line 1",
+            ),
+            (
+                r#"{"TO":[],"password":"b"}"#,
+                "unknown field `TO`, did you mean `to`?",
+            ),
+            (
+                r#"{"id":[],"password":"b"}"#,
+                "unknown field `id`; `KeepUnknown`",
             ),
             (
                 r#"{"parts":[{"size":1},{"siez":1}]}"#,

@@ -340,7 +340,8 @@ impl Check {
     }
 
     /// Checks the fields that were added to a request beside `listed` ones: none may have the name of
-    /// one of these, also in other case or with other separators, nor name the key or the subaccount.
+    /// one of these, also in other case or with other separators, nor name the key or the subaccount, nor
+    /// be blank.
     pub fn extra<'a>(&mut self, listed: &[&str], names: impl IntoIterator<Item = &'a String>) {
         for name in names {
             let is = |other: &&&str| letters(other) == letters(name);
@@ -348,6 +349,8 @@ impl Check {
                 format!("there is a field `{listed}`: set that")
             } else if RESERVED.iter().any(|reserved| is(&reserved)) {
                 "the client names the key and the subaccount".to_owned()
+            } else if letters(name).is_empty() {
+                "the name of the field is blank".to_owned()
             } else {
                 continue;
             };

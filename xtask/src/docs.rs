@@ -266,7 +266,7 @@ pub(crate) fn setter(field: &str) -> String {
 /// Of the method that fills a request with the state that a reply shows.
 pub(crate) const BASED_ON: &str = "\
 Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-fields of this version. Empty lists and masked secrets are left out.";
+fields of this version. Empty lists and masked secrets are left out: set such a secret again.";
 
 /// Of an open enum.
 pub(crate) fn vocabulary(vocabulary: &Vocabulary) -> String {

@@ -377,7 +377,7 @@ impl WebhookEditRequest {
     }
 
     /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out.
+    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: Webhook) -> Self {
         self.url = self.url.or(current.url);
