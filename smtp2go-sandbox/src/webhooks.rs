@@ -579,12 +579,16 @@ fn payload(event: &Event, headers: &[String]) -> Map<String, Value> {
     if let Some(sms) = event.sms() {
         put_sms(&mut put, sms, event);
     }
-    if let Some(mail) = event.mail() {
-        put_mail(&mut put, mail, event);
-        for name in headers {
-            if let Some(value) = mail.header(name) {
-                put(name, cut(&value).into());
-            }
+    let Some(mail) = event.mail() else {
+        return payload;
+    };
+    put_mail(&mut put, mail, event);
+    for name in headers {
+        // The event's own fields stay what they are.
+        if let Some(value) = mail.header(name)
+            && !payload.keys().any(|key| key.eq_ignore_ascii_case(name))
+        {
+            payload.insert(name.clone(), cut(&value).into());
         }
     }
     payload

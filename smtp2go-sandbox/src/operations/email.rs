@@ -394,7 +394,7 @@ fn check_mailbox(mailbox: &str, field: &str, path: &str) -> Result<(), Refusal> 
     let found: String = mailbox.chars().take(EXCERPT).collect();
     Err(Refusal::field(
         format!("{path}{field}"),
-        format!("The value has to be one address, a@b.c or Name <a@b.c>, and is {found:?}."),
+        format!("Was expecting a valid RFC-822 formatted email, and found: {found}"),
     ))
 }
 

@@ -106,7 +106,7 @@ impl Event {
     ///
     /// An email event has a key if it has an `email_id`, `id` or `message-id`, or a recipient and a
     /// time; a text message if it has a `message_id`, or a number and a time; an unknown event if it
-    /// has more than its name.
+    /// has anything but its name that is available.
     ///
     /// It is readable, holds an address or a number, so is personal data, and is shorter than 3 KiB
     /// however long the event is. The same in every version of this crate that has the same major
@@ -138,8 +138,13 @@ impl UnknownEvent {
     }
 
     fn dedup_key(&self) -> Option<String> {
-        let is_name = |key: &String| key.eq_ignore_ascii_case("event");
-        if self.members.keys().all(is_name) {
+        let says_nothing = |(key, value): (&String, &Value)| {
+            let is_missing = value
+                .as_str()
+                .is_some_and(|text| available(Some(text)).is_none());
+            key.eq_ignore_ascii_case("event") || value.is_null() || is_missing
+        };
+        if self.members.iter().all(says_nothing) {
             return None;
         }
         let all = serde_json::to_string(&self.members).unwrap_or_default();

@@ -225,9 +225,15 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
                     spelling: key,
                     value,
                 };
-                let other_name = |spelling: &str| field_also_named::<T>(spelling).is_some();
-                let rank = |spelling| (other_name(spelling), rank(spelling));
-                if rank(&loser.spelling) < rank(&found.spelling) {
+                // A filled one comes first, then the field's own name.
+                let order = |found: &Found<'de>| {
+                    let is_empty = found.value.to_text().is_some_and(|text| text.is_empty());
+                    (is_empty, field_also_named::<T>(&found.spelling).is_some())
+                };
+                let orders = (order(&loser), order(found));
+                if orders.0 < orders.1
+                    || orders.0 == orders.1 && rank(&loser.spelling) < rank(&found.spelling)
+                {
                     std::mem::swap(found, &mut loser);
                 }
                 rest.push((loser.spelling, loser.value));

@@ -168,6 +168,13 @@ fn click_target_is_found_under_each_of_its_names() {
         ),
         ("event=click&link=b&click_url=a", "a", json!({"link": "b"})),
         (r#"{"event":"click","url":null,"link":"a"}"#, "a", json!({})),
+        (r#"{"event":"click","url":"","link":"a"}"#, "a", json!({})),
+        (
+            r#"{"event":"click","link":"","click_url":"a"}"#,
+            "a",
+            json!({"link": ""}),
+        ),
+        ("event=click&link=a&url=", "a", json!({})),
     ] {
         let event = email(body);
         assert_eq!(event.target(), Some(url), "{body}");
@@ -659,6 +666,8 @@ fn event_that_nothing_tells_from_others_has_no_key() {
         ("event=new", false),
         ("Event=new", false),
         ("event=new&a=1", true),
+        ("event=new&a=Unavailable&b=", false),
+        (r#"{"event":"new","id":"unavailable","a":null}"#, false),
     ] {
         assert_eq!(event(body).dedup_key().is_some(), has_key, "{body}");
     }

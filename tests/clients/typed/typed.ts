@@ -10,8 +10,10 @@ export const open: ActivityEvent[] = [known, "arrived"];
 export const number: ActivityEvent = 1;
 
 export const search: ActivitySearchRequest = { event_types: ["delivered"] };
-// @ts-expect-error The service refuses values that are not known.
-export const refused: ActivitySearchRequest = { event_types: ["arrived"] };
+// A value that the service may have had since.
+export const newer: ActivitySearchRequest = { event_types: ["arrived"] };
+// @ts-expect-error Not a text.
+export const wrongType: ActivitySearchRequest = { event_types: [1] };
 
 export const lastPage: ActivityList["continue_token"] = null;
 // @ts-expect-error Of a list that is not null.

@@ -70,27 +70,9 @@ fn constructs_of_3_0_become_those_of_3_1() {
                 },
                 "Reply": { "type": "object", "properties": { "a": open } },
                 "Request": { "type": "object", "properties": {
-                    "one": {
-                        "allOf": [{ "$ref": "#/components/schemas/KnownOpen" }],
-                        "x-smtp2go-known-words-only": true,
-                    },
-                    "list": {
-                        "type": "array",
-                        "items": { "$ref": "#/components/schemas/KnownOpen" },
-                        "x-smtp2go-known-words-only": true,
-                    },
+                    "one": { "allOf": [open], "x-smtp2go-known-words-only": true },
+                    "list": { "type": "array", "items": open, "x-smtp2go-known-words-only": true },
                 } },
-            }),
-        ),
-        // Nothing but requests that take known values only refers to it: it is open nowhere.
-        (
-            json!({
-                "Open": { "type": "string", "x-extensible-enum": ["a"] },
-                "Request": { "allOf": [open], "x-smtp2go-known-words-only": true },
-            }),
-            json!({
-                "Open": { "type": "string", "enum": ["a"] },
-                "Request": { "allOf": [open], "x-smtp2go-known-words-only": true },
             }),
         ),
     ];
@@ -168,10 +150,6 @@ fn place(schemas: &Value, schema: &Value, at: &str, into: &mut BTreeMap<String, 
         Some(known) => &schemas[known.rsplit('/').next().unwrap()]["enum"],
         None => schema.get("x-extensible-enum").unwrap_or(&schema["enum"]),
     };
-    // The values of an open enum under either name.
-    let reference = schema["$ref"]
-        .as_str()
-        .map(|name| name.replace("/Known", "/"));
     let limits = [
         "minimum",
         "maximum",
@@ -185,7 +163,7 @@ fn place(schemas: &Value, schema: &Value, at: &str, into: &mut BTreeMap<String, 
     ];
     let said = Said {
         types,
-        reference: reference.into(),
+        reference: schema["$ref"].clone(),
         required: schema["required"].clone(),
         values: values.clone(),
         limits: limits.map(|limit| schema[limit].clone()).to_vec(),
@@ -280,13 +258,5 @@ fn examples_of_the_real_document_are_valid_by_the_schemas_of_3_1() {
         (json!(1), false),
     ] {
         assert_eq!(event.is_valid(&value), valid, "{value}");
-    }
-    let search = validator("#/components/schemas/ActivitySearchRequest");
-    for (kind, valid) in [("delivered", true), ("new", false)] {
-        assert_eq!(
-            search.is_valid(&json!({ "event_types": [kind] })),
-            valid,
-            "{kind}"
-        );
     }
 }
