@@ -9,7 +9,9 @@
 //!   they, and `Host`, are the sandbox's own.
 //! - A request with neither is a program's, and its `Host` does not matter. The exception is a GET of
 //!   the inbox or of the admin endpoints, which a page on a re-pointed plain-http name sends without
-//!   both: there see [`check_reader`].
+//!   both: see [`check_reader`].
+//!
+//! Who controls how names of the local network are resolved (by its DNS server or mDNS) is trusted.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -40,6 +42,10 @@ const ANY_WEBHOOK_AGENT: &[u8] = b"smtp2go-sandbox/";
 
 /// The longest body of a request that is not for the API.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// Suffixes that are reserved for local use: by RFC 6761, RFC 6762, RFC 8375 and, for `internal`, by
+/// ICANN in 2024. Others, such as `lan`, may be delegated some day.
+const RESERVED: &[&str] = &["localhost", "test", "local", "home.arpa", "internal"];
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
@@ -187,30 +193,32 @@ fn check_page(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Lets pass a GET that may be a program's, or that of a page on a plain-http name: there browsers
-/// send neither of the headers that tell pages.
+/// send neither of the headers that tell pages. A page can only re-point a name that its author owns.
+/// Under a name that nobody can own, and under an address, it is the local network's.
 ///
-/// A name with a dot may be a stranger's who re-pointed it, so it has to be allowed. Other names, and
-/// addresses, can hardly be a stranger's: those of a network of containers pass, but for a browser.
+/// If the sandbox is exposed, the key protects what is read ([`check_key`]).
 fn check_reader(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
+    if access.exposed {
+        return Ok(());
+    }
     for host in headers.get_all(header::HOST) {
         let host = String::from_utf8_lossy(host.as_bytes()).to_ascii_lowercase();
         let name = host_name(&host);
-        let local = name.parse::<IpAddr>().is_ok() || !name.contains('.');
-        let for_programs = local && !is_browser(headers);
-        if !is_allowed(access, name) && !for_programs {
+        let is_address = name.parse::<IpAddr>().is_ok();
+        if !is_address && !is_local(name) && !is_allowed(access, name) {
             return Err(unknown_host(&host));
         }
     }
     Ok(())
 }
 
-/// Whether a request without `Sec-Fetch-Site` looks like a browser's. `Sec-Fetch-Mode` alone, which
-/// no page can add, is the mark of Node's `fetch`.
-fn is_browser(headers: &HeaderMap) -> bool {
-    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
-    let named = agent.is_some_and(|agent| agent.starts_with(b"Mozilla/"));
-    (named || headers.contains_key(header::ACCEPT_LANGUAGE))
-        && !headers.contains_key("sec-fetch-mode")
+/// Whether nobody can own a name on the internet: it has no dot, or ends in what is reserved.
+fn is_local(name: &str) -> bool {
+    let is_below = |suffix: &&str| {
+        let rest = name.strip_suffix(suffix);
+        rest.is_some_and(|rest| rest.ends_with('.'))
+    };
+    !name.contains('.') || RESERVED.iter().any(is_below)
 }
 
 fn unknown_host(host: &str) -> Problem {
@@ -411,48 +419,62 @@ mod tests {
     }
 
     #[test]
-    fn program_passes_under_any_name_but_reads_under_one_that_is_no_strangers() {
-        let access = Access::default();
-        let node = [("accept-language", "*"), ("sec-fetch-mode", "cors")];
-        let browser = [("user-agent", "Mozilla/5.0 (X11)")];
-        let disguised = [("user-agent", "curl/8"), ("accept-language", "en")];
-        for (host, read, read_by_browser) in [
-            ("sandbox:4020", true, false),
-            ("sandbox.:4020", true, false),
-            ("192.0.2.1:4020", true, false),
-            ("localhost:4020", true, true),
-            ("[::1]:4020", true, true),
-            ("evil.example", false, false),
-            ("evil.example.:4020", false, false),
-            ("EVIL.EXAMPLE", false, false),
-            ("sandbox.default.svc:4020", false, false),
+    fn get_passes_under_a_name_that_nobody_can_own() {
+        let local = Access::default();
+        let exposed = Access {
+            exposed: true,
+            hosts: Vec::new(),
+        };
+        let browser = [
+            ("user-agent", "Mozilla/5.0 (X11)"),
+            ("accept-language", "en"),
+        ];
+        for (host, expected) in [
+            ("localhost:4020", true),
+            ("[::1]:4020", true),
+            ("192.0.2.1:4020", true),
+            ("sandbox:4020", true),
+            ("SANDBOX.:4020", true),
+            ("host.docker.internal:4020", true),
+            ("Host.Docker.Internal.", true),
+            ("sandbox.default.svc.cluster.local:4020", true),
+            ("printer.local", true),
+            ("sandbox.test", true),
+            ("app.localhost:1", true),
+            ("nas.home.arpa:4020", true),
+            ("evil.example.com", false),
+            ("evil.example.com.:4020", false),
+            ("EVIL.EXAMPLE.COM", false),
+            ("internal.example.com", false),
+            ("host.docker.internal.example.com", false),
+            ("eviltest.example.com", false),
+            ("evil.notinternal", false),
+            ("evil.arpa", false),
+            ("evilhome.arpa", false),
+            ("sandbox.default.svc:4020", false),
+            ("sandbox.lan", false),
+            ("127.0.0.1.example.com", false),
         ] {
-            for (by, expected) in [
-                (&[][..], read),
-                (&node, read),
-                (&browser, read_by_browser),
-                (&disguised, read_by_browser),
-            ] {
+            for by in [&[][..], &browser] {
                 let headers = [&[("host", host)], by].concat();
                 for method in [Method::GET, Method::HEAD] {
-                    assert_eq!(
-                        passes(&access, true, &method, &headers),
-                        expected,
-                        "{headers:?}"
-                    );
-                    assert!(passes(&access, false, &method, &headers), "{headers:?}");
+                    let read = passes(&local, true, &method, &headers);
+                    assert_eq!(read, expected, "{headers:?}");
+                    // By the key, which is wanted afterwards.
+                    assert!(passes(&exposed, true, &method, &headers), "{headers:?}");
+                    assert!(passes(&local, false, &method, &headers), "{headers:?}");
                 }
                 for method in [Method::POST, Method::PATCH, Method::DELETE] {
                     for own in [true, false] {
-                        assert!(passes(&access, own, &method, &headers), "{headers:?}");
+                        assert!(passes(&local, own, &method, &headers), "{headers:?}");
                     }
                 }
             }
         }
         // HTTP/1.0 has no Host.
-        assert!(passes(&access, true, &Method::GET, &[]));
-        let own_twice = [("host", "localhost"), ("host", "evil.example")];
-        assert!(!passes(&access, true, &Method::GET, &own_twice));
+        assert!(passes(&local, true, &Method::GET, &[]));
+        let own_twice = [("host", "localhost"), ("host", "evil.example.com")];
+        assert!(!passes(&local, true, &Method::GET, &own_twice));
     }
 
     #[test]

@@ -159,11 +159,11 @@
 //!
 //! # Who may call
 //!
-//! Programs, and the pages of the sandbox's own inbox. A request with `Origin` or `Sec-Fetch-Site`, which
-//! browsers add, is answered with 403 unless these and `Host` are the sandbox's own: of the API, the
-//! admin endpoints and the inbox alike. The `Host` of a request with neither does not matter, but for a
-//! GET of what is not the API (see [`SandboxBuilder::allowed_host`]). Webhooks of a sandbox, its own
-//! included, are answered with 403 too.
+//! Programs, and the pages of the sandbox's own inbox. Browsers add `Origin` or `Sec-Fetch-Site` to what
+//! a page sends. A request with one of them is answered with 403 unless these headers and `Host` are the
+//! sandbox's own. This holds for the API, the admin endpoints and the inbox. A request with neither
+//! passes, whatever its `Host`, except a GET of the admin endpoints or the inbox by a public name (see
+//! [`SandboxBuilder::allowed_host`]). Webhooks of a sandbox, its own included, are answered with 403 too.
 //!
 //! Connections are limited in number ([`SandboxBuilder::max_connections`]) and time
 //! ([`head_timeout`](SandboxBuilder::head_timeout), [`idle_timeout`](SandboxBuilder::idle_timeout)).

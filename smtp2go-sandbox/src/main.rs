@@ -63,8 +63,8 @@ struct Arguments {
     #[arg(long, requires = "key")]
     expose: bool,
 
-    /// A further name of this machine under which a browser may open the inbox; programs need it
-    /// only to GET from /_sandbox under a name with a dot in it
+    /// Another name of this machine under which a browser may use the inbox; programs need it only
+    /// to GET from /_sandbox by a public name, as opposed to sandbox or host.docker.internal
     #[arg(long, value_name = "NAME")]
     allowed_host: Vec<String>,
 

@@ -447,13 +447,14 @@ impl SandboxBuilder {
         self
     }
 
-    /// A name under which a browser may open the inbox, such as that of a container. By default
-    /// those are `localhost`, names below it, and IP addresses: of the loopback only, or any if the
-    /// sandbox is [exposed](Self::expose). Requests of pages under any other name are refused, since
-    /// a site can re-point its name to this machine (DNS rebinding).
+    /// Adds a name under which a browser may use the inbox, such as that of a container. By default
+    /// these are `localhost`, names below it, and IP addresses: of the loopback only, or any if the
+    /// sandbox is [exposed](Self::expose). Pages under any other name are refused, since a site can
+    /// re-point its name to this machine (DNS rebinding).
     ///
-    /// Programs need it only for a GET of the admin endpoints under a name with a dot in it: that is
-    /// what a page under a re-pointed name would send.
+    /// Programs need it only to GET from `/_sandbox` by a name that somebody can own on the internet,
+    /// and only if the sandbox is not exposed. Names without a dot, and below `.internal`, `.local`,
+    /// `.localhost`, `.test` and `.home.arpa`, need it never.
     pub fn allowed_host(mut self, name: impl Into<String>) -> Self {
         let name = name.into().to_ascii_lowercase();
         self.settings.access.hosts.push(name);

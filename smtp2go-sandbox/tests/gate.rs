@@ -161,7 +161,7 @@ fn pages_of_others_get_nothing_from_any_address() {
 fn programs_and_own_pages_pass() {
     for (method, path, body, status) in REQUESTS {
         let sandbox = Sandbox::builder()
-            .allowed_host("Mail.test")
+            .allowed_host("Mail.example.com")
             .start_blocking()
             .unwrap();
         for by in [
@@ -169,21 +169,34 @@ fn programs_and_own_pages_pass() {
             &[("Host", "localhost:4020")][..],
             &[("Host", "sandbox:4020")],
             &[("Host", "192.0.2.1:4020")],
-            &[("Host", "mail.test:4020")],
+            &[("Host", "mail.example.com:4020")],
             &[("Host", "sandbox:4020"), ("User-Agent", "curl/8.5.0")],
-            &[("Host", "mail.test"), ("User-Agent", "Mozilla/5.0")],
+            &[("Host", "mail.example.com"), ("User-Agent", "Mozilla/5.0")],
+            &[("Host", "host.docker.internal:4020")],
+            &[("Host", "sandbox.default.svc.cluster.local:4020")],
             &[
                 ("Host", "sandbox:4020"),
                 ("User-Agent", "node"),
                 ("Accept-Language", "*"),
                 ("Sec-Fetch-Mode", "cors"),
             ],
+            // PowerShell's.
+            &[
+                ("Host", "sandbox:4020"),
+                (
+                    "User-Agent",
+                    "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1",
+                ),
+            ],
             // A page of the sandbox's.
             &[
                 ("Host", "localhost:4020"),
                 ("Origin", "http://localhost:4020"),
             ],
-            &[("Host", "mail.test"), ("Origin", "https://mail.test")],
+            &[
+                ("Host", "mail.example.com"),
+                ("Origin", "https://mail.example.com"),
+            ],
             &[("Host", "127.0.0.1:1"), ("Sec-Fetch-Site", "same-origin")],
             &[("Host", "[::1]:1"), ("Sec-Fetch-Site", "none")],
         ] {
@@ -195,6 +208,21 @@ fn programs_and_own_pages_pass() {
             let by = [("Host", "sandbox.default.svc:4020")];
             let reply = request(&sandbox, (method, path, body), &by);
             assert_eq!(reply.status, *status, "{method} {path}: {reply:?}");
+        }
+    }
+}
+
+#[test]
+fn exposed_sandbox_is_read_with_the_key_under_any_name() {
+    let sandbox = everywhere().start_blocking().unwrap();
+    for host in ["sandbox.default.svc:4020", "sandbox.example.com", "sandbox"] {
+        for path in ["/_sandbox/mails", "/"] {
+            let host = [("Host", host)];
+            let key = ("X-Smtp2go-Api-Key", KEY);
+            for (headers, status) in [(&host[..], 401), (&[host[0], key], 200)] {
+                let reply = send_with_hosts(&sandbox, "GET", path, headers, b"");
+                assert_eq!(reply.status, status, "{path} {headers:?}");
+            }
         }
     }
 }

@@ -38,8 +38,8 @@ fn page_on_a_repointed_name_reads_and_changes_nothing() {
             .auth_header_type("bearer")
             .auth_header_value("EXAMPLE-s3cret");
         client.webhook().add(hook).await.unwrap();
-        let browser = Browser::open_with_own_name("evil.test").await;
-        browser.goto(&under("evil.test", &sandbox)).await;
+        let browser = Browser::open_with_own_name("evil.example.com").await;
+        browser.goto(&under("evil.example.com", &sandbox)).await;
         browser
             .until("return document.body.innerText.includes('--allowed-host')")
             .await;
@@ -94,9 +94,9 @@ fn page_of_another_site_drives_nothing() {
         let (sandbox, client) = sandbox().await;
         client.send(email("Private")).await.unwrap();
         let other = Sandbox::start().await.unwrap();
-        let browser = Browser::open_with_own_name("evil.test").await;
+        let browser = Browser::open_with_own_name("evil.example.com").await;
         // Some page: what it says does not matter.
-        browser.goto(&under("evil.test", &other)).await;
+        browser.goto(&under("evil.example.com", &other)).await;
         let mail = json!({ "api_key": sandbox.key(), "sender": "a@example.com",
                            "to": ["b@example.net"], "subject": "Planted", "text_body": "x" });
         let base = sandbox.inbox_url();
