@@ -244,7 +244,8 @@ impl Call {
 /// or a failure is about.
 impl fmt::Display for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {} ", self.method, self.path.escape_debug())?;
+        let (method, path) = (self.method.escape_debug(), self.path.escape_debug());
+        write!(formatter, "{method} {path} ")?;
         match self.status {
             0 => formatter.write_str("---")?,
             status => write!(formatter, "{status}")?,
@@ -345,6 +346,22 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+
+    #[test]
+    fn log_line_escapes_what_the_client_chose() {
+        let hostile = "a\u{202e}\u{1b}[31m\n\u{2028}b";
+        let call = Call {
+            refused: Some(hostile.to_owned()),
+            ignored: vec![hostile.to_owned()],
+            failures: vec![hostile.to_owned()],
+            ..Call::new(UNIX_EPOCH, hostile.to_owned(), hostile.to_owned())
+        };
+        let escaped = r"a\u{202e}\u{1b}[31m\n\u{2028}b";
+        let line = format!(
+            "{escaped} {escaped} --- refused: {escaped} failed: {escaped} ignored: {escaped}"
+        );
+        assert_eq!(call.to_string(), line);
+    }
 
     #[test]
     fn long_call_is_cut_unless_it_has_a_key_and_an_operation() {
