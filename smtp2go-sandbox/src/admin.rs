@@ -296,6 +296,7 @@ async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
         to && wanted.is_none_or(|wanted| mail.subject().unwrap_or_default() == wanted)
     };
     let mut changes = shared.changes.subscribe();
+    let mut place = None;
     // The number of the last one that was looked at: while it waits, it looks at new ones only.
     let mut last = 0;
     loop {
@@ -323,6 +324,9 @@ async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
             return Ok(json!({
                 "total": total, "dropped": dropped, "next": next, "mails": page,
             }));
+        }
+        if place.is_none() {
+            place = Some(shared.waits.place()?);
         }
         // Changed or not, it looks again.
         let _ = tokio::time::timeout(left, changes.changed()).await;

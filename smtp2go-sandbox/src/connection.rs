@@ -10,12 +10,14 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use axum::extract::connect_info::Connected;
+use axum::http::StatusCode;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep, timeout};
 
+use crate::admin::Problem;
 use crate::api::Lookup;
 use crate::call::Call;
 use crate::faults::{Ending, Fault, Manner, Stage};
@@ -206,6 +208,35 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.slots.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Places for answers that wait for something to happen, as event streams do: a quarter of the
+/// connections, so that those who wait leave some to others.
+pub(crate) struct Waits {
+    places: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Waits {
+    pub(crate) fn new(connections: usize) -> Self {
+        let most = (connections / 4).clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            places: Arc::new(Semaphore::new(most)),
+            most,
+        }
+    }
+
+    /// Takes a place until what it returns is dropped.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            let most = self.most;
+            let message = format!(
+                "all {most} places for requests that wait for news are in use, a quarter of \
+                 --max-connections: close some pages, or raise it"
+            );
+            Problem(StatusCode::SERVICE_UNAVAILABLE, message)
+        })
     }
 }
 

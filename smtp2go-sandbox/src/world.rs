@@ -18,6 +18,7 @@ use crate::account::{Account, AccountId, ApiKey, Key};
 use crate::api::{Api, Operation};
 use crate::call::Call;
 use crate::clock::{self, Clock};
+use crate::connection::Waits;
 use crate::delivery::{Rules as DeliveryRules, Transit};
 use crate::due::{DueQueue, JobKey};
 use crate::event::{Detail, Event, EventKind, Subject};
@@ -144,6 +145,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     /// How many of them count towards the limit.
     pub(crate) slots: AtomicUsize,
+    /// The answers that wait for news.
+    pub(crate) waits: Waits,
     /// Notified of every new mail, event and call.
     pub(crate) changes: watch::Sender<()>,
     wake: Arc<Notify>,
@@ -224,6 +227,7 @@ impl Shared {
                 rules: Rules::new(settings.seed),
                 connections: AtomicUsize::new(0),
                 slots: AtomicUsize::new(0),
+                waits: Waits::new(settings.limits.connections),
                 changes: outside.changes.clone(),
                 wake: Arc::clone(&outside.wake),
                 on_call: OnceLock::new(),

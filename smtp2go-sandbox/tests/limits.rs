@@ -128,6 +128,44 @@ fn connection_that_is_one_too_many_is_told_so() {
 }
 
 #[test]
+fn streams_and_waits_leave_connections_to_others() {
+    let sandbox = patient().max_connections(9).start_blocking().unwrap();
+    let live = || {
+        let mut stream = connect(&sandbox);
+        let request = b"GET /_inbox/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        let status = String::from_utf8(status[9..].to_vec()).unwrap();
+        (status, stream)
+    };
+    let wait = || send(&sandbox, "GET", "/_sandbox/mails?wait=9", &[], b"");
+    let mut streams: Vec<_> = (0..2).map(|_| live()).collect();
+    assert!(streams.iter().all(|(status, _)| status == "200"));
+    assert_eq!(live().0, "503");
+    let refused = wait();
+    assert_eq!(refused.status, 503);
+    let error = refused.json()["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("all 2 places") && error.contains("--max-connections"));
+    // What does not wait is answered, and so is a wait for what is there.
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    assert_eq!(wait().status, 200);
+    drop(streams.pop());
+    let begun = std::time::Instant::now();
+    while live().0 != "200" {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "no place is free"
+        );
+        sleep(Duration::from_millis(2));
+    }
+    // The least share is one.
+    let sandbox = patient().max_connections(1).start_blocking().unwrap();
+    let wait = send(&sandbox, "GET", "/_sandbox/mails?wait=0.01", &[], b"");
+    assert_eq!(wait.status, 200);
+}
+
+#[test]
 fn slow_head_is_answered_with_408() {
     let sandbox = Sandbox::builder()
         .head_timeout(SHORT)

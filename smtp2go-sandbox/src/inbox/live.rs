@@ -5,15 +5,20 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_core::Stream;
 use futures_util::stream::unfold;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 
+use crate::admin::Problem;
 use crate::world::Shared;
 
 /// A page is told no more often than this: many mails at once are one piece of news.
 const PAUSE: Duration = Duration::from_millis(150);
+
+/// How long a stream goes on. Browsers open another one when it ends.
+const LIFE: Duration = Duration::from_secs(60 * 60);
 
 struct Listener {
     changes: watch::Receiver<()>,
@@ -21,19 +26,29 @@ struct Listener {
     /// Nothing that a page has open keeps the sandbox.
     shared: Weak<Shared>,
     begun: bool,
+    end: Instant,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Server-sent events without content: the page looks for itself.
 pub(super) async fn changes(
     State(shared): State<Arc<Shared>>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let listener = Listener {
-        changes: shared.changes.subscribe(),
-        stopping: shared.stopping.subscribe(),
-        shared: Arc::downgrade(&shared),
-        begun: false,
-    };
-    Sse::new(unfold(listener, next)).keep_alive(KeepAlive::default())
+) -> Result<impl IntoResponse, Problem> {
+    let listener = Listener::new(&shared)?;
+    Ok(Sse::new(unfold(listener, next)).keep_alive(KeepAlive::default()))
+}
+
+impl Listener {
+    fn new(shared: &Arc<Shared>) -> Result<Self, Problem> {
+        Ok(Self {
+            changes: shared.changes.subscribe(),
+            stopping: shared.stopping.subscribe(),
+            shared: Arc::downgrade(shared),
+            begun: false,
+            end: Instant::now() + LIFE,
+            _place: shared.waits.place()?,
+        })
+    }
 }
 
 async fn next(mut listener: Listener) -> Option<(Result<Event, Infallible>, Listener)> {
@@ -49,6 +64,7 @@ async fn next(mut listener: Listener) -> Option<(Result<Event, Infallible>, List
         let more = tokio::select! {
             more = news => more,
             _ = listener.stopping.wait_for(|stopping| *stopping) => false,
+            () = tokio::time::sleep_until(listener.end) => false,
         };
         if !more || listener.shared.strong_count() == 0 {
             return None;
@@ -57,4 +73,27 @@ async fn next(mut listener: Listener) -> Option<(Result<Event, Infallible>, List
     // Whoever connects anew may have missed something.
     listener.begun = true;
     Some((Ok(Event::default().event("change").data("new")), listener))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Api;
+    use crate::world::Settings;
+
+    #[tokio::test]
+    async fn stream_ends_after_its_time_and_frees_its_place() {
+        let mut settings = Settings::with_keys(Vec::new());
+        settings.limits.connections = 4;
+        let shared = Shared::new(Api::embedded().unwrap(), settings);
+        let listener = Listener::new(&shared).unwrap();
+        assert_eq!(Listener::new(&shared).err().unwrap().0, 503);
+        let (_, mut listener) = next(listener).await.unwrap();
+        shared.changes.send_replace(());
+        let (_, more) = next(listener).await.unwrap();
+        listener = more;
+        listener.end = Instant::now() + Duration::from_millis(5);
+        assert!(next(listener).await.is_none());
+        assert!(Listener::new(&shared).is_ok());
+    }
 }
