@@ -92,11 +92,17 @@ pub(crate) async fn gate(
 /// Answers a request that is not for the API, after reading all of it.
 async fn run_own(shared: &Shared, control: &Control, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    let body = server::read(body, MAX_BODY, shared.settings.limits.idle).await;
+    let reading = shared.bodies.reading(false);
+    let body = server::read(body, MAX_BODY, shared.settings.limits.idle, reading).await;
     control.end_request(Out::Pass);
     match body {
-        Ok(body) if body.len() <= MAX_BODY => {
-            next.run(Request::from_parts(head, Body::from(body))).await
+        Ok(body) if body.is_too_much => {
+            Problem(StatusCode::SERVICE_UNAVAILABLE, reading.refusal()).into_response()
+        }
+        Ok(body) if body.bytes.len() <= MAX_BODY => {
+            let _counted = body.counted;
+            next.run(Request::from_parts(head, Body::from(body.bytes)))
+                .await
         }
         Ok(_) => {
             let message = format!("the body is longer than {MAX_BODY} bytes");
@@ -117,7 +123,8 @@ async fn refuse(
 ) -> Response {
     let (head, body) = request.into_parts();
     // To its end, so that the client gets to read the answer.
-    let read = server::read(body, 0, shared.settings.limits.idle).await;
+    let reading = shared.bodies.reading(false);
+    let read = server::read(body, 0, shared.settings.limits.idle, reading).await;
     control.take_request();
     control.end_request(Out::Pass);
     if let Err(unread) = read {

@@ -118,8 +118,8 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = count)]
     keep_mails: usize,
 
-    /// How much memory is used for what was sent, received and done: bytes, or with K, M or G;
-    /// what is older is dropped
+    /// Memory for mails, events and calls, in bytes or with K, M or G: the oldest are dropped. Bodies
+    /// that are being received take up to half as much besides, or 128M if that is more
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     keep_bytes: usize,
 

@@ -74,13 +74,9 @@ impl Refusal {
         Self::new(status, API_EXCEPTION, error)
     }
 
-    /// Too many bytes are being read of requests without a key in their headers.
-    pub(crate) fn busy() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            API_EXCEPTION,
-            "Too many large requests without a key in their headers are being read.",
-        )
+    /// Too many bytes of requests are being received.
+    pub(crate) fn busy(error: String) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, API_EXCEPTION, error)
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {

@@ -509,6 +509,10 @@ impl SandboxBuilder {
     ///
     /// Calls that sent nothing get an eighth of it. Mail that waits for its `schedule` is not
     /// dropped; when it takes up seven sixteenths, no more is scheduled.
+    ///
+    /// Bodies of requests that are not answered yet take memory besides: with a known key in a header
+    /// up to half as much, or 128 MiB if that is more, and 128 MiB without one. A request beyond that
+    /// is answered with 503.
     pub fn keep_bytes(mut self, bytes: usize) -> Self {
         self.settings.budget.bytes = bytes;
         self

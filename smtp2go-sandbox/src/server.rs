@@ -41,8 +41,9 @@ const KEY_HEADER: &str = "x-smtp2go-api-key";
 /// How much is read of a body that nobody will look into.
 const BEGINNING: usize = 1024;
 
-/// How many bytes of bodies are read at a time of requests without a key in their headers.
-const READ_WITHOUT_KEY: usize = 128 * 1024 * 1024;
+/// How many bytes of bodies there may be at a time of requests without a known key in their headers,
+/// and at least of those with one.
+const READ: usize = 128 * 1024 * 1024;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -81,9 +82,8 @@ pub(crate) async fn handle(
         }
         _ => BEGINNING,
     };
-    let counter = (!by_header).then_some(&shared.reading);
-    let idle = shared.settings.limits.idle;
-    let body = match read_counted(body, limit, idle, counter).await {
+    let reading = shared.bodies.reading(by_header);
+    let body = match read(body, limit, shared.settings.limits.idle, reading).await {
         Ok(body) => body,
         Err(unread) => {
             control.end_request(Out::Pass);
@@ -112,7 +112,7 @@ pub(crate) async fn handle(
     let (response, reply) = if fault.as_ref().is_none_or(|fault| fault.carried_out) {
         let client = control.client();
         let answer = if body.is_too_much {
-            Err(Refusal::busy())
+            Err(Refusal::busy(reading.refusal()))
         } else {
             let (answer, done) = answer_apart(&shared, client, keys, &request_id, call).await;
             call = done;
@@ -138,6 +138,7 @@ pub(crate) async fn handle(
         call.shorten();
         // Before the answer goes out, so that whoever has the answer finds the call.
         shared.note(call);
+        drop(body.counted);
         control.end_request(Out::Pass);
         return response;
     };
@@ -162,6 +163,7 @@ pub(crate) async fn handle(
     }
     call.shorten();
     shared.note(call);
+    drop(body.counted);
     if let Manner::Late(time) = fault.manner {
         control.uncounted(tokio::time::sleep(time)).await;
     }
@@ -252,50 +254,110 @@ impl IntoResponse for Unread {
     }
 }
 
-/// A body as far as it was read.
-struct Read {
-    bytes: Bytes,
-    /// All of it.
-    size: usize,
-    /// Too much was being read at that time.
-    is_too_much: bool,
+/// The bodies of requests that are not answered yet, by whether a key in the headers is known:
+/// nobody without one takes up the room of those who have one.
+pub(crate) struct Bodies {
+    with_key: Reading,
+    without_key: Reading,
 }
 
-/// Bytes that are being read.
-struct Counted<'a> {
-    counter: &'a AtomicUsize,
+impl Bodies {
+    pub(crate) fn new(keep_bytes: usize) -> Self {
+        let limit = READ.max(keep_bytes / 2);
+        Self {
+            with_key: Reading::new(limit, "with", "send fewer at a time, or raise --keep-bytes"),
+            without_key: Reading::new(READ, "without", "send the key in a header"),
+        }
+    }
+
+    pub(crate) fn reading(&self, with_key: bool) -> &Reading {
+        match with_key {
+            true => &self.with_key,
+            false => &self.without_key,
+        }
+    }
+}
+
+/// The memory of such bodies, and how much there may be.
+pub(crate) struct Reading {
+    bytes: AtomicUsize,
+    limit: usize,
+    kind: &'static str,
+    advice: &'static str,
+}
+
+impl Reading {
+    fn new(limit: usize, kind: &'static str, advice: &'static str) -> Self {
+        Self {
+            bytes: AtomicUsize::new(0),
+            limit,
+            kind,
+            advice,
+        }
+    }
+
+    /// What somebody is answered whose body is too much.
+    pub(crate) fn refusal(&self) -> String {
+        let Self {
+            limit,
+            kind,
+            advice,
+            ..
+        } = self;
+        format!(
+            "The requests {kind} a known key in a header that are being received have more than \
+             {limit} bytes: {advice}."
+        )
+    }
+}
+
+/// The memory of one body.
+pub(crate) struct Counted<'a> {
+    reading: &'a Reading,
     bytes: usize,
 }
 
 impl Counted<'_> {
-    /// Counts more bytes. False if there are too many.
-    fn add(&mut self, bytes: usize) -> bool {
-        self.bytes += bytes;
-        self.counter.fetch_add(bytes, Ordering::Relaxed) + bytes <= READ_WITHOUT_KEY
+    /// Sets how much it is. False if there is too much in all.
+    fn set(&mut self, bytes: usize) -> bool {
+        let all = &self.reading.bytes;
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        let Some(more) = bytes.checked_sub(before) else {
+            all.fetch_sub(before - bytes, Ordering::Relaxed);
+            return true;
+        };
+        all.fetch_add(more, Ordering::Relaxed) + more <= self.reading.limit
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.counter.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.set(0);
     }
 }
 
-/// Reads a body to its end, so that the client gets to read the answer, and keeps what shows that
-/// it is over `limit` but no more.
-pub(crate) async fn read(body: Body, limit: usize, idle: Duration) -> Result<Bytes, Unread> {
-    let read = read_counted(body, limit, idle, None).await;
-    read.map(|read| read.bytes)
+/// A body as far as it was read.
+pub(crate) struct Read<'a> {
+    pub(crate) bytes: Bytes,
+    /// All of it.
+    size: usize,
+    /// There were too many bytes of bodies at that time.
+    pub(crate) is_too_much: bool,
+    /// To be dropped when the request is answered, or its body counted elsewhere.
+    pub(crate) counted: Counted<'a>,
 }
 
-/// As [`read`]. With a counter it keeps none of it while too much is being read.
-async fn read_counted(
+/// Reads a body to its end, so that the client gets to read the answer, and keeps what shows that
+/// it is over `limit` but no more. It keeps none of it if there is too much of others.
+pub(crate) async fn read(
     mut body: Body,
     limit: usize,
     idle: Duration,
-    counter: Option<&AtomicUsize>,
-) -> Result<Read, Unread> {
-    let mut counted = counter.map(|counter| Counted { counter, bytes: 0 });
+    reading: &Reading,
+) -> Result<Read<'_>, Unread> {
+    let mut counted = Counted { reading, bytes: 0 };
+    let told = body.size_hint().exact();
+    let told = told.map_or(usize::MAX, |told| told.try_into().unwrap_or(usize::MAX));
     let (mut bytes, mut size, mut is_too_much) = (Vec::new(), 0_usize, false);
     loop {
         let mut alarm = None;
@@ -317,22 +379,28 @@ async fn read_counted(
         if bytes.len() > limit || is_too_much {
             continue;
         }
-        if counted
-            .as_mut()
-            .is_some_and(|counted| !counted.add(data.len()))
-        {
-            is_too_much = true;
-            bytes = Vec::new();
-        } else {
-            bytes.extend_from_slice(&data);
+        let needed = bytes.len() + data.len();
+        if needed > bytes.capacity() {
+            // Twice as much as before, but no more than is to come.
+            let room = (2 * bytes.len()).min(told).max(needed);
+            if !counted.set(room) {
+                is_too_much = true;
+                bytes = Vec::new();
+                counted.set(0);
+                continue;
+            }
+            bytes.reserve_exact(room - bytes.len());
         }
+        bytes.extend_from_slice(&data);
     }
     // It may be kept for long.
     bytes.shrink_to_fit();
+    counted.set(bytes.len());
     Ok(Read {
         bytes: bytes.into(),
         size,
         is_too_much,
+        counted,
     })
 }
 

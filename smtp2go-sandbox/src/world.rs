@@ -30,6 +30,7 @@ use crate::mail::Mail;
 use crate::operations::sender_settings::SenderSettings;
 use crate::operations::sms::{Received, units};
 use crate::refusal::Refusal;
+use crate::server::Bodies;
 use crate::sms::Sms;
 use crate::webhooks::{self, Outbox};
 use crate::weight::Weight;
@@ -153,8 +154,8 @@ pub(crate) struct Shared {
     pub(crate) on_call: OnceLock<OnCall>,
     pub(crate) on_drop: OnceLock<OnDrop>,
     pub(crate) heavy: Heavy,
-    /// Bytes of bodies that are being read without a key in the headers.
-    pub(crate) reading: AtomicUsize,
+    /// Bodies of requests that are not answered yet.
+    pub(crate) bodies: Bodies,
     /// True when the sandbox stops: what would go on answering ends.
     pub(crate) stopping: watch::Sender<bool>,
     /// The base URL for a client, once there is a port.
@@ -233,7 +234,7 @@ impl Shared {
                 on_call: OnceLock::new(),
                 on_drop: OnceLock::new(),
                 heavy: Heavy::new(),
-                reading: AtomicUsize::new(0),
+                bodies: Bodies::new(settings.budget.bytes),
                 stopping: watch::Sender::new(false),
                 base_url: OnceLock::new(),
                 page_token: OnceLock::new(),

@@ -166,6 +166,50 @@ fn streams_and_waits_leave_connections_to_others() {
 }
 
 #[test]
+fn body_beyond_those_that_are_being_received_is_answered_with_503() {
+    const MB: usize = 1_000_000;
+    // The least limit, 128 MiB.
+    let sandbox = patient().keep_bytes(MB).start_blocking().unwrap();
+    let key = ("X-Smtp2go-Api-Key", sandbox.key());
+    let held: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = connect(&sandbox);
+            let head = format!(
+                "POST /v3/email/send HTTP/1.1\r\nHost: localhost\r\n{}: {}\r\n\
+                 Content-Length: {}\r\n\r\n",
+                key.0,
+                key.1,
+                43 * MB + 1,
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&vec![b'x'; 43 * MB]).unwrap();
+            stream
+        })
+        .collect();
+    let large = vec![b'x'; 6 * MB];
+    let send_large = |headers: &[_]| send(&sandbox, "POST", "/v3/email/send", headers, &large);
+    let begun = std::time::Instant::now();
+    // What was written last is in the buffers of the sockets for a moment.
+    let refused = loop {
+        let reply = send_large(&[key]);
+        if reply.status == 503 {
+            break reply.json();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", reply.body);
+    };
+    let error = refused["data"]["error"].as_str().unwrap();
+    assert!(error.contains("134217728 bytes"), "{error}");
+    assert!(error.contains("--keep-bytes"), "{error}");
+    // There is room for a small one, and for one without the key.
+    assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
+    assert_eq!(send_large(&[]).status, 401);
+    drop(held);
+    while send_large(&[key]).status == 503 {
+        assert!(begun.elapsed() < Duration::from_secs(40));
+    }
+}
+
+#[test]
 fn slow_head_is_answered_with_408() {
     let sandbox = Sandbox::builder()
         .head_timeout(SHORT)
