@@ -15,7 +15,6 @@ use smtp2go_types::SecretUrl;
 use crate::account::AccountId;
 use crate::blobs::Blobs;
 use crate::event::EventKind;
-use crate::inbox::Entry;
 use crate::operations::template::Rendered;
 use crate::weight::{self, Weight};
 
@@ -63,8 +62,6 @@ pub(crate) struct Accepted {
     pub(crate) username: String,
     /// The key has the status `sandbox`: nothing is delivered.
     pub(crate) withheld: bool,
-    /// What the inbox lists, made when somebody looks.
-    pub(crate) entry: OnceLock<Box<Entry>>,
 }
 
 /// An attachment or an inline image of a mail.
@@ -151,11 +148,6 @@ impl Mail {
     /// The number of the message.
     pub(crate) fn number(&self) -> u64 {
         self.kept().number
-    }
-
-    /// What the inbox lists, if somebody looked before.
-    pub(crate) fn entry(&self) -> &OnceLock<Box<Entry>> {
-        &self.kept().entry
     }
 
     /// The body of the call, if what is long is there.

@@ -25,6 +25,7 @@ use crate::event::{Detail, Event, EventKind, Subject};
 use crate::faults::Rules;
 use crate::heavy::Heavy;
 use crate::ids::Ids;
+use crate::inbox::Entries;
 use crate::keep::{Budget, Dropped, Figures, Group, Ledger, Log, Message};
 use crate::mail::Mail;
 use crate::operations::sender_settings::SenderSettings;
@@ -154,6 +155,8 @@ pub(crate) struct Shared {
     pub(crate) on_call: OnceLock<OnCall>,
     pub(crate) on_drop: OnceLock<OnDrop>,
     pub(crate) heavy: Heavy,
+    /// What the inbox lists.
+    pub(crate) entries: Entries,
     /// Bodies of requests that are not answered yet.
     pub(crate) bodies: Bodies,
     /// True when the sandbox stops: what would go on answering ends.
@@ -234,6 +237,7 @@ impl Shared {
                 on_call: OnceLock::new(),
                 on_drop: OnceLock::new(),
                 heavy: Heavy::new(),
+                entries: Entries::new(settings.budget.bytes),
                 bodies: Bodies::new(settings.budget.bytes),
                 stopping: watch::Sender::new(false),
                 base_url: OnceLock::new(),

@@ -472,6 +472,41 @@ fn large_mail_is_kept_once() {
 }
 
 #[test]
+fn looking_at_the_inbox_drops_no_mail() {
+    let sandbox = Sandbox::builder()
+        .keep_bytes(1_000_000)
+        .start_blocking()
+        .unwrap();
+    let kept = || admin(&sandbox, "/_sandbox")["kept_bytes"].as_u64().unwrap();
+    let mail = |number| {
+        let mut mail = mail(number);
+        mail["text_body"] = format!("word{number} {}", "x".repeat(2_000)).into();
+        mail
+    };
+    let mut sent = 0;
+    // Seven eighths are for messages.
+    while kept() < 850_000 {
+        send_mail(&sandbox, &mail(sent));
+        sent += 1;
+    }
+    assert_eq!(sandbox.dropped(), Default::default());
+    let before = kept();
+    let newest = format!("Mail {}<", sent - 1);
+    assert!(get(&sandbox, "/").body.contains(&newest));
+    // The copies of all have no room in a quarter; those without are found all the same.
+    for number in [0, sent / 2, sent - 1] {
+        let found = get(&sandbox, &format!("/?q=WORD{number}")).body;
+        assert!(found.contains(&format!("Mail {number}")), "{found}");
+        assert!(!found.contains(&format!("Mail {}<", number + 1)), "{found}");
+    }
+    assert_eq!(kept(), before);
+    send_mail(&sandbox, &mail(sent));
+    assert_eq!(sandbox.mails().len(), sent + 1);
+    sandbox.reset();
+    assert!(get(&sandbox, "/?q=word").body.contains("No mail"));
+}
+
+#[test]
 fn sending_limit_counts_what_was_dropped() {
     let sandbox = Sandbox::builder().keep_mails(1).start_blocking().unwrap();
     let key = json!({

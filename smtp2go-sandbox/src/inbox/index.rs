@@ -1,7 +1,9 @@
 //! The mails as the list and its search want them, kept so that ten thousand are found quickly.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::content::{self, Content};
-use crate::keep::Log;
 use crate::mail::Mail;
 use crate::weight::Weight;
 use crate::world::Shared;
@@ -9,7 +11,7 @@ use crate::world::Shared;
 /// How much of what a mail says is searched, in bytes.
 const SEARCHED: usize = 64 * 1024;
 
-/// What the list has of a mail. It is kept with the mail.
+/// What the list has of a mail.
 pub(crate) struct Entry {
     pub(super) subject: String,
     pub(super) from: String,
@@ -19,22 +21,56 @@ pub(crate) struct Entry {
     text: String,
 }
 
-/// The mails of a sandbox in their order, each with an entry.
-pub(super) fn entries(shared: &Shared) -> Log<Mail> {
-    let mails = shared.world().mails.clone();
-    let mut made = Vec::new();
-    for mail in mails.iter() {
-        mail.entry().get_or_init(|| {
-            let entry = Entry::new(mail);
-            made.push((mail.number(), size_of::<Entry>() + entry.weight()));
-            Box::new(entry)
-        });
+/// The entries of mails that somebody looked at: of the newest, by their numbers. They have memory
+/// of their own, so that looking drops no mail.
+pub(crate) struct Entries {
+    made: Mutex<Made>,
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Made {
+    entries: BTreeMap<u64, Arc<Entry>>,
+    bytes: usize,
+}
+
+impl Entries {
+    pub(crate) fn new(keep_bytes: usize) -> Self {
+        Self {
+            made: Mutex::default(),
+            limit: keep_bytes / 4,
+        }
     }
-    let mut world = shared.world();
-    for (number, bytes) in made {
-        world.ledger.charge(number, bytes);
+
+    /// The entry of a mail, made if it is not there.
+    pub(super) fn of(&self, mail: &Mail) -> Arc<Entry> {
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = made().entries.get(&mail.number()) {
+            return Arc::clone(entry);
+        }
+        let entry = Arc::new(Entry::new(mail));
+        let mut made = made();
+        made.bytes += entry.bytes();
+        if let Some(same) = made.entries.insert(mail.number(), Arc::clone(&entry)) {
+            made.bytes -= same.bytes();
+        }
+        while made.bytes > self.limit
+            && let Some((_, oldest)) = made.entries.pop_first()
+        {
+            made.bytes -= oldest.bytes();
+        }
+        entry
     }
-    mails
+
+    /// Forgets the entries of mails that are gone, after a reset above all.
+    pub(super) fn tidy(&self, shared: &Shared) {
+        let world = shared.world();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.entries.len() > world.mails.len() {
+            made.entries.retain(|number, _| world.ledger.has(*number));
+            made.bytes = made.entries.values().map(|entry| entry.bytes()).sum();
+        }
+    }
 }
 
 impl Entry {
@@ -80,11 +116,11 @@ impl Entry {
     pub(super) fn has(&self, words: &[String]) -> bool {
         words.iter().all(|word| self.text.contains(word.as_str()))
     }
-}
 
-impl Weight for Entry {
-    fn weight(&self) -> usize {
-        self.subject.weight() + self.from.weight() + self.to.weight() + self.text.weight()
+    /// The memory that it takes, with its place.
+    fn bytes(&self) -> usize {
+        let texts = [&self.subject, &self.from, &self.to, &self.text];
+        size_of::<Self>() + texts.map(Weight::weight).iter().sum::<usize>() + 64
     }
 }
 

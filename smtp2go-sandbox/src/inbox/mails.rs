@@ -219,13 +219,15 @@ fn page_of(
 fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
     let search = fields.get("q");
     let words = index::words(search);
-    let mails = index::entries(shared);
+    shared.entries.tidy(shared);
+    let mails = shared.world().mails.clone();
     let entry = |place: usize| {
         let mail = mails.get(place)?;
-        Some((mail, mail.entry().get()?))
+        Some((mail, shared.entries.of(mail)))
     };
     let before = fields.number("before");
-    let fits = |place: usize| entry(place).is_some_and(|(_, entry)| entry.has(&words));
+    let fits =
+        |place: usize| words.is_empty() || entry(place).is_some_and(|(_, entry)| entry.has(&words));
     let (places, more) = newest(&mails, before, fits);
     let shown: Vec<_> = places.iter().filter_map(|place| entry(*place)).collect();
     let world = shared.world();

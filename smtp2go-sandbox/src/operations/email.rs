@@ -1,7 +1,7 @@
 //! Sending mail.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -223,7 +223,6 @@ fn keep(
         account,
         username: context.key.short_name().to_owned(),
         withheld: context.key.status == KeyStatus::Sandbox,
-        entry: OnceLock::new(),
     });
     if checked.schedule.is_none()
         && !is_fast
