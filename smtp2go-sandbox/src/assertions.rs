@@ -56,11 +56,11 @@ impl Sandbox {
         }
     }
 
-    /// All mails that are kept, of which there have to have been so many, dropped ones included.
+    /// Checks that `count` mails were received, dropped ones included, and returns those that are kept.
     ///
     /// # Panics
     ///
-    /// If there are more or fewer, with what was [received](Self::received).
+    /// If more or fewer were received. The message is that of [`received`](Self::received).
     #[track_caller]
     pub fn assert_mails(&self, count: usize) -> Vec<Mail> {
         let (mails, total) = {
@@ -73,11 +73,11 @@ impl Sandbox {
         mails
     }
 
-    /// Sees to it that no mail was received. What is sent in the background may still come.
+    /// Checks that no mail was received. Mail that is sent in the background may still arrive later.
     ///
     /// # Panics
     ///
-    /// If there is one, with what was [received](Self::received).
+    /// If any was received. The message is that of [`received`](Self::received).
     #[track_caller]
     pub fn assert_no_mail(&self) {
         self.assert_mails(0);

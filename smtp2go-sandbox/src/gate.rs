@@ -1,8 +1,8 @@
 //! Who may talk to the sandbox: one check in front of every route.
 //!
 //! A page in a browser can send requests to this machine, and a name that its author owns can be
-//! re-pointed to it (DNS rebinding). Programs are told from pages by the headers that browsers add
-//! and that no page can leave out:
+//! re-pointed to it (DNS rebinding). Pages differ from programs by the headers that browsers add and
+//! that no page can leave out:
 //!
 //! - `Origin` comes with everything but a GET or HEAD to the page's own site, and `Sec-Fetch-Site`
 //!   with everything that goes to loopback or over https. A request with one of them passes only if

@@ -33,7 +33,7 @@ const OVERHEAD: usize = 512;
 /// What a job takes that is to happen later.
 const JOB: usize = 256;
 
-/// How much of the past is kept.
+/// How much is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     pub(crate) mails: usize,

@@ -130,8 +130,8 @@
 //!
 //! The newest 200,000 mails, in up to 1 GiB: [`SandboxBuilder::keep_mails`] and
 //! [`SandboxBuilder::keep_bytes`] change that. The oldest are dropped, each with its events, webhook
-//! deliveries and call. They still count in totals, figures and [`Sandbox::assert_mails`], and
-//! [`Sandbox::dropped`] says how much that is. What an account has, such as templates and suppressions,
+//! deliveries and call. They still count in totals, figures and [`Sandbox::assert_mails`];
+//! [`Sandbox::dropped`] returns how many there are. What an account has, such as templates and suppressions,
 //! is not dropped, and may take 64 MiB in all: then nothing can be added. A `custom_ratelimit` of more
 //! than 100,000 mails is not enforced. Of dropped mail only the day is known: `/stats/email_history`
 //! counts it if the span begins on that day or before.
@@ -166,7 +166,8 @@
 //! [`SandboxBuilder::allowed_host`]). Webhooks of a sandbox, its own included, are answered with 403 too.
 //!
 //! Connections are limited in number ([`SandboxBuilder::max_connections`]) and time
-//! ([`head_timeout`](SandboxBuilder::head_timeout), [`idle_timeout`](SandboxBuilder::idle_timeout)).
+//! ([`head_timeout`](SandboxBuilder::head_timeout), [`idle_timeout`](SandboxBuilder::idle_timeout)), and
+//! bodies on their way in memory ([`keep_bytes`](SandboxBuilder::keep_bytes)).
 //!
 //! # What is inferred
 //!

@@ -110,7 +110,7 @@ impl Sandbox {
         calls.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
-    /// How much of the past was dropped to stay within
+    /// Returns how much was dropped to stay within
     /// [`keep_mails`](SandboxBuilder::keep_mails) and [`keep_bytes`](SandboxBuilder::keep_bytes).
     ///
     /// ```
@@ -462,7 +462,8 @@ impl SandboxBuilder {
     }
 
     /// How many connections clients may have open at a time, idle ones included: 512 by default.
-    /// One more is answered with 503 and closed. Those that a [`Fault`] has wait do not count.
+    /// One more is answered with 503 and closed. Those that a [`Fault`] has wait do not count. The
+    /// inbox's event streams and `wait=` of `/_sandbox/mails` use at most a quarter.
     pub fn max_connections(mut self, most: usize) -> Self {
         self.settings.limits.connections = most;
         self
@@ -476,10 +477,10 @@ impl SandboxBuilder {
         self
     }
 
-    /// How long nothing may happen on a connection, by the system's clock: 120 seconds by default. It
-    /// is closed after that long without a request, without progress of a request's body (with
-    /// 408), or if the client takes nothing of an answer. It never ends a [`Fault`] that waits on
-    /// purpose.
+    /// How long nothing may happen on a connection, by the system's clock: 120 seconds by default.
+    /// This limits the time between two requests, between two chunks of a body (answered with 408),
+    /// and until the client reads more of an answer. The connection is closed then. A [`Fault`] that
+    /// waits on purpose is never ended.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.idle = limit;
         self
@@ -495,33 +496,33 @@ impl SandboxBuilder {
     /// How many mails are kept: the newest. Default: 200,000. At least one is, and mail that waits for
     /// its `schedule` is kept beyond that.
     ///
-    /// A mail is dropped with its events, its webhook deliveries and its call; what was still to
-    /// happen to it does not. What is dropped still counts: in totals, figures and
-    /// [`assert_mails`](Sandbox::assert_mails). [`Sandbox::dropped`] says how much it is.
+    /// A mail is dropped with its events, its webhook deliveries and its call. Whatever was still to
+    /// happen to it, such as the next attempt at a webhook, is called off. Totals, figures and
+    /// [`assert_mails`](Sandbox::assert_mails) still count it, and [`Sandbox::dropped`] returns how
+    /// many there are.
     pub fn keep_mails(mut self, count: usize) -> Self {
         self.settings.budget.mails = count.max(1);
         self
     }
 
-    /// About how many bytes of memory are used for the past: mails, text messages, events, webhook
-    /// deliveries and calls. Default: 1 GiB, which has room for 100,000 mails of 2 KB. The newest
-    /// mail is kept whatever its size.
+    /// Approximate memory for mails, text messages, events, webhook deliveries and calls, in bytes.
+    /// Default: 1 GiB, which has room for 100,000 mails of 2 KB. Beyond it the oldest are dropped; the
+    /// newest mail is kept whatever its size.
     ///
     /// Calls that sent nothing get an eighth of it. Mail that waits for its `schedule` is not
     /// dropped; when it takes up seven sixteenths, no more is scheduled.
     ///
     /// Bodies of requests that are not answered yet take memory besides: with a known key in a header
     /// up to half as much, or 128 MiB if that is more, and 128 MiB without one. A request beyond that
-    /// is answered with 503.
+    /// is answered with 503. What the inbox searches takes up to a quarter as much besides.
     pub fn keep_bytes(mut self, bytes: usize) -> Self {
         self.settings.budget.bytes = bytes;
         self
     }
 
-    /// Calls a function when something was dropped ([`keep_mails`](Self::keep_mails),
-    /// [`keep_bytes`](Self::keep_bytes)), with how much it is in all: the first time, and then
-    /// whenever it is ten times as much. It must not call the sandbox. The last one that is set
-    /// counts.
+    /// Calls a function after the first drop ([`keep_mails`](Self::keep_mails),
+    /// [`keep_bytes`](Self::keep_bytes)), and again each time the total has grown tenfold. It receives
+    /// the totals so far, and must not call the sandbox. The last one that is set counts.
     pub fn on_drop(mut self, on_drop: impl Fn(&Dropped) + Send + Sync + 'static) -> Self {
         self.on_drop = Some(Box::new(on_drop));
         self

@@ -134,7 +134,7 @@ pub(crate) struct Access {
 /// Told of every call, before whoever waits for its answer.
 pub(crate) type OnCall = Box<dyn Fn(&Call) + Send + Sync>;
 
-/// Told of what was dropped in all, when that is ten times as much as when it was told last.
+/// Receives the totals of what was dropped: after the first drop, and each time they grew tenfold.
 pub(crate) type OnDrop = Box<dyn Fn(&Dropped) + Send + Sync>;
 
 /// What the server, its connections and the [`Sandbox`](crate::Sandbox) that owns them have in

@@ -250,11 +250,11 @@ impl<C> ClientBuilder<C> {
     /// Maximum number of bytes read of a reply's body. Default: 32 MiB, enough for a page of 5,000
     /// archived mails with 6 KiB of headers each. Zero is refused.
     ///
-    /// A success with a longer body ends as an error of the [`kind`](Error::kind)
-    /// `reply_too_large` and is not retried. It was processed, so that the certainty is
-    /// [`Unknown`](crate::Certainty::Unknown); its status and headers are kept, and the body as far
-    /// as it was read: not at all, if the length was told in advance. Any other answer is the error
-    /// that it is, read up to here.
+    /// A success with a longer body is an error of the [`kind`](Error::kind) `reply_too_large` and is
+    /// not retried. The request was processed, so the certainty is
+    /// [`Unknown`](crate::Certainty::Unknown). The error keeps the status, the headers and the part of
+    /// the body that was read; nothing is read if `Content-Length` already exceeds the limit. An error
+    /// status with a longer body remains the error of that status, with its body cut at the limit.
     pub fn max_reply_bytes(mut self, limit: u64) -> Self {
         self.max_reply_bytes = limit;
         self

@@ -9,9 +9,9 @@ use crate::lenient::{Lenient, Scalar};
 
 /// A URL that may hold a secret: a user with a password, a secret path, a token in its query.
 ///
-/// It is text, and derefs to `str`: compare it, parse it, send it, show it with `Display`. Only
-/// `Debug`, which ends up in logs, leaves out all but scheme and host. Nothing is checked; a text
-/// that is not an http or https URL shows as `…`.
+/// It is text, and derefs to `str`: compare it, parse it, send it, show it with `Display`. `Debug`,
+/// which ends up in logs, shows only scheme and host, or `…` if the text is not an http or https URL.
+/// Nothing is checked.
 ///
 /// ```
 /// use smtp2go_types::SecretUrl;
