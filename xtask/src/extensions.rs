@@ -438,14 +438,24 @@ fn schema_extensions(
     );
     on.expect(
         "based-on",
-        "write {reply: COMPONENT, names: {FIELD: FIELD OF THE REPLY}}, of the same types",
+        "write {reply: COMPONENT, names: {FIELD: FIELD OF THE REPLY}, unset: {TEXT FIELD: [TEXT]}}, of \
+         the same types",
         |value| {
             let reply = value["reply"].as_str().and_then(|name| {
                 let mut components = document.schemas().into_iter();
                 components.find(|(component, _)| *component == name)
             });
             reply.is_some_and(|(_, reply)| {
-                only_keys(value, &["reply", "names"])
+                let is_text = |field: &String| {
+                    document.resolve(&schema["properties"][field])["type"] == "string"
+                };
+                let texts = |texts: &Value| {
+                    !list(texts).is_empty() && list(texts).iter().all(Value::is_string)
+                };
+                only_keys(value, &["reply", "names", "unset"])
+                    && map(&value["unset"])
+                        .iter()
+                        .all(|(field, values)| is_text(field) && texts(values))
                     && map(&value["names"]).iter().all(|(field, name)| {
                         let name = name.as_str().unwrap_or_default();
                         let ours = document.resolve(&schema["properties"][field]);

@@ -165,6 +165,8 @@ pub struct BasedOn {
     pub reply: String,
     /// Fields of the request, each with what the reply calls it beside that name.
     pub names: Vec<(String, String)>,
+    /// Fields of the request, each with texts of the reply that stand for nothing set.
+    pub unset: Vec<(String, Vec<String>)>,
 }
 
 /// A field to be.
@@ -462,6 +464,10 @@ fn object(
             names: map(&based_on["names"])
                 .iter()
                 .map(|(field, name)| (field.clone(), text(name)))
+                .collect(),
+            unset: map(&based_on["unset"])
+                .iter()
+                .map(|(field, texts)| (field.clone(), list(texts).iter().map(text).collect()))
                 .collect(),
         }),
     }

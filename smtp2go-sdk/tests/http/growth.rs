@@ -11,10 +11,10 @@ use smtp2go_sdk::types::{
     AllowedRecipients, AllowedRecipientsUpdateRequest, AllowedSenders, AllowedSendersUpdateRequest,
     ApiKey, ApiKeysAddRequest, ApiKeysEditRequest, ApiKeysViewRequest, DomainAccess,
     DomainSubaccountAccessRequest, EmailEventKind, EmailSendRequest, IpAllowListEditRequest,
-    IpAllowListEntry, KeepUnknown, SmsEventKind, SmtpUser, SmtpUsersEditRequest, Subaccount,
-    SubaccountEditRequest, SuppressionType, SuppressionViewRequest, Template, TemplateEditRequest,
-    TemplateResponse, TemplateViewRequest, Validate, Webhook, WebhookAddRequest,
-    WebhookEditRequest, WebhookViewRequest,
+    IpAllowListEntry, KeepUnknown, SmsEventKind, SmtpUser, SmtpUsersAddRequest,
+    SmtpUsersEditRequest, Subaccount, SubaccountEditRequest, SuppressionType,
+    SuppressionViewRequest, Template, TemplateEditRequest, TemplateResponse, TemplateViewRequest,
+    Validate, Webhook, WebhookAddRequest, WebhookEditRequest, WebhookViewRequest,
 };
 use smtp2go_sdk::{Body, Certainty, Client, Email, Error, KeyLocation, Mime, RetryPolicy};
 
@@ -336,6 +336,39 @@ async fn key_edited_by_what_it_was_keeps_its_settings() {
     assert_eq!(after.open_tracking_enabled.take(), Some(true));
     after.open_tracking_enabled = before.open_tracking_enabled;
     assert_eq!(after, before);
+}
+
+/// Without a limit of its own a key shows a period of `0:00:00`, which can't be sent.
+#[tokio::test]
+async fn default_key_and_user_are_read_changed_and_written_back() {
+    for strict in [false, true] {
+        let sandbox = Sandbox::builder().strict(strict).start().await.unwrap();
+        let client = Client::builder(sandbox.key())
+            .base_url(sandbox.base_url())
+            .build()
+            .unwrap();
+        let keys = client.api_keys();
+        let added = keys.add(ApiKeysAddRequest::new()).await.unwrap();
+        let key = added.into_inner().remove(0);
+        let edit = ApiKeysEditRequest::new(key.api_key.clone().unwrap());
+        let edit = edit.based_on(key.clone()).description("shop");
+        let edited = keys.edit(edit).await.unwrap().into_inner().remove(0);
+        assert_eq!(edited.description.as_deref(), Some("shop"));
+        assert_eq!(edited.custom_rate_limit, key.custom_rate_limit);
+        assert_eq!(edited.endpoints, key.endpoints);
+
+        let users = client.smtp_users();
+        let added = users
+            .add(SmtpUsersAddRequest::new("shop-user"))
+            .await
+            .unwrap();
+        let user = added.into_inner().results.remove(0);
+        let edit = SmtpUsersEditRequest::new("shop-user").based_on(user.clone());
+        let edited = users.edit(edit.feedback_enabled(true)).await.unwrap();
+        let edited = edited.into_inner().results.remove(0);
+        assert_eq!(edited.feedback_enabled, Some(true));
+        assert_eq!(edited.email_password, user.email_password);
+    }
 }
 
 #[test]

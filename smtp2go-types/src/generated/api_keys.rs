@@ -477,7 +477,11 @@ impl ApiKeysEditRequest {
             .or(current.custom_ratelimit_value);
         self.custom_ratelimit_period = self
             .custom_ratelimit_period
-            .or(current.custom_ratelimit_period);
+            .or(
+                current
+                    .custom_ratelimit_period
+                    .filter(|text| !["0:00:00", "unlimited"].contains(&text.as_str())),
+            );
         self.ip_pool = self.ip_pool.or(current.ippool);
         self.feedback_enabled = self.feedback_enabled.or(current.feedback_enabled);
         self.feedback_html = self.feedback_html.or(current.feedback_html);

@@ -527,7 +527,11 @@ impl SmtpUsersEditRequest {
             .or(current.custom_ratelimit_value);
         self.custom_ratelimit_period = self
             .custom_ratelimit_period
-            .or(current.custom_ratelimit_period);
+            .or(
+                current
+                    .custom_ratelimit_period
+                    .filter(|text| !["0:00:00", "unlimited"].contains(&text.as_str())),
+            );
         self.ip_pool = self.ip_pool.or(current.ippool);
         self.feedback_enabled = self.feedback_enabled.or(current.feedback_enabled);
         self.feedback_domain = self.feedback_domain.or(current.feedback_domain);

@@ -243,10 +243,16 @@ fn based_on(
                 ));
             }
             let shown = identifier(name);
-            let value = match &field.shape {
-                Shape::One(Scalar::Secret) => quote!(crate::object::unmasked(current.#shown)),
-                Shape::One(_) => quote!(current.#shown),
-                Shape::List(_) | Shape::Map(_) => quote!(crate::object::filled(current.#shown)),
+            let unset = based_on.unset.iter().find(|(name, _)| *name == field.wire);
+            let value = match (&field.shape, unset) {
+                (Shape::One(Scalar::Text), Some((_, texts))) => {
+                    quote!(current.#shown.filter(|text| ![#(#texts),*].contains(&text.as_str())))
+                }
+                (Shape::One(Scalar::Secret), _) => quote!(crate::object::unmasked(current.#shown)),
+                (Shape::One(_), _) => quote!(current.#shown),
+                (Shape::List(_) | Shape::Map(_), _) => {
+                    quote!(crate::object::filled(current.#shown))
+                }
             };
             fills.push(quote!(self.#ident = self.#ident.or(#value);));
         }
