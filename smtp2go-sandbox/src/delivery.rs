@@ -370,7 +370,7 @@ fn arrive(world: &mut World, mail: &Mail, recipient: &str) {
         Outcome::Reject | Outcome::Refuse => EventKind::Reject,
         _ => EventKind::Delivered,
     };
-    let detail = detail(world, mail, recipient, kind, None);
+    let detail = detail(world, recipient, kind, None);
     record(world, mail, recipient, kind, detail);
     let mut after = Duration::ZERO;
     for kind in outcome.reactions() {
@@ -423,11 +423,11 @@ pub(crate) fn happen(
             waiting.retain(|waiting| waiting != recipient);
         }
         if is_reaction(kind) {
-            let delivered = detail(world, mail, recipient, EventKind::Delivered, None);
+            let delivered = detail(world, recipient, EventKind::Delivered, None);
             record(world, mail, recipient, EventKind::Delivered, delivered);
         }
     }
-    let detail = detail(world, mail, recipient, kind, link.as_deref());
+    let detail = detail(world, recipient, kind, link.as_deref());
     Ok(record(world, mail, recipient, kind, detail))
 }
 
@@ -489,13 +489,7 @@ fn link_of(mail: &Mail, link: Option<&str>) -> Result<String, DeliveryError> {
 }
 
 /// What is said of an event, in the names of the webhook's payload.
-fn detail(
-    world: &World,
-    _mail: &Mail,
-    recipient: &str,
-    kind: EventKind,
-    link: Option<&str>,
-) -> Detail {
+fn detail(world: &World, recipient: &str, kind: EventKind, link: Option<&str>) -> Detail {
     let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
     // Documentation addresses, RFC 5737.
     let host = ("host", format!("mx.{domain} [192.0.2.25]"));

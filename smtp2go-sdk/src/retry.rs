@@ -21,7 +21,8 @@ const RATE_LIMIT_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration
 /// What is retried is not a setting, since it is what keeps mail from going out twice:
 /// - a failure before which provably nothing was sent, for every operation (with the feature
 ///   `http2` also a server's promise, by HTTP/2's own means, that it did not look at the request);
-/// - a 429, for every operation: the API has not processed the call;
+/// - a 429, for every operation: the API has not processed the call (but not the error for an
+///   unknown key, whatever its status);
 /// - a 5xx other than 501, a timeout, a lost connection or a truncated reply, only for operations
 ///   whose repetition does no harm ([`Operation::repeat_safe`](crate::operation::Operation)).
 ///

@@ -123,7 +123,14 @@ const SAYS: &[(&str, &[&str])] = &[
     ),
     (
         "domains",
-        &["TYPE   NAME ", "  VERIFIED\n", "\nCNAME  ", "._domainkey."],
+        // The tracking record of a new domain has an expected target only.
+        &[
+            "TYPE   NAME ",
+            "  VERIFIED\n",
+            "\nCNAME  ",
+            "._domainkey.",
+            "  track.smtp2go.net   no\n",
+        ],
     ),
     (
         "subaccount",

@@ -597,7 +597,8 @@ fn unknown_field<T: Object>(name: &str, at: At<'_>) -> String {
     let advice = match nearest {
         Some((_, nearest)) => format!(", did you mean `{nearest}`?"),
         None if RESERVED.contains(&name) => {
-            "; the client names the key and the subaccount".to_owned()
+            "; not allowed here: the client sends the key and, by `for_subaccount`, the subaccount"
+                .to_owned()
         }
         None => "; `KeepUnknown` reads fields that this version does not list".to_owned(),
     };
@@ -1087,22 +1088,28 @@ mod tests {
         for (name, problem) in [
             ("campaign", None),
             ("kind", None),
-            ("to", Some("there is a field `to`: set that")),
-            ("To", Some("there is a field `to`: set that")),
-            ("type", Some("there is a field `type`: set that")),
-            ("pass_word", Some("there is a field `password`: set that")),
+            ("to", Some("not a new field: use `to`")),
+            ("To", Some("not a new field: use `to`")),
+            ("type", Some("not a new field: use `type`")),
+            ("pass_word", Some("not a new field: use `password`")),
             (" _", Some("the name of the field is blank")),
             (
                 "api_key",
-                Some("the client names the key and the subaccount"),
+                Some(
+                    "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+                ),
             ),
             (
                 "apiKey",
-                Some("the client names the key and the subaccount"),
+                Some(
+                    "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+                ),
             ),
             (
                 "subaccount_id",
-                Some("the client names the key and the subaccount"),
+                Some(
+                    "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+                ),
             ),
         ] {
             let order = base.clone().extra(name, 7);
@@ -1147,7 +1154,7 @@ mod tests {
             (
                 json!({"parts": 5}),
                 json!({"parts": 5}),
-                Some("parts: there is a field `parts`: set that"),
+                Some("parts: not a new field: use `parts`"),
             ),
         ] {
             let mut order: Order = serde_json::from_value(base.clone()).unwrap();
@@ -1250,7 +1257,7 @@ mod tests {
             ),
             (
                 r#"{"api_key":"c"}"#,
-                "unknown field `api_key`; the client names the key and the subaccount",
+                "unknown field `api_key`; not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
             ),
             (r#"{"kind":"c"}"#, "unknown field `kind`; `KeepUnknown`"),
             (r#"[["a"],null,"b",true,null]"#, "expected an object"),

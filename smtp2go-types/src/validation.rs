@@ -333,7 +333,7 @@ impl Check {
             return;
         };
         if let Some(listed) = V::similar(value.as_str()) {
-            self.problem(format!("{value:?} is not listed, but {listed:?} is"));
+            self.problem(format!("{value:?} is not a new value: use {listed:?}"));
         } else if !value.as_str().contains(char::is_alphanumeric) {
             self.problem(format!("{value:?} is blank"));
         }
@@ -346,9 +346,9 @@ impl Check {
         for name in names {
             let is = |other: &&&str| letters(other) == letters(name);
             let problem = if let Some(listed) = listed.iter().find(is) {
-                format!("there is a field `{listed}`: set that")
+                format!("not a new field: use `{listed}`")
             } else if RESERVED.iter().any(|reserved| is(&reserved)) {
-                "the client names the key and the subaccount".to_owned()
+                "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount".to_owned()
             } else if letters(name).is_empty() {
                 "the name of the field is blank".to_owned()
             } else {

@@ -424,7 +424,7 @@ mod tests {
         );
         assert_eq!(
             problem(&BounceKind::unlisted("HARD"), false).unwrap(),
-            r#"kind: "HARD" is not listed, but "hard" is"#
+            r#"kind: "HARD" is not a new value: use "hard""#
         );
     }
 

@@ -250,10 +250,10 @@ pub(crate) const ITERATOR: &str = "All pages as one iterator of their results.";
 /// Of a request's constructor.
 pub(crate) fn constructor(required: &[&str]) -> String {
     if required.is_empty() {
-        return "Nothing set yet.".to_owned();
+        return "Creates a request with no field set.".to_owned();
     }
     text([format!(
-        "With what is required: `{}`.",
+        "Creates a request with the required fields: `{}`.",
         required.join("`, `")
     )])
 }
@@ -265,8 +265,9 @@ pub(crate) fn setter(field: &str) -> String {
 
 /// Of the method that fills a request with the state that a reply shows.
 pub(crate) const BASED_ON: &str = "\
-Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-fields of this version. Empty lists and masked secrets are left out: set such a secret again.";
+Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+them: set such a secret again.";
 
 /// Of an open enum.
 pub(crate) fn vocabulary(vocabulary: &Vocabulary) -> String {

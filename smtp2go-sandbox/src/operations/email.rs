@@ -393,7 +393,7 @@ fn check_mailbox(mailbox: &str, field: &str, path: &str) -> Result<(), Refusal> 
     let found: String = mailbox.chars().take(EXCERPT).collect();
     Err(Refusal::field(
         format!("{path}{field}"),
-        format!("Was expecting a valid RFC-822 formatted email, and found: {found}"),
+        format!("Was expecting a valid RFC-822 formatted email, and found: {found:?}"),
     ))
 }
 

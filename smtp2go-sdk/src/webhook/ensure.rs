@@ -246,7 +246,7 @@ struct Wanted<'a> {
 
 impl Client {
     /// Has the account post these events to this address: creates the webhook, or changes the one that
-    /// there is for the address (and switches it on), or finds it as it should be. Calling it again changes nothing, so a
+    /// there is for the address, or finds it as it should be. A disabled webhook is switched on. Calling it again changes nothing, so a
     /// program can do it whenever it starts.
     ///
     /// `url` is the address without any secret; `auth` adds it to the address or sends it as a

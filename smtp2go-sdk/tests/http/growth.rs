@@ -63,7 +63,7 @@ async fn unlisted_value_is_sent_and_misspelt_one_refused() {
     assert_eq!(
         error.to_string(),
         "POST /suppression/view: invalid request, nothing was sent: \
-         suppression_types[0]: \"Bounce\" is not listed, but \"bounce\" is"
+         suppression_types[0]: \"Bounce\" is not a new value: use \"bounce\""
     );
 }
 
@@ -343,7 +343,7 @@ async fn key_edited_by_what_it_was_keeps_its_settings() {
 async fn default_key_and_user_are_read_changed_and_written_back() {
     for strict in [false, true] {
         let sandbox = Sandbox::builder().strict(strict).start().await.unwrap();
-        let client = Client::builder(sandbox.key())
+        let client = Client::builder(watched(sandbox.key()))
             .base_url(sandbox.base_url())
             .build()
             .unwrap();

@@ -93,9 +93,12 @@ async fn requests_are_checked_before_they_are_sent() {
     let error = Error::from(raw.email_batch(&request).await.unwrap_err());
     assert_line_break_refused(&error, "emails[0].to[0]");
     for (name, message) in [
-        ("ID", "there is a field `id`: set that"),
+        ("ID", "not a new field: use `id`"),
         ("id", "duplicate field `id`"),
-        ("api_key", "the client names the key and the subaccount"),
+        (
+            "api_key",
+            "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+        ),
     ] {
         let request = self::request().extra(name, "x");
         let error = Error::from(raw.template_view(&request).await.unwrap_err());

@@ -99,7 +99,7 @@ crate::object::request!(
 );
 
 impl ActivitySearchRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -29,7 +29,7 @@ crate::object::request!(
 );
 
 impl AllowedRecipientsAddRequest {
-    /// With what is required: `allowed_recipients`.
+    /// Creates a request with the required fields: `allowed_recipients`.
     #[must_use]
     pub fn new(allowed_recipients: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
@@ -85,7 +85,7 @@ crate::object::request!(
 );
 
 impl AllowedRecipientsRemoveRequest {
-    /// With what is required: `allowed_recipients`.
+    /// Creates a request with the required fields: `allowed_recipients`.
     #[must_use]
     pub fn new(allowed_recipients: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
@@ -141,7 +141,7 @@ crate::object::request!(
 );
 
 impl AllowedRecipientsUpdateRequest {
-    /// With what is required: `allowed_recipients`, `enabled`.
+    /// Creates a request with the required fields: `allowed_recipients`, `enabled`.
     #[must_use]
     pub fn new(
         allowed_recipients: impl IntoIterator<Item = impl Into<String>>,
@@ -162,8 +162,9 @@ impl AllowedRecipientsUpdateRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: AllowedRecipients) -> Self {
         crate::object::carry(&mut self, current.extra);
@@ -194,7 +195,7 @@ pub struct AllowedRecipientsViewRequest {
 crate::object::request!(AllowedRecipientsViewRequest { subaccount_id });
 
 impl AllowedRecipientsViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -27,7 +27,7 @@ crate::object::request!(
 );
 
 impl AllowedSendersAddRequest {
-    /// With what is required: `allowed_senders`.
+    /// Creates a request with the required fields: `allowed_senders`.
     #[must_use]
     pub fn new(allowed_senders: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
@@ -73,7 +73,7 @@ crate::object::request!(
 );
 
 impl AllowedSendersRemoveRequest {
-    /// With what is required: `allowed_senders`.
+    /// Creates a request with the required fields: `allowed_senders`.
     #[must_use]
     pub fn new(allowed_senders: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
@@ -124,7 +124,7 @@ crate::object::request!(
 );
 
 impl AllowedSendersUpdateRequest {
-    /// With what is required: `allowed_senders`, `mode`.
+    /// Creates a request with the required fields: `allowed_senders`, `mode`.
     #[must_use]
     pub fn new(
         allowed_senders: impl IntoIterator<Item = impl Into<String>>,
@@ -145,8 +145,9 @@ impl AllowedSendersUpdateRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: AllowedSenders) -> Self {
         crate::object::carry(&mut self, current.extra);
@@ -179,7 +180,7 @@ pub struct AllowedSendersViewRequest {
 crate::object::request!(AllowedSendersViewRequest { subaccount_id });
 
 impl AllowedSendersViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -86,7 +86,7 @@ crate::object::request!(
 );
 
 impl ApiKeysAddRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -320,7 +320,7 @@ crate::object::request!(
 );
 
 impl ApiKeysEditRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<Secret>) -> Self {
         Self {
@@ -466,8 +466,9 @@ impl ApiKeysEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: ApiKey) -> Self {
         self.description = self.description.or(current.description);
@@ -593,7 +594,7 @@ crate::object::request!(
 );
 
 impl ApiKeysPatchRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<Secret>) -> Self {
         Self {
@@ -778,7 +779,7 @@ pub struct ApiKeysRemoveRequest {
 crate::object::request!(ApiKeysRemoveRequest { id, subaccount_id }, required = ["id"]);
 
 impl ApiKeysRemoveRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<Secret>) -> Self {
         Self {
@@ -823,7 +824,7 @@ pub struct ApiKeysViewRequest {
 crate::object::request!(ApiKeysViewRequest { id, search, subaccount_id });
 
 impl ApiKeysViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

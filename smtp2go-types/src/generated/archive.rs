@@ -48,7 +48,7 @@ crate::object::request!(
 );
 
 impl ArchiveSearchRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -201,7 +201,7 @@ pub struct ArchiveEmailRequest {
 crate::object::request!(ArchiveEmailRequest { email_id }, required = ["email_id"]);
 
 impl ArchiveEmailRequest {
-    /// With what is required: `email_id`.
+    /// Creates a request with the required fields: `email_id`.
     #[must_use]
     pub fn new(email_id: impl Into<String>) -> Self {
         Self {

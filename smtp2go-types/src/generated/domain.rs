@@ -42,7 +42,7 @@ crate::object::request!(
 );
 
 impl DomainAddRequest {
-    /// With what is required: `domain`.
+    /// Creates a request with the required fields: `domain`.
     #[must_use]
     pub fn new(domain: impl Into<String>) -> Self {
         Self {
@@ -135,7 +135,7 @@ pub struct DomainAccessInput {
 crate::object::request!(DomainAccessInput { subaccounts, future_subaccounts });
 
 impl DomainAccessInput {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -187,7 +187,7 @@ crate::object::request!(
 );
 
 impl DomainRemoveRequest {
-    /// With what is required: `domain`.
+    /// Creates a request with the required fields: `domain`.
     #[must_use]
     pub fn new(domain: impl Into<String>) -> Self {
         Self {
@@ -237,7 +237,7 @@ crate::object::request!(
 );
 
 impl DomainReturnPathRequest {
-    /// With what is required: `domain`, `old_subdomain`, `new_subdomain`.
+    /// Creates a request with the required fields: `domain`, `old_subdomain`, `new_subdomain`.
     #[must_use]
     pub fn new(
         domain: impl Into<String>,
@@ -295,7 +295,7 @@ crate::object::request!(
 );
 
 impl DomainSubaccountAccessRequest {
-    /// With what is required: `domain`, `subaccounts`.
+    /// Creates a request with the required fields: `domain`, `subaccounts`.
     #[must_use]
     pub fn new(
         domain: impl Into<String>,
@@ -316,8 +316,9 @@ impl DomainSubaccountAccessRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: DomainAccess) -> Self {
         self.future_subaccounts = self.future_subaccounts.or(current.future_subaccounts);
@@ -358,7 +359,7 @@ crate::object::request!(
 );
 
 impl DomainTrackingRequest {
-    /// With what is required: `domain`, `old_subdomain`, `new_subdomain`.
+    /// Creates a request with the required fields: `domain`, `old_subdomain`, `new_subdomain`.
     #[must_use]
     pub fn new(
         domain: impl Into<String>,
@@ -413,7 +414,7 @@ crate::object::request!(
 );
 
 impl DomainVerifyRequest {
-    /// With what is required: `domain`.
+    /// Creates a request with the required fields: `domain`.
     #[must_use]
     pub fn new(domain: impl Into<String>) -> Self {
         Self {
@@ -464,7 +465,7 @@ pub struct DomainViewRequest {
 crate::object::request!(DomainViewRequest { domain, subaccount_id });
 
 impl DomainViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

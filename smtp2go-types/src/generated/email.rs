@@ -78,7 +78,7 @@ crate::object::request!(
 );
 
 impl EmailSendRequest {
-    /// With what is required: `sender`, `to`.
+    /// Creates a request with the required fields: `sender`, `to`.
     #[must_use]
     pub fn new(
         sender: impl Into<String>,
@@ -284,7 +284,7 @@ crate::object::request!(
 );
 
 impl EmailMimeRequest {
-    /// With what is required: `mime_email`.
+    /// Creates a request with the required fields: `mime_email`.
     #[must_use]
     pub fn new(mime_email: impl Into<String>) -> Self {
         Self {
@@ -398,7 +398,7 @@ pub struct CustomHeader {
 crate::object::request!(CustomHeader { header, value }, required = ["header", "value"]);
 
 impl CustomHeader {
-    /// With what is required: `header`, `value`.
+    /// Creates a request with the required fields: `header`, `value`.
     #[must_use]
     pub fn new(header: impl Into<String>, value: impl Into<String>) -> Self {
         Self {
@@ -447,7 +447,7 @@ crate::object::request!(
 );
 
 impl Attachment {
-    /// With what is required: `filename`.
+    /// Creates a request with the required fields: `filename`.
     #[must_use]
     pub fn new(filename: impl Into<String>) -> Self {
         Self {
@@ -509,7 +509,7 @@ pub struct EmailBatchRequest {
 crate::object::request!(EmailBatchRequest { emails }, required = ["emails"]);
 
 impl EmailBatchRequest {
-    /// With what is required: `emails`.
+    /// Creates a request with the required fields: `emails`.
     #[must_use]
     pub fn new(emails: impl IntoIterator<Item = impl Into<BatchEmail>>) -> Self {
         Self {
@@ -596,7 +596,7 @@ crate::object::request!(
 );
 
 impl BatchEmail {
-    /// With what is required: `sender`, `to`, `subject`.
+    /// Creates a request with the required fields: `sender`, `to`, `subject`.
     #[must_use]
     pub fn new(
         sender: impl Into<String>,
@@ -857,7 +857,7 @@ crate::object::request!(
 );
 
 impl EmailScheduledSearchRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -1003,7 +1003,7 @@ crate::object::request!(
 );
 
 impl EmailScheduledRemoveRequest {
-    /// With what is required: `schedule_id`.
+    /// Creates a request with the required fields: `schedule_id`.
     #[must_use]
     pub fn new(schedule_id: impl Into<String>) -> Self {
         Self {
@@ -1075,7 +1075,7 @@ crate::object::request!(
 );
 
 impl EmailSearchRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -29,7 +29,7 @@ crate::object::request!(
 );
 
 impl IpAllowListSetRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -87,7 +87,7 @@ crate::object::request!(
 );
 
 impl IpAllowListAddRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -154,7 +154,7 @@ crate::object::request!(
 );
 
 impl IpAllowListEditRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -189,8 +189,9 @@ impl IpAllowListEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: IpAllowListEntry) -> Self {
         self.description = self.description.or(current.description);
@@ -233,7 +234,7 @@ crate::object::request!(
 );
 
 impl IpAllowListRemoveRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -284,7 +285,7 @@ pub struct IpAllowListViewRequest {
 crate::object::request!(IpAllowListViewRequest { type_ = "type" }, injected = "api_key");
 
 impl IpAllowListViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

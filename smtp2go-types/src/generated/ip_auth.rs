@@ -72,7 +72,7 @@ crate::object::request!(
 );
 
 impl IpAuthPatchRequest {
-    /// With what is required: `ip_address`.
+    /// Creates a request with the required fields: `ip_address`.
     #[must_use]
     pub fn new(ip_address: impl Into<String>) -> Self {
         Self {
@@ -248,7 +248,7 @@ crate::object::request!(
 );
 
 impl IpAuthRemoveRequest {
-    /// With what is required: `ip_address`.
+    /// Creates a request with the required fields: `ip_address`.
     #[must_use]
     pub fn new(ip_address: impl Into<String>) -> Self {
         Self {
@@ -291,7 +291,7 @@ pub struct IpAuthViewRequest {
 crate::object::request!(IpAuthViewRequest { ip_address, subaccount_id });
 
 impl IpAuthViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

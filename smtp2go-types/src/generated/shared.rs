@@ -19,7 +19,7 @@ pub struct EmptyRequest {
 crate::object::request!(EmptyRequest {});
 
 impl EmptyRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

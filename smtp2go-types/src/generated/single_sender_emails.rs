@@ -29,7 +29,7 @@ crate::object::request!(
 );
 
 impl SingleSenderEmailsAddRequest {
-    /// With what is required: `email_address`.
+    /// Creates a request with the required fields: `email_address`.
     #[must_use]
     pub fn new(email_address: impl Into<String>) -> Self {
         Self {
@@ -85,7 +85,7 @@ crate::object::request!(
 );
 
 impl SingleSenderEmailsRemoveRequest {
-    /// With what is required: `email_address`.
+    /// Creates a request with the required fields: `email_address`.
     #[must_use]
     pub fn new(email_address: impl Into<String>) -> Self {
         Self {
@@ -131,7 +131,7 @@ pub struct SingleSenderEmailsViewRequest {
 crate::object::request!(SingleSenderEmailsViewRequest { email_address, subaccount_id });
 
 impl SingleSenderEmailsViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -31,7 +31,7 @@ crate::object::request!(
 );
 
 impl SmsSendRequest {
-    /// With what is required: `destination`, `content`.
+    /// Creates a request with the required fields: `destination`, `content`.
     #[must_use]
     pub fn new(
         destination: impl IntoIterator<Item = impl Into<String>>,
@@ -82,7 +82,7 @@ pub struct SmsSummaryRequest {
 crate::object::request!(SmsSummaryRequest { start_date, end_date, subaccount_id });
 
 impl SmsSummaryRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -157,7 +157,7 @@ crate::object::request!(
 );
 
 impl SmsViewReceivedRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -244,7 +244,7 @@ crate::object::request!(
 );
 
 impl SmsViewSentRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -100,7 +100,7 @@ crate::object::request!(
 );
 
 impl SmtpUsersAddRequest {
-    /// With what is required: `username`.
+    /// Creates a request with the required fields: `username`.
     #[must_use]
     pub fn new(username: impl Into<String>) -> Self {
         Self {
@@ -361,7 +361,7 @@ crate::object::request!(
 );
 
 impl SmtpUsersEditRequest {
-    /// With what is required: `username`.
+    /// Creates a request with the required fields: `username`.
     #[must_use]
     pub fn new(username: impl Into<String>) -> Self {
         Self {
@@ -512,8 +512,9 @@ impl SmtpUsersEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: SmtpUser) -> Self {
         self.email_password = self
@@ -639,7 +640,7 @@ crate::object::request!(
 );
 
 impl SmtpUsersPatchRequest {
-    /// With what is required: `username`.
+    /// Creates a request with the required fields: `username`.
     #[must_use]
     pub fn new(username: impl Into<String>) -> Self {
         Self {
@@ -823,7 +824,7 @@ crate::object::request!(
 );
 
 impl SmtpUsersRemoveRequest {
-    /// With what is required: `username`.
+    /// Creates a request with the required fields: `username`.
     #[must_use]
     pub fn new(username: impl Into<String>) -> Self {
         Self {
@@ -866,7 +867,7 @@ pub struct SmtpUsersViewRequest {
 crate::object::request!(SmtpUsersViewRequest { username, subaccount_id });
 
 impl SmtpUsersViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -22,7 +22,7 @@ pub struct StatsEmailBouncesRequest {
 crate::object::request!(StatsEmailBouncesRequest { username });
 
 impl StatsEmailBouncesRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -75,7 +75,7 @@ crate::object::request!(
 );
 
 impl StatsEmailHistoryRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -140,7 +140,7 @@ pub struct StatsEmailSpamRequest {
 crate::object::request!(StatsEmailSpamRequest { username });
 
 impl StatsEmailSpamRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -178,7 +178,7 @@ pub struct StatsEmailSummaryRequest {
 crate::object::request!(StatsEmailSummaryRequest { username });
 
 impl StatsEmailSummaryRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -216,7 +216,7 @@ pub struct StatsEmailUnsubsRequest {
 crate::object::request!(StatsEmailUnsubsRequest { username });
 
 impl StatsEmailUnsubsRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -59,7 +59,7 @@ crate::object::request!(
 );
 
 impl SubaccountAddRequest {
-    /// With what is required: `fullname`.
+    /// Creates a request with the required fields: `fullname`.
     #[must_use]
     pub fn new(fullname: impl Into<String>) -> Self {
         Self {
@@ -180,7 +180,7 @@ pub struct SubaccountCloseRequest {
 crate::object::request!(SubaccountCloseRequest { id, email }, required = ["id"]);
 
 impl SubaccountCloseRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self {
@@ -259,7 +259,7 @@ crate::object::request!(
 );
 
 impl SubaccountEditRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self {
@@ -332,8 +332,9 @@ impl SubaccountEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: Subaccount) -> Self {
         self.fullname = self.fullname.or(current.name);
@@ -384,7 +385,7 @@ pub struct SubaccountReopenRequest {
 crate::object::request!(SubaccountReopenRequest { id, email }, required = ["id"]);
 
 impl SubaccountReopenRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self {
@@ -441,7 +442,7 @@ crate::object::request!(
 );
 
 impl SubaccountSearchRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

@@ -29,7 +29,7 @@ crate::object::request!(
 );
 
 impl SuppressionAddRequest {
-    /// With what is required: `email_address`.
+    /// Creates a request with the required fields: `email_address`.
     #[must_use]
     pub fn new(email_address: impl Into<String>) -> Self {
         Self {
@@ -88,7 +88,7 @@ crate::object::request!(
 );
 
 impl SuppressionRemoveRequest {
-    /// With what is required: `email_address`, `reasons`.
+    /// Creates a request with the required fields: `email_address`, `reasons`.
     #[must_use]
     pub fn new(
         email_address: impl Into<String>,
@@ -175,7 +175,7 @@ crate::object::request!(
 );
 
 impl SuppressionViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {

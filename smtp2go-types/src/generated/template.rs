@@ -42,7 +42,8 @@ crate::object::request!(
 );
 
 impl TemplateAddRequest {
-    /// With what is required: `template_name`, `id`, `subject`, `html_body`, `text_body`.
+    /// Creates a request with the required fields: `template_name`, `id`, `subject`, `html_body`,
+    /// `text_body`.
     #[must_use]
     pub fn new(
         template_name: impl Into<String>,
@@ -135,7 +136,7 @@ crate::object::request!(
 );
 
 impl TemplateEditRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self {
@@ -210,8 +211,9 @@ impl TemplateEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: Template) -> Self {
         self.template_name = self.template_name.or(current.template_name);
@@ -253,7 +255,7 @@ pub struct TemplateDeleteRequest {
 crate::object::request!(TemplateDeleteRequest { id }, required = ["id"]);
 
 impl TemplateDeleteRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self {
@@ -303,7 +305,7 @@ crate::object::request!(
 );
 
 impl TemplateSearchRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
@@ -390,7 +392,7 @@ pub struct TemplateViewRequest {
 crate::object::request!(TemplateViewRequest { id }, required = ["id"]);
 
 impl TemplateViewRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self {

@@ -68,7 +68,7 @@ crate::object::request!(
 );
 
 impl WebhookAddRequest {
-    /// With what is required: `url`.
+    /// Creates a request with the required fields: `url`.
     #[must_use]
     pub fn new(url: impl Into<SecretUrl>) -> Self {
         Self {
@@ -264,7 +264,7 @@ crate::object::request!(
 );
 
 impl WebhookEditRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: i64) -> Self {
         Self {
@@ -376,8 +376,9 @@ impl WebhookEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and keeps what it has beyond the
-    /// fields of this version. Empty lists and masked secrets are left out: set such a secret again.
+    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
+    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
+    /// them: set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: Webhook) -> Self {
         self.url = self.url.or(current.url);
@@ -441,7 +442,7 @@ pub struct WebhookRemoveRequest {
 crate::object::request!(WebhookRemoveRequest { id, subaccount_id }, required = ["id"]);
 
 impl WebhookRemoveRequest {
-    /// With what is required: `id`.
+    /// Creates a request with the required fields: `id`.
     #[must_use]
     pub fn new(id: i64) -> Self {
         Self {
@@ -482,7 +483,7 @@ pub struct WebhookViewRequest {
 crate::object::request!(WebhookViewRequest { subaccount_id });
 
 impl WebhookViewRequest {
-    /// Nothing set yet.
+    /// Creates a request with no field set.
     #[inline]
     #[must_use]
     pub fn new() -> Self {
