@@ -332,10 +332,69 @@ fn other_ways_of_writing_the_same_are_no_difference() {
             "content: {text/plain: {}, application/problem+json:",
         ),
         ("Key: []}, {Bearer", "Bearer: []}, {Key"),
+        ("openapi: 3.0.3", "openapi: 3.0"),
+        ("openapi: 3.0.3", "openapi: 3.1"),
     ];
     for (from, to) in rows {
         let report = with(&[("theirs.yaml", &edited(from, to))], "", false).unwrap();
         assert_eq!(lines(&report), [""; 0], "{to}");
+    }
+}
+
+#[test]
+fn alternatives_have_the_limits_that_all_of_them_have() {
+    let limited = |schema: &str| {
+        edited(
+            "note: {type: string, format: text, deprecated: true}",
+            schema,
+        )
+    };
+    let rows = [
+        (
+            "oneOf: [{maxLength: 24}, {maxLength: 12}]",
+            "maxLength: ours absent, theirs 24",
+        ),
+        (
+            "anyOf: [{maxLength: 12}, {maxLength: 24}]",
+            "maxLength: ours absent, theirs 24",
+        ),
+        ("anyOf: [{maxLength: 12}, {maxLength: 24}, {}]", ""),
+        ("anyOf: [{}, {maxLength: 12}]", ""),
+        (
+            "anyOf: [{type: string, minLength: 3}, {type: string, minLength: 2}]",
+            "minLength: ours absent, theirs 2",
+        ),
+        (
+            "anyOf: [{maxLength: 12}, {type: 'null'}]",
+            "maxLength: ours absent, theirs 12",
+        ),
+        (
+            "anyOf: [{type: 'null'}, {maxLength: 12}]",
+            "maxLength: ours absent, theirs 12",
+        ),
+        ("anyOf: [{pattern: a}, {pattern: b}]", ""),
+        (
+            "anyOf: [{pattern: a}, {pattern: a}]",
+            "pattern: ours absent, theirs a",
+        ),
+        (
+            "maxLength: 9, anyOf: [{minLength: 2}, {}]",
+            "maxLength: ours absent, theirs 9",
+        ),
+    ];
+    for (schema, expected) in rows {
+        let schema = format!("note: {{type: string, format: text, deprecated: true, {schema}}}");
+        let report = with(&[("theirs.yaml", &limited(&schema))], "", false).unwrap();
+        let found = lines(&report);
+        let found: Vec<&str> = found
+            .iter()
+            .filter(|line| !line.contains("  type: "))
+            .map(String::as_str)
+            .collect();
+        let place = "POST /parcel/send  request note  ";
+        let expected: Vec<String> =
+            Vec::from_iter((!expected.is_empty()).then(|| format!("{place}{expected}")));
+        assert_eq!(found, expected, "{schema}");
     }
 }
 

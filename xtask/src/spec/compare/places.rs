@@ -74,7 +74,12 @@ pub(super) enum Samples {
 /// If it is not OpenAPI 3, or a `$ref` does not lead to a place inside of it.
 pub(super) fn operations(document: &Value, samples: Samples) -> Result<Operations, String> {
     let reader = Reader { document, samples };
-    match document["openapi"].as_str() {
+    // `3.1` without quotes is a number in YAML.
+    let version = match &document["openapi"] {
+        Value::Number(number) => Some(number.to_string()),
+        other => other.as_str().map(str::to_owned),
+    };
+    match version {
         Some(version) if version.starts_with("3.") => {}
         Some(version) => return Err(format!("OpenAPI {version}: only 3.0 and 3.1 are supported")),
         None => return Err("not an OpenAPI 3 document: it has no `openapi: 3.…`".to_owned()),
@@ -401,6 +406,7 @@ impl Node {
 
     /// What two schemas of which one holds allow.
     fn either(mut self, other: Self) -> Self {
+        let limits = self.loosest(&other);
         let null = BTreeSet::from(["null".to_owned()]);
         if self.types != null && other.types != null {
             self.required = &self.required & &other.required;
@@ -410,7 +416,39 @@ impl Node {
             false => &self.types | &other.types,
         };
         self.values.extend(other.values.iter().cloned());
-        self.with(other, Self::either)
+        let mut united = self.with(other, Self::either);
+        united
+            .attributes
+            .retain(|keyword, _| !LIMITS.contains(keyword));
+        united.attributes.extend(limits);
+        united
+    }
+
+    /// The limits that hold if `self` or `other` does: the loosest, or none if one of them has none.
+    fn loosest(&self, other: &Self) -> BTreeMap<&'static str, Value> {
+        let mut limits = BTreeMap::new();
+        for keyword in LIMITS {
+            let [own, others] = [self, other].map(|node| node.attributes.get(keyword));
+            let limit = match (own, others) {
+                (Some(own), Some(others)) => looser(keyword, own, others),
+                (Some(limit), None) if !other.admits(keyword) => Some(limit),
+                (None, Some(limit)) if !self.admits(keyword) => Some(limit),
+                _ => None,
+            };
+            limits.extend(limit.map(|limit| (keyword, limit.clone())));
+        }
+        limits
+    }
+
+    /// Whether it allows values that the keyword would limit.
+    fn admits(&self, keyword: &str) -> bool {
+        let types: &[&str] = match keyword {
+            "minLength" | "maxLength" | "pattern" => &["string"],
+            "minItems" | "maxItems" | "uniqueItems" => &["array"],
+            "minProperties" | "maxProperties" => &["object"],
+            _ => &["integer", "number"],
+        };
+        self.types.is_empty() || types.iter().any(|name| self.types.contains(*name))
     }
 
     fn with(mut self, other: Self, merge: fn(Self, Self) -> Self) -> Self {
@@ -489,6 +527,17 @@ fn is_no_limit(keyword: &str, value: &Value) -> bool {
         "minLength" | "minItems" | "minProperties" => value == 0,
         "uniqueItems" => value == false,
         _ => false,
+    }
+}
+
+/// The limit that allows more. `None` if none of them allows all that the other does.
+fn looser<'a>(keyword: &str, one: &'a Value, other: &'a Value) -> Option<&'a Value> {
+    let lower = keyword.starts_with("min") || keyword == "exclusiveMinimum";
+    let upper = keyword.starts_with("max") || keyword == "exclusiveMaximum";
+    match (one.as_f64(), other.as_f64()) {
+        (Some(a), Some(b)) if lower => Some(if a <= b { one } else { other }),
+        (Some(a), Some(b)) if upper => Some(if a >= b { one } else { other }),
+        _ => (one == other).then_some(one),
     }
 }
 
