@@ -435,14 +435,39 @@ fn missing_operation_is_a_difference_unless_partial() {
 
 #[test]
 fn operation_in_two_files_must_be_the_same() {
-    let other = edited("count: {type: integer}", "count: {type: number}");
     let same = with(&[("one.yaml", OURS), ("two.yaml", OURS)], "", false).unwrap();
     assert_eq!(lines(&same), [""; 0]);
-    let error = with(&[("one.yaml", OURS), ("two.yaml", &other)], "", false).unwrap_err();
-    assert_eq!(
-        error,
-        "one.yaml and two.yaml differ about POST /parcel/list: compare one of them"
-    );
+    let rows = [
+        // What the other file has instead, and where the two differ.
+        (
+            "count: {type: integer}",
+            "count: {type: number}",
+            "POST /parcel/list reply 200 data[].count (type)",
+        ),
+        (
+            "sender: {type: string, format: mailbox}",
+            "from: {type: string}",
+            "POST /parcel/send request from (only one of them has it)",
+        ),
+        (
+            "maxItems: 100",
+            "maxItems: 100, example: [1]",
+            "POST /parcel/send request to (sample)",
+        ),
+        (
+            "  /parcel/list:\n    post:\n",
+            "  /parcel/list:\n    post:\n      deprecated: true\n",
+            "POST /parcel/list (deprecated)",
+        ),
+    ];
+    for (from, to, expected) in rows {
+        let other = edited(from, to);
+        let error = with(&[("one.yaml", OURS), ("two.yaml", &other)], "", false).unwrap_err();
+        assert_eq!(
+            error,
+            format!("one.yaml and two.yaml differ about {expected}: compare one of them")
+        );
+    }
 }
 
 #[test]
@@ -550,6 +575,11 @@ fn stale_decision_is_reported_and_covers_nothing() {
             false,
         ),
         (
+            "{at: POST /parcel/mail, kind: operation, ours: absent, theirs: present, why: W.}",
+            "stale: there is no such difference any more",
+            false,
+        ),
+        (
             "{at: POST /parcel/send request from, kind: type, why: W.}",
             "our document has no such place",
             true,
@@ -588,6 +618,30 @@ fn stale_decision_is_reported_and_covers_nothing() {
         assert_eq!(report.open().count(), 1, "{decision}");
         let partial = with(&[("theirs.yaml", &only)], &decisions, true).unwrap();
         assert_eq!(!partial.stale.is_empty(), always, "{decision}");
+    }
+}
+
+#[test]
+fn decision_about_an_operation_that_only_they_have_covers_it() {
+    let foreign = edited(
+        "  /parcel/list:",
+        "  /parcel/mail: {post: {}}\n  /parcel/list:",
+    );
+    let rows = [
+        ("ours: absent, theirs: present", "", 0),
+        (
+            "ours: absent, theirs: absent",
+            "spec/decisions.yaml: entry 1 (`POST /parcel/mail`, operation): stale: it is now ours absent, theirs present",
+            1,
+        ),
+    ];
+    for (recorded, stale, open) in rows {
+        let decision = format!("- {{at: POST /parcel/mail, kind: operation, {recorded}, why: W.}}");
+        for partial in [false, true] {
+            let report = with(&[("theirs.yaml", &foreign)], &decision, partial).unwrap();
+            assert_eq!(report.stale.join("\n"), stale, "{recorded}");
+            assert_eq!(report.open().count(), open, "{recorded}");
+        }
     }
 }
 

@@ -201,10 +201,13 @@ pub(super) fn decide(
                     .get_or_insert_with(|| decision.why.clone());
             }
         }
-        let mut about = ours
-            .keys()
-            .filter(|name| matches(&decision.operation, name));
-        if used || !(whole || about.all(|name| read.contains_key(name))) {
+        // An operation that only the vendor has is not among ours.
+        let operations = ours.keys().chain(read.keys());
+        let about: Vec<&String> = operations
+            .filter(|name| matches(&decision.operation, name))
+            .collect();
+        let all_read = !about.is_empty() && about.iter().all(|name| read.contains_key(*name));
+        if used || !(whole || all_read) {
             continue;
         }
         let why = match differences.iter().find(|found| decision.is_at(found)) {

@@ -174,10 +174,10 @@ pub fn compare(
         let operations = places::operations(&document, Samples::Read);
         for (name, operation) in operations.map_err(|error| format!("{file}: {error}"))? {
             if let Some(other) = sources.insert(name.clone(), file)
-                && theirs.get(&name) != Some(&operation)
+                && let Some(place) = theirs.get(&name).and_then(|one| clash(one, &operation))
             {
                 return Err(format!(
-                    "{other} and {file} differ about {name}: compare one of them"
+                    "{other} and {file} differ about {name}{place}: compare one of them"
                 ));
             }
             theirs.insert(name, operation);
@@ -437,6 +437,24 @@ fn joined(values: &BTreeSet<String>) -> Option<String> {
     (!values.is_empty()).then_some(text)
 }
 
+/// The first place where two descriptions of an operation differ, and in what: ` reply 200 data
+/// (type)`.
+fn clash(one: &Operation, other: &Operation) -> Option<String> {
+    let [one, other] = [one, other].map(|operation| BTreeMap::from_iter(facts(operation)));
+    let places: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    places.into_iter().find_map(|place| {
+        let space = if place.is_empty() { "" } else { " " };
+        let (Some(one), Some(other)) = (one.get(place), other.get(place)) else {
+            return Some(format!("{space}{place} (only one of them has it)"));
+        };
+        let kinds: BTreeSet<&&str> = one.keys().chain(other.keys()).collect();
+        let kind = kinds
+            .into_iter()
+            .find(|kind| one.get(**kind) != other.get(**kind))?;
+        Some(format!("{space}{place} ({kind})"))
+    })
+}
+
 /// What is said at each place of an operation, by the kind of difference that is about it.
 fn facts(operation: &Operation) -> Vec<(String, BTreeMap<&'static str, String>)> {
     let mut whole = BTreeMap::from([("deprecated", operation.deprecated.to_string())]);
@@ -457,6 +475,7 @@ fn add_facts(
     let mut facts = BTreeMap::from([("type", node.type_text())]);
     facts.extend(required.map(|required| ("required", required.to_string())));
     facts.extend(joined(&node.values).map(|values| ("enum", values)));
+    facts.extend(joined(&node.sampled).map(|types| ("sample", types)));
     facts.extend(
         node.attributes
             .iter()
