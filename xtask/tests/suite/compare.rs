@@ -399,6 +399,113 @@ fn alternatives_have_the_limits_that_all_of_them_have() {
 }
 
 #[test]
+fn values_listed_in_a_description_are_compared() {
+    let absent = "ours \"\", opened, opt-out, sent, theirs absent";
+    let rows = [
+        ("The events: sent, opened, opt-out.", ""),
+        ("The events: Sent, opened or opt-out", ""),
+        ("One of `sent`, `open` and `opt-out`", ""),
+        ("'sent' | 'opened' | 'opt-out'", ""),
+        ("sent/opened/opt-out", ""),
+        ("[\"sent\", \"opened\", \"opt-out\"]", ""),
+        ("Events (sent, opened, opt-out) to post.", ""),
+        ("sent (as mail), opened (by somebody),\nopt-out.", ""),
+        ("What to post:\n- sent\n- opened\n- opt-out", ""),
+        (
+            "1. `sent` as mail\n2. `opened` by\n   somebody\n3. `opt-out`",
+            "",
+        ),
+        (
+            "Events:\nsent: as mail\nopened: by somebody\nopt-out - no more",
+            "",
+        ),
+        ("<ul><li>sent</li><li>opened</li><li>opt-out</li></ul>", ""),
+        ("Either sent or opened; or opened, opt-out by mail.", ""),
+        (
+            "Events: sent or opened.",
+            "ours opt-out, theirs no other, in prose",
+        ),
+        (
+            "Post sent, opened, or any of them.",
+            "ours opt-out, theirs no other, in prose",
+        ),
+        (
+            "sent, opened, opt-out, replied.",
+            "ours no other, theirs replied, in prose",
+        ),
+        (
+            "sent, `replied` by mail",
+            "ours opened, opt-out, theirs replied, in prose",
+        ),
+        (
+            "* sent\n* replied",
+            "ours opened, opt-out, theirs replied, in prose",
+        ),
+        ("", absent),
+        ("Events to post.", absent),
+        ("Events, such as sent.", absent),
+        (
+            "Mail that was sent and read by it, or dropped and lost.",
+            absent,
+        ),
+        ("sent, replied, bounced", absent),
+    ];
+    for (description, expected) in rows {
+        for (list, items) in [(description, ""), ("", description)] {
+            let foreign = edited(
+                "events: {type: array, items: {$ref: '#/components/schemas/Event'}}",
+                &format!(
+                    "events: {{type: array, description: {}, items: {{type: string, description: {}}}}}",
+                    json!(list),
+                    json!(items)
+                ),
+            );
+            let report = with(&[("theirs.yaml", &foreign)], "", false).unwrap();
+            let place = "POST /parcel/send  request events[]  enum: ";
+            let expected = (!expected.is_empty()).then(|| format!("{place}{expected}"));
+            assert_eq!(lines(&report), Vec::from_iter(expected), "{description}");
+        }
+    }
+}
+
+#[test]
+fn unknown_value_in_a_sample_is_a_difference() {
+    let rows = [
+        ("example: [sent]", ""),
+        ("example: [open, '']", ""),
+        ("example: [sent, xml, 7]", "7, xml"),
+        ("examples: [[sent], [xml]]", "xml"),
+        (
+            "items: {type: string, x-extensible-enum: [sent, opened, opt-out, ''], example: xml}",
+            "xml",
+        ),
+    ];
+    for (sample, expected) in rows {
+        let items = "items: {$ref: '#/components/schemas/Event'}";
+        let sample = match sample.starts_with("items") {
+            true => sample.to_owned(),
+            false => format!("{items}, {sample}"),
+        };
+        let foreign = edited(
+            &format!("type: array, {items}"),
+            &format!("type: array, {sample}"),
+        );
+        let report = with(&[("theirs.yaml", &foreign)], "", false).unwrap();
+        let found = lines(&report);
+        let found: Vec<&str> = found
+            .iter()
+            .filter(|line| line.contains("  enum: "))
+            .map(String::as_str)
+            .collect();
+        let line = format!(
+            "POST /parcel/send  request events[]  enum: ours no other, theirs {expected}, in a sample only"
+        );
+        let expected = (!expected.is_empty()).then_some(line.as_str());
+        assert_eq!(found, Vec::from_iter(expected), "{sample}");
+    }
+}
+
+#[test]
 fn recursive_schema_ends_where_it_repeats() {
     let foreign = edited(
         "    State: {",

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod places;
+mod prose;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -242,6 +243,26 @@ impl Comparison<'_> {
         }
     }
 
+    /// Compares enums. Theirs may be a list in a description.
+    fn values(&mut self, at: &str, ours: &Node, theirs: &Node) {
+        let listed = match ours.values.is_empty() || !theirs.values.is_empty() {
+            true => None,
+            false => prose::listed(&theirs.prose, ours),
+        };
+        let Some(listed) = listed else {
+            return self.sets(at, "enum", [ours, theirs].map(|node| &node.values));
+        };
+        // Prose does not list the empty text.
+        let own = ours.values.iter().filter(|value| *value != "\"\"").cloned();
+        let own: BTreeSet<String> = own.collect();
+        if own != listed {
+            let more = [&own - &listed, &listed - &own];
+            let [own, listed] =
+                more.map(|more| joined(&more).unwrap_or_else(|| NO_OTHER.to_owned()));
+            self.add(at, "enum", [Some(own), Some(format!("{listed}, in prose"))]);
+        }
+    }
+
     fn operations(&mut self, ours: &Operation, theirs: &Operation) {
         let both = [ours, theirs];
         self.sets("", "security", both.map(|side| &side.security));
@@ -293,7 +314,7 @@ impl Comparison<'_> {
             );
         }
         if theirs.described {
-            self.sets(at, "enum", both.map(|node| &node.values));
+            self.values(at, ours, theirs);
             let others = ["default", "deprecated", "required", "format"];
             for keyword in LIMITS.into_iter().chain(others) {
                 let values = both.map(|node| node.attributes.get(keyword).map(text));
@@ -301,6 +322,15 @@ impl Comparison<'_> {
                 if keyword != "format" || values[1].is_some() {
                     self.differ(at, keyword, values);
                 }
+            }
+        }
+        if !ours.values.is_empty() {
+            let known =
+                |value: &String| theirs.values.contains(value) || ours.known(value).is_some();
+            let odd = theirs.examples.iter().filter(|value| !known(value));
+            if let Some(odd) = joined(&odd.cloned().collect()) {
+                let values = [NO_OTHER.to_owned(), format!("{odd}, in a sample only")];
+                self.add(at, "enum", values.map(Some));
             }
         }
         // A list that may come as its only item, and the other way round.
@@ -476,6 +506,8 @@ fn add_facts(
     facts.extend(required.map(|required| ("required", required.to_string())));
     facts.extend(joined(&node.values).map(|values| ("enum", values)));
     facts.extend(joined(&node.sampled).map(|types| ("sample", types)));
+    facts.extend(joined(&node.examples).map(|values| ("values in samples", values)));
+    facts.extend(joined(&node.prose).map(|text| ("description", text)));
     facts.extend(
         node.attributes
             .iter()

@@ -39,6 +39,12 @@ pub(super) struct Node {
     pub(super) sampled: BTreeSet<String>,
     /// Values of the enum, open or not. Empty if there is none.
     pub(super) values: BTreeSet<String>,
+    /// Other spellings of its values, each with the value.
+    pub(super) aliases: BTreeMap<String, String>,
+    /// Texts and numbers that samples have there.
+    pub(super) examples: BTreeSet<String>,
+    /// Descriptions. Those of a list are about its items, too.
+    pub(super) prose: BTreeSet<String>,
     /// Limits, `default`, `format`, `deprecated`, and `required` of a body or parameter.
     pub(super) attributes: BTreeMap<&'static str, Value>,
     /// Names of the required fields.
@@ -251,7 +257,8 @@ impl<'a> Reader<'a> {
             node.children.insert(format!(".{name}"), child);
         }
         if !schema["items"].is_null() || node.types.contains("array") {
-            let items = self.schema(&schema["items"], trail)?;
+            let mut items = self.schema(&schema["items"], trail)?;
+            items.prose.extend(node.prose.iter().cloned());
             node.children.insert("[]".to_owned(), items);
         }
         if schema["additionalProperties"].is_object() {
@@ -337,6 +344,11 @@ impl Node {
             described: true,
             types: texts(&schema["type"]),
             also: texts(&schema["x-smtp2go-also"]),
+            prose: texts(&schema["description"]),
+            aliases: map(&schema["x-smtp2go-aliases"])
+                .iter()
+                .map(|(alias, value)| (alias.clone(), text(value)))
+                .collect(),
             required: match &schema["required"] {
                 // Some documents have a boolean on the field itself.
                 Value::Array(_) => texts(&schema["required"]),
@@ -455,6 +467,9 @@ impl Node {
         self.described |= other.described;
         self.also.extend(other.also);
         self.sampled.extend(other.sampled);
+        self.aliases.extend(other.aliases);
+        self.examples.extend(other.examples);
+        self.prose.extend(other.prose);
         for (keyword, value) in other.attributes {
             self.attributes.entry(keyword).or_insert(value);
         }
@@ -479,6 +494,9 @@ impl Node {
             Value::Object(_) => "object",
         };
         self.sampled.insert(name.to_owned());
+        if sample.is_number() || sample.as_str().is_some_and(|value| !value.is_empty()) {
+            self.examples.insert(text(sample));
+        }
         for item in list(sample) {
             self.children
                 .entry("[]".to_owned())
@@ -492,6 +510,14 @@ impl Node {
             }
             self.children.entry(key).or_default().add_sample(member);
         }
+    }
+
+    /// The value that is meant by `word`.
+    pub(super) fn known(&self, word: &str) -> Option<&str> {
+        let mut values = self.values.iter().chain(self.aliases.values());
+        let value = values.find(|value| value.eq_ignore_ascii_case(word));
+        let value = value.or_else(|| self.aliases.get(word));
+        value.map(String::as_str)
     }
 
     /// Types that samples have and the schema does not allow.
