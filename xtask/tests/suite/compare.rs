@@ -651,6 +651,46 @@ fn decision_covers_the_difference_that_it_records() {
 }
 
 #[test]
+fn exception_is_not_covered_by_its_decision() {
+    let foreign = OURS.replace("x-extensible-enum: [low, high, '']", "description: Speed.");
+    let foreign = foreign.replace("x-extensible-enum: [open, done]", "description: State.");
+    let open = |except: &str| {
+        let decision = format!("- {{at: '* *', {except} kind: enum, theirs: absent, why: W.}}");
+        let report = with(&[("theirs.yaml", &foreign)], &decision, false).unwrap();
+        let open = report.open().map(|found| found.place.clone());
+        (open.collect::<Vec<_>>(), report.stale)
+    };
+    let urgency = "POST /parcel/send request urgency".to_owned();
+    let state = "POST /parcel/send reply 200 data.state".to_owned();
+    let rows = [
+        ("", vec![], ""),
+        ("except: [],", vec![], ""),
+        (
+            "except: [POST /parcel/send request urgency],",
+            vec![urgency.clone()],
+            "",
+        ),
+        (
+            "except: ['* request *', POST *send reply 200 *],",
+            vec![state, urgency],
+            "",
+        ),
+        (
+            "except: [POST /parcel/send request speed],",
+            vec![],
+            "the exception `POST /parcel/send request speed` is about no place of `at`",
+        ),
+    ];
+    for (except, expected, wrong) in rows {
+        let (found, stale) = open(except);
+        match wrong {
+            "" => assert_eq!((found, stale.as_slice()), (expected, &[][..]), "{except}"),
+            wrong => assert!(stale[0].ends_with(wrong), "{stale:?}"),
+        }
+    }
+}
+
+#[test]
 fn stale_decision_is_reported_and_covers_nothing() {
     let foreign = edited("maxItems: 100", "maxItems: 50");
     let only = foreign.split_once("  /parcel/list:").unwrap().0.to_owned()
@@ -788,6 +828,81 @@ fn decisions_of_the_repository_are_about_our_document() {
     // With --partial no decision is judged by what the foreign document has.
     let report = compare::compare(&spec, &foreign, &decisions, true).unwrap();
     assert_eq!(report.stale, [""; 0]);
+}
+
+#[test]
+fn loss_of_what_the_vendor_had_is_not_decided() {
+    let root = fixture::repository();
+    let spec = xtask::load::load(&root.join(xtask::SPEC)).unwrap().document;
+    let decisions = std::fs::read_to_string(root.join(compare::DECISIONS)).unwrap();
+    let documents = one_by_one(&spec);
+    let reply = "responses/200/content/application~1json/schema/properties/data/properties";
+    let rows = [
+        ("POST /email/send", "responses/400".to_owned(), "reply 400"),
+        (
+            "POST /ip_allow_list/add",
+            "responses/429".to_owned(),
+            "reply 429",
+        ),
+        (
+            "POST /activity/search",
+            "requestBody/content/application~1json/schema/properties/region/x-extensible-enum"
+                .to_owned(),
+            "request region",
+        ),
+        (
+            "POST /allowed_senders/view",
+            format!("{reply}/mode/x-extensible-enum"),
+            "reply 200 data.mode",
+        ),
+        (
+            "POST /sms/send",
+            format!("{reply}/messages/items/properties/status/x-extensible-enum"),
+            "reply 200 data.messages[].status",
+        ),
+        (
+            "POST /webhook/add",
+            format!("{reply}/output_format/default"),
+            "reply 200 data.output_format",
+        ),
+    ];
+    let mut foreign = Vec::new();
+    let mut expected = BTreeSet::new();
+    for (operation, lost, place) in rows {
+        let (_, document) = documents
+            .iter()
+            .find(|(name, _)| name == operation)
+            .unwrap();
+        let mut document = without_descriptions(document);
+        let (method, path) = operation.split_once(' ').unwrap();
+        let lost = format!(
+            "/paths/{}/{}/{lost}",
+            path.replace('/', "~1"),
+            method.to_lowercase()
+        );
+        let (parent, name) = lost.rsplit_once('/').unwrap();
+        let parent = document.pointer_mut(parent).unwrap();
+        parent.as_object_mut().unwrap().shift_remove(name).unwrap();
+        foreign.push((operation.to_owned(), document.to_string()));
+        expected.insert(format!("{operation} {place}"));
+    }
+    let report = compare::compare(&spec, &foreign, &decisions, true).unwrap();
+    let open: BTreeSet<String> = report.open().map(|found| found.place.clone()).collect();
+    assert_eq!(open, expected);
+}
+
+/// Our descriptions list the values of enums.
+fn without_descriptions(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, member)| *name != "description" || !member.is_string())
+            .map(|(name, member)| (name.clone(), without_descriptions(member)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Value::Array(items) => items.iter().map(without_descriptions).collect(),
+        other => other.clone(),
+    }
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! `spec/decisions.yaml`: differences that we decided on, each with the reason.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::load;
 
 use super::places::{LIMITS, Operations, text};
-use super::{ABSENT, Difference, NO_OTHER, facts};
+use super::{ABSENT, Difference, Facts, NO_OTHER, facts};
 
 /// The kinds of differences besides the limits.
 const KINDS: [&str; 14] = [
@@ -36,6 +38,8 @@ struct Entry {
     ours: Option<Value>,
     #[serde(default, deserialize_with = "recorded")]
     theirs: Option<Value>,
+    #[serde(default)]
+    except: Vec<String>,
     why: String,
 }
 
@@ -44,13 +48,45 @@ fn recorded<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, 
     Value::deserialize(from).map(Some)
 }
 
+/// A place, in which `*` stands for any text.
+#[derive(Debug)]
+struct Pattern {
+    operation: String,
+    place: String,
+}
+
+impl Pattern {
+    /// `*` alone stands for all operations, otherwise there are a method and a path.
+    fn new(at: &str) -> Self {
+        let words = if at.starts_with("* ") || at == "*" {
+            1
+        } else {
+            2
+        };
+        let mut parts = at.splitn(words + 1, ' ');
+        let operation: Vec<&str> = parts.by_ref().take(words).collect();
+        Self {
+            operation: operation.join(" "),
+            place: parts.next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn is_of(&self, operation: &str) -> bool {
+        matches(&self.operation, operation)
+    }
+
+    fn is_at(&self, operation: &str, place: &str) -> bool {
+        self.is_of(operation) && matches(&self.place, place)
+    }
+}
+
 /// One decision.
 #[derive(Debug)]
 pub(super) struct Decision {
     /// How messages call it: file, number and place.
     name: String,
-    operation: String,
-    place: String,
+    at: Pattern,
+    except: Vec<Pattern>,
     kind: String,
     /// `None` if any value is meant; `Some(None)` for nothing there.
     ours: Option<Option<String>>,
@@ -84,14 +120,6 @@ pub(super) fn read(file: &str, yaml: &str) -> Result<Vec<Decision>, String> {
                 KINDS.join(", ")
             ));
         }
-        // `*` alone stands for all operations, otherwise there are a method and a path.
-        let words = if entry.at.starts_with("* ") || entry.at == "*" {
-            1
-        } else {
-            2
-        };
-        let mut parts = entry.at.splitn(words + 1, ' ');
-        let operation: Vec<&str> = parts.by_ref().take(words).collect();
         // Several values of an enum are written as they are shown, `a, b`.
         let shown = |value: Value| match value {
             Value::String(text) if text.contains(',') => text,
@@ -102,8 +130,8 @@ pub(super) fn read(file: &str, yaml: &str) -> Result<Vec<Decision>, String> {
         };
         decisions.push(Decision {
             name,
-            operation: operation.join(" "),
-            place: parts.next().unwrap_or_default().to_owned(),
+            at: Pattern::new(&entry.at),
+            except: entry.except.iter().map(|at| Pattern::new(at)).collect(),
             ours: value(entry.ours),
             theirs: value(entry.theirs),
             kind: entry.kind,
@@ -115,9 +143,12 @@ pub(super) fn read(file: &str, yaml: &str) -> Result<Vec<Decision>, String> {
 
 impl Decision {
     fn is_at(&self, difference: &Difference) -> bool {
-        self.kind == difference.kind
-            && matches(&self.operation, &difference.operation)
-            && matches(&self.place, &difference.part)
+        self.kind == difference.kind && self.is_about(&difference.operation, &difference.part)
+    }
+
+    fn is_about(&self, operation: &str, place: &str) -> bool {
+        let is_there = |pattern: &Pattern| pattern.is_at(operation, place);
+        is_there(&self.at) && !self.except.iter().any(is_there)
     }
 
     fn covers(&self, difference: &Difference) -> bool {
@@ -130,20 +161,29 @@ impl Decision {
     }
 
     /// Why it cannot be true of our document, whatever the others say.
-    fn contradiction(&self, ours: &Operations) -> Option<String> {
+    fn contradiction(&self, ours: &BTreeMap<&String, Facts>) -> Option<String> {
         let mut found = Vec::new();
-        for (name, operation) in ours {
-            if matches(&self.operation, name) {
-                let facts = facts(operation).into_iter();
-                found.extend(facts.filter(|(place, _)| matches(&self.place, place)));
+        let mut exceptions: Vec<&Pattern> = self.except.iter().collect();
+        for (name, facts) in ours.iter().filter(|(name, _)| self.at.is_of(name)) {
+            for (place, facts) in facts {
+                if self.is_about(name, place) {
+                    found.push(facts);
+                } else if matches(&self.at.place, place) {
+                    exceptions.retain(|pattern| !pattern.is_at(name, place));
+                }
             }
+        }
+        if let Some(Pattern { operation, place }) = exceptions.first() {
+            return Some(format!(
+                "the exception `{operation} {place}` is about no place of `at`"
+            ));
         }
         let there = !found.is_empty();
         let exists = ["operation", "parameter", "body", "status", "field"];
         let absent = matches!(self.ours, Some(None));
         if exists.contains(&self.kind.as_str()) {
             // A wildcard may match places that we have, too.
-            let exact = !self.operation.contains('*') && !self.place.contains('*');
+            let exact = !self.at.operation.contains('*') && !self.at.place.contains('*');
             return match absent {
                 true if there && exact => Some("our document has this place".to_owned()),
                 false if !there => Some("our document has no such place".to_owned()),
@@ -156,7 +196,7 @@ impl Decision {
         let recorded = self.ours.as_ref()?;
         let agrees = found
             .iter()
-            .any(|(_, facts)| match facts.get(self.kind.as_str()) {
+            .any(|facts| match facts.get(self.kind.as_str()) {
                 // A difference of enums names only the values that one side has.
                 Some(fact) if self.kind == "enum" || self.kind == "security" => {
                     let fact: Vec<&str> = fact.split(", ").collect();
@@ -187,8 +227,12 @@ pub(super) fn decide(
     whole: bool,
 ) -> Vec<String> {
     let mut stale = Vec::new();
+    let our_facts = ours
+        .iter()
+        .map(|(name, operation)| (name, facts(operation)));
+    let our_facts = BTreeMap::from_iter(our_facts);
     for decision in decisions {
-        if let Some(why) = decision.contradiction(ours) {
+        if let Some(why) = decision.contradiction(&our_facts) {
             stale.push(format!("{}: {why}", decision.name));
             continue;
         }
@@ -203,9 +247,7 @@ pub(super) fn decide(
         }
         // An operation that only the vendor has is not among ours.
         let operations = ours.keys().chain(read.keys());
-        let about: Vec<&String> = operations
-            .filter(|name| matches(&decision.operation, name))
-            .collect();
+        let about: Vec<&String> = operations.filter(|name| decision.at.is_of(name)).collect();
         let all_read = !about.is_empty() && about.iter().all(|name| read.contains_key(*name));
         if used || !(whole || all_read) {
             continue;

@@ -470,7 +470,7 @@ fn joined(values: &BTreeSet<String>) -> Option<String> {
 /// The first place where two descriptions of an operation differ, and in what: ` reply 200 data
 /// (type)`.
 fn clash(one: &Operation, other: &Operation) -> Option<String> {
-    let [one, other] = [one, other].map(|operation| BTreeMap::from_iter(facts(operation)));
+    let [one, other] = [one, other].map(facts);
     let places: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     places.into_iter().find_map(|place| {
         let space = if place.is_empty() { "" } else { " " };
@@ -486,22 +486,19 @@ fn clash(one: &Operation, other: &Operation) -> Option<String> {
 }
 
 /// What is said at each place of an operation, by the kind of difference that is about it.
-fn facts(operation: &Operation) -> Vec<(String, BTreeMap<&'static str, String>)> {
+type Facts = BTreeMap<String, BTreeMap<&'static str, String>>;
+
+fn facts(operation: &Operation) -> Facts {
     let mut whole = BTreeMap::from([("deprecated", operation.deprecated.to_string())]);
     whole.extend(joined(&operation.security).map(|security| ("security", security)));
-    let mut found = vec![(String::new(), whole)];
+    let mut found = Facts::from([(String::new(), whole)]);
     for (name, node) in &operation.parts {
         add_facts(&format!("{name} "), node, None, &mut found);
     }
     found
 }
 
-fn add_facts(
-    at: &str,
-    node: &Node,
-    required: Option<bool>,
-    into: &mut Vec<(String, BTreeMap<&'static str, String>)>,
-) {
+fn add_facts(at: &str, node: &Node, required: Option<bool>, into: &mut Facts) {
     let mut facts = BTreeMap::from([("type", node.type_text())]);
     facts.extend(required.map(|required| ("required", required.to_string())));
     facts.extend(joined(&node.values).map(|values| ("enum", values)));
@@ -513,7 +510,7 @@ fn add_facts(
             .iter()
             .map(|(keyword, value)| (*keyword, text(value))),
     );
-    into.push((at.trim_end().to_owned(), facts));
+    into.insert(at.trim_end().to_owned(), facts);
     for (name, next) in &node.children {
         let required = name
             .strip_prefix('.')
