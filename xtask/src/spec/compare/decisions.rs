@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::load;
 
-use super::places::{LIMITS, Operations, text};
+use super::places::{LIMITS, Operations, WEBHOOK, text};
 use super::{ABSENT, Difference, Facts, NO_OTHER, facts};
 
 /// The kinds of differences besides the limits.
@@ -248,8 +248,16 @@ pub(super) fn decide(
         // An operation that only the vendor has is not among ours.
         let operations = ours.keys().chain(read.keys());
         let about: Vec<&String> = operations.filter(|name| decision.at.is_of(name)).collect();
-        let all_read = !about.is_empty() && about.iter().all(|name| read.contains_key(*name));
-        if used || !(whole || all_read) {
+        let is_read = |name: &&String| read.contains_key(*name);
+        let judged = match whole {
+            // A document with all operations may still have no webhooks.
+            true => {
+                let expected = |name: &&String| !name.starts_with(WEBHOOK) || is_read(name);
+                about.is_empty() || about.iter().any(expected)
+            }
+            false => !about.is_empty() && about.iter().all(is_read),
+        };
+        if used || !judged {
             continue;
         }
         let why = match differences.iter().find(|found| decision.is_at(found)) {

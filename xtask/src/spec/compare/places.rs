@@ -53,7 +53,10 @@ pub(super) struct Node {
     pub(super) children: BTreeMap<String, Node>,
 }
 
-/// One operation.
+/// How names of webhooks begin.
+pub(super) const WEBHOOK: &str = "WEBHOOK ";
+
+/// One operation, or a webhook.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Operation {
     /// Alternatives, each with all schemes that it needs: `header x-api-key`, `http bearer`.
@@ -63,7 +66,7 @@ pub(super) struct Operation {
     pub(super) parts: BTreeMap<String, Node>,
 }
 
-/// `POST /email/send` to its operation.
+/// `POST /email/send` or `WEBHOOK email_event` to its operation.
 pub(super) type Operations = BTreeMap<String, Operation>;
 
 /// Whether examples are read as well as schemas.
@@ -90,28 +93,37 @@ pub(super) fn operations(document: &Value, samples: Samples) -> Result<Operation
         Some(version) => return Err(format!("OpenAPI {version}: only 3.0 and 3.1 are supported")),
         None => return Err("not an OpenAPI 3 document: it has no `openapi: 3.…`".to_owned()),
     }
-    if !document["paths"].is_object() {
+    if !document["paths"].is_object() && !document["webhooks"].is_object() {
         return Err("it has no `paths`".to_owned());
     }
     let mut operations = Operations::new();
-    for (path, item) in map(&document["paths"]) {
-        let item = reader
-            .resolved(item)
-            .map_err(|error| format!("{path}: {error}"))?;
-        for (method, value) in map(item) {
-            if !METHODS.contains(&method.as_str()) {
-                continue;
-            }
-            let name = format!(
-                "{} {}",
-                method.to_uppercase(),
-                reader.path(path, item, value)
-            );
-            let operation = reader
-                .operation(item, value)
-                .map_err(|error| format!("{name}: {error}"))?;
-            if operations.insert(name.clone(), operation).is_some() {
-                return Err(format!("{name} is described twice"));
+    for kind in ["paths", "webhooks", "x-webhooks"] {
+        for (path, item) in map(&document[kind]) {
+            let item = reader
+                .resolved(item)
+                .map_err(|error| format!("{path}: {error}"))?;
+            for (method, value) in map(item) {
+                if !METHODS.contains(&method.as_str()) {
+                    continue;
+                }
+                let name = match kind {
+                    "paths" => format!(
+                        "{} {}",
+                        method.to_uppercase(),
+                        reader.path(path, item, value)
+                    ),
+                    _ => format!("{WEBHOOK}{path}"),
+                };
+                let mut operation = reader
+                    .operation(item, value)
+                    .map_err(|error| format!("{name}: {error}"))?;
+                // The security of the document is that of the service.
+                if kind != "paths" && value["security"].is_null() {
+                    operation.security.clear();
+                }
+                if operations.insert(name.clone(), operation).is_some() {
+                    return Err(format!("{name} is described twice"));
+                }
             }
         }
     }
