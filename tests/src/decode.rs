@@ -1,5 +1,6 @@
 //! Decodes captured traffic with the generated types, and says what they do not know.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use serde::Serialize;
@@ -192,15 +193,19 @@ fn operation(method: &str, path: &str) -> Result<&'static Operation, Failure> {
         .ok_or_else(|| Failure::NoOperation(format!("{method} {path}")))
 }
 
-/// A posted event, of which the types keep everything: what an event is that they do not know, nobody
-/// can say, so all of its members are unknown.
+/// A posted event. Unknown are the members that no field of its type has, mail headers that the webhook
+/// copies among them: nothing tells these from a new field. Of an event of unknown kind that is all.
 fn event(text: &str) -> Result<Decoded, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::Body(error.to_string());
     let event = webhook::parse_with_limit(None, text, usize::MAX).map_err(|e| failure(&e))?;
     let unknown = match &event {
-        Event::Unknown(event) => event.members.keys().cloned().collect(),
-        _ => Vec::new(),
+        Event::Email(event) => Some(&event.extra),
+        Event::Sms(event) => Some(&event.extra),
+        Event::Unknown(event) => Some(&event.members),
+        _ => None,
     };
+    let unknown = unknown.into_iter().flat_map(BTreeMap::keys);
+    let unknown = unknown.cloned().collect();
     let value = serde_json::to_value(&event).map_err(|e| failure(&e))?;
     Ok(Decoded { value, unknown })
 }

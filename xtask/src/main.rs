@@ -31,7 +31,8 @@ enum Task {
     /// Decode captured traffic with the generated types.
     ///
     /// Prints what was decoded, encoded again, on stdout, and on stderr a line `unknown: …` for each
-    /// field that the types do not know.
+    /// field that the types do not know. In an event that includes mail headers that the webhook
+    /// copies: nothing tells them from a new field.
     ///
     /// Exit codes: 0 decoded, unknown fields or not; 1 it does not decode, or the file cannot be
     /// read; 2 no such operation, or wrong arguments.

@@ -538,9 +538,7 @@ fn webhooks_are_compared_if_the_document_has_some() {
     let report = with(&[("theirs.yaml", alone)], "", true).unwrap();
     assert_eq!(
         lines(&report),
-        [
-            "WEBHOOK parcel_event  request  body: ours object, theirs absent"
-        ]
+        ["WEBHOOK parcel_event  request  body: ours object, theirs absent"]
     );
 }
 
