@@ -406,6 +406,11 @@ fn values_listed_in_a_description_are_compared() {
         ("The events: Sent, opened or opt-out", ""),
         ("One of `sent`, `open` and `opt-out`", ""),
         ("'sent' | 'opened' | 'opt-out'", ""),
+        ("**sent**, **opened** and **opt-out** by mail", ""),
+        (
+            "* **sent** as mail\n* **opened**: by somebody\n* *opt-out*",
+            "",
+        ),
         ("sent/opened/opt-out", ""),
         ("[\"sent\", \"opened\", \"opt-out\"]", ""),
         ("Events (sent, opened, opt-out) to post.", ""),

@@ -79,7 +79,8 @@ fn chunks(text: &str) -> Vec<String> {
 }
 
 fn tokens(text: &str) -> Vec<Token<'_>> {
-    const QUOTES: [char; 7] = ['`', '"', '\'', '“', '”', '‘', '’'];
+    // `*` is that of bold text.
+    const QUOTES: [char; 8] = ['`', '"', '\'', '“', '”', '‘', '’', '*'];
     let is_word = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     let mut found = Vec::new();
     let mut quoted = false;
