@@ -3,12 +3,15 @@
 //!
 //! [`check`] reads a template before the parser does, which calls itself for each block and each
 //! parenthesis, and looks through all that comes before a tag for each of them. [`Compiled::new`]
-//! refuses inline partials that include themselves, and puts a step before the content of each block,
-//! which is where [`Budget`] is asked as the template is filled in. [`apart`] runs both on a thread
-//! that can be given up, in case something takes long all the same.
+//! refuses inline partials that include themselves, and puts calls of its own into the template, which
+//! ask the [`Budget`] as it is filled in: before the content of each block, for time and output, and
+//! before each tag that copies data. A partial holds a copy of its data while it runs, and partials may
+//! be in one another. [`apart`] runs both on a thread that can be given up, in case something takes long
+//! all the same.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
@@ -32,15 +35,27 @@ const PARENTHESES: usize = 10;
 /// The longest tag, in bytes.
 const TAG: usize = 4 * 1024;
 
-/// The most tags times bytes: the parser takes that many steps.
-const WORK: usize = 100_000_000;
+/// The most tags times bytes: for each tag the parser counts the lines before it. A thread that was
+/// given up ends by this: in a release build after a second, in a debug build after ten or so.
+const WORK: usize = 1_000_000_000;
 
 /// The most backslashes in a row, which the parser reads anew from each of them.
 const BACKSLASHES: usize = 100;
 
-/// The most elements that are filled in for a request: texts, expressions and blocks, each as often as
-/// it is repeated.
+/// The most texts, expressions and blocks that are filled in for a request, each as often as it is
+/// repeated.
 const ELEMENTS: usize = 1_000_000;
+
+/// The most memory for the data that tags copy and hold until they end, in MiB.
+const HELD: usize = 64;
+
+/// How many copies of a value there are at most while its tag is filled in: as the parameter of a
+/// partial or a block, as a variable of it, and in its data.
+const COPIES: usize = 3;
+
+/// About what a member of an object takes, which a partial with parameters makes of each item of a
+/// list and each character of a text.
+const MEMBER: usize = 256;
 
 /// The longest text that a template may become, in MiB.
 const OUTPUT: usize = 8;
@@ -65,8 +80,10 @@ const LONGEST_ERROR: usize = 500;
 /// Enough for [`DEPTH`] in a debug build.
 const STACK: usize = 16 * MIB;
 
-/// No template can have this name in it.
+/// No template can have these names in it.
 const STEP: &str = "\u{0}step";
+const HOLD: &str = "\u{0}hold";
+const RELEASE: &str = "\u{0}release";
 
 /// A template that can be filled in.
 #[derive(Debug)]
@@ -92,11 +109,12 @@ impl Weight for Compiled {
 impl Compiled {
     /// The error goes on from `The html_body`.
     pub(crate) fn new(text: &str) -> Result<Self, String> {
-        check(text)?;
-        let mut template = Template::compile(text)
+        let variables = check(text)?;
+        let mut template = Template::compile(&in_brackets(text, variables))
             .map_err(|error| format!("is no template: {}", one_line(&error)))?;
         check_partials(&template)?;
-        add_steps(&mut template, &step()?);
+        let copies = copies(&template);
+        add_steps(&mut template, &Own::new()?, copies);
         Ok(Self {
             template,
             weight: weight_of(text),
@@ -110,6 +128,8 @@ impl Compiled {
         data: &Context,
         budget: &Arc<Budget>,
     ) -> Result<String, String> {
+        // What a template that failed held.
+        budget.release(usize::MAX);
         let mut context = RenderContext::new(None);
         let asked = Arc::clone(budget);
         let step = move |helper: &Helper<'_>,
@@ -118,14 +138,36 @@ impl Compiled {
                          _: &mut RenderContext<'_, '_>,
                          _: &mut dyn Output|
               -> HelperResult {
-            let count = helper.param(0).and_then(|count| count.value().as_u64());
-            let count = count.and_then(|count| usize::try_from(count).ok());
-            match asked.take_elements(count.unwrap_or(1)) {
+            match asked.take_elements(number(helper, 0)) {
                 true => Ok(()),
                 false => Err(RenderErrorReason::Other(String::new()).into()),
             }
         };
         context.register_local_helper(STEP, Box::new(step));
+        let asked = Arc::clone(budget);
+        let hold = move |helper: &Helper<'_>,
+                         _: &Handlebars<'_>,
+                         _: &Context,
+                         _: &mut RenderContext<'_, '_>,
+                         _: &mut dyn Output|
+              -> HelperResult {
+            match asked.hold(held(helper)) {
+                true => Ok(()),
+                false => Err(RenderErrorReason::Other(String::new()).into()),
+            }
+        };
+        context.register_local_helper(HOLD, Box::new(hold));
+        let asked = Arc::clone(budget);
+        let release = move |helper: &Helper<'_>,
+                            _: &Handlebars<'_>,
+                            _: &Context,
+                            _: &mut RenderContext<'_, '_>,
+                            _: &mut dyn Output|
+              -> HelperResult {
+            asked.release(number(helper, 0));
+            Ok(())
+        };
+        context.register_local_helper(RELEASE, Box::new(release));
         let mut text = Text {
             bytes: Vec::new(),
             budget,
@@ -178,6 +220,8 @@ pub(crate) struct Budget {
     end: Instant,
     elements: AtomicUsize,
     bytes: AtomicUsize,
+    /// For each value that is held, the bytes of it and of those before it.
+    held: Mutex<Vec<usize>>,
     /// The first limit that was exceeded.
     exceeded: OnceLock<String>,
 }
@@ -188,17 +232,18 @@ impl Budget {
             end: Instant::now() + TIME,
             elements: AtomicUsize::new(ELEMENTS),
             bytes: AtomicUsize::new(OUTPUT_IN_ALL * MIB),
+            held: Mutex::default(),
             exceeded: OnceLock::new(),
         })
     }
 
     fn take_elements(&self, count: usize) -> bool {
-        self.in_time()
-            && self.take(&self.elements, count, || {
-                format!(
-                    "it has more than {ELEMENTS} elements, each counted as often as it is repeated"
-                )
-            })
+        self.in_time() && self.take(&self.elements, count, || {
+            format!(
+                "it takes more than {ELEMENTS} steps: it repeats too much, or each goes over too \
+                     many items"
+            )
+        })
     }
 
     fn take_bytes(&self, count: usize, before: usize) -> bool {
@@ -208,6 +253,28 @@ impl Budget {
         self.take(&self.bytes, count, || {
             format!("the rendered output of the request exceeds {OUTPUT_IN_ALL} MiB")
         })
+    }
+
+    fn hold(&self, bytes: usize) -> bool {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = held.last().copied().unwrap_or_default();
+        let all = all.saturating_add(bytes);
+        held.push(all);
+        if all > HELD * MIB {
+            return self.exceed(|| {
+                format!(
+                    "its partials, blocks and subexpressions copy more than {HELD} MiB of \
+                     template_data: pass them less of it, or nest fewer"
+                )
+            });
+        }
+        self.in_time()
+    }
+
+    fn release(&self, values: usize) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = held.len().saturating_sub(values);
+        held.truncate(left);
     }
 
     fn in_time(&self) -> bool {
@@ -288,7 +355,9 @@ impl Running {
         let waited = ENDED.wait_timeout_while(running, TIME, full);
         let (mut running, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
-            return Err("too many other templates take long".to_owned());
+            return Err(format!(
+                "{THREADS} other templates are being compiled or filled in; try again later"
+            ));
         }
         *running += 1;
         Ok(Self)
@@ -305,8 +374,10 @@ impl Drop for Running {
 /// Refuses what the parser would take too long or too much stack for. It reads tags as the parser does,
 /// so that both find the same ones, and refuses what could be read in two ways: objects and lists,
 /// which the JavaScript original does not know either, and raw blocks.
-fn check(text: &str) -> Result<(), String> {
+/// The places of variables such as `elsewhere`, which the parser takes for an `else`, are returned.
+fn check(text: &str) -> Result<Vec<Range<usize>>, String> {
     let broken = |why: &str| Err(format!("is no template: {why}"));
+    let mut variables = Vec::new();
     if text.contains(&"\\".repeat(BACKSLASHES + 1)) {
         return broken("it has more than 100 backslashes in a row");
     }
@@ -346,6 +417,10 @@ fn check(text: &str) -> Result<(), String> {
             depth += 1;
         } else if tag.starts_with('/') {
             depth = depth.saturating_sub(1 + blocks.pop().unwrap_or_default());
+        } else if let Some(length) = variable_like_else(tag) {
+            // `tag` goes on to the `}}` before `rest`.
+            let begin = text.len() - rest.len() - 2 - tag.len();
+            variables.push(begin..begin + length);
         } else if let Some(other) = tag.strip_prefix("else").or_else(|| tag.strip_prefix('^'))
             && !blank_before(other).trim_start_matches('~').is_empty()
             && let Some(chain) = blocks.last_mut()
@@ -358,13 +433,33 @@ fn check(text: &str) -> Result<(), String> {
         }
     }
     match tags.checked_mul(text.len()) {
-        Some(work) if work <= WORK => Ok(()),
+        Some(work) if work <= WORK => Ok(variables),
         _ => Err(format!(
-            "has too many tags for its size: {tags} in {} bytes, of which the product is limited to \
-             {WORK}.",
+            "has too many tags for its size: tags times bytes exceed {WORK} ({tags} tags, {} bytes); \
+             shorten it or split it into several templates.",
             text.len()
         )),
     }
+}
+
+/// The length of a name such as `elsewhere` at the beginning of a tag.
+fn variable_like_else(tag: &str) -> Option<usize> {
+    let other = tag.strip_prefix("else")?;
+    let is_symbol = |letter: char| {
+        letter.is_ascii_alphanumeric() || "-_$:".contains(letter) || !letter.is_ascii()
+    };
+    let after = other.trim_start_matches(is_symbol);
+    (after.len() < other.len()).then(|| tag.len() - after.len())
+}
+
+/// A text with brackets around names: the parser takes what is in them for nothing else.
+fn in_brackets(text: &str, names: Vec<Range<usize>>) -> String {
+    let mut text = text.to_owned();
+    for name in names.into_iter().rev() {
+        text.insert(name.end, ']');
+        text.insert(name.start, '[');
+    }
+    text
 }
 
 /// Splits off a tag that begins after its `{{`: what is in it, and what comes after its `}}`.
@@ -541,44 +636,183 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Puts a copy of `step` at the beginning of a template and of all that it consists of.
-fn add_steps(template: &mut Template, step: &(HelperTemplate, TemplateMapping)) {
-    for element in &mut template.elements {
-        match element {
+/// Whether a template can make copies of its data: without partials and subexpressions everything is
+/// looked up in the data itself.
+fn copies(template: &Template) -> bool {
+    let by_helper = |helper: &HelperTemplate| {
+        let mut values = helper.params.iter().chain(helper.hash.values());
+        values.any(|value| matches!(value, Parameter::Subexpression(_)))
+    };
+    template.elements.iter().any(|element| {
+        let own = match element {
+            TemplateElement::PartialExpression(_) => true,
+            TemplateElement::HelperBlock(helper)
+            | TemplateElement::Expression(helper)
+            | TemplateElement::HtmlExpression(helper) => by_helper(helper),
+            _ => false,
+        };
+        own || parts(element).into_iter().flatten().any(copies)
+    })
+}
+
+/// Puts a call of [`STEP`] at the beginning of a template and of all that it consists of; and, if it
+/// `copies` data, calls of [`HOLD`] before each tag and one of [`RELEASE`] after it.
+fn add_steps(template: &mut Template, own: &Own, copies: bool) {
+    // The call itself too.
+    let count = template.elements.len() + 1;
+    let mut places = std::mem::take(&mut template.mapping).into_iter();
+    let elements = std::mem::take(&mut template.elements);
+    let mut add = |element, place| {
+        template.elements.push(element);
+        // Errors name the places of the elements by their numbers.
+        template.mapping.push(place);
+    };
+    add(own.call(STEP, vec![literal(count)]), own.place.clone());
+    for mut element in elements {
+        match &mut element {
             TemplateElement::HelperBlock(helper) => {
                 let parts = [&mut helper.template, &mut helper.inverse];
                 for part in parts.into_iter().flatten() {
-                    add_steps(part, step);
+                    add_steps(part, own, copies);
                 }
             }
             TemplateElement::DecoratorBlock(decorator) => {
                 if let Some(part) = &mut decorator.template {
-                    add_steps(part, step);
+                    add_steps(part, own, copies);
                 }
             }
             _ => {}
         }
+        let values = match copies {
+            true => own.values(&element),
+            false => Vec::new(),
+        };
+        let held = values.len();
+        let place = places.next().unwrap_or_else(|| own.place.clone());
+        for value in values {
+            // What a value is missing is an error of its tag.
+            add(own.call(HOLD, value), place.clone());
+        }
+        add(element, place.clone());
+        if held > 0 {
+            add(own.call(RELEASE, vec![literal(held)]), place);
+        }
     }
-    let (mut step, place) = step.clone();
-    // Itself too.
-    let count = template.elements.len() + 1;
-    step.params = vec![Parameter::Literal(count.into())];
-    let step = TemplateElement::Expression(Box::new(step));
-    template.elements.insert(0, step);
-    // Errors name the places of the elements by their numbers.
-    template.mapping.insert(0, place);
 }
 
-/// A call of [`STEP`], and a place for it.
-fn step() -> Result<(HelperTemplate, TemplateMapping), String> {
-    let mut template = Template::compile("{{step 1}}").map_err(|error| one_line(&error))?;
-    match (template.elements.pop(), template.mapping.pop()) {
-        (Some(TemplateElement::Expression(mut helper)), Some(place)) => {
-            helper.name = Parameter::Name(STEP.to_owned());
-            Ok((*helper, place))
+fn literal(number: usize) -> Parameter {
+    Parameter::Literal(number.into())
+}
+
+/// What is put into templates: calls of the sandbox's own.
+struct Own {
+    call: HelperTemplate,
+    place: TemplateMapping,
+    /// The data itself: `this`.
+    this: Parameter,
+}
+
+impl Own {
+    fn new() -> Result<Self, String> {
+        let mut template = Template::compile("{{call this}}").map_err(|error| one_line(&error))?;
+        match (template.elements.pop(), template.mapping.pop()) {
+            (Some(TemplateElement::Expression(mut call)), Some(place)) => {
+                let this = call.params.pop();
+                let this = this.ok_or_else(|| "has no data".to_owned())?;
+                Ok(Self {
+                    call: *call,
+                    place,
+                    this,
+                })
+            }
+            _ => Err("has no step".to_owned()),
         }
-        _ => Err("has no step".to_owned()),
     }
+
+    fn call(&self, name: &str, params: Vec<Parameter>) -> TemplateElement {
+        let mut call = self.call.clone();
+        call.name = Parameter::Name(name.to_owned());
+        call.params = params;
+        TemplateElement::Expression(Box::new(call))
+    }
+
+    /// The parameters of [`HOLD`] for each value that a tag has. The data of a partial comes last.
+    fn values(&self, element: &TemplateElement) -> Vec<Vec<Parameter>> {
+        let mut values = Vec::new();
+        match element {
+            TemplateElement::HelperBlock(helper)
+            | TemplateElement::Expression(helper)
+            | TemplateElement::HtmlExpression(helper) => {
+                add_values(helper, &mut values);
+                let values = values.into_iter();
+                values.map(|value| vec![literal(VALUE), value]).collect()
+            }
+            TemplateElement::PartialExpression(partial) => {
+                for value in partial.hash.values().chain(&partial.params) {
+                    add_value(value, &mut values);
+                }
+                let values = values.into_iter();
+                let mut values: Vec<_> = values.map(|value| vec![literal(COPY), value]).collect();
+                let data = partial.params.first().unwrap_or(&self.this).clone();
+                let kind = if partial.hash.is_empty() { COPY } else { MERGE };
+                values.push(vec![literal(kind), data]);
+                values
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The kinds of values that [`HOLD`] counts: the tag copies it only if it is a copy already, always,
+/// or as the members of an object.
+const VALUE: usize = 0;
+const COPY: usize = 1;
+const MERGE: usize = 2;
+
+/// The values that are looked up for a tag, those of its subexpressions first.
+fn add_values(helper: &HelperTemplate, values: &mut Vec<Parameter>) {
+    for value in helper.params.iter().chain(helper.hash.values()) {
+        add_value(value, values);
+    }
+}
+
+fn add_value(value: &Parameter, values: &mut Vec<Parameter>) {
+    match value {
+        Parameter::Subexpression(inner) => {
+            if let TemplateElement::Expression(helper) = inner.as_element() {
+                add_values(helper, values);
+            }
+            values.push(value.clone());
+        }
+        Parameter::Path(_) => values.push(value.clone()),
+        _ => {}
+    }
+}
+
+/// How many bytes a tag holds of the value of a [`HOLD`].
+fn held(helper: &Helper<'_>) -> usize {
+    let kind = number(helper, 0);
+    let Some(value) = helper.param(1) else {
+        return 0;
+    };
+    let members = match value.value() {
+        Value::Array(items) => items.len(),
+        Value::String(text) => text.len(),
+        _ => 0,
+    };
+    match kind {
+        VALUE if value.context_path().is_some() => 0,
+        MERGE => COPIES * value.value().weight() + MEMBER * members,
+        _ => COPIES * value.value().weight(),
+    }
+}
+
+/// A number that a call was given.
+fn number(helper: &Helper<'_>, place: usize) -> usize {
+    let number = helper.param(place).and_then(|param| param.value().as_u64());
+    number
+        .and_then(|number| usize::try_from(number).ok())
+        .unwrap_or(1)
 }
 
 /// An error as it fits into a line.
@@ -608,7 +842,8 @@ mod tests {
 
     #[test]
     fn usual_templates_are_filled_in() {
-        let data = json!({ "a": "x", "list": [{ "b": 1 }, { "b": 2 }], "a b": "s", "no": false });
+        let data = json!({ "a": "x", "list": [{ "b": 1 }, { "b": 2 }], "a b": "s", "no": false,
+                           "elsewhere": "e", "elsé": { "b": 1 } });
         for (text, expected) in [
             ("{{a}} {{{a}}} {{~a~}} {{ a }} {{{~ a }}}", "x xxxx"),
             ("\\{{a}} \\\\{{a}}", "{{a}} \\x"),
@@ -641,6 +876,10 @@ mod tests {
                 "<style>a { b: c } d x [ ( { </style>",
             ),
             ("\n  {{#if a}}\n  y\n  {{/if}}\n", "\n  y\n"),
+            (
+                "{{elsewhere}}{{#if a}}{{~ elsewhere ~}}{{{elsewhere}}}{{elsé.b}}{{else}}n{{/if}}",
+                "eee1",
+            ),
         ] {
             assert_eq!(fill(text, &data).as_deref(), Ok(expected), "{text}");
         }
@@ -650,6 +889,7 @@ mod tests {
     #[test]
     fn what_has_no_end_is_refused() {
         let items = json!({ "a": vec![0; 1_000], "text": "x".repeat(100_000) });
+        let large = json!({ "a": "x".repeat(400_000), "text": "x".repeat(400_000) });
         let nested = "{{#each a}}{{#each ../a}}{{#each ../../a}}";
         let each = "{{/each}}".repeat(3);
         let inline =
@@ -665,19 +905,57 @@ mod tests {
         let chain: String = (1..200)
             .map(|n| inline(&format!("p{n}"), &format!("{{{{> p{}}}}}", n - 1)))
             .collect();
+        let nested_with = |name: &str, variables: &str| -> String {
+            (1..100)
+                .map(|n| {
+                    inline(
+                        &format!("{name}{n}"),
+                        &format!("{{{{> {name}{}{variables}}}}}", n - 1),
+                    )
+                })
+                .collect()
+        };
+        let each_named = |name: &str, value: &str| -> String {
+            (0..300).map(|n| format!("{name}{n}{value}")).collect()
+        };
         for (text, reason) in [
             (inline("p", "{{> p}}") + "{{> p}}", "includes itself: \"p\""),
             (
                 inline("p", "{{> q}}") + &inline("q", "{{#if a}}{{> p}}{{/if}}") + "{{> p}}",
                 "includes itself",
             ),
+            // Whatever comes first: too many steps, or too much time for the copies of the data.
+            (inline("p0", "") + &doubled + "{{> p59}}", "it takes "),
+            (inline("p0", "x") + &doubled + "{{> p59}}", "it takes "),
             (
-                inline("p0", "") + &doubled + "{{> p59}}",
-                "more than 1000000 elements",
+                inline("p0", "") + &nested_with("p", " x=1") + "{{> p99}}",
+                "copy more than 64 MiB",
             ),
             (
-                inline("p0", "x") + &doubled + "{{> p59}}",
-                "more than 1000000 elements",
+                inline("p0", "") + &nested_with("p", " x=this") + "{{> p99}}",
+                "copy more than 64 MiB",
+            ),
+            (
+                inline("p0", "") + &format!("{{{{> p0{}}}}}", each_named(" x", "=this")),
+                "copy more than 64 MiB",
+            ),
+            (
+                inline("p0", &format!("{{{{lookup a{}}}}}", " this".repeat(800))) + "{{> p0}}",
+                "copy more than 64 MiB",
+            ),
+            (
+                format!("{{{{lookup a{}}}}}", " (lookup this \"text\")".repeat(180)),
+                "copy more than 64 MiB",
+            ),
+            (
+                "{{#with (lookup this \"text\")}}".to_owned()
+                    + &"{{#with this}}".repeat(98)
+                    + &"{{/with}}".repeat(99),
+                "copy more than 64 MiB",
+            ),
+            (
+                inline("p", "") + "{{> p text x=1}}",
+                "copy more than 64 MiB",
             ),
             (
                 inline("p0", "") + &chain + "{{> p199}}",
@@ -689,8 +967,8 @@ mod tests {
                 "as it is filled in",
             ),
             ("{{#> p}}{{/p}}".to_owned(), "partials with a block"),
-            (format!("{nested}x{each}"), "more than 1000000 elements"),
-            (format!("{nested}{each}"), "more than 1000000 elements"),
+            (format!("{nested}x{each}"), "more than 1000000 steps"),
+            (format!("{nested}{each}"), "more than 1000000 steps"),
             (
                 "{{#each a}}{{../text}}{{/each}}".to_owned(),
                 "output exceeds 8 MiB",
@@ -726,14 +1004,13 @@ mod tests {
             ("{{> 'a\\\\' }}' }}".to_owned(), "has a backslash in it"),
         ] {
             let begun = Instant::now();
-            // A partial is given a copy of the data.
-            let data = if text.contains("{{> ") {
-                &Value::Null
+            let data = if reason.starts_with("copy") {
+                &large
             } else {
                 &items
             };
-            let error = fill(&text, data).unwrap_err();
             let start = text.chars().take(60).collect::<String>();
+            let error = fill(&text, data).expect_err(&start);
             assert!(error.contains(reason), "{start}: {error}");
             assert!(begun.elapsed() < 2 * TIME, "{start}");
         }
@@ -757,6 +1034,17 @@ mod tests {
             (chained(DEPTH), false),
             (chained(2).repeat(DEPTH), true),
             ("{{a}}".repeat(DEPTH + 1), true),
+            (
+                format!(
+                    "{{{{#if a}}}}{}{{{{/if}}}}",
+                    "{{elsewhere}}".repeat(DEPTH + 1)
+                ),
+                true,
+            ),
+            (
+                format!("{{{{#if b}}}}{}{{{{/if}}}}", "{{^if b}}x".repeat(DEPTH)),
+                false,
+            ),
         ] {
             let filled = fill(&text, &json!({ "a": true }));
             assert_eq!(filled.is_ok(), allowed, "{text} {filled:?}");
@@ -771,8 +1059,18 @@ mod tests {
         assert_eq!(filled.matches("<tr>").count(), 10_000);
         let large = format!("{}{}", "x".repeat(700_000), "{{a}} y ".repeat(100));
         assert!(fill(&large, &json!({ "a": 1 })).is_ok());
-        let many = "{{a}} and some text\n".repeat(2_000);
-        assert!(fill(&many, &json!({ "a": 1 })).is_ok());
+        for (tags, bytes) in [(350, 290_000), (1_001, 100_000), (3_000, 60_000)] {
+            let text = format!("{{{{a}}}}{}", "x".repeat(bytes / tags - 5)).repeat(tags);
+            let filled = fill(&text, &json!({ "a": 1 }));
+            assert!(filled.is_ok(), "{tags} tags in {bytes} bytes: {filled:?}");
+        }
+        let partials = "{{#*inline \"cell\"}}<td>{{title}}{{b}}{{/inline}}\
+             {{#*inline \"row\"}}<tr>{{> cell title=a}}{{/inline}}\
+             {{#each rows}}{{> row this}}{{/each}}{{#*inline \"end\"}}{{c}}{{/inline}}{{> end}}";
+        let rows = json!({ "rows": vec![json!({ "a": "x", "b": "y" }); 1_000],
+                           "c": "z".repeat(1_000_000) });
+        let filled = fill(partials, &rows).unwrap();
+        assert_eq!(filled.matches("<tr><td>xy").count(), 1_000);
     }
 
     #[test]

@@ -188,8 +188,11 @@
 //! is compared without regard to case, and that a domain stands for its own addresses only; that
 //! terms of `/template/search` have to occur with their case unless `fuzzy_search` is on; that
 //! suppressions are listed up to now, the oldest first, 100 a page; that only the HTML of a template
-//! is escaped, and that one with broken Handlebars, or with more than 100 blocks in one another, is
-//! refused as it is stored.
+//! is escaped, and that one with broken Handlebars, or beyond the sandbox's own limits, is refused as it is
+//! stored. These limits are not the service's: 100 blocks, partials and `else if` in one another, 10
+//! subexpressions in one another, 4 KiB for a tag, 1,000,000,000 tags times bytes, and, as a request's
+//! templates are filled in, 5 s, 1,000,000 steps, 8 MiB of output for each and 64 MiB for all, and 64 MiB of
+//! copies of the data. Raw blocks, partials with a block and computed names of partials are refused.
 //!
 //! Of mail and its events: that suppressed recipients are refused as described above, and what
 //! suppresses them; that the master account's activity and history have the mail of subaccounts too;
