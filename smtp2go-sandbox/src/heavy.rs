@@ -1,46 +1,144 @@
 //! What takes long, off the threads that serve connections.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::sync::Arc;
-
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::admin::Problem;
 use crate::world::Shared;
 
-/// How many at a time; the others wait.
+/// How many at a time, for each of the two kinds; the others wait.
 const AT_ONCE: usize = 4;
+
+/// How long one waits for a place: longer than a template may take, several times.
+const WAIT: Duration = Duration::from_secs(30);
 
 /// The places for them.
 #[derive(Debug)]
-pub(crate) struct Heavy(Semaphore);
+pub(crate) struct Heavy {
+    /// For calls of the API: long requests, and templates, which may take seconds.
+    pub(crate) calls: Places,
+    /// For the admin endpoints and the inbox, so that they answer whatever is called.
+    pub(crate) own: Places,
+}
 
 impl Heavy {
     pub(crate) fn new() -> Self {
-        Self(Semaphore::new(AT_ONCE))
-    }
-
-    /// Runs something on a thread for what blocks. `None` if it panicked.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        // It is never closed.
-        let _place = self.0.acquire().await.ok()?;
-        tokio::task::spawn_blocking(work).await.ok()
+        Self {
+            calls: Places::new(WAIT),
+            own: Places::new(WAIT),
+        }
     }
 }
 
-/// Runs a handler there, one that does not wait for anything.
+/// A number of places, and how long one waits for one.
+#[derive(Debug)]
+pub(crate) struct Places {
+    free: Semaphore,
+    wait: Duration,
+}
+
+/// Why something was not done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Undone {
+    /// No place was free for this long.
+    Busy(Duration),
+    Panicked,
+}
+
+impl Places {
+    fn new(wait: Duration) -> Self {
+        Self {
+            free: Semaphore::new(AT_ONCE),
+            wait,
+        }
+    }
+
+    /// Runs something on a thread for what blocks.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Undone> {
+        let place = tokio::time::timeout(self.wait, self.free.acquire()).await;
+        // It is never closed.
+        let Ok(Ok(_place)) = place else {
+            return Err(Undone::Busy(self.wait));
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|_| Undone::Panicked)
+    }
+
+    /// Runs a handler there, one that does not wait for anything.
+    async fn handle(&self, handler: impl Future<Output = Response> + Send + 'static) -> Response {
+        let done = self.run(move || Handle::current().block_on(handler)).await;
+        done.unwrap_or_else(IntoResponse::into_response)
+    }
+}
+
+impl IntoResponse for Undone {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Busy(waited) => Problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "the sandbox is busy: {AT_ONCE} other pages and admin requests took longer than {} s",
+                    waited.as_secs()
+                ),
+            )
+            .into_response(),
+            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
+
+/// Runs a handler of the admin endpoints or of the inbox apart.
 pub(crate) async fn apart(
     State(shared): State<Arc<Shared>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let handler = move || Handle::current().block_on(next.run(request));
-    let response = shared.heavy.run(handler).await;
-    response.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    shared.heavy.own.handle(next.run(request)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_free_place_the_wait_ends() {
+        let places = Arc::new(Places::new(Duration::from_millis(50)));
+        let (hold, held) = mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        let running: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                let (places, held) = (Arc::clone(&places), Arc::clone(&held));
+                let work = move || held.lock().unwrap().recv().is_err();
+                tokio::spawn(async move { places.run(work).await })
+            })
+            .collect();
+        let busy = loop {
+            match places.run(|| ()).await {
+                // Not all of them have begun.
+                Ok(()) => tokio::task::yield_now().await,
+                Err(why) => break why,
+            }
+        };
+        assert_eq!(busy, Undone::Busy(Duration::from_millis(50)));
+        drop(hold);
+        for one in running {
+            assert_eq!(one.await.unwrap(), Ok(true));
+        }
+        assert_eq!(places.run(|| 1).await, Ok(1));
+        let panicked = places.run(|| assert_eq!(1, 2)).await;
+        assert_eq!(panicked, Err(Undone::Panicked));
+    }
 }

@@ -168,6 +168,8 @@
 //! Connections are limited in number ([`SandboxBuilder::max_connections`]) and time
 //! ([`head_timeout`](SandboxBuilder::head_timeout), [`idle_timeout`](SandboxBuilder::idle_timeout)), and
 //! bodies on their way in memory ([`keep_bytes`](SandboxBuilder::keep_bytes)).
+//! Large requests, and those with a template, are carried out 4 at a time, and so are pages of the inbox
+//! and admin requests, apart from them. What waits for more than 30 s is answered with 503.
 //!
 //! # What is inferred
 //!

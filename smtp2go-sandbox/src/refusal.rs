@@ -1,6 +1,7 @@
 //! Refusals, in the API's own words and envelope.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -77,6 +78,18 @@ impl Refusal {
     /// Too many bytes of requests are being received.
     pub(crate) fn busy(error: String) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, API_EXCEPTION, error)
+    }
+
+    /// Other requests that take long took all places.
+    pub(crate) fn queued_too_long(waited: Duration) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            API_EXCEPTION,
+            format!(
+                "The sandbox is busy: other large requests and templates took longer than {} s.",
+                waited.as_secs()
+            ),
+        )
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {

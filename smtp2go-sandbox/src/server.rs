@@ -24,6 +24,7 @@ use crate::call::{Call, KeyPlace};
 use crate::connection::{Alarm, Control, Out};
 use crate::faults::{self, Answer, Fault, Manner};
 use crate::gate;
+use crate::heavy::Undone;
 use crate::inbox;
 use crate::json;
 use crate::operations::{self, Context, Prepared, Reply};
@@ -424,13 +425,18 @@ async fn answer_apart(
     }
     let lost = call.clone();
     let (shared_too, request_id) = (Arc::clone(shared), request_id.to_owned());
-    let done = shared.heavy.run(move || {
+    let done = shared.heavy.calls.run(move || {
         let answer = answer(&shared_too, client, &keys, &request_id, &mut call);
         (answer, call)
     });
-    done.await.unwrap_or_else(|| {
-        let error = "The sandbox panicked as it carried out the request.";
-        (Err(Refusal::broken(error)), lost)
+    done.await.unwrap_or_else(|why| {
+        let refusal = match why {
+            Undone::Busy(waited) => Refusal::queued_too_long(waited),
+            Undone::Panicked => {
+                Refusal::broken("The sandbox panicked as it carried out the request.")
+            }
+        };
+        (Err(refusal), lost)
     })
 }
 

@@ -412,3 +412,38 @@ fn assert_open_or_more(stream: &mut TcpStream) {
         .unwrap();
     assert_ne!(stream.read(&mut [0]).ok(), Some(0));
 }
+
+#[test]
+fn slow_templates_do_not_hold_up_admin_endpoints_and_the_inbox() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let each = "{{#each a}}{{#each ../a}}{{#each ../../a}}{{/each}}{{/each}}{{/each}}";
+    let template = json!({ "id": "welcome", "template_name": "Welcome", "subject": "Hi",
+                           "html_body": each, "text_body": "Hello" });
+    assert_eq!(post(&sandbox, "/template/add", &template).status, 200);
+    let mut slow = mail();
+    slow["template_id"] = "welcome".into();
+    slow["template_data"] = json!({ "a": vec![0; 2_000] });
+    std::thread::scope(|scope| {
+        // One for each place, and one that waits.
+        let sent: Vec<_> = (0..5)
+            .map(|_| {
+                scope.spawn(|| {
+                    let begun = std::time::Instant::now();
+                    assert_eq!(post(&sandbox, "/email/send", &slow).status, 400);
+                    begun.elapsed()
+                })
+            })
+            .collect();
+        let mut longest = Duration::ZERO;
+        while sent.iter().all(|one| !one.is_finished()) {
+            for path in ["/_sandbox/clock", "/_sandbox/mails", "/"] {
+                let begun = std::time::Instant::now();
+                assert_eq!(send(&sandbox, "GET", path, &[], b"").status, 200);
+                longest = longest.max(begun.elapsed());
+            }
+        }
+        let times = sent.into_iter().map(|one| one.join().unwrap());
+        let shortest = times.min().unwrap();
+        assert!(longest < shortest / 2, "{longest:?} of {shortest:?}");
+    });
+}
