@@ -28,6 +28,7 @@ use crate::heavy;
 use crate::keep::Log;
 use crate::mail::{Attachment, Mail, bare_address};
 use crate::operations;
+use crate::paging;
 use crate::sms::Sms;
 use crate::webhooks::{self, WebhookDelivery, WebhookState};
 use crate::world::{Shared, World};
@@ -226,49 +227,110 @@ impl Query {
         })
     }
 
-    /// The items that `after`, `offset` and `limit` ask for, and how many there were in all. The
-    /// offset counts those that were dropped too.
-    fn page<T>(
+    /// A page of a list: the items that `after`, `offset` and `limit` ask for. The offset counts
+    /// those that were dropped too. The list is copied, which is cheap, and written when the world is
+    /// not locked any more.
+    fn page<T: Clone>(
         &self,
         name: &str,
-        items: &Log<T>,
-        write: impl Fn(usize, &T) -> Value,
-    ) -> Result<Value, Problem> {
+        shared: &Shared,
+        list: impl FnOnce(&World) -> &Log<T>,
+        write: impl Fn(&T) -> Value,
+    ) -> Answer {
         let from = self.number("offset", 0)?.max(self.number("after", 0)?);
-        let page = self.write(items.since(from), 0, write)?;
-        Ok(json!({
-            "total": items.total(), "dropped": items.dropped(), "next": page.1, name: page.0,
-        }))
+        // One more says whether there is a next page.
+        let limit = self.number("limit", LIMIT)?.saturating_add(1);
+        let (items, total, dropped) = {
+            let world = shared.world();
+            let items = list(&world);
+            let page = items.since(from).take(limit);
+            let page: Vec<_> = page.map(|(place, item)| (place, item.clone())).collect();
+            (page, items.total(), items.dropped())
+        };
+        let items = items.iter().map(|(place, item)| (*place, item));
+        let (page, next) = self.write(items, 0, write)?;
+        Ok(json!({ "total": total, "dropped": dropped, "next": next, name: page }))
     }
 
-    /// So many items as `limit` says, each with its number, and the number to go on after if there
-    /// are more.
+    /// `limit` items, or as many as [`paging::BYTES`] allow and at least one, each with its number; and
+    /// the number to go on after if there are more.
     fn write<'a, T: 'a>(
         &self,
         items: impl Iterator<Item = (usize, &'a T)>,
         offset: usize,
-        write: impl Fn(usize, &T) -> Value,
+        write: impl Fn(&T) -> Value,
     ) -> Result<(Vec<Value>, Option<usize>), Problem> {
         let limit = self.number("limit", LIMIT)?;
-        let mut items = items.skip(offset);
-        let mut last = None;
-        let page = items.by_ref().take(limit).map(|(place, item)| {
-            let mut written = write(place, item);
+        let (mut page, mut bytes, mut last) = (Vec::new(), 0, None);
+        for (place, item) in items.skip(offset) {
+            if page.len() >= limit || bytes > paging::BYTES {
+                return Ok((page, last));
+            }
+            let mut written = write(item);
             written["number"] = (place + 1).into();
+            bytes += paging::length(&written);
+            page.push(written);
             last = Some(place + 1);
-            written
-        });
-        let page = page.collect();
-        Ok((page, last.filter(|_| items.next().is_some())))
+        }
+        Ok((page, None))
     }
 }
 
-async fn mails(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    Json(list_mails(&shared, query.as_deref()).await)
+async fn mails(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    list_mails(&shared, query.as_deref())
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Which mails are asked for.
+struct Wanted {
+    to: Option<String>,
+    subject: Option<String>,
+}
+
+impl Wanted {
+    fn all(&self) -> bool {
+        self.to.is_none() && self.subject.is_none()
+    }
+
+    fn has(&self, mail: &Mail) -> bool {
+        let to = self.to.as_ref().is_none_or(|to| {
+            let to = bare_address(to);
+            let mut recipients = mail.recipients().into_iter();
+            recipients.any(|recipient| recipient.eq_ignore_ascii_case(to))
+        });
+        let subject = self.subject.as_ref();
+        to && subject.is_none_or(|wanted| mail.subject().unwrap_or_default() == *wanted)
+    }
+}
+
+/// The mails that came since somebody looked last.
+struct NewMails {
+    /// The list begins after this number.
+    after: usize,
+    /// The place and the message's number of the last one that was looked at.
+    last: Option<(usize, u64)>,
+}
+
+impl NewMails {
+    fn take(&mut self, world: &World) -> Vec<(usize, Mail)> {
+        let mails = &world.mails;
+        let (last, seen) = self.last.unwrap_or_default();
+        // After a reset the places begin anew; the messages' numbers go on.
+        let is_there = mails.get(last).is_some_and(|mail| mail.number() == seen);
+        let begin = if is_there { last + 1 } else { self.after };
+        let new = mails.since(begin).filter(|(_, mail)| mail.number() > seen);
+        let new: Vec<_> = new.map(|(place, mail)| (place, mail.clone())).collect();
+        self.last = new
+            .last()
+            .map(|(place, mail)| (*place, mail.number()))
+            .or(self.last);
+        new
+    }
 }
 
 /// The mails, narrowed down by recipient and subject. With `wait` it waits until there is one.
-async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
+async fn list_mails(shared: &Arc<Shared>, query: Option<&str>) -> Result<Response, Problem> {
     let known = ["to", "subject", "wait", "after", "offset", "limit"];
     let query = Query::read(query, &known)?;
     let wait = match query.text("wait") {
@@ -284,72 +346,88 @@ async fn list_mails(shared: &Shared, query: Option<&str>) -> Answer {
                 ))
             })?,
     };
-    let after = query.number("after", 0)?;
-    let end = Instant::now() + wait;
-    let wanted = |mail: &Mail| {
-        let to = query.text("to").is_none_or(|to| {
-            let to = bare_address(to);
-            let mut recipients = mail.recipients().into_iter();
-            recipients.any(|recipient| recipient.eq_ignore_ascii_case(to))
-        });
-        let wanted = query.text("subject");
-        to && wanted.is_none_or(|wanted| mail.subject().unwrap_or_default() == wanted)
+    let wanted = Arc::new(Wanted {
+        to: query.text("to").map(str::to_owned),
+        subject: query.text("subject").map(str::to_owned),
+    });
+    let query = Arc::new(query);
+    let mut new = NewMails {
+        after: query.number("after", 0)?,
+        last: None,
     };
+    let end = Instant::now() + wait;
     let mut changes = shared.changes.subscribe();
     let mut place = None;
-    // The number of the last one that was looked at: while it waits, it looks at new ones only.
-    let mut last = 0;
     loop {
         changes.borrow_and_update();
-        let new: Vec<(usize, Mail)> = {
+        let (mails, dropped) = {
             let world = shared.world();
-            let mails = world.mails.since(after);
-            let mails = mails.filter(|(_, mail)| mail.number() > last);
-            mails.map(|(place, mail)| (place, mail.clone())).collect()
+            (new.take(&world), world.mails.dropped())
         };
-        last = new.last().map_or(last, |(_, mail)| mail.number());
-        let found = new.iter().filter(|(_, mail)| wanted(mail));
-        let found: Vec<_> = found.map(|(place, mail)| (*place, mail)).collect();
-        let left = end.saturating_duration_since(Instant::now());
-        if !found.is_empty() || left.is_zero() {
-            let world = shared.world();
-            if query.text("to").or(query.text("subject")).is_none() {
-                return query.page("mails", &world.mails, |_, mail| summary(mail));
+        let ends = end.saturating_duration_since(Instant::now()).is_zero();
+        if ends || !mails.is_empty() {
+            let (shared_too, query, wanted) =
+                (Arc::clone(shared), Arc::clone(&query), Arc::clone(&wanted));
+            let look = move || write_mails(&shared_too, &query, &wanted, &mails, dropped, ends);
+            match shared.heavy.own.run(look).await {
+                Ok(Some(found)) => return Ok(found.into_response()),
+                Ok(None) => {}
+                Err(undone) => return Ok(undone.into_response()),
             }
-            let dropped = world.mails.dropped();
-            drop(world);
-            // Of mail that was dropped nobody knows whether it would have been found.
-            let (total, offset) = (found.len(), query.number("offset", 0)?);
-            let (page, next) = query.write(found.into_iter(), offset, |_, mail| summary(mail))?;
-            return Ok(json!({
-                "total": total, "dropped": dropped, "next": next, "mails": page,
-            }));
         }
         if place.is_none() {
             place = Some(shared.waits.place()?);
         }
+        let left = end.saturating_duration_since(Instant::now());
         // Changed or not, it looks again.
         let _ = tokio::time::timeout(left, changes.changed()).await;
     }
 }
 
-async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json {
-    let world = shared.world();
-    let Some((place, mail)) = world
-        .mails
-        .numbered()
-        .find(|(_, mail)| mail.email_id() == id)
-    else {
-        return Json(Err(no_mail(&world, &id)));
+/// The answer with the mails that are wanted; `None` if there are none and it is not the end.
+fn write_mails(
+    shared: &Shared,
+    query: &Query,
+    wanted: &Wanted,
+    mails: &[(usize, Mail)],
+    dropped: usize,
+    ends: bool,
+) -> Option<Json> {
+    if wanted.all() {
+        return Some(Json(query.page(
+            "mails",
+            shared,
+            |world| &world.mails,
+            summary,
+        )));
+    }
+    let found = mails.iter().filter(|(_, mail)| wanted.has(mail));
+    let found: Vec<_> = found.map(|(place, mail)| (*place, mail)).collect();
+    if found.is_empty() && !ends {
+        return None;
+    }
+    let write = || {
+        // Of mail that was dropped nobody knows whether it would have been found.
+        let (total, offset) = (found.len(), query.number("offset", 0)?);
+        let (page, next) = query.write(found.into_iter(), offset, summary)?;
+        Ok(json!({ "total": total, "dropped": dropped, "next": next, "mails": page }))
     };
-    let mut whole = summary(mail);
+    Some(Json(write()))
+}
+
+async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json {
+    let (place, mail, events) = {
+        let world = shared.world();
+        let mut mails = world.mails.numbered();
+        let Some((place, mail)) = mails.find(|(_, mail)| mail.email_id() == id) else {
+            return Json(Err(no_mail(&world, &id)));
+        };
+        let of_it = |event: &&Arc<Event>| event.mail().is_some_and(|of| of.email_id() == id);
+        let events: Vec<_> = world.events.iter().filter(of_it).cloned().collect();
+        (place, mail.clone(), events)
+    };
+    let mut whole = summary(&mail);
     whole["number"] = (place + 1).into();
-    let events: Vec<Value> = world
-        .events
-        .iter()
-        .filter(|event| event.mail().is_some_and(|of| of.email_id() == id))
-        .map(|event| write_event(event))
-        .collect();
     whole["text_body"] = mail.text_body().into();
     whole["html_body"] = mail.html_body().into();
     let mime = mail.mime();
@@ -357,7 +435,7 @@ async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json
     whole["attachments"] = mail.attachments().iter().map(write_file).collect();
     whole["inlines"] = mail.inlines().iter().map(write_file).collect();
     whole["request"] = mail.request();
-    whole["events"] = events.into();
+    whole["events"] = events.iter().map(|event| write_event(event)).collect();
     Json(Ok(whole))
 }
 
@@ -478,16 +556,21 @@ async fn clear_outcomes(State(shared): State<Arc<Shared>>) -> Json {
 
 async fn sms(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
     let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
-        query.page("sms", &shared.world().sms, |_, sms| {
-            json!({
-                "message_id": sms.message_id(),
-                "destination": sms.destination(),
-                "sender": sms.sender(),
-                "content": sms.content(),
-                "username": sms.username(),
-                "accepted_at": time(sms.accepted_at()),
-            })
-        })
+        query.page(
+            "sms",
+            &shared,
+            |world| &world.sms,
+            |sms| {
+                json!({
+                    "message_id": sms.message_id(),
+                    "destination": sms.destination(),
+                    "sender": sms.sender(),
+                    "content": sms.content(),
+                    "username": sms.username(),
+                    "accepted_at": time(sms.accepted_at()),
+                })
+            },
+        )
     });
     Json(page)
 }
@@ -506,10 +589,12 @@ async fn receive_sms(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
 
 async fn list_webhooks(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
     let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
-        let world = shared.world();
-        query.page("webhooks", &world.outbox.deliveries, |_, delivery| {
-            write_delivery(delivery)
-        })
+        query.page(
+            "webhooks",
+            &shared,
+            |world| &world.outbox.deliveries,
+            write_delivery,
+        )
     });
     Json(page)
 }
@@ -566,9 +651,12 @@ async fn post_again(State(shared): State<Arc<Shared>>, Path(number): Path<String
 
 async fn events(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
     let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
-        query.page("events", &shared.world().events, |_, event| {
-            write_event(event)
-        })
+        query.page(
+            "events",
+            &shared,
+            |world| &world.events,
+            |event| write_event(event),
+        )
     });
     Json(page)
 }
@@ -592,17 +680,23 @@ fn write_event(event: &Event) -> Value {
 }
 
 async fn calls(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["after", "offset", "limit"])
-        .and_then(|query| query.page("calls", &shared.world().calls, |_, call| write_call(call)));
+    let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
+        query.page(
+            "calls",
+            &shared,
+            |world| &world.calls,
+            |call| write_call(call),
+        )
+    });
     Json(page)
 }
 
 async fn call(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> Json {
-    let world = shared.world();
     let place = number.parse().ok().and_then(|n: usize| n.checked_sub(1));
-    let found = place.and_then(|place| Some((place, world.calls.get(place)?)));
-    let Some((place, call)) = found else {
-        return Json(Err(match place {
+    let found = {
+        let world = shared.world();
+        let found = place.and_then(|place| Some((place, Arc::clone(world.calls.get(place)?))));
+        found.ok_or_else(|| match place {
             Some(place) if world.calls.was_dropped(place) => {
                 Problem::dropped(&format!("the call {number}"), &world)
             }
@@ -610,9 +704,13 @@ async fn call(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> 
                 "there is no call {number:?}; there are {}, counted from 1",
                 world.calls.total()
             )),
-        }));
+        })
     };
-    let mut whole = write_call(call);
+    let (place, call) = match found {
+        Ok(found) => found,
+        Err(problem) => return Json(Err(problem)),
+    };
+    let mut whole = write_call(&call);
     whole["number"] = (place + 1).into();
     whole["head"] = String::from_utf8_lossy(call.head()).into();
     whole["body"] = String::from_utf8_lossy(call.body()).into();

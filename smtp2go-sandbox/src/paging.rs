@@ -16,9 +16,8 @@ pub(crate) struct Page<T> {
     places: Vec<Place>,
 }
 
-/// How many bytes the rows of a page may have before it ends: a row may have a long mail in it, and a
-/// mail a thousand rows.
-const BYTES: usize = 16 * 1024 * 1024;
+/// A page ends after this many bytes: a row may have a long mail in it, and a mail a thousand rows.
+pub(crate) const BYTES: usize = 16 * 1024 * 1024;
 
 impl<T> Page<T> {
     /// The items as they are answered with, at least one of them. If they are too long, there are fewer
@@ -40,7 +39,7 @@ impl<T> Page<T> {
 }
 
 /// About how many bytes a value has.
-fn length(value: &Value) -> usize {
+pub(crate) fn length(value: &Value) -> usize {
     let inner: usize = match value {
         Value::String(text) => text.len(),
         Value::Array(items) => items.iter().map(length).sum(),

@@ -97,6 +97,53 @@ fn a_shell_can_wait_for_mail() {
 }
 
 #[test]
+fn page_of_long_mails_ends_early_and_the_next_goes_on() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    for _ in 0..20 {
+        let mut mail = mail("b@example.net");
+        mail["subject"] = "x".repeat(1024 * 1024).into();
+        assert_eq!(post(&sandbox, "/email/send", &mail).status, 200);
+    }
+    for narrowed in ["", "&to=b@example.net"] {
+        let (mut after, mut numbers) = (0, Vec::new());
+        let mut pages = 0;
+        loop {
+            let page = get(
+                &sandbox,
+                &format!("/mails?limit=1000000&after={after}{narrowed}"),
+            );
+            let mails = page["mails"].as_array().unwrap();
+            numbers.extend(mails.iter().map(|mail| mail["number"].as_u64().unwrap()));
+            pages += 1;
+            match page["next"].as_u64() {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        assert_eq!(pages, 2, "{narrowed}");
+        assert_eq!(numbers, (1..=20).collect::<Vec<_>>(), "{narrowed}");
+    }
+}
+
+#[test]
+fn wait_goes_on_after_a_reset() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| get(&sandbox, "/mails?to=b@example.net&wait=60"));
+        for to in ["a@example.net", "a@example.net"] {
+            post(&sandbox, "/email/send", &mail(to));
+            // So that it looks at each, most of the times.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        sandbox.reset();
+        for to in ["b@example.net", "c@example.net"] {
+            post(&sandbox, "/email/send", &mail(to));
+        }
+        assert_eq!(waiting.join().unwrap()["mails"][0]["number"], 1);
+    });
+}
+
+#[test]
 fn calls_are_listed_and_the_admins_own_are_not() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.faults().add(Fault::status(503).nth(2));
