@@ -364,6 +364,51 @@ fn mails_are_found_by_their_words() {
     assert_eq!(rows("/_inbox/calls?before=20"), 20);
 }
 
+#[test]
+fn row_of_a_long_mail_is_cut() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let name = "é".repeat(5_000);
+    let to: Vec<_> = (0..100)
+        .map(|number| format!("{name} <b{number}@example.net>"))
+        .collect();
+    let mail = json!({ "sender": format!("{name} <a@example.com>"), "to": to, "subject": name,
+                       "text_body": "x" });
+    assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    let few = json!({ "sender": "a@example.com", "to": ["b@example.net", "c@example.net"],
+                      "text_body": "x" });
+    assert_eq!(call(&sandbox, "/v3/email/send", &few).status, 200);
+    let page = get(&sandbox, "/").body;
+    assert!(page.len() < 16 * 1024, "{} bytes", page.len());
+    assert!(page.contains("… and 99 more"), "{page}");
+    assert!(page.contains(">b@example.net, c@example.net<"), "{page}");
+}
+
+#[test]
+fn looking_at_mail_drops_none() {
+    let sandbox = Sandbox::builder()
+        .keep_bytes(2 * 1024 * 1024)
+        .start_blocking()
+        .unwrap();
+    // Nothing happens to the mail meanwhile.
+    sandbox.freeze();
+    let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"],
+                       "text_body": "word ".repeat(400) });
+    while sandbox.dropped().mails == 0 {
+        assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    }
+    let kept = sandbox.mails().len();
+    // More than there is room for to keep what is searched.
+    assert!(kept * 2_000 > 2 * 1024 * 1024 / 16);
+    for path in ["/?q=word", "/?q=word+nothing", "/"] {
+        assert_eq!(get(&sandbox, path).status, 200);
+    }
+    let page = get(&sandbox, "/?q=word&before=100000").body;
+    assert_eq!(page.matches("<li id=\"row-").count(), kept.min(500));
+    assert_eq!(sandbox.mails().len(), kept);
+    assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    assert!(sandbox.mails().len() >= kept - 1);
+}
+
 #[tokio::test]
 async fn an_open_page_does_not_keep_the_sandbox() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

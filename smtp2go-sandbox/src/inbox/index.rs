@@ -11,6 +11,9 @@ use crate::world::Shared;
 /// How much of what a mail says is searched, in bytes.
 const SEARCHED: usize = 64 * 1024;
 
+/// How many characters of a subject, a sender or the recipients the list has.
+const SHOWN: usize = 200;
+
 /// What the list has of a mail.
 pub(crate) struct Entry {
     pub(super) subject: String,
@@ -78,7 +81,6 @@ impl Entry {
         let content = Content::of(mail);
         let subject = content::subject(mail);
         let from = content::readable(mail, mail.sender());
-        let to = content::readable(mail, &mail.to().join(", "));
         let mut text = String::new();
         let mut add = |part: &str| {
             for letter in part.chars().flat_map(char::to_lowercase) {
@@ -89,9 +91,13 @@ impl Entry {
             }
             text.push('\n');
         };
-        for part in [subject.as_str(), &from, &to, mail.email_id()] {
+        for part in [subject.as_str(), &from] {
             add(part);
         }
+        for part in mail.to() {
+            add(&content::readable(mail, part));
+        }
+        add(mail.email_id());
         for part in [mail.cc(), mail.bcc()].into_iter().flatten() {
             add(&content::readable(mail, part));
         }
@@ -105,9 +111,9 @@ impl Entry {
         text.shrink_to_fit();
         Self {
             files: content.files.len(),
-            subject,
-            from,
-            to,
+            subject: cut(&subject),
+            from: cut(&from),
+            to: recipients(mail),
             text,
         }
     }
@@ -121,6 +127,34 @@ impl Entry {
     fn bytes(&self) -> usize {
         let texts = [&self.subject, &self.from, &self.to, &self.text];
         size_of::<Self>() + texts.map(Weight::weight).iter().sum::<usize>() + 64
+    }
+}
+
+/// A text as long as the list has it.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The recipients in `to`, as many as the list has room for, and how many more there are.
+fn recipients(mail: &Mail) -> String {
+    let all = mail.to();
+    let (mut text, mut shown) = (String::new(), 0);
+    for one in &all {
+        if text.len() >= SHOWN {
+            break;
+        }
+        if shown > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(&cut(&content::readable(mail, one)));
+        shown += 1;
+    }
+    match all.len() - shown {
+        0 => cut(&text),
+        more => format!("{} and {more} more", cut(&text)),
     }
 }
 

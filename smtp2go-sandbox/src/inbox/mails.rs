@@ -1,5 +1,6 @@
 //! The list of mails, and one mail.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -221,22 +222,25 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
     let words = index::words(search);
     shared.entries.tidy(shared);
     let mails = shared.world().mails.clone();
-    let entry = |place: usize| {
-        let mail = mails.get(place)?;
-        Some((mail, shared.entries.of(mail)))
-    };
     let before = fields.number("before");
-    let fits =
-        |place: usize| words.is_empty() || entry(place).is_some_and(|(_, entry)| entry.has(&words));
+    let fits = |place: usize| {
+        words.is_empty()
+            || mails
+                .get(place)
+                .is_some_and(|mail| shared.entries.of(mail).has(&words))
+    };
     let (places, more) = newest(&mails, before, fits);
-    let shown: Vec<_> = places.iter().filter_map(|place| entry(*place)).collect();
-    let world = shared.world();
-    let wanted: std::collections::HashSet<_> =
-        shown.iter().map(|(mail, _)| mail.email_id()).collect();
-    let statuses = view::statuses(&world, |id| wanted.contains(id));
-    let rows = shown.iter().map(|(mail, entry)| {
+    let shown = || places.iter().filter_map(|place| mails.get(*place));
+    let statuses: HashMap<String, EventKind> = {
+        let wanted: HashSet<_> = shown().map(Mail::email_id).collect();
+        let world = shared.world();
+        let statuses = view::statuses(&world, |id| wanted.contains(id)).into_iter();
+        statuses.map(|(id, kind)| (id.to_owned(), kind)).collect()
+    };
+    let rows = shown().map(|mail| {
         let id = mail.email_id();
         let status = statuses.get(id).copied();
+        let entry = shared.entries.of(mail);
         Row {
             id: id.to_owned(),
             href: format!("/_inbox/mails/{id}{}", query("q", search)),
