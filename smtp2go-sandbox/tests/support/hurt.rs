@@ -12,6 +12,10 @@ use smtp2go_sandbox::Sandbox;
 /// What is sent to a sandbox of its own, one request after the other.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
+    /// The statuses of the answers, in order, with one for several that are the same.
+    pub(crate) statuses: &'static [u16],
+    /// What the first one that is refused says, among other things, if any is to be refused.
+    pub(crate) refusal: &'static str,
     /// The requests that have about so many bytes in all.
     pub(crate) requests: fn(usize) -> Vec<Request>,
 }
@@ -25,6 +29,9 @@ pub(crate) struct Request {
     with_last_key: bool,
 }
 
+/// How many mails there are where many are looked at, each as long as the row.
+const MANY: usize = 100;
+
 /// At the end of a form, stands for the token of the sandbox's pages.
 const TOKEN: &str = "{token}";
 
@@ -34,12 +41,14 @@ pub(crate) struct Outcome {
     pub(crate) time: Duration,
     /// The bytes of the longest answer.
     pub(crate) longest: usize,
-    /// The status of each answer.
+    /// The statuses of the answers, in order, with one for several that are the same.
     pub(crate) statuses: Vec<u16>,
+    /// The first answer with 400.
+    pub(crate) refusal: String,
 }
 
-/// Sends the requests of a row, each after the answer to the one before.
-pub(crate) fn run(row: &Row, size: usize) -> io::Result<Outcome> {
+/// Sends the requests of a row, each after the answer to the one before, and calls `answered` for each.
+pub(crate) fn run(row: &Row, size: usize, answered: impl Fn()) -> io::Result<Outcome> {
     let requests = (row.requests)(size);
     let sandbox = Sandbox::start_blocking()?;
     let mut key = String::new();
@@ -68,7 +77,13 @@ pub(crate) fn run(row: &Row, size: usize) -> io::Result<Outcome> {
         let reply = exchange(&sandbox, request.method, &path, with, &body)?;
         outcome.time += begun.elapsed();
         let (status, body) = reply;
-        outcome.statuses.push(status);
+        if outcome.statuses.last() != Some(&status) {
+            outcome.statuses.push(status);
+        }
+        if status == 400 && outcome.refusal.is_empty() {
+            outcome.refusal = String::from_utf8_lossy(&body).into_owned();
+        }
+        answered();
         outcome.longest = outcome.longest.max(body.len());
         if path == "/v3/api_keys/add"
             && let Ok(reply) = serde_json::from_slice::<Value>(&body)
@@ -246,6 +261,13 @@ fn numbered(size: usize, text: impl Fn(usize) -> String) -> Vec<String> {
     texts
 }
 
+/// As many terms as a search may have.
+fn long_terms(size: usize) -> Vec<String> {
+    (0..100)
+        .map(|number| format!("{number}{}", fill(size / 250, "x")))
+        .collect()
+}
+
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len() / 3 * 4 + 4);
@@ -268,6 +290,12 @@ fn template(text: &str) -> Request {
     let template = json!({ "id": "welcome", "template_name": "Welcome", "subject": "Hi",
                            "html_body": text, "text_body": "Hello" });
     call("template/add", &template)
+}
+
+/// A tag over and over with text after it: with more tags it would weigh more than an account may have,
+/// and be refused before anybody looks into it.
+fn tags(size: usize, tag: &str) -> String {
+    fill(size - 500, &format!("{tag:x<64}"))
 }
 
 /// A template that is filled in with this.
@@ -337,22 +365,32 @@ pub(crate) const ROWS: &[Row] = &[
     // HTML.
     Row {
         name: "links without an end",
+        statuses: &[200],
+        refusal: "",
         requests: |size| html(size, "href=http://"),
     },
     Row {
         name: "links without a value",
+        statuses: &[200],
+        refusal: "",
         requests: |size| html(size, "href "),
     },
     Row {
         name: "links in open quotes",
+        statuses: &[200],
+        refusal: "",
         requests: |size| html(size, "<a href=\"http://'"),
     },
     Row {
         name: "links by the thousand",
+        statuses: &[200],
+        refusal: "",
         requests: |size| html(size, "<a href=http://a>a</a>"),
     },
     Row {
         name: "a long link that many follow",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let html = format!("<a href=\"http://{}\">", "a".repeat(size));
             let mail = mail(json!({ "html_body": html, "to": clickers(100), "cc": clickers(100) }));
@@ -363,6 +401,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "an image that is shown often",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let image = json!({ "filename": "a", "mimetype": "image/png",
                                 "fileblob": base64(&vec![0; size / 4]) });
@@ -375,6 +415,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "references to no image",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let image = json!({ "filename": "cid:a", "mimetype": "image/png", "fileblob": "aGk=" });
             let html = fill(size, "cid:");
@@ -386,6 +428,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "images by the thousand",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let names = numbered(size / 8, |number| number.to_string());
             let images: Vec<_> = names
@@ -406,14 +450,20 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "open tags",
+        statuses: &[200],
+        refusal: "",
         requests: |size| html(size, "<link<"),
     },
     Row {
         name: "letters that grow in lower case",
+        statuses: &[200],
+        refusal: "",
         requests: |size| html(size, "\u{130}"),
     },
     Row {
         name: "a long text",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             looked_at(call(
                 "email/send",
@@ -424,6 +474,8 @@ pub(crate) const ROWS: &[Row] = &[
     // What else a mail has.
     Row {
         name: "headers by the thousand",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let header = json!({ "header": "a", "value": "é" });
             let headers = vec![header; size / 30];
@@ -441,6 +493,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "a long header for the webhooks of many recipients",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let headers = json!([{ "header": "X-Long", "value": fill(size, "a") }]);
             let mail = mail(json!({ "custom_headers": headers, "to": clickers(100) }));
@@ -452,6 +506,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "a long subject of a mail to many",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let to = |kind: &str| -> Vec<_> {
                 let numbers = 0..20;
@@ -481,6 +537,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "long names of many recipients",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let name = fill(size / 60, "é");
             let to = |kind: &str| -> Vec<_> {
@@ -502,6 +560,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "files by the thousand",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let file = json!({ "filename": "a", "fileblob": "" });
             shown(call(
@@ -512,6 +572,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "a long file",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let file =
                 json!({ "filename": fill(size / 2, "é"), "fileblob": fill(size / 2, " a GVs") });
@@ -521,18 +583,26 @@ pub(crate) const ROWS: &[Row] = &[
     // MIME.
     Row {
         name: "mime: headers by the thousand",
+        statuses: &[200],
+        refusal: "",
         requests: |size| headers(size, "a:b\r\n"),
     },
     Row {
         name: "mime: a folded header",
+        statuses: &[200],
+        refusal: "",
         requests: |size| headers(size, " a\r\n"),
     },
     Row {
         name: "mime: encoded words",
+        statuses: &[200],
+        refusal: "",
         requests: |size| headers(size, "Subject: =?utf-8?q?a?=\r\n"),
     },
     Row {
         name: "mime: one subject of encoded words",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let words = fill(size * 3 / 4, "=?utf-8?q?a?= ");
             mime(&format!(
@@ -542,6 +612,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: open encoded words",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let words = fill(size / 4, "=?utf-8?q?");
             mime(&format!(
@@ -551,6 +623,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: as many recipients as it may have",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let to: Vec<_> = (0..400)
                 .map(|number| format!("open+{number}@example.net"))
@@ -567,6 +641,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: recipients by the thousand",
+        statuses: &[400, 200, 404, 200],
+        refusal: "more than 1000 recipients",
         requests: |size| {
             let to = numbered(size * 3 / 4, |number| format!("{number}@a.example"));
             mime(&format!(
@@ -577,6 +653,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: one recipient by the thousand",
+        statuses: &[400, 200, 404, 200],
+        refusal: "more than 1000 recipients",
         requests: |size| {
             let to = fill(size * 3 / 4, "b@a.example,");
             mime(&format!("From: a@example.com\r\nTo: {to}\r\n\r\nHello\r\n"))
@@ -584,6 +662,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: comments in one another",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let open = fill(size / 4, "(");
             mime(&format!(
@@ -593,6 +673,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: open quotes and groups",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let open = fill(size / 4, "\"<a:");
             mime(&format!(
@@ -602,6 +684,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: parameters by the thousand",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let names = numbered(size * 3 / 4, |number| format!("; name*{number}*=utf-8''a"));
             let names = names.concat();
@@ -613,22 +697,32 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: empty parts",
+        statuses: &[200],
+        refusal: "",
         requests: |size| parts(size, "--x\r\n\r\n\r\n"),
     },
     Row {
         name: "mime: texts by the thousand",
+        statuses: &[200],
+        refusal: "",
         requests: |size| parts(size, "--x\r\nContent-Type: text/html\r\n\r\na\r\n"),
     },
     Row {
         name: "mime: boundaries that are none",
+        statuses: &[200],
+        refusal: "",
         requests: |size| parts(size, "--y\r\n"),
     },
     Row {
         name: "mime: dashes",
+        statuses: &[200],
+        refusal: "",
         requests: |size| parts(size, "-"),
     },
     Row {
         name: "mime: multiparts in one another",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let parts = numbered(size / 2, |number| {
                 format!(
@@ -643,6 +737,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: multiparts of one boundary in one another",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             part(
                 size,
@@ -653,6 +749,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: messages in one another",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             part(
                 size,
@@ -663,6 +761,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: digests in one another",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             part(
                 size,
@@ -673,6 +773,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: encoded messages in one another",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let mut message = "From: a@example.com\r\n\r\nHello\r\n".to_owned();
             while message.len() < size / 2 {
@@ -686,6 +788,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: messages in parts in one another",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             part(
                 size,
@@ -696,6 +800,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: quoted-printable",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             part(
                 size,
@@ -706,6 +812,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: base64 with rubbish in it",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             part(
                 size,
@@ -716,15 +824,77 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: utf-7",
+        statuses: &[200],
+        refusal: "",
         requests: |size| part(size, "Content-Type: text/html; charset=utf-7", "+ADw-"),
     },
     Row {
         name: "mime: no end of the headers",
+        statuses: &[200],
+        refusal: "",
         requests: |size| mime(&fill(size * 3 / 4, "a")),
     },
     // Many mails.
     Row {
+        name: "mails with long recipients, and lists of them",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let name = fill(size * 9 / 1_000, "a");
+            let to: Vec<_> = (0..100)
+                .map(|number| format!("{name} <b{number}@example.net>"))
+                .collect();
+            let mail = json!({ "sender": "a@example.com", "to": to, "subject": "a",
+                               "text_body": "a" });
+            let mail = mail.to_string().into_bytes();
+            let mut requests: Vec<_> = (0..MANY)
+                .map(|_| raw_call("email/send", mail.clone()))
+                .collect();
+            for path in [
+                "/_sandbox/mails",
+                "/_sandbox/mails?limit=1000000",
+                "/_sandbox/mails?to=b7@example.net",
+                "/_sandbox/mails?to=none@example.net",
+                "/_sandbox/events",
+                "/",
+                "/?q=b99",
+                "/?q=nothing",
+                "/_inbox/mails/{id}",
+            ] {
+                requests.push(get(path));
+            }
+            requests
+        },
+    },
+    Row {
+        name: "mails with a long subject and sender, and lists of them",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let long = fill(size * 9 / 20, "é");
+            let mail =
+                mail(json!({ "sender": format!("{long} <a@example.com>"), "subject": long }));
+            let mail = mail.to_string().into_bytes();
+            let mut requests: Vec<_> = (0..MANY)
+                .map(|_| raw_call("email/send", mail.clone()))
+                .collect();
+            for path in [
+                "/_sandbox/mails",
+                "/_sandbox/mails?subject=a",
+                "/",
+                "/?q=nothing",
+                "/_sandbox/calls",
+                "/_inbox/calls",
+            ] {
+                requests.push(get(path));
+            }
+            requests
+        },
+    },
+    Row {
         name: "a batch that is opened",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let mut requests = vec![
                 batch(size, |number| format!("open+{number}@example.net")),
@@ -747,6 +917,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "a batch that bounces, and another one",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let bounce = |number| format!("bounce+{number}@example.net");
             vec![
@@ -760,6 +932,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "a batch that waits for its time",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let in_an_hour = SystemTime::now() + Duration::from_secs(3_600);
             let seconds = in_an_hour
@@ -783,6 +957,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "text messages with a long text",
+        statuses: &[200, 400, 200],
+        refusal: "content",
         requests: |size| {
             let to: Vec<_> = (0..100)
                 .map(|number| format!("+1555555{number:04}"))
@@ -790,7 +966,7 @@ pub(crate) const ROWS: &[Row] = &[
             let mut requests = vec![webhook(&[])];
             requests.push(call(
                 "sms/send",
-                &json!({ "destination": to, "content": fill(size, "é") }),
+                &json!({ "destination": to, "content": fill(size - 4_000, "é") }),
             ));
             requests.push(call(
                 "sms/send",
@@ -807,24 +983,32 @@ pub(crate) const ROWS: &[Row] = &[
     // Lists.
     Row {
         name: "allowed senders",
+        statuses: &[200, 400],
+        refusal: "keep a@example.com from sending",
         requests: |size| list(size, "allowed_senders", "allowed_senders"),
     },
     Row {
         name: "allowed recipients",
+        statuses: &[200],
+        refusal: "",
         requests: |size| list(size, "allowed_recipients", "allowed_recipients"),
     },
     Row {
         name: "endpoints of a key",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
-            let endpoints = numbered(size / 2, |number| format!("/{number}*"));
+            let endpoints: Vec<_> = (0..100)
+                .map(|number| format!("/{number}{}", fill(size / 250, "*0")))
+                .collect();
             let mut requests = vec![call(
                 "api_keys/add",
                 &json!({ "endpoints": ["/api_keys/add", "*0*0*0"] }),
             )];
             let mut add = call("api_keys/add", &json!({ "endpoints": endpoints }));
-            requests.push(call("api_keys/add", &json!({ "endpoints": endpoints })));
             add.with_last_key = true;
             requests.push(add);
+            requests.push(call("api_keys/add", &json!({ "endpoints": endpoints })));
             requests.push(call(
                 "api_keys/view",
                 &json!({ "search": fill(size / 2, "é") }),
@@ -834,10 +1018,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "events and headers of a webhook",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let names = numbered(size / 4, |number| format!("X-{number}"));
-            let webhook = json!({ "url": "http://127.0.0.1:1/", "events": names, "headers": names,
-                                  "usernames": names });
+            let webhook = json!({ "url": "http://127.0.0.1:1/", "events": names,
+                                  "headers": names.get(..100), "usernames": names.get(..100) });
             vec![
                 call("webhook/add", &webhook),
                 call("email/send", &mail(json!({}))),
@@ -847,9 +1033,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "subaccounts of a domain and of a search",
+        statuses: &[200, 400, 200],
+        refusal: "There is no subaccount",
         requests: |size| {
             let ids = numbered(size / 2, |number| number.to_string());
             let same = vec!["381204"; size / 20];
+            let terms = long_terms(size);
             vec![
                 call("email/send", &mail(json!({}))),
                 call(
@@ -858,12 +1047,14 @@ pub(crate) const ROWS: &[Row] = &[
                 ),
                 call("activity/search", &json!({ "subaccounts": ids })),
                 call("stats/email_history", &json!({ "subaccounts": same })),
-                call("subaccounts/search", &json!({ "search_terms": ids })),
+                call("subaccounts/search", &json!({ "search_terms": terms })),
             ]
         },
     },
     Row {
         name: "labels of a domain",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             vec![
                 call(
@@ -880,6 +1071,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "reasons to lift a suppression for",
+        statuses: &[200, 400, 200],
+        refusal: "more than 100 items",
         requests: |size| {
             let reasons = numbered(size / 2, |number| number.to_string());
             vec![
@@ -894,12 +1087,18 @@ pub(crate) const ROWS: &[Row] = &[
                     &json!({ "recipients": reasons, "fuzzy": true, "start_date": "2000-01-01" }),
                 ),
                 call("suppression/view", &json!({ "reasons": reasons })),
+                call(
+                    "suppression/view",
+                    &json!({ "recipients": long_terms(size), "fuzzy": true, "start_date": "2000-01-01" }),
+                ),
             ]
         },
     },
     // Searches.
     Row {
         name: "a query of terms by the thousand",
+        statuses: &[200, 400, 200, 400, 200],
+        refusal: "more than 100 items",
         requests: |size| {
             vec![
                 call(
@@ -910,6 +1109,11 @@ pub(crate) const ROWS: &[Row] = &[
                 call(
                     "email/search",
                     &json!({ "filter_query": fill(size / 2, "subject:a OR ") + "subject:b", "ignore_case": true }),
+                ),
+                call(
+                    "email/search",
+                    &json!({ "filter_query": format!("subject:{}", long_terms(size).join(" OR subject:")),
+                             "ignore_case": true }),
                 ),
                 call(
                     "email/search",
@@ -928,6 +1132,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "a long term in a long text",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let text = fill(size / 2, "a");
             let term = fill(size / 5, "a") + "b" + &fill(size / 5, "a");
@@ -946,6 +1152,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "activity: terms by the thousand",
+        statuses: &[200, 400, 200, 400],
+        refusal: "more than 100 items",
         requests: |size| {
             vec![
                 call(
@@ -956,6 +1164,10 @@ pub(crate) const ROWS: &[Row] = &[
                 call(
                     "activity/search",
                     &json!({ "search": fill(size / 2, "a|") }),
+                ),
+                call(
+                    "activity/search",
+                    &json!({ "search": long_terms(size).join("|") }),
                 ),
                 call(
                     "activity/search",
@@ -974,6 +1186,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "templates: terms and tags by the thousand",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let names = numbered(size / 4, |number| number.to_string());
             let template = json!({ "id": "welcome", "template_name": "a", "subject": fill(size / 4, "é"),
@@ -982,7 +1196,7 @@ pub(crate) const ROWS: &[Row] = &[
                 call("template/add", &template),
                 call(
                     "template/search",
-                    &json!({ "search_terms": numbered(size / 4, |number| format!("x{number}")), "fuzzy_search": true }),
+                    &json!({ "search_terms": long_terms(size), "fuzzy_search": true }),
                 ),
                 call(
                     "template/search",
@@ -993,6 +1207,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "the inbox: words by the thousand",
+        statuses: &[200, 404, 200],
+        refusal: "",
         requests: |size| {
             // No server takes an address of 1 MB.
             let words = numbered((size / 2).min(60_000), |number| number.to_string()).join("+");
@@ -1017,10 +1233,14 @@ pub(crate) const ROWS: &[Row] = &[
     // Templates.
     Row {
         name: "template: as many tags as fit",
-        requests: |size| filled_in(&fill(size - 500, "{{a}}"), &json!({})),
+        statuses: &[400, 404],
+        refusal: "too many tags for its size",
+        requests: |size| filled_in(&tags(size, "{{a}}"), &json!({})),
     },
     Row {
         name: "template: one tag after a long text",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             filled_in(
                 &(fill(size - 2_000, "a") + &"{{a}}\n".repeat(20)),
@@ -1030,37 +1250,46 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "template: else if",
+        statuses: &[400, 404],
+        refusal: "more than 100 blocks",
         requests: |size| {
             filled_in(
-                &format!(
-                    "{{{{#if a}}}}{}{{{{/if}}}}",
-                    fill(size - 500, "{{else if a}}a")
-                ),
+                &format!("{{{{#if a}}}}{}{{{{/if}}}}", tags(size, "{{else if a}}")),
                 &json!({}),
             )
         },
     },
     Row {
         name: "template: open blocks",
-        requests: |size| filled_in(&fill(size - 500, "{{#if a}}"), &json!({})),
+        statuses: &[400, 404],
+        refusal: "more than 100 blocks",
+        requests: |size| filled_in(&tags(size, "{{#if a}}"), &json!({})),
     },
     Row {
         name: "template: open braces",
-        requests: |size| filled_in(&fill(size - 500, "{{"), &json!({})),
+        statuses: &[400, 404],
+        refusal: "a tag",
+        requests: |size| filled_in(&tags(size, "{{"), &json!({})),
     },
     Row {
         name: "template: a list in one another",
+        statuses: &[400, 404],
+        refusal: "a tag has a list in it",
         requests: |size| filled_in(&("{{a ".to_owned() + &fill(size - 500, "[")), &json!({})),
     },
     Row {
         name: "template: each in each",
+        statuses: &[200, 400, 404],
+        refusal: "more than 1000000 steps",
         requests: |size| {
             let text = "{{#each a}}{{#each ../a}}{{#each ../../a}}{{/each}}{{/each}}{{/each}}";
-            filled_in(text, &json!({ "a": vec![0; size / 2] }))
+            filled_in(text, &json!({ "a": vec![0; size / 8] }))
         },
     },
     Row {
         name: "template: a long value, often",
+        statuses: &[200, 400, 404],
+        refusal: "exceeds 8 MiB",
         requests: |size| {
             filled_in(
                 "{{#each a}}{{../b}}{{/each}}",
@@ -1070,8 +1299,10 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "template: a long value that is not shown",
+        statuses: &[200, 400, 404],
+        refusal: "takes longer than 5 s",
         requests: |size| {
-            let text = "{{#each a}}{{#if (lookup .. \"b\")}}{{/if}}{{/each}}";
+            let text = "{{#each a}}{{#if (lookup ../this \"b\")}}{{/if}}{{/each}}";
             filled_in(
                 text,
                 &json!({ "a": vec![0; size / 4], "b": fill(size / 2, "<") }),
@@ -1080,6 +1311,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "template: a partial in itself",
+        statuses: &[400, 404],
+        refusal: "includes itself",
         requests: |size| {
             filled_in(
                 "{{#*inline \"p\"}}{{> p}}{{/inline}}{{> p}}",
@@ -1089,13 +1322,76 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "template: a partial for each",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let text = "{{#*inline \"p\"}}{{/inline}}{{#each a}}{{> p @root}}{{/each}}";
             filled_in(text, &json!({ "a": vec![0; size / 8] }))
         },
     },
     Row {
+        name: "template: tags in a long text",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let tags = 100_000_000 / size;
+            let text = "{{a}}".to_owned() + &"x".repeat(size / tags - 6);
+            filled_in(&text.repeat(tags), &json!({ "a": 1 }))
+        },
+    },
+    Row {
+        name: "template: partials in one another that copy the data",
+        statuses: &[200, 400, 404],
+        refusal: "copy more than 64 MiB",
+        requests: |size| {
+            let mut text = "{{#*inline \"p0\"}}{{/inline}}".to_owned();
+            for number in 1..95 {
+                let inner = number - 1;
+                text +=
+                    &format!("{{{{#*inline \"p{number}\"}}}}{{{{> p{inner} x=1}}}}{{{{/inline}}}}");
+            }
+            filled_in(&(text + "{{> p94}}"), &json!({ "a": fill(size, "a") }))
+        },
+    },
+    Row {
+        name: "template: a partial with many variables that copy the data",
+        statuses: &[200, 400, 404],
+        refusal: "copy more than 64 MiB",
+        requests: |size| {
+            let variables: String = (0..300).map(|number| format!(" x{number}=this")).collect();
+            filled_in(
+                &format!("{{{{#*inline \"p\"}}}}{{{{/inline}}}}{{{{> p{variables}}}}}"),
+                &json!({ "a": fill(size, "a") }),
+            )
+        },
+    },
+    Row {
+        name: "template: a text as the members of an object",
+        statuses: &[200, 400, 404],
+        refusal: "copy more than 64 MiB",
+        requests: |size| {
+            filled_in(
+                "{{#*inline \"p\"}}{{/inline}}{{> p a x=1}}",
+                &json!({ "a": fill(size, "a") }),
+            )
+        },
+    },
+    Row {
+        name: "template: subexpressions that copy the data",
+        statuses: &[200, 400, 404],
+        refusal: "copy more than 64 MiB",
+        requests: |size| {
+            let copies = " (lookup this \"a\")".repeat(200);
+            filled_in(
+                &format!("{{{{#if b{copies}}}}}{{{{/if}}}}"),
+                &json!({ "a": fill(size, "a") }),
+            )
+        },
+    },
+    Row {
         name: "template: a batch",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let mail = mail(json!({ "template_id": "welcome", "template_data": { "a": "b" } }));
             let mails = vec![mail; size / 150];
@@ -1108,6 +1404,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "template: data as a text",
+        statuses: &[200, 400, 404],
+        refusal: "template_data",
         requests: |size| {
             filled_in(
                 "{{a}}",
@@ -1118,19 +1416,25 @@ pub(crate) const ROWS: &[Row] = &[
     // Requests.
     Row {
         name: "json: open lists",
+        statuses: &[400],
+        refusal: "not valid JSON",
         requests: |size| vec![raw_call("email/send", fill(size, "[").into_bytes())],
     },
     Row {
         name: "json: numbers",
+        statuses: &[400],
+        refusal: "more than 500000 values",
         requests: |size| {
             vec![
                 call("email/send", &json!({ "to": vec![0; size / 2] })),
-                call("email/batch", &json!({ "emails": vec![0; size / 2] })),
+                call("email/batch", &json!({ "emails": vec![0; size / 4] })),
             ]
         },
     },
     Row {
         name: "json: objects for mails",
+        statuses: &[400],
+        refusal: "emails[0].sender",
         requests: |size| {
             vec![call(
                 "email/batch",
@@ -1140,6 +1444,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "json: fields that are not known",
+        statuses: &[400, 200],
+        refusal: "sender",
         requests: |size| {
             let members = numbered(size, |number| format!("\"{number}\":0")).join(",");
             let inner = format!("{{\"emails\":[{{{members}}}]}}");
@@ -1153,6 +1459,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "json: one key again and again",
+        statuses: &[400],
+        refusal: "occurs twice",
         requests: |size| {
             let members = fill(size, "\"a\":0,");
             vec![raw_call(
@@ -1163,6 +1471,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "json: escapes",
+        statuses: &[200],
+        refusal: "",
         requests: |size| {
             let text = fill(size, "\\u00e9");
             let body = format!(
@@ -1173,17 +1483,19 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "json: a long schedule, period and password",
+        statuses: &[400],
+        refusal: "schedule",
         requests: |size| {
-            let digits = fill(size, "1");
+            let digits = fill(size - 500, "1");
             vec![
                 call("email/send", &mail(json!({ "schedule": digits }))),
                 call(
                     "users/smtp/add",
-                    &json!({ "username": "u", "email_password": digits, "custom_ratelimit_period": fill(size, "1:") }),
+                    &json!({ "username": "u", "email_password": fill(size / 3, "1"), "custom_ratelimit_period": fill(size / 2, "1:") }),
                 ),
                 call(
                     "stats/email_history",
-                    &json!({ "start_date": fill(size, "2026-") }),
+                    &json!({ "start_date": fill(size - 500, "2026-") }),
                 ),
                 call(
                     "webhook/add",
@@ -1195,6 +1507,8 @@ pub(crate) const ROWS: &[Row] = &[
     // What is the sandbox's own.
     Row {
         name: "a rule for faults",
+        statuses: &[400, 200, 400, 200, 422, 500],
+        refusal: "only one of nth",
         requests: |size| {
             let rule = |rule: String| own("/_sandbox/faults", json!({ "rule": rule }).to_string());
             vec![
@@ -1214,6 +1528,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "outcomes and messages by hand",
+        statuses: &[400, 200, 400, 409, 200],
+        refusal: "more than 1000 bytes",
         requests: |size| {
             let long = fill(size - 200, "a");
             vec![
