@@ -42,7 +42,8 @@ enum Task {
     ///
     /// Exit codes: 0 measured; 1 something could not be built or run; 2 wrong arguments.
     Bench {
-        /// Only these rows, which are shown and not written: instructions, cpu, attachments, build.
+        /// Only these groups, which are shown and not written: instructions, cpu, attachments, build; or
+        /// hurt alone, which is written.
         groups: Vec<String>,
     },
     /// Look after spec/openapi.yaml as a product: lint, diff, compare, clients, fuzz, mock, publish.

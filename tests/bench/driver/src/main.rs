@@ -2,6 +2,7 @@
 //! table. See the README beside it.
 
 mod build;
+mod hurt;
 mod run;
 mod server;
 mod table;
@@ -23,7 +24,7 @@ const INSTRUCTIONS: [u64; 2] = [200, 1200];
 const FLIGHT: [u64; 2] = [640, 3840];
 const FILES: [u64; 2] = [1, 5];
 const MIB: u64 = 1024 * 1024;
-const GROUPS: [&str; 4] = ["instructions", "cpu", "attachments", "build"];
+const GROUPS: [&str; 5] = ["instructions", "cpu", "attachments", "build", "hurt"];
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -64,11 +65,27 @@ fn measure(groups: &[&str]) -> Result<()> {
     if wanted("build") {
         build::measure(&cargo, &mut table)?;
     }
-    println!("{table}");
-    if groups.is_empty() {
-        let path = folder.join("RESULTS.md");
-        std::fs::write(&path, table.document(&cargo)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+    if !table.is_empty() {
+        println!("{table}");
+    }
+    let path = folder.join("RESULTS.md");
+    let hurt = match wanted("hurt") {
+        true => hurt::measure(&folder)?,
+        false => String::new(),
+    };
+    println!("{hurt}");
+    let document = match groups {
+        [] => Some(table.document(&cargo)? + &hurt),
+        // It stands for itself, and takes a few minutes.
+        ["hurt"] => {
+            let known = std::fs::read_to_string(&path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            Some(hurt::replace(&known, &hurt))
+        }
+        _ => None,
+    };
+    if let Some(document) = document {
+        std::fs::write(&path, document).map_err(|error| format!("{}: {error}", path.display()))?;
         println!("written to {}", path.display());
     }
     Ok(())

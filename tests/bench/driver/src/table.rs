@@ -77,7 +77,11 @@ impl Table {
         self.0.push(row);
     }
 
-    /// The file that is kept in the repository.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The file that is kept in the repository, without what the sandbox takes.
     pub fn document(&self, cargo: &Cargo) -> Result<String> {
         Ok(format!(
             "# What a mail costs\n\n\
