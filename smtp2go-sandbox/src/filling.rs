@@ -92,12 +92,19 @@ pub(crate) struct Compiled {
     weight: usize,
 }
 
-/// About what a tag takes when it is compiled, on the safe side.
+/// About what a tag takes when it is compiled, and each value in it, on the safe side.
 const TAG_WEIGHT: usize = 2 * 1024;
+const VALUE_WEIGHT: usize = 1024;
 
 /// About how much memory a text takes when it is compiled.
 pub(crate) fn weight_of(text: &str) -> usize {
-    2 * text.len() + TAG_WEIGHT * text.matches("{{").count()
+    let tags = text.split("{{").skip(1);
+    let weight = tags.map(|tag| {
+        let tag = tag.split("}}").next().unwrap_or_default();
+        let values = tag.split_whitespace().count() + tag.matches('(').count();
+        TAG_WEIGHT + VALUE_WEIGHT * values
+    });
+    2 * text.len() + weight.sum::<usize>()
 }
 
 impl Weight for Compiled {

@@ -295,7 +295,7 @@ fn template(text: &str) -> Request {
 /// A tag over and over with text after it: with more tags it would weigh more than an account may have,
 /// and be refused before anybody looks into it.
 fn tags(size: usize, tag: &str) -> String {
-    fill(size - 500, &format!("{tag:x<64}"))
+    fill(size - 500, &format!("{tag:x<128}"))
 }
 
 /// A template that is filled in with this.
@@ -1249,6 +1249,15 @@ pub(crate) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "template: as many values as fit",
+        statuses: &[400, 404],
+        refusal: "The sandbox keeps 64 MiB",
+        requests: |size| {
+            let tag = format!("{{{{lookup{}}}}}", " a".repeat(1_000));
+            filled_in(&fill(size - 500, &tag), &json!({}))
+        },
+    },
+    Row {
         name: "template: else if",
         statuses: &[400, 404],
         refusal: "more than 100 blocks",
@@ -1334,9 +1343,8 @@ pub(crate) const ROWS: &[Row] = &[
         statuses: &[200],
         refusal: "",
         requests: |size| {
-            let tags = 100_000_000 / size;
-            let text = "{{a}}".to_owned() + &"x".repeat(size / tags - 6);
-            filled_in(&text.repeat(tags), &json!({ "a": 1 }))
+            let text = "{{a}}".to_owned() + &"x".repeat(size / 100 - 10);
+            filled_in(&text.repeat(100), &json!({ "a": 1 }))
         },
     },
     Row {
