@@ -426,24 +426,19 @@ fn slow_templates_do_not_hold_up_admin_endpoints_and_the_inbox() {
     std::thread::scope(|scope| {
         // One for each place, and one that waits.
         let sent: Vec<_> = (0..5)
-            .map(|_| {
-                scope.spawn(|| {
-                    let begun = std::time::Instant::now();
-                    assert_eq!(post(&sandbox, "/email/send", &slow).status, 400);
-                    begun.elapsed()
-                })
-            })
+            .map(|_| scope.spawn(|| post(&sandbox, "/email/send", &slow).status))
             .collect();
-        let mut longest = Duration::ZERO;
+        // Before they have their places, a few requests would pass in any case.
+        let mut rounds = 0;
         while sent.iter().all(|one| !one.is_finished()) {
             for path in ["/_sandbox/clock", "/_sandbox/mails", "/"] {
-                let begun = std::time::Instant::now();
                 assert_eq!(send(&sandbox, "GET", path, &[], b"").status, 200);
-                longest = longest.max(begun.elapsed());
             }
+            rounds += 1;
         }
-        let times = sent.into_iter().map(|one| one.join().unwrap());
-        let shortest = times.min().unwrap();
-        assert!(longest < shortest / 2, "{longest:?} of {shortest:?}");
+        assert!(rounds > 10, "{rounds}");
+        for one in sent {
+            assert_eq!(one.join().unwrap(), 400);
+        }
     });
 }
