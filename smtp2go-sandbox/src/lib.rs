@@ -173,42 +173,57 @@
 //!
 //! # What is inferred
 //!
-//! The service does not document all of its refusals. Assumed here: the envelope of 401, 404 and
-//! 405; that a body over the limit is answered with 400; that a batch with one bad item is refused
-//! as a whole; that a scheduled send answers with `email_id` and `schedule_id`, a scheduled item
-//! of a batch with `schedule_id` alone; that `fastaccept` leaves `schedule_id` in place; that
-//! `*` in the endpoint of a key stands for any text,
-//! slashes included; that a closed subaccount cannot be named, and how a `subaccount_id` that cannot be
-//! honoured is refused.
+//! The service does not document all of its refusals. Assumed here:
+//! - The envelope of 401, 404 and 405.
+//! - A body over the limit is answered with 400.
+//! - A batch with one bad item is refused as a whole.
+//! - A scheduled send answers with `email_id` and `schedule_id`, a scheduled item of a batch with
+//!   `schedule_id` alone. `fastaccept` leaves `schedule_id` in place.
+//! - `*` in the endpoint of a key stands for any text, slashes included.
+//! - A closed subaccount cannot be named. How a `subaccount_id` that cannot be honoured is refused.
 //!
-//! Of what accounts keep: that a tracker is switched on, and its certificate issued, when its record is
-//! found; that `ip_pool` of a subaccount has to be a pool of the master account; that `search_…_op` of
-//! `/activity/search` change nothing; that no reply has a `sending_status`; that a filter which finds nothing is answered with an empty list; that mail
-//! which the allowed senders, the allowed recipients or a sending limit forbid is refused with 400 as a
-//! whole; that POST of `/api_keys/edit` and `/users/smtp/edit` sets an absent `status` to `allowed`,
-//! and that `/subaccount/edit` and `/ip_allow_list/edit` keep what is absent; that an entry of a list
-//! is compared without regard to case, and that a domain stands for its own addresses only; that
-//! terms of `/template/search` have to occur with their case unless `fuzzy_search` is on; that
-//! suppressions are listed up to now, the oldest first, 100 a page; that only the HTML of a template
-//! is escaped, and that one with broken Handlebars, or beyond the sandbox's own limits, is refused as it is
-//! stored. These limits are not the service's: 100 blocks, partials and `else if` in one another, 10
-//! subexpressions in one another, 4 KiB for a tag, 1,000,000,000 tags times bytes, and, as a request's
-//! templates are filled in, 5 s, 1,000,000 steps, 8 MiB of output for each and 64 MiB for all, and 64 MiB of
-//! copies of the data. Raw blocks, partials with a block and computed names of partials are refused.
+//! Of what accounts keep:
+//! - A tracker is switched on, and its certificate issued, when its record is found.
+//! - `ip_pool` of a subaccount has to be a pool of the master account.
+//! - `search_…_op` of `/activity/search` change nothing.
+//! - No reply has a `sending_status`.
+//! - A filter which finds nothing is answered with an empty list.
+//! - Mail which the allowed senders, the allowed recipients or a sending limit forbid is refused with 400
+//!   as a whole.
+//! - POST of `/api_keys/edit` and `/users/smtp/edit` sets an absent `status` to `allowed`;
+//!   `/subaccount/edit` and `/ip_allow_list/edit` keep what is absent.
+//! - An entry of a list is compared without regard to case, and a domain stands for its own addresses
+//!   only.
+//! - Terms of `/template/search` have to occur with their case unless `fuzzy_search` is on.
+//! - Suppressions are listed up to now, the oldest first, 100 a page.
+//! - Only the HTML of a template is escaped. A template with broken Handlebars, or beyond the
+//!   sandbox's own limits, is refused as it is stored.
 //!
-//! Of mail and its events: that suppressed recipients are refused as described above, and what
-//! suppresses them; that the master account's activity and history have the mail of subaccounts too;
-//! that `only_latest` keeps one event of each mail; that lists are in the order of time, and text
-//! filters of scheduled mail are parts, in any case; the fields and the grammar of `filter_query`; that
-//! everything is archived, and a mail's `url` there leads nowhere; the month as the cycle; what a text
-//! message costs.
+//! The limits of templates are not the service's: 100 blocks, partials and `else if` in one another, 10 subexpressions
+//! in one another, 4 KiB for a tag, 1,000,000,000 tags times bytes, and, as a request's templates are
+//! filled in, 5 s, 1,000,000 steps, 8 MiB of output for each and 64 MiB for all, and 64 MiB of copies of
+//! the data. Raw blocks, partials with a block and computed names of partials are refused.
 //!
-//! Of webhooks: that statuses from 200 to 299 are success; that there are 35 attempts, at the longer of
-//! the two documented schedules; that `/webhook/edit` keeps what is absent; that a webhook without
-//! `events` gets none, and a header in `auth_header_value` goes before a user in the address; that what
-//! waits for another attempt is given up when its webhook is disabled; that several `recipients` in a
-//! form are joined by commas; the word `opt-out` in an event; the codes of text messages. The
-//! `custom_headers` of a webhook are kept and not sent, since their form is not public.
+//! Of mail and its events:
+//! - Suppressed recipients are refused as described above. What suppresses an address.
+//! - The master account's activity and history have the mail of subaccounts too.
+//! - `only_latest` keeps one event of each mail.
+//! - Lists are in the order of time, and text filters of scheduled mail are parts, in any case.
+//! - The fields and the grammar of `filter_query`.
+//! - Everything is archived, and a mail's `url` there leads nowhere.
+//! - The cycle is the month. What a text message costs.
+//!
+//! Of webhooks:
+//! - Statuses from 200 to 299 are success.
+//! - There are 35 attempts, at the longer of the two documented schedules.
+//! - `/webhook/edit` keeps what is absent.
+//! - A webhook without `events` gets none, and a header in `auth_header_value` goes before a user in the
+//!   address.
+//! - What waits for another attempt is given up when its webhook is disabled.
+//! - Several `recipients` in a form are joined by commas.
+//! - The value `opt-out` in an event, and the codes of text messages.
+//!
+//! The `custom_headers` of a webhook are kept and not sent, since their form is not public.
 //!
 //! Limits that the specification has in its prose only are refused by the name of their field, with
 //! `NON_VALIDATING_IN_PAYLOAD`: the words of `status`, `type`, `states`, `sort` and `sort_direction`;
