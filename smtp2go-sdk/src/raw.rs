@@ -30,7 +30,7 @@
 //! | what failed | [`Error`] |
 //! |---|---|
 //! | a status from 400 to 499, with the API's explanation | `ErrorResponse`, with the explanation typed |
-//! | everything else, also a success that reports a failure or that is no readable reply | `CommunicationError`, whose source is a [`crate::Error`] |
+//! | everything else, such as a success that reports a failure, or one that can't be read | `CommunicationError`, whose source is a [`crate::Error`] |
 //!
 //! - Decide on retries by [`certainty`](crate::Error::certainty) of the error that
 //!   [`crate::Error::of`] makes. Don't use progenitor's `is_retryable`: it is true of every
@@ -73,14 +73,15 @@ pub(crate) type Row = (&'static Operation, Option<Check>, Readable);
 /// Checks the body of a request.
 type Check = fn(&[u8]) -> Result<(), ValidationError>;
 
-/// Makes the body of a reply one that serde reads as the operation's type; `Err` if it is none.
+/// Returns the body of a reply as JSON that serde reads as the operation's type. Fails if it is another
+/// kind of document.
 type Readable = fn(&Bytes) -> Result<Bytes, serde_json::Error>;
 
 /// [`Readable`] for `R`, by the rules of the groups' methods.
 pub(crate) fn readable<R: Envelope + DeserializeOwned>(
     body: &Bytes,
 ) -> Result<Bytes, serde_json::Error> {
-    // What is read as anything is read from this too.
+    // A reply whose shape is unknown is read from an empty object.
     let anything = || R::unknown().map(|_| Bytes::from_static(b"{}"));
     repaired::<R>(body).or_else(|error| anything().ok_or(error))
 }
