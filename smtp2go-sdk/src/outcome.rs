@@ -135,9 +135,9 @@ pub(crate) fn judge(
         let kind = Kind::Redirect { followed };
         return Err(Error::answered(kind, Certainty::Unknown, answer, found));
     }
-    let known = known::find(found.error_code.as_deref(), found.error.as_deref());
+    let known = || known::find(found.error_code.as_deref(), found.error.as_deref());
     let is_refusal = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT
-        || !status.is_success() && known.is_some_and(|known| known.rejected);
+        || !status.is_success() && known().is_some_and(|known| known.rejected);
     // A refusal is one even if the rest of it is lost.
     if is_refusal {
         return Err(Error::answered(
