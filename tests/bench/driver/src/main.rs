@@ -17,11 +17,11 @@ use table::{Row, Table, Unit};
 /// Interleaved rounds of what varies from run to run; the median counts.
 const ROUNDS: usize = 7;
 /// Of many mails in flight. The share of the kernel, which is more than half, varies with what else the
-/// machine does; many short rounds see more of it than a few long ones.
-const FLIGHT_ROUNDS: usize = 151;
+/// machine does.
+const FLIGHT_ROUNDS: usize = 41;
 /// Mails of the two runs whose difference is measured.
 const INSTRUCTIONS: [u64; 2] = [200, 1200];
-const FLIGHT: [u64; 2] = [640, 3840];
+const FLIGHT: [u64; 2] = [640, 20_640];
 const FILES: [u64; 2] = [1, 5];
 const MIB: u64 = 1024 * 1024;
 const GROUPS: [&str; 5] = ["instructions", "cpu", "attachments", "build", "hurt"];
