@@ -94,6 +94,12 @@ impl<'de> Member<'de> {
         }
     }
 
+    /// Whether it is an empty text, which does not take the place of another.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+
     #[inline]
     fn into_value(self) -> Value {
         match self {
@@ -216,7 +222,7 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
                 if repeats && shape == Shape::List {
                     let first = std::mem::replace(&mut found.value, Member::Other(Value::Null));
                     found.value = first.join(value);
-                } else {
+                } else if !value.is_empty() || found.value.is_empty() {
                     found.value = value;
                 }
             }
@@ -227,8 +233,10 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
                 };
                 // A filled one comes first, then the field's own name.
                 let order = |found: &Found<'de>| {
-                    let is_empty = found.value.to_text().is_some_and(|text| text.is_empty());
-                    (is_empty, field_also_named::<T>(&found.spelling).is_some())
+                    (
+                        found.value.is_empty(),
+                        field_also_named::<T>(&found.spelling).is_some(),
+                    )
                 };
                 let orders = (order(&loser), order(found));
                 if orders.0 < orders.1

@@ -23,10 +23,11 @@
 //!
 //! # What is made of it
 //!
-//! - The names of fields count in any letter case. Where a field comes in more than one spelling, the
-//!   one in small letters is the field, or else the first in alphabetical order; another with another
-//!   value is kept in `extra`, as are the mail headers that the webhook copies, under their own names.
-//!   `link` and `click_url` are other names of `url`.
+//! - The names of fields count in any letter case, and `link` and `click_url` are other names of `url`.
+//!   Where a field comes in more than one spelling, one that is not empty is the field; of several the
+//!   one with the field's own name, in small letters; or else the first in alphabetical order. Another
+//!   with another value is kept in `extra`, as are the mail headers that the webhook copies, under their
+//!   own names.
 //! - A value of a kind that its field can't hold (a list for the subject) is kept in `extra` as well.
 //! - `recipients` may be a list or one text. How a form joins several addresses is not documented:
 //!   JSON in the text, commas, semicolons and white space are understood, and so is a repeated key.

@@ -256,6 +256,19 @@ fn keys_in_any_letter_case() {
             "EVENT=&message_id=7&message_id=&Message_Id=",
             json!({"message_id": "7", "event": ""}),
         ),
+        // An empty one takes the place of none.
+        (
+            "event=click&Message-Id=a&message-id=b&message-id=",
+            json!({"event": "click", "message-id": "b", "Message-Id": "a"}),
+        ),
+        (
+            r#"{"event":"click","subject":"","Subject":"a","subject":""}"#,
+            json!({"event": "click", "subject": "a"}),
+        ),
+        (
+            "event=click&Subject=&subject=&SUBJECT=a",
+            json!({"event": "click", "subject": "a", "Subject": ""}),
+        ),
         // Without one in small letters, the first.
         (
             "event=click&MESSAGE-ID=a&Message-Id=b",
