@@ -476,7 +476,7 @@ impl Faults {
         self.shared.rules.lock().list.clone()
     }
 
-    /// Takes the fault with this [`id`](ActiveFault::id) away; false if there is none.
+    /// Removes the fault with this [`id`](ActiveFault::id). Returns whether it existed.
     pub fn remove(&self, id: u64) -> bool {
         let list = &mut self.shared.rules.lock().list;
         let before = list.len();

@@ -136,7 +136,7 @@ impl State {
         places.iter().find(is_it).copied()
     }
 
-    /// Takes out the oldest; false if there is none.
+    /// Takes out the oldest one. Returns whether there was one.
     fn remove_oldest(&mut self) -> bool {
         let Some((place, entry)) = self.entries.pop_first() else {
             return false;

@@ -246,8 +246,8 @@ struct Wanted<'a> {
 
 impl Client {
     /// Has the account post these events to this address: creates the webhook, or changes the one that
-    /// there is for the address, or finds it as it should be. A disabled webhook is switched on. Calling it again changes nothing, so a
-    /// program can do it whenever it starts.
+    /// there is for the address, or finds it as it should be. A disabled webhook is switched on. Calling
+    /// it again changes nothing, so a program can do it whenever it starts.
     ///
     /// `url` is the address without any secret; `auth` adds it to the address or sends it as a
     /// header, and the [`Receiver`](super::Receiver) gets the same. `None` is for a webhook without

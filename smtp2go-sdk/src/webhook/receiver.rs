@@ -127,9 +127,11 @@ impl Receiver {
     /// succeeds. See [`Deduplicator`] for what exactly that means.
     ///
     /// A repetition of an event that was handled gets 200, one of an event that is being handled
-    /// 503. An event without a [key](Event::dedup_key) is handled each time. It holds for all that gets a handler: [`handle`](Self::handle), [`process`](Self::process),
-    /// the tower service and the axum router; not for [`receive`](Self::receive) and the axum
-    /// extractor, which do not know how the handler fared.
+    /// 503. An event without a [key](Event::dedup_key) is handled each time.
+    ///
+    /// It holds for all that gets a handler: [`handle`](Self::handle), [`process`](Self::process), the
+    /// tower service and the axum router; not for [`receive`](Self::receive) and the axum extractor,
+    /// which do not know how the handler fared.
     #[must_use]
     #[inline]
     pub fn deduplicate(self, store: impl Deduplicator) -> Self {
@@ -215,8 +217,8 @@ impl Receiver {
         F: Future<Output = R>,
         R: IntoStatus,
     {
-        let key = event.dedup_key();
-        let (Some(store), Some(key)) = (&self.settings.store, key) else {
+        let store = self.settings.store.as_ref();
+        let Some((store, key)) = store.and_then(|store| Some((store, event.dedup_key()?))) else {
             return handler(event).await.into_status();
         };
         let held = match store.claim(&key).await {

@@ -99,6 +99,26 @@ async fn unknown_key_is_not_retried_whatever_the_status() {
     }
 }
 
+/// The sandbox says what the spec lists.
+#[tokio::test]
+async fn key_that_the_sandbox_does_not_know_is_not_retried() {
+    for status in [401, 500] {
+        let server = strict()
+            .unknown_key_status(status)
+            .start_blocking()
+            .unwrap();
+        let client = Client::builder(watched(KEY))
+            .base_url(server.base_url())
+            .retry(quick())
+            .build()
+            .unwrap();
+        let error = client.template().search(search()).await.unwrap_err();
+        assert_eq!(facts(&error), (Certainty::Rejected, 1), "{status}");
+        assert_eq!(error.status().unwrap().as_u16(), status);
+        assert!(error.is_auth(), "{status}");
+    }
+}
+
 #[tokio::test]
 async fn connecting_that_takes_too_long_sent_nothing() {
     // A full backlog: further connections are neither accepted nor refused. So nothing can serve

@@ -155,9 +155,9 @@ enum Kind {
     Unknown,
 }
 
-/// The spelling of the member of this name that counts: the first by [`rank`], and of several with the
-/// same spelling the last, as JSON has it. It is then the only one with its spelling, and there are no
-/// empty ones. `None` if there is none with a text in it.
+/// Finds the spelling of the member of this name that counts: the first by [`rank`], and of several with
+/// the same spelling the last, as JSON has it. Removes the others with that spelling, and empty ones.
+/// `None` if no member of this name has a text.
 #[inline]
 fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> {
     let is_named = |key: &str| key.len() == name.len() && key.eq_ignore_ascii_case(name);
