@@ -92,12 +92,10 @@
 //!
 //! Without any of the TLS features only `http://localhost` can be called.
 
-mod attempts;
-mod blob;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod body;
-mod builder;
+mod call;
 mod client;
 mod error;
 // Generated code is `pub` throughout; what leaves the crate is chosen here and in `raw`. Blocking
@@ -105,48 +103,26 @@ mod error;
 #[allow(unreachable_pub, clippy::needless_pass_by_value)]
 #[rustfmt::skip]
 mod generated;
-mod hosts;
-mod inspect;
-mod json;
-mod key;
-mod known;
 #[cfg(test)]
 #[path = "../tests/support/log_watch.rs"]
 mod log_watch;
 mod mail;
-mod observer;
 pub mod operation;
-mod options;
-mod outcome;
-mod pace;
-mod pages;
 #[cfg(feature = "raw")]
 pub mod raw;
 mod region;
-mod reply;
-mod retry;
-mod subaccount;
-mod tls;
-mod watch;
 pub mod webhook;
-mod wire;
 
 pub use body::Body;
-pub use builder::ClientBuilder;
-pub use client::Client;
+pub use call::{AttemptReport, CallReport, Next, Observer, RawReply, Reply, RetryPolicy};
+pub use client::{CallOptions, Client, ClientBuilder, Items, KeyLocation, Pages};
 pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
-pub use key::KeyLocation;
 #[cfg(feature = "lettre")]
 pub use mail::LettreTransport;
 pub use mail::{Attachment, Batch, Email, Mailbox, MailboxError, Mime, Sent};
 pub use mail::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
-pub use observer::{AttemptReport, CallReport, Next, Observer};
-pub use options::CallOptions;
-pub use pages::{Items, Pages};
 pub use region::Region;
-pub use reply::{RawReply, Reply};
-pub use retry::RetryPolicy;
 
 /// The request and reply types.
 pub use smtp2go_types as types;

@@ -52,11 +52,11 @@ use http_body::{Body as _, Frame};
 use serde_core::de::DeserializeOwned;
 use smtp2go_types::{Envelope, ErrorResponse, ValidationError};
 
+use crate::call::verdict::{Success, unreadable};
+use crate::error::said::inspect;
 use crate::error::{Facts, Kind};
 use crate::generated::raw_types::ROWS;
-use crate::inspect::inspect;
 use crate::operation::Operation;
-use crate::outcome::{Success, unreadable};
 use crate::{Body, Certainty, RawReply};
 
 pub use crate::generated::raw::{ByteStream, Client, ClientInfo, ResponseValue};

@@ -42,7 +42,12 @@ fn what_is_written_by_hand_is_as_reviewed() {
     for (name, folder) in [
         ("sdk", "smtp2go-sdk/src"),
         ("sdk_blocking", "smtp2go-sdk/src/blocking"),
+        ("sdk_body", "smtp2go-sdk/src/body"),
+        ("sdk_call", "smtp2go-sdk/src/call"),
+        ("sdk_client", "smtp2go-sdk/src/client"),
+        ("sdk_error", "smtp2go-sdk/src/error"),
         ("sdk_mail", "smtp2go-sdk/src/mail"),
+        ("sdk_mail_lettre", "smtp2go-sdk/src/mail/lettre"),
         ("sdk_webhook", "smtp2go-sdk/src/webhook"),
         ("types", "smtp2go-types/src"),
         ("types_webhook", "smtp2go-types/src/webhook"),

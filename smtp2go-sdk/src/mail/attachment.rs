@@ -13,8 +13,8 @@ use bytes::Bytes;
 use smtp2go_types::validation::{Check, header_fault};
 use tokio::io::AsyncRead;
 
-use crate::blob::{Blob, Slot, Stat};
-use crate::json::Writer;
+use crate::body::content::{Blob, Slot, Stat};
+use crate::body::json::Writer;
 use crate::mail::mailbox::has_override;
 
 /// A file to [attach](crate::Email::attach), or an image for [inline](crate::Email::inline) use.
@@ -490,7 +490,7 @@ mod tests {
             let mut json = Writer::with_capacity(64);
             file.write(&mut json, blob);
             let pieces = json.finish().into_pieces();
-            let crate::blob::Piece::Bytes(start) = &pieces[0] else {
+            let crate::body::content::Piece::Bytes(start) = &pieces[0] else {
                 panic!("the names come first");
             };
             let start = String::from_utf8_lossy(start);

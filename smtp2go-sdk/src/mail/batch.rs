@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 use smtp2go_types::{BatchResult, Envelope, readable};
 
 use super::Sent;
+use crate::RawReply;
+use crate::error::said::{Findings, Members, filled, kind, texts};
 use crate::error::{Certainty, Error, Kind};
-use crate::inspect::{Findings, Members, filled, kind, texts};
 use crate::operation::Operation;
-use crate::reply::RawReply;
 
 /// The outcomes of a batch, in the order of its mails.
 ///

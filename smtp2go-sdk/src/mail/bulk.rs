@@ -12,7 +12,7 @@ use futures_util::stream::{self, FuturesUnordered};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Sent;
-use crate::outcome::failed;
+use crate::call::verdict::failed;
 use crate::{Certainty, Client, Email, Error, Reply};
 
 impl Client {
@@ -129,7 +129,7 @@ pub(crate) fn wait(result: &Result<Reply<Sent>, Error>) -> Option<Duration> {
     let error = result.as_ref().err()?;
     let wait = error.retry_after().filter(|_| error.is_rate_limited());
     // One that no clock can hold is one that nobody lives to see end.
-    wait.map(|wait| wait.min(crate::options::LONGEST))
+    wait.map(|wait| wait.min(crate::client::options::LONGEST))
 }
 
 impl<'a, K> SendAll<'a, K> {

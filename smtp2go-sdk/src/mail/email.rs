@@ -12,8 +12,8 @@ use smtp2go_types::{BatchEmail, EmailSendRequest, Timestamp, Validate, Validatio
 use super::attachment::{Attached, Attachment};
 use super::schedule;
 use crate::Mailbox;
-use crate::blob::Blob;
-use crate::json::Writer;
+use crate::body::content::Blob;
+use crate::body::json::Writer;
 
 /// Recipients of a kind, at most.
 const RECIPIENTS: usize = 100;

@@ -13,10 +13,10 @@ use tokio::io::AsyncRead;
 use super::attachment::Content;
 use super::email::{set_extra, write_extra};
 #[cfg(feature = "lettre")]
-use super::envelope::Disagreement;
+use super::lettre::envelope::Disagreement;
 use super::schedule;
-use crate::blob::{Blob, Slot};
-use crate::json::Writer;
+use crate::body::content::{Blob, Slot};
+use crate::body::json::Writer;
 
 /// A finished message for [`Client::send_mime`](crate::Client::send_mime): headers and body, as
 /// RFC 5322 has it.

@@ -5,8 +5,6 @@ mod batch;
 mod bulk;
 mod email;
 #[cfg(feature = "lettre")]
-mod envelope;
-#[cfg(feature = "lettre")]
 mod lettre;
 mod mailbox;
 mod mime;
@@ -28,12 +26,12 @@ use std::fmt;
 use smtp2go_types::validation::Check;
 use smtp2go_types::{SendResult, Validate};
 
-use crate::blob::Blob;
+use crate::body::content::Blob;
+use crate::body::json::Writer;
+use crate::call::verdict::{Success, no_object};
 use crate::client::decoded;
-use crate::inspect::filled;
-use crate::json::Writer;
+use crate::error::said::filled;
 use crate::operation::Operation;
-use crate::outcome::{Success, no_object};
 use crate::{Body, Client, Error, Reply, operations};
 use attachment::look;
 use batch::BatchReply;

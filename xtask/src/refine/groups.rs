@@ -46,7 +46,7 @@ pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Resul
                 methods.push(stream);
                 paged = match flavour {
                     Flavour::Async => quote!(
-                        use crate::pages::{ByNumber, Items};
+                        use crate::client::pages::{ByNumber, Items};
                     ),
                     Flavour::Blocking => quote!(
                         use crate::blocking::{Items, iterate};

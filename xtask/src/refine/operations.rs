@@ -21,7 +21,7 @@ pub(super) fn modules(view: &View) -> Modules {
         #![allow(unused_imports)]
         use std::time::Duration;
         use http::Method;
-        use crate::known::{Cause, KnownError, Sign};
+        use crate::error::known::{Cause, KnownError, Sign};
         use crate::operation::{FailureIn200, Kind, Operation, PageStyle, Pagination, RateLimit};
 
         #(#rows)*

@@ -3,7 +3,7 @@
 #![allow(unused_imports)]
 use smtp2go_types as types;
 use crate::operations;
-use crate::pages::{ByNumber, Items};
+use crate::client::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
 /// Send mail, as fields, as ready MIME or in batches, and manage what is scheduled.

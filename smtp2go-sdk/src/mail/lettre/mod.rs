@@ -1,11 +1,13 @@
 //! The client as a transport of lettre.
 
+pub(crate) mod envelope;
+
 use async_trait::async_trait;
 use lettre::address::Envelope;
 use lettre::{AsyncTransport, Message};
 
-use super::{Mime, Sent};
 use crate::{Client, Error, Reply, operations};
+use crate::{Mime, Sent};
 
 /// Sends what is composed with [`lettre`] through the API: in lettre code, put it where the SMTP
 /// transport is made, and leave the rest as it is.

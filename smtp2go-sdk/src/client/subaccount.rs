@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_core::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::key::inject;
+use crate::client::key::inject;
 use crate::operation::Operation;
 use crate::{Body, Error};
 

@@ -1,5 +1,8 @@
 //! What went wrong, and what is known about it.
 
+pub(crate) mod known;
+pub(crate) mod said;
+
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -10,14 +13,14 @@ use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use smtp2go_types::{Timestamp, ValidationError, one_line};
 
-use crate::blob::Failure;
-use crate::hosts::Site;
-use crate::inspect::Findings;
-use crate::key::mask;
-use crate::known::{self, Cause, KnownError};
+use self::known::{Cause, KnownError};
+use crate::body::content::Failure;
+use crate::call::failover::Site;
+use crate::call::rate_limit::{HeldBack, Reason};
+use crate::call::verdict::Limit;
+use crate::client::key::mask;
+use crate::error::said::Findings;
 use crate::operation::Operation;
-use crate::outcome::Limit;
-use crate::pace::{HeldBack, Reason};
 
 type Source = Arc<dyn StdError + Send + Sync>;
 

@@ -1,5 +1,8 @@
 //! Request bodies.
 
+pub(crate) mod content;
+pub(crate) mod json;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,7 +10,7 @@ use bytes::Bytes;
 use serde_core::Serialize;
 
 use crate::Error;
-use crate::blob::Piece;
+use crate::body::content::Piece;
 use crate::error::Kind;
 
 /// The body of a request: a JSON object.

@@ -1,20 +1,33 @@
 //! A call from its first attempt to its last.
 
+pub(crate) mod attempt;
+pub(crate) mod failover;
+mod observer;
+pub(crate) mod rate_limit;
+mod reply;
+pub(crate) mod retry;
+pub(crate) mod telemetry;
+pub(crate) mod verdict;
+
+pub use observer::{AttemptReport, CallReport, Next, Observer};
+pub use reply::{RawReply, Reply};
+pub use retry::RetryPolicy;
+
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::Error;
+use crate::call::attempt::Wire;
+use crate::call::failover::{Host, Hosts, Route};
+use crate::call::rate_limit::{Turn, Turns};
+use crate::call::retry::{Decision, Situation, Verdict, classify, decide};
+use crate::call::telemetry::Watch;
+use crate::call::verdict::{Outcome, Success, judge};
+use crate::client::options::Settings;
 use crate::client::{Core, Prepared};
-use crate::hosts::{Host, Hosts, Route};
-use crate::options::Settings;
-use crate::outcome::{Outcome, Success, judge};
-use crate::pace::{Turn, Turns};
-use crate::retry::{Decision, Situation, Verdict, classify, decide};
-use crate::watch::Watch;
-use crate::wire::Wire;
-use crate::{Error, Next};
 
 /// What the calls of a client and of its clones have in common.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::Body;
-use crate::blob::{Blob, Piece};
+use crate::body::content::{Blob, Piece};
 
 /// A body in the making: text, with blobs in between.
 pub(crate) struct Writer {

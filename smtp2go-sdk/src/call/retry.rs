@@ -258,9 +258,9 @@ pub(crate) fn decide(situation: &Situation<'_>) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::tests::judge;
-    use crate::outcome::tests::{LOOKUP, answered};
-    use crate::outcome::{Ending, Limit, Outcome};
+    use crate::call::verdict::tests::judge;
+    use crate::call::verdict::tests::{LOOKUP, answered};
+    use crate::call::verdict::{Ending, Limit, Outcome};
 
     const SECOND: Duration = Duration::from_secs(1);
     const STOP: Decision = Decision::Stop {

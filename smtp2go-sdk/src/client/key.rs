@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderName};
 
 use crate::Error;
-use crate::json::write_string;
+use crate::body::json::write_string;
 
 /// The header of the API's own scheme.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-smtp2go-api-key");

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use crate::blob::{Failure, Piece, Reading};
+use crate::body::content::{Failure, Piece, Reading};
 
 /// Nobody has touched the body yet.
 const FRESH: u8 = 0;
@@ -283,7 +283,7 @@ impl std::error::Error for BodyError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blob::{Blob, Slot};
+    use crate::body::content::{Blob, Slot};
     use http_body::Body as _;
     use std::pin::pin;
 

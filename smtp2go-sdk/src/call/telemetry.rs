@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use tracing::field::{Empty, Value};
 use tracing::{Span, debug, info, info_span};
 
-use crate::hosts::Site;
-use crate::key::mask;
-use crate::observer::{AttemptReport, CallReport, Next};
+use crate::call::attempt::Wire;
+use crate::call::failover::Site;
+use crate::call::observer::{AttemptReport, CallReport, Next};
+use crate::client::key::mask;
 use crate::operation::Operation;
-use crate::wire::Wire;
 use crate::{Certainty, Error, ErrorCode, Observer, RawReply};
 
 /// What tracing knows the crate by.
@@ -382,8 +382,8 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber, trace};
 
     use super::*;
+    use crate::call::verdict::tests::LOOKUP;
     use crate::log_watch::watched;
-    use crate::outcome::tests::LOOKUP;
     use crate::{Body, Client};
 
     /// Keeps in how many spans each event was logged.

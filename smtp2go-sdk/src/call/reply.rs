@@ -9,7 +9,7 @@ use serde_core::de::DeserializeOwned;
 use smtp2go_types::readable;
 
 use crate::Error;
-use crate::outcome::unreadable;
+use crate::call::verdict::unreadable;
 
 /// The reply to a call: its data, and what came with it.
 ///

@@ -4,11 +4,12 @@ use http::{HeaderMap, StatusCode};
 use serde_core::de::Error as _;
 use smtp2go_types::{SendResult, readable, values_beyond};
 
-use crate::blob::Failure;
+use crate::body::content::Failure;
+use crate::error::known;
+use crate::error::said::{Members, inspect, inspect_mail};
 use crate::error::{Certainty, Kind};
-use crate::inspect::{Members, inspect, inspect_mail};
 use crate::operation::Operation;
-use crate::{Error, RawReply, known, operations};
+use crate::{Error, RawReply, operations};
 
 /// What is known after an attempt.
 #[derive(Debug)]
@@ -281,8 +282,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::ErrorCode;
+    use crate::call::retry::{Verdict, classify};
     use crate::operation::{FailureIn200, Kind as OperationKind};
-    use crate::retry::{Verdict, classify};
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 

@@ -10,13 +10,14 @@ use std::time::Duration;
 use http::HeaderValue;
 use reqwest::Url;
 
-use crate::attempts::Traffic;
+use super::tls;
+use crate::call::Traffic;
+use crate::call::failover::Hosts;
+use crate::call::rate_limit::Turns;
+use crate::client::key::Key;
+use crate::client::options::{LONGEST, Settings};
 use crate::client::{Client, Core};
-use crate::hosts::Hosts;
-use crate::key::Key;
-use crate::options::{LONGEST, Settings};
-use crate::pace::Turns;
-use crate::{Error, KeyLocation, Observer, Region, RetryPolicy, tls};
+use crate::{Error, KeyLocation, Observer, Region, RetryPolicy};
 
 /// Environment variable with the API key.
 const ENV_KEY: &str = "SMTP2GO_API_KEY";

@@ -1,5 +1,17 @@
 //! The client, and the core that every call goes through.
 
+pub(crate) mod builder;
+pub(crate) mod key;
+pub(crate) mod options;
+pub(crate) mod pages;
+pub(crate) mod subaccount;
+mod tls;
+
+pub use builder::ClientBuilder;
+pub use key::KeyLocation;
+pub use options::CallOptions;
+pub use pages::{Items, Pages};
+
 use std::fmt;
 use std::future::{Future, ready};
 use std::pin::{Pin, pin};
@@ -16,19 +28,19 @@ use smtp2go_types::{Envelope, Validate, readable};
 use tokio::time::sleep_until;
 use tracing::Span;
 
-use crate::attempts::Traffic;
-use crate::blob::Piece;
-use crate::builder::ClientBuilder;
+use crate::body::content::Piece;
+use crate::call::Traffic;
+
+use crate::call::attempt::{AttemptBody, SealOnDrop, Wire};
+use crate::call::failover::Host;
+use crate::call::telemetry::Watch;
+use crate::call::verdict::{Answer, Ending, Limit, Outcome, Success, unreadable};
+use crate::client::key::{KEY_MEMBER, Key};
+use crate::client::options::Settings;
+use crate::client::subaccount::Subaccount;
 use crate::error::Kind;
-use crate::hosts::Host;
-use crate::key::{KEY_MEMBER, Key};
 use crate::operation::Operation;
-use crate::options::Settings;
-use crate::outcome::{Answer, Ending, Limit, Outcome, Success, unreadable};
-use crate::subaccount::Subaccount;
-use crate::watch::Watch;
-use crate::wire::{AttemptBody, SealOnDrop, Wire};
-use crate::{Body, CallOptions, Error, KeyLocation, Observer, RawReply, Reply};
+use crate::{Body, Error, Observer, RawReply, Reply};
 
 /// Upload speed that an attempt is given time for, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
@@ -394,7 +406,7 @@ impl Core {
     }
 
     /// Tries a request once, for no longer than `limit`, and `idle` without progress. Decides
-    /// nothing: see [`judge`](crate::outcome::judge).
+    /// nothing: see [`judge`](crate::call::verdict::judge).
     pub(crate) async fn attempt(
         &self,
         request: &Prepared,
@@ -589,7 +601,7 @@ mod tests {
             .base_url("http://localhost")
             .build()
             .unwrap();
-        assert_send(&client.execute(&crate::outcome::tests::LOOKUP, Body::empty()));
+        assert_send(&client.execute(&crate::call::verdict::tests::LOOKUP, Body::empty()));
     }
 
     #[test]
