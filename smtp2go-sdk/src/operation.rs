@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::Error;
-
 /// One operation of the API, with the facts that decide how it is called.
 ///
 /// Those of this version are in [`operations`](crate::operations), taken from the spec. For one that
@@ -57,7 +55,7 @@ pub struct Operation {
     pub pagination: Option<Pagination>,
     /// The request field that names a subaccount, if the operation takes one.
     pub subaccount: Option<&'static str>,
-    /// Where a reply with status 200 reports failure, if it can.
+    /// Where a reply with status 200 says whether a message was accepted, if the operation sends.
     pub failure_in_200: Option<FailureIn200>,
     /// The body member that must carry the API key as well, if the operation asks for it.
     pub key_in_body: Option<&'static str>,
@@ -161,17 +159,17 @@ impl Operation {
 
     /// Refuses a path that would be changed on its way into a URL, or lead to another place than the
     /// one it shows.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let is_segment = |segment: &str| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
             !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
         };
         match self.path.strip_prefix('/') {
             Some(path) if path.split('/').all(is_segment) => Ok(()),
-            _ => Err(Error::config(format!(
+            _ => Err(format!(
                 "operation path {:?}: write it as /group/action, below the base URL",
                 self.path
-            ))),
+            )),
         }
     }
 }
@@ -224,27 +222,34 @@ pub enum PageStyle {
     Page,
 }
 
-/// Where a reply with status 200 says that the call failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the reply of an operation that sends says whether a message was accepted. A place is a JSON
+/// pointer, in which `*` stands for each item of a list.
+///
+/// A call of such an operation fails if its reply reports a failure, or if it reports neither an id
+/// nor a success.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailureIn200 {
-    /// JSON pointer to the number of failures; more than zero is a failure.
-    pub count: &'static str,
-    /// JSON pointer to the list of texts that say why.
-    pub messages: &'static str,
-    /// JSON pointer to the number of successes. With one, the call was carried out in part.
-    pub succeeded: &'static str,
-    /// JSON pointer to the id of what was accepted; absent or empty if nothing was.
-    pub id: &'static str,
+    /// The number of failures.
+    pub count: Option<&'static str>,
+    /// The list of texts that say why.
+    pub messages: Option<&'static str>,
+    /// The number of successes.
+    pub succeeded: Option<&'static str>,
+    /// The id of what was accepted; absent or empty if nothing was.
+    pub id: Option<&'static str>,
+    /// The status of each message.
+    pub status: Option<&'static str>,
 }
 
 impl FailureIn200 {
     /// As the operations that send mail report it.
     pub const MAIL: Self = Self {
-        count: "/data/failed",
-        messages: "/data/failures",
-        succeeded: "/data/succeeded",
-        id: "/data/email_id",
+        count: Some("/data/failed"),
+        messages: Some("/data/failures"),
+        succeeded: Some("/data/succeeded"),
+        id: Some("/data/email_id"),
+        status: None,
     };
 }
 
@@ -277,9 +282,7 @@ mod tests {
             ":80/thing",
             "https://evil.example/thing",
         ] {
-            let error = Operation::post(path).check().unwrap_err();
-            assert!(error.is_config(), "{path}");
-            let line = error.to_string();
+            let line = Operation::post(path).check().unwrap_err();
             assert!(line.contains(&format!("{path:?}")), "{line}");
             assert!(!line.contains('\n'), "{line}");
         }

@@ -52,9 +52,8 @@ use http_body::{Body as _, Frame};
 use serde_core::de::DeserializeOwned;
 use smtp2go_types::{Envelope, ErrorResponse, ValidationError};
 
-use crate::call::verdict::{Success, unreadable};
-use crate::error::said::inspect;
-use crate::error::{Facts, Kind};
+use crate::call::verdict::{Success, interrupted, of_reply, undecodable};
+use crate::error::{CallFacts, Kind};
 use crate::generated::raw_types::ROWS;
 use crate::operation::Operation;
 use crate::{Body, Certainty, RawReply};
@@ -164,10 +163,7 @@ fn read(
 ) -> Result<RawReply, crate::Error> {
     match readable(reply.body()) {
         Ok(body) => Ok(reply.with_body(body)),
-        Err(error) => {
-            let attempts = reply.attempts();
-            Err(unreadable(reply, &error).during(operation, attempts))
-        }
+        Err(error) => Err(undecodable(Some(operation), reply, &error)),
     }
 }
 
@@ -216,7 +212,7 @@ impl http_body::Body for Failing {
     }
 }
 
-impl Facts {
+impl CallFacts {
     /// `email_send 2 unknown doubt 61000`.
     fn to_header(self, operation: &str) -> Option<HeaderValue> {
         let Self {
@@ -267,20 +263,11 @@ impl crate::Error {
             Error::InvalidRequest(text) | Error::Custom(text) => Self::config(text.as_str()),
             Error::InvalidUpgrade(error) => of_http(error),
             Error::InvalidResponsePayload(body, error) => {
-                let headers = HeaderMap::new();
-                unreadable(
-                    RawReply::new(StatusCode::OK, headers, body.clone(), None),
-                    error,
-                )
+                let reply = RawReply::new(StatusCode::OK, HeaderMap::new(), body.clone(), None);
+                undecodable(None, reply, error)
             }
             Error::UnexpectedResponse(response) => {
-                let certainty = if response.status().is_client_error() {
-                    Certainty::Rejected
-                } else {
-                    Certainty::Unknown
-                };
-                let answer = (response.status(), response.headers().clone(), Bytes::new());
-                Self::answered(Kind::Status, certainty, answer, inspect(b""))
+                of_reply(response.status(), response.headers().clone(), Bytes::new())
             }
         }
     }
@@ -305,7 +292,7 @@ fn of_http(error: &reqwest::Error) -> crate::Error {
     if error.is_builder() {
         crate::Error::not_sent(Kind::Serialize).with_source(source)
     } else {
-        crate::Error::interrupted(source)
+        interrupted(source)
     }
 }
 
@@ -313,10 +300,8 @@ fn of_answer(answer: &ResponseValue<ErrorResponse>) -> crate::Error {
     let mut headers = answer.headers().clone();
     let facts = headers.remove(FACTS);
     let body = serde_json::to_vec(&**answer).unwrap_or_default();
-    let found = inspect(&body);
-    let answer = (answer.status(), headers, body.into());
-    let error = crate::Error::answered(Kind::Status, Certainty::Rejected, answer, found);
-    let Some((id, facts)) = facts.as_ref().and_then(Facts::from_header) else {
+    let error = of_reply(answer.status(), headers, body.into());
+    let Some((id, facts)) = facts.as_ref().and_then(CallFacts::from_header) else {
         return error;
     };
     let error = match row(id) {

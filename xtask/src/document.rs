@@ -117,7 +117,10 @@ impl<'a> Document<'a> {
     pub(crate) fn schema_at(self, schema: &'a Value, pointer: &str) -> Option<&'a Value> {
         let mut schema = self.resolve(schema);
         for segment in pointer.split('/').skip(1) {
-            schema = self.resolve(schema["properties"].get(segment)?);
+            schema = self.resolve(match segment {
+                "*" => schema.get("items")?,
+                name => schema["properties"].get(name)?,
+            });
         }
         Some(schema)
     }

@@ -279,11 +279,14 @@ fn operation_extensions(
     on.expect("key-in-body", "name a field of the request", takes);
     on.expect(
         "failure-in-200",
-        "write {count: /POINTER, messages: /POINTER, succeeded: /POINTER, id: /POINTER}, all of \
-         them existing in the reply",
+        "write {count: /POINTER, messages: /POINTER, succeeded: /POINTER, id: /POINTER, status: \
+         /POINTER}, at least one of `succeeded`, `id` and `status`, all of them existing in the \
+         reply",
         |value| {
-            let keys = ["count", "messages", "succeeded", "id"];
-            only_keys(value, &keys) && keys.iter().all(|key| answers(&value[key]))
+            let keys = ["count", "messages", "succeeded", "id", "status"];
+            let confirms = keys.iter().skip(2).any(|key| value.get(key).is_some());
+            let exist = map(value).values().all(&answers);
+            only_keys(value, &keys) && confirms && exist
         },
     );
     on.expect("evidence", &EVIDENCE.join(", "), |value| {

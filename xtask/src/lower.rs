@@ -100,17 +100,20 @@ pub struct Operation {
     pub evidence: Option<String>,
 }
 
-/// Where a 200 says that it failed: pointers into the reply.
+/// Where the reply to a send says whether a message was accepted: pointers, in which `*` stands for
+/// each item of a list.
 #[derive(Clone, Debug)]
 pub struct FailureIn200 {
-    /// How much failed.
-    pub count: String,
-    /// Why.
-    pub messages: String,
-    /// How much succeeded all the same.
-    pub succeeded: String,
+    /// The number of failures.
+    pub count: Option<String>,
+    /// The reasons.
+    pub messages: Option<String>,
+    /// The number of successes.
+    pub succeeded: Option<String>,
     /// The id of what was accepted.
-    pub id: String,
+    pub id: Option<String>,
+    /// The status of each message.
+    pub status: Option<String>,
 }
 
 /// How a list of results is continued.
@@ -662,10 +665,11 @@ fn lower_operation(document: Document<'_>, value: &Value) -> Operation {
         }),
         subaccount: optional_text(extension("subaccount")),
         failure_in_200: failure.is_object().then(|| FailureIn200 {
-            count: text(&failure["count"]),
-            messages: text(&failure["messages"]),
-            succeeded: text(&failure["succeeded"]),
-            id: text(&failure["id"]),
+            count: optional_text(&failure["count"]),
+            messages: optional_text(&failure["messages"]),
+            succeeded: optional_text(&failure["succeeded"]),
+            id: optional_text(&failure["id"]),
+            status: optional_text(&failure["status"]),
         }),
         key_in_body: optional_text(extension("key-in-body")),
         evidence: optional_text(extension("evidence")),

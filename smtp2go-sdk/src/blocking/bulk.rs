@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::client::Client;
 use super::worker::{Worker, panicked};
+use crate::call::verdict::interrupted;
 use crate::mail::{Log, wait};
 use crate::{Email, Error, IntoMail, Reply, SendHandle, SendOutcome, SendReport, Sent, operations};
 
@@ -260,7 +261,7 @@ impl<I, K> SendAll<I, K> {
             task.abort();
         }
         let text = "its outcome was asked for on the blocking client's own thread";
-        let error = Error::interrupted(text).during(&operations::EMAIL_SEND, 1);
+        let error = interrupted(text).during(&operations::EMAIL_SEND, 1);
         let result = Err(error);
         self.log.ended(call.index, &result);
         Some((call.index, result))

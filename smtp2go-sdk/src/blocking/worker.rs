@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use crate::Error;
+use crate::call::verdict::interrupted;
 use crate::operation::Operation;
 
 /// A thread with a runtime. It ends when this is dropped.
@@ -96,7 +97,7 @@ impl Worker {
 
 /// The error of a call that ended by a panic, of something of the user's that it made use of.
 pub(super) fn panicked(operation: &'static Operation) -> Error {
-    Error::interrupted("the call panicked").during(operation, 1)
+    interrupted("the call panicked").during(operation, 1)
 }
 
 impl fmt::Debug for Worker {

@@ -2,7 +2,6 @@
 
 // Functions in here are `#[inline]`, so that those programs compile them which attach something.
 
-use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read};
@@ -19,6 +18,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+
+use crate::error::FieldError;
 
 /// Bytes read at a time: what memory a file takes while it is sent. A multiple of three, so that
 /// the base64 of the pieces is the base64 of the whole.
@@ -46,10 +47,10 @@ impl Piece {
     }
 
     /// Whether it can be sent a second time.
-    pub(crate) fn replayable(&self) -> bool {
+    pub(crate) fn rewindable(&self) -> bool {
         match self {
             Self::Bytes(_) => true,
-            Self::Base64(blob) => blob.source.replayable(),
+            Self::Base64(blob) => blob.source.rewindable(),
         }
     }
 }
@@ -67,7 +68,7 @@ pub(crate) struct Blob {
 trait Open: Send + Sync + UnwindSafe + RefUnwindSafe {
     fn size(&self) -> u64;
     fn start(&self) -> &[u8];
-    fn replayable(&self) -> bool;
+    fn rewindable(&self) -> bool;
     fn open(&self) -> Box<dyn Chunks + Send>;
 }
 
@@ -234,7 +235,7 @@ impl Open for Source {
     }
 
     #[inline]
-    fn replayable(&self) -> bool {
+    fn rewindable(&self) -> bool {
         !matches!(self, Self::Reader { .. })
     }
 
@@ -254,21 +255,6 @@ impl Open for Source {
                 None => State::Spent,
             },
         })
-    }
-}
-
-/// Content that could not be read to its end, in the right size.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    /// The request field that it is for.
-    pub(crate) field: String,
-    /// What happened, and to which file.
-    pub(crate) message: String,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
     }
 }
 
@@ -319,9 +305,9 @@ impl Reading {
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Bytes>, Failure>> {
+    ) -> Poll<Result<Option<Bytes>, FieldError>> {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.poll_next(cx).map_err(|message| Failure {
+        state.poll_next(cx).map_err(|message| FieldError {
             field: self.field.to_string(),
             message,
         })
@@ -587,7 +573,7 @@ mod tests {
             let encoded = read(&path, || {}).unwrap();
             assert_eq!(encoded, STANDARD.encode(vec![7; size]));
             assert_eq!(piece.size(), encoded.len() as u64);
-            assert!(piece.replayable());
+            assert!(piece.rewindable());
         }
     }
 

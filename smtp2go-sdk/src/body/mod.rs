@@ -9,9 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_core::Serialize;
 
-use crate::Error;
-use crate::body::content::Piece;
-use crate::error::Kind;
+use self::content::Piece;
+use self::json::write_string;
+use crate::error::{Error, Kind};
 
 /// The body of a request: a JSON object.
 ///
@@ -76,7 +76,7 @@ impl Body {
     }
 
     /// What to send, before the key goes in where it has to. The same each time, unless the body
-    /// is not [`replayable`](Self::replayable).
+    /// is not [`rewindable`](Self::rewindable).
     pub(crate) fn into_pieces(self) -> Arc<[Piece]> {
         match self.content {
             Content::Bytes(bytes) => Arc::new([Piece::Bytes(bytes)]),
@@ -93,12 +93,47 @@ impl Body {
     }
 
     /// Whether the same bytes can be sent again: not with a reader, which is used up after once.
-    pub(crate) fn replayable(&self) -> bool {
+    pub(crate) fn rewindable(&self) -> bool {
         match &self.content {
             Content::Bytes(_) => true,
-            Content::Pieces(pieces) => pieces.iter().all(Piece::replayable),
+            Content::Pieces(pieces) => pieces.iter().all(Piece::rewindable),
         }
     }
+
+    /// The same JSON object with one more member, its first. `None` if the body does not start an
+    /// object.
+    pub(crate) fn with_member(self, member: &str, value: &str) -> Option<Self> {
+        let pieces = self.into_pieces();
+        let (Piece::Bytes(start), rest) = pieces.split_first()? else {
+            return None;
+        };
+        let mut pieces = inject(start, member, value)?.map(Piece::Bytes).to_vec();
+        pieces.extend_from_slice(rest);
+        Some(Self::from_pieces(pieces))
+    }
+}
+
+/// The JSON object `body` with one more member, its first, in two pieces: nothing is parsed, and
+/// what follows the brace is not copied. `None` if `body` does not start an object.
+fn inject(body: &Bytes, member: &str, value: &str) -> Option<[Bytes; 2]> {
+    let mut unspaced = body
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let (brace, b'{') = unspaced.next()? else {
+        return None;
+    };
+    let comma = match unspaced.next()? {
+        (_, b'}') => &b""[..],
+        _ => b",",
+    };
+    let mut head = Vec::with_capacity(member.len() + value.len() + 8);
+    head.push(b'{');
+    write_string(&mut head, member);
+    head.push(b':');
+    write_string(&mut head, value);
+    head.extend_from_slice(comma);
+    Some([Bytes::from(head), body.slice(brace + 1..)])
 }
 
 impl Default for Body {
@@ -142,7 +177,7 @@ impl From<&'static str> for Body {
 impl fmt::Debug for Body {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let once = if self.replayable() { "" } else { ", once" };
+        let once = if self.rewindable() { "" } else { ", once" };
         write!(f, "Body({} bytes{once})", self.size())
     }
 }

@@ -1,54 +1,165 @@
-//! One attempt's body on its way out, and the proof that it never left.
+//! One exchange with a host, and the proof of how much of the request was sent.
 //!
 //! Error types can't tell "timed out while connecting" from "timed out after the request was
 //! processed". The body can: the HTTP layer asks for its first bytes before it writes any of the
-//! request, so a request whose body was never asked for was never sent. A plain flag would be
-//! racy, since the body could be asked for after the flag was read; the gate here is one atomic
-//! that is either *taken* by the HTTP layer or *sealed* by us, and never both. Once sealed, the
-//! body refuses to be read, so that the request can't be sent later either.
+//! request, and a request whose last byte was never handed over is never whole. A plain flag would
+//! be racy, since the body could be asked for after the flag was read. The gate is one atomic that
+//! the HTTP layer advances and that we seal. Once sealed, the body refuses to be read, so that the
+//! request can't be completed later either.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::StatusCode;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use reqwest::Url;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::body::content::{Failure, Piece, Reading};
+use super::Core;
+use super::failover::Host;
+use super::verdict::{Answer, Ending, Evidence, Upload};
+use crate::body::content::{Piece, Reading};
+use crate::error::{FieldError, ReplyLimit};
+use crate::operation::Operation;
 
-/// Nobody has touched the body yet.
+/// The HTTP layer has not asked for the body.
 const FRESH: u8 = 0;
-/// The HTTP layer has read from the body: some of the request may be out.
+/// The HTTP layer has asked for the body: a part of the request may be out.
 const TAKEN: u8 = 1;
-/// The attempt is over and the body was never read.
-const SEALED: u8 = 2;
+/// The last byte was handed over: the whole request may be out.
+const WHOLE: u8 = 2;
+/// Sealed before the body was asked for.
+const SEALED_FRESH: u8 = 3;
+/// Sealed before the last byte was handed over.
+const SEALED_PART: u8 = 4;
 
 /// Bytes handed over at a time: small enough for progress to show, since the HTTP layer comes
 /// back for more as it gets rid of what it has.
 const FRAME: usize = 64 * 1024;
+/// Cap on preallocation for a reply: its Content-Length is not trusted.
+const PREALLOCATED: usize = 64 * 1024;
+/// How long an attempt goes on after its time limit, for a reply that has arrived already but was
+/// not read, because the process was suspended or the runtime blocked.
+const GRACE: Duration = Duration::from_millis(20);
 
-/// What one attempt shares with its body: the gate, and when something last moved.
+/// A request, ready to be sent.
+pub(crate) struct Request {
+    pub(crate) operation: &'static Operation,
+    pub(crate) pieces: Arc<[Piece]>,
+    /// The same bytes can be sent again.
+    pub(crate) rewindable: bool,
+    /// Time that the body may take to go out, by which the time limits grow.
+    pub(crate) upload: Duration,
+}
+
+/// The time limits of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// For the whole.
+    pub(crate) total: Duration,
+    /// Without progress.
+    pub(crate) idle: Duration,
+}
+
+impl Core {
+    /// Sends a request once. `head` is called with the status and headers as they arrive. Judges
+    /// nothing: see [`verdict`](super::verdict).
+    pub(super) async fn attempt(
+        &self,
+        request: &Request,
+        host: &Host,
+        wire: Arc<Wire>,
+        limits: Limits,
+        head: impl FnOnce(StatusCode, &HeaderMap),
+    ) -> Evidence {
+        let _sealed_if_cancelled = SealOnDrop(&wire);
+        let mut answer = None;
+        let exchanged = {
+            let sent = self.http.execute(self.request(request, host, &wire));
+            let exchange = pin!(async {
+                let mut response = sent.await?;
+                wire.received();
+                head(response.status(), response.headers());
+                let size = response.content_length();
+                let room = usize::try_from(size.unwrap_or_default()).unwrap_or(usize::MAX);
+                let answer = answer.insert(Answer {
+                    status: response.status(),
+                    // Our own HTTP client follows none; one that was handed in may.
+                    followed: !is_at(response.url(), &host.base_url, request.operation.path),
+                    headers: std::mem::take(response.headers_mut()),
+                    body: Vec::with_capacity(room.min(PREALLOCATED)),
+                });
+                let limit = self.max_reply_bytes;
+                // The beginning of an error says why, so that is read.
+                if size.is_some_and(|size| size > limit) && answer.status.is_success() {
+                    return Ok(false);
+                }
+                while let Some(chunk) = response.chunk().await? {
+                    wire.received();
+                    if !answer.take(&chunk, limit) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            });
+            wire.within(limits, exchange).await
+        };
+        let ending = match (wire.failure(), exchanged) {
+            (Some(failure), _) if answer.is_none() => Ending::Content(failure.clone()),
+            (_, Some(Ok(true))) => Ending::Complete,
+            (_, Some(Ok(false))) => Ending::OverLimit(ReplyLimit::Bytes(self.max_reply_bytes)),
+            (_, Some(Err(error))) => Ending::Broken(Some(error)),
+            (_, None) => Ending::Broken(None),
+        };
+        Evidence {
+            answer,
+            upload: wire.seal(),
+            ending,
+        }
+        .with_values_limited(self.max_reply_values)
+    }
+
+    /// A request for the HTTP client.
+    fn request(&self, request: &Request, host: &Host, wire: &Arc<Wire>) -> reqwest::Request {
+        let Operation { method, path, .. } = request.operation;
+        let body = AttemptBody::new(wire.clone(), request.pieces.clone());
+        let mut sent = reqwest::Request::new(method.clone(), host.url(path));
+        *sent.headers_mut() = self.headers.clone();
+        *sent.body_mut() = Some(reqwest::Body::wrap(body));
+        sent
+    }
+}
+
+/// Whether a URL is that of a path of the API at a base URL.
+fn is_at(url: &Url, base: &Url, path: &str) -> bool {
+    let base = base.as_str();
+    let base = base.strip_suffix('/').unwrap_or(base);
+    url.as_str().strip_prefix(base) == Some(path)
+}
+
+/// What one attempt shares with its body: the gate, and the time of the last progress.
 #[derive(Debug)]
 pub(crate) struct Wire {
     gate: AtomicU8,
     started: Instant,
     /// Milliseconds from the start to the last progress.
     moved: AtomicU64,
-    /// Whether there was progress since, by bytes that came in.
+    /// Bytes came in since.
     received: AtomicBool,
     /// Bytes of the body that were handed over.
     sent: AtomicU64,
     /// Why the body broke off, if it did so before its last byte.
-    failure: OnceLock<Failure>,
+    failure: OnceLock<FieldError>,
 }
 
 impl Wire {
-    /// Of an attempt that started then.
     pub(crate) fn new(started: Instant) -> Self {
         Self {
             gate: AtomicU8::new(FRESH),
@@ -60,9 +171,9 @@ impl Wire {
         }
     }
 
-    /// Why the body could not be read to its end. If there is an answer to this, the request was
-    /// never sent as a whole, and never will be: a body that failed yields nothing more.
-    pub(crate) fn failure(&self) -> Option<&Failure> {
+    /// Why the body could not be read to its end. If there is a reason, the request was never sent
+    /// whole and never will be: a body that failed yields nothing more.
+    fn failure(&self) -> Option<&FieldError> {
         self.failure.get()
     }
 
@@ -71,32 +182,38 @@ impl Wire {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Ends the attempt's chance to be sent. True: nothing was sent, and nothing will be.
-    pub(crate) fn seal(&self) -> bool {
-        self.settle(SEALED)
-    }
-
-    /// Claims the body for sending. False: it was sealed.
-    fn take(&self) -> bool {
-        self.settle(TAKEN)
-    }
-
-    /// Settles what the gate is for, unless that was done before. Whether it is settled that way.
-    fn settle(&self, way: u8) -> bool {
-        let found = match self.gate.load(Ordering::Acquire) {
-            // To write costs much more than to look, and most find what was written.
-            FRESH => self
-                .gate
-                .compare_exchange(FRESH, way, Ordering::AcqRel, Ordering::Acquire)
-                .map_or_else(|found| found, |_| way),
-            found => found,
+    /// Ends the attempt's chance to send more, and says how much may be out.
+    pub(crate) fn seal(&self) -> Upload {
+        let sealed = |gate| match gate {
+            FRESH => Some(SEALED_FRESH),
+            TAKEN => Some(SEALED_PART),
+            _ => None,
         };
-        found == way
+        let found = self
+            .gate
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, sealed);
+        match found.unwrap_or_else(|gate| gate) {
+            FRESH | SEALED_FRESH => Upload::Nothing,
+            TAKEN | SEALED_PART => Upload::Part,
+            _ => Upload::Whole,
+        }
     }
 
-    /// Notes that bytes came in, in what [`within`](Self::within) runs. That looks at the clock once
-    /// it has to wait for more: most answers are there as a whole.
-    pub(crate) fn received(&self) {
+    /// Claims the body for sending, or its last byte. False: it was sealed before.
+    fn take(&self, last: bool) -> bool {
+        let taken = |gate| match gate {
+            FRESH | TAKEN => Some(if last { WHOLE } else { TAKEN }),
+            _ => None,
+        };
+        let found = self
+            .gate
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, taken);
+        found.is_ok() || found == Err(WHOLE)
+    }
+
+    /// Notes that bytes came in. [`within`](Self::within) looks at the clock only when it has to
+    /// wait for more, since most replies arrive as a whole.
+    fn received(&self) {
         self.received.store(true, Ordering::Relaxed);
     }
 
@@ -107,47 +224,46 @@ impl Wire {
         self.moved.store(millis, Ordering::Relaxed);
     }
 
-    /// When to give up, as things stand: `limit` after the start, or `idle` after the last
+    /// The end of the attempt as things stand: `total` after the start, or `idle` after the last
     /// progress, whichever comes first.
-    pub(crate) fn due(&self, limit: Duration, idle: Duration) -> Instant {
+    fn due(&self, Limits { total, idle }: Limits) -> Instant {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
-        let wait = limit.min(moved.saturating_add(idle));
+        let wait = total.min(moved.saturating_add(idle));
         // Can't overflow: the builder caps the time limits.
         self.started.checked_add(wait).unwrap_or(self.started)
     }
 
-    /// Runs `work` to its end, or until its time is up (`None`). The timer is one that ends when
-    /// it is [`due`](Self::due).
-    pub(crate) fn within<F: Future>(
-        &self,
-        limit: Duration,
-        idle: Duration,
-        mut timer: Pin<&mut Sleep>,
-        mut work: Pin<&mut F>,
-    ) -> impl Future<Output = Option<F::Output>> {
-        poll_fn(move |cx| {
+    /// Runs `work` to its end, or until its time is up (`None`).
+    async fn within<F: Future>(&self, limits: Limits, mut work: Pin<&mut F>) -> Option<F::Output> {
+        let mut timer: Pin<&mut Sleep> = pin!(sleep_until(self.due(limits)));
+        let mut in_grace = false;
+        poll_fn(|cx| {
             if let Poll::Ready(output) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            if self.received.load(Ordering::Relaxed) {
-                self.received.store(false, Ordering::Relaxed);
+            if self.received.swap(false, Ordering::Relaxed) {
                 self.progress();
             }
             loop {
                 ready!(timer.as_mut().poll(cx));
-                let due = self.due(limit, idle);
-                if due <= Instant::now() {
+                let (due, now) = (self.due(limits), Instant::now());
+                if due > now {
+                    timer.as_mut().reset(due);
+                } else if in_grace {
                     return Poll::Ready(None);
+                } else {
+                    in_grace = true;
+                    timer.as_mut().reset(now.checked_add(GRACE).unwrap_or(now));
                 }
-                timer.as_mut().reset(due);
             }
         })
+        .await
     }
 }
 
 /// Seals a wire when dropped: a cancelled call is not sent later.
 #[derive(Debug)]
-pub(crate) struct SealOnDrop<'a>(pub(crate) &'a Wire);
+struct SealOnDrop<'a>(&'a Wire);
 
 impl Drop for SealOnDrop<'_> {
     fn drop(&mut self) {
@@ -181,7 +297,7 @@ impl AttemptBody {
     }
 
     /// The next bytes, as long as nothing fails.
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FieldError>> {
         loop {
             if let Some(reading) = &mut self.reading {
                 if let Some(bytes) = ready!(reading.poll_next(cx))? {
@@ -220,7 +336,7 @@ impl http_body::Body for AttemptBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if !self.wire.take() {
+        if !self.wire.take(false) {
             // An error, not the end: an end could pass for a complete, empty body.
             return Poll::Ready(Some(Err(BodyError::Sealed)));
         }
@@ -234,6 +350,9 @@ impl http_body::Body for AttemptBody {
             Ok(Some(frame)) => {
                 let size = frame.len() as u64;
                 self.remaining = self.remaining.saturating_sub(size);
+                if self.remaining == 0 && !self.wire.take(true) {
+                    return Poll::Ready(Some(Err(BodyError::Sealed)));
+                }
                 // Nobody else adds to it.
                 let sent = self.wire.sent() + size;
                 self.wire.sent.store(sent, Ordering::Relaxed);
@@ -307,6 +426,27 @@ mod tests {
     }
 
     #[test]
+    fn reply_from_another_url_is_noticed() {
+        for base in [
+            "http://localhost:1",
+            "http://localhost:1/",
+            "http://[::1]/a/b",
+        ] {
+            let base = Url::parse(base).unwrap();
+            let mut url = base.clone();
+            url.set_path(&format!(
+                "{}/template/view",
+                base.path().trim_end_matches('/')
+            ));
+            assert!(is_at(&url, &base, "/template/view"), "{base}");
+            for elsewhere in ["?a", "/", "/x"] {
+                let url = Url::parse(&format!("{url}{elsewhere}")).unwrap();
+                assert!(!is_at(&url, &base, "/template/view"), "{url}");
+            }
+        }
+    }
+
+    #[test]
     fn a_body_comes_in_pieces_with_its_exact_size() {
         let long = Bytes::from(vec![b'x'; FRAME + 1]);
         let (_, mut body) = body(&[&Bytes::from_static(b"{"), &Bytes::new(), &long]);
@@ -323,19 +463,31 @@ mod tests {
     #[test]
     fn a_sealed_body_never_yields() {
         let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
-        assert!(wire.seal());
-        assert!(wire.seal(), "sealing again finds the seal");
+        for _ in 0..2 {
+            assert_eq!(wire.seal(), Upload::Nothing);
+        }
         for _ in 0..2 {
             assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
         }
     }
 
     #[test]
-    fn a_taken_body_cannot_be_sealed() {
+    fn whole_body_cannot_be_sealed() {
         let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
         assert!(matches!(poll(&mut body), Some(Ok(_))));
-        assert!(!wire.seal());
+        assert_eq!(wire.seal(), Upload::Whole);
         assert!(poll(&mut body).is_none());
+    }
+
+    #[test]
+    fn body_sealed_before_its_last_frame_is_never_whole() {
+        let long = Bytes::from(vec![b'x'; FRAME + 1]);
+        let (wire, mut body) = body(&[&long]);
+        assert!(matches!(poll(&mut body), Some(Ok(_))));
+        for _ in 0..2 {
+            assert_eq!(wire.seal(), Upload::Part);
+            assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
+        }
     }
 
     #[test]
@@ -354,10 +506,8 @@ mod tests {
                 let sealed = wire.seal();
                 (reader.join().unwrap(), sealed)
             });
-            assert!(
-                matches!(yielded, (true, false) | (false, true)),
-                "{yielded:?}"
-            );
+            let (yielded, upload) = yielded;
+            assert_eq!(yielded, upload == Upload::Whole, "{upload:?}");
         }
     }
 
@@ -394,7 +544,7 @@ mod tests {
         let wire = Arc::new(Wire::new(Instant::now()));
         let blob = Piece::Base64(Blob::reader("a", 2, slot.clone()));
         let mut body = AttemptBody::new(wire.clone(), Arc::new([blob]));
-        assert!(wire.seal());
+        assert_eq!(wire.seal(), Upload::Nothing);
         assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
         assert!(!slot.is_empty() && wire.failure().is_none());
     }
@@ -407,8 +557,7 @@ mod tests {
             idle: Duration,
             work: F,
         ) -> Option<F::Output> {
-            let timer = pin!(tokio::time::sleep_until(wire.due(limit, idle)));
-            wire.within(limit, idle, timer, pin!(work)).await
+            wire.within(Limits { total: limit, idle }, pin!(work)).await
         }
 
         let second = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Where calls go: the base URL and those to fall back on, with what is known of each.
+//! The hosts that calls go to: the base URL's and those to fall back on, with the state of each.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use crate::Region;
 
-/// How long a host that could not be reached is not tried first.
-const SHUNNED: Duration = Duration::from_secs(30);
-/// What a retry costs, in what a success gives back.
+/// Cooldown after a failed connection: the host is not tried first.
+const COOLDOWN: Duration = Duration::from_secs(30);
+/// Cost of a retry, in units of what an answered call gives back.
 const COST: u32 = 10;
 
 /// All hosts, in the order in which they are tried. Not empty.
@@ -27,29 +27,28 @@ pub(crate) struct Host {
     pub(crate) site: Arc<Site>,
     /// The most retries that it may get, in tenths.
     most: u32,
-    state: Mutex<State>,
+    state: Mutex<HostState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct HostState {
     /// Retries that the host may get, in tenths.
     budget: u32,
-    shunned_until: Option<Instant>,
-    /// The URLs of the operations that were called, by path: parsing one takes longer than all
-    /// else about it.
-    urls: Vec<(&'static str, Url)>,
+    cooldown_until: Option<Instant>,
 }
 
-/// What a host is called.
+/// The name of a host, for errors and telemetry.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Site {
     /// Without the port.
     pub(crate) address: String,
     pub(crate) port: u16,
     /// With the port, where it is not the scheme's.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// The region whose base URL it is.
     pub(crate) region: Option<Region>,
+    /// The base URL ends in a version, such as `/v3`.
+    pub(crate) versioned: bool,
 }
 
 impl Site {
@@ -62,13 +61,25 @@ impl Site {
         };
         Self {
             address: address.to_owned(),
+            versioned: is_versioned(base_url.path()),
             port: base_url.port_or_known_default().unwrap_or_default(),
-            name,
+            name: name.into(),
             region: [Region::Global, Region::Us, Region::Eu, Region::Au]
                 .into_iter()
                 .find(|region| base_url.as_str() == region.base_url()),
         }
     }
+}
+
+/// Whether the last segment of a path is `v` and a number.
+fn is_versioned(path: &str) -> bool {
+    let last = path
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    last.strip_prefix('v')
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl Hosts {
@@ -77,16 +88,19 @@ impl Hosts {
             site: Arc::new(Site::new(&base_url)),
             base_url,
             most: budget.saturating_mul(COST),
-            state: Mutex::new(State {
+            state: Mutex::new(HostState {
                 budget: budget.saturating_mul(COST),
-                shunned_until: None,
-                urls: Vec::new(),
+                cooldown_until: None,
             }),
         };
         Self {
             first: host(first),
             others: others.into_iter().map(host).collect(),
         }
+    }
+
+    pub(crate) fn first(&self) -> &Host {
+        &self.first
     }
 
     fn len(&self) -> usize {
@@ -100,14 +114,14 @@ impl Hosts {
             .unwrap_or(&self.first)
     }
 
-    /// The way of a call: it begins at the first host that is not shunned.
+    /// The route of a call: it begins at the first host that is not cooling down.
     pub(crate) fn route(&self) -> Route<'_> {
         let at = if self.others.is_empty() {
             0
         } else {
             let now = Instant::now();
             (0..self.len())
-                .find(|index| !self.get(*index).is_shunned(now))
+                .find(|index| !self.get(*index).is_cooling_down(now))
                 .unwrap_or(0)
         };
         Route {
@@ -119,56 +133,45 @@ impl Hosts {
 }
 
 impl Host {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HostState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The URL of a path of the API. Appended rather than joined: by the rules for joining, a path
     /// that starts with a slash would replace the `/v3` of the base.
-    pub(crate) fn url(&self, path: &'static str) -> Url {
-        let urls = &mut self.state().urls;
-        if let Some((_, url)) = urls.iter().find(|(known, _)| *known == path) {
-            return url.clone();
-        }
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base_url.clone();
-        url.set_path(&format!(
-            "{}{path}",
-            self.base_url.path().trim_end_matches('/')
-        ));
-        urls.push((path, url.clone()));
+        let base = self.base_url.path().trim_end_matches('/');
+        url.set_path(&format!("{base}{path}"));
         url
     }
 
-    fn is_shunned(&self, now: Instant) -> bool {
-        self.state().shunned_until.is_some_and(|until| until > now)
+    fn is_cooling_down(&self, now: Instant) -> bool {
+        self.state().cooldown_until.is_some_and(|until| until > now)
     }
 
-    /// Notes whether the host could be reached.
-    pub(crate) fn reached(&self, reached: bool) {
-        self.state().shunned_until = if reached {
-            None
-        } else {
-            Instant::now().checked_add(SHUNNED)
+    /// Notes the end of an attempt: whether the host could be reached, and whether it answered other
+    /// than with a passing failure, which gives back a part of a retry.
+    pub(crate) fn attempted(&self, reached: bool, answered: bool) {
+        let mut state = self.state();
+        state.cooldown_until = match reached {
+            true => None,
+            false => Instant::now().checked_add(COOLDOWN),
         };
-    }
-
-    /// Takes a retry out of the budget, if there is one left.
-    pub(crate) fn take_retry(&self) -> bool {
-        let budget = &mut self.state().budget;
-        match budget.checked_sub(COST) {
-            Some(rest) => {
-                *budget = rest;
-                true
-            }
-            None => false,
+        if answered {
+            state.budget = state.budget.saturating_add(1).min(self.most);
         }
     }
 
-    /// A call was answered: the host was reached, and a tenth of a retry comes back.
-    pub(crate) fn answered(&self) {
-        let mut state = self.state();
-        state.shunned_until = None;
-        state.budget = state.budget.saturating_add(1).min(self.most);
+    /// Whether the budget has a retry left.
+    pub(crate) fn has_retry(&self) -> bool {
+        self.state().budget >= COST
+    }
+
+    /// Takes a retry out of the budget.
+    pub(crate) fn take_retry(&self) {
+        let budget = &mut self.state().budget;
+        *budget = budget.saturating_sub(COST);
     }
 }
 
@@ -211,6 +214,46 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_appended_to_the_base() {
+        for (base, expected) in [
+            ("http://localhost:1", "http://localhost:1/template/view"),
+            ("http://localhost:1/", "http://localhost:1/template/view"),
+            (
+                "http://localhost:1/v3",
+                "http://localhost:1/v3/template/view",
+            ),
+            (
+                "http://localhost:1/v3/",
+                "http://localhost:1/v3/template/view",
+            ),
+            (
+                "http://localhost:1/v3//",
+                "http://localhost:1/v3/template/view",
+            ),
+            ("http://[::1]/a/b", "http://[::1]/a/b/template/view"),
+        ] {
+            let hosts = Hosts::new(Url::parse(base).unwrap(), Vec::new(), 1);
+            assert_eq!(hosts.first().url("/template/view").as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn version_is_found_at_the_end_of_the_path() {
+        for (path, versioned) in [
+            ("/v3", true),
+            ("/v3/", true),
+            ("/gateway/v4", true),
+            ("", false),
+            ("/", false),
+            ("/v", false),
+            ("/v3/more", false),
+            ("/vnext", false),
+        ] {
+            assert_eq!(is_versioned(path), versioned, "{path}");
+        }
+    }
+
+    #[test]
     fn a_site_is_named_by_its_url() {
         for (url, name, port, region) in [
             (
@@ -234,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_route_visits_all_hosts_and_shuns_what_is_down() {
+    async fn route_visits_all_hosts_and_begins_at_one_that_is_up() {
         let hosts = hosts(3, 1);
         let mut route = hosts.route();
         let mut ports = Vec::new();
@@ -252,22 +295,22 @@ mod tests {
             ]
         );
 
-        hosts.route().host().reached(false);
+        hosts.route().host().attempted(false, false);
         assert_eq!(port(&hosts.route()), Some(1));
-        hosts.route().host().reached(false);
+        hosts.route().host().attempted(false, false);
         let mut route = hosts.route();
         assert_eq!((port(&route), route.has_fresh()), (Some(2), true));
         route.advance();
         assert_eq!(port(&route), Some(0));
-        route.host().reached(true);
+        route.host().attempted(true, false);
         assert_eq!(port(&hosts.route()), Some(0));
         for index in 0..3 {
-            hosts.get(index).reached(false);
+            hosts.get(index).attempted(false, false);
         }
         assert_eq!(port(&hosts.route()), Some(0));
-        hosts.get(1).reached(true);
+        hosts.get(1).attempted(true, false);
         assert_eq!(port(&hosts.route()), Some(1));
-        tokio::time::advance(SHUNNED).await;
+        tokio::time::advance(COOLDOWN).await;
         assert_eq!(port(&hosts.route()), Some(0));
     }
 
@@ -275,16 +318,24 @@ mod tests {
     fn a_budget_is_used_up_and_earned_back() {
         let hosts = hosts(1, 2);
         let host = hosts.get(0);
-        assert!(host.take_retry() && host.take_retry() && !host.take_retry());
+        let left = || {
+            let mut left = 0;
+            while host.has_retry() {
+                host.take_retry();
+                left += 1;
+            }
+            left
+        };
+        assert_eq!(left(), 2);
         for _ in 0..9 {
-            host.answered();
+            host.attempted(true, true);
         }
-        assert!(!host.take_retry());
-        host.answered();
-        assert!(host.take_retry() && !host.take_retry());
+        assert_eq!(left(), 0);
+        host.attempted(true, true);
+        assert!(host.has_retry());
         for _ in 0..1000 {
-            host.answered();
+            host.attempted(true, true);
         }
-        assert!(host.take_retry() && host.take_retry() && !host.take_retry());
+        assert_eq!(left(), 2);
     }
 }

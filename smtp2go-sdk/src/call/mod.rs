@@ -1,86 +1,172 @@
-//! A call from its first attempt to its last.
+//! The way of a call, from its first attempt to its last.
+//!
+//! ```text
+//! Client ── Body ──> Core::call        span, telemetry
+//!                      └ Core::run     the loop:
+//!                          rate_limit    waits for a permit
+//!                          failover      picks the host
+//!                          attempt       sends the request once, gathers the evidence
+//!                          verdict       what is certain, what comes next
+//!                          ├ Done        the reply
+//!                          ├ Retry       waits, and begins again
+//!                          └ Stop        the error
+//! ```
 
-pub(crate) mod attempt;
+mod attempt;
 pub(crate) mod failover;
 mod observer;
 pub(crate) mod rate_limit;
 mod reply;
-pub(crate) mod retry;
-pub(crate) mod telemetry;
+mod retry;
+mod settings;
+mod telemetry;
 pub(crate) mod verdict;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use tokio::time::{Instant, sleep};
+use tracing::Span;
+
+use self::attempt::{Limits, Request, Wire};
+use self::failover::{Hosts, Route};
+use self::rate_limit::{Permit, Permits};
+use self::telemetry::Telemetry;
+use self::verdict::{Evidence, Policy, Situation, Success, pause_after, verdict};
+use crate::body::Body;
+use crate::error::{Error, Kind};
+use crate::operation::Operation;
 
 pub use observer::{AttemptReport, CallReport, Next, Observer};
 pub use reply::{RawReply, Reply};
 pub use retry::RetryPolicy;
+pub(crate) use settings::{LONGEST, Settings};
 
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+/// Upload speed that the time limits allow for, in bytes per second.
+const SLOWEST: u64 = 64 * 1024;
 
-use tokio::time::Instant;
-
-use crate::Error;
-use crate::call::attempt::Wire;
-use crate::call::failover::{Host, Hosts, Route};
-use crate::call::rate_limit::{Turn, Turns};
-use crate::call::retry::{Decision, Situation, Verdict, classify, decide};
-use crate::call::telemetry::Watch;
-use crate::call::verdict::{Outcome, Success, judge};
-use crate::client::options::Settings;
-use crate::client::{Core, Prepared};
-
-/// What the calls of a client and of its clones have in common.
-#[derive(Debug)]
-pub(crate) struct Traffic {
-    pub(crate) hosts: Hosts,
-    pub(crate) turns: Turns,
-    pub(crate) jitter: Mutex<fastrand::Rng>,
+/// What the clones of a client share: everything that a call goes through.
+pub(crate) struct Core {
+    http: reqwest::Client,
+    hosts: Hosts,
+    /// The headers of every request.
+    headers: HeaderMap,
+    max_reply_bytes: u64,
+    max_reply_values: usize,
+    observer: Option<Arc<dyn Observer>>,
+    permits: Permits,
+    jitter: Mutex<fastrand::Rng>,
 }
 
-impl Traffic {
-    fn jitter(&self) -> f64 {
-        self.jitter
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .f64()
-    }
+/// What a [`Core`] is made of.
+pub(crate) struct CoreParts {
+    pub(crate) http: reqwest::Client,
+    pub(crate) hosts: Hosts,
+    pub(crate) headers: HeaderMap,
+    pub(crate) max_reply_bytes: u64,
+    pub(crate) max_reply_values: usize,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) jitter: fastrand::Rng,
 }
 
 impl Core {
-    /// Sends a request until it is answered or not to be sent again. The same bytes go out each
-    /// time.
-    ///
-    /// What is decided in between is in functions of its own: a future keeps room for all that is
-    /// borrowed in it.
-    pub(crate) async fn run(
-        &self,
-        request: &Prepared,
-        settings: &Settings,
-        watch: &mut Watch,
-    ) -> Result<Success, Error> {
-        let mut call = Call::new(self, request, settings, watch);
-        loop {
-            let turn = call.turn().await?;
-            let (host, wire, limit) = call.attempt(turn.1);
-            let outcome = self
-                .attempt(request, host, wire, limit, settings.timeout)
-                .await;
-            match call.concluded(host, outcome, turn.0) {
-                ControlFlow::Break(result) => return result,
-                ControlFlow::Continue(Some(after)) => tokio::time::sleep(after).await,
-                ControlFlow::Continue(None) => {}
-            }
+    pub(crate) fn new(parts: CoreParts) -> Self {
+        Self {
+            http: parts.http,
+            hosts: parts.hosts,
+            headers: parts.headers,
+            max_reply_bytes: parts.max_reply_bytes,
+            max_reply_values: parts.max_reply_values,
+            observer: parts.observer,
+            permits: Permits::default(),
+            jitter: Mutex::new(parts.jitter),
         }
+    }
+
+    /// The base URL of the first host.
+    pub(crate) fn base_url(&self) -> &str {
+        self.hosts.first().base_url.as_str()
+    }
+
+    #[cfg(feature = "raw")]
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// A whole call in its span: makes the body, sends it, and turns the reply into the result.
+    /// `raw` finds the reply in the result, for the telemetry.
+    ///
+    /// The futures in it are large. Each is made where it is awaited, since moving one copies it.
+    pub(crate) async fn call<T, B>(
+        &self,
+        operation: &'static Operation,
+        settings: &Settings,
+        body: impl FnOnce() -> B,
+        read: impl FnOnce(Success) -> Result<T, Error>,
+        raw: fn(&T) -> &RawReply,
+    ) -> Result<T, Error>
+    where
+        B: Future<Output = Result<Body, Error>>,
+    {
+        let started = Instant::now();
+        let mut telemetry = Telemetry::new(operation, self.observer.clone());
+        let span = telemetry.span();
+        let call = pin!(Some(async {
+            let body = body().await;
+            let result = match body.and_then(|body| prepare(operation, body)) {
+                Ok(request) => self.run(&request, settings, started, &mut telemetry).await,
+                Err(error) => Err(error.during(operation, 0)),
+            };
+            let result = result.and_then(read);
+            telemetry.ended(result.as_ref().map(raw));
+            result
+        }));
+        InSpan { span: &span, call }.await
+    }
+
+    /// Sends a request until it is answered or is not to be sent again. The same bytes go out each
+    /// time.
+    async fn run(
+        &self,
+        request: &Request,
+        settings: &Settings,
+        started: Instant,
+        telemetry: &mut Telemetry,
+    ) -> Result<Success, Error> {
+        let mut call = CallInProgress::new(self, request, settings, started, telemetry);
+        loop {
+            let permit = call.permit().await?;
+            let attempt = call.attempt().await;
+            let (result, next) = call.judged(attempt, permit);
+            match next {
+                Next::Retry { after, .. } if after.is_zero() => {}
+                Next::Retry { after, .. } => sleep(after).await,
+                Next::Done | Next::Stop { .. } => return result,
+            }
+            call.last = result.err();
+        }
+    }
+
+    fn random(&self) -> f64 {
+        let mut jitter = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
+        jitter.f64()
     }
 }
 
-/// A call under way.
-struct Call<'a> {
-    traffic: &'a Traffic,
-    request: &'a Prepared,
+/// A call between its first attempt and its last.
+struct CallInProgress<'a> {
+    core: &'a Core,
+    request: &'a Request,
     settings: &'a Settings,
-    watch: &'a mut Watch,
-    started: Instant,
+    telemetry: &'a mut Telemetry,
+    /// When the call must have begun its first attempt.
+    begin_by: Instant,
+    /// When the call must have ended.
     deadline: Instant,
     route: Route<'a>,
     attempts: u32,
@@ -88,144 +174,217 @@ struct Call<'a> {
     last: Option<Error>,
 }
 
-impl<'a> Call<'a> {
+/// An attempt that has ended.
+struct Attempted {
+    evidence: Evidence,
+    /// When the head of the reply arrived, or else the attempt ended.
+    answered: Instant,
+    /// Random for this attempt: the pause that begins at the head of a 429 has its final length.
+    jitter: f64,
+}
+
+impl<'a> CallInProgress<'a> {
     fn new(
         core: &'a Core,
-        request: &'a Prepared,
+        request: &'a Request,
         settings: &'a Settings,
-        watch: &'a mut Watch,
+        started: Instant,
+        telemetry: &'a mut Telemetry,
     ) -> Self {
-        let traffic = &core.traffic;
-        let started = Instant::now();
-        let deadline = settings.deadline.saturating_add(request.upload);
+        // Neither overflows: the settings are capped.
+        let begin_by = started.checked_add(settings.deadline).unwrap_or(started);
         Self {
-            traffic,
+            core,
             request,
             settings,
-            watch,
-            started,
-            // Can't overflow: the settings are capped.
-            deadline: started.checked_add(deadline).unwrap_or(started),
-            route: traffic.hosts.route(),
+            telemetry,
+            begin_by,
+            deadline: begin_by.checked_add(request.upload).unwrap_or(begin_by),
+            route: core.hosts.route(),
             attempts: 0,
             last: None,
         }
     }
 
-    /// Waits for the call's turn, and says when it came.
-    async fn turn(&mut self) -> Result<(Turn, Instant), Error> {
-        let (operation, paced) = (self.request.operation, self.settings.pacing);
-        let now = match self.attempts {
-            0 => self.started,
-            _ => Instant::now(),
+    /// Waits until the rate limits allow the next attempt.
+    async fn permit(&mut self) -> Result<Permit, Error> {
+        let operation = self.request.operation;
+        // What the body may take extends the attempts. It is no time to begin the first one.
+        let latest = match self.attempts {
+            0 => self.begin_by,
+            _ => self.deadline,
         };
-        let turn = self
-            .traffic
-            .turns
-            .next(operation, paced, now, self.deadline);
-        turn.await.map_err(|held| match self.last.take() {
-            Some(error) => error.with_retry_after(held.wait),
-            None => Error::held_back(held).during(operation, self.attempts),
+        let permit = self
+            .core
+            .permits
+            .acquire(operation, self.settings.pacing, latest);
+        permit.await.map_err(|refused| match self.last.take() {
+            Some(error) => error.with_retry_after(refused.wait),
+            None => Error::not_sent(Kind::NoPermit(refused.reason))
+                .with_retry_after(refused.wait)
+                .during(operation, 0),
         })
     }
 
-    /// An attempt begins: where it goes, and how long it may take.
-    fn attempt(&mut self, now: Instant) -> (&'a Host, Arc<Wire>, Duration) {
-        let host = self.route.host();
-        let left = self.deadline.saturating_duration_since(now);
-        let limit = self.settings.timeout.saturating_add(self.request.upload);
+    /// Sends the request once.
+    async fn attempt(&mut self) -> Attempted {
+        let (core, host) = (self.core, self.route.host());
+        let now = Instant::now();
+        let total = self.settings.timeout.saturating_add(self.request.upload);
+        let limits = Limits {
+            total: total.min(self.deadline.saturating_duration_since(now)),
+            idle: self.settings.timeout,
+        };
         self.attempts += 1;
         let wire = Arc::new(Wire::new(now));
-        self.watch.attempt_started(&host.site, &wire);
-        (host, wire, limit.min(left))
-    }
-
-    /// An attempt has ended: what the call came to, or how long it waits before it waits for the turn
-    /// of the next one.
-    fn concluded(
-        &mut self,
-        host: &Host,
-        outcome: Outcome,
-        turn: Turn,
-    ) -> ControlFlow<Result<Success, Error>, Option<Duration>> {
-        if outcome.unsent && outcome.answer.is_none() {
-            turn.unused();
-        } else {
-            drop(turn);
-        }
-        let answer = outcome.answer.as_ref();
-        let received = answer.map_or(0, |answer| answer.body.len() as u64);
-        let operation = self.request.operation;
-        match judge(operation, outcome, self.settings.failures_are_errors) {
-            Ok(Success { reply, mail }) => {
-                host.answered();
-                self.watch.attempt_ended(Ok(&reply), received, Next::Done);
-                let reply = reply.after(self.attempts);
-                ControlFlow::Break(Ok(Success { reply, mail }))
-            }
-            Err(error) => self.failed(host, error, received),
-        }
-    }
-
-    /// An attempt has failed.
-    #[cold]
-    fn failed(
-        &mut self,
-        host: &Host,
-        error: Error,
-        received: u64,
-    ) -> ControlFlow<Result<Success, Error>, Option<Duration>> {
-        let operation = self.request.operation;
-        let verdict = classify(&error);
-        host.reached(verdict != Verdict::Unsent);
-        let error = error
-            .at(&host.site)
-            .during(operation, self.attempts)
-            .following(self.last.as_ref());
-        let fresh_host = self.route.has_fresh();
-        let decision = decide(&Situation {
-            policy: &self.settings.retry,
-            repeat_safe: operation.repeat_safe,
-            replayable: self.request.replayable,
-            attempt: self.attempts,
-            verdict,
-            left: self.deadline.saturating_duration_since(Instant::now()),
-            fresh_host,
-            jitter: self.traffic.jitter(),
-        });
-        let limited = matches!(verdict, Verdict::RateLimited { .. });
-        let after = match decision {
-            Decision::Retry { after } => after,
-            Decision::Stop { hold, why } => {
-                let next = Next::Stop { reason: why };
-                self.watch.attempt_ended(Err(&error), received, next);
-                if let Some(wait) = hold {
-                    self.traffic.turns.hold(wait);
-                }
-                if verdict == Verdict::Final {
-                    host.answered();
-                }
-                return ControlFlow::Break(Err(error.with_retry_after(hold)));
+        self.telemetry.attempt_started(&host.site, &wire);
+        let jitter = core.random();
+        let (mut answered, retry) = (None, &self.settings.retry);
+        let head = |status, headers: &HeaderMap| {
+            let now = *answered.insert(Instant::now());
+            let pause = pause_after(retry, status, headers, (jitter, SystemTime::now()));
+            if let Some(pause) = pause {
+                core.permits.pause(now, pause);
             }
         };
-        if verdict == Verdict::Unsent {
+        let evidence = core.attempt(self.request, host, wire, limits, head).await;
+        Attempted {
+            evidence,
+            answered: answered.unwrap_or_else(Instant::now),
+            jitter,
+        }
+    }
+
+    /// Judges an attempt, and does what follows for the host and for other calls.
+    fn judged(
+        &mut self,
+        Attempted {
+            evidence,
+            answered,
+            jitter,
+        }: Attempted,
+        permit: Permit,
+    ) -> (Result<Success, Error>, Next) {
+        let (host, operation) = (self.route.host(), self.request.operation);
+        let received = evidence
+            .answer
+            .as_ref()
+            .map_or(0, |answer| answer.body.len());
+        if evidence.was_counted() {
+            drop(permit);
+        } else {
+            permit.unused();
+        }
+        let policy = Policy {
+            operation,
+            retry: &self.settings.retry,
+            rewindable: self.request.rewindable,
+            failures_are_errors: self.settings.failures_are_errors,
+            per_item: self.settings.per_item,
+            versioned: host.site.versioned,
+        };
+        let situation = Situation {
+            attempt: self.attempts,
+            left: self.deadline.saturating_duration_since(Instant::now()),
+            has_budget: host.has_retry(),
+            has_other_host: self.route.has_fresh(),
+            jitter,
+            now: SystemTime::now(),
+        };
+        let (result, step) = verdict(&policy, evidence, &situation);
+        let result = match result {
+            Ok(Success { reply, said }) => Ok(Success {
+                reply: reply.after(self.attempts),
+                said,
+            }),
+            Err(error) => Err(error
+                .at(&host.site.name)
+                .during(operation, self.attempts)
+                .following(self.last.as_ref())),
+        };
+        self.telemetry.attempt_ended(
+            result.as_ref().map(|success| &success.reply),
+            received as u64,
+            step.next,
+        );
+        host.attempted(step.reached, step.answered);
+        if step.moves_on {
             self.route.advance();
         }
-        // Then the call waits for its turn as all others do, and is the first of them.
-        let in_turn = limited && self.traffic.turns.hold(after);
-        // A budget is there to spare a host more of the same: not for the first attempt at
-        // another one, nor where all calls pause anyway.
-        let free = limited || (verdict == Verdict::Unsent && fresh_host);
-        if !free && !self.route.host().take_retry() {
-            let reason = "retry_budget";
-            self.watch
-                .attempt_ended(Err(&error), received, Next::Stop { reason });
-            return ControlFlow::Break(Err(error));
+        if step.charged {
+            self.route.host().take_retry();
         }
-        let reason = verdict.why();
-        self.watch
-            .attempt_ended(Err(&error), received, Next::Retry { after, reason });
-        self.last = Some(error);
-        ControlFlow::Continue((!in_turn).then_some(after))
+        match (step.pause, step.next) {
+            (None, next) => (result, next),
+            // The permit of the next attempt waits for the end of the pause.
+            (Some(pause), Next::Retry { reason, .. }) => {
+                self.core.permits.pause(answered, pause);
+                let after = Duration::ZERO;
+                (result, Next::Retry { after, reason })
+            }
+            (Some(pause), next) => {
+                self.core.permits.pause(answered, pause);
+                (result, next)
+            }
+        }
+    }
+}
+
+/// Builds a request from its complete body: everything that can fail before anything is sent.
+fn prepare(operation: &'static Operation, body: Body) -> Result<Request, Error> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(Error::config("called outside of a tokio runtime"));
+    }
+    operation.check().map_err(Error::config)?;
+    let size = body.size();
+    if let Some(limit) = operation.max_body_bytes
+        && size > limit
+    {
+        return Err(Error::not_sent(Kind::TooLarge { size, limit }));
+    }
+    Ok(Request {
+        operation,
+        rewindable: body.rewindable(),
+        pieces: body.into_pieces(),
+        upload: Duration::from_millis(size.saturating_mul(1000) / SLOWEST),
+    })
+}
+
+/// Runs a call, and drops it if it is cancelled, in its span: as `Instrument` does, but in place.
+struct InSpan<'a, F> {
+    span: &'a Span,
+    /// `None` once it has ended.
+    call: Pin<&'a mut Option<F>>,
+}
+
+impl<F: Future> Future for InSpan<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { span, call } = &mut *self;
+        span.in_scope(|| {
+            let Some(running) = call.as_mut().as_pin_mut() else {
+                return Poll::Pending;
+            };
+            let polled = running.poll(cx);
+            if polled.is_ready() {
+                call.set(None);
+            }
+            polled
+        })
+    }
+}
+
+impl<F> Drop for InSpan<'_, F> {
+    fn drop(&mut self) {
+        if self.call.is_some() {
+            self.span.in_scope(|| self.call.set(None));
+        }
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
     }
 }

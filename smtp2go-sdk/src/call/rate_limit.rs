@@ -1,4 +1,4 @@
-//! When a call gets its turn: the documented rates of operations, and the pause after a 429.
+//! Rate limits: the documented rates of operations, and the pause after a 429.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::error::NoPermit;
 use crate::operation::{Operation, RateLimit};
 
-/// However long a 429 asks to wait, after this a call is let through to see.
-const LONGEST_HOLD: Duration = Duration::from_secs(60 * 60);
+/// Longest pause after a 429. After this, one probe request is allowed.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// After a pause, the calls that may have gone on are doubled step by step. A step is the pause's
 /// length divided by this: a second, after a minute.
 const STEPS: u32 = 60;
@@ -21,28 +22,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Why a call did not get its turn before its deadline.
+/// The permit that a call did not get before its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// The API has answered 429 to a call of this client.
-    RateLimited,
-    /// The operation's documented rate is used up.
-    Paced,
-    /// There was no time to begin with.
-    Deadline,
-}
-
-/// A call that did not get its turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HeldBack {
-    pub(crate) reason: Reason,
+pub(crate) struct Denied {
+    pub(crate) reason: NoPermit,
     /// How long until there would be one, if that is known.
     pub(crate) wait: Option<Duration>,
 }
 
-/// Hands out turns. Shared by the clones of a client.
+/// Hands out permits. Shared by the clones of a client.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub(crate) struct Permits {
     queue: Mutex<Queue>,
     /// By the operation's id. Few operations have a documented rate.
     windows: Mutex<Vec<(&'static str, Arc<Window>)>>,
@@ -94,7 +84,7 @@ impl Queue {
         &mut self,
         ticket: &mut Option<u64>,
         deadline: Instant,
-    ) -> Result<Option<Instant>, HeldBack> {
+    ) -> Result<Option<Instant>, Denied> {
         let Some(pause) = &mut self.pause else {
             return Ok(None);
         };
@@ -116,8 +106,8 @@ impl Queue {
             return Ok(None);
         }
         if place >= deadline {
-            return Err(HeldBack {
-                reason: Reason::RateLimited,
+            return Err(Denied {
+                reason: NoPermit::Paused,
                 wait: Some(place.saturating_duration_since(now)),
             });
         }
@@ -144,7 +134,7 @@ impl Queue {
     }
 }
 
-/// A call in the queue. Dropped before its turn, it leaves its place to those behind it.
+/// A call in the queue. Dropped before it has its permit, it leaves its place to those behind it.
 struct Waiting<'a> {
     queue: &'a Mutex<Queue>,
     ticket: Option<u64>,
@@ -158,84 +148,73 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Turns {
-    /// Lets no call through for that long, or for longer if that was said before. False: it is not
-    /// held for as long as that, which is too long.
-    pub(crate) fn hold(&self, wait: Duration) -> bool {
-        let length = wait.min(LONGEST_HOLD);
+impl Permits {
+    /// Allows no call until `wait` after `from`, or until a later end that was set before.
+    pub(crate) fn pause(&self, from: Instant, wait: Duration) {
         let mut queue = lock(&self.queue);
-        if let Some(until) = Instant::now().checked_add(length)
-            && queue.pause.is_none_or(|earlier| earlier.until < until)
+        if let Some(until) = from.checked_add(wait)
+            && queue.pause.is_none_or(|earlier| earlier.until <= until)
         {
             queue.pause = Some(Pause {
                 until,
-                step: length / STEPS,
+                step: wait / STEPS,
                 gone: 0,
             });
             // They get new places when they ask again, behind the call that has met this 429.
             queue.waiting.clear();
         }
-        length == wait
     }
 
-    /// Waits for a call's turn, and says when it came: `now`, if there was nothing to wait for. The
-    /// turn counts until what is returned is dropped.
-    pub(crate) async fn next(
+    /// Waits until the rate limits allow a call. The permit counts until it is dropped.
+    pub(crate) async fn acquire(
         &self,
         operation: &'static Operation,
         paced: bool,
-        mut now: Instant,
         deadline: Instant,
-    ) -> Result<(Turn, Instant), HeldBack> {
+    ) -> Result<Permit, Denied> {
         loop {
-            if self.wait_for_release(deadline).await? {
-                now = Instant::now();
-            }
-            let turn = match operation.rate_limit {
+            self.wait_for_release(deadline).await?;
+            let permit = match operation.rate_limit {
                 Some(limit) if paced && limit.requests > 0 => {
-                    let turn = self.window(operation.id, limit).next(deadline).await?;
+                    let permit = self.window(operation.id, limit).acquire(deadline).await?;
                     // A 429 may have come in the meantime.
-                    if self.is_held() {
-                        turn.unused();
+                    if self.is_paused() {
+                        permit.unused();
                         continue;
                     }
-                    now = Instant::now();
-                    turn
+                    permit
                 }
-                _ => Turn { window: None },
+                _ => Permit { window: None },
             };
-            if now < deadline {
-                return Ok((turn, now));
+            if Instant::now() < deadline {
+                return Ok(permit);
             }
-            turn.unused();
-            return Err(HeldBack {
-                reason: Reason::Deadline,
+            permit.unused();
+            return Err(Denied {
+                reason: NoPermit::Deadline,
                 wait: None,
             });
         }
     }
 
-    /// Whether all calls are held back.
-    fn is_held(&self) -> bool {
+    /// Whether a pause is in force.
+    fn is_paused(&self) -> bool {
         let pause = lock(&self.queue).pause;
         pause.is_some_and(|pause| pause.until > Instant::now())
     }
 
-    /// Waits for the end of the pause and a place in the queue behind it, if there is a pause, and
-    /// says whether it waited.
-    async fn wait_for_release(&self, deadline: Instant) -> Result<bool, HeldBack> {
+    /// Waits for the end of the pause and a place in the queue behind it, if there is a pause.
+    async fn wait_for_release(&self, deadline: Instant) -> Result<(), Denied> {
         let mut waiting = Waiting {
             queue: &self.queue,
             ticket: None,
         };
-        let mut waited = false;
         loop {
             let next = lock(waiting.queue).ask(&mut waiting.ticket, deadline)?;
             match next {
                 Some(at) => sleep_until(at).await,
-                None => return Ok(waited),
+                None => return Ok(()),
             }
-            waited = true;
         }
     }
 
@@ -281,9 +260,9 @@ struct Places {
 }
 
 impl Window {
-    async fn next(self: Arc<Self>, deadline: Instant) -> Result<Turn, HeldBack> {
-        let late = |wait| HeldBack {
-            reason: Reason::Paced,
+    async fn acquire(self: Arc<Self>, deadline: Instant) -> Result<Permit, Denied> {
+        let late = |wait| Denied {
+            reason: NoPermit::RateLimit,
             wait,
         };
         let Ok(queue) = timeout_at(deadline, self.queue.lock()).await else {
@@ -314,7 +293,7 @@ impl Window {
             let _ = timeout_at(until, self.freed.notified()).await;
         }
         drop(queue);
-        Ok(Turn { window: Some(self) })
+        Ok(Permit { window: Some(self) })
     }
 
     fn leave(&self, used: bool) {
@@ -328,14 +307,14 @@ impl Window {
     }
 }
 
-/// A call's turn. It is over when this is dropped.
+/// A rate-limit permit. Released on drop.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct Permit {
     window: Option<Arc<Window>>,
 }
 
-impl Turn {
-    /// Gives the turn back: nothing was sent.
+impl Permit {
+    /// Gives the permit back: nothing was sent.
     pub(crate) fn unused(mut self) {
         if let Some(window) = self.window.take() {
             window.leave(false);
@@ -343,7 +322,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(window) = self.window.take() {
             window.leave(true);
@@ -366,29 +345,29 @@ mod tests {
     async fn at_most_n_in_any_window() {
         let limit = API_KEYS_ADD.rate_limit.unwrap();
         let n = usize::try_from(limit.requests).unwrap();
-        let turns = Arc::new(Turns::default());
+        let permits = Arc::new(Permits::default());
         let mut random = fastrand::Rng::with_seed(3);
         let mut calls = Vec::new();
         for _ in 0..12 * n {
-            let (turns, start, length) = (
-                turns.clone(),
+            let (permits, start, length) = (
+                permits.clone(),
                 Duration::from_millis(random.u64(0..400_000)),
                 Duration::from_millis(random.u64(0..20_000)),
             );
             let (reached, sent) = (random.f64(), random.u8(0..4) > 0);
             calls.push(tokio::spawn(async move {
                 tokio::time::sleep(start).await;
-                let turn = turns.next(&API_KEYS_ADD, true, Instant::now(), after(9_999 * SECOND));
-                let (turn, _) = turn.await.unwrap();
+                let permit = permits.acquire(&API_KEYS_ADD, true, after(9_999 * SECOND));
+                let permit = permit.await.unwrap();
                 // The server counts it at some time while it runs.
                 tokio::time::sleep(length.mul_f64(reached)).await;
                 let counted = Instant::now();
                 tokio::time::sleep(length.mul_f64(1.0 - reached)).await;
                 if sent {
-                    drop(turn);
+                    drop(permit);
                     Some(counted)
                 } else {
-                    turn.unused();
+                    permit.unused();
                     None
                 }
             }));
@@ -406,89 +385,85 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_free_window_keeps_nobody_waiting() {
-        let turns = Turns::default();
+        let permits = Permits::default();
         let started = Instant::now();
         for _ in 0..5 {
             drop(
-                turns
-                    .next(&API_KEYS_ADD, true, Instant::now(), after(SECOND))
+                permits
+                    .acquire(&API_KEYS_ADD, true, after(SECOND))
                     .await
                     .unwrap(),
             );
         }
         for _ in 0..1000 {
             drop(
-                turns
-                    .next(&TEMPLATE_VIEW, true, Instant::now(), after(SECOND))
+                permits
+                    .acquire(&TEMPLATE_VIEW, true, after(SECOND))
                     .await
                     .unwrap(),
             );
             drop(
-                turns
-                    .next(&API_KEYS_ADD, false, Instant::now(), after(SECOND))
+                permits
+                    .acquire(&API_KEYS_ADD, false, after(SECOND))
                     .await
                     .unwrap(),
             );
         }
         assert_eq!(Instant::now(), started);
-        let turn = turns
-            .next(&API_KEYS_ADD, true, Instant::now(), after(90 * SECOND))
+        let permit = permits
+            .acquire(&API_KEYS_ADD, true, after(90 * SECOND))
             .await;
-        turn.unwrap().0.unused();
+        permit.unwrap().unused();
         assert!(started.elapsed() >= 60 * SECOND && started.elapsed() < 61 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]
     async fn past_the_deadline_is_said_at_once() {
-        let turns = Turns::default();
+        let permits = Permits::default();
         let started = Instant::now();
         for _ in 0..50 {
             drop(
-                turns
-                    .next(&SUBACCOUNT_ADD, true, Instant::now(), after(SECOND))
+                permits
+                    .acquire(&SUBACCOUNT_ADD, true, after(SECOND))
                     .await
                     .unwrap(),
             );
         }
-        let late = turns
-            .next(&SUBACCOUNT_ADD, true, Instant::now(), after(120 * SECOND))
+        let late = permits
+            .acquire(&SUBACCOUNT_ADD, true, after(120 * SECOND))
             .await;
         assert_eq!(
             late.unwrap_err(),
-            HeldBack {
-                reason: Reason::Paced,
+            Denied {
+                reason: NoPermit::RateLimit,
                 wait: Some(3600 * SECOND)
             }
         );
         assert_eq!(Instant::now(), started);
-        let late = turns
-            .next(&TEMPLATE_VIEW, true, Instant::now(), Instant::now())
-            .await;
-        assert_eq!(late.unwrap_err().reason, Reason::Deadline);
+        let late = permits.acquire(&TEMPLATE_VIEW, true, Instant::now()).await;
+        assert_eq!(late.unwrap_err().reason, NoPermit::Deadline);
     }
 
     #[tokio::test(start_paused = true)]
     async fn running_calls_are_waited_for_and_an_unused_turn_goes_to_the_next() {
-        let turns = Turns::default();
+        let permits = Permits::default();
         let mut running = Vec::new();
         for _ in 0..5 {
             running.push(
-                turns
-                    .next(&API_KEYS_ADD, true, Instant::now(), after(SECOND))
+                permits
+                    .acquire(&API_KEYS_ADD, true, after(SECOND))
                     .await
                     .unwrap(),
             );
         }
-        let late = turns
-            .next(&API_KEYS_ADD, true, Instant::now(), after(SECOND))
-            .await;
+        let late = permits.acquire(&API_KEYS_ADD, true, after(SECOND)).await;
         assert_eq!(late.unwrap_err().wait, None);
         let started = Instant::now();
         let (next, ()) = tokio::join!(
-            turns.next(&API_KEYS_ADD, true, Instant::now(), after(9 * SECOND)),
+            permits.acquire(&API_KEYS_ADD, true, after(9 * SECOND)),
             async {
                 tokio::time::sleep(SECOND).await;
-                running.pop().unwrap().0.unused();
+                running.pop().unwrap().unused();
             }
         );
         next.unwrap();
@@ -497,48 +472,42 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_holds_everything_back() {
-        let turns = Turns::default();
-        assert!(turns.hold(10 * SECOND) && turns.hold(5 * SECOND));
-        let late = turns
-            .next(&TEMPLATE_VIEW, true, Instant::now(), after(10 * SECOND))
+        let permits = Permits::default();
+        permits.pause(Instant::now(), 10 * SECOND);
+        permits.pause(Instant::now(), 5 * SECOND);
+        let late = permits
+            .acquire(&TEMPLATE_VIEW, true, after(10 * SECOND))
             .await;
         assert_eq!(
             late.unwrap_err(),
-            HeldBack {
-                reason: Reason::RateLimited,
+            Denied {
+                reason: NoPermit::Paused,
                 wait: Some(10 * SECOND)
             }
         );
         let started = Instant::now();
         // Another 429 while it waits.
-        let (turn, ()) = tokio::join!(
-            turns.next(&API_KEYS_ADD, true, Instant::now(), after(60 * SECOND)),
+        let (permit, ()) = tokio::join!(
+            permits.acquire(&API_KEYS_ADD, true, after(60 * SECOND)),
             async {
                 tokio::time::sleep(9 * SECOND).await;
-                turns.hold(20 * SECOND);
+                permits.pause(Instant::now(), 20 * SECOND);
             }
         );
-        turn.unwrap();
+        permit.unwrap();
         assert!(started.elapsed() >= 29 * SECOND && started.elapsed() < 30 * SECOND);
-        assert!(!turns.hold(Duration::MAX));
-        let turn = turns
-            .next(&TEMPLATE_VIEW, true, Instant::now(), after(3601 * SECOND))
-            .await;
-        turn.unwrap();
     }
 
-    /// When each of so many calls got its turn, in milliseconds from now.
-    async fn turns_of(turns: &Arc<Turns>, calls: u32, deadline: Duration) -> Vec<Option<u128>> {
+    /// When each of so many calls got its permit, in milliseconds from now.
+    async fn times_of(permits: &Arc<Permits>, calls: u32, deadline: Duration) -> Vec<Option<u128>> {
         let started = Instant::now();
         let deadline = started + deadline;
         let calls: Vec<_> = (0..calls)
             .map(|_| {
-                let turns = turns.clone();
+                let permits = permits.clone();
                 tokio::spawn(async move {
-                    let turn = turns
-                        .next(&TEMPLATE_VIEW, true, Instant::now(), deadline)
-                        .await;
-                    turn.is_ok().then(|| started.elapsed().as_millis())
+                    let permit = permits.acquire(&TEMPLATE_VIEW, true, deadline).await;
+                    permit.is_ok().then(|| started.elapsed().as_millis())
                 })
             })
             .collect();
@@ -552,9 +521,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_pause_calls_go_on_few_at_first() {
-        let turns = Arc::new(Turns::default());
-        turns.hold(60 * SECOND);
-        let times = turns_of(&turns, 1000, 300 * SECOND).await;
+        let permits = Arc::new(Permits::default());
+        permits.pause(Instant::now(), 60 * SECOND);
+        let times = times_of(&permits, 1000, 300 * SECOND).await;
         let times: Vec<_> = times.into_iter().map(Option::unwrap).collect();
         assert_eq!(times[..2], [60_000, 61_000]);
         for seconds in 0..10 {
@@ -571,33 +540,33 @@ mod tests {
         // A call that comes then finds its place behind them, and one that comes later need not wait.
         let before = Instant::now();
         tokio::time::advance(20 * SECOND).await;
-        let free = turns_of(&turns, 1000, SECOND).await;
+        let free = times_of(&permits, 1000, SECOND).await;
         assert!(free.iter().all(|at| *at == Some(0)), "{free:?}");
         assert_eq!(before.elapsed(), 20 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_would_get_a_turn_past_the_deadline_is_told_at_once() {
-        let turns = Arc::new(Turns::default());
-        turns.hold(60 * SECOND);
-        let times = turns_of(&turns, 10, 62 * SECOND).await;
+        let permits = Arc::new(Permits::default());
+        permits.pause(Instant::now(), 60 * SECOND);
+        let times = times_of(&permits, 10, 62 * SECOND).await;
         let (refused, given) = times.split_at(7);
         assert!(refused.iter().all(Option::is_none));
         assert_eq!(given, [Some(60_000), Some(61_000), Some(61_585)]);
 
-        turns.hold(60 * SECOND);
+        permits.pause(Instant::now(), 60 * SECOND);
         let started = Instant::now();
-        let waiting = turns_of(&turns, 3, 90 * SECOND);
+        let waiting = times_of(&permits, 3, 90 * SECOND);
         let late = async {
             tokio::task::yield_now().await;
-            let late = turns
-                .next(&TEMPLATE_VIEW, true, Instant::now(), after(62 * SECOND))
+            let late = permits
+                .acquire(&TEMPLATE_VIEW, true, after(62 * SECOND))
                 .await;
             assert_eq!(started, Instant::now());
             assert_eq!(
                 late.unwrap_err(),
-                HeldBack {
-                    reason: Reason::RateLimited,
+                Denied {
+                    reason: NoPermit::Paused,
                     wait: Some(62 * SECOND)
                 }
             );
@@ -608,18 +577,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_is_cancelled_leaves_its_place_to_others() {
         for callers in [200, 6000] {
-            let turns = Arc::new(Turns::default());
-            turns.hold(60 * SECOND);
+            let permits = Arc::new(Permits::default());
+            permits.pause(Instant::now(), 60 * SECOND);
             let started = Instant::now();
             let waiting: Vec<_> = (0..callers)
                 .map(|n| {
-                    let turns = turns.clone();
+                    let permits = permits.clone();
                     // Some of them only when others are through.
                     let patience = Duration::from_millis(if n % 8 == 7 { 61_200 } else { 5_000 });
                     tokio::spawn(async move {
-                        let turn =
-                            turns.next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND));
-                        timeout_at(after(patience), turn).await.is_ok()
+                        let permit = permits.acquire(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                        timeout_at(after(patience), permit).await.is_ok()
                     })
                 })
                 .collect();
@@ -629,43 +597,43 @@ mod tests {
             }
             assert_eq!(through, 2, "at 60 s and at 61 s");
             // Two are through, and nobody waits: the third place is that of 61.6 s.
-            let next = turns_of(&turns, 1, 300 * SECOND).await;
+            let next = times_of(&permits, 1, 300 * SECOND).await;
             assert!(next[0].unwrap() < 500, "{next:?} of {callers}");
             assert!(started.elapsed() < 62 * SECOND);
             // And the next is not refused.
-            assert!(turns_of(&turns, 1, SECOND).await[0].is_some());
+            assert!(times_of(&permits, 1, SECOND).await[0].is_some());
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_new_call_goes_at_once_after_a_pause_that_none_outlived() {
-        let turns = Arc::new(Turns::default());
-        turns.hold(60 * SECOND);
+        let permits = Arc::new(Permits::default());
+        permits.pause(Instant::now(), 60 * SECOND);
         let mut waiting = Vec::new();
         for _ in 0..200 {
-            let turns = turns.clone();
+            let permits = permits.clone();
             waiting.push(tokio::spawn(async move {
-                let turn = turns.next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND));
-                timeout_at(after(5 * SECOND), turn).await.is_err()
+                let permit = permits.acquire(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                timeout_at(after(5 * SECOND), permit).await.is_err()
             }));
         }
         for call in waiting {
             assert!(call.await.unwrap());
         }
         tokio::time::sleep(56 * SECOND).await;
-        assert_eq!(turns_of(&turns, 1, SECOND).await, [Some(0)]);
+        assert_eq!(times_of(&permits, 1, SECOND).await, [Some(0)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_goes_alone_whoever_was_cancelled() {
-        let turns = Arc::new(Turns::default());
-        turns.hold(60 * SECOND);
+        let permits = Arc::new(Permits::default());
+        permits.pause(Instant::now(), 60 * SECOND);
         let cancelled: Vec<_> = (0..500)
             .map(|_| {
-                let turns = turns.clone();
+                let permits = permits.clone();
                 tokio::spawn(async move {
-                    let _ = turns
-                        .next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND))
+                    let _ = permits
+                        .acquire(&TEMPLATE_VIEW, true, after(300 * SECOND))
                         .await;
                 })
             })
@@ -675,7 +643,7 @@ mod tests {
             tokio::time::sleep(SECOND).await;
             cancelled.iter().for_each(tokio::task::JoinHandle::abort);
         };
-        let (times, ()) = tokio::join!(turns_of(&turns, 100, 300 * SECOND), rest);
+        let (times, ()) = tokio::join!(times_of(&permits, 100, 300 * SECOND), rest);
         let times: Vec<_> = times.into_iter().map(Option::unwrap).collect();
         assert_eq!(times[..4], [60_000, 61_000, 61_585, 62_000]);
         assert!(times.last().unwrap() < &67_000, "{times:?}");
@@ -683,20 +651,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_moves_up_after_the_pause_too() {
-        let turns = Arc::new(Turns::default());
-        turns.hold(60 * SECOND);
+        let permits = Arc::new(Permits::default());
+        permits.pause(Instant::now(), 60 * SECOND);
         let before: Vec<_> = (0..500)
             .map(|_| {
-                let turns = turns.clone();
+                let permits = permits.clone();
                 tokio::spawn(async move {
-                    let turn =
-                        turns.next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND));
-                    let _ = timeout_at(after(Duration::from_millis(61_200)), turn).await;
+                    let permit = permits.acquire(&TEMPLATE_VIEW, true, after(300 * SECOND));
+                    let _ = timeout_at(after(Duration::from_millis(61_200)), permit).await;
                 })
             })
             .collect();
         tokio::task::yield_now().await;
-        let times = turns_of(&turns, 10, 300 * SECOND).await;
+        let times = times_of(&permits, 10, 300 * SECOND).await;
         let times: Vec<_> = times.into_iter().map(Option::unwrap).collect();
         for (n, at) in times.iter().enumerate() {
             // No more by then than one, two, four, and a step late at most. Two were through.
@@ -712,12 +679,11 @@ mod tests {
     /// A call that somebody began and does not go on with keeps nobody from going.
     #[tokio::test(start_paused = true)]
     async fn a_call_that_nobody_polls_holds_up_none() {
-        let turns = Arc::new(Turns::default());
-        turns.hold(60 * SECOND);
-        let mut idle =
-            Box::pin(turns.next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND)));
+        let permits = Arc::new(Permits::default());
+        permits.pause(Instant::now(), 60 * SECOND);
+        let mut idle = Box::pin(permits.acquire(&TEMPLATE_VIEW, true, after(300 * SECOND)));
         assert!(timeout_at(after(SECOND), &mut idle).await.is_err());
-        let times = turns_of(&turns, 2, 300 * SECOND).await;
+        let times = times_of(&permits, 2, 300 * SECOND).await;
         assert_eq!(times, [Some(60_000), Some(60_585)]);
         let before = Instant::now();
         idle.await.unwrap();
@@ -726,33 +692,34 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_to_the_first_holds_the_rest_back_again() {
-        let turns = Arc::new(Turns::default());
-        turns.hold(60 * SECOND);
+        let permits = Arc::new(Permits::default());
+        permits.pause(Instant::now(), 60 * SECOND);
         let again = async {
-            let turn = turns
-                .next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND))
+            let permit = permits
+                .acquire(&TEMPLATE_VIEW, true, after(300 * SECOND))
                 .await;
-            turn.unwrap();
-            // Before the second has its turn.
+            permit.unwrap();
+            // Before the second has its permit.
             tokio::time::sleep(Duration::from_millis(500)).await;
-            turns.hold(60 * SECOND);
+            permits.pause(Instant::now(), 60 * SECOND);
             // Who waits for another try has the first place.
-            let turn = turns
-                .next(&TEMPLATE_VIEW, true, Instant::now(), after(300 * SECOND))
+            let permit = permits
+                .acquire(&TEMPLATE_VIEW, true, after(300 * SECOND))
                 .await;
-            turn.unwrap().1
+            permit.unwrap();
+            Instant::now()
         };
         let started = Instant::now();
-        let (again, others) = tokio::join!(again, turns_of(&turns, 3, 300 * SECOND));
+        let (again, others) = tokio::join!(again, times_of(&permits, 3, 300 * SECOND));
         assert_eq!((again - started).as_millis(), 120_500);
         assert_eq!(others, [Some(121_500), Some(122_085), Some(122_500)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_of_no_time_delays_nobody() {
-        let turns = Arc::new(Turns::default());
-        turns.hold(Duration::ZERO);
-        let times = turns_of(&turns, 100, SECOND).await;
+        let permits = Arc::new(Permits::default());
+        permits.pause(Instant::now(), Duration::ZERO);
+        let times = times_of(&permits, 100, SECOND).await;
         assert!(times.iter().all(|at| *at == Some(0)), "{times:?}");
     }
 }

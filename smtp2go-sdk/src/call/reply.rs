@@ -8,8 +8,8 @@ use http::{HeaderMap, StatusCode};
 use serde_core::de::DeserializeOwned;
 use smtp2go_types::readable;
 
-use crate::Error;
-use crate::call::verdict::unreadable;
+use super::verdict::undecodable;
+use crate::error::Error;
 
 /// The reply to a call: its data, and what came with it.
 ///
@@ -28,11 +28,6 @@ impl<T> Reply<T> {
     /// What came with the data.
     pub(crate) fn raw(&self) -> &RawReply {
         &self.raw
-    }
-
-    /// The data, and what came with it.
-    pub(crate) fn into_parts(self) -> (T, RawReply) {
-        (self.data, self.raw)
     }
 
     /// The data alone.
@@ -83,7 +78,6 @@ impl<T> Deref for Reply<T> {
 
 /// Shows the data, and the size of the body.
 impl<T: fmt::Debug> fmt::Debug for Reply<T> {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
             .field("data", &self.data)
@@ -162,7 +156,7 @@ impl RawReply {
     /// [`is_decode`](Error::is_decode) if the body is not a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(&readable(&self.body))
-            .map_err(|error| unreadable(self.clone(), &error))
+            .map_err(|error| undecodable(None, self.clone(), &error))
     }
 
     /// The reply, with its body in a form that every reader takes.
@@ -180,7 +174,6 @@ impl RawReply {
 
 /// Shows the size of the body only.
 impl fmt::Debug for RawReply {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawReply")
             .field("status", &self.status)

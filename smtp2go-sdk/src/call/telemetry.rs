@@ -10,29 +10,28 @@ use tokio::time::Instant;
 use tracing::field::{Empty, Value};
 use tracing::{Span, debug, info, info_span};
 
-use crate::call::attempt::Wire;
-use crate::call::failover::Site;
-use crate::call::observer::{AttemptReport, CallReport, Next};
-use crate::client::key::mask;
+use super::attempt::Wire;
+use super::failover::Site;
+use super::verdict::cancelled;
+use super::{AttemptReport, CallReport, Next, Observer, RawReply};
+use crate::error::redact::{is_code, is_id};
+use crate::error::{Certainty, Error, ErrorCode};
 use crate::operation::Operation;
-use crate::{Certainty, Error, ErrorCode, Observer, RawReply};
 
-/// What tracing knows the crate by.
+/// The target of spans and events.
 const TARGET: &str = "smtp2go_sdk";
-/// The word for a call that was dropped before it ended.
+/// The error of a call that was dropped before it ended.
 const CANCELLED: &str = "cancelled";
-/// Longest id or code that is let through.
-const LONGEST: usize = 64;
 
 /// Watches one call. If it is dropped before [`ended`](Self::ended), the call was cancelled.
-pub(crate) struct Watch {
+pub(crate) struct Telemetry {
     operation: &'static Operation,
     observer: Option<Arc<dyn Observer>>,
     span: Span,
     /// None if nobody watches, neither the observer nor a subscriber.
     started: Option<Instant>,
     attempts: u32,
-    running: Option<Running>,
+    running: Option<RunningAttempt>,
     site: Option<Arc<Site>>,
     /// What is certain of the attempts that have failed.
     certainty: Certainty,
@@ -42,7 +41,7 @@ pub(crate) struct Watch {
 }
 
 /// An attempt that has not ended.
-struct Running {
+struct RunningAttempt {
     wire: Arc<Wire>,
     site: Arc<Site>,
     started: Instant,
@@ -100,7 +99,7 @@ impl<'a> End<'a> {
     }
 }
 
-impl Watch {
+impl Telemetry {
     pub(crate) fn new(operation: &'static Operation, observer: Option<Arc<dyn Observer>>) -> Self {
         let span = info_span!(
             target: TARGET,
@@ -122,7 +121,7 @@ impl Watch {
             request_id = Empty,
             elapsed_ms = Empty,
         );
-        let watch = Self {
+        let telemetry = Self {
             operation,
             started: (observer.is_some() || !span.is_disabled()).then(Instant::now),
             observer,
@@ -135,8 +134,8 @@ impl Watch {
             received: 0,
             ended: false,
         };
-        watch.tell(|observer| observer.call_started(operation));
-        watch
+        telemetry.tell(|observer| observer.call_started(operation));
+        telemetry
     }
 
     /// The span that the call runs in.
@@ -151,7 +150,7 @@ impl Watch {
             return;
         }
         self.site = Some(site.clone());
-        self.running = Some(Running {
+        self.running = Some(RunningAttempt {
             wire: wire.clone(),
             site: site.clone(),
             started: Instant::now(),
@@ -214,7 +213,7 @@ impl Watch {
         }
     }
 
-    fn report(&mut self, running: &Running, end: End<'_>, received: u64, next: Next) {
+    fn report(&mut self, running: &RunningAttempt, end: End<'_>, received: u64, next: Next) {
         let sent = running.wire.sent();
         self.sent = self.sent.saturating_add(sent);
         self.received = self.received.saturating_add(received);
@@ -311,7 +310,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for Telemetry {
     fn drop(&mut self) {
         if self.ended {
             return;
@@ -321,11 +320,7 @@ impl Drop for Watch {
         let _inside = span.enter();
         if let Some(running) = self.running.take() {
             // No more of it can go out from here on.
-            let certainty = if running.wire.seal() {
-                Certainty::NotSent
-            } else {
-                Certainty::Unknown
-            };
+            let certainty = cancelled(running.wire.seal());
             self.certainty = self.certainty.and(certainty);
             self.report(
                 &running,
@@ -350,28 +345,6 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether a text from a reply looks like an id, and not like a key: what quotes an address has
-/// other characters.
-fn is_id(text: &str) -> bool {
-    (1..=LONGEST).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        && mask(text) == text
-}
-
-/// Whether a text from a reply looks like a code: a word of capitals, perhaps after another.
-fn is_code(text: &str) -> bool {
-    let word = text.rsplit('.').next().unwrap_or_default();
-    let prefix = text.strip_suffix(word).unwrap_or_default();
-    (1..=LONGEST).contains(&text.len())
-        && matches!(prefix, "" | "E_ApiResponseCodes.")
-        && word.starts_with(|c: char| c.is_ascii_uppercase())
-        && word
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -383,6 +356,7 @@ mod tests {
 
     use super::*;
     use crate::call::verdict::tests::LOOKUP;
+    use crate::error::redact::{is_code, is_id};
     use crate::log_watch::watched;
     use crate::{Body, Client};
 
@@ -465,7 +439,7 @@ mod tests {
 
     #[test]
     fn only_ids_and_codes_are_let_through() {
-        let long = "a".repeat(LONGEST + 1);
+        let long = "a".repeat(65);
         for (text, id, code) in [
             ("aa253464-0bd0-467a-b24b-6159dcd7be60", true, false),
             ("r_1", true, false),

@@ -1,41 +1,645 @@
-//! What an attempt came to, and what that means for the call. No I/O here.
+//! The meaning of an attempt: whether the call succeeded, what is certain if it did not, and what
+//! comes next.
+//!
+//! All of it is a function of what is passed in. There is no I/O, no clock and no randomness:
+//!
+//! ```text
+//! Evidence ── case() ──> Case ── row() ──> certainty, retry ── next() ──> Step
+//! ```
+//!
+//! Nothing outside of this file maps a status, a body or the end of an attempt to a certainty.
 
+use std::error::Error as StdError;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use serde_core::de::Error as _;
-use smtp2go_types::{SendResult, readable, values_beyond};
+use smtp2go_types::values_beyond;
 
-use crate::body::content::Failure;
-use crate::error::known;
-use crate::error::said::{Members, inspect, inspect_mail};
-use crate::error::{Certainty, Kind};
-use crate::operation::Operation;
-use crate::{Error, RawReply, operations};
+use super::rate_limit::LONGEST_PAUSE;
+use super::{Next, RawReply, RetryPolicy};
+use crate::error::said::Said;
+use crate::error::{Certainty, Error, FieldError, Kind, ReplyLimit, known, retry_after};
+use crate::operation::{FailureIn200, Operation};
 
 /// What is known after an attempt.
 #[derive(Debug)]
-pub(crate) struct Outcome {
-    /// As much of the answer as arrived, if its status did.
+pub(crate) struct Evidence {
+    /// As much of the reply as arrived, if its status did.
     pub(crate) answer: Option<Answer>,
-    /// Proven: nothing was sent, and nothing will be.
-    pub(crate) unsent: bool,
-    /// How it ended.
+    pub(crate) upload: Upload,
     pub(crate) ending: Ending,
 }
 
-/// An answer on its way in.
+/// A reply, read up to where it ended or a limit was reached.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// Whether the HTTP client followed a redirect, so that another URL answers.
+    /// The HTTP client followed a redirect, so that another URL answered.
     pub(crate) followed: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
+/// How much of the request may have reached the server, and may still do so. The gate of the body
+/// proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upload {
+    /// Nothing.
+    Nothing,
+    /// Less than the whole, so that no server can process it.
+    Part,
+    /// The whole.
+    Whole,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// With a whole reply.
+    Complete,
+    /// Before that, with an error of the HTTP layer or (`None`) by a time limit.
+    Broken(Option<reqwest::Error>),
+    /// With a reply whose body exceeds a limit.
+    OverLimit(ReplyLimit),
+    /// Because content of the request could not be read, so that the rest was never sent.
+    Content(FieldError),
+}
+
+/// What holds for all attempts of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy<'a> {
+    pub(crate) operation: &'static Operation,
+    pub(crate) retry: &'a RetryPolicy,
+    /// The same bytes can be sent again.
+    pub(crate) rewindable: bool,
+    /// A success that reports failures is an error.
+    pub(crate) failures_are_errors: bool,
+    /// The caller judges each result of a batch by itself, with [`outcome`].
+    pub(crate) per_item: bool,
+    /// The base URL ends in a version, as that of the API does.
+    pub(crate) versioned: bool,
+}
+
+/// Where a call stands after an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    /// Attempts so far.
+    pub(crate) attempt: u32,
+    /// Time until the deadline.
+    pub(crate) left: Duration,
+    /// The host has a retry left in its budget.
+    pub(crate) has_budget: bool,
+    /// There is a host that the call has not tried.
+    pub(crate) has_other_host: bool,
+    /// A random number from 0 to 1.
+    pub(crate) jitter: f64,
+    pub(crate) now: SystemTime,
+}
+
+/// A call that succeeded.
+#[derive(Debug)]
+pub(crate) struct Success {
+    pub(crate) reply: RawReply,
+    pub(crate) said: Said,
+}
+
+/// What comes after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) next: Next,
+    /// How long no call of the client may begin, counted from the head of the reply.
+    pub(crate) pause: Option<Duration>,
+    /// The next attempt goes to the next host.
+    pub(crate) moves_on: bool,
+    /// The retry is taken out of the host's budget.
+    pub(crate) charged: bool,
+    /// The host could be reached.
+    pub(crate) reached: bool,
+    /// The host answered the call, and not with a passing failure.
+    pub(crate) answered: bool,
+}
+
+/// What an attempt came to. The first case that applies counts, in the order of [`case`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Case {
+    /// Content of the request could not be read to its end.
+    Content,
+    /// There is no reply, and nothing was sent.
+    NothingSent,
+    /// There is no reply, and the last byte of the request was not sent.
+    PartSent,
+    /// There is no reply. By HTTP/2's means, the server promised that it did not process the request.
+    StreamRefused,
+    /// There is no reply to a request that was sent whole.
+    NoReply,
+    /// The HTTP client followed a redirect, so that another URL answered.
+    RedirectFollowed,
+    /// An error that the spec lists as a refusal, such as that for an unknown key.
+    KnownRefusal,
+    /// 429.
+    RateLimited,
+    /// 408: the server waited for the request in vain.
+    RequestTimeout,
+    /// Any other 4xx.
+    ClientError,
+    /// 501.
+    NotImplemented,
+    /// Any other 5xx.
+    ServerError,
+    /// 3xx.
+    Redirect,
+    /// Any other status that is not a success.
+    OtherStatus,
+    /// A success whose body exceeds a limit.
+    ReplyTooLarge,
+    /// A success whose body broke off.
+    Truncated,
+    /// A success that reports an error.
+    ErrorIn200,
+    /// A success that reports an error and, beside it, an id or a success; or of which a part is unreadable.
+    ErrorBesideSuccess,
+    /// A success that reports that a message was not accepted.
+    FailedIn200,
+    /// As [`FailedIn200`](Self::FailedIn200), with an id or a success beside it, or unreadable in part.
+    FailedBesideSuccess,
+    /// A success of a send that reports neither an id nor a success.
+    Unconfirmed,
+    /// A success that is not the expected reply.
+    Undecodable,
+}
+
+/// When another attempt does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    /// Another attempt would change nothing.
+    Never,
+    /// For every operation: the request was not processed.
+    NotSent,
+    /// For every operation: the server did not process the request, and can be reached.
+    Refused,
+    /// For every operation, after a pause of all calls.
+    RateLimited,
+    /// For idempotent operations.
+    Idempotent,
+}
+
+/// THE table: what is certain in a case, and when another attempt does no harm.
+const fn row(case: Case) -> (Certainty, Retry) {
+    use Certainty::{NotSent, Rejected, Unknown};
+    use Retry::{Idempotent, Never, RateLimited, Refused};
+    match case {
+        Case::Content => (NotSent, Never),
+        Case::NothingSent => (NotSent, Retry::NotSent),
+        Case::PartSent => (NotSent, Retry::NotSent),
+        Case::StreamRefused => (NotSent, Refused),
+        Case::NoReply => (Unknown, Idempotent),
+        Case::RedirectFollowed => (Unknown, Never),
+        Case::KnownRefusal => (Rejected, Never),
+        Case::RateLimited => (Rejected, RateLimited),
+        Case::RequestTimeout => (Unknown, Never),
+        Case::ClientError => (Rejected, Never),
+        Case::NotImplemented => (Unknown, Never),
+        Case::ServerError => (Unknown, Idempotent),
+        Case::Redirect => (Unknown, Never),
+        Case::OtherStatus => (Unknown, Never),
+        Case::ReplyTooLarge => (Unknown, Never),
+        Case::Truncated => (Unknown, Idempotent),
+        Case::ErrorIn200 => (Rejected, Never),
+        Case::ErrorBesideSuccess => (Unknown, Never),
+        Case::FailedIn200 => (Rejected, Never),
+        Case::FailedBesideSuccess => (Unknown, Never),
+        Case::Unconfirmed => (Unknown, Never),
+        Case::Undecodable => (Unknown, Never),
+    }
+}
+
+/// Judges an attempt, and decides what comes next.
+pub(crate) fn verdict(
+    policy: &Policy<'_>,
+    evidence: Evidence,
+    situation: &Situation,
+) -> (Result<Success, Error>, Step) {
+    match judge(policy, evidence) {
+        Ok(success) => {
+            let step = Step {
+                next: Next::Done,
+                pause: None,
+                moves_on: false,
+                charged: false,
+                reached: true,
+                answered: true,
+            };
+            (Ok(success), step)
+        }
+        Err((case, error)) => {
+            let asked = error
+                .headers()
+                .and_then(|headers| retry_after(headers, situation.now));
+            let step = next(policy, row(case).1, asked, situation);
+            // After a 429 without `Retry-After`, the error says how long the client pauses.
+            (Err(error.with_retry_after(step.pause)), step)
+        }
+    }
+}
+
+/// How long no call of the client may begin after a 429, by its head alone.
+pub(crate) fn pause_after(
+    policy: &RetryPolicy,
+    status: StatusCode,
+    headers: &HeaderMap,
+    situation: (f64, SystemTime),
+) -> Option<Duration> {
+    let (jitter, now) = situation;
+    (status == StatusCode::TOO_MANY_REQUESTS).then(|| {
+        policy
+            .after_rate_limit(retry_after(headers, now), jitter)
+            .min(LONGEST_PAUSE)
+    })
+}
+
+/// What is certain of a call that is dropped during an attempt.
+pub(crate) fn cancelled(upload: Upload) -> Certainty {
+    match upload {
+        Upload::Nothing | Upload::Part => Certainty::NotSent,
+        Upload::Whole => Certainty::Unknown,
+    }
+}
+
+/// The error of a call whose task ended before the call did.
+pub(crate) fn interrupted(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    let kind = Kind::NoReply {
+        connect: false,
+        timeout: false,
+        part: false,
+    };
+    Error::judged(kind, row(Case::NoReply).0).with_source(source)
+}
+
+/// The error of a success whose body is not the expected reply.
+pub(crate) fn undecodable(
+    operation: Option<&'static Operation>,
+    reply: RawReply,
+    error: &serde_json::Error,
+) -> Error {
+    let attempts = reply.attempts();
+    let said = Said::read(
+        reply.body(),
+        operation.and_then(|operation| operation.failure_in_200),
+    );
+    // Only the place: the text can quote the body.
+    let place = match error.line() {
+        0 => "the JSON does not have the reply's shape".to_owned(),
+        line => format!(
+            "{:?} error at line {line} column {}",
+            error.classify(),
+            error.column()
+        ),
+    };
+    let error = Error::judged(Kind::Decode, row(Case::Undecodable).0)
+        .with_reply(reply.into_parts(), said)
+        .with_source(place);
+    match operation {
+        Some(operation) => error.during(operation, attempts),
+        None => error,
+    }
+}
+
+/// The error of a complete reply that was judged before, or by somebody else.
+#[cfg(feature = "raw")]
+pub(crate) fn of_reply(status: StatusCode, headers: HeaderMap, body: Bytes) -> Error {
+    let said = Said::read(&body, None);
+    let answer = Answer {
+        status,
+        followed: false,
+        headers: HeaderMap::new(),
+        body: Vec::new(),
+    };
+    let case = if status.is_success() {
+        Case::Undecodable
+    } else {
+        by_status(&answer, &said).unwrap_or(Case::Undecodable)
+    };
+    Error::judged(kind(case, None, &Ending::Complete), row(case).0)
+        .with_reply((status, headers, body), said)
+}
+
+/// What is certain of the mail in a success that was taken for one although it reports failures;
+/// `None` if it does not.
+pub(crate) fn certainty_despite_success(
+    operation: &'static Operation,
+    reply: &RawReply,
+) -> Option<Certainty> {
+    let said = Said::read(reply.body(), operation.failure_in_200);
+    by_content(&said, operation.failure_in_200, true, false).map(|case| row(case).0)
+}
+
+/// The results of a batch: one for each mail, or an error if there are not as many.
+pub(crate) fn results(
+    operation: &'static Operation,
+    expected: usize,
+    success: Success,
+) -> Result<(Vec<Result<Said, Error>>, RawReply), Error> {
+    let Success { reply, mut said } = success;
+    let results = std::mem::take(&mut said.results);
+    let found = results.len();
+    if found != expected {
+        let kind = Kind::Results { found, expected };
+        let attempts = reply.attempts();
+        // Nobody can tell which result belongs to which mail.
+        return Err(Error::judged(kind, row(Case::Undecodable).0)
+            .with_reply(reply.into_parts(), said)
+            .during(operation, attempts));
+    }
+    let outcomes = results
+        .into_iter()
+        .map(|result| outcome(operation, result, &said, &reply))
+        .collect();
+    Ok((outcomes, reply))
+}
+
+/// The outcome of one mail of a batch. An error of the whole reply leaves no mail certain.
+fn outcome(
+    operation: &'static Operation,
+    mut result: Said,
+    envelope: &Said,
+    reply: &RawReply,
+) -> Result<Said, Error> {
+    result.whole &= envelope.whole;
+    let case = match by_content(&result, operation.failure_in_200, true, false) {
+        None if envelope.has_error() => Case::ErrorBesideSuccess,
+        None => return Ok(result),
+        Some(case) => case,
+    };
+    let certainty = row(case).0;
+    // An item's error is a failure within a reply that is none.
+    let kind = match case {
+        Case::Unconfirmed | Case::Undecodable if !envelope.has_error() => Kind::Unconfirmed,
+        _ => Kind::FailedIn200,
+    };
+    result.request_id.clone_from(&envelope.request_id);
+    if result.error.is_none() && result.error_code.is_none() {
+        result.error.clone_from(&envelope.error);
+        result.error_code.clone_from(&envelope.error_code);
+    }
+    if result.failures.is_empty() {
+        let reason = result.error.clone().or_else(|| result.error_code.clone());
+        result.failures.extend(reason);
+    }
+    Err(Error::judged(kind, certainty)
+        .with_reply(reply.clone().into_parts(), result)
+        .during(operation, reply.attempts()))
+}
+
+/// Turns evidence into a success, or into an error that says what is certain.
+fn judge(policy: &Policy<'_>, evidence: Evidence) -> Result<Success, (Case, Error)> {
+    let operation = policy.operation;
+    let said = evidence
+        .answer
+        .as_ref()
+        .map_or_else(Said::default, |answer| {
+            Said::read(&answer.body, operation.failure_in_200)
+        });
+    let Some(case) = case(policy, &evidence, &said) else {
+        let Some(answer) = evidence.answer else {
+            return Err((Case::NoReply, interrupted("no reply")));
+        };
+        let (status, headers, body) = (answer.status, answer.headers, answer.body.into());
+        let request_id = said.request_id.clone();
+        let reply = RawReply::new(status, headers, body, request_id);
+        return Ok(Success { reply, said });
+    };
+    let Evidence { answer, ending, .. } = evidence;
+    let kind = kind(case, answer.as_ref(), &ending);
+    let mut error = Error::judged(kind, row(case).0);
+    if let Some(answer) = answer {
+        let mut said = said;
+        if case == Case::FailedIn200 && said.failures.is_empty() {
+            for result in &mut said.results {
+                said.failures.append(&mut result.failures);
+                said.failures.extend(result.error.take());
+            }
+        }
+        if answer.status == StatusCode::NOT_FOUND && !policy.versioned {
+            error = error.with_advice(
+                "the base URL does not end in a version, as https://api.smtp2go.com/v3 does",
+            );
+        }
+        error = error.with_reply((answer.status, answer.headers, answer.body.into()), said);
+    }
+    Err((
+        case,
+        match ending {
+            Ending::Broken(source) => error.with_http_source(source),
+            Ending::Content(field) if case == Case::Content => error.with_field(field),
+            _ => error,
+        },
+    ))
+}
+
+/// The case of an attempt; `None` for a success.
+fn case(policy: &Policy<'_>, evidence: &Evidence, said: &Said) -> Option<Case> {
+    let Some(answer) = &evidence.answer else {
+        return Some(match (&evidence.ending, evidence.upload) {
+            (Ending::Content(_), _) => Case::Content,
+            (_, Upload::Nothing) => Case::NothingSent,
+            (Ending::Broken(Some(error)), _) if is_stream_refused(error) => Case::StreamRefused,
+            (_, Upload::Part) => Case::PartSent,
+            (_, Upload::Whole) => Case::NoReply,
+        });
+    };
+    if answer.followed {
+        // Whatever it says: it answers another request.
+        return Some(Case::RedirectFollowed);
+    }
+    if let Some(case) = by_status(answer, said) {
+        return Some(case);
+    }
+    match evidence.ending {
+        Ending::OverLimit(_) => Some(Case::ReplyTooLarge),
+        Ending::Broken(_) | Ending::Content(_) => Some(Case::Truncated),
+        Ending::Complete => by_content(
+            said,
+            policy.operation.failure_in_200,
+            policy.failures_are_errors,
+            policy.per_item,
+        ),
+    }
+}
+
+/// The case of a reply whose status is not a success. A refusal is one even if the rest is lost.
+fn by_status(answer: &Answer, said: &Said) -> Option<Case> {
+    let status = answer.status;
+    if status.is_success() {
+        return None;
+    }
+    let known = known::find(said.error_code.as_deref(), said.error.as_deref());
+    Some(match status {
+        _ if known.is_some_and(|known| known.rejected) => Case::KnownRefusal,
+        StatusCode::TOO_MANY_REQUESTS => Case::RateLimited,
+        StatusCode::REQUEST_TIMEOUT => Case::RequestTimeout,
+        StatusCode::NOT_IMPLEMENTED => Case::NotImplemented,
+        status if status.is_client_error() => Case::ClientError,
+        status if status.is_server_error() => Case::ServerError,
+        status if status.is_redirection() => Case::Redirect,
+        _ => Case::OtherStatus,
+    })
+}
+
+/// The case of a success, or of one result of a batch, by what it says. `places` is set for an
+/// operation whose success has to say so.
+fn by_content(
+    said: &Said,
+    places: Option<FailureIn200>,
+    failures_are_errors: bool,
+    per_item: bool,
+) -> Option<Case> {
+    let results = &said.results;
+    if per_item && (!results.is_empty() || said.whole && !said.has_error()) {
+        return None;
+    }
+    let confirmed = said.accepted || results.iter().any(|result| result.accepted);
+    let accepted = confirmed || said.misplaced || results.iter().any(|result| result.misplaced);
+    if said.has_error() {
+        return Some(if said.whole && !accepted {
+            Case::ErrorIn200
+        } else {
+            Case::ErrorBesideSuccess
+        });
+    }
+    places?;
+    let refuses = |result: &Said| result.refused || result.has_error();
+    let refused = said.refused || !confirmed && results.iter().any(refuses);
+    match (said.whole, refused) {
+        (false, true) => Some(Case::FailedBesideSuccess),
+        (false, false) => Some(Case::Undecodable),
+        (true, true) if !failures_are_errors => None,
+        (true, true) if accepted => Some(Case::FailedBesideSuccess),
+        (true, true) => Some(Case::FailedIn200),
+        (true, false) if confirmed => None,
+        (true, false) => Some(Case::Unconfirmed),
+    }
+}
+
+/// The kind of error for a case.
+fn kind(case: Case, answer: Option<&Answer>, ending: &Ending) -> Kind {
+    let source = match ending {
+        Ending::Broken(source) => source.as_ref(),
+        _ => None,
+    };
+    let timeout =
+        matches!(ending, Ending::Broken(None)) || source.is_some_and(reqwest::Error::is_timeout);
+    let no_reply = |connect, part| Kind::NoReply {
+        connect,
+        timeout,
+        part,
+    };
+    match case {
+        Case::Content => Kind::Content,
+        // Once a part was sent, the error may be that of a redirect's target.
+        Case::NothingSent => no_reply(source.is_some_and(reqwest::Error::is_connect), false),
+        Case::PartSent => no_reply(false, true),
+        Case::NoReply => no_reply(false, false),
+        Case::StreamRefused => Kind::StreamRefused,
+        Case::RedirectFollowed | Case::Redirect => Kind::Redirect {
+            followed: answer.is_some_and(|answer| answer.followed),
+        },
+        Case::KnownRefusal
+        | Case::RateLimited
+        | Case::RequestTimeout
+        | Case::ClientError
+        | Case::NotImplemented
+        | Case::ServerError
+        | Case::OtherStatus => Kind::Status,
+        Case::ReplyTooLarge => match ending {
+            Ending::OverLimit(limit) => Kind::ReplyTooLarge(*limit),
+            _ => Kind::Truncated { timeout },
+        },
+        Case::Truncated => Kind::Truncated { timeout },
+        Case::ErrorIn200 | Case::ErrorBesideSuccess => Kind::ErrorIn200,
+        Case::FailedIn200 | Case::FailedBesideSuccess => Kind::FailedIn200,
+        Case::Unconfirmed => Kind::Unconfirmed,
+        Case::Undecodable => Kind::Decode,
+    }
+}
+
+/// Decides what comes after a failed attempt. `asked` is the wait that the reply asks for.
+fn next(policy: &Policy<'_>, retry: Retry, asked: Option<Duration>, situation: &Situation) -> Step {
+    let &Situation {
+        attempt,
+        left,
+        has_budget,
+        has_other_host,
+        jitter,
+        ..
+    } = situation;
+    let backoff = policy.retry.backoff(attempt, jitter);
+    // Another host is tried at once. After a 429 the whole client waits.
+    let (after, reason) = match retry {
+        Retry::Never => (None, "final"),
+        Retry::NotSent if has_other_host => (Some(Duration::ZERO), "not_sent"),
+        Retry::NotSent => (Some(backoff), "not_sent"),
+        Retry::Refused => (Some(backoff), "refused"),
+        Retry::RateLimited => {
+            let pause = policy.retry.after_rate_limit(asked, jitter);
+            (Some(pause.min(LONGEST_PAUSE)), "rate_limited")
+        }
+        Retry::Idempotent if policy.operation.repeat_safe => {
+            (Some(backoff.max(asked.unwrap_or_default())), "repeat_safe")
+        }
+        Retry::Idempotent => (None, "not_repeat_safe"),
+    };
+    // The budget spares a host more of the same: not another host, nor where all calls pause.
+    let charged = retry != Retry::RateLimited && !(retry == Retry::NotSent && has_other_host);
+    let next = match after {
+        None => Next::Stop { reason },
+        Some(after) => match () {
+            () if !policy.rewindable => Next::Stop {
+                reason: "not_replayable",
+            },
+            () if attempt >= policy.retry.attempts() => Next::Stop { reason: "attempts" },
+            () if after >= left => Next::Stop { reason: "deadline" },
+            () if charged && !has_budget => Next::Stop {
+                reason: "retry_budget",
+            },
+            () => Next::Retry { after, reason },
+        },
+    };
+    Step {
+        next,
+        pause: after.filter(|_| retry == Retry::RateLimited),
+        moves_on: retry == Retry::NotSent && next.is_retry(),
+        charged: charged && next.is_retry(),
+        reached: retry != Retry::NotSent,
+        answered: retry == Retry::Never,
+    }
+}
+
+impl Evidence {
+    /// Whether the API may have counted the attempt for its rate limits.
+    pub(crate) fn was_counted(&self) -> bool {
+        self.answer.is_some() || self.upload != Upload::Nothing
+    }
+
+    /// Cuts the body where it exceeds a number of values, so that decoding it takes a bounded amount
+    /// of memory.
+    pub(crate) fn with_values_limited(mut self, limit: usize) -> Self {
+        if let Some(answer) = &mut self.answer
+            && let Some(end) = values_beyond(&answer.body, limit)
+        {
+            answer.body.truncate(end);
+            if matches!(self.ending, Ending::Complete) {
+                self.ending = Ending::OverLimit(ReplyLimit::Values(limit));
+            }
+        }
+        self
+    }
+}
+
 impl Answer {
-    /// Takes a piece of the body, as far as the limit allows. Whether it allows all of it.
-    pub(crate) fn take(&mut self, chunk: &[u8], most: u64) -> bool {
-        let room = most.saturating_sub(self.body.len() as u64);
+    /// Adds a chunk of the body, up to `limit` bytes in all. Whether all of it was within the limit.
+    pub(crate) fn take(&mut self, chunk: &[u8], limit: u64) -> bool {
+        let room = limit.saturating_sub(self.body.len() as u64);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         self.body
             .extend_from_slice(chunk.get(..room).unwrap_or(chunk));
@@ -43,194 +647,13 @@ impl Answer {
     }
 }
 
-/// How an attempt ended.
-#[derive(Debug)]
-pub(crate) enum Ending {
-    /// With all of an answer.
-    Complete,
-    /// Before that: by the HTTP layer's error, or else because its time was up.
-    Broken(Option<reqwest::Error>),
-    /// With an answer whose body exceeds a limit.
-    OverLimit { limit: Limit },
-    /// Because content of the request could not be read, so that the rest was never sent. Trying
-    /// again does not mend it.
-    Unreadable(Failure),
-}
-
-/// A limit on a reply's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// `max_reply_bytes`.
-    Bytes(u64),
-    /// `max_reply_values`.
-    Values(usize),
-}
-
-impl Outcome {
-    /// Cuts the body where it exceeds this many values, so that whatever decodes it later takes a
-    /// bounded amount of memory.
-    pub(crate) fn with_values_limited(mut self, limit: usize) -> Self {
-        if let Some(answer) = &mut self.answer
-            && let Some(end) = values_beyond(&answer.body, limit)
-        {
-            answer.body.truncate(end);
-            if matches!(self.ending, Ending::Complete) {
-                let limit = Limit::Values(limit);
-                self.ending = Ending::OverLimit { limit };
-            }
-        }
-        self
-    }
-}
-
-/// A call that came out well.
-#[derive(Debug)]
-pub(crate) struct Success {
-    pub(crate) reply: RawReply,
-    /// What it says of the mail that was sent, if one was and the reply is a JSON object.
-    pub(crate) mail: Option<SendResult>,
-}
-
-/// Turns an outcome into a success, or into an error that tells the truth about it.
-pub(crate) fn judge(
-    operation: &'static Operation,
-    outcome: Outcome,
-    failures_are_errors: bool,
-) -> Result<Success, Error> {
-    let Outcome {
-        answer,
-        unsent,
-        ending,
-    } = outcome;
-    let mut over = None;
-    let broken = match ending {
-        Ending::Complete => None,
-        Ending::Broken(source) => Some(source),
-        Ending::OverLimit { limit } => {
-            over = Some(limit);
-            None
-        }
-        Ending::Unreadable(failure) => return Err(Error::unreadable(failure)),
-    };
-    let Some(Answer {
-        status,
-        followed,
-        headers,
-        body,
-    }) = answer
-    else {
-        let source = broken.flatten();
-        return Err(match source {
-            Some(error) if !unsent && is_refused(&error) => Error::refused(error),
-            source => Error::transport(unsent, source),
-        });
-    };
-    let (found, mail, readable) = match operation.failure_in_200 {
-        Some(places) => inspect_mail(&body, places),
-        None => (inspect(&body), SendResult::default(), false),
-    };
-    let answer = (status, headers, body.into());
-
-    if followed {
-        // Whatever it says: it was not asked what we asked.
-        let kind = Kind::Redirect { followed };
-        return Err(Error::answered(kind, Certainty::Unknown, answer, found));
-    }
-    let known = || known::find(found.error_code.as_deref(), found.error.as_deref());
-    let is_refusal = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT
-        || !status.is_success() && known().is_some_and(|known| known.rejected);
-    // A refusal is one even if the rest of it is lost.
-    if is_refusal {
-        return Err(Error::answered(
-            Kind::Status,
-            Certainty::Rejected,
-            answer,
-            found,
-        ));
-    }
-    if status.is_redirection() {
-        return Err(Error::answered(
-            Kind::Redirect { followed },
-            Certainty::Unknown,
-            answer,
-            found,
-        ));
-    }
-    if !status.is_success() {
-        return Err(Error::answered(
-            Kind::Status,
-            Certainty::Unknown,
-            answer,
-            found,
-        ));
-    }
-    if let Some(limit) = over {
-        let kind = Kind::ReplyTooLarge { limit };
-        return Err(Error::answered(kind, Certainty::Unknown, answer, found));
-    }
-    if let Some(source) = broken {
-        let timeout = source.as_ref().is_none_or(reqwest::Error::is_timeout);
-        let kind = Kind::Truncated { timeout };
-        return Err(
-            Error::answered(kind, Certainty::Unknown, answer, found).with_http_source(source)
-        );
-    }
-    if found.is_error() {
-        return Err(Error::answered(
-            Kind::ErrorInSuccess,
-            Certainty::Rejected,
-            answer,
-            found,
-        ));
-    }
-    if failures_are_errors && has_failed(&mail) {
-        let kind = Kind::FailureInSuccess;
-        let certainty = if readable {
-            certainty(&mail)
-        } else {
-            // What is lost of it may have told of a part that was accepted.
-            Certainty::Unknown
-        };
-        return Err(Error::answered(kind, certainty, answer, found)
-            .with_failures(mail.failures)
-            .with_email_id(mail.email_id));
-    }
-    let (status, headers, body) = answer;
-    Ok(Success {
-        reply: RawReply::new(status, headers, body, found.request_id),
-        mail: readable.then_some(mail),
-    })
-}
-
-fn has_failed(mail: &SendResult) -> bool {
-    mail.failed.is_some_and(|count| count > 0)
-}
-
-/// What is certain of a mail whose success counts failures: a part of it may have been accepted, and
-/// would be sent again.
-fn certainty(mail: &SendResult) -> Certainty {
-    let has_id = mail.email_id.is_some() || mail.schedule_id.is_some();
-    if has_id || mail.succeeded.is_some_and(|count| count > 0) {
-        Certainty::Unknown
-    } else {
-        Certainty::Rejected
-    }
-}
-
-/// What is certain of a mail whose reply was taken for a success whatever it counts; `None` if it
-/// is one.
-pub(crate) fn failed(reply: &RawReply) -> Option<Certainty> {
-    let (_, mail, _) = inspect_mail(reply.body(), operations::EMAIL_SEND.failure_in_200?);
-    has_failed(&mail).then(|| certainty(&mail))
-}
-
 /// Whether an HTTP/2 server promised that it has not processed the request and will not: it reset
-/// the stream as refused, or went away naming an earlier stream as the last that it looks at.
+/// the stream as refused, or went away naming an earlier stream as the last that it processes.
 ///
 /// Works only while h2 is the copy that reqwest uses, which a test holds.
 #[cfg(feature = "http2")]
-fn is_refused(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
+fn is_stream_refused(error: &reqwest::Error) -> bool {
+    let mut source = StdError::source(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return error.is_remote()
@@ -244,580 +667,10 @@ fn is_refused(error: &reqwest::Error) -> bool {
 
 /// Without HTTP/2 there are no such promises.
 #[cfg(not(feature = "http2"))]
-fn is_refused(_: &reqwest::Error) -> bool {
+fn is_stream_refused(_: &reqwest::Error) -> bool {
     false
 }
 
-/// The error for a success whose body is not the expected reply.
-pub(crate) fn unreadable(reply: RawReply, error: &serde_json::Error) -> Error {
-    let parts = reply.into_parts();
-    let found = inspect(&parts.2);
-    // Only the place: the text can quote the body.
-    let place = match error.line() {
-        0 => "the JSON is not of the reply's shape".to_owned(),
-        line => format!(
-            "{:?} error at line {line} column {}",
-            error.classify(),
-            error.column()
-        ),
-    };
-    Error::answered(Kind::Decode, Certainty::Unknown, parts, found).with_source(place)
-}
-
-/// The error for a success whose body is no JSON object.
-#[cold]
-pub(crate) fn no_object(reply: RawReply) -> Error {
-    let object = serde_json::from_str(&readable(reply.body())).map(|Members(_)| ());
-    let error = object
-        .err()
-        .unwrap_or_else(|| serde_json::Error::custom("no object"));
-    unreadable(reply, &error)
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use http::{HeaderValue, Method, header};
-
-    use super::*;
-    use crate::ErrorCode;
-    use crate::call::retry::{Verdict, classify};
-    use crate::operation::{FailureIn200, Kind as OperationKind};
-
-    const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
-
-    pub(crate) static LOOKUP: Operation = Operation {
-        id: "thing_view",
-        group: "thing",
-        method: Method::POST,
-        path: "/thing/view",
-        kind: OperationKind::Read,
-        repeat_safe: true,
-        deprecated: false,
-        rate_limit: None,
-        max_body_bytes: None,
-        pagination: None,
-        subaccount: None,
-        failure_in_200: None,
-        key_in_body: None,
-    };
-
-    static SEND: Operation = Operation {
-        id: "thing_send",
-        group: "thing",
-        method: Method::POST,
-        path: "/thing/send",
-        kind: OperationKind::Send,
-        repeat_safe: false,
-        deprecated: false,
-        rate_limit: None,
-        max_body_bytes: None,
-        pagination: None,
-        subaccount: None,
-        failure_in_200: Some(FailureIn200 {
-            count: "/data/failed",
-            messages: "/data/failures",
-            succeeded: "/data/succeeded",
-            id: "/data/email_id",
-        }),
-        key_in_body: None,
-    };
-
-    /// As calls are judged by default.
-    pub(crate) fn judge(
-        operation: &'static Operation,
-        outcome: Outcome,
-    ) -> Result<RawReply, Error> {
-        super::judge(operation, outcome, true).map(|success| success.reply)
-    }
-
-    fn ended(status: u16, headers: &[(&str, &str)], body: &[u8], ending: Ending) -> Outcome {
-        let headers = headers.iter().map(|(name, value)| {
-            let name = header::HeaderName::try_from(*name).unwrap();
-            (name, HeaderValue::from_str(value).unwrap())
-        });
-        let answer = Answer {
-            status: StatusCode::from_u16(status).unwrap(),
-            followed: false,
-            headers: headers.collect(),
-            body: body.to_vec(),
-        };
-        Outcome {
-            answer: Some(answer),
-            unsent: false,
-            ending,
-        }
-    }
-
-    pub(crate) fn answered(status: u16, body: impl AsRef<[u8]>) -> Outcome {
-        ended(status, &[], body.as_ref(), Ending::Complete)
-    }
-
-    fn error(outcome: Outcome) -> Error {
-        let error = judge(&SEND, outcome).unwrap_err().during(&SEND, 1);
-        let shown = error.to_string();
-        assert!(!shown.contains('\n'), "{shown}");
-        assert!(shown.starts_with("POST /thing/send: "), "{shown}");
-        error
-    }
-
-    #[test]
-    fn every_shape_of_error_body_keeps_what_it_says() {
-        let invalid = "E_ApiResponseCodes.NON_VALIDATING_IN_PAYLOAD";
-        for fields in [
-            r#"{"fieldname":"sender","message":"bad one"}"#,
-            r#"[{"fieldname":"sender","message":"bad one"}]"#,
-            r#"{"sender":"bad one"}"#,
-        ] {
-            let keys = format!(
-                r#""error":"no such thing","error_code":"{invalid}","field_validation_errors":{fields}"#
-            );
-            for body in [
-                format!(r#"{{"request_id":"r-1","data":{{{keys}}}}}"#),
-                format!(r#"{{"request_id":"r-1",{keys}}}"#),
-                format!(r#"{{"data":{{"request_id":"r-1",{keys}}}}}"#),
-                format!(r#"{{"request_id":"r-1","data":{{{keys},"brok"#),
-            ] {
-                for status in [400, 402, 422, 500, 200] {
-                    let error = error(answered(status, &body));
-                    assert_eq!(error.status().unwrap().as_u16(), status);
-                    assert_eq!(error.request_id(), Some("r-1"), "{body}");
-                    assert_eq!(error.code(), Some(ErrorCode::NonValidatingInPayload));
-                    assert_eq!(error.message(), Some("no such thing"));
-                    assert_eq!(error.field_errors().len(), 1, "{body}");
-                    assert_eq!(error.field_errors()[0].field, "sender");
-                    assert_eq!(error.field_errors()[0].message, "bad one");
-                    assert_eq!(error.body().unwrap(), body.as_bytes());
-                    assert_eq!(error.operation().unwrap().id, "thing_send");
-                    assert!(error.is_validation() && !error.is_auth() && !error.is_decode());
-                    let certainty = if status == 500 {
-                        Certainty::Unknown
-                    } else {
-                        Certainty::Rejected
-                    };
-                    assert_eq!(error.certainty(), certainty);
-                    let shown = error.to_string();
-                    for part in [
-                        "no such thing",
-                        "sender: bad one",
-                        "r-1",
-                        &status.to_string(),
-                    ] {
-                        assert!(shown.contains(part), "{part} in {shown}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn bodies_that_are_not_json_keep_status_and_body() {
-        for (body, hint) in [
-            (&b""[..], "empty body"),
-            (b"  \r\n", "empty body"),
-            (
-                b"<html><body>Bad Gateway for ana@example.com</body></html>",
-                "HTML",
-            ),
-            (b"upstream request timeout", "24 bytes that are not JSON"),
-            (b"\xff\xfe\x00", "3 bytes that are not JSON"),
-            (b"{\"request_", "without an explanation"),
-            (b"{}", "without an explanation"),
-            (b"[]", "without an explanation"),
-            (b"{\"data\":null}", "without an explanation"),
-        ] {
-            for (status, certainty) in [
-                (400, Certainty::Rejected),
-                (404, Certainty::Rejected),
-                (429, Certainty::Rejected),
-                (500, Certainty::Unknown),
-                (502, Certainty::Unknown),
-                (504, Certainty::Unknown),
-            ] {
-                let error = error(answered(status, body));
-                assert_eq!(error.status().unwrap().as_u16(), status);
-                assert_eq!(error.body().unwrap(), body);
-                assert_eq!(error.certainty(), certainty);
-                assert_eq!(error.is_rate_limited(), status == 429);
-                assert_eq!((error.code(), error.message()), (None, None));
-                let shown = error.to_string();
-                assert!(
-                    shown.contains(hint) && !shown.contains("example"),
-                    "{shown}"
-                );
-            }
-        }
-        let latin = b"{\"request_id\":\"r\",\"error\":\"caf\xe9\"}";
-        assert_eq!(error(answered(400, latin)).message(), Some("caf\u{fffd}"));
-    }
-
-    #[test]
-    fn a_success_can_report_failure() {
-        for (body, failures) in [
-            (
-                r#"{"request_id":"r","data":{"failed":1,"failures":["a@example.com: no"]}}"#,
-                vec!["a@example.com: no"],
-            ),
-            (
-                r#"{"request_id":"r","data":{"failures":"no","failed":"2"}}"#,
-                vec!["no"],
-            ),
-            (r#"{"request_id":"r","data":{"failed":1}}"#, vec![]),
-            (
-                r#"{"request_id":"r","data":{"failed":1,"failures":[{"why":1},null]}}"#,
-                vec![r#"{"why":1}"#],
-            ),
-        ] {
-            let error = error(answered(200, body));
-            assert_eq!(error.failures(), failures);
-            assert_eq!(error.certainty(), Certainty::Rejected);
-            assert_eq!(error.request_id(), Some("r"));
-            assert!(error.to_string().contains("not accepted"), "{error}");
-            let debug = format!("{error:?}");
-            assert!(!debug.contains("example.com"), "{debug}");
-            // Only where the operation says so, and not for who wants to see for himself.
-            judge(&LOOKUP, answered(200, body)).unwrap();
-            let success = super::judge(&SEND, answered(200, body), false).unwrap();
-            assert_eq!(success.reply.body(), body);
-        }
-        for body in [
-            r#"{"data":{"failed":0,"failures":[]}}"#,
-            r#"{"data":{"failed":"0","error":""}}"#,
-            r#"{"data":{"email_id":"1"},"error":null}"#,
-            r#"{"data":[]}"#,
-            "",
-            "<html>",
-        ] {
-            let reply = judge(&SEND, answered(200, body)).unwrap();
-            assert_eq!(reply.body(), body);
-        }
-        let reply = judge(&SEND, answered(201, r#"{"request_id":"r"}"#)).unwrap();
-        assert_eq!(
-            (reply.status().as_u16(), reply.request_id()),
-            (201, Some("r"))
-        );
-        assert!(!format!("{reply:?}").contains("{\""));
-    }
-
-    #[test]
-    fn causes_that_are_known_come_with_advice() {
-        let sender = "verify the sender";
-        let permission = "not permitted";
-        let key = "unknown or disabled: check the key, and the region";
-        let unknown = r#"{"data":{"error":"An API User matching the passed 'api_key' was not found","error_code":"E_ApiResponseCodes.API_EXCEPTION"}}"#;
-        for (status, body, hint) in [
-            (401, unknown, key),
-            (500, unknown, key),
-            (200, unknown, key),
-            (429, unknown, key),
-            (408, unknown, key),
-            (
-                503,
-                r#"{"error":"AN API USER MATCHING the passed 'api_key' was not found."}"#,
-                key,
-            ),
-            (
-                400,
-                r#"{"data":{"error":"x","error_code":"E_ApiResponseCodes.ENDPOINT_PERMISSION_DENIED"}}"#,
-                permission,
-            ),
-            (403, "", permission),
-            (401, "<html>", key),
-            (
-                400,
-                r#"{"data":{"error":"x","error_code":"E_ApiResponseCodes.API_KEY_INVALID"}}"#,
-                key,
-            ),
-            (
-                400,
-                r#"{"data":{"field_validation_errors":{"fieldname":"api_key","message":"x"}}}"#,
-                key,
-            ),
-            (
-                400,
-                r#"{"data":{"error":"The sender domain is not verified"}}"#,
-                sender,
-            ),
-            (
-                400,
-                r#"{"data":{"error":"x","error_code":"E_ApiResponseCodes.SENDER_NOT_VERIFIED"}}"#,
-                sender,
-            ),
-            (
-                200,
-                r#"{"data":{"failed":1,"failures":["Unverified sender"]}}"#,
-                sender,
-            ),
-        ] {
-            let error = error(answered(status, body));
-            assert!(error.to_string().contains(hint), "{error}");
-            assert_eq!(error.is_auth(), hint != sender, "{error}");
-            assert_eq!(error.certainty(), Certainty::Rejected, "{error}");
-            assert_eq!(classify(&error), Verdict::Final, "{error}");
-        }
-        let plain = error(answered(400, r#"{"data":{"error":"no such template"}}"#));
-        assert!(plain.to_string().ends_with("no such template"), "{plain}");
-    }
-
-    #[test]
-    fn codes_are_open() {
-        let code = |text: &str| {
-            error(answered(
-                400,
-                format!(r#"{{"data":{{"error_code":"{text}"}}}}"#),
-            ))
-            .code()
-        };
-        assert_eq!(
-            code("E_ApiResponseCodes.API_EXCEPTION"),
-            Some(ErrorCode::ApiException)
-        );
-        assert_eq!(
-            code("REQ_LIMIT_EXCEEDED"),
-            Some(ErrorCode::ReqLimitExceeded)
-        );
-        let odd = code("E_ApiResponseCodes.NEW").unwrap();
-        assert_eq!(odd, ErrorCode::Unknown("E_ApiResponseCodes.NEW".to_owned()));
-        assert_eq!(odd.to_string(), "E_ApiResponseCodes.NEW");
-        assert_eq!(code(""), None);
-    }
-
-    #[test]
-    fn a_part_that_was_accepted_is_not_a_rejection() {
-        for (body, certainty) in [
-            (
-                r#"{"data":{"failed":1,"succeeded":0,"email_id":""}}"#,
-                Certainty::Rejected,
-            ),
-            (r#"{"data":{"failed":"1"}}"#, Certainty::Rejected),
-            (
-                r#"{"data":{"failed":1,"succeeded":"1"}}"#,
-                Certainty::Unknown,
-            ),
-            (
-                r#"{"data":{"failed":1,"succeeded":0,"email_id":"1a"}}"#,
-                Certainty::Unknown,
-            ),
-            (
-                r#"{"data":{"failed":1,"email_id":"","schedule_id":"1b"}}"#,
-                Certainty::Unknown,
-            ),
-            // The rest may have told of a part that was accepted.
-            (
-                r#"{"data":{"failed":1,"succeeded":0,"failures":["no such"#,
-                Certainty::Unknown,
-            ),
-        ] {
-            let error = judge(&SEND, answered(200, body)).unwrap_err();
-            assert_eq!(error.certainty(), certainty, "{body}");
-            let id = body.contains("1a").then_some("1a");
-            assert_eq!(error.email_id(), id, "{body}");
-            assert!(!format!("{error:?}").contains("1a"));
-        }
-        // Nor is it known what became of a request that the server says it waited for in vain.
-        assert_eq!(error(answered(408, "")).certainty(), Certainty::Unknown);
-    }
-
-    #[test]
-    fn a_redirect_shows_its_host_alone() {
-        for (location, shown) in [
-            (
-                "https://user:hunter2@elsewhere.example.com/hunter2?hunter2",
-                "elsewhere.example.com",
-            ),
-            ("/hunter2", "a redirect,"),
-        ] {
-            for status in [301, 307, 308] {
-                let outcome = ended(status, &[("location", location)], b"", Ending::Complete);
-                let error = error(outcome);
-                assert_eq!(error.certainty(), Certainty::Unknown);
-                assert_eq!(error.headers().unwrap()["location"], location);
-                let text = format!("{error} {error:?}");
-                assert!(text.contains(shown) && !text.contains("hunter2"), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn an_answer_from_elsewhere_is_none() {
-        for status in [200, 302, 400, 429, 503] {
-            let mut outcome = answered(status, r#"{"request_id":"r","data":{"email_id":"1a"}}"#);
-            if let Some(answer) = &mut outcome.answer {
-                answer.followed = true;
-            }
-            let error = error(outcome);
-            assert_eq!(error.certainty(), Certainty::Unknown);
-            assert_eq!(error.kind(), "redirect");
-            assert!(error.to_string().contains("was followed"), "{error}");
-        }
-    }
-
-    #[test]
-    fn broken_answers_are_judged_by_their_status() {
-        let broken = |status| ended(status, &[], b"{\"request_id\":\"r\",", Ending::Broken(None));
-        for (status, certainty) in [
-            (200, Certainty::Unknown),
-            (400, Certainty::Rejected),
-            (500, Certainty::Unknown),
-        ] {
-            let error = error(broken(status));
-            assert_eq!(error.certainty(), certainty);
-            assert_eq!(error.status().unwrap().as_u16(), status);
-            assert_eq!(error.request_id(), Some("r"));
-            assert_eq!(error.is_timeout(), status == 200);
-        }
-    }
-
-    #[test]
-    fn without_an_answer_the_seal_decides() {
-        for (unsent, certainty, words) in [
-            (true, Certainty::NotSent, "nothing was sent"),
-            (false, Certainty::Unknown, "may have been processed"),
-        ] {
-            let outcome = Outcome {
-                answer: None,
-                unsent,
-                ending: Ending::Broken(None),
-            };
-            let error = error(outcome);
-            assert_eq!(error.certainty(), certainty);
-            assert!(error.is_timeout() && error.status().is_none() && error.body().is_none());
-            assert!(error.to_string().contains(words), "{error}");
-        }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let wait = |value: &str| {
-            error(ended(429, &[("retry-after", value)], b"", Ending::Complete)).retry_after()
-        };
-        assert_eq!(wait("75"), Some(Duration::from_secs(75)));
-        assert_eq!(wait(" 0 "), Some(Duration::ZERO));
-        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        let far = wait("Fri, 31 Dec 2399 23:59:59 GMT").unwrap();
-        assert!(far > Duration::from_secs(300 * 365 * 86_400), "{far:?}");
-        assert!(SystemTime::now().checked_add(far).is_some());
-        for odd in ["", "soon", "-1", "1.5"] {
-            assert_eq!(wait(odd), None, "{odd}");
-        }
-        assert_eq!(error(answered(429, "")).retry_after(), None);
-    }
-
-    #[test]
-    fn nothing_shows_keys_and_debug_shows_no_words_of_the_api() {
-        let words = "ana@example.com is\r\nunknown";
-        let body = format!(
-            r#"{{"request_id":"{KEY}","data":{{"error":"{} {KEY}","error_code":"{KEY}",
-               "field_validation_errors":{{"{KEY}":"{KEY}"}}}}}}"#,
-            words.escape_default()
-        );
-        for status in [200, 400, 503] {
-            let error = error(answered(status, &body));
-            let (display, debug) = (error.to_string(), format!("{error:?} {error:#?}"));
-            assert!(
-                !format!("{display}{debug}").contains("0123456789"),
-                "{display} {debug}"
-            );
-            assert!(!debug.contains("ana@"), "{debug}");
-            assert!(display.contains("ana@example.com is  unknown"), "{display}");
-            assert!(
-                error.message().unwrap().ends_with(KEY),
-                "the API's text stays as it came"
-            );
-        }
-        // A key that lies across the cut is no less of a key.
-        for before in 0..310 {
-            let body = format!(r#"{{"error":"{} {KEY}"}}"#, "x".repeat(before));
-            let shown = error(answered(400, body)).to_string();
-            assert!(!shown.contains("0123"), "{shown}");
-        }
-        let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(10_000));
-        let shown = error(answered(400, long)).to_string();
-        assert!(shown.len() < 400 && shown.contains('…'), "{shown}");
-    }
-
-    #[test]
-    fn a_reply_over_the_limit_is_an_error_that_names_it() {
-        let over = |status, body: &str| {
-            let limit = Limit::Bytes(40);
-            let ending = Ending::OverLimit { limit };
-            error(ended(status, &[], body.as_bytes(), ending))
-        };
-        for body in ["", r#"{"request_id":"r","data":{"email_id":"1aB"#] {
-            let error = over(200, body);
-            assert_eq!(error.kind(), "reply_too_large");
-            assert_eq!(error.certainty(), Certainty::Unknown);
-            assert_eq!(error.body().unwrap(), body);
-            assert_eq!(error.request_id(), (!body.is_empty()).then_some("r"));
-            assert!(!error.is_timeout() && !error.is_decode());
-            let shown = error.to_string();
-            assert!(
-                shown.contains("40 bytes") && shown.contains("may have been"),
-                "{shown}"
-            );
-        }
-        // What is no success says what it says all the same.
-        let said = r#"{"request_id":"r","data":{"error":"no such thing","more":"#;
-        for (status, certainty) in [
-            (400, Certainty::Rejected),
-            (429, Certainty::Rejected),
-            (503, Certainty::Unknown),
-        ] {
-            let error = over(status, said);
-            assert_eq!((error.kind(), error.certainty()), ("status", certainty));
-            assert_eq!(error.message(), Some("no such thing"));
-            assert_eq!(error.request_id(), Some("r"));
-        }
-    }
-
-    #[test]
-    fn a_body_with_too_many_values_is_cut_before_it_is_read() {
-        let body = r#"{"request_id":"r","data":{"error":"no such thing","x":[1,2,3]}}"#;
-        let kept = &body[..body.find(",3").unwrap()];
-        let cut = |status, limit| answered(status, body).with_values_limited(limit);
-        for (status, kind, certainty) in [
-            (200, "reply_too_large", Certainty::Unknown),
-            (400, "status", Certainty::Rejected),
-            (503, "status", Certainty::Unknown),
-        ] {
-            let error = error(cut(status, 54));
-            assert_eq!((error.kind(), error.certainty()), (kind, certainty));
-            assert_eq!(error.body().unwrap(), kept);
-            assert_eq!(error.request_id(), Some("r"));
-            if status == 200 {
-                let shown = error.to_string();
-                let words = "exceeds the limit of 54 values (`max_reply_values`";
-                assert!(shown.contains(words), "{shown}");
-            }
-        }
-        assert_eq!(error(cut(200, 55)).kind(), "error_in_200");
-        // What else went wrong stays what went wrong.
-        let broken = ended(200, &[], body.as_bytes(), Ending::Broken(None));
-        let error = error(broken.with_values_limited(54));
-        assert_eq!(error.kind(), "truncated");
-        assert_eq!(error.body().unwrap(), kept);
-    }
-
-    #[test]
-    fn an_unreadable_success_keeps_its_body() {
-        let reply = judge(
-            &LOOKUP,
-            answered(200, r#"{"request_id":"r","data":"ana@example.com"}"#),
-        );
-        let cause = serde_json::from_str::<Vec<u8>>("\n\"ana@example.com\"").unwrap_err();
-        let error = unreadable(reply.unwrap(), &cause).during(&LOOKUP, 1);
-        assert!(error.is_decode());
-        assert_eq!(error.certainty(), Certainty::Unknown);
-        assert_eq!(error.request_id(), Some("r"));
-        assert!(error.body().unwrap().ends_with(b"\"}"));
-        let chain = format!(
-            "{error} {error:?} {}",
-            std::error::Error::source(&error).unwrap()
-        );
-        assert!(
-            chain.contains("line 2") && !chain.contains("ana@"),
-            "{chain}"
-        );
-    }
-}
+#[path = "verdict_tests.rs"]
+pub(crate) mod tests;

@@ -4,19 +4,17 @@ use std::env::VarError;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
 
-use super::tls;
-use crate::call::Traffic;
+use super::key::Key;
+use super::{Client, tls};
 use crate::call::failover::Hosts;
-use crate::call::rate_limit::Turns;
-use crate::client::key::Key;
-use crate::client::options::{LONGEST, Settings};
-use crate::client::{Client, Core};
+use crate::call::{Core, CoreParts, LONGEST, Settings};
 use crate::{Error, KeyLocation, Observer, Region, RetryPolicy};
 
 /// Environment variable with the API key.
@@ -27,7 +25,7 @@ const ENV_REGION: &str = "SMTP2GO_REGION";
 const ENV_BASE_URL: &str = "SMTP2GO_BASE_URL";
 
 /// How we name ourselves to the server.
-const USER_AGENT: &str = concat!("smtp2go-sdk/", env!("CARGO_PKG_VERSION"));
+const PRODUCT: &str = concat!("smtp2go-sdk/", env!("CARGO_PKG_VERSION"));
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -344,9 +342,9 @@ impl<C> ClientBuilder<C> {
             Some(prefix) if prefix.trim().is_empty() => {
                 return Err(Error::config("the user agent is empty"));
             }
-            Some(prefix) => HeaderValue::try_from(format!("{prefix} {USER_AGENT}"))
+            Some(prefix) => HeaderValue::try_from(format!("{prefix} {PRODUCT}"))
                 .map_err(|_| Error::config("the user agent does not fit into a header"))?,
-            None => HeaderValue::from_static(USER_AGENT),
+            None => HeaderValue::from_static(PRODUCT),
         };
         if self.connect_timeout.is_zero() || self.timeout.is_zero() || self.deadline.is_zero() {
             return Err(Error::config("a time limit must be more than zero"));
@@ -385,29 +383,24 @@ impl<C> ClientBuilder<C> {
                 (http, Some(user_agent))
             }
         };
-        let core = Core {
-            headers: Core::headers(&key, self.key_location, user_agent)?,
+        let core = Core::new(CoreParts {
             http,
-            base_url: base_url.clone(),
-            key,
-            key_location: self.key_location,
-            traffic: Traffic {
-                hosts: Hosts::new(base_url, failover, self.retry_budget),
-                turns: Turns::default(),
-                jitter: Mutex::new(jitter),
-            },
+            hosts: Hosts::new(base_url, failover, self.retry_budget),
+            headers: headers(&key, self.key_location, user_agent)?,
             max_reply_bytes: self.max_reply_bytes,
             max_reply_values: self.max_reply_values,
             observer: self.observer,
-        };
+            jitter,
+        });
         let settings = Settings {
             timeout: self.timeout.min(LONGEST),
             deadline: self.deadline.min(LONGEST),
             retry: self.retry,
             pacing: self.pacing,
             failures_are_errors: self.failures_are_errors,
+            per_item: false,
         };
-        Ok(Client::new(core, settings))
+        Ok(Client::new(core, key, self.key_location, settings))
     }
 }
 
@@ -422,6 +415,26 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         self.client()
     }
+}
+
+/// The headers of every request: with the key, if a header carries it, and without a user agent if
+/// that of the user's own HTTP client counts.
+fn headers(
+    key: &Key,
+    location: KeyLocation,
+    user_agent: Option<HeaderValue>,
+) -> Result<HeaderMap, Error> {
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, json.clone());
+    headers.insert(CONTENT_TYPE, json);
+    if let Some(agent) = user_agent {
+        headers.insert(USER_AGENT, agent);
+    }
+    if let Some((name, value)) = key.header(location)? {
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }
 
 /// The HTTP client that is set up here.

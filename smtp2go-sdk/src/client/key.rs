@@ -2,21 +2,17 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderName};
 
-use crate::Error;
-use crate::body::json::write_string;
+use crate::body::Body;
+use crate::error::Error;
+use crate::error::redact::{KEY_LENGTH, KEY_PREFIX};
 
 /// The header of the API's own scheme.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-smtp2go-api-key");
 /// The member that carries the key in a body.
 pub(crate) const KEY_MEMBER: &str = "api_key";
-/// What every key starts with.
-const PREFIX: &str = "api-";
-/// Letters and digits after the prefix.
-const RANDOM: usize = 32;
 
 /// How the API key travels.
 ///
@@ -44,7 +40,7 @@ impl Key {
         match fault(&text) {
             None => Ok(Self(text)),
             Some(fault) => Err(Error::config(format!(
-                "the API key {fault}; \"{PREFIX}\" and {RANDOM} letters or digits are expected"
+                "the API key {fault}; \"{KEY_PREFIX}\" and {KEY_LENGTH} letters or digits are expected"
             ))),
         }
     }
@@ -69,33 +65,12 @@ impl Key {
         Ok(Some((name, value)))
     }
 
-    /// The JSON object `body` with the key as its first member: see [`inject`].
-    pub(crate) fn inject(&self, body: &Bytes, member: &str) -> Option<[Bytes; 2]> {
-        inject(body, member, &self.0)
+    /// Puts the key into a body, as its first member.
+    pub(crate) fn put_into(&self, body: Body, member: &str) -> Result<Body, Error> {
+        body.with_member(member, &self.0).ok_or_else(|| {
+            Error::config("the body is not a JSON object, so the key can't be put into it")
+        })
     }
-}
-
-/// The JSON object `body` with one more member, its first, in two pieces: nothing is parsed, and
-/// what follows the brace is not copied. `None` if `body` does not start an object.
-pub(crate) fn inject(body: &Bytes, member: &str, value: &str) -> Option<[Bytes; 2]> {
-    let mut unspaced = body
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-    let (brace, b'{') = unspaced.next()? else {
-        return None;
-    };
-    let comma = match unspaced.next()? {
-        (_, b'}') => &b""[..],
-        _ => b",",
-    };
-    let mut head = Vec::with_capacity(member.len() + value.len() + 8);
-    head.push(b'{');
-    write_string(&mut head, member);
-    head.push(b':');
-    write_string(&mut head, value);
-    head.extend_from_slice(comma);
-    Some([Bytes::from(head), body.slice(brace + 1..)])
 }
 
 impl fmt::Debug for Key {
@@ -113,39 +88,14 @@ fn fault(text: &str) -> Option<String> {
     if text.trim().len() != text.len() {
         return Some("has white space around it".to_owned());
     }
-    let Some(random) = text.strip_prefix(PREFIX) else {
-        return Some(format!("does not start with \"{PREFIX}\""));
+    let Some(random) = text.strip_prefix(KEY_PREFIX) else {
+        return Some(format!("does not start with \"{KEY_PREFIX}\""));
     };
     if !random.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Some("has a character that is neither a letter nor a digit".to_owned());
     }
-    (random.len() != RANDOM).then(|| format!("has {} characters after \"{PREFIX}\"", random.len()))
-}
-
-/// `text` with everything that has the form of a key masked.
-pub(crate) fn mask(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = split_at_prefix(rest) {
-        masked.push_str(before);
-        masked.push_str(PREFIX);
-        let run = after.bytes().take_while(u8::is_ascii_alphanumeric).count();
-        rest = after;
-        if run >= RANDOM {
-            masked.push('…');
-            rest = after.get(run..).unwrap_or_default();
-        }
-    }
-    masked.push_str(rest);
-    masked
-}
-
-/// What is before and after the next prefix of a key. The way of `str` to search for text is made for
-/// longer ones, and takes much more code.
-fn split_at_prefix(text: &str) -> Option<(&str, &str)> {
-    let mut parts = text.as_bytes().windows(PREFIX.len());
-    let at = parts.position(|part| part == PREFIX.as_bytes())?;
-    Some((text.get(..at)?, text.get(at + PREFIX.len()..)?))
+    (random.len() != KEY_LENGTH)
+        .then(|| format!("has {} characters after \"{KEY_PREFIX}\"", random.len()))
 }
 
 #[cfg(test)]
@@ -203,48 +153,5 @@ mod tests {
             assert!(value.is_sensitive());
         }
         assert!(key().header(KeyLocation::Body).unwrap().is_none());
-    }
-
-    #[test]
-    fn the_key_becomes_the_first_member() {
-        for (body, expected) in [
-            ("{}", format!(r#"{{"api_key":"{KEY}"}}"#)),
-            (" {\n }", format!("{{\"api_key\":\"{KEY}\"\n }}")),
-            (r#"{"a":"{"}"#, format!(r#"{{"api_key":"{KEY}","a":"{{"}}"#)),
-            (r#"{ "a":1}"#, format!(r#"{{"api_key":"{KEY}", "a":1}}"#)),
-        ] {
-            let injected = key()
-                .inject(&Bytes::from(body), KEY_MEMBER)
-                .unwrap()
-                .concat();
-            assert_eq!(String::from_utf8(injected.clone()).unwrap(), expected);
-            serde_json::from_slice::<serde_json::Value>(&injected).unwrap();
-        }
-        for body in ["", " ", "[]", "null", "{", "{ ", "\"{}\""] {
-            assert!(
-                key().inject(&Bytes::from(body), KEY_MEMBER).is_none(),
-                "{body}"
-            );
-        }
-    }
-
-    #[test]
-    fn members_and_keys_are_escaped() {
-        let odd = Key("a\"b\\c\n".to_owned());
-        let injected = odd.inject(&Bytes::from("{}"), "k\"").unwrap().concat();
-        let value: serde_json::Value = serde_json::from_slice(&injected).unwrap();
-        assert_eq!(value["k\""], "a\"b\\c\n");
-    }
-
-    #[test]
-    fn keys_are_masked_in_any_text() {
-        assert_eq!(
-            mask(&format!("key {KEY} or '{KEY}x' is off")),
-            "key api-… or 'api-…' is off"
-        );
-        for plain in ["", "api-", "an api-key", "api-api-api-", "äpi-ö"] {
-            assert_eq!(mask(plain), plain);
-        }
-        assert_eq!(mask(&format!("api-{KEY}")), "api-api-…");
     }
 }

@@ -14,38 +14,19 @@ pub use pages::{Items, Pages};
 
 use std::fmt;
 use std::future::{Future, ready};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue};
-use reqwest::Url;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate, readable};
-use tokio::time::sleep_until;
-use tracing::Span;
 
-use crate::body::content::Piece;
-use crate::call::Traffic;
-
-use crate::call::attempt::{AttemptBody, SealOnDrop, Wire};
-use crate::call::failover::Host;
-use crate::call::telemetry::Watch;
-use crate::call::verdict::{Answer, Ending, Limit, Outcome, Success, unreadable};
-use crate::client::key::{KEY_MEMBER, Key};
-use crate::client::options::Settings;
-use crate::client::subaccount::Subaccount;
-use crate::error::Kind;
+use self::key::{KEY_MEMBER, Key};
+use self::subaccount::Subaccount;
+use crate::body::Body;
+use crate::call::verdict::{Success, undecodable};
+use crate::call::{Core, RawReply, Reply, Settings};
+use crate::error::Error;
 use crate::operation::Operation;
-use crate::{Body, Error, Observer, RawReply, Reply};
-
-/// Upload speed that an attempt is given time for, in bytes a second.
-const SLOWEST: u64 = 64 * 1024;
-/// Bytes set aside at most for a reply that has not arrived: its size is but what the server says.
-const ROOM: usize = 64 * 1024;
 
 /// A client of the API, for one key.
 ///
@@ -63,42 +44,19 @@ const ROOM: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Client {
     core: Arc<Core>,
+    key: Key,
+    key_location: KeyLocation,
     /// The subaccount that every call is for.
     subaccount: Option<Subaccount>,
     settings: Settings,
 }
 
-/// What the clones of a client share.
-pub(crate) struct Core {
-    pub(crate) http: reqwest::Client,
-    /// Without a slash at the end of its path, unless the path is that slash.
-    pub(crate) base_url: Url,
-    pub(crate) key: Key,
-    pub(crate) key_location: KeyLocation,
-    /// The same for every request: see [`Core::headers`].
-    pub(crate) headers: HeaderMap,
-    pub(crate) traffic: Traffic,
-    /// Limits of a reply's body.
-    pub(crate) max_reply_bytes: u64,
-    pub(crate) max_reply_values: usize,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
-}
-
-/// A request, ready to be tried.
-pub(crate) struct Prepared {
-    pub(crate) operation: &'static Operation,
-    /// The body, in pieces.
-    pieces: Arc<[Piece]>,
-    /// Whether the body can be sent again.
-    pub(crate) replayable: bool,
-    /// How long the body may take to go out: what the time limits grow by.
-    pub(crate) upload: Duration,
-}
-
 impl Client {
-    pub(crate) fn new(core: Core, settings: Settings) -> Self {
+    fn new(core: Core, key: Key, key_location: KeyLocation, settings: Settings) -> Self {
         Self {
             core: Arc::new(core),
+            key,
+            key_location,
             subaccount: None,
             settings,
         }
@@ -112,9 +70,8 @@ impl Client {
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         Self {
-            core: self.core.clone(),
-            subaccount: self.subaccount.clone(),
-            settings: self.settings.with(options),
+            settings: options.over(self.settings),
+            ..self.clone()
         }
     }
 
@@ -135,7 +92,6 @@ impl Client {
     ///
     /// # Errors
     /// As [`ClientBuilder::build`]; the error names the variable.
-    #[inline]
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::<Self>::from_lookup(&|name| std::env::var(name))?.build()
     }
@@ -164,7 +120,6 @@ impl Client {
     /// # }
     /// ```
     #[must_use]
-    #[inline]
     pub fn for_subaccount(&self, id: impl Into<String>) -> Self {
         Self {
             subaccount: Some(Subaccount::new(id.into())),
@@ -224,34 +179,20 @@ impl Client {
         self.perform_as(operation, body, decode, Reply::raw)
     }
 
-    /// A whole call, under its span: makes the body, executes, and makes of the reply what is
-    /// wanted.
-    ///
-    /// The futures in it are large. Each is made where it is awaited, since to move one is to copy
-    /// it, which was most of what many calls at a time cost here.
-    pub(crate) async fn perform_as<T, B>(
+    /// A whole call: makes the body, completes and sends it, and reads the reply. `raw` finds the
+    /// reply in the result, for the telemetry.
+    pub(crate) fn perform_as<T, B>(
         &self,
         operation: &'static Operation,
         body: impl FnOnce() -> B,
         read: impl FnOnce(Success) -> Result<T, Error>,
         raw: fn(&T) -> &RawReply,
-    ) -> Result<T, Error>
+    ) -> impl Future<Output = Result<T, Error>>
     where
         B: Future<Output = Result<Body, Error>>,
     {
-        let mut watch = Watch::new(operation, self.core.observer.clone());
-        let span = watch.span();
-        let call = pin!(Some(async {
-            let body = body().await;
-            let result = match body.and_then(|body| self.prepare(operation, body)) {
-                Ok(request) => self.core.run(&request, &self.settings, &mut watch).await,
-                Err(error) => Err(error.during(operation, 0)),
-            };
-            let result = result.and_then(read);
-            watch.ended(result.as_ref().map(raw));
-            result
-        }));
-        InSpan { span: &span, call }.await
+        let body = async move || self.complete(operation, body().await?);
+        self.core.call(operation, &self.settings, body, read, raw)
     }
 
     /// Calls an operation with a body of your own, and hands back the reply as it came: for what
@@ -277,213 +218,44 @@ impl Client {
         .await
     }
 
-    /// Builds a request, with the client's subaccount named in it.
-    fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Prepared, Error> {
+    /// The same client, for a batch whose results are judged one by one.
+    pub(crate) fn per_item(&self) -> Self {
+        let mut client = self.clone();
+        client.settings.per_item = true;
+        client
+    }
+
+    /// Adds what every body of this client has: its subaccount, and the key where it has to be.
+    fn complete(&self, operation: &Operation, body: Body) -> Result<Body, Error> {
         let body = match &self.subaccount {
             Some(subaccount) => subaccount.fill(operation, body)?,
             None => body,
         };
-        self.core.prepare(operation, body)
+        let in_body = self.key_location == KeyLocation::Body;
+        match operation.key_in_body.or(in_body.then_some(KEY_MEMBER)) {
+            Some(member) => self.key.put_into(body, member),
+            None => Ok(body),
+        }
     }
 
     /// The raw client, ready to use: see [`raw`](crate::raw).
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn raw(&self) -> crate::raw::Client {
-        let base_url = self.core.base_url.as_str();
-        crate::raw::Client::new_with_client(base_url, self.core.http.clone(), self.clone())
-    }
-}
-
-/// Runs a call, and drops it if it is cancelled, in its span: as `Instrument` does, but in place.
-struct InSpan<'a, F> {
-    span: &'a Span,
-    /// `None` once it has ended.
-    call: Pin<&'a mut Option<F>>,
-}
-
-impl<F: Future> Future for InSpan<'_, F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { span, call } = &mut *self;
-        span.in_scope(|| {
-            let Some(running) = call.as_mut().as_pin_mut() else {
-                return Poll::Pending;
-            };
-            let polled = running.poll(cx);
-            if polled.is_ready() {
-                call.set(None);
-            }
-            polled
-        })
-    }
-}
-
-impl<F> Drop for InSpan<'_, F> {
-    fn drop(&mut self) {
-        if self.call.is_some() {
-            self.span.in_scope(|| self.call.set(None));
-        }
+        let base_url = self.core.base_url();
+        crate::raw::Client::new_with_client(base_url, self.core.http().clone(), self.clone())
     }
 }
 
 /// Shows the base URL and the subaccount, and no key.
 impl fmt::Debug for Client {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("base_url", &self.core.base_url.as_str())
-            .field("key", &self.core.key)
+            .field("base_url", &self.core.base_url())
+            .field("key", &self.key)
             .field("subaccount", &self.subaccount)
             .finish_non_exhaustive()
     }
-}
-
-impl Core {
-    /// The headers of every request, with the key if a header carries it, and with the user agent
-    /// unless that of an HTTP client of the user's counts.
-    pub(crate) fn headers(
-        key: &Key,
-        location: KeyLocation,
-        user_agent: Option<HeaderValue>,
-    ) -> Result<HeaderMap, Error> {
-        let json = HeaderValue::from_static("application/json");
-        // Clones have the same room: enough for what the HTTP layer adds.
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(ACCEPT, json.clone());
-        headers.insert(CONTENT_TYPE, json);
-        if let Some(agent) = user_agent {
-            headers.insert(USER_AGENT, agent);
-        }
-        if let Some((name, value)) = key.header(location)? {
-            headers.insert(name, value);
-        }
-        Ok(headers)
-    }
-
-    /// Builds a request: all that can fail before anything is sent.
-    fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Prepared, Error> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Error::config("called outside of a tokio runtime"));
-        }
-        operation.check()?;
-
-        let replayable = body.replayable();
-        let mut pieces = body.into_pieces();
-        let member = operation
-            .key_in_body
-            .or_else(|| (self.key_location == KeyLocation::Body).then_some(KEY_MEMBER));
-        if let Some(member) = member {
-            pieces = self.with_key(&pieces, member).ok_or_else(|| {
-                Error::config("the body is not a JSON object, so the key can't be put into it")
-            })?;
-        }
-        let size: u64 = pieces.iter().map(Piece::size).sum();
-        match operation.max_body_bytes {
-            Some(limit) if size > limit => {
-                return Err(Error::not_sent(Kind::TooLarge { size, limit }));
-            }
-            _ => {}
-        }
-        let upload = Duration::from_millis(size.saturating_mul(1000) / SLOWEST);
-        Ok(Prepared {
-            operation,
-            pieces,
-            replayable,
-            upload,
-        })
-    }
-
-    /// The pieces of a body, with the key in it.
-    fn with_key(&self, pieces: &[Piece], member: &str) -> Option<Arc<[Piece]>> {
-        let (Piece::Bytes(start), rest) = pieces.split_first()? else {
-            return None;
-        };
-        let mut injected = self.key.inject(start, member)?.map(Piece::Bytes).to_vec();
-        injected.extend_from_slice(rest);
-        Some(injected.into())
-    }
-
-    /// Tries a request once, for no longer than `limit`, and `idle` without progress. Decides
-    /// nothing: see [`judge`](crate::call::verdict::judge).
-    pub(crate) async fn attempt(
-        &self,
-        request: &Prepared,
-        host: &Host,
-        wire: Arc<Wire>,
-        limit: Duration,
-        idle: Duration,
-    ) -> Outcome {
-        let _sealed_if_cancelled = SealOnDrop(&wire);
-        let mut answer = None;
-        let exchanged = {
-            let sent = self.http.execute(self.request(request, host, &wire));
-            let exchange = pin!(async {
-                let mut response = sent.await?;
-                wire.received();
-                let size = response.content_length();
-                let room = usize::try_from(size.unwrap_or_default()).unwrap_or(usize::MAX);
-                let answer = answer.insert(Answer {
-                    status: response.status(),
-                    // Ours follows none; one that was handed in may.
-                    followed: !is_at(response.url(), &host.base_url, request.operation.path),
-                    headers: std::mem::take(response.headers_mut()),
-                    body: Vec::with_capacity(room.min(ROOM)),
-                });
-                // An answer that is no success is read as far as allowed: its beginning says why.
-                let most = self.max_reply_bytes;
-                if size.is_some_and(|size| size > most) && answer.status.is_success() {
-                    return Ok(false);
-                }
-                // Kept, also when the rest does not arrive.
-                while let Some(chunk) = response.chunk().await? {
-                    wire.received();
-                    if !answer.take(&chunk, most) {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            });
-            let timer = pin!(sleep_until(wire.due(limit, idle)));
-            wire.within(limit, idle, timer, exchange).await
-        };
-        let ending = match exchanged {
-            Some(Ok(true)) => Ending::Complete,
-            Some(Ok(false)) => Ending::OverLimit {
-                limit: Limit::Bytes(self.max_reply_bytes),
-            },
-            Some(Err(error)) => Ending::Broken(Some(error)),
-            None => Ending::Broken(None),
-        };
-        let ending = match wire.failure() {
-            Some(failure) if answer.is_none() => Ending::Unreadable(failure.clone()),
-            _ => ending,
-        };
-        Outcome {
-            answer,
-            unsent: wire.seal(),
-            ending,
-        }
-        .with_values_limited(self.max_reply_values)
-    }
-
-    /// A request for the HTTP client.
-    fn request(&self, request: &Prepared, host: &Host, wire: &Arc<Wire>) -> reqwest::Request {
-        let Operation { method, path, .. } = request.operation;
-        let body = AttemptBody::new(wire.clone(), request.pieces.clone());
-        let mut sent = reqwest::Request::new(method.clone(), host.url(path));
-        *sent.headers_mut() = self.headers.clone();
-        *sent.body_mut() = Some(reqwest::Body::wrap(body));
-        sent
-    }
-}
-
-/// Whether a URL is that of a path of the API at a base URL.
-fn is_at(url: &Url, base: &Url, path: &str) -> bool {
-    let base = base.as_str();
-    let base = base.strip_suffix('/').unwrap_or(base);
-    url.as_str().strip_prefix(base) == Some(path)
 }
 
 /// The body of a typed request, if that passes its check.
@@ -502,10 +274,7 @@ where
 {
     match decode::<R>(reply.body()) {
         Ok(decoded) => Ok(Reply::new(decoded.into_parts().1, reply)),
-        Err(error) => {
-            let attempts = reply.attempts();
-            Err(unreadable(reply, &error).during(operation, attempts))
-        }
+        Err(error) => Err(undecodable(Some(operation), reply, &error)),
     }
 }
 
@@ -530,50 +299,6 @@ mod tests {
     use crate::log_watch::watched;
 
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
-
-    #[test]
-    fn paths_are_appended_to_the_base() {
-        for (base, expected) in [
-            ("http://localhost:1", "http://localhost:1/template/view"),
-            ("http://localhost:1/", "http://localhost:1/template/view"),
-            (
-                "http://localhost:1/v3",
-                "http://localhost:1/v3/template/view",
-            ),
-            (
-                "http://localhost:1/v3/",
-                "http://localhost:1/v3/template/view",
-            ),
-            (
-                "http://localhost:1/v3//",
-                "http://localhost:1/v3/template/view",
-            ),
-            ("http://[::1]/a/b", "http://[::1]/a/b/template/view"),
-            (
-                " http://LOCALHOST:80/v3\n",
-                "http://localhost/v3/template/view",
-            ),
-        ] {
-            let client = Client::builder(watched(KEY))
-                .base_url(base)
-                .build()
-                .unwrap();
-            let route = client.core.traffic.hosts.route();
-            let (base, host) = (&client.core.base_url, route.host());
-            // Kept from the first time on, each under its own path.
-            for _ in 0..2 {
-                let url = host.url("/template/view");
-                assert_eq!(url.as_str(), expected);
-                let other = expected.replace("view", "add");
-                assert_eq!(host.url("/template/add").as_str(), other);
-                assert!(is_at(&url, base, "/template/view"), "{base}");
-            }
-            for elsewhere in ["?a", "/", "/x"] {
-                let url = Url::parse(&format!("{expected}{elsewhere}")).unwrap();
-                assert!(!is_at(&url, base, "/template/view"), "{url}");
-            }
-        }
-    }
 
     #[test]
     fn debug_shows_no_key() {

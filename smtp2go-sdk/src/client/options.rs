@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use crate::RetryPolicy;
-
-/// Longer limits are taken as this: no clock overflows, and nobody notices.
-pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+use crate::call::{LONGEST, Settings};
 
 /// Settings for some calls, in place of those of the client; see
 /// [`Client::with_options`](crate::Client::with_options). What is not set stays as it is.
@@ -50,8 +48,8 @@ impl CallOptions {
         self
     }
 
-    /// As [`ClientBuilder::deadline`](crate::ClientBuilder::deadline). With zero, a call with a
-    /// small body ends as `NotSent` at once.
+    /// As [`ClientBuilder::deadline`](crate::ClientBuilder::deadline). With zero nothing is sent: the
+    /// call fails as `NotSent`.
     pub const fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self
@@ -75,33 +73,20 @@ impl CallOptions {
         self.failures_are_errors = Some(on);
         self
     }
-}
 
-/// What is in force for a call.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    /// How long an attempt may go without progress, and what its limit starts from.
-    pub(crate) timeout: Duration,
-    /// How long the whole call may take, before what its body adds.
-    pub(crate) deadline: Duration,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) pacing: bool,
-    /// Whether a success that counts failures is an error.
-    pub(crate) failures_are_errors: bool,
-}
-
-impl Settings {
-    pub(crate) fn with(self, options: CallOptions) -> Self {
-        Self {
-            timeout: options.timeout.map_or(self.timeout, |limit| {
+    /// The settings for these calls, given those of the client.
+    pub(crate) fn over(self, client: Settings) -> Settings {
+        Settings {
+            timeout: self.timeout.map_or(client.timeout, |limit| {
                 limit.clamp(Duration::from_nanos(1), LONGEST)
             }),
-            deadline: options.deadline.unwrap_or(self.deadline).min(LONGEST),
-            retry: options.retry.unwrap_or(self.retry),
-            pacing: options.pacing.unwrap_or(self.pacing),
-            failures_are_errors: options
+            deadline: self.deadline.unwrap_or(client.deadline).min(LONGEST),
+            retry: self.retry.unwrap_or(client.retry),
+            pacing: self.pacing.unwrap_or(client.pacing),
+            failures_are_errors: self
                 .failures_are_errors
-                .unwrap_or(self.failures_are_errors),
+                .unwrap_or(client.failures_are_errors),
+            per_item: client.per_item,
         }
     }
 }

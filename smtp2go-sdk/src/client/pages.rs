@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+use crate::call::verdict::interrupted;
 use crate::error::Kind;
 use crate::operation::Operation;
 use crate::{Client, Error, Reply};
@@ -332,7 +333,7 @@ impl<D: Send + 'static> Stream for Pages<D> {
             State::Asked(fetch) => task::ready!(fetch.as_mut().poll(cx)),
             State::Ahead(task) => match task::ready!(Pin::new(&mut task.0).poll(cx)) {
                 Ok(fetched) => fetched,
-                Err(error) => Err(Error::interrupted(error).during(this.operation, 1)),
+                Err(error) => Err(interrupted(error).during(this.operation, 1)),
             },
             State::Ended => Ok(None),
         };
@@ -376,7 +377,7 @@ where
                 Turn::Skip => continue,
                 Turn::Stuck => return Ok(None),
                 Turn::Circle => {
-                    let error = Error::not_sent(Kind::RepeatedToken).during(operation, 0);
+                    let error = Error::not_sent(Kind::PaginationLoop).during(operation, 0);
                     Some(Box::pin(ready(Err(error))) as Fetch<R::Data>)
                 }
             };

@@ -1,44 +1,34 @@
 //! Requests in the name of a subaccount.
 
-// Functions in here are `#[inline]`, so that those programs compile them which have subaccounts.
-
 use std::fmt;
 use std::sync::Arc;
 
 use serde_core::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::client::key::inject;
+use crate::body::Body;
+use crate::error::Error;
 use crate::operation::Operation;
-use crate::{Body, Error};
 
-/// A subaccount, and what names it in a body: as a pointer, so that a program which is for none has no
-/// code for it.
+/// A subaccount that every request names.
 #[derive(Clone)]
 pub(crate) struct Subaccount {
     id: Arc<str>,
-    fill: fn(&Operation, Body, &str) -> Result<Body, Error>,
 }
 
 impl Subaccount {
-    #[inline]
     pub(crate) fn new(id: String) -> Self {
-        Self {
-            id: id.into(),
-            fill,
-        }
+        Self { id: id.into() }
     }
 
     /// See [`fill`].
-    #[inline]
     pub(crate) fn fill(&self, operation: &Operation, body: Body) -> Result<Body, Error> {
-        (self.fill)(operation, body, &self.id)
+        fill(operation, body, &self.id)
     }
 }
 
 /// Shows the id.
 impl fmt::Debug for Subaccount {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.id.fmt(f)
     }
@@ -48,7 +38,6 @@ impl fmt::Debug for Subaccount {
 ///
 /// # Errors
 /// If the operation has none, if the body names another, or if the id is empty.
-#[inline]
 fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
     let Some(field) = operation.subaccount else {
         return Err(Error::config(
@@ -72,10 +61,9 @@ fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
         .and_then(|named| json.end().map(|()| named))
         .map_err(|_| no_object())?;
     match named {
-        None => {
-            let filled = inject(&body, field, id).ok_or_else(no_object)?;
-            Ok(filled.concat().into())
-        }
+        None => Body::from(body)
+            .with_member(field, id)
+            .ok_or_else(no_object),
         Some(true) => Ok(body.into()),
         Some(false) => Err(Error::config(format!(
             "the request names another subaccount in `{field}` than the one that the client is for"
@@ -93,12 +81,10 @@ struct Named<'a> {
 impl<'de> Visitor<'de> for Named<'_> {
     type Value = Option<bool>;
 
-    #[inline]
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    #[inline]
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<bool>, A::Error> {
         let mut named = None;
         while let Some(name) = members.next_key::<String>()? {
@@ -119,11 +105,17 @@ impl<'de> Visitor<'de> for Named<'_> {
 mod tests {
     use super::*;
     use crate::Certainty;
+    use crate::body::content::Piece;
     use crate::operations::{EMAIL_SEND, WEBHOOK_VIEW};
 
     fn filled(body: &'static str) -> Result<String, Error> {
         let filled = fill(&WEBHOOK_VIEW, body.into(), "a\"1")?;
-        Ok(String::from_utf8(filled.into_bytes().unwrap().to_vec()).unwrap())
+        let pieces = filled.into_pieces();
+        let bytes = pieces.iter().map(|piece| match piece {
+            Piece::Bytes(bytes) => &bytes[..],
+            Piece::Base64(_) => panic!("nothing is attached"),
+        });
+        Ok(String::from_utf8(bytes.collect::<Vec<_>>().concat()).unwrap())
     }
 
     #[test]

@@ -20,10 +20,11 @@ pub static EMAIL_SEND: Operation = Operation {
     pagination: None,
     subaccount: None,
     failure_in_200: Some(FailureIn200 {
-        count: "/data/failed",
-        messages: "/data/failures",
-        succeeded: "/data/succeeded",
-        id: "/data/email_id",
+        count: Some("/data/failed"),
+        messages: Some("/data/failures"),
+        succeeded: Some("/data/succeeded"),
+        id: Some("/data/email_id"),
+        status: None,
     }),
     key_in_body: None,
 };
@@ -42,10 +43,11 @@ pub static EMAIL_MIME: Operation = Operation {
     pagination: None,
     subaccount: None,
     failure_in_200: Some(FailureIn200 {
-        count: "/data/failed",
-        messages: "/data/failures",
-        succeeded: "/data/succeeded",
-        id: "/data/email_id",
+        count: Some("/data/failed"),
+        messages: Some("/data/failures"),
+        succeeded: Some("/data/succeeded"),
+        id: Some("/data/email_id"),
+        status: None,
     }),
     key_in_body: None,
 };
@@ -63,7 +65,13 @@ pub static EMAIL_BATCH: Operation = Operation {
     max_body_bytes: Some(52428800),
     pagination: None,
     subaccount: None,
-    failure_in_200: None,
+    failure_in_200: Some(FailureIn200 {
+        count: Some("/data/*/failed"),
+        messages: Some("/data/*/failures"),
+        succeeded: None,
+        id: Some("/data/*/email_id"),
+        status: None,
+    }),
     key_in_body: None,
 };
 
@@ -530,7 +538,13 @@ pub static SMS_SEND: Operation = Operation {
     max_body_bytes: Some(1048576),
     pagination: None,
     subaccount: None,
-    failure_in_200: None,
+    failure_in_200: Some(FailureIn200 {
+        count: None,
+        messages: None,
+        succeeded: Some("/data/total_sent"),
+        id: None,
+        status: Some("/data/messages/*/status"),
+    }),
     key_in_body: None,
 };
 

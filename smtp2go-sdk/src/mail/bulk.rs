@@ -12,8 +12,8 @@ use futures_util::stream::{self, FuturesUnordered};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Sent;
-use crate::call::verdict::failed;
-use crate::{Certainty, Client, Email, Error, Reply};
+use crate::call::verdict::certainty_despite_success;
+use crate::{Certainty, Client, Email, Error, Reply, operations};
 
 impl Client {
     /// Sends many mails, each by a call of its own, up to `concurrency` of them at once (0 counts as
@@ -129,7 +129,7 @@ pub(crate) fn wait(result: &Result<Reply<Sent>, Error>) -> Option<Duration> {
     let error = result.as_ref().err()?;
     let wait = error.retry_after().filter(|_| error.is_rate_limited());
     // One that no clock can hold is one that nobody lives to see end.
-    wait.map(|wait| wait.min(crate::client::options::LONGEST))
+    wait.map(|wait| wait.min(crate::call::LONGEST))
 }
 
 impl<'a, K> SendAll<'a, K> {
@@ -363,7 +363,9 @@ impl SendState {
     fn of(result: &Result<Reply<Sent>, Error>) -> Self {
         let certainty = match result {
             // A failure, though the client is set to hand it out as a reply.
-            Ok(reply) if reply.failed.is_some_and(|count| count > 0) => failed(reply.raw()),
+            Ok(reply) if reply.failed.is_some_and(|count| count > 0) => {
+                certainty_despite_success(&operations::EMAIL_SEND, reply.raw())
+            }
             Ok(_) => None,
             Err(error) => Some(error.certainty()),
         };

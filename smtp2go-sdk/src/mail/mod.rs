@@ -23,18 +23,16 @@ pub use mime::Mime;
 
 use std::fmt;
 
+use smtp2go_types::Validate;
 use smtp2go_types::validation::Check;
-use smtp2go_types::{SendResult, Validate};
 
 use crate::body::content::Blob;
 use crate::body::json::Writer;
-use crate::call::verdict::{Success, no_object};
-use crate::client::decoded;
-use crate::error::said::filled;
+use crate::call::verdict::Success;
+use crate::error::said::Said;
 use crate::operation::Operation;
 use crate::{Body, Client, Error, Reply, operations};
 use attachment::look;
-use batch::BatchReply;
 use email::{Door, File, problem_in};
 
 /// A mail that the service took in. That says nothing of its delivery: see the activity and
@@ -56,16 +54,6 @@ pub struct Sent {
     pub failures: Vec<String>,
 }
 
-impl Sent {
-    fn new(email_id: Option<String>, schedule_id: Option<String>) -> Self {
-        Self {
-            email_id: filled(email_id),
-            schedule_id: filled(schedule_id),
-            ..Self::default()
-        }
-    }
-}
-
 /// Shows how many failures there are, and not their texts.
 impl fmt::Debug for Sent {
     #[inline]
@@ -79,12 +67,13 @@ impl fmt::Debug for Sent {
     }
 }
 
-impl From<SendResult> for Sent {
-    fn from(result: SendResult) -> Self {
+impl From<Said> for Sent {
+    fn from(said: Said) -> Self {
         Self {
-            failed: result.failed,
-            failures: result.failures,
-            ..Self::new(result.email_id, result.schedule_id)
+            email_id: said.email_id,
+            schedule_id: said.schedule_id,
+            failed: said.failed,
+            failures: said.failures,
         }
     }
 }
@@ -103,13 +92,7 @@ impl Client {
     pub async fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_SEND;
         let body = || one(operation, email);
-        self.perform_as(
-            operation,
-            body,
-            |success| sent(operation, success),
-            Reply::raw,
-        )
-        .await
+        self.perform_as(operation, body, sent, Reply::raw).await
     }
 
     /// Sends a finished MIME message, or schedules it. It is read while it is sent, unless it is
@@ -123,13 +106,7 @@ impl Client {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();
         let body = || mime(operation, &message);
-        self.perform_as(
-            operation,
-            body,
-            |success| sent(operation, success),
-            Reply::raw,
-        )
-        .await
+        self.perform_as(operation, body, sent, Reply::raw).await
     }
 
     /// Sends many mails, each with its own content, in one request. 50 MB is the limit for all of
@@ -154,30 +131,20 @@ impl Client {
             .map(|(index, email)| (format!("emails[{index}]."), email))
             .collect();
         let count = emails.len();
-        self.perform_as(
-            operation,
-            || many(operation, emails),
-            |success| {
-                let reply = decoded::<BatchReply>(operation, success.reply)?;
-                let (results, reply) = reply.into_parts();
-                Batch::new(operation, count, &results, reply)
-            },
-            Batch::reply,
-        )
-        .await
+        self.per_item()
+            .perform_as(
+                operation,
+                || many(operation, emails),
+                |success| Batch::new(operation, count, success),
+                Batch::reply,
+            )
+            .await
     }
 }
 
-/// What became of a mail.
-fn sent(operation: &'static Operation, success: Success) -> Result<Reply<Sent>, Error> {
-    let Success { reply, mail } = success;
-    match mail {
-        Some(mail) => Ok(Reply::new(Sent::from(mail), reply)),
-        None => {
-            let attempts = reply.attempts();
-            Err(no_object(reply).during(operation, attempts))
-        }
-    }
+/// The result of a mail that was accepted.
+fn sent(Success { reply, said }: Success) -> Result<Reply<Sent>, Error> {
+    Ok(Reply::new(Sent::from(said), reply))
 }
 
 /// The body for one mail, which is dropped when it is written: an answer can take long, and the

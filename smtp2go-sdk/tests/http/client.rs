@@ -492,7 +492,7 @@ async fn a_stalled_tls_handshake_sent_nothing() {
 
 #[tokio::test]
 async fn a_large_body_arrives_whole() {
-    let server = answering("{}");
+    let server = answering(r#"{"data":{"email_id":"1a"}}"#);
     let sent = format!(
         r#"{{"mime_email":"{}"}}"#,
         "0123456789abcdef".repeat(200_000)

@@ -94,7 +94,7 @@ async fn a_redirect_that_it_follows_is_an_error() {
         let carried = elsewhere.calls();
         if status < 304 {
             assert_eq!(error.status().unwrap(), 200);
-            assert!(error.to_string().contains("was followed"), "{error}");
+            assert!(error.to_string().contains("followed a redirect"), "{error}");
             // The documented danger, and its end: the key goes along, the body does not.
             assert_eq!(carried.len(), 1);
             assert_eq!(carried[0].header("x-smtp2go-api-key"), Some(KEY));

@@ -142,9 +142,18 @@ fn row(operation: &Operation) -> TokenStream {
             messages,
             succeeded,
             id,
+            status,
         } = failure;
+        let [count, messages, succeeded, id, status] =
+            [count, messages, succeeded, id, status].map(text);
         quote! {
-            FailureIn200 { count: #count, messages: #messages, succeeded: #succeeded, id: #id }
+            FailureIn200 {
+                count: #count,
+                messages: #messages,
+                succeeded: #succeeded,
+                id: #id,
+                status: #status,
+            }
         }
     }));
     let key_in_body = text(&operation.key_in_body);

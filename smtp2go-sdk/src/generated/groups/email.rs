@@ -79,7 +79,8 @@ impl EmailGroup<'_> {
     /// filled `email_id` or `schedule_id` as failed. The request body may have 50 MB. `fastaccept` is
     /// not available here.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB.
+    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that counts failures is an
+    /// error of this client.
     #[inline]
     pub async fn batch(
         &self,

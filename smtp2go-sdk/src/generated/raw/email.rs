@@ -115,7 +115,8 @@ impl Client {
     /// filled `email_id` or `schedule_id` as failed. The request body may have 50 MB. `fastaccept` is
     /// not available here.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB.
+    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that counts failures is an
+    /// error of this client.
     ///
     /// Sends a `POST` request to `/email/batch`
     pub async fn email_batch<'a>(

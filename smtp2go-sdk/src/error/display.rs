@@ -1,0 +1,292 @@
+//! The text of an error.
+
+use std::fmt::{self, Write as _};
+
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+use smtp2go_types::one_line;
+
+use super::redact::{excerpt, mask, name};
+use super::{Certainty, Error, ErrorCode, FailedReply, FieldError, Kind, NoPermit, ReplyLimit};
+
+/// Number of failures that are shown.
+const FAILURES: usize = 3;
+
+impl Error {
+    /// What the user can do, where the cause is known.
+    fn hint(&self) -> Option<&'static str> {
+        self.details.reply.as_ref()?;
+        let is_key = self.blames_key() || self.status() == Some(StatusCode::UNAUTHORIZED);
+        if matches!(self.code_ref(), Some(ErrorCode::EndpointPermissionDenied))
+            || self.status() == Some(StatusCode::FORBIDDEN) && !is_key
+        {
+            return Some(
+                "the API key is not permitted to call this endpoint: add it to the key's permissions",
+            );
+        }
+        if is_key {
+            return Some(
+                "the API key is unknown or disabled: check the key, and the region of its account",
+            );
+        }
+        if self.blames_sender() {
+            return Some("verify the sender's domain or address in the SMTP2GO account first");
+        }
+        None
+    }
+
+    fn write_reply(&self, reply: &FailedReply, text: &mut String) -> fmt::Result {
+        let effect = self.effect();
+        write!(text, "HTTP {}", reply.status.as_u16())?;
+        match &self.details.kind {
+            Kind::Truncated { timeout: true } => {
+                write!(text, ", but the reply did not arrive in time; {effect}")?;
+            }
+            Kind::Truncated { .. } => write!(text, ", but the reply broke off; {effect}")?,
+            Kind::ReplyTooLarge(limit) => {
+                let (limit, unit, setting) = match limit {
+                    ReplyLimit::Bytes(limit) => (*limit, "bytes", "max_reply_bytes"),
+                    ReplyLimit::Values(limit) => (*limit as u64, "values", "max_reply_values"),
+                };
+                write!(
+                    text,
+                    ", but the reply exceeds the limit of {limit} {unit} (`{setting}` of the \
+                     client's builder raises it); {effect}"
+                )?;
+            }
+            Kind::Redirect { followed: true } => write!(
+                text,
+                ", but from elsewhere: the HTTP client followed a redirect, which it must not do; \
+                 {effect}"
+            )?,
+            Kind::Redirect { .. } => match redirect_host(&reply.headers) {
+                Some(host) => write!(text, ", a redirect to {host}, which is not followed")?,
+                None => text.push_str(", a redirect, which is not followed"),
+            },
+            Kind::Decode => write!(text, ", but {}; {effect}", unexpected(reply))?,
+            Kind::ErrorIn200 if self.certainty() == Certainty::Unknown => {
+                self.write_answer(reply, text)?;
+                write!(text, "; {effect}")?;
+            }
+            Kind::FailedIn200 => {
+                text.push_str(", but not accepted");
+                self.write_failures(text)?;
+                if self.certainty() == Certainty::Unknown {
+                    write!(text, "; {effect}")?;
+                }
+            }
+            Kind::Unconfirmed => {
+                text.push_str(", but the reply does not say that the message was accepted");
+                self.write_failures(text)?;
+                write!(text, "; {effect}")?;
+            }
+            Kind::Results { found, expected } => {
+                let results = if *found == 1 { "result" } else { "results" };
+                write!(text, ", but {found} {results} for {expected} mails")?;
+                if let Some(message) = &reply.message {
+                    write!(text, ": {}", excerpt(message))?;
+                }
+                write!(text, "; {effect}")?;
+            }
+            _ => self.write_answer(reply, text)?,
+        }
+        if let Some(id) = &reply.request_id {
+            write!(text, " (request {})", excerpt(id))?;
+        }
+        Ok(())
+    }
+
+    /// The API's own words, or what the reply is instead.
+    fn write_answer(&self, reply: &FailedReply, text: &mut String) -> fmt::Result {
+        if let Some(code) = &reply.code {
+            write!(text, " {}", excerpt(code.as_str()))?;
+        }
+        if let Some(message) = &reply.message {
+            write!(text, ": {}", excerpt(message))?;
+        }
+        let mut separator = if reply.message.is_some() { "; " } else { ": " };
+        for FieldError { field, message } in &self.details.fields {
+            let colon = if field.is_empty() { "" } else { ": " };
+            let (field, message) = (excerpt(field), excerpt(message));
+            write!(text, "{separator}{field}{colon}{message}")?;
+            separator = "; ";
+        }
+        if reply.code.is_none() && reply.message.is_none() && self.details.fields.is_empty() {
+            match reply.body.trim_ascii_start().first() {
+                None => text.push_str(" with an empty body"),
+                Some(b'{' | b'[') => text.push_str(" without an explanation"),
+                Some(b'<') => text.push_str(" with an HTML page, not from the API itself"),
+                Some(_) => {
+                    let size = reply.body.len();
+                    write!(text, " with {size} bytes that are not JSON")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_failures(&self, text: &mut String) -> fmt::Result {
+        let failures = self.failures();
+        let message = self.message().filter(|_| failures.is_empty());
+        let shown = failures.iter().map(String::as_str).chain(message);
+        for (index, failure) in shown.take(FAILURES).enumerate() {
+            let separator = if index == 0 { ":" } else { ";" };
+            write!(text, "{separator} {}", excerpt(failure))?;
+        }
+        match failures.len().saturating_sub(FAILURES) {
+            0 => Ok(()),
+            more => write!(text, "; and {more} more"),
+        }
+    }
+
+    /// Errors without a reply.
+    fn write_local(&self, text: &mut String) -> fmt::Result {
+        let effect = self.effect();
+        let host = self.details.host.as_deref().unwrap_or("the API");
+        match &self.details.kind {
+            Kind::Config(what) => text.push_str(what),
+            Kind::Validation(error) => {
+                let problems = mask(&error.to_string());
+                write!(text, "invalid request, {effect}: {problems}")?;
+            }
+            Kind::TooLarge { size, limit } => write!(
+                text,
+                "the request body has {size} bytes, and at most {limit} are accepted; {effect}"
+            )?,
+            Kind::Serialize => write!(text, "the request can't be written as JSON; {effect}")?,
+            Kind::NoPermit(NoPermit::Paused) => write!(
+                text,
+                "rate limited: the API has answered 429, and the pause ends after the deadline; \
+                 {effect}"
+            )?,
+            Kind::NoPermit(NoPermit::RateLimit) => write!(
+                text,
+                "rate limited: the operation's documented rate allows the call only after the \
+                 deadline; {effect}"
+            )?,
+            Kind::NoPermit(NoPermit::Deadline) => {
+                write!(text, "deadline exceeded before the first attempt; {effect}")?;
+            }
+            Kind::PaginationLoop => {
+                write!(text, "pagination loop: the page token repeated; {effect}")?;
+            }
+            Kind::Content => {
+                for FieldError { field, message } in &self.details.fields {
+                    write!(text, "{field}: {}; ", mask(message))?;
+                }
+                text.push_str("request aborted; nothing was sent");
+            }
+            Kind::StreamRefused => text.push_str(
+                "server refused the HTTP/2 stream before processing it; nothing was done",
+            ),
+            Kind::NoReply {
+                connect: true,
+                timeout: true,
+                ..
+            } => write!(text, "connecting to {host} timed out; {effect}")?,
+            Kind::NoReply { connect: true, .. } => {
+                write!(text, "can't connect to {host}; {effect}")?;
+            }
+            Kind::NoReply { timeout: true, .. } => write!(text, "no answer in time; {effect}")?,
+            _ => write!(text, "the connection failed; {effect}")?,
+        }
+        Ok(())
+    }
+
+    /// The consequence, by the certainty.
+    fn effect(&self) -> &'static str {
+        match (self.certainty(), &self.details.kind) {
+            (Certainty::NotSent, Kind::NoReply { part: true, .. }) => {
+                "the request was not sent whole, and can't have been processed"
+            }
+            (Certainty::NotSent, _) => "nothing was sent",
+            (Certainty::Rejected, _) => "it was not done",
+            (Certainty::Unknown, _) => "it may have been processed",
+        }
+    }
+
+    fn write(&self, text: &mut String) -> fmt::Result {
+        let details = &*self.details;
+        if let Some(operation) = details.operation {
+            write!(text, "{} {}: ", operation.method, operation.path)?;
+        }
+        match &details.reply {
+            Some(reply) => self.write_reply(reply, text)?,
+            None => self.write_local(text)?,
+        }
+        if details.attempts > 1 {
+            write!(text, ", at attempt {}", details.attempts)?;
+        }
+        if details.doubt && details.reply.is_some() {
+            text.push_str("; an earlier attempt may have been processed");
+        }
+        if let Some(hint) = details.advice.as_deref().or_else(|| self.hint()) {
+            write!(text, " ({hint})")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a success is that can't be decoded.
+fn unexpected(reply: &FailedReply) -> &'static str {
+    match reply.body.trim_ascii_start().first() {
+        Some(b'{' | b'[') => "the reply is not of the expected form",
+        None => "the reply is empty",
+        Some(b'<') => {
+            "the reply is an HTML page, not from the API itself: check for a proxy or a captive portal"
+        }
+        Some(_) => {
+            "the reply is not JSON, so perhaps not from the API itself: check for a proxy or a \
+             captive portal"
+        }
+    }
+}
+
+/// The host that a redirect leads to. The rest of its URL may hold secrets.
+fn redirect_host(headers: &HeaderMap) -> Option<String> {
+    let url = reqwest::Url::parse(headers.get(LOCATION)?.to_str().ok()?).ok()?;
+    url.host_str().map(ToOwned::to_owned)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write(&mut text)?;
+        f.write_str(&one_line(&text))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let details = &*self.details;
+        let mut out = f.debug_struct("Error");
+        match &details.kind {
+            // The problems can quote what the user put in.
+            Kind::Validation(_) => out.field("kind", &"Validation"),
+            kind => out.field("kind", kind),
+        };
+        out.field("certainty", &details.certainty);
+        if let Some(operation) = details.operation {
+            out.field("operation", &operation.id);
+        }
+        out.field("attempts", &details.attempts);
+        if let Some(reply) = &details.reply {
+            out.field("status", &reply.status.as_u16());
+            out.field("request_id", &reply.request_id.as_deref().map(name));
+            let code = reply.code.as_ref().map(|code| name(code.as_str()));
+            out.field("code", &code);
+            out.field("body_bytes", &reply.body.len());
+        }
+        if !details.fields.is_empty() {
+            let fields = details.fields.iter().map(|field| name(&field.field));
+            out.field("fields", &fields.collect::<Vec<_>>());
+        }
+        if !details.failures.is_empty() {
+            out.field("failures", &details.failures.len());
+        }
+        if let Some(source) = &details.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
