@@ -20,6 +20,7 @@ mod reply;
 mod retry;
 mod settings;
 mod telemetry;
+pub(crate) mod tls;
 pub(crate) mod verdict;
 
 use std::fmt;

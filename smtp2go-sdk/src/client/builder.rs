@@ -11,10 +11,10 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
 
+use super::Client;
 use super::key::Key;
-use super::{Client, tls};
 use crate::call::failover::Hosts;
-use crate::call::{Core, CoreParts, LONGEST, Settings};
+use crate::call::{Core, CoreParts, LONGEST, Settings, tls};
 use crate::{Error, KeyLocation, Observer, Region, RetryPolicy};
 
 /// Environment variable with the API key.

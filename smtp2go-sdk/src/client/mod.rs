@@ -5,7 +5,6 @@ pub(crate) mod key;
 pub(crate) mod options;
 pub(crate) mod pages;
 pub(crate) mod subaccount;
-mod tls;
 
 pub use builder::ClientBuilder;
 pub use key::KeyLocation;
