@@ -51,6 +51,8 @@ const GRACE: Duration = Duration::from_millis(20);
 
 /// A request, ready to be sent.
 pub(crate) struct Request {
+    /// The HTTP client of the caller's runtime.
+    pub(crate) http: reqwest::Client,
     pub(crate) operation: &'static Operation,
     pub(crate) pieces: Arc<[Piece]>,
     /// The same bytes can be sent again.
@@ -82,7 +84,7 @@ impl Core {
         let _sealed_if_cancelled = SealOnDrop(&wire);
         let mut answer = None;
         let exchanged = {
-            let sent = self.http.execute(self.request(request, host, &wire));
+            let sent = request.http.execute(self.request(request, host, &wire));
             let exchange = pin!(async {
                 let mut response = sent.await?;
                 wire.received();

@@ -14,6 +14,7 @@
 
 mod attempt;
 pub(crate) mod failover;
+pub(crate) mod http;
 mod observer;
 pub(crate) mod rate_limit;
 mod reply;
@@ -30,12 +31,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use ::http::HeaderMap;
 use tokio::time::{Instant, sleep};
 use tracing::Span;
 
 use self::attempt::{Limits, Request, Wire};
 use self::failover::{Hosts, Route};
+use self::http::HttpClients;
 use self::rate_limit::{Permit, Permits};
 use self::telemetry::Telemetry;
 use self::verdict::{Evidence, Policy, Situation, Success, pause_after, verdict};
@@ -53,7 +55,7 @@ const SLOWEST: u64 = 64 * 1024;
 
 /// What the clones of a client share: everything that a call goes through.
 pub(crate) struct Core {
-    http: reqwest::Client,
+    http: HttpClients,
     hosts: Hosts,
     /// The headers of every request.
     headers: HeaderMap,
@@ -66,7 +68,7 @@ pub(crate) struct Core {
 
 /// What a [`Core`] is made of.
 pub(crate) struct CoreParts {
-    pub(crate) http: reqwest::Client,
+    pub(crate) http: HttpClients,
     pub(crate) hosts: Hosts,
     pub(crate) headers: HeaderMap,
     pub(crate) max_reply_bytes: u64,
@@ -95,7 +97,7 @@ impl Core {
     }
 
     #[cfg(feature = "raw")]
-    pub(crate) fn http(&self) -> &reqwest::Client {
+    pub(crate) fn http(&self) -> &HttpClients {
         &self.http
     }
 
@@ -119,7 +121,7 @@ impl Core {
         let span = telemetry.span();
         let call = pin!(Some(async {
             let body = body().await;
-            let result = match body.and_then(|body| prepare(operation, body)) {
+            let result = match body.and_then(|body| self.prepare(operation, body)) {
                 Ok(request) => self.run(&request, settings, started, &mut telemetry).await,
                 Err(error) => Err(error.during(operation, 0)),
             };
@@ -151,6 +153,26 @@ impl Core {
             }
             call.last = result.err();
         }
+    }
+
+    /// Builds a request from its complete body: everything that can fail before anything is sent.
+    fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Request, Error> {
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| Error::config("called outside of a tokio runtime"))?;
+        operation.check().map_err(Error::config)?;
+        let size = body.size();
+        if let Some(limit) = operation.max_body_bytes
+            && size > limit
+        {
+            return Err(Error::not_sent(Kind::TooLarge { size, limit }));
+        }
+        Ok(Request {
+            http: self.http.of(&runtime)?,
+            operation,
+            rewindable: body.rewindable(),
+            pieces: body.into_pieces(),
+            upload: Duration::from_millis(size.saturating_mul(1000) / SLOWEST),
+        })
     }
 
     fn random(&self) -> f64 {
@@ -329,26 +351,6 @@ impl<'a> CallInProgress<'a> {
             }
         }
     }
-}
-
-/// Builds a request from its complete body: everything that can fail before anything is sent.
-fn prepare(operation: &'static Operation, body: Body) -> Result<Request, Error> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Err(Error::config("called outside of a tokio runtime"));
-    }
-    operation.check().map_err(Error::config)?;
-    let size = body.size();
-    if let Some(limit) = operation.max_body_bytes
-        && size > limit
-    {
-        return Err(Error::not_sent(Kind::TooLarge { size, limit }));
-    }
-    Ok(Request {
-        operation,
-        rewindable: body.rewindable(),
-        pieces: body.into_pieces(),
-        upload: Duration::from_millis(size.saturating_mul(1000) / SLOWEST),
-    })
 }
 
 /// Runs a call, and drops it if it is cancelled, in its span: as `Instrument` does, but in place.

@@ -14,7 +14,9 @@ use reqwest::Url;
 use super::Client;
 use super::key::Key;
 use crate::call::failover::Hosts;
-use crate::call::{Core, CoreParts, LONGEST, Settings, tls};
+use crate::call::http::{HttpClients, HttpSetup};
+use crate::call::tls::TlsSetup;
+use crate::call::{Core, CoreParts, LONGEST, Settings};
 use crate::{Error, KeyLocation, Observer, Region, RetryPolicy};
 
 /// Environment variable with the API key.
@@ -275,35 +277,39 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Makes calls with this HTTP client in place of one of our own: for a proxy, certificates or
+    /// Sends requests with this HTTP client instead of the SDK's own: for a proxy, certificates or
     /// DNS of your choice, or connections shared with the rest of the program. It must be a
     /// [`reqwest::Client`] of the version that this crate depends on.
     ///
-    /// What holds with any client: the key goes to the base URL's host, by https except to this
-    /// machine; retries are ours, on the same terms; the [`timeout`](Self::timeout) and the
-    /// [`deadline`](Self::deadline) end an attempt; and [`Error::certainty`] tells the truth, since
-    /// `NotSent` rests on the request's body, which is ours, and a body is never sent twice by the
-    /// client, which can't copy it.
+    /// The following holds with any client. The key is sent to the host of the base URL, over https
+    /// except to this machine. Retries are the SDK's, by the same rules.
+    /// [`timeout`](Self::timeout) and [`deadline`](Self::deadline) end an attempt.
+    /// [`Error::certainty`] is right: its proof is the request's body, which is the SDK's, and which
+    /// no client can copy and send twice.
     ///
-    /// What is up to that client, since it can't be read from it or changed:
-    /// - **Redirects.** Set `redirect(reqwest::redirect::Policy::none())`. A client that follows
-    ///   them, as reqwest does by default, answers a 301, 302 or 303 by taking *the key* to where
-    ///   it leads, even to another host or in plain text; the body stays behind. Here that is an
-    ///   error, of which it is unknown whether it was processed, but by then the key is out. (A
-    ///   redirect to the very same URL can't be noticed.) A 307 or 308 is not followed.
-    /// - **Hidden retries** of requests that an HTTP/2 server refused. They need a copy of the
-    ///   body, so there are none; `retry(reqwest::retry::never())` says so.
-    /// - **Time.** [`connect_timeout`](Self::connect_timeout) has no effect; set the client's. A
-    ///   `timeout` or `read_timeout` of the client ends attempts too, and does not grow with the
-    ///   body, which our limits do. Keep `pool_idle_timeout` below the server's keep-alive.
-    /// - **Proxies**, those of the environment included. Calls to this machine by plain http are
-    ///   not kept from them, and such a proxy sees the key: set `no_proxy()`.
-    /// - **TLS**: backend, certificates, versions, whether invalid ones are accepted. The TLS
-    ///   features of this crate are not needed.
-    /// - **Headers** that the client adds, and its cookies. [`user_agent`](Self::user_agent) counts
+    /// The following depends on the client. The SDK can neither read nor change it.
+    /// - **Redirects.** Set `redirect(reqwest::redirect::Policy::none())`. By default reqwest
+    ///   follows a 301, 302 or 303 and sends *the key* to its target, even to another host or over
+    ///   plain http, but not the body. The SDK reports a followed redirect as an error with an
+    ///   unknown outcome, but the key has been disclosed by then. (A redirect to the very same URL
+    ///   is not noticed.) A 307 or 308 is not followed.
+    /// - **Runtimes.** Call from one tokio runtime only. A connection stops working when the runtime
+    ///   that opened it ends, but the client may still use it: a call from another runtime can then
+    ///   fail with an unknown outcome. If you need several runtimes, set
+    ///   `pool_max_idle_per_host(0)`, which opens a connection for each request.
+    /// - **Hidden retries** of requests that an HTTP/2 server refused. They need a copy of the body,
+    ///   so there are none. `retry(reqwest::retry::never())` says so.
+    /// - **Time limits.** [`connect_timeout`](Self::connect_timeout) is ignored; set the client's.
+    ///   A `timeout` or `read_timeout` of the client ends attempts too, and does not grow with the
+    ///   body. Keep `pool_idle_timeout` below the server's keep-alive.
+    /// - **Proxies**, including those of the environment. They are used for plain http too, and see
+    ///   the key then: set `no_proxy()`.
+    /// - **TLS**: backend, certificates, versions, whether invalid certificates are accepted. The
+    ///   TLS features of this crate are not needed.
+    /// - **Headers** that the client adds, and its cookies. [`user_agent`](Self::user_agent) is used
     ///   if it is set.
-    /// - **Logs.** With `connection_verbose(true)` reqwest logs all that is sent, the key
-    ///   included.
+    /// - **Logs.** With `connection_verbose(true)` reqwest logs everything that is sent, including
+    ///   the key.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -374,13 +380,19 @@ impl<C> ClientBuilder<C> {
             None => fastrand::Rng::new(),
         };
         let (http, user_agent) = match self.http_client {
-            Some(http) => (http, self.user_agent.is_some().then_some(user_agent)),
+            Some(http) => (
+                HttpClients::own(http),
+                self.user_agent.is_some().then_some(user_agent),
+            ),
             None => {
-                let limit = self.connect_timeout.min(LONGEST);
-                // On the client for a proxy, and on each request, to which the client need not
-                // add it then.
-                let http = http_client(user_agent.clone(), limit, https)?;
-                (http, Some(user_agent))
+                let setup = HttpSetup {
+                    // For a proxy. The server gets it with the headers of each request.
+                    user_agent: user_agent.clone(),
+                    connect_timeout: self.connect_timeout.min(LONGEST),
+                    https,
+                    tls: TlsSetup::new(https)?,
+                };
+                (HttpClients::new(setup)?, Some(user_agent))
             }
         };
         let core = Core::new(CoreParts {
@@ -435,29 +447,6 @@ fn headers(
         headers.insert(name, value);
     }
     Ok(headers)
-}
-
-/// The HTTP client that is set up here.
-fn http_client(
-    user_agent: HeaderValue,
-    connect_timeout: Duration,
-    https: bool,
-) -> Result<reqwest::Client, Error> {
-    let http = reqwest::Client::builder()
-        .user_agent(user_agent)
-        .connect_timeout(connect_timeout)
-        // A redirect would carry the key to another host, and could send a message twice.
-        .redirect(reqwest::redirect::Policy::none())
-        // Whether to send again is not for a layer that can't tell mail from a look-up.
-        .retry(reqwest::retry::never())
-        .https_only(https);
-    #[cfg(not(feature = "http2"))]
-    let http = http.http1_only();
-    // A proxy is no way to this machine; and over plain http it would see the key.
-    let http = if https { http } else { http.no_proxy() };
-    tls::configure(http, https)?
-        .build()
-        .map_err(|source| Error::config("the HTTP client can't be set up").with_source(source))
 }
 
 /// Shows neither the key nor the base URL, which could hold secrets until it is checked.

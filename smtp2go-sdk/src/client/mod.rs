@@ -29,15 +29,36 @@ use crate::operation::Operation;
 
 /// A client of the API, for one key.
 ///
-/// Operations are methods of its groups, `client.template().view(…)`. Cheap to clone: clones
-/// share their connections, their pacing and what they know of the servers, and it is best to make
-/// one client and keep it.
+/// Operations are methods of its groups, `client.template().view(…)`. Make one client and keep it:
+/// clones are cheap and share connections, rate limits and failover state.
 ///
-/// Calls need a tokio runtime with time and I/O enabled. They are retried as [`RetryPolicy`] says,
-/// and end by their [deadline](ClientBuilder::deadline); redirects are not followed. The proxy
-/// that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is used, except to this
-/// machine; proxies set in the system's own settings are not, unless something else in the build
-/// switches on reqwest's feature `system-proxy`.
+/// Calls are retried as [`RetryPolicy`] says, and end by their
+/// [deadline](ClientBuilder::deadline). Redirects are not followed. The proxy of the environment
+/// (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is used for https, and never for plain http. Proxies of
+/// the system's settings are ignored, unless the build enables reqwest's feature `system-proxy`.
+///
+/// # Runtimes
+///
+/// Calls need a tokio runtime with time and I/O enabled. A client can be called from several
+/// runtimes, one after another or at once. So a `static` client works in tests with
+/// `#[tokio::test]`, each of which has its own runtime:
+///
+/// ```no_run
+/// use std::sync::LazyLock;
+/// use smtp2go_sdk::Client;
+///
+/// static CLIENT: LazyLock<Client> = LazyLock::new(|| Client::from_env().expect("set SMTP2GO_API_KEY"));
+/// ```
+///
+/// Each runtime has its own connections, which are closed when the runtime ends. A small task on
+/// each runtime sees to that; it does not keep the runtime running. With an
+/// [`http_client`](ClientBuilder::http_client) of your own, all runtimes share its connections: see
+/// there.
+///
+/// Under a paused clock (`tokio::time::pause`, `start_paused = true`) a call works if the server
+/// runs in the same runtime, such as a sandbox from `Sandbox::start().await`. While a call waits for
+/// a server elsewhere, tokio advances the clock to the call's timeout, so the call fails. Call
+/// `tokio::time::resume()` before such calls, and `pause()` after them.
 ///
 /// [`RetryPolicy`]: crate::RetryPolicy
 #[derive(Clone)]
@@ -242,7 +263,11 @@ impl Client {
     #[must_use]
     pub fn raw(&self) -> crate::raw::Client {
         let base_url = self.core.base_url();
-        crate::raw::Client::new_with_client(base_url, self.core.http().clone(), self.clone())
+        crate::raw::Client::new_with_client(
+            base_url,
+            self.core.http().for_building_requests(),
+            self.clone(),
+        )
     }
 }
 

@@ -25,6 +25,7 @@ mod peer;
 #[cfg(feature = "raw")]
 mod raw;
 mod retry;
+mod runtimes;
 mod shown;
 mod subaccount;
 mod support;

@@ -199,10 +199,11 @@ async fn dropping_the_stream_ends_what_it_fetches() {
             .metrics()
             .num_alive_tasks()
     };
-    assert!(tasks() > 0);
+    // The client has one task on the runtime as long as it lives.
+    assert!(tasks() > 1);
     drop(events);
     let ended = async {
-        while tasks() > 0 {
+        while tasks() > 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

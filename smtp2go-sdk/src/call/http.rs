@@ -1,0 +1,215 @@
+//! The HTTP clients that requests are sent with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http::HeaderValue;
+use tokio::runtime::{Handle, Id};
+use tokio::sync::oneshot;
+
+use crate::Error;
+use crate::call::tls::TlsSetup;
+
+/// How an HTTP client is made.
+pub(crate) struct HttpSetup {
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) connect_timeout: Duration,
+    /// Whether only https URLs are called.
+    pub(crate) https: bool,
+    pub(crate) tls: TlsSetup,
+}
+
+/// The HTTP client of the user, or one for each tokio runtime.
+///
+/// A task of the runtime that opened a connection drives it. When that runtime ends, the
+/// connection is dead, but the pool still hands it out. So no pool is shared by two runtimes.
+pub(crate) struct HttpClients {
+    /// The user's client, or one that checks the setup and never sends.
+    first: reqwest::Client,
+    /// `None` if the client is the user's.
+    by_runtime: Option<(HttpSetup, Arc<RuntimeClients>)>,
+}
+
+type RuntimeClients = Mutex<HashMap<Id, RuntimeClient>>;
+
+struct RuntimeClient {
+    http: reqwest::Client,
+    /// Dropped with the entry, which ends the runtime's task.
+    _removed: oneshot::Sender<()>,
+}
+
+/// Removes the entry of a runtime on drop. Owned by a task of that runtime.
+struct RemoveOnDrop {
+    clients: Weak<RuntimeClients>,
+    runtime: Id,
+}
+
+impl HttpSetup {
+    fn build(&self) -> Result<reqwest::Client, Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(self.user_agent.clone())
+            .connect_timeout(self.connect_timeout)
+            // A redirect would send the key to another host, and could send a mail twice.
+            .redirect(reqwest::redirect::Policy::none())
+            // reqwest's retries don't know which operations are idempotent.
+            .retry(reqwest::retry::never())
+            .https_only(self.https);
+        #[cfg(not(feature = "http2"))]
+        let http = http.http1_only();
+        // Over plain http a proxy would see the key.
+        let http = if self.https { http } else { http.no_proxy() };
+        self.tls
+            .apply(http)
+            .build()
+            .map_err(|source| Error::config("the HTTP client can't be set up").with_source(source))
+    }
+}
+
+impl HttpClients {
+    /// Sends with the user's client, in every runtime.
+    pub(crate) fn own(client: reqwest::Client) -> Self {
+        Self {
+            first: client,
+            by_runtime: None,
+        }
+    }
+
+    /// Makes one client now, so that an unusable setup is an error before the first call.
+    pub(crate) fn new(setup: HttpSetup) -> Result<Self, Error> {
+        Ok(Self {
+            first: setup.build()?,
+            by_runtime: Some((setup, Arc::default())),
+        })
+    }
+
+    /// The client of a runtime. Makes it on the runtime's first call, and drops it when the
+    /// runtime ends.
+    pub(crate) fn of(&self, runtime: &Handle) -> Result<reqwest::Client, Error> {
+        let Some((setup, clients)) = &self.by_runtime else {
+            return Ok(self.first.clone());
+        };
+        let id = runtime.id();
+        let (http, removed) = {
+            let mut entries = lock(clients);
+            if let Some(entry) = entries.get(&id) {
+                return Ok(entry.http.clone());
+            }
+            let http = setup.build()?;
+            let (sender, removed) = oneshot::channel();
+            let entry = RuntimeClient {
+                http: http.clone(),
+                _removed: sender,
+            };
+            entries.insert(id, entry);
+            (http, removed)
+        };
+        let guard = RemoveOnDrop {
+            clients: Arc::downgrade(clients),
+            runtime: id,
+        };
+        // Not under the lock: a runtime that is shutting down drops the task here.
+        runtime.spawn(async move {
+            let _guard = guard;
+            let _ = removed.await;
+        });
+        Ok(http)
+    }
+
+    /// A client for code that only builds requests with it.
+    #[cfg(feature = "raw")]
+    pub(crate) fn for_building_requests(&self) -> reqwest::Client {
+        self.first.clone()
+    }
+}
+
+impl Drop for RemoveOnDrop {
+    fn drop(&mut self) {
+        if let Some(clients) = self.clients.upgrade() {
+            let entry = lock(&clients).remove(&self.runtime);
+            // Not under the lock: dropping a client runs code of other crates.
+            drop(entry);
+        }
+    }
+}
+
+fn lock(clients: &RuntimeClients) -> MutexGuard<'_, HashMap<Id, RuntimeClient>> {
+    clients.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    fn clients() -> HttpClients {
+        let setup = HttpSetup {
+            user_agent: HeaderValue::from_static("test"),
+            connect_timeout: Duration::from_secs(1),
+            https: false,
+            tls: TlsSetup::new(false).unwrap(),
+        };
+        HttpClients::new(setup).unwrap()
+    }
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().build().unwrap()
+    }
+
+    fn len(clients: &HttpClients) -> usize {
+        lock(&clients.by_runtime.as_ref().unwrap().1).len()
+    }
+
+    #[test]
+    fn client_of_an_ended_runtime_is_dropped() {
+        let clients = clients();
+        let (a, b) = (runtime(), runtime());
+        for runtime in [&a, &b, &a] {
+            clients.of(runtime.handle()).unwrap();
+        }
+        assert_eq!(len(&clients), 2);
+        drop(a);
+        assert_eq!(len(&clients), 1);
+        b.shutdown_background();
+        assert_eq!(len(&clients), 0);
+    }
+
+    #[test]
+    fn runtime_that_is_not_polled_keeps_its_client() {
+        let clients = clients();
+        let runtime = runtime();
+        clients.of(runtime.handle()).unwrap();
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(len(&clients), 1);
+    }
+
+    #[test]
+    fn ended_runtime_leaves_no_entry() {
+        let clients = clients();
+        let runtime = runtime();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        clients.of(&handle).unwrap();
+        assert_eq!(len(&clients), 0);
+    }
+
+    #[test]
+    fn dropped_clients_leave_no_task() {
+        let clients = clients();
+        let runtime = runtime();
+        clients.of(runtime.handle()).unwrap();
+        assert_eq!(runtime.metrics().num_alive_tasks(), 1);
+        drop(clients);
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+    }
+
+    #[test]
+    fn own_client_is_used_in_every_runtime() {
+        let clients = HttpClients::own(clients().first);
+        let runtime = runtime();
+        clients.of(runtime.handle()).unwrap();
+        assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+    }
+}
