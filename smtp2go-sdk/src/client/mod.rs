@@ -1,5 +1,6 @@
 //! The client, and the core that every call goes through.
 
+mod base_url;
 pub(crate) mod builder;
 pub(crate) mod key;
 pub(crate) mod options;
@@ -101,12 +102,14 @@ impl Client {
         ClientBuilder::new(key.into())
     }
 
-    /// A client set up from the environment.
+    /// Builds a client from the environment.
     ///
     /// - `SMTP2GO_API_KEY`: the key. Required.
     /// - `SMTP2GO_REGION`: `global` (the default), `us`, `eu` or `au`; or `api`, `us-api`,
     ///   `eu-api`, `au-api`.
-    /// - `SMTP2GO_BASE_URL`: see [`ClientBuilder::base_url`]; wins over the region.
+    /// - `SMTP2GO_BASE_URL`: see [`ClientBuilder::base_url`]. Takes precedence over the region.
+    /// - `SMTP2GO_ALLOW_HTTP`: hosts that may be called over plain http, separated by commas; see
+    ///   [`ClientBuilder::allow_http`].
     ///
     /// An empty variable counts as not set.
     ///

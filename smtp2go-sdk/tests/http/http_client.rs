@@ -1,6 +1,7 @@
 //! An HTTP client that is handed in: what holds all the same, and what does not. Each case counts
 //! what arrived.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,27 @@ async fn calls_are_made_with_it() {
         assert_eq!(sent.header("x-smtp2go-api-key"), Some(KEY));
         assert_eq!(sent.header("content-length"), Some("16"));
     }
+}
+
+#[tokio::test]
+async fn allowed_host_is_called_over_http() {
+    let server = answering(r#"{"data":{"id":"welcome"}}"#);
+    let port = server
+        .base_url()
+        .rsplit([':', '/'])
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let builder = || {
+        let url = format!("http://Sandbox:{port}/v3");
+        to(url, own_http().resolve("sandbox", here))
+    };
+    assert!(builder().build().unwrap_err().is_config());
+    let client = builder().allow_http("sandbox").build().unwrap();
+    let request = TemplateViewRequest::new("welcome");
+    client.template().view(request).await.unwrap();
+    assert_eq!(server.call().header("x-smtp2go-api-key"), Some(KEY));
 }
 
 #[tokio::test]
