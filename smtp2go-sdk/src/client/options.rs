@@ -1,12 +1,12 @@
-//! What can differ from call to call.
+//! Settings that can differ from call to call.
 
 use std::time::Duration;
 
 use crate::RetryPolicy;
 use crate::call::{LONGEST, Settings};
 
-/// Settings for some calls, in place of those of the client; see
-/// [`Client::with_options`](crate::Client::with_options). What is not set stays as it is.
+/// Settings for some calls, which replace the client's: see
+/// [`Client::with_options`](crate::Client::with_options). Unspecified settings are kept.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Nothing set.
+    /// Returns options that change nothing.
     pub const fn new() -> Self {
         Self {
             timeout: None,
@@ -41,34 +41,39 @@ impl CallOptions {
         }
     }
 
-    /// As [`ClientBuilder::timeout`](crate::ClientBuilder::timeout). Zero counts as a nanosecond:
-    /// every attempt times out.
+    /// Sets the time limit of an attempt: see
+    /// [`ClientBuilder::timeout`](crate::ClientBuilder::timeout). With zero, every attempt times
+    /// out.
     pub const fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// As [`ClientBuilder::deadline`](crate::ClientBuilder::deadline). With zero nothing is sent: the
-    /// call fails as `NotSent`.
+    /// Sets the time limit of the whole call: see
+    /// [`ClientBuilder::deadline`](crate::ClientBuilder::deadline). With zero, the call sends nothing
+    /// and ends as `NotSent`.
     pub const fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self
     }
 
-    /// As [`ClientBuilder::retry`](crate::ClientBuilder::retry).
+    /// Sets how often and when a call is retried: see
+    /// [`ClientBuilder::retry`](crate::ClientBuilder::retry).
     pub const fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self
     }
 
-    /// As [`ClientBuilder::pacing`](crate::ClientBuilder::pacing). The calls of others don't count
-    /// those that are not paced.
+    /// Sets whether calls wait for a permit: see
+    /// [`ClientBuilder::pacing`](crate::ClientBuilder::pacing). Calls that don't wait are not counted
+    /// against the rate limit.
     pub const fn pacing(mut self, on: bool) -> Self {
         self.pacing = Some(on);
         self
     }
 
-    /// As [`ClientBuilder::failures_are_errors`](crate::ClientBuilder::failures_are_errors).
+    /// Sets whether a reply with status 200 that counts failures is an error: see
+    /// [`ClientBuilder::failures_are_errors`](crate::ClientBuilder::failures_are_errors).
     pub const fn failures_are_errors(mut self, on: bool) -> Self {
         self.failures_are_errors = Some(on);
         self
