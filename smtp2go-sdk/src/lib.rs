@@ -79,8 +79,8 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `rustls-ring` | yes | TLS by rustls with ring and the platform's certificates; wins over the other two |
-//! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, else aws-lc, which takes long to build; wins over `native-tls` |
+//! | `rustls-ring` | yes | TLS by rustls with ring and the platform's certificates; takes precedence over the other two; [see below](#rustls-ring-and-reqwest) |
+//! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, else aws-lc, which is slow to build; takes precedence over `native-tls` |
 //! | `native-tls` | | TLS by the system's library |
 //! | `http2` | | HTTP/2 where the server offers it; its refusals count as not sent |
 //! | `raw` | | `Client::raw`; brings progenitor-client, which is under MPL-2.0, and six crates more |
@@ -90,7 +90,23 @@
 //! | `tower` | | webhooks as a tower service: `webhook::WebhookService` |
 //! | `axum` | | webhooks in axum: `webhook::axum`; includes `tower` |
 //!
-//! Without any of the TLS features only `http://localhost` can be called.
+//! Without any of the TLS features only plain http can be called: this machine, and hosts named by
+//! [`ClientBuilder::allow_http`].
+//!
+//! ## `rustls-ring` and reqwest
+//!
+//! The default feature `rustls-ring` enables reqwest's feature `rustls-no-provider`, for the whole
+//! build. If your program uses reqwest too, and nothing enables one of reqwest's features
+//! `default-tls`, `rustls` or `native-tls`, then your own `reqwest::Client::new()` panics with "No rustls
+//! crypto provider is configured", even for plain http. Install a provider at the start of `main`,
+//! with the crate `rustls` and its feature `ring`:
+//!
+//! ```no_run
+//! # #[cfg(feature = "rustls-ring")]
+//! rustls::crypto::ring::default_provider().install_default().ok();
+//! ```
+//!
+//! This crate's own client needs no installed provider.
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
