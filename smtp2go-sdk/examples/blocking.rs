@@ -31,7 +31,7 @@ fn example(setup: BlockingSetup) -> Result {
     let sent = client.send(order(1042))?;
     println!("sent as {}", sent.email_id.as_deref().unwrap_or("(no id)"));
 
-    // Many, up to eight at once. The input is read on this thread, as the calls end.
+    // Many mails, up to eight at once. This thread reads the input, as the calls end.
     let mut sending = client.send_all((1043..1046).map(|number| (number, order(number))), 8);
     for outcome in &mut sending {
         if let Err(error) = outcome.result {

@@ -1,4 +1,4 @@
-//! Many mails, a few at a time, with an outcome for each as it comes in.
+//! Sends many mails, a few at a time, with an outcome for each as its call ends.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example bulk
@@ -11,7 +11,7 @@ mod support;
 
 use std::process::ExitCode;
 
-use smtp2go_sdk::{Certainty, Email};
+use smtp2go_sdk::{Email, SendState};
 use support::{Result, Setup};
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,8 +20,8 @@ async fn main() -> ExitCode {
 }
 
 async fn example(setup: Setup) -> Result {
-    // Any iterator or stream will do, of any length: mails are made as they are sent. The number
-    // is a key of ours, which comes back with the outcome.
+    // The input is any iterator or stream: mails are made as they are sent. The number is our key,
+    // which comes back with the outcome and in the report.
     let mails = (1..=5).map(|number| {
         let mail = Email::new(&setup.sender, format!("Invoice {number}"))
             .to(&setup.recipient)
@@ -34,18 +34,22 @@ async fn example(setup: Setup) -> Result {
         match outcome.result {
             Ok(sent) => println!("invoice {number}: sent as {:?}", sent.email_id),
             Err(error) => {
-                match error.certainty() {
-                    Certainty::Unknown => println!("invoice {number}: look before you repeat it"),
-                    _ => println!("invoice {number}: not sent"),
-                }
-                println!("{error}");
-                // It would be the same for all: wait for those under way, and begin no more.
+                println!("invoice {number}: {error}");
+                // All mails would fail like this: start no more, and wait for those in flight.
                 if error.is_auth() || error.is_connect() {
                     sending.stop();
                 }
             }
         }
     }
-    println!("{}", sending.report());
+    let report = sending.report();
+    println!("{report}");
+    for (number, state) in report.states() {
+        match state {
+            SendState::Sent => {}
+            SendState::Unknown => println!("invoice {number}: look before you send it again"),
+            _ => println!("invoice {number}: not sent"),
+        }
+    }
     Ok(())
 }

@@ -71,7 +71,8 @@
 //! recorded then, also of a call that is dropped (`error.type` is `cancelled`). `error.type` is the
 //! status, or the word of [`Error::kind`]. Each decision whether to try again is an event in that
 //! span: `decision` is `retry` (INFO) or `stop` (DEBUG), with `reason`, `wait_ms` and `attempt`; the
-//! words are those of [`Next`]. Never in it: keys, bodies, addresses, texts of errors.
+//! words are those of [`Next`]. When a rate limit pauses [`send_all`](Client::send_all), that is an
+//! event at WARN, with `wait_ms` and `asked_ms` (what the API asked for). Never in it: keys, bodies, addresses, texts of errors.
 //!
 //! [`ClientBuilder::observer`] is told the same as values, for metrics.
 //!

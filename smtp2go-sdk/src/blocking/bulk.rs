@@ -1,117 +1,129 @@
-//! Many mails, a few at a time, as an iterator.
+//! `send_all` of the blocking client: an iterator of outcomes.
 
 use std::fmt;
 use std::iter::FusedIterator;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use tokio::task::AbortHandle;
 
 use super::client::Client;
-use super::worker::{Worker, panicked};
-use crate::call::verdict::interrupted;
-use crate::mail::{Log, wait};
+use super::worker::Worker;
+use crate::call::verdict::cancelled_call;
+use crate::mail::SendCall;
 use crate::{Email, Error, IntoMail, Reply, SendHandle, SendOutcome, SendReport, Sent, operations};
 
-/// Mails on their way: the outcomes of [`Client::send_all`], in the order in which calls end.
+/// An iterator over the outcomes of [`Client::send_all`], in the order in which the calls end.
 ///
 /// # How it runs
 ///
-/// Nothing is sent before the first outcome is asked for. From then on the calls are made by the
-/// client's thread, and go on while an outcome is worked on. Mails are taken from the input by the
-/// thread that asks for an outcome, and only then: as many as are still allowed beside those under
-/// way. So a loop that is left after an error has started no other mail since that was handed out.
+/// Nothing is sent before the first call of `next`. From then on the client's thread makes the
+/// calls, also while the program works on an outcome. The thread that calls `next` takes mails from
+/// the input, and only within `next`, while fewer than `concurrency` calls are in flight. So when a
+/// loop ends after an error, no mail was started since that error was returned.
 ///
-/// A call that panicked, of something of the mail's such as a reader, is an outcome of which it is
-/// unknown whether it was sent.
+/// A call that panics, for example in a reader of an attachment, has an error as its outcome.
 ///
-/// After a call that ended because the API wants fewer requests
-/// ([`is_rate_limited`](Error::is_rate_limited)), no mail is taken until
-/// [`retry_after`](Error::retry_after) has passed: mails that could only be refused stay in the
-/// input.
+/// # Rate limits
+///
+/// After a call that failed because of a rate limit ([`is_rate_limited`](Error::is_rate_limited)),
+/// no mail is taken until [`retry_after`](Error::retry_after) has passed, but for one hour at most.
+/// The remaining mails stay in the input. The beginning of a pause is logged at WARN, and
+/// [`SendReport::paused`] returns the time left. Calls in flight still end by their deadline, and
+/// [`stop`](Self::stop), also of a [handle](Self::handle) in another thread, ends the pause.
 ///
 /// # How it ends
 ///
-/// After the last outcome of the input's mails, or, once it is [stopped](Self::stop), of those that
-/// were taken by then. Dropping it cancels the calls and does not wait for them: nothing more is
-/// sent, but what was under way may have been. The [report](Self::report), also by a
-/// [handle](Self::handle) after that, tells which mails these are.
+/// The iterator ends after the last outcome of the input's mails. Once it is
+/// [stopped](Self::stop), it ends after the outcomes of the mails taken so far.
+///
+/// Dropping it cancels the calls in flight without waiting for them, and nothing more is sent. The
+/// [handle](Self::handle) still has the [report](Self::report) then. A cancelled mail counts as
+/// `Unknown` only if its request was handed to the network.
 #[must_use = "nothing is sent before it is read"]
 pub struct SendAll<I, K = ()> {
     client: crate::Client,
     worker: Arc<Worker>,
-    /// `None` once it has ended, or is not to be read any more.
-    mails: Option<I>,
+    /// `None` once it has ended or the iterator is stopped.
+    input: Option<I>,
     concurrency: usize,
-    calls: Vec<Call<K>>,
-    events: mpsc::Receiver<Event>,
-    tell: mpsc::Sender<Event>,
-    stopper: Waker,
-    /// Until when no mail is taken.
-    pause: Arc<Mutex<Option<Instant>>>,
-    log: Arc<Log>,
+    pending: Vec<PendingMail<K>>,
+    wakeups: mpsc::Receiver<Wakeup>,
+    sender: mpsc::Sender<Wakeup>,
+    on_stop: Waker,
+    handle: SendHandle<K>,
 }
 
-/// A mail whose call is under way.
-struct Call<K> {
-    index: usize,
+/// A mail without an outcome.
+struct PendingMail<K> {
     key: K,
     email: Email,
-    /// `None` if there was no call to be made.
+    call: Arc<SendCall>,
+    /// `None` if the call was refused.
     task: Option<AbortHandle>,
 }
 
-/// What the thread that reads waits for: how the call for the mail of that index ended; `None` if it
-/// is stopped.
-type Event = Option<(usize, Result<Reply<Sent>, Error>)>;
+/// A call that has ended.
+struct EndedCall {
+    index: usize,
+    result: Result<Reply<Sent>, Error>,
+}
 
-/// Wakes the reader when it is stopped.
-struct Stopper(mpsc::Sender<Event>);
+/// Message to the thread that waits in `next`. `None`: the iterator was stopped.
+type Wakeup = Option<EndedCall>;
 
-impl Wake for Stopper {
+/// Wakes the reader when the iterator is stopped.
+struct StopWaker(mpsc::Sender<Wakeup>);
+
+impl Wake for StopWaker {
     fn wake(self: Arc<Self>) {
         let _ = self.0.send(None);
     }
 }
 
-/// Tells how a call ended, also if it did so by a panic.
-struct Told {
-    index: usize,
+/// Sends the result of a call to the reader, also if the call panics or is aborted.
+struct ResultSender {
+    call: Arc<SendCall>,
     result: Option<Result<Reply<Sent>, Error>>,
-    log: Arc<Log>,
-    pause: Arc<Mutex<Option<Instant>>>,
-    tell: mpsc::Sender<Event>,
+    sender: mpsc::Sender<Wakeup>,
 }
 
-impl Told {
-    fn ended(&mut self, result: Result<Reply<Sent>, Error>) {
+impl ResultSender {
+    fn set(&mut self, result: Result<Reply<Sent>, Error>) {
         self.result = Some(result);
     }
 }
 
-impl Drop for Told {
+impl Drop for ResultSender {
     fn drop(&mut self) {
-        let result = self.result.take();
-        let result = result.unwrap_or_else(|| Err(panicked(&operations::EMAIL_SEND)));
-        self.log.ended(self.index, &result);
-        if let Some(wait) = wait(&result) {
-            let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-            *pause = pause.max(Instant::now().checked_add(wait));
-        }
-        let _ = self.tell.send(Some((self.index, result)));
+        let result = match self.result.take() {
+            Some(result) => {
+                self.call.ended(&result);
+                result
+            }
+            None => Err(cancelled(&self.call, "the call panicked")),
+        };
+        let index = self.call.index();
+        let _ = self.sender.send(Some(EndedCall { index, result }));
     }
 }
 
+/// Cancels a call, and returns the error of its mail.
+fn cancelled(call: &SendCall, reason: &'static str) -> Error {
+    cancelled_call(call.cancel(), reason).during(&operations::EMAIL_SEND, 1)
+}
+
 impl Client {
-    /// Sends many mails, each by a call of its own, up to `concurrency` of them at once (0 counts as
-    /// 1), and hands out what became of each as soon as that is known: see
-    /// [`Client::send_all`](crate::Client::send_all) of the async one.
+    /// Sends many mails, each in a call of its own, with at most `concurrency` calls in flight (0
+    /// counts as 1). Returns the outcome of each mail as soon as its call ends, as
+    /// [`Client::send_all`](crate::Client::send_all) of the async client does.
     ///
-    /// `mails` is anything that can be iterated over, of mails or of pairs of a key and a mail; the
-    /// key, such as the number of a row, comes back with the outcome. It is read on this thread as
-    /// calls end, never further ahead than `concurrency`, so it may be endless, or larger than
-    /// memory, borrow, and block.
+    /// `mails` is anything that can be iterated over, of mails or of pairs of a key and a mail. The
+    /// key identifies the mail, such as a row id. It comes back with the outcome and in the
+    /// [report](SendAll::report), which keeps a clone of each key. The input is read on the thread
+    /// that calls `next`, as calls end and never further ahead than `concurrency`. So it can be
+    /// larger than memory, borrow, and block.
     ///
     /// ```no_run
     /// # use smtp2go_sdk::{Email, blocking::Client};
@@ -131,74 +143,86 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// How the calls are run, stopped and accounted for is said at [`SendAll`].
+    /// [`SendAll`] documents how the calls run, pause and stop.
     pub fn send_all<K, I>(&self, mails: I, concurrency: usize) -> SendAll<I::IntoIter, K>
     where
+        K: Clone,
         I: IntoIterator<Item: IntoMail<K>>,
     {
-        let mails = mails.into_iter();
-        let (tell, events) = mpsc::channel();
-        let log = Arc::new(Log::default());
-        log.left(mails.size_hint());
+        let input = mails.into_iter();
+        let (sender, wakeups) = mpsc::channel();
         SendAll {
             client: self.client.clone(),
             worker: self.worker.clone(),
-            mails: Some(mails),
             concurrency: concurrency.max(1),
-            calls: Vec::new(),
-            events,
-            stopper: Waker::from(Arc::new(Stopper(tell.clone()))),
-            tell,
-            pause: Arc::default(),
-            log,
+            pending: Vec::new(),
+            wakeups,
+            on_stop: Waker::from(Arc::new(StopWaker(sender.clone()))),
+            sender,
+            handle: SendHandle::new(input.size_hint()),
+            input: Some(input),
         }
     }
 }
 
 impl<I, K> SendAll<I, K> {
-    /// Takes no more mails from the input, which is dropped. The iterator goes on until all that
-    /// were taken have their outcomes, and then ends.
+    /// Stops taking mails and drops the input. The iterator ends after the outcomes of the calls in
+    /// flight.
     pub fn stop(&self) {
-        self.log.stop();
+        self.handle.stop();
     }
 
-    /// A handle to stop it, and to ask for the report, from elsewhere and for longer.
+    /// Returns a handle that stops the iterator and reports on it, also after the iterator was
+    /// dropped, and from other threads if the keys are `Send`.
     #[must_use]
-    pub fn handle(&self) -> SendHandle {
-        SendHandle::new(self.log.clone())
+    pub fn handle(&self) -> SendHandle<K> {
+        self.handle.share()
     }
 
-    /// What became of the mails so far.
+    /// Returns the state of the mails taken so far. Costs a clone of each key.
     #[must_use]
-    pub fn report(&self) -> SendReport {
-        self.log.report()
+    pub fn report(&self) -> SendReport<K>
+    where
+        K: Clone,
+    {
+        self.handle.report()
+    }
+
+    /// Drops the input.
+    fn close(&mut self) {
+        self.input = None;
+        self.handle.log().close();
     }
 }
 
 impl<I, K> SendAll<I, K>
 where
     I: Iterator<Item: IntoMail<K>>,
+    K: Clone,
 {
-    /// Takes mails while there is room for more calls; until when it does not, if there is a pause.
+    /// Takes mails while there is room for more calls. Returns the end of the pause if one keeps it
+    /// from that.
     fn fill(&mut self) -> Option<Instant> {
-        while self.calls.len() < self.concurrency {
-            if self.log.is_stopped(&self.stopper) {
-                self.mails = None;
+        while self.pending.len() < self.concurrency {
+            if self.handle.log().is_stopped(&self.on_stop) {
+                self.close();
             }
-            let mails = self.mails.as_mut()?;
-            let pause = *self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-            if pause.is_some_and(|until| until > Instant::now()) {
-                return pause;
+            let input = self.input.as_mut()?;
+            // On the client's thread the mails are refused, so there is nothing to wait for.
+            if let Some(until) = self.handle.log().pause()
+                && !self.worker.is_this_thread()
+            {
+                return Some(until.into_std());
             }
-            match mails.next() {
+            match input.next() {
                 Some(item) => {
-                    let index = self.log.taken(mails.size_hint());
                     let (key, email) = item.into_mail();
+                    let index = self.handle.taken(&key, input.size_hint());
                     self.begin(index, key, email);
                 }
                 None => {
-                    self.log.left((0, Some(0)));
-                    self.mails = None;
+                    self.handle.log().exhausted();
+                    self.close();
                 }
             }
         }
@@ -206,87 +230,91 @@ where
     }
 
     fn begin(&mut self, index: usize, key: K, email: Email) {
-        // Not by the call itself: it can begin at any time from here on, also just when it is
-        // cancelled.
-        self.log.begun(index);
-        let mut told = Told {
-            index,
+        let call = Arc::new(self.handle.call(index));
+        // Before the task exists: it can run at once.
+        call.started();
+        let mut sender = ResultSender {
+            call: call.clone(),
             result: None,
-            log: self.log.clone(),
-            pause: self.pause.clone(),
-            tell: self.tell.clone(),
+            sender: self.sender.clone(),
         };
         let task = match self.worker.check(&operations::EMAIL_SEND) {
             Ok(()) => {
                 let (client, mail) = (self.client.clone(), email.clone());
+                let cancel = Some(call.cancel_handle());
                 Some(self.worker.spawn(async move {
-                    told.ended(client.send(mail).await);
+                    sender.set(client.send_cancellable(mail, cancel).await);
                 }))
             }
             Err(error) => {
-                told.ended(Err(error));
+                sender.set(Err(error));
                 None
             }
         };
-        self.calls.push(Call {
-            index,
+        self.pending.push(PendingMail {
             key,
             email,
+            call,
             task,
         });
     }
 }
 
 impl<I, K> SendAll<I, K> {
-    /// Waits for what comes next, and no longer than until mails may be taken again.
-    fn event(&mut self, pause: Option<Instant>) -> Event {
+    /// Waits for the next message, but not past the end of the pause.
+    fn wait(&mut self, pause: Option<Instant>) -> Wakeup {
         match pause {
             Some(until) => {
                 let left = until.saturating_duration_since(Instant::now());
-                self.events.recv_timeout(left).ok()?
+                self.wakeups.recv_timeout(left).ok()?
             }
             None if self.worker.is_this_thread() => {
-                let event = self.events.try_recv().ok();
-                event.unwrap_or_else(|| self.give_up())
+                let wakeup = self.wakeups.try_recv();
+                wakeup.unwrap_or_else(|_| self.give_up())
             }
-            // There is always a sender: this one's.
-            None => self.events.recv().ok()?,
+            // Can't fail: `self` has a sender.
+            None => self.wakeups.recv().ok()?,
         }
     }
 
-    /// Cancels a call, on the thread that would have to go on with it.
-    fn give_up(&mut self) -> Event {
-        let call = self.calls.first()?;
-        if let Some(task) = &call.task {
+    /// Cancels a call whose outcome can't be waited for: this is the thread that makes the calls.
+    fn give_up(&mut self) -> Wakeup {
+        let PendingMail { call, task, .. } = self.pending.first()?;
+        if let Some(task) = task {
             task.abort();
         }
-        let text = "its outcome was asked for on the blocking client's own thread";
-        let error = interrupted(text).during(&operations::EMAIL_SEND, 1);
-        let result = Err(error);
-        self.log.ended(call.index, &result);
-        Some((call.index, result))
+        let reason = "its outcome was requested on the blocking client's own thread";
+        Some(EndedCall {
+            index: call.index(),
+            result: Err(cancelled(call, reason)),
+        })
     }
 }
 
 impl<I, K> Iterator for SendAll<I, K>
 where
     I: Iterator<Item: IntoMail<K>>,
+    K: Clone,
 {
     type Item = SendOutcome<K>;
 
     fn next(&mut self) -> Option<SendOutcome<K>> {
         loop {
             let pause = self.fill();
-            if self.calls.is_empty() && self.mails.is_none() {
+            if self.pending.is_empty() && self.input.is_none() {
                 return None;
             }
-            let Some((index, result)) = self.event(pause) else {
+            let Some(EndedCall { index, result }) = self.wait(pause) else {
                 continue;
             };
-            let Some(at) = self.calls.iter().position(|call| call.index == index) else {
+            let found = self.pending.iter();
+            let Some(at) = found
+                .map(|mail| mail.call.index())
+                .position(|it| it == index)
+            else {
                 continue;
             };
-            let Call { key, email, .. } = self.calls.swap_remove(at);
+            let PendingMail { key, email, .. } = self.pending.swap_remove(at);
             return Some(SendOutcome {
                 index,
                 key,
@@ -297,24 +325,27 @@ where
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let calls = self.calls.len();
-        // It can be stopped at any time.
-        let most = match &self.mails {
-            Some(mails) => mails.size_hint().1,
+        let pending = self.pending.len();
+        // The lower bound ignores the input: the iterator can be stopped at any time.
+        let most = match &self.input {
+            Some(input) => input.size_hint().1,
             None => Some(0),
         };
-        (calls, most.and_then(|most| most.checked_add(calls)))
+        (pending, most.and_then(|most| most.checked_add(pending)))
     }
 }
 
-impl<I: Iterator<Item: IntoMail<K>>, K> FusedIterator for SendAll<I, K> {}
+impl<I: Iterator<Item: IntoMail<K>>, K: Clone> FusedIterator for SendAll<I, K> {}
 
 impl<I, K> Drop for SendAll<I, K> {
     fn drop(&mut self) {
-        for task in self.calls.iter().filter_map(|call| call.task.as_ref()) {
-            task.abort();
+        for PendingMail { call, task, .. } in &self.pending {
+            if let Some(task) = task {
+                task.abort();
+            }
+            call.cancel();
         }
-        self.log.dropped();
+        self.handle.log().close();
     }
 }
 
@@ -322,19 +353,21 @@ impl<I, K> fmt::Debug for SendAll<I, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendAll")
             .field("concurrency", &self.concurrency)
-            .field("in_flight", &self.calls.len())
+            .field("in_flight", &self.pending.len())
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::Certainty;
     use crate::log_watch::watched;
 
     #[test]
-    fn a_call_that_is_dropped_before_it_began_has_an_outcome() {
+    fn call_aborted_before_its_start_is_not_sent() {
         let client = Client::builder(watched("api-0123456789abcdefABCDEF0123456789"))
             .base_url("http://localhost")
             .build()
@@ -346,11 +379,29 @@ mod tests {
         let email = Email::new("noreply@example.com", "Hello").to("jane@example.net");
         let mut sending = client.send_all([email.text("Hello")], 1);
         sending.fill();
-        sending.calls[0].task.as_ref().unwrap().abort();
+        sending.pending[0].task.as_ref().unwrap().abort();
         drop(go_on);
         let error = sending.next().unwrap().result.unwrap_err();
-        assert_eq!(error.certainty(), Certainty::Unknown);
+        assert_eq!(error.certainty(), Certainty::NotSent);
         assert!(sending.next().is_none());
-        assert_eq!(sending.report().unknown(), 1);
+        assert_eq!(sending.report().not_sent(), 1);
+    }
+
+    #[test]
+    fn client_s_own_thread_does_not_wait_for_a_pause() {
+        let client = Client::builder(watched("api-0123456789abcdefABCDEF0123456789"))
+            .base_url("http://localhost")
+            .build()
+            .unwrap();
+        let email = Email::new("noreply@example.com", "Hello").to("jane@example.net");
+        let mut sending = client.send_all([email.text("Hello")], 1);
+        sending.handle.log().hold(Duration::from_secs(3600));
+        assert!(sending.report().paused().is_some());
+        let (done, ended) = mpsc::channel();
+        client.worker.spawn(async move {
+            let _ = done.send(sending.next().unwrap().result);
+        });
+        let result = ended.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(result.unwrap_err().is_config());
     }
 }

@@ -13,6 +13,7 @@
 //! ```
 
 mod attempt;
+pub(crate) mod cancel;
 pub(crate) mod failover;
 pub(crate) mod http;
 mod observer;
@@ -20,7 +21,7 @@ pub(crate) mod rate_limit;
 mod reply;
 mod retry;
 mod settings;
-mod telemetry;
+pub(crate) mod telemetry;
 pub(crate) mod tls;
 pub(crate) mod verdict;
 
@@ -36,6 +37,7 @@ use tokio::time::{Instant, sleep};
 use tracing::Span;
 
 use self::attempt::{Limits, Request, Wire};
+use self::cancel::CallCancel;
 use self::failover::{Hosts, Route};
 use self::http::HttpClients;
 use self::rate_limit::{Permit, Permits};
@@ -107,6 +109,7 @@ impl Core {
     /// The futures in it are large. Each is made where it is awaited, since moving one copies it.
     pub(crate) async fn call<T, B>(
         &self,
+        cancel: Option<Arc<CallCancel>>,
         operation: &'static Operation,
         settings: &Settings,
         body: impl FnOnce() -> B,
@@ -117,7 +120,7 @@ impl Core {
         B: Future<Output = Result<Body, Error>>,
     {
         let started = Instant::now();
-        let mut telemetry = Telemetry::new(operation, self.observer.clone());
+        let mut telemetry = Telemetry::new(operation, self.observer.clone(), cancel);
         let span = telemetry.span();
         let call = pin!(Some(async {
             let body = body().await;

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use tracing::field::{Empty, Value};
-use tracing::{Span, debug, info, info_span};
+use tracing::{Span, debug, info, info_span, warn};
 
 use super::attempt::Wire;
+use super::cancel::CallCancel;
 use super::failover::Site;
 use super::verdict::cancelled;
 use super::{AttemptReport, CallReport, Next, Observer, RawReply};
@@ -27,6 +28,8 @@ const CANCELLED: &str = "cancelled";
 pub(crate) struct Telemetry {
     operation: &'static Operation,
     observer: Option<Arc<dyn Observer>>,
+    /// Receives the attempts, so that the call can be cancelled from outside.
+    cancel: Option<Arc<CallCancel>>,
     span: Span,
     /// None if nobody watches, neither the observer nor a subscriber.
     started: Option<Instant>,
@@ -100,7 +103,11 @@ impl<'a> End<'a> {
 }
 
 impl Telemetry {
-    pub(crate) fn new(operation: &'static Operation, observer: Option<Arc<dyn Observer>>) -> Self {
+    pub(crate) fn new(
+        operation: &'static Operation,
+        observer: Option<Arc<dyn Observer>>,
+        cancel: Option<Arc<CallCancel>>,
+    ) -> Self {
         let span = info_span!(
             target: TARGET,
             "smtp2go",
@@ -125,6 +132,7 @@ impl Telemetry {
             operation,
             started: (observer.is_some() || !span.is_disabled()).then(Instant::now),
             observer,
+            cancel,
             span,
             attempts: 0,
             running: None,
@@ -146,6 +154,9 @@ impl Telemetry {
     /// An attempt begins.
     pub(crate) fn attempt_started(&mut self, site: &Arc<Site>, wire: &Arc<Wire>) {
         self.attempts = self.attempts.saturating_add(1);
+        if let Some(cancel) = &self.cancel {
+            cancel.attempt_started(wire);
+        }
         if self.started.is_none() {
             return;
         }
@@ -164,6 +175,9 @@ impl Telemetry {
         received: u64,
         next: Next,
     ) {
+        if let Some(cancel) = &self.cancel {
+            cancel.attempt_ended(result.err().map(Error::certainty));
+        }
         if self.started.is_none() && matches!(next, Next::Done) {
             return;
         }
@@ -331,6 +345,18 @@ impl Drop for Telemetry {
         }
         self.end(End::cancelled(self.certainty));
     }
+}
+
+/// Logs that `send_all` takes no mail for `wait`, after the API asked for `asked`.
+pub(crate) fn send_all_paused(wait: std::time::Duration, asked: std::time::Duration) {
+    warn!(
+        target: TARGET,
+        operation = crate::operations::EMAIL_SEND.id,
+        reason = "rate_limited",
+        wait_ms = millis(wait),
+        asked_ms = millis(asked),
+        "send_all is paused"
+    );
 }
 
 fn word(certainty: Certainty) -> &'static str {

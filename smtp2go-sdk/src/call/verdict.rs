@@ -268,12 +268,20 @@ pub(crate) fn cancelled(upload: Upload) -> Certainty {
 
 /// The error of a call whose task ended before the call did.
 pub(crate) fn interrupted(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    cancelled_call(row(Case::NoReply).0, source)
+}
+
+/// The error of a call that was cancelled, with what is certain of it.
+pub(crate) fn cancelled_call(
+    certainty: Certainty,
+    source: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> Error {
     let kind = Kind::NoReply {
         connect: false,
         timeout: false,
         part: false,
     };
-    Error::judged(kind, row(Case::NoReply).0).with_source(source)
+    Error::judged(kind, certainty).with_source(source)
 }
 
 /// The error of a success whose body is not the expected reply.

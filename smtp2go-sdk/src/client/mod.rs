@@ -23,6 +23,7 @@ use smtp2go_types::{Envelope, Validate, readable};
 use self::key::{KEY_MEMBER, Key};
 use self::subaccount::Subaccount;
 use crate::body::Body;
+use crate::call::cancel::CallCancel;
 use crate::call::verdict::{Success, undecodable};
 use crate::call::{Core, RawReply, Reply, Settings};
 use crate::error::Error;
@@ -214,8 +215,24 @@ impl Client {
     where
         B: Future<Output = Result<Body, Error>>,
     {
+        self.perform_cancellable(None, operation, body, read, raw)
+    }
+
+    /// As [`perform_as`](Self::perform_as). `cancel` can cancel the call, and knows if it was sent.
+    pub(crate) fn perform_cancellable<T, B>(
+        &self,
+        cancel: Option<Arc<CallCancel>>,
+        operation: &'static Operation,
+        body: impl FnOnce() -> B,
+        read: impl FnOnce(Success) -> Result<T, Error>,
+        raw: fn(&T) -> &RawReply,
+    ) -> impl Future<Output = Result<T, Error>>
+    where
+        B: Future<Output = Result<Body, Error>>,
+    {
         let body = async move || self.complete(operation, body().await?);
-        self.core.call(operation, &self.settings, body, read, raw)
+        self.core
+            .call(cancel, operation, &self.settings, body, read, raw)
     }
 
     /// Calls an operation with a body of your own, and hands back the reply as it came: for what

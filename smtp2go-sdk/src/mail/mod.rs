@@ -14,20 +14,22 @@ mod schedule;
 pub use self::lettre::LettreTransport;
 pub use attachment::Attachment;
 pub use batch::Batch;
-pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
 #[cfg(feature = "blocking")]
-pub(crate) use bulk::{Log, wait};
+pub(crate) use bulk::SendCall;
+pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
 pub use email::Email;
 pub use mailbox::{Mailbox, MailboxError};
 pub use mime::Mime;
 
 use std::fmt;
+use std::sync::Arc;
 
 use smtp2go_types::Validate;
 use smtp2go_types::validation::Check;
 
 use crate::body::content::Blob;
 use crate::body::json::Writer;
+use crate::call::cancel::CallCancel;
 use crate::call::verdict::Success;
 use crate::error::said::Said;
 use crate::operation::Operation;
@@ -90,9 +92,18 @@ impl Client {
     /// end. Otherwise those of [`execute`](Self::execute), a mail that was refused in a reply with
     /// status 200 among them. [`Error::certainty`] says whether the mail may have gone out.
     pub async fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
+        self.send_cancellable(email, None).await
+    }
+
+    /// As [`send`](Self::send). `cancel` can cancel the call, and knows if it was sent.
+    pub(crate) fn send_cancellable(
+        &self,
+        email: Email,
+        cancel: Option<Arc<CallCancel>>,
+    ) -> impl Future<Output = Result<Reply<Sent>, Error>> {
         let operation = &operations::EMAIL_SEND;
-        let body = || one(operation, email);
-        self.perform_as(operation, body, sent, Reply::raw).await
+        let body = move || one(operation, email);
+        self.perform_cancellable(cancel, operation, body, sent, Reply::raw)
     }
 
     /// Sends a finished MIME message, or schedules it. It is read while it is sent, unless it is

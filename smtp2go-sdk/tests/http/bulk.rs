@@ -1,19 +1,24 @@
 //! `send_all`: bounds, stops, drops, and a report that is true whatever the server does.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::log_watch::watched;
-use crate::support::{KEY, Tested, answering, called};
+use crate::support::{KEY, Tested, answering, called, nowhere};
 use futures_core::Stream;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{
-    CallOptions, Certainty, Client, ClientBuilder, Email, RetryPolicy, SendAll, SendState,
+    CallOptions, Certainty, Client, ClientBuilder, Email, RetryPolicy, SendAll, SendReport,
+    SendState,
 };
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 fn builder(sandbox: &Sandbox) -> ClientBuilder {
     let policy = RetryPolicy::new()
@@ -29,6 +34,10 @@ fn mail(subject: impl Into<String>) -> Email {
     Email::new("Acme <noreply@example.com>", subject)
         .to("jane@example.net")
         .text("Hello")
+}
+
+fn states_of<K>(report: &SendReport<K>) -> Vec<SendState> {
+    report.states().map(|(_, state)| state).collect()
 }
 
 fn subjects(sandbox: &Sandbox) -> HashMap<String, usize> {
@@ -114,7 +123,7 @@ async fn one_bad_mail_does_not_keep_the_others_back() {
         SendState::Rejected,
         SendState::Sent,
     ];
-    assert_eq!(sending.report().states(), states);
+    assert_eq!(states_of(&sending.report()), states);
 }
 
 /// A stream without an end that is pending every other time.
@@ -278,10 +287,221 @@ async fn a_mail_that_was_taken_and_not_begun_is_not_sent() {
     drop(sending);
     let report = handle.report();
     assert_eq!((report.not_sent(), report.in_flight()), (4, 0));
-    assert_eq!(report.states(), [SendState::NotSent; 4]);
+    assert_eq!(states_of(&report), [SendState::NotSent; 4]);
     // Mail by another way goes through, so that the server had time for what else there was.
     client.send(mail("5")).await.unwrap();
     assert_eq!(server.calls().len(), 1);
+}
+
+/// Keeps the fields of the crate's WARN events.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Visit for Warnings {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.lock().unwrap().push(format!("{field}={value:?}"));
+    }
+}
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN && metadata.target() == "smtp2go_sdk"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// A sandbox that answers the first call with 429 and this `Retry-After`, and a client that sends
+/// once.
+async fn rate_limited(retry_after: &str) -> (Sandbox, Client) {
+    let sandbox = Sandbox::builder()
+        .fault(Fault::status(429).header("Retry-After", retry_after).nth(1))
+        .start()
+        .await
+        .unwrap();
+    let client = builder(&sandbox).retry(RetryPolicy::none());
+    let client = client.build().unwrap();
+    (sandbox, client)
+}
+
+/// Fails rather than hangs.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    let ended = tokio::time::timeout(Duration::from_secs(30), future).await;
+    ended.unwrap()
+}
+
+#[tokio::test]
+async fn absurd_retry_after_pauses_for_an_hour_and_is_reported() {
+    for (retry_after, asked) in [
+        // A time of day in place of a duration.
+        ("1795939200", Some(1_795_939_200_000_u64)),
+        ("86400", Some(86_400_000)),
+        ("31536000", Some(31_536_000_000)),
+        ("18446744073709551615", Some(u64::MAX)),
+        ("Fri, 31 Dec 2100 23:59:59 GMT", None),
+    ] {
+        let (_sandbox, client) = rate_limited(retry_after).await;
+        let warnings = Warnings::default();
+        let _guard = tracing::subscriber::set_default(warnings.clone());
+        let mut sending = client.send_all([mail("0"), mail("1")], 1);
+        assert_eq!(sending.report().paused(), None);
+        let error = sending.next().await.unwrap().result.unwrap_err();
+        assert!(error.is_rate_limited(), "{error}");
+
+        let warned = warnings.0.lock().unwrap().join(" ");
+        assert_eq!(warned.matches("send_all is paused").count(), 1, "{warned}");
+        assert!(warned.contains("wait_ms=3600000"), "{warned}");
+        if let Some(asked) = asked {
+            assert!(warned.contains(&format!("asked_ms={asked}")), "{warned}");
+        }
+        let report = sending.report();
+        let left = report.paused().unwrap();
+        assert!(left <= HOUR && left > HOUR - Duration::from_secs(30));
+        let shown = report.to_string();
+        assert!(shown.contains("; rate limited, paused for 3"), "{shown}");
+
+        // An hour passes at once, since nothing else happens.
+        tokio::time::pause();
+        let early = tokio::time::timeout(left - Duration::from_secs(1), sending.next()).await;
+        assert!(early.is_err(), "{retry_after}");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        tokio::time::resume();
+        assert_eq!(sending.report().paused(), None);
+        let outcome = soon(sending.next()).await.unwrap();
+        assert!(outcome.result.is_ok() && outcome.index == 1);
+        assert!(soon(sending.next()).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn stop_ends_a_pause_at_once() {
+    let (sandbox, client) = rate_limited("31536000").await;
+    let mut sending = client.send_all((0..3).map(|n| (n, mail(n.to_string()))), 1);
+    let handle = sending.handle();
+    soon(sending.next()).await.unwrap().result.unwrap_err();
+    assert!(handle.report().paused().is_some());
+    let reader = async {
+        let ended = sending.next().await.is_none();
+        assert!(ended);
+    };
+    let stopper = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let handle = handle.clone();
+        std::thread::spawn(move || handle.stop()).join().unwrap();
+    };
+    soon(async { tokio::join!(reader, stopper) }).await;
+    assert_eq!(
+        handle.report().to_string(),
+        "1 taken: 0 sent, 1 rejected, 0 not sent, 0 unknown; 2 not taken"
+    );
+    assert_eq!(sandbox.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn pause_without_mails_left_ends_at_once() {
+    let (_sandbox, client) = rate_limited("31536000").await;
+    let mut sending = client.send_all([mail("only")], 4);
+    soon(sending.next()).await.unwrap().result.unwrap_err();
+    assert_eq!(sending.report().paused(), None);
+    assert!(soon(sending.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn deadline_of_a_call_in_flight_holds_during_a_pause() {
+    let sandbox = Sandbox::builder()
+        .fault(Fault::status(429).header("Retry-After", "86400").nth(1))
+        .fault(Fault::stall().calls(2..=9))
+        .start()
+        .await
+        .unwrap();
+    let client = builder(&sandbox)
+        .retry(RetryPolicy::none())
+        .deadline(Duration::from_millis(500));
+    let client = client.build().unwrap();
+    let mut sending = client.send_all((0..3).map(|n| mail(n.to_string())), 2);
+    let first = soon(sending.next()).await.unwrap().result.unwrap_err();
+    assert!(first.is_rate_limited(), "{first}");
+    let second = soon(sending.next()).await.unwrap().result.unwrap_err();
+    assert!(second.is_timeout(), "{second}");
+    assert!(sending.report().paused().is_some());
+    assert_eq!(sending.report().taken(), 2);
+}
+
+#[tokio::test]
+async fn mails_cancelled_before_anything_was_sent_are_not_sent() {
+    const MANY: u64 = 64;
+    // When the first call has no budget left to be sent again, the others connect, or wait for
+    // their next attempt.
+    let patient = RetryPolicy::new()
+        .min_backoff(Duration::from_secs(30))
+        .max_backoff(Duration::from_secs(30));
+    let client = Client::builder(watched(KEY))
+        .base_url(nowhere())
+        .retry(patient)
+        .build()
+        .unwrap();
+    let mails = (1000..1000 + MANY).map(|id| (id, mail(id.to_string())));
+    let mut sending = client.send_all(mails, 64);
+    let handle = sending.handle();
+    let first = soon(sending.next()).await.unwrap();
+    assert!(first.result.unwrap_err().is_connect());
+    assert!(handle.report().in_flight() > 10, "{handle:?}");
+    drop(sending);
+    let report = handle.report();
+    let expected = (1000..1000 + MANY).map(|id| (id, SendState::NotSent));
+    assert!(
+        report.states().map(|(id, state)| (*id, state)).eq(expected),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn state_of_a_cancelled_mail_is_that_of_its_call() {
+    let sandbox = Sandbox::builder()
+        .fault(Fault::status(429).header("Retry-After", "20").nth(1))
+        .fault(Fault::stall().calls(2..=9))
+        .start()
+        .await
+        .unwrap();
+    for (key, state) in [
+        // Refused, and waits to be sent again.
+        ("refused", SendState::Rejected),
+        // Read by the server, which does not answer.
+        ("stalled", SendState::Unknown),
+    ] {
+        let client = builder(&sandbox).build().unwrap();
+        let mut sending = client.send_all([(key, mail(key))], 1);
+        let handle = sending.handle();
+        let arrived = called(&sandbox, if key == "refused" { 1 } else { 2 });
+        let arrived = async {
+            arrived.await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        tokio::select! {
+            outcome = sending.next() => assert!(outcome.is_none(), "{key}: {outcome:?}"),
+            () = arrived => {}
+        }
+        assert_eq!(handle.report().in_flight(), 1);
+        drop(sending);
+        let report = handle.report();
+        assert!(report.states().eq([(&key, state)]), "{key}: {report}");
+    }
 }
 
 /// Streams through a server that does everything wrong, stopped or dropped anywhere: every mail is
@@ -311,15 +531,14 @@ async fn whatever_happens_the_report_is_true() {
     for round in 0..40 {
         // Of its own, so that no retry budget is used up.
         let client = builder(&sandbox).build().unwrap();
-        let mut invalid = 0;
         let mails: Vec<_> = (0..MAILS)
             .map(|n| {
-                let mail = mail(format!("{round}-{n}"));
+                let subject = format!("{round}-{n}");
+                let mail = mail(&subject);
                 if dice.below(10) == 0 {
-                    invalid += 1;
-                    return mail.to("nobody");
+                    return (subject, mail.to("nobody"));
                 }
-                mail
+                (subject, mail)
             })
             .collect();
         let concurrency = 1 + dice.below(9);
@@ -351,14 +570,15 @@ async fn whatever_happens_the_report_is_true() {
         assert_eq!((sum, report.in_flight()), (report.taken(), 0));
         assert_eq!(report.taken() + report.not_taken().unwrap(), MAILS);
         assert!(report.taken() - outcomes.len() <= concurrency);
-        for (index, state) in report.states().iter().enumerate() {
+        for (index, (subject, state)) in report.states().enumerate() {
+            assert_eq!(*subject, format!("{round}-{index}"));
             if let Some(outcome) = outcomes.get(&index) {
-                assert_eq!(outcome, state, "mail {round}-{index}");
+                assert_eq!(*outcome, state, "{subject}");
             } else {
-                // Dropped before its outcome: under way, or not begun.
-                assert!(matches!(state, SendState::Unknown | SendState::NotSent));
+                // Cancelled by the drop.
+                assert!(!matches!(state, SendState::Sent | SendState::InFlight));
             }
-            told.insert(format!("{round}-{index}"), *state);
+            told.insert(subject.clone(), state);
         }
     }
     // Whatever was cancelled has had the time of all the rounds after it; and of this one.
@@ -387,7 +607,7 @@ async fn whatever_happens_the_report_is_true() {
     }
 }
 
-fn keep(outcome: smtp2go_sdk::SendOutcome, outcomes: &mut HashMap<usize, SendState>) {
+fn keep(outcome: smtp2go_sdk::SendOutcome<String>, outcomes: &mut HashMap<usize, SendState>) {
     let state = match outcome.result.map_err(|error| error.certainty()) {
         Ok(_) => SendState::Sent,
         Err(Certainty::NotSent) => SendState::NotSent,
@@ -399,7 +619,7 @@ fn keep(outcome: smtp2go_sdk::SendOutcome, outcomes: &mut HashMap<usize, SendSta
 
 /// Begins to read, and gives up unless an outcome is there by then.
 async fn poll_a_few_times(
-    sending: &mut SendAll<'_>,
+    sending: &mut SendAll<'_, String>,
     times: usize,
     outcomes: &mut HashMap<usize, SendState>,
 ) {

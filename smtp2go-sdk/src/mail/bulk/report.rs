@@ -1,14 +1,18 @@
-//! The outcomes of `send_all`, counted.
+//! The report of `send_all`, and the handle that it can be had from.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::iter;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::call::verdict::failed;
-use crate::{Certainty, Error, Reply, Sent};
+use super::log::{SendCall, SendLog};
+use crate::call::verdict::certainty_despite_success;
+use crate::{Certainty, Error, Reply, Sent, operations};
 
-/// Stops a [`SendAll`](crate::SendAll), and reports on it, from wherever it is taken to. It is no part of the
-/// stream: it keeps nothing going, and answers when the stream is long gone.
+/// Stops a [`SendAll`](crate::SendAll) and reports on it, also from other threads and after the
+/// stream was dropped. It does not keep the stream running.
+///
+/// It can go to another thread if the keys can (`K: Send`).
 ///
 /// ```no_run
 /// # use smtp2go_sdk::{Client, Email};
@@ -25,152 +29,219 @@ use crate::{Certainty, Error, Reply, Sent};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SendHandle {
-    log: Arc<Log>,
+pub struct SendHandle<K = ()> {
+    log: Arc<SendLog>,
+    /// The key of each mail taken, in input order.
+    keys: Arc<Mutex<Vec<K>>>,
 }
 
-impl SendHandle {
-    #[inline]
-    pub(crate) fn new(log: Arc<Log>) -> Self {
-        Self { log }
+impl<K> SendHandle<K> {
+    /// A handle of a new stream, whose input has this size hint.
+    pub(crate) fn new(remaining: (usize, Option<usize>)) -> Self {
+        Self {
+            log: Arc::new(SendLog::new(remaining)),
+            keys: Arc::default(),
+        }
     }
 
-    /// As [`SendAll::stop`](crate::SendAll::stop).
-    #[inline]
+    /// Clones the handle, whatever the keys are.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            log: self.log.clone(),
+            keys: self.keys.clone(),
+        }
+    }
+
+    pub(crate) fn log(&self) -> &SendLog {
+        &self.log
+    }
+
+    /// Adds a mail that was taken from the input, and returns its index.
+    pub(crate) fn taken(&self, key: &K, remaining: (usize, Option<usize>)) -> usize
+    where
+        K: Clone,
+    {
+        let key = key.clone();
+        // Before the state, so that each state has a key.
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(key);
+        self.log.taken(remaining)
+    }
+
+    /// The call for a mail that was taken.
+    pub(crate) fn call(&self, index: usize) -> SendCall {
+        SendCall::new(self.log.clone(), index)
+    }
+
+    /// Stops taking mails, as [`SendAll::stop`](crate::SendAll::stop).
     pub fn stop(&self) {
         self.log.stop();
     }
 
-    /// As [`SendAll::report`](crate::SendAll::report). Once the stream or iterator was dropped, mails that were under way count as
-    /// unknown.
+    /// Returns the state of the mails taken so far. Costs a clone of each key.
+    ///
+    /// After the stream or iterator was dropped, a mail whose call was cancelled is
+    /// [`NotSent`](SendState::NotSent) if nothing of it can have been sent, and else
+    /// [`Unknown`](SendState::Unknown).
     #[must_use]
-    #[inline]
-    pub fn report(&self) -> SendReport {
-        self.log.report()
+    pub fn report(&self) -> SendReport<K>
+    where
+        K: Clone,
+    {
+        let read = self.log.read();
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        SendReport::new(read, keys.iter().cloned())
     }
 }
 
-impl fmt::Debug for SendHandle {
-    #[inline]
+impl<K> fmt::Debug for SendHandle<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = SendReport::new(self.log.read(), iter::repeat(()));
         f.debug_struct("SendHandle")
-            .field("report", &self.report())
+            .field("report", &counts)
             .finish()
     }
 }
 
-/// How far a mail of [`Client::send_all`](crate::Client::send_all) got.
+/// The state of one mail of [`Client::send_all`](crate::Client::send_all).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendState {
-    /// The service took it in.
+    /// The service accepted it.
     Sent,
-    /// It was provably not sent, and will not be: it failed before, or it was taken from the input
-    /// and its call never began.
+    /// It was provably not sent and will not be: the call failed or was cancelled before anything
+    /// was sent, or never started.
     NotSent,
     /// The service refused it.
     Rejected,
-    /// It may have been sent: the call failed in a way that does not tell, or was cancelled.
+    /// It may have been sent: the call failed or was cancelled after the request was handed to the
+    /// network.
     Unknown,
-    /// Its call is being made.
+    /// Its call is in progress.
     InFlight,
 }
 
-impl SendState {
-    #[inline]
-    fn of(result: &Result<Reply<Sent>, Error>) -> Self {
-        let certainty = match result {
-            // A failure, though the client is set to hand it out as a reply.
-            Ok(reply) if reply.failed.is_some_and(|count| count > 0) => failed(reply.raw()),
-            Ok(_) => None,
-            Err(error) => Some(error.certainty()),
-        };
+impl From<Certainty> for SendState {
+    fn from(certainty: Certainty) -> Self {
         match certainty {
-            None => Self::Sent,
-            Some(Certainty::NotSent) => Self::NotSent,
-            Some(Certainty::Rejected) => Self::Rejected,
-            Some(Certainty::Unknown) => Self::Unknown,
+            Certainty::NotSent => Self::NotSent,
+            Certainty::Rejected => Self::Rejected,
+            Certainty::Unknown => Self::Unknown,
         }
     }
 }
 
-/// What became of the mails of a [`SendAll`](crate::SendAll), or of the blocking client's, at the time it was asked for. Every mail that was
-/// taken from the input is counted once.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SendReport {
-    states: Vec<SendState>,
-    not_taken: Option<usize>,
+impl SendState {
+    pub(super) fn of(result: &Result<Reply<Sent>, Error>) -> Self {
+        let certainty = match result {
+            // A failure that `failures_are_errors(false)` returns as a reply.
+            Ok(reply) => certainty_despite_success(&operations::EMAIL_SEND, reply.raw()),
+            Err(error) => Some(error.certainty()),
+        };
+        certainty.map_or(Self::Sent, Self::from)
+    }
 }
 
-impl SendReport {
-    /// How many mails were taken from the input: the sum of the other counts but
-    /// [`not_taken`](Self::not_taken).
-    #[must_use]
-    #[inline]
-    pub fn taken(&self) -> usize {
-        self.states.len()
+/// The state of each mail that was taken from the input of a [`SendAll`](crate::SendAll), or of the
+/// blocking client's, at the time of the report.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SendReport<K = ()> {
+    mails: Vec<(K, SendState)>,
+    not_taken: Option<usize>,
+    paused: Option<Duration>,
+}
+
+impl<K> SendReport<K> {
+    fn new(
+        (states, not_taken, paused): (Vec<SendState>, Option<usize>, Option<Duration>),
+        keys: impl Iterator<Item = K>,
+    ) -> Self {
+        Self {
+            mails: keys.zip(states).collect(),
+            not_taken,
+            paused,
+        }
     }
 
-    /// How many the service took in.
+    /// Number of mails taken from the input: the sum of all other counts except
+    /// [`not_taken`](Self::not_taken).
     #[must_use]
-    #[inline]
+    pub fn taken(&self) -> usize {
+        self.mails.len()
+    }
+
+    /// Number of mails that the service accepted.
+    #[must_use]
     pub fn sent(&self) -> usize {
         self.count(SendState::Sent)
     }
 
-    /// How many provably were not sent; those that were taken and never begun among them.
+    /// Number of mails that provably were not sent, including those whose call never started.
     #[must_use]
-    #[inline]
     pub fn not_sent(&self) -> usize {
         self.count(SendState::NotSent)
     }
 
-    /// How many the service refused.
+    /// Number of mails that the service refused.
     #[must_use]
-    #[inline]
     pub fn rejected(&self) -> usize {
         self.count(SendState::Rejected)
     }
 
-    /// How many may have been sent: calls that failed in a way that does not tell, and those that
-    /// were cancelled when the stream or iterator was dropped.
+    /// Number of mails that may have been sent.
     #[must_use]
-    #[inline]
     pub fn unknown(&self) -> usize {
         self.count(SendState::Unknown)
     }
 
-    /// How many are being sent. None once the stream or iterator has ended or was dropped.
+    /// Number of mails whose call is in progress. 0 after the stream or iterator has ended or was
+    /// dropped.
     #[must_use]
-    #[inline]
     pub fn in_flight(&self) -> usize {
         self.count(SendState::InFlight)
     }
 
-    /// How many mails are left in the input, or were when it was given up: they were not sent.
-    /// `None` if the input does not know, which it does if it is a list.
+    /// Number of mails that are left in the input, or were when it was dropped: they were not sent.
+    /// `None` if the input does not know its length.
     #[must_use]
-    #[inline]
     pub fn not_taken(&self) -> Option<usize> {
         self.not_taken
     }
 
-    /// How far each mail got, by its place in the input.
+    /// Time left until mails are taken again after a rate limit. At most one hour, whatever the API
+    /// asked for. `None` if there is no pause, or no mail left to take.
     #[must_use]
-    #[inline]
-    pub fn states(&self) -> &[SendState] {
-        &self.states
+    pub fn paused(&self) -> Option<Duration> {
+        self.paused
     }
 
-    #[inline]
+    /// Returns the key and the state of each mail taken, in input order. Mails without a key have
+    /// `()`: count them with `enumerate`.
+    ///
+    /// ```
+    /// # use smtp2go_sdk::{SendReport, SendState};
+    /// fn to_repeat(report: &SendReport<u64>) -> Vec<u64> {
+    ///     let not_sent = report.states().filter(|(_, state)| *state == SendState::NotSent);
+    ///     not_sent.map(|(id, _)| *id).collect()
+    /// }
+    /// ```
+    pub fn states(&self) -> impl ExactSizeIterator<Item = (&K, SendState)> {
+        self.mails.iter().map(|(key, state)| (key, *state))
+    }
+
     fn count(&self, state: SendState) -> usize {
-        self.states.iter().filter(|found| **found == state).count()
+        self.mails
+            .iter()
+            .filter(|(_, found)| *found == state)
+            .count()
     }
 }
 
-/// One line, such as `5 taken: 3 sent, 1 rejected, 1 not sent, 0 unknown; 2 not taken`.
-impl fmt::Display for SendReport {
-    #[inline]
+/// One line, such as `5 taken: 3 sent, 1 rejected, 1 not sent, 0 unknown; 2 not taken`. Without
+/// keys.
+impl<K> fmt::Display for SendReport<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -182,18 +253,21 @@ impl fmt::Display for SendReport {
             self.unknown(),
         )?;
         if self.in_flight() > 0 {
-            write!(f, ", {} under way", self.in_flight())?;
+            write!(f, ", {} in flight", self.in_flight())?;
         }
-        match self.not_taken {
-            Some(left) => write!(f, "; {left} not taken"),
-            None => Ok(()),
+        if let Some(left) = self.not_taken {
+            write!(f, "; {left} not taken")?;
         }
+        if let Some(wait) = self.paused {
+            let seconds = wait.as_millis().div_ceil(1000);
+            write!(f, "; rate limited, paused for {seconds} s")?;
+        }
+        Ok(())
     }
 }
 
-/// Shows the counts.
-impl fmt::Debug for SendReport {
-    #[inline]
+/// Shows the counts. Without keys.
+impl<K> fmt::Debug for SendReport<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendReport")
             .field("taken", &self.taken())
@@ -203,108 +277,7 @@ impl fmt::Debug for SendReport {
             .field("unknown", &self.unknown())
             .field("in_flight", &self.in_flight())
             .field("not_taken", &self.not_taken)
+            .field("paused", &self.paused)
             .finish()
-    }
-}
-
-/// What a stream and its handles share.
-#[derive(Default)]
-pub(crate) struct Log(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    states: Vec<SendState>,
-    /// The size hint of the input.
-    left: (usize, Option<usize>),
-    stopped: bool,
-    dropped: bool,
-    /// Who waits for an outcome, and thus for a mail to take.
-    reader: Option<Waker>,
-}
-
-impl Log {
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes how many mails the input has left.
-    #[inline]
-    pub(crate) fn left(&self, left: (usize, Option<usize>)) {
-        self.lock().left = left;
-    }
-
-    /// Notes that nobody reads on.
-    #[inline]
-    pub(crate) fn dropped(&self) {
-        self.lock().dropped = true;
-    }
-
-    /// Notes that the call for a mail begins.
-    #[inline]
-    pub(crate) fn begun(&self, index: usize) {
-        self.set(index, SendState::InFlight);
-    }
-
-    /// Notes what became of a mail.
-    #[inline]
-    pub(crate) fn ended(&self, index: usize, result: &Result<Reply<Sent>, Error>) {
-        self.set(index, SendState::of(result));
-    }
-
-    /// Notes that a mail was taken, which leaves so many, and says which it is.
-    #[inline]
-    pub(crate) fn taken(&self, left: (usize, Option<usize>)) -> usize {
-        let mut state = self.lock();
-        state.left = left;
-        // Until its call begins.
-        state.states.push(SendState::NotSent);
-        state.states.len() - 1
-    }
-
-    #[inline]
-    fn set(&self, index: usize, found: SendState) {
-        if let Some(state) = self.lock().states.get_mut(index) {
-            *state = found;
-        }
-    }
-
-    #[inline]
-    pub(crate) fn stop(&self) {
-        let reader = {
-            let mut state = self.lock();
-            state.stopped = true;
-            state.reader.take()
-        };
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-    }
-
-    /// Whether it was stopped; if not, the reader is woken when it is.
-    #[inline]
-    pub(crate) fn is_stopped(&self, reader: &Waker) -> bool {
-        let mut state = self.lock();
-        if !state.stopped {
-            match &mut state.reader {
-                Some(known) => known.clone_from(reader),
-                None => state.reader = Some(reader.clone()),
-            }
-        }
-        state.stopped
-    }
-
-    #[inline]
-    pub(crate) fn report(&self) -> SendReport {
-        let state = self.lock();
-        let (least, most) = state.left;
-        let cancelled = |found: &SendState| match found {
-            SendState::InFlight if state.dropped => SendState::Unknown,
-            other => *other,
-        };
-        SendReport {
-            states: state.states.iter().map(cancelled).collect(),
-            not_taken: most.filter(|most| *most == least),
-        }
     }
 }
