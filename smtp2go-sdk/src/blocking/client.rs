@@ -1,4 +1,4 @@
-//! The client itself.
+//! The blocking client and its builder.
 
 use std::fmt;
 use std::future::ready;
@@ -15,14 +15,14 @@ use crate::client::encode;
 use crate::operation::Operation;
 use crate::{Batch, Body, CallOptions, Email, Error, Mime, RawReply, Reply, Sent, operations};
 
-/// Sets up a [`blocking::Client`](Client). Made by [`Client::builder`].
+/// Configures a [`blocking::Client`](Client). Returned by [`Client::builder`].
 pub type ClientBuilder = crate::ClientBuilder<Client>;
 
-/// A client of the API, for one key, whose calls return when they are over.
+/// A blocking client of the API, for one key.
 ///
-/// Operations are methods of its groups, `client.template().view(…)`. Cheap to clone: clones
-/// share a thread, their connections, their pacing and what they know of the servers, and it is
-/// best to make one client and keep it. [Where it can be used](super#threads).
+/// Operations are methods of its groups, `client.template().view(…)`. Build one client and keep it.
+/// It is cheap to clone: clones share a thread, connections, rate limits and the state of the hosts.
+/// [Where it can be used](super#threads).
 #[derive(Clone)]
 pub struct Client {
     pub(crate) client: crate::Client,
@@ -30,11 +30,11 @@ pub struct Client {
 }
 
 impl crate::ClientBuilder<Client> {
-    /// The client, with its thread started. Nothing is sent yet.
+    /// Builds the client and starts its thread. Sends nothing.
     ///
     /// # Errors
     /// As [`ClientBuilder::build`](crate::ClientBuilder::build) of the async client, and if the
-    /// system refuses the thread or what it needs to do I/O.
+    /// system can't start the thread or its I/O driver.
     pub fn build(self) -> Result<Client, Error> {
         let client = self.client()?;
         let thread = thread::Builder::new().name("smtp2go".to_owned());
@@ -46,13 +46,13 @@ impl crate::ClientBuilder<Client> {
 }
 
 impl Client {
-    /// Sets up a client for the key, which is checked by `build`.
+    /// Returns a builder of a client for the key. `build` checks the key.
     pub fn builder(key: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(key.into())
     }
 
-    /// A client set up from the environment, as
-    /// [`Client::from_env`](crate::Client::from_env) of the async one is.
+    /// Builds a client from environment variables, as
+    /// [`Client::from_env`](crate::Client::from_env) of the async client.
     ///
     /// # Errors
     /// As `build` of the [`builder`](Self::builder); the error names the variable.
@@ -60,8 +60,8 @@ impl Client {
         ClientBuilder::from_lookup(&|name| std::env::var(name))?.build()
     }
 
-    /// The same client with other settings for some calls: see
-    /// [`Client::with_options`](crate::Client::with_options) of the async one.
+    /// Returns the client with other settings for some calls, as
+    /// [`Client::with_options`](crate::Client::with_options) of the async client.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         Self {
@@ -70,9 +70,9 @@ impl Client {
         }
     }
 
-    /// The same client for one subaccount of the key's account: see
-    /// [`Client::for_subaccount`](crate::Client::for_subaccount) of the async one, for what is
-    /// refused too.
+    /// Returns the client for one subaccount of the key's account, as
+    /// [`Client::for_subaccount`](crate::Client::for_subaccount) of the async client. The calls that
+    /// it refuses are listed there.
     #[must_use]
     pub fn for_subaccount(&self, id: impl Into<String>) -> Self {
         Self {
@@ -81,43 +81,42 @@ impl Client {
         }
     }
 
-    /// Sends a mail, or schedules it: see [`Client::send`](crate::Client::send) of the async one.
+    /// Sends or schedules a mail, as [`Client::send`](crate::Client::send) of the async client.
     ///
     /// # Errors
-    /// [`is_validation`](Error::is_validation) for a mail that the API would not take, and for an
-    /// attachment that could not be read to its end; otherwise those of
-    /// [`execute`](Self::execute).
+    /// [`is_validation`](Error::is_validation) for a mail that the API would refuse, and for an
+    /// attachment that could not be read to its end. Otherwise those of [`execute`](Self::execute).
     pub fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
         let client = self.client.clone();
         let call = async move { client.send(email).await };
         self.worker.run(&operations::EMAIL_SEND, call)
     }
 
-    /// Sends a finished MIME message, or schedules it: see
-    /// [`Client::send_mime`](crate::Client::send_mime) of the async one.
+    /// Sends or schedules a composed MIME message, as
+    /// [`Client::send_mime`](crate::Client::send_mime) of the async client.
     ///
     /// # Errors
-    /// As [`send`](Self::send). Of the message only its size is checked.
+    /// As [`send`](Self::send). Only the size of the message is checked.
     pub fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
         let (client, message) = (self.client.clone(), message.into());
         let call = async move { client.send_mime(message).await };
         self.worker.run(&operations::EMAIL_MIME, call)
     }
 
-    /// Sends many mails in one request: see [`Client::send_batch`](crate::Client::send_batch) of
-    /// the async one.
+    /// Sends many mails in one request, as
+    /// [`Client::send_batch`](crate::Client::send_batch) of the async client.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and if the reply does not have one result for each mail. What
-    /// became of each mail is in the [`Batch`].
+    /// As [`send`](Self::send), and if the reply does not have one result for each mail. The
+    /// [`Batch`] has the outcome of each mail.
     pub fn send_batch(&self, emails: impl IntoIterator<Item = Email>) -> Result<Batch, Error> {
         let (client, emails) = (self.client.clone(), Vec::from_iter(emails));
         let call = async move { client.send_batch(emails).await };
         self.worker.run(&operations::EMAIL_BATCH, call)
     }
 
-    /// Calls an operation with a typed request: what the groups' methods do. See
-    /// [`Client::call`](crate::Client::call) of the async one.
+    /// Calls an operation with a typed request, as the groups' methods do. See
+    /// [`Client::call`](crate::Client::call) of the async client.
     ///
     /// # Errors
     /// [`is_validation`](Error::is_validation) if the request does not pass its own check,
@@ -139,7 +138,7 @@ impl Client {
     /// Calls an operation that takes no arguments, as [`call`](Self::call) does.
     ///
     /// # Errors
-    /// Those of [`call`](Self::call), but for the check of the request.
+    /// Those of [`call`](Self::call), except for the check of the request.
     pub fn call_empty<R>(&self, operation: &'static Operation) -> Result<Reply<R::Data>, Error>
     where
         R: Envelope + DeserializeOwned + 'static,
@@ -162,13 +161,13 @@ impl Client {
         self.worker.run(operation, call)
     }
 
-    /// Calls an operation with a body of your own, and hands back the reply as it came: see
-    /// [`Client::execute`](crate::Client::execute) of the async one.
+    /// Calls an operation with your own body, and returns the reply undecoded, as
+    /// [`Client::execute`](crate::Client::execute) of the async client.
     ///
     /// # Errors
-    /// Any answer but a success; a success that reports an error or a failure in its body; no
-    /// answer at all; a call from the client's own thread. [`Error::certainty`] says whether the
-    /// call may have had its effect.
+    /// If the reply has no success status, if it reports an error or a failure in its body, if no
+    /// reply arrives, and for a call from the client's own thread. [`Error::certainty`] says whether
+    /// the call may have had its effect.
     pub fn execute(&self, operation: &'static Operation, body: Body) -> Result<RawReply, Error> {
         let client = self.client.clone();
         let call = async move { client.execute(operation, body).await };
@@ -176,13 +175,13 @@ impl Client {
     }
 }
 
-/// A search of the async client, with this one's thread to run on. Not a method, which could be the
-/// name of a group.
+/// Runs a search of the async client on the client's thread. A function, because a method could have
+/// the name of a group.
 pub(crate) fn iterate<T, D>(client: &Client, search: crate::Items<T, D>) -> Items<T, D> {
     Items::new(client.worker.clone(), search)
 }
 
-/// Shows the base URL and the subaccount, and no key.
+/// Shows the base URL and the subaccount. Without the key.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.client.fmt(f)

@@ -1,4 +1,4 @@
-//! Results that come page by page, as iterators.
+//! Iterators over the results of a search with pages.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -8,15 +8,15 @@ use std::vec;
 use super::worker::Worker;
 use crate::{Error, Reply};
 
-/// The results of a search, one by one, over all of its pages: what the groups' `…_all` methods
-/// return. `T` is the result, `D` the data of a page.
+/// An iterator over the results of a search, across all of its pages. Returned by the groups'
+/// `…_all` methods. `T` is the result, `D` the data of a page.
 ///
-/// Nothing is sent before the first result is asked for. From then on, the next page is fetched on
-/// the client's thread while the results of the one before are worked on, and never more than one
-/// page ahead. Dropping the iterator ends that.
+/// Nothing is sent before the first call of `next`. From then on the client's thread fetches the next
+/// page while the program works on the current one, never more than one page ahead. Dropping the
+/// iterator stops that.
 ///
-/// It ends after the last page, or after the first error. Each page is a call of its own, with all
-/// that holds for a call.
+/// It ends after the last page, or after the first error. Each page is a call of its own, with its
+/// own retries and deadline.
 ///
 /// ```no_run
 /// # use smtp2go_sdk::types::{ActivityEvent, ActivitySearchRequest};
@@ -36,9 +36,10 @@ pub struct Items<T, D> {
     current: vec::IntoIter<T>,
 }
 
-/// The pages of a search, each with its totals, request id and raw body: [`Items::pages`].
+/// An iterator over the pages of a search, each with its totals, request id and raw body. Returned by
+/// [`Items::pages`].
 ///
-/// Fetched, and ended, as [`Items`] says; the next page is fetched from when one is handed out.
+/// It fetches and ends as [`Items`] does. Fetching the next page starts when a page is returned.
 #[must_use = "nothing is sent before it is read"]
 pub struct Pages<D> {
     worker: Arc<Worker>,
@@ -59,8 +60,8 @@ impl<T, D> Items<T, D> {
         }
     }
 
-    /// Whole pages instead, from the next that was not begun: for what comes with a page beside
-    /// its results, such as totals and the request id.
+    /// Returns the remaining pages as a whole, for the totals and the request id. Starts with the
+    /// first page of which no result was read.
     pub fn pages(self) -> Pages<D> {
         self.pages
     }
@@ -89,7 +90,7 @@ impl<D: Send + 'static> Iterator for Pages<D> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut pages = self.rest.take()?;
-        // There and back, so that the one ahead is fetched by the thread of the client.
+        // Moved to the client's thread and back, so that this thread fetches the next page.
         let fetched = self.worker.run(pages.operation(), async move {
             let page = pages.try_next().await?;
             Ok(page.map(|page| (page, pages)))

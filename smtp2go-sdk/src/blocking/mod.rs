@@ -1,4 +1,4 @@
-//! The client for programs that are not async (feature `blocking`).
+//! A blocking client, for programs that are not async (feature `blocking`).
 //!
 //! ```no_run
 //! use smtp2go_sdk::Email;
@@ -24,35 +24,34 @@
 //! # }
 //! ```
 //!
-//! It is the async client, with the same methods, requests, replies and errors, and with the same
-//! retries, deadlines and pacing; only that a method returns when the call is over, and that a
-//! search over all pages is an iterator, as are the outcomes of many mails. There is no raw client
-//! here.
+//! It is the async client with the same methods, requests, replies, errors, retries, deadlines and
+//! rate limits. A method returns when its call ends. A search over all pages is an iterator, and so
+//! are the outcomes of [`send_all`](Client::send_all). It has no raw client.
 //!
 //! # Threads
 //!
-//! Each client that is built has a thread of its own, which does the network's work for it and for
-//! all its clones and ends with the last of them and of the iterators that they made. Many threads
-//! can call at once; what the groups send and get is encoded and decoded on the thread that calls.
-//! Calls can be made from any thread:
+//! Each client that is built has one thread for its network I/O. Clones share it, and it ends with
+//! the last clone and the last iterator made from them. Many threads can call at once. The thread
+//! that calls encodes and decodes what the groups send and receive. Calls can be made from any
+//! thread:
 //!
-//! - plain threads, and those of `tokio::task::spawn_blocking`, are what it is made for;
-//! - **in async code** a call blocks the thread that it is made on, and with it whatever else that
-//!   thread would run, until it is over: use [`smtp2go_sdk::Client`](crate::Client) there. It does
-//!   not panic, and it ends by its deadline even if what it waits for was to run on that thread;
-//! - a call from the client's own thread, such as from a reader that it reads an attachment from,
-//!   could never end. It is refused with an error that [`is_config`](crate::Error::is_config); each
-//!   mail of [`send_all`](Client::send_all) is, and those that are under way when their outcome is
-//!   asked for there are given up.
+//! - Plain threads, and `tokio::task::spawn_blocking`, are the intended use.
+//! - **In async code** a call blocks its thread, and everything else that this thread would run,
+//!   until the call ends. Use [`smtp2go_sdk::Client`](crate::Client) there. A call does not panic,
+//!   and it ends by its deadline even if it waits for something that this thread would have to run.
+//! - A call from the client's own thread, for example in a reader of an attachment, would wait for
+//!   itself. It fails with an error that [`is_config`](crate::Error::is_config). So does each mail of
+//!   [`send_all`](Client::send_all), and calls in flight whose outcome is requested there are
+//!   cancelled.
 //!
-//! Clients and iterators can be dropped anywhere, in async code too. Dropping never waits.
+//! Clients and iterators can be dropped anywhere, also in async code. Dropping never waits.
 //!
-//! A reader that panics fails its own call only. One that implements `AsyncRead` and blocks
-//! nevertheless holds up all calls of the client: give a blocking reader to
+//! A reader that panics fails only its own call. A reader that implements `AsyncRead` but blocks
+//! delays all calls of the client. Pass a blocking reader to
 //! [`Attachment::from_blocking_reader`](crate::Attachment::from_blocking_reader).
 //!
-//! A client can't be used on in a process that was forked off with `fork`, which copies no threads:
-//! build it there.
+//! A client can't be used in a process made by `fork`, which copies no threads. Build the client in
+//! that process.
 
 mod bulk;
 mod client;

@@ -1,4 +1,4 @@
-//! The thread that does the network's work.
+//! The thread that runs the blocking client's calls.
 
 use std::fmt;
 use std::future::Future;
@@ -14,12 +14,12 @@ use crate::Error;
 use crate::call::verdict::interrupted;
 use crate::operation::Operation;
 
-/// A thread with a runtime. It ends when this is dropped.
+/// A thread with a tokio runtime. Ends on drop.
 pub(super) struct Worker {
     runtime: Handle,
     thread: ThreadId,
-    /// Never used: that it goes away ends the thread. Nobody joins it, for dropping must not wait,
-    /// least of all on the thread itself.
+    /// Ends the thread on drop. The thread is not joined: dropping must not wait, least of all on
+    /// the thread itself.
     _stop: oneshot::Sender<()>,
 }
 
@@ -33,14 +33,14 @@ impl Worker {
                 Err(error) => return drop(started.send(Err(error))),
             };
             if started.send(Ok(runtime.handle().clone())).is_ok() {
-                // An error too means that the sender is gone.
+                // Ends when `_stop` is dropped.
                 let _ = runtime.block_on(stopped);
             }
-            // Dropping it would wait for readers that block.
+            // Dropping the runtime would wait for blocking readers.
             runtime.shutdown_background();
         };
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
-            Error::config("the thread of the blocking client can't be started").with_source(source)
+            Error::config("can't start the thread of the blocking client").with_source(source)
         };
         let thread = thread.spawn(run).map_err(|error| failed(error.into()))?;
         let runtime = runtime
@@ -56,9 +56,9 @@ impl Worker {
 
     /// Runs a call on the thread, and waits for it.
     ///
-    /// Waits on a channel of the standard library rather than in a runtime: tokio's ways of
-    /// blocking panic in async code, and its handles may put off waking a thread that is in the
-    /// middle of a task of another runtime until that task yields, which it never would.
+    /// Waits on a channel of the standard library. Tokio's blocking calls panic in async code, and
+    /// its wakers may be deferred until the current task of another runtime yields, which would
+    /// never happen here.
     pub(super) fn run<T: Send + 'static>(
         &self,
         operation: &'static Operation,
@@ -72,12 +72,12 @@ impl Worker {
         outcome.recv().unwrap_or_else(|_| Err(panicked(operation)))
     }
 
-    /// Whether the calling thread is the one that does the work.
+    /// Whether the calling thread is the worker's thread.
     pub(super) fn is_this_thread(&self) -> bool {
         thread::current().id() == self.thread
     }
 
-    /// Refuses a call from the thread itself.
+    /// Refuses a call from the worker's thread.
     pub(super) fn check(&self, operation: &'static Operation) -> Result<(), Error> {
         if self.is_this_thread() {
             let error = Error::config(
@@ -88,14 +88,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Begins a call on the thread.
+    /// Starts a call on the thread.
     pub(super) fn spawn(&self, call: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        // The span of the call belongs under the span of the caller.
+        // The caller's span is the parent of the call's span.
         self.runtime.spawn(call.in_current_span()).abort_handle()
     }
 }
 
-/// The error of a call that ended by a panic, of something of the user's that it made use of.
+/// The error of a call that ended by a panic, for example in a reader of an attachment.
 pub(super) fn panicked(operation: &'static Operation) -> Error {
     interrupted("the call panicked").during(operation, 1)
 }
@@ -120,8 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_cannot_be_started_is_an_error() {
-        // More than there are addresses.
+    fn thread_that_cannot_start_is_an_error() {
+        // Larger than the address space.
         let huge = thread::Builder::new().stack_size(1 << (usize::BITS - 2));
         let error = Worker::start(huge).err().unwrap();
         assert!(error.is_config(), "{error}");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_panics_is_an_error_and_others_go_on() {
+    fn panic_fails_its_own_call_only() {
         let worker = worker();
         let error = worker
             .run(&EMAIL_SEND, async {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_from_the_thread_itself_is_refused() {
+    fn call_from_the_worker_s_thread_is_refused() {
         let worker = Arc::new(worker());
         let inner = worker.clone();
         let error = worker
@@ -155,7 +155,7 @@ mod tests {
             .unwrap_err();
         assert!(error.is_config());
         assert_eq!(error.certainty(), Certainty::NotSent);
-        // Another one's thread is as good as any.
+        // The thread of another worker is accepted.
         let other = Arc::new(self::worker());
         worker
             .run(&EMAIL_SEND, async move {
@@ -164,25 +164,25 @@ mod tests {
             .unwrap();
     }
 
-    /// What the thread drops as it ends.
-    struct Ends(mpsc::Sender<()>);
+    /// Reports that the thread dropped it.
+    struct ReportsDrop(mpsc::Sender<()>);
 
-    impl Drop for Ends {
+    impl Drop for ReportsDrop {
         fn drop(&mut self) {
             let _ = self.0.send(());
         }
     }
 
     #[test]
-    fn the_thread_ends_with_its_owner_whatever_it_does() {
+    fn thread_ends_with_its_owner_despite_pending_tasks() {
         let (sender, ended) = mpsc::channel();
         let worker = worker();
-        let task = Ends(sender.clone());
+        let task = ReportsDrop(sender.clone());
         worker.runtime.spawn(async move {
             std::future::pending::<()>().await;
             drop(task);
         });
-        // Never comes to an end: it is not waited for.
+        // Does not end until released, and is not waited for.
         let (release, held) = mpsc::channel::<()>();
         worker.runtime.spawn_blocking(move || {
             let _ = held.recv();
@@ -190,10 +190,10 @@ mod tests {
         drop(worker);
         ended.recv_timeout(Duration::from_secs(60)).unwrap();
 
-        // On the thread itself.
+        // Dropped on its own thread.
         let worker = Arc::new(self::worker());
         let (last, ours) = (worker.clone(), worker.runtime.clone());
-        let task = Ends(sender);
+        let task = ReportsDrop(sender);
         drop(worker);
         ours.spawn(async move {
             let _task = task;
