@@ -1,5 +1,5 @@
-//! The client for programs that are not async.
-#![allow(clippy::panic)] // readers that do so on purpose
+//! The blocking client.
+#![allow(clippy::panic)] // readers that panic on purpose
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -75,12 +75,12 @@ fn control_characters_in_headers_are_refused() {
 }
 
 #[test]
-fn plain_threads_call_at_once() {
+fn plain_threads_call_concurrently() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     thread::scope(|scope| {
         for n in 0..8 {
-            // Each drops its clone when it ends.
+            // Each thread drops its own clone.
             let client = client.clone();
             scope.spawn(move || {
                 for m in 0..10 {
@@ -99,7 +99,7 @@ fn plain_threads_call_at_once() {
 }
 
 #[test]
-fn all_ways_to_send_are_there() {
+fn all_send_methods_work() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     client.send(mail("one")).unwrap();
@@ -163,7 +163,7 @@ fn settings_and_errors_are_those_of_the_async_client() {
         assert!(error.is_config());
     }
 
-    // What can be repeated is retried, and mail is not.
+    // An idempotent call is retried, mail is not.
     let server = sandbox(Fault::status(503));
     let client = Client::builder(watched(KEY)).base_url(server.base_url());
     let at_once = RetryPolicy::new()
@@ -185,7 +185,7 @@ fn settings_and_errors_are_those_of_the_async_client() {
 }
 
 #[tokio::test]
-async fn spawn_blocking_is_a_good_place() {
+async fn client_works_in_spawn_blocking() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let mut tasks = Vec::new();
@@ -210,7 +210,7 @@ async fn spawn_blocking_is_a_good_place() {
 }
 
 #[tokio::test]
-async fn async_code_is_blocked_and_nothing_panics() {
+async fn call_in_async_code_blocks_and_does_not_panic() {
     let server = three_pages();
     let client = client_of(&server);
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
@@ -218,7 +218,7 @@ async fn async_code_is_blocked_and_nothing_panics() {
         events.next().unwrap().unwrap().email_id.as_deref(),
         Some("a")
     );
-    // In a task that has used up what tokio lets it do at a time.
+    // In a task that has used up tokio's cooperative budget.
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     for _ in 0..1000 {
         sender.send(()).unwrap();
@@ -233,7 +233,7 @@ async fn async_code_is_blocked_and_nothing_panics() {
     })
     .await;
     drop((client, again));
-    // The rest of its results need no client.
+    // Results of a fetched page need no client.
     assert_eq!(
         events.next().unwrap().unwrap().email_id.as_deref(),
         Some("b")
@@ -242,8 +242,8 @@ async fn async_code_is_blocked_and_nothing_panics() {
 }
 
 #[tokio::test]
-async fn waiting_for_what_the_same_thread_has_to_do_ends() {
-    // It runs on this thread.
+async fn call_that_blocks_its_own_server_ends_by_its_deadline() {
+    // The sandbox runs on this thread.
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let hurried = client.with_options(CallOptions::new().deadline(Duration::from_millis(100)));
@@ -254,7 +254,7 @@ async fn waiting_for_what_the_same_thread_has_to_do_ends() {
     assert!(subjects(&sandbox).contains("found"));
 }
 
-/// Calls its client when it is read, and drops it then.
+/// Calls its client when it is read, and drops the client.
 struct Calls {
     client: Option<Client>,
     error: Arc<Mutex<Option<Error>>>,
@@ -275,7 +275,7 @@ impl AsyncRead for Calls {
 }
 
 #[test]
-fn a_call_from_the_client_s_own_thread_is_refused() {
+fn call_from_the_client_s_own_thread_is_refused() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     let error = Arc::new(Mutex::new(None));
@@ -291,7 +291,7 @@ fn a_call_from_the_client_s_own_thread_is_refused() {
     assert_eq!(subjects(&sandbox), ["with a reader".to_owned()].into());
 }
 
-/// Reads a client's mail through the client: from a thread where blocking is allowed.
+/// Calls the client that reads it, on a thread where blocking is allowed.
 struct Fetches(Option<Client>);
 
 impl Read for Fetches {
@@ -306,7 +306,7 @@ impl Read for Fetches {
 }
 
 #[test]
-fn a_reader_that_blocks_may_call_its_client() {
+fn blocking_reader_may_call_its_client() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     let reader = Fetches(Some(client.clone()));
@@ -336,7 +336,7 @@ impl AsyncRead for Panics {
 }
 
 #[test]
-fn a_reader_that_panics_fails_its_own_call_only() {
+fn panic_of_a_reader_fails_its_own_call_only() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     thread::scope(|scope| {
@@ -369,7 +369,7 @@ fn page_of(ids: &[&str], next: Option<&str>) -> Fault {
     answer(200, &json!({ "data": data }).to_string())
 }
 
-/// Five events, two to a page; twice.
+/// Five events, two per page. Twice.
 fn three_pages() -> Sandbox {
     let pages = [
         page_of(&["a", "b"], Some("t-2")),
@@ -380,12 +380,12 @@ fn three_pages() -> Sandbox {
 }
 
 #[test]
-fn a_search_is_an_iterator_over_all_pages() {
+fn search_iterates_over_all_pages() {
     let server = three_pages();
     let client = client_of(&server);
     let events = client.activity().search_all(ActivitySearchRequest::new());
     assert!(server.calls().is_empty(), "nobody asked");
-    // It needs neither its client nor its thread.
+    // The iterator outlives the client, and goes to another thread.
     drop(client);
     let ids = thread::spawn(move || {
         let ids = events.map(|event| event.map(|event| event.email_id.unwrap()));
@@ -416,7 +416,7 @@ fn a_search_is_an_iterator_over_all_pages() {
 }
 
 #[test]
-fn pages_are_counted_too() {
+fn pages_by_number_are_followed() {
     let server = one_by_one((0..3).map(|page| {
         let mails: Vec<_> = (page * 2..5.min(page * 2 + 2))
             .map(|n| json!({ "schedule_id": n.to_string() }))
@@ -438,7 +438,7 @@ fn pages_are_counted_too() {
 }
 
 #[test]
-fn an_error_ends_the_iterator() {
+fn error_ends_the_iterator() {
     let server = one_by_one([
         page_of(&["a"], Some("t-2")),
         answer(400, r#"{"data":{"error":"The token has expired."}}"#),
@@ -459,7 +459,7 @@ fn an_error_ends_the_iterator() {
 }
 
 #[test]
-fn an_iterator_and_its_client_are_dropped_while_a_page_is_fetched() {
+fn drop_during_a_fetch_does_not_wait() {
     let server = one_by_one([page_of(&["a"], Some("t-2")), Fault::stall()]);
     let client = client_of(&server);
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
@@ -467,17 +467,17 @@ fn an_iterator_and_its_client_are_dropped_while_a_page_is_fetched() {
     while server.calls().len() < 2 {
         thread::yield_now();
     }
-    // Would wait for the server if it waited.
+    // The server never answers.
     drop(events);
     drop(client);
 }
 
 #[test]
-fn many_mails_are_an_iterator_over_their_outcomes() {
+fn send_all_iterates_over_the_outcomes() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.faults().add(Fault::failed("550 no").nth(4));
     let client = client(&sandbox);
-    // Neither the input nor its keys have to leave this thread, and both may borrow.
+    // The input and the keys stay on this thread, and may borrow.
     let rows: Vec<_> = (0..30).map(|n| Rc::new(format!("row {n}"))).collect();
     let mails = rows.iter().map(|row| {
         let to_nobody = row.as_str() == "row 7";
@@ -521,7 +521,7 @@ fn many_mails_are_an_iterator_over_their_outcomes() {
     assert_eq!(subjects(&sandbox).len(), 28);
 }
 
-/// Waits until something is so, for as long as a failure takes to be one.
+/// Waits for a condition.
 fn until(so: impl Fn() -> bool) {
     let started = Instant::now();
     while !so() {
@@ -531,7 +531,7 @@ fn until(so: impl Fn() -> bool) {
 }
 
 #[test]
-fn calls_go_on_while_an_outcome_is_worked_on_and_none_is_begun() {
+fn calls_continue_between_reads_and_none_starts() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     let mut sending = client.send_all((0..9).map(|n| mail(n.to_string())), 3);
@@ -545,13 +545,13 @@ fn calls_go_on_while_an_outcome_is_worked_on_and_none_is_begun() {
 }
 
 #[test]
-fn a_bound_is_kept_whatever_it_is() {
+fn concurrency_is_not_exceeded() {
     for (concurrency, most) in [(0, 1), (1, 1), (3, 3), (usize::MAX, 12)] {
         let sandbox = Sandbox::start_blocking().unwrap();
         let client = client(&sandbox);
         let handle: Mutex<Option<SendHandle>> = Mutex::new(None);
         let mails = (0..12).map(|n| {
-            // This one is taken, and not begun yet.
+            // This mail has no call yet.
             let report = handle.lock().unwrap().as_ref().unwrap().report();
             assert!(report.in_flight() < most, "{report}");
             mail(n.to_string())
@@ -591,7 +591,7 @@ fn stop_from_another_thread_ends_a_pause_at_once() {
 }
 
 #[test]
-fn dropping_mails_cancels_their_calls_and_waits_for_nothing() {
+fn drop_cancels_calls_without_waiting() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox
         .faults()
@@ -624,11 +624,11 @@ fn mails_cancelled_before_anything_was_sent_are_not_sent() {
     let handle = sending.handle();
     let error = sending.next().unwrap().result.unwrap_err();
     assert!(error.is_connect(), "{error}");
-    // Some calls have ended: they have no budget left to be sent again.
+    // The calls in flight wait for their next attempt. The others had no retry budget left.
     thread::sleep(Duration::from_millis(200));
     assert!(handle.report().in_flight() > 5, "{handle:?}");
     drop(sending);
-    // Known at once, though nobody waits for the client's thread.
+    // Known at once, without waiting for the client's thread.
     let report = handle.report();
     let expected = (0..64).map(|id| (id, SendState::NotSent));
     assert!(
@@ -638,7 +638,7 @@ fn mails_cancelled_before_anything_was_sent_are_not_sent() {
 }
 
 #[test]
-fn dropping_mails_sends_nothing_that_counts_as_not_sent() {
+fn mail_cancelled_by_a_drop_is_not_sent_if_the_report_says_so() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let mut states = Vec::new();
     for round in 0_u64..60 {
@@ -655,7 +655,7 @@ fn dropping_mails_sends_nothing_that_counts_as_not_sent() {
         states.push(handle.report());
         assert_eq!(handle.report().in_flight(), 0);
     }
-    // Time for whatever may be on its way.
+    // Requests on their way have time to arrive.
     client(&sandbox).send(mail("last")).unwrap();
     thread::sleep(Duration::from_millis(200));
     let accepted = subjects(&sandbox);
@@ -668,10 +668,10 @@ fn dropping_mails_sends_nothing_that_counts_as_not_sent() {
     }
 }
 
-/// Does something when it is read.
-struct Does(Option<Box<dyn FnOnce() + Send>>);
+/// Runs a closure when it is read.
+struct OnRead(Option<Box<dyn FnOnce() + Send>>);
 
-impl AsyncRead for Does {
+impl AsyncRead for OnRead {
     fn poll_read(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -686,12 +686,12 @@ impl AsyncRead for Does {
 }
 
 #[test]
-fn each_of_many_mails_from_the_client_s_own_thread_is_refused() {
+fn send_all_from_the_client_s_own_thread_is_refused() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     let errors = Arc::new(Mutex::new(Vec::new()));
     let (own, told) = (client.clone(), errors.clone());
-    let reader = Does(Some(Box::new(move || {
+    let reader = OnRead(Some(Box::new(move || {
         let sending = own.send_all([mail("a"), mail("b"), mail("c")], 2);
         let refused = sending.filter_map(|outcome| outcome.result.err());
         told.lock().unwrap().extend(refused);
@@ -705,7 +705,7 @@ fn each_of_many_mails_from_the_client_s_own_thread_is_refused() {
 }
 
 #[test]
-fn a_call_that_panics_is_one_outcome_of_many() {
+fn call_that_panics_has_an_outcome() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     let panics = Attachment::from_reader("a.txt", Panics, 3);
@@ -725,13 +725,13 @@ fn a_call_that_panics_is_one_outcome_of_many() {
 }
 
 #[test]
-fn a_limit_holds_mails_back_in_the_input() {
-    // With two, it is met while the first outcome is worked on.
+fn rate_limit_keeps_mails_in_the_input() {
+    // With two, the limit is met before the first outcome is read.
     for concurrency in [1, 2] {
         let sandbox = Sandbox::start_blocking().unwrap();
         let limit = Fault::status(429).header("Retry-After", "1");
         sandbox.faults().add(limit.nth(2));
-        // So short that a mail which is taken while the client holds back fails at once.
+        // A mail taken during the pause would fail at once: its deadline is before the end of it.
         let hurried = CallOptions::new()
             .retry(RetryPolicy::none())
             .deadline(Duration::from_millis(700));
@@ -747,7 +747,7 @@ fn a_limit_holds_mails_back_in_the_input() {
 }
 
 #[test]
-fn mails_under_way_are_given_up_on_the_client_s_own_thread() {
+fn calls_in_flight_are_cancelled_on_the_client_s_own_thread() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.faults().add(Fault::stall().nth(2));
     let client = client(&sandbox);
@@ -756,7 +756,7 @@ fn mails_under_way_are_given_up_on_the_client_s_own_thread() {
     let handle = sending.handle();
     let errors = Arc::new(Mutex::new(Vec::new()));
     let told = errors.clone();
-    let reader = Does(Some(Box::new(move || {
+    let reader = OnRead(Some(Box::new(move || {
         let outcomes = sending.map(|outcome| outcome.result.unwrap_err());
         told.lock().unwrap().extend(outcomes);
     })));

@@ -1,4 +1,4 @@
-//! `send_all`: bounds, stops, drops, and a report that is true whatever the server does.
+//! `send_all`: concurrency, pauses, stops, drops and the report.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -48,7 +48,7 @@ fn subjects(sandbox: &Sandbox) -> HashMap<String, usize> {
     found
 }
 
-/// Numbers from a seed.
+/// Seeded random numbers.
 struct Dice(fastrand::Rng);
 
 impl Dice {
@@ -58,13 +58,13 @@ impl Dice {
 }
 
 #[tokio::test]
-async fn every_mail_has_its_outcome_its_key_and_itself_back() {
+async fn each_outcome_has_its_key_and_its_mail() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = builder(&sandbox).build().unwrap();
     let mails: Vec<_> = (0..30)
         .map(|n| (format!("row {n}"), mail(n.to_string())))
         .collect();
-    // Borrowed mails and keys will do.
+    // Borrowed mails and keys are accepted.
     let borrowed = mails.iter().map(|(key, mail)| (key.as_str(), mail));
     let mut sending = client.send_all(borrowed, 4);
     assert_eq!(sending.report().not_taken(), Some(30));
@@ -94,7 +94,7 @@ async fn every_mail_has_its_outcome_its_key_and_itself_back() {
 }
 
 #[tokio::test]
-async fn one_bad_mail_does_not_keep_the_others_back() {
+async fn failed_mail_does_not_stop_the_others() {
     let sandbox = Sandbox::builder()
         .fault(Fault::failed("550 no").nth(2))
         .start()
@@ -126,7 +126,7 @@ async fn one_bad_mail_does_not_keep_the_others_back() {
     assert_eq!(states_of(&sending.report()), states);
 }
 
-/// A stream without an end that is pending every other time.
+/// An endless stream that is pending on every other poll.
 struct Endless(usize, Arc<AtomicUsize>);
 
 impl Stream for Endless {
@@ -144,7 +144,7 @@ impl Stream for Endless {
 }
 
 #[tokio::test]
-async fn an_endless_stream_is_never_read_ahead() {
+async fn endless_stream_is_never_read_ahead() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = builder(&sandbox).build().unwrap();
     for concurrency in [0, 1, 3, 16] {
@@ -152,7 +152,7 @@ async fn an_endless_stream_is_never_read_ahead() {
         let mut sending = client.send_all(Endless(0, taken.clone()), concurrency);
         for done in 1..=20 {
             sending.next().await.unwrap().result.unwrap();
-            // Also between the end of a call and the next read.
+            // Holds between the end of a call and the next read too.
             let under_way = taken.load(Ordering::SeqCst) - done;
             assert!(under_way < concurrency.max(1), "{concurrency}: {under_way}");
         }
@@ -166,11 +166,10 @@ async fn an_endless_stream_is_never_read_ahead() {
 }
 
 #[tokio::test]
-async fn as_many_are_under_way_as_allowed_and_no_more() {
+async fn concurrency_is_reached_and_not_exceeded() {
     const MANY: usize = 5;
     let server = crate::support::sandbox(Fault::stall());
-    // A call goes on until its time is over: those that have arrived and have no outcome yet are
-    // under way.
+    // A stalled call lasts until its timeout, so calls without an outcome are in flight.
     let patient = server.builder().timeout(Duration::from_secs(1));
     let client = patient.build().unwrap();
     let mails = (0..2 * MANY).map(|n| mail(n.to_string()));
@@ -196,7 +195,7 @@ async fn as_many_are_under_way_as_allowed_and_no_more() {
 }
 
 #[tokio::test]
-async fn after_an_error_no_mail_was_started() {
+async fn reader_that_stops_after_an_error_has_started_no_mail_since() {
     let sandbox = Sandbox::builder()
         .fault(Fault::status(500).nth(3))
         .start()
@@ -219,7 +218,7 @@ async fn after_an_error_no_mail_was_started() {
 }
 
 #[tokio::test]
-async fn stopping_wakes_a_reader_that_waits_for_the_input() {
+async fn stop_wakes_a_reader_that_waits_for_the_input() {
     struct Silent;
     impl Stream for Silent {
         type Item = Email;
@@ -234,20 +233,20 @@ async fn stopping_wakes_a_reader_that_waits_for_the_input() {
     let reader = tokio::spawn(async move { sending.next().await.is_none() });
     tokio::task::yield_now().await;
     handle.stop();
-    // A failure rather than a hang if it is not woken.
+    // Fails rather than hangs.
     let ended = tokio::time::timeout(Duration::from_secs(60), reader).await;
     assert!(ended.unwrap().unwrap());
     assert_eq!(handle.report().taken(), 0);
 }
 
 #[tokio::test]
-async fn a_limit_holds_mails_back_in_the_input() {
+async fn rate_limit_keeps_mails_in_the_input() {
     let sandbox = Sandbox::builder()
         .fault(Fault::status(429).header("Retry-After", "1").nth(2))
         .start()
         .await
         .unwrap();
-    // So short that a mail which is taken while the client holds back fails at once.
+    // A mail taken during the pause would fail at once: its deadline is before the end of the pause.
     let hurried = CallOptions::new()
         .retry(RetryPolicy::none())
         .deadline(Duration::from_millis(700));
@@ -265,10 +264,10 @@ async fn a_limit_holds_mails_back_in_the_input() {
 }
 
 #[tokio::test]
-async fn a_mail_that_was_taken_and_not_begun_is_not_sent() {
+async fn mail_taken_but_not_started_is_not_sent() {
     let server = answering(r#"{"data":{"email_id":"1"}}"#);
     let client = server.client();
-    // All four are taken; the first fails its check, which ends the read.
+    // Four are taken. The first fails its check, before the others start.
     let mails = [
         mail("0").to("nobody"),
         mail("1"),
@@ -288,7 +287,7 @@ async fn a_mail_that_was_taken_and_not_begun_is_not_sent() {
     let report = handle.report();
     assert_eq!((report.not_sent(), report.in_flight()), (4, 0));
     assert_eq!(states_of(&report), [SendState::NotSent; 4]);
-    // Mail by another way goes through, so that the server had time for what else there was.
+    // Anything sent before would have arrived by the end of this call.
     client.send(mail("5")).await.unwrap();
     assert_eq!(server.calls().len(), 1);
 }
@@ -349,7 +348,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 #[tokio::test]
 async fn absurd_retry_after_pauses_for_an_hour_and_is_reported() {
     for (retry_after, asked) in [
-        // A time of day in place of a duration.
+        // A Unix time in place of a number of seconds.
         ("1795939200", Some(1_795_939_200_000_u64)),
         ("86400", Some(86_400_000)),
         ("31536000", Some(31_536_000_000)),
@@ -376,7 +375,7 @@ async fn absurd_retry_after_pauses_for_an_hour_and_is_reported() {
         let shown = report.to_string();
         assert!(shown.contains("; rate limited, paused for 3"), "{shown}");
 
-        // An hour passes at once, since nothing else happens.
+        // Paused time advances to the next timer: the hour passes at once.
         tokio::time::pause();
         let early = tokio::time::timeout(left - Duration::from_secs(1), sending.next()).await;
         assert!(early.is_err(), "{retry_after}");
@@ -446,8 +445,8 @@ async fn deadline_of_a_call_in_flight_holds_during_a_pause() {
 #[tokio::test]
 async fn mails_cancelled_before_anything_was_sent_are_not_sent() {
     const MANY: u64 = 64;
-    // When the first call has no budget left to be sent again, the others connect, or wait for
-    // their next attempt.
+    // The first call that ends has no retry budget left. By then the others are connecting, or wait
+    // for their next attempt.
     let patient = RetryPolicy::new()
         .min_backoff(Duration::from_secs(30))
         .max_backoff(Duration::from_secs(30));
@@ -480,9 +479,9 @@ async fn state_of_a_cancelled_mail_is_that_of_its_call() {
         .await
         .unwrap();
     for (key, state) in [
-        // Refused, and waits to be sent again.
+        // Answered with 429, waits for its next attempt.
         ("refused", SendState::Rejected),
-        // Read by the server, which does not answer.
+        // Read by the server and not answered.
         ("stalled", SendState::Unknown),
     ] {
         let client = builder(&sandbox).build().unwrap();
@@ -504,10 +503,10 @@ async fn state_of_a_cancelled_mail_is_that_of_its_call() {
     }
 }
 
-/// Streams through a server that does everything wrong, stopped or dropped anywhere: every mail is
-/// accounted for once, and the account is true.
+/// Sends to a server with many kinds of fault, and stops or drops the stream at random points. The
+/// report counts each mail once, and agrees with what the server accepted.
 #[tokio::test]
-async fn whatever_happens_the_report_is_true() {
+async fn report_is_true_despite_faults_stops_and_drops() {
     const MAILS: usize = 24;
     const SEED: u64 = 11;
     let mut dice = Dice(fastrand::Rng::with_seed(SEED));
@@ -529,7 +528,7 @@ async fn whatever_happens_the_report_is_true() {
     }
     let mut told = HashMap::new();
     for round in 0..40 {
-        // Of its own, so that no retry budget is used up.
+        // A client per round, so that the retry budget lasts.
         let client = builder(&sandbox).build().unwrap();
         let mails: Vec<_> = (0..MAILS)
             .map(|n| {
@@ -552,7 +551,7 @@ async fn whatever_happens_the_report_is_true() {
                 sending.stop();
                 assert_eq!(handle.report().taken(), taken);
             }
-            // Sometimes the read itself is cancelled, after a poll or two.
+            // Sometimes cancels the read after a few polls.
             if dice.below(4) == 0 {
                 poll_a_few_times(&mut sending, dice.below(3), &mut outcomes).await;
                 continue;
@@ -581,7 +580,7 @@ async fn whatever_happens_the_report_is_true() {
             told.insert(subject.clone(), state);
         }
     }
-    // Whatever was cancelled has had the time of all the rounds after it; and of this one.
+    // Cancelled requests had the time of all rounds since, and of this call, to arrive.
     sandbox.faults().clear();
     let client = builder(&sandbox).build().unwrap();
     client.send(mail("last")).await.unwrap();
@@ -617,7 +616,7 @@ fn keep(outcome: smtp2go_sdk::SendOutcome<String>, outcomes: &mut HashMap<usize,
     assert_eq!(outcomes.insert(outcome.index, state), None);
 }
 
-/// Begins to read, and gives up unless an outcome is there by then.
+/// Polls for an outcome a few times, and drops the read.
 async fn poll_a_few_times(
     sending: &mut SendAll<'_, String>,
     times: usize,
@@ -635,7 +634,7 @@ async fn poll_a_few_times(
     }
 }
 
-/// Only has to compile: which of the implementations is meant is found without help.
+/// Compile test: the implementation of `Mails` is inferred.
 #[allow(dead_code)]
 mod inference {
     use super::{Client, Email, SendAll, Stream};
@@ -677,7 +676,7 @@ mod inference {
 }
 
 #[test]
-fn the_stream_can_be_sent_to_another_task_and_named() {
+fn stream_is_send_and_its_type_can_be_named() {
     fn assert_send<T: Send + 'static>(_: &T) {}
     struct Job {
         sending: SendAll<'static, u64>,
