@@ -359,24 +359,30 @@ pub(crate) fn results(
             .with_reply(reply.into_parts(), said)
             .during(operation, attempts));
     }
+    let accepted = results
+        .iter()
+        .any(|result| result.accepted || result.misplaced);
     let outcomes = results
         .into_iter()
-        .map(|result| outcome(operation, result, &said, &reply))
+        .map(|result| outcome(operation, result, &said, accepted, &reply))
         .collect();
     Ok((outcomes, reply))
 }
 
-/// The outcome of one mail of a batch. An error of the whole reply leaves no mail certain.
+/// The outcome of one mail of a batch. With an error of the whole reply no mail is confirmed, and a
+/// mail of which nothing is said is refused only if none is `accepted`.
 fn outcome(
     operation: &'static Operation,
     mut result: Said,
     envelope: &Said,
+    accepted: bool,
     reply: &RawReply,
 ) -> Result<Said, Error> {
     result.whole &= envelope.whole;
     let case = match by_content(&result, operation.failure_in_200, true, false) {
         None if envelope.has_error() => Case::ErrorBesideSuccess,
         None => return Ok(result),
+        Some(Case::Unconfirmed) if envelope.has_error() && !accepted => Case::ErrorIn200,
         Some(case) => case,
     };
     let certainty = row(case).0;
@@ -506,8 +512,11 @@ fn by_content(
     if per_item && (!results.is_empty() || said.whole && !said.has_error()) {
         return None;
     }
-    let confirmed = said.accepted || results.iter().any(|result| result.accepted);
-    let accepted = confirmed || said.misplaced || results.iter().any(|result| result.misplaced);
+    let refuses = |result: &Said| result.refused || result.has_error();
+    let accepts = |result: &Said| result.accepted || result.misplaced;
+    let confirms = |result: &Said| result.accepted && !refuses(result);
+    let confirmed = said.accepted || results.iter().any(confirms);
+    let accepted = accepts(said) || results.iter().any(accepts);
     if said.has_error() {
         return Some(if said.whole && !accepted {
             Case::ErrorIn200
@@ -516,7 +525,7 @@ fn by_content(
         });
     }
     places?;
-    let refuses = |result: &Said| result.refused || result.has_error();
+    // A batch fails as a whole only if none of its mails was accepted.
     let refused = said.refused || !confirmed && results.iter().any(refuses);
     match (said.whole, refused) {
         (false, true) => Some(Case::FailedBesideSuccess),

@@ -145,7 +145,7 @@ impl Said {
 
     /// Reads the statuses of a list of messages, of which a part may have been accepted.
     fn take_statuses(&mut self, list: &RawValue, places: FailureIn200) -> serde_json::Result<()> {
-        let mut failing = false;
+        let (mut failing, mut accepted) = (false, false);
         for message in items(list)? {
             for (name, value) in members(message)? {
                 if last_segment(places.status) == Some(&*name) && is_something(value) {
@@ -153,12 +153,13 @@ impl Said {
                         failing = true;
                         self.failures.extend(scalar(value)?);
                     } else {
-                        self.accepted = true;
+                        accepted = true;
                     }
                 }
             }
         }
-        self.refused |= failing && !self.accepted;
+        self.accepted |= accepted;
+        self.refused |= failing && !accepted;
         Ok(())
     }
 
