@@ -298,6 +298,18 @@ impl Check {
         }
     }
 
+    /// Checks that a text is none of those that the API refuses, in any letter case and with or
+    /// without white space around it.
+    pub fn refused(&mut self, text: &str, refused: &[&str]) {
+        let text = text.trim();
+        if let Some(refused) = refused
+            .iter()
+            .find(|refused| refused.eq_ignore_ascii_case(text))
+        {
+            self.problem(format!("{refused} is refused by the API"));
+        }
+    }
+
     /// Checks that a value of an open enum is a listed one, or comes from a reply or from
     /// [`unlisted`](Vocabulary::unlisted): for fields where the API refuses or ignores any other
     /// value.

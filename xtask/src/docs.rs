@@ -74,6 +74,10 @@ pub(crate) fn field(field: &Field) -> String {
                 .to_owned(),
         );
     }
+    if !field.limits.refused.is_empty() {
+        let refused = field.limits.refused.join(", ");
+        notes.push(format!("Refused before sending: {refused}."));
+    }
     if field.always_send.is_some() {
         notes.push("This client always sends it.".to_owned());
     }
@@ -256,6 +260,11 @@ pub(crate) fn constructor(required: &[&str]) -> String {
         "Creates a request with the required fields: `{}`.",
         required.join("`, `")
     )])
+}
+
+/// Of the constant for the maximum number of items of a list.
+pub(crate) fn maximum(field: &str) -> String {
+    text([format!("Maximum number of items in `{field}`.")])
 }
 
 /// Of a request's setter.

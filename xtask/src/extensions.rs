@@ -127,6 +127,7 @@ fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
         "also-named",
         "known-words-only",
         "header",
+        "refused",
         "always-send",
         "aliases",
         "based-on",
@@ -439,6 +440,13 @@ fn schema_extensions(
                 && (text(resolved) || resolved["type"] == "array" && text(item))
         },
     );
+    on.expect("refused", "list texts, on a text", |value| {
+        let texts = list(value);
+        resolved["type"] == "string"
+            && resolved.get("x-extensible-enum").is_none()
+            && !texts.is_empty()
+            && texts.iter().all(Value::is_string)
+    });
     on.expect(
         "based-on",
         "write {reply: COMPONENT, names: {FIELD: FIELD OF THE REPLY}, unset: {TEXT FIELD: [TEXT]}}, of \

@@ -267,6 +267,8 @@ pub struct Limits {
     pub known: bool,
     /// Whether the text becomes a header, and so can't have control characters.
     pub header: bool,
+    /// Texts that the service refuses, in any letter case.
+    pub refused: Vec<String>,
 }
 
 /// An open enum to be.
@@ -512,6 +514,9 @@ fn field(
             _ => limits.header = true,
         }
     }
+    if let Some(refused) = extension("x-smtp2go-refused") {
+        limits.refused = list(refused).iter().map(text).collect();
+    }
     let always_send = extension("x-smtp2go-always-send").and(schema["default"].as_bool());
     Field {
         wire: wire.to_owned(),
@@ -593,6 +598,7 @@ fn limits(schema: &Value, role: Role) -> Limits {
             .collect(),
         known: false,
         header: false,
+        refused: Vec::new(),
     }
 }
 

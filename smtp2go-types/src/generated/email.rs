@@ -78,6 +78,12 @@ crate::object::request!(
 );
 
 impl EmailSendRequest {
+    /// Maximum number of items in `to`.
+    pub const MAX_TO: usize = 100;
+    /// Maximum number of items in `cc`.
+    pub const MAX_CC: usize = 100;
+    /// Maximum number of items in `bcc`.
+    pub const MAX_BCC: usize = 100;
     /// Creates a request with the required fields: `sender`, `to`.
     #[must_use]
     pub fn new(
@@ -213,18 +219,18 @@ impl Validate for EmailSendRequest {
         let value = &self.sender;
         check.at("sender", |check| check.header(value));
         let value = &self.to;
-        check.at("to", |check| check.count(value.len(), Some(1), Some(100)));
+        check.at("to", |check| check.count(value.len(), Some(1), Some(Self::MAX_TO)));
         for (index, value) in value.iter().enumerate() {
             check.at_index("to", index, |check| check.header(value));
         }
         if let Some(value) = &self.cc {
-            check.at("cc", |check| check.count(value.len(), None, Some(100)));
+            check.at("cc", |check| check.count(value.len(), None, Some(Self::MAX_CC)));
             for (index, value) in value.iter().enumerate() {
                 check.at_index("cc", index, |check| check.header(value));
             }
         }
         if let Some(value) = &self.bcc {
-            check.at("bcc", |check| check.count(value.len(), None, Some(100)));
+            check.at("bcc", |check| check.count(value.len(), None, Some(Self::MAX_BCC)));
             for (index, value) in value.iter().enumerate() {
                 check.at_index("bcc", index, |check| check.header(value));
             }
@@ -386,6 +392,8 @@ crate::object::reply!(SendResult { succeeded, failed, failures, email_id, schedu
 #[non_exhaustive]
 pub struct CustomHeader {
     /// The name of the header. In 2017 the limit was 127 characters.
+    ///
+    /// Refused before sending: Content-Type, Content-Transfer-Encoding, MIME-Version.
     pub header: String,
     /// The value of the header; several Reply-To addresses go into one value, with commas between. In
     /// 2017 the limit was 127 characters.
@@ -413,7 +421,22 @@ impl Validate for CustomHeader {
     #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.header;
-        check.at("header", |check| check.header(value));
+        check
+            .at(
+                "header",
+                |check| {
+                    check.header(value);
+                    check
+                        .refused(
+                            value,
+                            &[
+                                "Content-Type",
+                                "Content-Transfer-Encoding",
+                                "MIME-Version",
+                            ],
+                        );
+                },
+            );
         let value = &self.value;
         check.at("value", |check| check.header(value));
         check.extra(Self::FIELDS, self.extra.keys());
@@ -596,6 +619,12 @@ crate::object::request!(
 );
 
 impl BatchEmail {
+    /// Maximum number of items in `to`.
+    pub const MAX_TO: usize = 100;
+    /// Maximum number of items in `cc`.
+    pub const MAX_CC: usize = 100;
+    /// Maximum number of items in `bcc`.
+    pub const MAX_BCC: usize = 100;
     /// Creates a request with the required fields: `sender`, `to`, `subject`.
     #[must_use]
     pub fn new(
@@ -717,18 +746,18 @@ impl Validate for BatchEmail {
         let value = &self.sender;
         check.at("sender", |check| check.header(value));
         let value = &self.to;
-        check.at("to", |check| check.count(value.len(), Some(1), Some(100)));
+        check.at("to", |check| check.count(value.len(), Some(1), Some(Self::MAX_TO)));
         for (index, value) in value.iter().enumerate() {
             check.at_index("to", index, |check| check.header(value));
         }
         if let Some(value) = &self.cc {
-            check.at("cc", |check| check.count(value.len(), None, Some(100)));
+            check.at("cc", |check| check.count(value.len(), None, Some(Self::MAX_CC)));
             for (index, value) in value.iter().enumerate() {
                 check.at_index("cc", index, |check| check.header(value));
             }
         }
         if let Some(value) = &self.bcc {
-            check.at("bcc", |check| check.count(value.len(), None, Some(100)));
+            check.at("bcc", |check| check.count(value.len(), None, Some(Self::MAX_BCC)));
             for (index, value) in value.iter().enumerate() {
                 check.at_index("bcc", index, |check| check.header(value));
             }

@@ -31,6 +31,8 @@ crate::object::request!(
 );
 
 impl SmsSendRequest {
+    /// Maximum number of items in `destination`.
+    pub const MAX_DESTINATION: usize = 100;
     /// Creates a request with the required fields: `destination`, `content`.
     #[must_use]
     pub fn new(
@@ -57,7 +59,11 @@ impl Validate for SmsSendRequest {
     #[inline]
     fn check(&self, check: &mut Check) {
         let value = &self.destination;
-        check.at("destination", |check| check.count(value.len(), Some(1), Some(100)));
+        check
+            .at(
+                "destination",
+                |check| check.count(value.len(), Some(1), Some(Self::MAX_DESTINATION)),
+            );
         check.extra(Self::FIELDS, self.extra.keys());
     }
 }

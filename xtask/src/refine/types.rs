@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::{Attribute, ItemStruct, parse_quote};
 
 use super::Modules;
@@ -193,6 +194,9 @@ fn request(
         .injected
         .as_ref()
         .map(|name| quote!(, injected = #name));
+    let maximums = fields
+        .iter()
+        .filter_map(|(ident, field)| maximum(ident, field));
     let constructor = constructor(fields);
     let setters = fields
         .iter()
@@ -204,6 +208,7 @@ fn request(
         crate::object::request!(#name { #(#wire),* } #required #injected);
 
         impl #name {
+            #(#maximums)*
             #constructor
             #(#setters)*
             #based_on
@@ -268,6 +273,25 @@ fn based_on(
             self
         }
     }))
+}
+
+/// The constant for the maximum number of items of a list.
+fn maximum(ident: &Ident, field: &Field) -> Option<TokenStream> {
+    let Shape::List(_) = field.shape else {
+        return None;
+    };
+    let max = usize::try_from(field.limits.max?).ok()?;
+    let max = Literal::usize_unsuffixed(max);
+    let about = lines(&docs::maximum(&field.wire));
+    let name = maximum_name(ident);
+    Some(quote! {
+        #(#about)*
+        pub const #name: usize = #max;
+    })
+}
+
+fn maximum_name(ident: &Ident) -> Ident {
+    format_ident!("MAX_{}", ident.unraw().to_string().to_uppercase())
 }
 
 /// How a caller may give a value: the parameter's type, and the expression that makes ours of it.
@@ -387,7 +411,11 @@ fn field_check(ident: &Ident, field: &Field) -> Option<TokenStream> {
     let own = match &field.shape {
         Shape::One(scalar) => value_checks(scalar, &field.limits),
         Shape::List(_) | Shape::Map(_) => {
-            let (min, max) = (option(field.limits.min), option(field.limits.max));
+            let (min, mut max) = (option(field.limits.min), option(field.limits.max));
+            if maximum(ident, field).is_some() {
+                let name = maximum_name(ident);
+                max = quote!(Some(Self::#name));
+            }
             (field.limits.min.is_some() || field.limits.max.is_some())
                 .then(|| quote!(|check| check.count(value.len(), #min, #max)))
         }
@@ -454,6 +482,10 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
             }
             if limits.header {
                 checks.push(quote!(check.header(#text)));
+            }
+            if !limits.refused.is_empty() {
+                let refused = &limits.refused;
+                checks.push(quote!(check.refused(#text, &[#(#refused),*])));
             }
         }
         Scalar::Integer => {

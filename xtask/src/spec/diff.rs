@@ -538,6 +538,13 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
         (true, false) => changes.add(false, format!("{path} takes control characters now.")),
         _ => {}
     }
+    let [before, after] = [old, new].map(|schema| list(&schema["x-smtp2go-refused"]));
+    for text in after.iter().filter(|text| !before.contains(text)) {
+        changes.add(direction.sent, format!("{path} refuses {text} now."));
+    }
+    for text in before.iter().filter(|text| !after.contains(text)) {
+        changes.add(false, format!("{path} no longer refuses {text}."));
+    }
     match (
         old["additionalProperties"] == false,
         new["additionalProperties"] == false,
