@@ -2,6 +2,7 @@
 
 pub(crate) mod content;
 pub(crate) mod json;
+pub(crate) mod read;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_core::Serialize;
 
-use self::content::Piece;
-use self::json::write_string;
-use crate::error::{Error, Kind};
+use crate::Error;
+use crate::body::content::SizedContent;
+use crate::body::json::write_string;
+use crate::error::Kind;
 
 /// The body of a request: a JSON object.
 ///
-/// A call of this API always has one, so an empty body is sent as `{}`. Cheap to clone.
+/// The API requires one in every request, so an empty body is sent as `{}`. Cheap to clone.
 ///
 /// ```
 /// use smtp2go_sdk::Body;
@@ -27,14 +29,29 @@ use crate::error::{Error, Kind};
 /// ```
 #[derive(Clone)]
 pub struct Body {
-    content: Content,
+    /// The start of the object. Never empty.
+    start: Bytes,
+    /// What follows it.
+    rest: Vec<Part>,
 }
 
+/// A part of a request body.
 #[derive(Clone)]
-enum Content {
+pub(crate) enum Part {
+    /// Bytes that are sent unchanged.
     Bytes(Bytes),
-    /// Partly read while it is sent.
-    Pieces(Arc<[Piece]>),
+    /// Content that is read and sent as base64.
+    Base64(SizedContent),
+}
+
+impl Part {
+    /// Number of bytes as sent.
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Base64(content) => content.size().div_ceil(3).saturating_mul(4),
+        }
+    }
 }
 
 impl Body {
@@ -42,7 +59,8 @@ impl Body {
     #[must_use]
     pub const fn empty() -> Self {
         Self {
-            content: Content::Bytes(Bytes::from_static(b"{}")),
+            start: Bytes::from_static(b"{}"),
+            rest: Vec::new(),
         }
     }
 
@@ -51,7 +69,7 @@ impl Body {
     /// # Errors
     /// If the value's `Serialize` fails, or a map in it has keys that JSON can't hold.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
-        // Room for most requests, so that it need not grow.
+        // Enough for most requests without growing.
         let mut bytes = Vec::with_capacity(1024);
         match serde_json::to_writer(&mut bytes, value) {
             Ok(()) => Ok(bytes.into()),
@@ -59,81 +77,70 @@ impl Body {
         }
     }
 
-    /// The bytes to send, if they are all there already.
+    /// Returns the bytes, if the body is in one part.
     pub(crate) fn into_bytes(self) -> Option<Bytes> {
-        match self.content {
-            Content::Bytes(bytes) => Some(bytes),
-            Content::Pieces(_) => None,
-        }
+        self.rest.is_empty().then_some(self.start)
     }
 
-    /// A body that is partly read while it is sent. Its first piece is the start of the object, and
-    /// its last one is not empty.
-    pub(crate) fn from_pieces(pieces: Vec<Piece>) -> Self {
-        Self {
-            content: Content::Pieces(pieces.into()),
-        }
+    /// Returns the parts. The last one is not empty.
+    pub(crate) fn into_parts(self) -> Arc<[Part]> {
+        [Part::Bytes(self.start)]
+            .into_iter()
+            .chain(self.rest)
+            .collect()
     }
 
-    /// What to send, before the key goes in where it has to. The same each time, unless the body
-    /// is not [`rewindable`](Self::rewindable).
-    pub(crate) fn into_pieces(self) -> Arc<[Piece]> {
-        match self.content {
-            Content::Bytes(bytes) => Arc::new([Piece::Bytes(bytes)]),
-            Content::Pieces(pieces) => pieces,
-        }
-    }
-
-    /// How many bytes are sent, before the key goes in.
-    pub(crate) fn size(&self) -> u64 {
-        match &self.content {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Pieces(pieces) => pieces.iter().map(Piece::size).sum(),
-        }
-    }
-
-    /// Whether the same bytes can be sent again: not with a reader, which is used up after once.
-    pub(crate) fn rewindable(&self) -> bool {
-        match &self.content {
-            Content::Bytes(_) => true,
-            Content::Pieces(pieces) => pieces.iter().all(Piece::rewindable),
-        }
-    }
-
-    /// The same JSON object with one more member, its first. `None` if the body does not start an
-    /// object.
-    pub(crate) fn with_member(self, member: &str, value: &str) -> Option<Self> {
-        let pieces = self.into_pieces();
-        let (Piece::Bytes(start), rest) = pieces.split_first()? else {
+    /// Puts a member at the front of the object, without a copy of what follows. `None` if the
+    /// body does not start an object.
+    pub(crate) fn with_member(mut self, name: &str, value: &str) -> Option<Self> {
+        let mut tokens = self
+            .start
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        let (brace, b'{') = tokens.next()? else {
             return None;
         };
-        let mut pieces = inject(start, member, value)?.map(Piece::Bytes).to_vec();
-        pieces.extend_from_slice(rest);
-        Some(Self::from_pieces(pieces))
+        let is_empty = matches!(tokens.next()?, (_, b'}'));
+        let mut head = Vec::with_capacity(name.len() + value.len() + 8);
+        head.push(b'{');
+        write_string(&mut head, name);
+        head.push(b':');
+        write_string(&mut head, value);
+        if !is_empty {
+            head.push(b',');
+        }
+        self.rest
+            .insert(0, Part::Bytes(self.start.slice(brace + 1..)));
+        self.start = head.into();
+        Some(self)
+    }
+
+    /// Number of bytes as sent.
+    pub(crate) fn size(&self) -> u64 {
+        self.start.len() as u64 + self.rest.iter().map(Part::size).sum::<u64>()
+    }
+
+    /// Whether the body can be sent again. A reader can be read only once.
+    pub(crate) fn is_rewindable(&self) -> bool {
+        self.rest.iter().all(|part| match part {
+            Part::Bytes(_) => true,
+            Part::Base64(content) => content.is_rewindable(),
+        })
     }
 }
 
-/// The JSON object `body` with one more member, its first, in two pieces: nothing is parsed, and
-/// what follows the brace is not copied. `None` if `body` does not start an object.
-fn inject(body: &Bytes, member: &str, value: &str) -> Option<[Bytes; 2]> {
-    let mut unspaced = body
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-    let (brace, b'{') = unspaced.next()? else {
-        return None;
-    };
-    let comma = match unspaced.next()? {
-        (_, b'}') => &b""[..],
-        _ => b",",
-    };
-    let mut head = Vec::with_capacity(member.len() + value.len() + 8);
-    head.push(b'{');
-    write_string(&mut head, member);
-    head.push(b':');
-    write_string(&mut head, value);
-    head.extend_from_slice(comma);
-    Some([Bytes::from(head), body.slice(brace + 1..)])
+#[cfg(test)]
+impl Body {
+    /// Returns the text of a body, with the first bytes of content in place of its base64.
+    pub(crate) fn into_text(self) -> String {
+        let parts = self.into_parts();
+        let texts = parts.iter().map(|part| match part {
+            Part::Bytes(bytes) => bytes,
+            Part::Base64(content) => content.start(),
+        });
+        texts.map(String::from_utf8_lossy).collect()
+    }
 }
 
 impl Default for Body {
@@ -144,13 +151,12 @@ impl Default for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        // What is never polled can't be sealed, see `wire`.
         if bytes.is_empty() {
-            Self::empty()
-        } else {
-            Self {
-                content: Content::Bytes(bytes),
-            }
+            return Self::empty();
+        }
+        Self {
+            start: bytes,
+            rest: Vec::new(),
         }
     }
 }
@@ -173,11 +179,10 @@ impl From<&'static str> for Body {
     }
 }
 
-/// Shows the size only, and whether it can be sent just once.
+/// Shows the size, and `once` if the body can be sent only once.
 impl fmt::Debug for Body {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let once = if self.rewindable() { "" } else { ", once" };
+        let once = if self.is_rewindable() { "" } else { ", once" };
         write!(f, "Body({} bytes{once})", self.size())
     }
 }
@@ -187,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn empty_bodies_become_an_empty_object() {
+    fn empty_body_is_an_empty_object() {
         for body in [
             Body::empty(),
             Body::default(),
@@ -195,24 +200,44 @@ mod tests {
             String::new().into(),
             vec![].into(),
         ] {
-            let pieces = body.into_pieces();
-            assert!(matches!(&*pieces, [Piece::Bytes(bytes)] if bytes == "{}"));
+            assert_eq!(body.into_text(), "{}");
         }
     }
 
     #[test]
-    fn debug_shows_the_size_only() {
-        assert_eq!(
-            format!("{:?}", Body::from(r#"{"secret":1}"#)),
-            "Body(12 bytes)"
-        );
+    fn debug_shows_only_the_size() {
+        let body = Body::from(r#"{"secret":1}"#);
+        assert_eq!(format!("{body:?}"), "Body(12 bytes)");
     }
 
     #[test]
-    fn what_json_cannot_hold_is_an_error() {
+    fn value_that_json_cannot_hold_is_an_error() {
         let map = std::collections::BTreeMap::from([(vec![1], 1)]);
         let error = Body::json(&map).unwrap_err();
         assert_eq!(error.certainty(), crate::Certainty::NotSent);
         assert_eq!(error.attempts(), 0);
+    }
+
+    #[test]
+    fn member_is_put_at_the_front() {
+        for (body, expected) in [
+            ("{}", r#"{"k":"v"}"#),
+            (" {\n }", "{\"k\":\"v\"\n }"),
+            (r#"{"a":"{"}"#, r#"{"k":"v","a":"{"}"#),
+            (r#"{ "a":1}"#, r#"{"k":"v", "a":1}"#),
+        ] {
+            let body = Body::from(body).with_member("k", "v").unwrap();
+            assert_eq!(body.into_text(), expected);
+        }
+        for body in [" ", "[]", "null", "{", "{ ", "\"{}\""] {
+            assert!(Body::from(body).with_member("k", "v").is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn member_is_escaped() {
+        let body = Body::empty().with_member("k\"", "a\"b\\c\n").unwrap();
+        let value: serde_json::Value = serde_json::from_str(&body.into_text()).unwrap();
+        assert_eq!(value["k\""], "a\"b\\c\n");
     }
 }

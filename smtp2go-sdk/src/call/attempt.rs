@@ -25,7 +25,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Core;
 use super::failover::Host;
 use super::verdict::{Answer, Ending, Evidence, Upload};
-use crate::body::content::{Piece, Reading};
+use crate::body::Part;
+use crate::body::read::Base64Stream;
 use crate::error::{FieldError, ReplyLimit};
 use crate::operation::Operation;
 
@@ -54,7 +55,7 @@ pub(crate) struct Request {
     /// The HTTP client of the caller's runtime.
     pub(crate) http: reqwest::Client,
     pub(crate) operation: &'static Operation,
-    pub(crate) pieces: Arc<[Piece]>,
+    pub(crate) parts: Arc<[Part]>,
     /// The same bytes can be sent again.
     pub(crate) rewindable: bool,
     /// Time that the body may take to go out, by which the time limits grow.
@@ -131,7 +132,7 @@ impl Core {
     /// A request for the HTTP client.
     fn request(&self, request: &Request, host: &Host, wire: &Arc<Wire>) -> reqwest::Request {
         let Operation { method, path, .. } = request.operation;
-        let body = AttemptBody::new(wire.clone(), request.pieces.clone());
+        let body = AttemptBody::new(wire.clone(), request.parts.clone());
         let mut sent = reqwest::Request::new(method.clone(), host.url(path));
         *sent.headers_mut() = self.headers.clone();
         *sent.body_mut() = Some(reqwest::Body::wrap(body));
@@ -277,21 +278,21 @@ impl Drop for SealOnDrop<'_> {
 pub(crate) struct AttemptBody {
     wire: Arc<Wire>,
     /// The last one is not empty.
-    pieces: Arc<[Piece]>,
-    /// The piece to go on with, and how much of it is out.
+    parts: Arc<[Part]>,
+    /// Index of the next part, and the number of its bytes that are out.
     next: (usize, usize),
-    /// The piece before that, which is being read.
-    reading: Option<Reading>,
+    /// The content before that, which is being read.
+    reading: Option<Base64Stream>,
     remaining: u64,
     failed: bool,
 }
 
 impl AttemptBody {
-    pub(crate) fn new(wire: Arc<Wire>, pieces: Arc<[Piece]>) -> Self {
+    pub(crate) fn new(wire: Arc<Wire>, parts: Arc<[Part]>) -> Self {
         Self {
             wire,
-            remaining: pieces.iter().map(Piece::size).sum(),
-            pieces,
+            remaining: parts.iter().map(Part::size).sum(),
+            parts,
             next: (0, 0),
             reading: None,
             failed: false,
@@ -308,9 +309,9 @@ impl AttemptBody {
                 self.reading = None;
             }
             let (index, start) = self.next;
-            match self.pieces.get(index) {
+            match self.parts.get(index) {
                 None => return Poll::Ready(Ok(None)),
-                Some(Piece::Bytes(bytes)) => {
+                Some(Part::Bytes(bytes)) => {
                     let end = bytes.len().min(start + FRAME);
                     self.next = if end == bytes.len() {
                         (index + 1, 0)
@@ -321,8 +322,8 @@ impl AttemptBody {
                         return Poll::Ready(Ok(Some(bytes.slice(start..end))));
                     }
                 }
-                Some(Piece::Base64(blob)) => {
-                    self.reading = Some(blob.clone().open());
+                Some(Part::Base64(content)) => {
+                    self.reading = Some(content.open()?);
                     self.next = (index + 1, 0);
                 }
             }
@@ -404,7 +405,7 @@ impl std::error::Error for BodyError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::content::{Blob, Slot};
+    use crate::body::content::{Content, Files};
     use http_body::Body as _;
     use std::pin::pin;
 
@@ -422,7 +423,7 @@ mod tests {
             wire.clone(),
             AttemptBody::new(
                 wire,
-                chunks.iter().copied().cloned().map(Piece::Bytes).collect(),
+                chunks.iter().copied().cloned().map(Part::Bytes).collect(),
             ),
         )
     }
@@ -516,14 +517,15 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_fails_yields_nothing_more() {
         for (before, yielded) in [("", 0), ("{\"a\":\"", 1)] {
-            let short = Blob::reader("a", 2, Slot::blocking(&b"x"[..]));
-            let pieces = [
-                Piece::Bytes(Bytes::from_static(before.as_bytes())),
-                Piece::Base64(short),
-                Piece::Bytes(Bytes::from_static(b"\"}")),
+            let short = Content::blocking_reader(&b"x"[..], 2);
+            let short = short.sized("a", &Files::default()).unwrap();
+            let parts = [
+                Part::Bytes(Bytes::from_static(before.as_bytes())),
+                Part::Base64(short),
+                Part::Bytes(Bytes::from_static(b"\"}")),
             ];
             let wire = Arc::new(Wire::new(Instant::now()));
-            let mut body = AttemptBody::new(wire.clone(), Arc::new(pieces));
+            let mut body = AttemptBody::new(wire.clone(), Arc::new(parts));
             assert_eq!(body.size_hint().exact(), Some(before.len() as u64 + 6));
             let mut frames = Vec::new();
             for _ in 0..4 {
@@ -542,13 +544,14 @@ mod tests {
             assert_eq!(failure.to_string(), "a: it ends 1 byte before its length");
         }
         // A sealed body does not even start to read.
-        let slot = Slot::blocking(&b"xy"[..]);
+        let content = Content::blocking_reader(&b"xy"[..], 2);
+        let sized = || content.sized("a", &Files::default());
         let wire = Arc::new(Wire::new(Instant::now()));
-        let blob = Piece::Base64(Blob::reader("a", 2, slot.clone()));
-        let mut body = AttemptBody::new(wire.clone(), Arc::new([blob]));
+        let part = Part::Base64(sized().unwrap());
+        let mut body = AttemptBody::new(wire.clone(), Arc::new([part]));
         assert_eq!(wire.seal(), Upload::Nothing);
         assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
-        assert!(!slot.is_empty() && wire.failure().is_none());
+        assert!(sized().is_ok() && wire.failure().is_none());
     }
 
     #[tokio::test(start_paused = true)]

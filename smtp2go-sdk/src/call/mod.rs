@@ -172,8 +172,8 @@ impl Core {
         Ok(Request {
             http: self.http.of(&runtime)?,
             operation,
-            rewindable: body.rewindable(),
-            pieces: body.into_pieces(),
+            rewindable: body.is_rewindable(),
+            parts: body.into_parts(),
             upload: Duration::from_millis(size.saturating_mul(1000) / SLOWEST),
         })
     }

@@ -105,17 +105,11 @@ impl<'de> Visitor<'de> for Named<'_> {
 mod tests {
     use super::*;
     use crate::Certainty;
-    use crate::body::content::Piece;
     use crate::operations::{EMAIL_SEND, WEBHOOK_VIEW};
 
     fn filled(body: &'static str) -> Result<String, Error> {
         let filled = fill(&WEBHOOK_VIEW, body.into(), "a\"1")?;
-        let pieces = filled.into_pieces();
-        let bytes = pieces.iter().map(|piece| match piece {
-            Piece::Bytes(bytes) => &bytes[..],
-            Piece::Base64(_) => panic!("nothing is attached"),
-        });
-        Ok(String::from_utf8(bytes.collect::<Vec<_>>().concat()).unwrap())
+        Ok(filled.into_text())
     }
 
     #[test]

@@ -246,6 +246,11 @@ impl Error {
         error
     }
 
+    /// Content of a request that could not be read.
+    pub(crate) fn unreadable(field: FieldError) -> Self {
+        Self::not_sent(Kind::Content).with_field(field)
+    }
+
     /// Adds the reply, and what it says.
     pub(crate) fn with_reply(
         mut self,

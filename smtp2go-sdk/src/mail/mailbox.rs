@@ -1,4 +1,4 @@
-//! Addresses of mail.
+//! Mail addresses with display names.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,18 +11,18 @@ use smtp2go_types::validation::header_fault;
 /// An address, with or without a display name: `jane@example.com`, `Jane <jane@example.com>`,
 /// `"Doe, Jane" <jane@example.com>`.
 ///
-/// Made from text with `From`, as the setters of [`Email`](crate::Email) do it, it may be invalid;
-/// the mail then fails its check, with the field named. [`FromStr`] refuses at once.
+/// `From`, which the setters of [`Email`](crate::Email) use, accepts any text. If the text is not an
+/// address, sending the mail is a validation error that names the field. [`FromStr`] returns the
+/// error immediately.
 ///
-/// Display quotes the name where it has to be quoted, whether the text that it came from did or
-/// not. Nothing is encoded: names and addresses may have letters of any alphabet. Debug, which is for
-/// logs, shows neither.
+/// Display quotes the name if necessary, even if the parsed text did not. Nothing is encoded: names
+/// and addresses may have letters of any alphabet. Debug shows no name and no address.
 ///
-/// What makes a recipient see another name or address than the one that is there is invalid. In a
-/// name these are control characters, the line separators U+2028 and U+2029, and the embeddings,
-/// overrides and isolates of bidirectional text (U+202A to U+202E, U+2066 to U+2069); its marks
-/// (U+061C, U+200E, U+200F), which names in Arabic or Hebrew can need, are valid. In an address the
-/// marks, and characters without width, are invalid too.
+/// Characters that make a recipient see another name or address are invalid. In a name these are
+/// control characters, the line separators U+2028 and U+2029, and the embeddings, overrides and
+/// isolates of bidirectional text (U+202A to U+202E, U+2066 to U+2069). The marks U+061C, U+200E and
+/// U+200F, which names in Arabic or Hebrew can need, are valid in a name. In an address the marks,
+/// and characters without width, are invalid too.
 ///
 /// ```
 /// use smtp2go_sdk::Mailbox;
@@ -36,99 +36,56 @@ use smtp2go_types::validation::header_fault;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Mailbox {
-    /// An address, or `name <address>` without quotes, as most are written: then nothing more has to
-    /// be made to write it.
-    text: String,
-    /// Bytes of the name, if there is one.
-    name: Option<usize>,
+    name: Option<String>,
+    address: String,
+    /// Why it is invalid.
     fault: Option<String>,
 }
 
-/// What is between a name and its address, and what is behind that.
-const BRACKETS: (&str, &str) = (" <", ">");
-
 impl Mailbox {
-    /// A bare address.
+    /// Makes a mailbox of a bare address.
     pub fn new(address: impl Into<String>) -> Self {
         let address = address.into();
         Self {
             fault: fault("", &address),
-            text: address,
             name: None,
+            address,
         }
     }
 
-    /// An address with a display name, which is taken as it is. An empty one is left out.
+    /// Makes a mailbox of a display name and an address. The name is not parsed. An empty name is
+    /// left out.
     pub fn named(name: impl Into<String>, address: impl Into<String>) -> Self {
-        Self::of(&name.into(), &address.into())
-    }
-
-    fn of(name: &str, address: &str) -> Self {
-        if name.is_empty() {
-            return Self::new(address);
-        }
-        let (open, close) = BRACKETS;
-        let length = name.len() + open.len() + address.len() + close.len();
-        let mut text = String::with_capacity(length);
-        for part in [name, open, address, close] {
-            text.push_str(part);
-        }
+        let (name, address) = (name.into(), address.into());
         Self {
-            text,
-            name: Some(name.len()),
-            fault: fault(name, address),
+            fault: fault(&name, &address),
+            name: (!name.is_empty()).then_some(name),
+            address,
         }
     }
 
-    /// The display name, without quotes.
+    /// Returns the display name, without quotes.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.text.get(..self.name?)
+        self.name.as_deref()
     }
 
-    /// The address alone; if it is invalid, whatever text is in its place.
+    /// Returns the address alone. If it is invalid, this is the text in its place.
     #[must_use]
     pub fn address(&self) -> &str {
-        let (open, close) = BRACKETS;
-        self.name
-            .and_then(|name| self.text.get(name + open.len()..))
-            .and_then(|text| text.strip_suffix(close))
-            .unwrap_or(&self.text)
+        &self.address
     }
 
-    /// Whether it can be sent to. Only the form is checked, as RFC 5321 and RFC 6531 have it; an
-    /// IP address in brackets for a domain is refused.
+    /// Returns whether the address can be sent to. Only its form is checked, according to RFC 5321
+    /// and RFC 6531. An IP address in brackets for a domain is invalid.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.fault.is_none()
     }
 
-    /// What is wrong with it.
+    /// Why it is invalid.
     pub(crate) fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
-    }
-
-    /// Bytes of its text, or a little more.
-    pub(crate) fn size(&self) -> usize {
-        self.text.len() + 8
-    }
-
-    /// What Display shows.
-    pub(crate) fn text(&self) -> Cow<'_, str> {
-        let Some(name) = self.name().filter(|name| needs_quotes(name)) else {
-            return Cow::Borrowed(&self.text);
-        };
-        let mut text = String::with_capacity(self.size());
-        text.push('"');
-        for c in name.chars() {
-            if matches!(c, '"' | '\\') {
-                text.push('\\');
-            }
-            text.push(c);
-        }
-        text.push('"');
-        text.push_str(self.text.get(name.len()..).unwrap_or_default());
-        Cow::Owned(text)
     }
 
     fn parse(text: &str) -> Self {
@@ -138,8 +95,8 @@ impl Mailbox {
         };
         let name = name.trim();
         let several = !name.starts_with('"') && name.contains('@') && name.contains(',');
-        let unquoted = unquote(name);
-        let mut mailbox = Self::of(unquoted.as_deref().unwrap_or(name), address.trim());
+        let unquoted = unquote(name).unwrap_or_else(|| name.to_owned());
+        let mut mailbox = Self::named(unquoted, address.trim());
         if several {
             mailbox.fault = Some(format!("{text:?} is more than one address"));
         }
@@ -147,7 +104,7 @@ impl Mailbox {
     }
 }
 
-/// What is wrong with an address and its name, which may be empty.
+/// Returns why an address or its name, which may be empty, is invalid.
 fn fault(name: &str, address: &str) -> Option<String> {
     let options = Options::default()
         .without_display_text()
@@ -155,9 +112,7 @@ fn fault(name: &str, address: &str) -> Option<String> {
     if let Some(fault) = header_fault(name).or_else(|| header_fault(address)) {
         return Some(fault.to_owned());
     }
-    if !is_plain(address)
-        && let Err(error) = EmailAddress::parse_with_options(address, options)
-    {
+    if let Err(error) = EmailAddress::parse_with_options(address, options) {
         return Some(format!("{address:?} is not an address: {error}"));
     }
     // In quotes, email_address 0.2.10 takes whatever is not ASCII.
@@ -171,36 +126,12 @@ fn fault(name: &str, address: &str) -> Option<String> {
 }
 
 /// Whether a text has a line separator, or an embedding, override or isolate of bidirectional text:
-/// with one, `\u{202e}fdp.exe` looks like `exe.pdf`. All begin with the same byte.
+/// with one, `\u{202e}fdp.exe` looks like `exe.pdf`.
 pub(super) fn has_override(text: &str) -> bool {
-    let is_one = |c| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.as_bytes().contains(&0xE2) && text.contains(is_one)
+    text.contains(|c| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
 }
 
-/// Whether a text is an address beyond doubt: plain words with dots between them, as nearly all
-/// are. The parser, which knows the rest, takes several times as long.
-fn is_plain(address: &str) -> bool {
-    // Neither the part before the `@` nor a part of the domain can then be too long.
-    if address.len() > 64 {
-        return false;
-    }
-    // Whether a word has to begin, and whether the domain has.
-    let (mut begins, mut domain) = (true, false);
-    for byte in address.bytes() {
-        begins = match byte {
-            b'.' if !begins => true,
-            b'@' if !begins && !domain => {
-                domain = true;
-                true
-            }
-            _ if byte.is_ascii_alphanumeric() => false,
-            _ => return false,
-        };
-    }
-    domain && !begins
-}
-
-/// What is before and after the first `<` that is not in quotes.
+/// Splits at the first `<` that is not in quotes.
 fn split_at_bracket(text: &str) -> Option<(&str, &str)> {
     let (mut quoted, mut escaped) = (false, false);
     let at = text.find(|c| {
@@ -221,7 +152,7 @@ fn split_at_bracket(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// The text of a quoted string, if that is all there is.
+/// Returns the content of a quoted string. `None` if the text is not one.
 fn unquote(text: &str) -> Option<String> {
     let mut inner = text.strip_prefix('"')?.strip_suffix('"')?.chars();
     let mut unquoted = String::with_capacity(text.len());
@@ -235,7 +166,7 @@ fn unquote(text: &str) -> Option<String> {
     Some(unquoted)
 }
 
-/// Whether a name needs quotes: it does unless all of it is words of RFC 5322's `atext`.
+/// Whether a name has to be quoted: it is more than words of RFC 5322's `atext`.
 fn needs_quotes(name: &str) -> bool {
     let plain = |c: char| {
         !c.is_ascii()
@@ -248,13 +179,21 @@ fn needs_quotes(name: &str) -> bool {
 
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
+        let Some(name) = &self.name else {
+            return f.write_str(&self.address);
+        };
+        if needs_quotes(name) {
+            let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
+            write!(f, "\"{escaped}\"")?;
+        } else {
+            f.write_str(name)?;
+        }
+        write!(f, " <{}>", self.address)
     }
 }
 
-/// Shows whether it has a name and is valid, and neither name nor address.
+/// Shows whether there is a name, and whether the mailbox is valid. Shows no name and no address.
 impl fmt::Debug for Mailbox {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox")
             .field("has_name", &self.name.is_some())
@@ -306,12 +245,11 @@ impl<N: Into<String>, A: Into<String>> From<(N, A)> for Mailbox {
     }
 }
 
-/// A text that is not an address. Its Display quotes the text; Debug does not.
+/// Error for a text that is not an address. Display quotes the text; Debug does not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailboxError(String);
 
 impl fmt::Debug for MailboxError {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MailboxError(…)")
     }
@@ -330,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_valid_is_read_and_written() {
+    fn valid_text_is_parsed_and_written() {
         for (text, name, address, written) in [
             ("a@example.com", None, "a@example.com", "a@example.com"),
             (" <a@example.com> ", None, "a@example.com", "a@example.com"),
@@ -396,41 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_plain_the_parser_takes_too() {
-        const LETTERS: [char; 11] = ['a', 'Z', '0', '9', '@', '@', '.', '.', '-', 'é', '<'];
-        let options = Options::default()
-            .without_display_text()
-            .without_domain_literal();
-        let mut random = fastrand::Rng::with_seed(11);
-        let mut plain = 0;
-        for _ in 0..20_000 {
-            let length = random.usize(0..9);
-            let text: String = (0..length).filter_map(|_| random.choice(LETTERS)).collect();
-            if is_plain(&text) {
-                plain += 1;
-                let parsed = EmailAddress::parse_with_options(&text, options);
-                assert!(parsed.is_ok(), "{text}");
-            }
-        }
-        assert!(plain > 100, "{plain}");
-        for length in [62, 63, 64] {
-            let word = "a".repeat(length);
-            for text in [format!("{word}@b"), format!("b@{word}")] {
-                assert_eq!(is_plain(&text), length < 63);
-                let parsed = EmailAddress::parse_with_options(&text, options);
-                assert!(parsed.is_ok() || !is_plain(&text));
-            }
-        }
-        for odd in [
-            "", "@", "a@", "@a", ".a@b", "a.@b", "a..b@c", "a@b.", "a@.b", "a@b@c",
-        ] {
-            assert!(!is_plain(odd), "{odd}");
-        }
-        assert!(is_plain("Jane.Doe99@mail.example.com"));
-    }
-
-    #[test]
-    fn what_is_not_an_address_is_refused() {
+    fn text_that_is_not_an_address_is_invalid() {
         for text in [
             "",
             "jane",
@@ -462,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_names_and_addresses_look_like_others_is_refused() {
+    fn characters_that_disguise_text_are_invalid() {
         for (c, in_name) in [
             ('\u{2028}', false),
             ('\u{2029}', false),

@@ -1,12 +1,17 @@
-//! Sending mail: the conveniences on the client.
+//! Sending mail: look at the files, check, encode, send.
 
 mod attachment;
 mod batch;
 mod bulk;
+mod check;
 mod email;
+mod encode;
+mod extra;
+mod html;
 #[cfg(feature = "lettre")]
 mod lettre;
 mod mailbox;
+mod media_type;
 mod mime;
 mod schedule;
 
@@ -24,41 +29,34 @@ pub use mime::Mime;
 use std::fmt;
 use std::sync::Arc;
 
-use smtp2go_types::Validate;
-use smtp2go_types::validation::Check;
-
-use crate::body::content::Blob;
-use crate::body::json::Writer;
+use crate::body::content::Files;
 use crate::call::cancel::CallCancel;
 use crate::call::verdict::Success;
 use crate::error::said::Said;
 use crate::operation::Operation;
 use crate::{Body, Client, Error, Reply, operations};
-use attachment::look;
-use email::{Door, File, problem_in};
+use check::check_email;
+use encode::{encode_batch, encode_single};
 
-/// A mail that the service took in. That says nothing of its delivery: see the activity and
-/// webhooks for that.
+/// A mail that the API accepted. The activity and webhooks report its delivery.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// The id of the mail, by which the activity, the archive and webhooks name it. Absent if the
-    /// reply has none; whether a scheduled mail has one is not documented.
+    /// Id of the mail in the activity, the archive and webhooks. `None` if the reply has none.
+    /// Whether a scheduled mail has one is not documented.
     pub email_id: Option<String>,
-    /// The id of a scheduled mail, with which it can be cancelled
-    /// (`client.email().scheduled_remove(…)`).
+    /// Id of a scheduled mail, which `client.email().scheduled_remove(…)` cancels.
     pub schedule_id: Option<String>,
-    /// How many messages the reply counts as failed. More than 0 is an error, and not seen here,
-    /// unless [`failures_are_errors`](crate::CallOptions::failures_are_errors) is off: then look
-    /// at this first.
+    /// Number of failed messages in the reply. More than 0 is an error, unless
+    /// [`failures_are_errors`](crate::CallOptions::failures_are_errors) is off. Then check this
+    /// first.
     pub failed: Option<i64>,
-    /// Why they failed, in the service's words, which can quote addresses.
+    /// Why they failed, as the API reports it. The texts can quote addresses.
     pub failures: Vec<String>,
 }
 
-/// Shows how many failures there are, and not their texts.
+/// Shows the number of failures, and not their texts.
 impl fmt::Debug for Sent {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sent")
             .field("email_id", &self.email_id)
@@ -83,14 +81,15 @@ impl From<Said> for Sent {
 impl Client {
     /// Sends a mail, or schedules it.
     ///
-    /// All that can be checked here is checked first, files and the size as sent (50 MB) among it,
-    /// and reported in one error that names each field. Attachments are read while they are sent.
+    /// The mail and its files are checked first, and all problems are reported in one error that names
+    /// each field. The size as sent, at most 50 MB, is checked if there are no other problems.
+    /// Attachments are read while they are sent.
     ///
     /// # Errors
-    /// [`is_validation`](Error::is_validation) for a mail that the API would not take, with
-    /// [`field_errors`](Error::field_errors), and for an attachment that could not be read to its
-    /// end. Otherwise those of [`execute`](Self::execute), a mail that was refused in a reply with
-    /// status 200 among them. [`Error::certainty`] says whether the mail may have gone out.
+    /// [`is_validation`](Error::is_validation), with [`field_errors`](Error::field_errors), for a
+    /// mail that fails the check, and for an attachment that could not be read to its end. Otherwise
+    /// the errors of [`execute`](Self::execute), also for a mail that was refused in a reply with
+    /// status 200. [`Error::certainty`] says whether the mail may have been sent.
     pub async fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
         self.send_cancellable(email, None).await
     }
@@ -102,50 +101,43 @@ impl Client {
         cancel: Option<Arc<CallCancel>>,
     ) -> impl Future<Output = Result<Reply<Sent>, Error>> {
         let operation = &operations::EMAIL_SEND;
-        let body = move || one(operation, email);
+        let body = move || single_body(operation, email);
         self.perform_cancellable(cancel, operation, body, sent, Reply::raw)
     }
 
-    /// Sends a finished MIME message, or schedules it. It is read while it is sent, unless it is
-    /// in memory.
+    /// Sends a finished MIME message, or schedules it. A file or reader is read while it is sent.
     ///
     /// # Errors
-    /// As [`send`](Self::send). Of the message only its size is checked, and of one that comes from
-    /// lettre that its envelope agrees with its headers.
-    #[inline]
+    /// The errors of [`send`](Self::send). Of the message only the size is checked, and of a message
+    /// from lettre also that its envelope agrees with its headers.
     pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();
-        let body = || mime(operation, &message);
+        let body = || mime_body(operation, &message);
         self.perform_as(operation, body, sent, Reply::raw).await
     }
 
-    /// Sends many mails, each with its own content, in one request. 50 MB is the limit for all of
-    /// them together; how many there may be is not documented, and 1000 is quoted.
+    /// Sends many mails, each with its own content, in one request. The limit of 50 MB is for all of
+    /// them together. The maximum number of mails is not documented; 1000 is quoted.
     ///
-    /// If one mail does not pass its check nothing is sent: the error names every problem of every
-    /// mail, as `emails[3].to[0]`. [`Email::fastaccept`] is not available here.
+    /// If one mail fails its check, nothing is sent. The error names every problem of every mail, as
+    /// `emails[3].to[0]`. [`Email::fastaccept`] is not available here.
     ///
     /// # Errors
-    /// As [`send`](Self::send). Also if the reply does not have one result for each mail: then
-    /// nobody can tell which mails were taken in, and the certainty is `Unknown`. What became of
-    /// each mail is in the [`Batch`].
-    #[inline]
+    /// The errors of [`send`](Self::send). Also an error of certainty `Unknown` if the reply does not
+    /// have one result per mail, so that the results can't be matched. The [`Batch`] has the outcome
+    /// of each mail.
     pub async fn send_batch(
         &self,
         emails: impl IntoIterator<Item = Email>,
     ) -> Result<Batch, Error> {
         let operation = &operations::EMAIL_BATCH;
-        let emails: Vec<_> = emails
-            .into_iter()
-            .enumerate()
-            .map(|(index, email)| (format!("emails[{index}]."), email))
-            .collect();
+        let emails: Vec<_> = emails.into_iter().collect();
         let count = emails.len();
         self.per_item()
             .perform_as(
                 operation,
-                || many(operation, emails),
+                || batch_body(operation, emails),
                 |success| Batch::new(operation, count, success),
                 Batch::reply,
             )
@@ -158,105 +150,52 @@ fn sent(Success { reply, said }: Success) -> Result<Reply<Sent>, Error> {
     Ok(Reply::new(Sent::from(said), reply))
 }
 
-/// The body for one mail, which is dropped when it is written: an answer can take long, and the
-/// memory is still warm for the next mail.
-async fn one(operation: &Operation, email: Email) -> Result<Body, Error> {
-    let named = [(String::new(), email)];
-    let files = email::files(&named).await.map_err(Error::config)?;
-    let [(_, email)] = &named;
-    let mut json = Writer::with_capacity(email.size());
-    email.write(Door::Send, &mut json, &mut blobs(&files));
-    checked(operation, json.finish(), &|check| {
-        email.check_for(Door::Send, check);
-        check_files(email, &mut files.iter(), check);
-    })
+/// The endpoint that a mail is written for: some fields differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EmailFormat {
+    Single,
+    BatchItem,
 }
 
-/// The body for a batch.
-#[inline]
-async fn many(operation: &Operation, emails: Vec<(String, Email)>) -> Result<Body, Error> {
-    let files = email::files(&emails).await.map_err(Error::config)?;
-    let size: usize = emails.iter().map(|(_, email)| email.size()).sum();
-    let mut json = Writer::with_capacity(size + 16);
-    let mut blobs = blobs(&files);
-    json.raw("{\"emails\":[");
-    for (index, (_, email)) in emails.iter().enumerate() {
-        if index > 0 {
-            json.raw(",");
-        }
-        email.write(Door::Batch, &mut json, &mut blobs);
-    }
-    json.raw("]}");
-    checked(operation, json.finish(), &|check| {
-        let mut files = files.iter();
+/// Checks and encodes one mail, and drops it: waiting for the reply can take long.
+async fn single_body(operation: &Operation, email: Email) -> Result<Body, Error> {
+    let files = Files::look(email.paths()).await?;
+    check::run(|check| check_email(&email, EmailFormat::Single, Some(&files), check))?;
+    let body = encode_single(&email, &files).map_err(Error::unreadable)?;
+    within_limit(operation, body)
+}
+
+/// Checks and encodes a batch.
+async fn batch_body(operation: &Operation, emails: Vec<Email>) -> Result<Body, Error> {
+    let files = Files::look(emails.iter().flat_map(Email::paths)).await?;
+    check::run(|check| {
         check.at("emails", |check| check.count(emails.len(), Some(1), None));
-        for (index, (_, email)) in emails.iter().enumerate() {
+        for (index, email) in emails.iter().enumerate() {
             check.at_index("emails", index, |check| {
-                email.check_for(Door::Batch, check);
-                check_files(email, &mut files, check);
+                check_email(email, EmailFormat::BatchItem, Some(&files), check);
             });
         }
-    })
+    })?;
+    let body = encode_batch(&emails, &files).map_err(Error::unreadable)?;
+    within_limit(operation, body)
 }
 
-/// The body for a MIME message.
-#[inline]
-async fn mime(operation: &Operation, message: &Mime) -> Result<Body, Error> {
-    let content = message.content();
-    let path = content.path().map(ToOwned::to_owned);
-    let stat = look(path.into_iter().collect()).await;
-    let stat = stat.map_err(Error::config)?;
-    let blob = content.blob("mime_email", stat.into_iter().next());
-    let mut json = Writer::with_capacity(128);
-    message.write(&mut json, blob.clone().ok().flatten());
-    checked(operation, json.finish(), &|check| {
-        message.check(&blob, check);
-    })
+/// Checks and encodes a MIME message.
+async fn mime_body(operation: &Operation, message: &Mime) -> Result<Body, Error> {
+    let files = Files::look(message.path().into_iter()).await?;
+    check::run(|check| message.check(&files, check))?;
+    let body = message.encode(&files).map_err(Error::unreadable)?;
+    within_limit(operation, body)
 }
 
-/// What can be sent of the files, in order.
-fn blobs(files: &[File]) -> impl Iterator<Item = Option<Blob>> {
-    files
-        .iter()
-        .map(|file| file.as_ref().ok().cloned().flatten())
-}
-
-/// Reports the files of a mail that can't be sent; its own are the next ones.
-fn check_files(email: &Email, files: &mut std::slice::Iter<'_, File>, check: &mut Check) {
-    for ((field, index, _), file) in email.files().zip(files) {
-        if let Err(fault) = file {
-            problem_in(check, (field, index), "", fault);
-        }
-    }
-}
-
-/// The body, if what it is made of passes its check.
-fn checked(operation: &Operation, body: Body, check: &dyn Fn(&mut Check)) -> Result<Body, Error> {
-    let whole = Whole {
-        check,
-        size: body.size(),
-        limit: operation.max_body_bytes,
-    };
-    whole.validate().map_err(Error::validation)?;
+/// Checks the size of a request.
+fn within_limit(operation: &Operation, body: Body) -> Result<Body, Error> {
+    let size = body.size();
+    check::run(|check| match operation.max_body_bytes {
+        Some(limit) if size > limit => check.problem(format!(
+            "the request has {size} bytes as sent, and at most {limit} are accepted"
+        )),
+        _ => {}
+    })?;
     Ok(body)
-}
-
-struct Whole<'a> {
-    check: &'a dyn Fn(&mut Check),
-    size: u64,
-    limit: Option<u64>,
-}
-
-impl Validate for Whole<'_> {
-    fn check(&self, check: &mut Check) {
-        (self.check)(check);
-        if let Some(limit) = self.limit
-            && self.size > limit
-        {
-            let size = self.size;
-            check.problem(format!(
-                "the request has {size} bytes as sent, and at most {limit} are accepted"
-            ));
-        }
-    }
 }

@@ -375,15 +375,15 @@ async fn everything_wrong_is_said_at_once_and_nothing_is_sent() {
             "custom_headers[1].value",
             "custom_headers[2].header",
             "schedule",
+            "attachments[0]",
             "attachments[1].filename",
             "attachments[1].mimetype",
             "attachments[2].url",
             "inlines[0].filename",
-            "inlines[0].filename",
             "inlines[1].filename",
             "inlines[2].filename",
+            "inlines[0].filename",
             "inlines[2].filename",
-            "attachments[0]",
         ]
     );
     assert!(error.is_validation());
@@ -457,7 +457,7 @@ async fn a_header_that_the_mail_has_another_place_for_is_refused() {
         .header("reply-to", "d@example.com");
     let error = client.send(twice).await.unwrap_err();
     assert_eq!(fields(&error), ["custom_headers[2].header"]);
-    let text = "Reply-To is there twice, which makes a mail invalid: reply_to puts several";
+    let text = "duplicate Reply-To, which makes a mail invalid: reply_to puts several";
     assert!(error.to_string().contains(text), "{error}");
     assert!(sandbox.calls().is_empty());
 
