@@ -12,7 +12,7 @@ use tokio::io::AsyncRead;
 
 use super::extra::ExtraFields;
 #[cfg(feature = "lettre")]
-use super::lettre::envelope::Disagreement;
+use super::lettre::envelope::EnvelopeDifference;
 use super::schedule;
 use crate::body::content::{Content, Files};
 use crate::body::json::JsonWriter;
@@ -47,7 +47,7 @@ pub struct Mime {
     extra: ExtraFields,
     /// Differences between the envelope and the headers.
     #[cfg(feature = "lettre")]
-    disagreement: Disagreement,
+    difference: EnvelopeDifference,
 }
 
 impl Mime {
@@ -81,7 +81,7 @@ impl Mime {
             fastaccept: false,
             extra: ExtraFields::default(),
             #[cfg(feature = "lettre")]
-            disagreement: Disagreement::default(),
+            difference: EnvelopeDifference::default(),
         }
     }
 
@@ -91,7 +91,7 @@ impl Mime {
         let sender = envelope.from().map(AsRef::as_ref);
         let recipients = envelope.to().iter().map(AsRef::as_ref);
         Self {
-            disagreement: Disagreement::new(sender, recipients, &message),
+            difference: EnvelopeDifference::new(sender, recipients, &message),
             ..Self::from_bytes(message)
         }
     }
@@ -106,7 +106,7 @@ impl Mime {
     #[must_use]
     pub fn restore_bcc(mut self) -> Self {
         if let Content::Bytes(message) = &self.content
-            && let Some(header) = self.disagreement.bcc()
+            && let Some(header) = self.difference.bcc()
         {
             self.content = Content::Bytes([header.as_bytes(), message].concat().into());
         }
@@ -151,7 +151,7 @@ impl Mime {
         }
         check.extra(EmailMimeRequest::FIELDS, self.extra.names());
         #[cfg(feature = "lettre")]
-        self.disagreement.check(check);
+        self.difference.check(check);
     }
 
     /// Encodes the request.

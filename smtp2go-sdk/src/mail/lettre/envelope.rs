@@ -1,40 +1,44 @@
-//! Whether the headers of a message say what its envelope says.
+//! Compares the envelope of a message with its headers.
 //!
-//! Over SMTP a message goes to those whom the envelope names, whatever is in its headers. The API
-//! has no envelope: it reads sender and recipients from the headers. So the two have to agree, or
-//! a mail goes to other people than the program meant.
+//! SMTP delivers to the recipients in the envelope, whatever the headers have. The API has no
+//! envelope: it reads sender and recipients from the headers. If the two differ, a mail goes to the
+//! wrong people.
+//!
+//! Address lists are read here and not by a crate, for the reasons in
+//! `docs/decisions/own-address-list-reader.md`.
 
 use std::fmt::Write;
 
 use smtp2go_types::validation::Check;
 
-/// Where a message is to go by its envelope, as far as its headers say something else.
+/// Addresses that differ between the envelope and the headers.
 #[derive(Clone, Default)]
-pub(crate) struct Disagreement {
-    /// The sender, if it is none of those in the headers.
+pub(crate) struct EnvelopeDifference {
+    /// The sender of the envelope, if the headers name others.
     sender: Option<String>,
-    /// Recipients whom no header names, by their place in the envelope.
+    /// Recipients that no header names, with their index in the envelope.
     hidden: Vec<(usize, String)>,
-    /// Recipients whom the headers name and the envelope does not.
-    uninvited: Vec<String>,
+    /// Recipients that the headers name and the envelope does not.
+    unlisted: Vec<String>,
 }
 
-impl Disagreement {
+impl EnvelopeDifference {
     /// Compares an envelope with the headers of a message.
     pub(crate) fn new<'a>(
         sender: Option<&'a str>,
         recipients: impl Iterator<Item = &'a str>,
         message: &[u8],
     ) -> Self {
-        let headers = Headers::read(message);
+        let headers = HeaderFields::read(message);
         let from = headers.addresses(&["From", "Sender"]);
         let named = headers.addresses(&["To", "Cc", "Bcc"]);
         let recipients: Vec<_> = recipients
-            .map(|text| (text, Address::of_envelope(text)))
+            .map(|text| (text, ListedAddress::of_envelope(text)))
             .collect();
-        let is_named =
-            |address: &Option<Address>| address.as_ref().is_some_and(|found| named.contains(found));
-        let mut uninvited: Vec<_> = named
+        let is_named = |address: &Option<ListedAddress>| {
+            address.as_ref().is_some_and(|found| named.contains(found))
+        };
+        let mut unlisted: Vec<_> = named
             .iter()
             .filter(|address| {
                 !recipients
@@ -43,12 +47,12 @@ impl Disagreement {
             })
             .map(|address| address.text.clone())
             .collect();
-        uninvited.sort_unstable();
-        uninvited.dedup();
+        unlisted.sort_unstable();
+        unlisted.dedup();
         Self {
             sender: sender
                 .filter(|sender| {
-                    Address::of_envelope(sender).is_none_or(|sender| !from.contains(&sender))
+                    ListedAddress::of_envelope(sender).is_none_or(|sender| !from.contains(&sender))
                 })
                 .map(ToOwned::to_owned),
             hidden: recipients
@@ -57,16 +61,16 @@ impl Disagreement {
                 .filter(|(_, (_, address))| !is_named(address))
                 .map(|(index, (text, _))| (index, (*text).to_owned()))
                 .collect(),
-            uninvited,
+            unlisted,
         }
     }
 
-    /// A header `Bcc` for those whom no header names, who then are named; `None` if there are
-    /// none. Who can't be written into a header is left as he is.
+    /// Removes the hidden recipients, and returns a header `Bcc` with them. `None` if there are none.
+    /// Recipients that can't be encoded are left unchanged.
     pub(crate) fn bcc(&mut self) -> Option<String> {
         let (written, left) = std::mem::take(&mut self.hidden)
             .into_iter()
-            .partition::<Vec<_>, _>(|(_, address)| Address::of_envelope(address).is_some());
+            .partition::<Vec<_>, _>(|(_, address)| ListedAddress::of_envelope(address).is_some());
         self.hidden = left;
         let mut header = String::new();
         for (index, (_, address)) in written.iter().enumerate() {
@@ -77,14 +81,14 @@ impl Disagreement {
         (!header.is_empty()).then(|| header + "\r\n")
     }
 
-    /// Reports it.
+    /// Reports each address that differs.
     pub(crate) fn check(&self, check: &mut Check) {
         check.at("envelope", |check| {
             if let Some(sender) = &self.sender {
                 check.at("from", |check| {
                     check.problem(format!(
-                        "{sender:?} is not in the message's From or Sender, which the API takes \
-                         the sender from"
+                        "{sender:?} is not in the message's From or Sender, from which the API reads \
+                         the sender"
                     ));
                 });
             }
@@ -92,15 +96,15 @@ impl Disagreement {
                 check.at_index("to", *index, |check| {
                     check.problem(format!(
                         "{address:?} would get nothing: the API reads recipients from the \
-                         message's To, Cc and Bcc, and none of them names this one"
+                         message's To, Cc and Bcc, which do not have this address"
                     ));
                 });
             }
-            for address in &self.uninvited {
+            for address in &self.unlisted {
                 check.at("to", |check| {
                     check.problem(format!(
-                        "{address:?} is not in the envelope and would get the mail all the same: \
-                         the message's headers name this recipient"
+                        "{address:?} is not in the envelope, but would get the mail: the message's \
+                         To, Cc or Bcc has this address"
                     ));
                 });
             }
@@ -108,39 +112,40 @@ impl Disagreement {
     }
 }
 
-/// An address in a form that can be compared: what is quoted or escaped without need, comments,
-/// white space and the case of the domain make no difference.
+/// An address in a form that can be compared: without needless quotes and escapes, comments and white
+/// space, and with the domain in lower case.
 #[derive(Clone, Debug, Default)]
-struct Address {
+struct ListedAddress {
     local: String,
     domain: String,
-    /// As it was written, more or less.
+    /// The address as written, without comments and white space.
     text: String,
 }
 
-impl PartialEq for Address {
+impl PartialEq for ListedAddress {
     fn eq(&self, other: &Self) -> bool {
         (&self.local, &self.domain) == (&other.local, &other.domain)
     }
 }
 
-impl Address {
-    /// The address in an envelope, unless a header would take it for another, or for several.
+impl ListedAddress {
+    /// Reads an address of an envelope. `None` if it would be another address, or several, in a
+    /// header.
     fn of_envelope(text: &str) -> Option<Self> {
         if text.contains(char::is_control) {
             return None;
         }
-        let mut list = Reader::default();
+        let mut list = AddressListReader::default();
         list.read(text);
         let (only, rest) = list.found.split_first()?;
         (rest.is_empty() && only.text == text).then(|| only.clone())
     }
 }
 
-/// The header fields of a message that may hold addresses, unfolded.
-struct Headers(Vec<(String, String)>);
+/// The header fields of a message, unfolded.
+struct HeaderFields(Vec<(String, String)>);
 
-impl Headers {
+impl HeaderFields {
     fn read(message: &[u8]) -> Self {
         let mut fields: Vec<(String, String)> = Vec::new();
         for line in message.split(|byte| *byte == b'\n') {
@@ -159,9 +164,9 @@ impl Headers {
         Self(fields)
     }
 
-    /// The addresses in all fields of these names.
-    fn addresses(&self, names: &[&str]) -> Vec<Address> {
-        let mut list = Reader::default();
+    /// Returns the addresses in all fields with these names.
+    fn addresses(&self, names: &[&str]) -> Vec<ListedAddress> {
+        let mut list = AddressListReader::default();
         for (name, value) in &self.0 {
             if names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)) {
                 list.read(value);
@@ -171,28 +176,28 @@ impl Headers {
     }
 }
 
-/// Reads a list of addresses as RFC 5322 has it, the obsolete forms included: names, comments,
-/// groups, routes. Names are not looked at, so neither is what is encoded in them.
+/// Reads a list of addresses according to RFC 5322, with the obsolete syntax: names, comments, groups,
+/// routes. Names are skipped, and not decoded.
 #[derive(Default)]
-struct Reader {
-    found: Vec<Address>,
-    /// What may become an address.
-    current: Address,
+struct AddressListReader {
+    found: Vec<ListedAddress>,
+    /// The text that may become an address.
+    current: ListedAddress,
     /// Whether `current` is past its `@`.
     in_domain: bool,
-    /// Whether `current` is between angle brackets, or was: then nothing after it belongs to it.
-    angle: Angle,
+    /// Text after the brackets does not belong to the address.
+    angle: AngleBrackets,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Angle {
+enum AngleBrackets {
     #[default]
     None,
     Inside,
     Past,
 }
 
-impl Reader {
+impl AddressListReader {
     fn read(&mut self, value: &str) {
         let mut chars = value.chars();
         while let Some(c) = chars.next() {
@@ -210,21 +215,21 @@ impl Reader {
                 }
                 '<' => {
                     self.forget();
-                    self.angle = Angle::Inside;
+                    self.angle = AngleBrackets::Inside;
                 }
                 '>' => {
-                    if self.angle == Angle::Inside {
+                    if self.angle == AngleBrackets::Inside {
                         self.end();
                     }
-                    self.angle = Angle::Past;
+                    self.angle = AngleBrackets::Past;
                 }
                 // The name of a group, or a route, ends here.
                 ':' => self.forget(),
                 // Between two hosts of a route.
-                ',' if self.angle == Angle::Inside => self.forget(),
+                ',' if self.angle == AngleBrackets::Inside => self.forget(),
                 ',' | ';' => {
                     self.end();
-                    self.angle = Angle::None;
+                    self.angle = AngleBrackets::None;
                 }
                 '@' if !self.in_domain => {
                     self.in_domain = true;
@@ -235,10 +240,10 @@ impl Reader {
             }
         }
         self.end();
-        self.angle = Angle::None;
+        self.angle = AngleBrackets::None;
     }
 
-    /// The rest of a quoted string.
+    /// Reads the rest of a quoted string.
     fn quoted(&mut self, chars: &mut std::str::Chars<'_>) {
         self.current.text.push('"');
         while let Some(c) = chars.next() {
@@ -269,24 +274,24 @@ impl Reader {
         }
     }
 
-    /// Drops what turned out to be no address.
+    /// Drops text that is not an address.
     fn forget(&mut self) {
-        self.current = Address::default();
+        self.current = ListedAddress::default();
         self.in_domain = false;
     }
 
-    /// Keeps what was read, if it is an address.
+    /// Keeps the text that was read, if it is an address.
     fn end(&mut self) {
         let address = std::mem::take(&mut self.current);
         self.in_domain = false;
         let is_address = !address.local.is_empty() && !address.domain.is_empty();
-        if is_address && self.angle != Angle::Past {
+        if is_address && self.angle != AngleBrackets::Past {
             self.found.push(address);
         }
     }
 }
 
-/// Skips to the end of a comment, which may hold others.
+/// Skips to the end of a comment. Comments may be nested.
 fn skip_comment(chars: &mut std::str::Chars<'_>) {
     let mut depth = 1_usize;
     while let Some(c) = chars.next() {
@@ -309,14 +314,14 @@ mod tests {
     use super::*;
 
     fn read(value: &str) -> Vec<String> {
-        let mut list = Reader::default();
+        let mut list = AddressListReader::default();
         list.read(value);
         let found = list.found.into_iter();
         found.map(|a| format!("{}@{}", a.local, a.domain)).collect()
     }
 
     #[test]
-    fn addresses_are_found_in_every_form() {
+    fn address_lists_are_read_in_every_form() {
         for (value, expected) in [
             ("a@example.com", &["a@example.com"][..]),
             (" <a@example.com> ", &["a@example.com"]),
@@ -370,14 +375,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_an_envelope_is_one_address() {
+    fn address_of_an_envelope_is_one_address() {
         for text in [
             "a@example.com",
             r#""a, b"@example.com"#,
             "a@[192.0.2.1]",
             "zoë@example.com",
         ] {
-            assert!(Address::of_envelope(text).is_some(), "{text}");
+            assert!(ListedAddress::of_envelope(text).is_some(), "{text}");
         }
         for text in [
             "",
@@ -389,27 +394,27 @@ mod tests {
             "a@b.test\r\nBcc: c@d.test",
             "a b@example.com",
         ] {
-            assert!(Address::of_envelope(text).is_none(), "{text}");
+            assert!(ListedAddress::of_envelope(text).is_none(), "{text}");
         }
     }
 
     #[test]
     fn fields_are_unfolded_and_end_at_the_empty_line() {
         let message = b"TO: a@b.test,\r\n\tc@d.test\nto:e@f.test\r\nX: y\r\n z@z.test\r\n\r\nTo: g@h.test\r\n";
-        let found = Headers::read(message).addresses(&["To", "Cc"]);
+        let found = HeaderFields::read(message).addresses(&["To", "Cc"]);
         let found: Vec<_> = found.iter().map(|a| a.text.as_str()).collect();
         assert_eq!(found, ["a@b.test", "c@d.test", "e@f.test"]);
-        assert!(Headers::read(b"").0.is_empty());
+        assert!(HeaderFields::read(b"").0.is_empty());
         // Not UTF-8, as old programs write it.
-        let found = Headers::read(b"To: Zo\xeb <z@b.test>").addresses(&["To"]);
+        let found = HeaderFields::read(b"To: Zo\xeb <z@b.test>").addresses(&["To"]);
         assert_eq!(found.len(), 1);
     }
 
     #[test]
-    fn a_bcc_header_names_whom_it_can() {
+    fn bcc_header_has_the_recipients_that_can_be_encoded() {
         let to = ["a@b.test", "c@d.test", "e@f.test", "x, y@z.test"];
         let message = b"From: s@b.test\r\nTo: c@d.test\r\n\r\n";
-        let mut found = Disagreement::new(Some("S@B.test"), to.into_iter(), message);
+        let mut found = EnvelopeDifference::new(Some("S@B.test"), to.into_iter(), message);
         assert!(found.sender.is_some(), "the part before the @ has a case");
         assert_eq!(found.bcc().unwrap(), "Bcc: a@b.test,\r\n e@f.test\r\n");
         assert_eq!(found.hidden, [(3, "x, y@z.test".to_owned())]);

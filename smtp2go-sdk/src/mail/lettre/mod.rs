@@ -9,8 +9,8 @@ use lettre::{AsyncTransport, Message};
 use crate::{Client, Error, Reply, operations};
 use crate::{Mime, Sent};
 
-/// Sends what is composed with [`lettre`] through the API: in lettre code, put it where the SMTP
-/// transport is made, and leave the rest as it is.
+/// Sends messages of [`lettre`] through the API. In code that uses lettre, replace the SMTP transport
+/// with it; the rest stays unchanged.
 ///
 /// ```no_run
 /// use lettre::{AsyncTransport, Message};
@@ -30,35 +30,34 @@ use crate::{Mime, Sent};
 /// # }
 /// ```
 ///
-/// A [`Client`] is an [`AsyncTransport`] too, with the same settings as a new `LettreTransport`, for
-/// code that is generic over transports. It can't be called as `client.send(message)`, since the
-/// client's own [`send`](Client::send) takes an [`Email`](crate::Email): that is
-/// [`client.send_mime(message)`](Client::send_mime).
+/// A [`Client`] is an [`AsyncTransport`] too, for code that is generic over transports, with the
+/// settings of a new `LettreTransport`. To call it directly, use
+/// [`client.send_mime(message)`](Client::send_mime): the client's own [`send`](Client::send) takes an
+/// [`Email`](crate::Email).
 ///
 /// # Envelopes
 ///
-/// SMTP delivers to whom the envelope names. The API has no envelope, but reads sender and
-/// recipients from the headers of the message. Where the two say different things, nothing is
-/// sent, and the error, whose [certainty](Error::certainty) is
-/// [`NotSent`](crate::Certainty::NotSent), names the address as
-/// a [field error](Error::field_errors):
+/// SMTP delivers to the recipients in the envelope. The API has no envelope: it reads sender and
+/// recipients from the headers of the message. If the two differ, nothing is sent. The error has the
+/// [certainty](Error::certainty) [`NotSent`](crate::Certainty::NotSent), and names each address as a
+/// [field error](Error::field_errors):
 ///
-/// - `envelope.to[2]`: no header `To`, `Cc` or `Bcc` names this recipient, who would get nothing.
-///   So it is with every hidden copy, because lettre's builder takes the header `Bcc` out of the
-///   message. Have it stay with [`keep_bcc`](lettre::message::MessageBuilder::keep_bcc), or put it
-///   back with [`restore_bcc`](Self::restore_bcc).
-/// - `envelope.to`: a header names this recipient and the envelope does not; the mail would go to
-///   somebody it is not meant for.
-/// - `envelope.from`: the sender is neither in `From` nor in `Sender`. An envelope without a sender
-///   is accepted; where bounces go is the service's affair either way.
+/// - `envelope.to[2]`: no header `To`, `Cc` or `Bcc` has this recipient, who would get nothing. Every
+///   hidden copy is such a recipient, because lettre's builder removes the header `Bcc`. Keep the
+///   header with [`keep_bcc`](lettre::message::MessageBuilder::keep_bcc), or restore it with
+///   [`restore_bcc`](Self::restore_bcc).
+/// - `envelope.to`: a header has this recipient and the envelope does not. The mail would go to the
+///   wrong person.
+/// - `envelope.from`: the sender is neither in `From` nor in `Sender`. An envelope without a sender is
+///   accepted. The API decides where bounces go.
 ///
-/// Addresses are compared without regard to the case of the domain, display names, comments and
-/// needless quotes. The case of what precedes the `@` counts.
+/// The comparison ignores the case of the domain, display names, comments and needless quotes. The
+/// case of the part before the `@` matters.
 ///
 /// # Errors
 ///
-/// Those of [`Client::send_mime`]. `shutdown` does nothing, and the transport works after it: its
-/// connections are those of the client.
+/// The errors of [`Client::send_mime`]. `shutdown` does nothing: the connections belong to the
+/// client.
 #[derive(Clone, Debug)]
 pub struct LettreTransport {
     client: Client,
@@ -67,7 +66,7 @@ pub struct LettreTransport {
 }
 
 impl LettreTransport {
-    /// A transport that sends through the client, with its key, region and settings.
+    /// Creates a transport that sends through the client, with its key, region and settings.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self {
@@ -77,36 +76,34 @@ impl LettreTransport {
         }
     }
 
-    /// Sets whether recipients whom no header names are written into a header `Bcc`, as
-    /// [`Mime::restore_bcc`] does it, where the risk is explained. `false` unless set: such a
-    /// message is refused.
+    /// Sets whether recipients that no header has are written into a header `Bcc`. See
+    /// [`Mime::restore_bcc`] for the risk. Default: `false`, such a message is a validation error.
     #[must_use]
     pub fn restore_bcc(mut self, restore: bool) -> Self {
         self.restore_bcc = restore;
         self
     }
 
-    /// Sets whether mail is queued without checks, as
-    /// [`Email::fastaccept`](crate::Email::fastaccept). `false` unless set.
+    /// Sets whether mail is queued without checks: see
+    /// [`Email::fastaccept`](crate::Email::fastaccept). Default: `false`.
     #[must_use]
     pub fn fastaccept(mut self, fastaccept: bool) -> Self {
         self.fastaccept = fastaccept;
         self
     }
 
-    /// The client that it sends through.
+    /// Returns the client.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Asks the API what the key may do, and says whether that includes sending MIME messages:
-    /// what can be found out without sending one. It is a call of `/api_keys/permissions`, which
-    /// every key may make. `false`: the API can be reached and knows the key, but `send` would be
-    /// refused. Neither tells whether a sender is verified.
+    /// Returns whether the key may send MIME messages. Calls `/api_keys/permissions`, which every key
+    /// may call, and sends nothing. `false`: the API knows the key, but would refuse `send`. The
+    /// result does not tell whether a sender is verified.
     ///
     /// # Errors
-    /// Those of a call. [`is_auth`](Error::is_auth) if the API does not know the key.
+    /// The errors of a call. [`is_auth`](Error::is_auth) if the API does not know the key.
     pub async fn test_connection(&self) -> Result<bool, Error> {
         let allowed = self.client.api_keys().permissions().await?;
         Ok(allowed
@@ -136,7 +133,7 @@ impl AsyncTransport for LettreTransport {
     type Ok = Reply<Sent>;
     type Error = Error;
 
-    // In place of lettre's own, which would have the message in memory once more.
+    // The default implementation would have the message in memory twice.
     async fn send(&self, message: Message) -> Result<Reply<Sent>, Error> {
         let mime = Mime::from(&message);
         drop(message);
@@ -149,7 +146,7 @@ impl AsyncTransport for LettreTransport {
     }
 }
 
-/// As a new [`LettreTransport`].
+/// Sends like a new [`LettreTransport`].
 #[async_trait]
 impl AsyncTransport for Client {
     type Ok = Reply<Sent>;
@@ -166,7 +163,7 @@ impl AsyncTransport for Client {
     }
 }
 
-/// Whether a permission, a path in which `*` stands for any text, is for this path.
+/// Returns whether a permission, a path in which `*` matches any text, covers a path.
 fn covers(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
@@ -181,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_are_paths_or_patterns() {
+    fn permission_is_a_path_or_a_pattern() {
         for pattern in [
             "/email/mime",
             "/email/*",
