@@ -1,5 +1,5 @@
-//! What memory a mail takes. Alone in its process, since it looks at the most that the process
-//! ever had: the sandbox, which keeps what it was sent, has one of its own.
+//! Memory that a mail takes. The test measures the peak of its process, so the sandbox, which keeps
+//! every request, runs in another one.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // helpers of tests
@@ -19,11 +19,11 @@ const MIB: u64 = 1024 * 1024;
 
 const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
-/// Whether this process is the sandbox's.
+/// Set in the process that runs the sandbox.
 const SERVES: &str = "SMTP2GO_TEST_SERVES";
 
-/// Tells where the sandbox is, and serves until the end of the input, and then tells how much was
-/// received.
+/// Runs the sandbox until the end of the input. Prints its URL first, and the size of each request
+/// last.
 fn serve() {
     let body = serde_json::json!({"data": {"email_id": "1"}});
     let answer = Fault::status(200).json(&body);
@@ -37,12 +37,12 @@ fn serve() {
     }
 }
 
-/// Another process of this test, which serves.
+/// Starts this test as a process that runs the sandbox.
 fn sandbox() -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "a_large_file_takes_no_more_memory_than_a_small_one",
+            "large_file_takes_no_more_memory_than_a_small_one",
         ])
         .arg("--nocapture")
         .env(SERVES, "1")
@@ -52,7 +52,7 @@ fn sandbox() -> Child {
         .unwrap()
 }
 
-/// The most memory that this process ever had, in KiB.
+/// Peak memory of this process in KiB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -63,19 +63,20 @@ fn peak() -> u64 {
 }
 
 #[tokio::test]
-async fn a_large_file_takes_no_more_memory_than_a_small_one() {
+async fn large_file_takes_no_more_memory_than_a_small_one() {
     if std::env::var_os(SERVES).is_some() {
         return serve();
     }
     let mut sandbox = sandbox();
-    let mut says = BufReader::new(sandbox.stdout.take().unwrap()).lines();
-    let mut told = |what: &str| {
-        says.by_ref()
+    let mut lines = BufReader::new(sandbox.stdout.take().unwrap()).lines();
+    let mut printed = |what: &str| {
+        lines
+            .by_ref()
             .find_map(|line| Some(line.unwrap().strip_prefix(what)?.to_owned()))
             .unwrap()
     };
     let client = Client::builder(watched(KEY))
-        .base_url(told("url "))
+        .base_url(printed("url "))
         .build()
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -97,8 +98,8 @@ async fn a_large_file_takes_no_more_memory_than_a_small_one() {
     }
     drop(sandbox.stdin.take());
     for size in [MIB, 36 * MIB] {
-        // As base64, and all that is around it.
-        let bytes: u64 = told("bytes ").parse().unwrap();
+        // The base64, and the JSON around it.
+        let bytes: u64 = printed("bytes ").parse().unwrap();
         assert!(bytes > size.div_ceil(3) * 4, "{bytes}");
     }
     sandbox.wait().unwrap();

@@ -262,9 +262,13 @@ pub(crate) fn constructor(required: &[&str]) -> String {
     )])
 }
 
-/// Of the constant for the maximum number of items of a list.
-pub(crate) fn maximum(field: &str) -> String {
-    text([format!("Maximum number of items in `{field}`.")])
+/// Of the constant for a maximum.
+pub(crate) fn maximum(field: &Field) -> String {
+    let name = &field.wire;
+    text([match field.limits.days_ahead {
+        Some(_) => format!("Maximum number of days that `{name}` is ahead."),
+        None => format!("Maximum number of items in `{name}`."),
+    }])
 }
 
 /// Of a request's setter.

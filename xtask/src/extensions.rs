@@ -128,6 +128,7 @@ fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
         "known-words-only",
         "header",
         "refused",
+        "max-days-ahead",
         "always-send",
         "aliases",
         "based-on",
@@ -447,6 +448,11 @@ fn schema_extensions(
             && !texts.is_empty()
             && texts.iter().all(Value::is_string)
     });
+    on.expect(
+        "max-days-ahead",
+        "write a number, on a timestamp",
+        |value| resolved["format"] == "timestamp" && value.as_u64().is_some_and(|days| days > 0),
+    );
     on.expect(
         "based-on",
         "write {reply: COMPONENT, names: {FIELD: FIELD OF THE REPLY}, unset: {TEXT FIELD: [TEXT]}}, of \

@@ -267,6 +267,8 @@ pub struct Limits {
     pub known: bool,
     /// Whether the text becomes a header, and so can't have control characters.
     pub header: bool,
+    /// Days that a time is ahead, at most.
+    pub days_ahead: Option<u64>,
     /// Texts that the service refuses, in any letter case.
     pub refused: Vec<String>,
 }
@@ -598,6 +600,7 @@ fn limits(schema: &Value, role: Role) -> Limits {
             .collect(),
         known: false,
         header: false,
+        days_ahead: schema["x-smtp2go-max-days-ahead"].as_u64(),
         refused: Vec::new(),
     }
 }

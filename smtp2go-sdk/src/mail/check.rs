@@ -52,9 +52,12 @@ pub(super) fn check_email(
     check: &mut Check,
 ) {
     let parts = &*email.parts;
-    let fields = match format {
-        EmailFormat::Single => EmailSendRequest::FIELDS,
-        EmailFormat::BatchItem => BatchEmail::FIELDS,
+    let (fields, max_days) = match format {
+        EmailFormat::Single => (
+            EmailSendRequest::FIELDS,
+            EmailSendRequest::MAX_SCHEDULE_DAYS,
+        ),
+        EmailFormat::BatchItem => (BatchEmail::FIELDS, BatchEmail::MAX_SCHEDULE_DAYS),
     };
     if let Some(fault) = parts.sender.fault() {
         check.at("sender", |check| check.problem(fault));
@@ -67,7 +70,7 @@ pub(super) fn check_email(
     check_bodies(parts, check);
     check_headers(parts, check);
     if let Some(time) = &parts.schedule {
-        check.at("schedule", |check| schedule::check(time, check));
+        check.at("schedule", |check| schedule::check(time, max_days, check));
     }
     if parts.fastaccept && format == EmailFormat::BatchItem {
         check.at("fastaccept", |check| {

@@ -40,8 +40,10 @@ pub(super) fn mentions_image(html: &str, name: &str) -> bool {
             ends_with_cid(before) && after.get(1..).is_some_and(|after| after.starts_with(name))
         })
     };
-    let plain = unescape(html).0;
-    has_name(html) || has_name(&plain) || has_name(&percent_decoded(&plain))
+    has_name(html) || {
+        let plain = unescape(html).0;
+        has_name(&plain) || has_name(&percent_decoded(&plain))
+    }
 }
 
 /// Returns whether `reference`, which followed `cid:`, is to the image of that name.

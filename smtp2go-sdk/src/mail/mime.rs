@@ -147,7 +147,9 @@ impl Mime {
             Err(fault) => check.problem(fault.message),
         });
         if let Some(time) = &self.schedule {
-            check.at("schedule", |check| schedule::check(time, check));
+            check.at("schedule", |check| {
+                schedule::check(time, EmailMimeRequest::MAX_SCHEDULE_DAYS, check);
+            });
         }
         check.extra(EmailMimeRequest::FIELDS, self.extra.names());
         #[cfg(feature = "lettre")]

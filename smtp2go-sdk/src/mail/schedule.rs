@@ -7,14 +7,13 @@ use smtp2go_types::validation::Check;
 
 use crate::body::json::JsonWriter;
 
-/// How far ahead a mail can be scheduled, in seconds.
-const FURTHEST: i64 = 3 * 24 * 60 * 60;
 /// By how much the local clock may be wrong, in seconds. The API judges times this close to a
 /// limit.
 const TOLERANCE: i64 = 10 * 60;
+const DAY: u64 = 24 * 60 * 60;
 
-/// Checks a time.
-pub(super) fn check(time: &Timestamp, check: &mut Check) {
+/// Checks that a time is in the future, and at most `max_days` ahead.
+pub(super) fn check(time: &Timestamp, max_days: u64, check: &mut Check) {
     let Some(at) = time.unix_seconds() else {
         check.problem(format!("{:?} is not a time", time.as_str()));
         return;
@@ -22,10 +21,14 @@ pub(super) fn check(time: &Timestamp, check: &mut Check) {
     let now = Timestamp::from(SystemTime::now())
         .unix_seconds()
         .unwrap_or_default();
+    let furthest = i64::try_from(max_days.saturating_mul(DAY)).unwrap_or(i64::MAX);
     if at <= now - TOLERANCE {
         check.problem(format!("{:?} is not in the future", time.as_str()));
-    } else if at - now > FURTHEST + TOLERANCE {
-        check.problem(format!("{:?} is more than 3 days ahead", time.as_str()));
+    } else if at - now > furthest.saturating_add(TOLERANCE) {
+        check.problem(format!(
+            "{:?} is more than {max_days} days ahead",
+            time.as_str()
+        ));
     }
 }
 
@@ -69,17 +72,17 @@ mod tests {
         struct Scheduled(Timestamp);
         impl Validate for Scheduled {
             fn check(&self, problems: &mut Check) {
-                check(&self.0, problems);
+                check(&self.0, 3, problems);
             }
         }
-        let minute = 60;
+        let (minute, furthest) = (60, 3 * 24 * 60 * 60);
         for (offset, is_valid) in [
             (-12 * minute, false),
             (-8 * minute, true),
             (0, true),
             (minute, true),
-            (FURTHEST + 8 * minute, true),
-            (FURTHEST + 12 * minute, false),
+            (furthest + 8 * minute, true),
+            (furthest + 12 * minute, false),
         ] {
             let now = Timestamp::from(SystemTime::now()).unix_seconds().unwrap();
             let time = Timestamp::from((now + offset).to_string());

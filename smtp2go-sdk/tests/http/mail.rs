@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::log_watch::watched;
 use crate::support::{Tested, answering};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fastrand::Rng;
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::types::{
     Attachment as File64, BatchEmail, CustomHeader, EmailBatchRequest, EmailSendRequest,
@@ -15,62 +18,23 @@ use smtp2go_sdk::types::{
 };
 use smtp2go_sdk::{Attachment, Certainty, Client, Email, Error, KeyLocation, Mailbox, Mime};
 
-/// `base64` of a few bytes, without the crate's help.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let three = [
-            chunk[0],
-            *chunk.get(1).unwrap_or(&0),
-            *chunk.get(2).unwrap_or(&0),
-        ];
-        let word = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for place in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize] as char;
-            out.push(if place > chunk.len() { '=' } else { digit });
-        }
-    }
-    out
-}
-
-/// Bytes in which no two places look alike.
+/// Random bytes.
 fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut dice = Dice(seed);
-    (0..size).map(|_| dice.next() as u8).collect()
+    let mut random = Rng::with_seed(seed);
+    (0..size).map(|_| random.u8(..)).collect()
 }
 
-/// A small generator of numbers, the same each time.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> usize {
-        (self.next() % limit) as usize
-    }
-
-    fn chance(&mut self) -> bool {
-        self.next().is_multiple_of(2)
-    }
-
-    fn text(&mut self, longest: u64) -> String {
-        const PARTS: [&str; 12] = [
-            "a", "Hello ", "\"", "\\", "\n", "\t", "é", "日本", "🎉", "\u{1}", "</p>", "{{ x }}",
-        ];
-        (0..self.below(longest + 1))
-            .map(|_| PARTS[self.below(12)])
-            .collect()
-    }
+/// A text with characters that JSON and HTML escape.
+fn text(random: &mut Rng, longest: usize) -> String {
+    const PARTS: [&str; 12] = [
+        "a", "Hello ", "\"", "\\", "\n", "\t", "é", "日本", "🎉", "\u{1}", "</p>", "{{ x }}",
+    ];
+    (0..random.usize(..=longest))
+        .filter_map(|_| random.choice(PARTS))
+        .collect()
 }
 
-/// A sandbox that refuses what the spec does not know.
+/// A sandbox that refuses what the document does not allow.
 async fn strict() -> Sandbox {
     Sandbox::builder().strict(true).start().await.unwrap()
 }
@@ -125,7 +89,7 @@ async fn control_characters_in_headers_are_refused_by_every_entry_point() {
     assert!(server.calls().is_empty());
 }
 
-/// The request was not sent, because of a line break in one field.
+/// Asserts that a request was not sent because of a line break in one field.
 pub(crate) fn assert_line_break_refused(error: &Error, field: &str) {
     assert!(error.is_validation(), "{error}");
     assert_eq!(error.certainty(), Certainty::NotSent);
@@ -135,7 +99,7 @@ pub(crate) fn assert_line_break_refused(error: &Error, field: &str) {
 }
 
 #[tokio::test]
-async fn a_mail_with_everything_arrives_as_it_was_written() {
+async fn mail_with_every_field_arrives_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.pdf");
     let data = noise(1, 300_001);
@@ -236,7 +200,7 @@ async fn a_mail_with_everything_arrives_as_it_was_written() {
     }
 }
 
-/// An asynchronous reader that hands out odd numbers of bytes, and waits now and then.
+/// An asynchronous reader that yields odd numbers of bytes, and is pending now and then.
 fn io_reader(data: Vec<u8>) -> impl tokio::io::AsyncRead + Send + 'static {
     struct Halting(io::Cursor<Vec<u8>>, usize);
     impl tokio::io::AsyncRead for Halting {
@@ -259,37 +223,37 @@ fn io_reader(data: Vec<u8>) -> impl tokio::io::AsyncRead + Send + 'static {
     Halting(io::Cursor::new(data), 0)
 }
 
-/// The same mail twice: ours, and as the generated type has it.
+/// A random mail, as an `Email` and as the generated type.
 fn pair(seed: u64, folder: &Path) -> (Email, EmailSendRequest) {
-    let mut dice = Dice(seed);
-    let subject = dice.text(8).replace(['\n', '\t', '\u{1}'], " ");
-    let text = format!("x{}", dice.text(60));
+    let random = &mut Rng::with_seed(seed);
+    let subject = text(random, 8).replace(['\n', '\t', '\u{1}'], " ");
+    let body = format!("x{}", text(random, 60));
     let mut to = vec!["ana@example.com".to_owned()];
-    to.extend((0..dice.below(4)).map(|n| format!("n{n}@example.net")));
+    to.extend((0..random.usize(..4)).map(|n| format!("n{n}@example.net")));
     let mut email = Email::new("Acme <a@example.com>", &subject)
         .to_all(&to)
-        .text(&text);
+        .text(&body);
     let mut request = EmailSendRequest::new("Acme <a@example.com>", &to)
         .subject(subject)
-        .text_body(text)
-        .fastaccept(dice.chance());
+        .text_body(body)
+        .fastaccept(random.bool());
     email = email.fastaccept(request.fastaccept);
-    if dice.chance() {
-        let html = format!("<p>{}</p><img src='cid:i.gif'>", dice.text(200));
+    if random.bool() {
+        let html = format!("<p>{}</p><img src='cid:i.gif'>", text(random, 200));
         email = email.html(&html);
         request = request.html_body(html);
-        let image = noise(seed, dice.below(50));
+        let image = noise(seed, random.usize(..50));
         request = request.inlines([File64::new("i.gif")
             .mimetype("image/gif")
-            .fileblob(base64(&image))]);
+            .fileblob(STANDARD.encode(&image))]);
         email = email.inline(Attachment::from_bytes("i.gif", image));
     }
-    if dice.chance() {
+    if random.bool() {
         email = email.cc("Cy <c@example.com>").bcc("d@example.com");
         request = request.cc(["Cy <c@example.com>"]).bcc(["d@example.com"]);
     }
-    if dice.chance() {
-        let value = dice.text(5).replace(['\n', '\t', '\u{1}'], " ");
+    if random.bool() {
+        let value = text(random, 5).replace(['\n', '\t', '\u{1}'], " ");
         request = request.custom_headers([
             CustomHeader::new("X-Value", &value),
             CustomHeader::new("Reply-To", "\"B, B\" <b@example.com>"),
@@ -299,17 +263,17 @@ fn pair(seed: u64, folder: &Path) -> (Email, EmailSendRequest) {
             .reply_to("B, B <b@example.com>");
     }
     let mut files = Vec::new();
-    for index in 0..dice.below(4) {
-        let content = noise(seed ^ index as u64, dice.below(200_000));
+    for index in 0..random.usize(..4) {
+        let content = noise(seed ^ index as u64, random.usize(..200_000));
         let (name, mimetype) =
-            [("ü.csv", "text/csv"), ("b", "application/octet-stream")][dice.below(2)];
+            [("ü.csv", "text/csv"), ("b", "application/octet-stream")][random.usize(..2)];
         files.push(
             File64::new(name)
                 .mimetype(mimetype)
-                .fileblob(base64(&content)),
+                .fileblob(STANDARD.encode(&content)),
         );
         let size = content.len() as u64;
-        email = email.attach(match dice.below(4) {
+        email = email.attach(match random.usize(..4) {
             0 => Attachment::from_bytes(name, content),
             1 => Attachment::from_reader(name, io_reader(content), size),
             2 => Attachment::from_blocking_reader(name, io::Cursor::new(content), size),
@@ -327,7 +291,7 @@ fn pair(seed: u64, folder: &Path) -> (Email, EmailSendRequest) {
 }
 
 #[tokio::test]
-async fn random_mails_are_written_as_the_generated_type_writes_them() {
+async fn random_mail_is_encoded_like_the_generated_type() {
     let sandbox = strict().await;
     let client = client(&sandbox);
     let folder = tempfile::tempdir().unwrap();
@@ -342,7 +306,7 @@ async fn random_mails_are_written_as_the_generated_type_writes_them() {
 }
 
 #[tokio::test]
-async fn everything_wrong_is_said_at_once_and_nothing_is_sent() {
+async fn all_problems_are_in_one_error_and_nothing_is_sent() {
     let sandbox = strict().await;
     let client = client(&sandbox);
     let far = SystemTime::now() + Duration::from_secs(4 * 24 * 60 * 60);
@@ -436,7 +400,7 @@ async fn everything_wrong_is_said_at_once_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_header_that_the_mail_has_another_place_for_is_refused() {
+async fn header_with_a_setter_is_refused() {
     let sandbox = strict().await;
     let client = client(&sandbox);
     for (name, place) in [
@@ -461,7 +425,7 @@ async fn a_header_that_the_mail_has_another_place_for_is_refused() {
     assert!(error.to_string().contains(text), "{error}");
     assert!(sandbox.calls().is_empty());
 
-    // What the API has no other place for.
+    // Headers without a setter.
     let others = [
         "Reply-To",
         "Sender",
@@ -525,7 +489,7 @@ async fn templates_and_schedules() {
 }
 
 #[tokio::test]
-async fn the_size_is_computed_and_not_read() {
+async fn size_limit_is_checked_without_reading_the_file() {
     let sandbox = strict().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.zip");
@@ -541,7 +505,7 @@ async fn the_size_is_computed_and_not_read() {
     assert!(sandbox.calls().is_empty());
 }
 
-/// A reader that does something when it is read, and is empty.
+/// An empty reader that calls a function when it is read.
 struct Then<F>(Option<F>);
 
 impl<F: FnOnce()> Read for Then<F> {
@@ -554,7 +518,7 @@ impl<F: FnOnce()> Read for Then<F> {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_after_the_check_breaks_the_request_off() {
+async fn file_that_changes_after_the_check_aborts_the_request() {
     type Change = fn(&PathBuf);
     let changes: [(Change, &str); 4] = [
         (|path| std::fs::write(path, "other").unwrap(), "5 bytes now"),
@@ -579,7 +543,7 @@ async fn a_file_that_changes_after_the_check_breaks_the_request_off() {
         let path = folder.path().join("report.pdf");
         std::fs::write(&path, vec![1; 4000]).unwrap();
         let changed = path.clone();
-        // Read before the file is, and after it was looked at.
+        // Read after the file was looked at, and before it is sent.
         let first = Then(Some(move || change(&changed)));
         let server = answering("{}");
         let email = mail()
@@ -600,7 +564,7 @@ async fn a_file_that_changes_after_the_check_breaks_the_request_off() {
 }
 
 #[tokio::test]
-async fn a_reader_has_to_keep_to_its_length_and_is_used_once() {
+async fn reader_must_have_its_length_and_is_used_once() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -826,7 +790,7 @@ async fn a_200_that_hides_a_failure_is_an_error() {
 }
 
 #[test]
-fn calls_are_send_and_outside_of_a_runtime_they_are_errors() {
+fn calls_are_send_and_fail_outside_of_a_runtime() {
     fn assert_send<T: Send>(value: T) -> T {
         value
     }

@@ -84,6 +84,8 @@ impl EmailSendRequest {
     pub const MAX_CC: usize = 100;
     /// Maximum number of items in `bcc`.
     pub const MAX_BCC: usize = 100;
+    /// Maximum number of days that `schedule` is ahead.
+    pub const MAX_SCHEDULE_DAYS: u64 = 3;
     /// Creates a request with the required fields: `sender`, `to`.
     #[must_use]
     pub fn new(
@@ -290,6 +292,8 @@ crate::object::request!(
 );
 
 impl EmailMimeRequest {
+    /// Maximum number of days that `schedule` is ahead.
+    pub const MAX_SCHEDULE_DAYS: u64 = 3;
     /// Creates a request with the required fields: `mime_email`.
     #[must_use]
     pub fn new(mime_email: impl Into<String>) -> Self {
@@ -625,6 +629,8 @@ impl BatchEmail {
     pub const MAX_CC: usize = 100;
     /// Maximum number of items in `bcc`.
     pub const MAX_BCC: usize = 100;
+    /// Maximum number of days that `schedule` is ahead.
+    pub const MAX_SCHEDULE_DAYS: u64 = 3;
     /// Creates a request with the required fields: `sender`, `to`, `subject`.
     #[must_use]
     pub fn new(

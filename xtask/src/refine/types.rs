@@ -275,23 +275,27 @@ fn based_on(
     }))
 }
 
-/// The constant for the maximum number of items of a list.
+/// The constant for the maximum number of items of a list, or of days that a time is ahead.
 fn maximum(ident: &Ident, field: &Field) -> Option<TokenStream> {
-    let Shape::List(_) = field.shape else {
-        return None;
+    let (max, kind) = match field.shape {
+        Shape::List(_) => (field.limits.max?, quote!(usize)),
+        _ => (field.limits.days_ahead?, quote!(u64)),
     };
-    let max = usize::try_from(field.limits.max?).ok()?;
-    let max = Literal::usize_unsuffixed(max);
-    let about = lines(&docs::maximum(&field.wire));
-    let name = maximum_name(ident);
+    let max = Literal::u64_unsuffixed(max);
+    let about = lines(&docs::maximum(field));
+    let name = maximum_name(ident, field);
     Some(quote! {
         #(#about)*
-        pub const #name: usize = #max;
+        pub const #name: #kind = #max;
     })
 }
 
-fn maximum_name(ident: &Ident) -> Ident {
-    format_ident!("MAX_{}", ident.unraw().to_string().to_uppercase())
+fn maximum_name(ident: &Ident, field: &Field) -> Ident {
+    let name = ident.unraw().to_string().to_uppercase();
+    match field.limits.days_ahead {
+        Some(_) => format_ident!("MAX_{name}_DAYS"),
+        None => format_ident!("MAX_{name}"),
+    }
 }
 
 /// How a caller may give a value: the parameter's type, and the expression that makes ours of it.
@@ -413,7 +417,7 @@ fn field_check(ident: &Ident, field: &Field) -> Option<TokenStream> {
         Shape::List(_) | Shape::Map(_) => {
             let (min, mut max) = (option(field.limits.min), option(field.limits.max));
             if maximum(ident, field).is_some() {
-                let name = maximum_name(ident);
+                let name = maximum_name(ident, field);
                 max = quote!(Some(Self::#name));
             }
             (field.limits.min.is_some() || field.limits.max.is_some())

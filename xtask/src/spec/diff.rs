@@ -15,12 +15,13 @@ use crate::spec::tools;
 const SNAPSHOTS: &str = "tests/tests/snapshots";
 
 /// The limits of a schema, and whether more of it allows more.
-const LIMITS: [(&str, bool); 6] = [
+const LIMITS: [(&str, bool); 7] = [
     ("minLength", false),
     ("minItems", false),
     ("minimum", false),
     ("maxLength", true),
     ("maxItems", true),
+    ("x-smtp2go-max-days-ahead", true),
     ("maximum", true),
 ];
 

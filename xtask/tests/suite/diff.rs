@@ -45,6 +45,7 @@ fn changes_of_the_api_are_told_and_judged() {
         ("/components/schemas/SortDirection/enum".to_owned(), Some(json!(["asc", "desc"])), true, "`SortDirection` takes only"),
         (format!("{request}/properties/custom_headers/x-smtp2go-known-words-only"), Some(true.into()), true, "`EmailSendRequest.custom_headers` takes only the words that it knows now."),
         (format!("{request}/properties/html_body/x-smtp2go-header"), Some(true.into()), true, "`EmailSendRequest.html_body` takes no control characters now."),
+        (format!("{request}/properties/schedule/x-smtp2go-max-days-ahead"), Some(2.into()), true, "`x-smtp2go-max-days-ahead` of `EmailSendRequest.schedule` is 2 now."),
         (format!("{request}/properties/subject/x-smtp2go-refused"), Some(json!(["x"])), true, "`EmailSendRequest.subject` refuses \"x\" now."),
         ("/components/schemas/CustomHeader/properties/header/x-smtp2go-refused".to_owned(), None, false, "`CustomHeader.header` no longer refuses \"MIME-Version\"."),
         (format!("{request}/properties/subject/x-smtp2go-header"), None, false, "`EmailSendRequest.subject` takes control characters now."),
