@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,7 @@ use smtp2go_sdk::types::{
     Attachment as File64, BatchEmail, CustomHeader, EmailBatchRequest, EmailSendRequest,
     TemplateAddRequest,
 };
-use smtp2go_sdk::{Attachment, Certainty, Client, Email, Error, KeyLocation, Mailbox, Mime};
+use smtp2go_sdk::{Attachment, Body, Certainty, Client, Email, Error, KeyLocation, Mailbox, Mime};
 
 /// Random bytes.
 fn noise(seed: u64, size: usize) -> Vec<u8> {
@@ -787,6 +788,15 @@ async fn a_200_that_hides_a_failure_is_an_error() {
         (error.certainty(), error.failures()),
         (Certainty::Rejected, &["no".to_owned()][..])
     );
+}
+
+#[test]
+fn mails_with_readers_are_unwind_safe() {
+    fn assert_unwind_safe<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
+    assert_unwind_safe::<Attachment>();
+    assert_unwind_safe::<Email>();
+    assert_unwind_safe::<Mime>();
+    assert_unwind_safe::<Body>();
 }
 
 #[test]
