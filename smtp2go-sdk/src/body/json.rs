@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::Body;
-use crate::body::Part;
 use crate::body::content::SizedContent;
+use crate::body::{Body, Part, write_string};
 
 /// Writes a JSON object with content in between.
 pub(crate) struct JsonWriter {
@@ -89,10 +88,4 @@ impl JsonWriter {
             }
         }
     }
-}
-
-/// Writes a JSON string.
-pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
-    // A write to a `Vec` never fails.
-    let _ = serde_json::to_writer(out, text);
 }

@@ -12,7 +12,6 @@ use serde_core::Serialize;
 
 use crate::Error;
 use crate::body::content::SizedContent;
-use crate::body::json::write_string;
 use crate::error::Kind;
 
 /// The body of a request: a JSON object.
@@ -128,6 +127,12 @@ impl Body {
             Part::Base64(content) => content.is_rewindable(),
         })
     }
+}
+
+/// Writes a JSON string.
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    // A write to a `Vec` never fails.
+    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]

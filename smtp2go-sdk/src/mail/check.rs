@@ -7,11 +7,11 @@ use smtp2go_types::validation::{Check, header_fault};
 use smtp2go_types::{BatchEmail, CustomHeader, EmailSendRequest, Validate};
 
 use super::attachment::{Attachment, AttachmentSource};
-use super::email::{Email, EmailParts, EmailTemplate};
+use super::email::{Email, EmailFormat, EmailParts, EmailTemplate};
 use super::html::{loaded_images, mentions_image, refers_to};
 use super::mailbox::{Mailbox, has_override};
 use super::media_type::is_media_type;
-use super::{EmailFormat, schedule};
+use super::schedule;
 use crate::Error;
 use crate::body::content::Files;
 

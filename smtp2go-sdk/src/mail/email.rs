@@ -10,7 +10,7 @@ use smtp2go_types::{Timestamp, Validate, ValidationError};
 
 use super::attachment::Attachment;
 use super::extra::ExtraFields;
-use crate::Mailbox;
+use super::mailbox::Mailbox;
 
 /// A mail for [`Client::send`](crate::Client::send), [`send_all`](crate::Client::send_all) and
 /// [`send_batch`](crate::Client::send_batch).
@@ -69,6 +69,13 @@ pub(super) struct EmailTemplate {
     pub(super) id: String,
     /// The data as JSON, or the error of their serialisation.
     pub(super) data: Option<Result<String, String>>,
+}
+
+/// The endpoint that a mail is written for: some fields differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum EmailFormat {
+    Single,
+    BatchItem,
 }
 
 impl Email {

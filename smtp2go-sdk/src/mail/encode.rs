@@ -4,12 +4,13 @@
 
 use super::attachment::{Attachment, AttachmentSource};
 use super::check::REPLY_TO;
-use super::email::{Email, EmailParts, EmailTemplate};
+use super::email::{Email, EmailFormat, EmailParts, EmailTemplate};
+use super::mailbox::Mailbox;
 use super::media_type::guess;
-use super::{EmailFormat, schedule};
+use super::schedule;
 use crate::body::content::Files;
 use crate::body::json::JsonWriter;
-use crate::{Body, FieldError, Mailbox};
+use crate::{Body, FieldError};
 
 /// Encodes the request for one mail.
 pub(super) fn encode_single(email: &Email, files: &Files) -> Result<Body, FieldError> {

@@ -36,6 +36,7 @@ use crate::error::said::Said;
 use crate::operation::Operation;
 use crate::{Body, Client, Error, Reply, operations};
 use check::check_email;
+use email::EmailFormat;
 use encode::{encode_batch, encode_single};
 
 /// A mail that the API accepted. The activity and webhooks report its delivery.
@@ -148,13 +149,6 @@ impl Client {
 /// The result of a mail that was accepted.
 fn sent(Success { reply, said }: Success) -> Result<Reply<Sent>, Error> {
     Ok(Reply::new(Sent::from(said), reply))
-}
-
-/// The endpoint that a mail is written for: some fields differ.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum EmailFormat {
-    Single,
-    BatchItem,
 }
 
 /// Checks and encodes one mail, and drops it: waiting for the reply can take long.
