@@ -52,19 +52,16 @@ pub(crate) fn texts(payload: &Value) -> Value {
     }
 }
 
-/// Xorshift, from a seed: the same in every run.
-pub(crate) struct Random(u64);
+/// Damages payloads and bodies; the same seed causes the same damage.
+pub(crate) struct Random(fastrand::Rng);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(fastrand::Rng::with_seed(seed))
     }
 
     pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % limit
+        self.0.usize(..limit)
     }
 
     fn value(&mut self) -> Value {

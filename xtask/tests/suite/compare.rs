@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use fastrand::Rng;
 use serde_json::{Value, json};
 use xtask::spec::compare::{self, Report};
 
 use crate::fixture;
-use crate::random::Random;
+use crate::random::any;
 
 const OURS: &str = include_str!("compare/ours.yaml");
 const AUGUST: &str = include_str!("compare/august.yaml");
@@ -70,8 +71,8 @@ fn random_change_at_any_depth_is_the_only_difference() {
     let documents = one_by_one(&xtask::load::load(&spec).unwrap().document);
     let mut kinds = BTreeSet::new();
     for case in 0..CASES {
-        let mut random = Random(case);
-        let (name, before) = random.of(&documents);
+        let mut random = Rng::with_seed(case);
+        let (name, before) = any(&mut random, &documents);
         let mut after = before.clone();
         let Some((place, kind)) = change(&mut after, name, &mut random) else {
             continue;
@@ -169,7 +170,7 @@ fn schemas(schema: &Value, place: &str, pointer: String, into: &mut Vec<(String,
 
 /// Changes one node of the only operation, and returns its place and the kind of the change. `None`
 /// if the node has nothing of the kind.
-fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(String, &'static str)> {
+fn change(document: &mut Value, name: &str, random: &mut Rng) -> Option<(String, &'static str)> {
     let (method, path) = name.split_once(' ')?;
     let root = format!(
         "/paths/{}/{}",
@@ -183,12 +184,12 @@ fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(Stri
         ("reply 200", "/responses/200"),
         ("reply 400", "/responses/400"),
     ];
-    let (part, pointer) = random.of(&bodies);
+    let (part, pointer) = any(random, &bodies);
     let pointer = format!("{pointer}/content/application~1json/schema");
     if let Some(schema) = operation.pointer(&pointer) {
         schemas(schema, &format!("{name} {part} "), pointer, &mut found);
     }
-    let kind = random.below(11);
+    let kind = random.usize(..11);
     match kind {
         0 => {
             document["paths"] = json!({});
@@ -201,11 +202,11 @@ fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(Stri
         2 => {
             let replies = operation["responses"].as_object_mut()?;
             let statuses: Vec<String> = replies.keys().cloned().collect();
-            let status = random.of(&statuses);
+            let status = any(random, &statuses);
             replies.remove(status);
             return Some((format!("{name} reply {status}"), "status"));
         }
-        3 if random.below(4) == 0 => {
+        3 if random.usize(..4) == 0 => {
             operation["deprecated"] = (operation["deprecated"] != true).into();
             return Some((name.to_owned(), "deprecated"));
         }
@@ -214,7 +215,7 @@ fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(Stri
     if found.is_empty() {
         return None;
     }
-    let (place, pointer) = random.of(&found).clone();
+    let (place, pointer) = any(random, &found).clone();
     let schema = operation.pointer_mut(&pointer)?;
     let dot = if pointer.ends_with("/schema") {
         " "
@@ -238,7 +239,7 @@ fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(Stri
             Some((place, "deprecated"))
         }
         4 if !properties.is_empty() => {
-            let property = random.of(&properties);
+            let property = any(random, &properties);
             schema["properties"].as_object_mut()?.shift_remove(property);
             Some((format!("{place}{dot}{property}"), "field"))
         }
@@ -248,7 +249,7 @@ fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(Stri
             Some((format!("{place}{dot}new"), "field"))
         }
         6 if !properties.is_empty() => {
-            let property = json!(random.of(&properties));
+            let property = json!(any(random, &properties));
             let mut required = schema["required"].as_array().cloned().unwrap_or_default();
             match required.iter().position(|name| *name == property) {
                 Some(at) => drop(required.remove(at)),
@@ -258,7 +259,7 @@ fn change(document: &mut Value, name: &str, random: &mut Random) -> Option<(Stri
             Some((format!("{place}{dot}{}", property.as_str()?), "required"))
         }
         7 if schema["type"].is_string() => {
-            match random.below(2) {
+            match random.usize(..2) {
                 0 => schema["nullable"] = (schema["nullable"] != true).into(),
                 _ if schema["type"] == "boolean" => schema["type"] = "string".into(),
                 _ => schema["type"] = "boolean".into(),

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use fastrand::Rng;
 use serde_json::{Value, json};
 use xtask::load;
 
@@ -42,10 +43,10 @@ fn a_damaged_spec_is_refused_or_generated_from() {
 
 /// Damages a copy of `document`, once or twice, and generates from it if it is not refused.
 fn attempt(document: &Value, case: u64) -> Result<(), String> {
-    let mut random = Random(case);
+    let mut random = Rng::with_seed(case);
     let mut damaged = document.clone();
     let mut done = Vec::new();
-    for _ in 0..=random.below(2) {
+    for _ in 0..=random.usize(..2) {
         done.push(damage(&mut damaged, &mut random));
     }
     let text = damaged.to_string();
@@ -102,12 +103,12 @@ fn shorten(value: &mut Value) {
 }
 
 /// Changes one node, and says how.
-fn damage(document: &mut Value, random: &mut Random) -> String {
+fn damage(document: &mut Value, random: &mut Rng) -> String {
     let mut pointers = Vec::new();
     collect(document, "", &mut pointers);
-    let other = random.of(&pointers);
+    let other = any(random, &pointers);
     let other = document.pointer(other).cloned().unwrap_or_default();
-    let pointer = random.of(&pointers).clone();
+    let pointer = any(random, &pointers).clone();
     let Some((parent, key)) = pointer.rsplit_once('/') else {
         return "nothing".to_owned();
     };
@@ -115,7 +116,7 @@ fn damage(document: &mut Value, random: &mut Random) -> String {
     let Some(parent) = document.pointer_mut(parent) else {
         return "nothing".to_owned();
     };
-    let new = match random.below(5) {
+    let new = match random.usize(..5) {
         0 => {
             match parent {
                 Value::Object(members) => drop(members.shift_remove(&key)),
@@ -128,7 +129,7 @@ fn damage(document: &mut Value, random: &mut Random) -> String {
             match parent {
                 Value::Object(members) => {
                     let copy = members[&key].clone();
-                    let name = random.of(&["2", "_b", "B", " b", "-"]);
+                    let name = any(random, &["2", "_b", "B", " b", "-"]);
                     members.insert(format!("{key}{name}"), copy);
                 }
                 Value::Array(items) => {
@@ -141,8 +142,9 @@ fn damage(document: &mut Value, random: &mut Random) -> String {
         }
         2 => other,
         3 => Value::Null,
-        _ => random
-            .of(&[
+        _ => any(
+            random,
+            &[
                 json!(true),
                 json!(false),
                 json!(0),
@@ -157,8 +159,9 @@ fn damage(document: &mut Value, random: &mut Random) -> String {
                 json!({}),
                 json!([other]),
                 json!({ "word": other }),
-            ])
-            .clone(),
+            ],
+        )
+        .clone(),
     };
     let done = format!("{pointer} = {new:.60}");
     match parent {
@@ -187,20 +190,7 @@ fn collect(value: &Value, pointer: &str, into: &mut Vec<String>) {
     }
 }
 
-/// A linear congruential generator: the same numbers everywhere.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        // Knuth's constants for 64 bits; the upper half is the better one.
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit
-    }
-
-    pub(crate) fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.below(list.len())]
-    }
+/// Returns a random element.
+pub(crate) fn any<'a, T>(random: &mut Rng, list: &'a [T]) -> &'a T {
+    &list[random.usize(..list.len())]
 }

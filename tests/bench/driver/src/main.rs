@@ -159,16 +159,9 @@ fn attachments(programs: &[Program; 2], server: &Server, table: &mut Table) -> R
     let _removed = Removed(folder.clone());
     let file = |name: &str, size: u64| -> Result<PathBuf> {
         let path = folder.join(name);
-        // Any bytes will do, but no holes, and nothing that repeats.
-        let mut state = size;
-        let bytes: Vec<u8> = (0..size)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                state.to_be_bytes()[0]
-            })
-            .collect();
+        // Bytes without holes or repetitions, the same in each run.
+        let mut bytes = vec![0; usize::try_from(size)?];
+        fastrand::Rng::with_seed(size).fill(&mut bytes);
         std::fs::write(&path, bytes)?;
         Ok(path)
     };
