@@ -46,7 +46,7 @@ const LONGEST: usize = 1_000;
 /// How long a request may wait for mail.
 const MAX_WAIT: f64 = 60.0;
 
-type Answer = Result<Value, Problem>;
+type AdminResult = Result<Value, Problem>;
 
 /// For whoever asks what there is.
 const ENDPOINTS: &[&str] = &[
@@ -140,7 +140,7 @@ fn respond(status: StatusCode, body: &Value) -> Response {
 }
 
 /// An answer as JSON.
-struct Json(Answer);
+struct Json(AdminResult);
 
 impl IntoResponse for Json {
     fn into_response(self) -> Response {
@@ -199,9 +199,9 @@ async fn about(State(shared): State<Arc<Shared>>) -> Json {
 }
 
 /// The parameters of a query, each known and at most once.
-struct Query(HashMap<String, String>);
+struct AdminQuery(HashMap<String, String>);
 
-impl Query {
+impl AdminQuery {
     fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
         let mut parameters = HashMap::new();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -236,7 +236,7 @@ impl Query {
         shared: &Shared,
         list: impl FnOnce(&World) -> &Log<T>,
         write: impl Fn(&T) -> Value,
-    ) -> Answer {
+    ) -> AdminResult {
         let from = self.number("offset", 0)?.max(self.number("after", 0)?);
         // One more says whether there is a next page.
         let limit = self.number("limit", LIMIT)?.saturating_add(1);
@@ -332,7 +332,7 @@ impl NewMails {
 /// The mails, narrowed down by recipient and subject. With `wait` it waits until there is one.
 async fn list_mails(shared: &Arc<Shared>, query: Option<&str>) -> Result<Response, Problem> {
     let known = ["to", "subject", "wait", "after", "offset", "limit"];
-    let query = Query::read(query, &known)?;
+    let query = AdminQuery::read(query, &known)?;
     let wait = match query.text("wait") {
         None => Duration::ZERO,
         Some(text) => text
@@ -387,7 +387,7 @@ async fn list_mails(shared: &Arc<Shared>, query: Option<&str>) -> Result<Respons
 /// The answer with the mails that are wanted; `None` if there are none and it is not the end.
 fn write_mails(
     shared: &Shared,
-    query: &Query,
+    query: &AdminQuery,
     wanted: &Wanted,
     mails: &[(usize, Mail)],
     dropped: usize,
@@ -480,7 +480,7 @@ async fn make_event(
     Json(happen(&shared, &id, &body))
 }
 
-fn happen(shared: &Arc<Shared>, id: &str, body: &Bytes) -> Answer {
+fn happen(shared: &Arc<Shared>, id: &str, body: &Bytes) -> AdminResult {
     let [event, recipient, link] = fields(body, ["event", "recipient", "link"], 2)?;
     let event = text("event", &event)?;
     let kind = KINDS
@@ -555,23 +555,24 @@ async fn clear_outcomes(State(shared): State<Arc<Shared>>) -> Json {
 }
 
 async fn sms(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
-        query.page(
-            "sms",
-            &shared,
-            |world| &world.sms,
-            |sms| {
-                json!({
-                    "message_id": sms.message_id(),
-                    "destination": sms.destination(),
-                    "sender": sms.sender(),
-                    "content": sms.content(),
-                    "username": sms.username(),
-                    "accepted_at": time(sms.accepted_at()),
-                })
-            },
-        )
-    });
+    let page =
+        AdminQuery::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
+            query.page(
+                "sms",
+                &shared,
+                |world| &world.sms,
+                |sms| {
+                    json!({
+                        "message_id": sms.message_id(),
+                        "destination": sms.destination(),
+                        "sender": sms.sender(),
+                        "content": sms.content(),
+                        "username": sms.username(),
+                        "accepted_at": time(sms.accepted_at()),
+                    })
+                },
+            )
+        });
     Json(page)
 }
 
@@ -588,14 +589,15 @@ async fn receive_sms(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
 }
 
 async fn list_webhooks(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
-        query.page(
-            "webhooks",
-            &shared,
-            |world| &world.outbox.deliveries,
-            write_delivery,
-        )
-    });
+    let page =
+        AdminQuery::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
+            query.page(
+                "webhooks",
+                &shared,
+                |world| &world.outbox.deliveries,
+                write_delivery,
+            )
+        });
     Json(page)
 }
 
@@ -650,14 +652,15 @@ async fn post_again(State(shared): State<Arc<Shared>>, Path(number): Path<String
 }
 
 async fn events(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
-        query.page(
-            "events",
-            &shared,
-            |world| &world.events,
-            |event| write_event(event),
-        )
-    });
+    let page =
+        AdminQuery::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
+            query.page(
+                "events",
+                &shared,
+                |world| &world.events,
+                |event| write_event(event),
+            )
+        });
     Json(page)
 }
 
@@ -680,14 +683,15 @@ fn write_event(event: &Event) -> Value {
 }
 
 async fn calls(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Json {
-    let page = Query::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
-        query.page(
-            "calls",
-            &shared,
-            |world| &world.calls,
-            |call| write_call(call),
-        )
-    });
+    let page =
+        AdminQuery::read(query.as_deref(), &["after", "offset", "limit"]).and_then(|query| {
+            query.page(
+                "calls",
+                &shared,
+                |world| &world.calls,
+                |call| write_call(call),
+            )
+        });
     Json(page)
 }
 

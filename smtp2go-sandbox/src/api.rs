@@ -76,7 +76,7 @@ pub(crate) enum Lookup<'a> {
 
 #[derive(Deserialize)]
 struct Document {
-    operations: Vec<Row>,
+    operations: Vec<OperationRow>,
     #[serde(rename = "$defs")]
     definitions: Map<String, Value>,
     #[serde(default)]
@@ -84,7 +84,7 @@ struct Document {
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct OperationRow {
     id: String,
     method: String,
     path: String,

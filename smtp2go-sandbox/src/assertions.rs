@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::keep::{Budget, Log};
+use crate::keep::{Log, LogLimits};
 use crate::mail::Mail;
 use crate::sandbox::Sandbox;
 
@@ -94,7 +94,7 @@ impl Sandbox {
     }
 }
 
-fn describe(mails: &Log<Mail>, calls: &Log<Arc<Call>>, budget: Budget) -> String {
+fn describe(mails: &Log<Mail>, calls: &Log<Arc<Call>>, budget: LogLimits) -> String {
     let mut text = match mails.total() {
         0 => "no mail was received".to_owned(),
         1 => "1 mail was received:".to_owned(),

@@ -32,10 +32,10 @@ struct Blob {
     field: &'static str,
     index: usize,
     size: usize,
-    place: Place,
+    place: BlobPlace,
 }
 
-enum Place {
+enum BlobPlace {
     /// The text in the body as JSON writes it, with its quotes.
     Body(Range<usize>),
     /// It is not in the body as it is.
@@ -180,9 +180,9 @@ impl Blobs {
         let place = match texts.find(text) {
             Some(range) => {
                 self.body = body.clone();
-                Place::Body(range)
+                BlobPlace::Body(range)
             }
-            None => Place::Own(text.clone()),
+            None => BlobPlace::Own(text.clone()),
         };
         self.blobs.push(Blob {
             field,
@@ -213,8 +213,8 @@ impl Blobs {
 
     fn text<'a>(&'a self, blob: &'a Blob) -> Option<Cow<'a, str>> {
         match &blob.place {
-            Place::Body(range) => unescape(&self.body, range),
-            Place::Own(text) => Some(text.as_str().into()),
+            BlobPlace::Body(range) => unescape(&self.body, range),
+            BlobPlace::Own(text) => Some(text.as_str().into()),
         }
     }
 
@@ -242,8 +242,8 @@ impl Blobs {
 impl Weight for Blobs {
     fn weight(&self) -> usize {
         let own = self.blobs.iter().map(|blob| match &blob.place {
-            Place::Body(_) => 0,
-            Place::Own(text) => text.weight(),
+            BlobPlace::Body(_) => 0,
+            BlobPlace::Own(text) => text.weight(),
         });
         self.blobs.capacity() * size_of::<Blob>() + own.sum::<usize>()
     }

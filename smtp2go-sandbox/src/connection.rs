@@ -159,12 +159,12 @@ impl Listener for FaultyListener {
 /// What a connection and the handler of its requests tell each other.
 #[derive(Clone)]
 pub(crate) struct Control {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ConnectionState>>,
     client: IpAddr,
 }
 
 #[derive(Default)]
-struct State {
+struct ConnectionState {
     /// The fault of the request that is being read.
     fault: Option<Fault>,
     /// The bytes that come next are of a request that was looked at.
@@ -327,9 +327,9 @@ fn end_of_head(bytes: &[u8], known: usize) -> Option<usize> {
 
 impl Control {
     fn new(client: IpAddr, slot: Slot) -> Self {
-        let state = State {
+        let state = ConnectionState {
             slot: Some(slot),
-            ..State::default()
+            ..ConnectionState::default()
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -357,7 +357,7 @@ impl Control {
         self.client
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -385,7 +385,7 @@ impl Connected<IncomingStream<'_, FaultyListener>> for Control {
     }
 }
 
-impl State {
+impl ConnectionState {
     /// What is waited for; `None` if the client has done its part.
     fn wait(&self) -> Option<Wait> {
         if self.busy > 0 || self.out.stalls() {
@@ -418,7 +418,7 @@ pub(crate) struct Connection {
     stream: TcpStream,
     control: Control,
     /// After the stream, which is closed first.
-    shared: Counted,
+    shared: OpenConnection,
     /// Runs once the answer is out after which the connection ends.
     leaving: Option<(Pin<Box<Sleep>>, Ending)>,
     /// It is closed on our side; what the client still sends is thrown away.
@@ -433,16 +433,16 @@ pub(crate) struct Connection {
 }
 
 /// Counts a connection as open for as long as it is there.
-struct Counted(Arc<Shared>);
+struct OpenConnection(Arc<Shared>);
 
-impl Counted {
+impl OpenConnection {
     fn new(shared: Arc<Shared>) -> Self {
         shared.connections.fetch_add(1, Ordering::SeqCst);
         Self(shared)
     }
 }
 
-impl Drop for Counted {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::SeqCst);
     }
@@ -453,7 +453,7 @@ impl Connection {
         Self {
             stream,
             control: Control::new(client.ip(), slot),
-            shared: Counted::new(shared),
+            shared: OpenConnection::new(shared),
             leaving: None,
             draining: false,
             resetting: false,
@@ -749,7 +749,7 @@ mod tests {
         let request = b"POST / HTTP/1.1\r\nA: b\r\n\r\n{}\r\n\r\n";
         let head = &request[..request.len() - 6];
         for size in 1..=request.len() {
-            let mut state = State::default();
+            let mut state = ConnectionState::default();
             for piece in request.chunks(size) {
                 state.read(piece);
             }

@@ -112,9 +112,9 @@ impl Outcome {
 
 /// What becomes of which recipient's mail, by [`Delivery::on`].
 #[derive(Debug, Default)]
-pub(crate) struct Rules(Vec<(String, Outcome)>);
+pub(crate) struct DeliveryRules(Vec<(String, Outcome)>);
 
-impl Rules {
+impl DeliveryRules {
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }

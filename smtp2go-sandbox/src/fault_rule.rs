@@ -11,7 +11,7 @@ use smtp2go_types::one_line;
 
 use crate::account::glob;
 use crate::api::Api;
-use crate::faults::{Answer, Fault, MANNERS, Manner, When};
+use crate::faults::{Fault, FaultAnswer, MANNERS, Manner, When};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
@@ -56,7 +56,7 @@ struct Draft {
     when: Option<When>,
     seed: Option<(u64, usize)>,
     manner: Option<Manner>,
-    answer: Option<(Answer, usize)>,
+    answer: Option<(FaultAnswer, usize)>,
     carried_out: Option<(bool, usize)>,
     headers: Vec<(String, String)>,
     /// Its type, which is empty if there is none, and itself.
@@ -74,7 +74,7 @@ impl FromStr for Fault {
         let mut at = 0;
         loop {
             let rest = text.get(at..).unwrap_or_default();
-            let (part, length) = Part::first(rest);
+            let (part, length) = RulePart::first(rest);
             draft.take(&part, at).map_err(|message| {
                 let column = column(text, at);
                 FaultRuleError { column, message }
@@ -97,14 +97,14 @@ fn column(text: &str, at: usize) -> usize {
 }
 
 /// `name` or `name=value`.
-struct Part<'a> {
+struct RulePart<'a> {
     /// As it was written.
     text: &'a str,
     name: &'a str,
     value: Option<String>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> RulePart<'a> {
     /// The first part of a rule, and its length in bytes.
     fn first(rule: &'a str) -> (Self, usize) {
         let end = rule.find([':', '=']).unwrap_or(rule.len());
@@ -158,7 +158,7 @@ impl<'a> Part<'a> {
 }
 
 impl Draft {
-    fn take(&mut self, part: &Part<'_>, at: usize) -> Result<(), String> {
+    fn take(&mut self, part: &RulePart<'_>, at: usize) -> Result<(), String> {
         let mut words = MANNERS.iter();
         if let Some((_, manner)) = words.find(|(word, _)| *word == part.name) {
             part.no_value()?;
@@ -205,12 +205,12 @@ impl Draft {
             }
             "failed" => {
                 let reason = part.value.as_deref().unwrap_or("made up by the sandbox");
-                self.answer(part, Answer::Failed(reason.to_owned()), at)
+                self.answer(part, FaultAnswer::Failed(reason.to_owned()), at)
             }
             "status" => {
                 let valid = |status: &u16| (200..600).contains(status);
                 let status = part.parse("an HTTP status from 200 to 599", valid)?;
-                self.answer(part, Answer::status(status), at)
+                self.answer(part, FaultAnswer::status(status), at)
             }
             "retry-after" => {
                 let seconds: u64 = part.parse("a number of seconds", |_| true)?;
@@ -269,17 +269,22 @@ impl Draft {
         }
     }
 
-    fn when(&mut self, part: &Part<'_>, when: When) -> Result<(), String> {
+    fn when(&mut self, part: &RulePart<'_>, when: When) -> Result<(), String> {
         once(part, &mut self.when, when)
             .map_err(|_| format!("{:?}: only one of nth, first and chance", part.text))
     }
 
-    fn manner(&mut self, part: &Part<'_>, manner: Manner) -> Result<(), String> {
+    fn manner(&mut self, part: &RulePart<'_>, manner: Manner) -> Result<(), String> {
         once(part, &mut self.manner, manner)
             .map_err(|_| format!("{:?}: a rule has one effect only", part.text))
     }
 
-    fn answer(&mut self, part: &Part<'_>, answer: Answer, at: usize) -> Result<(), String> {
+    fn answer(
+        &mut self,
+        part: &RulePart<'_>,
+        answer: FaultAnswer,
+        at: usize,
+    ) -> Result<(), String> {
         once(part, &mut self.answer, (answer, at))
             .map_err(|_| format!("{:?}: a rule has one answer only", part.text))
     }
@@ -289,7 +294,13 @@ impl Draft {
         self.headers.push((name.to_owned(), value.to_owned()));
     }
 
-    fn body(&mut self, part: &Part<'_>, kind: &str, text: &str, at: usize) -> Result<(), String> {
+    fn body(
+        &mut self,
+        part: &RulePart<'_>,
+        kind: &str,
+        text: &str,
+        at: usize,
+    ) -> Result<(), String> {
         self.of_reply.get_or_insert(at);
         let body = (kind.to_owned(), text.as_bytes().to_vec());
         once(part, &mut self.body, body)
@@ -309,9 +320,9 @@ impl Draft {
                 return Err((Some(at), message));
             }
             Some((answer, _)) => answer,
-            None => Answer::Own,
+            None => FaultAnswer::Own,
         };
-        if let Answer::Reply {
+        if let FaultAnswer::Reply {
             status,
             headers,
             content_type,
@@ -353,7 +364,7 @@ impl Draft {
     }
 }
 
-fn once<T>(part: &Part<'_>, place: &mut Option<T>, value: T) -> Result<(), String> {
+fn once<T>(part: &RulePart<'_>, place: &mut Option<T>, value: T) -> Result<(), String> {
     match place {
         Some(_) => Err(format!("{:?}: {} is given twice", part.text, part.name)),
         None => {
@@ -442,16 +453,16 @@ impl fmt::Display for Fault {
             Manner::Late(time) => write!(formatter, "{word}={}s", time.as_secs_f64())?,
             _ => formatter.write_str(word)?,
         }
-        if self.answer == Answer::Own || !self.manner.reads() {
+        if self.answer == FaultAnswer::Own || !self.manner.reads() {
             return Ok(());
         }
         if !word.is_empty() {
             formatter.write_str(":")?;
         }
         match &self.answer {
-            Answer::Own => Ok(()),
-            Answer::Failed(reason) => write!(formatter, "failed={reason}"),
-            Answer::Reply {
+            FaultAnswer::Own => Ok(()),
+            FaultAnswer::Failed(reason) => write!(formatter, "failed={reason}"),
+            FaultAnswer::Reply {
                 status,
                 headers,
                 content_type,

@@ -88,7 +88,7 @@ const MOST: usize = 100;
 #[must_use = "a fault does nothing until it is added"]
 pub struct Fault {
     pub(crate) manner: Manner,
-    pub(crate) answer: Answer,
+    pub(crate) answer: FaultAnswer,
     /// `None`: any operation, and requests for none.
     pub(crate) operation: Option<String>,
     pub(crate) when: When,
@@ -159,7 +159,7 @@ impl Manner {
 
 /// What the answer is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Answer {
+pub(crate) enum FaultAnswer {
     /// The one that there would be without a fault.
     Own,
     /// 200, with a failure for this reason.
@@ -172,7 +172,7 @@ pub(crate) enum Answer {
     },
 }
 
-impl Answer {
+impl FaultAnswer {
     pub(crate) fn status(status: u16) -> Self {
         Self::Reply {
             status,
@@ -201,9 +201,9 @@ pub(crate) enum When {
 impl Fault {
     /// A fault of every call. What it answers in place of the sandbox is not carried out, nor what
     /// is not read.
-    pub(crate) fn new(manner: Manner, answer: Answer) -> Self {
+    pub(crate) fn new(manner: Manner, answer: FaultAnswer) -> Self {
         Self {
-            carried_out: manner.reads() && answer == Answer::Own,
+            carried_out: manner.reads() && answer == FaultAnswer::Own,
             manner,
             answer,
             operation: None,
@@ -212,7 +212,7 @@ impl Fault {
     }
 
     fn of(manner: Manner) -> Self {
-        Self::new(manner, Answer::Own)
+        Self::new(manner, FaultAnswer::Own)
     }
 
     /// The connection is closed as soon as it is accepted, without a look at it. (A connection
@@ -302,14 +302,14 @@ impl Fault {
         } else {
             500
         };
-        Self::new(Manner::Answered, Answer::status(status))
+        Self::new(Manner::Answered, FaultAnswer::status(status))
     }
 
     /// The answer has status 200 and says that the mail failed, or every mail of a batch, for this
     /// reason; of text messages it says so without a reason, since theirs has no place for one. The
     /// request is not carried out.
     pub fn failed(reason: impl Into<String>) -> Self {
-        Self::new(Manner::Answered, Answer::Failed(reason.into()))
+        Self::new(Manner::Answered, FaultAnswer::Failed(reason.into()))
     }
 
     /// What becomes of the answer of [`status`](Self::status) or [`failed`](Self::failed) as well:
@@ -375,7 +375,7 @@ impl Fault {
     /// Adds a header to the answer of [`status`](Self::status). One that HTTP does not allow is
     /// left out. With `Transfer-Encoding: chunked` the answer does not tell its length.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        if let Answer::Reply { headers, .. } = &mut self.answer {
+        if let FaultAnswer::Reply { headers, .. } = &mut self.answer {
             headers.push((name.into(), value.into()));
         }
         self
@@ -393,7 +393,7 @@ impl Fault {
 
     /// Any body for the answer of [`status`](Self::status), with its content type.
     pub fn body(mut self, kind: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        if let Answer::Reply {
+        if let FaultAnswer::Reply {
             content_type, body, ..
         } = &mut self.answer
         {
@@ -406,9 +406,9 @@ impl Fault {
     /// What it does, in a word or two.
     pub(crate) fn name(&self) -> String {
         let answer = match &self.answer {
-            Answer::Own => None,
-            Answer::Failed(_) => Some("failed".to_owned()),
-            Answer::Reply { status, .. } => Some(format!("status {status}")),
+            FaultAnswer::Own => None,
+            FaultAnswer::Failed(_) => Some("failed".to_owned()),
+            FaultAnswer::Reply { status, .. } => Some(format!("status {status}")),
         };
         let manner = self.manner.word().map(|word| word.replace('-', " "));
         let parts: Vec<_> = answer.into_iter().chain(manner).collect();
@@ -542,7 +542,7 @@ pub(crate) enum Stage<'a> {
 }
 
 /// The faults with their counts.
-pub(crate) struct Rules {
+pub(crate) struct FaultRules {
     /// For faults that come by chance and have no seed.
     seed: u64,
     inner: Mutex<Inner>,
@@ -554,7 +554,7 @@ struct Inner {
     added: u64,
 }
 
-impl Rules {
+impl FaultRules {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -662,7 +662,7 @@ fn fraction(seed: u64, n: u64) -> f64 {
 mod tests {
     use super::*;
 
-    fn fired(rules: &Rules, operation: &str, calls: usize) -> Vec<bool> {
+    fn fired(rules: &FaultRules, operation: &str, calls: usize) -> Vec<bool> {
         (0..calls)
             .map(|_| rules.due(Stage::Request(Some(operation))).is_some())
             .collect()
@@ -681,7 +681,7 @@ mod tests {
             (Fault::close().chance(1.0, 1), [true, true, true]),
             (Fault::refuse(), [false, false, false]),
         ] {
-            let rules = Rules::new(0);
+            let rules = FaultRules::new(0);
             rules.add(fault.clone());
             assert_eq!(fired(&rules, "email_send", 3), expected, "{fault:?}");
         }
@@ -689,7 +689,7 @@ mod tests {
 
     #[test]
     fn the_first_added_wins_and_all_count() {
-        let rules = Rules::new(0);
+        let rules = FaultRules::new(0);
         rules.add(Fault::status(500).nth(1));
         rules.add(Fault::status(503).first(2));
         let names: Vec<_> = (0..3)
@@ -705,7 +705,7 @@ mod tests {
     #[test]
     fn without_a_seed_that_of_the_sandbox_decides_for_each_fault_apart() {
         let pattern = |seed| {
-            let rules = Rules::new(seed);
+            let rules = FaultRules::new(seed);
             let fault: Fault = "chance=0.5:close".parse().unwrap();
             rules.add(Fault::status(500).on("other"));
             rules.add(fault.clone());
@@ -723,7 +723,7 @@ mod tests {
     #[test]
     fn chance_is_fair_and_repeatable() {
         let count = |seed| {
-            let rules = Rules::new(0);
+            let rules = FaultRules::new(0);
             rules.add(Fault::close().chance(0.3, seed));
             let fired = fired(&rules, "email_send", 10_000);
             (fired.iter().filter(|fired| **fired).count(), fired)

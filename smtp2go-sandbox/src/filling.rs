@@ -4,7 +4,7 @@
 //! [`check`] reads a template before the parser does, which calls itself for each block and each
 //! parenthesis, and looks through all that comes before a tag for each of them. [`Compiled::new`]
 //! refuses inline partials that include themselves, and puts calls of its own into the template, which
-//! ask the [`Budget`] as it is filled in: before the content of each block, for time and output, and
+//! ask the [`FillBudget`] as it is filled in: before the content of each block, for time and output, and
 //! before each tag that copies data. A partial holds a copy of its data while it runs, and partials may
 //! be in one another. [`apart`] runs both on a thread that can be given up, in case something takes long
 //! all the same.
@@ -134,7 +134,7 @@ impl Compiled {
         &self,
         escape: Escape,
         data: &Context,
-        budget: &Arc<Budget>,
+        budget: &Arc<FillBudget>,
     ) -> Result<String, String> {
         // What a template that failed held.
         budget.release(usize::MAX);
@@ -224,7 +224,7 @@ fn engine(escape: Escape) -> &'static Handlebars<'static> {
 
 /// What is left for filling in the templates of a request.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct FillBudget {
     end: Instant,
     elements: AtomicUsize,
     bytes: AtomicUsize,
@@ -234,7 +234,7 @@ pub(crate) struct Budget {
     exceeded: OnceLock<String>,
 }
 
-impl Budget {
+impl FillBudget {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             end: Instant::now() + TIME,
@@ -314,7 +314,7 @@ fn too_long() -> String {
 /// What a template becomes, within its budget.
 struct Text<'a> {
     bytes: Vec<u8>,
-    budget: &'a Budget,
+    budget: &'a FillBudget,
 }
 
 impl Output for Text<'_> {
@@ -844,7 +844,7 @@ mod tests {
         apart(move || {
             let template = Compiled::new(&text)?;
             let data = Context::wraps(data).map_err(|error| error.to_string())?;
-            template.fill(Escape::Html, &data, &Budget::new())
+            template.fill(Escape::Html, &data, &FillBudget::new())
         })?
     }
 

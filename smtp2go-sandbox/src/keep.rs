@@ -35,12 +35,12 @@ const JOB: usize = 256;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
+pub(crate) struct LogLimits {
     pub(crate) mails: usize,
     pub(crate) bytes: usize,
 }
 
-impl Default for Budget {
+impl Default for LogLimits {
     fn default() -> Self {
         Self {
             mails: DEFAULT_MAILS,
@@ -49,7 +49,7 @@ impl Default for Budget {
     }
 }
 
-impl Budget {
+impl LogLimits {
     /// Bytes for calls that made no message.
     fn calls(self) -> usize {
         self.bytes / 8
@@ -210,7 +210,7 @@ impl<T> Index<usize> for Log<T> {
 
 /// A message, and where it is kept.
 #[derive(Debug)]
-pub(crate) enum Message {
+pub(crate) enum KeptMessage {
     /// `None`: it was refused for all of its recipients, and has events only.
     Mail(Mail, Option<usize>),
     Sms(Sms, usize),
@@ -221,7 +221,7 @@ pub(crate) enum Message {
 /// A message with what belongs to it.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) message: Message,
+    pub(crate) message: KeptMessage,
     /// `None` while it waits for its schedule: then it is not dropped.
     age: Option<u64>,
     bytes: usize,
@@ -236,7 +236,7 @@ pub(crate) struct Group {
 
 impl Group {
     fn is_mail(&self) -> bool {
-        matches!(self.message, Message::Mail(_, Some(_)))
+        matches!(self.message, KeptMessage::Mail(_, Some(_)))
     }
 }
 
@@ -250,7 +250,7 @@ struct Held {
 /// The bytes of what is kept, and what belongs together.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    budget: Budget,
+    budget: LogLimits,
     /// The number of the next message. It goes on after a reset, so that no mail from before is
     /// taken for one from after it.
     next: u64,
@@ -275,7 +275,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(budget: Budget, next: u64) -> Self {
+    pub(crate) fn new(budget: LogLimits, next: u64) -> Self {
         Self {
             budget,
             next,
@@ -283,7 +283,7 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn budget(&self) -> Budget {
+    pub(crate) fn budget(&self) -> LogLimits {
         self.budget
     }
 
@@ -309,11 +309,11 @@ impl Ledger {
     }
 
     /// Takes in a message, which may be dropped later unless it waits for its schedule.
-    pub(crate) fn enter(&mut self, number: u64, message: Message, waits: bool) {
+    pub(crate) fn enter(&mut self, number: u64, message: KeptMessage, waits: bool) {
         let (weight, body) = match &message {
-            Message::Mail(mail, _) => (mail.weight(), mail.body()),
-            Message::Sms(sms, _) => (sms.weight(), None),
-            Message::Received(_) => (0, None),
+            KeptMessage::Mail(mail, _) => (mail.weight(), mail.body()),
+            KeptMessage::Sms(sms, _) => (sms.weight(), None),
+            KeptMessage::Received(_) => (0, None),
         };
         let body = body.map(|body| self.hold(body));
         let group = Group {

@@ -27,7 +27,7 @@ pub struct Mail(Arc<Kept>);
 
 /// What is kept of a mail.
 struct Kept {
-    accepted: Accepted,
+    accepted: AcceptedMail,
     /// Where the first header of each name is, in lower case: of the MIME message, or of the
     /// `custom_headers`. Every event asks for some, and there may be 100,000.
     headers: HashMap<String, usize>,
@@ -44,7 +44,7 @@ struct Kept {
 const COPIED: usize = 8 * 1024;
 
 /// What a mail is made of.
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedMail {
     /// That of the message in the ledger.
     pub(crate) number: u64,
     pub(crate) email_id: String,
@@ -91,7 +91,7 @@ impl fmt::Debug for Attachment {
 }
 
 impl Mail {
-    pub(crate) fn new(accepted: Accepted) -> Self {
+    pub(crate) fn new(accepted: AcceptedMail) -> Self {
         let (headers, recipients) = match &accepted.mime {
             Some(mime) => {
                 let names = mime.headers.iter().map(|(name, _)| Some(name.as_str()));
@@ -141,7 +141,7 @@ impl Mail {
         self.history_of_all().clear();
     }
 
-    fn kept(&self) -> &Accepted {
+    fn kept(&self) -> &AcceptedMail {
         &self.0.accepted
     }
 

@@ -9,17 +9,17 @@ use crate::refusal::Refusal;
 
 /// A page, and the token of the next one if there is one.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Page<T> {
+pub(crate) struct TokenPage<T> {
     pub(crate) items: Vec<T>,
     pub(crate) token: Option<String>,
     /// The places of the items.
-    places: Vec<Place>,
+    places: Vec<ListPlace>,
 }
 
 /// A page ends after this many bytes: a row may have a long mail in it, and a mail a thousand rows.
 pub(crate) const BYTES: usize = 16 * 1024 * 1024;
 
-impl<T> Page<T> {
+impl<T> TokenPage<T> {
     /// The items as they are answered with, at least one of them. If they are too long, there are fewer
     /// of them, and the next page begins after them.
     pub(crate) fn rows(&mut self, show: impl Fn(&T) -> Value) -> Vec<Value> {
@@ -52,15 +52,17 @@ pub(crate) fn length(value: &Value) -> usize {
     inner + 8
 }
 
-fn write_token((one, other): Place) -> String {
+fn write_token((one, other): ListPlace) -> String {
     URL_SAFE_NO_PAD.encode(format!("page {one} {other}"))
 }
 
 /// Where an item is in a list, in ascending order. It stays the same when others are dropped.
-pub(crate) type Place = (usize, usize);
+pub(crate) type ListPlace = (usize, usize);
 
 /// Places by count, for a list of which nothing is dropped.
-pub(crate) fn numbered<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item = (Place, T)> {
+pub(crate) fn numbered<T>(
+    items: impl IntoIterator<Item = T>,
+) -> impl Iterator<Item = (ListPlace, T)> {
     let items = items.into_iter().enumerate();
     items.map(|(number, item)| ((number, 0), item))
 }
@@ -69,11 +71,11 @@ pub(crate) fn numbered<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<I
 /// places and new ones come last. A token that did not come from here is refused, by the name of its
 /// field.
 pub(crate) fn page<T>(
-    items: impl IntoIterator<Item = (Place, T)>,
+    items: impl IntoIterator<Item = (ListPlace, T)>,
     size: usize,
     field: &str,
     token: Option<&str>,
-) -> Result<Page<T>, Refusal> {
+) -> Result<TokenPage<T>, Refusal> {
     let start = match token {
         None | Some("") => (0, 0),
         Some(token) => {
@@ -84,7 +86,7 @@ pub(crate) fn page<T>(
     let mut rest = items.skip_while(|(place, _)| *place < start);
     let (places, items) = rest.by_ref().take(size).unzip();
     let token = rest.next().map(|(place, _)| write_token(place));
-    Ok(Page {
+    Ok(TokenPage {
         items,
         token,
         places,
@@ -92,7 +94,7 @@ pub(crate) fn page<T>(
 }
 
 /// Where the page of a token begins.
-fn place(token: &str) -> Option<Place> {
+fn place(token: &str) -> Option<ListPlace> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
     let (one, other) = text.strip_prefix("page ")?.split_once(' ')?;
     Some((one.parse().ok()?, other.parse().ok()?))

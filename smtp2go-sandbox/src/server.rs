@@ -22,7 +22,7 @@ use crate::admin;
 use crate::api::{Lookup, Operation};
 use crate::call::{Call, KeyPlace};
 use crate::connection::{Alarm, Control, Out};
-use crate::faults::{self, Answer, Fault, Manner};
+use crate::faults::{self, Fault, FaultAnswer, Manner};
 use crate::gate;
 use crate::heavy::Undone;
 use crate::inbox;
@@ -144,13 +144,13 @@ pub(crate) async fn handle(
         return response;
     };
     let (response, reply) = match &fault.answer {
-        Answer::Own => (response, reply),
-        Answer::Failed(reason) => {
+        FaultAnswer::Own => (response, reply),
+        FaultAnswer::Failed(reason) => {
             let data = faults::failure(call.operation.as_deref(), &call.body, reason);
             let reply = json!({ "request_id": request_id, "data": data });
             respond(StatusCode::OK, &reply)
         }
-        Answer::Reply {
+        FaultAnswer::Reply {
             status,
             headers,
             content_type,
@@ -313,12 +313,12 @@ impl Reading {
 }
 
 /// The memory of one body.
-pub(crate) struct Counted<'a> {
+pub(crate) struct CountedBody<'a> {
     reading: &'a Reading,
     bytes: usize,
 }
 
-impl Counted<'_> {
+impl CountedBody<'_> {
     /// Sets how much it is. False if there is too much in all.
     fn set(&mut self, bytes: usize) -> bool {
         let all = &self.reading.bytes;
@@ -331,7 +331,7 @@ impl Counted<'_> {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for CountedBody<'_> {
     fn drop(&mut self) {
         self.set(0);
     }
@@ -345,7 +345,7 @@ pub(crate) struct Read<'a> {
     /// There were too many bytes of bodies at that time.
     pub(crate) is_too_much: bool,
     /// To be dropped when the request is answered, or its body counted elsewhere.
-    pub(crate) counted: Counted<'a>,
+    pub(crate) counted: CountedBody<'a>,
 }
 
 /// Reads a body to its end, so that the client gets to read the answer, and keeps what shows that
@@ -356,7 +356,7 @@ pub(crate) async fn read(
     idle: Duration,
     reading: &Reading,
 ) -> Result<Read<'_>, Unread> {
-    let mut counted = Counted { reading, bytes: 0 };
+    let mut counted = CountedBody { reading, bytes: 0 };
     let told = body.size_hint().exact();
     let told = told.map_or(usize::MAX, |told| told.try_into().unwrap_or(usize::MAX));
     let (mut bytes, mut size, mut is_too_much) = (Vec::new(), 0_usize, false);

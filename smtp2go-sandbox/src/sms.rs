@@ -11,10 +11,10 @@ use crate::weight::Weight;
 ///
 /// `Debug` leaves out what it says and to whom.
 #[derive(Clone)]
-pub struct Sms(Arc<Accepted>);
+pub struct Sms(Arc<AcceptedSms>);
 
 /// What is kept of a text message.
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedSms {
     /// That of the message in the ledger.
     pub(crate) number: u64,
     pub(crate) message_id: String,
@@ -28,7 +28,7 @@ pub(crate) struct Accepted {
 }
 
 impl Sms {
-    pub(crate) fn new(accepted: Accepted) -> Self {
+    pub(crate) fn new(accepted: AcceptedSms) -> Self {
         Self(Arc::new(accepted))
     }
 
@@ -81,7 +81,7 @@ impl Weight for Sms {
     fn weight(&self) -> usize {
         let sms = &*self.0;
         // The status, by the id, is kept too.
-        size_of::<Accepted>()
+        size_of::<AcceptedSms>()
             + 3 * sms.message_id.weight()
             + sms.destination.weight()
             + sms.sender.weight()

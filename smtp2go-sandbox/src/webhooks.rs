@@ -330,7 +330,7 @@ fn pump(world: &mut World) {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("no answer within {} s", limit.as_secs_f64())),
             };
-            let attempt = Attempt {
+            let attempt = PostAttempt {
                 place,
                 time,
                 took: begun.elapsed(),
@@ -342,14 +342,14 @@ fn pump(world: &mut World) {
 }
 
 /// What came of posting.
-struct Attempt {
+struct PostAttempt {
     place: usize,
     time: SystemTime,
     took: Duration,
     outcome: Result<u16, String>,
 }
 
-fn finish(shared: &Weak<Shared>, epoch: &Arc<()>, attempt: Attempt) {
+fn finish(shared: &Weak<Shared>, epoch: &Arc<()>, attempt: PostAttempt) {
     let Some(shared) = shared.upgrade() else {
         return;
     };

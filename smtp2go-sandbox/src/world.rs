@@ -19,14 +19,14 @@ use crate::api::{Api, Operation};
 use crate::call::Call;
 use crate::clock::{self, Clock};
 use crate::connection::Waits;
-use crate::delivery::{Rules as DeliveryRules, Transit};
+use crate::delivery::{DeliveryRules, Transit};
 use crate::due::{DueQueue, JobKey};
 use crate::event::{Detail, Event, EventKind, Subject};
-use crate::faults::Rules;
+use crate::faults::FaultRules;
 use crate::heavy::Heavy;
 use crate::ids::Ids;
-use crate::inbox::Entries;
-use crate::keep::{Budget, Dropped, Figures, Group, Ledger, Log, Message};
+use crate::inbox::MailIndex;
+use crate::keep::{Dropped, Figures, Group, KeptMessage, Ledger, Log, LogLimits};
 use crate::mail::Mail;
 use crate::operations::sender_settings::SenderSettings;
 use crate::operations::sms::{Received, units};
@@ -72,7 +72,7 @@ pub(crate) struct Settings {
     /// How long an endpoint may take to answer.
     pub(crate) webhook_timeout: Duration,
     /// How much of the past is kept.
-    pub(crate) budget: Budget,
+    pub(crate) budget: LogLimits,
     pub(crate) limits: Limits,
 }
 
@@ -117,7 +117,7 @@ impl Settings {
             webhook_speed: 3_600,
             webhook_timeout: Duration::from_secs(10),
             limits: Limits::default(),
-            budget: Budget::default(),
+            budget: LogLimits::default(),
         }
     }
 }
@@ -142,7 +142,7 @@ pub(crate) type OnDrop = Box<dyn Fn(&Dropped) + Send + Sync>;
 pub(crate) struct Shared {
     pub(crate) api: Arc<Api>,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) rules: Rules,
+    pub(crate) rules: FaultRules,
     /// How many connections are open.
     pub(crate) connections: AtomicUsize,
     /// How many of them count towards the limit.
@@ -156,7 +156,7 @@ pub(crate) struct Shared {
     pub(crate) on_drop: OnceLock<OnDrop>,
     pub(crate) heavy: Heavy,
     /// What the inbox lists.
-    pub(crate) entries: Entries,
+    pub(crate) entries: MailIndex,
     /// Bodies of requests that are not answered yet.
     pub(crate) bodies: Bodies,
     /// True when the sandbox stops: what would go on answering ends.
@@ -228,7 +228,7 @@ impl Shared {
             Self {
                 api,
                 settings: Arc::clone(&settings),
-                rules: Rules::new(settings.seed),
+                rules: FaultRules::new(settings.seed),
                 connections: AtomicUsize::new(0),
                 slots: AtomicUsize::new(0),
                 waits: Waits::new(settings.limits.connections),
@@ -237,7 +237,7 @@ impl Shared {
                 on_call: OnceLock::new(),
                 on_drop: OnceLock::new(),
                 heavy: Heavy::new(),
-                entries: Entries::new(settings.budget.bytes),
+                entries: MailIndex::new(settings.budget.bytes),
                 bodies: Bodies::new(settings.budget.bytes),
                 stopping: watch::Sender::new(false),
                 base_url: OnceLock::new(),
@@ -513,13 +513,13 @@ impl World {
         }
         self.outbox.remove(&group.deliveries);
         match &group.message {
-            Message::Mail(_, place) => {
+            KeptMessage::Mail(_, place) => {
                 self.transit.remove(&number);
                 if let Some(place) = place {
                     self.mails.remove(*place);
                 }
             }
-            Message::Sms(sms, place) => {
+            KeptMessage::Sms(sms, place) => {
                 self.sms.remove(*place);
                 let account = sms.account();
                 let status = &mut self.account_mut(account).sms.status;
@@ -529,7 +529,7 @@ impl World {
                 counts.sms += 1;
                 counts.sms_units += units(sms);
             }
-            Message::Received(place) => {
+            KeptMessage::Received(place) => {
                 self.received.remove(*place);
             }
         }
@@ -912,7 +912,7 @@ pub(crate) mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let bytes = random.usize(60_000..300_000);
             let shared = shared(|settings| {
-                settings.budget = Budget {
+                settings.budget = LogLimits {
                     mails: random.usize(1..40),
                     bytes,
                 };

@@ -145,7 +145,7 @@ impl<T: Lenient> Field for Vec<T> {
 
     fn list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         let mut items = Self::new();
-        while let Some(Read(item)) = list.next_element::<Read<Option<T>>>()? {
+        while let Some(LenientField(item)) = list.next_element::<LenientField<Option<T>>>()? {
             items.extend(item);
         }
         Ok(items)
@@ -182,7 +182,9 @@ impl<T: Lenient> Field for BTreeMap<String, T> {
             Opened::Number(_) => return Ok(entries),
             Opened::Object(object) => object,
         };
-        while let Some((key, Read(value))) = object.next_entry::<String, Read<Option<T>>>()? {
+        while let Some((key, LenientField(value))) =
+            object.next_entry::<String, LenientField<Option<T>>>()?
+        {
             match value.or_else(T::from_null) {
                 Some(value) => entries.insert(key, value),
                 None => entries.remove(&key),
@@ -201,7 +203,7 @@ pub(crate) fn fill<'de, F: Field, A: MapAccess<'de>>(
     field: &mut F,
     object: &mut A,
 ) -> Result<(), A::Error> {
-    *field = object.next_value::<Read<F>>()?.0;
+    *field = object.next_value::<LenientField<F>>()?.0;
     Ok(())
 }
 
@@ -211,7 +213,7 @@ pub(crate) fn fill_unless_null<'de, F: Field, A: MapAccess<'de>>(
     field: &mut F,
     object: &mut A,
 ) -> Result<(), A::Error> {
-    let value = object.next_value::<Read<F>>()?.0;
+    let value = object.next_value::<LenientField<F>>()?.0;
     if !value.is_absent() {
         *field = value;
     }
@@ -234,11 +236,11 @@ pub(crate) fn drain_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<(), 
 }
 
 /// A [`Field`] as serde reads it: as the value of a member, an item or a map.
-struct Read<F>(F);
+struct LenientField<F>(F);
 
-impl<'de, F: Field> Deserialize<'de> for Read<F> {
+impl<'de, F: Field> Deserialize<'de> for LenientField<F> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer).map(Read)
+        read(deserializer).map(LenientField)
     }
 }
 
@@ -328,7 +330,7 @@ pub(crate) fn open<'de, A: MapAccess<'de>>(mut object: A) -> Result<Opened<A>, A
             rest: object,
         }));
     }
-    let number = object.next_value::<Read<Option<String>>>()?.0;
+    let number = object.next_value::<LenientField<Option<String>>>()?.0;
     drain_object(object)?;
     Ok(Opened::Number(number))
 }

@@ -541,7 +541,7 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
     let mut first = true;
     while let Some(key) = object.next_key_seed(KeySeed::<T>(PhantomData))? {
         match key {
-            Key::Member(index, member) => {
+            MemberKey::Member(index, member) => {
                 let bit = 1_u64.checked_shl(index).unwrap_or(0);
                 if T::REQUEST && found & bit != 0 {
                     let name = T::MEMBERS.get(index as usize).map_or("", |(name, _)| name);
@@ -551,21 +551,21 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
                 found |= bit;
                 value.read(member, &mut object, at)?;
             }
-            Key::Number if first => {
+            MemberKey::Number if first => {
                 object.next_value::<IgnoredAny>()?;
                 lenient::drain_object(object)?;
                 return Ok(None);
             }
-            Key::Number => {
+            MemberKey::Number => {
                 object.next_value::<IgnoredAny>()?;
             }
-            Key::Unknown(name) if T::INJECTED == Some(name.as_str()) => {
+            MemberKey::Unknown(name) if T::INJECTED == Some(name.as_str()) => {
                 object.next_value::<IgnoredAny>()?;
             }
-            Key::Unknown(name) if T::REQUEST && !at.keeps_unknown => {
+            MemberKey::Unknown(name) if T::REQUEST && !at.keeps_unknown => {
                 return Err(A::Error::custom(unknown_field::<T>(&name, at)));
             }
-            Key::Unknown(name) => {
+            MemberKey::Unknown(name) => {
                 value.extra_mut().insert(name, object.next_value()?);
             }
         }
@@ -632,7 +632,7 @@ fn member<T: Object>(name: &str) -> Option<(u32, &'static T::Member)> {
 }
 
 /// The name of a member, looked up.
-enum Key<T: Object> {
+enum MemberKey<T: Object> {
     /// Index in `MEMBERS`, and the field.
     Member(u32, &'static T::Member),
     /// [`lenient::NUMBER`].
@@ -643,25 +643,25 @@ enum Key<T: Object> {
 struct KeySeed<T>(PhantomData<T>);
 
 impl<'de, T: Object> DeserializeSeed<'de> for KeySeed<T> {
-    type Value = Key<T>;
+    type Value = MemberKey<T>;
 
-    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Key<T>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<MemberKey<T>, D::Error> {
         key.deserialize_identifier(self)
     }
 }
 
 impl<T: Object> Visitor<'_> for KeySeed<T> {
-    type Value = Key<T>;
+    type Value = MemberKey<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Key<T>, E> {
+    fn visit_str<E>(self, name: &str) -> Result<MemberKey<T>, E> {
         Ok(match member::<T>(name) {
-            Some((index, member)) => Key::Member(index, member),
-            None if name == lenient::NUMBER => Key::Number,
-            None => Key::Unknown(name.to_owned()),
+            Some((index, member)) => MemberKey::Member(index, member),
+            None if name == lenient::NUMBER => MemberKey::Number,
+            None => MemberKey::Unknown(name.to_owned()),
         })
     }
 }

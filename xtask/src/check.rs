@@ -130,7 +130,13 @@ pub(crate) fn check(document: &Value, problems: &mut Problems) {
             );
             continue;
         }
-        schema(document, component, &pointer, Place::Component, problems);
+        schema(
+            document,
+            component,
+            &pointer,
+            SchemaPlace::Component,
+            problems,
+        );
     }
     cycles(document, problems);
     directions(document, problems);
@@ -401,7 +407,7 @@ fn responses(document: Document<'_>, operation: &OperationAt<'_>, problems: &mut
 
 /// Where a schema stands, which decides what it may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum SchemaPlace {
     Component,
     Property,
     Inner,
@@ -411,7 +417,7 @@ fn schema(
     document: Document<'_>,
     value: &Value,
     pointer: &str,
-    place: Place,
+    place: SchemaPlace,
     problems: &mut Problems,
 ) {
     if reference_name(value).is_some() {
@@ -443,7 +449,7 @@ fn schema(
             );
         }
     }
-    if place != Place::Inner {
+    if place != SchemaPlace::Inner {
         described(value, pointer, "schema", problems);
     }
     let kind = value["type"].as_str();
@@ -472,7 +478,13 @@ fn schema(
             );
         }
         for (index, part) in parts.iter().enumerate() {
-            schema(document, part, &join(&at, index), Place::Inner, problems);
+            schema(
+                document,
+                part,
+                &join(&at, index),
+                SchemaPlace::Inner,
+                problems,
+            );
         }
     }
     typed(document, value, kind, pointer, place, problems);
@@ -490,11 +502,11 @@ fn typed(
     value: &Value,
     kind: Option<&str>,
     pointer: &str,
-    place: Place,
+    place: SchemaPlace,
     problems: &mut Problems,
 ) {
     let vocabulary = value.get("x-extensible-enum").is_some();
-    if vocabulary && place != Place::Component {
+    if vocabulary && place != SchemaPlace::Component {
         problems.add(
             join(pointer, "x-extensible-enum"),
             "a vocabulary stands here without a name",
@@ -532,10 +544,10 @@ fn typed(
                 );
             }
             let at = join(pointer, "items");
-            schema(document, &value["items"], &at, Place::Inner, problems);
+            schema(document, &value["items"], &at, SchemaPlace::Inner, problems);
         }
         Some("object") => {
-            if place != Place::Component && !properties.is_empty() {
+            if place != SchemaPlace::Component && !properties.is_empty() {
                 problems.add(
                     pointer,
                     "an object with properties stands here without a name",
@@ -545,7 +557,7 @@ fn typed(
             if value["additionalProperties"].is_object() {
                 let at = join(pointer, "additionalProperties");
                 let inner = &value["additionalProperties"];
-                schema(document, inner, &at, Place::Inner, problems);
+                schema(document, inner, &at, SchemaPlace::Inner, problems);
             }
         }
         Some(other) => problems.add(
@@ -574,7 +586,7 @@ fn typed(
                 "leave one out, or put it into `x-smtp2go-also-named` of the other",
             );
         }
-        schema(document, property, &at, Place::Property, problems);
+        schema(document, property, &at, SchemaPlace::Property, problems);
     }
     for name in list(&value["required"]).iter().filter_map(Value::as_str) {
         if !properties.contains_key(name) {

@@ -24,7 +24,7 @@ const EVIDENCE: [&str; 6] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ExtensionPlace {
     Operation,
     Schema,
     Elsewhere,
@@ -32,7 +32,7 @@ enum Place {
 
 /// Checks every extension in the document.
 pub(crate) fn check(document: Document<'_>, problems: &mut Problems) {
-    visit(document.root(), "", Place::Elsewhere, problems);
+    visit(document.root(), "", ExtensionPlace::Elsewhere, problems);
     let revision = document.root().pointer(REVISION);
     if revision.is_some_and(|revision| !revision.as_str().is_some_and(is_day)) {
         problems.add(
@@ -72,7 +72,7 @@ fn schemas(document: Document<'_>, schema: &Value, pointer: &str, problems: &mut
     }
 }
 
-fn visit(value: &Value, pointer: &str, place: Place, problems: &mut Problems) {
+fn visit(value: &Value, pointer: &str, place: ExtensionPlace, problems: &mut Problems) {
     if let Value::Array(items) = value {
         for (index, item) in items.iter().enumerate() {
             visit(item, &join(pointer, index), place, problems);
@@ -80,7 +80,7 @@ fn visit(value: &Value, pointer: &str, place: Place, problems: &mut Problems) {
     }
     for (key, member) in map(value) {
         let at = join(pointer, key);
-        if key.starts_with("x-") && at != "/x-webhooks" && place != Place::Elsewhere
+        if key.starts_with("x-") && at != "/x-webhooks" && place != ExtensionPlace::Elsewhere
             || key.starts_with(PREFIX)
         {
             placed(key, &at, place, problems);
@@ -88,20 +88,24 @@ fn visit(value: &Value, pointer: &str, place: Place, problems: &mut Problems) {
         }
         match (place, key.as_str()) {
             (_, "example" | "examples" | "default") => {}
-            (Place::Elsewhere, "schema") => visit(member, &at, Place::Schema, problems),
-            (Place::Elsewhere, _) if pointer == "/components/schemas" => {
-                visit(member, &at, Place::Schema, problems);
+            (ExtensionPlace::Elsewhere, "schema") => {
+                visit(member, &at, ExtensionPlace::Schema, problems);
             }
-            (Place::Elsewhere, "get" | "put" | "post" | "delete" | "patch")
+            (ExtensionPlace::Elsewhere, _) if pointer == "/components/schemas" => {
+                visit(member, &at, ExtensionPlace::Schema, problems);
+            }
+            (ExtensionPlace::Elsewhere, "get" | "put" | "post" | "delete" | "patch")
                 if pointer.starts_with("/paths/") =>
             {
-                visit(member, &at, Place::Operation, problems);
+                visit(member, &at, ExtensionPlace::Operation, problems);
             }
-            (Place::Operation, _) => visit(member, &at, Place::Elsewhere, problems),
+            (ExtensionPlace::Operation, _) => {
+                visit(member, &at, ExtensionPlace::Elsewhere, problems);
+            }
             // A property may have any name, `x-…` included.
-            (Place::Schema, "properties") => {
+            (ExtensionPlace::Schema, "properties") => {
                 for (name, property) in map(member) {
-                    visit(property, &join(&at, name), Place::Schema, problems);
+                    visit(property, &join(&at, name), ExtensionPlace::Schema, problems);
                 }
             }
             (place, _) => visit(member, &at, place, problems),
@@ -109,7 +113,7 @@ fn visit(value: &Value, pointer: &str, place: Place, problems: &mut Problems) {
     }
 }
 
-fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
+fn placed(key: &str, pointer: &str, place: ExtensionPlace, problems: &mut Problems) {
     let operation = [
         "kind",
         "repeat-safe",
@@ -145,8 +149,8 @@ fn placed(key: &str, pointer: &str, place: Place, problems: &mut Problems) {
             format!("the extension `{key}` is unknown"),
             "correct its spelling; spec/README.md lists them",
         );
-    } else if !(place == Place::Operation && operation.contains(&name)
-        || place == Place::Schema && schema.contains(&name))
+    } else if !(place == ExtensionPlace::Operation && operation.contains(&name)
+        || place == ExtensionPlace::Schema && schema.contains(&name))
     {
         problems.add(
             pointer,

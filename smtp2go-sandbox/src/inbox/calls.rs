@@ -17,17 +17,17 @@ use crate::world::Shared;
 
 #[derive(Template)]
 #[template(path = "calls.html")]
-struct Page {
+struct CallPage {
     shell: Shell,
-    rows: Vec<Row>,
+    rows: Vec<CallRow>,
     search: String,
     all: usize,
     later: bool,
     more: Option<String>,
-    call: Option<View>,
+    call: Option<CallView>,
 }
 
-struct Row {
+struct CallRow {
     number: usize,
     href: String,
     method: String,
@@ -39,7 +39,7 @@ struct Row {
     current: bool,
 }
 
-struct View {
+struct CallView {
     number: usize,
     title: String,
     time: Time,
@@ -81,7 +81,7 @@ pub(super) async fn call(
     show(StatusCode::OK, &page)
 }
 
-fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> Page {
+fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> CallPage {
     let world = shared.world();
     let search = fields.get("q");
     let words = index::words(search);
@@ -97,7 +97,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> Page {
     let rows = places.iter().filter_map(|place| {
         let call = world.calls.get(*place)?;
         let (status, tone) = status(call);
-        Some(Row {
+        Some(CallRow {
             number: *place,
             href: format!("/_inbox/calls/{place}{suffix}"),
             method: call.method().to_owned(),
@@ -119,9 +119,13 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> Page {
     });
     let call = current.and_then(|number| {
         let call = world.calls.get(number)?;
-        Some(View::new(number, call, format!("/_inbox/calls{suffix}")))
+        Some(CallView::new(
+            number,
+            call,
+            format!("/_inbox/calls{suffix}"),
+        ))
     });
-    Page {
+    CallPage {
         shell: Shell::new(shared, &world, Section::Calls),
         rows,
         search: search.to_owned(),
@@ -163,7 +167,7 @@ fn note(call: &Call) -> String {
     }
 }
 
-impl View {
+impl CallView {
     fn new(number: usize, call: &Call, back: String) -> Self {
         let (status, tone) = status(call);
         let key = match call.key_place() {

@@ -47,15 +47,15 @@ const TIMES: &[(&str, &str)] = &[
 
 #[derive(Template)]
 #[template(path = "faults.html")]
-struct Page {
+struct FaultPage {
     shell: Shell,
-    faults: Vec<View>,
+    faults: Vec<FaultView>,
     operations: Vec<String>,
     rule: String,
     error: String,
 }
 
-struct View {
+struct FaultView {
     id: u64,
     rule: String,
     seen: u64,
@@ -70,11 +70,11 @@ fn page_of(shared: &Arc<Shared>, status: StatusCode, rule: String, error: String
     let faults = Faults::new(Arc::clone(shared)).list();
     let mut operations: Vec<String> = shared.api.ids().map(str::to_owned).collect();
     operations.sort();
-    let page = Page {
+    let page = FaultPage {
         shell: Shell::new(shared, &shared.world(), Section::Faults),
         faults: faults
             .iter()
-            .map(|active| View {
+            .map(|active| FaultView {
                 id: active.id(),
                 rule: active.fault().to_string(),
                 seen: active.seen(),

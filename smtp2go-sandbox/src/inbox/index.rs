@@ -15,7 +15,7 @@ const SEARCHED: usize = 64 * 1024;
 const SHOWN: usize = 200;
 
 /// What the list has of a mail.
-pub(crate) struct Entry {
+pub(crate) struct MailEntry {
     pub(super) subject: String,
     pub(super) from: String,
     pub(super) to: String,
@@ -26,18 +26,18 @@ pub(crate) struct Entry {
 
 /// The entries of mails that somebody looked at: of the newest, by their numbers. They have memory
 /// of their own, so that looking drops no mail.
-pub(crate) struct Entries {
+pub(crate) struct MailIndex {
     made: Mutex<Made>,
     limit: usize,
 }
 
 #[derive(Default)]
 struct Made {
-    entries: BTreeMap<u64, Arc<Entry>>,
+    entries: BTreeMap<u64, Arc<MailEntry>>,
     bytes: usize,
 }
 
-impl Entries {
+impl MailIndex {
     pub(crate) fn new(keep_bytes: usize) -> Self {
         Self {
             made: Mutex::default(),
@@ -46,12 +46,12 @@ impl Entries {
     }
 
     /// The entry of a mail, made if it is not there.
-    pub(super) fn of(&self, mail: &Mail) -> Arc<Entry> {
+    pub(super) fn of(&self, mail: &Mail) -> Arc<MailEntry> {
         let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = made().entries.get(&mail.number()) {
             return Arc::clone(entry);
         }
-        let entry = Arc::new(Entry::new(mail));
+        let entry = Arc::new(MailEntry::new(mail));
         let mut made = made();
         made.bytes += entry.bytes();
         if let Some(same) = made.entries.insert(mail.number(), Arc::clone(&entry)) {
@@ -76,7 +76,7 @@ impl Entries {
     }
 }
 
-impl Entry {
+impl MailEntry {
     fn new(mail: &Mail) -> Self {
         let content = Content::of(mail);
         let subject = content::subject(mail);

@@ -23,14 +23,14 @@ use crate::world::Shared;
 
 #[derive(Template)]
 #[template(path = "mails.html")]
-struct Page {
+struct MailPage {
     shell: Shell,
     list: List,
-    mail: Option<View>,
+    mail: Option<MailView>,
 }
 
 struct List {
-    rows: Vec<Row>,
+    rows: Vec<MailRow>,
     search: String,
     /// It does not begin with the newest.
     later: bool,
@@ -40,7 +40,7 @@ struct List {
     all: usize,
 }
 
-struct Row {
+struct MailRow {
     id: String,
     href: String,
     subject: String,
@@ -54,7 +54,7 @@ struct Row {
 }
 
 /// A mail as its page shows it.
-struct View {
+struct MailView {
     id: String,
     subject: String,
     from: String,
@@ -67,7 +67,7 @@ struct View {
     data: String,
     files: Vec<FileView>,
     tabs: Vec<TabView>,
-    part: Part,
+    part: ShownPart,
     events: Vec<EventView>,
     recipients: Vec<String>,
     recipient: String,
@@ -92,7 +92,7 @@ struct TabView {
 }
 
 /// What of the mail is shown.
-enum Part {
+enum ShownPart {
     Html {
         address: String,
         remote: bool,
@@ -129,7 +129,7 @@ const BUTTONS: &[(&str, EventKind)] = &[
 
 pub(super) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
     let fields = Fields::of_query(query.as_deref());
-    let page = Page {
+    let page = MailPage {
         list: list_of(&shared, &fields, None),
         mail: None,
         shell: Shell::new(&shared, &shared.world(), Section::Mail),
@@ -204,12 +204,12 @@ fn page_of(
     let Some(mail) = page::find_mail(shared, id) else {
         return page::missing_mail(shared, id);
     };
-    let mut view = View::new(shared, &mail, fields);
+    let mut view = MailView::new(shared, &mail, fields);
     view.error = error;
     if !recipient.is_empty() {
         recipient.clone_into(&mut view.recipient);
     }
-    let page = Page {
+    let page = MailPage {
         list: list_of(shared, fields, Some(id)),
         mail: Some(view),
         shell: Shell::new(shared, &shared.world(), Section::Mail),
@@ -241,7 +241,7 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
         let id = mail.email_id();
         let status = statuses.get(id).copied();
         let entry = shared.entries.of(mail);
-        Row {
+        MailRow {
             id: id.to_owned(),
             href: format!("/_inbox/mails/{id}{}", query("q", search)),
             subject: entry.subject.clone(),
@@ -270,7 +270,7 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
     }
 }
 
-impl View {
+impl MailView {
     fn new(shared: &Shared, mail: &Mail, fields: &Fields) -> Self {
         let content = Content::of(mail);
         let id = mail.email_id();
@@ -395,17 +395,17 @@ fn part(
     wanted: &str,
     remote: Option<&str>,
     address: &impl Fn(&str, bool) -> String,
-) -> Part {
+) -> ShownPart {
     let text = |text: &str, what| {
         let (shown, cut) = shorten(text);
-        Part::Text {
+        ShownPart::Text {
             text: shown.to_owned(),
             cut,
             what,
         }
     };
     match wanted {
-        "html" if content.html.is_some() => Part::Html {
+        "html" if content.html.is_some() => ShownPart::Html {
             address: match remote {
                 Some(token) => {
                     format!(
@@ -418,7 +418,7 @@ fn part(
             remote: remote.is_some(),
             toggle: address("html", remote.is_none()),
         },
-        "html" => Part::Nothing("This mail has no HTML."),
+        "html" => ShownPart::Nothing("This mail has no HTML."),
         "headers" => {
             let all = mail.headers();
             let count = all.len();
@@ -427,7 +427,7 @@ fn part(
                 .take(HEADERS)
                 .map(|(name, value)| (name, content::readable(mail, shorten(&value).0)))
                 .collect();
-            Part::Headers {
+            ShownPart::Headers {
                 cut: headers.len() < count,
                 headers,
             }
@@ -436,7 +436,7 @@ fn part(
         "request" => text(&view::pretty(&mail.request()), "Request"),
         _ => match &content.text {
             Some(body) => text(body, "Text"),
-            None => Part::Nothing("This mail has no text."),
+            None => ShownPart::Nothing("This mail has no text."),
         },
     }
 }

@@ -15,15 +15,15 @@ use crate::world::Shared;
 
 #[derive(Template)]
 #[template(path = "sms.html")]
-struct Page {
+struct SmsPage {
     shell: Shell,
-    rows: Vec<Row>,
+    rows: Vec<SmsRow>,
     later: bool,
     more: Option<usize>,
-    message: Option<View>,
+    message: Option<SmsView>,
 }
 
-struct Row {
+struct SmsRow {
     id: String,
     to: String,
     from: String,
@@ -34,7 +34,7 @@ struct Row {
     current: bool,
 }
 
-struct View {
+struct SmsView {
     id: String,
     to: String,
     from: String,
@@ -62,7 +62,7 @@ pub(super) async fn message(
     show(StatusCode::OK, &page)
 }
 
-fn page_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> Page {
+fn page_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> SmsPage {
     let world = shared.world();
     let before = fields.number("before");
     let (places, more) = newest(&world.sms, before, |_| true);
@@ -73,7 +73,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> Page {
         .collect();
     let rows = rows.map(|sms| {
         let kind = last.get(sms.message_id()).copied();
-        Row {
+        SmsRow {
             id: sms.message_id().to_owned(),
             to: sms.destination().to_owned(),
             from: sms.sender().to_owned(),
@@ -88,7 +88,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> Page {
     let message = current.and_then(|id| {
         let mut all = world.sms.iter();
         let sms = all.find(|sms| sms.message_id() == id)?;
-        Some(View {
+        Some(SmsView {
             id: id.to_owned(),
             to: sms.destination().to_owned(),
             from: sms.sender().to_owned(),
@@ -99,7 +99,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> Page {
             }),
         })
     });
-    Page {
+    SmsPage {
         shell: Shell::new(shared, &world, Section::Sms),
         rows,
         later: before.is_some(),

@@ -32,7 +32,7 @@ use axum::routing::{get, post};
 use crate::heavy;
 use crate::world::Shared;
 
-pub(crate) use index::Entries;
+pub(crate) use index::MailIndex;
 
 /// What the paths begin with, but for that of the list of mails, which is `/`.
 const PREFIX: &str = "/_inbox";

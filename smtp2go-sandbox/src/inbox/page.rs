@@ -118,7 +118,7 @@ fn dropped(world: &World, section: Section) -> String {
 /// A page that only says something.
 #[derive(Template)]
 #[template(path = "message.html")]
-pub(super) struct Message {
+pub(super) struct MessagePage {
     pub(super) shell: Shell,
     pub(super) title: &'static str,
     pub(super) text: String,
@@ -169,7 +169,7 @@ pub(super) fn missing(shared: &Shared, section: Section, what: &str, dropped: bo
             format!("There is no such {what}. The sandbox may have been reset or restarted."),
         ),
     };
-    let page = Message {
+    let page = MessagePage {
         title,
         text,
         back,
@@ -184,7 +184,7 @@ pub(super) async fn unknown(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 pub(super) async fn wrong_method(State(shared): State<Arc<Shared>>) -> Response {
-    let page = Message {
+    let page = MessagePage {
         shell: Shell::new(&shared, &shared.world(), Section::None),
         title: "Not that way",
         text: "This address does not take requests of this method.".to_owned(),
@@ -196,7 +196,7 @@ pub(super) async fn wrong_method(State(shared): State<Arc<Shared>>) -> Response 
 
 /// The page for a form that is not from a page of this sandbox.
 pub(super) fn stale(shared: &Shared) -> Response {
-    let page = Message {
+    let page = MessagePage {
         shell: Shell::new(shared, &shared.world(), Section::None),
         title: "Not done",
         text: "The form lacks the token of this sandbox's pages. The sandbox may have been \

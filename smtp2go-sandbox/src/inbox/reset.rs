@@ -12,13 +12,13 @@ use crate::world::Shared;
 
 #[derive(Template)]
 #[template(path = "reset.html")]
-struct Page {
+struct ResetPage {
     shell: Shell,
 }
 
 pub(super) async fn ask(State(shared): State<Arc<Shared>>) -> Response {
     let shell = Shell::new(&shared, &shared.world(), Section::None);
-    show(StatusCode::OK, &Page { shell })
+    show(StatusCode::OK, &ResetPage { shell })
 }
 
 pub(super) async fn reset(State(shared): State<Arc<Shared>>) -> Response {

@@ -16,34 +16,34 @@ use crate::world::Shared;
 
 #[derive(Template)]
 #[template(path = "webhooks.html")]
-struct Page {
+struct WebhookPage {
     shell: Shell,
-    rows: Vec<Row>,
+    rows: Vec<WebhookRow>,
     later: bool,
     more: Option<usize>,
-    delivery: Option<View>,
+    delivery: Option<WebhookView>,
 }
 
-struct Row {
+struct WebhookRow {
     hook: HookView,
     time: Time,
     whom: String,
     current: bool,
 }
 
-struct View {
+struct WebhookView {
     hook: HookView,
     whom: String,
     /// The page of the mail or the text message.
     about: String,
     content_type: &'static str,
     body: String,
-    attempts: Vec<Attempt>,
+    attempts: Vec<AttemptRow>,
     next: Option<Time>,
     error: String,
 }
 
-struct Attempt {
+struct AttemptRow {
     time: Time,
     took: String,
     outcome: String,
@@ -105,14 +105,14 @@ fn whom(delivery: &WebhookDelivery) -> String {
     }
 }
 
-fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>, error: &str) -> Page {
+fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>, error: &str) -> WebhookPage {
     let world = shared.world();
     let all = &world.outbox.deliveries;
     let before = fields.number("before");
     let (places, more) = newest(all, before, |_| true);
     let rows = places.iter().filter_map(|place| {
         let delivery = all.get(*place)?;
-        Some(Row {
+        Some(WebhookRow {
             hook: HookView::new(*place, delivery),
             time: Time::new(delivery.event().time()),
             whom: whom(delivery),
@@ -120,8 +120,9 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>, error: &str
         })
     });
     let rows = rows.collect();
-    let delivery = current.and_then(|number| Some(View::new(number, all.get(number)?, error)));
-    Page {
+    let delivery =
+        current.and_then(|number| Some(WebhookView::new(number, all.get(number)?, error)));
+    WebhookPage {
         shell: Shell::new(shared, &world, Section::Webhooks),
         rows,
         later: before.is_some(),
@@ -130,7 +131,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>, error: &str
     }
 }
 
-impl View {
+impl WebhookView {
     fn new(number: usize, delivery: &WebhookDelivery, error: &str) -> Self {
         let event = delivery.event();
         let about = match (event.mail(), event.sms()) {
@@ -147,7 +148,7 @@ impl View {
                 .collect::<Vec<_>>()
                 .join("\n"),
         };
-        let attempts = delivery.attempts().iter().map(|attempt| Attempt {
+        let attempts = delivery.attempts().iter().map(|attempt| AttemptRow {
             time: Time::new(attempt.time()),
             took: format!("{} ms", attempt.took().as_millis()),
             outcome: match (attempt.status(), attempt.error()) {

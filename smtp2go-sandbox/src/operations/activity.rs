@@ -33,7 +33,7 @@ pub(crate) fn answer(
 fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let world = &*context.world;
     let accounts = accounts(context, request)?;
-    let filter = Filter::new(request, context.now())?;
+    let filter = ActivityFilter::new(request, context.now())?;
     let events = world.events.numbered();
     // A mail has hundreds of events, and may be long.
     let mut mails = HashMap::new();
@@ -99,7 +99,7 @@ fn accounts(context: &Context<'_>, request: &Value) -> Result<HashSet<AccountId>
     Ok(ids.filter_map(|id| world.find_account(id)).collect())
 }
 
-struct Filter<'a> {
+struct ActivityFilter<'a> {
     start: SystemTime,
     end: Option<SystemTime>,
     /// In lower case, as are the next three.
@@ -123,7 +123,7 @@ struct OfMail {
     found: bool,
 }
 
-impl<'a> Filter<'a> {
+impl<'a> ActivityFilter<'a> {
     fn new(request: &'a Value, now: SystemTime) -> Result<Self, Refusal> {
         let kinds = !list(request, "event_types").is_empty();
         let folded = |field: &str| text(request, field).map(str::to_lowercase);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::allowed_senders::Entries;
+use super::allowed_senders::SenderEntries;
 use super::fields::{flag, texts};
 use super::{Context, Reply};
 use crate::refusal::Refusal;
@@ -12,14 +12,14 @@ use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
-    entries: Entries,
+pub(crate) struct AllowedRecipients {
+    entries: SenderEntries,
     enabled: bool,
 }
 
-weigh!(State { entries, enabled });
+weigh!(AllowedRecipients { entries, enabled });
 
-impl State {
+impl AllowedRecipients {
     /// Whether an address may be sent to.
     pub(crate) fn lets_receive(&self, address: &str) -> bool {
         !self.enabled || self.entries.cover(address)

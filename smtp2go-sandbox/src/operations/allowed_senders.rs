@@ -12,8 +12,8 @@ use crate::weight::{Weight, weigh};
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
-    entries: Entries,
+pub(crate) struct AllowedSenders {
+    entries: SenderEntries,
     mode: Mode,
 }
 
@@ -28,7 +28,7 @@ enum Mode {
 
 /// Email addresses and domains, each of them once.
 #[derive(Debug, Default)]
-pub(crate) struct Entries {
+pub(crate) struct SenderEntries {
     entries: Vec<String>,
     /// The same in lower case.
     known: HashSet<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Entries {
     domains: HashSet<String>,
 }
 
-weigh!(State { entries, mode });
+weigh!(AllowedSenders { entries, mode });
 
 impl Weight for Mode {
     fn weight(&self) -> usize {
@@ -44,13 +44,13 @@ impl Weight for Mode {
     }
 }
 
-weigh!(Entries {
+weigh!(SenderEntries {
     entries,
     known,
     domains
 });
 
-impl Entries {
+impl SenderEntries {
     /// Appends those that are not there, upper and lower case being the same.
     pub(crate) fn add(&mut self, entries: &[&str]) {
         for entry in entries {
@@ -87,7 +87,7 @@ impl Entries {
     }
 }
 
-impl State {
+impl AllowedSenders {
     /// Whether the list lets an address send; `None` if it has no say.
     pub(crate) fn lets_send(&self, address: &str) -> Option<bool> {
         match self.mode {

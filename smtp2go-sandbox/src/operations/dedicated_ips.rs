@@ -10,7 +10,7 @@ use crate::weight::Weight;
 
 /// What an account has of them: one pool, since the API has no call to make any.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct DedicatedIps {
     pools: Vec<Pool>,
 }
 
@@ -21,7 +21,7 @@ struct Pool {
     addresses: &'static [&'static str],
 }
 
-impl Default for State {
+impl Default for DedicatedIps {
     fn default() -> Self {
         Self {
             // As in the examples of the specification; documentation addresses, RFC 5737.
@@ -35,13 +35,13 @@ impl Default for State {
 }
 
 /// Nothing is ever added.
-impl Weight for State {
+impl Weight for DedicatedIps {
     fn weight(&self) -> usize {
         0
     }
 }
 
-impl State {
+impl DedicatedIps {
     /// Whether there is a pool with this id.
     pub(crate) fn has(&self, id: i64) -> bool {
         self.pools.iter().any(|pool| pool.id == id)

@@ -29,7 +29,7 @@ const TRACKING: &str = "track.smtp2go.net";
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct SenderDomains {
     domains: Vec<Domain>,
 }
 
@@ -59,7 +59,7 @@ struct Record {
 
 /// Which replies have which fields.
 #[derive(Clone, Copy, PartialEq)]
-enum View {
+enum DomainView {
     /// The bare entry.
     Entry,
     /// With the link that sets the records up.
@@ -68,7 +68,7 @@ enum View {
     List { from_master: bool, only: bool },
 }
 
-weigh!(State { domains });
+weigh!(SenderDomains { domains });
 weigh!(Domain {
     name,
     dkim,
@@ -84,7 +84,7 @@ weigh!(Record {
     found
 });
 
-impl State {
+impl SenderDomains {
     /// Adds a domain that is verified from the start, for all subaccounts.
     pub(crate) fn add_verified(&mut self, name: &str, now: SystemTime) {
         let record = |label: &str| Record {
@@ -162,7 +162,7 @@ pub(crate) fn answer(
             let place = domains.find(name)?;
             let removed = domains.domains.remove(place);
             let left = domains.domains.iter();
-            let left = entries(left.map(|domain| domain.show(View::Entry)));
+            let left = entries(left.map(|domain| domain.show(DomainView::Entry)));
             if let Some(job) = removed.job {
                 context.world.call_off(job);
             }
@@ -176,7 +176,7 @@ pub(crate) fn answer(
             let domains = &mut context.account().domain;
             let place = domains.find(name)?;
             domains.domains[place].look_up(now);
-            Ok(entries([domains.domains[place].show(View::WithLink)]))
+            Ok(entries([domains.domains[place].show(DomainView::WithLink)]))
         }
         "domain_view" => {
             let wanted = text(request, "domain").map(str::to_lowercase);
@@ -186,7 +186,7 @@ pub(crate) fn answer(
                 .collect();
             let only = domains.len() == 1;
             Ok(entries(domains.into_iter().map(|(domain, from_master)| {
-                domain.show(View::List { from_master, only })
+                domain.show(DomainView::List { from_master, only })
             })))
         }
         _ => Ok(Reply::Example),
@@ -228,7 +228,7 @@ fn add(context: &mut Context<'_>, request: &Value, name: &str) -> Result<Reply, 
     if labelled && flag(request, "auto_verify").unwrap_or(true) {
         domain.look_up(context.now());
     }
-    let reply = entries([domain.show(View::WithLink)]);
+    let reply = entries([domain.show(DomainView::WithLink)]);
     context.account().domain.domains.push(domain);
     poll(context, name);
     Ok(reply)
@@ -256,7 +256,7 @@ fn relabel(
     if present.label != new {
         *present = Record::new(new);
     }
-    let reply = entries([domains.domains[place].show(View::Entry)]);
+    let reply = entries([domains.domains[place].show(DomainView::Entry)]);
     poll(context, name);
     Ok(reply)
 }
@@ -374,7 +374,7 @@ impl Domain {
         }
     }
 
-    fn show(&self, view: View) -> Value {
+    fn show(&self, view: DomainView) -> Value {
         let (subdomain, domain, suffix) = parts(&self.name);
         let mut details = json!({
             "domain": domain,
@@ -394,9 +394,9 @@ impl Domain {
             "registrar": if self.dkim.looked_up { "Example Registry" } else { "" },
         });
         match view {
-            View::Entry => {}
-            View::List { only: false, .. } => details["setup_link"] = "unavailable".into(),
-            View::WithLink | View::List { .. } => {
+            DomainView::Entry => {}
+            DomainView::List { only: false, .. } => details["setup_link"] = "unavailable".into(),
+            DomainView::WithLink | DomainView::List { .. } => {
                 details["setup_link"] = format!("https://setup.example.net/{}", self.name).into();
             }
         }
@@ -430,7 +430,7 @@ impl Domain {
                 "future_subaccounts": self.future_subaccounts,
             }),
         );
-        if let View::List { from_master, .. } = view {
+        if let DomainView::List { from_master, .. } = view {
             entry.insert("from_master".to_owned(), from_master.into());
         }
         entry.into()

@@ -14,8 +14,8 @@ use crate::blobs::{Blobs, Texts};
 use crate::clock;
 use crate::delivery;
 use crate::due::JobKey;
-use crate::keep::Message;
-use crate::mail::{Accepted, Mail, Mime, decode_base64, list};
+use crate::keep::KeptMessage;
+use crate::mail::{AcceptedMail, Mail, Mime, decode_base64, list};
 use crate::refusal::Refusal;
 use crate::weight::Weight;
 
@@ -30,13 +30,13 @@ const EXCERPT: usize = 100;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct EmailState {
     /// The mails that wait for their time, by `schedule_id`. What is taken out is not sent.
     pub(crate) scheduled: BTreeMap<String, Scheduled>,
 }
 
 /// The mail is counted as the mail that it is.
-impl Weight for State {
+impl Weight for EmailState {
     fn weight(&self) -> usize {
         0
     }
@@ -210,7 +210,7 @@ fn keep(
     let number = world.ledger.number();
     let is_fast = is_fast(&request);
     let (fields, blobs) = Blobs::take_out(request, texts, context.body);
-    let mail = Mail::new(Accepted {
+    let mail = Mail::new(AcceptedMail {
         number,
         email_id: world.ids.email(),
         schedule_id: checked.schedule.map(|_| world.ids.schedule()),
@@ -231,12 +231,12 @@ fn keep(
     {
         world
             .ledger
-            .enter(number, Message::Mail(mail.clone(), None), false);
+            .enter(number, KeptMessage::Mail(mail.clone(), None), false);
         delivery::begin(world, &mail);
         return Sent::Refused(failures);
     }
     let place = world.mails.push(mail.clone());
-    let message = Message::Mail(mail.clone(), Some(place));
+    let message = KeptMessage::Mail(mail.clone(), Some(place));
     world
         .ledger
         .enter(number, message, checked.schedule.is_some());

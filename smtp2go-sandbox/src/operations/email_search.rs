@@ -18,8 +18,8 @@ pub(crate) fn answer(context: &Context<'_>, request: &Value) -> Result<Reply, Re
     let end = time(request, "end_date")?;
     let ignore_case = flag(request, "ignore_case").unwrap_or(false);
     let query = match text(request, "filter_query") {
-        Some(query) => Query::new(query, ignore_case)?,
-        None => Query::default(),
+        Some(query) => SearchQuery::new(query, ignore_case)?,
+        None => SearchQuery::default(),
     };
     let ids = set(request, "email_id");
     let only = |field: &str| flag(request, field).unwrap_or(false);
@@ -125,19 +125,19 @@ fn show(copy: &Copy) -> Value {
 /// `field:term` pairs with AND, OR and NOT. AND binds closer than OR and need not be written; a term
 /// with spaces is quoted. A term is a part of the value.
 #[derive(Default)]
-struct Query {
+struct SearchQuery {
     /// Of these one has to hold, of each all its parts. None: everything is taken.
-    alternatives: Vec<Vec<Part>>,
+    alternatives: Vec<Vec<SearchTerm>>,
     ignore_case: bool,
 }
 
-struct Part {
+struct SearchTerm {
     not: bool,
     field: String,
     term: String,
 }
 
-impl Query {
+impl SearchQuery {
     fn new(query: &str, ignore_case: bool) -> Result<Self, Refusal> {
         let refuse = |why: String| Refusal::field("filter_query", why);
         let mut alternatives = vec![Vec::new()];
@@ -155,7 +155,7 @@ impl Query {
                         return Err(refuse(format!("The field {field:?} is not known.")));
                     }
                     if let Some(parts) = alternatives.last_mut() {
-                        parts.push(Part {
+                        parts.push(SearchTerm {
                             not,
                             field: field.to_owned(),
                             term: match ignore_case {
@@ -203,7 +203,7 @@ impl Query {
         any
     }
 
-    fn holds(&self, part: &Part, copy: &Copy, known: Option<&mut Option<bool>>) -> bool {
+    fn holds(&self, part: &SearchTerm, copy: &Copy, known: Option<&mut Option<bool>>) -> bool {
         let look = || {
             let value = value(copy, &part.field);
             let value = match self.ignore_case {

@@ -12,7 +12,7 @@ use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct IpAllowLists {
     smtp: AllowList,
     api: AllowList,
 }
@@ -20,23 +20,23 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 struct AllowList {
     enabled: bool,
-    entries: Vec<Entry>,
+    entries: Vec<AllowedIp>,
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct AllowedIp {
     address: IpAddr,
     description: String,
 }
 
-weigh!(State { smtp, api });
+weigh!(IpAllowLists { smtp, api });
 weigh!(AllowList { enabled, entries });
-weigh!(Entry {
+weigh!(AllowedIp {
     address,
     description
 });
 
-impl State {
+impl IpAllowLists {
     /// Whether an address may call the API.
     pub(crate) fn lets_call(&self, address: IpAddr) -> bool {
         !self.api.enabled || self.api.place(address).is_some()
@@ -84,7 +84,7 @@ pub(crate) fn answer(
         "ip_allow_list_add" => {
             let address = address(request, "ip_address")?;
             list.check_new(address)?;
-            let entry = Entry {
+            let entry = AllowedIp {
                 address,
                 description: text(request, "description").unwrap_or_default().to_owned(),
             };
@@ -114,7 +114,7 @@ pub(crate) fn answer(
             Ok(Reply::Data(list.entries.remove(place).show()))
         }
         "ip_allow_list_view" => {
-            let entries: Value = list.entries.iter().map(Entry::show).collect();
+            let entries: Value = list.entries.iter().map(AllowedIp::show).collect();
             let data = json!({ "enabled": list.enabled, "ip_addresses": entries });
             Ok(Reply::Data(data))
         }
@@ -128,7 +128,7 @@ fn address(request: &Value, field: &str) -> Result<IpAddr, Refusal> {
     Ok(address.to_canonical())
 }
 
-impl Entry {
+impl AllowedIp {
     fn show(&self) -> Value {
         json!({ "ip_address": self.address.to_string(), "description": self.description })
     }

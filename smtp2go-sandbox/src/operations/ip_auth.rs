@@ -14,7 +14,7 @@ use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct IpAuthentication {
     addresses: Vec<Address>,
 }
 
@@ -25,14 +25,14 @@ struct Address {
     settings: SenderSettings,
 }
 
-weigh!(State { addresses });
+weigh!(IpAuthentication { addresses });
 weigh!(Address {
     ip_address,
     status,
     settings
 });
 
-impl State {
+impl IpAuthentication {
     /// Adds an address, unless it is there.
     pub(crate) fn add(&mut self, ip_address: &str) {
         if self.place(ip_address).is_none() {

@@ -1,8 +1,8 @@
 //! What each operation does: a file per group of the API, named as the group.
 //!
-//! A file has `answer`, which is given a request that its schema allows, and, if an account keeps
-//! anything of the group, its `State` (a field of [`Account`]). A new endpoint is answered with the
-//! example of the specification until its file knows it.
+//! A file has `answer`, which takes a request that is valid by its schema. If an account keeps data
+//! of the group, the file also has a struct for it, which is a field of [`Account`]. A new endpoint
+//! is answered with the specification's example until its file handles it.
 
 pub(crate) mod activity;
 pub(crate) mod allowed_recipients;

@@ -92,7 +92,7 @@ impl SenderSettings {
     pub(crate) fn change(
         mut self,
         request: &Value,
-        pools: &dedicated_ips::State,
+        pools: &dedicated_ips::DedicatedIps,
     ) -> Result<Self, Refusal> {
         for (field, place) in [
             ("description", &mut self.description),

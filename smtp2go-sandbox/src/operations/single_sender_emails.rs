@@ -21,7 +21,7 @@ const NEVER_FOLLOWED: &str = "unverified";
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct SingleSenders {
     senders: Vec<Sender>,
 }
 
@@ -33,14 +33,14 @@ struct Sender {
     job: Option<JobKey>,
 }
 
-weigh!(State { senders });
+weigh!(SingleSenders { senders });
 weigh!(Sender {
     address,
     verified,
     job
 });
 
-impl State {
+impl SingleSenders {
     /// Whether an address may send.
     pub(crate) fn verified(&self, address: &str) -> bool {
         let place = self.place(address);

@@ -11,10 +11,10 @@ use super::{Context, Reply};
 use crate::account::{AccountId, KeyStatus};
 use crate::clock;
 use crate::event::EventKind;
-use crate::keep::Message;
+use crate::keep::KeptMessage;
 use crate::mail::list;
 use crate::refusal::Refusal;
-use crate::sms::{Accepted, Sms};
+use crate::sms::{AcceptedSms, Sms};
 use crate::weight::Weight;
 use crate::world::World;
 
@@ -39,7 +39,7 @@ const DIGITS: usize = 32;
 /// What an account has of them. What it sent is in [`World::sms`], what it received in
 /// [`World::received`].
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct SmsState {
     /// The last thing that happened to what was sent, by `message_id`.
     pub(crate) status: BTreeMap<String, EventKind>,
     /// The digits of the numbers that want no more.
@@ -47,7 +47,7 @@ pub(crate) struct State {
 }
 
 /// The status is counted with its message.
-impl Weight for State {
+impl Weight for SmsState {
     fn weight(&self) -> usize {
         self.opted_out.weight()
     }
@@ -185,7 +185,7 @@ fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let mut messages = Vec::new();
     for destination in destinations {
         let number = context.world.ledger.number();
-        let sms = Sms::new(Accepted {
+        let sms = Sms::new(AcceptedSms {
             number,
             message_id: context.world.ids.sms(),
             destination: destination.to_owned(),
@@ -202,7 +202,7 @@ fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
             "status": "queued",
         }));
         let place = context.world.sms.push(sms.clone());
-        let message = Message::Sms(sms.clone(), place);
+        let message = KeptMessage::Sms(sms.clone(), place);
         context.world.ledger.enter(number, message, false);
         begin(context.world, &sms);
     }
@@ -299,7 +299,9 @@ pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &st
     };
     let weight = received.weight();
     let place = world.received.push(received);
-    world.ledger.enter(number, Message::Received(place), false);
+    world
+        .ledger
+        .enter(number, KeptMessage::Received(place), false);
     world.ledger.charge(number, weight);
     let word = content.trim().to_ascii_uppercase();
     if ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"].contains(&word.as_str()) {
@@ -309,7 +311,7 @@ pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &st
             world.account_mut(account).sms.opted_out.insert(opted_out);
             world.add_state(weight);
         }
-        let answer = Sms::new(Accepted {
+        let answer = Sms::new(AcceptedSms {
             number,
             message_id,
             destination: from.to_owned(),

@@ -13,7 +13,7 @@ use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct SmtpUsers {
     users: Vec<User>,
 }
 
@@ -145,7 +145,7 @@ fn results(user: &User) -> Reply {
     Reply::Data(json!({ "results": [user.show()] }))
 }
 
-weigh!(State { users });
+weigh!(SmtpUsers { users });
 weigh!(User {
     username,
     password,
@@ -153,7 +153,7 @@ weigh!(User {
     settings
 });
 
-impl State {
+impl SmtpUsers {
     fn place(&self, username: &str) -> Option<usize> {
         self.users.iter().position(|user| user.username == username)
     }

@@ -23,7 +23,7 @@ const DEDICATED_ABOVE: i64 = 100_000;
 
 /// What the master account says about a subaccount.
 #[derive(Clone, Debug)]
-pub(crate) struct State {
+pub(crate) struct SubaccountState {
     pub(crate) name: String,
     email: String,
     pub(crate) limit: i64,
@@ -34,7 +34,7 @@ pub(crate) struct State {
     sms_limit: i64,
 }
 
-impl Default for State {
+impl Default for SubaccountState {
     fn default() -> Self {
         Self {
             name: String::new(),
@@ -49,7 +49,7 @@ impl Default for State {
     }
 }
 
-weigh!(State {
+weigh!(SubaccountState {
     name,
     email,
     limit,
@@ -60,7 +60,7 @@ weigh!(State {
     sms_limit
 });
 
-impl State {
+impl SubaccountState {
     /// With those changed that the request has.
     fn change(mut self, request: &Value) -> Result<Self, Refusal> {
         for (field, place) in [
@@ -111,7 +111,7 @@ pub(crate) fn answer(
     match operation {
         "subaccount_add" => {
             check_pool(context, request)?;
-            let state = State::default().change(request)?;
+            let state = SubaccountState::default().change(request)?;
             let id = loop {
                 let id = context.world.ids.subaccount();
                 if context.world.find_account(&id).is_none() {

@@ -25,7 +25,7 @@ const EXCERPT: usize = 1_000;
 
 /// What an account has of them, in the order in which they came.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct Suppressions {
     /// By a number that grows.
     entries: BTreeMap<u64, Suppression>,
     next: u64,
@@ -99,7 +99,7 @@ pub(crate) fn suppress(
     new
 }
 
-weigh!(State {
+weigh!(Suppressions {
     entries,
     next,
     places
@@ -113,7 +113,7 @@ weigh!(Suppression {
     time
 });
 
-impl State {
+impl Suppressions {
     fn add(&mut self, entry: Suppression) -> bool {
         let new = self.place(&entry.email_address, &entry.reason).is_none();
         if new {
@@ -207,7 +207,7 @@ pub(crate) fn answer(
 }
 
 fn view(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
-    let filter = Filter::new(request, context.now())?;
+    let filter = SuppressionFilter::new(request, context.now())?;
     let entries = context.account().suppression.entries.values();
     let mut entries: Vec<_> = entries.filter(|entry| filter.takes(entry)).collect();
     if descending(request, "sort")? {
@@ -224,7 +224,7 @@ fn view(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     })))
 }
 
-struct Filter<'a> {
+struct SuppressionFilter<'a> {
     start: SystemTime,
     end: Option<SystemTime>,
     address: Option<&'a str>,
@@ -252,7 +252,7 @@ impl Terms {
     }
 }
 
-impl<'a> Filter<'a> {
+impl<'a> SuppressionFilter<'a> {
     fn new(request: &'a Value, now: SystemTime) -> Result<Self, Refusal> {
         let one_or_more = |one: &str, more: &str| {
             let all = texts(request, more).into_iter();

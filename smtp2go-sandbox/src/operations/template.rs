@@ -11,7 +11,7 @@ use super::fields::{check_length, descending, few, flag, occurs, page_size, set,
 use super::{Context, Reply};
 use crate::account::Account;
 use crate::clock;
-use crate::filling::{Budget, Compiled, Escape, apart, weight_of};
+use crate::filling::{Compiled, Escape, FillBudget, apart, weight_of};
 use crate::mail::list;
 use crate::paging::{numbered, page};
 use crate::refusal::Refusal;
@@ -19,7 +19,7 @@ use crate::weight::weigh;
 
 /// What an account has of them, by id.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct Templates {
     templates: BTreeMap<String, Template>,
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn render(request: &Arc<Value>, orders: Vec<Order>) -> AllRendered {
     }
     let request = Arc::clone(request);
     let rendered = apart(move || {
-        let budget = Budget::new();
+        let budget = FillBudget::new();
         let orders = orders.iter();
         orders
             .map(|order| {
@@ -156,7 +156,7 @@ pub(crate) fn render(request: &Arc<Value>, orders: Vec<Order>) -> AllRendered {
 
 impl Order {
     /// `data` is an object, or a text with one in JSON.
-    fn render(&self, data: Option<&Value>, budget: &Arc<Budget>) -> Result<Rendered, Refusal> {
+    fn render(&self, data: Option<&Value>, budget: &Arc<FillBudget>) -> Result<Rendered, Refusal> {
         let Some(parts) = &self.parts else {
             return Err(no_template(&self.id));
         };
@@ -194,7 +194,7 @@ fn no_template(id: &str) -> Refusal {
     Refusal::exception(format!("There is no template {id:?}."))
 }
 
-weigh!(State { templates });
+weigh!(Templates { templates });
 weigh!(Parts {
     subject,
     html_body,
@@ -211,7 +211,7 @@ weigh!(Template {
     parts
 });
 
-impl State {
+impl Templates {
     fn find(&self, id: &str) -> Result<&Template, Refusal> {
         let template = self.templates.get(id);
         template.ok_or_else(|| no_template(id))
@@ -273,7 +273,7 @@ pub(crate) fn answer(
     }
 }
 
-fn search(state: &State, request: &Value) -> Result<Reply, Refusal> {
+fn search(state: &Templates, request: &Value) -> Result<Reply, Refusal> {
     let terms = few(request, "search_terms")?;
     let tags = set(request, "tags");
     let fuzzy = flag(request, "fuzzy_search").unwrap_or(false);

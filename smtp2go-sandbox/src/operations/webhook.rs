@@ -17,7 +17,7 @@ const MOST: usize = 10;
 
 /// What an account has of them, in the order in which they were added.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct RegisteredWebhooks {
     webhooks: Vec<Arc<Webhook>>,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Debug for Webhook {
     }
 }
 
-weigh!(State { webhooks });
+weigh!(RegisteredWebhooks { webhooks });
 weigh!(Webhook {
     id,
     url,
@@ -179,7 +179,7 @@ impl Webhook {
     }
 }
 
-impl State {
+impl RegisteredWebhooks {
     /// Those that asked for such events.
     pub(crate) fn wanting(&self, event: &Event) -> Vec<Arc<Webhook>> {
         let webhooks = self.webhooks.iter();

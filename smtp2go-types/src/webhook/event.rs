@@ -7,8 +7,8 @@ use serde_core::de::Error as _;
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::key::Key;
-use super::members::Read;
+use super::key::DedupKey;
+use super::members::EventMembers;
 use super::parse;
 use crate::{BounceKind, EmailEvent, EmailEventKind, SmsEvent, SmsEventName, Timestamp};
 
@@ -149,7 +149,7 @@ impl UnknownEvent {
         }
         let all = serde_json::to_string(&self.members).unwrap_or_default();
         Some(
-            Key::default()
+            DedupKey::default()
                 .part(Some("unknown"))
                 .part(self.name())
                 .part(Some(&all))
@@ -172,7 +172,7 @@ impl EmailEvent {
             available(self.rcpt.as_deref()),
             available(self.time.as_ref().map(Timestamp::as_str)),
         );
-        let key = Key::default()
+        let key = DedupKey::default()
             .part(event)
             .part(email_id)
             .part(rcpt)
@@ -272,7 +272,7 @@ impl SmsEvent {
         let received = available(self.received_timestamp.as_ref().map(Timestamp::as_str));
         // Not by `id` alone, which the documentation calls the webhook's.
         let is_told = message_id.is_some() || number.is_some() && submitted.or(received).is_some();
-        let key = Key::default()
+        let key = DedupKey::default()
             .part(self.event.as_ref().map(SmsEventName::as_str))
             .part(message_id)
             .part(number)
@@ -318,7 +318,7 @@ impl Serialize for Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read(members) = Read::deserialize(deserializer)?;
+        let EventMembers(members) = EventMembers::deserialize(deserializer)?;
         parse::event(members, false).ok_or_else(|| D::Error::custom(parse::NO_EVENT))
     }
 }

@@ -7,9 +7,9 @@ const LONGEST: usize = 256;
 
 /// Parts of a key, joined so that no two lists of parts give the same text.
 #[derive(Debug, Default)]
-pub(super) struct Key(Option<String>);
+pub(super) struct DedupKey(Option<String>);
 
-impl Key {
+impl DedupKey {
     #[inline]
     pub(super) fn part(self, part: Option<&str>) -> Self {
         // Whether there is a part before it, not whether that is empty.
@@ -59,7 +59,7 @@ mod tests {
     fn key(parts: &[Option<&str>]) -> String {
         parts
             .iter()
-            .fold(Key::default(), |key, part| key.part(*part))
+            .fold(DedupKey::default(), |key, part| key.part(*part))
             .finish()
     }
 

@@ -339,9 +339,9 @@ pub(super) fn map(members: Members<'_>, repeats: bool) -> BTreeMap<String, Value
 }
 
 /// Members of a JSON object, or of anything else that serde takes for a map.
-pub(super) struct Read<'de>(pub(super) Members<'de>);
+pub(super) struct EventMembers<'de>(pub(super) Members<'de>);
 
-impl<'de> Deserialize<'de> for Read<'de> {
+impl<'de> Deserialize<'de> for EventMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
 
@@ -354,7 +354,7 @@ impl<'de> Deserialize<'de> for Read<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::with_capacity(32);
-                while let Some(Key(key)) = object.next_key()? {
+                while let Some(EventKey(key)) = object.next_key()? {
                     if members.len() == MAX_MEMBERS {
                         return Err(A::Error::custom(format_args!(
                             "more than {MAX_MEMBERS} members"
@@ -371,9 +371,9 @@ impl<'de> Deserialize<'de> for Read<'de> {
 }
 
 /// A key, borrowed where it can be.
-struct Key<'de>(Cow<'de, str>);
+struct EventKey<'de>(Cow<'de, str>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
+impl<'de> Deserialize<'de> for EventKey<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_str(MemberVisitor)? {
             Member::Text(text) => Ok(Self(text)),

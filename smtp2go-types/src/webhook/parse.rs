@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::event::{Event, UnknownEvent};
 use super::form;
-use super::members::{Member, Members, Read, map, rank, settle};
+use super::members::{EventMembers, Member, Members, map, rank, settle};
 use crate::{EmailEventKind, SmsEventName, Vocabulary, readable, values_beyond};
 
 /// How long a body may be for [`parse`], in bytes: 1 MiB. Events are a few hundred bytes long; a
@@ -116,14 +116,14 @@ fn json(body: &[u8], starts: usize) -> Result<Event, ParseError> {
         let what = format!("more than {MAX_VALUES} values");
         return Err(ParseError::at(body, offset, what));
     }
-    match serde_json::from_slice::<Read<'_>>(body) {
-        Ok(Read(members)) => event(members, false).ok_or_else(no_event),
+    match serde_json::from_slice::<EventMembers<'_>>(body) {
+        Ok(EventMembers(members)) => event(members, false).ok_or_else(no_event),
         Err(error) => {
             // Only where something was wrong: it takes a second look at everything.
             let Cow::Owned(repaired) = readable(body) else {
                 return Err(error.into());
             };
-            let Ok(Read(members)) = serde_json::from_str(&repaired) else {
+            let Ok(EventMembers(members)) = serde_json::from_str(&repaired) else {
                 return Err(error.into());
             };
             event(members, false).ok_or_else(no_event)

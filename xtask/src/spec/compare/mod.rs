@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::spec::tools;
 use crate::{SPEC, load};
 
-use places::{LIMITS, NO_BODY, Node, Operation, Operations, Samples, WEBHOOK, text};
+use places::{ComparedOperation, LIMITS, NO_BODY, Node, Operations, Samples, WEBHOOK, text};
 
 /// The decisions, from the root of the repository.
 pub const DECISIONS: &str = "spec/decisions.yaml";
@@ -266,7 +266,7 @@ impl Comparison<'_> {
         }
     }
 
-    fn operations(&mut self, ours: &Operation, theirs: &Operation) {
+    fn operations(&mut self, ours: &ComparedOperation, theirs: &ComparedOperation) {
         let both = [ours, theirs];
         self.sets("", "security", both.map(|side| &side.security));
         self.differ("", "deprecated", both.map(|side| flag(side.deprecated)));
@@ -436,7 +436,7 @@ impl Comparison<'_> {
 }
 
 /// The part of this name. A reply is also found by its range of codes, or as the default.
-fn part<'a>(operation: &'a Operation, name: &str) -> Option<&'a Node> {
+fn part<'a>(operation: &'a ComparedOperation, name: &str) -> Option<&'a Node> {
     let code = name.strip_prefix("reply ");
     let range = code.and_then(|code| Some(format!("reply {}XX", code.get(..1)?)));
     let get = |name: &str| operation.parts.get(name);
@@ -472,7 +472,7 @@ fn joined(values: &BTreeSet<String>) -> Option<String> {
 
 /// The first place where two descriptions of an operation differ, and in what: ` reply 200 data
 /// (type)`.
-fn clash(one: &Operation, other: &Operation) -> Option<String> {
+fn clash(one: &ComparedOperation, other: &ComparedOperation) -> Option<String> {
     let [one, other] = [one, other].map(facts);
     let places: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     places.into_iter().find_map(|place| {
@@ -491,7 +491,7 @@ fn clash(one: &Operation, other: &Operation) -> Option<String> {
 /// What is said at each place of an operation, by the kind of difference that is about it.
 type Facts = BTreeMap<String, BTreeMap<&'static str, String>>;
 
-fn facts(operation: &Operation) -> Facts {
+fn facts(operation: &ComparedOperation) -> Facts {
     let mut whole = BTreeMap::from([("deprecated", operation.deprecated.to_string())]);
     whole.extend(joined(&operation.security).map(|security| ("security", security)));
     let mut found = Facts::from([(String::new(), whole)]);

@@ -58,7 +58,7 @@ pub(super) const WEBHOOK: &str = "WEBHOOK ";
 
 /// One operation, or a webhook.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Operation {
+pub(super) struct ComparedOperation {
     /// Alternatives, each with all schemes that it needs: `header x-api-key`, `http bearer`.
     pub(super) security: BTreeSet<String>,
     pub(super) deprecated: bool,
@@ -67,7 +67,7 @@ pub(super) struct Operation {
 }
 
 /// `POST /email/send` or `WEBHOOK email_event` to its operation.
-pub(super) type Operations = BTreeMap<String, Operation>;
+pub(super) type Operations = BTreeMap<String, ComparedOperation>;
 
 /// Whether examples are read as well as schemas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,11 +159,11 @@ impl<'a> Reader<'a> {
         format!("/{}", segments.join("/"))
     }
 
-    fn operation(&self, item: &'a Value, value: &'a Value) -> Result<Operation, String> {
-        let mut operation = Operation {
+    fn operation(&self, item: &'a Value, value: &'a Value) -> Result<ComparedOperation, String> {
+        let mut operation = ComparedOperation {
             security: self.security(value),
             deprecated: value["deprecated"] == true,
-            ..Operation::default()
+            ..ComparedOperation::default()
         };
         for owner in [item, value] {
             for parameter in list(&owner["parameters"]) {
