@@ -1,4 +1,4 @@
-//! How the service shows that it is the service.
+//! The secret by which a receiver recognises the service.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use reqwest::Url;
 use smtp2go_types::{Secret, WebhookAuthType};
 use subtle::ConstantTimeEq;
 
-use super::receiver::RequestHead;
+use super::request_head::RequestHead;
 use crate::Error;
 
 /// Reads base64 with and without padding.
@@ -19,24 +19,22 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A secret that the service sends along with every event. The same value goes to
-/// [`Client::ensure_webhook`](crate::Client::ensure_webhook), which tells the service, and to
-/// [`Receiver::new`](super::Receiver::new), which asks for it.
+/// A secret that the service sends with every event. Give the same value to
+/// [`Client::ensure_webhook`](crate::Client::ensure_webhook), which registers it with the service,
+/// and to [`Receiver::new`](super::Receiver::new), which requires it.
 ///
-/// [`bearer`](Self::bearer) is the one to take: addresses, unlike headers, end up in the logs of
-/// whatever stands in between. Take 32 random characters or more. Only https keeps any of them
-/// secret.
+/// Prefer [`bearer`](Self::bearer): proxies log addresses, but not this header. Use 32 random
+/// characters or more. Only https keeps any of them secret.
 ///
-/// No `Auth` is without a secret: each constructor refuses an empty one, such as that of
+/// Each constructor refuses an empty secret, such as that of
 /// `env::var("WEBHOOK_TOKEN").unwrap_or_default()`.
 ///
-/// Secrets are compared in a time that depends on their length, and not on how much of them is
-/// right. `Debug` does not show them.
+/// Secrets are compared in constant time for their length. `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Auth(Kind);
+pub struct Auth(AuthScheme);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Kind {
+enum AuthScheme {
     Bearer(Secret),
     Basic {
         user: String,
@@ -57,15 +55,14 @@ impl Auth {
     ///
     /// [`is_config`](Error::is_config) if the token is empty, or has a character other than visible
     /// ASCII.
-    #[inline]
     pub fn bearer(token: impl Into<Secret>) -> Result<Self, Error> {
-        let token = given("token", token)?;
+        let token = checked_secret("token", token)?;
         if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid(
                 "the token has a character that a header can't hold",
             ));
         }
-        Ok(Self(Kind::Bearer(token)))
+        Ok(Self(AuthScheme::Bearer(token)))
     }
 
     /// `Authorization: Basic <base64 of user:password>`.
@@ -74,19 +71,17 @@ impl Auth {
     ///
     /// [`is_config`](Error::is_config) if the user or the password is empty, all white space or has a
     /// control character, or if the user has a colon.
-    #[inline]
     pub fn basic(user: impl Into<String>, password: impl Into<Secret>) -> Result<Self, Error> {
         Self::with_password(user.into(), password.into(), false)
     }
 
-    /// The same header, by way of an address with user and password, `https://user:password@…`,
-    /// which has been seen to arrive as such. For a receiver this and [`basic`](Self::basic) are the
-    /// same.
+    /// The same header, registered as an address with user and password,
+    /// `https://user:password@…`. The service was seen to send it as that header. For a receiver, this
+    /// and [`basic`](Self::basic) are the same.
     ///
     /// # Errors
     ///
     /// Those of [`basic`](Self::basic).
-    #[inline]
     pub fn basic_in_url(
         user: impl Into<String>,
         password: impl Into<Secret>,
@@ -94,14 +89,13 @@ impl Auth {
         Self::with_password(user.into(), password.into(), true)
     }
 
-    #[inline]
     fn with_password(user: String, password: Secret, in_url: bool) -> Result<Self, Error> {
         check("user", &user)?;
         if user.contains(':') {
             return Err(invalid("the user has a colon"));
         }
-        let password = given("password", password)?;
-        Ok(Self(Kind::Basic {
+        let password = checked_secret("password", password)?;
+        Ok(Self(AuthScheme::Basic {
             user,
             password,
             in_url,
@@ -115,13 +109,12 @@ impl Auth {
     ///
     /// [`is_config`](Error::is_config) if the secret is empty, all white space, `.` or `..`, or has a
     /// control character.
-    #[inline]
     pub fn secret_path(secret: impl Into<Secret>) -> Result<Self, Error> {
-        let secret = given("secret of the path", secret)?;
+        let secret = checked_secret("secret of the path", secret)?;
         if matches!(secret.expose(), "." | "..") {
             return Err(invalid("the secret of the path is a dot segment"));
         }
-        Ok(Self(Kind::Path(secret)))
+        Ok(Self(AuthScheme::Path(secret)))
     }
 
     /// A parameter of the address's query: `https://acme.example/webhook?<name>=<secret>`.
@@ -130,58 +123,54 @@ impl Auth {
     ///
     /// [`is_config`](Error::is_config) if the name or the secret is empty, all white space or has a
     /// control character.
-    #[inline]
     pub fn secret_query(name: impl Into<String>, secret: impl Into<Secret>) -> Result<Self, Error> {
         let name = name.into();
         check("name of the query parameter", &name)?;
-        let secret = given("secret of the query", secret)?;
-        Ok(Self(Kind::Query { name, secret }))
+        let secret = checked_secret("secret of the query", secret)?;
+        Ok(Self(AuthScheme::Query { name, secret }))
     }
 
     /// Whether the secret is a segment of the path.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
-    #[inline]
     pub(crate) fn is_path(&self) -> bool {
-        matches!(self.0, Kind::Path(_))
+        matches!(self.0, AuthScheme::Path(_))
     }
 
-    /// What a 401 asks for; `None` if no header will do.
-    #[inline]
+    /// Returns the `WWW-Authenticate` header of a 401; `None` if the secret is in the address.
     pub(super) fn challenge(&self) -> Option<&'static str> {
         match &self.0 {
-            Kind::Bearer(_) => Some("Bearer"),
-            Kind::Basic { .. } => Some("Basic realm=\"webhook\""),
-            Kind::Path(_) | Kind::Query { .. } => None,
+            AuthScheme::Bearer(_) => Some("Bearer"),
+            AuthScheme::Basic { .. } => Some("Basic realm=\"webhook\""),
+            AuthScheme::Path(_) | AuthScheme::Query { .. } => None,
         }
     }
 
     /// Whether the request has the secret.
-    #[inline]
     pub(super) fn accepts(&self, head: &RequestHead<'_>) -> bool {
         match &self.0 {
-            Kind::Bearer(token) => {
+            AuthScheme::Bearer(token) => {
                 credentials(head, "bearer").is_some_and(|given| same(given, token.expose()))
             }
-            Kind::Basic { user, password, .. } => credentials(head, "basic")
+            AuthScheme::Basic { user, password, .. } => credentials(head, "basic")
                 .and_then(|given| LENIENT.decode(given).ok())
                 .is_some_and(|given| {
-                    // The first colon ends the user, which has none.
+                    // The user ends at the first colon.
                     let colon = given.iter().position(|byte| *byte == b':');
                     let (name, rest) = given.split_at(colon.unwrap_or(given.len()));
                     let given = rest.strip_prefix(b":").unwrap_or_default();
-                    // Both are compared, whichever is right.
+                    // No short circuit: the time must not tell which one is right.
                     same(name, user) & same(given, password.expose())
                 }),
-            Kind::Path(secret) => {
+            AuthScheme::Path(secret) => {
                 let path = head.target().split(['?', '#']).next().unwrap_or_default();
                 let last = path.rsplit('/').next().unwrap_or_default();
                 let given: Vec<u8> = percent_decode_str(last).collect();
                 same(&given, secret.expose())
             }
-            Kind::Query { name, secret } => {
+            AuthScheme::Query { name, secret } => {
                 let target = head.target().split('#').next().unwrap_or_default();
                 let query = target.split_once('?').map_or("", |(_, query)| query);
-                // All of them are looked at, whichever is right.
+                // No short circuit here either.
                 query.split('&').fold(false, |found, pair| {
                     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
                     let is_named = decoded(key) == name.as_bytes();
@@ -191,16 +180,15 @@ impl Auth {
         }
     }
 
-    /// The address to register for one without a secret, and the header.
-    #[inline]
+    /// Returns the address to register, with the secret if it is part of it, and the header.
     pub(super) fn register(
         &self,
         mut url: Url,
     ) -> Result<(Url, Option<(WebhookAuthType, Secret)>), Error> {
-        let no_base = |()| Error::config("url: it can't hold a secret");
+        let no_base = |()| Error::config("url: this address can't hold a secret");
         let header = match &self.0 {
-            Kind::Bearer(token) => Some((WebhookAuthType::Bearer, token.clone())),
-            Kind::Basic {
+            AuthScheme::Bearer(token) => Some((WebhookAuthType::Bearer, token.clone())),
+            AuthScheme::Basic {
                 user,
                 password,
                 in_url: false,
@@ -208,18 +196,18 @@ impl Auth {
                 let value = STANDARD.encode(format!("{user}:{}", password.expose()));
                 Some((WebhookAuthType::Basic, value.into()))
             }
-            Kind::Basic { user, password, .. } => {
+            AuthScheme::Basic { user, password, .. } => {
                 url.set_username(user).map_err(no_base)?;
                 url.set_password(Some(password.expose())).map_err(no_base)?;
                 None
             }
-            Kind::Path(secret) => {
+            AuthScheme::Path(secret) => {
                 let mut path = url.path_segments_mut().map_err(no_base)?;
                 path.pop_if_empty().push(secret.expose());
                 drop(path);
                 None
             }
-            Kind::Query { name, secret } => {
+            AuthScheme::Query { name, secret } => {
                 url.query_pairs_mut().append_pair(name, secret.expose());
                 None
             }
@@ -227,16 +215,15 @@ impl Auth {
         Ok((url, header))
     }
 
-    /// A registered address without what [`register`](Self::register) adds to it, whatever its value,
-    /// but for a secret path: what stays the same when the secret changes.
-    #[inline]
-    pub(super) fn place(auth: Option<&Self>, mut url: Url) -> Url {
-        // Neither can fail for an address that has a host.
+    /// Removes what [`register`](Self::register) adds to an address, except a secret path. The result
+    /// stays the same when the secret changes.
+    pub(super) fn without_secret(auth: Option<&Self>, mut url: Url) -> Url {
+        // Neither fails for an address with a host.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        // The path is left alone, secret or not: the last segment may as well be that of another
-        // webhook, `/webhook/billing`, which is not to be taken over.
-        if let Some(Kind::Query { name, .. }) = auth.map(|auth| &auth.0) {
+        // The path is kept: its last segment could be that of another webhook, such as
+        // `/webhook/billing`, which must not be overwritten.
+        if let Some(AuthScheme::Query { name, .. }) = auth.map(|auth| &auth.0) {
             let kept: Vec<_> = url
                 .query_pairs()
                 .filter(|(key, _)| key != name)
@@ -252,8 +239,7 @@ impl Auth {
     }
 }
 
-/// What follows the scheme of the header, if it is this one.
-#[inline]
+/// Returns the credentials of the `Authorization` header, if it has this scheme.
 fn credentials<'a>(head: &RequestHead<'a>, scheme: &str) -> Option<&'a [u8]> {
     let header = head.authorization_header()?.trim_ascii();
     let at = header.iter().position(|byte| *byte == b' ')?;
@@ -263,23 +249,20 @@ fn credentials<'a>(head: &RequestHead<'a>, scheme: &str) -> Option<&'a [u8]> {
         .then(|| rest.trim_ascii())
 }
 
-/// A secret that is worth asking for.
-#[inline]
-fn given(what: &str, secret: impl Into<Secret>) -> Result<Secret, Error> {
+fn checked_secret(what: &str, secret: impl Into<Secret>) -> Result<Secret, Error> {
     let secret = secret.into();
     check(what, secret.expose())?;
     Ok(secret)
 }
 
-/// Each part is checked on its own: what is composed of parts is never empty.
-#[inline]
+/// Checks one part of a secret. A whole such as `user:password` would hide an empty part.
 fn check(what: &str, part: &str) -> Result<(), Error> {
     let fault = if part.is_empty() {
         "is empty"
     } else if part.trim().is_empty() {
         "is all white space"
     } else if part.contains(char::is_control) {
-        // Parsers of URLs drop some of them.
+        // URL parsers drop some of them.
         "has a line break or another control character"
     } else {
         return Ok(());
@@ -287,32 +270,28 @@ fn check(what: &str, part: &str) -> Result<(), Error> {
     Err(invalid(&format!("the {what} {fault}")))
 }
 
-#[inline]
 fn invalid(fault: &str) -> Error {
     Error::config(format!("webhook auth: {fault}"))
 }
 
-/// In a time that depends on the lengths only. An empty secret is nobody's.
-#[inline]
+/// Compares in constant time. An empty secret never matches.
 fn same(given: &[u8], secret: &str) -> bool {
     !secret.is_empty() && bool::from(given.ct_eq(secret.as_bytes()))
 }
 
-/// A part of a query.
-#[inline]
+/// Decodes a part of a query.
 fn decoded(text: &str) -> Vec<u8> {
     percent_decode_str(&text.replace('+', " ")).collect()
 }
 
 impl fmt::Debug for Auth {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::Bearer(_) => "Auth::bearer(…)",
-            Kind::Basic { in_url: false, .. } => "Auth::basic(…)",
-            Kind::Basic { .. } => "Auth::basic_in_url(…)",
-            Kind::Path(_) => "Auth::secret_path(…)",
-            Kind::Query { .. } => "Auth::secret_query(…)",
+            AuthScheme::Bearer(_) => "Auth::bearer(…)",
+            AuthScheme::Basic { in_url: false, .. } => "Auth::basic(…)",
+            AuthScheme::Basic { .. } => "Auth::basic_in_url(…)",
+            AuthScheme::Path(_) => "Auth::secret_path(…)",
+            AuthScheme::Query { .. } => "Auth::secret_query(…)",
         })
     }
 }

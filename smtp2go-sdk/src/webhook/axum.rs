@@ -1,7 +1,7 @@
 //! Webhooks in an axum application.
 //!
-//! [`router`] is all that most need. Where the handler wants more of the request, or of the
-//! application's state, [`WebhookEvent`] is an extractor like any other.
+//! Most applications need [`router`] only. If the handler needs the application's state or more of the
+//! request, use the extractor [`WebhookEvent`].
 
 use ::axum::Router;
 use ::axum::body::Body;
@@ -12,16 +12,17 @@ use ::axum::response::{IntoResponse, Response};
 use super::Auth;
 use super::Event;
 use super::outcome::IntoStatus;
-use super::receiver::{Answer, Receiver, Refusal};
+use super::receiver::Receiver;
+use super::refusal::{Answer, Refusal};
 use super::service::{WebhookService, receive, response};
 
-/// A router that hands the events posted to `path` to the handler; with
-/// [`Auth::secret_path`], those posted to `path` and one segment more.
+/// Returns a router that passes events posted to `path` to the handler; with
+/// [`Auth::secret_path`], also those posted to `path` and one more segment.
 ///
-/// Merge it into the application's own. The handler returns what can be a status, see
-/// [`IntoStatus`]; with anything but a success the service posts the event again.
+/// Merge it into the application's router. The handler returns an [`IntoStatus`]; the service posts the
+/// event again unless that is a success.
 ///
-/// For [`Receiver::sources`] the application has to be served with
+/// [`Receiver::sources`] requires serving the application with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 ///
 /// ```
@@ -38,7 +39,7 @@ use super::service::{WebhookService, receive, response};
 ///
 /// # Panics
 ///
-/// As axum's own `route` does, if the path does not start with a slash or is malformed.
+/// Panics as axum's `route` does, if the path does not start with a slash or is malformed.
 pub fn router<S, H, F>(path: &str, receiver: Receiver, handler: H) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -57,15 +58,14 @@ where
     router.route_service(path, service)
 }
 
-/// The event of a request: an extractor, for handlers of your own.
+/// Extractor of a request's event.
 ///
-/// The application's state is a [`Receiver`], or has one ([`FromRef`]). What the receiver refuses
-/// does not reach the handler. The route has to take in the segment of a
-/// [secret path](Auth::secret_path): `/webhook/{secret}`.
+/// The application's state must be a [`Receiver`], or have one ([`FromRef`]). A refused request does not
+/// reach the handler. For a [secret path](Auth::secret_path), the route must have its segment:
+/// `/webhook/{secret}`.
 ///
-/// An extractor does not learn how the handler fared, so the receiver's
-/// [`deduplicate`](Receiver::deduplicate) has no effect on it. Hand the event to
-/// [`Receiver::process`] for that, or look at [`Event::dedup_key`].
+/// An extractor does not know the handler's result, so [`Receiver::deduplicate`] has no effect on it.
+/// To deduplicate, pass the event to [`Receiver::process`], or use [`Event::dedup_key`].
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::post};

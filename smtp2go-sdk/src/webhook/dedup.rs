@@ -1,57 +1,58 @@
-//! Events that come more than once.
+//! Recognises duplicate deliveries of events.
 
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What a store failed with.
+/// The error of a store.
 pub type StoreError = Box<dyn Error + Send + Sync>;
 
-/// Remembers which events were handled, so that one that is posted again is not handled again.
+/// Remembers handled events, so that a duplicate delivery is not handled again.
 ///
-/// [`Receiver::deduplicate`](super::Receiver::deduplicate) takes one. The receiver *claims* an event
-/// before the handler gets it, *commits* the claim when the handler succeeded, and *releases* it
-/// when it failed, so that the event is handled when it comes again. A claim that is neither
-/// committed nor released, because the process ended, has to expire: after longer than a handler
-/// takes, and sooner than the service gives up. What was committed has to be remembered for as long as
-/// the service repeats itself: four days by the longest statement of its documentation.
+/// Pass one to [`Receiver::deduplicate`](super::Receiver::deduplicate). The receiver *claims* an event
+/// before it calls the handler, *commits* the claim if the handler succeeds, and *releases* it if the
+/// handler fails, so that the next delivery is handled. If the process ends in between, the claim has
+/// to expire: later than the longest run of a handler, and before the service stops posting the event
+/// again. Committed events have to be remembered for as long as the service posts again: four days by
+/// the longest statement of its documentation.
 ///
-/// [`MemoryDeduplicator`](super::MemoryDeduplicator) does so for one process. For several, or across
-/// restarts, write it over a table with the key as its primary key; the repository has such a one, in
-/// `tests/receivers/examples/database.rs`.
+/// [`MemoryDeduplicator`](super::MemoryDeduplicator) works for one process. For several processes, or
+/// across restarts, implement this over a database table with the key as its primary key; see
+/// `tests/receivers/examples/database.rs` in the repository.
 ///
-/// The guarantee is *at least once*: a handler whose claim expires while it works, or a process that
-/// ends between the handler's success and the commit, means that an event is handled again.
+/// The guarantee is *at least once*: an event is handled again if its claim expires while the handler
+/// runs, or if the process ends between the handler's success and the commit.
 ///
 /// The methods can be written as `async fn`.
 pub trait Deduplicator: Send + Sync + 'static {
-    /// Claims an event by its [key](super::Event::dedup_key), for a time that the store decides. Of
-    /// several calls at once, in whatever process, only one may get [`Claim::Claimed`].
+    /// Claims an event by its [key](super::Event::dedup_key), for a time that the store chooses. If
+    /// several calls run at once, in any process, only one may return [`Claim::Claimed`].
     ///
     /// # Errors
     ///
-    /// The event is then answered with 503, unhandled, and the service posts it again.
+    /// The receiver then answers 503 without calling the handler, and the service posts the event
+    /// again.
     fn claim(&self, key: &str) -> impl Future<Output = Result<Claim, StoreError>> + Send;
 
-    /// The event is handled: every later claim gets [`Claim::Done`]. A claim that has expired and was
-    /// taken by somebody else, with another token, is left alone.
+    /// Marks the event as handled: every later claim returns [`Claim::Done`]. Does nothing if the claim
+    /// expired and another caller holds it, with another token.
     ///
     /// # Errors
     ///
-    /// They change nothing: the event is handled, and is handled again should it come again.
+    /// Ignored: the event was handled, and the next delivery is handled again.
     fn commit(
         &self,
         key: &str,
         token: Token,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The event is not handled: the next claim succeeds. As with `commit`, only if the claim is still
-    /// this one.
+    /// Gives the claim up: the next claim succeeds. As with `commit`, only if the token is still the
+    /// claim's.
     ///
     /// # Errors
     ///
-    /// They change nothing: the claim will expire.
+    /// Ignored: the claim expires.
     fn release(
         &self,
         key: &str,
@@ -59,93 +60,85 @@ pub trait Deduplicator: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// What became of a claim.
+/// The result of [`Deduplicator::claim`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// The event is the caller's to handle.
+    /// The caller handles the event.
     Claimed(Token),
-    /// It was handled before: answer with 200, and do nothing.
+    /// The event was handled before: answer 200 without handling it.
     Done,
-    /// Somebody else is at it: answer with 503, so that it comes again in case they fail.
+    /// Another caller handles the event: answer 503, so that the service posts it again in case they
+    /// fail.
     Busy,
 }
 
-/// Tells a claim from a later one of the same event.
+/// Identifies a claim among all claims of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(u64);
 
 impl Token {
-    /// A random token.
+    /// Returns a random token.
     #[must_use]
-    #[inline]
     pub fn random() -> Self {
         Self(fastrand::u64(..))
     }
 
-    /// The token of this value, as a store kept it.
+    /// Returns the token with this value, which a store kept.
     #[must_use]
-    #[inline]
     pub fn from_value(value: u64) -> Self {
         Self(value)
     }
 
-    /// The value, for a store to keep.
+    /// Returns the value, for a store to keep.
     #[must_use]
-    #[inline]
     pub fn value(self) -> u64 {
         self.0
     }
 }
 
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// A [`Deduplicator`] of whatever type.
-pub(super) trait Store: Send + Sync {
-    fn claim<'a>(&'a self, key: &'a str) -> Boxed<'a, Claim>;
-    fn commit<'a>(&'a self, key: &'a str, token: Token) -> Boxed<'a, ()>;
-    fn release<'a>(&'a self, key: &'a str, token: Token) -> Boxed<'a, ()>;
+/// [`Deduplicator`] as a trait object.
+pub(super) trait DynDeduplicator: Send + Sync {
+    fn claim<'a>(&'a self, key: &'a str) -> StoreFuture<'a, Claim>;
+    fn commit<'a>(&'a self, key: &'a str, token: Token) -> StoreFuture<'a, ()>;
+    fn release<'a>(&'a self, key: &'a str, token: Token) -> StoreFuture<'a, ()>;
 }
 
-impl<D: Deduplicator> Store for D {
-    #[inline]
-    fn claim<'a>(&'a self, key: &'a str) -> Boxed<'a, Claim> {
+impl<D: Deduplicator> DynDeduplicator for D {
+    fn claim<'a>(&'a self, key: &'a str) -> StoreFuture<'a, Claim> {
         Box::pin(Deduplicator::claim(self, key))
     }
 
-    #[inline]
-    fn commit<'a>(&'a self, key: &'a str, token: Token) -> Boxed<'a, ()> {
+    fn commit<'a>(&'a self, key: &'a str, token: Token) -> StoreFuture<'a, ()> {
         Box::pin(Deduplicator::commit(self, key, token))
     }
 
-    #[inline]
-    fn release<'a>(&'a self, key: &'a str, token: Token) -> Boxed<'a, ()> {
+    fn release<'a>(&'a self, key: &'a str, token: Token) -> StoreFuture<'a, ()> {
         Box::pin(Deduplicator::release(self, key, token))
     }
 }
 
-impl fmt::Debug for dyn Store {
-    #[inline]
+impl fmt::Debug for dyn DynDeduplicator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Deduplicator")
     }
 }
 
-/// A claim that is released if it is dropped before it was settled: the handler panicked, or its
-/// connection ended and it was cancelled.
-pub(super) struct Held {
-    open: Option<(Arc<dyn Store>, String, Token)>,
+/// A claim that is released on drop unless it was settled: the handler panicked, or was cancelled
+/// because its connection ended.
+pub(super) struct HeldClaim {
+    open: Option<(Arc<dyn DynDeduplicator>, String, Token)>,
 }
 
-impl Held {
-    #[inline]
-    pub(super) fn new(store: Arc<dyn Store>, key: String, token: Token) -> Self {
+impl HeldClaim {
+    pub(super) fn new(store: Arc<dyn DynDeduplicator>, key: String, token: Token) -> Self {
         Self {
             open: Some((store, key, token)),
         }
     }
 
-    /// Commits or releases. Failures change nothing, see [`Deduplicator`].
-    #[inline]
+    /// Commits or releases the claim. Errors are ignored, see [`Deduplicator`].
     pub(super) async fn settle(mut self, success: bool) {
         if let Some((store, key, token)) = &self.open {
             let _ = if success {
@@ -158,8 +151,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
-    #[inline]
+impl Drop for HeldClaim {
     fn drop(&mut self) {
         if let Some((store, key, token)) = self.open.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

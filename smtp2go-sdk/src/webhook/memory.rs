@@ -1,4 +1,4 @@
-//! Deduplication within one process.
+//! A deduplicator for one process.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::dedup::{Claim, Deduplicator, StoreError, Token};
 
-/// Four days, by the longest statement of the service's documentation, and one more.
+/// The service posts again for four days by the longest statement of its documentation. Plus one.
 const KEEP: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 /// Longer than the service waits for an answer.
 const LEASE: Duration = Duration::from_secs(60);
@@ -17,9 +17,9 @@ const CAPACITY: usize = 100_000;
 
 /// Remembers handled events in memory: for one process, until it ends.
 ///
-/// It is bounded. When it is full, it forgets the event that was handled the longest time ago; when
-/// it is full of events that are being handled, it refuses a new one, which is answered with 503. A
-/// key takes about 300 bytes, so the default capacity about 30 MB.
+/// Its size is bounded. When full, it forgets the event that was handled first. If all its events are
+/// still being handled, it refuses a new one, which the receiver answers with 503. A key takes about
+/// 300 bytes, so the default capacity takes about 30 MB.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,31 +33,31 @@ pub struct MemoryDeduplicator {
     capacity: usize,
     lease: Duration,
     keep: Duration,
-    state: Mutex<State>,
+    state: Mutex<RememberedEvents>,
 }
 
 #[derive(Default)]
-struct State {
-    entries: HashMap<Arc<str>, Entry>,
-    /// What is being handled, by when that expires. The serial number tells equal times apart.
+struct RememberedEvents {
+    entries: HashMap<Arc<str>, RememberedEvent>,
+    /// Events being handled, by expiry. The serial number makes equal times distinct.
     claims: BTreeMap<(Instant, u64), Arc<str>>,
-    /// What is handled, by when that is forgotten.
+    /// Handled events, by the time when they are forgotten.
     done: BTreeMap<(Instant, u64), Arc<str>>,
     serial: u64,
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
-    /// `None` if it is handled.
+struct RememberedEvent {
+    /// `None` once handled.
     token: Option<Token>,
-    /// Where it stands in `claims` or `done`.
+    /// Its key in `claims` or `done`.
     place: (Instant, u64),
 }
 
 impl MemoryDeduplicator {
-    /// For 100,000 events, claimed for 60 seconds and remembered for 5 days.
+    /// Returns a deduplicator for 100,000 events. Claims expire after 60 seconds, and handled events
+    /// are remembered for 5 days.
     #[must_use]
-    #[inline]
     pub fn new() -> Self {
         Self {
             capacity: CAPACITY,
@@ -67,55 +67,49 @@ impl MemoryDeduplicator {
         }
     }
 
-    /// How many events it remembers at most, those being handled included; at least one.
+    /// Sets the maximum number of events, including those being handled. Default: 100,000. At least
+    /// one.
     #[must_use]
-    #[inline]
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.max(1);
         self
     }
 
-    /// How long a handler has before its event may be handled by another. Longer than the handler
-    /// takes.
+    /// Sets the time until a claim expires, after which another delivery of the event is handled.
+    /// Default: 60 seconds. Choose more than the handler takes.
     #[must_use]
-    #[inline]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long a handled event is remembered.
+    /// Sets how long a handled event is remembered. Default: 5 days.
     #[must_use]
-    #[inline]
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;
         self
     }
 
-    /// How many events it remembers now, those being handled included, and expired ones that it has
-    /// not met yet.
+    /// Returns the number of remembered events. Includes those being handled, and expired ones that
+    /// were not removed yet.
     #[must_use]
-    #[inline]
     pub fn len(&self) -> usize {
         self.state().entries.len()
     }
 
     /// Whether it remembers nothing.
     #[must_use]
-    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Nothing here panics while it holds the lock.
-    #[inline]
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    // No code here panics while it holds the lock.
+    fn state(&self) -> std::sync::MutexGuard<'_, RememberedEvents> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    #[inline]
+impl RememberedEvents {
     fn insert(&mut self, key: Arc<str>, token: Option<Token>, until: Instant) {
         self.serial += 1;
         let place = (until, self.serial);
@@ -124,10 +118,9 @@ impl State {
             None => &mut self.done,
         };
         order.insert(place, key.clone());
-        self.entries.insert(key, Entry { token, place });
+        self.entries.insert(key, RememberedEvent { token, place });
     }
 
-    #[inline]
     fn remove(&mut self, key: &str) {
         if let Some(entry) = self.entries.remove(key) {
             match entry.token {
@@ -137,8 +130,7 @@ impl State {
         }
     }
 
-    /// Forgets what has expired.
-    #[inline]
+    /// Removes expired events.
     fn expire(&mut self, now: Instant) {
         for order in [&mut self.claims, &mut self.done] {
             while let Some(first) = order.first_entry()
@@ -149,29 +141,26 @@ impl State {
         }
     }
 
-    /// Whether the claim is still this one.
-    #[inline]
+    /// Whether the event is claimed with this token.
     fn holds(&self, key: &str, token: Token) -> bool {
         let entry = self.entries.get(key);
         entry.is_some_and(|entry| entry.token == Some(token))
     }
 }
 
-/// A time that far ahead, or else as far as there is time.
-#[inline]
+/// Adds a duration. One that overflows the clock counts as ten years.
 fn after(now: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
     now.checked_add(wait).unwrap_or(now + FAR)
 }
 
 impl Deduplicator for MemoryDeduplicator {
-    #[inline]
     async fn claim(&self, key: &str) -> Result<Claim, StoreError> {
         let now = Instant::now();
         let mut state = self.state();
         state.expire(now);
         match state.entries.get(key) {
-            Some(Entry { token: None, .. }) => return Ok(Claim::Done),
+            Some(RememberedEvent { token: None, .. }) => return Ok(Claim::Done),
             Some(_) => return Ok(Claim::Busy),
             None => {}
         }
@@ -187,11 +176,10 @@ impl Deduplicator for MemoryDeduplicator {
         Ok(Claim::Claimed(token))
     }
 
-    #[inline]
     async fn commit(&self, key: &str, token: Token) -> Result<(), StoreError> {
         let now = Instant::now();
         let mut state = self.state();
-        // After the lease, what was done is done all the same, unless somebody else is at it.
+        // An expired claim commits too, unless another caller holds it.
         if state.holds(key, token) || !state.entries.contains_key(key) {
             state.remove(key);
             state.insert(Arc::from(key), None, after(now, self.keep));
@@ -204,7 +192,6 @@ impl Deduplicator for MemoryDeduplicator {
         Ok(())
     }
 
-    #[inline]
     async fn release(&self, key: &str, token: Token) -> Result<(), StoreError> {
         let mut state = self.state();
         if state.holds(key, token) {
@@ -215,15 +202,13 @@ impl Deduplicator for MemoryDeduplicator {
 }
 
 impl Default for MemoryDeduplicator {
-    #[inline]
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Shows no keys, which hold addresses.
+/// Does not show the keys, which contain addresses.
 impl fmt::Debug for MemoryDeduplicator {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryDeduplicator")
             .field("capacity", &self.capacity)
@@ -248,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn claims_end_in_one_of_three_ways() {
+    async fn claim_ends_by_release_commit_or_expiry() {
         let store = MemoryDeduplicator::new()
             .lease(10 * SECOND)
             .keep(100 * SECOND);
@@ -264,13 +249,13 @@ mod tests {
         tokio::time::advance(SECOND).await;
         let expired = claim(&store, "a").await;
 
-        // Expired, and taken by another: the first has no say any more.
+        // Expired, and claimed by another caller: the first token has no effect.
         tokio::time::advance(10 * SECOND).await;
         let taken = claim(&store, "a").await;
         store.release("a", expired).await.unwrap();
         store.commit("a", expired).await.unwrap();
         assert_eq!(store.claim("a").await.unwrap(), Claim::Busy);
-        // Expired, and taken by nobody: it is done.
+        // Expired, and claimed by nobody: the commit counts.
         tokio::time::advance(10 * SECOND).await;
         let _ = claim(&store, "b").await;
         store.commit("a", taken).await.unwrap();
@@ -278,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_bounded() {
+    async fn full_store_forgets_oldest_handled_event_and_refuses_if_all_are_claimed() {
         let store = MemoryDeduplicator::new().capacity(3).keep(Duration::MAX);
         for key in ["a", "b"] {
             let token = claim(&store, key).await;
@@ -288,7 +273,7 @@ mod tests {
         let held = [claim(&store, "c").await, claim(&store, "d").await];
         assert_eq!(store.claim("b").await.unwrap(), Claim::Done);
         let third = claim(&store, "e").await;
-        // The oldest went first, and what is being handled stays.
+        // Only the oldest handled events are removed.
         assert_eq!(store.len(), 3);
         assert!(store.claim("f").await.is_err());
         store.release("e", third).await.unwrap();
@@ -297,7 +282,7 @@ mod tests {
             store.commit(key, token).await.unwrap();
         }
         assert_eq!(store.len(), 3);
-        let State {
+        let RememberedEvents {
             claims,
             done,
             entries,
@@ -307,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_many_one_gets_it() {
+    async fn concurrent_claims_succeed_once() {
         let store = Arc::new(MemoryDeduplicator::new());
         let claims = (0..50).map(|_| {
             let store = store.clone();

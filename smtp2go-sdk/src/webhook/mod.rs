@@ -1,6 +1,6 @@
-//! Webhooks: receiving the events that the service posts, and having it post them.
+//! Webhooks: receive the events that the service posts, and register the address for them.
 //!
-//! A [`Receiver`] knows who may post and how much. Give it to
+//! A [`Receiver`] authenticates requests and parses events. Use it with
 #![cfg_attr(
     feature = "axum",
     doc = "- an axum application, with [`axum::router`] or the extractor [`axum::WebhookEvent`];"
@@ -17,8 +17,8 @@
     not(feature = "tower"),
     doc = "- anything on hyper or tower, as a `WebhookService` (feature `tower`);"
 )]
-//! - any other framework: [`Receiver::handle`] takes the request in parts, and [`parse`] is at the
-//!   bottom of it all.
+//! - any other framework: [`Receiver::handle`] takes the parts of the request. To parse a body alone,
+//!   use [`parse`].
 //!
 //! ```
 //! use smtp2go_sdk::webhook::{Auth, Event, Receiver, RequestHead};
@@ -41,31 +41,33 @@
 //! # }
 //! ```
 //!
-//! # What the service does, and what that asks of a receiver
+//! # How the service posts
 //!
-//! - **It waits 10 seconds** for the head of the answer. Put the event into a queue or a table, and
-//!   answer; work on it afterwards.
-//! - **It posts again** what was not answered with success: up to 35 times in 48 hours by one
-//!   statement of its documentation, for four days by another. 200 is success and 500 is not; of
-//!   other statuses nothing is known. So an event can come more than once, and late: see
+//! - **Timeout**: it waits 10 seconds for the head of the answer. Put the event into a queue or a table
+//!   and answer; process it afterwards.
+//! - **Retries**: it posts an event again until the answer is a success: up to 35 times in 48 hours by
+//!   one statement of its documentation, for four days by another. 200 is a success and 500 is not;
+//!   other statuses are not documented. So an event can be delivered late and more than once: see
 //!   [`Receiver::deduplicate`].
-//! - **It does not sign** what it posts. Who knows the address can post, unless the receiver insists
-//!   on [`Auth`].
+//! - **No signature**: anybody who knows the address can post, unless the receiver requires an
+//!   [`Auth`].
 //!
-//! # Having it post
+//! # Registration
 //!
-//! [`Client::ensure_webhook`](crate::Client::ensure_webhook) makes the account's webhook what the
-//! program wants it to be, with the same [`Auth`].
+//! [`Client::ensure_webhook`](crate::Client::ensure_webhook) creates or changes the account's webhook,
+//! with the same [`Auth`].
 
-// Functions in here are `#[inline]`, so that those programs compile them which receive webhooks, and
-// the crate itself is quicker to build for all others. So are those of batches, MIME messages and
-// streams of mail in `mail`, and the generated operations.
 mod auth;
 mod dedup;
+mod difference;
 mod ensure;
 mod memory;
 mod outcome;
 mod receiver;
+mod refusal;
+mod request_head;
+mod subscription;
+mod wanted;
 
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -74,13 +76,17 @@ mod service;
 
 pub use auth::Auth;
 pub use dedup::{Claim, Deduplicator, StoreError, Token};
-pub use ensure::{Change, Difference, EnsuredWebhook, Subscription};
+pub use difference::Difference;
+pub use ensure::{Change, EnsuredWebhook};
 pub use memory::MemoryDeduplicator;
 pub use outcome::IntoStatus;
-pub use receiver::{Answer, Receiver, Refusal, RequestHead};
+pub use receiver::Receiver;
+pub use refusal::{Answer, Refusal};
+pub use request_head::RequestHead;
 #[cfg(feature = "tower")]
 pub use service::{Peer, WebhookService};
 pub use smtp2go_types::webhook::{
     DEFAULT_LIMIT, Event, MAX_MEMBERS, MAX_VALUES, ParseError, Reader, UnknownEvent, parse,
     parse_with_limit,
 };
+pub use subscription::Subscription;

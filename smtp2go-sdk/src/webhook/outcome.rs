@@ -1,4 +1,4 @@
-//! What a handler answers with.
+//! The status that a handler answers with.
 
 use std::convert::Infallible;
 
@@ -6,55 +6,49 @@ use http::StatusCode;
 
 use super::StoreError;
 
-/// What a handler of events may return: the status that the service gets.
+/// The result of an event handler, as the status that the service receives.
 ///
-/// With a success (2xx) the event is done, with anything else the service posts it again. It is
-/// known that 200 counts as success and 500 does not; nothing is known of other statuses, so
-/// prefer these two.
+/// After a success (2xx) the event is done. After any other status the service posts it again. Use 200
+/// and 500: how the service takes other statuses is not documented.
 ///
-/// | | |
+/// | Result | Status |
 /// |---|---|
 /// | `()` | 200 |
-/// | [`StatusCode`] | itself |
+/// | [`StatusCode`] | the same |
 /// | [`Result`] | that of its value or of its error |
 /// | `Box<dyn Error + Send + Sync>` | 500 |
 ///
-/// Implement it for an error of your own to choose its status.
+/// Implement it for your own error type to choose its status.
 pub trait IntoStatus {
-    /// The status to answer with.
+    /// Returns the status to answer with.
     fn into_status(self) -> StatusCode;
 }
 
 impl IntoStatus for () {
-    #[inline]
     fn into_status(self) -> StatusCode {
         StatusCode::OK
     }
 }
 
 impl IntoStatus for StatusCode {
-    #[inline]
     fn into_status(self) -> StatusCode {
         self
     }
 }
 
 impl IntoStatus for Infallible {
-    #[inline]
     fn into_status(self) -> StatusCode {
         match self {}
     }
 }
 
 impl IntoStatus for StoreError {
-    #[inline]
     fn into_status(self) -> StatusCode {
         StatusCode::INTERNAL_SERVER_ERROR
     }
 }
 
 impl<T: IntoStatus, E: IntoStatus> IntoStatus for Result<T, E> {
-    #[inline]
     fn into_status(self) -> StatusCode {
         match self {
             Ok(value) => value.into_status(),

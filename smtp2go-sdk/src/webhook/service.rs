@@ -12,30 +12,32 @@ use http::{HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 
 use super::outcome::IntoStatus;
-use super::receiver::{Answer, Receiver, Refusal, RequestHead};
+use super::receiver::Receiver;
+use super::refusal::{Answer, Refusal};
+use super::request_head::RequestHead;
 use super::{Event, StoreError};
 
-/// The address at the other end of the connection, as an extension of a request: what
-/// [`Receiver::sources`] looks at. A server on plain hyper puts it there;
+/// The address of the connection's peer, as an extension of a request, for [`Receiver::sources`]. A
+/// server on plain hyper has to insert it;
 #[cfg_attr(
     feature = "axum",
-    doc = "for one on axum its `ConnectInfo<SocketAddr>` does as well."
+    doc = "on axum, `ConnectInfo<SocketAddr>` works too."
 )]
 #[cfg_attr(
     not(feature = "axum"),
-    doc = "with the feature `axum`, axum's `ConnectInfo<SocketAddr>` does as well."
+    doc = "with the feature `axum`, axum's `ConnectInfo<SocketAddr>` works too."
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
-/// A [`Receiver`] and a handler as a tower service, for axum, hyper and whatever else takes one.
+/// A [`Receiver`] and a handler as a tower service, for axum, hyper and other servers.
 ///
-/// It takes requests of any path: routing is for others. The handler gets each event and returns what
-/// can be a status, see [`IntoStatus`].
+/// Accepts requests to any path; route them before. The handler receives each event and returns an
+/// [`IntoStatus`].
 ///
-/// A success is answered with an empty body. A refusal is one line of text, which holds no secrets.
+/// A success has an empty body. A refusal has one line of text, without secrets.
 ///
-/// On plain hyper, `hyper_util::service::TowerToHyperService` is what makes a hyper service of it.
+/// On plain hyper, wrap it in `hyper_util::service::TowerToHyperService`.
 ///
 /// ```
 /// use smtp2go_sdk::webhook::{Auth, Event, Receiver, WebhookService};
@@ -53,7 +55,7 @@ pub struct WebhookService<H> {
 }
 
 impl<H> WebhookService<H> {
-    /// A service that hands what the receiver lets in to the handler.
+    /// Returns a service that passes the events that the receiver accepts to the handler.
     pub fn new<F>(receiver: Receiver, handler: H) -> Self
     where
         H: Fn(Event) -> F,
@@ -99,7 +101,7 @@ where
     }
 }
 
-/// The event of a request.
+/// Authenticates a request and reads its event.
 pub(super) async fn receive<B>(receiver: &Receiver, request: Request<B>) -> Result<Event, Refusal>
 where
     B: http_body::Body,

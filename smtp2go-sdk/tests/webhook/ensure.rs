@@ -1,4 +1,4 @@
-//! The account's webhooks: at the sandbox, and at a service that answers in its own way.
+//! `Client::ensure_webhook` at the sandbox, and at a service that ignores settings.
 
 use serde_json::{Map, Value, json};
 use smtp2go_sandbox::{Fault, Sandbox};
@@ -22,7 +22,7 @@ fn client(account: &Sandbox) -> Client {
         .unwrap()
 }
 
-/// The requests to add and to edit since so many calls.
+/// Returns the requests to add and to edit, after the first `since` calls.
 fn writes(account: &Sandbox, since: usize) -> Vec<Map<String, Value>> {
     let calls = account.calls().split_off(since);
     let writes = calls.iter().filter(|call| !call.path().ends_with("/view"));
@@ -31,7 +31,7 @@ fn writes(account: &Sandbox, since: usize) -> Vec<Map<String, Value>> {
         .collect()
 }
 
-/// The webhooks that the account has, as it shows them.
+/// Returns the account's webhooks as the last reply showed them.
 fn webhooks(account: &Sandbox) -> Vec<Map<String, Value>> {
     let calls = account.calls();
     let mut views = calls
@@ -42,7 +42,7 @@ fn webhooks(account: &Sandbox) -> Vec<Map<String, Value>> {
     serde_json::from_value(reply["data"].clone()).unwrap()
 }
 
-/// From now on the account shows these, whatever it has.
+/// Makes every further reply show these webhooks.
 fn shows(account: &Sandbox, webhooks: &[Map<String, Value>]) {
     let reply = json!({ "request_id": "r", "data": webhooks });
     account
@@ -57,10 +57,10 @@ fn summary(ensured: &EnsuredWebhook) -> (Change, Vec<String>) {
 }
 
 #[tokio::test]
-async fn created_once_and_changed_when_it_has_to_be() {
+async fn webhook_is_created_once_and_updated_on_differences() {
     let account = account();
     let client = client(&account);
-    // What it says of an edit is of no account.
+    // The reply to an edit is not trusted: the webhook is read back.
     account.faults().add(
         Fault::status(200)
             .json(&json!({ "request_id": "r", "data": { "url": "https://example.com/" } }))
@@ -177,7 +177,7 @@ async fn created_once_and_changed_when_it_has_to_be() {
 }
 
 #[tokio::test]
-async fn what_is_not_asked_for_stays() {
+async fn unspecified_settings_are_kept() {
     let account = account();
     let client = client(&account);
     let all = Subscription::email([EmailEventKind::Open])
@@ -194,7 +194,7 @@ async fn what_is_not_asked_for_stays() {
         .await
         .unwrap();
     assert_eq!(summary(&ensured), (Change::Updated, vec![]));
-    // The whole state, since nobody says what becomes of the rest.
+    // Every field: the documentation does not say what happens to the others.
     assert_eq!(
         Value::from(writes(&account, before).remove(0)),
         json!({
@@ -210,7 +210,7 @@ async fn what_is_not_asked_for_stays() {
 }
 
 #[tokio::test]
-async fn disabled_webhook_is_switched_on_and_its_custom_headers_are_kept() {
+async fn disabled_webhook_is_enabled_and_its_custom_headers_are_kept() {
     let account = account();
     let client = client(&account);
     let open = || client.ensure_webhook(URL, [EmailEventKind::Open], None);
@@ -226,7 +226,7 @@ async fn disabled_webhook_is_switched_on_and_its_custom_headers_are_kept() {
     let [sent] = writes(&account, before).try_into().unwrap();
     assert_eq!(sent["disabled"], json!(false));
     assert_eq!(sent["custom_headers"], json!([{"X-Env": "test"}]));
-    // The account goes on showing it as disabled.
+    // The account still shows the webhook as disabled.
     let [difference] = ensured.differences.try_into().unwrap();
     assert_eq!(difference.to_string(), "disabled: wanted false, found true");
 
@@ -259,14 +259,14 @@ async fn unlisted_events_of_the_account_are_kept() {
 }
 
 #[tokio::test]
-async fn what_the_service_drops_is_reported() {
+async fn ignored_settings_are_reported_as_differences() {
     let account = account();
     let client = client(&account);
     let plain = Subscription::email([EmailEventKind::Open, EmailEventKind::Spam]);
     let ensured = client.ensure_webhook(URL, plain.clone(), None).await;
     let id = ensured.unwrap().webhook.id;
     let mut shown = webhooks(&account);
-    // Nor does it keep the order.
+    // The order is not kept either.
     shown[0].insert("events".to_owned(), json!(["spam", "open"]));
     shows(&account, &shown);
     let ensured = client.ensure_webhook(URL, plain, None).await.unwrap();
@@ -284,7 +284,7 @@ async fn what_the_service_drops_is_reported() {
     assert_eq!(summary(&ensured), (Change::Updated, vec![says]));
     assert!(!ensured.is_as_asked());
 
-    // A secret that is not shown is written, since it may have changed.
+    // A secret that is not shown may have changed, so it is written.
     shown[0].remove("auth_header_value");
     shown[0].insert("auth_header_type".to_owned(), json!("bearer"));
     shows(&account, &shown);
@@ -297,7 +297,7 @@ async fn what_the_service_drops_is_reported() {
         assert_eq!(summary(&ensured), (Change::Updated, vec![]));
         assert!(ensured.secret_unseen);
     }
-    // A second one for the same place is named, and the better one kept.
+    // A second webhook with the same address is reported, and the one with fewer differences kept.
     let mut other = shown[0].clone();
     other.insert("id".to_owned(), json!(7));
     other.insert("events".to_owned(), json!(["spam"]));
@@ -311,7 +311,7 @@ async fn what_the_service_drops_is_reported() {
 }
 
 #[tokio::test]
-async fn the_plans_limit_is_a_clear_error() {
+async fn refused_addition_names_the_plan_limits() {
     for (limit, says) in [
         (
             1,
@@ -348,18 +348,18 @@ async fn the_plans_limit_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn what_is_refused_before_anything_is_sent() {
+async fn invalid_settings_are_refused_before_sending() {
     let account = account();
     let client = client(&account);
     let open = || Subscription::email([EmailEventKind::Open]);
     for (url, events, auth, says) in [
         ("nonsense", open(), None, "url: "),
-        ("ftp://example.com/", open(), None, "neither http nor https"),
+        ("ftp://example.com/", open(), None, "must be http or https"),
         (
             URL,
             Subscription::email([] as [&str; 0]),
             None,
-            "there are none to post",
+            "list at least one event",
         ),
         (
             URL,

@@ -284,7 +284,7 @@ async fn next_attempt(sandbox: &Sandbox) {
 }
 
 #[tokio::test]
-async fn a_failed_handlers_event_comes_again_and_a_replay_is_recognised() {
+async fn failed_event_is_posted_again_and_duplicate_is_skipped() {
     for framework in [Framework::AxumRouter, Framework::Parts, Framework::Hyper] {
         for format in FORMATS {
             let (sandbox, client) = start().await;
@@ -325,7 +325,7 @@ async fn a_failed_handlers_event_comes_again_and_a_replay_is_recognised() {
 }
 
 #[tokio::test]
-async fn the_accounts_webhook_is_ensured() {
+async fn ensured_webhook_receives_events() {
     let (sandbox, client) = start().await;
     let url = "http://127.0.0.1:9/hook";
     let (bearer, basic) = (
@@ -363,14 +363,14 @@ async fn the_accounts_webhook_is_ensured() {
         assert_eq!(ensured.duplicates, [] as [i64; 0]);
     }
 
-    // The service would drop the word; it does not get as far.
+    // The service would ignore the value. The SDK refuses it before sending.
     let unknown = [EmailEventKind::from("opnd")];
     let error = client.ensure_webhook(url, unknown, None).await.unwrap_err();
     assert!(error.is_validation(), "{error}");
     assert!(error.to_string().contains("opnd"), "{error}");
     assert_eq!(writes(), 5);
 
-    // Nine more are as many as a paid plan has.
+    // With nine more the paid plan is full.
     for port in 10..19 {
         let url = format!("http://127.0.0.1:{port}/hook");
         let ensured = client.ensure_webhook(url, opens(), None).await.unwrap();

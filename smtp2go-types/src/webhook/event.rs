@@ -64,7 +64,6 @@ pub struct Reader<'a> {
 impl Event {
     /// The word for what happened, such as `delivered` or `sms_failed`: as this crate spells it if it
     /// knows it, or else as it came.
-    #[inline]
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -111,7 +110,6 @@ impl Event {
     /// It is readable, holds an address or a number, so is personal data, and is shorter than 3 KiB
     /// however long the event is. The same in every version of this crate that has the same major
     /// version.
-    #[inline]
     #[must_use]
     pub fn dedup_key(&self) -> Option<String> {
         match self {
@@ -124,7 +122,6 @@ impl Event {
 
 impl UnknownEvent {
     /// The word for what happened.
-    #[inline]
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         let exact = self.members.get("event").and_then(Value::as_str);
@@ -160,7 +157,6 @@ impl UnknownEvent {
 
 impl EmailEvent {
     /// See [`Event::dedup_key`].
-    #[inline]
     #[must_use]
     pub fn dedup_key(&self) -> Option<String> {
         let event = self.event.as_ref().map(EmailEventKind::as_str);
@@ -199,7 +195,6 @@ impl EmailEvent {
 
     /// Whether the address is not worth another try: the bounce is `hard`. `None` if this is no
     /// bounce, or one of neither kind.
-    #[inline]
     #[must_use]
     pub fn is_hard_bounce(&self) -> Option<bool> {
         match self.bounce.as_ref()? {
@@ -219,7 +214,6 @@ impl EmailEvent {
     }
 
     /// The target of the clicked link: `url`, without the secrecy of its type.
-    #[inline]
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.url.as_deref()
@@ -227,7 +221,6 @@ impl EmailEvent {
 
     /// Who opened or clicked; `None` if the event says nothing of it. With `processed` the address is
     /// that of whoever handed the email in, which is not a reader.
-    #[inline]
     #[must_use]
     pub fn reader(&self) -> Option<Reader<'_>> {
         use crate::EmailEventKind::{Click, Open};
@@ -259,7 +252,6 @@ impl EmailEvent {
 
 impl SmsEvent {
     /// See [`Event::dedup_key`].
-    #[inline]
     #[must_use]
     pub fn dedup_key(&self) -> Option<String> {
         let retries = self.retry_count.map(|count| count.to_string());
@@ -286,7 +278,6 @@ impl SmsEvent {
 }
 
 /// The value of a field, unless it is empty or the text that stands for a missing one.
-#[inline]
 fn available(text: Option<&str>) -> Option<&str> {
     text.filter(|text| {
         let text = text.trim();

@@ -10,7 +10,6 @@ const LONGEST: usize = 256;
 pub(super) struct DedupKey(Option<String>);
 
 impl DedupKey {
-    #[inline]
     pub(super) fn part(self, part: Option<&str>) -> Self {
         // Whether there is a part before it, not whether that is empty.
         let mut key = match self.0 {

@@ -70,7 +70,6 @@ impl<'de> Member<'de> {
     }
 
     /// The value as text, if it is one, or a number or a boolean.
-    #[inline]
     pub(super) fn to_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Text(text) => Some(Cow::Borrowed(text)),
@@ -82,7 +81,6 @@ impl<'de> Member<'de> {
 
     /// Whether a field of this shape is none the richer for it. Such a value does not keep a field
     /// from another spelling that has one.
-    #[inline]
     fn is_nothing(&self, shape: Shape) -> bool {
         match self {
             Self::Other(Value::Null) => true,
@@ -95,12 +93,10 @@ impl<'de> Member<'de> {
     }
 
     /// Whether it is an empty text, which does not take the place of another.
-    #[inline]
     fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())
     }
 
-    #[inline]
     fn into_value(self) -> Value {
         match self {
             Self::Text(text) => Value::String(text.into_owned()),
@@ -109,7 +105,6 @@ impl<'de> Member<'de> {
     }
 
     /// Whether nothing of the value is lost in a field of this shape.
-    #[inline]
     fn fits(&self, shape: Shape) -> bool {
         let is_scalar = |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_));
         match (shape, self) {
@@ -131,7 +126,6 @@ impl<'de> Member<'de> {
     }
 
     /// `self` and a second value under the same key, which a form writes for a list.
-    #[inline]
     fn join(self, next: Self) -> Self {
         let next = next.into_value();
         Self::Other(Value::Array(match self {
@@ -145,7 +139,6 @@ impl<'de> Member<'de> {
 }
 
 /// Whether a text is JSON of an empty list.
-#[inline]
 fn is_empty_list(text: &str) -> bool {
     let mut rest = text.bytes().filter(|byte| !b" \t\r\n".contains(byte));
     (rest.next(), rest.next(), rest.next()) == (Some(b'['), Some(b']'), None)
@@ -153,7 +146,6 @@ fn is_empty_list(text: &str) -> bool {
 
 /// The text of a list, as the list that it may stand for. A longer one than a payload may have stays
 /// a text.
-#[inline]
 fn split(text: &str) -> Option<Vec<Value>> {
     if values_beyond(text.as_bytes(), MAX_VALUES).is_some() {
         return None;
@@ -180,7 +172,6 @@ fn split(text: &str) -> Option<Vec<Value>> {
 
 /// Orders the spellings of a field, of which the first counts: those in small letters, then by their
 /// bytes. Not as they came, since an event that was stored is read back in another order.
-#[inline]
 pub(super) fn rank(spelling: &str) -> (bool, &str) {
     let has_capital = spelling.bytes().any(|byte| byte.is_ascii_uppercase());
     (has_capital, spelling)
@@ -314,7 +305,6 @@ fn field_also_named<T: Payload>(key: &str) -> Option<&'static str> {
 }
 
 /// The members under their own names.
-#[inline]
 pub(super) fn map(members: Members<'_>, repeats: bool) -> BTreeMap<String, Value> {
     let mut map = BTreeMap::new();
     for (key, value) in members {

@@ -1,4 +1,4 @@
-//! From the body of a request to an event.
+//! Parses the body of a request into an event.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,8 +8,8 @@ use super::form;
 use super::members::{EventMembers, Member, Members, map, rank, settle};
 use crate::{EmailEventKind, SmsEventName, Vocabulary, readable, values_beyond};
 
-/// How long a body may be for [`parse`], in bytes: 1 MiB. Events are a few hundred bytes long; a
-/// copied mail header can make one longer.
+/// Maximum length of a body for [`parse`]: 1 MiB. Events have a few hundred bytes; copied mail headers
+/// can make them longer.
 pub const DEFAULT_LIMIT: usize = 1024 * 1024;
 
 /// Maximum number of members of a payload. Known ones have about 30, besides the copied mail headers.
@@ -20,17 +20,17 @@ pub const MAX_MEMBERS: usize = 10_000;
 pub const MAX_VALUES: usize = 20_000;
 
 pub(super) const NO_EVENT: &str =
-    "no event: it has neither a word in `event` nor an `email_id` or `message_id`";
+    "no event: `event` is missing or empty, and so are `email_id` and `message_id`";
 
-/// Reads an event from the body of a request, of at most [`DEFAULT_LIMIT`] bytes.
+/// Parses an event from the body of a request, of at most [`DEFAULT_LIMIT`] bytes.
 ///
-/// `content_type` is the value of that header, or `None`. JSON and forms are read; of another content
-/// type, or without one, a body that starts with `{` is JSON and any other a form.
+/// `content_type` is the value of that header, or `None`. JSON and forms are read. With another content
+/// type, or without one, a body that starts with `{` is JSON and any other body is a form.
 ///
-/// Nothing that the service may send is refused for an odd field: see the
-/// [module](crate::webhook) for what is made of it. Bytes that are not UTF-8 are replaced.
+/// An odd field never makes the event an error: see the [module](crate::webhook). Bytes that are not
+/// UTF-8 are replaced.
 ///
-/// It takes time in proportion to the body, and less than 8 MiB of memory for a body of 1 MiB.
+/// Takes linear time, and less than 8 MiB of memory for a body of 1 MiB.
 ///
 /// ```
 /// let event = smtp2go_types::webhook::parse(None, r#"{"event":"open","read-secs":"15"}"#)?;
@@ -41,8 +41,8 @@ pub(super) const NO_EVENT: &str =
 /// # Errors
 ///
 /// A body that is too long, broken JSON, a form without a pair, more than [`MAX_MEMBERS`] members
-/// or [`MAX_VALUES`] values, and what is no event at all: it has neither a word in `event` nor an
-/// `email_id` or `message_id`.
+/// or [`MAX_VALUES`] values, and a body that is not an event: `event`, `email_id` and `message_id` are
+/// all missing or empty.
 pub fn parse<'a>(
     content_type: impl Into<Option<&'a str>>,
     body: impl AsRef<[u8]>,
@@ -50,7 +50,7 @@ pub fn parse<'a>(
     parse_with_limit(content_type, body, DEFAULT_LIMIT)
 }
 
-/// [`parse`], with a limit of your own on the length of the body, in bytes.
+/// Like [`parse`], with your own limit on the length of the body, in bytes.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ pub fn parse_with_limit<'a>(
         .ok_or(ParseError::at(body, 0, "an empty body"))?;
     let is_object = body.get(starts) == Some(&b'{');
     match Format::named(content_type.into()) {
-        // No encoder of forms writes a bare brace.
+        // Form encoders escape braces.
         Some(Format::Json) if !is_object => Err(ParseError::at(
             body,
             starts,
@@ -92,8 +92,7 @@ enum Format {
 }
 
 impl Format {
-    /// What a content type says; `None` if that is neither.
-    #[inline]
+    /// Returns the format of a content type, if it is JSON or a form.
     fn named(content_type: Option<&str>) -> Option<Self> {
         let essence = content_type?.split(';').next()?.trim();
         let subtype = essence.split('/').nth(1)?;
@@ -109,7 +108,6 @@ impl Format {
     }
 }
 
-#[inline]
 fn json(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     let no_event = || ParseError::at(body, starts, NO_EVENT);
     if let Some(offset) = values_beyond(body, MAX_VALUES) {
@@ -119,7 +117,7 @@ fn json(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     match serde_json::from_slice::<EventMembers<'_>>(body) {
         Ok(EventMembers(members)) => event(members, false).ok_or_else(no_event),
         Err(error) => {
-            // Only where something was wrong: it takes a second look at everything.
+            // Only after an error, since it reads the whole body again.
             let Cow::Owned(repaired) = readable(body) else {
                 return Err(error.into());
             };
@@ -131,7 +129,6 @@ fn json(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     }
 }
 
-#[inline]
 fn from_form(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     if !body.contains(&b'=') {
         return Err(ParseError::at(
@@ -148,8 +145,8 @@ fn from_form(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     event(members, true).ok_or_else(|| ParseError::at(body, starts, NO_EVENT))
 }
 
-/// What kind of event it is.
-enum Kind {
+/// The kind of an event.
+enum EventClass {
     Email,
     Sms,
     Unknown,
@@ -158,7 +155,6 @@ enum Kind {
 /// Finds the spelling of the member of this name that counts: the first by [`rank`], and of several with
 /// the same spelling the last, as JSON has it. Removes the others with that spelling, and empty ones.
 /// `None` if no member of this name has a text.
-#[inline]
 fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> {
     let is_named = |key: &str| key.len() == name.len() && key.eq_ignore_ascii_case(name);
     let mut found: Option<usize> = None;
@@ -189,13 +185,12 @@ fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> 
     Some(spelling)
 }
 
-/// The event that the members make, if they make one; `repeats` as for [`settle`].
-#[inline]
+/// Makes an event of the members, if they are one. `repeats` is as for [`settle`].
 pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
     let found = single(&mut members, "event");
     let has_email = single(&mut members, "email_id").is_some();
     let has_message = single(&mut members, "message_id").is_some();
-    // What `single` took out may have stood before it.
+    // `single` may have removed members before it.
     let found = found.and_then(|key| members.iter().position(|(other, _)| *other == key));
     let kind = match found {
         Some(found) => {
@@ -215,19 +210,19 @@ pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
                 *value = Member::Text(Cow::Owned(word));
             }
             if email {
-                Kind::Email
+                EventClass::Email
             } else if sms {
-                Kind::Sms
+                EventClass::Sms
             } else if has_email {
-                Kind::Email
+                EventClass::Email
             } else if has_message || small.starts_with("sms") {
-                Kind::Sms
+                EventClass::Sms
             } else {
-                Kind::Unknown
+                EventClass::Unknown
             }
         }
-        None if has_email => Kind::Email,
-        None if has_message => Kind::Sms,
+        None if has_email => EventClass::Email,
+        None if has_message => EventClass::Sms,
         None => return None,
     };
     let unknown = |members| {
@@ -236,40 +231,39 @@ pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
         })
     };
     Some(match kind {
-        Kind::Email => Event::Email(Box::new(settle(members, repeats)?)),
-        Kind::Sms => Event::Sms(Box::new(settle(members, repeats)?)),
-        Kind::Unknown => unknown(members),
+        EventClass::Email => Event::Email(Box::new(settle(members, repeats)?)),
+        EventClass::Sms => Event::Sms(Box::new(settle(members, repeats)?)),
+        EventClass::Unknown => unknown(members),
     })
 }
 
-/// Why a body is no event.
+/// The reason why a body is not an event.
 ///
-/// Display is one line and shows nothing of the body, which holds personal data.
+/// `Display` is one line and shows nothing of the body, which contains personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseError {
-    /// The body is too long. Nothing of it was read.
+    /// The body is too long, and was not read.
     #[non_exhaustive]
     TooLarge {
         /// Its length, in bytes.
         size: usize,
-        /// How long it may be, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// The body can't be read, or is no event.
+    /// The body can't be read, or is not an event.
     #[non_exhaustive]
     Malformed {
         /// What is wrong.
         message: String,
-        /// The line where it is, from 1.
+        /// The line of the error, from 1.
         line: usize,
-        /// The column where it is, in bytes, from 1.
+        /// The column of the error, in bytes, from 1.
         column: usize,
     },
 }
 
 impl ParseError {
-    #[inline]
     fn at(body: &[u8], offset: usize, message: impl Into<String>) -> Self {
         let before = body.get(..offset).unwrap_or(body);
         let line_start = before.iter().rposition(|byte| *byte == b'\n');
@@ -282,7 +276,6 @@ impl ParseError {
 }
 
 impl From<serde_json::Error> for ParseError {
-    #[inline]
     fn from(error: serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         let text = error.to_string();
@@ -296,11 +289,13 @@ impl From<serde_json::Error> for ParseError {
 }
 
 impl fmt::Display for ParseError {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { size, limit } => {
-                write!(f, "the body has {size} bytes, and at most {limit} are read")
+                write!(
+                    f,
+                    "the body has {size} bytes and exceeds the limit of {limit} bytes"
+                )
             }
             Self::Malformed {
                 message,

@@ -418,7 +418,7 @@ fn broken_text_is_read() {
 }
 
 #[test]
-fn what_is_no_event_is_an_error_with_the_place() {
+fn body_that_is_not_an_event_is_an_error_with_line_and_column() {
     let json = "application/json";
     for (content_type, body, says) in [
         ("", "", "an empty body at line 1, column 1"),
@@ -433,20 +433,32 @@ fn what_is_no_event_is_an_error_with_the_place() {
             "\n  [1]",
             "neither a JSON object nor a form at line 2, column 3",
         ),
-        ("", "\"a=b\"", "no event: it has neither"),
+        ("", "\"a=b\"", "no event: `event` is missing or empty"),
         (
             "",
             "a=b&c",
-            "nor an `email_id` or `message_id` at line 1, column 1",
+            "so are `email_id` and `message_id` at line 1, column 1",
         ),
-        ("", "event=&email_id=", "no event: it has neither"),
+        (
+            "",
+            "event=&email_id=",
+            "no event: `event` is missing or empty",
+        ),
         (
             "",
             "\n{}",
-            "nor an `email_id` or `message_id` at line 2, column 1",
+            "so are `email_id` and `message_id` at line 2, column 1",
         ),
-        ("", r#"{"event":null}"#, "no event: it has neither"),
-        ("", r#"{"event":["open"]}"#, "no event: it has neither"),
+        (
+            "",
+            r#"{"event":null}"#,
+            "no event: `event` is missing or empty",
+        ),
+        (
+            "",
+            r#"{"event":["open"]}"#,
+            "no event: `event` is missing or empty",
+        ),
         (
             json,
             " [{}]",
