@@ -157,9 +157,8 @@ impl Operation {
         self
     }
 
-    /// Refuses a path that would be changed on its way into a URL, or lead to another place than the
-    /// one it shows.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Refuses a path that a URL parser would change, such as one with `..` or a space.
+    pub(crate) fn check_path(&self) -> Result<(), String> {
         let is_segment = |segment: &str| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
             !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
@@ -253,13 +252,40 @@ impl FailureIn200 {
     };
 }
 
+/// An error that the spec lists (`x-smtp2go-known-errors`).
+#[derive(Debug)]
+pub(crate) struct KnownError {
+    pub(crate) sign: Sign,
+    pub(crate) cause: Cause,
+    /// Whether the error proves that the call was not processed, whatever the status.
+    pub(crate) rejected: bool,
+}
+
+/// How a known error is recognised.
+#[derive(Debug)]
+pub(crate) enum Sign {
+    /// All of these parts are in its text, in any letter case.
+    Text(&'static [&'static str]),
+    /// Its code ends like this.
+    Code(&'static str),
+}
+
+/// The cause of a known error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The key is unknown, disabled, or of an account in another region.
+    Key,
+    /// The sender is not verified.
+    Sender,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::operations;
 
     #[test]
-    fn path_that_is_no_plain_path_is_refused() {
+    fn path_that_a_url_parser_would_change_is_refused() {
         for path in [
             "",
             "/",
@@ -282,15 +308,15 @@ mod tests {
             ":80/thing",
             "https://evil.example/thing",
         ] {
-            let line = Operation::post(path).check().unwrap_err();
+            let line = Operation::post(path).check_path().unwrap_err();
             assert!(line.contains(&format!("{path:?}")), "{line}");
             assert!(!line.contains('\n'), "{line}");
         }
         for path in ["/a", "/a/b-c_d.e~f/9", "/..."] {
-            Operation::post(path).check().unwrap();
+            Operation::post(path).check_path().unwrap();
         }
         for operation in operations::OPERATIONS {
-            operation.check().unwrap();
+            operation.check_path().unwrap();
         }
     }
 

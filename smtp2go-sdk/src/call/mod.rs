@@ -162,7 +162,7 @@ impl Core {
     fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Request, Error> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| Error::config("called outside of a tokio runtime"))?;
-        operation.check().map_err(Error::config)?;
+        operation.check_path().map_err(Error::config)?;
         let size = body.size();
         if let Some(limit) = operation.max_body_bytes
             && size > limit

@@ -21,8 +21,9 @@ pub(super) fn modules(view: &View) -> Modules {
         #![allow(unused_imports)]
         use std::time::Duration;
         use http::Method;
-        use crate::error::known::{Cause, KnownError, Sign};
-        use crate::operation::{FailureIn200, Kind, Operation, PageStyle, Pagination, RateLimit};
+        use crate::operation::{
+            Cause, FailureIn200, Kind, KnownError, Operation, PageStyle, Pagination, RateLimit, Sign,
+        };
 
         #(#rows)*
 
