@@ -78,7 +78,7 @@
 //!
 //! # Features
 //!
-//! | feature | default | |
+//! | Feature | Default | What it adds |
 //! |---|---|---|
 //! | `rustls-ring` | yes | TLS by rustls with ring and the platform's certificates; takes precedence over the other two; [see below](#rustls-ring-and-reqwest) |
 //! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, else aws-lc, which is slow to build; takes precedence over `native-tls` |
