@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod features;
+mod imports;
+mod modules;
 mod names;
 mod sources;
 
