@@ -1,4 +1,4 @@
-//! The event, and what can be asked of it.
+//! The event and its questions.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,12 +12,12 @@ use super::members::EventMembers;
 use super::parse;
 use crate::{BounceKind, EmailEvent, EmailEventKind, SmsEvent, SmsEventName, Timestamp};
 
-/// What a webhook received. [`parse`](super::parse) makes one of a request's body.
+/// An event that a webhook posted. [`parse`](super::parse) reads one from a request's body.
 ///
-/// It serialises as the JSON that the service would post, and can be read back from it: so it can
-/// be put into a queue or a table, and nothing of it gets lost. Reading it back has the same limit
-/// on members, and none on bytes or on what is inside the members: read back what you stored, and use
-/// [`parse`](super::parse()) for what comes from elsewhere.
+/// Serialises as the JSON that the service would post, and deserialises from it without loss, so it
+/// can be stored in a queue or a table. Deserialising limits the number of members, but neither the
+/// length nor nested values: use it for what you stored, and [`parse`](super::parse()) for anything
+/// else.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -25,21 +25,20 @@ pub enum Event {
     Email(Box<EmailEvent>),
     /// Something happened to a text message.
     Sms(Box<SmsEvent>),
-    /// An event of a kind that this version does not know, and that is not plainly about an email or
-    /// a text message.
+    /// An event of an unknown kind without an id of an email or a text message.
     Unknown(UnknownEvent),
 }
 
-/// An event that is not known, with everything that came.
+/// An event of an unknown kind, with all its members.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UnknownEvent {
-    /// The members of the payload, under the names that they came with.
+    /// The members of the payload, under their names as received.
     pub members: BTreeMap<String, Value>,
 }
 
-/// Who opened an email or clicked a link: what the service knows of it. All of it is what the
-/// reader's program and network say, so it can be wrong: mail programs load images through proxies.
+/// Who opened an email or clicked a link. The values come from the reader's program and network, so
+/// they can be wrong: mail programs load images through proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reader<'a> {
@@ -53,17 +52,17 @@ pub struct Reader<'a> {
     pub device: Option<&'a str>,
     /// The operating system.
     pub os: Option<&'a str>,
-    /// The continent, two letters, going by the address.
+    /// The continent of the address, two letters.
     pub continent: Option<&'a str>,
-    /// The country, two letters, going by the address.
+    /// The country of the address, two letters.
     pub country: Option<&'a str>,
-    /// The city, going by the address.
+    /// The city of the address.
     pub city: Option<&'a str>,
 }
 
 impl Event {
-    /// The word for what happened, such as `delivered` or `sms_failed`: as this crate spells it if it
-    /// knows it, or else as it came.
+    /// Returns the event's name, such as `delivered` or `sms_failed`. A known name has this crate's
+    /// spelling; an unknown one is as received.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -73,7 +72,7 @@ impl Event {
         }
     }
 
-    /// The email event, if it is one.
+    /// Returns the email event, if it is one.
     #[must_use]
     pub fn as_email(&self) -> Option<&EmailEvent> {
         match self {
@@ -82,7 +81,7 @@ impl Event {
         }
     }
 
-    /// The text message event, if it is one.
+    /// Returns the text message event, if it is one.
     #[must_use]
     pub fn as_sms(&self) -> Option<&SmsEvent> {
         match self {
@@ -91,25 +90,23 @@ impl Event {
         }
     }
 
-    /// Returns a text that is the same when the service posts the event again, in whichever format,
-    /// and another for another event. `None` if the event says too little to tell: handle it each
-    /// time.
+    /// Returns a key that is the same for each delivery of the event, in both formats, and differs from
+    /// the keys of other events. `None` if the event has too few values: handle it each time.
     ///
-    /// - Of an email event: `event`, `email_id`, `rcpt`, `time`, `id` and `url`. All of them, because
-    ///   no id is proven to be one event's own. A value that is `Unavailable`, as in some rejections,
-    ///   counts as absent. Without `email_id`, the key holds `message-id`, `sendtime`, `recipients`,
-    ///   `sender` and `subject` too.
-    /// - Of a text message: `event`, `message_id`, the number it was sent to, status, retry count,
-    ///   times and `id`.
-    /// - Of an unknown event: everything.
+    /// The key consists of
+    /// - for an email event: `event`, `email_id`, `rcpt`, `time`, `id` and `url`, because no single id
+    ///   is proven to be unique. The value `Unavailable` of some rejections counts as absent. Without
+    ///   `email_id` also `message-id`, `sendtime`, `recipients`, `sender` and `subject`;
+    /// - for a text message: `event`, `message_id`, the destination number, status, retry count, times
+    ///   and `id`;
+    /// - for an unknown event: all members.
     ///
     /// An email event has a key if it has an `email_id`, `id` or `message-id`, or a recipient and a
     /// time; a text message if it has a `message_id`, or a number and a time; an unknown event if it
-    /// has anything but its name that is available.
+    /// has any value besides its name.
     ///
-    /// It is readable, holds an address or a number, so is personal data, and is shorter than 3 KiB
-    /// however long the event is. The same in every version of this crate that has the same major
-    /// version.
+    /// The key contains an address or a number, so it is personal data. It is shorter than 3 KiB. It
+    /// does not change within a major version of this crate.
     #[must_use]
     pub fn dedup_key(&self) -> Option<String> {
         match self {
@@ -121,7 +118,7 @@ impl Event {
 }
 
 impl UnknownEvent {
-    /// The word for what happened.
+    /// Returns the event's name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         let exact = self.members.get("event").and_then(Value::as_str);
@@ -182,7 +179,7 @@ impl EmailEvent {
         let sendtime = available(self.sendtime.as_ref().map(Timestamp::as_str));
         let recipients = self.recipients.join(",");
         let recipients = available(Some(&recipients));
-        let is_told = id.or(message_id).is_some()
+        let is_identified = id.or(message_id).is_some()
             || rcpt.or(recipients).is_some() && time.or(sendtime).is_some();
         let key = key
             .part(message_id)
@@ -190,11 +187,11 @@ impl EmailEvent {
             .part(recipients)
             .part(available(self.sender.as_deref()))
             .part(available(self.subject.as_deref()));
-        is_told.then(|| key.finish())
+        is_identified.then(|| key.finish())
     }
 
-    /// Whether the address is not worth another try: the bounce is `hard`. `None` if this is no
-    /// bounce, or one of neither kind.
+    /// Whether the bounce is `hard`, so that the address should not be used again. `None` if this is
+    /// not a bounce, or a bounce of an unknown kind.
     #[must_use]
     pub fn is_hard_bounce(&self) -> Option<bool> {
         match self.bounce.as_ref()? {
@@ -204,7 +201,7 @@ impl EmailEvent {
         }
     }
 
-    /// Whom the event concerns: `rcpt`, or else all `recipients`.
+    /// Returns the recipients that the event concerns: `rcpt`, or else all `recipients`.
     pub fn concerns(&self) -> impl Iterator<Item = &str> {
         let all = match self.rcpt {
             Some(_) => &[],
@@ -213,14 +210,14 @@ impl EmailEvent {
         self.rcpt.iter().chain(all).map(String::as_str)
     }
 
-    /// The target of the clicked link: `url`, without the secrecy of its type.
+    /// Returns the target of the clicked link: `url` as plain text.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.url.as_deref()
     }
 
-    /// Who opened or clicked; `None` if the event says nothing of it. With `processed` the address is
-    /// that of whoever handed the email in, which is not a reader.
+    /// Returns who opened or clicked; `None` if the event has no value about that. The address of
+    /// `processed` is the sender's and does not count.
     #[must_use]
     pub fn reader(&self) -> Option<Reader<'_>> {
         use crate::EmailEventKind::{Click, Open};
@@ -262,8 +259,9 @@ impl SmsEvent {
         let number = available(self.destination_number.as_deref());
         let submitted = available(self.submitted_timestamp.as_ref().map(Timestamp::as_str));
         let received = available(self.received_timestamp.as_ref().map(Timestamp::as_str));
-        // Not by `id` alone, which the documentation calls the webhook's.
-        let is_told = message_id.is_some() || number.is_some() && submitted.or(received).is_some();
+        // `id` alone is not enough: the documentation calls it the webhook's id.
+        let is_identified =
+            message_id.is_some() || number.is_some() && submitted.or(received).is_some();
         let key = DedupKey::default()
             .part(self.event.as_ref().map(SmsEventName::as_str))
             .part(message_id)
@@ -273,11 +271,11 @@ impl SmsEvent {
             .part(submitted)
             .part(received)
             .part(id);
-        is_told.then(|| key.finish())
+        is_identified.then(|| key.finish())
     }
 }
 
-/// The value of a field, unless it is empty or the text that stands for a missing one.
+/// Returns the value of a field, unless it is empty or the placeholder `unavailable`.
 fn available(text: Option<&str>) -> Option<&str> {
     text.filter(|text| {
         let text = text.trim();

@@ -1,8 +1,8 @@
-//! What tells an event that came again from a new one.
+//! The key that identifies duplicate deliveries of an event.
 
 use std::fmt::Write;
 
-/// Longest part that stands in a key as it is, in bytes.
+/// Maximum length of a part that is written in full, in bytes. A longer part is hashed.
 const LONGEST: usize = 256;
 
 /// Parts of a key, joined so that no two lists of parts give the same text.
@@ -11,13 +11,13 @@ pub(super) struct DedupKey(Option<String>);
 
 impl DedupKey {
     pub(super) fn part(self, part: Option<&str>) -> Self {
-        // Whether there is a part before it, not whether that is empty.
+        // A separator follows an empty first part too.
         let mut key = match self.0 {
             Some(before) => before + "/",
             None => String::new(),
         };
         match part {
-            // Told from the empty text.
+            // Distinct from the empty text.
             None => key.push('-'),
             Some("-") => key.push_str("%2D"),
             Some(part) if part.len() <= LONGEST => {
@@ -30,7 +30,7 @@ impl DedupKey {
                 }
             }
             Some(part) => {
-                // A text can't fail to be written to.
+                // Writing to a `String` does not fail.
                 let _ = write!(key, "%{}:{:032x}", part.len(), fnv(part.as_bytes()));
             }
         }
@@ -42,7 +42,7 @@ impl DedupKey {
     }
 }
 
-/// FNV-1a with 128 bits: the same everywhere and for ever, which the standard library's hash is not.
+/// FNV-1a with 128 bits. Stored keys need a stable hash, and the standard library's is not.
 fn fnv(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_the_published_one() {
+    fn hash_is_fnv_1a() {
         assert_eq!(fnv(b""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
         assert_eq!(fnv(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
         assert_eq!(fnv(b"foobar"), 0x343e_1662_793c_64bf_6f0d_3597_ba44_6f18);

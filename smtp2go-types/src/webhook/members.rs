@@ -1,4 +1,4 @@
-//! The members of a payload as they came, and how they find their fields.
+//! Assigns the members of a payload to the fields of an event.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,10 +17,10 @@ use crate::lenient::{Lenient, Scalar};
 use crate::object::Object;
 use crate::values_beyond;
 
-/// In the order of the document, duplicates included.
+/// The members in the order of the document, with duplicates.
 pub(super) type Members<'de> = Vec<(Cow<'de, str>, Member<'de>)>;
 
-/// The value of a member. Most are texts, which need no copy until they reach their field.
+/// The value of a member. Most are texts, which are borrowed until they reach their field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Member<'de> {
     Text(Cow<'de, str>),
@@ -30,18 +30,18 @@ pub(super) enum Member<'de> {
 /// What a field of a payload holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// A text, also a word of a vocabulary or a time.
+    /// A text, a value of an open enum or a time.
     Text,
     Integer,
     List,
-    /// Something else, which decides for itself. No payload has such a field yet.
+    /// A type with its own rules. No payload has such a field yet.
     #[allow(dead_code, reason = "for generated code")]
     Other,
 }
 
 /// A type that a payload decodes to. Generated code implements it with [`payload!`].
 pub(crate) trait Payload: Object + DeserializeOwned {
-    /// Its fields in the order of their names, which are in small letters.
+    /// Its fields, sorted by name, in lower case.
     const FIELDS: &'static [(&'static str, Shape)];
     /// Other names of fields, and the fields.
     const ALSO_NAMED: &'static [(&'static str, &'static str)];
@@ -69,7 +69,7 @@ impl<'de> Member<'de> {
         }
     }
 
-    /// The value as text, if it is one, or a number or a boolean.
+    /// Returns a text, number or boolean as text.
     pub(super) fn to_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Text(text) => Some(Cow::Borrowed(text)),
@@ -79,8 +79,8 @@ impl<'de> Member<'de> {
         }
     }
 
-    /// Whether a field of this shape is none the richer for it. Such a value does not keep a field
-    /// from another spelling that has one.
+    /// Whether the value is empty for this shape. Such a value does not replace that of another
+    /// spelling.
     fn is_nothing(&self, shape: Shape) -> bool {
         match self {
             Self::Other(Value::Null) => true,
@@ -92,7 +92,7 @@ impl<'de> Member<'de> {
         }
     }
 
-    /// Whether it is an empty text, which does not take the place of another.
+    /// Whether the value is an empty text, which does not replace another.
     fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())
     }
@@ -104,12 +104,12 @@ impl<'de> Member<'de> {
         }
     }
 
-    /// Whether nothing of the value is lost in a field of this shape.
+    /// Whether a field of this shape holds the value without loss.
     fn fits(&self, shape: Shape) -> bool {
         let is_scalar = |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_));
         match (shape, self) {
             (Shape::Text, Self::Text(_)) => true,
-            // Not a boolean, which no time takes.
+            // Not a boolean: a time can't be one.
             (Shape::Text, Self::Other(value)) => value.is_number(),
             (Shape::Integer, Self::Text(text)) => {
                 i64::from_scalar(Scalar::Text(Cow::Borrowed(text))).is_some()
@@ -125,7 +125,7 @@ impl<'de> Member<'de> {
         }
     }
 
-    /// `self` and a second value under the same key, which a form writes for a list.
+    /// Appends a second value of the same key, as a form writes a list.
     fn join(self, next: Self) -> Self {
         let next = next.into_value();
         Self::Other(Value::Array(match self {
@@ -138,14 +138,14 @@ impl<'de> Member<'de> {
     }
 }
 
-/// Whether a text is JSON of an empty list.
+/// Whether the text is an empty JSON list.
 fn is_empty_list(text: &str) -> bool {
     let mut rest = text.bytes().filter(|byte| !b" \t\r\n".contains(byte));
     (rest.next(), rest.next(), rest.next()) == (Some(b'['), Some(b']'), None)
 }
 
-/// The text of a list, as the list that it may stand for. A longer one than a payload may have stays
-/// a text.
+/// Splits a text into the list that it stands for. Returns `None` if it is not a list, or exceeds the
+/// limits of a payload.
 fn split(text: &str) -> Option<Vec<Value>> {
     if values_beyond(text.as_bytes(), MAX_VALUES).is_some() {
         return None;
@@ -161,7 +161,7 @@ fn split(text: &str) -> Option<Vec<Value>> {
     if items.len() > MAX_MEMBERS {
         return None;
     }
-    // Nothing but addresses, or else it is a text with a comma in it.
+    // Only if all items are addresses: other texts may contain a comma.
     let all = items.iter().all(|item| {
         let mut parts = item.split('@');
         let has = |part: Option<&str>| part.is_some_and(|part| !part.is_empty());
@@ -170,15 +170,15 @@ fn split(text: &str) -> Option<Vec<Value>> {
     (all && items.len() > 1).then(|| items.into_iter().map(Value::from).collect())
 }
 
-/// Orders the spellings of a field, of which the first counts: those in small letters, then by their
-/// bytes. Not as they came, since an event that was stored is read back in another order.
+/// Orders the spellings of a field; the first one wins: lower case first, then by bytes. The order of
+/// the members does not count, since a stored event is read back in another order.
 pub(super) fn rank(spelling: &str) -> (bool, &str) {
     let has_capital = spelling.bytes().any(|byte| byte.is_ascii_uppercase());
     (has_capital, spelling)
 }
 
-/// Makes a `T` of the members; `repeats` says whether a key that comes again means a list, as in a
-/// form, rather than that the last one counts, as in JSON.
+/// Reads a `T` from the members. `repeats`: whether a repeated key is a list, as in a form; else the
+/// last one wins, as in JSON.
 pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> Option<T> {
     struct Found<'de> {
         spelling: Cow<'de, str>,
@@ -222,7 +222,7 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
                     spelling: key,
                     value,
                 };
-                // A filled one comes first, then the field's own name.
+                // A value that is not empty wins, then the field's own name.
                 let order = |found: &Found<'de>| {
                     (
                         found.value.is_empty(),
@@ -239,9 +239,8 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
             }
         }
     }
-    // Only now is it known what each field holds. A value that did not fit does not stand beside one
-    // that did, under the very same name; and the same text under another spelling is no news. (But
-    // for the event, whose words have aliases.)
+    // `extra` drops a value that did not fit if another one under the same name did, and a text that
+    // its field has already under another spelling. (Not for `event`, whose values have aliases.)
     rest.retain(|(key, value)| {
         let Some((index, shape)) = field_of::<T>(key) else {
             return true;
@@ -274,7 +273,7 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
     Some(payload)
 }
 
-/// The field that a key is a spelling of.
+/// Returns the field of which the key is a spelling.
 fn field_of<T: Payload>(key: &str) -> Option<(usize, Shape)> {
     let small = if key.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(key.to_ascii_lowercase())
@@ -287,7 +286,7 @@ fn field_of<T: Payload>(key: &str) -> Option<(usize, Shape)> {
             .ok()?;
         T::FIELDS.get(index).map(|(_, shape)| (index, *shape))
     };
-    // Some encoders of forms mark a list.
+    // Some form encoders add brackets to lists.
     let marked = || {
         let name = small.strip_suffix("[]")?;
         find(name).filter(|(_, shape)| *shape == Shape::List)
@@ -297,14 +296,14 @@ fn field_of<T: Payload>(key: &str) -> Option<(usize, Shape)> {
         .or_else(|| find(field_also_named::<T>(&small)?))
 }
 
-/// The field of which this is another name, in any letter case.
+/// Returns the field of which the key is another name, in any letter case.
 fn field_also_named<T: Payload>(key: &str) -> Option<&'static str> {
     let mut names = T::ALSO_NAMED.iter();
     let found = names.find(|(other, _)| other.eq_ignore_ascii_case(key));
     found.map(|(_, field)| *field)
 }
 
-/// The members under their own names.
+/// Returns the members under their own names.
 pub(super) fn map(members: Members<'_>, repeats: bool) -> BTreeMap<String, Value> {
     let mut map = BTreeMap::new();
     for (key, value) in members {
@@ -328,7 +327,7 @@ pub(super) fn map(members: Members<'_>, repeats: bool) -> BTreeMap<String, Value
     map
 }
 
-/// Members of a JSON object, or of anything else that serde takes for a map.
+/// The members of a JSON object, or of any other map of serde.
 pub(super) struct EventMembers<'de>(pub(super) Members<'de>);
 
 impl<'de> Deserialize<'de> for EventMembers<'de> {
@@ -360,14 +359,14 @@ impl<'de> Deserialize<'de> for EventMembers<'de> {
     }
 }
 
-/// A key, borrowed where it can be.
+/// A key, borrowed if possible.
 struct EventKey<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for EventKey<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_str(MemberVisitor)? {
             Member::Text(text) => Ok(Self(text)),
-            Member::Other(_) => Err(D::Error::custom("a key that is no text")),
+            Member::Other(_) => Err(D::Error::custom("a key is not a text")),
         }
     }
 }

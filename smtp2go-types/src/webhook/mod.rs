@@ -1,6 +1,6 @@
 //! The events that the service posts to a webhook.
 //!
-//! [`parse`] makes an [`Event`] of a request's body, whatever web framework received it:
+//! [`parse`] reads an [`Event`] from a request's body, independent of the web framework:
 //!
 //! ```
 //! use smtp2go_types::webhook::{Event, parse};
@@ -16,32 +16,28 @@
 //!
 //! # What the service sends
 //!
-//! One event per request, as a form or as JSON, whichever the webhook's `output_format` says. The
-//! body is not signed and carries no version. The service posts again what was not answered within
-//! 10 seconds, so expect an event more than once, and events out of order:
-//! [`Event::dedup_key`] tells a repetition from a new event.
+//! One event per request, as a form or as JSON, depending on the webhook's `output_format`. The body is
+//! not signed and has no version. The service posts an event again if it gets no answer within 10
+//! seconds, so events can be delivered more than once and out of order. [`Event::dedup_key`]
+//! identifies duplicate deliveries.
 //!
-//! # What is made of it
+//! # How it is parsed
 //!
-//! - The names of fields count in any letter case, and `link` and `click_url` are other names of `url`.
-//!   Where a field comes in more than one spelling, one that is not empty is the field; of several the
-//!   one with the field's own name, in small letters; or else the first in alphabetical order. Another
-//!   with another value is kept in `extra`, as are the mail headers that the webhook copies, under their
-//!   own names.
-//! - A value of a kind that its field can't hold (a list for the subject) is kept in `extra` as well.
-//! - `recipients` may be a list or one text. How a form joins several addresses is not documented:
-//!   JSON in the text, commas, semicolons and white space are understood, and so is a repeated key.
-//! - Words count in any letter case for `event`, with the aliases of [`EmailEventKind`] and
+//! - Field names are read in any letter case, and `link` and `click_url` are other names of `url`. If a
+//!   field comes in several spellings, a value that is not empty wins; of several, the one with the
+//!   field's own name in lower case; else the first in alphabetical order. Other values are kept in
+//!   `extra`, as are copied mail headers under their own names.
+//! - A value that its field can't hold, such as a list for the subject, is kept in `extra` as well.
+//! - `recipients` may be a list or a text. How a form joins several addresses is not documented: JSON,
+//!   commas, semicolons, white space and a repeated key are all read.
+//! - Values of `event` are read in any letter case, with the aliases of [`EmailEventKind`] and
 //!   [`SmsEventName`].
-//! - An event with a word that is not known is [`Event::Email`] if it has an `email_id`,
-//!   [`Event::Sms`] if it has a `message_id` or its word starts with `sms`, or else
-//!   [`Event::Unknown`].
+//! - An event with an unknown value is [`Event::Email`] if it has an `email_id`, [`Event::Sms`] if it
+//!   has a `message_id` or its value starts with `sms`, and else [`Event::Unknown`].
 //!
 //! [`EmailEventKind`]: crate::EmailEventKind
 //! [`SmsEventName`]: crate::SmsEventName
 
-// Functions in here are `#[inline]`, so that those programs compile them which receive webhooks, and
-// the crate itself is quicker to build for all others.
 mod event;
 mod form;
 mod key;
