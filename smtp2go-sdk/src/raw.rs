@@ -53,7 +53,7 @@ use serde_core::de::DeserializeOwned;
 use smtp2go_types::{Envelope, ErrorResponse, ValidationError};
 
 use crate::call::verdict::{Success, interrupted, of_reply, undecodable};
-use crate::error::{CallFacts, Kind};
+use crate::error::{CallFacts, ErrorKind};
 use crate::generated::raw_types::ROWS;
 use crate::operation::Operation;
 use crate::{Body, Certainty, RawReply};
@@ -128,6 +128,16 @@ impl progenitor_client::ClientHooks<crate::Client> for Client {
     }
 }
 
+impl crate::Client {
+    /// Returns the raw client, ready to use: see [`raw`](crate::raw).
+    #[must_use]
+    pub fn raw(&self) -> Client {
+        let core = self.core();
+        let http = core.http().for_building_requests();
+        Client::new_with_client(core.base_url(), http, self.clone())
+    }
+}
+
 fn row(id: &str) -> Option<&'static Row> {
     ROWS.iter().find(|(operation, ..)| operation.id == id)
 }
@@ -140,7 +150,7 @@ async fn sent(mut request: reqwest::Request, check: Option<Check>) -> Result<Bod
     let mut frames = Vec::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| {
-            crate::Error::not_sent(Kind::Serialize).with_source(error.without_url())
+            crate::Error::not_sent(ErrorKind::Serialize).with_source(error.without_url())
         })?;
         frames.extend(frame.into_data());
     }
@@ -290,7 +300,7 @@ fn of_http(error: &reqwest::Error) -> crate::Error {
     // Its text, since a reqwest error can't be cloned.
     let source = innermost.to_string();
     if error.is_builder() {
-        crate::Error::not_sent(Kind::Serialize).with_source(source)
+        crate::Error::not_sent(ErrorKind::Serialize).with_source(source)
     } else {
         interrupted(source)
     }

@@ -12,7 +12,7 @@ use serde_core::Serialize;
 
 use crate::Error;
 use crate::body::content::SizedContent;
-use crate::error::Kind;
+use crate::error::ErrorKind;
 
 /// The body of a request: a JSON object.
 ///
@@ -72,7 +72,7 @@ impl Body {
         let mut bytes = Vec::with_capacity(1024);
         match serde_json::to_writer(&mut bytes, value) {
             Ok(()) => Ok(bytes.into()),
-            Err(error) => Err(Error::not_sent(Kind::Serialize).with_source(error)),
+            Err(error) => Err(Error::not_sent(ErrorKind::Serialize).with_source(error)),
         }
     }
 

@@ -24,7 +24,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Core;
 use super::failover::Host;
-use super::verdict::{Answer, Ending, Evidence, Upload};
+use super::verdict::{Ending, Evidence, Received, Upload};
 use crate::body::Part;
 use crate::body::read::Base64Stream;
 use crate::error::{FieldError, ReplyLimit};
@@ -92,7 +92,7 @@ impl Core {
                 head(response.status(), response.headers());
                 let size = response.content_length();
                 let room = usize::try_from(size.unwrap_or_default()).unwrap_or(usize::MAX);
-                let answer = answer.insert(Answer {
+                let answer = answer.insert(Received {
                     status: response.status(),
                     // Our own HTTP client follows none; one that was handed in may.
                     followed: !is_at(response.url(), &host.base_url, request.operation.path),

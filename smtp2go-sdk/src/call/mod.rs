@@ -44,7 +44,7 @@ use self::rate_limit::{Permit, Permits};
 use self::telemetry::Telemetry;
 use self::verdict::{Evidence, Policy, Situation, Success, pause_after, verdict};
 use crate::body::Body;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::operation::Operation;
 
 pub use observer::{AttemptReport, CallReport, Next, Observer};
@@ -167,7 +167,7 @@ impl Core {
         if let Some(limit) = operation.max_body_bytes
             && size > limit
         {
-            return Err(Error::not_sent(Kind::TooLarge { size, limit }));
+            return Err(Error::not_sent(ErrorKind::TooLarge { size, limit }));
         }
         Ok(Request {
             http: self.http.of(&runtime)?,
@@ -246,7 +246,7 @@ impl<'a> CallInProgress<'a> {
             .acquire(operation, self.settings.pacing, latest);
         permit.await.map_err(|refused| match self.last.take() {
             Some(error) => error.with_retry_after(refused.wait),
-            None => Error::not_sent(Kind::NoPermit(refused.reason))
+            None => Error::not_sent(ErrorKind::NoPermit(refused.reason))
                 .with_retry_after(refused.wait)
                 .during(operation, 0),
         })

@@ -19,21 +19,21 @@ use smtp2go_types::values_beyond;
 use super::rate_limit::LONGEST_PAUSE;
 use super::{Next, RawReply, RetryPolicy};
 use crate::error::said::Said;
-use crate::error::{Certainty, Error, FieldError, Kind, ReplyLimit, known, retry_after};
+use crate::error::{Certainty, Error, ErrorKind, FieldError, ReplyLimit, known, retry_after};
 use crate::operation::{FailureIn200, Operation};
 
 /// What is known after an attempt.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     /// As much of the reply as arrived, if its status did.
-    pub(crate) answer: Option<Answer>,
+    pub(crate) answer: Option<Received>,
     pub(crate) upload: Upload,
     pub(crate) ending: Ending,
 }
 
 /// A reply, read up to where it ended or a limit was reached.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Received {
     pub(crate) status: StatusCode,
     /// The HTTP client followed a redirect, so that another URL answered.
     pub(crate) followed: bool,
@@ -276,7 +276,7 @@ pub(crate) fn cancelled_call(
     certainty: Certainty,
     source: impl Into<Box<dyn StdError + Send + Sync>>,
 ) -> Error {
-    let kind = Kind::NoReply {
+    let kind = ErrorKind::NoReply {
         connect: false,
         timeout: false,
         part: false,
@@ -304,7 +304,7 @@ pub(crate) fn undecodable(
             error.column()
         ),
     };
-    let error = Error::judged(Kind::Decode, row(Case::Undecodable).0)
+    let error = Error::judged(ErrorKind::Decode, row(Case::Undecodable).0)
         .with_reply(reply.into_parts(), said)
         .with_source(place);
     match operation {
@@ -317,7 +317,7 @@ pub(crate) fn undecodable(
 #[cfg(feature = "raw")]
 pub(crate) fn of_reply(status: StatusCode, headers: HeaderMap, body: Bytes) -> Error {
     let said = Said::read(&body, None);
-    let answer = Answer {
+    let answer = Received {
         status,
         followed: false,
         headers: HeaderMap::new(),
@@ -352,7 +352,7 @@ pub(crate) fn results(
     let results = std::mem::take(&mut said.results);
     let found = results.len();
     if found != expected {
-        let kind = Kind::Results { found, expected };
+        let kind = ErrorKind::Results { found, expected };
         let attempts = reply.attempts();
         // Nobody can tell which result belongs to which mail.
         return Err(Error::judged(kind, row(Case::Undecodable).0)
@@ -388,8 +388,8 @@ fn outcome(
     let certainty = row(case).0;
     // An item's error is a failure within a reply that is none.
     let kind = match case {
-        Case::Unconfirmed | Case::Undecodable if !envelope.has_error() => Kind::Unconfirmed,
-        _ => Kind::FailedIn200,
+        Case::Unconfirmed | Case::Undecodable if !envelope.has_error() => ErrorKind::Unconfirmed,
+        _ => ErrorKind::FailedIn200,
     };
     result.request_id.clone_from(&envelope.request_id);
     if result.error.is_none() && result.error_code.is_none() {
@@ -482,7 +482,7 @@ fn case(policy: &Policy<'_>, evidence: &Evidence, said: &Said) -> Option<Case> {
 }
 
 /// The case of a reply whose status is not a success. A refusal is one even if the rest is lost.
-fn by_status(answer: &Answer, said: &Said) -> Option<Case> {
+fn by_status(answer: &Received, said: &Said) -> Option<Case> {
     let status = answer.status;
     if status.is_success() {
         return None;
@@ -539,26 +539,26 @@ fn by_content(
 }
 
 /// The kind of error for a case.
-fn kind(case: Case, answer: Option<&Answer>, ending: &Ending) -> Kind {
+fn kind(case: Case, answer: Option<&Received>, ending: &Ending) -> ErrorKind {
     let source = match ending {
         Ending::Broken(source) => source.as_ref(),
         _ => None,
     };
     let timeout =
         matches!(ending, Ending::Broken(None)) || source.is_some_and(reqwest::Error::is_timeout);
-    let no_reply = |connect, part| Kind::NoReply {
+    let no_reply = |connect, part| ErrorKind::NoReply {
         connect,
         timeout,
         part,
     };
     match case {
-        Case::Content => Kind::Content,
+        Case::Content => ErrorKind::Content,
         // Once a part was sent, the error may be that of a redirect's target.
         Case::NothingSent => no_reply(source.is_some_and(reqwest::Error::is_connect), false),
         Case::PartSent => no_reply(false, true),
         Case::NoReply => no_reply(false, false),
-        Case::StreamRefused => Kind::StreamRefused,
-        Case::RedirectFollowed | Case::Redirect => Kind::Redirect {
+        Case::StreamRefused => ErrorKind::StreamRefused,
+        Case::RedirectFollowed | Case::Redirect => ErrorKind::Redirect {
             followed: answer.is_some_and(|answer| answer.followed),
         },
         Case::KnownRefusal
@@ -567,16 +567,16 @@ fn kind(case: Case, answer: Option<&Answer>, ending: &Ending) -> Kind {
         | Case::ClientError
         | Case::NotImplemented
         | Case::ServerError
-        | Case::OtherStatus => Kind::Status,
+        | Case::OtherStatus => ErrorKind::Status,
         Case::ReplyTooLarge => match ending {
-            Ending::OverLimit(limit) => Kind::ReplyTooLarge(*limit),
-            _ => Kind::Truncated { timeout },
+            Ending::OverLimit(limit) => ErrorKind::ReplyTooLarge(*limit),
+            _ => ErrorKind::Truncated { timeout },
         },
-        Case::Truncated => Kind::Truncated { timeout },
-        Case::ErrorIn200 | Case::ErrorBesideSuccess => Kind::ErrorIn200,
-        Case::FailedIn200 | Case::FailedBesideSuccess => Kind::FailedIn200,
-        Case::Unconfirmed => Kind::Unconfirmed,
-        Case::Undecodable => Kind::Decode,
+        Case::Truncated => ErrorKind::Truncated { timeout },
+        Case::ErrorIn200 | Case::ErrorBesideSuccess => ErrorKind::ErrorIn200,
+        Case::FailedIn200 | Case::FailedBesideSuccess => ErrorKind::FailedIn200,
+        Case::Unconfirmed => ErrorKind::Unconfirmed,
+        Case::Undecodable => ErrorKind::Decode,
     }
 }
 
@@ -653,7 +653,7 @@ impl Evidence {
     }
 }
 
-impl Answer {
+impl Received {
     /// Adds a chunk of the body, up to `limit` bytes in all. Whether all of it was within the limit.
     pub(crate) fn take(&mut self, chunk: &[u8], limit: u64) -> bool {
         let room = limit.saturating_sub(self.body.len() as u64);
@@ -689,5 +689,4 @@ fn is_stream_refused(_: &reqwest::Error) -> bool {
 }
 
 #[cfg(test)]
-#[path = "verdict_tests.rs"]
 pub(crate) mod tests;

@@ -258,6 +258,11 @@ impl Client {
         .await
     }
 
+    #[cfg(feature = "raw")]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// The same client, for a batch whose results are judged one by one.
     pub(crate) fn per_item(&self) -> Self {
         let mut client = self.clone();
@@ -276,18 +281,6 @@ impl Client {
             Some(member) => self.key.put_into(body, member),
             None => Ok(body),
         }
-    }
-
-    /// The raw client, ready to use: see [`raw`](crate::raw).
-    #[cfg(feature = "raw")]
-    #[must_use]
-    pub fn raw(&self) -> crate::raw::Client {
-        let base_url = self.core.base_url();
-        crate::raw::Client::new_with_client(
-            base_url,
-            self.core.http().for_building_requests(),
-            self.clone(),
-        )
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::call::verdict::interrupted;
-use crate::error::Kind;
+use crate::error::ErrorKind;
 use crate::operation::Operation;
 use crate::{Client, Error, Reply};
 
@@ -377,7 +377,7 @@ where
                 Turn::Skip => continue,
                 Turn::Stuck => return Ok(None),
                 Turn::Circle => {
-                    let error = Error::not_sent(Kind::PaginationLoop).during(operation, 0);
+                    let error = Error::not_sent(ErrorKind::PaginationLoop).during(operation, 0);
                     Some(Box::pin(ready(Err(error))) as Fetch<R::Data>)
                 }
             };

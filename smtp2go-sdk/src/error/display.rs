@@ -7,7 +7,9 @@ use http::{HeaderMap, StatusCode};
 use smtp2go_types::one_line;
 
 use super::redact::{excerpt, mask, name};
-use super::{Certainty, Error, ErrorCode, FailedReply, FieldError, Kind, NoPermit, ReplyLimit};
+use super::{
+    Certainty, Error, ErrorCode, ErrorKind, FailedReply, FieldError, NoPermit, ReplyLimit,
+};
 
 /// Number of failures that are shown.
 const FAILURES: usize = 3;
@@ -39,11 +41,11 @@ impl Error {
         let effect = self.effect();
         write!(text, "HTTP {}", reply.status.as_u16())?;
         match &self.details.kind {
-            Kind::Truncated { timeout: true } => {
+            ErrorKind::Truncated { timeout: true } => {
                 write!(text, ", but the reply did not arrive in time; {effect}")?;
             }
-            Kind::Truncated { .. } => write!(text, ", but the reply broke off; {effect}")?,
-            Kind::ReplyTooLarge(limit) => {
+            ErrorKind::Truncated { .. } => write!(text, ", but the reply broke off; {effect}")?,
+            ErrorKind::ReplyTooLarge(limit) => {
                 let (limit, unit, setting) = match limit {
                     ReplyLimit::Bytes(limit) => (*limit, "bytes", "max_reply_bytes"),
                     ReplyLimit::Values(limit) => (*limit as u64, "values", "max_reply_values"),
@@ -54,33 +56,33 @@ impl Error {
                      client's builder raises it); {effect}"
                 )?;
             }
-            Kind::Redirect { followed: true } => write!(
+            ErrorKind::Redirect { followed: true } => write!(
                 text,
                 ", but from elsewhere: the HTTP client followed a redirect, which it must not do; \
                  {effect}"
             )?,
-            Kind::Redirect { .. } => match redirect_host(&reply.headers) {
+            ErrorKind::Redirect { .. } => match redirect_host(&reply.headers) {
                 Some(host) => write!(text, ", a redirect to {host}, which is not followed")?,
                 None => text.push_str(", a redirect, which is not followed"),
             },
-            Kind::Decode => write!(text, ", but {}; {effect}", unexpected(reply))?,
-            Kind::ErrorIn200 if self.certainty() == Certainty::Unknown => {
+            ErrorKind::Decode => write!(text, ", but {}; {effect}", unexpected(reply))?,
+            ErrorKind::ErrorIn200 if self.certainty() == Certainty::Unknown => {
                 self.write_answer(reply, text)?;
                 write!(text, "; {effect}")?;
             }
-            Kind::FailedIn200 => {
+            ErrorKind::FailedIn200 => {
                 text.push_str(", but not accepted");
                 self.write_failures(text)?;
                 if self.certainty() == Certainty::Unknown {
                     write!(text, "; {effect}")?;
                 }
             }
-            Kind::Unconfirmed => {
+            ErrorKind::Unconfirmed => {
                 text.push_str(", but the reply does not say that the message was accepted");
                 self.write_failures(text)?;
                 write!(text, "; {effect}")?;
             }
-            Kind::Results { found, expected } => {
+            ErrorKind::Results { found, expected } => {
                 let results = if *found == 1 { "result" } else { "results" };
                 write!(text, ", but {found} {results} for {expected} mails")?;
                 if let Some(message) = &reply.message {
@@ -144,50 +146,52 @@ impl Error {
         let effect = self.effect();
         let host = self.details.host.as_deref().unwrap_or("the API");
         match &self.details.kind {
-            Kind::Config(what) => text.push_str(what),
-            Kind::Validation(error) => {
+            ErrorKind::Config(what) => text.push_str(what),
+            ErrorKind::Validation(error) => {
                 let problems = mask(&error.to_string());
                 write!(text, "invalid request, {effect}: {problems}")?;
             }
-            Kind::TooLarge { size, limit } => write!(
+            ErrorKind::TooLarge { size, limit } => write!(
                 text,
                 "the request body has {size} bytes, and at most {limit} are accepted; {effect}"
             )?,
-            Kind::Serialize => write!(text, "the request can't be written as JSON; {effect}")?,
-            Kind::NoPermit(NoPermit::Paused) => write!(
+            ErrorKind::Serialize => write!(text, "the request can't be written as JSON; {effect}")?,
+            ErrorKind::NoPermit(NoPermit::Paused) => write!(
                 text,
                 "rate limited: the API has answered 429, and the pause ends after the deadline; \
                  {effect}"
             )?,
-            Kind::NoPermit(NoPermit::RateLimit) => write!(
+            ErrorKind::NoPermit(NoPermit::RateLimit) => write!(
                 text,
                 "rate limited: the operation's documented rate allows the call only after the \
                  deadline; {effect}"
             )?,
-            Kind::NoPermit(NoPermit::Deadline) => {
+            ErrorKind::NoPermit(NoPermit::Deadline) => {
                 write!(text, "deadline exceeded before the first attempt; {effect}")?;
             }
-            Kind::PaginationLoop => {
+            ErrorKind::PaginationLoop => {
                 write!(text, "pagination loop: the page token repeated; {effect}")?;
             }
-            Kind::Content => {
+            ErrorKind::Content => {
                 for FieldError { field, message } in &self.details.fields {
                     write!(text, "{field}: {}; ", mask(message))?;
                 }
                 text.push_str("request aborted; nothing was sent");
             }
-            Kind::StreamRefused => text.push_str(
+            ErrorKind::StreamRefused => text.push_str(
                 "server refused the HTTP/2 stream before processing it; nothing was done",
             ),
-            Kind::NoReply {
+            ErrorKind::NoReply {
                 connect: true,
                 timeout: true,
                 ..
             } => write!(text, "connecting to {host} timed out; {effect}")?,
-            Kind::NoReply { connect: true, .. } => {
+            ErrorKind::NoReply { connect: true, .. } => {
                 write!(text, "can't connect to {host}; {effect}")?;
             }
-            Kind::NoReply { timeout: true, .. } => write!(text, "no answer in time; {effect}")?,
+            ErrorKind::NoReply { timeout: true, .. } => {
+                write!(text, "no answer in time; {effect}")?
+            }
             _ => write!(text, "the connection failed; {effect}")?,
         }
         Ok(())
@@ -196,7 +200,7 @@ impl Error {
     /// The consequence, by the certainty.
     fn effect(&self) -> &'static str {
         match (self.certainty(), &self.details.kind) {
-            (Certainty::NotSent, Kind::NoReply { part: true, .. }) => {
+            (Certainty::NotSent, ErrorKind::NoReply { part: true, .. }) => {
                 "the request was not sent whole, and can't have been processed"
             }
             (Certainty::NotSent, _) => "nothing was sent",
@@ -262,7 +266,7 @@ impl fmt::Debug for Error {
         let mut out = f.debug_struct("Error");
         match &details.kind {
             // The problems can quote what the user put in.
-            Kind::Validation(_) => out.field("kind", &"Validation"),
+            ErrorKind::Validation(_) => out.field("kind", &"Validation"),
             kind => out.field("kind", kind),
         };
         out.field("certainty", &details.certainty);

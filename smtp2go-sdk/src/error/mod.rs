@@ -41,7 +41,7 @@ pub struct Error {
 
 #[derive(Clone)]
 struct Details {
-    kind: Kind,
+    kind: ErrorKind,
     certainty: Certainty,
     operation: Option<&'static Operation>,
     attempts: u32,
@@ -86,7 +86,7 @@ pub(crate) struct CallFacts {
 
 /// Where a call failed.
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorKind {
     /// The client, or the call, is set up wrongly.
     Config(String),
     /// The request breaks a documented limit.
@@ -203,12 +203,12 @@ impl fmt::Debug for FieldError {
 
 impl Error {
     /// An error found before anything was sent.
-    pub(crate) fn not_sent(kind: Kind) -> Self {
+    pub(crate) fn not_sent(kind: ErrorKind) -> Self {
         Self::judged(kind, Certainty::NotSent)
     }
 
     /// An error after an attempt. Only for `call::verdict`, which decides what is certain.
-    pub(crate) fn judged(kind: Kind, certainty: Certainty) -> Self {
+    pub(crate) fn judged(kind: ErrorKind, certainty: Certainty) -> Self {
         Self {
             details: Box::new(Details {
                 kind,
@@ -231,7 +231,7 @@ impl Error {
 
     /// A client, or a call, that is set up wrongly.
     pub(crate) fn config(text: impl Into<String>) -> Self {
-        Self::not_sent(Kind::Config(text.into()))
+        Self::not_sent(ErrorKind::Config(text.into()))
     }
 
     /// A request that did not pass its check.
@@ -241,14 +241,14 @@ impl Error {
             message: problem.message().to_owned(),
         });
         let fields = fields.collect();
-        let mut error = Self::not_sent(Kind::Validation(error));
+        let mut error = Self::not_sent(ErrorKind::Validation(error));
         error.details.fields = fields;
         error
     }
 
     /// Content of a request that could not be read.
     pub(crate) fn unreadable(field: FieldError) -> Self {
-        Self::not_sent(Kind::Content).with_field(field)
+        Self::not_sent(ErrorKind::Content).with_field(field)
     }
 
     /// Adds the reply, and what it says.
@@ -356,13 +356,13 @@ impl Error {
     /// Whether the API refused the call by a status of its own, from 400 to 499.
     #[cfg(feature = "raw")]
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self.details.kind, Kind::Status)
+        matches!(self.details.kind, ErrorKind::Status)
             && self.status().is_some_and(|status| status.is_client_error())
     }
 
     /// Names the setting that an error is about.
     pub(crate) fn about(mut self, setting: &str) -> Self {
-        if let Kind::Config(text) = &mut self.details.kind {
+        if let ErrorKind::Config(text) = &mut self.details.kind {
             *text = format!("{setting}: {text}");
         }
         self
@@ -385,33 +385,33 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.details.kind {
-            Kind::Config(_) => "config",
-            Kind::Validation(_) => "validation",
-            Kind::TooLarge { .. } => "too_large",
-            Kind::Serialize => "serialize",
-            Kind::NoPermit(NoPermit::Paused) => "held_back",
-            Kind::NoPermit(NoPermit::RateLimit) => "paced",
-            Kind::NoPermit(NoPermit::Deadline) => "deadline",
-            Kind::PaginationLoop => "repeated_token",
-            Kind::Content => "content",
-            Kind::NoReply {
+            ErrorKind::Config(_) => "config",
+            ErrorKind::Validation(_) => "validation",
+            ErrorKind::TooLarge { .. } => "too_large",
+            ErrorKind::Serialize => "serialize",
+            ErrorKind::NoPermit(NoPermit::Paused) => "held_back",
+            ErrorKind::NoPermit(NoPermit::RateLimit) => "paced",
+            ErrorKind::NoPermit(NoPermit::Deadline) => "deadline",
+            ErrorKind::PaginationLoop => "repeated_token",
+            ErrorKind::Content => "content",
+            ErrorKind::NoReply {
                 connect: true,
                 timeout: true,
                 ..
             } => "connect_timeout",
-            Kind::NoReply { connect: true, .. } => "connect",
-            Kind::NoReply { timeout: true, .. } => "timeout",
-            Kind::NoReply { .. } => "connection",
-            Kind::StreamRefused => "refused",
-            Kind::Truncated { .. } => "truncated",
-            Kind::ReplyTooLarge(_) => "reply_too_large",
-            Kind::Redirect { .. } => "redirect",
-            Kind::Status => "status",
-            Kind::ErrorIn200 => "error_in_200",
-            Kind::FailedIn200 => "failed_in_200",
-            Kind::Unconfirmed => "unconfirmed",
-            Kind::Results { .. } => "results",
-            Kind::Decode => "decode",
+            ErrorKind::NoReply { connect: true, .. } => "connect",
+            ErrorKind::NoReply { timeout: true, .. } => "timeout",
+            ErrorKind::NoReply { .. } => "connection",
+            ErrorKind::StreamRefused => "refused",
+            ErrorKind::Truncated { .. } => "truncated",
+            ErrorKind::ReplyTooLarge(_) => "reply_too_large",
+            ErrorKind::Redirect { .. } => "redirect",
+            ErrorKind::Status => "status",
+            ErrorKind::ErrorIn200 => "error_in_200",
+            ErrorKind::FailedIn200 => "failed_in_200",
+            ErrorKind::Unconfirmed => "unconfirmed",
+            ErrorKind::Results { .. } => "results",
+            ErrorKind::Decode => "decode",
         }
     }
 
@@ -421,9 +421,9 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         matches!(
             self.details.kind,
-            Kind::NoReply { timeout: true, .. }
-                | Kind::Truncated { timeout: true }
-                | Kind::NoPermit(NoPermit::Deadline)
+            ErrorKind::NoReply { timeout: true, .. }
+                | ErrorKind::Truncated { timeout: true }
+                | ErrorKind::NoPermit(NoPermit::Deadline)
         )
     }
 
@@ -431,7 +431,7 @@ impl Error {
     /// took too long (which [`is_timeout`](Self::is_timeout) too).
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self.details.kind, Kind::NoReply { connect: true, .. })
+        matches!(self.details.kind, ErrorKind::NoReply { connect: true, .. })
     }
 
     /// Whether the API did not accept the key, for this operation or at all.
@@ -451,7 +451,7 @@ impl Error {
     pub fn is_rate_limited(&self) -> bool {
         matches!(
             self.details.kind,
-            Kind::NoPermit(NoPermit::Paused | NoPermit::RateLimit)
+            ErrorKind::NoPermit(NoPermit::Paused | NoPermit::RateLimit)
         ) || self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
             || matches!(self.code_ref(), Some(ErrorCode::ReqLimitExceeded))
     }
@@ -460,7 +460,7 @@ impl Error {
     /// the content of an attachment could not be read.
     #[must_use]
     pub fn is_validation(&self) -> bool {
-        matches!(self.details.kind, Kind::Validation(_))
+        matches!(self.details.kind, ErrorKind::Validation(_))
             || !self.details.fields.is_empty()
             || matches!(self.code_ref(), Some(ErrorCode::NonValidatingInPayload))
     }
@@ -469,14 +469,17 @@ impl Error {
     /// processed, though what came of it is not known: [`Certainty::Unknown`].
     #[must_use]
     pub fn is_decode(&self) -> bool {
-        matches!(self.details.kind, Kind::Decode | Kind::Results { .. })
+        matches!(
+            self.details.kind,
+            ErrorKind::Decode | ErrorKind::Results { .. }
+        )
     }
 
     /// Whether the client, or the call, is set up wrongly: a malformed key, a bad base URL, no TLS
     /// backend, no tokio runtime.
     #[must_use]
     pub fn is_config(&self) -> bool {
-        matches!(self.details.kind, Kind::Config(_))
+        matches!(self.details.kind, ErrorKind::Config(_))
     }
 
     /// Whether the call may have had its effect, by any of its attempts: the weakest of what is

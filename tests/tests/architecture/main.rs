@@ -1,5 +1,5 @@
-//! Rules for the sources that the compiler does not hold: imports go one way, private types have
-//! names of their own, and features are listed everywhere.
+//! Rules for the sources that the compiler does not hold: imports go one way, one file judges
+//! replies, private types have names of their own, and features are listed everywhere.
 
 // A test that fails, fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -9,6 +9,7 @@ mod imports;
 mod modules;
 mod names;
 mod sources;
+mod verdict;
 
 use std::path::PathBuf;
 

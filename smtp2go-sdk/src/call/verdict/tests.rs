@@ -136,7 +136,7 @@ fn ended(status: u16, headers: &[(&str, &str)], body: &[u8], ending: Ending) -> 
         let name = header::HeaderName::try_from(*name).unwrap();
         (name, HeaderValue::from_str(value).unwrap())
     });
-    let answer = Answer {
+    let answer = Received {
         status: StatusCode::from_u16(status).unwrap(),
         followed: false,
         headers: headers.collect(),
@@ -198,8 +198,8 @@ fn readme_has_the_table() {
 
 #[test]
 fn observer_documents_every_reason() {
-    let documented = include_str!("observer.rs");
-    let source = include_str!("verdict.rs");
+    let documented = include_str!("../observer.rs");
+    let source = include_str!("../verdict.rs");
     let body = &source[source.find("fn next(").unwrap()..];
     let body = &body[..body.find("\nimpl Evidence").unwrap()];
     let reasons: Vec<_> = body.split('"').skip(1).step_by(2).collect();
