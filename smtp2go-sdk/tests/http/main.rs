@@ -29,3 +29,4 @@ mod runtimes;
 mod shown;
 mod subaccount;
 mod support;
+mod verdict;
