@@ -348,9 +348,9 @@ pub(crate) fn results(
     expected: usize,
     success: Success,
 ) -> Result<(Vec<Result<Said, Error>>, RawReply), Error> {
-    let Success { reply, mut said } = success;
-    let results = std::mem::take(&mut said.results);
-    let found = results.len();
+    let Success { reply, said } = success;
+    let found = said.results.count;
+    let places = operation.failure_in_200.unwrap_or_default();
     if found != expected {
         let kind = ErrorKind::Results { found, expected };
         let attempts = reply.attempts();
@@ -359,30 +359,28 @@ pub(crate) fn results(
             .with_reply(reply.into_parts(), said)
             .during(operation, attempts));
     }
-    let accepted = results
-        .iter()
-        .any(|result| result.accepted || result.misplaced);
-    let outcomes = results
+    let outcomes = Said::results(reply.body(), places)
         .into_iter()
-        .map(|result| outcome(operation, result, &said, accepted, &reply))
+        .map(|result| outcome(operation, result, &said, &reply))
         .collect();
     Ok((outcomes, reply))
 }
 
 /// The outcome of one mail of a batch. With an error of the whole reply no mail is confirmed, and a
-/// mail of which nothing is said is refused only if none is `accepted`.
+/// mail of which nothing is said is refused only if none was accepted.
 fn outcome(
     operation: &'static Operation,
     mut result: Said,
     envelope: &Said,
-    accepted: bool,
     reply: &RawReply,
 ) -> Result<Said, Error> {
     result.whole &= envelope.whole;
     let case = match by_content(&result, operation.failure_in_200, true, false) {
         None if envelope.has_error() => Case::ErrorBesideSuccess,
         None => return Ok(result),
-        Some(Case::Unconfirmed) if envelope.has_error() && !accepted => Case::ErrorIn200,
+        Some(Case::Unconfirmed) if envelope.has_error() && !envelope.results.accepted => {
+            Case::ErrorIn200
+        }
         Some(case) => case,
     };
     let certainty = row(case).0;
@@ -428,12 +426,7 @@ fn judge(policy: &Policy<'_>, evidence: Evidence) -> Result<Success, (Case, Erro
     let mut error = Error::judged(kind, row(case).0);
     if let Some(answer) = answer {
         let mut said = said;
-        if case == Case::FailedIn200 && said.failures.is_empty() {
-            for result in &mut said.results {
-                said.failures.append(&mut result.failures);
-                said.failures.extend(result.error.take());
-            }
-        }
+        said.take_failures();
         if answer.status == StatusCode::NOT_FOUND && !policy.versioned {
             error = error.with_advice(
                 "the base URL does not end in a version, as https://api.smtp2go.com/v3 does",
@@ -509,14 +502,11 @@ fn by_content(
     per_item: bool,
 ) -> Option<Case> {
     let results = &said.results;
-    if per_item && (!results.is_empty() || said.whole && !said.has_error()) {
+    if per_item && (results.count > 0 || said.whole && !said.has_error()) {
         return None;
     }
-    let refuses = |result: &Said| result.refused || result.has_error();
-    let accepts = |result: &Said| result.accepted || result.misplaced;
-    let confirms = |result: &Said| result.accepted && !refuses(result);
-    let confirmed = said.accepted || results.iter().any(confirms);
-    let accepted = accepts(said) || results.iter().any(accepts);
+    let confirmed = said.accepted || results.confirmed;
+    let accepted = said.accepted || said.misplaced || results.accepted;
     if said.has_error() {
         return Some(if said.whole && !accepted {
             Case::ErrorIn200
@@ -526,7 +516,7 @@ fn by_content(
     }
     places?;
     // A batch fails as a whole only if none of its mails was accepted.
-    let refused = said.refused || !confirmed && results.iter().any(refuses);
+    let refused = said.refused || !confirmed && results.refused;
     match (said.whole, refused) {
         (false, true) => Some(Case::FailedBesideSuccess),
         (false, false) => Some(Case::Undecodable),

@@ -45,8 +45,23 @@ pub(crate) struct Said {
     pub(crate) refused: bool,
     /// An id or a success is reported where, or in a form in which, the API does not do so.
     pub(crate) misplaced: bool,
-    /// The results of a batch, one per mail.
-    pub(crate) results: Vec<Said>,
+    /// The results of a batch.
+    pub(crate) results: Results,
+}
+
+/// The results of a batch, taken together. They are not kept one by one: a hostile reply has more of
+/// them than the batch has mails.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    pub(crate) count: usize,
+    /// One of them reports an id or a success and nothing else.
+    pub(crate) confirmed: bool,
+    /// One of them reports an id or a success.
+    pub(crate) accepted: bool,
+    /// One of them reports an error or a failure.
+    pub(crate) refused: bool,
+    /// The reasons of those.
+    failures: Vec<String>,
 }
 
 impl Said {
@@ -64,6 +79,37 @@ impl Said {
                 ..part.unwrap_or_default()
             }
         })
+    }
+
+    /// Reads the results of a batch one by one.
+    pub(crate) fn results(body: &[u8], places: FailureIn200) -> Vec<Self> {
+        let text = readable(body);
+        let text = match serde_json::from_str::<Members<'_>>(&text) {
+            Ok(_) => text,
+            Err(_) => closed(&text).unwrap_or_default().into(),
+        };
+        let read = || -> serde_json::Result<Vec<Self>> {
+            let Members(root) = serde_json::from_str(&text)?;
+            let data = root.into_iter().rfind(|(name, _)| name == "data");
+            let Some((_, data)) = data else {
+                return Ok(Vec::new());
+            };
+            match kind(data) {
+                b'{' => Ok(vec![Self::result(data, 0, places)?]),
+                _ => items(data)?
+                    .into_iter()
+                    .map(|result| Self::result(result, DEPTH, places))
+                    .collect(),
+            }
+        };
+        read().unwrap_or_default()
+    }
+
+    /// The reasons of failures, those of a batch's results if there are no others.
+    pub(crate) fn take_failures(&mut self) {
+        if self.failures.is_empty() {
+            self.failures = std::mem::take(&mut self.results.failures);
+        }
     }
 
     /// Whether the envelope reports an error.
@@ -200,6 +246,18 @@ impl Said {
     }
 }
 
+impl Results {
+    fn add(&mut self, result: Said) {
+        let refused = result.refused || result.has_error();
+        self.count += 1;
+        self.confirmed |= result.accepted && !refused;
+        self.accepted |= result.accepted || result.misplaced;
+        self.refused |= refused;
+        self.failures.extend(result.failures);
+        self.failures.extend(result.error);
+    }
+}
+
 /// Reads a reply that is a JSON object.
 fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said> {
     let Members(root) = serde_json::from_str(text)?;
@@ -223,7 +281,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
     match places {
         Some(places) if list_segment(places.id) == Some("data") => {
             for result in items(data)? {
-                said.results.push(Said::result(result, DEPTH, places)?);
+                said.results.add(Said::result(result, DEPTH, places)?);
             }
             for (name, value) in members(data)? {
                 said.take(&name, value, None)?;
@@ -232,7 +290,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
             if kind(data) == b'{' {
                 let result = Said::result(data, 0, places)?;
                 if result.accepted || result.misplaced || !result.has_error() {
-                    said.results.push(result);
+                    said.results.add(result);
                 }
             }
         }

@@ -39,7 +39,7 @@ async fn deadline_that_is_zero_or_has_passed_sends_nothing() {
 
 #[tokio::test]
 async fn pause_begins_at_the_head_of_a_429() {
-    let stalled = Fault::status(429)
+    let stalled = answer(429, r#"{"data":{"error":"too many requests"}}"#)
         .header("Retry-After", "30")
         .then(Fault::stalled_halfway())
         .nth(1);
@@ -98,19 +98,17 @@ async fn reply_that_arrived_while_the_runtime_was_blocked_is_read() {
 
 #[tokio::test]
 async fn upload_that_breaks_before_its_last_byte_is_not_sent() {
-    for fault in [Fault::reset_before_reading(), Fault::close_before_reading()] {
-        let sandbox = sandbox(fault);
-        let retry = RetryPolicy::new().min_backoff(Duration::ZERO);
-        let client = sandbox
-            .builder()
-            .retry(retry.max_backoff(Duration::ZERO))
-            .build()
-            .unwrap();
-        let error = client.send(large_mail(30_000_000)).await.unwrap_err();
-        assert_eq!(error.certainty(), Certainty::NotSent, "{error}");
-        assert_eq!(error.attempts(), 3);
-        assert!(sandbox.calls().iter().all(|call| !call.received()));
-    }
+    let sandbox = sandbox(Fault::reset_before_reading());
+    let retry = RetryPolicy::new().min_backoff(Duration::ZERO);
+    let client = sandbox
+        .builder()
+        .retry(retry.max_backoff(Duration::ZERO))
+        .build()
+        .unwrap();
+    let error = client.send(large_mail(30_000_000)).await.unwrap_err();
+    assert_eq!(error.certainty(), Certainty::NotSent, "{error}");
+    assert_eq!(error.attempts(), 3);
+    assert!(sandbox.calls().iter().all(|call| !call.received()));
 }
 
 #[tokio::test]
@@ -131,7 +129,12 @@ async fn upload_that_stalls_times_out_as_not_sent() {
 
 #[tokio::test]
 async fn missing_version_in_the_base_url_is_hinted_at_by_a_404() {
-    for (path, hinted) in [("", true), ("/api", true), ("/v3", false), ("/proxy/v3/", false)] {
+    for (path, hinted) in [
+        ("", true),
+        ("/api", true),
+        ("/v3", false),
+        ("/proxy/v3/", false),
+    ] {
         let sandbox = sandbox(Fault::status(404));
         let url = sandbox.base_url().replace("/v3", path);
         let client = sandbox.builder().base_url(url).build().unwrap();
@@ -161,7 +164,10 @@ async fn outcomes_of_a_batch_count_the_attempts() {
 #[tokio::test]
 async fn success_from_elsewhere_is_explained() {
     for (body, words) in [
-        ("<html>sign in</html>", "an HTML page, not from the API itself"),
+        (
+            "<html>sign in</html>",
+            "an HTML page, not from the API itself",
+        ),
         ("signed out", "captive portal"),
         ("", "the reply is empty"),
     ] {
