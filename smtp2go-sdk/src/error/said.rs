@@ -171,10 +171,10 @@ impl Said {
             self.failed = count(value)?;
             match self.failed {
                 Some(count) => self.refused |= count > 0,
-                None => self.report(texts(value, DEPTH)?),
+                None => self.report(value)?,
             }
         } else if is(places.messages) || name == "failures" || name == "errors" {
-            self.report(texts(value, DEPTH)?);
+            self.report(value)?;
         } else if name == "status" {
             self.refused |= is_failing(value)?;
         } else if Some(name) == list_segment(places.status) {
@@ -184,9 +184,11 @@ impl Said {
     }
 
     /// Adds the reasons of a failure, if there are any.
-    fn report(&mut self, reasons: Vec<String>) {
-        self.refused |= !reasons.is_empty();
-        self.failures.extend(reasons);
+    fn report(&mut self, reasons: &RawValue) -> serde_json::Result<()> {
+        let before = self.failures.len();
+        add_texts(reasons, DEPTH, &mut self.failures)?;
+        self.refused |= self.failures.len() > before;
+        Ok(())
     }
 
     /// Reads the statuses of a list of messages, of which a part may have been accepted.
@@ -472,28 +474,31 @@ fn is_failing(status: &RawValue) -> serde_json::Result<bool> {
         .any(|word| word.eq_ignore_ascii_case(status.trim())))
 }
 
-/// The texts in a list of texts, or in what stands in its place. What is not text is kept as JSON.
-fn texts(value: &RawValue, depth: u8) -> serde_json::Result<Vec<String>> {
-    if !is_something(value) {
-        return Ok(Vec::new());
-    }
+/// Adds the texts in a list of texts, or in what stands in its place. What is not text is kept as
+/// JSON.
+fn add_texts(value: &RawValue, depth: u8, found: &mut Vec<String>) -> serde_json::Result<()> {
     match kind(value) {
         b'[' if depth > 0 => {
-            let mut found = Vec::new();
             for item in items(value)? {
-                found.extend(texts(item, depth - 1)?);
+                add_texts(item, depth - 1, found)?;
             }
-            Ok(found)
         }
-        b'"' => Ok(text(value)?.into_iter().collect()),
-        _ => Ok(vec![value.get().to_owned()]),
+        b'"' => found.extend(filled(text(value)?)),
+        _ if is_something(value) => found.push(value.get().to_owned()),
+        _ => {}
     }
+    Ok(())
 }
 
 /// The texts in one.
 fn joined(value: &RawValue, separator: &str) -> serde_json::Result<Option<String>> {
-    let found = texts(value, DEPTH)?;
-    Ok((!found.is_empty()).then(|| found.join(separator)))
+    let mut found = Vec::new();
+    add_texts(value, DEPTH, &mut found)?;
+    // Without a copy of the only one, which may be long.
+    Ok(match found.len() {
+        0 | 1 => found.pop(),
+        _ => Some(found.join(separator)),
+    })
 }
 
 /// The fields that failed, in any shape they come: an object with `fieldname` and `message`, a
@@ -525,10 +530,14 @@ fn field_errors(
                 }
             }
         }
-        _ => found.extend(texts(value, depth)?.into_iter().map(|message| FieldError {
-            field: String::new(),
-            message,
-        })),
+        _ => {
+            let mut messages = Vec::new();
+            add_texts(value, depth, &mut messages)?;
+            found.extend(messages.into_iter().map(|message| FieldError {
+                field: String::new(),
+                message,
+            }));
+        }
     }
     Ok(())
 }
