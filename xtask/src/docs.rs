@@ -153,7 +153,7 @@ pub(crate) fn operation(operation: &Operation) -> String {
         facts.push("This client puts the key into the body.".to_owned());
     }
     if operation.failure_in_200.is_some() {
-        facts.push("A reply that counts failures is an error of this client.".to_owned());
+        facts.push("A reply that does not confirm the send is an error of this client.".to_owned());
     }
     text([
         &operation.description,

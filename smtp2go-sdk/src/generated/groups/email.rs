@@ -36,8 +36,8 @@ impl EmailGroup<'_> {
     /// was carried out, put an id of your own in a custom header, and about two minutes later have
     /// `/activity/search` return that header with the events.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that counts failures is an
-    /// error of this client.
+    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
+    /// is an error of this client.
     #[inline]
     pub async fn send(
         &self,
@@ -57,8 +57,8 @@ impl EmailGroup<'_> {
     /// accepted: look at `failed` and `failures`. The message and the request body may have 50 MB each,
     /// and base64 makes the message a third larger, which leaves about 37 MB.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that counts failures is an
-    /// error of this client.
+    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
+    /// is an error of this client.
     #[inline]
     pub async fn mime(
         &self,
@@ -79,8 +79,8 @@ impl EmailGroup<'_> {
     /// filled `email_id` or `schedule_id` as failed. The request body may have 50 MB. `fastaccept` is
     /// not available here.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that counts failures is an
-    /// error of this client.
+    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
+    /// is an error of this client.
     #[inline]
     pub async fn batch(
         &self,

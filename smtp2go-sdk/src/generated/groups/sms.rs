@@ -29,8 +29,8 @@ impl SmsGroup<'_> {
     /// characters counts as several units per number. A second call sends the text once more and is
     /// charged once more, so do not repeat one whose outcome you do not know.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 1 MB. A reply that counts failures is an
-    /// error of this client.
+    /// Sends; a repeat sends again. Maximum request size: 1 MB. A reply that does not confirm the send
+    /// is an error of this client.
     #[inline]
     pub async fn send(
         &self,

@@ -10,8 +10,8 @@ impl Client {
     /// characters counts as several units per number. A second call sends the text once more and is
     /// charged once more, so do not repeat one whose outcome you do not know.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 1 MB. A reply that counts failures is an
-    /// error of this client.
+    /// Sends; a repeat sends again. Maximum request size: 1 MB. A reply that does not confirm the send
+    /// is an error of this client.
     ///
     /// Sends a `POST` request to `/sms/send`
     pub async fn sms_send<'a>(
