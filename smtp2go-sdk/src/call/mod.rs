@@ -205,6 +205,8 @@ struct Attempted {
     evidence: Evidence,
     /// When the head of the reply arrived, or else the attempt ended.
     answered: Instant,
+    /// The pause that began then.
+    paused: Option<Duration>,
     /// Random for this attempt: the pause that begins at the head of a 429 has its final length.
     jitter: f64,
 }
@@ -265,11 +267,12 @@ impl<'a> CallInProgress<'a> {
         let wire = Arc::new(Wire::new(now));
         self.telemetry.attempt_started(&host.site, &wire);
         let jitter = core.random();
-        let (mut answered, retry) = (None, &self.settings.retry);
+        let (mut answered, mut paused) = (None, None);
+        let retry = &self.settings.retry;
         let head = |status, headers: &HeaderMap| {
             let now = *answered.insert(Instant::now());
-            let pause = pause_after(retry, status, headers, (jitter, SystemTime::now()));
-            if let Some(pause) = pause {
+            paused = pause_after(retry, status, headers, (jitter, SystemTime::now()));
+            if let Some(pause) = paused {
                 core.permits.pause(now, pause);
             }
         };
@@ -277,6 +280,7 @@ impl<'a> CallInProgress<'a> {
         Attempted {
             evidence,
             answered: answered.unwrap_or_else(Instant::now),
+            paused,
             jitter,
         }
     }
@@ -287,6 +291,7 @@ impl<'a> CallInProgress<'a> {
         Attempted {
             evidence,
             answered,
+            paused,
             jitter,
         }: Attempted,
         permit: Permit,
@@ -340,19 +345,27 @@ impl<'a> CallInProgress<'a> {
         if step.charged {
             self.route.host().take_retry();
         }
-        match (step.pause, step.next) {
-            (None, next) => (result, next),
-            // The permit of the next attempt waits for the end of the pause.
-            (Some(pause), Next::Retry { reason, .. }) => {
-                self.core.permits.pause(answered, pause);
-                let after = Duration::ZERO;
-                (result, Next::Retry { after, reason })
+        let next = match (step.pause, step.next) {
+            (None, next) => {
+                // The body of the 429 says that it is none.
+                if let Some(pause) = paused {
+                    self.core.permits.resume(answered, pause);
+                }
+                next
             }
             (Some(pause), next) => {
                 self.core.permits.pause(answered, pause);
-                (result, next)
+                match next {
+                    // The permit of the next attempt waits for the end of the pause.
+                    Next::Retry { reason, .. } => Next::Retry {
+                        after: Duration::ZERO,
+                        reason,
+                    },
+                    next => next,
+                }
             }
-        }
+        };
+        (result, next)
     }
 }
 

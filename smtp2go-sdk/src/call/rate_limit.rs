@@ -1,11 +1,12 @@
 //! Rate limits: the documented rates of operations, and the pause after a 429.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::NoPermit;
 use crate::operation::{Operation, RateLimit};
@@ -36,6 +37,8 @@ pub(crate) struct Permits {
     queue: Mutex<Queue>,
     /// By the operation's id. Few operations have a documented rate.
     windows: Mutex<Vec<(&'static str, Arc<Window>)>>,
+    /// A pause was revoked.
+    resumed: Notify,
 }
 
 /// The calls that wait because of a 429.
@@ -165,6 +168,16 @@ impl Permits {
         }
     }
 
+    /// Revokes a pause, unless another one has replaced it.
+    pub(crate) fn resume(&self, from: Instant, wait: Duration) {
+        let mut queue = lock(&self.queue);
+        if queue.pause.map(|pause| pause.until) == from.checked_add(wait) {
+            queue.pause = None;
+            queue.waiting.clear();
+            self.resumed.notify_waiters();
+        }
+    }
+
     /// Waits until the rate limits allow a call. The permit counts until it is dropped.
     pub(crate) async fn acquire(
         &self,
@@ -210,9 +223,12 @@ impl Permits {
             ticket: None,
         };
         loop {
+            let mut resumed = pin!(self.resumed.notified());
+            // Registered before the pause is looked at, so that its end is not missed.
+            resumed.as_mut().enable();
             let next = lock(waiting.queue).ask(&mut waiting.ticket, deadline)?;
             match next {
-                Some(at) => sleep_until(at).await,
+                Some(at) => drop(timeout_at(at, resumed).await),
                 None => return Ok(()),
             }
         }
@@ -713,6 +729,22 @@ mod tests {
         let (again, others) = tokio::join!(again, times_of(&permits, 3, 300 * SECOND));
         assert_eq!((again - started).as_millis(), 120_500);
         assert_eq!(others, [Some(121_500), Some(122_085), Some(122_500)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn revoked_pause_lets_waiting_calls_go() {
+        let permits = Arc::new(Permits::default());
+        let now = Instant::now();
+        permits.pause(now, 60 * SECOND);
+        let revoke = async {
+            tokio::time::sleep(SECOND).await;
+            // Not that of another 429.
+            permits.resume(now, 30 * SECOND);
+            tokio::time::sleep(SECOND).await;
+            permits.resume(now, 60 * SECOND);
+        };
+        let ((), times) = tokio::join!(revoke, times_of(&permits, 100, 90 * SECOND));
+        assert!(times.iter().all(|time| *time == Some(2000)), "{times:?}");
     }
 
     #[tokio::test(start_paused = true)]
