@@ -1,6 +1,6 @@
-//! Imports between the rooms of `smtp2go-sdk/src`.
+//! Imports between the layers of `smtp2go-sdk/src`.
 //!
-//! A room is a module at the crate's root. The modules of `generated/` belong to the room whose
+//! A layer is a module at the crate's root. The modules of `generated/` belong to the layer whose
 //! code they are.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,55 +11,55 @@ use syn::{Item, ItemUse, Macro, Path, UseTree};
 use crate::sources::{Module, modules};
 use crate::{markdown_table, read, root};
 
-struct Room {
+struct Layer {
     name: &'static str,
     modules: &'static [&'static str],
     may_use: &'static [&'static str],
 }
 
-const fn room(
+const fn layer(
     name: &'static str,
     modules: &'static [&'static str],
     may_use: &'static [&'static str],
-) -> Room {
-    Room {
+) -> Layer {
+    Layer {
         name,
         modules,
         may_use,
     }
 }
 
-/// The rooms, from the top down: each may use some of those below it.
+/// The layers, from the top down: each may use some of those below it.
 #[rustfmt::skip]
-const ROOMS: [Room; 12] = [
-    room("raw", &["raw", "generated::raw", "generated::raw_types"],
+const LAYERS: [Layer; 12] = [
+    layer("raw", &["raw", "generated::raw", "generated::raw_types"],
         &["client", "call", "body", "error", "operations", "operation"]),
-    room("blocking", &["blocking", "generated::blocking"],
+    layer("blocking", &["blocking", "generated::blocking"],
         &["mail", "client", "call", "body", "error", "operations", "operation"]),
-    room("webhook", &["webhook"],
+    layer("webhook", &["webhook"],
         &["client", "error"]),
-    room("mail", &["mail"],
+    layer("mail", &["mail"],
         &["client", "call", "body", "error", "operations", "operation"]),
-    room("groups", &["generated::groups"],
+    layer("groups", &["generated::groups"],
         &["client", "call", "error", "operations"]),
-    room("client", &["client"],
+    layer("client", &["client"],
         &["call", "body", "region", "error", "operation"]),
-    room("call", &["call"],
+    layer("call", &["call"],
         &["body", "region", "error", "operations", "operation"]),
-    room("body", &["body"],
+    layer("body", &["body"],
         &["error"]),
-    room("region", &["region"],
+    layer("region", &["region"],
         &["error"]),
-    room("error", &["error"],
+    layer("error", &["error"],
         &["operations", "operation"]),
-    room("operations", &["generated::operations"],
+    layer("operations", &["generated::operations"],
         &["operation"]),
-    room("operation", &["operation"],
+    layer("operation", &["operation"],
         &[]),
 ];
 
 #[test]
-fn rooms_import_only_what_the_table_allows() {
+fn layers_import_only_what_the_table_allows() {
     let modules = modules(&root().join("smtp2go-sdk/src/lib.rs"));
     let exports = root_exports(&modules);
     let mut forbidden = BTreeSet::new();
@@ -69,12 +69,12 @@ fn rooms_import_only_what_the_table_allows() {
         if matches!(from_path.as_str(), "" | "generated") {
             continue;
         }
-        let from = room_of(&module.path);
+        let from = layer_of(&module.path);
         for target in imports(module) {
             let Some(target) = at_home(target, &exports) else {
                 continue;
             };
-            let to = room_of(&target);
+            let to = layer_of(&target);
             if to.name != from.name && !from.may_use.contains(&to.name) {
                 forbidden.insert(format!(
                     "{} must not use {}: crate::{from_path} uses crate::{}",
@@ -90,14 +90,14 @@ fn rooms_import_only_what_the_table_allows() {
 }
 
 #[test]
-fn rooms_use_only_rooms_below_them() {
-    for (index, room) in ROOMS.iter().enumerate() {
-        for used in room.may_use {
-            let below = ROOMS.iter().skip(index + 1);
+fn layers_use_only_layers_below_them() {
+    for (index, layer) in LAYERS.iter().enumerate() {
+        for used in layer.may_use {
+            let below = LAYERS.iter().skip(index + 1);
             assert!(
-                below.map(|room| room.name).any(|name| name == *used),
+                below.map(|layer| layer.name).any(|name| name == *used),
                 "{} uses {used}, which is not below it",
-                room.name
+                layer.name
             );
         }
     }
@@ -105,31 +105,31 @@ fn rooms_use_only_rooms_below_them() {
 
 #[test]
 fn the_document_has_the_same_table() {
-    let documented = markdown_table(&read("ARCHITECTURE.md"), "| Room |");
-    let held: Vec<Vec<String>> = ROOMS
+    let documented = markdown_table(&read("ARCHITECTURE.md"), "| Layer |");
+    let held: Vec<Vec<String>> = LAYERS
         .iter()
-        .map(|room| {
+        .map(|layer| {
             vec![
-                room.name.to_owned(),
-                room.modules.join(", "),
-                room.may_use.join(", "),
+                layer.name.to_owned(),
+                layer.modules.join(", "),
+                layer.may_use.join(", "),
             ]
         })
         .collect();
     assert_eq!(documented, held);
 }
 
-/// Returns the room with the longest module path that contains this item or module.
-fn room_of(path: &[String]) -> &'static Room {
+/// Returns the layer with the longest module path that contains this item or module.
+fn layer_of(path: &[String]) -> &'static Layer {
     let path = path.join("::");
     let contains = |module: &str| {
         path.strip_prefix(module)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     };
-    ROOMS
+    LAYERS
         .iter()
-        .find(|room| room.modules.iter().any(|module| contains(module)))
-        .unwrap_or_else(|| panic!("crate::{path} is in no room"))
+        .find(|layer| layer.modules.iter().any(|module| contains(module)))
+        .unwrap_or_else(|| panic!("crate::{path} is in no layer"))
 }
 
 /// Follows a re-export at the crate's root. Returns `None` for one of another crate.
