@@ -3,9 +3,9 @@
 //! Error types can't tell "timed out while connecting" from "timed out after the request was
 //! processed". The body can: the HTTP layer asks for its first bytes before it writes any of the
 //! request, and a request whose last byte was never handed over is never whole. A plain flag would
-//! be racy, since the body could be asked for after the flag was read. The gate is one atomic that
-//! the HTTP layer advances and that we seal. Once sealed, the body refuses to be read, so that the
-//! request can't be completed later either.
+//! be racy, since the HTTP layer could ask for the body after the flag was read. The gate is one
+//! atomic that the HTTP layer advances and that we seal. A sealed body refuses to be read, so the
+//! request can't be completed later.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -32,22 +32,22 @@ use crate::operation::Operation;
 
 /// The HTTP layer has not asked for the body.
 const FRESH: u8 = 0;
-/// The HTTP layer has asked for the body: a part of the request may be out.
+/// The HTTP layer has asked for the body: part of the request may have been sent.
 const TAKEN: u8 = 1;
-/// The last byte was handed over: the whole request may be out.
+/// The last byte was handed over: the whole request may have been sent.
 const WHOLE: u8 = 2;
 /// Sealed before the body was asked for.
 const SEALED_FRESH: u8 = 3;
 /// Sealed before the last byte was handed over.
 const SEALED_PART: u8 = 4;
 
-/// Bytes handed over at a time: small enough for progress to show, since the HTTP layer comes
-/// back for more as it gets rid of what it has.
+/// Maximum size of a frame. The HTTP layer asks for the next frame when it has sent the last, so small
+/// frames show progress.
 const FRAME: usize = 64 * 1024;
 /// Cap on preallocation for a reply: its Content-Length is not trusted.
 const PREALLOCATED: usize = 64 * 1024;
-/// How long an attempt goes on after its time limit, for a reply that has arrived already but was
-/// not read, because the process was suspended or the runtime blocked.
+/// Grace period after the time limit, to read a reply that arrived while the process was suspended or
+/// the runtime blocked.
 const GRACE: Duration = Duration::from_millis(20);
 
 /// A request, ready to be sent.
@@ -58,22 +58,22 @@ pub(crate) struct Request {
     pub(crate) parts: Arc<[Part]>,
     /// The same bytes can be sent again.
     pub(crate) rewindable: bool,
-    /// Time that the body may take to go out, by which the time limits grow.
+    /// Time allowed for sending the body, which is added to the time limits.
     pub(crate) upload: Duration,
 }
 
 /// The time limits of one attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// For the whole.
+    /// For the whole attempt.
     pub(crate) total: Duration,
-    /// Without progress.
+    /// For the time without progress.
     pub(crate) idle: Duration,
 }
 
 impl Core {
-    /// Sends a request once. `head` is called with the status and headers as they arrive. Judges
-    /// nothing: see [`verdict`](super::verdict).
+    /// Sends a request once, and returns what [`verdict`](super::verdict) judges it by. Calls `head`
+    /// with the status and headers as soon as they arrive.
     pub(super) async fn attempt(
         &self,
         request: &Request,
@@ -94,13 +94,13 @@ impl Core {
                 let room = usize::try_from(size.unwrap_or_default()).unwrap_or(usize::MAX);
                 let answer = answer.insert(Received {
                     status: response.status(),
-                    // Our own HTTP client follows none; one that was handed in may.
+                    // Our own HTTP client follows no redirect; the user's may.
                     followed: !is_at(response.url(), &host.base_url, request.operation.path),
                     headers: std::mem::take(response.headers_mut()),
                     body: Vec::with_capacity(room.min(PREALLOCATED)),
                 });
                 let limit = self.max_reply_bytes;
-                // The beginning of an error says why, so that is read.
+                // An error's body is read up to the limit, because it says what is wrong.
                 if size.is_some_and(|size| size > limit) && answer.status.is_success() {
                     return Ok(false);
                 }
@@ -129,7 +129,7 @@ impl Core {
         .with_values_limited(self.max_reply_values)
     }
 
-    /// A request for the HTTP client.
+    /// Builds the request for the HTTP client.
     fn request(&self, request: &Request, host: &Host, wire: &Arc<Wire>) -> reqwest::Request {
         let Operation { method, path, .. } = request.operation;
         let body = AttemptBody::new(wire.clone(), request.parts.clone());
@@ -140,25 +140,25 @@ impl Core {
     }
 }
 
-/// Whether a URL is that of a path of the API at a base URL.
+/// Whether `url` is `path` below the base URL.
 fn is_at(url: &Url, base: &Url, path: &str) -> bool {
     let base = base.as_str();
     let base = base.strip_suffix('/').unwrap_or(base);
     url.as_str().strip_prefix(base) == Some(path)
 }
 
-/// What one attempt shares with its body: the gate, and the time of the last progress.
+/// State that an attempt shares with its body: the gate, and the time of the last progress.
 #[derive(Debug)]
 pub(crate) struct Wire {
     gate: AtomicU8,
     started: Instant,
     /// Milliseconds from the start to the last progress.
     moved: AtomicU64,
-    /// Bytes came in since.
+    /// Bytes have arrived since then.
     received: AtomicBool,
     /// Bytes of the body that were handed over.
     sent: AtomicU64,
-    /// Why the body broke off, if it did so before its last byte.
+    /// Why the body could not be read, if it failed before its last byte.
     failure: OnceLock<FieldError>,
 }
 
@@ -174,8 +174,8 @@ impl Wire {
         }
     }
 
-    /// Why the body could not be read to its end. If there is a reason, the request was never sent
-    /// whole and never will be: a body that failed yields nothing more.
+    /// Why the body could not be read to its end. If set, the request was never sent whole and never
+    /// will be: a body that failed yields nothing more.
     fn failure(&self) -> Option<&FieldError> {
         self.failure.get()
     }
@@ -185,7 +185,7 @@ impl Wire {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Ends the attempt's chance to send more, and says how much may be out.
+    /// Prevents the attempt from sending more, and returns how much may have been sent.
     pub(crate) fn seal(&self) -> Upload {
         let sealed = |gate| match gate {
             FRESH => Some(SEALED_FRESH),
@@ -202,7 +202,8 @@ impl Wire {
         }
     }
 
-    /// Claims the body for sending, or its last byte. False: it was sealed before.
+    /// Advances the gate before bytes are handed over; `last` if they include the last byte. Returns
+    /// false if the gate is sealed.
     fn take(&self, last: bool) -> bool {
         let taken = |gate| match gate {
             FRESH | TAKEN => Some(if last { WHOLE } else { TAKEN }),
@@ -214,21 +215,21 @@ impl Wire {
         found.is_ok() || found == Err(WHOLE)
     }
 
-    /// Notes that bytes came in. [`within`](Self::within) looks at the clock only when it has to
-    /// wait for more, since most replies arrive as a whole.
+    /// Records that bytes arrived. [`within`](Self::within) reads the clock only when it has to wait
+    /// for more, since most replies arrive as a whole.
     fn received(&self) {
         self.received.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that bytes went out or came in.
+    /// Records the time at which bytes were sent or arrived.
     fn progress(&self) {
         let elapsed = self.started.elapsed();
         let millis = elapsed.as_secs().saturating_mul(1000) + u64::from(elapsed.subsec_millis());
         self.moved.store(millis, Ordering::Relaxed);
     }
 
-    /// The end of the attempt as things stand: `total` after the start, or `idle` after the last
-    /// progress, whichever comes first.
+    /// When the attempt times out: `total` after the start, or `idle` after the last progress,
+    /// whichever comes first.
     fn due(&self, Limits { total, idle }: Limits) -> Instant {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
         let wait = total.min(moved.saturating_add(idle));
@@ -236,7 +237,7 @@ impl Wire {
         self.started.checked_add(wait).unwrap_or(self.started)
     }
 
-    /// Runs `work` to its end, or until its time is up (`None`).
+    /// Runs `work` to its end. Returns `None` if it times out.
     async fn within<F: Future>(&self, limits: Limits, mut work: Pin<&mut F>) -> Option<F::Output> {
         let mut timer: Pin<&mut Sleep> = pin!(sleep_until(self.due(limits)));
         let mut in_grace = false;
@@ -274,14 +275,14 @@ impl Drop for SealOnDrop<'_> {
     }
 }
 
-/// The body that is handed to the HTTP layer for one attempt.
+/// The body of one attempt, as the HTTP layer reads it.
 pub(crate) struct AttemptBody {
     wire: Arc<Wire>,
-    /// The last one is not empty.
+    /// The last part is not empty.
     parts: Arc<[Part]>,
-    /// Index of the next part, and the number of its bytes that are out.
+    /// Index of the next part, and the number of its bytes that were handed over.
     next: (usize, usize),
-    /// The content before that, which is being read.
+    /// The content that is being read, from the part before `next`.
     reading: Option<Base64Stream>,
     remaining: u64,
     failed: bool,
@@ -299,7 +300,7 @@ impl AttemptBody {
         }
     }
 
-    /// The next bytes, as long as nothing fails.
+    /// Returns the next bytes; `None` at the end.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FieldError>> {
         loop {
             if let Some(reading) = &mut self.reading {
@@ -340,7 +341,7 @@ impl http_body::Body for AttemptBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if !self.wire.take(false) {
-            // An error, not the end: an end could pass for a complete, empty body.
+            // An error, because the HTTP layer would take an end for a complete, empty body.
             return Poll::Ready(Some(Err(BodyError::Sealed)));
         }
         if self.failed {
@@ -356,14 +357,14 @@ impl http_body::Body for AttemptBody {
                 if self.remaining == 0 && !self.wire.take(true) {
                     return Poll::Ready(Some(Err(BodyError::Sealed)));
                 }
-                // Nobody else adds to it.
+                // Only this body adds to it, so it need not be one atomic step.
                 let sent = self.wire.sent() + size;
                 self.wire.sent.store(sent, Ordering::Relaxed);
                 Poll::Ready(Some(Ok(Frame::data(frame))))
             }
             Err(failure) => {
                 self.failed = true;
-                // Nothing to tell if all bytes are out: then the request may be complete.
+                // If all bytes were handed over, the request may be complete, so this is no failure.
                 if self.remaining > 0 {
                     let _ = self.wire.failure.set(failure);
                 }
@@ -376,26 +377,26 @@ impl http_body::Body for AttemptBody {
         self.remaining == 0 && self.reading.is_none()
     }
 
-    /// Exact, so that the request goes out with its Content-Length.
+    /// Exact, so that the request has a Content-Length.
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.remaining)
     }
 }
 
-/// Why the body yields no more, in words for the HTTP layer only.
+/// Why the body yields no more. Only the HTTP layer sees it.
 #[derive(Debug)]
 pub(crate) enum BodyError {
-    /// It was asked for after the attempt had ended.
+    /// The attempt ended before the body was read.
     Sealed,
-    /// Its content could not be read, see [`Wire::failure`].
+    /// The content could not be read; [`Wire::failure`] says why.
     Unreadable,
 }
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Sealed => "the attempt had ended before its request was sent",
-            Self::Unreadable => "the content of the request could not be read",
+            Self::Sealed => "attempt ended before the request was sent",
+            Self::Unreadable => "content of the request could not be read",
         })
     }
 }
@@ -429,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn reply_from_another_url_is_noticed() {
+    fn reply_from_another_url_is_recognised() {
         for base in [
             "http://localhost:1",
             "http://localhost:1/",
@@ -450,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_comes_in_pieces_with_its_exact_size() {
+    fn body_is_yielded_in_frames_with_its_exact_size() {
         let long = Bytes::from(vec![b'x'; FRAME + 1]);
         let (_, mut body) = body(&[&Bytes::from_static(b"{"), &Bytes::new(), &long]);
         assert_eq!(body.size_hint().exact(), Some(FRAME as u64 + 2));
@@ -464,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_body_never_yields() {
+    fn sealed_body_never_yields() {
         let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
         for _ in 0..2 {
             assert_eq!(wire.seal(), Upload::Nothing);
@@ -501,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn racing_threads_never_both_win() {
+    fn race_of_reading_and_sealing_has_one_winner() {
         for _ in 0..500 {
             let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
             let yielded = std::thread::scope(|scope| {
@@ -515,7 +516,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_fails_yields_nothing_more() {
+    async fn failed_body_yields_nothing_more() {
         for (before, yielded) in [("", 0), ("{\"a\":\"", 1)] {
             let short = Content::blocking_reader(&b"x"[..], 2);
             let short = short.sized("a", &Files::default()).unwrap();
@@ -555,7 +556,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_puts_the_idle_limit_off_but_not_the_whole() {
+    async fn progress_extends_the_idle_limit_but_not_the_total() {
         async fn within<F: Future>(
             wire: &Wire,
             limit: Duration,

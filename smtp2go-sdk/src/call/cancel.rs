@@ -8,7 +8,7 @@ use crate::error::Certainty;
 
 /// Cancels one call. Shared by the call and its owner.
 ///
-/// The owner drops the future of the call too: this only keeps it from sending anything until then.
+/// The owner also drops the call's future. This prevents it from sending anything until then.
 pub(crate) struct CallCancel(Mutex<CancelState>);
 
 struct CancelState {
@@ -49,7 +49,7 @@ impl CallCancel {
         state.attempt = None;
     }
 
-    /// Keeps the call from sending anything from here on, and returns what is certain of it.
+    /// Prevents the call from sending anything more, and returns its certainty.
     pub(crate) fn cancel(&self) -> Certainty {
         let mut state = self.lock();
         state.cancelled = true;

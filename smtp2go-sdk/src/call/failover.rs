@@ -1,4 +1,4 @@
-//! The hosts that calls go to: the base URL's and those to fall back on, with the state of each.
+//! The hosts that calls are sent to: the base URL's and the fallbacks, with the state of each.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,31 +8,31 @@ use tokio::time::Instant;
 
 use crate::Region;
 
-/// Cooldown after a failed connection: the host is not tried first.
+/// Cooldown after a failed connection. Calls start at another host, if there is one.
 const COOLDOWN: Duration = Duration::from_secs(30);
-/// Cost of a retry, in units of what an answered call gives back.
+/// Cost of a retry, in units of what a reply adds to the budget.
 const COST: u32 = 10;
 
-/// All hosts, in the order in which they are tried. Not empty.
+/// All hosts, in the order in which they are tried.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     first: Host,
     others: Vec<Host>,
 }
 
-/// A host, and what the clones of a client know of it.
+/// A host, with state that the clones of a client share.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) base_url: Url,
     pub(crate) site: Arc<Site>,
-    /// The most retries that it may get, in tenths.
+    /// Maximum of the budget.
     most: u32,
     state: Mutex<HostState>,
 }
 
 #[derive(Debug)]
 struct HostState {
-    /// Retries that the host may get, in tenths.
+    /// Retries left, in tenths of a retry.
     budget: u32,
     cooldown_until: Option<Instant>,
 }
@@ -43,11 +43,11 @@ pub(crate) struct Site {
     /// Without the port.
     pub(crate) address: String,
     pub(crate) port: u16,
-    /// With the port, where it is not the scheme's.
+    /// With the port, unless that is the scheme's default.
     pub(crate) name: Arc<str>,
-    /// The region whose base URL it is.
+    /// The region that the base URL belongs to, if any.
     pub(crate) region: Option<Region>,
-    /// Whether the base URL [has the version](has_version).
+    /// Whether the base URL ends in the API's version, see [`has_version`].
     pub(crate) versioned: bool,
 }
 
@@ -108,7 +108,7 @@ impl Hosts {
             .unwrap_or(&self.first)
     }
 
-    /// The route of a call: it begins at the first host that is not cooling down.
+    /// Returns the route of a call. It starts at the first host that is not cooling down.
     pub(crate) fn route(&self) -> Route<'_> {
         let at = if self.others.is_empty() {
             0
@@ -131,8 +131,8 @@ impl Host {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The URL of a path of the API. Appended rather than joined: by the rules for joining, a path
-    /// that starts with a slash would replace the `/v3` of the base.
+    /// Returns the URL of a path of the API. The path is appended, because `Url::join` would replace
+    /// the `/v3` of the base URL by a path that starts with a slash.
     pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base_url.clone();
         let base = self.base_url.path().trim_end_matches('/');
@@ -144,8 +144,8 @@ impl Host {
         self.state().cooldown_until.is_some_and(|until| until > now)
     }
 
-    /// Notes the end of an attempt: whether the host could be reached, and whether it answered other
-    /// than with a passing failure, which gives back a part of a retry.
+    /// Records the end of an attempt. `reached`: the host could be reached, else its cooldown starts.
+    /// `answered`: it replied, and not with a temporary failure, so its budget grows.
     pub(crate) fn attempted(&self, reached: bool, answered: bool) {
         let mut state = self.state();
         state.cooldown_until = match reached {
@@ -162,14 +162,14 @@ impl Host {
         self.state().budget >= COST
     }
 
-    /// Takes a retry out of the budget.
+    /// Subtracts a retry from the budget.
     pub(crate) fn take_retry(&self) {
         let budget = &mut self.state().budget;
         *budget = budget.saturating_sub(COST);
     }
 }
 
-/// A call's way from host to host.
+/// The order in which a call tries the hosts.
 #[derive(Debug)]
 pub(crate) struct Route<'a> {
     hosts: &'a Hosts,
@@ -182,12 +182,12 @@ impl<'a> Route<'a> {
         self.hosts.get(self.at)
     }
 
-    /// Whether there is a host that the call has not been to.
+    /// Whether there is a host that the call has not tried.
     pub(crate) fn has_fresh(&self) -> bool {
         self.visited < self.hosts.len()
     }
 
-    /// On to the next host; from the last to the first.
+    /// Moves on to the next host, from the last to the first.
     pub(crate) fn advance(&mut self) {
         self.at = (self.at + 1) % self.hosts.len();
         self.visited += 1;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_is_named_by_its_url() {
+    fn site_has_name_region_and_version_of_its_url() {
         for (url, name, port, region, versioned) in [
             (
                 "https://eu-api.smtp2go.com/v3",
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn route_visits_all_hosts_and_begins_at_one_that_is_up() {
+    async fn route_visits_all_hosts_and_starts_at_one_not_cooling_down() {
         let hosts = hosts(3, 1);
         let mut route = hosts.route();
         let mut ports = Vec::new();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_used_up_and_earned_back() {
+    fn budget_is_spent_by_retries_and_refilled_by_replies() {
         let hosts = hosts(1, 2);
         let host = hosts.get(0);
         let left = || {

@@ -11,21 +11,21 @@ use tokio::sync::oneshot;
 use crate::Error;
 use crate::call::tls::TlsSetup;
 
-/// How an HTTP client is made.
+/// Settings of the SDK's own HTTP clients.
 pub(crate) struct HttpSetup {
     pub(crate) user_agent: HeaderValue,
     pub(crate) connect_timeout: Duration,
-    /// Whether only https URLs are called.
+    /// The clients call only https URLs.
     pub(crate) https: bool,
     pub(crate) tls: TlsSetup,
 }
 
-/// The HTTP client of the user, or one for each tokio runtime.
+/// The user's HTTP client, or one of our own for each tokio runtime.
 ///
-/// A task of the runtime that opened a connection drives it. When that runtime ends, the
-/// connection is dead, but the pool still hands it out. So no pool is shared by two runtimes.
+/// A connection is driven by a task of the runtime that opened it. When that runtime ends, the
+/// connection is dead, but the pool still returns it. So each runtime has its own pool.
 pub(crate) struct HttpClients {
-    /// The user's client, or one that checks the setup and never sends.
+    /// The user's client, or one that never sends, built to check the settings.
     first: reqwest::Client,
     /// `None` if the client is the user's.
     by_runtime: Option<(HttpSetup, Arc<RuntimeClients>)>,
@@ -50,14 +50,14 @@ impl HttpSetup {
         let http = reqwest::Client::builder()
             .user_agent(self.user_agent.clone())
             .connect_timeout(self.connect_timeout)
-            // A redirect would send the key to another host, and could send a mail twice.
+            // A followed redirect would send the key to another host.
             .redirect(reqwest::redirect::Policy::none())
             // reqwest's retries don't know which operations are idempotent.
             .retry(reqwest::retry::never())
             .https_only(self.https);
         #[cfg(not(feature = "http2"))]
         let http = http.http1_only();
-        // Over plain http a proxy would see the key.
+        // A proxy for plain http would see the key.
         let http = if self.https { http } else { http.no_proxy() };
         self.tls
             .apply(http)
@@ -67,7 +67,7 @@ impl HttpSetup {
 }
 
 impl HttpClients {
-    /// Sends with the user's client, in every runtime.
+    /// Uses the user's client, in every runtime.
     pub(crate) fn own(client: reqwest::Client) -> Self {
         Self {
             first: client,
@@ -75,7 +75,7 @@ impl HttpClients {
         }
     }
 
-    /// Makes one client now, so that an unusable setup is an error before the first call.
+    /// Builds one client now, so that unusable settings are an error before the first call.
     pub(crate) fn new(setup: HttpSetup) -> Result<Self, Error> {
         Ok(Self {
             first: setup.build()?,
@@ -83,7 +83,7 @@ impl HttpClients {
         })
     }
 
-    /// The client of a runtime. Makes it on the runtime's first call, and drops it when the
+    /// Returns the client of a runtime. It is built on the runtime's first call, and dropped when the
     /// runtime ends.
     pub(crate) fn of(&self, runtime: &Handle) -> Result<reqwest::Client, Error> {
         let Some((setup, clients)) = &self.by_runtime else {
@@ -116,7 +116,7 @@ impl HttpClients {
         Ok(http)
     }
 
-    /// A client for code that only builds requests with it.
+    /// Returns a client for code that only builds requests with it.
     #[cfg(feature = "raw")]
     pub(crate) fn for_building_requests(&self) -> reqwest::Client {
         self.first.clone()

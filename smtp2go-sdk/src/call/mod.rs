@@ -1,15 +1,15 @@
-//! The way of a call, from its first attempt to its last.
+//! Runs a call, from its first attempt to its last.
 //!
 //! ```text
 //! Client ── Body ──> Core::call        span, telemetry
 //!                      └ Core::run     the loop:
 //!                          rate_limit    waits for a permit
 //!                          failover      picks the host
-//!                          attempt       sends the request once, gathers the evidence
-//!                          verdict       what is certain, what comes next
-//!                          ├ Done        the reply
-//!                          ├ Retry       waits, and begins again
-//!                          └ Stop        the error
+//!                          attempt       sends the request once, returns the evidence
+//!                          verdict       judges the evidence, decides the next step
+//!                          ├ Done        returns the reply
+//!                          ├ Retry       waits, and starts over
+//!                          └ Stop        returns the error
 //! ```
 
 mod attempt;
@@ -52,10 +52,10 @@ pub use reply::{RawReply, Reply};
 pub use retry::RetryPolicy;
 pub(crate) use settings::{LONGEST, Settings};
 
-/// Upload speed that the time limits allow for, in bytes per second.
+/// Slowest upload that the time limits allow for, in bytes per second.
 const SLOWEST: u64 = 64 * 1024;
 
-/// What the clones of a client share: everything that a call goes through.
+/// State that the clones of a client share.
 pub(crate) struct Core {
     http: HttpClients,
     hosts: Hosts,
@@ -68,7 +68,7 @@ pub(crate) struct Core {
     jitter: Mutex<fastrand::Rng>,
 }
 
-/// What a [`Core`] is made of.
+/// The arguments of [`Core::new`].
 pub(crate) struct CoreParts {
     pub(crate) http: HttpClients,
     pub(crate) hosts: Hosts,
@@ -103,10 +103,10 @@ impl Core {
         &self.http
     }
 
-    /// A whole call in its span: makes the body, sends it, and turns the reply into the result.
-    /// `raw` finds the reply in the result, for the telemetry.
+    /// Runs a whole call in its span: makes the body, sends it, and reads the result from the reply
+    /// with `read`. `raw` returns the reply of a result, for the telemetry.
     ///
-    /// The futures in it are large. Each is made where it is awaited, since moving one copies it.
+    /// The futures are large, and moving one copies it. So each is made where it is awaited.
     pub(crate) async fn call<T, B>(
         &self,
         cancel: Option<Arc<CallCancel>>,
@@ -135,8 +135,7 @@ impl Core {
         InSpan { span: &span, call }.await
     }
 
-    /// Sends a request until it is answered or is not to be sent again. The same bytes go out each
-    /// time.
+    /// Sends a request until it succeeds or is not retried. Each attempt sends the same bytes.
     async fn run(
         &self,
         request: &Request,
@@ -158,7 +157,7 @@ impl Core {
         }
     }
 
-    /// Builds a request from its complete body: everything that can fail before anything is sent.
+    /// Builds a request from its complete body. Does everything that can fail before a send.
     fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Request, Error> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| Error::config("called outside of a tokio runtime"))?;
@@ -190,24 +189,25 @@ struct CallInProgress<'a> {
     request: &'a Request,
     settings: &'a Settings,
     telemetry: &'a mut Telemetry,
-    /// When the call must have begun its first attempt.
+    /// When the first attempt must have begun.
     begin_by: Instant,
-    /// When the call must have ended.
+    /// When the call must have ended: later, by the time allowed for sending the body.
     deadline: Instant,
     route: Route<'a>,
     attempts: u32,
-    /// The error of the attempt before.
+    /// The error of the last attempt.
     last: Option<Error>,
 }
 
 /// An attempt that has ended.
 struct Attempted {
     evidence: Evidence,
-    /// When the head of the reply arrived, or else the attempt ended.
+    /// When the head of the reply arrived. Without a reply, when the attempt ended.
     answered: Instant,
     /// The pause that began then.
     paused: Option<Duration>,
-    /// Random for this attempt: the pause that begins at the head of a 429 has its final length.
+    /// Drawn once for the attempt, so that the pause computed from the head of a 429 and the one
+    /// computed from the whole reply are equal.
     jitter: f64,
 }
 
@@ -237,7 +237,7 @@ impl<'a> CallInProgress<'a> {
     /// Waits until the rate limits allow the next attempt.
     async fn permit(&mut self) -> Result<Permit, Error> {
         let operation = self.request.operation;
-        // What the body may take extends the attempts. It is no time to begin the first one.
+        // The time allowed for sending the body is not for waiting before the first attempt.
         let latest = match self.attempts {
             0 => self.begin_by,
             _ => self.deadline,
@@ -285,7 +285,7 @@ impl<'a> CallInProgress<'a> {
         }
     }
 
-    /// Judges an attempt, and does what follows for the host and for other calls.
+    /// Judges an attempt, and updates the host, the permits and the telemetry.
     fn judged(
         &mut self,
         Attempted {
@@ -369,10 +369,10 @@ impl<'a> CallInProgress<'a> {
     }
 }
 
-/// Runs a call, and drops it if it is cancelled, in its span: as `Instrument` does, but in place.
+/// Polls and drops a call in its span. Unlike `Instrument`, it does not move the call.
 struct InSpan<'a, F> {
     span: &'a Span,
-    /// `None` once it has ended.
+    /// `None` after the end of the call.
     call: Pin<&'a mut Option<F>>,
 }
 

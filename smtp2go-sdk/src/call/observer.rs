@@ -1,4 +1,4 @@
-//! A look at calls from outside, for metrics and tests.
+//! Notifies the program of calls and attempts, for metrics and tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,13 @@ use http::StatusCode;
 use crate::operation::Operation;
 use crate::{Certainty, Region};
 
-/// Is told of every attempt and every call of a client and its clones: for metrics, and for tests
-/// that want to know how a call came about. Set with
-/// [`ClientBuilder::observer`](crate::ClientBuilder::observer).
+/// Receives a report of each call and each attempt of a client and its clones, for metrics and tests.
+/// Set it with [`ClientBuilder::observer`](crate::ClientBuilder::observer).
 ///
-/// It gets no key, no body, no address and no error's text. Each method does nothing unless it is
-/// written. They run within the call, on its thread: keep them short, and don't block. A panic in
-/// one is caught, where the program is built to unwind, and changes nothing of the call (the
-/// program's panic hook reports it as any other).
+/// Reports have no key, body, address or error text. Implement the methods you need; the others do
+/// nothing. They run within the call, on its thread: keep them short, and don't block. A panic in one
+/// does not affect the call, unless the program is built with `panic = "abort"`; the program's panic
+/// hook runs as usual.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -60,18 +59,18 @@ use crate::{Certainty, Region};
 /// # }
 /// ```
 pub trait Observer: Send + Sync {
-    /// A call begins, before its request is checked. Each is followed by one
-    /// [`call_ended`](Self::call_ended).
+    /// Called when a call begins, before its request is checked. One
+    /// [`call_ended`](Self::call_ended) follows for each call.
     fn call_started(&self, operation: &'static Operation) {
         let _ = operation;
     }
 
-    /// A call was tried over the network, and it is decided what comes next.
+    /// Called when an attempt has ended and the next step is decided.
     fn attempt_ended(&self, attempt: &AttemptReport<'_>) {
         let _ = attempt;
     }
 
-    /// A call has ended: with a reply, with an error, or because its future was dropped.
+    /// Called when a call has ended: with a reply, with an error, or because its future was dropped.
     fn call_ended(&self, call: &CallReport<'_>) {
         let _ = call;
     }
@@ -91,94 +90,95 @@ impl<T: Observer + ?Sized> Observer for Arc<T> {
     }
 }
 
-/// One attempt at a call, after its end.
+/// Report of an attempt that has ended.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AttemptReport<'a> {
-    /// What was called.
+    /// The operation that was called.
     pub operation: &'static Operation,
-    /// The host of the base URL, with its port if that is not the usual one.
+    /// The host of the base URL, with its port unless that is the scheme's default.
     pub host: &'a str,
-    /// The region whose base URL it is, if it is one's.
+    /// The region that the base URL belongs to, if any.
     pub region: Option<Region>,
-    /// Which attempt of its call it was, from 1.
+    /// Number of the attempt within its call, from 1.
     pub attempt: u32,
     /// The HTTP status, if one arrived.
     pub status: Option<StatusCode>,
-    /// The kind of the error, as [`Error::kind`](crate::Error::kind) or `cancelled`; `None` after
-    /// a success.
+    /// The [kind](crate::Error::kind) of the error, or `cancelled`. `None` after a success.
     pub error: Option<&'static str>,
-    /// What is certain after an error: of this and all earlier attempts of the call, as
-    /// [`Error::certainty`](crate::Error::certainty) says. `None` after a success.
+    /// The certainty after an error. Covers this and all earlier attempts of the call, as
+    /// [`Error::certainty`](crate::Error::certainty) does. `None` after a success.
     pub certainty: Option<Certainty>,
-    /// From its start to its end, connecting included.
+    /// Duration of the attempt, including the time to connect.
     pub elapsed: Duration,
-    /// Bytes of the request body that were handed to the HTTP layer.
+    /// Bytes of the request body that were passed to the HTTP layer.
     pub bytes_sent: u64,
     /// Bytes of the reply's body that arrived.
     pub bytes_received: u64,
-    /// What comes next.
+    /// The next step.
     pub next: Next,
 }
 
-/// A whole call, after its end.
+/// Report of a call that has ended.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CallReport<'a> {
-    /// What was called.
+    /// The operation that was called.
     pub operation: &'static Operation,
-    /// The host of the last attempt's base URL, with its port if that is not the usual one. `None`
-    /// if there was no attempt.
+    /// The host of the last attempt's base URL, with its port unless that is the scheme's default.
+    /// `None` if there was no attempt.
     pub host: Option<&'a str>,
-    /// The region whose base URL it is, if it is one's.
+    /// The region that this base URL belongs to, if any.
     pub region: Option<Region>,
-    /// How often the call was tried over the network. 0 if it failed, or was dropped, before.
+    /// Number of attempts. Zero if the call failed or was dropped before the first one.
     pub attempts: u32,
     /// The HTTP status of the last attempt, if one arrived.
     pub status: Option<StatusCode>,
-    /// The kind of the error, as [`Error::kind`](crate::Error::kind) or `cancelled`; `None` after
-    /// a success.
+    /// The [kind](crate::Error::kind) of the error, or `cancelled`. `None` after a success.
     pub error: Option<&'static str>,
-    /// The API's code for the error, if it gave one that has the form of a code.
+    /// The API's code for the error, if it has the form of a code.
     pub code: Option<&'a str>,
-    /// What is certain after an error, as [`Error::certainty`](crate::Error::certainty) says; also
-    /// of a call that was dropped. `None` after a success.
+    /// The certainty after an error, see [`Error::certainty`](crate::Error::certainty), or of a call
+    /// that was dropped. `None` after a success.
     pub certainty: Option<Certainty>,
     /// The id that SMTP2GO gave the request, if it has the form of an id.
     pub request_id: Option<&'a str>,
-    /// From the start of the call to its end, waits included.
+    /// Duration of the call, including waits.
     pub elapsed: Duration,
-    /// Bytes of request bodies that were handed to the HTTP layer, over all attempts.
+    /// Bytes of request bodies that were passed to the HTTP layer, over all attempts.
     pub bytes_sent: u64,
     /// Bytes of the replies' bodies that arrived, over all attempts.
     pub bytes_received: u64,
 }
 
-/// What comes after an attempt.
+/// The step after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Next {
-    /// Nothing: it succeeded.
+    /// None: the call succeeded.
     Done,
     /// Another attempt.
     Retry {
-        /// How long the call waits before.
+        /// The wait before it. After a 429, the length of the pause; the call may then wait longer,
+        /// because calls start gradually.
         after: Duration,
-        /// Why that does no harm: `not_sent`, `refused` (by HTTP/2's own means),
-        /// `rate_limited` or `repeat_safe`.
+        /// Why it is safe: `not_sent` (the server never had the whole request), `refused` (the
+        /// server refused the HTTP/2 stream before processing it), `rate_limited` (429) or
+        /// `repeat_safe` (the operation is idempotent).
         reason: &'static str,
     },
     /// The call ends with the error.
     Stop {
-        /// Why: `final` (another attempt would change nothing), `not_repeat_safe` (it may have
-        /// been processed), `not_replayable` (its content can't be read again), `attempts`,
-        /// `deadline` or `retry_budget` (no more of them), `cancelled` (the call was dropped).
+        /// Why: `final` (another attempt would change nothing), `not_repeat_safe` (the request may
+        /// have been processed, and the operation is not idempotent), `not_replayable` (the content
+        /// of the request can be read only once), `attempts`, `deadline` or `retry_budget` (used
+        /// up), `cancelled` (the call was dropped).
         reason: &'static str,
     },
 }
 
 impl Next {
-    /// Whether there is another attempt.
+    /// Whether another attempt follows.
     #[must_use]
     pub fn is_retry(&self) -> bool {
         matches!(self, Self::Retry { .. })

@@ -13,29 +13,29 @@ use crate::operation::{Operation, RateLimit};
 
 /// Longest pause after a 429. After this, one probe request is allowed.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
-/// After a pause, the calls that may have gone on are doubled step by step. A step is the pause's
-/// length divided by this: a second, after a minute.
+/// After a pause, the number of calls that may have started doubles with each step. A step is the
+/// length of the pause divided by this: one second, after a minute.
 const STEPS: u32 = 60;
-/// So many steps after the pause, when 65536 calls may have gone on, the rest need not wait any more.
+/// Number of steps, after which 65,536 calls may have started. Then calls no longer wait.
 const LAST_STEP: u32 = 16;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The permit that a call did not get before its deadline.
+/// Why a call got no permit before its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Denied {
     pub(crate) reason: NoPermit,
-    /// How long until there would be one, if that is known.
+    /// Time until the call would have got one, if known.
     pub(crate) wait: Option<Duration>,
 }
 
-/// Hands out permits. Shared by the clones of a client.
+/// Issues permits. Shared by the clones of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Permits {
     queue: Mutex<Queue>,
-    /// By the operation's id. Few operations have a documented rate.
+    /// By the operation's id. A list, since few operations have a documented rate.
     windows: Mutex<Vec<(&'static str, Arc<Window>)>>,
     /// A pause was revoked.
     resumed: Notify,
@@ -45,27 +45,27 @@ pub(crate) struct Permits {
 #[derive(Debug, Default)]
 struct Queue {
     pause: Option<Pause>,
-    /// The tickets of those that wait behind this pause, in order.
+    /// The tickets of the calls that wait for the end of this pause, in order.
     waiting: VecDeque<u64>,
-    /// How many tickets there were. Each has a number of its own, so that one from behind an earlier
-    /// pause is not taken for another.
+    /// Number of tickets issued. Never reset, so that a ticket of an earlier pause is not mistaken for
+    /// one of this pause.
     tickets: u64,
 }
 
-/// No call before an instant, and few at first from then on: were all that wait to go on at the same
-/// moment, they would soon have the next 429, each of which counts. So the first goes alone, one more
-/// within a sixtieth of the pause (a second, after a minute), two within the next, then four: the
-/// first is refused before many follow, and soon nobody waits.
+/// A pause after a 429. No call starts before its end, and then calls start gradually: one at first, one
+/// more within a sixtieth of the pause (one second, after a minute), then two, four and so on. If all
+/// started at once, they would get the next 429 together, and each of them would count. This way, if
+/// the address is still blocked, the first call finds out before many follow.
 #[derive(Clone, Copy, Debug)]
 struct Pause {
     until: Instant,
     step: Duration,
-    /// Calls that have gone on since.
+    /// Number of calls that have started since.
     gone: usize,
 }
 
 impl Pause {
-    /// When a call may go that has so many others before it.
+    /// Returns when a call may start that has `before` others before it.
     fn place(&self, before: usize) -> Instant {
         let calls = u32::try_from(before).unwrap_or(u32::MAX);
         let steps = (f64::from(calls) + 1.0).log2().min(f64::from(LAST_STEP));
@@ -74,15 +74,15 @@ impl Pause {
         place.unwrap_or(self.until)
     }
 
-    /// Whether it is so long past that calls don't queue any more.
+    /// Whether all steps have passed, so that calls no longer queue.
     fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.until) >= self.step * LAST_STEP && now >= self.until
     }
 }
 
 impl Queue {
-    /// Lets the call with this ticket go, or says when it shall ask again. One without a ticket gets
-    /// one if it has to wait, and so does one whose ticket was for an earlier pause.
+    /// Returns `None` if the call may start, else when to ask again. A call that has to wait gets a
+    /// ticket, unless it has one for this pause.
     fn ask(
         &mut self,
         ticket: &mut Option<u64>,
@@ -101,7 +101,7 @@ impl Queue {
         let ahead = index.unwrap_or(self.waiting.len());
         let place = pause.place(pause.gone.saturating_add(ahead));
         if place <= now {
-            // Those ahead that have not asked yet may go too, so none is passed over.
+            // The calls ahead that have not asked yet may start too, so none is overtaken.
             pause.gone = pause.gone.saturating_add(1);
             if let Some(index) = index {
                 self.waiting.remove(index);
@@ -119,8 +119,7 @@ impl Queue {
             self.waiting.push_back(self.tickets);
             *ticket = Some(self.tickets);
         }
-        // Whoever is ahead may give up, so the place is looked up anew: as the pause ends, and then
-        // every step.
+        // Calls ahead may be cancelled, so look again at the end of the pause, and then every step.
         let again = if now < pause.until {
             Some(pause.until)
         } else {
@@ -129,7 +128,7 @@ impl Queue {
         Ok(Some(again.map_or(place, |again| again.min(place))))
     }
 
-    /// Closes the gap that a call leaves which waits no longer.
+    /// Removes a call that no longer waits.
     fn leave(&mut self, ticket: u64) {
         if let Ok(index) = self.waiting.binary_search(&ticket) {
             self.waiting.remove(index);
@@ -137,7 +136,7 @@ impl Queue {
     }
 }
 
-/// A call in the queue. Dropped before it has its permit, it leaves its place to those behind it.
+/// A call in the queue. Leaves the queue on drop, so that the calls behind it move up.
 struct Waiting<'a> {
     queue: &'a Mutex<Queue>,
     ticket: Option<u64>,
@@ -152,7 +151,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Permits {
-    /// Allows no call until `wait` after `from`, or until a later end that was set before.
+    /// Starts a pause of `wait` from `from`, unless the present pause ends later.
     pub(crate) fn pause(&self, from: Instant, wait: Duration) {
         let mut queue = lock(&self.queue);
         if let Some(until) = from.checked_add(wait)
@@ -163,7 +162,7 @@ impl Permits {
                 step: wait / STEPS,
                 gone: 0,
             });
-            // They get new places when they ask again, behind the call that has met this 429.
+            // The waiting calls get new tickets when they ask again, behind the call that got this 429.
             queue.waiting.clear();
         }
     }
@@ -178,7 +177,7 @@ impl Permits {
         }
     }
 
-    /// Waits until the rate limits allow a call. The permit counts until it is dropped.
+    /// Waits until the rate limits allow a call. The call holds the permit until it has ended.
     pub(crate) async fn acquire(
         &self,
         operation: &'static Operation,
@@ -210,13 +209,13 @@ impl Permits {
         }
     }
 
-    /// Whether a pause is in force.
+    /// Whether a pause has not ended.
     fn is_paused(&self) -> bool {
         let pause = lock(&self.queue).pause;
         pause.is_some_and(|pause| pause.until > Instant::now())
     }
 
-    /// Waits for the end of the pause and a place in the queue behind it, if there is a pause.
+    /// Waits for the end of the pause, if there is one, and for the call's place in the queue.
     async fn wait_for_release(&self, deadline: Instant) -> Result<(), Denied> {
         let mut waiting = Waiting {
             queue: &self.queue,
@@ -253,25 +252,26 @@ impl Permits {
     }
 }
 
-/// At most n calls in any window of time, wherever between its start and its end the server counts
-/// a call: there are n places, and a place is free again a window's length after the *end* of the
-/// call that had it. (A token bucket allows up to twice as many around the edge of a window.)
+/// A documented rate: at most n calls in any window of time. There are n places, and a place becomes
+/// free a window's length after the *end* of its call. So the limit holds whether the server counts a
+/// call at its start, at its end or in between. (A token bucket allows up to twice as many calls
+/// around the edge of a window.)
 #[derive(Debug)]
 struct Window {
     per: Duration,
-    /// First come, first served.
+    /// Makes waiting calls take places in their order.
     queue: tokio::sync::Mutex<()>,
     places: Mutex<Places>,
-    /// A place was left.
+    /// Notified when a call ends.
     freed: Notify,
 }
 
+/// The places of a [`Window`]. Places of running calls are in neither field.
 #[derive(Debug)]
 struct Places {
-    /// Places that no call has had for a window's length.
+    /// Number of places that were free from the start, or whose call sent nothing.
     unused: u32,
-    /// When the places of finished calls are free again, in order. Those of running calls are in
-    /// neither.
+    /// When the places of ended calls become free, in order.
     free_at: VecDeque<Instant>,
 }
 
@@ -300,12 +300,12 @@ impl Window {
                     other => other,
                 }
             };
-            // Where all places are with running calls, one may be left unused yet.
+            // Without `free_at`, all places are taken by running calls, which may leave one unused.
             if now >= deadline || free_at.is_some_and(|at| at >= deadline) {
                 return Err(late(free_at.map(|at| at.saturating_duration_since(now))));
             }
             let until = free_at.unwrap_or(deadline);
-            // Woken or not, look again.
+            // Look again, whether it was notified or timed out.
             let _ = timeout_at(until, self.freed.notified()).await;
         }
         drop(queue);
@@ -330,7 +330,7 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Gives the permit back: nothing was sent.
+    /// Returns the permit without counting the call: nothing was sent.
     pub(crate) fn unused(mut self) {
         if let Some(window) = self.window.take() {
             window.leave(false);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn at_most_n_in_any_window() {
+    async fn any_window_has_at_most_n_calls() {
         let limit = API_KEYS_ADD.rate_limit.unwrap();
         let n = usize::try_from(limit.requests).unwrap();
         let permits = Arc::new(Permits::default());
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_free_window_keeps_nobody_waiting() {
+    async fn call_within_the_rate_does_not_wait() {
         let permits = Permits::default();
         let started = Instant::now();
         for _ in 0..5 {
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn past_the_deadline_is_said_at_once() {
+    async fn permit_after_the_deadline_is_denied_at_once() {
         let permits = Permits::default();
         let started = Instant::now();
         for _ in 0..50 {
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn running_calls_are_waited_for_and_an_unused_turn_goes_to_the_next() {
+    async fn unused_permit_of_a_running_call_goes_to_the_next() {
         let permits = Permits::default();
         let mut running = Vec::new();
         for _ in 0..5 {
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_holds_everything_back() {
+    async fn pause_delays_every_operation() {
         let permits = Permits::default();
         permits.pause(Instant::now(), 10 * SECOND);
         permits.pause(Instant::now(), 5 * SECOND);
@@ -514,7 +514,7 @@ mod tests {
         assert!(started.elapsed() >= 29 * SECOND && started.elapsed() < 30 * SECOND);
     }
 
-    /// When each of so many calls got its permit, in milliseconds from now.
+    /// Returns when each of `calls` calls got its permit, in milliseconds from now.
     async fn times_of(permits: &Arc<Permits>, calls: u32, deadline: Duration) -> Vec<Option<u128>> {
         let started = Instant::now();
         let deadline = started + deadline;
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_pause_calls_go_on_few_at_first() {
+    async fn calls_start_gradually_after_a_pause() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let times = times_of(&permits, 1000, 300 * SECOND).await;
@@ -546,14 +546,14 @@ mod tests {
             let by_then = times.iter().filter(|at| **at <= 60_000 + seconds * 1000);
             assert_eq!(by_then.count(), 1 << seconds, "after {seconds} s");
         }
-        // All of them soon enough, and no two at the same moment while they are few.
+        // All start soon, and the first ones at different times.
         assert!(times.last().unwrap() < &71_000, "{times:?}");
         assert!(
             times[..64].windows(2).all(|two| two[0] < two[1]),
             "{times:?}"
         );
 
-        // A call that comes then finds its place behind them, and one that comes later need not wait.
+        // Later calls don't wait.
         let before = Instant::now();
         tokio::time::advance(20 * SECOND).await;
         let free = times_of(&permits, 1000, SECOND).await;
@@ -562,7 +562,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_would_get_a_turn_past_the_deadline_is_told_at_once() {
+    async fn place_after_the_deadline_is_denied_at_once() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let times = times_of(&permits, 10, 62 * SECOND).await;
@@ -591,7 +591,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_cancelled_leaves_its_place_to_others() {
+    async fn cancelled_call_leaves_its_place_to_others() {
         for callers in [200, 6000] {
             let permits = Arc::new(Permits::default());
             permits.pause(Instant::now(), 60 * SECOND);
@@ -599,7 +599,7 @@ mod tests {
             let waiting: Vec<_> = (0..callers)
                 .map(|n| {
                     let permits = permits.clone();
-                    // Some of them only when others are through.
+                    // Some are cancelled only after others have started.
                     let patience = Duration::from_millis(if n % 8 == 7 { 61_200 } else { 5_000 });
                     tokio::spawn(async move {
                         let permit = permits.acquire(&TEMPLATE_VIEW, true, after(300 * SECOND));
@@ -612,17 +612,17 @@ mod tests {
                 through += u32::from(call.await.unwrap());
             }
             assert_eq!(through, 2, "at 60 s and at 61 s");
-            // Two are through, and nobody waits: the third place is that of 61.6 s.
+            // Two have started and none waits, so the next gets the third place, at 61.6 s.
             let next = times_of(&permits, 1, 300 * SECOND).await;
             assert!(next[0].unwrap() < 500, "{next:?} of {callers}");
             assert!(started.elapsed() < 62 * SECOND);
-            // And the next is not refused.
+            // The one after that is not denied.
             assert!(times_of(&permits, 1, SECOND).await[0].is_some());
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_new_call_goes_at_once_after_a_pause_that_none_outlived() {
+    async fn new_call_starts_at_once_after_a_pause_if_all_others_were_cancelled() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let mut waiting = Vec::new();
@@ -641,7 +641,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_goes_alone_whoever_was_cancelled() {
+    async fn first_call_after_pause_runs_alone_despite_cancellation() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let cancelled: Vec<_> = (0..500)
@@ -666,7 +666,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_moves_up_after_the_pause_too() {
+    async fn waiting_call_moves_up_after_the_pause_too() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let before: Vec<_> = (0..500)
@@ -682,7 +682,7 @@ mod tests {
         let times = times_of(&permits, 10, 300 * SECOND).await;
         let times: Vec<_> = times.into_iter().map(Option::unwrap).collect();
         for (n, at) in times.iter().enumerate() {
-            // No more by then than one, two, four, and a step late at most. Two were through.
+            // Not before its place, and at most one step late. Two calls had started before.
             let place = 60_000.0 + 1000.0 * f64::from(u32::try_from(n + 3).unwrap()).log2();
             let at = f64::from(u32::try_from(*at).unwrap());
             assert!(at >= place && at <= place + 1002.0, "{times:?}");
@@ -692,9 +692,8 @@ mod tests {
         }
     }
 
-    /// A call that somebody began and does not go on with keeps nobody from going.
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_nobody_polls_holds_up_none() {
+    async fn call_that_is_not_polled_delays_no_other() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let mut idle = Box::pin(permits.acquire(&TEMPLATE_VIEW, true, after(300 * SECOND)));
@@ -707,7 +706,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_to_the_first_holds_the_rest_back_again() {
+    async fn second_429_pauses_the_waiting_calls_again() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let again = async {
@@ -715,10 +714,10 @@ mod tests {
                 .acquire(&TEMPLATE_VIEW, true, after(300 * SECOND))
                 .await;
             permit.unwrap();
-            // Before the second has its permit.
+            // Before the second call has its permit.
             tokio::time::sleep(Duration::from_millis(500)).await;
             permits.pause(Instant::now(), 60 * SECOND);
-            // Who waits for another try has the first place.
+            // The retry of the call that got the 429 has the first place.
             let permit = permits
                 .acquire(&TEMPLATE_VIEW, true, after(300 * SECOND))
                 .await;
@@ -748,7 +747,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_of_no_time_delays_nobody() {
+    async fn pause_of_zero_delays_no_call() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), Duration::ZERO);
         let times = times_of(&permits, 100, SECOND).await;

@@ -11,7 +11,7 @@ use smtp2go_types::readable;
 use super::verdict::undecodable;
 use crate::error::Error;
 
-/// The reply to a call: its data, and what came with it.
+/// The reply to a call: its data, with status, headers, request id and raw body.
 ///
 /// Dereferences to the data.
 #[derive(Clone)]
@@ -25,43 +25,43 @@ impl<T> Reply<T> {
         Self { data, raw }
     }
 
-    /// What came with the data.
+    /// Returns the reply without its data.
     pub(crate) fn raw(&self) -> &RawReply {
         &self.raw
     }
 
-    /// The data alone.
+    /// Returns the data.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.data
     }
 
-    /// The id that SMTP2GO gave the request, and asks for in support. Absent if the reply had
+    /// Returns the id that SMTP2GO gave the request; its support asks for it. `None` if the reply has
     /// none.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.raw.request_id()
     }
 
-    /// How often the call was sent until it was answered: 1 without a retry.
+    /// Returns the number of attempts: 1 without a retry.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.raw.attempts()
     }
 
-    /// The HTTP status, a success.
+    /// Returns the HTTP status. It is 2xx.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.raw.status()
     }
 
-    /// The headers of the reply.
+    /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.raw.headers()
     }
 
-    /// The raw body, for what the data has no field for.
+    /// Returns the raw body, which may have more than the data has fields for.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         self.raw.body()
@@ -86,7 +86,7 @@ impl<T: fmt::Debug> fmt::Debug for Reply<T> {
     }
 }
 
-/// The reply to a call, not decoded.
+/// The reply to a call, with its body as raw bytes.
 #[derive(Clone)]
 pub struct RawReply {
     status: StatusCode,
@@ -112,38 +112,38 @@ impl RawReply {
         }
     }
 
-    /// The reply, after so many attempts.
+    /// Sets the number of attempts.
     pub(crate) fn after(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// How often the call was sent until it was answered: 1 without a retry.
+    /// Returns the number of attempts: 1 without a retry.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The id that SMTP2GO gave the request, and asks for in support. Absent if the reply had
+    /// Returns the id that SMTP2GO gave the request; its support asks for it. `None` if the reply has
     /// none, or is not JSON.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
 
-    /// The HTTP status, a success.
+    /// Returns the HTTP status. It is 2xx.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The headers of the reply.
+    /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The raw body.
+    /// Returns the raw body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -153,20 +153,20 @@ impl RawReply {
     /// `serde_json::Value`.
     ///
     /// # Errors
-    /// [`is_decode`](Error::is_decode) if the body is not a `T`.
+    /// An error that [`is_decode`](Error::is_decode), if the body is not a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(&readable(&self.body))
             .map_err(|error| undecodable(None, self.clone(), &error))
     }
 
-    /// The reply, with its body in a form that every reader takes.
+    /// Replaces the body by one that progenitor's code can read.
     #[cfg(feature = "raw")]
     pub(crate) fn with_body(mut self, body: Bytes) -> Self {
         self.body = body;
         self
     }
 
-    /// Its parts, to build something else of.
+    /// Splits the reply into its parts.
     pub(crate) fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
         (self.status, self.headers, self.body)
     }

@@ -1,4 +1,4 @@
-//! How often and when calls are retried. Whether one is, is decided in `verdict`.
+//! How often calls are retried, and how long they wait. `verdict` decides whether a call is retried.
 
 use std::time::Duration;
 
@@ -8,24 +8,25 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 /// The API blocks an address for at least a minute.
 const RATE_LIMIT_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(75));
 
-/// How often a call is tried, and how long it waits in between.
+/// Maximum number of attempts of a call, and the waits between them.
 ///
-/// What is retried is not a setting, since it is what keeps mail from going out twice:
-/// - a failure before which provably nothing was sent, for every operation (with the feature
-///   `http2` also a server's promise, by HTTP/2's own means, that it did not look at the request);
-/// - a 429, for every operation: the API has not processed the call (but not the error for an
-///   unknown key, whatever its status);
-/// - a 5xx other than 501, a timeout, a lost connection or a truncated reply, only for operations
-///   whose repetition does no harm ([`Operation::repeat_safe`](crate::operation::Operation)).
+/// What is retried can't be configured, so that no setting makes a retry send a mail twice:
 ///
-/// The wait before a retry grows from attempt to attempt: the first is drawn at random from
-/// between `min_backoff` and twice that, the next from up to four times, and so on, never from
-/// more than `max_backoff`. A `Retry-After` that asks for more is honoured. A call that would have
-/// to wait past its deadline ends at once.
+/// | Failure | Retried |
+/// | --- | --- |
+/// | the request provably did not reach the server whole, or the server refused its HTTP/2 stream before processing it | for every operation |
+/// | 429, except with the error for an unknown key | for every operation |
+/// | 5xx other than 501, no reply to a complete request, a truncated 2xx reply | for idempotent operations ([`Operation::repeat_safe`](crate::operation::Operation)) |
 ///
-/// After a 429 all calls of the client wait, and go on few at first: the one that had the 429, one more
-/// within a sixtieth of the wait (a second, after a minute), two within the next, then four, and so
-/// on. Where that is past its deadline, a call ends at once too.
+/// A request is never retried if it has content from a reader, which can be read only once.
+///
+/// The backoff is random and grows: before the first retry it is between `min_backoff` and twice
+/// that, before the next up to four times, and so on, but at most `max_backoff`. A longer
+/// `Retry-After` is honoured. A call that would have to wait past its deadline ends at once.
+///
+/// After a 429, all calls of the client and its clones wait. Then they start gradually: first one call,
+/// within a sixtieth of the wait (one second, after a minute) one more, then two, four and so on. A
+/// call that could start only after its deadline ends at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,8 +46,8 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The default policy: 3 attempts, backoff from 1 to 20 seconds, 60 to 75 seconds after a 429
-    /// that does not say how long.
+    /// Returns the default policy: 3 attempts, backoff from 1 to 20 seconds, and 60 to 75 seconds
+    /// after a 429 without `Retry-After`.
     pub const fn new() -> Self {
         Self {
             attempts: ATTEMPTS,
@@ -56,35 +57,36 @@ impl RetryPolicy {
         }
     }
 
-    /// No retries: a call is sent once, and not to another region either. Calls still wait for
-    /// their turn, see [`CallOptions::pacing`](crate::CallOptions::pacing).
+    /// Returns a policy without retries: a call is sent once, and does not fail over to another host.
+    /// Calls still wait for permits, see [`CallOptions::pacing`](crate::CallOptions::pacing), and for
+    /// the end of a pause after a 429.
     pub const fn none() -> Self {
         Self::new().max_attempts(1)
     }
 
-    /// How often a call is sent at most, the first time included. 3 by default; 0 counts as 1.
+    /// Sets the maximum number of attempts, including the first. Default: 3. Zero counts as 1.
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// The shortest wait before a retry, and what the backoff grows from. 1 second by default.
-    /// Less is for tests against a server of one's own: zero retries at once.
+    /// Sets the minimum backoff, from which it grows. Default: 1 second. Set less only in tests
+    /// against your own server; zero retries without delay.
     pub const fn min_backoff(mut self, wait: Duration) -> Self {
         self.min_backoff = wait;
         self
     }
 
-    /// The longest backoff. 20 seconds by default; less than the shortest counts as that. Does
-    /// not shorten a `Retry-After`.
+    /// Sets the maximum backoff. Default: 20 seconds. A value below `min_backoff` counts as
+    /// `min_backoff`. Does not limit `Retry-After`.
     pub const fn max_backoff(mut self, wait: Duration) -> Self {
         self.max_backoff = wait;
         self
     }
 
-    /// The wait after a 429 without `Retry-After`, drawn from this range. 60 to 75 seconds by
-    /// default: the API documents that it blocks an address for at least a minute, and that
-    /// failing calls prolong it. Less is for tests.
+    /// Sets the range from which the wait after a 429 without `Retry-After` is drawn. Default: 60 to
+    /// 75 seconds, because the API documents that it blocks an address for at least a minute and that
+    /// failing calls prolong the block. Set less only in tests.
     pub const fn rate_limit_wait(mut self, from: Duration, to: Duration) -> Self {
         self.rate_limit_wait = (from, to);
         self
@@ -95,7 +97,7 @@ impl RetryPolicy {
         self.attempts
     }
 
-    /// The wait after an attempt, counted from 1. `jitter` is from 0 to 1.
+    /// Returns the backoff after an attempt, counted from 1. `jitter` is from 0 to 1.
     pub(super) fn backoff(&self, attempt: u32, jitter: f64) -> Duration {
         let doubled = 2u32.saturating_pow(attempt.min(31));
         let ceiling = self.min_backoff.saturating_mul(doubled);
@@ -103,7 +105,7 @@ impl RetryPolicy {
         between(self.min_backoff, ceiling, jitter)
     }
 
-    /// The wait after a 429.
+    /// Returns the length of the pause after a 429.
     pub(super) fn after_rate_limit(&self, retry_after: Option<Duration>, jitter: f64) -> Duration {
         match retry_after {
             Some(asked) => asked.max(self.min_backoff),
@@ -118,7 +120,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The duration at `share`, from 0 to 1, of the way between two.
+/// Interpolates between two durations. `share` is from 0 to 1.
 fn between(from: Duration, to: Duration, share: f64) -> Duration {
     let span = to.saturating_sub(from);
     let part = Duration::try_from_secs_f64(span.as_secs_f64() * share).unwrap_or(span);

@@ -10,14 +10,15 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The settings of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    /// How long an attempt may go without progress. Its total limit starts from this.
+    /// Time limit of an attempt without progress. With the time for sending the body added, also the
+    /// limit of the whole attempt.
     pub(crate) timeout: Duration,
-    /// How long the whole call may take, without what its body adds.
+    /// Time limit of the whole call, before the time for sending the body is added.
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) pacing: bool,
     /// A success that reports failures is an error.
     pub(crate) failures_are_errors: bool,
-    /// The caller judges each result of a batch by itself.
+    /// The caller judges each result of a batch separately.
     pub(crate) per_item: bool,
 }

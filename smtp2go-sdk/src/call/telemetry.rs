@@ -1,7 +1,7 @@
-//! What can be seen of a call from outside: its span, its events, and the calls of the observer.
+//! Telemetry of a call: its span, its events, and its reports to the observer.
 //!
-//! Nothing here gets to see a key, a body, an address or an error's text, and what comes from a
-//! reply is let through only if it has the form of an id or a code.
+//! Telemetry has no key, body, address or error text. A text from a reply is passed on only if it has
+//! the form of an id or a code.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,19 +24,19 @@ const TARGET: &str = "smtp2go_sdk";
 /// The error of a call that was dropped before it ended.
 const CANCELLED: &str = "cancelled";
 
-/// Watches one call. If it is dropped before [`ended`](Self::ended), the call was cancelled.
+/// The telemetry of one call. If it is dropped before [`ended`](Self::ended), the call was cancelled.
 pub(crate) struct Telemetry {
     operation: &'static Operation,
     observer: Option<Arc<dyn Observer>>,
     /// Receives the attempts, so that the call can be cancelled from outside.
     cancel: Option<Arc<CallCancel>>,
     span: Span,
-    /// None if nobody watches, neither the observer nor a subscriber.
+    /// `None` if there is neither an observer nor a subscriber.
     started: Option<Instant>,
     attempts: u32,
     running: Option<RunningAttempt>,
     site: Option<Arc<Site>>,
-    /// What is certain of the attempts that have failed.
+    /// Certainty of the attempts that have failed, together.
     certainty: Certainty,
     sent: u64,
     received: u64,
@@ -50,7 +50,7 @@ struct RunningAttempt {
     started: Instant,
 }
 
-/// What an attempt or a call came to.
+/// The outcome of an attempt or a call.
 #[derive(Clone, Copy)]
 struct End<'a> {
     status: Option<http::StatusCode>,
@@ -93,7 +93,7 @@ impl<'a> End<'a> {
         }
     }
 
-    /// OpenTelemetry's `error.type`: the status where it is the error, else our word.
+    /// OpenTelemetry's `error.type`: the status if that is the error, else the error's kind.
     fn error_type(&self) -> Option<&str> {
         match (self.error, &self.status) {
             (Some("status"), Some(status)) => Some(status.as_str()),
@@ -142,7 +142,7 @@ impl Telemetry {
             received: 0,
             ended: false,
         };
-        telemetry.tell(|observer| observer.call_started(operation));
+        telemetry.notify(|observer| observer.call_started(operation));
         telemetry
     }
 
@@ -151,7 +151,7 @@ impl Telemetry {
         self.span.clone()
     }
 
-    /// An attempt begins.
+    /// Records the start of an attempt.
     pub(crate) fn attempt_started(&mut self, site: &Arc<Site>, wire: &Arc<Wire>) {
         self.attempts = self.attempts.saturating_add(1);
         if let Some(cancel) = &self.cancel {
@@ -168,7 +168,7 @@ impl Telemetry {
         });
     }
 
-    /// The attempt has ended, with so many bytes of an answer, and this is what comes next.
+    /// Reports the end of an attempt. `received` is the number of bytes of the reply's body.
     pub(crate) fn attempt_ended(
         &mut self,
         result: Result<&RawReply, &Error>,
@@ -186,7 +186,7 @@ impl Telemetry {
             self.decided(&end, next);
         }
         if let Some(certainty) = end.certainty {
-            // The error's, which is that of all attempts so far.
+            // The error's certainty covers all attempts so far.
             self.certainty = certainty;
         }
         if let Some(running) = self.running.take() {
@@ -194,12 +194,12 @@ impl Telemetry {
         }
     }
 
-    /// One event for each decision whether to try again.
+    /// Logs the decision whether to retry.
     fn decided(&self, end: &End<'_>, next: Next) {
         let attempt = self.attempts;
         let operation = self.operation.id;
         let error = end.error_type();
-        let certainty = end.certainty.map(word);
+        let certainty = end.certainty.map(certainty_name);
         match next {
             Next::Retry { after, reason } => info!(
                 target: TARGET,
@@ -210,7 +210,7 @@ impl Telemetry {
                 wait_ms = millis(after),
                 error.r#type = error,
                 certainty,
-                "trying again"
+                "retrying"
             ),
             Next::Stop { reason } => debug!(
                 target: TARGET,
@@ -221,7 +221,7 @@ impl Telemetry {
                 wait_ms = 0_u64,
                 error.r#type = error,
                 certainty,
-                "not trying again"
+                "not retrying"
             ),
             Next::Done => {}
         }
@@ -244,10 +244,10 @@ impl Telemetry {
             bytes_received: received,
             next,
         };
-        self.tell(|observer| observer.attempt_ended(&report));
+        self.notify(|observer| observer.attempt_ended(&report));
     }
 
-    /// The call has ended.
+    /// Reports the end of the call.
     pub(crate) fn ended(&mut self, result: Result<&RawReply, &Error>) {
         if self.started.is_none() {
             self.ended = true;
@@ -286,7 +286,7 @@ impl Telemetry {
                 self.record("code", &code);
             }
             if let Some(certainty) = end.certainty {
-                self.record("certainty", &word(certainty));
+                self.record("certainty", &certainty_name(certainty));
             }
             if let Some(id) = end.request_id {
                 self.record("request_id", &id);
@@ -307,19 +307,19 @@ impl Telemetry {
             bytes_sent: self.sent,
             bytes_received: self.received,
         };
-        self.tell(|observer| observer.call_ended(&report));
+        self.notify(|observer| observer.call_ended(&report));
     }
 
-    // Not inlined: there are many of these.
+    // Not inlined: there are many calls.
     #[inline(never)]
     fn record(&self, field: &str, value: &dyn Value) {
         self.span.record(field, value);
     }
 
-    /// Calls the observer, whose panics are none of ours.
-    fn tell(&self, tell: impl FnOnce(&dyn Observer)) {
+    /// Notifies the observer. A panic of the observer must not affect the call.
+    fn notify(&self, report: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.observer {
-            let _ = catch_unwind(AssertUnwindSafe(|| tell(&**observer)));
+            let _ = catch_unwind(AssertUnwindSafe(|| report(&**observer)));
         }
     }
 }
@@ -329,11 +329,11 @@ impl Drop for Telemetry {
         if self.ended {
             return;
         }
-        // The call is left by now, and what is told of it belongs to it.
+        // A dropped call has left its span, in which its reports belong.
         let span = self.span.clone();
         let _inside = span.enter();
         if let Some(running) = self.running.take() {
-            // No more of it can go out from here on.
+            // Sealed first, so that the certainty stays true.
             let certainty = cancelled(running.wire.seal());
             self.certainty = self.certainty.and(certainty);
             self.report(
@@ -359,7 +359,7 @@ pub(crate) fn send_all_paused(wait: std::time::Duration, asked: std::time::Durat
     );
 }
 
-fn word(certainty: Certainty) -> &'static str {
+fn certainty_name(certainty: Certainty) -> &'static str {
     match certainty {
         Certainty::NotSent => "not_sent",
         Certainty::Rejected => "rejected",
@@ -386,7 +386,7 @@ mod tests {
     use crate::log_watch::watched;
     use crate::{Body, Client};
 
-    /// Keeps in how many spans each event was logged.
+    /// Records the number of open spans for each event.
     #[derive(Clone, Default)]
     struct Depths(Arc<(AtomicU64, Mutex<Vec<u64>>)>);
 
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_ends_in_its_span_however_it_ends() {
+    async fn completed_or_cancelled_call_ends_in_its_span() {
         let client = Client::builder(watched("api-0123456789abcdefABCDEF0123456789"))
             .base_url("http://localhost")
             .observer(Logs)
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_and_codes_are_let_through() {
+    fn only_ids_and_codes_are_passed_on() {
         let long = "a".repeat(65);
         for (text, id, code) in [
             ("aa253464-0bd0-467a-b24b-6159dcd7be60", true, false),

@@ -1,13 +1,12 @@
-//! The meaning of an attempt: whether the call succeeded, what is certain if it did not, and what
-//! comes next.
+//! Judges an attempt: whether the call succeeded, the certainty if it did not, and the next step.
 //!
-//! All of it is a function of what is passed in. There is no I/O, no clock and no randomness:
+//! All functions are pure: no I/O, no clock, no randomness.
 //!
 //! ```text
 //! Evidence ── case() ──> Case ── row() ──> certainty, retry ── next() ──> Step
 //! ```
 //!
-//! Nothing outside of this file maps a status, a body or the end of an attempt to a certainty.
+//! No other file derives a certainty from a status, a body or the end of an attempt.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
@@ -25,7 +24,7 @@ use crate::operation::{FailureIn200, Operation};
 /// What is known after an attempt.
 #[derive(Debug)]
 pub(crate) struct Evidence {
-    /// As much of the reply as arrived, if its status did.
+    /// The reply, as far as it arrived. `None` if no status arrived.
     pub(crate) answer: Option<Received>,
     pub(crate) upload: Upload,
     pub(crate) ending: Ending,
@@ -35,21 +34,20 @@ pub(crate) struct Evidence {
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) status: StatusCode,
-    /// The HTTP client followed a redirect, so that another URL answered.
+    /// The HTTP client followed a redirect, so the reply is from another URL.
     pub(crate) followed: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-/// How much of the request may have reached the server, and may still do so. The gate of the body
-/// proves it.
+/// How much of the request can reach the server, now or later. The body's gate proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upload {
     /// Nothing.
     Nothing,
-    /// Less than the whole, so that no server can process it.
+    /// Not all of it, so no server can process it.
     Part,
-    /// The whole.
+    /// All of it.
     Whole,
 }
 
@@ -58,15 +56,15 @@ pub(crate) enum Upload {
 pub(crate) enum Ending {
     /// With a whole reply.
     Complete,
-    /// Before that, with an error of the HTTP layer or (`None`) by a time limit.
+    /// Without a whole reply: with an error of the HTTP layer, or by a timeout (`None`).
     Broken(Option<reqwest::Error>),
     /// With a reply whose body exceeds a limit.
     OverLimit(ReplyLimit),
-    /// Because content of the request could not be read, so that the rest was never sent.
+    /// With content of the request that could not be read, so the rest was never sent.
     Content(FieldError),
 }
 
-/// What holds for all attempts of a call.
+/// Inputs of the verdict that are the same for all attempts of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy<'a> {
     pub(crate) operation: &'static Operation,
@@ -75,13 +73,13 @@ pub(crate) struct Policy<'a> {
     pub(crate) rewindable: bool,
     /// A success that reports failures is an error.
     pub(crate) failures_are_errors: bool,
-    /// The caller judges each result of a batch by itself, with [`outcome`].
+    /// The caller judges each result of a batch separately, with [`outcome`].
     pub(crate) per_item: bool,
-    /// The base URL ends in a version, as that of the API does.
+    /// The base URL ends in the API's version.
     pub(crate) versioned: bool,
 }
 
-/// Where a call stands after an attempt.
+/// The state of a call after an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation {
     /// Attempts so far.
@@ -104,42 +102,42 @@ pub(crate) struct Success {
     pub(crate) said: Said,
 }
 
-/// What comes after an attempt.
+/// The next step of a call, and what the attempt means for the host and for other calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) next: Next,
-    /// How long no call of the client may begin, counted from the head of the reply.
+    /// Pause of all calls of the client, from the head of the reply.
     pub(crate) pause: Option<Duration>,
-    /// The next attempt goes to the next host.
+    /// The next attempt uses the next host.
     pub(crate) moves_on: bool,
-    /// The retry is taken out of the host's budget.
+    /// The retry is subtracted from the host's budget.
     pub(crate) charged: bool,
     /// The host could be reached.
     pub(crate) reached: bool,
-    /// The host answered the call, and not with a passing failure.
+    /// The host replied, and not with a temporary failure.
     pub(crate) answered: bool,
 }
 
-/// What an attempt came to. The first case that applies counts, in the order of [`case`].
+/// The result of an attempt, other than success. [`case`] returns the first one that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Case {
     /// Content of the request could not be read to its end.
     Content,
-    /// There is no reply, and nothing was sent.
+    /// No reply; nothing was sent.
     NothingSent,
-    /// There is no reply, and the last byte of the request was not sent.
+    /// No reply; the last byte of the request was not sent.
     PartSent,
-    /// There is no reply. By HTTP/2's means, the server promised that it did not process the request.
+    /// No reply; the server refused the HTTP/2 stream before processing it.
     StreamRefused,
-    /// There is no reply to a request that was sent whole.
+    /// No reply; the whole request was sent.
     NoReply,
-    /// The HTTP client followed a redirect, so that another URL answered.
+    /// The HTTP client followed a redirect, so the reply is from another URL.
     RedirectFollowed,
     /// An error that the spec lists as a refusal, such as that for an unknown key.
     KnownRefusal,
     /// 429.
     RateLimited,
-    /// 408: the server waited for the request in vain.
+    /// 408: the server says that the request did not arrive in time.
     RequestTimeout,
     /// Any other 4xx.
     ClientError,
@@ -153,15 +151,15 @@ enum Case {
     OtherStatus,
     /// A success whose body exceeds a limit.
     ReplyTooLarge,
-    /// A success whose body broke off.
+    /// A success whose body is incomplete.
     Truncated,
     /// A success that reports an error.
     ErrorIn200,
-    /// A success that reports an error and, beside it, an id or a success; or of which a part is unreadable.
+    /// A success that reports an error, and also an id or a success, or that is unreadable in part.
     ErrorBesideSuccess,
     /// A success that reports that a message was not accepted.
     FailedIn200,
-    /// As [`FailedIn200`](Self::FailedIn200), with an id or a success beside it, or unreadable in part.
+    /// As [`FailedIn200`](Self::FailedIn200), and also an id or a success, or unreadable in part.
     FailedBesideSuccess,
     /// A success of a send that reports neither an id nor a success.
     Unconfirmed,
@@ -169,14 +167,14 @@ enum Case {
     Undecodable,
 }
 
-/// When another attempt does no harm.
+/// When another attempt is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
-    /// Another attempt would change nothing.
+    /// Never, or another attempt would not help.
     Never,
-    /// For every operation: the request was not processed.
+    /// For every operation: the server never had the whole request. Another host may be reachable.
     NotSent,
-    /// For every operation: the server did not process the request, and can be reached.
+    /// For every operation: the server did not process the request. The host can be reached.
     Refused,
     /// For every operation, after a pause of all calls.
     RateLimited,
@@ -184,7 +182,7 @@ enum Retry {
     Idempotent,
 }
 
-/// THE table: what is certain in a case, and when another attempt does no harm.
+/// The table: the certainty of a case, and when another attempt is safe.
 const fn row(case: Case) -> (Certainty, Retry) {
     use Certainty::{NotSent, Rejected, Unknown};
     use Retry::{Idempotent, Never, RateLimited, Refused};
@@ -214,7 +212,7 @@ const fn row(case: Case) -> (Certainty, Retry) {
     }
 }
 
-/// Judges an attempt, and decides what comes next.
+/// Judges an attempt, and decides the next step.
 pub(crate) fn verdict(
     policy: &Policy<'_>,
     evidence: Evidence,
@@ -243,7 +241,7 @@ pub(crate) fn verdict(
     }
 }
 
-/// How long no call of the client may begin after a 429, by its head alone.
+/// Returns the pause of the client after a 429, from the head of the reply.
 pub(crate) fn pause_after(
     policy: &RetryPolicy,
     status: StatusCode,
@@ -258,7 +256,7 @@ pub(crate) fn pause_after(
     })
 }
 
-/// What is certain of a call that is dropped during an attempt.
+/// Returns the certainty of a call that is dropped during an attempt.
 pub(crate) fn cancelled(upload: Upload) -> Certainty {
     match upload {
         Upload::Nothing | Upload::Part => Certainty::NotSent,
@@ -266,12 +264,12 @@ pub(crate) fn cancelled(upload: Upload) -> Certainty {
     }
 }
 
-/// The error of a call whose task ended before the call did.
+/// Returns the error of a call whose task ended before the call did.
 pub(crate) fn interrupted(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     cancelled_call(row(Case::NoReply).0, source)
 }
 
-/// The error of a call that was cancelled, with what is certain of it.
+/// Returns the error of a call that was cancelled.
 pub(crate) fn cancelled_call(
     certainty: Certainty,
     source: impl Into<Box<dyn StdError + Send + Sync>>,
@@ -284,7 +282,7 @@ pub(crate) fn cancelled_call(
     Error::judged(kind, certainty).with_source(source)
 }
 
-/// The error of a success whose body is not the expected reply.
+/// Returns the error of a success whose body is not the expected reply.
 pub(crate) fn undecodable(
     operation: Option<&'static Operation>,
     reply: RawReply,
@@ -295,9 +293,9 @@ pub(crate) fn undecodable(
         reply.body(),
         operation.and_then(|operation| operation.failure_in_200),
     );
-    // Only the place: the text can quote the body.
+    // serde's text can quote the body, so the source is only the position.
     let place = match error.line() {
-        0 => "the JSON does not have the reply's shape".to_owned(),
+        0 => "JSON does not have the reply's shape".to_owned(),
         line => format!(
             "{:?} error at line {line} column {}",
             error.classify(),
@@ -313,7 +311,8 @@ pub(crate) fn undecodable(
     }
 }
 
-/// The error of a complete reply that was judged before, or by somebody else.
+/// Returns the error of a complete reply that progenitor made an error of. If the call went through the
+/// core, the caller replaces the certainty by that of the call.
 #[cfg(feature = "raw")]
 pub(crate) fn of_reply(status: StatusCode, headers: HeaderMap, body: Bytes) -> Error {
     let said = Said::read(&body, None);
@@ -332,8 +331,8 @@ pub(crate) fn of_reply(status: StatusCode, headers: HeaderMap, body: Bytes) -> E
         .with_reply((status, headers, body), said)
 }
 
-/// What is certain of the mail in a success that was taken for one although it reports failures;
-/// `None` if it does not.
+/// Returns the certainty of a mail whose reply counts as a success although it reports failures,
+/// because `failures_are_errors` is off. `None` if it reports none.
 pub(crate) fn certainty_despite_success(
     operation: &'static Operation,
     reply: &RawReply,
@@ -342,7 +341,7 @@ pub(crate) fn certainty_despite_success(
     by_content(&said, operation.failure_in_200, true, false).map(|case| row(case).0)
 }
 
-/// The results of a batch: one for each mail, or an error if there are not as many.
+/// Returns the results of a batch, one for each mail. Fails if their number is not that of the mails.
 pub(crate) fn results(
     operation: &'static Operation,
     expected: usize,
@@ -354,7 +353,7 @@ pub(crate) fn results(
     if found != expected {
         let kind = ErrorKind::Results { found, expected };
         let attempts = reply.attempts();
-        // Nobody can tell which result belongs to which mail.
+        // It is unknown which result belongs to which mail.
         return Err(Error::judged(kind, row(Case::Undecodable).0)
             .with_reply(reply.into_parts(), said)
             .during(operation, attempts));
@@ -366,8 +365,8 @@ pub(crate) fn results(
     Ok((outcomes, reply))
 }
 
-/// The outcome of one mail of a batch. With an error of the whole reply no mail is confirmed, and a
-/// mail of which nothing is said is refused only if none was accepted.
+/// Returns the outcome of one mail of a batch. If the envelope reports an error, no mail is a success,
+/// and a mail without a result of its own is rejected only if no mail was accepted.
 fn outcome(
     operation: &'static Operation,
     mut result: Said,
@@ -384,7 +383,7 @@ fn outcome(
         Some(case) => case,
     };
     let certainty = row(case).0;
-    // An item's error is a failure within a reply that is none.
+    // The error of one result is a failure within a successful reply.
     let kind = match case {
         Case::Unconfirmed | Case::Undecodable if !envelope.has_error() => ErrorKind::Unconfirmed,
         _ => ErrorKind::FailedIn200,
@@ -403,7 +402,7 @@ fn outcome(
         .during(operation, reply.attempts()))
 }
 
-/// Turns evidence into a success, or into an error that says what is certain.
+/// Returns the success or the error that the evidence proves.
 fn judge(policy: &Policy<'_>, evidence: Evidence) -> Result<Success, (Case, Error)> {
     let operation = policy.operation;
     let said = evidence
@@ -444,7 +443,7 @@ fn judge(policy: &Policy<'_>, evidence: Evidence) -> Result<Success, (Case, Erro
     ))
 }
 
-/// The case of an attempt; `None` for a success.
+/// Classifies an attempt. `None` for a success.
 fn case(policy: &Policy<'_>, evidence: &Evidence, said: &Said) -> Option<Case> {
     let Some(answer) = &evidence.answer else {
         return Some(match (&evidence.ending, evidence.upload) {
@@ -456,7 +455,7 @@ fn case(policy: &Policy<'_>, evidence: &Evidence, said: &Said) -> Option<Case> {
         });
     };
     if answer.followed {
-        // Whatever it says: it answers another request.
+        // Its content doesn't count, since it is the reply to another request.
         return Some(Case::RedirectFollowed);
     }
     if let Some(case) = by_status(answer, said) {
@@ -474,7 +473,7 @@ fn case(policy: &Policy<'_>, evidence: &Evidence, said: &Said) -> Option<Case> {
     }
 }
 
-/// The case of a reply whose status is not a success. A refusal is one even if the rest is lost.
+/// Classifies a reply whose status is not 2xx, whether or not all of its body arrived.
 fn by_status(answer: &Received, said: &Said) -> Option<Case> {
     let status = answer.status;
     if status.is_success() {
@@ -493,8 +492,8 @@ fn by_status(answer: &Received, said: &Said) -> Option<Case> {
     })
 }
 
-/// The case of a success, or of one result of a batch, by what it says. `places` is set for an
-/// operation whose success has to say so.
+/// Classifies a success, or one result of a batch, by its content. `places` is set for an operation
+/// that sends, whose reply must report what was accepted.
 fn by_content(
     said: &Said,
     places: Option<FailureIn200>,
@@ -528,7 +527,7 @@ fn by_content(
     }
 }
 
-/// The kind of error for a case.
+/// Returns the kind of error for a case.
 fn kind(case: Case, answer: Option<&Received>, ending: &Ending) -> ErrorKind {
     let source = match ending {
         Ending::Broken(source) => source.as_ref(),
@@ -543,7 +542,7 @@ fn kind(case: Case, answer: Option<&Received>, ending: &Ending) -> ErrorKind {
     };
     match case {
         Case::Content => ErrorKind::Content,
-        // Once a part was sent, the error may be that of a redirect's target.
+        // After a part was sent, `is_connect` can be about the target of a redirect.
         Case::NothingSent => no_reply(source.is_some_and(reqwest::Error::is_connect), false),
         Case::PartSent => no_reply(false, true),
         Case::NoReply => no_reply(false, false),
@@ -570,7 +569,7 @@ fn kind(case: Case, answer: Option<&Received>, ending: &Ending) -> ErrorKind {
     }
 }
 
-/// Decides what comes after a failed attempt. `asked` is the wait that the reply asks for.
+/// Decides the next step after a failed attempt. `asked` is the reply's `Retry-After`.
 fn next(policy: &Policy<'_>, retry: Retry, asked: Option<Duration>, situation: &Situation) -> Step {
     let &Situation {
         attempt,
@@ -581,7 +580,7 @@ fn next(policy: &Policy<'_>, retry: Retry, asked: Option<Duration>, situation: &
         ..
     } = situation;
     let backoff = policy.retry.backoff(attempt, jitter);
-    // Another host is tried at once. After a 429 the whole client waits.
+    // No wait before another host is tried. After a 429 the whole client waits.
     let (after, reason) = match retry {
         Retry::Never => (None, "final"),
         Retry::NotSent if has_other_host => (Some(Duration::ZERO), "not_sent"),
@@ -596,7 +595,8 @@ fn next(policy: &Policy<'_>, retry: Retry, asked: Option<Duration>, situation: &
         }
         Retry::Idempotent => (None, "not_repeat_safe"),
     };
-    // The budget spares a host more of the same: not another host, nor where all calls pause.
+    // The budget protects a failing host from retries. Failover goes to another host, and after a 429
+    // all calls pause anyway, so neither is charged.
     let charged = retry != Retry::RateLimited && !(retry == Retry::NotSent && has_other_host);
     let next = match after {
         None => Next::Stop { reason },
@@ -628,8 +628,7 @@ impl Evidence {
         self.answer.is_some() || self.upload != Upload::Nothing
     }
 
-    /// Cuts the body where it exceeds a number of values, so that decoding it takes a bounded amount
-    /// of memory.
+    /// Cuts the body after `limit` JSON values, so that decoding it takes a bounded amount of memory.
     pub(crate) fn with_values_limited(mut self, limit: usize) -> Self {
         if let Some(answer) = &mut self.answer
             && let Some(end) = values_beyond(&answer.body, limit)
@@ -644,7 +643,7 @@ impl Evidence {
 }
 
 impl Received {
-    /// Adds a chunk of the body, up to `limit` bytes in all. Whether all of it was within the limit.
+    /// Adds a chunk of the body, up to `limit` bytes in total. Returns whether all of it fit.
     pub(crate) fn take(&mut self, chunk: &[u8], limit: u64) -> bool {
         let room = limit.saturating_sub(self.body.len() as u64);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
@@ -654,10 +653,10 @@ impl Received {
     }
 }
 
-/// Whether an HTTP/2 server promised that it has not processed the request and will not: it reset
-/// the stream as refused, or went away naming an earlier stream as the last that it processes.
+/// Whether an HTTP/2 server promised that it has not processed the request and will not: by
+/// REFUSED_STREAM, or by a GOAWAY that names an earlier stream as the last one processed.
 ///
-/// Works only while h2 is the copy that reqwest uses, which a test holds.
+/// Needs the version of h2 that reqwest uses; a test checks this.
 #[cfg(feature = "http2")]
 fn is_stream_refused(error: &reqwest::Error) -> bool {
     let mut source = StdError::source(error);

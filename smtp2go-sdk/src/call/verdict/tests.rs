@@ -1,4 +1,4 @@
-//! The table of the verdict, row by row.
+//! Tests of the table, row by row.
 
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +23,7 @@ static SEND: Operation = Operation::post("/thing/send")
 
 static RETRY: RetryPolicy = RetryPolicy::new();
 
-/// All cases, with the words of the README's table. Cases of one meaning share a row.
+/// All cases, with their text in the README's table. Cases with the same text share a row there.
 const CASES: [(Case, &str); 22] = [
     (Case::Content, "an attachment could not be read to its end"),
     (
@@ -116,7 +116,7 @@ fn first_attempt() -> Situation {
     }
 }
 
-/// With `failures_are_errors` off.
+/// Judges with `failures_are_errors` off.
 fn judge_leniently(evidence: Evidence) -> Success {
     let policy = Policy {
         failures_are_errors: false,
@@ -125,7 +125,7 @@ fn judge_leniently(evidence: Evidence) -> Success {
     verdict(&policy, evidence, &first_attempt()).0.unwrap()
 }
 
-/// As calls are judged by default.
+/// Judges with the default settings.
 pub(crate) fn judge(operation: &'static Operation, evidence: Evidence) -> Result<RawReply, Error> {
     let (result, _) = verdict(&policy(operation), evidence, &first_attempt());
     result.map(|success| success.reply)
@@ -210,7 +210,7 @@ fn observer_documents_every_reason() {
 }
 
 #[test]
-fn next_step_row_by_row() {
+fn next_step_follows_from_retry_and_situation() {
     let retry = |seconds: u32| Some(seconds * SECOND);
     let asked = |seconds: u32| Some(seconds * SECOND);
     // retry, seconds that the reply asks for, attempt, seconds left:
@@ -347,7 +347,7 @@ fn next_step_row_by_row() {
 }
 
 #[test]
-fn stop_has_its_reason() {
+fn stop_names_its_reason() {
     for (row, rewindable, attempt, left, expected) in [
         (Retry::Never, false, 3, 0, "final"),
         (Retry::Idempotent, false, 3, 0, "not_repeat_safe"),
@@ -375,7 +375,7 @@ fn stop_has_its_reason() {
 }
 
 #[test]
-fn case_by_status_and_ending() {
+fn status_and_ending_decide_on_the_retry() {
     let broken = |status| ended(status, &[], b"", Ending::Broken(None));
     let over = |status| ended(status, &[], b"", Ending::OverLimit(ReplyLimit::Bytes(1)));
     // status: idempotent operation after a whole reply, a broken one, one over the limit
@@ -445,7 +445,7 @@ fn certainty_is_the_weakest_of_all_attempts() {
 }
 
 #[test]
-fn every_shape_of_error_body_keeps_what_it_says() {
+fn error_body_of_any_shape_keeps_its_details() {
     let invalid = "E_ApiResponseCodes.NON_VALIDATING_IN_PAYLOAD";
     for fields in [
         r#"{"fieldname":"sender","message":"bad one"}"#,
@@ -495,7 +495,7 @@ fn every_shape_of_error_body_keeps_what_it_says() {
 }
 
 #[test]
-fn bodies_that_are_not_json_keep_status_and_body() {
+fn error_body_that_is_not_json_keeps_status_and_body() {
     for (body, hint) in [
         (&b""[..], "empty body"),
         (b"  \r\n", "empty body"),
@@ -536,7 +536,7 @@ fn bodies_that_are_not_json_keep_status_and_body() {
 }
 
 #[test]
-fn a_success_can_report_failure() {
+fn success_that_reports_failure_is_an_error() {
     for (body, failures) in [
         (
             r#"{"request_id":"r","data":{"failed":1,"failures":["a@example.com: no"]}}"#,
@@ -559,7 +559,7 @@ fn a_success_can_report_failure() {
         assert!(error.to_string().contains("not accepted"), "{error}");
         let debug = format!("{error:?}");
         assert!(!debug.contains("example.com"), "{debug}");
-        // Only where the operation says so, and not for callers that want to see for themselves.
+        // Not for other operations, and not with `failures_are_errors` off.
         judge(&LOOKUP, answered(200, body)).unwrap();
         assert_eq!(judge_leniently(answered(200, body)).reply.body(), body);
     }
@@ -581,7 +581,7 @@ fn a_success_can_report_failure() {
 }
 
 #[test]
-fn causes_that_are_known_come_with_advice() {
+fn known_cause_has_a_hint_and_is_rejected() {
     let sender = "verify the sender";
     let permission = "not permitted";
     let key = "unknown or disabled: check the key, and the region";
@@ -644,7 +644,7 @@ fn causes_that_are_known_come_with_advice() {
 }
 
 #[test]
-fn codes_are_open() {
+fn unknown_code_is_kept() {
     let code = |text: &str| {
         error(answered(
             400,
@@ -667,7 +667,7 @@ fn codes_are_open() {
 }
 
 #[test]
-fn a_part_that_was_accepted_is_not_a_rejection() {
+fn failure_beside_a_success_is_unknown() {
     for (body, certainty) in [
         (
             r#"{"data":{"failed":1,"succeeded":0,"email_id":""}}"#,
@@ -686,7 +686,7 @@ fn a_part_that_was_accepted_is_not_a_rejection() {
             r#"{"data":{"failed":1,"email_id":"","schedule_id":"1b"}}"#,
             Certainty::Unknown,
         ),
-        // The rest may have told of a part that was accepted.
+        // The missing rest may have reported a success.
         (
             r#"{"data":{"failed":1,"succeeded":0,"failures":["no such"#,
             Certainty::Unknown,
@@ -698,12 +698,12 @@ fn a_part_that_was_accepted_is_not_a_rejection() {
         assert_eq!(error.email_id(), id, "{body}");
         assert!(!format!("{error:?}").contains("1a"));
     }
-    // Nor is it known what became of a request that the server says it waited for in vain.
+    // A 408 does not prove that the request did not arrive.
     assert_eq!(error(answered(408, "")).certainty(), Certainty::Unknown);
 }
 
 #[test]
-fn a_redirect_shows_its_host_alone() {
+fn redirect_error_shows_only_the_host() {
     for (location, shown) in [
         (
             "https://user:hunter2@elsewhere.example.com/hunter2?hunter2",
@@ -723,7 +723,7 @@ fn a_redirect_shows_its_host_alone() {
 }
 
 #[test]
-fn an_answer_from_elsewhere_is_none() {
+fn reply_after_redirect_is_an_error() {
     for status in [200, 302, 400, 429, 503] {
         let mut outcome = answered(status, r#"{"request_id":"r","data":{"email_id":"1a"}}"#);
         if let Some(answer) = &mut outcome.answer {
@@ -737,7 +737,7 @@ fn an_answer_from_elsewhere_is_none() {
 }
 
 #[test]
-fn broken_answers_are_judged_by_their_status() {
+fn truncated_reply_is_judged_by_its_status() {
     let broken = |status| ended(status, &[], b"{\"request_id\":\"r\",", Ending::Broken(None));
     for (status, certainty) in [
         (200, Certainty::Unknown),
@@ -753,7 +753,7 @@ fn broken_answers_are_judged_by_their_status() {
 }
 
 #[test]
-fn without_a_reply_the_gate_decides() {
+fn certainty_without_a_reply_follows_from_the_gate() {
     for (upload, certainty, words) in [
         (Upload::Nothing, Certainty::NotSent, "nothing was sent"),
         (Upload::Part, Certainty::NotSent, "was not sent whole"),
@@ -802,7 +802,7 @@ fn retry_after_is_seconds_or_a_date() {
 }
 
 #[test]
-fn nothing_shows_keys_and_debug_shows_no_words_of_the_api() {
+fn display_and_debug_show_no_key_and_debug_no_text_of_the_api() {
     let words = "ana@example.com is\r\nunknown";
     let body = format!(
         r#"{{"request_id":"{KEY}","data":{{"error":"{} {KEY}","error_code":"{KEY}",
@@ -823,7 +823,7 @@ fn nothing_shows_keys_and_debug_shows_no_words_of_the_api() {
             "the API's text stays as it came"
         );
     }
-    // A key that lies across the cut is no less of a key.
+    // A key across the cut is masked too.
     for before in 0..310 {
         let body = format!(r#"{{"error":"{} {KEY}"}}"#, "x".repeat(before));
         let shown = error(answered(400, body)).to_string();
@@ -835,7 +835,7 @@ fn nothing_shows_keys_and_debug_shows_no_words_of_the_api() {
 }
 
 #[test]
-fn a_reply_over_the_limit_is_an_error_that_names_it() {
+fn reply_over_the_limit_is_an_error_that_names_the_limit() {
     let over = |status, body: &str| {
         let limit = ReplyLimit::Bytes(40);
         let ending = Ending::OverLimit(limit);
@@ -854,7 +854,7 @@ fn a_reply_over_the_limit_is_an_error_that_names_it() {
             "{shown}"
         );
     }
-    // What is no success says what it says all the same.
+    // An error status remains the error, with its details.
     let said = r#"{"request_id":"r","data":{"error":"no such thing","more":"#;
     for (status, certainty) in [
         (400, Certainty::Rejected),
@@ -869,7 +869,7 @@ fn a_reply_over_the_limit_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_body_with_too_many_values_is_cut_before_it_is_read() {
+fn body_with_too_many_values_is_cut_before_it_is_read() {
     let body = r#"{"request_id":"r","data":{"error":"no such thing","x":[1,2,3]}}"#;
     let kept = &body[..body.find(",3").unwrap()];
     let cut = |status, limit| answered(status, body).with_values_limited(limit);
@@ -889,7 +889,7 @@ fn a_body_with_too_many_values_is_cut_before_it_is_read() {
         }
     }
     assert_eq!(error(cut(200, 55)).kind(), "error_in_200");
-    // What else went wrong stays what went wrong.
+    // Another failure keeps its kind.
     let broken = ended(200, &[], body.as_bytes(), Ending::Broken(None));
     let error = error(broken.with_values_limited(54));
     assert_eq!(error.kind(), "truncated");
@@ -897,7 +897,7 @@ fn a_body_with_too_many_values_is_cut_before_it_is_read() {
 }
 
 #[test]
-fn an_unreadable_success_keeps_its_body() {
+fn undecodable_success_keeps_its_body() {
     let reply = judge(
         &LOOKUP,
         answered(200, r#"{"request_id":"r","data":"ana@example.com"}"#),
