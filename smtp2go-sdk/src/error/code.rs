@@ -11,8 +11,8 @@ pub(super) const CODE_PREFIX: &str = "E_ApiResponseCodes.";
 
 /// The API's code for an error. The API publishes no list, so this enum is open.
 ///
-/// Display is the code as it came. Debug shows an unknown one only if it has the form of a code, so
-/// that it can't show an address.
+/// Display is [`as_str`](Self::as_str), with control characters replaced. Debug shows an unknown code only
+/// if it has the form of a code, so it can't show an address.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -20,16 +20,16 @@ pub enum ErrorCode {
     EndpointPermissionDenied,
     /// A field of the request is invalid; see [`Error::field_errors`].
     NonValidatingInPayload,
-    /// The general error, also used for objects that don't exist.
+    /// A general error, also used for objects that don't exist.
     ApiException,
     /// Too many requests.
     ReqLimitExceeded,
-    /// Any other code, as it came.
+    /// Any other code, unchanged.
     Unknown(String),
 }
 
 impl ErrorCode {
-    /// The code without the prefix that the known ones have; an unknown code as it came.
+    /// Returns the code: a known one without the API's prefix, an unknown one unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {

@@ -1,4 +1,4 @@
-//! The text of an error.
+//! The texts of errors.
 
 use std::fmt::{self, Write as _};
 
@@ -15,7 +15,7 @@ use super::{
 const FAILURES: usize = 3;
 
 impl Error {
-    /// What the user can do, where the cause is known.
+    /// Returns what the user can do, if the cause is known.
     fn hint(&self) -> Option<&'static str> {
         self.details.reply.as_ref()?;
         let is_key = self.blames_key() || self.status() == Some(StatusCode::UNAUTHORIZED);
@@ -42,9 +42,9 @@ impl Error {
         write!(text, "HTTP {}", reply.status.as_u16())?;
         match &self.details.kind {
             ErrorKind::Truncated { timeout: true } => {
-                write!(text, ", but the reply did not arrive in time; {effect}")?;
+                write!(text, ", but the rest of the reply timed out; {effect}")?;
             }
-            ErrorKind::Truncated { .. } => write!(text, ", but the reply broke off; {effect}")?,
+            ErrorKind::Truncated { .. } => write!(text, ", but the reply is incomplete; {effect}")?,
             ErrorKind::ReplyTooLarge(limit) => {
                 let (limit, unit, setting) = match limit {
                     ReplyLimit::Bytes(limit) => (*limit, "bytes", "max_reply_bytes"),
@@ -58,12 +58,12 @@ impl Error {
             }
             ErrorKind::Redirect { followed: true } => write!(
                 text,
-                ", but from elsewhere: the HTTP client followed a redirect, which it must not do; \
-                 {effect}"
+                ", but from another URL: the HTTP client followed a redirect, so disable its \
+                 redirects; {effect}"
             )?,
             ErrorKind::Redirect { .. } => match redirect_host(&reply.headers) {
-                Some(host) => write!(text, ", a redirect to {host}, which is not followed")?,
-                None => text.push_str(", a redirect, which is not followed"),
+                Some(host) => write!(text, ", a redirect to {host}, not followed")?,
+                None => text.push_str(", a redirect, not followed"),
             },
             ErrorKind::Decode => write!(text, ", but {}; {effect}", unexpected(reply))?,
             ErrorKind::ErrorIn200 if self.certainty() == Certainty::Unknown => {
@@ -98,7 +98,7 @@ impl Error {
         Ok(())
     }
 
-    /// The API's own words, or what the reply is instead.
+    /// Writes the API's text. If there is none, says what the reply is instead.
     fn write_answer(&self, reply: &FailedReply, text: &mut String) -> fmt::Result {
         if let Some(code) = &reply.code {
             write!(text, " {}", excerpt(code.as_str()))?;
@@ -141,7 +141,7 @@ impl Error {
         }
     }
 
-    /// Errors without a reply.
+    /// Writes the text of an error without a reply.
     fn write_local(&self, text: &mut String) -> fmt::Result {
         let effect = self.effect();
         let host = self.details.host.as_deref().unwrap_or("the API");
@@ -153,13 +153,12 @@ impl Error {
             }
             ErrorKind::TooLarge { size, limit } => write!(
                 text,
-                "the request body has {size} bytes, and at most {limit} are accepted; {effect}"
+                "the request body of {size} bytes exceeds the limit of {limit} bytes; {effect}"
             )?,
-            ErrorKind::Serialize => write!(text, "the request can't be written as JSON; {effect}")?,
+            ErrorKind::Serialize => write!(text, "can't serialize the request as JSON; {effect}")?,
             ErrorKind::NoPermit(NoPermit::Paused) => write!(
                 text,
-                "rate limited: the API has answered 429, and the pause ends after the deadline; \
-                 {effect}"
+                "rate limited: the client pauses after a 429 until after the deadline; {effect}"
             )?,
             ErrorKind::NoPermit(NoPermit::RateLimit) => write!(
                 text,
@@ -178,9 +177,9 @@ impl Error {
                 }
                 text.push_str("request aborted; nothing was sent");
             }
-            ErrorKind::StreamRefused => text.push_str(
-                "server refused the HTTP/2 stream before processing it; nothing was done",
-            ),
+            ErrorKind::StreamRefused => {
+                text.push_str("server refused the HTTP/2 stream before processing it");
+            }
             ErrorKind::NoReply {
                 connect: true,
                 timeout: true,
@@ -190,21 +189,21 @@ impl Error {
                 write!(text, "can't connect to {host}; {effect}")?;
             }
             ErrorKind::NoReply { timeout: true, .. } => {
-                write!(text, "no answer in time; {effect}")?
+                write!(text, "request to {host} timed out; {effect}")?
             }
-            _ => write!(text, "the connection failed; {effect}")?,
+            _ => write!(text, "connection to {host} failed; {effect}")?,
         }
         Ok(())
     }
 
-    /// The consequence, by the certainty.
+    /// Returns what the call may have done, by the certainty.
     fn effect(&self) -> &'static str {
         match (self.certainty(), &self.details.kind) {
             (Certainty::NotSent, ErrorKind::NoReply { part: true, .. }) => {
-                "the request was not sent whole, and can't have been processed"
+                "the request was not sent whole, so it was not processed"
             }
             (Certainty::NotSent, _) => "nothing was sent",
-            (Certainty::Rejected, _) => "it was not done",
+            (Certainty::Rejected, _) => "the request was refused",
             (Certainty::Unknown, _) => "it may have been processed",
         }
     }
@@ -221,7 +220,10 @@ impl Error {
         if details.attempts > 1 {
             write!(text, ", at attempt {}", details.attempts)?;
         }
-        if details.doubt && details.reply.is_some() {
+        // Other errors without a reply say so by `effect`.
+        let is_about_last =
+            details.reply.is_some() || matches!(details.kind, ErrorKind::StreamRefused);
+        if details.doubt && is_about_last {
             text.push_str("; an earlier attempt may have been processed");
         }
         if let Some(hint) = details.advice.as_deref().or_else(|| self.hint()) {
@@ -231,22 +233,19 @@ impl Error {
     }
 }
 
-/// What a success is that can't be decoded.
+/// Describes the body of a success that can't be decoded.
 fn unexpected(reply: &FailedReply) -> &'static str {
     match reply.body.trim_ascii_start().first() {
-        Some(b'{' | b'[') => "the reply is not of the expected form",
+        Some(b'{' | b'[') => "the reply does not have the expected shape",
         None => "the reply is empty",
         Some(b'<') => {
             "the reply is an HTML page, not from the API itself: check for a proxy or a captive portal"
         }
-        Some(_) => {
-            "the reply is not JSON, so perhaps not from the API itself: check for a proxy or a \
-             captive portal"
-        }
+        Some(_) => "the reply is not JSON: check for a proxy or a captive portal",
     }
 }
 
-/// The host that a redirect leads to. The rest of its URL may hold secrets.
+/// Returns the host of a redirect's target. The rest of the URL may contain secrets.
 fn redirect_host(headers: &HeaderMap) -> Option<String> {
     let url = reqwest::Url::parse(headers.get(LOCATION)?.to_str().ok()?).ok()?;
     url.host_str().map(ToOwned::to_owned)

@@ -1,4 +1,4 @@
-//! Why a call failed.
+//! The error of a call.
 
 mod code;
 mod display;
@@ -25,15 +25,14 @@ use self::code::CODE_PREFIX;
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
-/// Why a call failed.
+/// The error of a call.
 ///
-/// Ask it with the `is_…` methods; [`certainty`](Self::certainty) says whether the call may have
-/// had its effect all the same. Whatever shape the API's reply has, the status, request id, error
-/// code, failed fields and raw body are kept.
+/// [`certainty`](Self::certainty) says whether the call may have been processed, and so whether it is
+/// safe to send again. The `is_…` methods classify the error. Status, request id, error code, failed
+/// fields and raw body are kept, whatever the shape of the reply.
 ///
-/// Display is one line, with advice where the cause is known. It shows the API's own words, which
-/// can quote addresses. Debug shows neither those nor bodies, so use Debug for logs. Neither shows
-/// a key.
+/// Display is one line, with a hint if the cause is known. It includes the API's text, which can quote
+/// addresses. Debug has neither the API's text nor bodies, so log Debug. Neither shows a key.
 #[derive(Clone)]
 pub struct Error {
     details: Box<Details>,
@@ -45,11 +44,11 @@ struct Details {
     certainty: Certainty,
     operation: Option<&'static Operation>,
     attempts: u32,
-    /// An earlier attempt may have been processed, though this one was not.
+    /// An earlier attempt may have been processed, though the last one was not.
     doubt: bool,
-    /// How long to wait, where the reply does not say.
+    /// How long to wait, if the reply has no `Retry-After`.
     retry_after: Option<Duration>,
-    /// The host that the last attempt went to.
+    /// The host of the last attempt.
     host: Option<Arc<str>>,
     source: Option<Source>,
     reply: Option<FailedReply>,
@@ -57,11 +56,11 @@ struct Details {
     failures: Vec<String>,
     email_id: Option<String>,
     schedule_id: Option<String>,
-    /// What the user can do, where the caller knows better than the reply.
+    /// What the user can do. Replaces the hint.
     advice: Option<String>,
 }
 
-/// As much of a reply as arrived, with what was read from it.
+/// A reply as far as it arrived, with what was read from it.
 #[derive(Clone)]
 struct FailedReply {
     status: StatusCode,
@@ -72,22 +71,22 @@ struct FailedReply {
     message: Option<String>,
 }
 
-/// What an error of the raw client carries besides the reply.
+/// Facts that an error of the raw client carries besides the reply.
 #[cfg(feature = "raw")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallFacts {
     pub(crate) attempts: u32,
     pub(crate) certainty: Certainty,
-    /// An earlier attempt may have been processed, though this one was not.
+    /// An earlier attempt may have been processed, though the last one was not.
     pub(crate) doubt: bool,
-    /// How long to wait, where the reply does not say.
+    /// How long to wait, if the reply has no `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// Where a call failed.
+/// The kind of an error, with the details of that kind.
 #[derive(Clone, Debug)]
 pub(crate) enum ErrorKind {
-    /// The client, or the call, is set up wrongly.
+    /// The client or the call is misconfigured.
     Config(String),
     /// The request breaks a documented limit.
     Validation(ValidationError),
@@ -101,7 +100,7 @@ pub(crate) enum ErrorKind {
     PaginationLoop,
     /// Content of the request could not be read while it was sent.
     Content,
-    /// The server promised, by HTTP/2's means, that it did not process the request.
+    /// The server refused the HTTP/2 stream before processing it.
     StreamRefused,
     /// No status arrived. `part`: the request was aborted before its last byte.
     NoReply {
@@ -113,7 +112,7 @@ pub(crate) enum ErrorKind {
     Truncated { timeout: bool },
     /// A success whose body exceeds a limit.
     ReplyTooLarge(ReplyLimit),
-    /// A 3xx, or a reply from where a redirect led that the HTTP client followed.
+    /// A 3xx, or a reply after a redirect that the HTTP client followed.
     Redirect { followed: bool },
     /// Any other status that is not a success.
     Status,
@@ -121,7 +120,7 @@ pub(crate) enum ErrorKind {
     ErrorIn200,
     /// A success that reports that a message was not accepted.
     FailedIn200,
-    /// A success of a send that does not say that anything was accepted.
+    /// A success of a send that reports neither an id nor a success.
     Unconfirmed,
     /// A success that has a wrong number of results for a batch.
     Results { found: usize, expected: usize },
@@ -149,21 +148,20 @@ pub(crate) enum ReplyLimit {
     Values(usize),
 }
 
-/// Whether a failed call may have had its effect.
+/// Whether a failed call may have been processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Certainty {
-    /// Proven: the request never reached the API whole, and never will. Or, with HTTP/2, the
-    /// server promised that it did not look at it.
+    /// Proven: the API never received the whole request, and never will; or, with HTTP/2, the server
+    /// refused the stream before processing it. Sending again is safe.
     NotSent,
-    /// The API answered that it did not do it.
+    /// The API refused the call, and nothing was accepted. Fix the request; after a 429, send later.
     Rejected,
-    /// It may have been processed, or certainly was and the reply is lost. Sending again may do
-    /// it twice.
+    /// The call may have been processed. Sending again may send a mail twice: look it up first.
     Unknown,
 }
 
 impl Certainty {
-    /// What is certain of two things together: the weaker of the two.
+    /// Returns the weaker of two certainties.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
@@ -173,12 +171,12 @@ impl Certainty {
     }
 }
 
-/// A request field that failed, by the API's word or by the check before sending. Display is
-/// `field: message`; Debug leaves the message out, which can quote addresses.
+/// A request field that the API or the check before sending refused. Display is `field: message`. Debug
+/// omits the message, which can quote addresses.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldError {
-    /// Path of the field, such as `to` or `attachments[2].filename`. Empty if it is not known.
+    /// Path of the field, such as `to` or `attachments[2].filename`. Empty if unknown.
     pub field: String,
     /// What is wrong with it.
     pub message: String,
@@ -202,12 +200,12 @@ impl fmt::Debug for FieldError {
 }
 
 impl Error {
-    /// An error found before anything was sent.
+    /// Returns an error from before anything was sent.
     pub(crate) fn not_sent(kind: ErrorKind) -> Self {
         Self::judged(kind, Certainty::NotSent)
     }
 
-    /// An error after an attempt. Only for `call::verdict`, which decides what is certain.
+    /// Returns an error after an attempt. Only for `call::verdict`, which decides the certainty.
     pub(crate) fn judged(kind: ErrorKind, certainty: Certainty) -> Self {
         Self {
             details: Box::new(Details {
@@ -229,12 +227,12 @@ impl Error {
         }
     }
 
-    /// A client, or a call, that is set up wrongly.
+    /// Returns the error of a misconfigured client or call.
     pub(crate) fn config(text: impl Into<String>) -> Self {
         Self::not_sent(ErrorKind::Config(text.into()))
     }
 
-    /// A request that did not pass its check.
+    /// Returns the error of a request that did not pass its check.
     pub(crate) fn validation(error: ValidationError) -> Self {
         let fields = error.problems().iter().map(|problem| FieldError {
             field: problem.field().to_owned(),
@@ -246,12 +244,12 @@ impl Error {
         error
     }
 
-    /// Content of a request that could not be read.
+    /// Returns the error of content that could not be read.
     pub(crate) fn unreadable(field: FieldError) -> Self {
         Self::not_sent(ErrorKind::Content).with_field(field)
     }
 
-    /// Adds the reply, and what it says.
+    /// Adds the reply, and what was read from it.
     pub(crate) fn with_reply(
         mut self,
         (status, headers, body): (StatusCode, HeaderMap, Bytes),
@@ -281,7 +279,7 @@ impl Error {
         self
     }
 
-    /// Adds the error of the HTTP layer, if there is one, without its URL: the operation has ours.
+    /// Adds the error of the HTTP layer, if there is one. Without its URL, since the operation has it.
     pub(crate) fn with_http_source(self, source: Option<reqwest::Error>) -> Self {
         match source {
             Some(source) => self.with_source(source.without_url()),
@@ -307,20 +305,19 @@ impl Error {
         self
     }
 
-    /// Adds the host that the attempt went to.
+    /// Adds the host of the attempt.
     pub(crate) fn at(mut self, host: &Arc<str>) -> Self {
         self.details.host = Some(host.clone());
         self
     }
 
-    /// Adds a wait, for when the reply has none.
+    /// Adds a wait, which counts if the reply has no `Retry-After`.
     pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.details.retry_after = wait.or(self.details.retry_after);
         self
     }
 
-    /// Takes into account that an earlier attempt at the same call failed: what is certain has to
-    /// hold for both.
+    /// Weakens the certainty to that of an earlier attempt of the call, so that it holds for both.
     pub(crate) fn following(mut self, earlier: Option<&Self>) -> Self {
         let Some(earlier) = earlier else {
             return self;
@@ -332,7 +329,7 @@ impl Error {
         self
     }
 
-    /// The facts that [`with_facts`](Self::with_facts) takes.
+    /// Returns the facts that [`with_facts`](Self::with_facts) takes.
     #[cfg(feature = "raw")]
     pub(crate) fn facts(&self) -> CallFacts {
         CallFacts {
@@ -353,14 +350,14 @@ impl Error {
         self
     }
 
-    /// Whether the API refused the call by a status of its own, from 400 to 499.
+    /// Whether the API refused the call with a status from 400 to 499.
     #[cfg(feature = "raw")]
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self.details.kind, ErrorKind::Status)
             && self.status().is_some_and(|status| status.is_client_error())
     }
 
-    /// Names the setting that an error is about.
+    /// Prefixes a config error with the setting that it is about.
     pub(crate) fn about(mut self, setting: &str) -> Self {
         if let ErrorKind::Config(text) = &mut self.details.kind {
             *text = format!("{setting}: {text}");
@@ -368,20 +365,33 @@ impl Error {
         self
     }
 
-    /// The kind of error, for logs and the labels of metrics. More may be added.
+    /// Returns the kind of error, for logs and metric labels. More kinds may be added.
     ///
-    /// - Before anything was sent: `config`, `validation`, `too_large`, `serialize`; `held_back` (a
-    ///   429 pauses the client), `paced` (a documented rate) and `deadline`, if the call could not
-    ///   begin before its deadline; `repeated_token`, if a search over all pages would never end.
-    /// - Without a whole reply: `connect`, `connect_timeout`, `timeout`, `connection`, `refused` (by
-    ///   HTTP/2's own means), `truncated`, and `content` for content of the request that could not
-    ///   be read.
-    /// - With a reply: `status` and `redirect`, by its [`status`](Self::status).
-    /// - With a success status: `error_in_200`, `failed_in_200`, `unconfirmed` (a send whose reply
-    ///   does not say that anything was accepted), `results` (a batch with too few or too many),
-    ///   `decode`, and `reply_too_large` (see
-    ///   [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes) and
-    ///   [`max_reply_values`](crate::ClientBuilder::max_reply_values)).
+    /// Nothing was sent:
+    /// - `config`: the client or the call is misconfigured
+    /// - `validation`, `too_large`, `serialize`: the request is invalid, too large or not serializable
+    /// - `held_back`, `paced`: a pause after a 429, or a documented rate, would delay the call beyond
+    ///   its deadline
+    /// - `deadline`: the deadline had passed before the first attempt
+    /// - `repeated_token`: pagination loop, the page token of a search repeated
+    ///
+    /// No complete reply arrived:
+    /// - `connect`, `connect_timeout`: no connection could be made
+    /// - `connection`, `timeout`: the connection failed or timed out later
+    /// - `content`: content of the request could not be read, so the request was aborted
+    /// - `refused`: the server refused the HTTP/2 stream before processing it
+    /// - `truncated`: a reply with status 2xx is incomplete
+    ///
+    /// A reply arrived:
+    /// - `status`: its [`status`](Self::status) is an error
+    /// - `redirect`: it is a redirect, or your own HTTP client followed one
+    /// - `error_in_200`, `failed_in_200`: a success status, but the body reports an error, or a message
+    ///   that was not accepted
+    /// - `unconfirmed`: the reply to a send reports neither an id nor a success
+    /// - `results`: the number of results is not that of the batch's mails
+    /// - `decode`: the body is not the expected reply
+    /// - `reply_too_large`: see [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes) and
+    ///   [`max_reply_values`](crate::ClientBuilder::max_reply_values)
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.details.kind {
@@ -415,8 +425,8 @@ impl Error {
         }
     }
 
-    /// Whether it took too long: connecting, sending, or waiting for the answer; or there was no
-    /// time to begin with.
+    /// Whether the call timed out: while connecting, while sending, while waiting for the reply, or
+    /// because its deadline had passed before the first attempt.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(
@@ -427,14 +437,14 @@ impl Error {
         )
     }
 
-    /// Whether no connection came about: refused, unknown host, TLS failure, or a connection that
-    /// took too long (which [`is_timeout`](Self::is_timeout) too).
+    /// Whether no connection could be made: refused, unknown host, TLS failure, or a timeout while
+    /// connecting (for which [`is_timeout`](Self::is_timeout) is true too).
     #[must_use]
     pub fn is_connect(&self) -> bool {
         matches!(self.details.kind, ErrorKind::NoReply { connect: true, .. })
     }
 
-    /// Whether the API did not accept the key, for this operation or at all.
+    /// Whether the API did not accept the key, for this operation or for all.
     #[must_use]
     pub fn is_auth(&self) -> bool {
         matches!(
@@ -444,9 +454,9 @@ impl Error {
             || self.blames_key()
     }
 
-    /// Whether the API wants fewer requests: by its answer, or because its answer to another call
-    /// or the operation's documented rate would keep this one waiting past its deadline. In the
-    /// latter cases it was not sent.
+    /// Whether the call was rate limited: the API replied 429 or with the matching code, or a pause
+    /// after another call's 429 or the operation's documented rate would have delayed the call beyond
+    /// its deadline. [`retry_after`](Self::retry_after) says how long to wait.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         matches!(
@@ -456,8 +466,8 @@ impl Error {
             || matches!(self.code_ref(), Some(ErrorCode::ReqLimitExceeded))
     }
 
-    /// Whether the request was invalid: by the check before sending, by the API's word, or because
-    /// the content of an attachment could not be read.
+    /// Whether the request was invalid: the check before sending or the API refused it, or the content
+    /// of an attachment could not be read.
     #[must_use]
     pub fn is_validation(&self) -> bool {
         matches!(self.details.kind, ErrorKind::Validation(_))
@@ -465,8 +475,8 @@ impl Error {
             || matches!(self.code_ref(), Some(ErrorCode::NonValidatingInPayload))
     }
 
-    /// Whether the API answered with success, and the reply could not be read. The call was
-    /// processed, though what came of it is not known: [`Certainty::Unknown`].
+    /// Whether the reply has a success status but could not be decoded. The result of the call is
+    /// unknown: [`Certainty::Unknown`].
     #[must_use]
     pub fn is_decode(&self) -> bool {
         matches!(
@@ -475,58 +485,58 @@ impl Error {
         )
     }
 
-    /// Whether the client, or the call, is set up wrongly: a malformed key, a bad base URL, no TLS
+    /// Whether the client or the call is misconfigured: a malformed key, a bad base URL, no TLS
     /// backend, no tokio runtime.
     #[must_use]
     pub fn is_config(&self) -> bool {
         matches!(self.details.kind, ErrorKind::Config(_))
     }
 
-    /// Whether the call may have had its effect, by any of its attempts: the weakest of what is
-    /// certain of each.
+    /// Returns whether the call may have been processed. Covers all attempts: if one is
+    /// [`Unknown`](Certainty::Unknown), the call is.
     #[must_use]
     pub fn certainty(&self) -> Certainty {
         self.details.certainty
     }
 
-    /// The operation that was called, if it got as far.
+    /// Returns the operation that was called. `None` if the error is not from a call.
     #[must_use]
     pub fn operation(&self) -> Option<&'static Operation> {
         self.details.operation
     }
 
-    /// How often the call was tried over the network. 0 if it failed before.
+    /// Returns the number of attempts. Zero if the call failed before the first one.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.details.attempts
     }
 
-    /// The HTTP status, if one arrived. It can be a success: a reply can break off, be unreadable,
-    /// or report a failure in spite of its status.
+    /// Returns the HTTP status, if one arrived. It can be 2xx: such a reply may be incomplete,
+    /// unreadable, or report a failure.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.details.reply.as_ref().map(|reply| reply.status)
     }
 
-    /// The headers of the answer, if one arrived.
+    /// Returns the headers of the reply, if one arrived.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.details.reply.as_ref().map(|reply| &reply.headers)
     }
 
-    /// The raw body of the answer, as much of it as arrived.
+    /// Returns the raw body of the reply, as far as it arrived.
     #[must_use]
     pub fn body(&self) -> Option<&Bytes> {
         self.details.reply.as_ref().map(|reply| &reply.body)
     }
 
-    /// The id that SMTP2GO's support asks for.
+    /// Returns the id that SMTP2GO gave the request; its support asks for it.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.details.reply.as_ref()?.request_id.as_deref()
     }
 
-    /// The API's code for the error, if it gave one.
+    /// Returns the API's code for the error, if the reply has one.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         self.code_ref().cloned()
@@ -536,43 +546,46 @@ impl Error {
         self.details.reply.as_ref()?.code.as_ref()
     }
 
-    /// The API's text about the error, as it came. It can quote addresses.
+    /// Returns the API's text about the error, unchanged. It can quote addresses.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.details.reply.as_ref()?.message.as_deref()
     }
 
-    /// The request fields that failed.
+    /// Returns the request fields that the API or the check before sending refused, or whose content
+    /// could not be read.
     #[must_use]
     pub fn field_errors(&self) -> &[FieldError] {
         &self.details.fields
     }
 
-    /// The texts of the failures in a reply that has a success status and counts failures: why
-    /// messages were not accepted. They can quote addresses.
+    /// Returns why messages were not accepted, from a reply that has a success status and reports
+    /// failures. The texts can quote addresses.
     #[must_use]
     pub fn failures(&self) -> &[String] {
         &self.details.failures
     }
 
-    /// The id of a mail that a reply names although it reports an error or a failure. The mail, or
-    /// a part of it, may have been accepted: look it up in the activity by this id.
+    /// Returns the id of the mail, if the reply has one beside an error or a failure. The mail may have
+    /// been accepted, for some recipients or all: look it up in the activity by this id.
     #[must_use]
     pub fn email_id(&self) -> Option<&str> {
         self.details.email_id.as_deref()
     }
 
-    /// The id of a scheduled mail, as [`email_id`](Self::email_id).
+    /// Returns the id of a scheduled mail, like [`email_id`](Self::email_id).
     #[must_use]
     pub fn schedule_id(&self) -> Option<&str> {
         self.details.schedule_id.as_deref()
     }
 
-    /// How long to wait before another call, counted from when the error came. The answer's
-    /// `Retry-After` if it has one (in seconds or as a date; a date that has passed is zero), which
-    /// the API does not document. After a 429 without one, 60 to 75 seconds (see
-    /// [`RetryPolicy::rate_limit_wait`](crate::RetryPolicy::rate_limit_wait)). For a call that was
-    /// held back, the time until its turn, if that is known.
+    /// Returns how long to wait before another call, from when the error was returned:
+    /// - the reply's `Retry-After`, in seconds or as a date (zero if the date has passed); the API does
+    ///   not document this header
+    /// - after a 429 without it, 60 to 75 seconds, see
+    ///   [`RetryPolicy::rate_limit_wait`](crate::RetryPolicy::rate_limit_wait)
+    /// - for a call that got no permit before its deadline, the time until it would have got one, if
+    ///   known
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.headers()
@@ -580,7 +593,7 @@ impl Error {
             .or(self.details.retry_after)
     }
 
-    /// What the API's code and text prove.
+    /// Returns the listed error that the reply's code or text matches.
     pub(crate) fn known(&self) -> Option<&'static KnownError> {
         known::find(self.code_ref().map(ErrorCode::as_str), self.message())
     }
@@ -589,13 +602,13 @@ impl Error {
         self.known().is_some_and(|known| known.cause == cause)
     }
 
-    /// Whether the API's words are about the key as such.
+    /// Whether the API's code or text is about the key itself, not its permissions.
     fn blames_key(&self) -> bool {
         let mut fields = self.details.fields.iter();
         self.has_cause(Cause::Key) || fields.any(|field| field.field == "api_key")
     }
 
-    /// Whether the API's words are about a sender who is not verified.
+    /// Whether the API's code or text is about a sender that is not verified.
     fn blames_sender(&self) -> bool {
         let fields = self.details.fields.iter().map(|field| &field.message);
         let mut texts = self.failures().iter().chain(fields);
@@ -606,8 +619,8 @@ impl Error {
     }
 }
 
-/// The wait that a reply's `Retry-After` asks for: seconds, or a date in any of HTTP's three forms.
-/// A date that has passed is zero.
+/// Returns the wait that `Retry-After` asks for: seconds, or a date in any of HTTP's three forms. Zero
+/// if the date has passed.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

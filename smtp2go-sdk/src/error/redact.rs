@@ -1,8 +1,8 @@
-//! Keeps keys, addresses and long texts out of what is shown.
+//! Masks keys, addresses and long texts in errors and `Debug`.
 
 /// Start of an API key.
 pub(crate) const KEY_PREFIX: &str = "api-";
-/// Number of letters and digits after that.
+/// Number of letters and digits after the prefix.
 pub(crate) const KEY_LENGTH: usize = 32;
 
 /// Longest excerpt of the API's text that Display shows, in characters.
@@ -30,7 +30,7 @@ pub(crate) fn mask(text: &str) -> String {
 
 /// Returns `text` without keys, cut to a readable length.
 pub(crate) fn excerpt(text: &str) -> String {
-    // Masked first: after the cut, the rest of a key would not be recognised.
+    // Masked before the cut, because a part of a key would not be recognised.
     let text = mask(text.trim());
     let mut shown: String = text.chars().take(SHOWN).collect();
     if text.chars().nth(SHOWN).is_some() {
@@ -39,8 +39,8 @@ pub(crate) fn excerpt(text: &str) -> String {
     shown
 }
 
-/// Returns `text` if it is an id, a code or the path of a field. A text that quotes an address has
-/// other characters.
+/// Returns `text` if it has only characters of ids, codes and field paths, else "…". A text that quotes
+/// an address has other characters.
 pub(crate) fn name(text: &str) -> &str {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-[]".contains(&byte);
     if text.len() <= SHOWN && text.bytes().all(known) && mask(text) == text {
@@ -50,13 +50,14 @@ pub(crate) fn name(text: &str) -> &str {
     }
 }
 
-/// Whether a text from a reply has the form of an id, and not that of a key.
+/// Whether a text from a reply has the form of an id, and does not contain a key.
 pub(crate) fn is_id(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(known) && mask(text) == text
 }
 
-/// Whether a text from a reply has the form of an error code: capitals, perhaps after a prefix.
+/// Whether a text from a reply has the form of an error code: capital letters, digits and underscores,
+/// with or without the API's prefix.
 pub(crate) fn is_code(text: &str) -> bool {
     let word = text.rsplit('.').next().unwrap_or_default();
     let prefix = text.strip_suffix(word).unwrap_or_default();
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_masked_in_any_text() {
+    fn key_is_masked_in_any_text() {
         const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
         assert_eq!(
             mask(&format!("key {KEY} or '{KEY}x' is off")),

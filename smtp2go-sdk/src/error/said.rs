@@ -1,7 +1,7 @@
-//! Reads what a reply says about its call, whatever else is in it.
+//! Reads error text, code, id, counts and results from a reply of any shape.
 //!
-//! Nothing here fails: what can't be read is absent, and what precedes the place where the JSON
-//! breaks off is kept. What it means is decided in `call::verdict`.
+//! Reading never fails: a value that can't be read is absent, and of truncated JSON the values before
+//! the end are kept. `call::verdict` decides what they mean.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::operation::FailureIn200;
 /// Depth up to which lists of texts, failed fields and batch results are searched.
 const DEPTH: u8 = 4;
 
-/// Values of `status` that report a failure. Inferred: the schema names the first four for an SMS.
+/// Values of `status` that report a failure. Inferred: the schema lists the first four for an SMS.
 const FAILING: [&str; 6] = [
     "failed",
     "rejected",
@@ -25,10 +25,10 @@ const FAILING: [&str; 6] = [
     "failure",
 ];
 
-/// What a reply, or one result of a batch, says about its call.
+/// The content of a reply, or of one result of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
-    /// The reply is a JSON object and nothing else. If not, there may be more that was not read.
+    /// The reply is exactly one JSON object. If not, there may be content that was not read.
     pub(crate) whole: bool,
     pub(crate) request_id: Option<String>,
     pub(crate) error: Option<String>,
@@ -43,14 +43,14 @@ pub(crate) struct Said {
     pub(crate) accepted: bool,
     /// A failure is reported, other than by `error`, `error_code` and `fields`.
     pub(crate) refused: bool,
-    /// An id or a success is reported where, or in a form in which, the API does not do so.
+    /// An id or a success is reported at an undocumented place or in an undocumented form.
     pub(crate) misplaced: bool,
     /// The results of a batch.
     pub(crate) results: Results,
 }
 
-/// The results of a batch, taken together. They are not kept one by one: a hostile reply has more of
-/// them than the batch has mails.
+/// The results of a batch, as a summary. They are not kept one by one, because a hostile reply can have
+/// many more results than the batch has mails.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) count: usize,
@@ -60,7 +60,7 @@ pub(crate) struct Results {
     pub(crate) accepted: bool,
     /// One of them reports an error or a failure.
     pub(crate) refused: bool,
-    /// The reasons of those.
+    /// The reasons of these errors and failures.
     failures: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ impl Said {
         read().unwrap_or_default()
     }
 
-    /// The reasons of failures, those of a batch's results if there are no others.
+    /// Takes the reasons of failures from the results of a batch, if there are no others.
     pub(crate) fn take_failures(&mut self) {
         if self.failures.is_empty() {
             self.failures = std::mem::take(&mut self.results.failures);
@@ -151,7 +151,7 @@ impl Said {
         value: &RawValue,
         places: FailureIn200,
     ) -> serde_json::Result<()> {
-        // Also by the names that sends of mail use: a batch's results have no documented shape.
+        // The names of `/email/send` count too, because a batch's results have no documented shape.
         let is = |place: Option<&str>| last_segment(place) == Some(name);
         if is(places.id) || name == "email_id" || name == "schedule_id" {
             let id = id(value)?;
@@ -191,7 +191,7 @@ impl Said {
         Ok(())
     }
 
-    /// Reads the statuses of a list of messages, of which a part may have been accepted.
+    /// Reads the statuses of a list of messages, some of which may have been accepted.
     fn take_statuses(&mut self, list: &RawValue, places: FailureIn200) -> serde_json::Result<()> {
         let (mut failing, mut accepted) = (false, false);
         for message in items(list)? {
@@ -235,7 +235,7 @@ impl Said {
                     set(&mut said.schedule_id, inner.schedule_id);
                 }
             }
-            // A bare text may be an id as well as an explanation.
+            // A bare text may be an id or an explanation.
             b'"' => {
                 let text = filled(text(value)?);
                 said.misplaced = text.is_some();
@@ -275,7 +275,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
             said.take(&name, value, places)?;
         }
     }
-    // A result outside of `data` confirms nothing.
+    // An id or a success outside of `data` does not confirm the call.
     said.misplaced |= std::mem::take(&mut said.accepted);
     let Some(data) = data else {
         return Ok(said);
@@ -288,7 +288,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
             for (name, value) in members(data)? {
                 said.take(&name, value, None)?;
             }
-            // One result in place of a list of one, rather than the error of the whole.
+            // An object in place of the list counts as one result, unless it is the error of the whole.
             if kind(data) == b'{' {
                 let result = Said::result(data, 0, places)?;
                 if result.accepted || result.misplaced || !result.has_error() {
@@ -305,8 +305,8 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
     Ok(said)
 }
 
-/// A JSON object that broke off, closed after its last whole value; or what precedes the text that
-/// follows it.
+/// Returns a truncated JSON object, closed after its last complete value. Of a complete object with
+/// text after it, returns the object.
 fn closed(text: &str) -> Option<String> {
     let text = text.trim_start();
     if !text.starts_with('{') {
@@ -337,7 +337,7 @@ fn closed(text: &str) -> Option<String> {
     Some(text.get(..end)?.chars().chain(closers.copied()).collect())
 }
 
-/// The members of an object in their order.
+/// The members of an object, in their order.
 struct Members<'de>(Vec<(String, &'de RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -364,7 +364,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// The members of a value; none if it is not an object.
+/// Returns the members of a value. Empty if it is not an object.
 fn members(value: &RawValue) -> serde_json::Result<Vec<(String, &RawValue)>> {
     match kind(value) {
         b'{' => serde_json::from_str(value.get()).map(|Members(members)| members),
@@ -372,7 +372,7 @@ fn members(value: &RawValue) -> serde_json::Result<Vec<(String, &RawValue)>> {
     }
 }
 
-/// The items of a value; none if it is not a list.
+/// Returns the items of a value. Empty if it is not a list.
 fn items(value: &RawValue) -> serde_json::Result<Vec<&RawValue>> {
     match kind(value) {
         b'[' => serde_json::from_str(value.get()),
@@ -380,17 +380,17 @@ fn items(value: &RawValue) -> serde_json::Result<Vec<&RawValue>> {
     }
 }
 
-/// The type of a JSON value, by its first character.
+/// Returns the first character of a JSON value, which tells its type.
 fn kind(value: &RawValue) -> u8 {
     value.get().bytes().next().unwrap_or_default()
 }
 
-/// The last segment of a place.
+/// Returns the last segment of a place.
 fn last_segment(place: Option<&str>) -> Option<&str> {
     place?.rsplit('/').next()
 }
 
-/// The name of the list that a place goes through: `messages` in `/data/messages/*/status`.
+/// Returns the name of the list that a place goes through: `messages` in `/data/messages/*/status`.
 fn list_segment(place: Option<&str>) -> Option<&str> {
     last_segment(place?.split_once("/*/").map(|(list, _)| list))
 }
@@ -401,7 +401,7 @@ fn set(target: &mut Option<String>, found: Option<String>) {
     }
 }
 
-/// The text that a value is, if it is one.
+/// Returns a value that is text.
 fn text(value: &RawValue) -> serde_json::Result<Option<String>> {
     match kind(value) {
         b'"' => serde_json::from_str(value.get()).map(Some),
@@ -409,7 +409,7 @@ fn text(value: &RawValue) -> serde_json::Result<Option<String>> {
     }
 }
 
-/// A text with more than white space in it.
+/// Returns the text unless it is empty or only white space.
 fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.chars().all(char::is_whitespace))
 }
@@ -435,7 +435,7 @@ fn is_something(value: &RawValue) -> bool {
     }
 }
 
-/// The text, number or `true` that a value is, as text.
+/// Returns a text, a number or `true`, as text.
 fn scalar(value: &RawValue) -> serde_json::Result<Option<String>> {
     match kind(value) {
         b'"' => text(value).map(filled),
@@ -444,7 +444,7 @@ fn scalar(value: &RawValue) -> serde_json::Result<Option<String>> {
     }
 }
 
-/// The id that a value is, or the first one of a list.
+/// Returns a value that is an id, or the first id of a list.
 fn id(value: &RawValue) -> serde_json::Result<Option<String>> {
     match kind(value) {
         b't' => Ok(None),
@@ -455,7 +455,7 @@ fn id(value: &RawValue) -> serde_json::Result<Option<String>> {
     }
 }
 
-/// The whole number that a value is or spells, rounded up.
+/// Returns a number, or text that is a number, rounded up.
 fn count(value: &RawValue) -> serde_json::Result<Option<i64>> {
     let text = text(value)?;
     let number = text.as_deref().unwrap_or(value.get()).trim();
@@ -466,7 +466,7 @@ fn count(value: &RawValue) -> serde_json::Result<Option<i64>> {
     }))
 }
 
-/// Whether a status is that of a failure.
+/// Whether a value of `status` reports a failure.
 fn is_failing(status: &RawValue) -> serde_json::Result<bool> {
     let status = text(status)?.unwrap_or_default();
     Ok(FAILING
@@ -474,8 +474,7 @@ fn is_failing(status: &RawValue) -> serde_json::Result<bool> {
         .any(|word| word.eq_ignore_ascii_case(status.trim())))
 }
 
-/// Adds the texts in a list of texts, or in what stands in its place. What is not text is kept as
-/// JSON.
+/// Adds the texts of a list, or a single text. Other values are kept as JSON.
 fn add_texts(value: &RawValue, depth: u8, found: &mut Vec<String>) -> serde_json::Result<()> {
     match kind(value) {
         b'[' if depth > 0 => {
@@ -490,7 +489,7 @@ fn add_texts(value: &RawValue, depth: u8, found: &mut Vec<String>) -> serde_json
     Ok(())
 }
 
-/// The texts in one.
+/// Returns the texts of a value as one text.
 fn joined(value: &RawValue, separator: &str) -> serde_json::Result<Option<String>> {
     let mut found = Vec::new();
     add_texts(value, DEPTH, &mut found)?;
@@ -501,7 +500,7 @@ fn joined(value: &RawValue, separator: &str) -> serde_json::Result<Option<String
     })
 }
 
-/// The fields that failed, in any shape they come: an object with `fieldname` and `message`, a
+/// Reads the fields that failed, in any of these shapes: an object with `fieldname` and `message`, a
 /// list of such objects, a map from field to text, or bare text.
 fn field_errors(
     value: &RawValue,
@@ -562,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn envelopes_are_read_at_both_levels() {
+    fn envelope_is_read_at_both_levels() {
         for body in [
             r#"{"request_id":"r","data":{"error":"e","error_code":"c"}}"#,
             r#"{"request_id":"r","error":"e","error_code":"c"}"#,
@@ -571,7 +570,7 @@ mod tests {
             r#"{"error":"e","error_code":"c","data":"gone","request_id":"r"}"#,
             r#"{"data":{"request_id":"r","error":"e","error_code":"c","data":{"error":"x"}}}"#,
             r#"{"error":"x","data":{"request_id":"r","error":"e","error_code":"c"},"error":"y"}"#,
-            // Broken off, and followed by rubbish.
+            // Truncated, and followed by other text.
             r#"{"request_id":"r","data":{"error":"e","error_code":"c","field_val"#,
             r#"{"request_id":"r","data":{"error":"e","error_code":"c"}} trailing"#,
         ] {
@@ -585,7 +584,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_up() {
+    fn reply_without_an_error_has_none() {
         for body in [
             "",
             " ",
@@ -615,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_fields_come_in_any_shape() {
+    fn failed_fields_are_read_in_any_shape() {
         let pair = |field: &str, message: &str| (field.to_owned(), message.to_owned());
         for (shape, expected) in [
             (
@@ -649,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_in_lists_are_looked_into_a_few_times() {
+    fn nested_lists_are_searched_up_to_a_depth() {
         let deep = |depth| format!("{}\"a\"{}", "[".repeat(depth), "]".repeat(depth));
         for (depth, as_text) in [(1, false), (4, false), (5, true), (100_000, true)] {
             let body = format!(
@@ -668,7 +667,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_hides_nothing() {
+    fn reply_with_half_a_surrogate_pair_is_read() {
         let body = br#"{"data":{"error":"bad \udc80","error_code":"X"}}"#;
         let found = inspect(body);
         assert_eq!(found.error.as_deref(), Some("bad \u{fffd}"));
@@ -678,7 +677,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_every_shape_are_read() {
+    fn error_is_read_in_any_shape() {
         for (error, text) in [
             (json!("a"), "a"),
             (json!(7), "7"),
@@ -694,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn object_that_breaks_off_keeps_what_precedes() {
+    fn truncated_object_is_closed_after_its_last_value() {
         for (text, expected) in [
             (
                 r#"{"a":1,"b":[1,{"c":2},{"d"#,
@@ -792,7 +791,7 @@ mod tests {
             (r#"{"data":{"email_id":false}}"#, " ", None, "", "w"),
             (r#"{"email_id":"e"}"#, "e ", None, "", "mw"),
             (" {} ", " ", None, "", "w"),
-            // Broken off, followed by rubbish, and no object.
+            // Truncated, followed by other text, and not an object.
             (
                 r#"{"data":{"failed":1,"failures":["brok"#,
                 " ",

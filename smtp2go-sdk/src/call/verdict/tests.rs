@@ -69,7 +69,7 @@ const CASES: [(Case, &str); 22] = [
         Case::RedirectFollowed,
         "3xx, or your own HTTP client followed a redirect",
     ),
-    (Case::Truncated, "2xx, and the reply broke off"),
+    (Case::Truncated, "2xx, and the reply is incomplete"),
     (Case::ErrorIn200, "2xx that reports an error or a failure"),
     (Case::FailedIn200, "2xx that reports an error or a failure"),
     (
