@@ -12,7 +12,7 @@ use crate::call::failover::has_version;
 pub(crate) struct HttpHosts(Vec<String>);
 
 impl HttpHosts {
-    /// Adds a host, in the form in which a URL has it.
+    /// Adds a host, normalized as in a URL.
     pub(crate) fn allow(&mut self, name: &str) -> Result<(), Error> {
         let name = name.trim();
         let url = Url::parse(&format!("http://{name}/")).ok();
@@ -33,8 +33,8 @@ impl HttpHosts {
     }
 }
 
-/// Parses a base URL, and removes the slashes from its end. The errors don't quote it, since it can
-/// hold secrets.
+/// Parses a base URL, and removes the slashes from its end. Errors don't quote the URL, which can contain
+/// secrets.
 pub(crate) fn parse_base_url(text: &str, http_hosts: &HttpHosts) -> Result<Url, Error> {
     let mut url = Url::parse(text.trim())
         .map_err(|source| Error::config("not a valid URL").with_source(source))?;
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_url_is_an_error_that_does_not_quote_it() {
+    fn bad_url_is_an_error_without_the_url() {
         for (url, word) in [
             ("", "valid"),
             (" ", "valid"),

@@ -433,7 +433,7 @@ impl<C> ClientBuilder<C> {
             ),
             None => {
                 let setup = HttpSetup {
-                    // For a proxy. The server gets it with the headers of each request.
+                    // For the CONNECT to a proxy. Requests have it in their own headers.
                     user_agent: user_agent.clone(),
                     connect_timeout: self.connect_timeout.min(LONGEST),
                     https,
@@ -480,8 +480,8 @@ impl ClientBuilder {
     }
 }
 
-/// The headers of every request: with the key, if a header carries it, and without a user agent if
-/// that of the user's own HTTP client counts.
+/// Returns the headers of every request. `user_agent` is `None` if that of the user's own HTTP client is
+/// used.
 fn headers(
     key: &Key,
     location: KeyLocation,
@@ -500,7 +500,7 @@ fn headers(
     Ok(headers)
 }
 
-/// Shows neither the key nor the URLs, which can hold secrets before they are checked.
+/// Shows neither the key nor the URLs, which can contain secrets before they are checked.
 impl<C> fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")

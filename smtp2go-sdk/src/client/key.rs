@@ -1,4 +1,4 @@
-//! The API key: how it is checked, and how it travels.
+//! The API key: its check, and where a request carries it.
 
 use std::fmt;
 
@@ -11,31 +11,33 @@ use crate::error::redact::{KEY_LENGTH, KEY_PREFIX};
 
 /// The header of the API's own scheme.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-smtp2go-api-key");
-/// The member that carries the key in a body.
+/// Name of the body's member with the key.
 pub(crate) const KEY_MEMBER: &str = "api_key";
 
-/// How the API key travels.
+/// Where a request carries the API key.
 ///
-/// Operations that want the key in their body too get it there, whatever is chosen here.
+/// Operations that require the key in the body too ([`Operation::key_in_body`]) get it there as well.
+///
+/// [`Operation::key_in_body`]: crate::operation::Operation::key_in_body
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyLocation {
     /// In the header `X-Smtp2go-Api-Key`. The default.
     #[default]
     Header,
-    /// In the header `Authorization`, as a bearer token. The API takes it since September 2026.
+    /// In the header `Authorization`, as a bearer token. The API accepts this since September 2026.
     Bearer,
-    /// In the JSON body, as the member `api_key`, and in no header. For gateways that drop
-    /// headers they don't know; mind that bodies are logged more often than headers.
+    /// In the JSON body, as the member `api_key`, and in no header. For gateways that drop unknown
+    /// headers. Bodies are logged more often than headers.
     Body,
 }
 
-/// A key of the right form. Never shown.
+/// A key of the documented form. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Key(String);
 
 impl Key {
-    /// Takes a key if it has the documented form: `api-` and 32 ASCII letters or digits.
+    /// Checks that a key has the documented form: `api-` and 32 ASCII letters or digits.
     pub(crate) fn new(text: String) -> Result<Self, Error> {
         match fault(&text) {
             None => Ok(Self(text)),
@@ -45,7 +47,7 @@ impl Key {
         }
     }
 
-    /// The header that carries the key, if a header does.
+    /// Returns the header with the key, if a header carries it.
     pub(crate) fn header(
         &self,
         location: KeyLocation,
@@ -60,7 +62,7 @@ impl Key {
         };
         let mut value =
             value.map_err(|_| Error::config("the API key does not fit into a header"))?;
-        // Keeps it out of every debug output, and out of HTTP/2's compression tables.
+        // Keeps the value out of debug output and out of HTTP/2's compression tables.
         value.set_sensitive(true);
         Ok(Some((name, value)))
     }
@@ -68,7 +70,7 @@ impl Key {
     /// Puts the key into a body, as its first member.
     pub(crate) fn put_into(&self, body: Body, member: &str) -> Result<Body, Error> {
         body.with_member(member, &self.0).ok_or_else(|| {
-            Error::config("the body is not a JSON object, so the key can't be put into it")
+            Error::config("the body must be a JSON object, because the key is added to it")
         })
     }
 }
@@ -80,7 +82,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What is wrong with a key, in words that don't show it.
+/// Returns what is wrong with a key, without quoting it.
 fn fault(text: &str) -> Option<String> {
     if text.trim().is_empty() {
         return Some("is empty".to_owned());
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_named_and_the_key_is_not_shown() {
+    fn malformed_key_is_an_error_that_does_not_show_it() {
         for (text, word) in [
             (String::new(), "empty"),
             (" ".to_owned(), "empty"),
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_sensitive() {
+    fn header_with_the_key_is_sensitive() {
         for (location, name, text) in [
             (KeyLocation::Header, "x-smtp2go-api-key", KEY.to_owned()),
             (

@@ -1,4 +1,4 @@
-//! The client, and the core that every call goes through.
+//! The client.
 
 mod base_url;
 pub(crate) mod builder;
@@ -31,13 +31,13 @@ use crate::operation::Operation;
 
 /// A client of the API, for one key.
 ///
-/// Operations are methods of its groups, `client.template().view(…)`. Make one client and keep it:
+/// Operations are methods of its groups: `client.template().view(…)`. Make one client and keep it:
 /// clones are cheap and share connections, rate limits and failover state.
 ///
-/// Calls are retried as [`RetryPolicy`] says, and end by their
+/// [`RetryPolicy`] describes which calls are retried. Each call ends by its
 /// [deadline](ClientBuilder::deadline). Redirects are not followed. The proxy of the environment
-/// (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is used for https, and never for plain http. Proxies of
-/// the system's settings are ignored, unless the build enables reqwest's feature `system-proxy`.
+/// (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is used for https only. Proxies of the system's settings are
+/// ignored, unless the build enables reqwest's feature `system-proxy`.
 ///
 /// # Runtimes
 ///
@@ -52,10 +52,10 @@ use crate::operation::Operation;
 /// static CLIENT: LazyLock<Client> = LazyLock::new(|| Client::from_env().expect("set SMTP2GO_API_KEY"));
 /// ```
 ///
-/// Each runtime has its own connections, which are closed when the runtime ends. A small task on
-/// each runtime sees to that; it does not keep the runtime running. With an
-/// [`http_client`](ClientBuilder::http_client) of your own, all runtimes share its connections: see
-/// there.
+/// Each runtime has its own connections. A small task on each runtime closes them when the runtime
+/// ends; it does not keep the runtime running. With your own
+/// [`http_client`](ClientBuilder::http_client), all runtimes share its connections, with the limits
+/// described there.
 ///
 /// Under a paused clock (`tokio::time::pause`, `start_paused = true`) a call works if the server
 /// runs in the same runtime, such as a sandbox from `Sandbox::start().await`. While a call waits for
@@ -68,7 +68,7 @@ pub struct Client {
     core: Arc<Core>,
     key: Key,
     key_location: KeyLocation,
-    /// The subaccount that every call is for.
+    /// The subaccount that every call names.
     subaccount: Option<Subaccount>,
     settings: Settings,
 }
@@ -84,10 +84,10 @@ impl Client {
         }
     }
 
-    /// The same client with other settings for some calls: everything else, connections and pacing
-    /// included, is shared. Cheap: make one for a single call if need be.
+    /// Returns a client with other settings. It shares everything else with this client, including
+    /// connections and rate limits. Cheap enough for a single call.
     ///
-    /// Holds for whatever is called through it: groups, [`call`](Self::call),
+    /// The settings apply to every call of the returned client: groups, [`call`](Self::call),
     /// [`execute`](Self::execute), and the raw client made from it.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
@@ -97,8 +97,8 @@ impl Client {
         }
     }
 
-    /// Sets up a client for the key, which is checked by
-    /// [`ClientBuilder::build`](ClientBuilder::build).
+    /// Returns a builder of a client for the key. [`ClientBuilder::build`](ClientBuilder::build) checks
+    /// the key.
     pub fn builder(key: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(key.into())
     }
@@ -115,24 +115,25 @@ impl Client {
     /// An empty variable counts as not set.
     ///
     /// # Errors
-    /// As [`ClientBuilder::build`]; the error names the variable.
+    /// Those of [`ClientBuilder::build`]. The error names the variable.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::<Self>::from_lookup(&|name| std::env::var(name))?.build()
     }
 
-    /// The same client, on the same connections, for one subaccount of the key's account, which
-    /// must be the master account.
+    /// Returns a client for one subaccount, on the same connections. The key must be of the master
+    /// account.
     ///
-    /// Every call of it names the subaccount in the request, at every door: groups, streams,
-    /// [`call`](Self::call), [`execute`](Self::execute) and the raw client. That the subaccount
-    /// exists is for the API to say. Called again on what it returned, it replaces the id.
+    /// Every call of the returned client names the subaccount in the request: groups, streams,
+    /// [`call`](Self::call), [`execute`](Self::execute) and the raw client. Whether the subaccount
+    /// exists is not checked before the call. On a client that is for a subaccount, the method replaces
+    /// the id.
     ///
     /// # Errors
-    /// There are none here, but a call is refused before anything is sent, with an error that
+    /// None here. A call is refused before anything is sent, with an error that
     /// [`is_config`](Error::is_config), if
-    /// - the operation can't be called for a subaccount, which
-    ///   [`Operation::subaccount`](crate::operation::Operation::subaccount) tells; the operations
-    ///   that send are among those, and need a key of the subaccount;
+    /// - the operation can't name a subaccount: its
+    ///   [`subaccount`](crate::operation::Operation::subaccount) is `None`, as of all operations that
+    ///   send, which need a key of the subaccount;
     /// - the request names another subaccount;
     /// - the id is empty.
     ///
@@ -151,15 +152,15 @@ impl Client {
         }
     }
 
-    /// Calls an operation with a typed request: what the groups' methods do.
+    /// Calls an operation with a typed request, as the groups' methods do.
     ///
-    /// `R` is the type of the whole reply, around its data. `()` takes any reply, an empty one
-    /// too.
+    /// `R` is the type of the whole reply: the envelope with its data. `()` accepts any reply, even an
+    /// empty one.
     ///
     /// # Errors
-    /// [`is_validation`](Error::is_validation) if the request does not pass its own check,
-    /// [`is_decode`](Error::is_decode) if the reply is not an `R`, and all of
-    /// [`execute`](Self::execute)'s.
+    /// An error that [`is_validation`](Error::is_validation) if the request does not pass its check, one
+    /// that [`is_decode`](Error::is_decode) if the reply is not an `R`, and those of
+    /// [`execute`](Self::execute).
     pub async fn call<Q, R>(
         &self,
         operation: &'static Operation,
@@ -169,15 +170,15 @@ impl Client {
         Q: Serialize + Validate + ?Sized,
         R: Envelope + DeserializeOwned,
     {
-        // Within the call, so that what is wrong with the request is seen from outside too.
+        // Encoded within the call, so that telemetry has the errors of the check too.
         self.perform::<R, _>(operation, || ready(encode(request)))
             .await
     }
 
-    /// Calls an operation that takes no arguments, as [`call`](Self::call) does.
+    /// Calls an operation without a request. Otherwise like [`call`](Self::call).
     ///
     /// # Errors
-    /// Those of [`call`](Self::call), but for the check of the request.
+    /// Those of [`call`](Self::call), except for the check of the request.
     pub async fn call_empty<R>(
         &self,
         operation: &'static Operation,
@@ -189,7 +190,7 @@ impl Client {
             .await
     }
 
-    /// A whole call: makes the body, executes, and decodes the reply.
+    /// Runs a whole call: makes the body, sends it, and decodes the reply.
     pub(crate) fn perform<R, B>(
         &self,
         operation: &'static Operation,
@@ -203,8 +204,8 @@ impl Client {
         self.perform_as(operation, body, decode, Reply::raw)
     }
 
-    /// A whole call: makes the body, completes and sends it, and reads the reply. `raw` finds the
-    /// reply in the result, for the telemetry.
+    /// Runs a whole call: makes the body, adds subaccount and key, sends it, and reads the result from
+    /// the reply with `read`. `raw` returns the reply of a result, for the telemetry.
     pub(crate) fn perform_as<T, B>(
         &self,
         operation: &'static Operation,
@@ -218,7 +219,7 @@ impl Client {
         self.perform_cancellable(None, operation, body, read, raw)
     }
 
-    /// As [`perform_as`](Self::perform_as). `cancel` can cancel the call, and knows if it was sent.
+    /// Like [`perform_as`](Self::perform_as), but `cancel` can cancel the call.
     pub(crate) fn perform_cancellable<T, B>(
         &self,
         cancel: Option<Arc<CallCancel>>,
@@ -235,15 +236,15 @@ impl Client {
             .call(cancel, operation, &self.settings, body, read, raw)
     }
 
-    /// Calls an operation with a body of your own, and hands back the reply as it came: for what
-    /// the types don't cover. The operation is one of [`operations`](crate::operations), or
-    /// [your own](Operation::post) for what the API has added since this version.
+    /// Calls an operation with your own body, and returns the raw reply: for what the types don't cover.
+    /// The operation is one of [`operations`](crate::operations), or [your own](Operation::post) for
+    /// what the API has added since this version.
     ///
-    /// The body is sent as it is, unchecked but for its size; the key is added.
+    /// Only the size of the body is checked. The key and the subaccount are added.
     ///
     /// # Errors
-    /// Any answer but a success; a success that reports an error or a failure in its body; no
-    /// answer at all. [`Error::certainty`] says whether the call may have had its effect.
+    /// If no reply arrives, if its status is not 2xx, or if its body reports an error or a failure.
+    /// [`Error::certainty`] says whether the call may have been processed.
     pub async fn execute(
         &self,
         operation: &'static Operation,
@@ -263,14 +264,14 @@ impl Client {
         &self.core
     }
 
-    /// The same client, for a batch whose results are judged one by one.
+    /// Returns a client for a batch whose results are judged one by one.
     pub(crate) fn per_item(&self) -> Self {
         let mut client = self.clone();
         client.settings.per_item = true;
         client
     }
 
-    /// Adds what every body of this client has: its subaccount, and the key where it has to be.
+    /// Adds the subaccount, and the key if it goes into the body.
     fn complete(&self, operation: &Operation, body: Body) -> Result<Body, Error> {
         let body = match &self.subaccount {
             Some(subaccount) => subaccount.fill(operation, body)?,
@@ -295,13 +296,13 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The body of a typed request, if that passes its check.
+/// Returns the body of a typed request, if the request passes its check.
 pub(crate) fn encode<Q: Serialize + Validate + ?Sized>(request: &Q) -> Result<Body, Error> {
     request.validate().map_err(Error::validation)?;
     Body::json(request)
 }
 
-/// The data of an operation's reply.
+/// Decodes the reply of an operation.
 pub(crate) fn decoded<R>(
     operation: &'static Operation,
     reply: RawReply,
@@ -315,11 +316,11 @@ where
     }
 }
 
-/// Reads a reply, made readable if it is not.
+/// Decodes a body, repaired if it is not valid JSON.
 fn decode<R: Envelope + DeserializeOwned>(body: &[u8]) -> Result<R, serde_json::Error> {
     let repaired = || serde_json::from_str(&readable(body));
     match std::str::from_utf8(body) {
-        // Quicker than from bytes, each string of which would be looked at for this.
+        // Faster than from bytes, where serde checks each string for UTF-8.
         Ok(text) => serde_json::from_str(text).or_else(|error| repaired().map_err(|_| error)),
         Err(_) => repaired(),
     }
@@ -367,14 +368,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_a_reply_is_taken_for_one() {
+    fn body_without_an_envelope_is_an_error() {
         for body in ["[]", r#"["rid"]"#, "", "null", "true", r#""{}""#] {
             assert!(
                 decode::<EmailSendResponse>(body.as_bytes()).is_err(),
                 "{body}"
             );
         }
-        // The one reply whose list is documented without what should be around it.
+        // The one reply that is documented as a list without an envelope.
         let body = br#"[{"schedule_id":"a"},{"schedule_id":"b"}]"#;
         let (_, mails) = decode::<EmailScheduledSearchResponse>(body)
             .unwrap()
@@ -384,7 +385,7 @@ mod tests {
             .map(|mail| mail.schedule_id.as_deref())
             .collect();
         assert_eq!(ids, [Some("a"), Some("b")]);
-        // One of the two of which nobody knows what they look like.
+        // One of the two replies whose shape is unknown.
         for body in ["", "ok", "null", "[]", r#"{"request_id":"r"}"#] {
             assert!(
                 decode::<SingleSenderEmailsAddResponse>(body.as_bytes()).is_ok(),
@@ -394,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_decoded_leniently() {
+    fn odd_reply_is_decoded() {
         for (body, id) in [
             (&br#"{"request_id":"a"}"#[..], "a"),
             (br#"{"request_id":"a","more":1}"#, "a"),
@@ -415,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn no_reply_type_takes_anything() {
+    fn unit_accepts_any_reply() {
         for body in ["", "null", "{}", "[1]", "<html>", "{\"a"] {
             decode::<()>(body.as_bytes()).unwrap();
         }

@@ -79,7 +79,7 @@ impl CallOptions {
         self
     }
 
-    /// The settings for these calls, given those of the client.
+    /// Merges the options into the client's settings.
     pub(crate) fn over(self, client: Settings) -> Settings {
         Settings {
             timeout: self.timeout.map_or(client.timeout, |limit| {

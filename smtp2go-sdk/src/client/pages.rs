@@ -1,4 +1,4 @@
-//! Results that come page by page, as streams.
+//! Streams over the pages of a search.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -21,35 +21,32 @@ use crate::error::ErrorKind;
 use crate::operation::Operation;
 use crate::{Client, Error, Reply};
 
-/// The results of a search, one by one, over all of its pages: what the groups' `…_all` methods
-/// return. `T` is the result, `D` the data of a page.
-///
-/// Nothing is sent before the first result is asked for. From then on, the next page is fetched
-/// while the results of the one before are worked on, in a task of its own, and never more than
-/// one page ahead. So whoever stops early may have had one page fetched in vain. Dropping the
-/// stream ends that task.
-///
-/// It ends after the last page, or after the first error; what was fetched before the error comes
-/// first. Each page is a call of its own, with all that holds for a call.
-///
-/// The search starts at the page that the request names, by a token or a number; without one, at the
-/// first. Every page is asked for with the same filters.
-///
-/// Where a reply names the next page by a token, the last page is the one without a token, or with
-/// the one that it was asked for with. A token from further back would send the search round in a
-/// circle: after its page comes an error of the [`kind`](Error::kind) `repeated_token`, rather than
-/// an end that could pass for the end of the results.
-///
-/// Where pages are numbered, an empty page is taken as the last, and so is one with fewer results than
-/// the page size of the request or its documented default. If a page repeats the results of the one
-/// before it, they are left out and the stream ends. Whether the first page is 0 or 1 is not
-/// documented: a request that names no page is followed by page 1, which is passed over if it is the
-/// first again. All of this is inferred. What is added or removed in the meantime can move results from
-/// page to page, so that one is missed or comes twice.
+/// A stream of the results of a search, over all of its pages. The groups' `…_all` methods return it.
+/// `T` is the type of a result, `D` that of a page's data.
 ///
 /// Read it with [`try_next`](Self::try_next), or as a
-/// [`Stream`](https://docs.rs/futures-core/latest/futures_core/stream/trait.Stream.html), which
-/// `futures` and `tokio-stream` have many adapters for.
+/// [`Stream`](https://docs.rs/futures-core/latest/futures_core/stream/trait.Stream.html), for which
+/// `futures` and `tokio-stream` have adapters.
+///
+/// The first page is fetched when the first result is requested. From then on, a task fetches one page
+/// ahead while you process the current one, so one page may be fetched in vain if you stop early.
+/// Dropping the stream ends the task. Each page is a call with its own retries and deadline.
+///
+/// The stream ends after the last page or after the first error. Results from before the error are
+/// yielded first.
+///
+/// The search starts at the page that the request names, by token or number, and else at the first. All
+/// pages are requested with the same filters.
+///
+/// With tokens, a page is the last if its reply has no token, or the token that it was requested with. A
+/// token that occurred before that would make the search loop: the page is followed by an error of the
+/// [`kind`](Error::kind) `repeated_token`.
+///
+/// With page numbers, a page is the last if it is empty, or has fewer results than the page size of the
+/// request or its documented default. If a page repeats the results of the page before it, they are left
+/// out and the stream ends. It is not documented whether the first page is 0 or 1. So a request without
+/// a page is followed by page 1, which is skipped if it repeats the first. These rules are inferred. If
+/// entries are added or removed during the search, a result can be missed or occur twice.
 ///
 /// ```no_run
 /// # use smtp2go_sdk::types::{ActivityEvent, ActivitySearchRequest};
@@ -69,9 +66,10 @@ pub struct Items<T, D> {
     current: vec::IntoIter<T>,
 }
 
-/// The pages of a search, each with its totals, request id and raw body: [`Items::pages`].
+/// A stream of the pages of a search, each with its totals, request id and raw body. From
+/// [`Items::pages`].
 ///
-/// Fetched, and ended, as [`Items`] says; the next page is fetched from when one is handed out.
+/// The rules of [`Items`] apply. The next page is fetched as soon as one is returned.
 #[must_use = "nothing is sent before it is read"]
 pub struct Pages<D> {
     operation: &'static Operation,
@@ -79,25 +77,25 @@ pub struct Pages<D> {
 }
 
 enum State<D> {
-    /// Fetched by whoever asks for it.
+    /// The next page is fetched when the stream is polled.
     Asked(Fetch<D>),
-    /// Being fetched, or fetched already, in a task of its own.
+    /// A task fetches the next page, or has fetched it.
     Ahead(Task<D>),
     Ended,
 }
 
 type Fetch<D> = Pin<Box<dyn Future<Output = Result<Option<Fetched<D>>, Error>> + Send>>;
 
-/// A page, and how to get the next.
+/// A page, and the future that fetches the next.
 struct Fetched<D> {
     reply: Reply<D>,
     next: Option<Fetch<D>>,
 }
 
-/// A task that ends when it is dropped.
+/// A task that is aborted on drop.
 ///
-/// A task rather than a future that is polled along with the stream: such a future would stand
-/// still while the consumer works, and run into the time limits of its call.
+/// A future that is only polled with the stream would make no progress while the consumer works, and
+/// its call could time out. So it is a task.
 struct Task<D>(JoinHandle<Result<Option<Fetched<D>>, Error>>);
 
 impl<D> Drop for Task<D> {
@@ -106,57 +104,58 @@ impl<D> Drop for Task<D> {
     }
 }
 
-/// What a page means for the search.
+/// How a search continues after a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    /// It is the last.
+enum NextPage {
+    /// It ends with this page.
     Last,
-    /// The request asks for the next now.
+    /// With the next page, which the request names now.
     More,
-    /// It was there before, but the next may not have been.
+    /// With the next page. This one repeats the one before and is left out.
     Skip,
-    /// It was there before: the service does not go on.
-    Stuck,
-    /// The next was there before, further back.
-    Circle,
+    /// It ends before this page, which repeats the one before.
+    Repeated,
+    /// It ends with an error: the token for the next page occurred before.
+    Loop,
 }
 
-/// The tokens that a search has come by. Only their hashes are kept, a few bytes for each page.
+/// The tokens that a search has had. Only their hashes are kept, a few bytes for each page.
 #[derive(Default)]
-struct Trail {
+struct SeenTokens {
     hashes: RandomState,
-    passed: HashSet<u64>,
+    seen: HashSet<u64>,
 }
 
-impl Trail {
-    /// What a page means that was asked for with one token and names another for the next.
-    fn turn(&mut self, asked: Option<&str>, newest: Option<&str>) -> Turn {
+impl SeenTokens {
+    /// Decides how to continue after a page that was requested with the token `asked` and whose reply has
+    /// the token `newest`.
+    fn next_page(&mut self, asked: Option<&str>, newest: Option<&str>) -> NextPage {
         let newest = match newest {
-            None | Some("") => return Turn::Last,
-            same if same == asked => return Turn::Last,
+            None | Some("") => return NextPage::Last,
+            same if same == asked => return NextPage::Last,
             Some(newest) => newest,
         };
-        // Already there, unless it is the one that the search began with.
-        self.passed
+        // Only the token that the search began with is not there yet.
+        self.seen
             .extend(asked.map(|asked| self.hashes.hash_one(asked)));
-        if self.passed.insert(self.hashes.hash_one(newest)) {
-            Turn::More
+        if self.seen.insert(self.hashes.hash_one(newest)) {
+            NextPage::More
         } else {
-            Turn::Circle
+            NextPage::Loop
         }
     }
 }
 
-/// Where a request of type `Q` has a field.
+/// Returns a field of a request of type `Q`.
 type Field<Q, V> = fn(&mut Q) -> &mut Option<V>;
 
-/// A search by page number, in the terms of its request and its data.
+/// The fields of a search by page number.
 pub(crate) struct ByNumber<Q, T, D> {
     /// The number of the page.
     pub(crate) page: Field<Q, i64>,
-    /// The size of a page, and what it is by default.
+    /// The page size, and its documented default.
     pub(crate) size: Option<(Field<Q, i64>, Option<i64>)>,
-    /// What the page holds.
+    /// The results of a page.
     pub(crate) found: fn(&D) -> &[T],
 }
 
@@ -169,7 +168,7 @@ impl<T, D: Send + 'static> Items<T, D> {
         }
     }
 
-    /// A search whose replies name the next page by a token.
+    /// Returns a search whose replies name the next page by a token.
     pub(crate) fn by_token<Q, R>(
         client: &Client,
         operation: &'static Operation,
@@ -182,15 +181,15 @@ impl<T, D: Send + 'static> Items<T, D> {
         Q: Serialize + Validate + Send + Sync + 'static,
         R: Envelope<Data = D> + DeserializeOwned + 'static,
     {
-        let mut trail = Trail::default();
+        let mut tokens = SeenTokens::default();
         let step = move |request: &mut Q, data: &D| {
             let token = token(request);
             let newest = newest(data);
-            let turn = trail.turn(token.as_deref(), newest);
-            if turn == Turn::More {
+            let next = tokens.next_page(token.as_deref(), newest);
+            if next == NextPage::More {
                 *token = newest.map(str::to_owned);
             }
-            turn
+            next
         };
         Self::new(
             Pages::new::<Q, R, _>(client, operation, request, step),
@@ -198,11 +197,10 @@ impl<T, D: Send + 'static> Items<T, D> {
         )
     }
 
-    /// A search whose requests count pages.
+    /// Returns a search whose requests have a page number.
     ///
-    /// Whether the first is page 0 or 1 is not documented. So a request that names no page goes
-    /// first, which the first page must answer; then comes page 1, which is passed over if it is
-    /// the first again.
+    /// It is not documented whether the first page is 0 or 1. So the first request names no page, and
+    /// the second names page 1, which is skipped if it repeats the first.
     pub(crate) fn by_number<Q, R>(
         client: &Client,
         operation: &'static Operation,
@@ -215,7 +213,7 @@ impl<T, D: Send + 'static> Items<T, D> {
         R: Envelope<Data = D> + DeserializeOwned + 'static,
         T: Clone + PartialEq + Send + 'static,
     {
-        // Asked for rather than left to the service, since a page below it is taken as the last.
+        // Sent even if it is the default, since a page with fewer results counts as the last.
         let size = size.and_then(|(size, default)| {
             let size = size(&mut request);
             *size = size.or(default);
@@ -232,18 +230,18 @@ impl<T, D: Send + 'static> Items<T, D> {
                 None => Some(1),
                 Some(number) => number.checked_add(1),
             };
-            let turn = match next {
-                _ if count == 0 => Turn::Last,
-                _ if again && !probing => Turn::Stuck,
-                _ if size.is_some_and(|size| count < size) => Turn::Last,
-                None => Turn::Last,
-                Some(_) if again => Turn::Skip,
-                Some(_) => Turn::More,
+            let decision = match next {
+                _ if count == 0 => NextPage::Last,
+                _ if again && !probing => NextPage::Repeated,
+                _ if size.is_some_and(|size| count < size) => NextPage::Last,
+                None => NextPage::Last,
+                Some(_) if again => NextPage::Skip,
+                Some(_) => NextPage::More,
             };
             probing = page.is_none();
             before = Some(found.to_vec());
             *page = next;
-            turn
+            decision
         };
         Self::new(
             Pages::new::<Q, R, _>(client, operation, request, step),
@@ -251,19 +249,19 @@ impl<T, D: Send + 'static> Items<T, D> {
         )
     }
 
-    /// Whole pages instead, from the next that was not begun: for what comes with a page beside
-    /// its results, such as totals and the request id.
+    /// Turns the stream into one of whole pages, which have totals and request ids. It continues with
+    /// the next page: results of the current page that were not read are dropped.
     pub fn pages(self) -> Pages<D> {
         self.pages
     }
 
-    /// The next result; `None` after the last.
+    /// Returns the next result; `None` after the last.
     ///
-    /// Loses nothing if it is dropped before it is done, as in `select!`: the next call takes up
-    /// where it was.
+    /// Cancel safe: if it is dropped before it completes, as in `select!`, no result is lost.
     ///
     /// # Errors
-    /// Those of the call that fetches a page, and once: after an error there is nothing more.
+    /// Those of the call that fetches a page, and a pagination loop. After an error the stream has
+    /// ended.
     pub async fn try_next(&mut self) -> Result<Option<T>, Error> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
             .await
@@ -289,7 +287,7 @@ impl<T, D: Send + 'static> Stream for Items<T, D> {
     }
 }
 
-/// Nothing in it is pinned.
+// Nothing in it is pinned.
 impl<T, D> Unpin for Items<T, D> {}
 
 impl<D: Send + 'static> Pages<D> {
@@ -302,7 +300,7 @@ impl<D: Send + 'static> Pages<D> {
     where
         Q: Serialize + Validate + Send + Sync + 'static,
         R: Envelope<Data = D> + DeserializeOwned + 'static,
-        S: FnMut(&mut Q, &D) -> Turn + Send + 'static,
+        S: FnMut(&mut Q, &D) -> NextPage + Send + 'static,
     {
         Self {
             operation,
@@ -310,13 +308,13 @@ impl<D: Send + 'static> Pages<D> {
         }
     }
 
-    /// The next page; `None` after the last.
+    /// Returns the next page; `None` after the last.
     ///
-    /// Loses nothing if it is dropped before it is done, as in `select!`: the next call takes up
-    /// where it was.
+    /// Cancel safe: if it is dropped before it completes, as in `select!`, no page is lost.
     ///
     /// # Errors
-    /// Those of the call that fetches a page, and once: after an error there is nothing more.
+    /// Those of the call that fetches a page, and a pagination loop. After an error the stream has
+    /// ended.
     pub async fn try_next(&mut self) -> Result<Option<Reply<D>>, Error> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
             .await
@@ -355,7 +353,7 @@ impl<D: Send + 'static> Stream for Pages<D> {
     }
 }
 
-/// Fetches one page, or finds that there is none.
+/// Fetches one page. `None` if there are no more results.
 fn fetch<Q, R, S>(
     client: Client,
     operation: &'static Operation,
@@ -366,17 +364,17 @@ where
     Q: Serialize + Validate + Send + Sync + 'static,
     R: Envelope + DeserializeOwned + 'static,
     R::Data: Send + 'static,
-    S: FnMut(&mut Q, &R::Data) -> Turn + Send + 'static,
+    S: FnMut(&mut Q, &R::Data) -> NextPage + Send + 'static,
 {
     Box::pin(async move {
         loop {
             let reply = client.call::<Q, R>(operation, &request).await?;
             let next = match step(&mut request, &reply) {
-                Turn::Last => None,
-                Turn::More => Some(fetch::<Q, R, S>(client, operation, request, step)),
-                Turn::Skip => continue,
-                Turn::Stuck => return Ok(None),
-                Turn::Circle => {
+                NextPage::Last => None,
+                NextPage::More => Some(fetch::<Q, R, S>(client, operation, request, step)),
+                NextPage::Skip => continue,
+                NextPage::Repeated => return Ok(None),
+                NextPage::Loop => {
                     let error = Error::not_sent(ErrorKind::PaginationLoop).during(operation, 0);
                     Some(Box::pin(ready(Err(error))) as Fetch<R::Data>)
                 }

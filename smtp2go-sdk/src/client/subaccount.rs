@@ -1,4 +1,4 @@
-//! Requests in the name of a subaccount.
+//! Adds the subaccount to requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,10 +34,10 @@ impl fmt::Debug for Subaccount {
     }
 }
 
-/// The body with the subaccount in the field that the operation has for it.
+/// Adds the subaccount to a body, in the operation's field for it.
 ///
 /// # Errors
-/// If the operation has none, if the body names another, or if the id is empty.
+/// If the operation has no such field, if the body names another subaccount, or if the id is empty.
 fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
     let Some(field) = operation.subaccount else {
         return Err(Error::config(
@@ -71,8 +71,8 @@ fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
     }
 }
 
-/// Whether a member of an object is this id, if it is there. It can be there more than once: JSON does
-/// not forbid it.
+/// Finds whether an object's member is this id. `None` if the object has no such member. It may have the
+/// member more than once.
 struct Named<'a> {
     field: &'static str,
     id: &'a str,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_is_filled_where_it_is_missing() {
+    fn missing_field_is_added() {
         for (body, expected) in [
             ("", r#"{"subaccount_id":"a\"1"}"#),
             (" { }", r#"{"subaccount_id":"a\"1" }"#),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_subaccount_may_be_named() {
+    fn same_subaccount_in_the_body_is_accepted() {
         for body in [
             r#"{"subaccount_id":"a\"1","id":1}"#,
             r#"{ "subaccount_\u0069d" : "a\u00221" }"#,
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn other_subaccount_or_unfit_body_is_refused() {
         for (body, says) in [
             (r#"{"subaccount_id":"b"}"#, "names another"),
             (r#"{"subaccount_id":null}"#, "names another"),
