@@ -1,5 +1,5 @@
-//! Async client for the [SMTP2GO](https://www.smtp2go.com) v3 HTTP API: transactional email, SMS,
-//! and everything of an account that the API lets a program look at and change.
+//! Async client for the [SMTP2GO](https://www.smtp2go.com) v3 HTTP API: transactional email, SMS and
+//! account management.
 //!
 //! ```no_run
 //! use smtp2go_sdk::types::TemplateViewRequest;
@@ -22,76 +22,81 @@
 //! # }
 //! ```
 //!
-//! # Ways in
+//! # API surface
 //!
 //! - Mail: [`Client::send`], [`send_all`](Client::send_all), [`send_batch`](Client::send_batch) and
-//!   [`send_mime`](Client::send_mime), which check an [`Email`] whole before a byte of it is sent,
-//!   and read attachments while they are sent.
-//! - Typed: a group of operations on the [`Client`], a method per operation. Requests are checked
-//!   before they are sent; a [`Reply`] is its data, with the request id and the raw body at hand.
-//! - Searches that come in pages have a second method, `…_all`: a stream of their results, [`Items`].
-//! - [`Client::execute`]: an [`Operation`](operation::Operation) of the table in [`operations`],
-//!   or one that is newer than this version, and a JSON body of your own.
-//! - `Client::raw`, with the feature `raw`: progenitor's own code, with a method for each operation.
-//!   See the module `raw`. The types of all ways are progenitor's structs, see
+//!   [`send_mime`](Client::send_mime). They check a whole [`Email`] before anything is sent, and read
+//!   attachments while they are sent.
+//! - Groups: each group of operations is a method of the [`Client`], such as `client.template()`, with a
+//!   method for each operation. Requests are checked before they are sent. A [`Reply`] is the data, with
+//!   request id and raw body.
+//! - A search with pages has a second method, `…_all`, which returns a stream of all results: [`Items`].
+//! - [`Client::execute`] sends your own JSON body to an [`Operation`](operation::Operation): one of
+//!   [`operations`], or one that is newer than this version.
+//! - `Client::raw`, with the feature `raw`: the client that progenitor generates, with a method for each
+//!   operation. See the module `raw`. All of these use progenitor's structs, see
 //!   [`types`](types#generated-code).
-//! - `blocking::Client`, with the feature `blocking`: all but the last, for programs that are not
-//!   async.
+//! - `blocking::Client`, with the feature `blocking`: all of this except `raw`, for programs that are
+//!   not async.
 //!
-//! [`Client::for_subaccount`] is the same client for one subaccount of the key's account.
+//! [`Client::for_subaccount`] returns a client for one subaccount of the key's account.
 //!
-//! The other direction is in [`webhook`]: the events that the service posts, typed, authenticated
-//! and deduplicated, in any web framework.
+//! [`webhook`] receives the events that the service posts: typed, authenticated and deduplicated, in any
+//! web framework.
 //!
-//! All go through the same core, and fail with the same [`Error`] (the raw client's error becomes one by `?`
-//! or `Error::of`), which knows what the API
-//! said in whatever shape it came, and whether the call may have had its effect all the same
-//! ([`Error::certainty`]). A reply with status 200 that reports a failure is an error too.
+//! All calls go through the same core and fail with the same [`Error`]. (`?` or `Error::of` converts the
+//! raw client's errors.) An error has what the API said, in whatever shape it arrived, and
+//! [`Error::certainty`] says whether the call may have been processed. A reply with status 200 that
+//! reports a failure is an error too.
 //!
-//! # Time, retries, pacing
+//! # Retries, deadlines, rate limits
 //!
-//! A call that fails is tried again if that can do no harm: after a failure before which provably
-//! nothing was sent and after a 429, for every operation; after any passing failure, for operations
-//! whose repetition has no effect. So mail is never sent twice by a retry. [`RetryPolicy`] says how
-//! often and when, [`ClientBuilder::deadline`] bounds the whole, and
-//! [`Client::with_options`] changes either for some calls. The error of a retried call is that of
-//! its last attempt; its [`certainty`](Error::certainty) holds for all of them.
+//! A failed call is retried only where that is safe: for every operation if the server provably did not
+//! get the whole request, and after a 429; for idempotent operations after any temporary failure. So a
+//! retry never sends a mail twice. [`RetryPolicy`] has the rules, the number of attempts and the waits.
+//! [`ClientBuilder::deadline`] limits the whole call. [`Client::with_options`] changes both for some
+//! calls. A retried call returns the error of its last attempt, with a [`certainty`](Error::certainty)
+//! that covers all attempts.
 //!
-//! A 429 holds back all calls of the client and of its clones until the API will have them again,
-//! and operations with a documented rate ([`Operation::rate_limit`](operation::Operation)) wait for
-//! their turn. A call whose turn would come after its deadline ends at once, and was not sent.
+//! A 429 pauses all calls of the client and its clones. Calls of operations with a documented rate
+//! ([`Operation::rate_limit`](operation::Operation)) wait for a permit. A call that would get its permit
+//! only after its deadline ends at once.
 //!
-//! # Seen from outside
+//! # Telemetry
 //!
-//! Each call is a span `smtp2go` (target `smtp2go_sdk`, level INFO) with OpenTelemetry's names for HTTP
-//! clients: `http.request.method`, `url.template`, `server.address`, `server.port`,
-//! `http.response.status_code`, `error.type`, `http.request.resend_count`, `otel.kind`,
-//! `otel.status_code`; and with `operation`, `region` (where the host is a region's), `attempt` (how
-//! many there were), `code`, `certainty`, `request_id` and `elapsed_ms`. What is known only at the end is
-//! recorded then, also of a call that is dropped (`error.type` is `cancelled`). `error.type` is the
-//! status, or the word of [`Error::kind`]. Each decision whether to try again is an event in that
-//! span: `decision` is `retry` (INFO) or `stop` (DEBUG), with `reason`, `wait_ms` and `attempt`; the
-//! words are those of [`Next`]. When a rate limit pauses [`send_all`](Client::send_all), that is an
-//! event at WARN, with `wait_ms` and `asked_ms` (what the API asked for). Never in it: keys, bodies, addresses, texts of errors.
+//! Each call is a span `smtp2go` with the target `smtp2go_sdk` and the level INFO.
 //!
-//! [`ClientBuilder::observer`] is told the same as values, for metrics.
+//! - Fields with OpenTelemetry's names: `http.request.method`, `url.template`, `server.address`,
+//!   `server.port`, `http.response.status_code`, `error.type`, `http.request.resend_count`, `otel.kind`
+//!   and `otel.status_code`. `error.type` is the status if that is the error, else [`Error::kind`], or
+//!   `cancelled` if the call was dropped.
+//! - Other fields: `operation`, `region` (if the host is a region's), `attempt` (the number of attempts),
+//!   `code`, `certainty`, `request_id` and `elapsed_ms`.
+//! - Each decision whether to retry is an event in the span: `decision` is `retry` (INFO) or `stop`
+//!   (DEBUG), with `reason` (the values of [`Next`]), `wait_ms` and `attempt`.
+//! - When a rate limit pauses [`send_all`](Client::send_all), that is an event at WARN, with `wait_ms` and
+//!   `asked_ms` (what the API asked for).
+//!
+//! No key, body, address or error text is logged.
+//!
+//! An [`Observer`], set with [`ClientBuilder::observer`], receives the same values, for metrics.
 //!
 //! # Features
 //!
 //! | Feature | Default | What it adds |
 //! |---|---|---|
 //! | `rustls-ring` | yes | TLS by rustls with ring and the platform's certificates; takes precedence over the other two; [see below](#rustls-ring-and-reqwest) |
-//! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, else aws-lc, which is slow to build; takes precedence over `native-tls` |
+//! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, or else aws-lc, which is slow to build; takes precedence over `native-tls` |
 //! | `native-tls` | | TLS by the system's library |
 //! | `http2` | | HTTP/2 where the server offers it; its refusals count as not sent |
-//! | `raw` | | `Client::raw`; brings progenitor-client, which is under MPL-2.0, and six crates more |
+//! | `raw` | | `Client::raw`; adds progenitor-client, which is under MPL-2.0, and six more crates |
 //! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport` |
 //! | `blocking` | | `blocking::Client`, for programs that are not async |
 //! | `schemars` | | JSON Schemas of the types |
 //! | `tower` | | webhooks as a tower service: `webhook::WebhookService` |
 //! | `axum` | | webhooks in axum: `webhook::axum`; includes `tower` |
 //!
-//! Without any of the TLS features only plain http can be called: this machine, and hosts named by
+//! Without a TLS feature, only plain http works: to this machine, and to hosts named by
 //! [`ClientBuilder::allow_http`].
 //!
 //! ## `rustls-ring` and reqwest
@@ -115,8 +120,8 @@ mod body;
 mod call;
 mod client;
 mod error;
-// Generated code is `pub` throughout; what leaves the crate is chosen here and in `raw`. Blocking
-// methods take what the async ones take.
+// All generated items are `pub`; this file and `raw` choose what the crate exports. Blocking methods take
+// the same arguments as the async ones.
 #[allow(unreachable_pub, clippy::needless_pass_by_value)]
 #[rustfmt::skip]
 mod generated;

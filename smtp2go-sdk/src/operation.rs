@@ -1,15 +1,15 @@
-//! What is known of an API operation besides its types. The table itself is generated:
-//! [`operations`](crate::operations).
+//! Operations of the API: path, idempotency, limits and other facts. The generated table of all
+//! operations is [`operations`](crate::operations).
 
 use std::time::Duration;
 
 use http::Method;
 
-/// One operation of the API, with the facts that decide how it is called.
+/// An operation of the API, with the facts that decide how it is called.
 ///
-/// Those of this version are in [`operations`](crate::operations), taken from the spec. For one that
-/// the API has added since, make your own with [`post`](Self::post). Pass either to
-/// [`Client::execute`](crate::Client::execute) with a body of your own.
+/// [`operations`](crate::operations) has the operations of this version, taken from the spec. For an
+/// operation that the API has added since, make your own with [`post`](Self::post). Pass either to
+/// [`Client::execute`](crate::Client::execute) with your own body.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -32,32 +32,32 @@ use http::Method;
 #[non_exhaustive]
 pub struct Operation {
     /// Name of the operation in spans, observers and errors: `<group>_<action>`, such as
-    /// `template_view`; of your own, the path unless [named](Self::named).
+    /// `template_view`. Of your own operation, the path unless it is [named](Self::named).
     pub id: &'static str,
-    /// The group it belongs to: the accessor on the client. Empty for an operation of your own.
+    /// Group of the operation, which is the name of the client's method for it. Empty for your own
+    /// operation.
     pub group: &'static str,
     /// HTTP method.
     pub method: Method,
     /// Path below the base URL, with its leading slash.
     pub path: &'static str,
-    /// What the call does.
+    /// Whether it reads, writes or sends.
     pub kind: Kind,
-    /// Whether calling it twice has the effect of calling it once. A judgement made from the
-    /// API's documentation, which does not say.
+    /// Whether the operation is idempotent. The API does not document this, so it is our judgement.
     pub repeat_safe: bool,
-    /// Whether the API advises against it.
+    /// Whether the API advises against using it.
     pub deprecated: bool,
-    /// The documented limit on calls, if there is one.
+    /// The documented rate limit, if any.
     pub rate_limit: Option<RateLimit>,
-    /// Largest request body in bytes, as sent.
+    /// Maximum size of the request body as sent, in bytes.
     pub max_body_bytes: Option<u64>,
-    /// How replies continue on further pages, if they do.
+    /// How its replies are paginated, if they are.
     pub pagination: Option<Pagination>,
-    /// The request field that names a subaccount, if the operation takes one.
+    /// The request field that names a subaccount, if there is one.
     pub subaccount: Option<&'static str>,
     /// Where a reply with status 200 says whether a message was accepted, if the operation sends.
     pub failure_in_200: Option<FailureIn200>,
-    /// The body member that must carry the API key as well, if the operation asks for it.
+    /// The member of the body that must also carry the API key, if the operation requires it.
     pub key_in_body: Option<&'static str>,
 }
 
@@ -65,9 +65,8 @@ impl Operation {
     /// Makes an operation that this version does not list, called by `POST`. The path is the part
     /// below the base URL, such as `/stats/email_reads`.
     ///
-    /// Defaults: it changes the account, is not idempotent (so only retried if provably nothing was
-    /// sent, or after a 429), has no rate limit, takes requests of up to 1 MiB, takes no subaccount,
-    /// and reports failures by status or by an error in the body.
+    /// Defaults: it changes the account, is not idempotent, has no rate limit, takes requests of up to
+    /// 1 MiB, takes no subaccount, and reports failures by status or by an error in the body.
     ///
     /// A path that is not made of `/` and segments of letters, digits, `-`, `_`, `.` and `~` is refused
     /// when the operation is called, with an error that [`is_config`](crate::Error::is_config).
@@ -177,7 +176,7 @@ impl Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Looks something up and changes nothing.
+    /// Reads, and changes nothing.
     Read,
     /// Changes the account.
     Write,
@@ -185,7 +184,7 @@ pub enum Kind {
     Send,
 }
 
-/// At most so many requests in any window of that length.
+/// A rate limit: at most `requests` in any window of the length `per`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {
@@ -195,54 +194,54 @@ pub struct RateLimit {
     pub per: Duration,
 }
 
-/// How an operation's results go on over several replies.
+/// How the results of an operation are paginated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pagination {
-    /// What the request field holds.
+    /// Whether pages are requested by token or by number.
     pub style: PageStyle,
     /// The request field that asks for the next page.
     pub request: &'static str,
-    /// JSON pointer to the next token in the reply, if the place is known.
+    /// JSON pointer to the next page's token in the reply, if known.
     pub reply: Option<&'static str>,
     /// JSON pointer to the list of results in the reply.
     pub items: &'static str,
-    /// The request field that sets the size of a page, if there is one.
+    /// The request field that sets the page size, if there is one.
     pub size: Option<&'static str>,
 }
 
-/// The way from one page to the next.
+/// How the next page is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PageStyle {
-    /// The reply has an opaque token, which the next request repeats.
+    /// By the opaque token of the reply.
     Token,
-    /// The request has the number of the page.
+    /// By the number of the page.
     Page,
 }
 
-/// Where the reply of an operation that sends says whether a message was accepted. A place is a JSON
-/// pointer, in which `*` stands for each item of a list.
+/// Where the reply of an operation that sends says whether a message was accepted. Each place is a JSON
+/// pointer, in which `*` stands for every item of a list.
 ///
-/// A call of such an operation fails if its reply reports a failure, or if it reports neither an id
-/// nor a success.
+/// A call of such an operation fails if its reply reports a failure, or reports neither an id nor a
+/// success.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailureIn200 {
     /// The number of failures.
     pub count: Option<&'static str>,
-    /// The list of texts that say why.
+    /// The list of texts that explain them.
     pub messages: Option<&'static str>,
     /// The number of successes.
     pub succeeded: Option<&'static str>,
-    /// The id of what was accepted; absent or empty if nothing was.
+    /// The id of the accepted message. Absent or empty if none was accepted.
     pub id: Option<&'static str>,
     /// The status of each message.
     pub status: Option<&'static str>,
 }
 
 impl FailureIn200 {
-    /// As the operations that send mail report it.
+    /// The places in replies of the operations that send mail.
     pub const MAIL: Self = Self {
         count: Some("/data/failed"),
         messages: Some("/data/failures"),
@@ -257,16 +256,16 @@ impl FailureIn200 {
 pub(crate) struct KnownError {
     pub(crate) sign: Sign,
     pub(crate) cause: Cause,
-    /// Whether the error proves that the call was not processed, whatever the status.
+    /// Whether the error proves, with any status, that the call was refused.
     pub(crate) rejected: bool,
 }
 
 /// How a known error is recognised.
 #[derive(Debug)]
 pub(crate) enum Sign {
-    /// All of these parts are in its text, in any letter case.
+    /// Its text contains all of these parts, in any letter case.
     Text(&'static [&'static str]),
-    /// Its code ends like this.
+    /// Its code ends with this.
     Code(&'static str),
 }
 
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn mail_operations_report_failure_alike() {
+    fn email_send_reports_failure_as_mail() {
         let reported = operations::EMAIL_SEND.failure_in_200;
         assert_eq!(reported, Some(FailureIn200::MAIL));
     }

@@ -1,10 +1,10 @@
-//! The raw client: progenitor's own code, on the core of this crate's client.
+//! The raw client: the code that progenitor generates, on the core of this crate's client.
 //!
-//! [`Client::raw`](crate::Client::raw) makes one, ready to use. It has a method for each operation,
-//! named by the operationId, which takes the request and returns the whole reply, with the envelope
-//! around the data. The methods are what progenitor generates from the specification, unchanged, with
-//! hooks of this crate: key, region, pacing, retries, time limits and tracing are those of the client
-//! that it came from, and replies are judged as they are there.
+//! [`Client::raw`](crate::Client::raw) returns one. It has a method for each operation, named by the
+//! operationId, which takes the request and returns the whole reply: the envelope with its data. The
+//! methods are what progenitor generates from the specification, unchanged. Hooks of this crate send
+//! their requests, so key, region, rate limits, retries, time limits, tracing and the verdict on replies
+//! are those of the client.
 //!
 //! ```no_run
 //! use smtp2go_sdk::types::TemplateViewRequest;
@@ -18,27 +18,27 @@
 //!
 //! # What differs from the groups
 //!
-//! - Requests are checked before they are sent, by their JSON
-//!   ([`validate_json`](smtp2go_types::validation::validate_json)), which is read once more for it. A
-//!   value that an open enum does not list is sent, unless it is another spelling of a listed one, and
-//!   so is an `extra` with the name of a field that is not set: in JSON it is that field.
-//! - Errors are progenitor's. [`crate::Error::of`] and `From`, so `?` as well, make of each the error
-//!   that the group's method would have given.
+//! - Requests are checked by their JSON, which is parsed again for that
+//!   ([`validate_json`](smtp2go_types::validation::validate_json)). A value that an open enum does not
+//!   list is sent, unless it is another spelling of a listed one. An `extra` with the name of a field
+//!   that is not set is sent too, because in JSON it is that field.
+//! - Errors are progenitor's. [`crate::Error::of`], or `?`, converts each into the error that the
+//!   group's method would have returned.
 //!
 //! # Errors
 //!
-//! | what failed | [`Error`] |
+//! | Failure | [`Error`] |
 //! |---|---|
-//! | a status from 400 to 499, with the API's explanation | `ErrorResponse`, with the explanation typed |
-//! | everything else, such as a success that reports a failure, or one that can't be read | `CommunicationError`, whose source is a [`crate::Error`] |
+//! | a status from 400 to 499, with the API's explanation | `ErrorResponse`, with the typed explanation |
+//! | everything else, such as a success that reports a failure or can't be decoded | `CommunicationError`, whose source is a [`crate::Error`] |
 //!
-//! - Decide on retries by [`certainty`](crate::Error::certainty) of the error that
-//!   [`crate::Error::of`] makes. Don't use progenitor's `is_retryable`: it is true of every
-//!   `CommunicationError`, and a mail would be sent twice.
+//! - Convert the error with [`crate::Error::of`], and decide by its
+//!   [`certainty`](crate::Error::certainty) whether to send again. Don't use progenitor's
+//!   `is_retryable`: it is true for every `CommunicationError`, so a mail could be sent twice.
 //! - Don't log progenitor's error: its Display and Debug show headers and bodies, which quote
 //!   addresses. Log the Debug of [`crate::Error`].
-//! - The error of a refusal is made from the typed explanation: its
-//!   [`body`](crate::Error::body) has the members of the answer, and not its bytes.
+//! - The error of an `ErrorResponse` is made from the typed explanation: its
+//!   [`body`](crate::Error::body) has the reply's members, but not the original bytes.
 
 use std::error::Error as StdError;
 use std::future::poll_fn;
@@ -63,29 +63,29 @@ pub use crate::generated::raw::{ByteStream, Client, ClientInfo, ResponseValue};
 /// The error of the raw client's methods.
 pub type Error<E = ErrorResponse> = progenitor_client::Error<E>;
 
-/// Carries what is known of a call beside its answer, from the hook to [`crate::Error::of`].
+/// Header that carries the facts of a call besides its reply, from the hook to [`crate::Error::of`].
 const FACTS: HeaderName = HeaderName::from_static("x-smtp2go-sdk-call");
 
-/// An operation, the check of its request, and what makes its reply readable.
+/// An operation, the check of its request, and the function that repairs its reply.
 pub(crate) type Row = (&'static Operation, Option<Check>, Readable);
 
 /// Checks the body of a request.
 type Check = fn(&[u8]) -> Result<(), ValidationError>;
 
-/// Returns the body of a reply as JSON that serde reads as the operation's type. Fails if it is another
-/// kind of document.
+/// Returns the body of a reply as JSON that serde decodes as the operation's type. Fails if it is
+/// something else.
 type Readable = fn(&Bytes) -> Result<Bytes, serde_json::Error>;
 
-/// [`Readable`] for `R`, by the rules of the groups' methods.
+/// [`Readable`] for `R`, with the rules of the groups' methods.
 pub(crate) fn readable<R: Envelope + DeserializeOwned>(
     body: &Bytes,
 ) -> Result<Bytes, serde_json::Error> {
-    // A reply whose shape is unknown is read from an empty object.
+    // A reply of unknown shape is decoded from an empty object.
     let anything = || R::unknown().map(|_| Bytes::from_static(b"{}"));
     repaired::<R>(body).or_else(|error| anything().ok_or(error))
 }
 
-/// A body that serde reads as an `R`, repaired if need be.
+/// Returns a body that serde decodes as an `R`, repaired if needed.
 fn repaired<R: DeserializeOwned>(body: &Bytes) -> Result<Bytes, serde_json::Error> {
     let is_one = |body: &[u8]| serde_json::from_slice::<R>(body).map(|_| ());
     is_one(body).map(|()| body.clone()).or_else(|error| {
@@ -96,7 +96,7 @@ fn repaired<R: DeserializeOwned>(body: &Bytes) -> Result<Bytes, serde_json::Erro
     })
 }
 
-/// Sends what progenitor's methods build through the core.
+/// Sends the requests of progenitor's methods through the core.
 impl progenitor_client::ClientHooks<crate::Client> for Client {
     async fn exec(
         &self,
@@ -129,7 +129,7 @@ impl progenitor_client::ClientHooks<crate::Client> for Client {
 }
 
 impl crate::Client {
-    /// Returns the raw client, ready to use: see [`raw`](crate::raw).
+    /// Returns the raw client: see [`raw`](crate::raw).
     #[must_use]
     pub fn raw(&self) -> Client {
         let core = self.core();
@@ -142,7 +142,7 @@ fn row(id: &str) -> Option<&'static Row> {
     ROWS.iter().find(|(operation, ..)| operation.id == id)
 }
 
-/// The body of a request that passes its check.
+/// Returns the body of a request, if it passes its check.
 async fn sent(mut request: reqwest::Request, check: Option<Check>) -> Result<Body, crate::Error> {
     let Some(mut body) = request.body_mut().take() else {
         return Ok(Body::empty());
@@ -154,7 +154,7 @@ async fn sent(mut request: reqwest::Request, check: Option<Check>) -> Result<Bod
         })?;
         frames.extend(frame.into_data());
     }
-    // As it is in memory already, it comes as one.
+    // A body in memory is usually one frame.
     let body = match <[Bytes; 1]>::try_from(frames) {
         Ok([only]) => only,
         Err(frames) => frames.concat().into(),
@@ -165,7 +165,7 @@ async fn sent(mut request: reqwest::Request, check: Option<Check>) -> Result<Bod
     Ok(body.into())
 }
 
-/// A reply with a body that progenitor's code reads.
+/// Returns a reply with a body that progenitor's code can decode.
 fn read(
     operation: &'static Operation,
     readable: Readable,
@@ -184,7 +184,7 @@ fn response(status: StatusCode, headers: HeaderMap, body: Bytes) -> reqwest::Res
     response.into()
 }
 
-/// The answer of an error that is a refusal with an explanation.
+/// Returns the reply of an error with a status from 400 to 499 and an explanation.
 fn refusal(error: &crate::Error) -> Option<reqwest::Response> {
     if !error.is_refusal() {
         return None;
@@ -237,17 +237,17 @@ impl CallFacts {
         HeaderValue::try_from(text).ok()
     }
 
-    /// The operation's id, and the facts.
+    /// Returns the operation's id, and the facts.
     fn from_header(value: &HeaderValue) -> Option<(&str, Self)> {
-        let mut words = value.to_str().ok()?.split(' ');
-        let (operation, attempts) = (words.next()?, words.next()?.parse().ok()?);
-        let word = words.next()?;
+        let mut parts = value.to_str().ok()?.split(' ');
+        let (operation, attempts) = (parts.next()?, parts.next()?.parse().ok()?);
+        let found = parts.next()?;
         let all = [Certainty::NotSent, Certainty::Rejected, Certainty::Unknown];
         let facts = Self {
             attempts,
-            certainty: all.into_iter().find(|certainty| name(*certainty) == word)?,
-            doubt: words.next()? == "doubt",
-            retry_after: words.next()?.parse().ok().map(Duration::from_millis),
+            certainty: all.into_iter().find(|certainty| name(*certainty) == found)?,
+            doubt: parts.next()? == "doubt",
+            retry_after: parts.next()?.parse().ok().map(Duration::from_millis),
         };
         Some((operation, facts))
     }
@@ -262,14 +262,14 @@ fn name(certainty: Certainty) -> &'static str {
 }
 
 impl crate::Error {
-    /// The error that the group's method would have given, whatever progenitor made of it.
+    /// Returns the error that the group's method would have returned.
     #[must_use]
     pub fn of(error: &Error) -> Self {
         match error {
             Error::CommunicationError(error) | Error::ResponseBodyError(error) => of_http(error),
             Error::ErrorResponse(answer) => of_answer(answer),
-            // The hook is there first, so the rest can only come from code that calls progenitor's
-            // own, or makes such an error itself.
+            // The hook fails before these can occur. So they are from code that calls progenitor's
+            // functions directly, or makes such an error itself.
             Error::InvalidRequest(text) | Error::Custom(text) => Self::config(text.as_str()),
             Error::InvalidUpgrade(error) => of_http(error),
             Error::InvalidResponsePayload(body, error) => {

@@ -1,15 +1,14 @@
-//! Where the API is called.
+//! The API's regions.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Error;
 
-/// The data centre that answers the calls.
+/// A region of the API's servers.
 ///
-/// All regions serve the same API; an account's data may live in one of them. Parses from the
-/// words `global`, `us`, `eu`, `au` and from the host words `api`, `us-api`, `eu-api`, `au-api`,
-/// in any case.
+/// All regions serve the same API. An account's data may be in one of them. Parses from `global`, `us`,
+/// `eu`, `au` and from the host names `api`, `us-api`, `eu-api`, `au-api`, in any letter case.
 ///
 /// ```
 /// use smtp2go_sdk::Region;
@@ -34,7 +33,7 @@ pub enum Region {
 }
 
 impl Region {
-    /// The base URL of the region, with its `/v3` and without a slash at the end.
+    /// Returns the base URL of the region, with `/v3` and without a slash at the end.
     #[must_use]
     pub const fn base_url(self) -> &'static str {
         match self {
@@ -45,7 +44,7 @@ impl Region {
         }
     }
 
-    /// The short word of the region: `global`, `us`, `eu` or `au`.
+    /// Returns the name of the region: `global`, `us`, `eu` or `au`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,15 +65,15 @@ impl fmt::Display for Region {
 impl FromStr for Region {
     type Err = Error;
 
-    fn from_str(word: &str) -> Result<Self, Error> {
-        match word.trim().to_ascii_lowercase().as_str() {
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name.trim().to_ascii_lowercase().as_str() {
             "global" | "api" => Ok(Self::Global),
             "us" | "us-api" => Ok(Self::Us),
             "eu" | "eu-api" => Ok(Self::Eu),
             "au" | "au-api" => Ok(Self::Au),
-            // The word is not repeated: a key put in the wrong place would show.
+            // Without the name, which could be a key in the wrong variable.
             _ => Err(Error::config(
-                "unknown region: one of global, us, eu, au (or api, us-api, eu-api, au-api) is expected",
+                "unknown region: use global, us, eu or au (or api, us-api, eu-api, au-api)",
             )),
         }
     }
@@ -85,27 +84,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_sets_of_words_parse_and_display_round_trips() {
-        for (words, region) in [
+    fn names_and_host_names_parse_and_display_round_trips() {
+        for (names, region) in [
             (["global", "api", " Global "], Region::Global),
             (["us", "us-api", "US"], Region::Us),
             (["eu", "eu-api", "EU-API"], Region::Eu),
             (["au", "au-api", "Au"], Region::Au),
         ] {
-            for word in words {
-                assert_eq!(word.parse::<Region>().unwrap(), region, "{word}");
+            for name in names {
+                assert_eq!(name.parse::<Region>().unwrap(), region, "{name}");
             }
             assert_eq!(region.to_string().parse::<Region>().unwrap(), region);
         }
     }
 
     #[test]
-    fn other_words_are_refused_without_being_repeated() {
-        for word in ["", "mars", "api-0123456789abcdefABCDEF0123456789"] {
-            let error = word.parse::<Region>().unwrap_err();
+    fn unknown_name_is_an_error_that_does_not_show_it() {
+        for name in ["", "mars", "api-0123456789abcdefABCDEF0123456789"] {
+            let error = name.parse::<Region>().unwrap_err();
             assert!(error.is_config());
             assert!(
-                word.is_empty() || !error.to_string().contains(word),
+                name.is_empty() || !error.to_string().contains(name),
                 "{error}"
             );
         }
