@@ -245,7 +245,9 @@ impl CallFacts {
         let all = [Certainty::NotSent, Certainty::Rejected, Certainty::Unknown];
         let facts = Self {
             attempts,
-            certainty: all.into_iter().find(|certainty| name(*certainty) == found)?,
+            certainty: all
+                .into_iter()
+                .find(|certainty| name(*certainty) == found)?,
             doubt: parts.next()? == "doubt",
             retry_after: parts.next()?.parse().ok().map(Duration::from_millis),
         };

@@ -28,7 +28,7 @@ async fn view_error(client: &Client) -> Error {
 }
 
 #[tokio::test]
-async fn a_typed_call_there_and_back() {
+async fn typed_call_sends_the_request_and_decodes_the_reply() {
     let server = sandbox(answer(200, VIEWED).header("X-Extra", "1"));
     let client = server
         .builder()
@@ -66,7 +66,7 @@ async fn a_typed_call_there_and_back() {
 }
 
 #[tokio::test]
-async fn the_key_goes_where_it_is_told_to() {
+async fn key_is_sent_at_the_chosen_location() {
     let in_body = format!(r#"{{"api_key":"{KEY}","id":"welcome"}}"#);
     let bearer = format!("Bearer {KEY}");
     let plain = r#"{"id":"welcome"}"#;
@@ -90,7 +90,7 @@ async fn the_key_goes_where_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn an_operation_can_want_the_key_in_the_body_as_well() {
+async fn operation_with_key_in_body_sends_it_in_both() {
     for location in [KeyLocation::Header, KeyLocation::Body] {
         let server = answering("{}");
         let client = server.builder().key_location(location).build().unwrap();
@@ -118,7 +118,7 @@ async fn an_operation_can_want_the_key_in_the_body_as_well() {
 }
 
 #[tokio::test]
-async fn a_call_without_a_body_sends_an_empty_object() {
+async fn call_without_a_body_sends_an_empty_object() {
     let server = answering(VIEWED);
     let client = server.client();
     let reply = client
@@ -131,7 +131,7 @@ async fn a_call_without_a_body_sends_an_empty_object() {
 }
 
 #[tokio::test]
-async fn replies_without_a_type_may_be_anything() {
+async fn untyped_reply_may_be_anything() {
     for body in ["", "{}", r#"{"request_id":"r-1"}"#, "done"] {
         let server = sandbox(Fault::status(200).html(body));
         let reply = server
@@ -150,7 +150,7 @@ fn remove_request() -> IpAuthRemoveRequest {
 }
 
 #[tokio::test]
-async fn an_invalid_request_is_not_sent() {
+async fn invalid_request_is_not_sent() {
     let server = answering(VIEWED);
     let nobody = SmsSendRequest::new(Vec::<String>::new(), "Code 1234");
     let error = server.client().sms().send(nobody).await.unwrap_err();
@@ -166,7 +166,7 @@ async fn an_invalid_request_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_not_sent() {
+async fn body_over_the_limit_is_not_sent() {
     let server = answering(VIEWED);
     let limit = operations::TEMPLATE_VIEW.max_body_bytes.unwrap();
     let fill = |size: u64| {
@@ -194,9 +194,9 @@ async fn a_body_over_the_limit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn errors_of_the_api_are_told_in_full() {
+async fn error_has_every_detail_of_the_reply() {
     let body = r#"{"request_id":"r-2","data":{"error":"no such template","error_code":"E_ApiResponseCodes.API_EXCEPTION"}}"#;
-    // The content type of an error is not to be trusted.
+    // The content type of an error is not trusted.
     let server = sandbox(Fault::status(400).html(body).header("Retry-After", "7"));
     let error = view_error(&server.client()).await;
     assert_eq!(error.status().unwrap(), 400);
@@ -215,7 +215,7 @@ async fn errors_of_the_api_are_told_in_full() {
 }
 
 #[tokio::test]
-async fn a_send_that_failed_in_a_success_is_an_error() {
+async fn success_that_reports_failure_is_an_error() {
     let body = r#"{"request_id":"r-3","data":{"succeeded":0,"failed":1,"failures":["550 no"],"email_id":""}}"#;
     let server = answering(body);
     let error = server
@@ -229,7 +229,7 @@ async fn a_send_that_failed_in_a_success_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_unreadable_success_was_processed() {
+async fn undecodable_success_is_unknown() {
     for body in ["", "<html>", r#"{"request_id":"r-4","data":"#] {
         let server = answering(body);
         let error = view_error(&server.client()).await;
@@ -245,7 +245,7 @@ async fn an_unreadable_success_was_processed() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed() {
+async fn redirect_is_not_followed() {
     let elsewhere = answering(VIEWED);
     for status in [301, 302, 303, 307, 308] {
         let location = format!("{}/template/view", elsewhere.base_url());
@@ -263,7 +263,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_sent_nothing() {
+async fn refused_connection_is_not_sent() {
     let builder = Client::builder(watched(KEY))
         .base_url(nowhere())
         .retry(RetryPolicy::none());
@@ -274,13 +274,13 @@ async fn a_refused_connection_sent_nothing() {
         (Certainty::NotSent, 1)
     );
     assert!(error.status().is_none());
-    // The source says more, and Display does not say it twice.
+    // The source has the details, and Display does not repeat them.
     let source = error.source().unwrap().to_string();
     assert!(!error.to_string().contains(&source), "{error}: {source}");
 }
 
 #[tokio::test]
-async fn a_connection_lost_after_the_request_leaves_doubt() {
+async fn connection_lost_after_the_request_is_unknown() {
     for fault in [
         Fault::close_before_reading(),
         Fault::reset_before_reading(),
@@ -297,7 +297,7 @@ async fn a_connection_lost_after_the_request_leaves_doubt() {
 }
 
 #[tokio::test]
-async fn a_reply_that_breaks_off_is_kept_as_far_as_it_came() {
+async fn truncated_reply_keeps_the_body_that_arrived() {
     for (status, certainty) in [
         (200, Certainty::Unknown),
         (400, Certainty::Rejected),
@@ -315,12 +315,12 @@ async fn a_reply_that_breaks_off_is_kept_as_far_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_reply_is_read_to_its_limit_and_no_further() {
+async fn reply_is_read_up_to_the_limit() {
     let limit = VIEWED.len() as u64;
     let chunked = |fault: Fault| fault.header("Transfer-Encoding", "chunked");
     for streamed in [false, true] {
         let as_told = |fault| if streamed { chunked(fault) } else { fault };
-        // To the byte.
+        // Exactly at the limit.
         let server = sandbox(as_told(answer(200, VIEWED)));
         let client = server.builder().max_reply_bytes(limit).build().unwrap();
         assert_eq!(
@@ -341,7 +341,7 @@ async fn a_reply_is_read_to_its_limit_and_no_further() {
             error.to_string().contains(&format!("{} bytes", limit - 1)),
             "{error}"
         );
-        // A length that is told in advance is enough to know.
+        // Content-Length is enough to refuse a reply.
         let kept = if streamed {
             &VIEWED[..VIEWED.len() - 1]
         } else {
@@ -349,7 +349,7 @@ async fn a_reply_is_read_to_its_limit_and_no_further() {
         };
         assert_eq!(error.body().unwrap(), kept);
 
-        // An answer that is no success is worth its beginning.
+        // Of an error status, the body up to the limit is kept.
         let said = r#"{"request_id":"r-2","data":{"error":"no such template","more":"#;
         let long = format!("{said}\"{}\"}}}}", "x".repeat(200_000));
         let server = sandbox(as_told(answer(400, &long)));
@@ -364,7 +364,7 @@ async fn a_reply_is_read_to_its_limit_and_no_further() {
 }
 
 #[tokio::test]
-async fn a_mail_whose_reply_is_too_large_may_have_been_sent() {
+async fn send_with_a_reply_over_the_limit_is_unknown() {
     let server = Sandbox::builder().key(KEY).start().await.unwrap();
     let client = server.builder().max_reply_bytes(10).build().unwrap();
     let mail = Email::new("a@example.com", "Hi")
@@ -379,7 +379,7 @@ async fn a_mail_whose_reply_is_too_large_may_have_been_sent() {
 }
 
 #[tokio::test]
-async fn silence_ends_in_a_timeout() {
+async fn silent_server_is_a_timeout() {
     let limit = Duration::from_millis(200);
     for (fault, status) in [
         (Fault::stall_before_reading(), None),
@@ -401,7 +401,7 @@ async fn silence_ends_in_a_timeout() {
 }
 
 #[test]
-fn outside_of_a_runtime_a_call_is_an_error() {
+fn call_outside_of_a_runtime_is_an_error() {
     let client = Client::builder(watched(KEY))
         .base_url("http://localhost")
         .build()
@@ -443,8 +443,8 @@ fn typed_calls_are_send() {
     feature = "native-tls"
 ))]
 #[tokio::test]
-async fn a_failed_tls_handshake_sent_nothing() {
-    // Plain text where TLS is spoken.
+async fn failed_tls_handshake_is_not_sent() {
+    // The server replies in plain text to a TLS handshake.
     let server = answering(VIEWED);
     let builder = server
         .builder()
@@ -466,14 +466,14 @@ async fn a_failed_tls_handshake_sent_nothing() {
     feature = "native-tls"
 ))]
 #[tokio::test]
-async fn a_stalled_tls_handshake_sent_nothing() {
+async fn stalled_tls_handshake_is_not_sent() {
     let server = sandbox(Fault::stall_before_reading());
     let url = server.base_url().replace("http:", "https:");
     let limits = server
         .builder()
         .base_url(url)
         .timeout(Duration::from_millis(200));
-    // By the attempt's limit, where only the seal knows; and by the limit on connecting.
+    // By the timeout of the attempt, where only the seal is proof, and by the connect timeout.
     for builder in [
         limits.clone(),
         limits.connect_timeout(Duration::from_millis(100)),
@@ -491,7 +491,7 @@ async fn a_stalled_tls_handshake_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_large_body_arrives_whole() {
+async fn large_body_arrives_whole() {
     let server = answering(r#"{"data":{"email_id":"1a"}}"#);
     let sent = format!(
         r#"{{"mime_email":"{}"}}"#,

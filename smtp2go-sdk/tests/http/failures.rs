@@ -1,4 +1,4 @@
-//! A success that counts failures: an error at every door, unless the caller says otherwise.
+//! A success that counts failures: an error at every entry point, unless `failures_are_errors` is off.
 
 use crate::support::{Tested, answering};
 use smtp2go_sdk::types::{EmailMimeRequest, EmailSendRequest};
@@ -21,12 +21,12 @@ fn request() -> EmailSendRequest {
         .text_body("Hi")
 }
 
-/// What a door says: how many failed and why, by typed data where it has any, and the raw body.
+/// The result of an entry point: number and texts of failures, if its data is typed, and the raw body.
 type Said = Result<(Option<(i64, Vec<String>)>, Vec<u8>), Error>;
 
-async fn all_doors(client: &Client) -> Vec<(&'static str, Said)> {
+async fn at_all_entry_points(client: &Client) -> Vec<(&'static str, Said)> {
     let mime = || Mime::from_bytes(&b"From: a@example.com\r\nTo: b@example.net\r\n\r\nHi"[..]);
-    let mut doors = Vec::new();
+    let mut found = Vec::new();
     for (name, result) in [
         ("send", client.send(email()).await),
         ("send_mime", client.send_mime(mime()).await),
@@ -35,7 +35,7 @@ async fn all_doors(client: &Client) -> Vec<(&'static str, Said)> {
             let data = (reply.failed.unwrap(), reply.failures.clone());
             (Some(data), reply.body().to_vec())
         });
-        doors.push((name, said));
+        found.push((name, said));
     }
     for (name, result) in [
         ("group send", client.email().send(request()).await),
@@ -48,17 +48,17 @@ async fn all_doors(client: &Client) -> Vec<(&'static str, Said)> {
             let data = (reply.failed.unwrap(), reply.failures.clone());
             (Some(data), reply.body().to_vec())
         });
-        doors.push((name, said));
+        found.push((name, said));
     }
     let executed = client
         .execute(&operations::EMAIL_SEND, Body::json(&request()).unwrap())
         .await;
-    doors.push(("execute", executed.map(|r| (None, r.body().to_vec()))));
+    found.push(("execute", executed.map(|r| (None, r.body().to_vec()))));
     #[cfg(feature = "raw")]
     {
         let raw = client.raw();
         let said = raw.email_send(&request()).await.map_err(Error::from);
-        doors.push((
+        found.push((
             "raw",
             said.map(|reply| {
                 let reply = reply.into_inner();
@@ -68,23 +68,27 @@ async fn all_doors(client: &Client) -> Vec<(&'static str, Said)> {
             }),
         ));
     }
-    doors
+    found
 }
 
 #[tokio::test]
-async fn it_is_an_error_at_every_door() {
+async fn failure_in_200_is_an_error_at_every_entry_point() {
     for (body, certainty, id) in [
         (FAILED, Certainty::Rejected, None),
         (PARTLY, Certainty::Unknown, Some("1aBcDe")),
     ] {
         let server = answering(body);
-        for (door, said) in all_doors(&server.client()).await {
+        for (entry_point, said) in at_all_entry_points(&server.client()).await {
             let error = said.unwrap_err();
-            assert_eq!(error.certainty(), certainty, "{door}");
-            assert_eq!(error.failures(), ["550 jane@example.net: no"], "{door}");
-            assert_eq!(error.email_id(), id, "{door}");
-            assert_eq!(error.request_id(), Some("r-1"), "{door}");
-            assert_eq!(error.kind(), "failed_in_200", "{door}");
+            assert_eq!(error.certainty(), certainty, "{entry_point}");
+            assert_eq!(
+                error.failures(),
+                ["550 jane@example.net: no"],
+                "{entry_point}"
+            );
+            assert_eq!(error.email_id(), id, "{entry_point}");
+            assert_eq!(error.request_id(), Some("r-1"), "{entry_point}");
+            assert_eq!(error.kind(), "failed_in_200", "{entry_point}");
             let debug = format!("{error:?}");
             assert!(
                 !debug.contains("jane") && !debug.contains("1aBcDe"),
@@ -95,7 +99,7 @@ async fn it_is_an_error_at_every_door() {
 }
 
 #[tokio::test]
-async fn it_is_a_reply_at_every_door_for_who_asks() {
+async fn failure_in_200_is_a_reply_if_the_setting_is_off() {
     for body in [FAILED, PARTLY] {
         let server = answering(body);
         let of_client = server.builder().failures_are_errors(false);
@@ -104,30 +108,33 @@ async fn it_is_a_reply_at_every_door_for_who_asks() {
             of_client.build().unwrap(),
             server.client().with_options(of_call),
         ] {
-            for (door, said) in all_doors(&client).await {
-                let (data, bytes) = said.unwrap_or_else(|error| panic!("{door}: {error}"));
+            for (entry_point, said) in at_all_entry_points(&client).await {
+                let (data, bytes) = said.unwrap_or_else(|error| panic!("{entry_point}: {error}"));
                 if let Some((failed, failures)) = data {
-                    assert_eq!(failed, 1, "{door}");
-                    assert_eq!(failures, ["550 jane@example.net: no"], "{door}");
+                    assert_eq!(failed, 1, "{entry_point}");
+                    assert_eq!(failures, ["550 jane@example.net: no"], "{entry_point}");
                 }
                 let text = String::from_utf8(bytes).unwrap();
-                assert!(text.contains("550 jane@example.net"), "{door}: {text}");
+                assert!(
+                    text.contains("550 jane@example.net"),
+                    "{entry_point}: {text}"
+                );
             }
             // And back.
             let strict = client.with_options(CallOptions::new().failures_are_errors(true));
             strict.send(email()).await.unwrap_err();
         }
     }
-    // An error is one all the same.
+    // A reported error is an error with either setting.
     let server = answering(r#"{"data":{"error":"no"}}"#);
     let client = server.builder().failures_are_errors(false).build().unwrap();
-    for (door, said) in all_doors(&client).await {
-        assert_eq!(said.unwrap_err().kind(), "error_in_200", "{door}");
+    for (entry_point, said) in at_all_entry_points(&client).await {
+        assert_eq!(said.unwrap_err().kind(), "error_in_200", "{entry_point}");
     }
 }
 
 #[tokio::test]
-async fn a_report_does_not_count_it_as_sent() {
+async fn report_does_not_count_a_failure_in_200_as_sent() {
     for (body, state) in [(FAILED, SendState::Rejected), (PARTLY, SendState::Unknown)] {
         let server = answering(body);
         for errors in [true, false] {

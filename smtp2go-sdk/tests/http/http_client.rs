@@ -1,5 +1,5 @@
-//! An HTTP client that is handed in: what holds all the same, and what does not. Each case counts
-//! what arrived.
+//! A client with its own `http_client`: the guarantees that hold with it, and those that don't. Each
+//! case counts the requests that arrived.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn send(client: &Client) -> Error {
 }
 
 #[tokio::test]
-async fn calls_are_made_with_it() {
+async fn own_client_makes_the_calls() {
     for (prefix, agent) in [(None, "own/1"), (Some("acme/2"), "acme/2 smtp2go-sdk/")] {
         let server = answering(r#"{"data":{"id":"welcome"}}"#);
         let http = own_http().user_agent("own/1").build().unwrap();
@@ -76,7 +76,7 @@ async fn allowed_host_is_called_over_http() {
 }
 
 #[tokio::test]
-async fn the_base_url_is_checked_all_the_same() {
+async fn base_url_is_checked_with_own_client() {
     let builder = to("http://example.com/v3", own_http());
     assert!(builder.build().unwrap_err().is_config());
 }
@@ -90,7 +90,7 @@ impl reqwest::dns::Resolve for NoSuchHost {
 }
 
 #[tokio::test]
-async fn a_host_without_an_address_got_nothing() {
+async fn unknown_host_is_not_sent() {
     let http = own_http().dns_resolver(Arc::new(NoSuchHost));
     let client = to("http://localhost:1/v3", http).build().unwrap();
     let error = send(&client).await;
@@ -100,7 +100,7 @@ async fn a_host_without_an_address_got_nothing() {
 }
 
 #[tokio::test]
-async fn a_redirect_that_it_follows_is_an_error() {
+async fn followed_redirect_is_an_error() {
     for status in [301, 302, 303, 307, 308] {
         let elsewhere = answering(r#"{"data":{"email_id":"1"}}"#);
         let location = format!("{}/x", elsewhere.base_url());
@@ -117,7 +117,7 @@ async fn a_redirect_that_it_follows_is_an_error() {
         if status < 304 {
             assert_eq!(error.status().unwrap(), 200);
             assert!(error.to_string().contains("followed a redirect"), "{error}");
-            // The documented danger, and its end: the key goes along, the body does not.
+            // As documented, the key is sent along, but not the body.
             assert_eq!(carried.len(), 1);
             assert_eq!(carried[0].header("x-smtp2go-api-key"), Some(KEY));
             assert!(carried[0].body().is_empty());
@@ -135,7 +135,7 @@ async fn a_redirect_that_it_follows_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_nowhere_is_no_proof_that_nothing_was_sent() {
+async fn followed_redirect_to_an_unreachable_host_is_unknown() {
     let location = format!("{}/x", nowhere());
     let server = sandbox(Fault::status(302).header("Location", location));
     let client = with(&server, own_http());
@@ -146,7 +146,7 @@ async fn a_redirect_to_nowhere_is_no_proof_that_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn its_own_time_limit_ends_an_attempt_too() {
+async fn timeout_of_own_client_ends_an_attempt() {
     let limit = Duration::from_millis(150);
     for http in [own_http().timeout(limit), own_http().read_timeout(limit)] {
         let server = sandbox(Fault::stall());
@@ -166,7 +166,7 @@ mod https {
     use super::*;
 
     #[tokio::test]
-    async fn its_own_time_limit_while_connecting_sent_nothing() {
+    async fn connect_timeout_of_own_client_is_not_sent() {
         let limit = Duration::from_millis(150);
         for http in [own_http().timeout(limit), own_http().connect_timeout(limit)] {
             let server = sandbox(Fault::stall_before_reading());
@@ -178,7 +178,7 @@ mod https {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_makes_no_tunnel_gets_nothing_to_send() {
+    async fn proxy_that_refuses_the_tunnel_is_not_sent() {
         for fault in [
             Fault::status(403),
             Fault::status(502).html("<html>"),
@@ -204,7 +204,7 @@ mod https {
 }
 
 #[tokio::test]
-async fn a_plain_proxy_that_fails_leaves_doubt() {
+async fn failing_proxy_for_plain_http_is_unknown() {
     for (fault, status) in [
         (Fault::reset_before_reading(), None),
         (Fault::reset(), None),

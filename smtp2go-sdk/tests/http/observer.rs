@@ -13,7 +13,7 @@ use smtp2go_sdk::{
     RetryPolicy,
 };
 
-/// Notes what it is told, a line each.
+/// Writes a line for each report.
 #[derive(Default)]
 struct Notes(Mutex<Vec<String>>);
 
@@ -85,7 +85,7 @@ fn view() -> TemplateViewRequest {
     TemplateViewRequest::new("welcome")
 }
 
-/// A sandbox in which there is every template.
+/// A sandbox that has every template.
 fn stateless() -> Sandbox {
     Sandbox::builder()
         .strict(true)
@@ -95,7 +95,7 @@ fn stateless() -> Sandbox {
 }
 
 #[tokio::test]
-async fn ones_own_operation_is_observed_by_its_id() {
+async fn own_operation_is_reported_with_its_id() {
     static READS: Operation = Operation::post("/stats/email_reads");
     let server = stateless();
     let (builder, notes) = observed(server.base_url(), server.key());
@@ -116,7 +116,7 @@ async fn ones_own_operation_is_observed_by_its_id() {
 }
 
 #[tokio::test]
-async fn attempts_and_calls_are_told_in_order() {
+async fn attempts_and_calls_are_reported_in_order() {
     let server = stateless();
     let (builder, notes) = observed(server.base_url(), server.key());
     let client = builder.build().unwrap();
@@ -160,7 +160,7 @@ async fn attempts_and_calls_are_told_in_order() {
         ]
     );
 
-    // What never gets as far as the network is a call too, at every door.
+    // A call without an attempt is reported too, at every entry point.
     let nobody = Email::new("a@example.com", "Hi");
     client.send(nobody.clone()).await.unwrap_err();
     client.send_batch([nobody]).await.unwrap_err();
@@ -180,7 +180,7 @@ async fn attempts_and_calls_are_told_in_order() {
 }
 
 #[tokio::test]
-async fn a_reply_that_cannot_be_used_is_told_as_the_error_that_it_is() {
+async fn undecodable_reply_is_reported_as_an_error() {
     let server = stateless();
     let (builder, notes) = observed(server.base_url(), server.key());
     let client = builder.build().unwrap();
@@ -206,7 +206,7 @@ async fn a_reply_that_cannot_be_used_is_told_as_the_error_that_it_is() {
 }
 
 #[tokio::test]
-async fn failover_is_told() {
+async fn failover_is_reported_as_a_retry() {
     let server = stateless();
     let (builder, notes) = observed(&nowhere(), server.key());
     let client = builder.failover_urls([server.base_url()]).build().unwrap();
@@ -218,7 +218,7 @@ async fn failover_is_told() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_is_told() {
+async fn dropped_call_is_reported_as_cancelled() {
     let server = stateless();
     let (builder, notes) = observed(server.base_url(), server.key());
     let client = builder.build().unwrap();
@@ -236,7 +236,7 @@ async fn a_dropped_call_is_told() {
         ]
     );
 
-    // While it waits for its retry.
+    // Dropped while it waits for its retry.
     server
         .faults()
         .add(Fault::status(429).header("Retry-After", "60").nth(1));
@@ -253,7 +253,7 @@ async fn a_dropped_call_is_told() {
 }
 
 #[tokio::test]
-async fn sizes_hosts_and_ids_are_told() {
+async fn report_has_sizes_hosts_and_ids() {
     #[derive(Default)]
     struct Sizes(Mutex<Vec<(u64, u64, bool)>>);
     impl Observer for Sizes {
@@ -279,7 +279,7 @@ async fn sizes_hosts_and_ids_are_told() {
 }
 
 #[tokio::test]
-async fn an_observer_that_panics_harms_nobody() {
+async fn panic_of_the_observer_does_not_affect_the_call() {
     struct Panics;
     impl Observer for Panics {
         fn call_started(&self, _: &'static Operation) {

@@ -1,4 +1,4 @@
-//! Retries, deadlines, pacing and failover, against a server that fails on purpose and counts
+//! Retries, deadlines, rate limits and failover, against a server that fails on purpose and counts
 //! what it received.
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ fn sandbox(fault: Fault) -> Sandbox {
     strict().fault(fault).start_blocking().unwrap()
 }
 
-/// A sandbox that refuses what the spec does not know.
+/// A sandbox that refuses requests that the spec does not allow.
 fn strict() -> SandboxBuilder {
     Sandbox::builder().strict(true)
 }
@@ -51,7 +51,7 @@ fn search() -> TemplateSearchRequest {
     TemplateSearchRequest::new()
 }
 
-/// How many calls were received in full, and how many of them accepted.
+/// Returns how many calls were received in full, and how many of them were accepted.
 fn counts(sandbox: &Sandbox) -> (usize, usize) {
     let calls = sandbox.calls();
     (
@@ -65,7 +65,7 @@ fn facts(error: &Error) -> (Certainty, u32) {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_again_for_every_operation() {
+async fn refused_connection_is_retried_for_every_operation() {
     let client = Client::builder(watched(KEY))
         .base_url(nowhere())
         .retry(quick())
@@ -80,9 +80,9 @@ async fn a_refused_connection_is_tried_again_for_every_operation() {
     }
 }
 
-/// Its status is not certain: 401 by the documentation, 500 as seen live.
+/// The status is 401 by the documentation, and was 500 in live replies.
 #[tokio::test]
-async fn unknown_key_is_not_retried_whatever_the_status() {
+async fn unknown_key_is_not_retried_with_any_status() {
     let text = "An API User matching the passed 'api_key' was not found";
     let body = serde_json::json!({"request_id": "r", "data": {"error": text}});
     for status in [400, 401, 403, 429, 500, 503] {
@@ -99,9 +99,9 @@ async fn unknown_key_is_not_retried_whatever_the_status() {
     }
 }
 
-/// The sandbox says what the spec lists.
+/// The sandbox replies with the error that the spec lists.
 #[tokio::test]
-async fn key_that_the_sandbox_does_not_know_is_not_retried() {
+async fn key_unknown_to_the_sandbox_is_not_retried() {
     for status in [401, 500] {
         let server = strict()
             .unknown_key_status(status)
@@ -120,9 +120,8 @@ async fn key_that_the_sandbox_does_not_know_is_not_retried() {
 }
 
 #[tokio::test]
-async fn connecting_that_takes_too_long_sent_nothing() {
-    // A full backlog: further connections are neither accepted nor refused. So nothing can serve
-    // there, no sandbox either.
+async fn connect_timeout_is_not_sent() {
+    // A full backlog: further connections are neither accepted nor refused. A sandbox can't do this.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let listener = socket.listen(0).unwrap();
@@ -131,7 +130,7 @@ async fn connecting_that_takes_too_long_sent_nothing() {
     while let Ok(filler) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
         fillers.push(filler);
         if fillers.len() > 64 {
-            // A system that does not count.
+            // The system does not limit the backlog.
             return;
         }
     }
@@ -139,7 +138,7 @@ async fn connecting_that_takes_too_long_sent_nothing() {
     let builder = Client::builder(watched(KEY))
         .base_url(format!("http://{address}/v3"))
         .retry(quick().max_attempts(2));
-    // By the limit on connecting; and by the attempt's limit, where only the seal knows.
+    // By the connect timeout, and by the timeout of the attempt, where only the seal is proof.
     for (builder, connect) in [
         (builder.clone().connect_timeout(limit), true),
         (builder.timeout(limit), false),
@@ -150,7 +149,7 @@ async fn connecting_that_takes_too_long_sent_nothing() {
         assert!(error.is_timeout(), "{error:?}");
         assert_eq!(error.is_connect(), connect, "{error:?}");
     }
-    // What got through to the listener are the fillers, which sent nothing.
+    // Only the connections that fill the backlog arrived, and they sent nothing.
     drop(fillers);
     while let Ok(Ok((stream, _))) =
         tokio::time::timeout(Duration::from_millis(100), listener.accept()).await
@@ -164,7 +163,7 @@ async fn connecting_that_takes_too_long_sent_nothing() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_processed_is_repeated_only_where_that_does_no_harm() {
+async fn call_of_unknown_outcome_is_retried_only_if_idempotent() {
     for (fault, received) in [
         (Fault::close_before_reading(), 0),
         (Fault::reset_before_reading(), 0),
@@ -194,7 +193,7 @@ async fn what_may_have_been_processed_is_repeated_only_where_that_does_no_harm()
         assert_eq!(counts(&server).0, received, "{shown}");
         assert_eq!(counts(&server).1, server.mails().len(), "{shown}");
 
-        // A look-up: again until it works.
+        // A look-up is retried until it succeeds.
         let server = sandbox(fault.clone().first(2));
         let client = builder(&server).timeout(timeout).build().unwrap();
         let reply = client.template().search(search()).await.unwrap();
@@ -202,7 +201,7 @@ async fn what_may_have_been_processed_is_repeated_only_where_that_does_no_harm()
         assert_eq!(server.calls().len(), 3, "{shown}");
         assert_eq!(counts(&server).0, 2 * received + 1, "{shown}");
 
-        // Or until the attempts are used up.
+        // At most until the attempts are used up.
         let server = sandbox(fault);
         let client = builder(&server).timeout(timeout).build().unwrap();
         let error = client.template().search(search()).await.unwrap_err();
@@ -212,7 +211,7 @@ async fn what_may_have_been_processed_is_repeated_only_where_that_does_no_harm()
 }
 
 #[tokio::test]
-async fn refusals_are_final() {
+async fn refusal_is_not_retried() {
     for fault in [
         Fault::status(400),
         Fault::status(401),
@@ -237,7 +236,7 @@ async fn refusals_are_final() {
 }
 
 #[tokio::test]
-async fn a_connection_closed_before_it_is_used_never_sends_twice() {
+async fn connection_closed_before_use_never_sends_twice() {
     for _ in 0..20 {
         let server = sandbox(Fault::refuse().first(2));
         match client(&server).email().send(mail()).await {
@@ -255,7 +254,7 @@ async fn a_connection_closed_before_it_is_used_never_sends_twice() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_that_was_closed_is_replaced() {
+async fn closed_idle_connection_is_replaced() {
     for fault in [Fault::close_when_idle(), Fault::reset_when_idle()] {
         let server = sandbox(fault);
         let client = client(&server);
@@ -272,7 +271,7 @@ async fn an_idle_connection_that_was_closed_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_close_that_races_with_reuse_never_sends_twice() {
+async fn close_during_reuse_never_sends_twice() {
     for round in 0..20 {
         let server = sandbox(match round % 2 {
             0 => Fault::reset_when_idle(),
@@ -280,7 +279,7 @@ async fn a_close_that_races_with_reuse_never_sends_twice() {
         });
         let client = client(&server);
         client.email().send(mail()).await.unwrap();
-        // The server closes while this thread, which is the client's only one, can't notice.
+        // The server closes while the client's only thread is blocked and can't notice.
         while server.open_connections() > 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -295,7 +294,7 @@ async fn a_close_that_races_with_reuse_never_sends_twice() {
 }
 
 #[tokio::test]
-async fn a_retried_request_is_the_same_to_the_byte() {
+async fn retried_request_has_the_same_bytes() {
     let server = sandbox(Fault::status(503));
     let client = client(&server);
     let error = client
@@ -315,7 +314,7 @@ async fn a_retried_request_is_the_same_to_the_byte() {
 }
 
 #[tokio::test]
-async fn a_429_is_retried_for_every_operation() {
+async fn rate_limited_call_is_retried_for_every_operation() {
     for fault in [
         Fault::status(429),
         Fault::status(429).header("Retry-After", "0"),
@@ -333,7 +332,7 @@ async fn a_429_is_retried_for_every_operation() {
 }
 
 #[tokio::test]
-async fn a_429_past_the_deadline_ends_at_once_and_holds_back_the_client() {
+async fn pause_beyond_the_deadline_ends_the_call_and_pauses_the_client() {
     for (fault, from, to) in [
         (Fault::status(429), 60, 75),
         (Fault::status(429).header("Retry-After", "600"), 600, 600),
@@ -347,7 +346,7 @@ async fn a_429_past_the_deadline_ends_at_once_and_holds_back_the_client() {
         let within = |error: &Error| {
             assert!(error.is_rate_limited());
             let wait = error.retry_after().unwrap();
-            // A held back call comes a little later than the 429.
+            // The delayed call ends a little later than the 429.
             assert!(wait > Duration::from_secs(from - 20), "{wait:?}");
             assert!(wait <= Duration::from_secs(to), "{wait:?}");
         };
@@ -366,7 +365,7 @@ async fn a_429_past_the_deadline_ends_at_once_and_holds_back_the_client() {
 }
 
 #[tokio::test]
-async fn settings_can_differ_from_call_to_call() {
+async fn call_options_replace_the_settings_of_the_client() {
     let server = sandbox(Fault::status(503));
     let client = client(&server);
     let twice = CallOptions::new().retry(quick().max_attempts(2));
@@ -396,7 +395,7 @@ async fn settings_can_differ_from_call_to_call() {
 }
 
 #[tokio::test]
-async fn a_deadline_cuts_an_attempt_short() {
+async fn deadline_ends_a_running_attempt() {
     let server = sandbox(Fault::stall());
     let client = builder(&server)
         .deadline(Duration::from_millis(400))
@@ -409,7 +408,7 @@ async fn a_deadline_cuts_an_attempt_short() {
 }
 
 #[tokio::test]
-async fn retries_are_on_a_budget() {
+async fn retry_budget_limits_retries() {
     let server = sandbox(Fault::status(503));
     let client = builder(&server).retry_budget(3).build().unwrap();
     let mut attempts = Vec::new();
@@ -427,8 +426,8 @@ async fn retries_are_on_a_budget() {
 }
 
 #[tokio::test]
-async fn an_error_is_true_of_all_attempts() {
-    // Nobody knows about the first attempt, whatever becomes of the second.
+async fn certainty_covers_all_attempts() {
+    // The outcome of the first attempt is unknown, whatever the second returns.
     for fault in [
         Fault::status(400).json(&serde_json::json!({ "data": { "error": "no" } })),
         Fault::status(429),
@@ -454,7 +453,7 @@ async fn an_error_is_true_of_all_attempts() {
 }
 
 #[tokio::test]
-async fn a_documented_rate_is_kept_by_all_clones() {
+async fn clones_share_a_documented_rate() {
     let server = strict().start_blocking().unwrap();
     let client = builder(&server)
         .deadline(Duration::from_secs(10))
@@ -470,18 +469,18 @@ async fn a_documented_rate_is_kept_by_all_clones() {
     assert!(error.is_rate_limited());
     assert!(error.retry_after().unwrap() <= limit.per);
     assert_eq!(server.calls().len(), limit.requests as usize);
-    // Others are not kept waiting, nor is who asks not to be.
+    // Other operations don't wait, nor does a call with `pacing` off.
     client.template().search(search()).await.unwrap();
     let unpaced = client.with_options(CallOptions::new().pacing(false));
     let error = unpaced.api_keys().add(add.clone()).await.unwrap_err();
     assert!(error.is_rate_limited() && error.certainty() == Certainty::Rejected);
-    // By then the server's window has passed, but not the client's.
+    // Now the server's window has passed, but not the client's.
     server.advance(limit.per);
     unpaced.api_keys().add(add).await.unwrap();
 }
 
 #[tokio::test]
-async fn other_hosts_take_over_what_was_not_sent() {
+async fn unsent_call_fails_over_to_other_hosts() {
     let server = strict().start_blocking().unwrap();
     let client = Client::builder(watched(server.key()))
         .base_url(nowhere())
@@ -490,12 +489,12 @@ async fn other_hosts_take_over_what_was_not_sent() {
         .unwrap();
     let sent = client.email().send(mail()).await.unwrap();
     assert_eq!(sent.attempts(), 3);
-    // What could not be reached a moment ago is not tried first.
+    // A host in cooldown is not tried first.
     let sent = client.clone().email().send(mail()).await.unwrap();
     assert_eq!(sent.attempts(), 1);
     assert_eq!(counts(&server), (2, 2));
 
-    // What may have been sent is not sent elsewhere, nor is a look-up.
+    // A call that may have been sent is not sent to another host, not even a look-up.
     let first = sandbox(Fault::reset());
     let second = strict().start_blocking().unwrap();
     let client = builder(&first)
@@ -508,13 +507,13 @@ async fn other_hosts_take_over_what_was_not_sent() {
     assert_eq!((first.calls().len(), second.calls().len()), (4, 0));
 }
 
-/// 2,000 mails through a server that does everything wrong: each is accepted once at most, has one
-/// outcome, and what the caller is told is true.
+/// Sends 2,000 mails through a server with every fault. Each mail is accepted at most once and has one
+/// outcome, and the certainty is true.
 ///
-/// Which faults happen depends on the seed, and on the order in which the calls arrive; the seed of
-/// a failed run is in its message, and `SMTP2GO_TEST_SEED` sets it.
+/// The faults depend on the seed and on the order in which the calls arrive. The message of a failed run
+/// has its seed, and `SMTP2GO_TEST_SEED` sets it.
 #[tokio::test]
-async fn whatever_the_server_does_no_mail_is_accepted_twice() {
+async fn no_mail_is_accepted_twice_under_any_fault() {
     const MAILS: usize = 2_000;
     const AT_ONCE: usize = 16;
     let seed = std::env::var("SMTP2GO_TEST_SEED").map_or(7, |seed| seed.parse().unwrap());
@@ -560,7 +559,7 @@ async fn whatever_the_server_does_no_mail_is_accepted_twice() {
                 let mut told = Vec::new();
                 for n in (task..MAILS).step_by(AT_ONCE) {
                     let subject = format!("mail {n}");
-                    // In turn through the client itself and through the group.
+                    // Alternately with `Client::send` and the group's method.
                     let result = if (n / AT_ONCE).is_multiple_of(2) {
                         let mail = Email::new("Acme <noreply@example.com>", &*subject);
                         let mail = mail.to("jane@example.net").text("Hello");
@@ -586,8 +585,7 @@ async fn whatever_the_server_does_no_mail_is_accepted_twice() {
     }
     assert_eq!(told.len(), MAILS);
 
-    // What the server knows: how often each mail was received whole, answered by a refusal, and
-    // accepted.
+    // How often the server received each mail whole, refused it, and accepted it.
     let mut known: BTreeMap<String, (u32, u32, u32)> = BTreeMap::new();
     for call in server.calls().iter().filter(|call| call.received()) {
         let body: serde_json::Value = serde_json::from_slice(call.body()).unwrap();
@@ -632,7 +630,7 @@ async fn whatever_the_server_does_no_mail_is_accepted_twice() {
         };
         *tally.entry(kind).or_insert(0) += 1;
     }
-    // It is of use too: most get through, and the mix is one.
+    // The test is meaningful only if most mails are accepted and every outcome occurs.
     assert!(tally["sent"] > MAILS / 2, "{tally:?}, seed {seed}");
     assert!(
         tally["rejected"] > 10 && tally["unknown"] > 10,
