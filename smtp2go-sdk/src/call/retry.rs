@@ -18,7 +18,8 @@ const RATE_LIMIT_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration
 /// | 429, except with the error for an unknown key | for every operation |
 /// | 5xx other than 501, no reply to a complete request, a truncated 2xx reply | for idempotent operations ([`Operation::repeat_safe`](crate::operation::Operation)) |
 ///
-/// A request is never retried if it has content from a reader, which can be read only once.
+/// A request is not retried if its content could not be read, or is from a reader, which can be read only
+/// once.
 ///
 /// The backoff is random and grows: before the first retry it is between `min_backoff` and twice
 /// that, before the next up to four times, and so on, but at most `max_backoff`. A longer
