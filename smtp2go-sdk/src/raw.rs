@@ -233,7 +233,10 @@ impl CallFacts {
         } = self;
         let doubt = if doubt { "doubt" } else { "-" };
         let wait = retry_after.map_or("-".to_owned(), |wait| wait.as_millis().to_string());
-        let text = format!("{operation} {attempts} {} {doubt} {wait}", name(certainty));
+        let text = format!(
+            "{operation} {attempts} {} {doubt} {wait}",
+            certainty.as_str()
+        );
         HeaderValue::try_from(text).ok()
     }
 
@@ -247,19 +250,11 @@ impl CallFacts {
             attempts,
             certainty: all
                 .into_iter()
-                .find(|certainty| name(*certainty) == found)?,
+                .find(|certainty| certainty.as_str() == found)?,
             doubt: parts.next()? == "doubt",
             retry_after: parts.next()?.parse().ok().map(Duration::from_millis),
         };
         Some((operation, facts))
-    }
-}
-
-fn name(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::NotSent => "not_sent",
-        Certainty::Rejected => "rejected",
-        Certainty::Unknown => "unknown",
     }
 }
 

@@ -21,6 +21,10 @@ const CONTAINER: usize = 16;
 /// ```
 #[must_use]
 pub fn values_beyond(json: &[u8], limit: usize) -> Option<usize> {
+    // The most that so short a text can have.
+    if json.len().saturating_mul(CONTAINER + 1) <= limit {
+        return None;
+    }
     // Counts within strings too, so it is never less than the exact count, and much quicker.
     if json.iter().map(|byte| weight(*byte)).sum::<usize>() <= limit {
         return None;

@@ -1,9 +1,10 @@
 //! Writes JSON into the parts of a body.
 
 use bytes::Bytes;
+use memchr::memchr3;
 
 use crate::body::content::SizedContent;
-use crate::body::{Body, Part, write_string};
+use crate::body::{Body, Part};
 
 /// Writes a JSON object with content in between.
 pub(crate) struct JsonWriter {
@@ -85,6 +86,57 @@ impl JsonWriter {
                     start,
                     rest: self.rest,
                 }
+            }
+        }
+    }
+}
+
+/// Writes a JSON string.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let is_rare = |byte: &u8| *byte < 0x20 && *byte != b'\n';
+    // Without an early exit, so that it is compiled to vector instructions.
+    if bytes
+        .iter()
+        .fold(false, |found, byte| found | is_rare(byte))
+    {
+        // A write to a `Vec` never fails.
+        let _ = serde_json::to_writer(out, text);
+        return;
+    }
+    out.push(b'"');
+    let mut rest = bytes;
+    while let Some((before, [escaped, after @ ..])) =
+        memchr3(b'"', b'\\', b'\n', rest).and_then(|at| rest.split_at_checked(at))
+    {
+        out.extend_from_slice(before);
+        let letter = if *escaped == b'\n' { b'n' } else { *escaped };
+        out.extend_from_slice(&[b'\\', letter]);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_escaped_as_serde_json_does() {
+        let mut texts = vec![String::new(), "日本語 \"x\" é\u{2028}".to_owned()];
+        for special in (0..0x100).filter_map(char::from_u32) {
+            for place in 0..40 {
+                texts.push(format!("{}{special}ab\"#\\]cd", "x".repeat(place)));
+            }
+        }
+        for text in texts {
+            let mut out = Vec::new();
+            write_string(&mut out, &text);
+            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            // serde_json spells these two \b and \f.
+            if !text.contains(['\u{8}', '\u{c}']) {
+                assert_eq!(out, serde_json::to_vec(&text).unwrap());
             }
         }
     }

@@ -12,6 +12,7 @@ use serde_core::Serialize;
 
 use crate::Error;
 use crate::body::content::SizedContent;
+use crate::body::json::write_string;
 use crate::error::ErrorKind;
 
 /// The body of a request: a JSON object.
@@ -127,12 +128,6 @@ impl Body {
             Part::Base64(content) => content.is_rewindable(),
         })
     }
-}
-
-/// Writes a JSON string.
-fn write_string(out: &mut Vec<u8>, text: &str) {
-    // A write to a `Vec` never fails.
-    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]

@@ -46,8 +46,9 @@ const SEALED_PART: u8 = 4;
 const FRAME: usize = 64 * 1024;
 /// Cap on preallocation for a reply: its Content-Length is not trusted.
 const PREALLOCATED: usize = 64 * 1024;
-/// Grace period after the time limit, to read a reply that arrived while the process was suspended or
-/// the runtime blocked.
+/// If a time limit is noticed this much later than it ended, the process was suspended or the
+/// runtime blocked. A reply that arrived in the meantime is then still read, within [`GRACE`].
+const LATE: Duration = Duration::from_millis(5);
 const GRACE: Duration = Duration::from_millis(20);
 
 /// A request, ready to be sent.
@@ -251,13 +252,15 @@ impl Wire {
             loop {
                 ready!(timer.as_mut().poll(cx));
                 let (due, now) = (self.due(limits), Instant::now());
+                let late = now.saturating_duration_since(due);
                 if due > now {
+                    in_grace = false;
                     timer.as_mut().reset(due);
-                } else if in_grace {
-                    return Poll::Ready(None);
-                } else {
+                } else if late > LATE && !in_grace {
                     in_grace = true;
                     timer.as_mut().reset(now.checked_add(GRACE).unwrap_or(now));
+                } else {
+                    return Poll::Ready(None);
                 }
             }
         })

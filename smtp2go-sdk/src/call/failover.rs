@@ -136,7 +136,7 @@ impl Host {
     pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base_url.clone();
         let base = self.base_url.path().trim_end_matches('/');
-        url.set_path(&format!("{base}{path}"));
+        url.set_path(&[base, path].concat());
         url
     }
 

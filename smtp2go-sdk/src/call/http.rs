@@ -1,6 +1,5 @@
 //! The HTTP clients that requests are sent with.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -31,9 +30,11 @@ pub(crate) struct HttpClients {
     by_runtime: Option<(HttpSetup, Arc<RuntimeClients>)>,
 }
 
-type RuntimeClients = Mutex<HashMap<Id, RuntimeClient>>;
+/// A list, since few runtimes share a client.
+type RuntimeClients = Mutex<Vec<RuntimeClient>>;
 
 struct RuntimeClient {
+    runtime: Id,
     http: reqwest::Client,
     /// Dropped with the entry, which ends the runtime's task.
     _removed: oneshot::Sender<()>,
@@ -92,16 +93,17 @@ impl HttpClients {
         let id = runtime.id();
         let (http, removed) = {
             let mut entries = lock(clients);
-            if let Some(entry) = entries.get(&id) {
+            if let Some(entry) = entries.iter().find(|entry| entry.runtime == id) {
                 return Ok(entry.http.clone());
             }
             let http = setup.build()?;
             let (sender, removed) = oneshot::channel();
             let entry = RuntimeClient {
+                runtime: id,
                 http: http.clone(),
                 _removed: sender,
             };
-            entries.insert(id, entry);
+            entries.push(entry);
             (http, removed)
         };
         let guard = RemoveOnDrop {
@@ -126,14 +128,20 @@ impl HttpClients {
 impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
         if let Some(clients) = self.clients.upgrade() {
-            let entry = lock(&clients).remove(&self.runtime);
+            let entry = {
+                let mut entries = lock(&clients);
+                let index = entries
+                    .iter()
+                    .position(|entry| entry.runtime == self.runtime);
+                index.map(|index| entries.swap_remove(index))
+            };
             // Not under the lock: dropping a client runs code of other crates.
             drop(entry);
         }
     }
 }
 
-fn lock(clients: &RuntimeClients) -> MutexGuard<'_, HashMap<Id, RuntimeClient>> {
+fn lock(clients: &RuntimeClients) -> MutexGuard<'_, Vec<RuntimeClient>> {
     clients.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

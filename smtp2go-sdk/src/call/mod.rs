@@ -324,9 +324,9 @@ impl<'a> CallInProgress<'a> {
         };
         let (result, step) = verdict(&policy, evidence, &situation);
         let result = match result {
-            Ok(Success { reply, said }) => Ok(Success {
-                reply: reply.after(self.attempts),
-                said,
+            Ok(success) => Ok(Success {
+                reply: success.reply.after(self.attempts),
+                ..success
             }),
             Err(error) => Err(error
                 .at(&host.site.name)
@@ -354,7 +354,7 @@ impl<'a> CallInProgress<'a> {
                 next
             }
             (Some(pause), next) => {
-                self.core.permits.pause(answered, pause);
+                self.core.permits.confirm(answered, pause);
                 match next {
                     // The permit of the next attempt waits for the end of the pause.
                     Next::Retry { reason, .. } => Next::Retry {

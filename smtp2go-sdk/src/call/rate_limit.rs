@@ -45,6 +45,8 @@ pub(crate) struct Permits {
 #[derive(Debug, Default)]
 struct Queue {
     pause: Option<Pause>,
+    /// The latest of the pauses that can't be revoked any more.
+    confirmed: Option<Pause>,
     /// The tickets of the calls that wait for the end of this pause, in order.
     waiting: VecDeque<u64>,
     /// Number of tickets issued. Never reset, so that a ticket of an earlier pause is not mistaken for
@@ -65,6 +67,15 @@ struct Pause {
 }
 
 impl Pause {
+    /// `None` if no clock can hold its end.
+    fn new(from: Instant, wait: Duration) -> Option<Self> {
+        Some(Self {
+            until: from.checked_add(wait)?,
+            step: wait / STEPS,
+            gone: 0,
+        })
+    }
+
     /// Returns when a call may start that has `before` others before it.
     fn place(&self, before: usize) -> Instant {
         let calls = u32::try_from(before).unwrap_or(u32::MAX);
@@ -81,6 +92,18 @@ impl Pause {
 }
 
 impl Queue {
+    /// Begins a pause, unless one that ends later is in force.
+    fn pause(&mut self, pause: Pause) {
+        if self
+            .pause
+            .is_none_or(|earlier| earlier.until <= pause.until)
+        {
+            self.pause = Some(pause);
+            // The waiting calls get new tickets when they ask again, behind the call that got this 429.
+            self.waiting.clear();
+        }
+    }
+
     /// Returns `None` if the call may start, else when to ask again. A call that has to wait gets a
     /// ticket, unless it has one for this pause.
     fn ask(
@@ -153,25 +176,30 @@ impl Drop for Waiting<'_> {
 impl Permits {
     /// Starts a pause of `wait` from `from`, unless the present pause ends later.
     pub(crate) fn pause(&self, from: Instant, wait: Duration) {
-        let mut queue = lock(&self.queue);
-        if let Some(until) = from.checked_add(wait)
-            && queue.pause.is_none_or(|earlier| earlier.until <= until)
-        {
-            queue.pause = Some(Pause {
-                until,
-                step: wait / STEPS,
-                gone: 0,
-            });
-            // The waiting calls get new tickets when they ask again, behind the call that got this 429.
-            queue.waiting.clear();
+        if let Some(pause) = Pause::new(from, wait) {
+            lock(&self.queue).pause(pause);
         }
     }
 
-    /// Revokes a pause, unless another one has replaced it.
+    /// Keeps a pause from being revoked.
+    pub(crate) fn confirm(&self, from: Instant, wait: Duration) {
+        if let Some(pause) = Pause::new(from, wait) {
+            let mut queue = lock(&self.queue);
+            queue.pause(pause);
+            if queue
+                .confirmed
+                .is_none_or(|earlier| earlier.until <= pause.until)
+            {
+                queue.confirmed = Some(pause);
+            }
+        }
+    }
+
+    /// Revokes a pause, in favour of the latest confirmed one.
     pub(crate) fn resume(&self, from: Instant, wait: Duration) {
         let mut queue = lock(&self.queue);
         if queue.pause.map(|pause| pause.until) == from.checked_add(wait) {
-            queue.pause = None;
+            queue.pause = queue.confirmed;
             queue.waiting.clear();
             self.resumed.notify_waiters();
         }
@@ -728,6 +756,17 @@ mod tests {
         let (again, others) = tokio::join!(again, times_of(&permits, 3, 300 * SECOND));
         assert_eq!((again - started).as_millis(), 120_500);
         assert_eq!(others, [Some(121_500), Some(122_085), Some(122_500)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn confirmed_pause_outlives_a_revoked_one() {
+        let permits = Arc::new(Permits::default());
+        let now = Instant::now();
+        permits.pause(now, 90 * SECOND);
+        permits.confirm(now, 30 * SECOND);
+        permits.resume(now, 90 * SECOND);
+        let times = times_of(&permits, 1, 90 * SECOND).await;
+        assert_eq!(times, [Some(30_000)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -199,7 +199,7 @@ impl Telemetry {
         let attempt = self.attempts;
         let operation = self.operation.id;
         let error = end.error_type();
-        let certainty = end.certainty.map(certainty_name);
+        let certainty = end.certainty.map(Certainty::as_str);
         match next {
             Next::Retry { after, reason } => info!(
                 target: TARGET,
@@ -286,7 +286,7 @@ impl Telemetry {
                 self.record("code", &code);
             }
             if let Some(certainty) = end.certainty {
-                self.record("certainty", &certainty_name(certainty));
+                self.record("certainty", &certainty.as_str());
             }
             if let Some(id) = end.request_id {
                 self.record("request_id", &id);
@@ -357,14 +357,6 @@ pub(crate) fn send_all_paused(wait: std::time::Duration, asked: std::time::Durat
         asked_ms = millis(asked),
         "send_all is paused"
     );
-}
-
-fn certainty_name(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::NotSent => "not_sent",
-        Certainty::Rejected => "rejected",
-        Certainty::Unknown => "unknown",
-    }
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

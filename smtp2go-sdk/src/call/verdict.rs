@@ -100,6 +100,9 @@ pub(crate) struct Situation {
 pub(crate) struct Success {
     pub(crate) reply: RawReply,
     pub(crate) said: Said,
+    /// What is certain of a mail whose reply counts as a success although it reports failures,
+    /// because `failures_are_errors` is off.
+    pub(crate) failed: Option<Certainty>,
 }
 
 /// The next step of a call, and what the attempt means for the host and for other calls.
@@ -127,6 +130,8 @@ enum Case {
     NothingSent,
     /// No reply; the last byte of the request was not sent.
     PartSent,
+    /// A 408 or 5xx other than 501, before the last byte of the request was sent.
+    EarlyReply,
     /// No reply; the server refused the HTTP/2 stream before processing it.
     StreamRefused,
     /// No reply; the whole request was sent.
@@ -141,6 +146,8 @@ enum Case {
     RequestTimeout,
     /// Any other 4xx.
     ClientError,
+    /// A 4xx whose body reports an id or a success of a send.
+    RefusedBesideSuccess,
     /// 501.
     NotImplemented,
     /// Any other 5xx.
@@ -172,8 +179,10 @@ enum Case {
 enum Retry {
     /// Never, or another attempt would not help.
     Never,
-    /// For every operation: the server never had the whole request. Another host may be reachable.
+    /// For every operation: nothing was sent. Another host may be reachable.
     NotSent,
+    /// For every operation: the server never had the whole request. The host can be reached.
+    Aborted,
     /// For every operation: the server did not process the request. The host can be reached.
     Refused,
     /// For every operation, after a pause of all calls.
@@ -185,11 +194,12 @@ enum Retry {
 /// The table: the certainty of a case, and when another attempt is safe.
 const fn row(case: Case) -> (Certainty, Retry) {
     use Certainty::{NotSent, Rejected, Unknown};
-    use Retry::{Idempotent, Never, RateLimited, Refused};
+    use Retry::{Aborted, Idempotent, Never, RateLimited, Refused};
     match case {
         Case::Content => (NotSent, Never),
         Case::NothingSent => (NotSent, Retry::NotSent),
-        Case::PartSent => (NotSent, Retry::NotSent),
+        Case::PartSent => (NotSent, Aborted),
+        Case::EarlyReply => (NotSent, Aborted),
         Case::StreamRefused => (NotSent, Refused),
         Case::NoReply => (Unknown, Idempotent),
         Case::RedirectFollowed => (Unknown, Never),
@@ -197,6 +207,7 @@ const fn row(case: Case) -> (Certainty, Retry) {
         Case::RateLimited => (Rejected, RateLimited),
         Case::RequestTimeout => (Unknown, Never),
         Case::ClientError => (Rejected, Never),
+        Case::RefusedBesideSuccess => (Unknown, Never),
         Case::NotImplemented => (Unknown, Never),
         Case::ServerError => (Unknown, Idempotent),
         Case::Redirect => (Unknown, Never),
@@ -218,6 +229,7 @@ pub(crate) fn verdict(
     evidence: Evidence,
     situation: &Situation,
 ) -> (Result<Success, Error>, Step) {
+    let (reached, has_answer) = (evidence.was_counted(), evidence.answer.is_some());
     match judge(policy, evidence) {
         Ok(success) => {
             let step = Step {
@@ -234,7 +246,11 @@ pub(crate) fn verdict(
             let asked = error
                 .headers()
                 .and_then(|headers| retry_after(headers, situation.now));
-            let step = next(policy, row(case).1, asked, situation);
+            let step = Step {
+                reached,
+                answered: has_answer && row(case).1 == Retry::Never,
+                ..next(policy, row(case).1, asked, situation)
+            };
             // After a 429 without `Retry-After`, the error says how long the client pauses.
             (Err(error.with_retry_after(step.pause)), step)
         }
@@ -331,23 +347,13 @@ pub(crate) fn of_reply(status: StatusCode, headers: HeaderMap, body: Bytes) -> E
         .with_reply((status, headers, body), said)
 }
 
-/// Returns the certainty of a mail whose reply counts as a success although it reports failures,
-/// because `failures_are_errors` is off. `None` if it reports none.
-pub(crate) fn certainty_despite_success(
-    operation: &'static Operation,
-    reply: &RawReply,
-) -> Option<Certainty> {
-    let said = Said::read(reply.body(), operation.failure_in_200);
-    by_content(&said, operation.failure_in_200, true, false).map(|case| row(case).0)
-}
-
 /// Returns the results of a batch, one for each mail. Fails if their number is not that of the mails.
 pub(crate) fn results(
     operation: &'static Operation,
     expected: usize,
     success: Success,
 ) -> Result<(Vec<Result<Said, Error>>, RawReply), Error> {
-    let Success { reply, said } = success;
+    let Success { reply, said, .. } = success;
     let found = said.results.count;
     let places = operation.failure_in_200.unwrap_or_default();
     if found != expected {
@@ -374,10 +380,12 @@ fn outcome(
     reply: &RawReply,
 ) -> Result<Said, Error> {
     result.whole &= envelope.whole;
+    result.misplaced |= envelope.misplaced;
+    let fails = envelope.has_error() || envelope.refused;
     let case = match by_content(&result, operation.failure_in_200, true, false) {
-        None if envelope.has_error() => Case::ErrorBesideSuccess,
+        None if fails => Case::ErrorBesideSuccess,
         None => return Ok(result),
-        Some(Case::Unconfirmed) if envelope.has_error() && !envelope.results.accepted => {
+        Some(Case::Unconfirmed) if fails && !result.misplaced && !envelope.results.accepted => {
             Case::ErrorIn200
         }
         Some(case) => case,
@@ -385,7 +393,7 @@ fn outcome(
     let certainty = row(case).0;
     // The error of one result is a failure within a successful reply.
     let kind = match case {
-        Case::Unconfirmed | Case::Undecodable if !envelope.has_error() => ErrorKind::Unconfirmed,
+        Case::Unconfirmed | Case::Undecodable if !fails => ErrorKind::Unconfirmed,
         _ => ErrorKind::FailedIn200,
     };
     result.request_id.clone_from(&envelope.request_id);
@@ -418,7 +426,16 @@ fn judge(policy: &Policy<'_>, evidence: Evidence) -> Result<Success, (Case, Erro
         let (status, headers, body) = (answer.status, answer.headers, answer.body.into());
         let request_id = said.request_id.clone();
         let reply = RawReply::new(status, headers, body, request_id);
-        return Ok(Success { reply, said });
+        let failed = if policy.failures_are_errors {
+            None
+        } else {
+            by_content(&said, operation.failure_in_200, true, false).map(|case| row(case).0)
+        };
+        return Ok(Success {
+            reply,
+            said,
+            failed,
+        });
     };
     let Evidence { answer, ending, .. } = evidence;
     let kind = kind(case, answer.as_ref(), &ending);
@@ -458,8 +475,13 @@ fn case(policy: &Policy<'_>, evidence: &Evidence, said: &Said) -> Option<Case> {
         // Its content doesn't count, since it is the reply to another request.
         return Some(Case::RedirectFollowed);
     }
-    if let Some(case) = by_status(answer, said) {
-        return Some(case);
+    match by_status(answer, said) {
+        // Nothing can process a part of a request.
+        Some(Case::RequestTimeout | Case::ServerError) if evidence.upload != Upload::Whole => {
+            return Some(Case::EarlyReply);
+        }
+        Some(case) => return Some(case),
+        None => {}
     }
     match evidence.ending {
         Ending::OverLimit(_) => Some(Case::ReplyTooLarge),
@@ -481,6 +503,7 @@ fn by_status(answer: &Received, said: &Said) -> Option<Case> {
     }
     let known = known::find(said.error_code.as_deref(), said.error.as_deref());
     Some(match status {
+        status if status.is_client_error() && said.reports_success() => Case::RefusedBesideSuccess,
         _ if known.is_some_and(|known| known.rejected) => Case::KnownRefusal,
         StatusCode::TOO_MANY_REQUESTS => Case::RateLimited,
         StatusCode::REQUEST_TIMEOUT => Case::RequestTimeout,
@@ -505,7 +528,7 @@ fn by_content(
         return None;
     }
     let confirmed = said.accepted || results.confirmed;
-    let accepted = said.accepted || said.misplaced || results.accepted;
+    let accepted = said.reports_success();
     if said.has_error() {
         return Some(if said.whole && !accepted {
             Case::ErrorIn200
@@ -554,6 +577,8 @@ fn kind(case: Case, answer: Option<&Received>, ending: &Ending) -> ErrorKind {
         | Case::RateLimited
         | Case::RequestTimeout
         | Case::ClientError
+        | Case::RefusedBesideSuccess
+        | Case::EarlyReply
         | Case::NotImplemented
         | Case::ServerError
         | Case::OtherStatus => ErrorKind::Status,
@@ -585,6 +610,7 @@ fn next(policy: &Policy<'_>, retry: Retry, asked: Option<Duration>, situation: &
         Retry::Never => (None, "final"),
         Retry::NotSent if has_other_host => (Some(Duration::ZERO), "not_sent"),
         Retry::NotSent => (Some(backoff), "not_sent"),
+        Retry::Aborted => (Some(backoff.max(asked.unwrap_or_default())), "not_sent"),
         Retry::Refused => (Some(backoff), "refused"),
         Retry::RateLimited => {
             let pause = policy.retry.after_rate_limit(asked, jitter);
@@ -617,8 +643,8 @@ fn next(policy: &Policy<'_>, retry: Retry, asked: Option<Duration>, situation: &
         pause: after.filter(|_| retry == Retry::RateLimited),
         moves_on: retry == Retry::NotSent && next.is_retry(),
         charged: charged && next.is_retry(),
-        reached: retry != Retry::NotSent,
-        answered: retry == Retry::Never,
+        reached: false,
+        answered: false,
     }
 }
 

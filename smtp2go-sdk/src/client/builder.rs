@@ -317,15 +317,16 @@ impl<C> ClientBuilder<C> {
     /// The following holds with any client. The key is sent to the host of the base URL, over https
     /// except as [`base_url`](Self::base_url) says. Retries are the SDK's, by the same rules.
     /// [`timeout`](Self::timeout) and [`deadline`](Self::deadline) end an attempt.
-    /// [`Error::certainty`] is right: its proof is the request's body, which is the SDK's, and which
-    /// no client can copy and send twice.
+    /// [`Error::certainty`] is right, unless the client follows redirects: its proof is the request's
+    /// body, which is the SDK's, and which no client can copy and send twice.
     ///
     /// The following depends on the client. The SDK can neither read nor change it.
     /// - **Redirects.** Set `redirect(reqwest::redirect::Policy::none())`. By default reqwest
     ///   follows a 301, 302 or 303 and sends *the key* to its target, even to another host or over
     ///   plain http, but not the body. The SDK reports a followed redirect as an error with an
-    ///   unknown outcome, but the key has been disclosed by then. (A redirect to the very same URL
-    ///   is not noticed.) A 307 or 308 is not followed.
+    ///   unknown outcome, but the key has been disclosed by then. A 307 or 308 is not followed. **A
+    ///   redirect back to the very same URL can't be noticed**: the SDK then takes the reply to a GET
+    ///   for that of the call, so that a certainty can be wrong, and a 429 is retried.
     /// - **Runtimes.** Call from one tokio runtime only. A connection stops working when the runtime
     ///   that opened it ends, but the client may still use it: a call from another runtime can then
     ///   fail with an unknown outcome. If you need several runtimes, set

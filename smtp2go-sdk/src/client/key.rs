@@ -76,7 +76,6 @@ impl Key {
 }
 
 impl fmt::Debug for Key {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
     }

@@ -13,6 +13,8 @@ use super::{
 
 /// Number of failures that are shown.
 const FAILURES: usize = 3;
+/// Number of fields that are shown.
+const SHOWN_FIELDS: usize = 20;
 
 impl Error {
     /// Returns what the user can do, if the cause is known.
@@ -107,11 +109,16 @@ impl Error {
             write!(text, ": {}", excerpt(message))?;
         }
         let mut separator = if reply.message.is_some() { "; " } else { ": " };
-        for FieldError { field, message } in &self.details.fields {
+        let fields = &self.details.fields;
+        for FieldError { field, message } in fields.iter().take(SHOWN_FIELDS) {
             let colon = if field.is_empty() { "" } else { ": " };
             let (field, message) = (excerpt(field), excerpt(message));
             write!(text, "{separator}{field}{colon}{message}")?;
             separator = "; ";
+        }
+        match fields.len().saturating_sub(SHOWN_FIELDS) {
+            0 => {}
+            more => write!(text, "; and {more} more")?,
         }
         if reply.code.is_none() && reply.message.is_none() && self.details.fields.is_empty() {
             match reply.body.trim_ascii_start().first() {
@@ -175,7 +182,7 @@ impl Error {
                 for FieldError { field, message } in &self.details.fields {
                     write!(text, "{field}: {}; ", mask(message))?;
                 }
-                text.push_str("request aborted; nothing was sent");
+                text.push_str("request aborted before its last byte, so it was not processed");
             }
             ErrorKind::StreamRefused => {
                 text.push_str("server refused the HTTP/2 stream before processing it");

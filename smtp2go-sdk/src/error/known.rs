@@ -13,6 +13,8 @@ pub(crate) fn find(code: Option<&str>, text: Option<&str>) -> Option<&'static Kn
 }
 
 fn has(text: &str, part: &str) -> bool {
-    let mut windows = text.as_bytes().windows(part.len());
+    // A text of the API is short.
+    let text = text.as_bytes();
+    let mut windows = text.get(..4096).unwrap_or(text).windows(part.len());
     windows.any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
-use smtp2go_types::{ValidationError, one_line};
+use smtp2go_types::{Timestamp, ValidationError, one_line};
 
 pub use self::code::ErrorCode;
 use self::known::{Cause, KnownError};
@@ -161,6 +161,15 @@ pub enum Certainty {
 }
 
 impl Certainty {
+    /// Its name in logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Returns the weaker of two certainties.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -462,16 +471,19 @@ impl Error {
         matches!(
             self.details.kind,
             ErrorKind::NoPermit(NoPermit::Paused | NoPermit::RateLimit)
-        ) || self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
+        ) || self.status() == Some(StatusCode::TOO_MANY_REQUESTS) && !self.blames_key()
             || matches!(self.code_ref(), Some(ErrorCode::ReqLimitExceeded))
     }
 
-    /// Whether the request was invalid: the check before sending or the API refused it, or the content
+    /// Whether the request was invalid: the check before sending or the API refused it, it was larger
+    /// than the API accepts, or the content
     /// of an attachment could not be read.
     #[must_use]
     pub fn is_validation(&self) -> bool {
-        matches!(self.details.kind, ErrorKind::Validation(_))
-            || !self.details.fields.is_empty()
+        matches!(
+            self.details.kind,
+            ErrorKind::Validation(_) | ErrorKind::TooLarge { .. }
+        ) || !self.details.fields.is_empty()
             || matches!(self.code_ref(), Some(ErrorCode::NonValidatingInPayload))
     }
 
@@ -586,6 +598,8 @@ impl Error {
     ///   [`RetryPolicy::rate_limit_wait`](crate::RetryPolicy::rate_limit_wait)
     /// - for a call that got no permit before its deadline, the time until it would have got one, if
     ///   known
+    ///
+    /// The client itself pauses for one hour at most, however long the reply asks to wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.headers()
@@ -626,8 +640,24 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    Some(http_date(text)?.duration_since(now).unwrap_or_default())
+}
+
+/// Reads a date in any of HTTP's three forms.
+fn http_date(text: &str) -> Option<SystemTime> {
+    let date = match text.split_once(',') {
+        // `Sun, 06 Nov 1994 08:49:37 GMT`, or with dashes and two digits of the year.
+        Some((_weekday, date)) => date.replace('-', " "),
+        // `Sun Nov  6 08:49:37 1994`
+        None => {
+            let words: Vec<_> = text.split_whitespace().collect();
+            let &[_weekday, month, day, time, year] = words.as_slice() else {
+                return None;
+            };
+            format!("{day} {month} {year} {time}")
+        }
+    };
+    Timestamp::new(date.trim()).to_system_time()
 }
 
 impl StdError for Error {

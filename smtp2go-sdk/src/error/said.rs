@@ -3,6 +3,7 @@
 //! Reading never fails: a value that can't be read is absent, and of truncated JSON the values before
 //! the end are kept. `call::verdict` decides what they mean.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_core::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -26,6 +27,17 @@ const FAILING: [&str; 6] = [
 ];
 
 /// The content of a reply, or of one result of a batch.
+/// Values of `status` that the schema names for an SMS that was accepted.
+const ACCEPTED: [&str; 7] = [
+    "processing",
+    "enroute",
+    "queued",
+    "submitted",
+    "processed",
+    "delivered",
+    "held",
+];
+
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     /// The reply is exactly one JSON object. If not, there may be content that was not read.
@@ -37,6 +49,9 @@ pub(crate) struct Said {
     /// The members below are read only for an operation with [`FailureIn200`].
     pub(crate) email_id: Option<String>,
     pub(crate) schedule_id: Option<String>,
+    succeeded: Option<i64>,
+    /// A message has the status of an accepted one.
+    accepted_by_status: bool,
     pub(crate) failed: Option<i64>,
     pub(crate) failures: Vec<String>,
     /// An id or a success is reported.
@@ -117,6 +132,16 @@ impl Said {
         self.error.is_some() || self.error_code.is_some() || !self.fields.is_empty()
     }
 
+    /// Whether anything reports an id or a success.
+    pub(crate) fn reports_success(&self) -> bool {
+        self.accepted || self.misplaced || self.results.accepted
+    }
+
+    /// Whether anything reports an error or a failure.
+    fn is_failure(&self) -> bool {
+        self.has_error() || self.refused || self.results.refused
+    }
+
     /// Reads a member of the envelope.
     fn take(
         &mut self,
@@ -153,7 +178,7 @@ impl Said {
     ) -> serde_json::Result<()> {
         // The names of `/email/send` count too, because a batch's results have no documented shape.
         let is = |place: Option<&str>| last_segment(place) == Some(name);
-        if is(places.id) || name == "email_id" || name == "schedule_id" {
+        if matches!(name, "email_id" | "schedule_id") || is(places.id) {
             let id = id(value)?;
             self.accepted |= id.is_some();
             self.misplaced |= id.is_none() && is_something(value);
@@ -162,18 +187,21 @@ impl Said {
             } else {
                 set(&mut self.email_id, id);
             }
-        } else if is(places.succeeded) || name == "succeeded" {
+        } else if name == "succeeded" || is(places.succeeded) {
             match count(value)? {
-                Some(count) => self.accepted |= count > 0,
+                Some(count) => {
+                    self.succeeded = Some(count);
+                    self.accepted |= count > 0;
+                }
                 None => self.misplaced |= is_something(value),
             }
-        } else if is(places.count) || name == "failed" {
+        } else if name == "failed" || is(places.count) {
             self.failed = count(value)?;
             match self.failed {
                 Some(count) => self.refused |= count > 0,
                 None => self.report(value)?,
             }
-        } else if is(places.messages) || name == "failures" || name == "errors" {
+        } else if matches!(name, "failures" | "errors") || is(places.messages) {
             self.report(value)?;
         } else if name == "status" {
             self.refused |= is_failing(value)?;
@@ -201,12 +229,12 @@ impl Said {
                         failing = true;
                         self.failures.extend(scalar(value)?);
                     } else {
-                        accepted = true;
+                        accepted |= is_one_of(value, &ACCEPTED)?;
                     }
                 }
             }
         }
-        self.accepted |= accepted;
+        self.accepted_by_status |= accepted;
         self.refused |= failing && !accepted;
         Ok(())
     }
@@ -239,7 +267,7 @@ impl Said {
             b'"' => {
                 let text = filled(text(value)?);
                 said.misplaced = text.is_some();
-                said.email_id = text.clone().filter(|text| is_word(text));
+                said.email_id = text.clone().filter(|text| is_id(text));
                 said.failures.extend(text);
             }
             _ => {}
@@ -270,6 +298,8 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
     let mut data = None;
     for (name, value) in root {
         if name == "data" {
+            // Two of them: nobody knows which one counts.
+            said.whole &= data.is_none();
             data = Some(value);
         } else {
             said.take(&name, value, places)?;
@@ -278,6 +308,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
     // An id or a success outside of `data` does not confirm the call.
     said.misplaced |= std::mem::take(&mut said.accepted);
     let Some(data) = data else {
+        said.misplaced |= places.is_some() && said.is_failure() && reports_success(text)?;
         return Ok(said);
     };
     match places {
@@ -302,7 +333,43 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
             }
         }
     }
+    if said.accepted_by_status {
+        // Beside a count of no successes, a status confirms nothing.
+        said.accepted |= said.succeeded != Some(0);
+        said.misplaced |= said.succeeded == Some(0);
+    }
+    if places.is_some() && said.is_failure() && !said.reports_success() {
+        said.misplaced |= reports_success(text)?;
+    }
     Ok(said)
+}
+
+/// Whether a JSON text has an id or a success anywhere. Only a failure is searched for it: beside
+/// one, it can't be a refusal.
+fn reports_success(json: &str) -> serde_json::Result<bool> {
+    fn search(value: &RawValue, depth: u8) -> serde_json::Result<bool> {
+        for item in items(value)? {
+            if depth > 0 && search(item, depth - 1)? {
+                return Ok(true);
+            }
+        }
+        for (name, member) in members(value)? {
+            let found = match &*name {
+                "email_id" | "schedule_id" => id(member)?.is_some(),
+                "succeeded" | "total_sent" => match count(member)? {
+                    Some(count) => count > 0,
+                    None => is_something(member),
+                },
+                "data" => text(member)?.as_deref().is_some_and(is_id),
+                _ => false,
+            };
+            if found || depth > 0 && search(member, depth - 1)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+    search(serde_json::from_str(json)?, 2 * DEPTH)
 }
 
 /// Returns a truncated JSON object, closed after its last complete value. Of a complete object with
@@ -337,8 +404,8 @@ fn closed(text: &str) -> Option<String> {
     Some(text.get(..end)?.chars().chain(closers.copied()).collect())
 }
 
-/// The members of an object, in their order.
-struct Members<'de>(Vec<(String, &'de RawValue)>);
+/// The members of an object in their order.
+struct Members<'de>(Vec<(Cow<'de, str>, &'de RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -352,9 +419,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = object.next_entry()? {
-                    members.push(member);
+                let mut members = Vec::with_capacity(8);
+                while let Some((MemberName(name), value)) = object.next_entry()? {
+                    members.push((name, value));
                 }
                 Ok(Members(members))
             }
@@ -364,8 +431,35 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
+/// The name of a member, borrowed unless it has escapes.
+struct MemberName<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for MemberName<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Cow<'de, str>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Cow<'de, str>, E> {
+                Ok(Cow::Borrowed(text))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Cow<'de, str>, E> {
+                Ok(Cow::Owned(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_str(Text).map(Self)
+    }
+}
+
 /// Returns the members of a value. Empty if it is not an object.
-fn members(value: &RawValue) -> serde_json::Result<Vec<(String, &RawValue)>> {
+fn members(value: &RawValue) -> serde_json::Result<Vec<(Cow<'_, str>, &RawValue)>> {
     match kind(value) {
         b'{' => serde_json::from_str(value.get()).map(|Members(members)| members),
         _ => Ok(Vec::new()),
@@ -392,7 +486,8 @@ fn last_segment(place: Option<&str>) -> Option<&str> {
 
 /// Returns the name of the list that a place goes through: `messages` in `/data/messages/*/status`.
 fn list_segment(place: Option<&str>) -> Option<&str> {
-    last_segment(place?.split_once("/*/").map(|(list, _)| list))
+    let mut segments = place?.rsplit('/').skip(1);
+    (segments.next()? == "*").then(|| segments.next())?
 }
 
 fn set(target: &mut Option<String>, found: Option<String>) {
@@ -403,9 +498,14 @@ fn set(target: &mut Option<String>, found: Option<String>) {
 
 /// Returns a value that is text.
 fn text(value: &RawValue) -> serde_json::Result<Option<String>> {
-    match kind(value) {
-        b'"' => serde_json::from_str(value.get()).map(Some),
-        _ => Ok(None),
+    match value
+        .get()
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+    {
+        None => Ok(None),
+        Some(plain) if !plain.contains('\\') => Ok(Some(plain.to_owned())),
+        Some(_) => serde_json::from_str(value.get()).map(Some),
     }
 }
 
@@ -414,10 +514,10 @@ fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.chars().all(char::is_whitespace))
 }
 
-/// Whether a text could be an id.
-fn is_word(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+/// Whether a text could be an id: one word with a digit.
+fn is_id(text: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    text.bytes().all(known) && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a value is more than null, false, zero or empty.
@@ -446,13 +546,15 @@ fn scalar(value: &RawValue) -> serde_json::Result<Option<String>> {
 
 /// Returns a value that is an id, or the first id of a list.
 fn id(value: &RawValue) -> serde_json::Result<Option<String>> {
-    match kind(value) {
-        b't' => Ok(None),
+    const NONE: [&str; 4] = ["null", "none", "undefined", "0"];
+    let found = match kind(value) {
+        b't' => None,
         b'[' => items(value)?
             .first()
-            .map_or(Ok(None), |first| scalar(first)),
-        _ => scalar(value),
-    }
+            .map_or(Ok(None), |first| scalar(first))?,
+        _ => scalar(value)?,
+    };
+    Ok(found.filter(|id| !NONE.iter().any(|none| none.eq_ignore_ascii_case(id.trim()))))
 }
 
 /// Returns a number, or text that is a number, rounded up.
@@ -466,10 +568,14 @@ fn count(value: &RawValue) -> serde_json::Result<Option<i64>> {
     }))
 }
 
-/// Whether a value of `status` reports a failure.
+/// Whether a status is that of a failure.
 fn is_failing(status: &RawValue) -> serde_json::Result<bool> {
+    is_one_of(status, &FAILING)
+}
+
+fn is_one_of(status: &RawValue, words: &[&str]) -> serde_json::Result<bool> {
     let status = text(status)?.unwrap_or_default();
-    Ok(FAILING
+    Ok(words
         .iter()
         .any(|word| word.eq_ignore_ascii_case(status.trim())))
 }
@@ -525,6 +631,7 @@ fn field_errors(
             } else {
                 for (field, message) in members {
                     let message = joined(message, "; ")?.unwrap_or_default();
+                    let field = field.into_owned();
                     found.push(FieldError { field, message });
                 }
             }

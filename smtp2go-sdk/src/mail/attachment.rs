@@ -69,7 +69,7 @@ impl Attachment {
     }
 
     /// Attaches content that is read from `reader` while the mail is sent. The reader must yield
-    /// exactly `length` bytes. Otherwise the request is aborted and the mail is not sent.
+    /// exactly `length` bytes and then end. Otherwise the request is aborted and the mail is not sent.
     ///
     /// A reader can be read once, so the mail is never retried. Sending a clone of the mail is an
     /// error. Waiting for the reader counts towards the client's time limits.

@@ -8,7 +8,7 @@ use smtp2go_types::{BatchEmail, CustomHeader, EmailSendRequest, Validate};
 
 use super::attachment::{Attachment, AttachmentSource};
 use super::email::{Email, EmailFormat, EmailParts, EmailTemplate};
-use super::html::{loaded_images, mentions_image, refers_to};
+use super::html::{Mentions, loaded_images, refers_to};
 use super::mailbox::{Mailbox, has_override};
 use super::media_type::is_media_type;
 use super::schedule;
@@ -237,8 +237,12 @@ fn check_attachment(attachment: &Attachment, files: Option<&Files>, check: &mut 
 /// does not have.
 fn check_images(parts: &EmailParts, check: &mut Check) {
     let html = parts.html().unwrap_or_default();
+    let mentions = (!parts.inlines.is_empty()).then(|| Mentions::new(html));
     for (index, image) in parts.inlines.iter().enumerate() {
-        if !mentions_image(html, &image.filename) {
+        if mentions
+            .as_ref()
+            .is_some_and(|html| !html.may_have(&image.filename))
+        {
             check.at_index("inlines", index, |check| {
                 check.at("filename", |check| {
                     check.problem(

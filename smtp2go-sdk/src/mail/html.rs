@@ -32,23 +32,40 @@ pub(super) fn loaded_images(html: &str) -> BTreeSet<String> {
     names
 }
 
-/// Returns whether the HTML has `cid:` and the name of an image anywhere, encoded or not.
-pub(super) fn mentions_image(html: &str, name: &str) -> bool {
-    let has_name = |text: &str| {
-        text.match_indices(':').any(|(colon, _)| {
-            let (before, after) = text.split_at(colon);
-            ends_with_cid(before) && after.get(1..).is_some_and(|after| after.starts_with(name))
-        })
-    };
-    has_name(html) || {
-        let plain = unescape(html).0;
-        has_name(&plain) || has_name(&percent_decoded(&plain))
+/// The text of HTML in which images can be mentioned.
+pub(super) struct Mentions {
+    /// As it is, without character references, and without percent-encoding too.
+    texts: [String; 3],
+    /// All character references are known.
+    is_certain: bool,
+}
+
+impl Mentions {
+    pub(super) fn new(html: &str) -> Self {
+        let (plain, is_certain) = unescape(html);
+        let decoded = percent_decoded(&plain);
+        Self {
+            texts: [html.to_owned(), plain, decoded],
+            is_certain,
+        }
+    }
+
+    /// Whether `cid:` and the name of an image may be anywhere.
+    pub(super) fn may_have(&self, name: &str) -> bool {
+        let has_name = |text: &String| {
+            text.match_indices(':').any(|(colon, _)| {
+                let (before, after) = text.split_at(colon);
+                let found = after.get(1..=name.len());
+                ends_with_cid(before) && found.is_some_and(|found| found.eq_ignore_ascii_case(name))
+            })
+        };
+        !self.is_certain || self.texts.iter().any(has_name)
     }
 }
 
 /// Returns whether `reference`, which followed `cid:`, is to the image of that name.
 pub(super) fn refers_to(reference: &str, name: &str) -> bool {
-    reference == name || percent_decoded(reference) == name
+    reference.eq_ignore_ascii_case(name) || percent_decoded(reference).eq_ignore_ascii_case(name)
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -229,9 +246,12 @@ fn unescape(text: &str) -> (String, bool) {
     let mut rest = text;
     while let Some((before, reference)) = rest.split_once('&') {
         plain.push_str(before);
-        let known = reference
-            .split_once(';')
-            .and_then(|(name, after)| Some((character(name)?, after)));
+        // The longest known name is `#x10FFFF`.
+        let end = reference.bytes().take(10).position(|byte| byte == b';');
+        let known = end.and_then(|end| {
+            let name = reference.get(..end)?;
+            Some((character(name)?, reference.get(end + 1..)?))
+        });
         rest = match known {
             Some((c, after)) => {
                 plain.push(c);
@@ -269,6 +289,10 @@ fn character(name: &str) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn mentions_image(html: &str, name: &str) -> bool {
+        Mentions::new(html).may_have(name)
+    }
 
     #[test]
     fn image_is_loaded_where_html_loads_a_url() {
@@ -349,10 +373,20 @@ mod tests {
             "cid:a.png",
             "<p>cid:a%2Epng</p>",
             "<p>CID:a&#46;png</p>",
+            "<p>cid:A.PNG</p>",
+            // An unknown character reference.
+            "<img src='cid&colon;a.png'>",
         ] {
             assert!(loaded_images(html).is_empty(), "{html}");
             assert!(mentions_image(html, "a.png"), "{html}");
         }
+    }
+
+    #[test]
+    fn ampersands_take_linear_time() {
+        let html = format!("<p title='{}'>cid:x", "&".repeat(1 << 20));
+        assert!(loaded_images(&html).is_empty());
+        assert!(!mentions_image(&html, "a.png"));
     }
 
     #[test]

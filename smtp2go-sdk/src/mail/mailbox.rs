@@ -116,7 +116,9 @@ fn fault(name: &str, address: &str) -> Option<String> {
         return Some(format!("{address:?} is not an address: {error}"));
     }
     // In quotes, email_address 0.2.10 takes whatever is not ASCII.
-    if let Cow::Owned(_) = one_line(address) {
+    if !address.is_ascii()
+        && let Cow::Owned(_) = one_line(address)
+    {
         let what = "it has an invisible character";
         return Some(format!("{address:?} is not an address: {what}"));
     }
@@ -128,7 +130,8 @@ fn fault(name: &str, address: &str) -> Option<String> {
 /// Whether a text has a line separator, or an embedding, override or isolate of bidirectional text:
 /// with one, `\u{202e}fdp.exe` looks like `exe.pdf`.
 pub(super) fn has_override(text: &str) -> bool {
-    text.contains(|c| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    let is_one = |c| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !text.is_ascii() && text.contains(is_one)
 }
 
 /// Splits at the first `<` that is not in quotes.
@@ -188,7 +191,9 @@ impl fmt::Display for Mailbox {
         } else {
             f.write_str(name)?;
         }
-        write!(f, " <{}>", self.address)
+        f.write_str(" <")?;
+        f.write_str(&self.address)?;
+        f.write_str(">")
     }
 }
 

@@ -33,8 +33,7 @@ use crate::body::content::Files;
 use crate::call::cancel::CallCancel;
 use crate::call::verdict::Success;
 use crate::error::said::Said;
-use crate::operation::Operation;
-use crate::{Body, Client, Error, Reply, operations};
+use crate::{Body, Certainty, Client, Error, Reply, operations};
 use check::check_email;
 use email::EmailFormat;
 use encode::{encode_batch, encode_single};
@@ -54,6 +53,8 @@ pub struct Sent {
     pub failed: Option<i64>,
     /// Why they failed, as the API reports it. The texts can quote addresses.
     pub failures: Vec<String>,
+    /// What is certain of the mail, if the reply reports failures.
+    certainty: Option<Certainty>,
 }
 
 /// Shows the number of failures, and not their texts.
@@ -75,6 +76,7 @@ impl From<Said> for Sent {
             schedule_id: said.schedule_id,
             failed: said.failed,
             failures: said.failures,
+            certainty: None,
         }
     }
 }
@@ -102,7 +104,7 @@ impl Client {
         cancel: Option<Arc<CallCancel>>,
     ) -> impl Future<Output = Result<Reply<Sent>, Error>> {
         let operation = &operations::EMAIL_SEND;
-        let body = move || single_body(operation, email);
+        let body = move || single_body(email);
         self.perform_cancellable(cancel, operation, body, sent, Reply::raw)
     }
 
@@ -114,7 +116,7 @@ impl Client {
     pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();
-        let body = || mime_body(operation, &message);
+        let body = || mime_body(&message);
         self.perform_as(operation, body, sent, Reply::raw).await
     }
 
@@ -138,7 +140,7 @@ impl Client {
         self.per_item()
             .perform_as(
                 operation,
-                || batch_body(operation, emails),
+                || batch_body(emails),
                 |success| Batch::new(operation, count, success),
                 Batch::reply,
             )
@@ -147,20 +149,23 @@ impl Client {
 }
 
 /// The result of a mail that was accepted.
-fn sent(Success { reply, said }: Success) -> Result<Reply<Sent>, Error> {
-    Ok(Reply::new(Sent::from(said), reply))
+fn sent(success: Success) -> Result<Reply<Sent>, Error> {
+    let sent = Sent {
+        certainty: success.failed,
+        ..Sent::from(success.said)
+    };
+    Ok(Reply::new(sent, success.reply))
 }
 
 /// Checks and encodes one mail, and drops it: waiting for the reply can take long.
-async fn single_body(operation: &Operation, email: Email) -> Result<Body, Error> {
+async fn single_body(email: Email) -> Result<Body, Error> {
     let files = Files::look(email.paths()).await?;
     check::run(|check| check_email(&email, EmailFormat::Single, Some(&files), check))?;
-    let body = encode_single(&email, &files).map_err(Error::unreadable)?;
-    within_limit(operation, body)
+    encode_single(&email, &files).map_err(Error::unreadable)
 }
 
 /// Checks and encodes a batch.
-async fn batch_body(operation: &Operation, emails: Vec<Email>) -> Result<Body, Error> {
+async fn batch_body(emails: Vec<Email>) -> Result<Body, Error> {
     let files = Files::look(emails.iter().flat_map(Email::paths)).await?;
     check::run(|check| {
         check.at("emails", |check| check.count(emails.len(), Some(1), None));
@@ -170,26 +175,12 @@ async fn batch_body(operation: &Operation, emails: Vec<Email>) -> Result<Body, E
             });
         }
     })?;
-    let body = encode_batch(&emails, &files).map_err(Error::unreadable)?;
-    within_limit(operation, body)
+    encode_batch(&emails, &files).map_err(Error::unreadable)
 }
 
 /// Checks and encodes a MIME message.
-async fn mime_body(operation: &Operation, message: &Mime) -> Result<Body, Error> {
+async fn mime_body(message: &Mime) -> Result<Body, Error> {
     let files = Files::look(message.path().into_iter()).await?;
     check::run(|check| message.check(&files, check))?;
-    let body = message.encode(&files).map_err(Error::unreadable)?;
-    within_limit(operation, body)
-}
-
-/// Checks the size of a request.
-fn within_limit(operation: &Operation, body: Body) -> Result<Body, Error> {
-    let size = body.size();
-    check::run(|check| match operation.max_body_bytes {
-        Some(limit) if size > limit => check.problem(format!(
-            "the request has {size} bytes as sent, and at most {limit} are accepted"
-        )),
-        _ => {}
-    })?;
-    Ok(body)
+    message.encode(&files).map_err(Error::unreadable)
 }

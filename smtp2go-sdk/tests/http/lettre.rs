@@ -335,7 +335,10 @@ async fn large_attachments_and_parts_arrive_whole() {
     let message = to(&["jane@example.net"]).singlepart(part).unwrap();
     let error = client.send_mime(message).await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::NotSent);
-    assert!(error.to_string().contains("at most 52428800"), "{error}");
+    assert!(
+        error.to_string().contains("the limit of 52428800 bytes"),
+        "{error}"
+    );
     assert_eq!(sandbox.calls().len(), 1);
 }
 

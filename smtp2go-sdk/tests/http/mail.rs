@@ -500,9 +500,15 @@ async fn size_limit_is_checked_without_reading_the_file() {
     email.validate().unwrap();
     let error = client(&sandbox).send(email).await.unwrap_err();
     assert!(error.is_validation());
-    assert!(error.to_string().contains("at most 52428800"), "{error}");
+    assert!(
+        error.to_string().contains("the limit of 52428800 bytes"),
+        "{error}"
+    );
     let error = client(&sandbox).send_mime(path).await.unwrap_err();
-    assert!(error.to_string().contains("at most 52428800"), "{error}");
+    assert!(
+        error.to_string().contains("the limit of 52428800 bytes"),
+        "{error}"
+    );
     assert!(sandbox.calls().is_empty());
 }
 

@@ -24,7 +24,7 @@ static SEND: Operation = Operation::post("/thing/send")
 static RETRY: RetryPolicy = RetryPolicy::new();
 
 /// All cases, with their text in the README's table. Cases with the same text share a row there.
-const CASES: [(Case, &str); 22] = [
+const CASES: [(Case, &str); 24] = [
     (Case::Content, "an attachment could not be read to its end"),
     (
         Case::NothingSent,
@@ -39,6 +39,10 @@ const CASES: [(Case, &str); 22] = [
         "the server refused the HTTP/2 stream before processing it",
     ),
     (
+        Case::EarlyReply,
+        "408 or 5xx before the request was sent whole",
+    ),
+    (
         Case::NoReply,
         "the connection failed or timed out after the request was sent whole",
     ),
@@ -48,6 +52,10 @@ const CASES: [(Case, &str); 22] = [
         "the error for an unknown API key, with any status",
     ),
     (Case::ClientError, "4xx other than 408 and 429"),
+    (
+        Case::RefusedBesideSuccess,
+        "4xx whose body reports an id or a success",
+    ),
     (Case::ServerError, "5xx other than 501"),
     (
         Case::RequestTimeout,
@@ -203,7 +211,7 @@ fn observer_documents_every_reason() {
     let body = &source[source.find("fn next(").unwrap()..];
     let body = &body[..body.find("\nimpl Evidence").unwrap()];
     let reasons: Vec<_> = body.split('"').skip(1).step_by(2).collect();
-    assert_eq!(reasons.len(), 11, "{reasons:?}");
+    assert_eq!(reasons.len(), 12, "{reasons:?}");
     for reason in reasons {
         assert!(documented.contains(&format!("`{reason}`")), "{reason}");
     }
@@ -223,6 +231,8 @@ fn next_step_follows_from_retry_and_situation() {
         (Retry::NotSent, None, 4, 120, None, None, None),
         (Retry::NotSent, None, 1, 1, None, None, None),
         (Retry::NotSent, None, 1, 0, None, None, None),
+        (Retry::Aborted, None, 1, 120, retry(1), retry(1), None),
+        (Retry::Aborted, asked(9), 1, 120, retry(9), retry(9), None),
         (Retry::Refused, None, 1, 120, retry(1), retry(1), None),
         (Retry::Refused, None, 3, 120, None, None, None),
         (Retry::Idempotent, None, 1, 120, retry(1), None, None),
@@ -420,6 +430,49 @@ fn status_and_ending_decide_on_the_retry() {
     ] {
         assert!(next_of(unanswered(upload), &LOOKUP).is_retry());
         assert_eq!(next_of(unanswered(upload), &SEND).is_retry(), sends);
+    }
+}
+
+#[test]
+fn early_reply_to_a_part_of_a_request_is_not_sent() {
+    let early = |status, upload| Evidence {
+        upload,
+        ..answered(status, "")
+    };
+    for (status, certainty, retried) in [
+        (200, None, false),
+        (307, Some(Certainty::Unknown), false),
+        (400, Some(Certainty::Rejected), false),
+        (408, Some(Certainty::NotSent), true),
+        (429, Some(Certainty::Rejected), true),
+        (500, Some(Certainty::NotSent), true),
+        (501, Some(Certainty::Unknown), false),
+        (503, Some(Certainty::NotSent), true),
+    ] {
+        for upload in [Upload::Nothing, Upload::Part] {
+            let found = judge(&LOOKUP, early(status, upload)).err();
+            assert_eq!(found.map(|error| error.certainty()), certainty, "{status}");
+            assert_eq!(
+                next_of(early(status, upload), &SEND).is_retry(),
+                retried,
+                "{status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn refusal_that_reports_a_success_is_unknown() {
+    for status in [400, 422, 429, 499] {
+        for body in [
+            r#"{"data":{"error":"no","email_id":"1a"}}"#,
+            r#"{"data":{"succeeded":1}}"#,
+            r#"{"error":"no","data":[{"email_id":"1a"}]}"#,
+        ] {
+            let error = error(answered(status, body));
+            assert_eq!(error.certainty(), Certainty::Unknown, "{status} {body}");
+            assert!(!next_of(answered(status, body), &SEND).is_retry());
+        }
     }
 }
 

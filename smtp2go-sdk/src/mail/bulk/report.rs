@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::log::{SendCall, SendLog};
-use crate::call::verdict::certainty_despite_success;
-use crate::{Certainty, Error, Reply, Sent, operations};
+use crate::{Certainty, Error, Reply, Sent};
 
 /// Stops a [`SendAll`](crate::SendAll) and reports on it, also from other threads and after the
 /// stream was dropped. It does not keep the stream running.
@@ -137,7 +136,7 @@ impl SendState {
     pub(super) fn of(result: &Result<Reply<Sent>, Error>) -> Self {
         let certainty = match result {
             // A failure that `failures_are_errors(false)` returns as a reply.
-            Ok(reply) => certainty_despite_success(&operations::EMAIL_SEND, reply.raw()),
+            Ok(reply) => reply.certainty,
             Err(error) => Some(error.certainty()),
         };
         certainty.map_or(Self::Sent, Self::from)
