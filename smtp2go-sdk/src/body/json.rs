@@ -36,8 +36,16 @@ impl JsonWriter {
         self.text.extend_from_slice(bracket.as_bytes());
     }
 
-    /// Writes the name of a member. Its value follows.
-    pub(crate) fn key(&mut self, name: &str) {
+    /// Writes the name of a member, which has nothing to escape. Its value follows.
+    pub(crate) fn key(&mut self, name: &'static str) {
+        self.separate();
+        self.text.push(b'"');
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b"\":");
+    }
+
+    /// Writes any name of a member. Its value follows.
+    pub(crate) fn any_key(&mut self, name: &str) {
         self.string(name);
         self.text.push(b':');
     }

@@ -11,6 +11,7 @@
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "raw")]
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use smtp2go_types::values_beyond;

@@ -312,7 +312,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
         return Ok(said);
     };
     match places {
-        Some(places) if list_segment(places.id) == Some("data") => {
+        Some(places) if places.id.is_some_and(|id| id.starts_with("/data/*/")) => {
             for result in items(data)? {
                 said.results.add(Said::result(result, DEPTH, places)?);
             }

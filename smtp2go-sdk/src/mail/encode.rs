@@ -90,14 +90,14 @@ fn write_email(
     Ok(())
 }
 
-fn write_text(key: &str, text: Option<&str>, json: &mut JsonWriter) {
+fn write_text(key: &'static str, text: Option<&str>, json: &mut JsonWriter) {
     if let Some(text) = text {
         json.key(key);
         json.string(text);
     }
 }
 
-fn write_mailboxes(key: &str, mailboxes: &[Mailbox], json: &mut JsonWriter) {
+fn write_mailboxes(key: &'static str, mailboxes: &[Mailbox], json: &mut JsonWriter) {
     if mailboxes.is_empty() {
         return;
     }
@@ -133,7 +133,7 @@ fn write_header(name: &str, value: &str, json: &mut JsonWriter) {
 }
 
 fn write_attachments(
-    key: &str,
+    key: &'static str,
     attachments: &[Attachment],
     path: &str,
     files: &Files,

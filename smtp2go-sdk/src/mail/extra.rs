@@ -22,7 +22,7 @@ impl ExtraFields {
     /// Writes the fields as further members of an object.
     pub(super) fn write(&self, json: &mut JsonWriter) {
         for (name, value) in &self.0 {
-            json.key(name);
+            json.any_key(name);
             json.value(value);
         }
     }

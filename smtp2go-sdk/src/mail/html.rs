@@ -73,8 +73,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 fn has_cid(html: &str) -> bool {
-    let mut colons = memchr::memchr_iter(b':', html.as_bytes());
-    colons.any(|colon| html.get(..colon).is_some_and(ends_with_cid))
+    html.to_ascii_lowercase().contains("cid:")
 }
 
 fn ends_with_cid(text: &str) -> bool {
@@ -163,9 +162,7 @@ fn read_attribute(name: &str, value: &str, found: &mut Vec<String>) {
 /// Returns what follows `cid:` in a URL, if it is certainly the name of an image.
 fn image(url: &str) -> Option<String> {
     let url = url.trim();
-    let name = url
-        .get(4..)
-        .filter(|_| has_cid(url.get(..4).unwrap_or_default()))?;
+    let name = url.get(4..).filter(|_| url.get(..4).is_some_and(has_cid))?;
     let is_certain = !name.is_empty() && !name.contains(['#', '?', '\\']);
     is_certain.then(|| name.to_owned())
 }
