@@ -47,6 +47,7 @@ fn what_is_written_by_hand_is_as_reviewed() {
         ("sdk_client", "smtp2go-sdk/src/client"),
         ("sdk_error", "smtp2go-sdk/src/error"),
         ("sdk_mail", "smtp2go-sdk/src/mail"),
+        ("sdk_mail_bulk", "smtp2go-sdk/src/mail/bulk"),
         ("sdk_mail_lettre", "smtp2go-sdk/src/mail/lettre"),
         ("sdk_webhook", "smtp2go-sdk/src/webhook"),
         ("types", "smtp2go-types/src"),

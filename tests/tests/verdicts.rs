@@ -14,7 +14,7 @@ use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::types::{
     BatchEmail, EmailBatchRequest, EmailMimeRequest, EmailSendRequest, SmsSendRequest,
 };
-use smtp2go_sdk::{Body, Client, Email, Error, Mime, blocking, operations};
+use smtp2go_sdk::{Batch, Body, Client, Email, Error, Mime, blocking, operations};
 use tokio::runtime::Runtime;
 
 /// Replies with status 200 to `/email/send` and `/email/mime`.
@@ -345,15 +345,12 @@ fn batch_verdict(reply: &str) -> String {
             ),
         ];
         let batch = client.send_batch([email()]).await;
-        (batch.and_then(|batch| batch.into_sent()), whole)
+        (batch.and_then(Batch::into_sent), whole)
     });
     let blocking = blocking.send_batch([email()]);
     let items = vec![
         ("send_batch", verdict(batch)),
-        (
-            "blocking",
-            verdict(blocking.and_then(|batch| batch.into_sent())),
-        ),
+        ("blocking", verdict(blocking.and_then(Batch::into_sent))),
     ];
     let whole = agreed(reply, whole);
     format!("{}; the whole: {whole}", agreed(reply, items))

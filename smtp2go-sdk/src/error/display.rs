@@ -196,7 +196,7 @@ impl Error {
                 write!(text, "can't connect to {host}; {effect}")?;
             }
             ErrorKind::NoReply { timeout: true, .. } => {
-                write!(text, "request to {host} timed out; {effect}")?
+                write!(text, "request to {host} timed out; {effect}")?;
             }
             _ => write!(text, "connection to {host} failed; {effect}")?,
         }
