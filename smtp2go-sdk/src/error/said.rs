@@ -26,7 +26,6 @@ const FAILING: [&str; 6] = [
     "failure",
 ];
 
-/// The content of a reply, or of one result of a batch.
 /// Values of `status` that the schema names for an SMS that was accepted.
 const ACCEPTED: [&str; 7] = [
     "processing",
@@ -38,6 +37,7 @@ const ACCEPTED: [&str; 7] = [
     "held",
 ];
 
+/// The content of a reply, or of one result of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     /// The reply is exactly one JSON object. If not, there may be content that was not read.
@@ -177,7 +177,7 @@ impl Said {
         places: FailureIn200,
     ) -> serde_json::Result<()> {
         // The names of `/email/send` count too, because a batch's results have no documented shape.
-        let is = |place: Option<&str>| last_segment(place) == Some(name);
+        let is = |place: Option<&str>| ends_in(place, name);
         if matches!(name, "email_id" | "schedule_id") || is(places.id) {
             let id = id(value)?;
             self.accepted |= id.is_some();
@@ -224,7 +224,7 @@ impl Said {
         let (mut failing, mut accepted) = (false, false);
         for message in items(list)? {
             for (name, value) in members(message)? {
-                if last_segment(places.status) == Some(&*name) && is_something(value) {
+                if ends_in(places.status, &name) && is_something(value) {
                     if is_failing(value)? {
                         failing = true;
                         self.failures.extend(scalar(value)?);
@@ -479,9 +479,10 @@ fn kind(value: &RawValue) -> u8 {
     value.get().bytes().next().unwrap_or_default()
 }
 
-/// Returns the last segment of a place.
-fn last_segment(place: Option<&str>) -> Option<&str> {
-    place?.rsplit('/').next()
+/// Whether `name` is the last segment of a place.
+fn ends_in(place: Option<&str>, name: &str) -> bool {
+    let parent = place.and_then(|place| place.strip_suffix(name));
+    parent.is_some_and(|parent| parent.ends_with('/'))
 }
 
 /// Returns the name of the list that a place goes through: `messages` in `/data/messages/*/status`.

@@ -104,7 +104,7 @@ fn write_mailboxes(key: &'static str, mailboxes: &[Mailbox], json: &mut JsonWrit
     json.key(key);
     json.open("[");
     for mailbox in mailboxes {
-        json.string(&mailbox.to_string());
+        json.string(&mailbox.to_header());
     }
     json.close("]");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use memchr::memchr_iter;
 use percent_encoding::percent_decode_str;
 
 /// Elements whose content is text, or is not shown.
@@ -73,7 +74,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 fn has_cid(html: &str) -> bool {
-    html.to_ascii_lowercase().contains("cid:")
+    memchr_iter(b':', html.as_bytes()).any(|colon| html.get(..colon).is_some_and(ends_with_cid))
 }
 
 fn ends_with_cid(text: &str) -> bool {

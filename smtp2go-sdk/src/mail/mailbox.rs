@@ -83,6 +83,18 @@ impl Mailbox {
         self.fault.is_none()
     }
 
+    /// Returns the name and the address as a header has them, the name in quotes if it needs them.
+    pub(super) fn to_header(&self) -> Cow<'_, str> {
+        let Some(name) = &self.name else {
+            return Cow::Borrowed(&self.address);
+        };
+        if needs_quotes(name) {
+            let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
+            return format!("\"{escaped}\" <{}>", self.address).into();
+        }
+        [name, " <", &self.address, ">"].concat().into()
+    }
+
     /// Why it is invalid.
     pub(crate) fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
@@ -182,18 +194,7 @@ fn needs_quotes(name: &str) -> bool {
 
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(name) = &self.name else {
-            return f.write_str(&self.address);
-        };
-        if needs_quotes(name) {
-            let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
-            write!(f, "\"{escaped}\"")?;
-        } else {
-            f.write_str(name)?;
-        }
-        f.write_str(" <")?;
-        f.write_str(&self.address)?;
-        f.write_str(">")
+        f.write_str(&self.to_header())
     }
 }
 
