@@ -119,6 +119,7 @@ impl Core {
             (Some(failure), _) if answer.is_none() => Ending::Content(failure.clone()),
             (_, Some(Ok(true))) => Ending::Complete,
             (_, Some(Ok(false))) => Ending::OverLimit(ReplyLimit::Bytes(self.max_reply_bytes)),
+            (_, Some(Err(_))) if wire.expired.load(Ordering::Relaxed) => Ending::Broken(None),
             (_, Some(Err(error))) => Ending::Broken(Some(error)),
             (_, None) => Ending::Broken(None),
         };
@@ -153,6 +154,11 @@ fn is_at(url: &Url, base: &Url, path: &str) -> bool {
 pub(crate) struct Wire {
     gate: AtomicU8,
     started: Instant,
+    /// When the attempt must have ended. After this the body yields nothing: a process that was
+    /// suspended does not finish a request that others take for lost.
+    deadline: Instant,
+    /// The body was asked for bytes after the deadline.
+    expired: AtomicBool,
     /// Milliseconds from the start to the last progress.
     moved: AtomicU64,
     /// Bytes have arrived since then.
@@ -164,10 +170,13 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(started: Instant) -> Self {
+    pub(crate) fn new(started: Instant, limit: Duration) -> Self {
         Self {
             gate: AtomicU8::new(FRESH),
             started,
+            // Can't overflow: the builder caps the time limits.
+            deadline: started.checked_add(limit).unwrap_or(started),
+            expired: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             received: AtomicBool::new(false),
             sent: AtomicU64::new(0),
@@ -343,6 +352,10 @@ impl http_body::Body for AttemptBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.remaining > 0 && Instant::now() >= self.wire.deadline {
+            self.wire.expired.store(true, Ordering::Relaxed);
+            return Poll::Ready(Some(Err(BodyError::Sealed)));
+        }
         if !self.wire.take(false) {
             // An error, because the HTTP layer would take an end for a complete, empty body.
             return Poll::Ready(Some(Err(BodyError::Sealed)));
@@ -422,7 +435,7 @@ mod tests {
     }
 
     fn body(chunks: &[&Bytes]) -> (Arc<Wire>, AttemptBody) {
-        let wire = Arc::new(Wire::new(Instant::now()));
+        let wire = Arc::new(Wire::new(Instant::now(), Duration::from_secs(60)));
         (
             wire.clone(),
             AttemptBody::new(
@@ -497,6 +510,27 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn body_yields_nothing_after_the_deadline() {
+        let long = Bytes::from(vec![b'x'; 2 * FRAME]);
+        for (frames, upload) in [
+            (0, Upload::Nothing),
+            (1, Upload::Part),
+            (2, Upload::Whole),
+        ] {
+            let (wire, mut body) = body(&[&long]);
+            for _ in 0..frames {
+                assert!(matches!(poll(&mut body), Some(Ok(_))));
+            }
+            tokio::time::advance(Duration::from_secs(60)).await;
+            match poll(&mut body) {
+                None => assert_eq!(upload, Upload::Whole),
+                frame => assert!(matches!(frame, Some(Err(BodyError::Sealed)))),
+            }
+            assert_eq!(wire.seal(), upload);
+        }
+    }
+
     #[test]
     fn dropping_the_guard_seals() {
         let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
@@ -528,7 +562,7 @@ mod tests {
                 Part::Base64(short),
                 Part::Bytes(Bytes::from_static(b"\"}")),
             ];
-            let wire = Arc::new(Wire::new(Instant::now()));
+            let wire = Arc::new(Wire::new(Instant::now(), Duration::from_secs(60)));
             let mut body = AttemptBody::new(wire.clone(), Arc::new(parts));
             assert_eq!(body.size_hint().exact(), Some(before.len() as u64 + 6));
             let mut frames = Vec::new();
@@ -550,7 +584,7 @@ mod tests {
         // A sealed body does not even start to read.
         let content = Content::blocking_reader(&b"xy"[..], 2);
         let sized = || content.sized("a", &Files::default());
-        let wire = Arc::new(Wire::new(Instant::now()));
+        let wire = Arc::new(Wire::new(Instant::now(), Duration::from_secs(60)));
         let part = Part::Base64(sized().unwrap());
         let mut body = AttemptBody::new(wire.clone(), Arc::new([part]));
         assert_eq!(wire.seal(), Upload::Nothing);
@@ -570,13 +604,13 @@ mod tests {
         }
 
         let second = Duration::from_secs(1);
-        let wire = Wire::new(Instant::now());
+        let wire = Wire::new(Instant::now(), Duration::from_secs(60));
         let never = std::future::pending::<()>();
         let stalled = within(&wire, 10 * second, 3 * second, never).await;
         assert!(stalled.is_none());
         assert_eq!(wire.started.elapsed().as_secs(), 3);
 
-        let wire = Wire::new(Instant::now());
+        let wire = Wire::new(Instant::now(), Duration::from_secs(60));
         let steady = async {
             loop {
                 tokio::time::sleep(2 * second).await;
@@ -587,7 +621,7 @@ mod tests {
         assert!(cut.is_none());
         assert_eq!(wire.started.elapsed().as_secs(), 10);
 
-        let wire = Wire::new(Instant::now());
+        let wire = Wire::new(Instant::now(), Duration::from_secs(60));
         let done = within(&wire, second, second, async { 7 }).await;
         assert_eq!(done, Some(7));
     }

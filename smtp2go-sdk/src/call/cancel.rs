@@ -62,6 +62,8 @@ impl CallCancel {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::Instant;
 
     use super::*;
@@ -70,9 +72,9 @@ mod tests {
     fn certainty_is_that_of_all_attempts() {
         for failed in [Certainty::NotSent, Certainty::Rejected, Certainty::Unknown] {
             let call = CallCancel::new();
-            call.attempt_started(&Arc::new(Wire::new(Instant::now())));
+            call.attempt_started(&Arc::new(Wire::new(Instant::now(), Duration::from_secs(60))));
             call.attempt_ended(Some(failed));
-            let second = Arc::new(Wire::new(Instant::now()));
+            let second = Arc::new(Wire::new(Instant::now(), Duration::from_secs(60)));
             call.attempt_started(&second);
             assert_eq!(call.cancel(), failed);
             assert_eq!(second.seal(), Upload::Nothing);
@@ -82,7 +84,7 @@ mod tests {
     #[test]
     fn call_that_has_succeeded_is_unknown() {
         let call = CallCancel::new();
-        call.attempt_started(&Arc::new(Wire::new(Instant::now())));
+        call.attempt_started(&Arc::new(Wire::new(Instant::now(), Duration::from_secs(60))));
         call.attempt_ended(None);
         assert_eq!(call.cancel(), Certainty::Unknown);
     }
@@ -91,7 +93,7 @@ mod tests {
     fn attempt_after_cancellation_is_sealed() {
         let call = CallCancel::new();
         assert_eq!(call.cancel(), Certainty::NotSent);
-        let wire = Arc::new(Wire::new(Instant::now()));
+        let wire = Arc::new(Wire::new(Instant::now(), Duration::from_secs(60)));
         call.attempt_started(&wire);
         assert_eq!(wire.seal(), Upload::Nothing);
         assert_eq!(call.cancel(), Certainty::NotSent);

@@ -264,7 +264,7 @@ impl<'a> CallInProgress<'a> {
             idle: self.settings.timeout,
         };
         self.attempts += 1;
-        let wire = Arc::new(Wire::new(now));
+        let wire = Arc::new(Wire::new(now, limits.total));
         self.telemetry.attempt_started(&host.site, &wire);
         let jitter = core.random();
         let (mut answered, mut paused) = (None, None);

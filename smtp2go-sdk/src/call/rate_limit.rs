@@ -245,6 +245,9 @@ impl Permits {
 
     /// Waits for the end of the pause, if there is one, and for the call's place in the queue.
     async fn wait_for_release(&self, deadline: Instant) -> Result<(), Denied> {
+        if lock(&self.queue).pause.is_none() {
+            return Ok(());
+        }
         let mut waiting = Waiting {
             queue: &self.queue,
             ticket: None,
