@@ -137,12 +137,14 @@ pub mod webhook;
 
 pub use body::Body;
 pub use call::{AttemptReport, CallReport, Next, Observer, RawReply, Reply, RetryPolicy};
-pub use client::{CallOptions, Client, ClientBuilder, Items, KeyLocation, Pages};
+pub use client::{
+    CallOptions, Client, ClientBuilder, IDEMPOTENCY_HEADER, Items, KeyLocation, Pages,
+};
 pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
-#[cfg(feature = "lettre")]
-pub use mail::LettreTransport;
 pub use mail::{Attachment, Batch, Email, Mailbox, MailboxError, Mime, Sent};
+#[cfg(feature = "lettre")]
+pub use mail::{IdempotencyKey, LettreTransport};
 pub use mail::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
 pub use region::Region;
 

@@ -81,6 +81,13 @@ impl Client {
         }
     }
 
+    /// Returns the name of the header that carries a mail's idempotency key, as
+    /// [`Client::idempotency_header`](crate::Client::idempotency_header) of the async client.
+    #[must_use]
+    pub fn idempotency_header(&self) -> &str {
+        self.client.idempotency_header()
+    }
+
     /// Sends or schedules a mail, as [`Client::send`](crate::Client::send) of the async client.
     ///
     /// # Errors

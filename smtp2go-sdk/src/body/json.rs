@@ -1,5 +1,7 @@
 //! Writes JSON into the parts of a body.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use memchr::memchr3;
 
@@ -71,8 +73,16 @@ impl JsonWriter {
 
     /// Writes a string with the base64 of the content.
     pub(crate) fn base64(&mut self, content: SizedContent) {
+        self.base64_after("", content);
+    }
+
+    /// Writes a string with the base64 of a text and of the content that follows it. The length of
+    /// the text must be a multiple of 3 bytes, since the two are encoded separately.
+    pub(crate) fn base64_after(&mut self, text: &str, content: SizedContent) {
         self.separate();
         self.text.push(b'"');
+        self.text
+            .extend_from_slice(STANDARD.encode(text).as_bytes());
         let text = Bytes::from(std::mem::take(&mut self.text));
         if self.start.is_none() {
             self.start = Some(text);

@@ -10,6 +10,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
 use super::Client;
+use super::idempotency::IdempotencyHeader;
 use super::key::Key;
 use crate::call::failover::Hosts;
 use crate::call::http::{HttpClients, HttpSetup};
@@ -73,6 +74,7 @@ pub struct ClientBuilder<C = Client> {
     max_reply_bytes: u64,
     max_reply_values: usize,
     failover: Vec<String>,
+    idempotency_header: Option<String>,
     builds: PhantomData<fn() -> C>,
     http_client: Option<reqwest::Client>,
     observer: Option<Arc<dyn Observer>>,
@@ -98,6 +100,7 @@ impl<C> ClientBuilder<C> {
             max_reply_bytes: MAX_REPLY_BYTES,
             max_reply_values: MAX_REPLY_VALUES,
             failover: Vec::new(),
+            idempotency_header: None,
             builds: PhantomData,
             http_client: None,
             observer: None,
@@ -310,6 +313,18 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// Sets the name of the header that carries [`Email::idempotency_key`](crate::Email::idempotency_key)
+    /// and [`Mime::idempotency_key`](crate::Mime::idempotency_key). Default:
+    /// [`IDEMPOTENCY_HEADER`](crate::IDEMPOTENCY_HEADER). Every client that sends mails, looks them up
+    /// or receives their events must have the same name: a mail sent under another name is not found.
+    ///
+    /// Refused: a name that is not a header name or is longer than 100 bytes, the headers that the API
+    /// refuses, and headers with a meaning of their own, such as `Message-ID`.
+    pub fn idempotency_header(mut self, name: impl Into<String>) -> Self {
+        self.idempotency_header = Some(name.into());
+        self
+    }
+
     /// Sends requests with this HTTP client instead of the SDK's own: for a proxy, certificates or
     /// DNS of your choice, or connections shared with the rest of the program. It must be a
     /// [`reqwest::Client`] of the version that this crate depends on.
@@ -409,6 +424,8 @@ impl<C> ClientBuilder<C> {
             return Err(Error::config("max_reply_values must be more than zero"));
         }
 
+        let idempotency_header = IdempotencyHeader::new(self.idempotency_header.as_deref())?;
+
         let https = base_url.scheme() == "https";
         let mut failover = Vec::with_capacity(self.failover.len());
         for url in &self.failover {
@@ -460,7 +477,14 @@ impl<C> ClientBuilder<C> {
             failures_are_errors: self.failures_are_errors,
             per_item: false,
         };
-        Ok(Client::new(core, key, self.key_location, settings))
+        Ok(Client {
+            core: Arc::new(core),
+            key,
+            key_location: self.key_location,
+            subaccount: None,
+            settings,
+            idempotency_header,
+        })
     }
 }
 
@@ -474,6 +498,7 @@ impl ClientBuilder {
     ///   schemes differ,
     /// - a host of [`allow_http`](Self::allow_http) is not a host alone,
     /// - the user agent is empty or does not fit into a header,
+    /// - the [`idempotency_header`](Self::idempotency_header) is refused,
     /// - a limit is zero,
     /// - TLS can't be set up: this build has no backend, or this system no certificates.
     pub fn build(self) -> Result<Client, Error> {
@@ -520,6 +545,7 @@ impl<C> fmt::Debug for ClientBuilder<C> {
             .field("max_reply_bytes", &self.max_reply_bytes)
             .field("max_reply_values", &self.max_reply_values)
             .field("failover", &self.failover.len())
+            .field("idempotency_header", &self.idempotency_header)
             .field("has_http_client", &self.http_client.is_some())
             .field("has_observer", &self.observer.is_some())
             .finish_non_exhaustive()
@@ -596,6 +622,7 @@ mod tests {
             builder().max_reply_bytes(0),
             builder().max_reply_values(0),
             builder().failover([Region::Us]),
+            builder().idempotency_header(""),
             builder().failover_urls(["http://localhost:1", "hunter2"]),
         ] {
             let bad = bad.base_url("http://localhost");

@@ -2,12 +2,14 @@
 
 mod base_url;
 pub(crate) mod builder;
+pub(crate) mod idempotency;
 pub(crate) mod key;
 pub(crate) mod options;
 pub(crate) mod pages;
 pub(crate) mod subaccount;
 
 pub use builder::ClientBuilder;
+pub use idempotency::IDEMPOTENCY_HEADER;
 pub use key::KeyLocation;
 pub use options::CallOptions;
 pub use pages::{Items, Pages};
@@ -20,6 +22,7 @@ use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate, readable};
 
+use self::idempotency::IdempotencyHeader;
 use self::key::{KEY_MEMBER, Key};
 use self::subaccount::Subaccount;
 use crate::body::Body;
@@ -71,19 +74,10 @@ pub struct Client {
     /// The subaccount that every call names.
     subaccount: Option<Subaccount>,
     settings: Settings,
+    idempotency_header: IdempotencyHeader,
 }
 
 impl Client {
-    fn new(core: Core, key: Key, key_location: KeyLocation, settings: Settings) -> Self {
-        Self {
-            core: Arc::new(core),
-            key,
-            key_location,
-            subaccount: None,
-            settings,
-        }
-    }
-
     /// Returns a client with other settings. It shares everything else with this client, including
     /// connections and rate limits. Cheap enough for a single call.
     ///
@@ -150,6 +144,14 @@ impl Client {
             subaccount: Some(Subaccount::new(id.into())),
             ..self.clone()
         }
+    }
+
+    /// Returns the name of the header that carries a mail's
+    /// [idempotency key](crate::Email::idempotency_key). Set by
+    /// [`ClientBuilder::idempotency_header`].
+    #[must_use]
+    pub fn idempotency_header(&self) -> &str {
+        self.idempotency_header.as_str()
     }
 
     /// Calls an operation with a typed request, as the groups' methods do.

@@ -9,11 +9,12 @@ use smtp2go_types::{BatchEmail, CustomHeader, EmailSendRequest, Validate};
 use super::attachment::{Attachment, AttachmentSource};
 use super::email::{Email, EmailFormat, EmailParts, EmailTemplate};
 use super::html::{Mentions, loaded_images, refers_to};
+use super::idempotency::{check_key, report_other_value};
 use super::mailbox::{Mailbox, has_override};
 use super::media_type::is_media_type;
 use super::schedule;
-use crate::Error;
 use crate::body::content::Files;
+use crate::{Error, IDEMPOTENCY_HEADER};
 
 /// The header that [`Email::reply_to`] sets. A mail may have one.
 pub(super) const REPLY_TO: &str = "Reply-To";
@@ -40,14 +41,16 @@ pub(super) fn run(check: impl Fn(&mut Check)) -> Result<(), Error> {
 
 impl Validate for Email {
     fn check(&self, check: &mut Check) {
-        check_email(self, EmailFormat::Single, None, check);
+        check_email(self, EmailFormat::Single, IDEMPOTENCY_HEADER, None, check);
     }
 }
 
-/// Checks a mail. Its files are checked only if `files` are there.
+/// Checks a mail. `key_header` is the name of the header for its key. Its files are checked only if
+/// `files` are there.
 pub(super) fn check_email(
     email: &Email,
     format: EmailFormat,
+    key_header: &str,
     files: Option<&Files>,
     check: &mut Check,
 ) {
@@ -69,6 +72,10 @@ pub(super) fn check_email(
     }
     check_bodies(parts, check);
     check_headers(parts, check);
+    if let Some(key) = &parts.key {
+        check_key(key, check);
+        check_key_headers(parts, key, key_header, check);
+    }
     if let Some(time) = &parts.schedule {
         check.at("schedule", |check| schedule::check(time, max_days, check));
     }
@@ -176,6 +183,17 @@ fn check_headers(parts: &EmailParts, check: &mut Check) {
             header.check(check);
         });
         has_reply_to |= is_reply_to;
+    }
+}
+
+/// Reports headers that have another key than the mail.
+fn check_key_headers(parts: &EmailParts, key: &str, key_header: &str, check: &mut Check) {
+    for (index, (name, value)) in parts.headers.iter().enumerate() {
+        if name.trim().eq_ignore_ascii_case(key_header) && value != key {
+            check.at_index("custom_headers", index, |check| {
+                check.at("value", |check| report_other_value(key_header, check));
+            });
+        }
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) struct EmailParts {
     pub(super) attachments: Vec<Attachment>,
     pub(super) inlines: Vec<Attachment>,
     pub(super) extra: ExtraFields,
+    /// The idempotency key.
+    pub(super) key: Option<String>,
 }
 
 /// The template that gives subject and bodies.
@@ -115,6 +117,7 @@ impl Email {
             attachments: Vec::new(),
             inlines: Vec::new(),
             extra: ExtraFields::default(),
+            key: None,
         };
         Self {
             parts: Arc::new(parts),
@@ -200,6 +203,32 @@ impl Email {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.edit().headers.push((name.into(), value.into()));
         self
+    }
+
+    /// Sets the mail's idempotency key: an id that is the same whenever this mail is sent, and that no
+    /// other mail has, such as `order-42/confirmation`. Replaces an earlier key.
+    ///
+    /// SMTP2GO knows no idempotency keys: two requests with the same key are two mails. The SDK sends
+    /// the key in a header, [`X-Idempotency-Key`](crate::IDEMPOTENCY_HEADER) unless
+    /// [`ClientBuilder::idempotency_header`](crate::ClientBuilder::idempotency_header) sets another
+    /// name. The activity returns that header with the mail's events, so after an outcome that is
+    /// [`Unknown`](crate::Certainty::Unknown) the mail can be found. Whether recipients see the header
+    /// is not documented: assume that they do, and put nothing secret into a key.
+    ///
+    /// Validation errors: a key that is empty or longer than 255 bytes; a character other than
+    /// printable ASCII; a space at the start or end; `=?`, which starts an encoded word. Also another
+    /// value for the same header in [`header`](Self::header); the same value is sent once.
+    /// [`validate`](Self::validate) checks this for the default name of the header.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.edit().key = Some(key.into());
+        self
+    }
+
+    /// Returns the idempotency key.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.parts.key.as_deref()
     }
 
     /// Sets the values for the template's placeholders: anything that serialises to a JSON object,

@@ -12,15 +12,30 @@ use crate::body::content::Files;
 use crate::body::json::JsonWriter;
 use crate::{Body, FieldError};
 
-/// Encodes the request for one mail.
-pub(super) fn encode_single(email: &Email, files: &Files) -> Result<Body, FieldError> {
+/// Encodes the request for one mail. `key_header` is the name of the header for its key.
+pub(super) fn encode_single(
+    email: &Email,
+    key_header: &str,
+    files: &Files,
+) -> Result<Body, FieldError> {
     let mut json = JsonWriter::with_capacity(capacity(email));
-    write_email(&email.parts, EmailFormat::Single, "", files, &mut json)?;
+    write_email(
+        &email.parts,
+        EmailFormat::Single,
+        key_header,
+        "",
+        files,
+        &mut json,
+    )?;
     Ok(json.finish())
 }
 
 /// Encodes the request for a batch.
-pub(super) fn encode_batch(emails: &[Email], files: &Files) -> Result<Body, FieldError> {
+pub(super) fn encode_batch(
+    emails: &[Email],
+    key_header: &str,
+    files: &Files,
+) -> Result<Body, FieldError> {
     let mut json = JsonWriter::with_capacity(emails.iter().map(capacity).sum());
     json.open("{");
     json.key("emails");
@@ -30,6 +45,7 @@ pub(super) fn encode_batch(emails: &[Email], files: &Files) -> Result<Body, Fiel
         write_email(
             &email.parts,
             EmailFormat::BatchItem,
+            key_header,
             &path,
             files,
             &mut json,
@@ -51,6 +67,7 @@ fn capacity(email: &Email) -> usize {
 fn write_email(
     parts: &EmailParts,
     format: EmailFormat,
+    key_header: &str,
     path: &str,
     files: &Files,
     json: &mut JsonWriter,
@@ -70,7 +87,7 @@ fn write_email(
     write_text("subject", subject, json);
     write_text("html_body", parts.html(), json);
     write_text("text_body", parts.text(), json);
-    write_headers(parts, json);
+    write_headers(parts, key_header, json);
     if let Some(EmailTemplate { id, data }) = &parts.template {
         write_text("template_id", Some(id), json);
         if let Some(Ok(data)) = data {
@@ -109,8 +126,8 @@ fn write_mailboxes(key: &'static str, mailboxes: &[Mailbox], json: &mut JsonWrit
     json.close("]");
 }
 
-fn write_headers(parts: &EmailParts, json: &mut JsonWriter) {
-    if parts.headers.is_empty() && parts.reply_to.is_empty() {
+fn write_headers(parts: &EmailParts, key_header: &str, json: &mut JsonWriter) {
+    if parts.headers.is_empty() && parts.reply_to.is_empty() && parts.key.is_none() {
         return;
     }
     json.key("custom_headers");
@@ -121,6 +138,12 @@ fn write_headers(parts: &EmailParts, json: &mut JsonWriter) {
     if !parts.reply_to.is_empty() {
         let addresses: Vec<_> = parts.reply_to.iter().map(ToString::to_string).collect();
         write_header(REPLY_TO, &addresses.join(", "), json);
+    }
+    if let Some(key) = &parts.key {
+        let is_it = |(name, _): &(String, String)| name.trim().eq_ignore_ascii_case(key_header);
+        if !parts.headers.iter().any(is_it) {
+            write_header(key_header, key, json);
+        }
     }
     json.close("]");
 }
@@ -175,6 +198,7 @@ mod tests {
     use smtp2go_types::{BatchEmail, EmailSendRequest};
 
     use super::*;
+    use crate::IDEMPOTENCY_HEADER;
 
     #[tokio::test]
     async fn media_type_of_files_and_bytes_is_guessed_by_content() {
@@ -185,7 +209,9 @@ mod tests {
             .attach(Attachment::from_path(path.path()).filename("scan"))
             .attach(Attachment::from_bytes("scan", &pdf[..]));
         let files = Files::look(email.paths()).await.unwrap();
-        let json = encode_single(&email, &files).unwrap().into_text();
+        let json = encode_single(&email, IDEMPOTENCY_HEADER, &files)
+            .unwrap()
+            .into_text();
         assert_eq!(
             json.matches(r#""mimetype":"application/pdf""#).count(),
             2,
@@ -214,8 +240,8 @@ mod tests {
                 .template_data(serde_json::json!({}))
         };
         let email = with(Email::from_template("a@example.com", "t"));
-        let single = encode_single(&email, &Files::default()).unwrap();
-        let batch = encode_batch(&[email], &Files::default()).unwrap();
+        let single = encode_single(&email, IDEMPOTENCY_HEADER, &Files::default()).unwrap();
+        let batch = encode_batch(&[email], IDEMPOTENCY_HEADER, &Files::default()).unwrap();
         let [single, batch]: [serde_json::Value; 2] =
             [single, batch].map(|body| serde_json::from_str(&body.into_text()).unwrap());
         for (json, listed) in [

@@ -1,7 +1,8 @@
 //! Finished MIME messages.
 
 use std::fmt;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -9,8 +10,13 @@ use serde_json::Value;
 use smtp2go_types::validation::Check;
 use smtp2go_types::{EmailMimeRequest, Timestamp};
 use tokio::io::AsyncRead;
+use tokio::task::spawn_blocking;
 
 use super::extra::ExtraFields;
+use super::header_fields::HeaderFields;
+use super::idempotency::{check_key, report_other_value};
+#[cfg(feature = "lettre")]
+use super::lettre::IdempotencyKey;
 #[cfg(feature = "lettre")]
 use super::lettre::envelope::EnvelopeDifference;
 use super::schedule;
@@ -20,6 +26,8 @@ use crate::{Body, FieldError};
 
 /// The field of the request that has the message.
 const FIELD: &str = "mime_email";
+/// Number of bytes of a file that are searched for a header.
+const SEARCHED: u64 = 256 * 1024;
 
 /// A finished message for [`Client::send_mime`](crate::Client::send_mime): headers and body, as
 /// RFC 5322 has it.
@@ -45,6 +53,8 @@ pub struct Mime {
     schedule: Option<Timestamp>,
     fastaccept: bool,
     extra: ExtraFields,
+    /// The idempotency key.
+    key: Option<String>,
     /// Differences between the envelope and the headers.
     #[cfg(feature = "lettre")]
     difference: EnvelopeDifference,
@@ -80,6 +90,7 @@ impl Mime {
             schedule: None,
             fastaccept: false,
             extra: ExtraFields::default(),
+            key: None,
             #[cfg(feature = "lettre")]
             difference: EnvelopeDifference::default(),
         }
@@ -135,12 +146,56 @@ impl Mime {
         self
     }
 
+    /// Sets the mail's idempotency key: see [`Email::idempotency_key`](crate::Email::idempotency_key).
+    ///
+    /// Its header is sent as the first line of the message, and the rest of the message is sent
+    /// unchanged. If a message in memory or in a file already has the header, nothing is added: with
+    /// the same value it is sent as it is, and with another value it is a validation error. Of a file,
+    /// the first 256 KiB are searched. A message from a reader is not searched: make sure that it does
+    /// not have the header.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Returns the idempotency key that [`idempotency_key`](Self::idempotency_key) or a message of
+    /// lettre has set. The message itself is not searched.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Returns the values that the message has in the header for the key. Empty if the mail has no
+    /// key.
+    pub(super) async fn key_values(&self, header: &str) -> Vec<String> {
+        let read = |message: &[u8]| -> Vec<String> {
+            let fields = HeaderFields::read(message);
+            fields
+                .values(header)
+                .map(|value| value.trim().to_owned())
+                .collect()
+        };
+        match &self.content {
+            _ if self.key.is_none() => Vec::new(),
+            Content::Bytes(message) => read(message),
+            Content::File(path) => {
+                let path = path.clone();
+                // A file that can't be read is reported by the check of its size.
+                let start = spawn_blocking(move || file_start(&path).unwrap_or_default()).await;
+                read(&start.unwrap_or_default())
+            }
+            Content::Reader { .. } => Vec::new(),
+        }
+    }
+
     /// Path of the file that has the message.
     pub(super) fn path(&self) -> Option<&Path> {
         self.content.path()
     }
 
-    pub(super) fn check(&self, files: &Files, check: &mut Check) {
+    /// Checks the mail. `written` has the values that the message has in the key's `header`.
+    pub(super) fn check(&self, files: &Files, header: &str, written: &[String], check: &mut Check) {
         check.at(FIELD, |check| match self.content.sized(FIELD, files) {
             Ok(content) if content.size() == 0 => check.problem("the message is empty"),
             Ok(_) => {}
@@ -151,27 +206,55 @@ impl Mime {
                 schedule::check(time, EmailMimeRequest::MAX_SCHEDULE_DAYS, check);
             });
         }
+        if let Some(key) = &self.key {
+            check_key(key, check);
+            if written.iter().any(|value| value != key) {
+                check.at(FIELD, |check| report_other_value(header, check));
+            }
+        }
         check.extra(EmailMimeRequest::FIELDS, self.extra.names());
         #[cfg(feature = "lettre")]
         self.difference.check(check);
     }
 
-    /// Encodes the request.
+    /// Encodes the request. `header` is the name of the header for the key, unless the message has
+    /// it.
     ///
     /// # Errors
     /// If a reader was used since the check.
-    pub(super) fn encode(&self, files: &Files) -> Result<Body, FieldError> {
+    pub(super) fn encode(&self, files: &Files, header: Option<&str>) -> Result<Body, FieldError> {
         let mut json = JsonWriter::with_capacity(128);
         json.open("{");
         json.key("fastaccept");
         json.value(if self.fastaccept { "true" } else { "false" });
         schedule::write(self.schedule.as_ref(), &mut json);
         json.key(FIELD);
-        json.base64(self.content.sized(FIELD, files)?);
+        let content = self.content.sized(FIELD, files)?;
+        match (&self.key, header) {
+            (Some(key), Some(header)) => json.base64_after(&header_line(header, key), content),
+            _ => json.base64(content),
+        }
         self.extra.write(&mut json);
         json.close("}");
         Ok(json.finish())
     }
+}
+
+/// Reads the start of a file. Blocks.
+fn file_start(path: &Path) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    File::open(path)?.take(SEARCHED).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// Returns the line of a header. Spaces make its length a multiple of 3 bytes.
+fn header_line(name: &str, value: &str) -> String {
+    let spaces = match (name.len() + value.len()) % 3 {
+        0 => "   ",
+        1 => "  ",
+        _ => " ",
+    };
+    format!("{name}:{spaces}{value}\r\n")
 }
 
 impl From<Vec<u8>> for Mime {
@@ -180,7 +263,8 @@ impl From<Vec<u8>> for Mime {
     }
 }
 
-/// Takes the [`formatted`](lettre::Message::formatted) message and its envelope.
+/// Takes the [`formatted`](lettre::Message::formatted) message and its envelope. A header
+/// [`IdempotencyKey`] sets the key.
 #[cfg(feature = "lettre")]
 impl From<lettre::Message> for Mime {
     fn from(message: lettre::Message) -> Self {
@@ -188,11 +272,16 @@ impl From<lettre::Message> for Mime {
     }
 }
 
-/// Takes the [`formatted`](lettre::Message::formatted) message and its envelope.
+/// Takes the [`formatted`](lettre::Message::formatted) message and its envelope. A header
+/// [`IdempotencyKey`] sets the key.
 #[cfg(feature = "lettre")]
 impl From<&lettre::Message> for Mime {
     fn from(message: &lettre::Message) -> Self {
-        Self::with_envelope(message.formatted(), message.envelope())
+        let mime = Self::with_envelope(message.formatted(), message.envelope());
+        match message.headers().get::<IdempotencyKey>() {
+            Some(key) => mime.idempotency_key(key.0),
+            None => mime,
+        }
     }
 }
 

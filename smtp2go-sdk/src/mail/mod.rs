@@ -7,7 +7,9 @@ mod check;
 mod email;
 mod encode;
 mod extra;
+mod header_fields;
 mod html;
+mod idempotency;
 #[cfg(feature = "lettre")]
 mod lettre;
 mod mailbox;
@@ -16,7 +18,7 @@ mod mime;
 mod schedule;
 
 #[cfg(feature = "lettre")]
-pub use self::lettre::LettreTransport;
+pub use self::lettre::{IdempotencyKey, LettreTransport};
 pub use attachment::Attachment;
 pub use batch::Batch;
 #[cfg(feature = "blocking")]
@@ -104,7 +106,8 @@ impl Client {
         cancel: Option<Arc<CallCancel>>,
     ) -> impl Future<Output = Result<Reply<Sent>, Error>> {
         let operation = &operations::EMAIL_SEND;
-        let body = move || single_body(email);
+        let header = self.idempotency_header();
+        let body = move || single_body(email, header);
         self.perform_cancellable(cancel, operation, body, sent, Reply::raw)
     }
 
@@ -116,7 +119,7 @@ impl Client {
     pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_MIME;
         let message = message.into();
-        let body = || mime_body(&message);
+        let body = || mime_body(&message, self.idempotency_header());
         self.perform_as(operation, body, sent, Reply::raw).await
     }
 
@@ -140,7 +143,7 @@ impl Client {
         self.per_item()
             .perform_as(
                 operation,
-                || batch_body(emails),
+                || batch_body(emails, self.idempotency_header()),
                 |success| Batch::new(operation, count, success),
                 Batch::reply,
             )
@@ -158,29 +161,33 @@ fn sent(success: Success) -> Result<Reply<Sent>, Error> {
 }
 
 /// Checks and encodes one mail, and drops it: waiting for the reply can take long.
-async fn single_body(email: Email) -> Result<Body, Error> {
+/// `header` is the name of the header for its idempotency key.
+async fn single_body(email: Email, header: &str) -> Result<Body, Error> {
     let files = Files::look(email.paths()).await?;
-    check::run(|check| check_email(&email, EmailFormat::Single, Some(&files), check))?;
-    encode_single(&email, &files).map_err(Error::unreadable)
+    let format = EmailFormat::Single;
+    check::run(|check| check_email(&email, format, header, Some(&files), check))?;
+    encode_single(&email, header, &files).map_err(Error::unreadable)
 }
 
 /// Checks and encodes a batch.
-async fn batch_body(emails: Vec<Email>) -> Result<Body, Error> {
+async fn batch_body(emails: Vec<Email>, header: &str) -> Result<Body, Error> {
     let files = Files::look(emails.iter().flat_map(Email::paths)).await?;
     check::run(|check| {
         check.at("emails", |check| check.count(emails.len(), Some(1), None));
         for (index, email) in emails.iter().enumerate() {
             check.at_index("emails", index, |check| {
-                check_email(email, EmailFormat::BatchItem, Some(&files), check);
+                check_email(email, EmailFormat::BatchItem, header, Some(&files), check);
             });
         }
     })?;
-    encode_batch(&emails, &files).map_err(Error::unreadable)
+    encode_batch(&emails, header, &files).map_err(Error::unreadable)
 }
 
 /// Checks and encodes a MIME message.
-async fn mime_body(message: &Mime) -> Result<Body, Error> {
+async fn mime_body(message: &Mime, header: &str) -> Result<Body, Error> {
     let files = Files::look(message.path().into_iter()).await?;
-    check::run(|check| message.check(&files, check))?;
-    message.encode(&files).map_err(Error::unreadable)
+    let written = message.key_values(header).await;
+    check::run(|check| message.check(&files, header, &written, check))?;
+    let header = written.is_empty().then_some(header);
+    message.encode(&files, header).map_err(Error::unreadable)
 }

@@ -12,6 +12,7 @@ mod growth;
 #[cfg(feature = "http2")]
 mod http2;
 mod http_client;
+mod idempotency;
 #[cfg(feature = "lettre")]
 mod lettre;
 #[path = "../support/log_watch.rs"]

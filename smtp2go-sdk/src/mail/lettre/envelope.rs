@@ -11,6 +11,8 @@ use std::fmt::Write;
 
 use smtp2go_types::validation::Check;
 
+use crate::mail::header_fields::HeaderFields;
+
 /// Addresses that differ between the envelope and the headers.
 #[derive(Clone, Default)]
 pub(crate) struct EnvelopeDifference {
@@ -30,8 +32,8 @@ impl EnvelopeDifference {
         message: &[u8],
     ) -> Self {
         let headers = HeaderFields::read(message);
-        let from = headers.addresses(&["From", "Sender"]);
-        let named = headers.addresses(&["To", "Cc", "Bcc"]);
+        let from = addresses(&headers, &["From", "Sender"]);
+        let named = addresses(&headers, &["To", "Cc", "Bcc"]);
         let recipients: Vec<_> = recipients
             .map(|text| (text, ListedAddress::of_envelope(text)))
             .collect();
@@ -142,38 +144,13 @@ impl ListedAddress {
     }
 }
 
-/// The header fields of a message, unfolded.
-struct HeaderFields(Vec<(String, String)>);
-
-impl HeaderFields {
-    fn read(message: &[u8]) -> Self {
-        let mut fields: Vec<(String, String)> = Vec::new();
-        for line in message.split(|byte| *byte == b'\n') {
-            let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
-            if line.is_empty() {
-                break;
-            }
-            if line.starts_with([' ', '\t']) {
-                if let Some((_, value)) = fields.last_mut() {
-                    value.push_str(&line);
-                }
-            } else if let Some((name, value)) = line.split_once(':') {
-                fields.push((name.trim_end().to_owned(), value.to_owned()));
-            }
-        }
-        Self(fields)
+/// Returns the addresses in all fields with these names.
+fn addresses(fields: &HeaderFields, names: &[&str]) -> Vec<ListedAddress> {
+    let mut list = AddressListReader::default();
+    for name in names {
+        fields.values(name).for_each(|value| list.read(value));
     }
-
-    /// Returns the addresses in all fields with these names.
-    fn addresses(&self, names: &[&str]) -> Vec<ListedAddress> {
-        let mut list = AddressListReader::default();
-        for (name, value) in &self.0 {
-            if names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)) {
-                list.read(value);
-            }
-        }
-        list.found
-    }
+    list.found
 }
 
 /// Reads a list of addresses according to RFC 5322, with the obsolete syntax: names, comments, groups,
@@ -401,12 +378,12 @@ mod tests {
     #[test]
     fn fields_are_unfolded_and_end_at_the_empty_line() {
         let message = b"TO: a@b.test,\r\n\tc@d.test\nto:e@f.test\r\nX: y\r\n z@z.test\r\n\r\nTo: g@h.test\r\n";
-        let found = HeaderFields::read(message).addresses(&["To", "Cc"]);
+        let found = addresses(&HeaderFields::read(message), &["To", "Cc"]);
         let found: Vec<_> = found.iter().map(|a| a.text.as_str()).collect();
         assert_eq!(found, ["a@b.test", "c@d.test", "e@f.test"]);
-        assert!(HeaderFields::read(b"").0.is_empty());
+        assert!(addresses(&HeaderFields::read(b""), &["To"]).is_empty());
         // Not UTF-8, as old programs write it.
-        let found = HeaderFields::read(b"To: Zo\xeb <z@b.test>").addresses(&["To"]);
+        let found = addresses(&HeaderFields::read(b"To: Zo\xeb <z@b.test>"), &["To"]);
         assert_eq!(found.len(), 1);
     }
 

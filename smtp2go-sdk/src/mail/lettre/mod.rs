@@ -4,10 +4,11 @@ pub(crate) mod envelope;
 
 use async_trait::async_trait;
 use lettre::address::Envelope;
+use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::{AsyncTransport, Message};
+use smtp2go_types::validation::header_fault;
 
-use crate::{Client, Error, Reply, operations};
-use crate::{Mime, Sent};
+use crate::{Client, Error, IDEMPOTENCY_HEADER, Mime, Reply, Sent, operations};
 
 /// Sends messages of [`lettre`] through the API. In code that uses lettre, replace the SMTP transport
 /// with it; the rest stays unchanged.
@@ -53,6 +54,10 @@ use crate::{Mime, Sent};
 ///
 /// The comparison ignores the case of the domain, display names, comments and needless quotes. The
 /// case of the part before the `@` matters.
+///
+/// # Idempotency keys
+///
+/// The header [`IdempotencyKey`] sets the key of a message.
 ///
 /// # Errors
 ///
@@ -119,6 +124,64 @@ impl LettreTransport {
             message
         };
         self.client.send_mime(message).await
+    }
+}
+
+/// The header of [`lettre`] messages with the mail's idempotency key: see
+/// [`Email::idempotency_key`](crate::Email::idempotency_key).
+///
+/// The header has the name [`IDEMPOTENCY_HEADER`]. If the client has
+/// [another name](crate::ClientBuilder::idempotency_header), a message that is sent with
+/// [`AsyncTransport::send`] or [`Client::send_mime`] gets a second header with that name.
+///
+/// ```
+/// use lettre::Message;
+/// use smtp2go_sdk::{IdempotencyKey, Mime};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let message = Message::builder()
+///     .from("Acme <noreply@example.com>".parse()?)
+///     .to("Jane <jane@example.net>".parse()?)
+///     .subject("Your order")
+///     .header(IdempotencyKey::new("order-42/confirmation"))
+///     .body("Thank you.".to_owned())?;
+/// assert_eq!(Mime::from(message).key(), Some("order-42/confirmation"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(pub(crate) String);
+
+impl IdempotencyKey {
+    /// Creates the header. The key is checked when the message is sent through the API.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    /// Returns the key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Header for IdempotencyKey {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str(IDEMPOTENCY_HEADER)
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self::new(text.trim()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        let key = self.0.clone();
+        if key.is_ascii() && header_fault(&key).is_none() {
+            // Otherwise lettre folds a long key.
+            HeaderValue::dangerous_new_pre_encoded(Self::name(), key.clone(), key)
+        } else {
+            HeaderValue::new(Self::name(), key)
+        }
     }
 }
 
