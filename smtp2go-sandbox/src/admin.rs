@@ -71,6 +71,8 @@ const ENDPOINTS: &[&str] = &[
     "POST /_sandbox/clock/freeze",
     "POST /_sandbox/clock/resume",
     "POST /_sandbox/clock/advance {\"seconds\": 3600}",
+    "GET /_sandbox/activity",
+    "POST /_sandbox/activity {\"lag\": 120}",
     "POST /_sandbox/reset",
 ];
 
@@ -94,6 +96,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/clock/freeze", post(freeze))
         .route("/clock/resume", post(resume))
         .route("/clock/advance", post(advance))
+        .route("/activity", get(activity).post(set_activity))
         .route("/reset", post(reset))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(shared),
@@ -815,13 +818,7 @@ async fn resume(State(shared): State<Arc<Shared>>) -> Json {
 }
 
 async fn advance(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
-    let by = fields(&body, ["seconds"], 0).and_then(|[seconds]| {
-        let by = seconds.as_f64().map(Duration::try_from_secs_f64);
-        match by {
-            Some(Ok(by)) => Ok(by),
-            _ => Err(Problem::bad("seconds: not a number of seconds from 0")),
-        }
-    });
+    let by = fields(&body, ["seconds"], 0).and_then(|[by]| seconds("seconds", &by));
     Json(by.map(|by| {
         shared.world().advance(by);
         write_clock(&shared)
@@ -831,6 +828,22 @@ async fn advance(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
 fn write_clock(shared: &Shared) -> Value {
     let world = shared.world();
     json!({ "now": time(world.now()), "frozen": world.clock.is_frozen() })
+}
+
+async fn activity(State(shared): State<Arc<Shared>>) -> Json {
+    Json(Ok(write_activity(&shared)))
+}
+
+async fn set_activity(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
+    let lag = fields(&body, ["lag"], 0).and_then(|[lag]| seconds("lag", &lag));
+    Json(lag.map(|lag| {
+        shared.world().activity_lag = lag;
+        write_activity(&shared)
+    }))
+}
+
+fn write_activity(shared: &Shared) -> Value {
+    json!({ "lag": shared.world().activity_lag.as_secs_f64() })
 }
 
 async fn reset(State(shared): State<Arc<Shared>>) -> Json {
@@ -862,6 +875,15 @@ fn fields<const N: usize>(
             names.get(missing).copied().unwrap_or_default()
         ))),
         None => Ok(found),
+    }
+}
+
+fn seconds(name: &str, value: &Value) -> Result<Duration, Problem> {
+    match value.as_f64().map(Duration::try_from_secs_f64) {
+        Some(Ok(seconds)) => Ok(seconds),
+        _ => Err(Problem::bad(format!(
+            "{name}: not a number of seconds from 0"
+        ))),
     }
 }
 

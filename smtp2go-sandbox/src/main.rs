@@ -114,6 +114,10 @@ struct Arguments {
     #[arg(long, value_name = "TIMES", default_value_t = 3600)]
     webhook_speed: u32,
 
+    /// Seconds until an event is found by /activity/search; the service takes about 120
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    activity_lag: Duration,
+
     /// How many mails are kept, the newest, with what belongs to them
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = count)]
     keep_mails: usize,
@@ -188,6 +192,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         .enforce_senders(arguments.enforce_senders)
         .remote_webhooks(arguments.remote_webhooks)
         .webhook_speed(arguments.webhook_speed)
+        .activity_lag(arguments.activity_lag)
         .keep_mails(arguments.keep_mails)
         .keep_bytes(arguments.keep_bytes)
         .stateless(arguments.stateless);
@@ -291,6 +296,14 @@ fn count(text: &str) -> Result<usize, String> {
         0 => Err("at least 1 mail is kept".to_owned()),
         count => Ok(count),
     })
+}
+
+/// A number of seconds, such as `120` or `0.5`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
+    seconds
+        .and_then(Result::ok)
+        .ok_or_else(|| "not a number of seconds from 0".to_owned())
 }
 
 /// A number of bytes: `1048576`, `512K`, `64M`, `2G`, also with `iB` or `B` after the letter.

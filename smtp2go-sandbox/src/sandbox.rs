@@ -216,6 +216,12 @@ impl Sandbox {
         webhooks::post_again(&mut self.shared.world(), delivery)
     }
 
+    /// Sets how long after it happened an event is found by `/activity/search`, by the sandbox's
+    /// clock. Applies to past events too: see [`SandboxBuilder::activity_lag`].
+    pub fn set_activity_lag(&self, lag: Duration) {
+        self.shared.world().activity_lag = lag;
+    }
+
     /// The time in the sandbox: the system's, unless it was frozen or advanced.
     pub fn now(&self) -> SystemTime {
         self.shared.world().now()
@@ -254,7 +260,8 @@ impl Sandbox {
     }
 
     /// Forgets all mails, events and calls and all changes of accounts: what the sandbox has is what
-    /// it had at its start. Its clock, its faults and its rules of delivery stay as they are.
+    /// it had at its start. Its clock, its faults, its rules of delivery and the activity's lag stay as
+    /// they are.
     pub fn reset(&self) {
         self.shared.world().reset();
     }
@@ -345,6 +352,7 @@ impl fmt::Debug for SandboxBuilder {
             .field("stateless", &self.settings.stateless)
             .field("seed", &self.settings.seed)
             .field("access", &self.settings.access)
+            .field("activity_lag", &self.settings.activity_lag)
             .field("budget", &self.settings.budget)
             .field("address", &self.address)
             .field("limits", &self.settings.limits)
@@ -423,6 +431,28 @@ impl SandboxBuilder {
     /// default, as at the service.
     pub fn webhook_timeout(mut self, limit: Duration) -> Self {
         self.settings.webhook_timeout = limit;
+        self
+    }
+
+    /// How long after it happened an event is found by `/activity/search`, by the sandbox's clock.
+    /// Default: zero, so that a test finds an event at once. SMTP2GO takes about two minutes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use smtp2go_sandbox::Sandbox;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let lag = Duration::from_secs(120);
+    /// let sandbox = Sandbox::builder().activity_lag(lag).start_blocking()?;
+    /// sandbox.freeze();
+    /// // The code under test sends a mail; a search does not find it yet.
+    /// sandbox.advance(lag);
+    /// // Now it does.
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn activity_lag(mut self, lag: Duration) -> Self {
+        self.settings.activity_lag = lag;
         self
     }
 

@@ -71,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) webhook_speed: u32,
     /// How long an endpoint may take to answer.
     pub(crate) webhook_timeout: Duration,
+    /// How long after it happened an event is found by `/activity/search`.
+    pub(crate) activity_lag: Duration,
     /// How much of the past is kept.
     pub(crate) budget: LogLimits,
     pub(crate) limits: Limits,
@@ -116,6 +118,7 @@ impl Settings {
             // An hour of the service is a second here.
             webhook_speed: 3_600,
             webhook_timeout: Duration::from_secs(10),
+            activity_lag: Duration::ZERO,
             limits: Limits::default(),
             budget: LogLimits::default(),
         }
@@ -191,6 +194,8 @@ pub(crate) struct World {
     pub(crate) transit: Transit,
     /// The events that are posted to webhooks.
     pub(crate) outbox: Outbox,
+    /// How long after it happened an event is found by `/activity/search`.
+    pub(crate) activity_lag: Duration,
     accounts: Vec<Account>,
     due: DueQueue,
     /// The time of what is happening: never goes back.
@@ -333,6 +338,7 @@ impl World {
             delivery_rules: DeliveryRules::default(),
             transit: Transit::default(),
             outbox: Outbox::default(),
+            activity_lag: settings.activity_lag,
             accounts: vec![Account::new("")],
             due: DueQueue::default(),
             now: clock.now(),
@@ -371,9 +377,9 @@ impl World {
         world
     }
 
-    /// As it was at the start, but for the clock and the rules of delivery.
+    /// As it was at the start, but for the clock, the rules of delivery and the activity's lag.
     pub(crate) fn reset(&mut self) {
-        let (clock, now) = (self.clock, self.now);
+        let (clock, now, lag) = (self.clock, self.now, self.activity_lag);
         self.events
             .iter()
             .filter_map(|event| event.mail())
@@ -385,6 +391,7 @@ impl World {
         self.delivery_rules = rules;
         self.clock = clock;
         self.now = now;
+        self.activity_lag = lag;
         self.changed();
     }
 

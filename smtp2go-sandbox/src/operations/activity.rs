@@ -34,10 +34,9 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let world = &*context.world;
     let accounts = accounts(context, request)?;
     let filter = ActivityFilter::new(request, context.now())?;
-    let events = world.events.numbered();
     // A mail has hundreds of events, and may be long.
     let mut mails = HashMap::new();
-    let mut found: Vec<_> = events
+    let mut found: Vec<_> = indexed(world)
         .filter(|(_, event)| accounts.contains(&event.account))
         .filter_map(|(number, event)| Some(((number, 0), (event, event.mail()?))))
         .filter(|(_, (event, mail))| {
@@ -77,6 +76,14 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
         data["continue_token"] = token.into();
     }
     Ok(Reply::Data(data))
+}
+
+/// The events that are older than the activity's lag. Events are in the order of their times, so no
+/// event appears before one that is found already.
+fn indexed(world: &World) -> impl Iterator<Item = (usize, &Arc<Event>)> {
+    let (now, lag) = (world.now(), world.activity_lag);
+    let events = world.events.numbered();
+    events.filter(move |(_, event)| clock::after(event.time(), lag) <= now)
 }
 
 /// Whose events are searched: those of the key's account, and of all subaccounts with a key of the
@@ -207,7 +214,7 @@ fn attempts<'a>(
     wanted: impl Iterator<Item = &'a str>,
 ) -> HashMap<&'a str, Vec<Value>> {
     let mut attempts: HashMap<_, Vec<Value>> = wanted.map(|id| (id, Vec::new())).collect();
-    for event in world.events.iter() {
+    for (_, event) in indexed(world) {
         let attempt = matches!(
             event.kind(),
             EventKind::Delivered | EventKind::HardBounce | EventKind::SoftBounce

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
 use super::fields::{check_few, covers, descending, domain_of, flag, text, texts};
+use super::history::time;
 use super::{Context, Reply};
 use crate::account::{Account, AccountId};
 use crate::clock;
@@ -17,8 +18,6 @@ use crate::world::World;
 
 /// How many a page has; the API lets nobody choose.
 const PAGE: usize = 100;
-
-const DAY: u64 = 86_400;
 
 /// How much is kept of a text that somebody else chose: a subject, or what a server said.
 const EXCERPT: usize = 1_000;
@@ -226,7 +225,7 @@ fn view(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
 
 struct SuppressionFilter<'a> {
     start: SystemTime,
-    end: Option<SystemTime>,
+    end: SystemTime,
     address: Option<&'a str>,
     recipients: Terms,
     reasons: Terms,
@@ -269,8 +268,9 @@ impl<'a> SuppressionFilter<'a> {
             Ok::<_, Refusal>(Terms::Parts(all))
         };
         Ok(Self {
-            start: time(request, "start_date")?.unwrap_or_else(|| thirty_days_before(now)),
-            end: time(request, "end_date")?,
+            start: time(request, "start_date")?.unwrap_or_else(|| clock::day_start(now, 30)),
+            // Without an end, today's entries are not listed.
+            end: time(request, "end_date")?.unwrap_or_else(|| clock::day_start(now, 0)),
             address: text(request, "email_address"),
             recipients: terms("recipient", "recipients")?,
             reasons: terms("reason", "reasons")?,
@@ -282,7 +282,7 @@ impl<'a> SuppressionFilter<'a> {
     fn takes(&self, entry: &Suppression) -> bool {
         let address = entry.email_address.as_str();
         entry.time >= self.start
-            && self.end.is_none_or(|end| entry.time < end)
+            && entry.time < self.end
             && self.address.is_none_or(|wanted| covers(address, wanted))
             && self.recipients.take(&[address])
             && self
@@ -291,22 +291,6 @@ impl<'a> SuppressionFilter<'a> {
             && (self.types.is_empty() || self.types.contains(entry.reason.as_str()))
             && address.to_lowercase().contains(&self.wildcard)
     }
-}
-
-fn time(request: &Value, field: &str) -> Result<Option<SystemTime>, Refusal> {
-    match text(request, field).map(clock::parse) {
-        Some(None) => Err(Refusal::field(field, "The value is no time that is known.")),
-        time => Ok(time.flatten()),
-    }
-}
-
-/// The beginning of the day 30 days ago.
-fn thirty_days_before(now: SystemTime) -> SystemTime {
-    let days = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / DAY;
-    clock::after(
-        UNIX_EPOCH,
-        Duration::from_secs(days.saturating_sub(30) * DAY),
-    )
 }
 
 impl Suppression {
@@ -324,6 +308,8 @@ impl Suppression {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::operations::tests::call;
     use crate::world::tests::shared;
@@ -365,7 +351,7 @@ mod tests {
             assert_eq!(found, reason, "{address}");
         }
         drop(world);
-        let request = json!({ "reasons": ["unknown"], "fuzzy": true });
+        let request = json!({ "reasons": ["unknown"], "fuzzy": true, "end_date": "2999-01-01" });
         let Ok(Reply::Data(data)) = call(&shared, "suppression_view", &request) else {
             panic!("no data");
         };
@@ -374,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn without_dates_the_last_thirty_days_are_shown_page_by_page() {
+    fn search_without_dates_shows_thirty_days_page_by_page() {
         let shared = shared(|_| {});
         shared.world().freeze();
         let add = |address: String| {
@@ -386,10 +372,11 @@ mod tests {
             .unwrap();
         };
         add("old@example.net".to_owned());
-        shared.world().advance(Duration::from_secs(31 * DAY));
+        shared.world().advance(Duration::from_secs(31 * 86_400));
         for number in 0..250 {
             add(format!("{number}@example.net"));
         }
+        shared.world().advance(Duration::from_secs(86_400));
         let mut token = Value::Null;
         let mut seen = Vec::new();
         loop {
