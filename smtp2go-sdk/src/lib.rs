@@ -142,10 +142,10 @@ pub use client::{
 };
 pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
-pub use mail::{Attachment, Batch, Email, Mailbox, MailboxError, Mime, Sent};
+pub use mail::{Attachment, AttachmentKind, Batch, Email, EmailParts, Mailbox, MailboxError, Mime};
 #[cfg(feature = "lettre")]
 pub use mail::{IdempotencyKey, LettreTransport};
-pub use mail::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
+pub use mail::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState, Sent};
 pub use region::Region;
 
 /// The request and reply types.

@@ -79,6 +79,18 @@ impl Content {
     }
 }
 
+/// Bytes are equal by content, files by path. A reader equals only its clones.
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bytes(a), Self::Bytes(b)) => a == b,
+            (Self::File(a), Self::File(b)) => a == b,
+            (Self::Reader { reader: a, .. }, Self::Reader { reader: b, .. }) => a.is_clone_of(b),
+            _ => false,
+        }
+    }
+}
+
 /// Shows the kind and the size. A path can tell whom the content is about.
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,6 +111,11 @@ pub(crate) struct SharedReader(Arc<Mutex<Option<ContentReader>>>);
 impl SharedReader {
     fn new(reader: ContentReader) -> Self {
         Self(Arc::new(Mutex::new(Some(reader))))
+    }
+
+    /// Whether the two are clones of one reader.
+    fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn is_used(&self) -> bool {
@@ -173,15 +190,17 @@ impl Files {
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::config("called outside of a tokio runtime"));
         };
-        let look = move || {
-            let facts = paths.into_iter().map(|path| {
-                let facts = ContentFacts::of_file(&path).map_err(|error| about(&path, error));
-                (path, facts)
-            });
-            Self(facts.collect())
-        };
-        let files = runtime.spawn_blocking(look).await;
+        let files = runtime.spawn_blocking(|| Self::look_now(paths)).await;
         files.map_err(|_| Error::config("the runtime is shutting down"))
+    }
+
+    /// Looks at the files. Blocks.
+    pub(crate) fn look_now(paths: Vec<PathBuf>) -> Self {
+        let facts = paths.into_iter().map(|path| {
+            let facts = ContentFacts::of_file(&path).map_err(|error| about(&path, error));
+            (path, facts)
+        });
+        Self(facts.collect())
     }
 
     fn facts(&self, path: &Path) -> Result<ContentFacts, String> {
@@ -193,7 +212,7 @@ impl Files {
 }
 
 /// An error message with the path of its file.
-fn about(path: &Path, error: impl fmt::Display) -> String {
+pub(crate) fn about(path: &Path, error: impl fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
 
@@ -209,6 +228,11 @@ impl SizedContent {
     /// Number of bytes before they are encoded.
     pub(crate) fn size(&self) -> u64 {
         self.facts.size
+    }
+
+    /// When the file was modified last. `None` if it is not a file, or the system has no such time.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.facts.modified
     }
 
     /// The first bytes, enough to guess the media type. Empty for a reader.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
+use super::recorded::RecordedFile;
 use crate::body::content::Content;
 
 /// A file to [attach](crate::Email::attach), or an image for [inline](crate::Email::inline) use.
@@ -23,15 +24,38 @@ use crate::body::content::Content;
 /// let terms = Attachment::from_url("terms.pdf", "https://example.com/terms.pdf");
 /// # let _ = (report, table, terms);
 /// ```
-#[derive(Clone)]
+///
+/// Two attachments are equal if name, media type and content are. Bytes are compared by content,
+/// files by path and by the size and time that a [stored mail](crate::Email#stored-mail) has of them,
+/// and a reader equals only its clones.
+#[derive(Clone, PartialEq)]
 pub struct Attachment {
     pub(super) filename: String,
     pub(super) mimetype: Option<String>,
     pub(super) source: AttachmentSource,
+    /// What a stored mail says of the file.
+    pub(super) recorded: Option<RecordedFile>,
+}
+
+/// Where the content of an attachment comes from. Returned by [`Attachment::kind`].
+#[derive(Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum AttachmentKind<'a> {
+    /// Content in memory.
+    Bytes(&'a [u8]),
+    /// The path of a file that is read while the mail is sent.
+    Path(&'a Path),
+    /// A URL that SMTP2GO fetches.
+    Url(&'a str),
+    /// A reader of `length` bytes. It may have been read already.
+    Reader {
+        /// Number of bytes.
+        length: u64,
+    },
 }
 
 /// Where the content of an attachment comes from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) enum AttachmentSource {
     Content(Content),
     /// The API fetches the content.
@@ -65,6 +89,7 @@ impl Attachment {
             filename: filename.into(),
             mimetype: None,
             source: AttachmentSource::Url(url.into()),
+            recorded: None,
         }
     }
 
@@ -96,6 +121,7 @@ impl Attachment {
             filename: filename.into(),
             mimetype: None,
             source: AttachmentSource::Content(content),
+            recorded: None,
         }
     }
 
@@ -118,6 +144,32 @@ impl Attachment {
         self
     }
 
+    /// Returns the name that the recipient sees. [`filename`](Self::filename) sets it.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        &self.filename
+    }
+
+    /// Returns the media type that [`mimetype`](Self::mimetype) has set. `None` if it is guessed when
+    /// the mail is sent.
+    #[must_use]
+    pub fn media_type(&self) -> Option<&str> {
+        self.mimetype.as_deref()
+    }
+
+    /// Returns where the content comes from.
+    #[must_use]
+    pub fn kind(&self) -> AttachmentKind<'_> {
+        match &self.source {
+            AttachmentSource::Content(Content::Bytes(bytes)) => AttachmentKind::Bytes(bytes),
+            AttachmentSource::Content(Content::File(path)) => AttachmentKind::Path(path),
+            AttachmentSource::Content(Content::Reader { length, .. }) => {
+                AttachmentKind::Reader { length: *length }
+            }
+            AttachmentSource::Url(url) => AttachmentKind::Url(url),
+        }
+    }
+
     /// Path of a file on disk.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.source {
@@ -137,5 +189,17 @@ impl fmt::Debug for Attachment {
             AttachmentSource::Url(_) => shown.field("content", &format_args!("a URL")),
         };
         shown.finish_non_exhaustive()
+    }
+}
+
+/// Shows the kind and the size. Paths and URLs can tell whom the content is about.
+impl fmt::Debug for AttachmentKind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Path(_) => f.write_str("Path(…)"),
+            Self::Url(_) => f.write_str("Url(…)"),
+            Self::Reader { length } => write!(f, "Reader({length} bytes)"),
+        }
     }
 }

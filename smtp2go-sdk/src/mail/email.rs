@@ -9,8 +9,11 @@ use serde_json::Value;
 use smtp2go_types::{Timestamp, Validate, ValidationError};
 
 use super::attachment::Attachment;
-use super::extra::ExtraFields;
+use super::encode::encode_single;
+use super::extra::{ExtraFields, is_same_json};
 use super::mailbox::Mailbox;
+use crate::body::content::Files;
+use crate::{Error, IDEMPOTENCY_HEADER};
 
 /// A mail for [`Client::send`](crate::Client::send), [`send_all`](crate::Client::send_all) and
 /// [`send_batch`](crate::Client::send_batch).
@@ -22,7 +25,9 @@ use super::mailbox::Mailbox;
 /// Limits: 100 recipients each in to, cc and bcc; 50 MB for the request as sent, in which base64
 /// makes files a third larger; three days ahead for a schedule.
 ///
-/// A clone shares the content of attachments.
+/// A clone shares the content of attachments. Two mails are equal if all their parts are, with the
+/// content of attachments as [`Attachment`] says, and template data and additional fields compared as
+/// JSON.
 ///
 /// ```
 /// use smtp2go_sdk::{Attachment, Email};
@@ -38,14 +43,94 @@ use super::mailbox::Mailbox;
 /// mail.validate()?;
 /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
 /// ```
-#[derive(Clone)]
+///
+/// # Stored mail
+///
+/// A mail can be written as JSON with serde, stored, and read again, also by another program. Programs
+/// in other languages can write the format too. A mail with every member but those of templates, and
+/// one from a template:
+///
+/// ```
+/// use smtp2go_sdk::Email;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let json = r#"{
+///   "version": 1,
+///   "idempotency_key": "order-42/confirmation",
+///   "sender": "Acme <noreply@example.com>",
+///   "to": ["Jane <jane@example.net>"],
+///   "cc": ["sales@example.com"],
+///   "bcc": ["archive@example.com"],
+///   "reply_to": ["support@example.com"],
+///   "subject": "Your order",
+///   "html_body": "<img src=\"cid:logo.png\"> <p>Thank you.</p>",
+///   "text_body": "Thank you.",
+///   "custom_headers": [{"header": "X-Order", "value": "42"}],
+///   "schedule": "2026-12-01T09:00:00Z",
+///   "fastaccept": true,
+///   "attachments": [
+///     {"filename": "order.csv", "mimetype": "text/csv", "fileblob": "aXRlbSxwcmljZQo="},
+///     {"filename": "terms.pdf", "url": "https://example.com/terms.pdf"},
+///     {"filename": "invoice.pdf", "path": "/srv/invoices/42.pdf", "size": 48213,
+///      "modified": "2026-11-28T17:04:31.204518733Z"}
+///   ],
+///   "inlines": [{"filename": "logo.png", "fileblob": "iVBORw=="}],
+///   "extra": {"newer_field": 1}
+/// }"#;
+/// let mail: Email = serde_json::from_str(json)?;
+/// let stored = serde_json::to_string(&mail)?;
+/// assert_eq!(serde_json::from_str::<Email>(&stored)?, mail);
+///
+/// let from_template = r#"{
+///   "version": 1,
+///   "sender": "noreply@example.com",
+///   "to": ["jane@example.net"],
+///   "template_id": "welcome",
+///   "template_data": {"name": "Jane", "items": [{"price": 12}]}
+/// }"#;
+/// let mail: Email = serde_json::from_str(from_template)?;
+/// mail.validate()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The members of the mail:
+/// - `version` and `sender` are required. The version is 1.
+/// - All other members are optional. Null, an empty list and a missing member are the same.
+/// - Members have the names and meanings of the API's `/email/send`. The others are `idempotency_key`,
+///   `reply_to` ([`reply_to`](Self::reply_to)) and `extra` ([`extra`](Self::extra)). `fastaccept` is
+///   false by default.
+/// - A member that is not in the example is refused.
+///
+/// An attachment has one of three members for its content:
+/// - `fileblob`: the content in standard base64, with padding and without line breaks.
+/// - `url`: a URL that SMTP2GO fetches.
+/// - `path`: a file that is read when the mail is sent. An absolute path is written. `filename` is
+///   optional here. `size` in bytes and `modified`, a time as [`Timestamp`] reads it, are optional
+///   too. If the file has another size then, or another time by the digits that `modified` has,
+///   sending fails with [`Certainty::NotSent`](crate::Certainty::NotSent), the
+///   [kind](crate::Error::kind) `content` and a message that names the file.
+///
+/// Reading checks the form only, as the setters do: [`validate`](Self::validate) finds a wrong
+/// address. Writing blocks while it reads the size and time of files. It is an error for
+/// - an attachment from a reader,
+/// - a file that is missing, or whose path is not UTF-8,
+/// - an address that would be read as another one, such as a [`Mailbox`] with a name in its address,
+/// - template data that could not be serialised.
+///
+/// Template data and additional fields are kept as JSON text, with all digits of their numbers. This
+/// needs serde_json: other formats of serde are not supported, and neither are serde's `flatten` and
+/// untagged enums around a mail. A future version of the SDK reads the versions of earlier ones.
+#[derive(Clone, PartialEq)]
 pub struct Email {
     /// Behind a pointer, since the mail is moved through several futures.
     pub(super) parts: Arc<EmailParts>,
 }
 
-#[derive(Clone)]
-pub(super) struct EmailParts {
+/// The parts of an [`Email`], for reading. Returned by [`Email::parts`]. The methods have the names of
+/// the setters.
+#[derive(Clone, PartialEq)]
+pub struct EmailParts {
     pub(super) sender: Mailbox,
     pub(super) to: Vec<Mailbox>,
     pub(super) cc: Vec<Mailbox>,
@@ -66,11 +151,22 @@ pub(super) struct EmailParts {
 }
 
 /// The template that gives subject and bodies.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct EmailTemplate {
     pub(super) id: String,
     /// The data as JSON, or the error of their serialisation.
     pub(super) data: Option<Result<String, String>>,
+}
+
+/// Compares the data as JSON.
+impl PartialEq for EmailTemplate {
+    fn eq(&self, other: &Self) -> bool {
+        let same_data = match (&self.data, &other.data) {
+            (Some(Ok(a)), Some(Ok(b))) => is_same_json(a, b),
+            (a, b) => a == b,
+        };
+        self.id == other.id && same_data
+    }
 }
 
 /// The endpoint that a mail is written for: some fields differ.
@@ -100,7 +196,7 @@ impl Email {
         mail
     }
 
-    fn bare(sender: Mailbox) -> Self {
+    pub(super) fn bare(sender: Mailbox) -> Self {
         let parts = EmailParts {
             sender,
             to: Vec::new(),
@@ -124,7 +220,7 @@ impl Email {
         }
     }
 
-    fn edit(&mut self) -> &mut EmailParts {
+    pub(super) fn edit(&mut self) -> &mut EmailParts {
         Arc::make_mut(&mut self.parts)
     }
 
@@ -312,6 +408,28 @@ impl Email {
         Validate::validate(self)
     }
 
+    /// Returns the parts of the mail, for reading.
+    #[must_use]
+    pub fn parts(&self) -> &EmailParts {
+        &self.parts
+    }
+
+    /// Returns the size of the request in bytes, as [`Client::send`] sends it with the default
+    /// settings. The limit is the operation's
+    /// [`max_body_bytes`](crate::operation::Operation::max_body_bytes): 50 MB. Blocks while it reads
+    /// the size of files.
+    ///
+    /// # Errors
+    /// If a file can't be read, or differs from the one of a stored mail, or a reader was used up. The
+    /// error names the attachment.
+    ///
+    /// [`Client::send`]: crate::Client::send
+    pub fn size(&self) -> Result<u64, Error> {
+        let files = Files::look_now(self.paths().map(Path::to_owned).collect());
+        let body = encode_single(self, IDEMPOTENCY_HEADER, &files);
+        body.map(|body| body.size()).map_err(Error::unreadable)
+    }
+
     /// Paths of the files on disk.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         let files = self.parts.attachments.iter().chain(&self.parts.inlines);
@@ -320,14 +438,114 @@ impl Email {
 }
 
 impl EmailParts {
-    /// The HTML, unless it is empty.
-    pub(super) fn html(&self) -> Option<&str> {
+    /// Returns the sender.
+    #[must_use]
+    pub fn sender(&self) -> &Mailbox {
+        &self.sender
+    }
+
+    /// Returns the recipients, without those of copies.
+    #[must_use]
+    pub fn to(&self) -> &[Mailbox] {
+        &self.to
+    }
+
+    /// Returns the recipients of copies.
+    #[must_use]
+    pub fn cc(&self) -> &[Mailbox] {
+        &self.cc
+    }
+
+    /// Returns the recipients of hidden copies.
+    #[must_use]
+    pub fn bcc(&self) -> &[Mailbox] {
+        &self.bcc
+    }
+
+    /// Returns all recipients: to, cc and bcc.
+    pub fn recipients(&self) -> impl Iterator<Item = &Mailbox> {
+        self.to.iter().chain(&self.cc).chain(&self.bcc)
+    }
+
+    /// Returns the addresses that answers go to.
+    #[must_use]
+    pub fn reply_to(&self) -> &[Mailbox] {
+        &self.reply_to
+    }
+
+    /// Returns the subject.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// Returns the HTML body. `None` also if it is empty.
+    #[must_use]
+    pub fn html(&self) -> Option<&str> {
         self.html.as_deref().filter(|html| !html.is_empty())
     }
 
-    /// The plain text, unless it is empty.
-    pub(super) fn text(&self) -> Option<&str> {
+    /// Returns the plain text body. `None` also if it is empty.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
         self.text.as_deref().filter(|text| !text.is_empty())
+    }
+
+    /// Returns names and values of the headers that [`Email::header`] has added.
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        let headers = self.headers.iter();
+        headers.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Returns the template's id.
+    #[must_use]
+    pub fn template_id(&self) -> Option<&str> {
+        let template = self.template.as_ref();
+        template
+            .map(|template| template.id.as_str())
+            .filter(|id| !id.is_empty())
+    }
+
+    /// Returns the template's data as JSON. `None` also if it could not be serialised.
+    #[must_use]
+    pub fn template_data(&self) -> Option<&str> {
+        let data = self.template.as_ref()?.data.as_ref()?;
+        data.as_deref().ok()
+    }
+
+    /// Returns when to send.
+    #[must_use]
+    pub fn schedule(&self) -> Option<&Timestamp> {
+        self.schedule.as_ref()
+    }
+
+    /// Returns whether the API queues the mail without checks.
+    #[must_use]
+    pub fn fastaccept(&self) -> bool {
+        self.fastaccept
+    }
+
+    /// Returns the attached files.
+    #[must_use]
+    pub fn attachments(&self) -> &[Attachment] {
+        &self.attachments
+    }
+
+    /// Returns the images that the HTML shows.
+    #[must_use]
+    pub fn inlines(&self) -> &[Attachment] {
+        &self.inlines
+    }
+
+    /// Returns names and values, as JSON, of the fields that [`Email::extra`] has added.
+    pub fn extra(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.extra.iter()
+    }
+
+    /// Returns the idempotency key.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 }
 
@@ -337,19 +555,27 @@ impl From<&Email> for Email {
         email.clone()
     }
 }
+
 /// Shows the number of recipients and files, and no address or text.
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.fmt(f)
+    }
+}
+
+/// Shows the number of recipients and files, and no address or text.
+impl fmt::Debug for EmailParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Email")
-            .field("to", &self.parts.to.len())
-            .field("cc", &self.parts.cc.len())
-            .field("bcc", &self.parts.bcc.len())
-            .field("template", &self.parts.template.as_ref().map(|t| &t.id))
-            .field("schedule", &self.parts.schedule)
-            .field("fastaccept", &self.parts.fastaccept)
-            .field("attachments", &self.parts.attachments)
-            .field("inlines", &self.parts.inlines)
-            .field("extra", &self.parts.extra.names().len())
+            .field("to", &self.to.len())
+            .field("cc", &self.cc.len())
+            .field("bcc", &self.bcc.len())
+            .field("template", &self.template.as_ref().map(|t| &t.id))
+            .field("schedule", &self.schedule)
+            .field("fastaccept", &self.fastaccept)
+            .field("attachments", &self.attachments)
+            .field("inlines", &self.inlines)
+            .field("extra", &self.extra.names().len())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! Writes a mail that passed its check as JSON.
 //!
-//! The functions fail only if a reader was used since the check.
+//! The functions fail only if a reader was used since the check, or a file is not the one of a stored
+//! mail.
 
 use super::attachment::{Attachment, AttachmentSource};
 use super::check::REPLY_TO;
@@ -8,7 +9,7 @@ use super::email::{Email, EmailFormat, EmailParts, EmailTemplate};
 use super::mailbox::Mailbox;
 use super::media_type::guess;
 use super::schedule;
-use crate::body::content::Files;
+use crate::body::content::{Files, SizedContent, about};
 use crate::body::json::JsonWriter;
 use crate::{Body, FieldError};
 
@@ -175,7 +176,9 @@ fn write_attachments(
         let mimetype = attachment.mimetype.as_deref();
         match &attachment.source {
             AttachmentSource::Content(content) => {
-                let content = content.sized(&format!("{path}{key}[{index}]"), files)?;
+                let field = format!("{path}{key}[{index}]");
+                let content = content.sized(&field, files)?;
+                check_recorded(attachment, &content, field)?;
                 let guess = || guess(&attachment.filename, content.start());
                 json.string(mimetype.unwrap_or_else(guess));
                 json.key("fileblob");
@@ -191,6 +194,21 @@ fn write_attachments(
     }
     json.close("]");
     Ok(())
+}
+
+/// Fails if a file is not the one of the stored mail.
+fn check_recorded(
+    attachment: &Attachment,
+    content: &SizedContent,
+    field: String,
+) -> Result<(), FieldError> {
+    let recorded = attachment.recorded.as_ref().zip(attachment.path());
+    let difference =
+        recorded.and_then(|(recorded, path)| Some(about(path, recorded.difference(content)?)));
+    match difference {
+        Some(message) => Err(FieldError { field, message }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

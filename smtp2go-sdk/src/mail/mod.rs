@@ -15,16 +15,20 @@ mod lettre;
 mod mailbox;
 mod media_type;
 mod mime;
+mod recorded;
+mod request;
 mod schedule;
+mod stored;
+mod strict_object;
 
 #[cfg(feature = "lettre")]
 pub use self::lettre::{IdempotencyKey, LettreTransport};
-pub use attachment::Attachment;
+pub use attachment::{Attachment, AttachmentKind};
 pub use batch::Batch;
 #[cfg(feature = "blocking")]
 pub(crate) use bulk::SendCall;
 pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
-pub use email::Email;
+pub use email::{Email, EmailParts};
 pub use mailbox::{Mailbox, MailboxError};
 pub use mime::Mime;
 

@@ -41,7 +41,7 @@ pub(super) fn write(time: Option<&Timestamp>, json: &mut JsonWriter) {
 }
 
 /// The time in UTC, in the format of the API's guides: `2026-03-03 09:00:00 +0000`.
-fn in_utc(time: &Timestamp) -> Option<String> {
+pub(super) fn in_utc(time: &Timestamp) -> Option<String> {
     let seconds = u64::try_from(time.unix_seconds()?).ok()?;
     let whole = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
     let whole = Timestamp::from(whole);

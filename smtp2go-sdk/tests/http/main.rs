@@ -28,6 +28,7 @@ mod raw;
 mod retry;
 mod runtimes;
 mod shown;
+mod stored;
 mod subaccount;
 mod support;
 mod verdict;
