@@ -18,7 +18,7 @@ pub(super) const CODE_PREFIX: &str = "E_ApiResponseCodes.";
 pub enum ErrorCode {
     /// The key may not call this operation.
     EndpointPermissionDenied,
-    /// A field of the request is invalid; see [`Error::field_errors`].
+    /// A field of the request is invalid; see [`Error::field_errors`](crate::Error::field_errors).
     NonValidatingInPayload,
     /// A general error, also used for objects that don't exist.
     ApiException,
