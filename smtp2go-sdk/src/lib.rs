@@ -143,6 +143,7 @@ pub use client::{
 pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
 pub use mail::{Attachment, AttachmentKind, Batch, Email, EmailParts, Mailbox, MailboxError, Mime};
+pub use mail::{FindSent, Found, SendOnce};
 #[cfg(feature = "lettre")]
 pub use mail::{IdempotencyKey, LettreTransport};
 pub use mail::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState, Sent};

@@ -13,7 +13,10 @@ use super::items::Items;
 use super::worker::Worker;
 use crate::client::encode;
 use crate::operation::Operation;
-use crate::{Batch, Body, CallOptions, Email, Error, Mime, RawReply, Reply, Sent, operations};
+use crate::{
+    Batch, Body, CallOptions, Email, Error, FindSent, Found, Mime, RawReply, Reply, SendOnce, Sent,
+    operations,
+};
 
 /// Configures a [`blocking::Client`](Client). Returned by [`Client::builder`].
 pub type ClientBuilder = crate::ClientBuilder<Client>;
@@ -120,6 +123,51 @@ impl Client {
         let (client, emails) = (self.client.clone(), Vec::from_iter(emails));
         let call = async move { client.send_batch(emails).await };
         self.worker.run(&operations::EMAIL_BATCH, call)
+    }
+
+    /// Sends a mail once, even if the reply is lost, as
+    /// [`Client::send_once`](crate::Client::send_once) of the async client. Can block for 30 minutes.
+    ///
+    /// # Errors
+    /// Those of [`send_once_with`](Self::send_once_with).
+    pub fn send_once(&self, email: Email) -> Result<Reply<Sent>, Error> {
+        self.send_once_with(email, SendOnce::new())
+    }
+
+    /// Sends a mail once, even if the reply is lost, as
+    /// [`Client::send_once_with`](crate::Client::send_once_with) of the async client. Can block until
+    /// the deadline of the settings.
+    ///
+    /// # Errors
+    /// If the mail has no key. Otherwise as [`send`](Self::send); `Unknown` if the look-ups did not
+    /// settle the outcome.
+    pub fn send_once_with(&self, email: Email, settings: SendOnce) -> Result<Reply<Sent>, Error> {
+        let client = self.client.clone();
+        let call = async move { client.send_once_with(email, settings).await };
+        self.worker.run(&operations::EMAIL_SEND, call)
+    }
+
+    /// Looks in the activity whether a mail was sent, as
+    /// [`Client::find_sent`](crate::Client::find_sent) of the async client.
+    ///
+    /// # Errors
+    /// For an empty key or header name; otherwise those of [`execute`](Self::execute).
+    pub fn find_sent(&self, wanted: &FindSent) -> Result<Found, Error> {
+        let (client, wanted) = (self.client.clone(), wanted.clone());
+        let call = async move { client.find_sent(&wanted).await };
+        self.worker.run(&operations::ACTIVITY_SEARCH, call)
+    }
+
+    /// Looks for several mails with one search, as
+    /// [`Client::find_all_sent`](crate::Client::find_all_sent) of the async client. Returns one result
+    /// for each, in the same order.
+    ///
+    /// # Errors
+    /// Those of [`find_sent`](Self::find_sent).
+    pub fn find_all_sent(&self, wanted: &[FindSent]) -> Result<Vec<Found>, Error> {
+        let (client, wanted) = (self.client.clone(), wanted.to_vec());
+        let call = async move { client.find_all_sent(&wanted).await };
+        self.worker.run(&operations::ACTIVITY_SEARCH, call)
     }
 
     /// Calls an operation with a typed request, as the groups' methods do. See

@@ -513,11 +513,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn body_yields_nothing_after_the_deadline() {
         let long = Bytes::from(vec![b'x'; 2 * FRAME]);
-        for (frames, upload) in [
-            (0, Upload::Nothing),
-            (1, Upload::Part),
-            (2, Upload::Whole),
-        ] {
+        for (frames, upload) in [(0, Upload::Nothing), (1, Upload::Part), (2, Upload::Whole)] {
             let (wire, mut body) = body(&[&long]);
             for _ in 0..frames {
                 assert!(matches!(poll(&mut body), Some(Ok(_))));

@@ -72,7 +72,10 @@ mod tests {
     fn certainty_is_that_of_all_attempts() {
         for failed in [Certainty::NotSent, Certainty::Rejected, Certainty::Unknown] {
             let call = CallCancel::new();
-            call.attempt_started(&Arc::new(Wire::new(Instant::now(), Duration::from_secs(60))));
+            call.attempt_started(&Arc::new(Wire::new(
+                Instant::now(),
+                Duration::from_secs(60),
+            )));
             call.attempt_ended(Some(failed));
             let second = Arc::new(Wire::new(Instant::now(), Duration::from_secs(60)));
             call.attempt_started(&second);
@@ -84,7 +87,10 @@ mod tests {
     #[test]
     fn call_that_has_succeeded_is_unknown() {
         let call = CallCancel::new();
-        call.attempt_started(&Arc::new(Wire::new(Instant::now(), Duration::from_secs(60))));
+        call.attempt_started(&Arc::new(Wire::new(
+            Instant::now(),
+            Duration::from_secs(60),
+        )));
         call.attempt_ended(None);
         assert_eq!(call.cancel(), Certainty::Unknown);
     }

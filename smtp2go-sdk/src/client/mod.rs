@@ -17,6 +17,7 @@ pub use pages::{Items, Pages};
 use std::fmt;
 use std::future::{Future, ready};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
@@ -259,6 +260,11 @@ impl Client {
             |reply| reply,
         )
         .await
+    }
+
+    /// The time limit of a call, without the time for its body.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.settings.deadline
     }
 
     #[cfg(feature = "raw")]

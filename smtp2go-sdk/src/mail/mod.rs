@@ -7,6 +7,7 @@ mod check;
 mod email;
 mod encode;
 mod extra;
+mod find_sent;
 mod header_fields;
 mod html;
 mod idempotency;
@@ -18,6 +19,7 @@ mod mime;
 mod recorded;
 mod request;
 mod schedule;
+mod send_once;
 mod stored;
 mod strict_object;
 
@@ -29,8 +31,10 @@ pub use batch::Batch;
 pub(crate) use bulk::SendCall;
 pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
 pub use email::{Email, EmailParts};
+pub use find_sent::{FindSent, Found};
 pub use mailbox::{Mailbox, MailboxError};
 pub use mime::Mime;
+pub use send_once::SendOnce;
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,6 +63,9 @@ pub struct Sent {
     pub failed: Option<i64>,
     /// Why they failed, as the API reports it. The texts can quote addresses.
     pub failures: Vec<String>,
+    /// Whether the reply was lost and [`send_once`](Client::send_once) found the mail in the activity.
+    /// `email_id` is from there then.
+    pub looked_up: bool,
     /// What is certain of the mail, if the reply reports failures.
     certainty: Option<Certainty>,
 }
@@ -71,6 +78,7 @@ impl fmt::Debug for Sent {
             .field("schedule_id", &self.schedule_id)
             .field("failed", &self.failed)
             .field("failures", &self.failures.len())
+            .field("looked_up", &self.looked_up)
             .finish()
     }
 }
@@ -82,6 +90,7 @@ impl From<Said> for Sent {
             schedule_id: said.schedule_id,
             failed: said.failed,
             failures: said.failures,
+            looked_up: false,
             certainty: None,
         }
     }

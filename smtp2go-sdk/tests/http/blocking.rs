@@ -18,8 +18,8 @@ use smtp2go_sdk::types::{
     TemplateSearchRequest,
 };
 use smtp2go_sdk::{
-    Attachment, Body, CallOptions, Certainty, Email, Error, RetryPolicy, SendHandle, SendReport,
-    SendState, operations,
+    Attachment, Body, CallOptions, Certainty, Email, Error, FindSent, Found, RetryPolicy,
+    SendHandle, SendOnce, SendReport, SendState, operations,
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -766,4 +766,22 @@ fn calls_in_flight_are_cancelled_on_the_client_s_own_thread() {
     let certain: Vec<_> = errors.iter().map(Error::certainty).collect();
     assert_eq!(certain, [Certainty::NotSent, Certainty::Unknown]);
     assert_eq!(handle.report().in_flight(), 0);
+}
+
+#[test]
+fn lost_reply_is_looked_up() {
+    let lost = Fault::reset().on("email_send").nth(1);
+    let sandbox = Sandbox::builder().fault(lost).start_blocking().unwrap();
+    let client = client(&sandbox);
+    let started = sandbox.now();
+    let mail = mail("Hi").idempotency_key("order-42");
+    let settings = SendOnce::new().lag(Duration::ZERO);
+    let sent = client.send_once_with(mail.clone(), settings).unwrap();
+    assert!(sent.looked_up);
+    assert_eq!(sandbox.mails().len(), 1);
+    let wanted = FindSent::of(&mail, started).unwrap();
+    let found = [client.find_sent(&wanted).unwrap()];
+    assert!(matches!(found, [Found::Sent { .. }]));
+    assert_eq!(client.find_all_sent(&[wanted]).unwrap(), found);
+    assert!(!client.send_once(mail).unwrap().looked_up);
 }

@@ -8,6 +8,7 @@ mod bulk;
 mod client;
 mod events;
 mod failures;
+mod find_sent;
 mod growth;
 #[cfg(feature = "http2")]
 mod http2;
@@ -27,6 +28,7 @@ mod peer;
 mod raw;
 mod retry;
 mod runtimes;
+mod send_once;
 mod shown;
 mod stored;
 mod subaccount;

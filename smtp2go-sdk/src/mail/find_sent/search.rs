@@ -1,0 +1,166 @@
+//! The calls of a look-up.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use serde_json::Value;
+use smtp2go_types::{ActivityList, ActivityRecord, ActivitySearchRequest, readable};
+
+use super::decide::{after, time};
+use super::{FindSent, Found};
+use crate::{Client, Error, RawReply, Reply};
+
+/// Largest page of the API.
+const PAGE: i64 = 1000;
+
+/// The results, in the order of the mails.
+pub(in crate::mail) struct Look {
+    pub(in crate::mail) found: Vec<Found>,
+    /// The last page with a hit.
+    pub(in crate::mail) hit: Option<RawReply>,
+}
+
+/// Searches once for all mails.
+pub(in crate::mail) async fn look(client: &Client, wanted: &[FindSent]) -> Result<Look, Error> {
+    let mut headers: Vec<&str> = Vec::new();
+    // The mails by key, with their headers.
+    let mut places: HashMap<&str, Vec<(&str, usize)>> = HashMap::new();
+    for (place, mail) in wanted.iter().enumerate() {
+        let header = mail.header.as_deref();
+        let header = header.unwrap_or_else(|| client.idempotency_header());
+        if mail.key.is_empty() || header.is_empty() {
+            return Err(Error::config(
+                "a mail is found by its key and the header that has it: neither may be empty",
+            ));
+        }
+        if !headers
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(header))
+        {
+            headers.push(header);
+        }
+        places.entry(&mail.key).or_default().push((header, place));
+    }
+    // One time for all, from before the search.
+    let nows: Vec<_> = wanted.iter().map(FindSent::present).collect();
+    let attempts: Vec<_> = wanted.iter().map(|mail| mail.attempt(client)).collect();
+    let earliest = attempts.iter().map(|attempt| {
+        let start = attempt.started.checked_sub(attempt.timing.margin);
+        start.unwrap_or(attempt.started)
+    });
+    let latest = nows.iter().zip(wanted);
+    let latest = latest.map(|(now, mail)| after(*now, mail.timing.margin));
+    let (Some(start), Some(end)) = (earliest.min(), latest.max()) else {
+        return Ok(Look {
+            found: Vec::new(),
+            hit: None,
+        });
+    };
+    // Both ends are always set: the defaults are midnight, and now or midnight.
+    let request = ActivitySearchRequest::new()
+        .start_date(start)
+        .end_date(end)
+        .custom_headers(headers.clone())
+        .limit(PAGE);
+    let (request, is_filtered) = match wanted {
+        [only] => filtered(request, only),
+        _ => (request, false),
+    };
+    let mut newest = None;
+    if let ([attempt], [now], true) = (&attempts[..], &nows[..], is_filtered)
+        && *now >= attempt.passed_at()
+    {
+        // Before the search, which then sees at least what this one proves.
+        let probe = ActivitySearchRequest::new()
+            .start_date(attempt.passed_at())
+            .end_date(end)
+            .limit(1);
+        let reply = client.activity().search(probe).await?;
+        newest = latest_of(&reply.events);
+    }
+    let mut hits = vec![Vec::new(); wanted.len()];
+    let mut hit = None;
+    let mut pages = client.activity().search_all(request).pages();
+    while let Some(page) = pages.try_next().await? {
+        if !is_filtered {
+            newest = newest.max(latest_of(&page.events));
+        }
+        let mut is_hit = false;
+        for_each_value(&page, &headers, |event, name, value| {
+            for (header, place) in places.get(value.trim()).into_iter().flatten() {
+                let list = hits
+                    .get_mut(*place)
+                    .filter(|_| header.eq_ignore_ascii_case(name));
+                if let Some(list) = list {
+                    list.push(event.clone());
+                    is_hit = true;
+                }
+            }
+        });
+        if is_hit {
+            hit = Some(page.raw().clone());
+        }
+    }
+    let decided = attempts.iter().zip(nows).zip(hits);
+    let found = decided
+        .map(|((attempt, now), hits)| attempt.decide(hits, newest, now))
+        .collect();
+    Ok(Look { found, hit })
+}
+
+/// Adds the filters of a mail. Returns whether it has any.
+///
+/// `search` covers the To and Bcc headers besides the event's recipient: what `search_recipient` compares
+/// for an event without a recipient, such as `processed`, is not documented.
+fn filtered(mut request: ActivitySearchRequest, mail: &FindSent) -> (ActivitySearchRequest, bool) {
+    // The API separates alternatives by `|`, and may show other characters in another form.
+    let usable = |address: &Option<String>| {
+        let address = address.as_deref()?;
+        (address.is_ascii() && !address.contains('|') && !address.is_empty())
+            .then(|| address.to_owned())
+    };
+    request.search = usable(&mail.recipient);
+    request.search_sender = usable(&mail.sender);
+    let is_filtered = request.search.is_some() || request.search_sender.is_some();
+    (request, is_filtered)
+}
+
+fn latest_of(events: &[ActivityRecord]) -> Option<SystemTime> {
+    events.iter().filter_map(|event| time(event).1).max()
+}
+
+/// Calls `take` with the headers of each event of a page: with event, name and value. A value is
+/// documented as a text; in a list of texts, each is a value. `expected` are the headers that were
+/// asked for.
+fn for_each_value(
+    page: &Reply<ActivityList>,
+    expected: &[&str],
+    mut take: impl FnMut(&ActivityRecord, &str, &str),
+) {
+    let mut json = None;
+    for (index, event) in page.events.iter().enumerate() {
+        for (name, value) in &event.custom_headers {
+            take(event, name, value);
+        }
+        let has = |name: &&str| {
+            let mut names = event.custom_headers.keys();
+            names.any(|other| other.eq_ignore_ascii_case(name))
+        };
+        if expected.iter().all(has) {
+            continue;
+        }
+        let json = json.get_or_insert_with(|| {
+            serde_json::from_str::<Value>(&readable(page.body())).unwrap_or_default()
+        });
+        let headers = json.pointer("/data/events").and_then(|events| {
+            let event = events.get(index)?;
+            event.get("custom_headers")?.as_object()
+        });
+        for (name, values) in headers.into_iter().flatten() {
+            let values = values.as_array().into_iter().flatten();
+            for value in values.filter_map(Value::as_str) {
+                take(event, name, value);
+            }
+        }
+    }
+}
