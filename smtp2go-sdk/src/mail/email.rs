@@ -105,11 +105,12 @@ use crate::{Error, IDEMPOTENCY_HEADER};
 /// An attachment has one of three members for its content:
 /// - `fileblob`: the content in standard base64, with padding and without line breaks.
 /// - `url`: a URL that SMTP2GO fetches.
-/// - `path`: a file that is read when the mail is sent. An absolute path is written. `filename` is
-///   optional here. `size` in bytes and `modified`, a time as [`Timestamp`] reads it, are optional
-///   too. If the file has another size then, or another time by the digits that `modified` has,
-///   sending fails with [`Certainty::NotSent`](crate::Certainty::NotSent), the
-///   [kind](crate::Error::kind) `content` and a message that names the file.
+/// - `path`: a file that is read when the mail is sent. An absolute path is written; a relative one
+///   starts at the working directory of the program that sends. `filename` is optional here. So are
+///   `size` in bytes and `modified`, a time as [`Timestamp`] reads it. If the file has another size
+///   when it is sent, or another time by the digits that `modified` has, sending fails with
+///   [`Certainty::NotSent`](crate::Certainty::NotSent), the [kind](crate::Error::kind) `content` and
+///   a message that names the file.
 ///
 /// Reading checks the form only, as the setters do: [`validate`](Self::validate) finds a wrong
 /// address. Writing blocks while it reads the size and time of files. It is an error for
@@ -307,9 +308,10 @@ impl Email {
     /// SMTP2GO knows no idempotency keys: two requests with the same key are two mails. The SDK sends
     /// the key in a header, [`X-Idempotency-Key`](crate::IDEMPOTENCY_HEADER) unless
     /// [`ClientBuilder::idempotency_header`](crate::ClientBuilder::idempotency_header) sets another
-    /// name. The activity returns that header with the mail's events, so after an outcome that is
-    /// [`Unknown`](crate::Certainty::Unknown) the mail can be found. Whether recipients see the header
-    /// is not documented: assume that they do, and put nothing secret into a key.
+    /// name. The activity returns that header with the mail's events. There `find_sent`, `send_once` and
+    /// the outbox look for the mail after an outcome that is [`Unknown`](crate::Certainty::Unknown).
+    /// Whether recipients see the header is not documented: assume that they do, and put nothing
+    /// secret into a key.
     ///
     /// Validation errors: a key that is empty or longer than 255 bytes; a character other than
     /// printable ASCII; a space at the start or end; `=?`, which starts an encoded word. Also another
