@@ -11,12 +11,9 @@
 mod support;
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
 
 use smtp2go_sdk::Client;
-use smtp2go_sdk::types::{
-    SuppressionAddRequest, SuppressionRemoveRequest, SuppressionType, SuppressionViewRequest,
-};
+use smtp2go_sdk::types::{SuppressionAddRequest, SuppressionRemoveRequest, SuppressionType};
 use support::Result;
 
 const ADDRESS: &str = "kim@example.net";
@@ -32,13 +29,8 @@ async fn example(client: &Client) -> Result {
     let added = client.suppression().add(request).await?;
     println!("added: {}", added.added.unwrap_or_default());
 
-    // All pages of it. Without an end the list may end with yesterday.
-    let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
-    let request = SuppressionViewRequest::new()
-        .email_address(ADDRESS)
-        .end_date(tomorrow);
-    let mut suppressions = client.suppression().view_all(request);
-    while let Some(suppression) = suppressions.try_next().await? {
+    // Whatever its age. A list without dates has the last 30 days, and not today.
+    for suppression in client.suppression().lookup(ADDRESS).await? {
         println!(
             "{} is suppressed: {}",
             suppression.email_address.as_deref().unwrap_or("?"),

@@ -133,6 +133,7 @@ pub mod operation;
 #[cfg(feature = "raw")]
 pub mod raw;
 mod region;
+mod suppression;
 pub mod webhook;
 
 pub use body::Body;

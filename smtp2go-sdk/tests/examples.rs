@@ -97,6 +97,7 @@ const SAYS: &[(&str, &[&str])] = &[
         "suppression",
         &[
             "added: ",
+            "kim@example.net is suppressed: Asked by phone",
             "removed: ",
             r#"/suppression/add {"email_address":"kim@example.net","#,
             r#"/suppression/view {"email_address":"kim@example.net""#,

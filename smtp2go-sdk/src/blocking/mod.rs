@@ -56,6 +56,7 @@
 mod bulk;
 mod client;
 mod items;
+mod suppression;
 mod worker;
 
 pub use self::bulk::SendAll;

@@ -82,10 +82,11 @@ pub(super) fn differences(wanted: &WantedWebhook<'_>, found: &Webhook) -> Vec<Di
     let Subscription {
         events,
         sms_events,
-        headers,
         usernames,
         format,
+        ..
     } = &wanted.subscription;
+    let headers = wanted.subscription.headers_beside(&found.headers);
     let lists = [
         (
             "events",

@@ -23,6 +23,8 @@ pub struct Subscription {
     pub(super) events: Option<Vec<EmailEventKind>>,
     pub(super) sms_events: Option<Vec<SmsEventKind>>,
     pub(super) headers: Option<Vec<String>>,
+    /// Besides `headers`, or besides those that the webhook has.
+    pub(super) more_headers: Vec<String>,
     pub(super) usernames: Option<Vec<String>>,
     pub(super) format: WebhookFormat,
 }
@@ -50,6 +52,7 @@ impl Subscription {
             events: None,
             sms_events: None,
             headers: None,
+            more_headers: Vec::new(),
             usernames: None,
             format: WebhookFormat::Json,
         }
@@ -63,11 +66,49 @@ impl Subscription {
     }
 
     /// Sets the names of mail headers that are copied into each event, to
-    /// [`extra`](smtp2go_types::EmailEvent::extra).
+    /// [`extra`](smtp2go_types::EmailEvent::extra). Replaces those of an existing webhook;
+    /// [`and_header`](Self::and_header) keeps them.
     #[must_use]
     pub fn headers(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.headers = Some(names.into_iter().map(Into::into).collect());
         self
+    }
+
+    /// Adds the name of a mail header that is copied into each event. The headers of an existing webhook
+    /// are kept. [`EmailEvent::header`](smtp2go_types::EmailEvent::header) reads it.
+    ///
+    /// With the client's [`idempotency_header`](crate::Client::idempotency_header), events carry the key
+    /// of their mail:
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types::EmailEventKind;
+    /// use smtp2go_sdk::webhook::Subscription;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let events = Subscription::email([EmailEventKind::Delivered, EmailEventKind::Bounce])
+    ///     .and_header(client.idempotency_header());
+    /// let ensured = client.ensure_webhook("https://example.com/webhook", events, None).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn and_header(mut self, name: impl Into<String>) -> Self {
+        self.more_headers.push(name.into());
+        self
+    }
+
+    /// The headers that the webhook is to have, if it has `found`. `None`: those.
+    pub(super) fn headers_beside(&self, found: &[String]) -> Option<Vec<String>> {
+        if self.headers.is_none() && self.more_headers.is_empty() {
+            return None;
+        }
+        let mut headers = self.headers.clone().unwrap_or_else(|| found.to_vec());
+        for name in &self.more_headers {
+            if !headers.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+                headers.push(name.clone());
+            }
+        }
+        Some(headers)
     }
 
     /// Limits the events to mail of these senders: SMTP usernames, or the first 16 characters of API
@@ -117,6 +158,7 @@ impl fmt::Debug for Subscription {
             .field("events", &self.events)
             .field("sms_events", &self.sms_events)
             .field("headers", &self.headers)
+            .field("more_headers", &self.more_headers)
             .field("usernames", &self.usernames.as_ref().map(Vec::len))
             .field("format", &self.format)
             .finish()

@@ -35,9 +35,9 @@ impl<'a> WantedWebhook<'a> {
             return Err(Error::config("events: list at least one event"));
         }
         for (field, names) in [
-            ("headers", &subscription.headers),
+            ("headers", subscription.headers_beside(&[])),
             // The service could take an empty username for "no restriction".
-            ("usernames", &subscription.usernames),
+            ("usernames", subscription.usernames.clone()),
         ] {
             let mut names = names.iter().flatten();
             if let Some(index) = names.position(|name| name.trim().is_empty()) {
@@ -100,7 +100,7 @@ impl<'a> WantedWebhook<'a> {
         let wanted = &self.subscription;
         request.events.clone_from(&wanted.events);
         request.sms_events.clone_from(&wanted.sms_events);
-        request.headers.clone_from(&wanted.headers);
+        request.headers = wanted.headers_beside(&[]);
         request.usernames.clone_from(&wanted.usernames);
         request.output_format = Some(wanted.format.clone());
         if let Some((kind, value)) = &self.header {
@@ -116,6 +116,7 @@ impl<'a> WantedWebhook<'a> {
         let wanted = &self.subscription;
         let events = wanted.events.clone();
         let sms_events = wanted.sms_events.clone();
+        let headers = wanted.headers_beside(&found.headers);
         let (kind, value) = match &self.header {
             Some((kind, value)) => (kind.clone(), value.clone()),
             None => (WebhookAuthType::None, Secret::default()),
@@ -126,7 +127,7 @@ impl<'a> WantedWebhook<'a> {
         edit.url(self.url.as_str())
             .events(events.unwrap_or_else(|| found.events.clone()))
             .sms_events(sms_events.unwrap_or_else(|| found.sms_events.clone()))
-            .headers(wanted.headers.as_ref().unwrap_or(&found.headers))
+            .headers(headers.as_ref().unwrap_or(&found.headers))
             .usernames(wanted.usernames.as_ref().unwrap_or(&found.usernames))
             .output_format(wanted.format.clone())
             .auth_header_type(kind)

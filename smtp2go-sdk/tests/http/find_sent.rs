@@ -1,5 +1,8 @@
 //! Whether a mail was sent: look-ups by its key, by the sandbox's clock.
 
+// clippy.toml allows it in tests, but not in what tests share.
+#![allow(clippy::panic)]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
@@ -322,7 +325,7 @@ async fn odd_events_are_read() {
         let found = sandbox.client().find_sent(&wanted).await.unwrap();
         match &found {
             Found::Sent { email_id, .. } => assert_eq!(email_id.as_deref(), Some("e-1")),
-            _ => again(&found).elapsed().map(drop).unwrap_or_default(),
+            _ => drop(again(&found)),
         }
         assert_eq!(is_sent(&found), is_found, "{headers}");
     }

@@ -33,4 +33,5 @@ mod shown;
 mod stored;
 mod subaccount;
 mod support;
+mod suppression;
 mod verdict;

@@ -210,6 +210,46 @@ async fn unspecified_settings_are_kept() {
 }
 
 #[tokio::test]
+async fn added_header_keeps_those_of_the_webhook() {
+    let account = account();
+    let client = client(&account);
+    let events = || Subscription::email([EmailEventKind::Open]);
+    let header = client.idempotency_header();
+    for (events, change, headers) in [
+        (
+            events().headers(["X-Order"]),
+            Change::Created,
+            &["X-Order"][..],
+        ),
+        (
+            events().and_header(header),
+            Change::Updated,
+            &["X-Order", "X-Idempotency-Key"],
+        ),
+        (
+            events().and_header("x-idempotency-KEY"),
+            Change::Unchanged,
+            &["X-Order", "X-Idempotency-Key"],
+        ),
+        (
+            events().headers(["X-B"]).and_header("X-A"),
+            Change::Updated,
+            &["X-B", "X-A"],
+        ),
+    ] {
+        let ensured = client.ensure_webhook(URL, events, None).await.unwrap();
+        assert_eq!(summary(&ensured), (change, vec![]));
+        assert_eq!(ensured.webhook.headers, headers);
+    }
+    let other = "https://example.com/other";
+    let ensured = client
+        .ensure_webhook(other, events().and_header(header), None)
+        .await
+        .unwrap();
+    assert_eq!(ensured.webhook.headers, [header]);
+}
+
+#[tokio::test]
 async fn disabled_webhook_is_enabled_and_its_custom_headers_are_kept() {
     let account = account();
     let client = client(&account);
@@ -368,6 +408,12 @@ async fn invalid_settings_are_refused_before_sending() {
             "usernames[1]: is empty",
         ),
         (URL, open().headers([" "]), None, "headers[0]: is empty"),
+        (
+            URL,
+            open().headers(["X-A"]).and_header(""),
+            None,
+            "headers[1]: is empty",
+        ),
     ] {
         let error = client
             .ensure_webhook(url, events, auth.as_ref())

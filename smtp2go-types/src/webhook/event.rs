@@ -90,6 +90,17 @@ impl Event {
         }
     }
 
+    /// Returns a header of the mail, if the webhook copies it into its events: see
+    /// [`EmailEvent::header`].
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Email(event) => event.header(name),
+            Self::Sms(_) => None,
+            Self::Unknown(event) => header(&event.members, name),
+        }
+    }
+
     /// Returns a key that is the same for each delivery of the event, in both formats, and differs from
     /// the keys of other events. `None` if the event has too few values: handle it each time.
     ///
@@ -190,6 +201,16 @@ impl EmailEvent {
         is_identified.then(|| key.finish())
     }
 
+    /// Returns a header of the mail, by its name in any case. `None` if the event does not have it.
+    ///
+    /// An event has the headers that are listed in the webhook's `headers`, unless a header has the name
+    /// of a field of the event. The text `Headers Unavailable` of the service's test events counts as
+    /// absent.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.extra, name)
+    }
+
     /// Whether the bounce is `hard`, so that the address should not be used again. `None` if this is
     /// not a bounce, or a bounce of an unknown kind.
     #[must_use]
@@ -273,6 +294,20 @@ impl SmsEvent {
             .part(id);
         is_identified.then(|| key.finish())
     }
+}
+
+/// Returns the text of a member, or the first text of a list.
+fn header<'a>(members: &'a BTreeMap<String, Value>, name: &str) -> Option<&'a str> {
+    let mut values = members
+        .iter()
+        .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| match value {
+            Value::Array(values) => values.first().and_then(Value::as_str),
+            value => value.as_str(),
+        });
+    values.find_map(|value| {
+        value.filter(|text| !text.trim().is_empty() && *text != "Headers Unavailable")
+    })
 }
 
 /// Returns the value of a field, unless it is empty or the placeholder `unavailable`.

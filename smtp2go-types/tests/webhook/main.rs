@@ -304,6 +304,34 @@ fn keys_in_any_letter_case() {
 }
 
 #[test]
+fn header_of_the_mail_is_found_in_any_case() {
+    let read = |value: &str| {
+        let body = format!(r#"{{"event":"open","email_id":"e","X-Idempotency-Key":{value}}}"#);
+        event(&body).header("x-idempotency-key").map(str::to_owned)
+    };
+    for (value, expected) in [
+        (r#""order-42""#, Some("order-42")),
+        (r#"["order-42","b"]"#, Some("order-42")),
+        (r#""Headers Unavailable""#, None),
+        (r#"" ""#, None),
+        ("7", None),
+        ("null", None),
+        ("[]", None),
+    ] {
+        assert_eq!(read(value).as_deref(), expected, "{value}");
+    }
+    let form = event("event=open&email_id=e&x-idempotency-key=order-42");
+    assert_eq!(form.header("X-Idempotency-Key"), Some("order-42"));
+    assert_eq!(form.header("X-Other"), None);
+    // A field of the event is no header.
+    assert_eq!(form.header("email_id"), None);
+    let unknown = event(r#"{"event":"new","X-Order":"7"}"#);
+    assert_eq!(unknown.header("x-order"), Some("7"));
+    let text = event(r#"{"event":"sms_failed","message_id":"m","X-Order":"7"}"#);
+    assert_eq!(text.header("X-Order"), None);
+}
+
+#[test]
 fn recipients_in_any_shape() {
     let both = || vec!["a@example.com", "b@example.com"];
     for (recipients, expected) in [

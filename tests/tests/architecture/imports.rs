@@ -31,7 +31,7 @@ const fn layer(
 
 /// The layers, from the top down: each may use some of those below it.
 #[rustfmt::skip]
-const LAYERS: [Layer; 12] = [
+const LAYERS: [Layer; 13] = [
     layer("raw", &["raw", "generated::raw", "generated::raw_types"],
         &["client", "call", "body", "error", "operations", "operation"]),
     layer("blocking", &["blocking", "generated::blocking"],
@@ -40,6 +40,8 @@ const LAYERS: [Layer; 12] = [
         &["client", "error"]),
     layer("mail", &["mail"],
         &["client", "call", "body", "error", "operations", "operation"]),
+    layer("suppression", &["suppression"],
+        &["groups", "error"]),
     layer("groups", &["generated::groups"],
         &["client", "call", "error", "operations"]),
     layer("client", &["client"],

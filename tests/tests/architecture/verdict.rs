@@ -23,7 +23,7 @@ const STATUS: [&str; 5] = [
 ];
 
 /// The other modules that may, each with the reason.
-const ALLOWED: [(&str, &[&str], &str); 11] = [
+const ALLOWED: [(&str, &[&str], &str); 12] = [
     (
         "error",
         &CERTAINTY,
@@ -47,6 +47,11 @@ const ALLOWED: [(&str, &[&str], &str); 11] = [
         "mail::bulk::report",
         &CERTAINTY,
         "the state of a mail by its certainty",
+    ),
+    (
+        "mail::send_once",
+        &CERTAINTY,
+        "looks up a mail of unknown outcome",
     ),
     (
         "raw",
