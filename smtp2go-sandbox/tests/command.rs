@@ -279,6 +279,13 @@ fn beyond_the_loopback_it_takes_a_key() {
 }
 
 #[test]
+fn activity_lag_is_an_option() {
+    let sandbox = Running::start(&["--activity-lag", "1.5"]);
+    let activity = sandbox.request("GET", "/_sandbox/activity", "", "");
+    assert!(activity.contains("{\"lag\":1.5}"), "{activity}");
+}
+
+#[test]
 fn dropped_mail_is_logged_by_powers_of_ten() {
     let mut sandbox = Running::start(&["--keep-mails", "2", "--keep-bytes", "8M"]);
     let mail = r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"x","text_body":"x"}"#;
@@ -328,6 +335,11 @@ fn what_is_wrong_is_said_in_a_line() {
             2,
             "not a number of mails".to_owned(),
         ),
+        (
+            &["--activity-lag", "soon"],
+            2,
+            "not a number of seconds from 0".to_owned(),
+        ),
         (&["--keep-bytes", "1 T"], 2, "--keep-bytes".to_owned()),
         (
             &["--keep-bytes", "99999999999G"],
@@ -357,6 +369,7 @@ fn what_is_wrong_is_said_in_a_line() {
         "--seed <N>",
         "--max-connections <N>",
         "--unknown-key-status <STATUS>",
+        "--activity-lag <SECONDS>",
         "--keep-mails <N>",
         "--keep-bytes <SIZE>",
         "SMTP2GO_BASE_URL",

@@ -26,7 +26,8 @@
 //!
 //! - Mail: [`Client::send`], [`send_all`](Client::send_all), [`send_batch`](Client::send_batch) and
 //!   [`send_mime`](Client::send_mime). They check a whole [`Email`] before anything is sent, and read
-//!   attachments while they are sent.
+//!   attachments while they are sent. [`send_once`](Client::send_once) looks a mail up whose reply was lost,
+//!   and [`find_sent`](Client::find_sent) answers whether a mail was sent.
 //! - Groups: each group of operations is a method of the [`Client`], such as `client.template()`, with a
 //!   method for each operation. Requests are checked before they are sent. A [`Reply`] is the data, with
 //!   request id and raw body.

@@ -48,6 +48,7 @@ fn what_is_written_by_hand_is_as_reviewed() {
         ("sdk_error", "smtp2go-sdk/src/error"),
         ("sdk_mail", "smtp2go-sdk/src/mail"),
         ("sdk_mail_bulk", "smtp2go-sdk/src/mail/bulk"),
+        ("sdk_mail_find_sent", "smtp2go-sdk/src/mail/find_sent"),
         ("sdk_mail_lettre", "smtp2go-sdk/src/mail/lettre"),
         ("sdk_webhook", "smtp2go-sdk/src/webhook"),
         ("types", "smtp2go-types/src"),

@@ -156,7 +156,9 @@ pub enum Certainty {
     NotSent,
     /// The API refused the call, and nothing was accepted. Fix the request; after a 429, send later.
     Rejected,
-    /// The call may have been processed. Sending again may send a mail twice: look it up first.
+    /// The call may have been processed. Sending again may send a mail twice: look it up first, as
+    /// [`Client::find_sent`](crate::Client::find_sent) and
+    /// [`Client::send_once`](crate::Client::send_once) do.
     Unknown,
 }
 

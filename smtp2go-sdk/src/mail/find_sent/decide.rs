@@ -45,7 +45,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// The event of another mail from this time on proves that the index has passed the attempt. The
+    /// A mail that was processed from this time on proves that the index has passed the attempt. The
     /// margin allows for a difference between the clocks here and at the API.
     pub(super) fn passed_at(&self) -> SystemTime {
         after(self.ended, self.timing.margin)
@@ -58,8 +58,8 @@ impl Attempt {
 
     /// Decides on the mail.
     ///
-    /// `events` are those that carry the mail's key. `newest` is the time of the newest event that the
-    /// index had before these were searched for, of any mail.
+    /// `events` are those that carry the mail's key. `newest` is when the last mail was processed that the
+    /// index had before these were searched for.
     pub(super) fn decide(
         &self,
         events: Vec<ActivityRecord>,

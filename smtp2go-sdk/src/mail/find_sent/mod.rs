@@ -138,7 +138,7 @@ impl FindSent {
     }
 
     /// Sets the largest difference between the clocks of this machine and of the API. The search begins
-    /// this much before the first attempt, and an event of another mail proves nothing unless it is this
+    /// this much before the first attempt, and another mail proves nothing unless it was processed this
     /// much later than the last attempt. Default: 5 minutes.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.timing.margin = margin;
@@ -154,7 +154,8 @@ impl FindSent {
     }
 
     /// Sets how long after the last attempt a mail that is not found counts as
-    /// [`Absent`](Found::Absent), even if no later event of another mail proves it. Default: 15 minutes.
+    /// [`Absent`](Found::Absent), even if no later mail proves it. Default: 15 minutes. Choose a longer time
+    /// for mail that the service may hold, such as that of an account over its daily limit.
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.timing.give_up_after = time;
         self
@@ -238,11 +239,12 @@ pub enum Found {
         /// When to look again.
         look_again_at: SystemTime,
     },
-    /// The mail was not sent. Either the activity has an event that is later than the last attempt, by
-    /// more than the [`margin`](FindSent::margin), or [`give_up_after`](FindSent::give_up_after) has
-    /// passed.
+    /// The mail was not sent. Either the activity has a mail that was processed later than the last
+    /// attempt, by more than the [`margin`](FindSent::margin), or
+    /// [`give_up_after`](FindSent::give_up_after) has passed.
     ///
-    /// The first is inferred: it assumes that the activity shows events in the order of their times.
+    /// The first is inferred: it assumes that the activity shows mails in the order in which they were
+    /// processed. The second is a convention, and wrong if the activity is further behind.
     Absent,
     /// The activity does not have the mail, and does not go back far enough to prove that it was not
     /// sent: see [`retention`](FindSent::retention).

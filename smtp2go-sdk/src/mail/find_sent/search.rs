@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use serde_json::Value;
-use smtp2go_types::{ActivityList, ActivityRecord, ActivitySearchRequest, readable};
+use smtp2go_types::{ActivityEvent, ActivityList, ActivityRecord, ActivitySearchRequest, readable};
 
 use super::decide::{after, time};
 use super::{FindSent, Found};
@@ -74,16 +74,17 @@ pub(in crate::mail) async fn look(client: &Client, wanted: &[FindSent]) -> Resul
         let probe = ActivitySearchRequest::new()
             .start_date(attempt.passed_at())
             .end_date(end)
+            .event_types([ActivityEvent::Processed])
             .limit(1);
         let reply = client.activity().search(probe).await?;
-        newest = latest_of(&reply.events);
+        newest = last_processed(&reply.events);
     }
     let mut hits = vec![Vec::new(); wanted.len()];
     let mut hit = None;
     let mut pages = client.activity().search_all(request).pages();
     while let Some(page) = pages.try_next().await? {
         if !is_filtered {
-            newest = newest.max(latest_of(&page.events));
+            newest = newest.max(last_processed(&page.events));
         }
         let mut is_hit = false;
         for_each_value(&page, &headers, |event, name, value| {
@@ -125,8 +126,11 @@ fn filtered(mut request: ActivitySearchRequest, mail: &FindSent) -> (ActivitySea
     (request, is_filtered)
 }
 
-fn latest_of(events: &[ActivityRecord]) -> Option<SystemTime> {
-    events.iter().filter_map(|event| time(event).1).max()
+/// The time of the last mail of a page. Events such as `opened` may be indexed apart from mail.
+fn last_processed(events: &[ActivityRecord]) -> Option<SystemTime> {
+    let processed = |event: &&ActivityRecord| event.event == Some(ActivityEvent::Processed);
+    let times = events.iter().filter(processed);
+    times.filter_map(|event| time(event).1).max()
 }
 
 /// Calls `take` with the headers of each event of a page: with event, name and value. A value is
