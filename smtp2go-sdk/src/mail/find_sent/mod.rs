@@ -234,7 +234,6 @@ pub enum Found {
         events: Vec<ActivityRecord>,
     },
     /// The activity does not have the mail, and may not have caught up yet.
-    #[non_exhaustive]
     NotYet {
         /// When to look again.
         look_again_at: SystemTime,
