@@ -1,0 +1,73 @@
+//! What happens to a mail's content once the API has accepted the mail.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::store::Content;
+
+/// What happens to a mail's content once the API has accepted the mail. Set with
+/// [`Outbox::bodies`](crate::Outbox::bodies).
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum Bodies {
+    /// It stays in the row. The default.
+    #[default]
+    Keep,
+    /// It is deleted from the row: `mail` is null.
+    Delete,
+    /// It is encrypted: `mail` is null, and `sealed` has what [`Seal::seal`] returned.
+    Seal(Arc<dyn Seal>),
+}
+
+impl fmt::Debug for Bodies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "Keep",
+            Self::Delete => "Delete",
+            Self::Seal(_) => "Seal",
+        })
+    }
+}
+
+/// Encrypts the content of accepted mails, with your own cipher and key.
+pub trait Seal: Send + Sync + 'static {
+    /// Encrypts a mail's JSON. `key` is its idempotency key, as associated data.
+    ///
+    /// # Errors
+    /// The content is deleted then, and an event at ERROR says so.
+    fn seal(&self, key: &str, mail: &str) -> Result<Vec<u8>, Box<dyn StdError + Send + Sync>>;
+
+    /// Decrypts what [`seal`](Self::seal) returned. [`Outbox::erase`](crate::Outbox::erase) needs it to
+    /// find addresses.
+    ///
+    /// # Errors
+    /// `erase` deletes the content then, since it can't be searched.
+    fn open(&self, key: &str, sealed: &[u8]) -> Result<String, Box<dyn StdError + Send + Sync>>;
+}
+
+impl Bodies {
+    /// Whether [`of`](Self::of) needs the content.
+    pub(crate) fn needs_content(&self) -> bool {
+        matches!(self, Self::Seal(_))
+    }
+
+    /// What to write for a mail that was accepted.
+    pub(crate) fn of(&self, key: &str, mail: Option<&str>) -> Content {
+        match (self, mail) {
+            (Self::Keep, _) | (Self::Seal(_), None) => Content::Keep,
+            (Self::Delete, _) => Content::Delete,
+            (Self::Seal(seal), Some(mail)) => match seal.seal(key, mail) {
+                Ok(sealed) => Content::Replace(sealed),
+                Err(_) => {
+                    tracing::error!(
+                        target: "smtp2go_outbox",
+                        key,
+                        "content could not be encrypted and was deleted"
+                    );
+                    Content::Delete
+                }
+            },
+        }
+    }
+}

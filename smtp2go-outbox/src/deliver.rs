@@ -1,0 +1,98 @@
+//! One mail, driven by the caller: for those who run a job queue.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+use crate::decide::{Action, Known, decide};
+use crate::error::Error;
+use crate::record::Record;
+use crate::store::Claim;
+use crate::worker::{Stop, Worker};
+
+/// Steps of one call. Each is a send, a look-up or a read after somebody else's change.
+const STEPS: u32 = 8;
+
+/// What [`Worker::deliver`] did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// The row after the call.
+    pub record: Record,
+    /// Call again after this time. `None` if the mail is [settled](crate::State::is_final) or held.
+    pub again_in: Option<Duration>,
+}
+
+impl Worker {
+    /// Does all that is due for one mail: sends it, or looks it up. For a job queue as the trigger, in
+    /// place of [`run_until`](Worker::run_until).
+    ///
+    /// May be called any number of times, by any number of processes at once: only one sends. Call it again
+    /// as [`again_in`](Delivery::again_in) says, and a call that fails at any time. If the future is dropped
+    /// during a send, the mail becomes unknown when its lease is over.
+    ///
+    /// Returns `None` if the table has no mail with this key.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn deliver(&self, key: &str) -> Result<Option<Delivery>, Error> {
+        let inner = &self.inner;
+        let store = &inner.outbox.store;
+        let (_running, mut stop) = watch::channel(Stop::No);
+        let mut looked_up = false;
+        for _ in 0..STEPS {
+            let Some((record, now)) = store.get(key).await? else {
+                return Ok(None);
+            };
+            let policy = inner.settings.policy();
+            let at = match decide(&record, Known::Nothing, &policy, now) {
+                Action::Nothing => {
+                    return Ok(Some(Delivery {
+                        record,
+                        again_in: None,
+                    }));
+                }
+                Action::Wait(at) => at,
+                Action::Claim => match inner.claim(Some(key)).await? {
+                    Claim::Claimed(claimed) => {
+                        inner.run(Arc::new(*claimed), &mut stop).await;
+                        continue;
+                    }
+                    // Another caller was faster, or a rate moved it.
+                    Claim::Moved => continue,
+                    Claim::Nothing => match store.paused_until().await? {
+                        Some(until) => until,
+                        None => continue,
+                    },
+                },
+                // Once: if it is still due then, another process has the right to look up.
+                Action::LookUp if looked_up => later(now, inner.settings.sweep),
+                Action::LookUp => {
+                    looked_up = true;
+                    inner.look_up_due().await?;
+                    continue;
+                }
+                Action::Write(_) => {
+                    let outbox = &inner.outbox;
+                    let settled = outbox.settle(&record, now, Known::Nothing, &policy, None);
+                    settled.await?;
+                    continue;
+                }
+            };
+            return Ok(Some(Delivery {
+                record,
+                again_in: Some(at.duration_since(now).unwrap_or_default()),
+            }));
+        }
+        let found = store.get(key).await?;
+        Ok(found.map(|(record, _)| Delivery {
+            again_in: Some(inner.settings.sweep).filter(|_| !record.state.is_final()),
+            record,
+        }))
+    }
+}
+
+fn later(time: SystemTime, by: Duration) -> SystemTime {
+    time.checked_add(by).unwrap_or(time)
+}

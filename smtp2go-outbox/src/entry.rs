@@ -1,0 +1,88 @@
+//! What goes into the table.
+
+use std::time::SystemTime;
+
+use smtp2go_sdk::Email;
+
+use crate::record::Priority;
+
+/// A mail with the settings of its row: see [`Outbox::put`](crate::Outbox::put).
+///
+/// ```
+/// use smtp2go_outbox::{Entry, Priority};
+/// use smtp2go_sdk::Email;
+///
+/// let mail = Email::new("shop@example.com", "Your login code")
+///     .to("jane@example.net")
+///     .text("123456")
+///     .idempotency_key("login/8842");
+/// let entry = Entry::new(mail).priority(Priority::High).tenant("acme");
+/// # let _ = entry;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "an entry does nothing until `Outbox::put` takes it"]
+pub struct Entry {
+    pub(crate) mail: Email,
+    pub(crate) tenant: String,
+    pub(crate) priority: Priority,
+    pub(crate) not_before: Option<SystemTime>,
+}
+
+impl Entry {
+    /// Returns an entry with the default settings.
+    pub fn new(mail: Email) -> Self {
+        Self {
+            mail,
+            tenant: String::new(),
+            priority: Priority::default(),
+            not_before: None,
+        }
+    }
+
+    /// Sets the priority. Default: [`Priority::Normal`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Sets the tenant, for [`WorkerBuilder::tenant_rate`](crate::WorkerBuilder::tenant_rate). Default:
+    /// empty, which has no rate.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+
+    /// Sets the earliest time to send. Default: at once. Compared with the database's clock.
+    pub fn not_before(mut self, time: SystemTime) -> Self {
+        self.not_before = Some(time);
+        self
+    }
+}
+
+impl From<Email> for Entry {
+    fn from(mail: Email) -> Self {
+        Self::new(mail)
+    }
+}
+
+/// What [`Outbox::put`](crate::Outbox::put) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Put {
+    /// The mail is in the table now.
+    Queued,
+    /// The table has a mail with this key. Nothing was changed, even if the mails differ.
+    Known,
+}
+
+/// What a request such as [`Outbox::retry`](crate::Outbox::retry) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Requested {
+    /// The mail's state has changed.
+    Done,
+    /// The request does not apply to a mail in this state. Nothing was changed.
+    NotIn(crate::State),
+    /// The table has no mail with this key.
+    NoSuchKey,
+}

@@ -1,0 +1,295 @@
+//! The settings of a worker.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use smtp2go_sdk::Client;
+
+use crate::decide::{OnAbsent, Policy};
+use crate::error::Error;
+use crate::outbox::Outbox;
+use crate::store::Rates;
+use crate::worker::Worker;
+
+/// Builds a [`Worker`]: see [`Outbox::worker`].
+///
+/// ```no_run
+/// # async fn example(outbox: smtp2go_outbox::Outbox, client: smtp2go_sdk::Client) -> Result<(), smtp2go_outbox::Error> {
+/// let worker = outbox.worker(client).concurrency(8).build()?;
+/// worker.run_until(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a worker does nothing until it is built and run"]
+pub struct WorkerBuilder {
+    outbox: Outbox,
+    client: Client,
+    settings: Settings,
+    name: String,
+}
+
+/// The settings of a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) concurrency: usize,
+    pub(crate) send_deadline: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) margin: Duration,
+    pub(crate) poll: Duration,
+    pub(crate) listen: bool,
+    pub(crate) sweep: Duration,
+    pub(crate) drain: Duration,
+    pub(crate) look_up_after: Duration,
+    pub(crate) look_up_margin: Duration,
+    pub(crate) look_up_handover: Duration,
+    pub(crate) give_up_after: Duration,
+    pub(crate) retention: Duration,
+    pub(crate) on_absent: OnAbsent,
+    pub(crate) backoff: (Duration, Duration),
+    pub(crate) outage_pause: (Duration, Duration),
+    pub(crate) rate_limit_pause: (Duration, Duration),
+    pub(crate) rates: Rates,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        let policy = Policy::default();
+        Self {
+            concurrency: 8,
+            send_deadline: seconds(60),
+            lease: seconds(90),
+            margin: seconds(5),
+            poll: seconds(1),
+            listen: true,
+            sweep: seconds(5),
+            drain: seconds(30),
+            look_up_after: policy.look_up_after,
+            look_up_margin: seconds(300),
+            look_up_handover: seconds(60),
+            give_up_after: seconds(15 * 60),
+            retention: seconds(5 * 24 * 60 * 60),
+            on_absent: policy.on_absent,
+            backoff: policy.backoff,
+            outage_pause: (seconds(5), seconds(60)),
+            rate_limit_pause: (seconds(60), seconds(75)),
+            rates: Rates::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of a decision made now.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            on_absent: self.on_absent,
+            look_up_after: self.look_up_after,
+            backoff: self.backoff,
+            jitter: fastrand::f64(),
+        }
+    }
+}
+
+impl WorkerBuilder {
+    pub(crate) fn new(outbox: Outbox, client: Client) -> Self {
+        Self {
+            outbox,
+            client,
+            settings: Settings::default(),
+            name: String::new(),
+        }
+    }
+
+    /// Sets how many mails are sent at once. Default: 8. Zero counts as 1. The worker claims a mail only
+    /// when it can send it.
+    pub fn concurrency(mut self, mails: usize) -> Self {
+        self.settings.concurrency = mails.max(1);
+        self
+    }
+
+    /// Sets the time limit of sending one mail. Default: 60 seconds. The time for uploading a large mail
+    /// is added, at 64 KiB a second. The client's own retries are not used: a mail that was not sent goes
+    /// back into the queue.
+    pub fn send_deadline(mut self, limit: Duration) -> Self {
+        self.settings.send_deadline = limit;
+        self
+    }
+
+    /// Sets how long a mail belongs to the worker that claimed it. Default: 90 seconds. It must be longer
+    /// than [`send_deadline`](Self::send_deadline) and [`lease_margin`](Self::lease_margin) together.
+    /// Before a mail is sent whose upload may take longer, its lease is extended.
+    ///
+    /// If a worker dies, its mails become unknown when their leases are over.
+    pub fn lease(mut self, length: Duration) -> Self {
+        self.settings.lease = length;
+        self
+    }
+
+    /// Sets how long before the end of its lease a send is over. Default: 5 seconds. A mail for which the
+    /// rest of the lease is too short, for example because the process was suspended, is not sent.
+    pub fn lease_margin(mut self, margin: Duration) -> Self {
+        self.settings.margin = margin;
+        self
+    }
+
+    /// Sets how often an idle worker looks for mail. Default: 1 second. PostgreSQL notifies workers of
+    /// inserted mails, so this only delays mails with a later `not_before`.
+    pub fn poll(mut self, interval: Duration) -> Self {
+        self.settings.poll = interval;
+        self
+    }
+
+    /// Sets whether the worker listens for notifications of PostgreSQL, for which it keeps one connection of
+    /// the pool. Default: yes. Switch it off behind a pooler that does not support `LISTEN`.
+    pub fn listen(mut self, on: bool) -> Self {
+        self.settings.listen = on;
+        self
+    }
+
+    /// Sets how often the worker looks for leases that are over and for mails to look up. Default: 5
+    /// seconds.
+    pub fn sweep_every(mut self, interval: Duration) -> Self {
+        self.settings.sweep = interval;
+        self
+    }
+
+    /// Sets how long [`run_until`](Worker::run_until) waits for mails under way after the signal. Default:
+    /// 30 seconds. A send that is not over then is aborted, and its mail becomes unknown.
+    pub fn drain(mut self, limit: Duration) -> Self {
+        self.settings.drain = limit;
+        self
+    }
+
+    /// Sets how long after an attempt an unknown mail is looked up. Default: 2 minutes, which the activity
+    /// takes to show a mail.
+    pub fn look_up_after(mut self, lag: Duration) -> Self {
+        self.settings.look_up_after = lag;
+        self
+    }
+
+    /// Sets the largest difference between the clocks of the database and of the API. Default: 5 minutes.
+    /// See [`FindSent::margin`](smtp2go_sdk::FindSent::margin).
+    pub fn look_up_margin(mut self, margin: Duration) -> Self {
+        self.settings.look_up_margin = margin;
+        self
+    }
+
+    /// Sets for how long after a worker's last look-up no other worker makes one. Default: 60 seconds.
+    ///
+    /// The API allows 60 searches a minute. A worker's client keeps to that; since one worker at a time
+    /// makes the look-ups for all mails, all workers together do.
+    pub fn look_up_handover(mut self, wait: Duration) -> Self {
+        self.settings.look_up_handover = wait;
+        self
+    }
+
+    /// Sets how long after its lease a mail that is not found counts as absent, even if no later event
+    /// proves it. Default: 15 minutes. See
+    /// [`FindSent::give_up_after`](smtp2go_sdk::FindSent::give_up_after).
+    pub fn give_up_after(mut self, time: Duration) -> Self {
+        self.settings.give_up_after = time;
+        self
+    }
+
+    /// Sets how long the account's activity is kept. Default: 5 days, as on a free plan. A mail that is
+    /// unknown for longer is held.
+    pub fn retention(mut self, time: Duration) -> Self {
+        self.settings.retention = time;
+        self
+    }
+
+    /// Sets what happens to an unknown mail that the look-up proves not to have been accepted. Default: it
+    /// is sent again, up to 3 times.
+    pub fn on_absent(mut self, action: OnAbsent) -> Self {
+        self.settings.on_absent = action;
+        self
+    }
+
+    /// Sets the range of the wait before a mail that was not sent is tried again. Default: 5 seconds to 10
+    /// minutes. The wait doubles with each attempt, and is shortened at random by up to a half.
+    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        self.settings.backoff = (first, most);
+        self
+    }
+
+    /// Sets the range of the pause after two failures in a row that are not about a mail. Default: 5 to 60
+    /// seconds. It doubles with each further failure. After a status 5xx all workers pause, else only this
+    /// one. Zero switches it off.
+    pub fn outage_pause(mut self, first: Duration, most: Duration) -> Self {
+        self.settings.outage_pause = (first, most);
+        self
+    }
+
+    /// Sets the range from which the pause after a 429 without `Retry-After` is drawn. Default: 60 to 75
+    /// seconds. All workers pause.
+    pub fn rate_limit_pause(mut self, from: Duration, to: Duration) -> Self {
+        self.settings.rate_limit_pause = (from, to);
+        self
+    }
+
+    /// Limits how many mails each sender sends, over all workers: `count` in each `period`, evenly spaced.
+    /// Default: no limit. Each [`Priority`](crate::Priority) counts by itself, so that a newsletter does
+    /// not delay a login code. Set the same for all workers.
+    pub fn sender_rate(mut self, count: NonZeroU32, period: Duration) -> Self {
+        self.settings.rates.sender = Some(period / count.get());
+        self
+    }
+
+    /// Limits how many mails each tenant sends, as [`sender_rate`](Self::sender_rate) does for senders.
+    pub fn tenant_rate(mut self, count: NonZeroU32, period: Duration) -> Self {
+        self.settings.rates.tenant = Some(period / count.get());
+        self
+    }
+
+    /// Sets the beginning of the worker's name in the table, such as the host. Default: empty. A random part
+    /// follows, so that no two starts have the same name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Builds the worker.
+    ///
+    /// # Errors
+    /// One that [`is_settings`](Error::is_settings) if the lease is too short, or a duration is zero that
+    /// can't be.
+    pub fn build(self) -> Result<Worker, Error> {
+        let Settings {
+            send_deadline,
+            lease,
+            margin,
+            poll,
+            sweep,
+            ..
+        } = self.settings;
+        if lease <= send_deadline.saturating_add(margin) {
+            return Err(Error::settings(format!(
+                "lease of {lease:?} must be longer than send_deadline and lease_margin together \
+                 ({send_deadline:?} and {margin:?})"
+            )));
+        }
+        for (name, value) in [
+            ("send_deadline", send_deadline),
+            ("poll", poll),
+            ("sweep_every", sweep),
+        ] {
+            if value.is_zero() {
+                return Err(Error::settings(format!("{name} must not be zero")));
+            }
+        }
+        let owner = format!("{}{:016x}", self.name, fastrand::u64(..));
+        Ok(Worker::new(self.outbox, self.client, self.settings, owner))
+    }
+}
+
+impl fmt::Debug for WorkerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerBuilder")
+            .field("outbox", &self.outbox)
+            .field("client", &self.client)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,243 @@
+//! Claims: from `queued` to `sending`, committed before the first byte is sent.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::gate::reserve;
+use super::row::{COLUMNS, record};
+use super::{Store, on, time};
+use crate::error::Error;
+use crate::record::Record;
+
+/// How many mails a second senders and tenants may send, as the interval between two.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rates {
+    pub(crate) sender: Option<Duration>,
+    pub(crate) tenant: Option<Duration>,
+}
+
+impl Rates {
+    fn is_none(self) -> bool {
+        self.sender.is_none() && self.tenant.is_none()
+    }
+}
+
+/// The result of a claim.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    Claimed(Box<Claimed>),
+    /// A rate moved a mail to a later time.
+    Moved,
+    /// No mail is due, or all are held back by a pause.
+    Nothing,
+}
+
+/// A claimed mail, in the state `sending`.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) record: Record,
+    /// The mail's JSON. `None` if the row has none.
+    pub(crate) mail: Option<String>,
+    /// The database's time of the claim.
+    now: SystemTime,
+    /// From before the statement, so the lease ends no later than this plus its length.
+    pub(crate) before: Instant,
+}
+
+impl Claimed {
+    /// The database's time now.
+    pub(crate) fn now(&self) -> SystemTime {
+        let now = self.now.checked_add(self.before.elapsed());
+        now.unwrap_or(self.now)
+    }
+}
+
+/// The mails of one priority that are due, the oldest first. The priority is a constant, so each reads
+/// one entry of the index. During a pause there are none.
+const DUE: &str = "
+    SELECT key FROM smtp2go_outbox USING(smtp2go_outbox_due)
+    WHERE state = 'queued' AND priority = {priority} AND not_before <= NOW()
+    ORDER BY not_before LIMIT 1 SKIP_LOCKED";
+
+const PAUSED: &str =
+    "EXISTS (SELECT 1 FROM smtp2go_outbox_gate WHERE name = 'pause' AND until > NOW())";
+
+/// A permit that is due within this many seconds is due now.
+const SOON: f64 = 0.001;
+
+/// What a claim changes.
+const CLAIM: &str = "
+    UPDATE smtp2go_outbox SET
+        state = 'sending', fence = FENCE(), owner = $1, lease_until = NOW() + SECS($2),
+        attempt_since = NOW(), attempts = attempts + 1, updated_at = NOW()";
+
+/// The next due mail, over all priorities.
+fn next() -> String {
+    let due = |priority: &str| format!("({})", DUE.replace("{priority}", priority));
+    let (high, normal, low) = (due("0"), due("1"), due("2"));
+    format!("CASE WHEN {PAUSED} THEN NULL ELSE COALESCE({high}, {normal}, {low}) END")
+}
+
+impl Store {
+    /// Claims the next due mail, or the one with this key if that is due.
+    pub(crate) async fn claim(
+        &self,
+        key: Option<&str>,
+        owner: &str,
+        lease: Duration,
+        rates: Rates,
+    ) -> Result<Claim, Error> {
+        tracing::trace!(target: "smtp2go_outbox", step = "claim");
+        let before = Instant::now();
+        let claim = match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) if rates.is_none() && key.is_none() => {
+                let next = next();
+                let sql = format!(
+                    "{CLAIM} WHERE key = ({next}) AND state = 'queued'
+                     RETURNING {COLUMNS}, CAST(mail AS text) AS mail"
+                );
+                let row = sqlx::query(self.engine().sql(&sql))
+                    .bind(owner)
+                    .bind(lease.as_secs_f64())
+                    .fetch_optional(pool)
+                    .await?;
+                match row {
+                    None => Claim::Nothing,
+                    Some(row) => Claim::Claimed(Box::new(Claimed {
+                        record: record!(row),
+                        mail: sqlx::Row::try_get(&row, "mail")?,
+                        now: time(sqlx::Row::try_get(&row, "now")?),
+                        before,
+                    })),
+                }
+            }
+            _ => {
+                self.claim_in_steps(key, owner, lease, rates, before)
+                    .await?
+            }
+        };
+        if let Claim::Claimed(claimed) = &claim {
+            let Record { key, fence, .. } = &claimed.record;
+            tracing::trace!(target: "smtp2go_outbox", step = "claimed", key, fence);
+        }
+        Ok(claim)
+    }
+
+    /// Claims in a transaction with several statements.
+    async fn claim_in_steps(
+        &self,
+        key: Option<&str>,
+        owner: &str,
+        lease: Duration,
+        rates: Rates,
+        before: Instant,
+    ) -> Result<Claim, Error> {
+        let engine = self.engine();
+        let select = match key {
+            None => format!("SELECT {} AS key", next()),
+            Some(_) => format!(
+                "SELECT key FROM smtp2go_outbox WHERE key = $1 AND state = 'queued'
+                 AND not_before <= NOW() AND NOT {PAUSED} SKIP_LOCKED"
+            ),
+        };
+        on!(self, pool => {
+            if key.is_none() {
+                // Without a lock first: an idle worker makes one query, and does not hold up writers.
+                let due = sqlx::query_scalar(engine.sql(&select.replace("SKIP_LOCKED", "")));
+                let due: Option<String> = due.fetch_one(pool).await?;
+                if due.is_none() {
+                    return Ok(Claim::Nothing);
+                }
+            }
+            let mut transaction = pool.begin_with(engine.begin()).await?;
+            let mut query = sqlx::query_scalar(engine.sql(&select));
+            if let Some(key) = key {
+                query = query.bind(key);
+            }
+            let found: Option<Option<String>> = query.fetch_optional(&mut *transaction).await?;
+            let Some(key) = found.flatten() else {
+                return Ok(Claim::Nothing);
+            };
+            if !rates.is_none() {
+                let sql = format!("SELECT {COLUMNS} FROM smtp2go_outbox WHERE key = $1");
+                let row = sqlx::query(engine.sql(&sql)).bind(&key);
+                let row = row.fetch_one(&mut *transaction).await?;
+                let record = record!(row);
+                let mut wait = 0.0f64;
+                for (name, interval) in gates(&record, rates) {
+                    wait = wait.max(reserve!(engine, &mut *transaction, &name, interval));
+                }
+                if wait > SOON {
+                    let sql = "UPDATE smtp2go_outbox SET not_before = NOW() + SECS($2),
+                               reserved = true, updated_at = NOW() WHERE key = $1";
+                    let query = sqlx::query(engine.sql(sql)).bind(&key).bind(wait);
+                    query.execute(&mut *transaction).await?;
+                    transaction.commit().await?;
+                    return Ok(Claim::Moved);
+                }
+            }
+            #[cfg(feature = "sqlite")]
+            if matches!(self, Self::Sqlite(_)) {
+                sqlx::query("UPDATE smtp2go_outbox_fence SET last = last + 1")
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            let sql = format!(
+                "{CLAIM} WHERE key = $3 RETURNING {COLUMNS}, CAST(mail AS text) AS mail"
+            );
+            let row = sqlx::query(engine.sql(&sql))
+                .bind(owner)
+                .bind(lease.as_secs_f64())
+                .bind(&key)
+                .fetch_one(&mut *transaction)
+                .await?;
+            let claimed = Claimed {
+                record: record!(row),
+                mail: sqlx::Row::try_get(&row, "mail")?,
+                now: time(sqlx::Row::try_get(&row, "now")?),
+                before,
+            };
+            transaction.commit().await?;
+            Ok(Claim::Claimed(Box::new(claimed)))
+        })
+    }
+
+    /// Extends the lease of an attempt to this length from now. `false` if the attempt is over.
+    pub(crate) async fn extend(&self, record: &Record, lease: Duration) -> Result<bool, Error> {
+        let sql = self.engine().sql(
+            "UPDATE smtp2go_outbox SET lease_until = NOW() + SECS($3)
+             WHERE key = $1 AND fence = $2 AND state = 'sending' AND lease_until > NOW()",
+        );
+        on!(self, pool => {
+            let query = sqlx::query(sql).bind(record.key.as_str()).bind(record.fence);
+            let query = query.bind(lease.as_secs_f64());
+            Ok(query.execute(pool).await?.rows_affected() == 1)
+        })
+    }
+}
+
+/// The gates of the rates that a mail needs a permit of. Each priority has its own, so that a newsletter
+/// does not delay a login code.
+fn gates(record: &Record, rates: Rates) -> impl Iterator<Item = (String, Duration)> {
+    let priority = record.priority.number();
+    let sender = rates.sender.map(|interval| {
+        let sender = address(record.sender.as_deref().unwrap_or_default());
+        (format!("sender:{priority}:{sender}"), interval)
+    });
+    let tenant = rates.tenant.filter(|_| !record.tenant.is_empty());
+    let tenant = tenant.map(|interval| (format!("tenant:{priority}:{}", record.tenant), interval));
+    sender
+        .into_iter()
+        .chain(tenant)
+        .filter(|_| !record.reserved)
+}
+
+/// The address of `Name <address>`, in lower case.
+pub(crate) fn address(mailbox: &str) -> String {
+    let inner = mailbox.rsplit_once('<').map_or(mailbox, |(_, rest)| {
+        rest.split_once('>').map_or(rest, |(inner, _)| inner)
+    });
+    inner.trim().to_lowercase()
+}

@@ -1,0 +1,243 @@
+//! The tables. Each function is a statement or a transaction; `decide` says which change is made.
+
+mod claim;
+mod gate;
+mod migrate;
+mod queries;
+mod row;
+mod sql;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sql::Engine;
+
+use crate::decide::Change;
+use crate::error::Error;
+use crate::record::{Record, State};
+use row::{COLUMNS, record};
+
+pub(crate) use claim::{Claim, Claimed, Rates};
+pub(crate) use queries::{ListOf, Load};
+
+/// A pool of connections to either engine.
+#[derive(Clone, Debug)]
+pub(crate) enum Store {
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::SqlitePool),
+}
+
+/// Runs the same code with the pool of either engine. The types of rows and arguments differ, so the
+/// code is compiled for each.
+macro_rules! on {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match $store {
+            #[cfg(feature = "postgres")]
+            $crate::store::Store::Postgres($pool) => $body,
+            #[cfg(feature = "sqlite")]
+            $crate::store::Store::Sqlite($pool) => $body,
+        }
+    };
+}
+use on;
+
+/// A mail as it is inserted.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRow<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) mail: &'a str,
+    pub(crate) tenant: &'a str,
+    pub(crate) priority: i16,
+    pub(crate) not_before: Option<SystemTime>,
+}
+
+/// What happens to the content of an accepted mail.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Keep,
+    Delete,
+    Replace(Vec<u8>),
+}
+
+/// A connection of the caller's, with or without a transaction.
+#[derive(Debug)]
+pub struct Connection<'a>(pub(crate) Inner<'a>);
+
+#[derive(Debug)]
+pub(crate) enum Inner<'a> {
+    #[cfg(feature = "postgres")]
+    Postgres(&'a mut sqlx::PgConnection),
+    #[cfg(feature = "sqlite")]
+    Sqlite(&'a mut sqlx::SqliteConnection),
+}
+
+#[cfg(feature = "postgres")]
+impl<'a> From<&'a mut sqlx::PgConnection> for Connection<'a> {
+    fn from(connection: &'a mut sqlx::PgConnection) -> Self {
+        Self(Inner::Postgres(connection))
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl<'a> From<&'a mut sqlx::Transaction<'_, sqlx::Postgres>> for Connection<'a> {
+    fn from(transaction: &'a mut sqlx::Transaction<'_, sqlx::Postgres>) -> Self {
+        Self(Inner::Postgres(&mut *transaction))
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl<'a> From<&'a mut sqlx::SqliteConnection> for Connection<'a> {
+    fn from(connection: &'a mut sqlx::SqliteConnection) -> Self {
+        Self(Inner::Sqlite(connection))
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl<'a> From<&'a mut sqlx::Transaction<'_, sqlx::Sqlite>> for Connection<'a> {
+    fn from(transaction: &'a mut sqlx::Transaction<'_, sqlx::Sqlite>) -> Self {
+        Self(Inner::Sqlite(&mut *transaction))
+    }
+}
+
+const INSERT: &str = "
+    INSERT INTO smtp2go_outbox (key, mail, tenant, priority, not_before)
+    VALUES ($1, JSON($2), $3, $4, COALESCE(AT($5), NOW()))
+    ON CONFLICT (key) DO NOTHING";
+
+macro_rules! insert {
+    ($engine:expr, $row:expr, $on:expr) => {{
+        let query = sqlx::query($engine.sql(INSERT))
+            .bind($row.key)
+            .bind($row.mail)
+            .bind($row.tenant)
+            .bind($row.priority)
+            .bind($row.not_before.map(seconds));
+        query.execute($on).await?.rows_affected() == 1
+    }};
+}
+
+impl Store {
+    fn engine(&self) -> Engine {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Engine::Postgres,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Engine::Sqlite,
+        }
+    }
+
+    /// Inserts a mail. `false` if there is one with its key.
+    pub(crate) async fn insert(&self, row: &NewRow<'_>) -> Result<bool, Error> {
+        Ok(on!(self, pool => insert!(self.engine(), row, pool)))
+    }
+
+    /// Inserts a mail over a connection of the caller's.
+    pub(crate) async fn insert_in(
+        connection: Connection<'_>,
+        row: &NewRow<'_>,
+    ) -> Result<bool, Error> {
+        Ok(match connection.0 {
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(connection) => insert!(Engine::Postgres, row, connection),
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(connection) => insert!(Engine::Sqlite, row, connection),
+        })
+    }
+
+    /// Writes a change, if the row still has the fence and the state of the record.
+    pub(crate) async fn write(
+        &self,
+        record: &Record,
+        change: &Change,
+        content: &Content,
+    ) -> Result<bool, Error> {
+        let keeps = change.state == State::Unknown || change.event.is_some();
+        let kept = |old: &Option<String>| old.clone().filter(|_| keeps);
+        let (delete, sealed) = match content {
+            Content::Keep => (false, None),
+            Content::Delete => (true, None),
+            Content::Replace(sealed) => (true, Some(sealed.as_slice())),
+        };
+        let sql = self.engine().sql(
+            "UPDATE smtp2go_outbox SET
+                state = $4,
+                not_before = COALESCE(AT($5), not_before),
+                look_at = AT($6),
+                resends = $7,
+                email_id = COALESCE($8, email_id),
+                schedule_id = COALESCE($9, schedule_id),
+                reason = $10,
+                error = $11,
+                event = COALESCE($12, event),
+                sent_at = CASE WHEN $13 THEN COALESCE(sent_at, NOW()) ELSE sent_at END,
+                mail = CASE WHEN $14 THEN NULL ELSE mail END,
+                sealed = COALESCE($15, sealed),
+                reserved = false,
+                updated_at = NOW()
+             WHERE key = $1 AND fence = $2 AND state = $3",
+        );
+        let resends = i32::try_from(change.resends.unwrap_or(record.resends)).unwrap_or(i32::MAX);
+        on!(self, pool => {
+            let query = sqlx::query(sql)
+                .bind(record.key.as_str())
+                .bind(record.fence)
+                .bind(record.state.as_str())
+                .bind(change.state.as_str())
+                .bind(change.not_before.map(seconds))
+                .bind(change.look_at.map(seconds))
+                .bind(resends)
+                .bind(change.email_id.as_deref())
+                .bind(change.schedule_id.as_deref())
+                .bind(change.reason.clone().or_else(|| kept(&record.reason)))
+                .bind(change.error.clone().or_else(|| kept(&record.error)))
+                .bind(change.event.as_deref())
+                .bind(change.is_accepted())
+                .bind(delete)
+                .bind(sealed);
+            Ok(query.execute(pool).await?.rows_affected() == 1)
+        })
+    }
+
+    /// Returns the row of a key, with the time.
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<(Record, SystemTime)>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM smtp2go_outbox WHERE key = $1");
+        let sql = self.engine().sql(&sql);
+        on!(self, pool => {
+            let row = sqlx::query(sql).bind(key).fetch_optional(pool).await?;
+            Ok(match row {
+                Some(row) => Some((record!(row), time(sqlx::Row::try_get(&row, "now")?))),
+                None => None,
+            })
+        })
+    }
+
+    /// Returns the key of the mail with this id of the API.
+    pub(crate) async fn key_of(&self, email_id: &str) -> Result<Option<String>, Error> {
+        let sql = "SELECT key FROM smtp2go_outbox WHERE email_id = $1 LIMIT 1";
+        on!(self, pool => Ok(sqlx::query_scalar(sql).bind(email_id).fetch_optional(pool).await?))
+    }
+
+    /// Returns the content of a mail, if the row has it in clear.
+    pub(crate) async fn mail(&self, key: &str) -> Result<Option<String>, Error> {
+        let sql = "SELECT CAST(mail AS text) FROM smtp2go_outbox WHERE key = $1";
+        let mail: Option<Option<String>> =
+            on!(self, pool => sqlx::query_scalar(sql).bind(key).fetch_optional(pool).await?);
+        Ok(mail.flatten())
+    }
+}
+
+/// Seconds since 1970.
+fn seconds(time: SystemTime) -> f64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_secs_f64(),
+        Err(before) => -before.duration().as_secs_f64(),
+    }
+}
+
+/// The time of these seconds since 1970. Times before that, and those that the system can't hold, count
+/// as 1970.
+fn time(seconds: f64) -> SystemTime {
+    let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
+}

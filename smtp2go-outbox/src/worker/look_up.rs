@@ -1,0 +1,141 @@
+//! Looks unknown mails up in the activity, many with one search.
+
+use std::time::{Duration, SystemTime};
+
+use smtp2go_sdk::types::Timestamp;
+use smtp2go_sdk::{FindSent, Found as SdkFound};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Inner;
+use crate::decide::{Found, Known};
+use crate::error::Error;
+use crate::observer::LookUpReport;
+use crate::record::Record;
+
+/// Mails that one search answers for, at most.
+const MAILS: u32 = 500;
+
+/// Attempts that one search covers: the first and those that began this much later at most. The search
+/// reads all mail of the account from the first attempt on.
+const WINDOW: Duration = Duration::from_secs(60 * 60);
+
+impl Inner {
+    /// Looks the mails up that are due for it, unless another worker does.
+    pub(crate) async fn look_up_due(&self) -> Result<(), Error> {
+        let store = &self.outbox.store;
+        let mut due = store.to_look_up(MAILS).await?;
+        let since = |record: &Record| record.attempt_since.unwrap_or(record.created_at);
+        let Some(first) = due.iter().map(|(record, _)| since(record)).min() else {
+            return Ok(());
+        };
+        let hold = self.settings.look_up_handover;
+        if !store.take_look_up(&self.owner, hold).await? {
+            return Ok(());
+        }
+        let last = first.checked_add(WINDOW).unwrap_or(first);
+        due.retain(|(record, _)| since(record) <= last);
+        let wanted: Vec<_> = due
+            .iter()
+            .map(|(record, now)| self.wanted(record, since(record), *now))
+            .collect();
+        let found = self.while_holding(self.client.find_all_sent(&wanted)).await;
+        // Others wait from the last call on.
+        store.take_look_up(&self.owner, hold).await?;
+        let mut report = LookUpReport {
+            mails: due.len(),
+            ..LookUpReport::default()
+        };
+        let mut found = match found {
+            Ok(found) => Ok(found.into_iter()),
+            Err(error) => {
+                tracing::warn!(
+                    target: "smtp2go_outbox",
+                    kind = error.kind(),
+                    code = error.code().as_ref().map(ToString::to_string),
+                    mails = due.len(),
+                    "look-up failed; trying again. The key must permit /activity/search"
+                );
+                let wait = error.retry_after().unwrap_or_default();
+                Err((format!("look_up_{}", error.kind()), wait))
+            }
+        };
+        let step = (self.settings.look_up_after / 4).max(Duration::from_secs(1));
+        for (record, now) in &due {
+            let found = match &mut found {
+                Ok(found) => found.next().map(answer),
+                Err((reason, wait)) => Some(Found::Failed {
+                    reason: reason.clone(),
+                    look_again_at: later(*now, step.max(*wait)),
+                }),
+            };
+            let Some(found) = found else { continue };
+            match found {
+                Found::Sent { .. } => report.found += 1,
+                Found::Absent => report.absent += 1,
+                _ => {}
+            }
+            let known = Known::LookUp(record.fence, found);
+            let policy = self.settings.policy();
+            let settled = self.outbox.settle(record, *now, known, &policy, None);
+            settled.await?;
+        }
+        tracing::debug!(
+            target: "smtp2go_outbox",
+            mails = report.mails,
+            found = report.found,
+            absent = report.absent,
+            "looked up"
+        );
+        if let Some(observer) = &self.outbox.observer {
+            observer.looked_up(&report);
+        }
+        Ok(())
+    }
+
+    /// Keeps the right to look mails up while a search runs.
+    async fn while_holding<T>(&self, search: impl Future<Output = T>) -> T {
+        let hold = self.settings.look_up_handover;
+        let mut tick = interval((hold / 3).max(Duration::from_millis(10)));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut search = std::pin::pin!(search);
+        loop {
+            tokio::select! {
+                found = &mut search => return found,
+                _ = tick.tick() => {
+                    let _ = self.outbox.store.take_look_up(&self.owner, hold).await;
+                }
+            }
+        }
+    }
+
+    fn wanted(&self, record: &Record, since: SystemTime, now: SystemTime) -> FindSent {
+        let settings = &self.settings;
+        let wanted = FindSent::new(record.key.as_str(), since)
+            // Not the time of the outcome: what a broken connection has sent can arrive later.
+            .until(record.lease_until.unwrap_or(now))
+            .margin(settings.look_up_margin)
+            .lag(settings.look_up_after)
+            .give_up_after(settings.give_up_after)
+            .retention(settings.retention)
+            .now(now);
+        let schedule = record.schedule.as_deref().map(Timestamp::new);
+        match schedule.and_then(|schedule| schedule.to_system_time()) {
+            Some(schedule) => wanted.scheduled(schedule),
+            None => wanted,
+        }
+    }
+}
+
+fn answer(found: SdkFound) -> Found {
+    match found {
+        SdkFound::Sent { email_id, .. } => Found::Sent { email_id },
+        SdkFound::NotYet { look_again_at, .. } => Found::NotYet { look_again_at },
+        SdkFound::Absent => Found::Absent,
+        // Also what a later version of the SDK may add: nothing that proves an absence.
+        _ => Found::TooOld,
+    }
+}
+
+fn later(time: SystemTime, by: Duration) -> SystemTime {
+    time.checked_add(by).unwrap_or(time)
+}

@@ -1,0 +1,191 @@
+//! `Worker`: sends the mails of an outbox.
+
+mod attempt;
+mod listen;
+mod look_up;
+mod outcome;
+mod pause;
+mod slot;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smtp2go_sdk::Client;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::decide::Known;
+use crate::error::Error;
+use crate::outbox::Outbox;
+use crate::settings::Settings;
+use pause::Outages;
+pub(crate) use slot::Stop;
+use slot::slot;
+
+/// Leases that are over, read at a time.
+const SWEPT_AT_A_TIME: u32 = 500;
+
+/// After an abort, the outcomes of the mails under way are written within this time.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// Sends the mails of an outbox: built by [`Outbox::worker`]. Clones are the same worker.
+#[derive(Clone)]
+pub struct Worker {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the tasks of a worker share.
+pub(crate) struct Inner {
+    pub(crate) outbox: Outbox,
+    pub(crate) client: Client,
+    pub(crate) settings: Settings,
+    /// Unique for each start.
+    pub(crate) owner: String,
+    outages: Outages,
+}
+
+impl Worker {
+    pub(crate) fn new(outbox: Outbox, client: Client, settings: Settings, owner: String) -> Self {
+        let outages = Outages::new(settings.outage_pause);
+        Self {
+            inner: Arc::new(Inner {
+                outbox,
+                client,
+                settings,
+                owner,
+                outages,
+            }),
+        }
+    }
+
+    /// Returns the worker's name, as it is in the table: unique for each build.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.owner
+    }
+
+    /// Sends mails until the signal, then ends within the [`drain`](crate::WorkerBuilder::drain) limit and
+    /// 5 seconds.
+    ///
+    /// After the signal it claims no more mails, and waits for those under way. When the limit is over it
+    /// aborts the rest: a mail whose send had not begun is queued again, any other becomes unknown.
+    ///
+    /// A failure of the database does not end it: it waits and tries again, and writes the outcome of a
+    /// send when the database is back. If the future is dropped, mails under way become unknown when their
+    /// leases are over.
+    ///
+    /// # Errors
+    /// Only at the start: if the tables are missing or of another version, or the database refuses the
+    /// connection for good.
+    pub async fn run_until(&self, signal: impl Future<Output = ()>) -> Result<(), Error> {
+        let mut signal = pin!(signal);
+        tokio::select! {
+            checked = self.inner.check() => checked?,
+            () = &mut signal => return Ok(()),
+        }
+        let inner = &self.inner;
+        let (stop, stopping) = watch::channel(Stop::No);
+        let scout = Arc::new(Mutex::new(()));
+        let mut slots = JoinSet::new();
+        for _ in 0..inner.settings.concurrency {
+            slots.spawn(slot(inner.clone(), scout.clone(), stopping.clone()));
+        }
+        let mut helpers = JoinSet::new();
+        helpers.spawn(inner.clone().keep_house());
+        helpers.spawn(listen::listen(inner.clone()));
+        tracing::info!(target: "smtp2go_outbox", owner = inner.owner, "worker started");
+        signal.await;
+        stop.send_replace(Stop::Claiming);
+        let all = async { while slots.join_next().await.is_some() {} };
+        let mut all = pin!(all);
+        if timeout(inner.settings.drain, &mut all).await.is_err() {
+            stop.send_replace(Stop::Sending);
+            let _ = timeout(LAST_WRITES.saturating_add(Duration::from_secs(1)), all).await;
+        }
+        tracing::info!(target: "smtp2go_outbox", owner = inner.owner, "worker ended");
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Checks the tables, and waits for a database that can't be reached.
+    async fn check(&self) -> Result<(), Error> {
+        let mut wait = Backoff::default();
+        loop {
+            match self.outbox.store.check_version().await {
+                Err(error) if error.is_temporary() => wait.after(&error).await,
+                checked => return checked,
+            }
+        }
+    }
+
+    /// Ends leases that are over, and looks unknown mails up. Never returns.
+    async fn keep_house(self: Arc<Self>) {
+        let mut wait = Backoff::default();
+        loop {
+            let swept = match self.sweep().await {
+                Ok(()) => self.look_up_due().await,
+                Err(error) => Err(error),
+            };
+            match swept {
+                Ok(()) => {
+                    wait = Backoff::default();
+                    // Random, so that the workers of several machines spread.
+                    let share = fastrand::f64().mul_add(0.5, 0.75);
+                    sleep(self.settings.sweep.mul_f64(share)).await;
+                }
+                Err(error) => wait.after(&error).await,
+            }
+        }
+    }
+
+    /// Turns mails whose lease is over into unknown ones.
+    async fn sweep(&self) -> Result<(), Error> {
+        for (record, now) in self.outbox.store.expired(SWEPT_AT_A_TIME).await? {
+            let policy = self.settings.policy();
+            let settled = self
+                .outbox
+                .settle(&record, now, Known::Nothing, &policy, None);
+            settled.await?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("name", &self.inner.owner)
+            .field("outbox", &self.inner.outbox)
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The wait after a failure of the database: it doubles up to 5 seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(50);
+    const MOST: Duration = Duration::from_secs(5);
+
+    pub(crate) async fn after(&mut self, error: &Error) {
+        let wait = Self::FIRST.saturating_mul(1 << self.failures.min(10));
+        let wait = wait.min(Self::MOST).mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.failures = self.failures.saturating_add(1);
+        tracing::warn!(
+            target: "smtp2go_outbox",
+            error = %error,
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "database failed; trying again"
+        );
+        sleep(wait).await;
+    }
+}

@@ -1,0 +1,108 @@
+//! From the result of a call to the outcome of an attempt.
+
+use std::time::Duration;
+
+use smtp2go_sdk::{Certainty, Error, Reply, Sent};
+
+use crate::decide::Outcome;
+
+/// What a result says about more than its mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Nothing: it is about the mail, or came to no end.
+    None,
+    /// The API works.
+    Over,
+    /// The API asks for a pause, of this length if it says.
+    RateLimited(Option<Duration>),
+    /// The API fails, for all workers.
+    Api,
+    /// This worker can't reach the API, or may not use it.
+    Worker,
+}
+
+/// Kinds of errors about a mail that no later attempt can send.
+const UNFIT: [&str; 4] = ["validation", "too_large", "serialize", "content"];
+
+pub(super) fn outcome(result: Result<Reply<Sent>, Error>) -> (Outcome, Trouble) {
+    let error = match result {
+        Ok(sent) => {
+            let outcome = Outcome::Accepted {
+                email_id: sent.email_id.clone(),
+                schedule_id: sent.schedule_id.clone(),
+            };
+            return (outcome, Trouble::Over);
+        }
+        Err(error) => error,
+    };
+    let kind = error.kind();
+    if error.is_rate_limited() && error.certainty() != Certainty::Unknown {
+        let outcome = Outcome::NotSent {
+            reason: "rate_limited".to_owned(),
+            retry_after: error.retry_after(),
+        };
+        return (outcome, Trouble::RateLimited(error.retry_after()));
+    }
+    match error.certainty() {
+        Certainty::NotSent if UNFIT.contains(&kind) => {
+            let outcome = Outcome::Unfit {
+                reason: kind.to_owned(),
+                error: error.to_string(),
+            };
+            (outcome, Trouble::None)
+        }
+        Certainty::NotSent => {
+            let outcome = Outcome::NotSent {
+                reason: kind.to_owned(),
+                retry_after: error.retry_after(),
+            };
+            (outcome, Trouble::Worker)
+        }
+        // About the worker's key, not about the mail: another worker, or this one with another key, can
+        // send it.
+        Certainty::Rejected if error.is_auth() => {
+            tracing::error!(
+                target: "smtp2go_outbox",
+                code = error.code().as_ref().map(ToString::to_string),
+                "the API refuses the worker's key: mails stay queued"
+            );
+            let outcome = Outcome::NotSent {
+                reason: "auth".to_owned(),
+                retry_after: None,
+            };
+            (outcome, Trouble::Worker)
+        }
+        Certainty::Rejected => {
+            let outcome = Outcome::Refused {
+                reason: reason(&error),
+                error: error.to_string(),
+            };
+            (outcome, Trouble::Over)
+        }
+        Certainty::Unknown => {
+            let server = error
+                .status()
+                .is_some_and(|status| status.is_server_error());
+            let outcome = Outcome::Unknown {
+                reason: reason(&error),
+            };
+            (
+                outcome,
+                if server {
+                    Trouble::Api
+                } else {
+                    Trouble::Worker
+                },
+            )
+        }
+    }
+}
+
+/// The code, status or kind of an error: no text, which could quote addresses.
+fn reason(error: &Error) -> String {
+    match (error.code(), error.status()) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(status)) if !status.is_success() => status.as_u16().to_string(),
+        _ => error.kind().to_owned(),
+    }
+}

@@ -1,0 +1,87 @@
+//! Pauses after failures that are not about a mail.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Inner;
+use super::outcome::Trouble;
+
+/// Counts failures in a row, and pauses this worker.
+#[derive(Debug)]
+pub(super) struct Outages {
+    range: (Duration, Duration),
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Outages {
+    pub(super) fn new(range: (Duration, Duration)) -> Self {
+        Self {
+            range,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The rest of a pause.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = state.until?.saturating_duration_since(Instant::now());
+        Some(left).filter(|left| !left.is_zero())
+    }
+
+    fn over(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
+    /// Counts a failure. Returns the length of the pause that begins with it. A single failure begins none,
+    /// and those of mails that were under way when a pause began don't prolong it.
+    fn failed(&self, now: Instant, jitter: f64) -> Option<Duration> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.until.is_some_and(|until| until > now) {
+            return None;
+        }
+        state.failures = state.failures.saturating_add(1);
+        let doublings = state.failures.checked_sub(2)?.min(20);
+        let (first, most) = self.range;
+        let full = first.saturating_mul(1 << doublings).min(most.max(first));
+        let pause = full.mul_f64(0.5 + jitter / 2.0);
+        state.until = now.checked_add(pause);
+        Some(pause).filter(|pause| !pause.is_zero())
+    }
+}
+
+impl Inner {
+    /// Pauses this worker or all of them. An error of the database is ignored: the pause is for
+    /// politeness, and the outcome has to be written now.
+    pub(super) async fn pause_after(&self, trouble: Trouble) {
+        let shared = match trouble {
+            Trouble::None => return,
+            Trouble::Over => return self.outages.over(),
+            Trouble::RateLimited(asked) => {
+                let (from, to) = self.settings.rate_limit_pause;
+                let span = to.saturating_sub(from).mul_f64(fastrand::f64());
+                Some(asked.unwrap_or_else(|| from.saturating_add(span)))
+            }
+            Trouble::Api | Trouble::Worker => {
+                let pause = self.outages.failed(Instant::now(), fastrand::f64());
+                pause.filter(|_| trouble == Trouble::Api)
+            }
+        };
+        if let Some(pause) = shared {
+            tracing::warn!(
+                target: "smtp2go_outbox",
+                wait_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                reason = if trouble == Trouble::Api { "outage" } else { "rate_limited" },
+                "all workers pause"
+            );
+            let _ = self.outbox.store.pause(pause).await;
+        }
+    }
+}
