@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -16,11 +16,14 @@ use std::time::Duration;
 /// The unprivileged user, if the tests run as root, which PostgreSQL refuses.
 const USER: &str = "nobody";
 
-/// A running cluster. Dropping it stops the server and deletes the data.
+/// A running cluster. When it is dropped, or the process ends in whatever way, the server is stopped and
+/// the data deleted. So it can be in a `static` too.
 #[derive(Debug)]
 pub struct Cluster {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
     binaries: PathBuf,
+    /// Cleans up at the end of its input.
+    cleaner: Child,
     port: u16,
     databases: AtomicU32,
 }
@@ -33,18 +36,39 @@ impl Cluster {
         let folder = tempfile::Builder::new()
             .prefix("smtp2go-outbox-")
             .tempdir()
-            .expect("a folder for the cluster");
+            .expect("a folder for the cluster")
+            .keep();
         if root() {
-            let done = Command::new("chown").arg(USER).arg(folder.path()).status();
+            let done = Command::new("chown").arg(USER).arg(&folder).status();
             assert!(done.expect("chown").success(), "the folder has no owner");
         }
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
             .port();
+        let mut stop = Command::new(binaries.join("pg_ctl"));
+        stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"]);
+        stop.arg(folder.join("data"));
+        let stop = as_user(&stop);
+        let cleaner = Command::new("sh")
+            .args([
+                "-c",
+                r#"folder=$1; shift; cat; "$@"; rm -rf "$folder""#,
+                "sh",
+            ])
+            .arg(&folder)
+            .arg(stop.get_program())
+            .args(stop.get_args())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .current_dir(&folder)
+            .spawn()
+            .expect("a shell");
         let cluster = Self {
             folder,
             binaries,
+            cleaner,
             port,
             databases: AtomicU32::new(0),
         };
@@ -72,7 +96,7 @@ impl Cluster {
 
     /// Starts the server, which [`kill`](Self::kill) stopped. Returns when it accepts connections.
     pub fn up(&self) {
-        let log = self.folder.path().join("log");
+        let log = self.folder.join("log");
         self.run("pg_ctl", |ctl| {
             ctl.args(["start", "--wait", "--silent", "--timeout=60", "--pgdata"])
                 .arg(self.data())
@@ -119,7 +143,7 @@ impl Cluster {
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.folder.join("data")
     }
 
     /// The server's process and its children.
@@ -140,30 +164,22 @@ impl Cluster {
         arguments(&mut command);
         let Output { status, stderr, .. } = self.output(&command).expect(program);
         let said = String::from_utf8_lossy(&stderr);
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         assert!(status.success(), "{program}: {said}\n{log}");
     }
 
     fn output(&self, command: &Command) -> io::Result<Output> {
-        let mut run = if root() {
-            let mut run = Command::new("setpriv");
-            run.args(["--reuid", USER, "--clear-groups", "--"]);
-            run.arg(command.get_program());
-            run
-        } else {
-            Command::new(command.get_program())
-        };
-        run.args(command.get_args());
+        let mut run = as_user(command);
         // The server inherits what is open: pipes would never end.
-        let errors = fs::File::create(self.folder.path().join("errors"))?;
+        let errors = fs::File::create(self.folder.join("errors"))?;
         let status = run
-            .current_dir(self.folder.path())
+            .current_dir(&self.folder)
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors)
             .status()?;
-        let stderr = fs::read(self.folder.path().join("errors"))?;
+        let stderr = fs::read(self.folder.join("errors"))?;
         Ok(Output {
             status,
             stdout: Vec::new(),
@@ -174,11 +190,23 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let mut stop = Command::new(self.binaries.join("pg_ctl"));
-        stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"]);
-        stop.arg(self.data());
-        let _ = self.output(&stop);
+        drop(self.cleaner.stdin.take());
+        let _ = self.cleaner.wait();
     }
+}
+
+/// The command as the unprivileged user, if this is root.
+fn as_user(command: &Command) -> Command {
+    let mut run = if root() {
+        let mut run = Command::new("setpriv");
+        run.args(["--reuid", USER, "--clear-groups", "--"]);
+        run.arg(command.get_program());
+        run
+    } else {
+        Command::new(command.get_program())
+    };
+    run.args(command.get_args());
+    run
 }
 
 /// The folder with `initdb`, `pg_ctl` and `postgres`: of `PATH`, or where Debian has them.

@@ -1,0 +1,11 @@
+//! The outbox on both engines, with the sandbox in place of SMTP2GO. Without PostgreSQL, its half prints a
+//! line and passes.
+// Helpers outside of test functions unwrap too.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/cluster.rs"]
+mod cluster;
+#[path = "../../../smtp2go-sdk/tests/support/log_watch.rs"]
+mod log_watch;
+mod sending;
+mod support;

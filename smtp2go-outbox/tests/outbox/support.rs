@@ -1,0 +1,116 @@
+//! Outboxes of both engines, a sandbox, and a worker with short times.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use smtp2go_outbox::{Outbox, Record, State, WorkerBuilder};
+use smtp2go_sandbox::{Sandbox, SandboxBuilder};
+use smtp2go_sdk::{Client, Email};
+use tempfile::TempDir;
+
+use crate::cluster::Cluster;
+use crate::log_watch::watched;
+
+/// An outbox with an empty table, and what it lives in.
+pub(crate) struct Fixture {
+    pub(crate) outbox: Outbox,
+    /// For [`Outbox::connect`].
+    pub(crate) url: String,
+    _folder: Option<TempDir>,
+}
+
+/// An outbox on SQLite, and one on PostgreSQL if that is installed.
+pub(crate) async fn fixtures() -> Vec<Fixture> {
+    let mut fixtures = vec![sqlite().await];
+    fixtures.extend(postgres().await);
+    fixtures
+}
+
+pub(crate) async fn sqlite() -> Fixture {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("outbox.db");
+    Fixture {
+        outbox: Outbox::open_sqlite(&path).await.unwrap(),
+        url: format!("sqlite:{}", path.display()),
+        _folder: Some(folder),
+    }
+}
+
+pub(crate) async fn postgres() -> Option<Fixture> {
+    static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+    let Some(cluster) = CLUSTER.get_or_init(|| Cluster::start(false)) else {
+        println!("skipped on PostgreSQL, which is not installed");
+        return None;
+    };
+    let url = cluster.database();
+    let outbox = Outbox::connect(&url).await.unwrap();
+    outbox.migrate().await.unwrap();
+    Some(Fixture {
+        outbox,
+        url,
+        _folder: None,
+    })
+}
+
+pub(crate) fn mail(key: &str) -> Email {
+    Email::new("Shop <shop@example.com>", "Your order")
+        .to("Jane <jane@example.net>")
+        .text("Thank you.")
+        .idempotency_key(key)
+}
+
+pub(crate) async fn sandbox(
+    change: impl FnOnce(SandboxBuilder) -> SandboxBuilder,
+) -> (Sandbox, Client) {
+    let sandbox = change(Sandbox::builder().strict(true)).start().await;
+    let sandbox = sandbox.unwrap();
+    let client = Client::builder(watched(sandbox.key().to_owned()))
+        .base_url(sandbox.base_url())
+        .build()
+        .unwrap();
+    (sandbox, client)
+}
+
+pub(crate) fn worker(outbox: &Outbox, client: &Client) -> WorkerBuilder {
+    let ms = Duration::from_millis;
+    outbox
+        .worker(client.clone())
+        .concurrency(4)
+        .send_deadline(ms(1500))
+        .lease_margin(ms(100))
+        .lease(ms(2000))
+        .poll(ms(20))
+        .sweep_every(ms(50))
+        .drain(ms(3000))
+        .look_up_after(ms(100))
+        .look_up_margin(ms(0))
+        .look_up_handover(ms(300))
+        .give_up_after(ms(1000))
+        .backoff(ms(10), ms(100))
+        .outage_pause(ms(10), ms(50))
+        .rate_limit_pause(ms(50), ms(100))
+}
+
+/// Runs a worker until no mail is in its hands any more.
+pub(crate) async fn work(builder: WorkerBuilder, outbox: &Outbox) {
+    let worker = builder.build().unwrap();
+    worker.run_until(idle(outbox)).await.unwrap();
+}
+
+/// Waits until all mails are settled or held.
+pub(crate) async fn idle(outbox: &Outbox) {
+    loop {
+        let counts = outbox.counts().await.unwrap();
+        if counts
+            .iter()
+            .all(|(state, _)| state.is_final() || *state == State::Held)
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub(crate) async fn record(outbox: &Outbox, key: &str) -> Record {
+    outbox.get(key).await.unwrap().unwrap()
+}
