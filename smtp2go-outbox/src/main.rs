@@ -1,2 +1,327 @@
-//! x
-fn main() {}
+//! The program `smtp2go-outbox`: the outbox for programs in any language, which insert rows.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use smtp2go_outbox::{Bodies, OnAbsent, Outbox, Record, Requested, State};
+use smtp2go_sdk::Client;
+use smtp2go_sdk::types::{Timestamp, one_line};
+
+const EXAMPLES: &str = "\
+Examples:
+  export DATABASE_URL=postgres://shop@db.example.com/shop SMTP2GO_API_KEY=api-...
+  smtp2go-outbox migrate
+  smtp2go-outbox run --concurrency 16
+  smtp2go-outbox list --state held
+  smtp2go-outbox purge --older-than 30d
+
+Queue a mail with any driver:
+  INSERT INTO smtp2go_outbox (key, mail) VALUES ('order-42/confirmation',
+      '{\"version\": 1, \"sender\": \"shop@example.com\", \"to\": [\"jane@example.net\"],
+        \"subject\": \"Your order\", \"text_body\": \"Thank you.\"}')
+  ON CONFLICT DO NOTHING;";
+
+/// Sends the mails in the table smtp2go_outbox of your database through SMTP2GO, each of them once.
+#[derive(Debug, Parser)]
+#[command(name = "smtp2go-outbox", version, after_help = EXAMPLES)]
+struct Arguments {
+    /// postgres://… or sqlite:PATH
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<String>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create the tables, or upgrade them
+    Migrate,
+    /// Send mails until SIGINT or SIGTERM. The client is set by SMTP2GO_API_KEY, SMTP2GO_REGION,
+    /// SMTP2GO_BASE_URL and SMTP2GO_ALLOW_HTTP
+    Run(Run),
+    /// List mails, one a line: key, state, attempts, reason, email_id
+    List {
+        /// Only mails in this state
+        #[arg(long)]
+        state: Option<State>,
+    },
+    /// Show a row
+    Show { key: String },
+    /// Queue a mail again that is held, rejected or cancelled
+    Retry { key: String },
+    /// Hold a mail that is queued or unknown
+    Hold { key: String },
+    /// Cancel a mail that is queued or held
+    Cancel { key: String },
+    /// Delete rows in a final state that did not change for a time
+    Purge {
+        /// Such as 30d, 12h, 15m or 90s
+        #[arg(long, value_parser = duration)]
+        older_than: Duration,
+    },
+    /// Delete the content of all mails from or to an address
+    Erase { address: String },
+    /// Show what waits. Fails if anything waits too long, or a mail is held
+    Health {
+        /// How long a due mail may wait
+        #[arg(long, value_parser = duration, default_value = "5m")]
+        limit: Duration,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// How many mails are sent at once
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    concurrency: usize,
+
+    /// Hold a mail that the look-up proves not to have been sent, in place of sending it again
+    #[arg(long)]
+    hold_absent: bool,
+
+    /// Delete the content of a mail once it is sent
+    #[arg(long)]
+    delete_bodies: bool,
+
+    /// How long to wait for mails under way after a signal
+    #[arg(long, value_parser = duration, default_value = "30s")]
+    drain: Duration,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(shown)
+            if matches!(
+                shown.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            ) =>
+        {
+            let _ = shown.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let lines = text.lines().map(str::trim);
+            let lines: Vec<_> = lines
+                .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+                .filter(|line| !line.is_empty())
+                .collect();
+            return failed(format_args!("{}; see --help", lines.join(" ")), 2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(format_args!("error: {}", one_line(&error.to_string())), 1),
+    }
+}
+
+fn failed(text: fmt::Arguments<'_>, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{text}");
+    ExitCode::from(code)
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let url = arguments
+        .database_url
+        .ok_or("no database: set DATABASE_URL or --database-url")?;
+    let outbox = Outbox::connect(&url).await?;
+    match arguments.command {
+        Command::Migrate => outbox.migrate().await?,
+        Command::Run(run) => send(outbox, run).await?,
+        Command::List { state } => list(&outbox, state).await?,
+        Command::Show { key } => match outbox.get(&key).await? {
+            Some(record) => show(&record)?,
+            None => return Err(no_such(&key)),
+        },
+        Command::Retry { key } => requested(&key, outbox.retry(&key).await?)?,
+        Command::Hold { key } => requested(&key, outbox.hold(&key).await?)?,
+        Command::Cancel { key } => requested(&key, outbox.cancel(&key).await?)?,
+        Command::Purge { older_than } => {
+            let rows = outbox.purge(older_than).await?;
+            line(format_args!("{rows} rows deleted"))?;
+        }
+        Command::Erase { address } => {
+            let erased = outbox.erase(&address).await?;
+            line(format_args!("{} mails erased", erased.mails))?;
+            if erased.busy > 0 {
+                let text = "mails are being sent or looked up: run the command again later";
+                return Err(format!("{} {text}", erased.busy).into());
+            }
+        }
+        Command::Health { limit } => health(&outbox, limit).await?,
+    }
+    Ok(())
+}
+
+async fn send(outbox: Outbox, run: Run) -> Result<(), Failure> {
+    let client = Client::from_env()?;
+    let bodies = if run.delete_bodies {
+        Bodies::Delete
+    } else {
+        Bodies::Keep
+    };
+    let mut worker = outbox
+        .bodies(bodies)
+        .worker(client)
+        .concurrency(run.concurrency)
+        .drain(run.drain);
+    if run.hold_absent {
+        worker = worker.on_absent(OnAbsent::Hold);
+    }
+    let signal = signal()?;
+    Ok(worker.build()?.run_until(signal).await?)
+}
+
+async fn list(outbox: &Outbox, state: Option<State>) -> Result<(), Failure> {
+    let mut after = String::new();
+    loop {
+        let page = outbox.list(state, &after).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after.clone_from(&last.key);
+        for record in &page {
+            let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+            line(format_args!(
+                "{}\t{}\t{}\t{}\t{}",
+                one_line(&record.key),
+                record.state,
+                record.attempts,
+                one_line(&text(&record.reason)),
+                one_line(&text(&record.email_id)),
+            ))?;
+        }
+    }
+}
+
+fn show(record: &Record) -> Result<(), Failure> {
+    let time = |time: SystemTime| Some(Timestamp::from(time).as_str().to_owned());
+    // A lease or a look-up of a state that the mail has left means nothing.
+    let fields = [
+        ("key", Some(record.key.clone())),
+        ("state", Some(record.state.to_string())),
+        ("reason", record.reason.clone()),
+        ("error", record.error.clone()),
+        ("tenant", Some(record.tenant.clone())),
+        ("sender", record.sender.clone()),
+        (
+            "priority",
+            Some(format!("{:?}", record.priority).to_lowercase()),
+        ),
+        ("not_before", time(record.not_before)),
+        ("attempts", Some(record.attempts.to_string())),
+        ("resends", Some(record.resends.to_string())),
+        ("owner", record.owner.clone()),
+        ("attempt_since", record.attempt_since.and_then(time)),
+        ("lease_until", record.lease_until.and_then(time)),
+        ("look_at", record.look_at.and_then(time)),
+        ("email_id", record.email_id.clone()),
+        ("schedule_id", record.schedule_id.clone()),
+        ("event", record.event.clone()),
+        ("created_at", time(record.created_at)),
+        ("updated_at", time(record.updated_at)),
+        ("sent_at", record.sent_at.and_then(time)),
+        ("has_mail", Some(record.has_mail.to_string())),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            line(format_args!("{name}: {}", one_line(&value)))?;
+        }
+    }
+    Ok(())
+}
+
+async fn health(outbox: &Outbox, limit: Duration) -> Result<(), Failure> {
+    let health = outbox.health().await?;
+    for (state, count) in outbox.counts().await? {
+        line(format_args!("{state}: {count}"))?;
+    }
+    for (name, wait) in [
+        ("oldest due", health.oldest_due),
+        ("oldest lease over", health.oldest_lease),
+        ("oldest look-up due", health.oldest_look_up),
+        ("paused for", health.paused),
+    ] {
+        line(format_args!("{name}: {} s", wait.as_secs()))?;
+    }
+    if health.is_ok(limit) {
+        return Ok(());
+    }
+    Err(format!(
+        "mails wait for longer than {} s, or are held",
+        limit.as_secs()
+    )
+    .into())
+}
+
+fn requested(key: &str, requested: Requested) -> Result<(), Failure> {
+    match requested {
+        Requested::Done => Ok(()),
+        Requested::NotIn(state) => Err(format!("{key} is {state}: nothing was changed").into()),
+        _ => Err(no_such(key)),
+    }
+}
+
+fn no_such(key: &str) -> Failure {
+    format!("{key}: no such key").into()
+}
+
+fn line(text: fmt::Arguments<'_>) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
+}
+
+/// A number with a unit: `90s`, `15m`, `12h` or `30d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.chars().last().unwrap_or_default();
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => 0,
+    };
+    let number = text.strip_suffix(unit).and_then(|n| n.parse::<u32>().ok());
+    match number {
+        Some(number) if seconds > 0 => Ok(Duration::from_secs(u64::from(number) * seconds)),
+        _ => Err("not a duration such as 90s, 15m, 12h or 30d".to_owned()),
+    }
+}
+
+/// Ends with the first SIGINT or SIGTERM after the call.
+#[cfg(unix)]
+fn signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without a signal it runs until it is killed.
+            std::future::pending::<()>().await;
+        }
+    })
+}

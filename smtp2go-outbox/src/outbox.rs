@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp2go_sdk::{Client, Email};
+use smtp2go_sdk::{Client, IDEMPOTENCY_HEADER};
 use tokio::sync::Notify;
 
 use crate::content::Bodies;
@@ -32,6 +32,7 @@ pub struct Outbox {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// Wakes the workers of this process.
     pub(crate) wake: Arc<Notify>,
+    pub(crate) key_header: String,
     max_mail_bytes: usize,
 }
 
@@ -42,6 +43,7 @@ impl Outbox {
             bodies: Bodies::default(),
             observer: None,
             wake: Arc::new(Notify::new()),
+            key_header: IDEMPOTENCY_HEADER.to_owned(),
             max_mail_bytes: MAX_MAIL_BYTES,
         }
     }
@@ -136,6 +138,15 @@ impl Outbox {
         self
     }
 
+    /// Sets the name of the header in which webhook events have the mail's key. Default:
+    /// [`IDEMPOTENCY_HEADER`]. Must be the header of the client that sends, see
+    /// [`ClientBuilder::idempotency_header`](smtp2go_sdk::ClientBuilder::idempotency_header).
+    #[must_use]
+    pub fn idempotency_header(mut self, name: impl Into<String>) -> Self {
+        self.key_header = name.into();
+        self
+    }
+
     /// Sets the observer of this process.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
@@ -154,7 +165,7 @@ impl Outbox {
         self.store.migrate().await
     }
 
-    /// Queues a mail. Needs an [idempotency key](Email::idempotency_key).
+    /// Queues a mail. Needs an [idempotency key](smtp2go_sdk::Email::idempotency_key).
     ///
     /// The mail is checked when it is sent; one that can't be sent is held.
     ///

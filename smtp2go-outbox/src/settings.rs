@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use smtp2go_sdk::Client;
+use smtp2go_sdk::{Client, RetryPolicy};
 
 use crate::decide::{OnAbsent, Policy};
 use crate::error::Error;
@@ -89,6 +89,11 @@ impl Settings {
             backoff: self.backoff,
             jitter: fastrand::f64(),
         }
+    }
+
+    /// The policy with the pause after a 429.
+    pub(crate) fn retry(&self, policy: RetryPolicy) -> RetryPolicy {
+        policy.rate_limit_wait(self.rate_limit_pause.0, self.rate_limit_pause.1)
     }
 }
 

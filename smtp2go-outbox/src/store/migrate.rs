@@ -98,7 +98,7 @@ impl Store {
         match found {
             Ok(Some(VERSION)) => Ok(()),
             Ok(found) => {
-                pending(found, VERSION)?;
+                pending(found, VERSION).map(drop)?;
                 Err(Error::settings(format!(
                     "tables have version {}, and this program needs {VERSION}: run `smtp2go-outbox migrate`",
                     found.unwrap_or_default()

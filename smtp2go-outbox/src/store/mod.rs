@@ -1,6 +1,7 @@
 //! The tables. Each function is a statement or a transaction; `decide` says which change is made.
 
 mod claim;
+mod events;
 mod gate;
 mod migrate;
 mod queries;
@@ -16,8 +17,8 @@ use crate::error::Error;
 use crate::record::{Record, State};
 use row::{COLUMNS, record};
 
-pub(crate) use claim::{Claim, Claimed, Rates};
-pub(crate) use queries::{ListOf, Load};
+pub(crate) use claim::{Claim, Claimed, Rates, address};
+pub(crate) use queries::{Containing, ListOf};
 
 /// A pool of connections to either engine.
 #[derive(Clone, Debug)]

@@ -170,7 +170,7 @@ impl Inner {
         }
         let options = CallOptions::new()
             .deadline(left.min(self.settings.send_deadline))
-            .retry(RetryPolicy::none());
+            .retry(self.settings.retry(RetryPolicy::none()));
         progress.set(Stage::Sending);
         let (key, fence) = (&claimed.record.key, claimed.record.fence);
         tracing::trace!(target: "smtp2go_outbox", step = "send", key, fence);

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use smtp2go_sdk::types::Timestamp;
-use smtp2go_sdk::{FindSent, Found as SdkFound};
+use smtp2go_sdk::{CallOptions, FindSent, Found as SdkFound, RetryPolicy};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Inner;
+use super::outcome::Trouble;
 use crate::decide::{Found, Known};
 use crate::error::Error;
 use crate::observer::LookUpReport;
@@ -38,7 +39,9 @@ impl Inner {
             .iter()
             .map(|(record, now)| self.wanted(record, since(record), *now))
             .collect();
-        let found = self.while_holding(self.client.find_all_sent(&wanted)).await;
+        let options = CallOptions::new().retry(self.settings.retry(RetryPolicy::new()));
+        let client = self.client.with_options(options);
+        let found = self.while_holding(client.find_all_sent(&wanted)).await;
         // Others wait from the last call on.
         store.take_look_up(&self.owner, hold).await?;
         let mut report = LookUpReport {
@@ -56,6 +59,9 @@ impl Inner {
                     "look-up failed; trying again. The key must permit /activity/search"
                 );
                 let wait = error.retry_after().unwrap_or_default();
+                if error.is_rate_limited() {
+                    self.pause_after(Trouble::RateLimited(wait)).await;
+                }
                 Err((format!("look_up_{}", error.kind()), wait))
             }
         };

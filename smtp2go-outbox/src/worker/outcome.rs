@@ -13,8 +13,8 @@ pub(super) enum Trouble {
     None,
     /// The API works.
     Over,
-    /// The API asks for a pause, of this length if it says.
-    RateLimited(Option<Duration>),
+    /// The API asks for a pause of this length.
+    RateLimited(Duration),
     /// The API fails, for all workers.
     Api,
     /// This worker can't reach the API, or may not use it.
@@ -37,11 +37,13 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>) -> (Outcome, Trouble) 
     };
     let kind = error.kind();
     if error.is_rate_limited() && error.certainty() != Certainty::Unknown {
+        // The client draws it if the reply has none.
+        let wait = error.retry_after().unwrap_or_default();
         let outcome = Outcome::NotSent {
             reason: "rate_limited".to_owned(),
-            retry_after: error.retry_after(),
+            retry_after: Some(wait),
         };
-        return (outcome, Trouble::RateLimited(error.retry_after()));
+        return (outcome, Trouble::RateLimited(wait));
     }
     match error.certainty() {
         Certainty::NotSent if UNFIT.contains(&kind) => {

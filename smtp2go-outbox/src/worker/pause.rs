@@ -64,11 +64,7 @@ impl Inner {
         let shared = match trouble {
             Trouble::None => return,
             Trouble::Over => return self.outages.over(),
-            Trouble::RateLimited(asked) => {
-                let (from, to) = self.settings.rate_limit_pause;
-                let span = to.saturating_sub(from).mul_f64(fastrand::f64());
-                Some(asked.unwrap_or_else(|| from.saturating_add(span)))
-            }
+            Trouble::RateLimited(wait) => Some(wait),
             Trouble::Api | Trouble::Worker => {
                 let pause = self.outages.failed(Instant::now(), fastrand::f64());
                 pause.filter(|_| trouble == Trouble::Api)

@@ -1,0 +1,58 @@
+//! The health of an outbox.
+
+use std::time::{Duration, SystemTime};
+
+use crate::error::Error;
+use crate::outbox::Outbox;
+
+/// What waits in an outbox: see [`Outbox::health`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// For how long the oldest due mail has been due. Without a mail that is due: zero.
+    pub oldest_due: Duration,
+    /// For how long the oldest lease has been over. More than a few times
+    /// [`sweep_every`](crate::WorkerBuilder::sweep_every): no worker runs.
+    pub oldest_lease: Duration,
+    /// For how long the oldest look-up has been due. More than some minutes: look-ups fail, see
+    /// [`Record::reason`](crate::Record::reason) of the unknown mails.
+    pub oldest_look_up: Duration,
+    /// How much longer all workers are paused.
+    pub paused: Duration,
+    /// Mails that wait for a person.
+    pub held: u64,
+}
+
+impl Health {
+    /// Whether nothing waits for longer than `limit`, and no mail is held.
+    #[must_use]
+    pub fn is_ok(&self, limit: Duration) -> bool {
+        let waits = [self.oldest_due, self.oldest_lease, self.oldest_look_up];
+        self.held == 0 && waits.into_iter().all(|wait| wait <= limit)
+    }
+}
+
+impl Outbox {
+    /// Returns what waits in the outbox. Four index look-ups, cheap at any size of the table.
+    ///
+    /// # Errors
+    /// If the database fails, or the tables are missing or of another version.
+    pub async fn health(&self) -> Result<Health, Error> {
+        self.store.check_version().await?;
+        let load = self.store.load().await?;
+        let paused = self.store.paused_until().await?;
+        let since = |time: Option<SystemTime>| {
+            let since = time.and_then(|time| load.now.duration_since(time).ok());
+            since.unwrap_or_default()
+        };
+        Ok(Health {
+            oldest_due: since(load.oldest_due),
+            oldest_lease: since(load.oldest_lease),
+            oldest_look_up: since(load.oldest_look_up),
+            paused: paused
+                .and_then(|until| until.duration_since(load.now).ok())
+                .unwrap_or_default(),
+            held: load.held,
+        })
+    }
+}

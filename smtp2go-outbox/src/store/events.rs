@@ -1,0 +1,67 @@
+//! Webhook events that are being handled, with a token, or were handled, without one.
+
+use std::time::Duration;
+
+use super::{Store, on};
+use crate::error::Error;
+
+impl Store {
+    /// Claims an event, unless it is claimed or handled.
+    pub(crate) async fn claim_event(
+        &self,
+        key: &str,
+        token: i64,
+        lease: Duration,
+    ) -> Result<bool, Error> {
+        // One statement, so that only one of several at once changes the row.
+        let sql = self.engine().sql(
+            "INSERT INTO smtp2go_outbox_events (key, token, until)
+             VALUES ($1, $2, NOW() + SECS($3))
+             ON CONFLICT (key) DO UPDATE SET token = excluded.token, until = excluded.until
+             WHERE smtp2go_outbox_events.until <= NOW()",
+        );
+        on!(self, pool => {
+            let query = sqlx::query(sql).bind(key).bind(token).bind(lease.as_secs_f64());
+            Ok(query.execute(pool).await?.rows_affected() == 1)
+        })
+    }
+
+    /// Whether an event was handled. `None` if it is unknown.
+    pub(crate) async fn event_is_handled(&self, key: &str) -> Result<Option<bool>, Error> {
+        let sql = "SELECT token IS NULL FROM smtp2go_outbox_events WHERE key = $1";
+        on!(self, pool => Ok(sqlx::query_scalar(sql).bind(key).fetch_optional(pool).await?))
+    }
+
+    /// Marks an event as handled, for this long.
+    pub(crate) async fn commit_event(
+        &self,
+        key: &str,
+        token: i64,
+        keep: Duration,
+    ) -> Result<(), Error> {
+        let sql = self.engine().sql(
+            "UPDATE smtp2go_outbox_events SET token = NULL, until = NOW() + SECS($3)
+             WHERE key = $1 AND token = $2",
+        );
+        on!(self, pool => {
+            let query = sqlx::query(sql).bind(key).bind(token).bind(keep.as_secs_f64());
+            query.execute(pool).await.map(drop)?;
+        });
+        Ok(())
+    }
+
+    /// Gives a claim up.
+    pub(crate) async fn release_event(&self, key: &str, token: i64) -> Result<(), Error> {
+        let sql = "DELETE FROM smtp2go_outbox_events WHERE key = $1 AND token = $2";
+        on!(self, pool => sqlx::query(sql).bind(key).bind(token).execute(pool).await.map(drop)?);
+        Ok(())
+    }
+
+    /// Deletes what need not be remembered any longer.
+    pub(crate) async fn forget_events(&self) -> Result<u64, Error> {
+        let sql = self
+            .engine()
+            .sql("DELETE FROM smtp2go_outbox_events WHERE until <= NOW()");
+        on!(self, pool => Ok(sqlx::query(sql).execute(pool).await?.rows_affected()))
+    }
+}
