@@ -106,8 +106,9 @@ impl Client {
 
     /// List suppressions
     ///
-    /// Lists suppressed addresses and domains, page by page. Without dates it covers about the last 30
-    /// days. The page size cannot be set. To get the next page, repeat the same filters with the newest
+    /// Lists suppressed addresses and domains, page by page. Without dates it covers the 30 days before
+    /// today, so entries of today and older ones are missing; this is inferred. Set both dates to get
+    /// all. The page size cannot be set. To get the next page, repeat the same filters with the newest
     /// `continue_token`; the last page has null.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
