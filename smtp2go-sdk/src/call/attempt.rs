@@ -44,6 +44,12 @@ const SEALED_PART: u8 = 4;
 /// Maximum size of a frame. The HTTP layer asks for the next frame when it has sent the last, so small
 /// frames show progress.
 const FRAME: usize = 64 * 1024;
+/// Number of bytes at the end of a large body that are frames of their own. hyper queues 16 frames for a
+/// connection that takes no more, so when it asks for the last byte, the larger frames are written.
+/// Otherwise it would hold up to 400 KiB that a suspended process sends when it wakes up.
+const TAIL: u64 = 16;
+/// Size from which a body is large. A smaller one is written at once.
+const LARGE: u64 = 16 * 1024;
 /// Cap on preallocation for a reply: its Content-Length is not trusted.
 const PREALLOCATED: usize = 64 * 1024;
 /// If a time limit is noticed this much later than it ended, the process was suspended or the
@@ -296,24 +302,48 @@ pub(crate) struct AttemptBody {
     next: (usize, usize),
     /// The content that is being read, from the part before `next`.
     reading: Option<Base64Stream>,
+    /// Bytes that were read and not handed over.
+    read: Bytes,
     remaining: u64,
+    /// Number of last bytes that are handed over one by one.
+    tail: u64,
     failed: bool,
 }
 
 impl AttemptBody {
     pub(crate) fn new(wire: Arc<Wire>, parts: Arc<[Part]>) -> Self {
+        let remaining = parts.iter().map(Part::size).sum();
         Self {
             wire,
-            remaining: parts.iter().map(Part::size).sum(),
+            remaining,
             parts,
             next: (0, 0),
             reading: None,
+            read: Bytes::new(),
+            tail: if remaining > LARGE { TAIL } else { 0 },
             failed: false,
         }
     }
 
-    /// Returns the next bytes; `None` at the end.
+    /// Returns the next frame; `None` at the end.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FieldError>> {
+        if self.read.is_empty() {
+            match ready!(self.poll_chunk(cx))? {
+                Some(chunk) => self.read = chunk,
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+        let before_tail = self.remaining.saturating_sub(self.tail);
+        let limit = match usize::try_from(before_tail).unwrap_or(usize::MAX) {
+            0 if self.tail > 0 => 1,
+            limit => limit,
+        };
+        let size = self.read.len().min(limit);
+        Poll::Ready(Ok(Some(self.read.split_to(size))))
+    }
+
+    /// Returns the next bytes of a part; `None` at the end.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FieldError>> {
         loop {
             if let Some(reading) = &mut self.reading {
                 if let Some(bytes) = ready!(reading.poll_next(cx))? {
@@ -475,9 +505,22 @@ mod tests {
         while let Some(frame) = poll(&mut body) {
             sizes.push(frame.unwrap().len());
         }
-        assert_eq!(sizes, [1, FRAME, 1]);
+        assert_eq!(sizes[..2], [1, FRAME + 1 - 16]);
         assert!(body.is_end_stream());
         assert_eq!(body.size_hint().exact(), Some(0));
+    }
+
+    #[test]
+    fn last_bytes_of_a_large_body_are_frames_of_their_own() {
+        let large = Bytes::from(vec![b'x'; 20_000]);
+        let (_, mut body) = body(&[&large, &Bytes::from_static(b"}]}")]);
+        let mut sizes = Vec::new();
+        while let Some(frame) = poll(&mut body) {
+            sizes.push(frame.unwrap().len());
+        }
+        assert_eq!(sizes[0], 20_003 - 16);
+        assert_eq!(sizes[1..], [1; 16]);
+        assert!(body.is_end_stream());
     }
 
     #[test]
@@ -513,7 +556,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn body_yields_nothing_after_the_deadline() {
         let long = Bytes::from(vec![b'x'; 2 * FRAME]);
-        for (frames, upload) in [(0, Upload::Nothing), (1, Upload::Part), (2, Upload::Whole)] {
+        for (frames, upload) in [
+            (0, Upload::Nothing),
+            (1, Upload::Part),
+            (17, Upload::Part),
+            (18, Upload::Whole),
+        ] {
             let (wire, mut body) = body(&[&long]);
             for _ in 0..frames {
                 assert!(matches!(poll(&mut body), Some(Ok(_))));

@@ -46,6 +46,11 @@ struct RemoveOnDrop {
     runtime: Id,
 }
 
+/// Longest time that sent bytes stay unacknowledged. Then the system drops the connection. Its default is
+/// about 15 minutes, in which a request whose call has ended could still arrive.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
 impl HttpSetup {
     fn build(&self) -> Result<reqwest::Client, Error> {
         let http = reqwest::Client::builder()
@@ -56,6 +61,8 @@ impl HttpSetup {
             // reqwest's retries don't know which operations are idempotent.
             .retry(reqwest::retry::never())
             .https_only(self.https);
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        let http = http.tcp_user_timeout(UNACKNOWLEDGED);
         #[cfg(not(feature = "http2"))]
         let http = http.http1_only();
         // A proxy for plain http would see the key.
