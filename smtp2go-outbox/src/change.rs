@@ -78,6 +78,15 @@ impl Outbox {
         Ok(true)
     }
 
+    /// Reports that a worker has claimed a mail.
+    pub(crate) fn report_claim(&self, claimed: &Record, now: SystemTime) {
+        let before = Record {
+            state: State::Queued,
+            ..claimed.clone()
+        };
+        self.report(&before, &Change::to(State::Sending), now);
+    }
+
     fn report(&self, record: &Record, change: &Change, now: SystemTime) {
         tracing::info!(
             target: "smtp2go_outbox",

@@ -344,3 +344,334 @@ fn backoff(attempts: u32, policy: &Policy) -> Duration {
 fn later(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by).unwrap_or(time)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::record::Priority;
+
+    const FENCE: i64 = 7;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    /// A row at its third attempt, from 80 to 110; now is 100.
+    fn row(state: State) -> Record {
+        Record {
+            key: "k".to_owned(),
+            state,
+            tenant: String::new(),
+            priority: Priority::Normal,
+            not_before: at(50),
+            sender: None,
+            schedule: None,
+            attempts: 3,
+            resends: 1,
+            fence: FENCE,
+            owner: None,
+            attempt_since: Some(at(80)),
+            lease_until: Some(at(110)),
+            look_at: Some(at(90)),
+            email_id: None,
+            schedule_id: None,
+            reason: None,
+            error: None,
+            event: None,
+            created_at: at(1),
+            updated_at: at(80),
+            sent_at: None,
+            has_mail: true,
+            reserved: false,
+        }
+    }
+
+    fn accepted_row(state: State) -> Record {
+        Record {
+            email_id: Some("id".to_owned()),
+            sent_at: Some(at(95)),
+            ..row(state)
+        }
+    }
+
+    fn policy(on_absent: OnAbsent) -> Policy {
+        Policy {
+            on_absent,
+            look_up_after: Duration::from_secs(20),
+            backoff: (Duration::from_secs(10), Duration::from_secs(300)),
+            jitter: 1.0,
+        }
+    }
+
+    const RESEND: OnAbsent = OnAbsent::Resend { at_most: 2 };
+
+    /// An action in short: `wait 110`, `sent`, `queued at 140`.
+    fn short(action: &Action) -> String {
+        let since = |time: &SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        match action {
+            Action::Nothing => "nothing".to_owned(),
+            Action::Wait(time) => format!("wait {}", since(time)),
+            Action::Claim => "claim".to_owned(),
+            Action::LookUp => "look up".to_owned(),
+            Action::Write(change) => {
+                let mut text = change.state.to_string();
+                for time in [&change.not_before, &change.look_at].into_iter().flatten() {
+                    text += &format!(" at {}", since(time));
+                }
+                if let Some(reason) = &change.reason {
+                    text += &format!(" because {reason}");
+                }
+                text
+            }
+        }
+    }
+
+    fn accepted() -> Outcome {
+        Outcome::Accepted {
+            email_id: Some("id".to_owned()),
+            schedule_id: None,
+        }
+    }
+
+    fn not_sent(retry_after: u64) -> Outcome {
+        Outcome::NotSent {
+            reason: "connect".to_owned(),
+            retry_after: Some(Duration::from_secs(retry_after)),
+        }
+    }
+
+    fn refused() -> Outcome {
+        Outcome::Refused {
+            reason: "code".to_owned(),
+            error: "text".to_owned(),
+        }
+    }
+
+    fn unfit() -> Outcome {
+        Outcome::Unfit {
+            reason: "validation".to_owned(),
+            error: "text".to_owned(),
+        }
+    }
+
+    fn unknown() -> Outcome {
+        Outcome::Unknown {
+            reason: "timeout".to_owned(),
+        }
+    }
+
+    fn event(proves: State) -> Known {
+        Known::Event(EventFacts {
+            proves,
+            name: proves.to_string(),
+            email_id: Some("id".to_owned()),
+        })
+    }
+
+    #[test]
+    fn time_decides_what_is_due() {
+        let later = |mut record: Record| {
+            record.not_before = at(130);
+            record.lease_until = Some(at(99));
+            record.look_at = Some(at(140));
+            record
+        };
+        for (state, first, second) in [
+            (State::Queued, "claim", "wait 130"),
+            (
+                State::Sending,
+                "wait 110",
+                "unknown at 119 because lease_expired",
+            ),
+            (State::Unknown, "look up", "wait 140"),
+            (State::Held, "nothing", "nothing"),
+            (State::Sent, "nothing", "nothing"),
+            (State::Rejected, "nothing", "nothing"),
+            (State::Cancelled, "nothing", "nothing"),
+        ] {
+            for (record, expected) in [(row(state), first), (later(row(state)), second)] {
+                let action = decide(&record, Known::Nothing, &policy(RESEND), at(100));
+                assert_eq!(short(&action), expected, "{state}");
+            }
+        }
+    }
+
+    #[test]
+    fn attempt_counts_while_the_row_has_its_fence() {
+        use State::*;
+        // Backoff: 10 s, doubled twice before the third attempt.
+        let queued = "queued at 140 because connect";
+        let rejected = "rejected because code";
+        let held = "held because validation";
+        let lost = "unknown at 120 because timeout";
+        let no = "nothing";
+        for (state, outcomes) in [
+            (Sending, ["sent", queued, rejected, held, lost]),
+            (Unknown, ["sent", queued, rejected, held, no]),
+            // The look-up was wrong, or a person acted: what was accepted must not be sent again.
+            (Queued, ["sent", no, no, no, no]),
+            (Held, ["sent", no, no, no, no]),
+            (Sent, [no; 5]),
+            (Delivered, [no; 5]),
+            (Bounced, [no; 5]),
+            (Complained, [no; 5]),
+            (Rejected, [no; 5]),
+            (Cancelled, [no; 5]),
+        ] {
+            let all = [accepted(), not_sent(0), refused(), unfit(), unknown()];
+            for (outcome, expected) in all.into_iter().zip(outcomes) {
+                let known = Known::Attempt(FENCE, outcome.clone());
+                let action = decide(&row(state), known, &policy(RESEND), at(100));
+                assert_eq!(short(&action), expected, "{state} {outcome:?}");
+                for stale in [FENCE - 1, FENCE + 1] {
+                    let known = Known::Attempt(stale, outcome.clone());
+                    let action = decide(&row(state), known, &policy(RESEND), at(100));
+                    assert_eq!(action, Action::Nothing, "{state} {outcome:?} of another");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn look_up_counts_for_an_unknown_mail_with_its_fence() {
+        let look_again_at = at(160);
+        let sent = Found::Sent { email_id: None };
+        let not_yet = Found::NotYet { look_again_at };
+        let failed = Found::Failed {
+            reason: "look_up_status".to_owned(),
+            look_again_at,
+        };
+        let tried = |resends| Record {
+            resends,
+            ..row(State::Unknown)
+        };
+        for (resends, found, on_absent, expected) in [
+            (1, sent.clone(), RESEND, "sent because found"),
+            (1, not_yet, RESEND, "unknown at 160"),
+            (1, failed, RESEND, "unknown at 160 because look_up_status"),
+            (1, Found::TooOld, RESEND, "held because too_old"),
+            (1, Found::Absent, RESEND, "queued at 100 because absent"),
+            (2, Found::Absent, RESEND, "held because absent"),
+            (0, Found::Absent, OnAbsent::Hold, "held because absent"),
+        ] {
+            let known = Known::LookUp(FENCE, found.clone());
+            let action = decide(&tried(resends), known, &policy(on_absent), at(100));
+            assert_eq!(short(&action), expected, "{found:?} after {resends}");
+            for (fence, state) in [
+                (FENCE + 1, State::Unknown),
+                (FENCE, State::Sending),
+                (FENCE, State::Queued),
+                (FENCE, State::Held),
+                (FENCE, State::Sent),
+            ] {
+                let known = Known::LookUp(fence, found.clone());
+                let action = decide(&row(state), known, &policy(on_absent), at(100));
+                assert_eq!(action, Action::Nothing, "{found:?} in {state}");
+            }
+        }
+        let known = Known::LookUp(FENCE, Found::Absent);
+        let Action::Write(change) = decide(&tried(1), known, &policy(RESEND), at(100)) else {
+            panic!("nothing is written");
+        };
+        assert_eq!(change.resends, Some(2));
+    }
+
+    #[test]
+    fn events_prove_acceptance_in_any_order() {
+        use State::*;
+        for (record, proves, expected) in [
+            (row(Queued), Sent, "sent"),
+            (row(Sending), Sent, "sent"),
+            (row(Unknown), Delivered, "delivered"),
+            (row(Held), Bounced, "bounced"),
+            (row(Cancelled), Sent, "sent"),
+            // Refused by the API, and yet there is an event.
+            (row(Rejected), Sent, "sent"),
+            (accepted_row(Sent), Sent, "nothing"),
+            (accepted_row(Sent), Delivered, "delivered"),
+            (accepted_row(Delivered), Sent, "nothing"),
+            (accepted_row(Delivered), Bounced, "bounced"),
+            (accepted_row(Bounced), Delivered, "nothing"),
+            (accepted_row(Bounced), Rejected, "rejected"),
+            (accepted_row(Rejected), Sent, "nothing"),
+            (accepted_row(Rejected), Complained, "complained"),
+            (accepted_row(Complained), Bounced, "nothing"),
+        ] {
+            let action = decide(&record, event(proves), &policy(RESEND), at(100));
+            assert_eq!(short(&action), expected, "{} {proves}", record.state);
+        }
+    }
+
+    #[test]
+    fn requests_apply_to_mails_that_no_worker_has() {
+        use State::*;
+        let (retried, held, cancelled, no) = (
+            "queued at 100 because retried",
+            "held because held",
+            "cancelled because cancelled",
+            "nothing",
+        );
+        for (state, expected) in [
+            (Queued, [no, held, cancelled]),
+            (Sending, [no, no, no]),
+            (Unknown, [no, held, no]),
+            (Held, [retried, no, cancelled]),
+            (Rejected, [retried, no, no]),
+            (Cancelled, [retried, no, no]),
+            (Sent, [no, no, no]),
+            (Delivered, [no, no, no]),
+        ] {
+            let requests = [Request::Retry, Request::Hold, Request::Cancel];
+            for (request, expected) in requests.into_iter().zip(expected) {
+                let known = Known::Request(request);
+                let action = decide(&row(state), known, &policy(RESEND), at(100));
+                assert_eq!(short(&action), expected, "{request:?} {state}");
+            }
+        }
+        // Accepted, then refused by an event.
+        let known = Known::Request(Request::Retry);
+        let action = decide(&accepted_row(Rejected), known, &policy(RESEND), at(100));
+        assert_eq!(action, Action::Nothing);
+    }
+
+    #[test]
+    fn backoff_doubles_to_its_maximum() {
+        for (attempts, jitter, seconds) in [
+            (0, 1.0, 10),
+            (1, 1.0, 10),
+            (1, 0.0, 5),
+            (2, 1.0, 20),
+            (5, 1.0, 160),
+            (6, 1.0, 300),
+            (u32::MAX, 1.0, 300),
+            (u32::MAX, 0.0, 150),
+        ] {
+            let policy = Policy {
+                jitter,
+                ..policy(RESEND)
+            };
+            assert_eq!(
+                backoff(attempts, &policy),
+                Duration::from_secs(seconds),
+                "{attempts} {jitter}"
+            );
+        }
+        // What the API asks for is a minimum.
+        let known = Known::Attempt(FENCE, not_sent(75));
+        let action = decide(&row(State::Sending), known, &policy(RESEND), at(100));
+        assert_eq!(short(&action), "queued at 175 because connect");
+    }
+
+    #[test]
+    fn only_accepted_mail_loses_its_content() {
+        for state in State::ALL {
+            let accepted = matches!(
+                state,
+                State::Sent | State::Delivered | State::Bounced | State::Complained
+            );
+            assert_eq!(Change::to(state).is_accepted(), accepted, "{state}");
+        }
+    }
+}

@@ -70,7 +70,11 @@ impl Inner {
         let claim = outbox
             .store
             .claim(key, owner, settings.lease, settings.rates);
-        claim.await
+        let claim = claim.await?;
+        if let Claim::Claimed(claimed) = &claim {
+            outbox.report_claim(&claimed.record, claimed.now());
+        }
+        Ok(claim)
     }
 
     /// Sends a claimed mail and records the outcome, in a task of its own: a panic ends the task only.
@@ -127,6 +131,12 @@ impl Inner {
 
     async fn write_outcome(&self, claimed: &Claimed, outcome: Outcome) -> Result<(), Error> {
         let Claimed { record, mail, .. } = claimed;
+        tracing::trace!(
+            target: "smtp2go_outbox",
+            step = "record",
+            key = record.key,
+            fence = record.fence
+        );
         let known = Known::Attempt(record.fence, outcome);
         let policy = self.settings.policy();
         let settled = self

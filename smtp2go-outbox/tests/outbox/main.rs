@@ -5,7 +5,11 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+mod deliver;
+mod events;
 #[path = "../../../smtp2go-sdk/tests/support/log_watch.rs"]
 mod log_watch;
 mod sending;
 mod support;
+mod table;
+mod workers;

@@ -1,0 +1,395 @@
+//! The table: what goes in, what is asked of it, and what is deleted.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use smtp2go_outbox::{Bodies, Entry, Outbox, Priority, Put, Requested, Seal, State};
+use smtp2go_sandbox::Fault;
+use smtp2go_sdk::{Attachment, Email};
+
+use crate::support::{Fixture, fixtures, mail, postgres, record, sandbox, sqlite, work, worker};
+
+#[tokio::test]
+async fn row_has_what_the_entry_says() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let not_before = SystemTime::now() + Duration::from_secs(3600);
+        let entry = Entry::new(mail("login/1"))
+            .priority(Priority::High)
+            .tenant("acme")
+            .not_before(not_before);
+        outbox.put(entry).await.unwrap();
+        let row = record(outbox, "login/1").await;
+        assert_eq!(row.state, State::Queued);
+        assert_eq!(row.priority, Priority::High);
+        assert_eq!(row.tenant, "acme");
+        assert_eq!(row.sender.as_deref(), Some("Shop <shop@example.com>"));
+        let apart = row.not_before.duration_since(not_before);
+        let apart = apart.unwrap_or_else(|error| error.duration());
+        assert!(apart < Duration::from_millis(1), "{apart:?}");
+        assert_eq!(row.fence, 0);
+        let json = outbox.mail("login/1").await.unwrap().unwrap();
+        let stored: Email = serde_json::from_str(&json).unwrap();
+        assert_eq!(stored, mail("login/1"));
+        assert_eq!(outbox.get("other").await.unwrap(), None);
+        assert_eq!(outbox.mail("other").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn unfit_mail_is_refused() {
+    let large = mail("k").text("x".repeat(2000));
+    let reader = mail("k").attach(Attachment::from_reader("a.txt", tokio::io::empty(), 0));
+    let no_key = Email::new("a@example.com", "Hi")
+        .to("b@example.net")
+        .text("Hi");
+    for (mail, expected) in [
+        (
+            large,
+            "bytes as JSON, and the limit is 1000 (max_mail_bytes): attach large files by path or URL",
+        ),
+        (reader, "a.txt"),
+        (
+            no_key,
+            "mail has no idempotency key: set one with Email::idempotency_key",
+        ),
+    ] {
+        let outbox = sqlite().await.outbox.max_mail_bytes(1000);
+        let error = outbox.put(mail).await.unwrap_err();
+        assert!(error.is_mail());
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn mail_and_order_are_committed_together() {
+    let Some(Fixture { outbox, url, .. }) = postgres().await else {
+        return;
+    };
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE orders (id int)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    for (commits, puts) in [(true, Put::Queued), (false, Put::Known)] {
+        let mut transaction = pool.begin().await.unwrap();
+        // A known key leaves the transaction usable.
+        let put = outbox.put_in(&mut transaction, mail("order-1")).await;
+        assert_eq!(put.unwrap(), puts);
+        let put = outbox.put_in(&mut transaction, mail("order-2")).await;
+        assert_eq!(put.unwrap(), puts);
+        sqlx::query("INSERT INTO orders VALUES (1)")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        if commits {
+            transaction.commit().await.unwrap();
+        } else {
+            transaction.rollback().await.unwrap();
+        }
+    }
+    let mut transaction = pool.begin().await.unwrap();
+    outbox
+        .put_in(&mut *transaction, mail("order-3"))
+        .await
+        .unwrap();
+    transaction.rollback().await.unwrap();
+    let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM orders")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(orders, 1);
+    assert_eq!(outbox.counts().await.unwrap(), [(State::Queued, 2)]);
+}
+
+#[tokio::test]
+async fn mail_and_order_are_committed_together_on_sqlite() {
+    let fixture = sqlite().await;
+    let path = fixture.url.strip_prefix("sqlite:").unwrap();
+    let options = Outbox::sqlite_options(path);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let outbox = &fixture.outbox;
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let put = outbox.put_in(&mut transaction, mail("order-1")).await;
+    assert_eq!(put.unwrap(), Put::Queued);
+    transaction.commit().await.unwrap();
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let put = outbox.put_in(&mut transaction, mail("order-1")).await;
+    assert_eq!(put.unwrap(), Put::Known);
+    let put = outbox.put_in(&mut *transaction, mail("order-2")).await;
+    assert_eq!(put.unwrap(), Put::Queued);
+    transaction.rollback().await.unwrap();
+    assert_eq!(outbox.counts().await.unwrap(), [(State::Queued, 1)]);
+}
+
+#[tokio::test]
+async fn plain_insert_is_sent_or_held() {
+    const INSERT: &str = "INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, CAST($2 AS text))
+                          ON CONFLICT DO NOTHING";
+    let good = r#"{"version": 1, "sender": "shop@example.com", "to": ["jane@example.net"],
+                   "subject": "Your order", "text_body": "Thank you."}"#;
+    let other_key = good.replace("\"version\"", "\"idempotency_key\": \"x\", \"version\"");
+    let rows = [
+        ("good", good, State::Sent, None),
+        (
+            "unread",
+            r#"{"version": 1, "odd": 1}"#,
+            State::Held,
+            Some("unreadable"),
+        ),
+        (
+            "newer",
+            r#"{"version": 99}"#,
+            State::Held,
+            Some("unreadable"),
+        ),
+        ("list", "[]", State::Held, Some("unreadable")),
+        (
+            "other",
+            other_key.as_str(),
+            State::Held,
+            Some("key_mismatch"),
+        ),
+        (
+            "no-recipient",
+            r#"{"version": 1, "sender": "shop@example.com", "to": [], "subject": "a", "text_body": "b"}"#,
+            State::Held,
+            Some("validation"),
+        ),
+    ];
+    for Fixture { outbox, url, .. } in &fixtures().await {
+        for (key, json, ..) in rows {
+            if url.starts_with("postgres") {
+                let pool = sqlx::PgPool::connect(url).await.unwrap();
+                let insert = INSERT.replace("text)", "json)");
+                let query = sqlx::query(sqlx::AssertSqlSafe(insert))
+                    .bind(key)
+                    .bind(json);
+                query.execute(&pool).await.unwrap();
+            } else {
+                let path = url.strip_prefix("sqlite:").unwrap();
+                let pool = sqlx::SqlitePool::connect(path).await.unwrap();
+                sqlx::query(INSERT)
+                    .bind(key)
+                    .bind(json)
+                    .execute(&pool)
+                    .await
+                    .unwrap();
+            }
+        }
+        let (sandbox, client) = sandbox(|builder| builder).await;
+        work(worker(outbox, &client), outbox).await;
+        for (key, _, state, reason) in rows {
+            let row = record(outbox, key).await;
+            assert_eq!(
+                (row.state, row.reason.as_deref()),
+                (state, reason),
+                "{row:?}"
+            );
+            assert_eq!(row.error.is_some(), state == State::Held, "{row:?}");
+        }
+        let mails = sandbox.mails();
+        assert_eq!(mails.len(), 1);
+        // The row's key is the mail's.
+        assert_eq!(
+            mails[0].header("X-Idempotency-Key").as_deref(),
+            Some("good")
+        );
+    }
+}
+
+#[tokio::test]
+async fn pages_go_through_all_keys_of_a_state() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        for number in 0..230 {
+            outbox
+                .put(mail(&format!("order-{number:03}")))
+                .await
+                .unwrap();
+        }
+        outbox.hold("order-007").await.unwrap();
+        let mut seen = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = outbox.list(Some(State::Queued), &after).await.unwrap();
+            seen.extend(page.iter().map(|row| row.key.clone()));
+            match page.last() {
+                Some(last) if page.len() == 100 => after = last.key.clone(),
+                _ => break,
+            }
+        }
+        assert_eq!(seen.len(), 229);
+        assert!(seen.is_sorted());
+        let held = outbox.list(Some(State::Held), "").await.unwrap();
+        assert_eq!(held.len(), 1);
+        assert_eq!(
+            outbox.counts().await.unwrap(),
+            [(State::Queued, 229), (State::Held, 1)]
+        );
+        assert_eq!(outbox.list(None, "order-228").await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn requests_change_mails_that_wait() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        outbox.put(mail("k")).await.unwrap();
+        for (request, expected, state) in [
+            ("retry", Requested::NotIn(State::Queued), State::Queued),
+            ("hold", Requested::Done, State::Held),
+            ("hold", Requested::NotIn(State::Held), State::Held),
+            ("cancel", Requested::Done, State::Cancelled),
+            ("hold", Requested::NotIn(State::Cancelled), State::Cancelled),
+            ("retry", Requested::Done, State::Queued),
+        ] {
+            let requested = match request {
+                "retry" => outbox.retry("k").await,
+                "hold" => outbox.hold("k").await,
+                _ => outbox.cancel("k").await,
+            };
+            assert_eq!(requested.unwrap(), expected, "{request}");
+            assert_eq!(record(outbox, "k").await.state, state, "{request}");
+        }
+        let requested = outbox.cancel("other").await;
+        assert_eq!(requested.unwrap(), Requested::NoSuchKey);
+    }
+}
+
+/// Reverses the bytes, and can't open what starts with a zero.
+struct Reversed;
+
+impl Seal for Reversed {
+    fn seal(&self, _: &str, mail: &str) -> Result<Vec<u8>, Box<dyn StdError + Send + Sync>> {
+        Ok(mail.bytes().rev().collect())
+    }
+
+    fn open(&self, _: &str, sealed: &[u8]) -> Result<String, Box<dyn StdError + Send + Sync>> {
+        Ok(String::from_utf8(sealed.iter().rev().copied().collect())?)
+    }
+}
+
+#[tokio::test]
+async fn content_of_sent_mail_is_kept_deleted_or_sealed() {
+    for (bodies, has_mail) in [
+        (Bodies::Keep, true),
+        (Bodies::Delete, false),
+        (Bodies::Seal(Arc::new(Reversed)), false),
+    ] {
+        for fixture in fixtures().await {
+            let outbox = fixture.outbox.clone().bodies(bodies.clone());
+            // One by its reply, one by a look-up, and one that is refused.
+            let (_sandbox, client) = sandbox(|builder| {
+                let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
+                let refused = Fault::status(400).on("email_send").nth(3);
+                builder.fault(lost).fault(refused)
+            })
+            .await;
+            for key in ["1", "2", "3"] {
+                outbox.put(mail(key)).await.unwrap();
+            }
+            work(worker(&outbox, &client).concurrency(1), &outbox).await;
+            for (key, state, has_mail) in [
+                ("1", State::Sent, has_mail),
+                ("2", State::Sent, has_mail),
+                // Could be retried.
+                ("3", State::Rejected, true),
+            ] {
+                let row = record(&outbox, key).await;
+                assert_eq!(
+                    (row.state, row.has_mail),
+                    (state, has_mail),
+                    "{bodies:?} {row:?}"
+                );
+            }
+            let erased = outbox.erase("JANE@example.net").await.unwrap();
+            let all = if matches!(bodies, Bodies::Delete) {
+                1
+            } else {
+                3
+            };
+            assert_eq!((erased.mails, erased.busy), (all, 0), "{bodies:?}");
+            let erased = outbox.erase("jane@example.net").await.unwrap();
+            assert_eq!(erased.mails, 0, "{bodies:?}");
+            let error = outbox.retry("3").await.unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "mail \"3\" can't be sent again: its content was deleted"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn erasure_finds_the_address_wherever_the_mail_has_it() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let new = |key: &str, from: &str| Email::new(from, "Hi").text("Hi").idempotency_key(key);
+        for mail in [
+            new("to", "a@example.com").to("Jane Doe <Jane@Example.net>"),
+            new("cc", "a@example.com")
+                .to("b@example.net")
+                .cc("jane@example.net"),
+            new("bcc", "a@example.com")
+                .to("b@example.net")
+                .bcc("jane@example.net"),
+            new("sender", "Jane <jane@example.net>").to("b@example.net"),
+            // Others.
+            new("longer", "a@example.com").to("mary-jane@example.net"),
+            new("text", "a@example.com")
+                .to("b@example.net")
+                .text("jane@example.net"),
+        ] {
+            outbox.put(mail).await.unwrap();
+        }
+        let erased = outbox.erase("jane@example.net").await.unwrap();
+        assert_eq!((erased.mails, erased.busy), (4, 0));
+        for key in ["to", "cc", "bcc", "sender"] {
+            let row = record(outbox, key).await;
+            assert_eq!(
+                (row.state, row.reason.as_deref(), row.has_mail, row.sender),
+                (State::Cancelled, Some("erased"), false, None)
+            );
+        }
+        for key in ["longer", "text"] {
+            assert_eq!(record(outbox, key).await.state, State::Queued);
+        }
+        assert!(outbox.erase(" ").await.unwrap_err().is_settings());
+    }
+}
+
+#[tokio::test]
+async fn purge_deletes_settled_rows_by_age() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        for number in 0..1100 {
+            let key = format!("{number:04}");
+            outbox.put(mail(&key)).await.unwrap();
+            if number % 10 != 0 {
+                outbox.cancel(&key).await.unwrap();
+            }
+        }
+        assert_eq!(outbox.purge(Duration::from_secs(3600)).await.unwrap(), 0);
+        assert_eq!(outbox.purge(Duration::ZERO).await.unwrap(), 990);
+        assert_eq!(outbox.counts().await.unwrap(), [(State::Queued, 110)]);
+        assert_eq!(outbox.put(mail("0001")).await.unwrap(), Put::Queued);
+    }
+}
+
+#[tokio::test]
+async fn health_says_what_waits() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let idle = outbox.health().await.unwrap();
+        assert_eq!(idle.oldest_due, Duration::ZERO);
+        assert!(idle.is_ok(Duration::ZERO));
+        let hour = Duration::from_secs(3600);
+        let late = Entry::new(mail("late")).not_before(SystemTime::now() - hour);
+        let later = Entry::new(mail("later")).not_before(SystemTime::now() + hour);
+        outbox.put(late).await.unwrap();
+        outbox.put(later).await.unwrap();
+        let health = outbox.health().await.unwrap();
+        assert!(health.oldest_due >= hour, "{health:?}");
+        assert!(!health.is_ok(hour) && health.is_ok(hour * 2), "{health:?}");
+        outbox.hold("late").await.unwrap();
+        let health = outbox.health().await.unwrap();
+        assert_eq!((health.held, health.oldest_due), (1, Duration::ZERO));
+        assert!(!health.is_ok(hour));
+    }
+}
