@@ -221,13 +221,15 @@ impl<'a> CallInProgress<'a> {
     ) -> Self {
         // Neither overflows: the settings are capped.
         let begin_by = started.checked_add(settings.deadline).unwrap_or(started);
+        let deadline = begin_by.checked_add(request.upload).unwrap_or(begin_by);
+        let end_by = settings.end_by.unwrap_or(deadline);
         Self {
             core,
             request,
             settings,
             telemetry,
-            begin_by,
-            deadline: begin_by.checked_add(request.upload).unwrap_or(begin_by),
+            begin_by: begin_by.min(end_by),
+            deadline: deadline.min(end_by),
             route: core.hosts.route(),
             attempts: 0,
             last: None,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::RetryPolicy;
 
 /// Longer durations are clamped to this, so that no clock overflows.
@@ -15,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     /// Time limit of the whole call, before the time for sending the body is added.
     pub(crate) deadline: Duration,
+    /// When the whole call must have ended, whatever the other limits are.
+    pub(crate) end_by: Option<Instant>,
     pub(crate) retry: RetryPolicy,
     pub(crate) pacing: bool,
     /// A success that reports failures is an error.

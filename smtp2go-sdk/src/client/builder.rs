@@ -470,6 +470,7 @@ impl<C> ClientBuilder<C> {
             jitter,
         });
         let settings = Settings {
+            end_by: None,
             timeout: self.timeout.min(LONGEST),
             deadline: self.deadline.min(LONGEST),
             retry: self.retry,

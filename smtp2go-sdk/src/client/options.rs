@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::RetryPolicy;
 use crate::call::{LONGEST, Settings};
 
@@ -24,6 +26,7 @@ use crate::call::{LONGEST, Settings};
 pub struct CallOptions {
     timeout: Option<Duration>,
     deadline: Option<Duration>,
+    end_by: Option<Instant>,
     retry: Option<RetryPolicy>,
     pacing: Option<bool>,
     failures_are_errors: Option<bool>,
@@ -35,6 +38,7 @@ impl CallOptions {
         Self {
             timeout: None,
             deadline: None,
+            end_by: None,
             retry: None,
             pacing: None,
             failures_are_errors: None,
@@ -54,6 +58,15 @@ impl CallOptions {
     /// and ends as `NotSent`.
     pub const fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
+        self
+    }
+
+    /// Sets when the call must have ended. Unlike [`deadline`](Self::deadline), it includes the time for
+    /// sending the body, and does not depend on when the call starts: for a caller whose permission to
+    /// send ends at a certain time, such as a lease. Default: none. After this time, the call sends
+    /// nothing and ends as `NotSent`.
+    pub fn end_by(mut self, time: std::time::Instant) -> Self {
+        self.end_by = Some(Instant::from_std(time));
         self
     }
 
@@ -86,6 +99,7 @@ impl CallOptions {
                 limit.clamp(Duration::from_nanos(1), LONGEST)
             }),
             deadline: self.deadline.unwrap_or(client.deadline).min(LONGEST),
+            end_by: self.end_by.or(client.end_by),
             retry: self.retry.unwrap_or(client.retry),
             pacing: self.pacing.unwrap_or(client.pacing),
             failures_are_errors: self
