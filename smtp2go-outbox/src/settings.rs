@@ -12,6 +12,8 @@ use crate::outbox::Outbox;
 use crate::store::Rates;
 use crate::worker::Worker;
 
+const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Builds a [`Worker`]: see [`Outbox::worker`].
 ///
 /// ```no_run
@@ -122,7 +124,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets how long a mail belongs to the worker that claimed it. Default: 90 seconds. It must be longer
+    /// Sets how long a mail belongs to the worker that claimed it. Default: 90 seconds. Maximum: 24 hours. It must be longer
     /// than [`send_deadline`](Self::send_deadline) and [`lease_margin`](Self::lease_margin) together.
     /// Before a mail is sent whose upload may take longer, its lease is extended.
     ///
@@ -273,6 +275,11 @@ impl WorkerBuilder {
             return Err(Error::settings(format!(
                 "lease of {lease:?} must be longer than send_deadline and lease_margin together \
                  ({send_deadline:?} and {margin:?})"
+            )));
+        }
+        if lease > LONGEST_LEASE {
+            return Err(Error::settings(format!(
+                "lease of {lease:?} is longer than {LONGEST_LEASE:?}"
             )));
         }
         for (name, value) in [

@@ -18,6 +18,9 @@ use crate::store::{Claim, Claimed};
 /// Slowest upload that the client's time limits allow for, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
 
+/// More than the API's limit for a request takes. What is larger is refused by the client.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(60 * 60);
+
 /// How far an attempt is.
 #[derive(Clone, Debug)]
 enum Stage {
@@ -171,6 +174,8 @@ impl Inner {
                 Err(_) => return not_sent("database"),
             }
         }
+        let (key, fence) = (&claimed.record.key, claimed.record.fence);
+        tracing::trace!(target: "smtp2go_outbox", step = "send", key, fence);
         // The client adds the upload to the deadline itself.
         let reserved = upload.saturating_add(self.settings.margin);
         let left = over.saturating_duration_since(Instant::now());
@@ -180,10 +185,10 @@ impl Inner {
         }
         let options = CallOptions::new()
             .deadline(left.min(self.settings.send_deadline))
+            // Also if the process is suspended between here and the first step of the call.
+            .end_by((over - self.settings.margin).into_std())
             .retry(self.settings.retry(RetryPolicy::none()));
         progress.set(Stage::Sending);
-        let (key, fence) = (&claimed.record.key, claimed.record.fence);
-        tracing::trace!(target: "smtp2go_outbox", step = "send", key, fence);
         let sent = self.client.with_options(options).send(mail).await;
         outcome(sent)
     }
@@ -222,5 +227,5 @@ fn readable(claimed: &Claimed) -> Result<Email, Outcome> {
 fn upload_time(mail: &Email) -> Duration {
     // Without a size the mail can't be sent: the client says why.
     let size = mail.size().unwrap_or_default();
-    Duration::from_millis(size.saturating_mul(1000) / SLOWEST)
+    Duration::from_millis(size.saturating_mul(1000) / SLOWEST).min(LONGEST_UPLOAD)
 }
