@@ -1,5 +1,7 @@
 //! The program `smtp2go-outbox`: the outbox for programs in any language, which insert rows.
 
+mod log;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -91,6 +93,10 @@ struct Run {
     /// How long to wait for mails under way after a signal
     #[arg(long, value_parser = duration, default_value = "30s")]
     drain: Duration,
+
+    /// No line for each change of a mail's state
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 fn main() -> ExitCode {
@@ -138,6 +144,7 @@ type Failure = Box<dyn std::error::Error>;
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let url = arguments
         .database_url
+        .filter(|url| !url.is_empty())
         .ok_or("no database: set DATABASE_URL or --database-url")?;
     let outbox = Outbox::connect(&url).await?;
     match arguments.command {
@@ -170,6 +177,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 async fn send(outbox: Outbox, run: Run) -> Result<(), Failure> {
     let client = Client::from_env()?;
+    if !run.quiet {
+        tracing::subscriber::set_global_default(log::Log)?;
+    }
     let bodies = if run.delete_bodies {
         Bodies::Delete
     } else {

@@ -95,7 +95,7 @@ impl Store {
             on!(self, pool => sqlx::query_as(sql).fetch_all(pool).await?);
         let counts = rows.into_iter().map(|(state, count)| {
             Ok((
-                super::row::state(state)?,
+                super::row::state(&state)?,
                 u64::try_from(count).unwrap_or_default(),
             ))
         });
@@ -204,7 +204,7 @@ impl Store {
                 Ok(Containing {
                     key,
                     fence,
-                    state: super::row::state(state)?,
+                    state: super::row::state(&state)?,
                     mail,
                     sealed,
                     error,

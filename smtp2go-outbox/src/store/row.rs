@@ -23,7 +23,7 @@ macro_rules! record {
             |name| -> Result<_, sqlx::Error> { Ok(row.try_get::<Option<f64>, _>(name)?.map(time)) };
         $crate::record::Record {
             key: row.try_get("key")?,
-            state: state(row.try_get("state")?)?,
+            state: state(&row.try_get::<String, _>("state")?)?,
             tenant: row.try_get("tenant")?,
             priority: $crate::record::Priority::of_number(row.try_get("priority")?),
             not_before: time(row.try_get("not_before")?),
@@ -51,7 +51,7 @@ macro_rules! record {
 }
 pub(super) use record;
 
-pub(super) fn state(text: String) -> Result<State, sqlx::Error> {
+pub(super) fn state(text: &str) -> Result<State, sqlx::Error> {
     text.parse()
         .map_err(|error: String| sqlx::Error::Decode(error.into()))
 }

@@ -1,15 +1,20 @@
 //! The outbox on both engines, with the sandbox in place of SMTP2GO. Without PostgreSQL, its half prints a
 //! line and passes.
 // Helpers outside of test functions unwrap too.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[cfg(feature = "cli")]
+mod command;
 mod deliver;
 mod events;
 #[path = "../../../smtp2go-sdk/tests/support/log_watch.rs"]
 mod log_watch;
+mod outage;
+mod plans;
 mod sending;
 mod support;
 mod table;
+mod upgrade;
 mod workers;

@@ -21,35 +21,70 @@ pub(crate) struct Fixture {
 
 /// An outbox on SQLite, and one on PostgreSQL if that is installed.
 pub(crate) async fn fixtures() -> Vec<Fixture> {
-    let mut fixtures = vec![sqlite().await];
-    fixtures.extend(postgres().await);
+    let fixtures = empty_fixtures().await;
+    for fixture in &fixtures {
+        fixture.outbox.migrate().await.unwrap();
+    }
     fixtures
 }
 
 pub(crate) async fn sqlite() -> Fixture {
+    let fixture = empty_sqlite().await;
+    fixture.outbox.migrate().await.unwrap();
+    fixture
+}
+
+pub(crate) async fn postgres() -> Option<Fixture> {
+    let fixture = empty_postgres().await?;
+    fixture.outbox.migrate().await.unwrap();
+    Some(fixture)
+}
+
+/// Without tables.
+pub(crate) async fn empty_fixtures() -> Vec<Fixture> {
+    let mut fixtures = vec![empty_sqlite().await];
+    fixtures.extend(empty_postgres().await);
+    fixtures
+}
+
+async fn empty_sqlite() -> Fixture {
     let folder = TempDir::new().unwrap();
-    let path = folder.path().join("outbox.db");
+    let url = format!("sqlite:{}", folder.path().join("outbox.db").display());
     Fixture {
-        outbox: Outbox::open_sqlite(&path).await.unwrap(),
-        url: format!("sqlite:{}", path.display()),
+        outbox: Outbox::connect(&url).await.unwrap(),
+        url,
         _folder: Some(folder),
     }
 }
 
-pub(crate) async fn postgres() -> Option<Fixture> {
+async fn empty_postgres() -> Option<Fixture> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
     let Some(cluster) = CLUSTER.get_or_init(|| Cluster::start(false)) else {
         println!("skipped on PostgreSQL, which is not installed");
         return None;
     };
     let url = cluster.database();
-    let outbox = Outbox::connect(&url).await.unwrap();
-    outbox.migrate().await.unwrap();
     Some(Fixture {
-        outbox,
+        outbox: Outbox::connect(&url).await.unwrap(),
         url,
         _folder: None,
     })
+}
+
+/// Inserts a mail as a program in another language does.
+pub(crate) async fn insert(url: &str, key: &str, json: &str) {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let pool = sqlx::SqlitePool::connect(path).await.unwrap();
+        let sql = "INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let query = sqlx::query(sql).bind(key).bind(json);
+        query.execute(&pool).await.unwrap();
+    } else {
+        let pool = sqlx::PgPool::connect(url).await.unwrap();
+        let sql = "INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, $2::json)
+                   ON CONFLICT DO NOTHING";
+        let query = sqlx::query(sql).bind(key).bind(json);
+        query.execute(&pool).await.unwrap();
+    }
 }
 
 pub(crate) fn mail(key: &str) -> Email {
@@ -64,7 +99,7 @@ pub(crate) async fn sandbox(
 ) -> (Sandbox, Client) {
     let sandbox = change(Sandbox::builder().strict(true)).start().await;
     let sandbox = sandbox.unwrap();
-    let client = Client::builder(watched(sandbox.key().to_owned()))
+    let client = Client::builder(watched(sandbox.key()))
         .base_url(sandbox.base_url())
         .build()
         .unwrap();

@@ -8,7 +8,9 @@ use smtp2go_outbox::{Bodies, Entry, Outbox, Priority, Put, Requested, Seal, Stat
 use smtp2go_sandbox::Fault;
 use smtp2go_sdk::{Attachment, Email};
 
-use crate::support::{Fixture, fixtures, mail, postgres, record, sandbox, sqlite, work, worker};
+use crate::support::{
+    Fixture, fixtures, insert, mail, postgres, record, sandbox, sqlite, work, worker,
+};
 
 #[tokio::test]
 async fn row_has_what_the_entry_says() {
@@ -124,8 +126,6 @@ async fn mail_and_order_are_committed_together_on_sqlite() {
 
 #[tokio::test]
 async fn plain_insert_is_sent_or_held() {
-    const INSERT: &str = "INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, CAST($2 AS text))
-                          ON CONFLICT DO NOTHING";
     let good = r#"{"version": 1, "sender": "shop@example.com", "to": ["jane@example.net"],
                    "subject": "Your order", "text_body": "Thank you."}"#;
     let other_key = good.replace("\"version\"", "\"idempotency_key\": \"x\", \"version\"");
@@ -159,23 +159,7 @@ async fn plain_insert_is_sent_or_held() {
     ];
     for Fixture { outbox, url, .. } in &fixtures().await {
         for (key, json, ..) in rows {
-            if url.starts_with("postgres") {
-                let pool = sqlx::PgPool::connect(url).await.unwrap();
-                let insert = INSERT.replace("text)", "json)");
-                let query = sqlx::query(sqlx::AssertSqlSafe(insert))
-                    .bind(key)
-                    .bind(json);
-                query.execute(&pool).await.unwrap();
-            } else {
-                let path = url.strip_prefix("sqlite:").unwrap();
-                let pool = sqlx::SqlitePool::connect(path).await.unwrap();
-                sqlx::query(INSERT)
-                    .bind(key)
-                    .bind(json)
-                    .execute(&pool)
-                    .await
-                    .unwrap();
-            }
+            insert(url, key, json).await;
         }
         let (sandbox, client) = sandbox(|builder| builder).await;
         work(worker(outbox, &client), outbox).await;

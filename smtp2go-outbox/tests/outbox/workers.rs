@@ -108,7 +108,7 @@ async fn worker_ends_by_finishing_what_is_under_way() {
 async fn unreachable_api_loses_no_mail() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (first, client) = sandbox(|builder| builder.key(KEY)).await;
-        let port: u16 = client_port(&first.base_url().to_owned());
+        let port: u16 = client_port(first.base_url());
         drop(first);
         for number in 0..5 {
             outbox.put(mail(&format!("{number}"))).await.unwrap();
@@ -251,7 +251,7 @@ async fn rate_limit_of_the_api_pauses_all_workers() {
         );
         // Another process, whose client knows nothing of it.
         let other = Outbox::connect(url).await.unwrap();
-        let fresh = Client::builder(watched(sandbox.key().to_owned()))
+        let fresh = Client::builder(watched(sandbox.key()))
             .base_url(sandbox.base_url())
             .build()
             .unwrap();

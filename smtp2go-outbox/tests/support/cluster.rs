@@ -3,6 +3,7 @@
 
 // Each test program uses a part of it.
 #![allow(dead_code, unreachable_pub)]
+#![allow(clippy::expect_used)] // helpers of tests
 
 use std::fs;
 use std::io::{self, Write};
