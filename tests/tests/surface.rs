@@ -53,6 +53,7 @@ fn what_is_written_by_hand_is_as_reviewed() {
         ("sdk_webhook", "smtp2go-sdk/src/webhook"),
         ("types", "smtp2go-types/src"),
         ("types_webhook", "smtp2go-types/src/webhook"),
+        ("outbox", "smtp2go-outbox/src"),
         ("sandbox", "smtp2go-sandbox/src"),
     ] {
         let entries = std::fs::read_dir(support::root().join(folder)).unwrap();

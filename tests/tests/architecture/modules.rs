@@ -12,6 +12,7 @@ fn document_has_a_row_for_each_module() {
     for folder in [
         "smtp2go-types/src",
         "smtp2go-sdk/src",
+        "smtp2go-outbox/src",
         "smtp2go-sandbox/src",
         "xtask/src",
     ] {

@@ -15,6 +15,7 @@ fn private_types_of_a_crate_have_distinct_names() {
     for crate_root in [
         "smtp2go-types/src/lib.rs",
         "smtp2go-sdk/src/lib.rs",
+        "smtp2go-outbox/src/lib.rs",
         "smtp2go-sandbox/src/lib.rs",
         "xtask/src/lib.rs",
     ] {
