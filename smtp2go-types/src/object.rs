@@ -842,6 +842,7 @@ macro_rules! request {
                 /// # Errors
                 ///
                 /// Every field that breaks a limit, by its path.
+                // Inline, so that it is compiled only for programs that use it.
                 #[inline]
                 pub fn validate(
                     &self,

@@ -93,7 +93,6 @@ macro_rules! without_members {
     ($($type:ty),*) => {
         $(
             impl $crate::UnknownMembers for $type {
-                #[inline]
                 fn find(
                     &self,
                     _: $crate::unknown::Place<'_>,

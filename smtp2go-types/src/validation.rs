@@ -166,7 +166,6 @@ pub struct Check {
 
 impl Check {
     /// Runs `body` at a field of the current object.
-    #[inline]
     pub fn at(&mut self, field: &str, body: impl FnOnce(&mut Self)) {
         let length = self.enter(field, None);
         body(self);
@@ -174,7 +173,6 @@ impl Check {
     }
 
     /// Runs `body` at one item, counted from 0, of a list that is a field of the current object.
-    #[inline]
     pub fn at_index(&mut self, field: &str, index: usize, body: impl FnOnce(&mut Self)) {
         let length = self.enter(field, Some(index));
         body(self);
@@ -195,7 +193,6 @@ impl Check {
     }
 
     /// Reports a problem of the field that the check is at.
-    #[inline]
     pub fn problem(&mut self, message: impl Into<String>) {
         self.push(message.into());
     }
@@ -295,7 +292,6 @@ impl Check {
     }
 
     /// Checks that a text can become a header, or a part of one: see [`header_fault`].
-    #[inline]
     pub fn header(&mut self, text: &str) {
         if let Some(fault) = header_fault(text) {
             self.problem(fault);

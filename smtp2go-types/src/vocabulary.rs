@@ -71,7 +71,6 @@ impl UnknownValue {
     }
 
     /// The value, as it was written.
-    #[inline]
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -83,7 +82,6 @@ impl UnknownValue {
 }
 
 impl PartialEq for UnknownValue {
-    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
@@ -92,35 +90,30 @@ impl PartialEq for UnknownValue {
 impl Eq for UnknownValue {}
 
 impl std::hash::Hash for UnknownValue {
-    #[inline]
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.text.hash(state);
     }
 }
 
 impl PartialEq<str> for UnknownValue {
-    #[inline]
     fn eq(&self, other: &str) -> bool {
         *self.text == *other
     }
 }
 
 impl PartialEq<&str> for UnknownValue {
-    #[inline]
     fn eq(&self, other: &&str) -> bool {
         *self.text == **other
     }
 }
 
 impl AsRef<str> for UnknownValue {
-    #[inline]
     fn as_ref(&self) -> &str {
         &self.text
     }
 }
 
 impl fmt::Display for UnknownValue {
-    #[inline]
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.text)
     }
@@ -128,7 +121,6 @@ impl fmt::Display for UnknownValue {
 
 /// Shows the text, quoted.
 impl fmt::Debug for UnknownValue {
-    #[inline]
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text.fmt(formatter)
     }
@@ -155,12 +147,12 @@ pub(crate) fn letters(word: &str) -> String {
         .collect()
 }
 
-/// Makes an enum a vocabulary: everything but the enum itself, which stays in sight of whoever (or
-/// whatever) reads the source.
+/// Implements an open enum, except for the enum itself, which stands in the source where a reader looks
+/// for it.
 ///
 /// The enum derives `Clone`, `Debug`, `PartialEq`, `Eq` and `Hash`, and has the variant
-/// `Unknown(UnknownValue)`; the macro is told its other variants, each with its word and, after `|`,
-/// further spellings that decode to it.
+/// `Unknown(UnknownValue)`. The macro takes its other variants, each with its value and, after `|`,
+/// further spellings that decode to it. What is inline is compiled only for programs that use it.
 macro_rules! words {
     (
         $name:ident {

@@ -301,7 +301,6 @@ crate::object::reply!(ActivitySearchResponse { request_id, data });
 
 impl crate::Envelope for ActivitySearchResponse {
     type Data = ActivityList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -236,7 +236,6 @@ crate::object::reply!(AllowedRecipientsResponse { request_id, data });
 
 impl crate::Envelope for AllowedRecipientsResponse {
     type Data = AllowedRecipients;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -221,7 +221,6 @@ crate::object::reply!(AllowedSendersResponse { request_id, data });
 
 impl crate::Envelope for AllowedSendersResponse {
     type Data = AllowedSenders;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -885,7 +885,6 @@ crate::object::reply!(ApiKeysResponse { request_id, data });
 
 impl crate::Envelope for ApiKeysResponse {
     type Data = Vec<ApiKey>;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
@@ -919,7 +918,6 @@ crate::object::reply!(ApiKeysPermissionsResponse { request_id, data });
 
 impl crate::Envelope for ApiKeysPermissionsResponse {
     type Data = Vec<String>;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }

@@ -155,7 +155,6 @@ crate::object::reply!(ArchiveSearchResponse { request_id, data });
 
 impl crate::Envelope for ArchiveSearchResponse {
     type Data = ArchivedEmailList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -238,7 +237,6 @@ crate::object::reply!(ArchiveEmailResponse { request_id, data });
 
 impl crate::Envelope for ArchiveEmailResponse {
     type Data = ArchivedEmail;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -29,7 +29,6 @@ crate::object::reply!(DedicatedIpsViewResponse { request_id, data });
 
 impl crate::Envelope for DedicatedIpsViewResponse {
     type Data = Vec<DedicatedIpPool>;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }

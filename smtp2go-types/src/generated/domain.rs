@@ -513,7 +513,6 @@ crate::object::reply!(DomainListResponse { request_id, data });
 
 impl crate::Envelope for DomainListResponse {
     type Data = DomainList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -742,7 +741,6 @@ crate::object::reply!(DomainSubaccountAccessResponse { request_id, data });
 
 impl crate::Envelope for DomainSubaccountAccessResponse {
     type Data = DomainAccessResult;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -349,7 +349,6 @@ crate::object::reply!(EmailSendResponse { request_id, data });
 
 impl crate::Envelope for EmailSendResponse {
     type Data = SendResult;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -812,7 +811,6 @@ crate::object::reply!(EmailBatchResponse { request_id, data });
 
 impl crate::Envelope for EmailBatchResponse {
     type Data = Vec<BatchResult>;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
@@ -989,7 +987,6 @@ crate::object::reply!(EmailScheduledSearchResponse { request_id, data }, list = 
 
 impl crate::Envelope for EmailScheduledSearchResponse {
     type Data = Vec<ScheduledEmail>;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
@@ -1239,7 +1236,6 @@ crate::object::reply!(EmailSearchResponse { request_id, data });
 
 impl crate::Envelope for EmailSearchResponse {
     type Data = SentEmailList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

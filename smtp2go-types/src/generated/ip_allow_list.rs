@@ -331,7 +331,6 @@ crate::object::reply!(IpAllowListSetResponse { request_id, data });
 
 impl crate::Envelope for IpAllowListSetResponse {
     type Data = IpAllowListState;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -358,7 +357,6 @@ crate::object::reply!(IpAllowListEntryResponse { request_id, data });
 
 impl crate::Envelope for IpAllowListEntryResponse {
     type Data = IpAllowListEntry;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -385,7 +383,6 @@ crate::object::reply!(IpAllowListViewResponse { request_id, data });
 
 impl crate::Envelope for IpAllowListViewResponse {
     type Data = IpAllowList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

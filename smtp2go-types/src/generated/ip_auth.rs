@@ -345,7 +345,6 @@ crate::object::reply!(IpAuthPatchResponse { request_id, data });
 
 impl crate::Envelope for IpAuthPatchResponse {
     type Data = Vec<IpAuthSettings>;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
@@ -370,7 +369,6 @@ crate::object::reply!(IpAuthViewResponse { request_id, data });
 
 impl crate::Envelope for IpAuthViewResponse {
     type Data = IpAuthList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

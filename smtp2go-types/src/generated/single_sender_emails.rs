@@ -182,7 +182,6 @@ crate::object::reply!(SingleSenderEmailsAddResponse { request_id, just_returns_t
 
 impl crate::Envelope for SingleSenderEmailsAddResponse {
     type Data = SingleSenderEmailsAddResponse;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id.clone(), self)
     }
@@ -217,7 +216,6 @@ crate::object::reply!(
 
 impl crate::Envelope for SingleSenderEmailsRemoveResponse {
     type Data = String;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -247,7 +245,6 @@ crate::object::reply!(SingleSenderEmailsViewResponse { request_id, data });
 
 impl crate::Envelope for SingleSenderEmailsViewResponse {
     type Data = SingleSenderList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         let id = self.request_id;
         let data = self.data.unwrap_or_default();

@@ -318,7 +318,6 @@ crate::object::reply!(SmsSendResponse { request_id, data });
 
 impl crate::Envelope for SmsSendResponse {
     type Data = SmsSendResult;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -343,7 +342,6 @@ crate::object::reply!(SmsSummaryResponse { request_id, data });
 
 impl crate::Envelope for SmsSummaryResponse {
     type Data = SmsTotals;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -370,7 +368,6 @@ crate::object::reply!(SmsViewReceivedResponse { request_id, data });
 
 impl crate::Envelope for SmsViewReceivedResponse {
     type Data = ReceivedSmsList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         let id = self.request_id;
         let data = self.data.unwrap_or_default();
@@ -399,7 +396,6 @@ crate::object::reply!(SmsViewSentResponse { request_id, data });
 
 impl crate::Envelope for SmsViewSentResponse {
     type Data = SentSmsList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         let id = self.request_id;
         let data = self.data.unwrap_or_default();

@@ -915,7 +915,6 @@ crate::object::reply!(SmtpUsersResponse { request_id, data });
 
 impl crate::Envelope for SmtpUsersResponse {
     type Data = SmtpUserResults;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -946,7 +945,6 @@ crate::object::reply!(SmtpUsersPatchResponse { request_id, data });
 
 impl crate::Envelope for SmtpUsersPatchResponse {
     type Data = Vec<SmtpUserSettings>;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }
@@ -971,7 +969,6 @@ crate::object::reply!(SmtpUsersViewResponse { request_id, data });
 
 impl crate::Envelope for SmtpUsersViewResponse {
     type Data = SmtpUserList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -257,7 +257,6 @@ crate::object::reply!(StatsEmailBouncesResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailBouncesResponse {
     type Data = BounceStats;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -282,7 +281,6 @@ crate::object::reply!(StatsEmailCycleResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailCycleResponse {
     type Data = EmailCycle;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -307,7 +305,6 @@ crate::object::reply!(StatsEmailHistoryResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailHistoryResponse {
     type Data = EmailHistory;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -332,7 +329,6 @@ crate::object::reply!(StatsEmailSpamResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailSpamResponse {
     type Data = SpamStats;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -357,7 +353,6 @@ crate::object::reply!(StatsEmailSummaryResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailSummaryResponse {
     type Data = EmailSummary;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -382,7 +377,6 @@ crate::object::reply!(StatsEmailUnsubsResponse { request_id, data });
 
 impl crate::Envelope for StatsEmailUnsubsResponse {
     type Data = UnsubscribeStats;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -536,7 +536,6 @@ crate::object::reply!(SubaccountResponse { request_id, data });
 
 impl crate::Envelope for SubaccountResponse {
     type Data = Subaccount;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -601,7 +600,6 @@ crate::object::reply!(SubaccountTextResponse { request_id, data });
 
 impl crate::Envelope for SubaccountTextResponse {
     type Data = TextOrObject;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -626,7 +624,6 @@ crate::object::reply!(SubaccountSearchResponse { request_id, data });
 
 impl crate::Envelope for SubaccountSearchResponse {
     type Data = SubaccountList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -333,7 +333,6 @@ crate::object::reply!(SuppressionAddResponse { request_id, data });
 
 impl crate::Envelope for SuppressionAddResponse {
     type Data = AddedSuppression;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -358,7 +357,6 @@ crate::object::reply!(SuppressionRemoveResponse { request_id, data });
 
 impl crate::Envelope for SuppressionRemoveResponse {
     type Data = SuppressionRemovals;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -383,7 +381,6 @@ crate::object::reply!(SuppressionViewResponse { request_id, data });
 
 impl crate::Envelope for SuppressionViewResponse {
     type Data = SuppressionList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

@@ -429,7 +429,6 @@ crate::object::reply!(TemplateResponse { request_id, data });
 
 impl crate::Envelope for TemplateResponse {
     type Data = Template;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -454,7 +453,6 @@ crate::object::reply!(TemplateDeleteResponse { request_id, data });
 
 impl crate::Envelope for TemplateDeleteResponse {
     type Data = String;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -479,7 +477,6 @@ crate::object::reply!(TemplateSearchResponse { request_id, data });
 
 impl crate::Envelope for TemplateSearchResponse {
     type Data = TemplateList;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }

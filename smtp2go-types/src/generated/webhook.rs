@@ -524,7 +524,6 @@ crate::object::reply!(WebhookResponse { request_id, data });
 
 impl crate::Envelope for WebhookResponse {
     type Data = Webhook;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data.unwrap_or_default())
     }
@@ -556,7 +555,6 @@ crate::object::reply!(WebhookViewResponse { request_id, data });
 
 impl crate::Envelope for WebhookViewResponse {
     type Data = Vec<Webhook>;
-    #[inline]
     fn into_parts(self) -> (Option<String>, Self::Data) {
         (self.request_id, self.data)
     }

@@ -340,6 +340,7 @@ fn constructor(fields: &[(&Ident, &Field)]) -> TokenStream {
         .iter()
         .all(|(_, field)| !field.required && field.always_send.is_none());
     if all_absent {
+        // Inline, as are the checks, so that they are compiled only for programs that use them.
         return quote! {
             #(#about)*
             #[inline]
@@ -630,7 +631,6 @@ fn envelope(view: &View, object: &Object, name: &Ident) -> TokenStream {
     quote! {
         impl crate::Envelope for #name {
             type Data = #data;
-            #[inline]
             fn into_parts(self) -> (Option<String>, Self::Data) { #body }
             #unknown
         }
