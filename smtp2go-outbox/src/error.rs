@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use smtp2go_sdk::types::one_line;
+use smtp2go_sdk::webhook::IntoStatus;
 
 /// The error of a call of the outbox. Display is one line, without content of mails.
 #[derive(Debug)]
@@ -102,5 +103,12 @@ impl StdError for Error {
             Kind::Database(error) => Some(error),
             Kind::Mail(_) | Kind::Settings(_) => None,
         }
+    }
+}
+
+/// The status 500, after which the service posts the event again.
+impl IntoStatus for Error {
+    fn into_status(self) -> http::StatusCode {
+        http::StatusCode::INTERNAL_SERVER_ERROR
     }
 }

@@ -48,8 +48,8 @@ fn advice(error: &Error) -> String {
     match error.certainty() {
         Certainty::NotSent => "send it again: it never got there".to_owned(),
         Certainty::Rejected => format!("give up, it was refused: {:?}", error.failures()),
-        // Sending it again might send it twice. An id in a header of your own, looked up with
-        // `client.activity().search(…)` some minutes later, tells whether it went out.
+        // Sending it again might send it twice. `Client::find_sent` tells whether it was sent, and
+        // `Client::send_once` does all of this.
         Certainty::Unknown => "look for it before you send it again".to_owned(),
     }
 }

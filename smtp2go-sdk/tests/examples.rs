@@ -57,6 +57,16 @@ const SAYS: &[(&str, &[&str])] = &[
     ),
     ("mime", &["sent as ", "from     Acme"]),
     (
+        "send_once",
+        &[
+            "order 41: sent as ",
+            ", found in the activity\norder 42: sent as ",
+            "it may have been processed\norder 43: sent as ",
+            "Your order 41\nthe local SMTP2GO received: Your order 42\n\
+             the local SMTP2GO received: Your order 43\n",
+        ],
+    ),
+    (
         "bulk",
         &[
             "invoice 1: sent as ",
