@@ -4,12 +4,13 @@ mod log;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use smtp2go_outbox::{Bodies, OnAbsent, Outbox, Record, Requested, State};
+use smtp2go_outbox::{Bodies, OnAbsent, Outbox, Record, Requested, State, WorkerBuilder};
 use smtp2go_sdk::Client;
 use smtp2go_sdk::types::{Timestamp, one_line};
 
@@ -45,7 +46,7 @@ enum Command {
     Migrate,
     /// Send mails until SIGINT or SIGTERM. The client is set by SMTP2GO_API_KEY, SMTP2GO_REGION,
     /// SMTP2GO_BASE_URL and SMTP2GO_ALLOW_HTTP
-    Run(Run),
+    Run(Box<Run>),
     /// List mails, one a line: key, state, attempts, reason, email_id
     List {
         /// Only mails in this state
@@ -97,6 +98,93 @@ struct Run {
     /// No line for each change of a mail's state
     #[arg(long, short)]
     quiet: bool,
+
+    /// Beginning of the worker's name in the table, such as the host
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Most mails of a sender in a time, over all workers, such as 100/1m
+    #[arg(long, value_parser = rate)]
+    sender_rate: Option<Rate>,
+
+    /// Most mails of a tenant in a time, over all workers, such as 100/1m
+    #[arg(long, value_parser = rate)]
+    tenant_rate: Option<Rate>,
+
+    #[command(flatten)]
+    times: Times,
+}
+
+type Rate = (NonZeroU32, Duration);
+
+/// The worker's settings of the same names have the defaults.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Times, such as 90s or 15m")]
+struct Times {
+    /// Limit of sending one mail [default: 60s]
+    #[arg(long, value_parser = duration)]
+    send_deadline: Option<Duration>,
+
+    /// How long a mail belongs to a worker; longer than send-deadline and lease-margin together
+    /// [default: 90s]
+    #[arg(long, value_parser = duration)]
+    lease: Option<Duration>,
+
+    /// How long before the end of its lease a send is over [default: 5s]
+    #[arg(long, value_parser = duration)]
+    lease_margin: Option<Duration>,
+
+    /// How often an idle worker looks for mail [default: 1s]
+    #[arg(long, value_parser = duration)]
+    poll: Option<Duration>,
+
+    /// How often to look for leases that are over and for mails to look up [default: 5s]
+    #[arg(long, value_parser = duration)]
+    sweep_every: Option<Duration>,
+
+    /// How long after an attempt an unknown mail is looked up [default: 2m]
+    #[arg(long, value_parser = duration)]
+    look_up_after: Option<Duration>,
+
+    /// Largest difference between the clocks of the database and of the API [default: 5m]
+    #[arg(long, value_parser = duration)]
+    look_up_margin: Option<Duration>,
+
+    /// How long after a worker's last look-up no other worker makes one [default: 60s]
+    #[arg(long, value_parser = duration)]
+    look_up_handover: Option<Duration>,
+
+    /// How long after its lease a mail that is not found counts as absent [default: 15m]
+    #[arg(long, value_parser = duration)]
+    give_up_after: Option<Duration>,
+
+    /// How long the account's activity is kept [default: 5d]
+    #[arg(long, value_parser = duration)]
+    retention: Option<Duration>,
+}
+
+impl Times {
+    fn set(&self, mut worker: WorkerBuilder) -> WorkerBuilder {
+        type Setter = fn(WorkerBuilder, Duration) -> WorkerBuilder;
+        let settings: [(Option<Duration>, Setter); 10] = [
+            (self.send_deadline, WorkerBuilder::send_deadline),
+            (self.lease, WorkerBuilder::lease),
+            (self.lease_margin, WorkerBuilder::lease_margin),
+            (self.poll, WorkerBuilder::poll),
+            (self.sweep_every, WorkerBuilder::sweep_every),
+            (self.look_up_after, WorkerBuilder::look_up_after),
+            (self.look_up_margin, WorkerBuilder::look_up_margin),
+            (self.look_up_handover, WorkerBuilder::look_up_handover),
+            (self.give_up_after, WorkerBuilder::give_up_after),
+            (self.retention, WorkerBuilder::retention),
+        ];
+        for (time, set) in settings {
+            if let Some(time) = time {
+                worker = set(worker, time);
+            }
+        }
+        worker
+    }
 }
 
 fn main() -> ExitCode {
@@ -149,7 +237,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let outbox = Outbox::connect(&url).await?;
     match arguments.command {
         Command::Migrate => outbox.migrate().await?,
-        Command::Run(run) => send(outbox, run).await?,
+        Command::Run(run) => send(outbox, *run).await?,
         Command::List { state } => list(&outbox, state).await?,
         Command::Show { key } => match outbox.get(&key).await? {
             Some(record) => show(&record)?,
@@ -188,8 +276,16 @@ async fn send(outbox: Outbox, run: Run) -> Result<(), Failure> {
     let mut worker = outbox
         .bodies(bodies)
         .worker(client)
+        .name(run.name.unwrap_or_default())
         .concurrency(run.concurrency)
         .drain(run.drain);
+    worker = run.times.set(worker);
+    if let Some((count, period)) = run.sender_rate {
+        worker = worker.sender_rate(count, period);
+    }
+    if let Some((count, period)) = run.tenant_rate {
+        worker = worker.tenant_rate(count, period);
+    }
     if run.hold_absent {
         worker = worker.on_absent(OnAbsent::Hold);
     }
@@ -310,6 +406,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some(number) if seconds > 0 => Ok(Duration::from_secs(u64::from(number) * seconds)),
         _ => Err("not a duration such as 90s, 15m, 12h or 30d".to_owned()),
     }
+}
+
+/// A count and the time that it is for: `100/1m`.
+fn rate(text: &str) -> Result<Rate, String> {
+    let rate = text.split_once('/').and_then(|(count, period)| {
+        let period = duration(period).ok().filter(|period| !period.is_zero())?;
+        Some((count.parse().ok()?, period))
+    });
+    rate.ok_or_else(|| "not a rate such as 100/1m".to_owned())
 }
 
 /// Ends with the first SIGINT or SIGTERM after the call.
