@@ -1,4 +1,110 @@
-//! Durable outbox.
+//! Durable outbox for [SMTP2GO](https://www.smtp2go.com): each mail once, from a table in your own
+//! PostgreSQL or SQLite database.
+//!
+//! ```no_run
+//! use smtp2go_outbox::Outbox;
+//! use smtp2go_sdk::{Client, Email};
+//!
+//! # #[cfg(feature = "sqlite")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let outbox = Outbox::open_sqlite("outbox.db").await?;
+//! let mail = Email::new("Shop <shop@example.com>", "Your order 42")
+//!     .to("jane@example.net")
+//!     .text("Thank you.")
+//!     .idempotency_key("order-42/confirmation");
+//! outbox.put(mail).await?;
+//!
+//! let worker = outbox.worker(Client::from_env()?).concurrency(8).build()?;
+//! worker.run_until(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Outbox::put`] and [`put_in`](Outbox::put_in) queue mails, the latter in your own transaction.
+//! - [`Worker::run_until`] sends them. [`Worker::deliver`] sends one, for those who run a job queue.
+//! - [`Outbox::record`] takes webhook events, which settle mails and tell their outcome. [`Dedup`] recognises
+//!   duplicate events.
+//! - [`get`](Outbox::get), [`list`](Outbox::list), [`retry`](Outbox::retry), [`hold`](Outbox::hold),
+//!   [`cancel`](Outbox::cancel), [`counts`](Outbox::counts), [`health`](Outbox::health),
+//!   [`purge`](Outbox::purge) and [`erase`](Outbox::erase) are for operation. The program `smtp2go-outbox`
+//!   has them as commands.
+//!
+//! # What is certain
+//!
+//! A mail is accepted by the API at most once, and once if it can be sent at all, because
+//! - `sending` is committed before the first byte is sent;
+//! - a send ends before the worker's lease on the mail does, also if the process is suspended meanwhile;
+//! - a mail whose worker died or whose reply was lost is [`Unknown`](State::Unknown). It is looked up in the
+//!   account's activity by its key, and sent again only after the look-up proves that it was not accepted:
+//!   see [`FindSent`](smtp2go_sdk::FindSent) for the proof.
+//!
+//! Two assumptions remain. The activity shows mails in the order in which they were accepted, or within
+//! [`give_up_after`](WorkerBuilder::give_up_after). And no request arrives later than
+//! [`look_up_margin`](WorkerBuilder::look_up_margin) after the end of its lease, out of the buffers of a
+//! network that stalled. If sending twice is worse than not sending, set [`OnAbsent::Hold`]: then a person
+//! decides about mails that the look-up does not find.
+//!
+//! # The table
+//!
+//! `smtp2go_outbox` is an interface: its columns keep their meaning within a major version. A program in any
+//! language queues a mail with
+//!
+//! ```sql
+//! INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, $2) ON CONFLICT DO NOTHING
+//! ```
+//!
+//! | Column | Meaning |
+//! | --- | --- |
+//! | `key` | The mail's idempotency key: 1 to 255 characters of printable ASCII. A second row with the same key is not inserted |
+//! | `mail` | The mail as JSON, as [`Email`](smtp2go_sdk::Email) serialises. Null after its content was deleted or encrypted |
+//! | `tenant` | For [`tenant_rate`](WorkerBuilder::tenant_rate). Default: empty |
+//! | `priority` | 0 (high), 1 (normal, the default) or 2 (low) |
+//! | `not_before` | When it may be sent. Default: now. `timestamptz` in PostgreSQL, seconds since 1970 in SQLite, as all times |
+//! | `state` | See [`State`]. Default: `queued`. Don't write this column or those below |
+//! | `sender`, `schedule` | Generated from `mail` |
+//! | `fence`, `owner`, `attempt_since`, `lease_until` | The last attempt |
+//! | `attempts`, `resends`, `look_at`, `reserved` | See [`Record`] |
+//! | `email_id`, `schedule_id`, `reason`, `error`, `event` | See [`Record`] |
+//! | `sealed` | The encrypted mail, see [`Bodies::Seal`] |
+//! | `created_at`, `updated_at`, `sent_at` | Times |
+//!
+//! The other tables and the functions whose names begin with `smtp2go_outbox_` are internal.
+//! [`Outbox::migrate`] creates and upgrades all of them.
+//!
+//! # Attachments
+//!
+//! Attachments in memory are part of the JSON, up to [`max_mail_bytes`](Outbox::max_mail_bytes). Larger ones
+//! go by path or URL. A file must be readable for the worker when the mail is sent, with the size and time
+//! that it had when the mail was queued; otherwise the mail is held. An attachment from a reader can't be
+//! stored.
+//!
+//! # Databases
+//!
+//! PostgreSQL 12 or later, for any number of workers on any number of machines. Workers are notified of
+//! inserted mails, and poll as well. All times are the database's, so the machines' clocks don't matter. A
+//! committed mail survives a power cut if `fsync` and `synchronous_commit` are on, which is the default.
+//!
+//! SQLite, for the processes of one machine: see [`Outbox::sqlite_options`] for what survives a power cut.
+//!
+//! # Telemetry
+//!
+//! Each change of a mail's state by this process is an event with the target `smtp2go_outbox` at INFO:
+//! `state changed`, with `key`, `from`, `to`, `reason`, `fence` and `attempts`. Failures of the database and of
+//! look-ups are events at WARN, a refused API key one at ERROR, and the steps of a mail are events at TRACE with
+//! `step`: `claim`, `claimed`, `send`, `answered`, `record`, `recorded`. No address and no content is logged;
+//! keys of mails are, so keep personal data out of them. An [`Observer`] receives the changes for metrics.
+//!
+//! # Features
+//!
+//! | Feature | Default | What it adds |
+//! |---|---|---|
+//! | `cli` | | the program `smtp2go-outbox` |
+//! | `postgres` | yes | the table in PostgreSQL |
+//! | `sqlite` | yes | the table in SQLite, whose source is compiled in |
+//! | `rustls-ring` | yes | TLS by rustls with ring, to SMTP2GO and to PostgreSQL |
+//! | `rustls-aws-lc` | | TLS by rustls with aws-lc, to both |
+//! | `native-tls` | | TLS by the system's library, to both |
+
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("enable one of the features `postgres` and `sqlite`");
 
@@ -33,3 +139,7 @@ pub use record::{Priority, Record, State};
 pub use settings::WorkerBuilder;
 pub use store::Connection;
 pub use worker::Worker;
+
+#[cfg(all(doctest, feature = "postgres"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

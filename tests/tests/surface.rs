@@ -54,6 +54,7 @@ fn what_is_written_by_hand_is_as_reviewed() {
         ("types", "smtp2go-types/src"),
         ("types_webhook", "smtp2go-types/src/webhook"),
         ("outbox", "smtp2go-outbox/src"),
+        ("outbox_worker", "smtp2go-outbox/src/worker"),
         ("sandbox", "smtp2go-sandbox/src"),
     ] {
         let entries = std::fs::read_dir(support::root().join(folder)).unwrap();

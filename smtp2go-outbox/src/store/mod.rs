@@ -63,10 +63,10 @@ pub(crate) enum Content {
 
 /// A connection of the caller's, with or without a transaction.
 #[derive(Debug)]
-pub struct Connection<'a>(pub(crate) Inner<'a>);
+pub struct Connection<'a>(pub(crate) AnyConnection<'a>);
 
 #[derive(Debug)]
-pub(crate) enum Inner<'a> {
+pub(crate) enum AnyConnection<'a> {
     #[cfg(feature = "postgres")]
     Postgres(&'a mut sqlx::PgConnection),
     #[cfg(feature = "sqlite")]
@@ -76,28 +76,28 @@ pub(crate) enum Inner<'a> {
 #[cfg(feature = "postgres")]
 impl<'a> From<&'a mut sqlx::PgConnection> for Connection<'a> {
     fn from(connection: &'a mut sqlx::PgConnection) -> Self {
-        Self(Inner::Postgres(connection))
+        Self(AnyConnection::Postgres(connection))
     }
 }
 
 #[cfg(feature = "postgres")]
 impl<'a> From<&'a mut sqlx::Transaction<'_, sqlx::Postgres>> for Connection<'a> {
     fn from(transaction: &'a mut sqlx::Transaction<'_, sqlx::Postgres>) -> Self {
-        Self(Inner::Postgres(&mut *transaction))
+        Self(AnyConnection::Postgres(&mut *transaction))
     }
 }
 
 #[cfg(feature = "sqlite")]
 impl<'a> From<&'a mut sqlx::SqliteConnection> for Connection<'a> {
     fn from(connection: &'a mut sqlx::SqliteConnection) -> Self {
-        Self(Inner::Sqlite(connection))
+        Self(AnyConnection::Sqlite(connection))
     }
 }
 
 #[cfg(feature = "sqlite")]
 impl<'a> From<&'a mut sqlx::Transaction<'_, sqlx::Sqlite>> for Connection<'a> {
     fn from(transaction: &'a mut sqlx::Transaction<'_, sqlx::Sqlite>) -> Self {
-        Self(Inner::Sqlite(&mut *transaction))
+        Self(AnyConnection::Sqlite(&mut *transaction))
     }
 }
 
@@ -140,9 +140,9 @@ impl Store {
     ) -> Result<bool, Error> {
         Ok(match connection.0 {
             #[cfg(feature = "postgres")]
-            Inner::Postgres(connection) => insert!(Engine::Postgres, row, connection),
+            AnyConnection::Postgres(connection) => insert!(Engine::Postgres, row, connection),
             #[cfg(feature = "sqlite")]
-            Inner::Sqlite(connection) => insert!(Engine::Sqlite, row, connection),
+            AnyConnection::Sqlite(connection) => insert!(Engine::Sqlite, row, connection),
         })
     }
 

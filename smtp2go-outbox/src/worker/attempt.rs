@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::outcome::{Trouble, outcome};
 use super::slot::Stop;
-use super::{Backoff, Inner, LAST_WRITES};
+use super::{Backoff, LAST_WRITES, Shared};
 use crate::decide::{Known, Outcome};
 use crate::error::Error;
 use crate::store::{Claim, Claimed};
@@ -61,7 +61,7 @@ impl Drop for Task {
     }
 }
 
-impl Inner {
+impl Shared {
     /// Claims the next due mail, or the one with this key if that is due.
     pub(crate) async fn claim(&self, key: Option<&str>) -> Result<Claim, Error> {
         let Self {

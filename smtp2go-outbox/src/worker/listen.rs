@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Backoff, Inner};
-use crate::store::Store;
+use super::Shared;
 
 /// Listens for the notifications of the table's trigger. Returns only if there are none to be had: then
 /// the worker polls.
-pub(super) async fn listen(inner: Arc<Inner>) {
+pub(super) async fn listen(inner: Arc<Shared>) {
     match &inner.outbox.store {
         #[cfg(feature = "postgres")]
-        Store::Postgres(pool) if inner.settings.listen => {
-            let mut wait = Backoff::default();
+        crate::store::Store::Postgres(pool) if inner.settings.listen => {
+            let mut wait = super::Backoff::default();
             loop {
                 let error = match sqlx::postgres::PgListener::connect_with(pool).await {
                     Ok(mut listener) => {
-                        wait = Backoff::default();
+                        wait = super::Backoff::default();
                         match wake_on_each(&mut listener, &inner).await {
                             Ok(never) => match never {},
                             Err(error) => error,
@@ -33,7 +32,7 @@ pub(super) async fn listen(inner: Arc<Inner>) {
 #[cfg(feature = "postgres")]
 async fn wake_on_each(
     listener: &mut sqlx::postgres::PgListener,
-    inner: &Inner,
+    inner: &Shared,
 ) -> Result<std::convert::Infallible, sqlx::Error> {
     listener.listen("smtp2go_outbox").await?;
     loop {

@@ -6,7 +6,7 @@ use smtp2go_sdk::types::Timestamp;
 use smtp2go_sdk::{CallOptions, FindSent, Found as SdkFound, RetryPolicy};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::Inner;
+use super::Shared;
 use super::outcome::Trouble;
 use crate::decide::{Found, Known};
 use crate::error::Error;
@@ -20,7 +20,7 @@ const MAILS: u32 = 500;
 /// reads all mail of the account from the first attempt on.
 const WINDOW: Duration = Duration::from_secs(60 * 60);
 
-impl Inner {
+impl Shared {
     /// Looks the mails up that are due for it, unless another worker does.
     pub(crate) async fn look_up_due(&self) -> Result<(), Error> {
         let store = &self.outbox.store;

@@ -35,11 +35,11 @@ const LAST_WRITES: Duration = Duration::from_secs(5);
 /// Sends the mails of an outbox: built by [`Outbox::worker`]. Clones are the same worker.
 #[derive(Clone)]
 pub struct Worker {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Shared>,
 }
 
 /// What the tasks of a worker share.
-pub(crate) struct Inner {
+pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     pub(crate) client: Client,
     pub(crate) settings: Settings,
@@ -52,7 +52,7 @@ impl Worker {
     pub(crate) fn new(outbox: Outbox, client: Client, settings: Settings, owner: String) -> Self {
         let outages = Outages::new(settings.outage_pause);
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(Shared {
                 outbox,
                 client,
                 settings,
@@ -111,7 +111,7 @@ impl Worker {
     }
 }
 
-impl Inner {
+impl Shared {
     /// Checks the tables, and waits for a database that can't be reached.
     async fn check(&self) -> Result<(), Error> {
         let mut wait = Backoff::default();

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Inner;
+use super::Shared;
 use super::outcome::Trouble;
 
 /// Counts failures in a row, and pauses this worker.
 #[derive(Debug)]
 pub(super) struct Outages {
     range: (Duration, Duration),
-    state: Mutex<State>,
+    state: Mutex<Failures>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Failures {
     failures: u32,
     until: Option<Instant>,
 }
@@ -37,7 +37,7 @@ impl Outages {
     }
 
     fn over(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Failures::default();
     }
 
     /// Counts a failure. Returns the length of the pause that begins with it. A single failure begins none,
@@ -57,7 +57,7 @@ impl Outages {
     }
 }
 
-impl Inner {
+impl Shared {
     /// Pauses this worker or all of them. An error of the database is ignored: the pause is for
     /// politeness, and the outcome has to be written now.
     pub(super) async fn pause_after(&self, trouble: Trouble) {

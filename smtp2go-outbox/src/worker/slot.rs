@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::sleep;
 
-use super::{Backoff, Inner};
+use super::{Backoff, Shared};
 use crate::store::Claim;
 
 /// What a worker has to stop.
@@ -22,7 +22,7 @@ pub(crate) enum Stop {
 
 /// Runs a slot until claiming has to stop.
 pub(super) async fn slot(
-    inner: Arc<Inner>,
+    inner: Arc<Shared>,
     scout: Arc<Mutex<()>>,
     mut stop: watch::Receiver<Stop>,
 ) {
