@@ -45,6 +45,8 @@ pub(crate) enum Outcome {
     Refused { reason: String, error: String },
     /// The mail can't be sent as it is: it is invalid, or a file is missing.
     Unfit { reason: String, error: String },
+    /// Its time was over before the send.
+    Expired,
     /// The mail may have been accepted.
     Unknown { reason: String },
 }
@@ -198,6 +200,7 @@ fn by_time(record: &Record, policy: &Policy, now: SystemTime) -> Action {
         false => action,
     };
     match record.state {
+        State::Queued if is_expired(record, now) => Action::Write(expired()),
         State::Queued => from(record.not_before, Action::Claim),
         State::Sending => {
             let over = record.lease_until.unwrap_or(now);
@@ -242,6 +245,7 @@ fn after_attempt(record: &Record, outcome: Outcome, policy: &Policy, now: System
             error: Some(error),
             ..Change::to(State::Held).because(&reason)
         },
+        Outcome::Expired if open => expired(),
         Outcome::Unknown { reason } if record.state == State::Sending => Change {
             look_at: Some(later(now, policy.look_up_after)),
             ..Change::to(State::Unknown).because(&reason)
@@ -319,6 +323,15 @@ fn on_request(record: &Record, request: Request, now: SystemTime) -> Action {
     })
 }
 
+/// Whether the mail is no longer to be sent.
+pub(crate) fn is_expired(record: &Record, now: SystemTime) -> bool {
+    record.not_after.is_some_and(|end| end <= now)
+}
+
+fn expired() -> Change {
+    Change::to(State::Cancelled).because("expired")
+}
+
 /// The order of the states of an accepted mail. `Rejected` is one of them only if the mail has been
 /// accepted.
 fn accepted_rank(state: State) -> Option<u8> {
@@ -366,6 +379,7 @@ mod tests {
             tenant: String::new(),
             priority: Priority::Normal,
             not_before: at(50),
+            not_after: None,
             sender: None,
             schedule: None,
             attempts: 3,
@@ -499,28 +513,55 @@ mod tests {
     }
 
     #[test]
+    fn queued_mail_is_cancelled_when_its_time_is_over() {
+        for (state, not_after, expected) in [
+            (State::Queued, 101, "claim"),
+            (State::Queued, 100, "cancelled because expired"),
+            // An attempt may have sent it.
+            (State::Sending, 100, "wait 110"),
+            (State::Unknown, 100, "look up"),
+            (State::Held, 100, "nothing"),
+        ] {
+            let record = Record {
+                not_after: Some(at(not_after)),
+                ..row(state)
+            };
+            let action = decide(&record, Known::Nothing, &policy(RESEND), at(100));
+            assert_eq!(short(&action), expected, "{state} {not_after}");
+        }
+    }
+
+    #[test]
     fn attempt_counts_while_the_row_has_its_fence() {
         use State::*;
         // Backoff: 10 s, doubled twice before the third attempt.
         let queued = "queued at 140 because connect";
         let rejected = "rejected because code";
         let held = "held because validation";
+        let expired = "cancelled because expired";
         let lost = "unknown at 120 because timeout";
         let no = "nothing";
         for (state, outcomes) in [
-            (Sending, ["sent", queued, rejected, held, lost]),
-            (Unknown, ["sent", queued, rejected, held, no]),
+            (Sending, ["sent", queued, rejected, held, expired, lost]),
+            (Unknown, ["sent", queued, rejected, held, expired, no]),
             // The look-up was wrong, or a person acted: what was accepted must not be sent again.
-            (Queued, ["sent", no, no, no, no]),
-            (Held, ["sent", no, no, no, no]),
-            (Sent, [no; 5]),
-            (Delivered, [no; 5]),
-            (Bounced, [no; 5]),
-            (Complained, [no; 5]),
-            (Rejected, [no; 5]),
-            (Cancelled, [no; 5]),
+            (Queued, ["sent", no, no, no, no, no]),
+            (Held, ["sent", no, no, no, no, no]),
+            (Sent, [no; 6]),
+            (Delivered, [no; 6]),
+            (Bounced, [no; 6]),
+            (Complained, [no; 6]),
+            (Rejected, [no; 6]),
+            (Cancelled, [no; 6]),
         ] {
-            let all = [accepted(), not_sent(0), refused(), unfit(), unknown()];
+            let all = [
+                accepted(),
+                not_sent(0),
+                refused(),
+                unfit(),
+                Outcome::Expired,
+                unknown(),
+            ];
             for (outcome, expected) in all.into_iter().zip(outcomes) {
                 let known = Known::Attempt(FENCE, outcome.clone());
                 let action = decide(&row(state), known, &policy(RESEND), at(100));

@@ -26,6 +26,7 @@ pub struct Entry {
     pub(crate) tenant: String,
     pub(crate) priority: Priority,
     pub(crate) not_before: Option<SystemTime>,
+    pub(crate) not_after: Option<SystemTime>,
 }
 
 impl Entry {
@@ -36,6 +37,7 @@ impl Entry {
             tenant: String::new(),
             priority: Priority::default(),
             not_before: None,
+            not_after: None,
         }
     }
 
@@ -55,6 +57,13 @@ impl Entry {
     /// Sets the earliest time to send. Default: at once. Compared with the database's clock.
     pub fn not_before(mut self, time: SystemTime) -> Self {
         self.not_before = Some(time);
+        self
+    }
+
+    /// Sets when the mail is no longer to be sent, such as the end of a login code's validity. A mail that
+    /// is still queued then, or queued again, is cancelled with the reason `expired`. Default: never.
+    pub fn not_after(mut self, time: SystemTime) -> Self {
+        self.not_after = Some(time);
         self
     }
 }

@@ -60,6 +60,7 @@
 //! | `tenant` | For [`tenant_rate`](WorkerBuilder::tenant_rate). Default: empty |
 //! | `priority` | 0 (high), 1 (normal, the default) or 2 (low) |
 //! | `not_before` | When it may be sent. Default: now. `timestamptz` in PostgreSQL, seconds since 1970 in SQLite, as all times |
+//! | `not_after` | When it is cancelled if it was not sent. Default: null, never |
 //! | `state` | See [`State`]. Default: `queued`. Don't write this column or those below |
 //! | `sender`, `schedule` | Generated from `mail` |
 //! | `fence`, `owner`, `attempt_since`, `lease_until` | The last attempt |

@@ -330,6 +330,7 @@ fn show(record: &Record) -> Result<(), Failure> {
             Some(format!("{:?}", record.priority).to_lowercase()),
         ),
         ("not_before", time(record.not_before)),
+        ("not_after", record.not_after.and_then(time)),
         ("attempts", Some(record.attempts.to_string())),
         ("resends", Some(record.resends.to_string())),
         ("owner", record.owner.clone()),

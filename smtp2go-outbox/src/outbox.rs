@@ -347,5 +347,6 @@ fn new_row<'a>(entry: &'a Entry, key: &'a str, mail: &'a str) -> NewRow<'a> {
         tenant: &entry.tenant,
         priority: entry.priority.number(),
         not_before: entry.not_before,
+        not_after: entry.not_after,
     }
 }

@@ -35,7 +35,7 @@ pub enum State {
     Complained,
     /// Refused by the API, or refused for at least one recipient after it was accepted.
     Rejected,
-    /// Cancelled before it was sent.
+    /// Cancelled before it was sent, by a person or because its time is over.
     Cancelled,
 }
 
@@ -143,6 +143,8 @@ pub struct Record {
     pub priority: Priority,
     /// When it may be sent at the earliest.
     pub not_before: SystemTime,
+    /// When it is cancelled if it was not sent.
+    pub not_after: Option<SystemTime>,
     /// The sender as in the mail. `None` if the mail was deleted.
     pub sender: Option<String>,
     /// The time that the mail is scheduled for, as in the mail.

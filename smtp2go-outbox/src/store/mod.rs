@@ -51,6 +51,7 @@ pub(crate) struct NewRow<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) priority: i16,
     pub(crate) not_before: Option<SystemTime>,
+    pub(crate) not_after: Option<SystemTime>,
 }
 
 /// What happens to the content of an accepted mail.
@@ -102,8 +103,8 @@ impl<'a> From<&'a mut sqlx::Transaction<'_, sqlx::Sqlite>> for Connection<'a> {
 }
 
 const INSERT: &str = "
-    INSERT INTO smtp2go_outbox (key, mail, tenant, priority, not_before)
-    VALUES ($1, JSON($2), $3, $4, COALESCE(AT($5), NOW()))
+    INSERT INTO smtp2go_outbox (key, mail, tenant, priority, not_before, not_after)
+    VALUES ($1, JSON($2), $3, $4, COALESCE(AT($5), NOW()), AT($6))
     ON CONFLICT (key) DO NOTHING";
 
 macro_rules! insert {
@@ -113,7 +114,8 @@ macro_rules! insert {
             .bind($row.mail)
             .bind($row.tenant)
             .bind($row.priority)
-            .bind($row.not_before.map(seconds));
+            .bind($row.not_before.map(seconds))
+            .bind($row.not_after.map(seconds));
         query.execute($on).await?.rows_affected() == 1
     }};
 }

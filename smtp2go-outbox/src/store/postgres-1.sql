@@ -8,6 +8,7 @@ CREATE TABLE smtp2go_outbox (
     tenant        text NOT NULL DEFAULT '',
     priority      smallint NOT NULL DEFAULT 1 CHECK (priority BETWEEN 0 AND 2),
     not_before    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    not_after     timestamptz,
 
     -- Written by smtp2go-outbox.
     state         text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sending', 'unknown',

@@ -4,7 +4,8 @@ use crate::record::State;
 
 /// The columns that [`record!`] reads, and the time as `now`.
 pub(super) const COLUMNS: &str = "
-    key, state, tenant, CAST(priority AS bigint) AS priority, UNIX(not_before) AS not_before, sender, schedule,
+    key, state, tenant, CAST(priority AS bigint) AS priority, UNIX(not_before) AS not_before,
+    UNIX(not_after) AS not_after, sender, schedule,
     CAST(attempts AS bigint) AS attempts, CAST(resends AS bigint) AS resends, fence, owner,
     UNIX(attempt_since) AS attempt_since, UNIX(lease_until) AS lease_until, UNIX(look_at) AS look_at,
     email_id, schedule_id, reason, error, event, UNIX(created_at) AS created_at,
@@ -27,6 +28,7 @@ macro_rules! record {
             tenant: row.try_get("tenant")?,
             priority: $crate::record::Priority::of_number(row.try_get("priority")?),
             not_before: time(row.try_get("not_before")?),
+            not_after: at("not_after")?,
             sender: row.try_get("sender")?,
             schedule: row.try_get("schedule")?,
             attempts: count(row.try_get("attempts")?),

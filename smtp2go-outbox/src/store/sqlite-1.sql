@@ -10,6 +10,7 @@ CREATE TABLE smtp2go_outbox (
     tenant        TEXT NOT NULL DEFAULT '',
     priority      INTEGER NOT NULL DEFAULT 1 CHECK (priority BETWEEN 0 AND 2),
     not_before    REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
+    not_after     REAL,
 
     -- Written by smtp2go-outbox.
     state         TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sending', 'unknown',

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::outcome::{Trouble, outcome};
 use super::slot::Stop;
 use super::{Backoff, LAST_WRITES, Shared};
-use crate::decide::{Known, Outcome};
+use crate::decide::{Known, Outcome, is_expired};
 use crate::error::Error;
 use crate::store::{Claim, Claimed};
 
@@ -150,6 +150,9 @@ impl Shared {
 
     /// Sends a claimed mail, unless it can't be sent or its lease is too short.
     async fn send(&self, claimed: &Claimed, progress: &Progress) -> (Outcome, Trouble) {
+        if is_expired(&claimed.record, claimed.now()) {
+            return (Outcome::Expired, Trouble::None);
+        }
         let mail = match readable(claimed) {
             Ok(mail) => mail,
             Err(unfit) => return (unfit, Trouble::None),

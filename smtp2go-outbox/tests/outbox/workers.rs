@@ -179,6 +179,27 @@ async fn higher_priority_goes_first() {
 }
 
 #[tokio::test]
+async fn mail_whose_time_is_over_is_cancelled() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let (sandbox, client) = sandbox(|builder| builder).await;
+        let now = std::time::SystemTime::now();
+        let hour = Duration::from_secs(3600);
+        for (key, not_after) in [("over", now - hour), ("valid", now + hour)] {
+            let entry = Entry::new(mail(key)).not_after(not_after);
+            outbox.put(entry).await.unwrap();
+        }
+        work(worker(outbox, &client), outbox).await;
+        let row = record(outbox, "over").await;
+        assert_eq!(
+            (row.state, row.reason.as_deref()),
+            (State::Cancelled, Some("expired"))
+        );
+        assert_eq!(record(outbox, "valid").await.state, State::Sent);
+        assert_eq!(sandbox.mails().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn rate_spreads_the_mails_of_a_sender_or_tenant() {
     let rate = NonZeroU32::new(10).unwrap();
     for Fixture { outbox, .. } in &fixtures().await {
