@@ -18,8 +18,8 @@ pub type StoreError = Box<dyn Error + Send + Sync>;
 /// the longest statement of its documentation.
 ///
 /// [`MemoryDeduplicator`](super::MemoryDeduplicator) works for one process. For several processes, or
-/// across restarts, implement this over a database table with the key as its primary key; see
-/// `tests/receivers/examples/database.rs` in the repository.
+/// across restarts, take `Dedup` of the crate `smtp2go-outbox`, which uses a table in PostgreSQL or SQLite, or
+/// implement this over another store.
 ///
 /// The guarantee is *at least once*: an event is handled again if its claim expires while the handler
 /// runs, or if the process ends between the handler's success and the commit.

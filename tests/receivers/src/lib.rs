@@ -1,4 +1,3 @@
-//! Receivers of webhooks: one in actix-web, and one that deduplicates over a database table.
+//! A receiver of webhooks in actix-web.
 
 pub mod actix;
-pub mod table;

@@ -7,15 +7,11 @@ use std::time::Duration;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use receivers::actix::webhook;
-use receivers::table::TableDeduplicator;
-use rusqlite::Connection;
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::types::{
     EmailEventKind, SmsEventKind, SmsEventName, SmsSendRequest, Vocabulary, WebhookFormat,
 };
-use smtp2go_sdk::webhook::{
-    Auth, Claim, Deduplicator, Event, MemoryDeduplicator, Receiver, Subscription, parse,
-};
+use smtp2go_sdk::webhook::{Auth, Event, MemoryDeduplicator, Receiver, Subscription, parse};
 use smtp2go_sdk::{Client, Email};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -241,50 +237,4 @@ async fn actix_with_what_the_sandbox_fires() {
     let deliveries = sandbox.webhook_deliveries();
     assert_eq!(deliveries[0].attempts()[0].status(), Some(401));
     assert_eq!(*inbox.events.lock().unwrap(), []);
-}
-
-async fn claimed(table: &TableDeduplicator, key: &str) -> smtp2go_sdk::webhook::Token {
-    match table.claim(key).await.unwrap() {
-        Claim::Claimed(token) => token,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn a_table_remembers_across_connections() {
-    let path = std::env::temp_dir().join(format!("receivers-{}.db", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let open = || TableDeduplicator::new(Connection::open(&path).unwrap()).unwrap();
-    let (one, other) = (open(), open());
-    let token = claimed(&one, "a").await;
-    assert_eq!(other.claim("a").await.unwrap(), Claim::Busy);
-    one.release("a", token).await.unwrap();
-    let token = claimed(&other, "a").await;
-    other.commit("a", token).await.unwrap();
-    drop((one, other));
-    assert_eq!(open().claim("a").await.unwrap(), Claim::Done);
-
-    // Expired at once: the first claim has no say any more.
-    let table = open().lease(Duration::ZERO);
-    let first = claimed(&table, "b").await;
-    let second = claimed(&open(), "b").await;
-    assert_ne!(first, second);
-    table.commit("b", first).await.unwrap();
-    table.release("b", first).await.unwrap();
-    assert_eq!(table.claim("b").await.unwrap(), Claim::Busy);
-    let _ = claimed(&table, "c").await;
-    assert_eq!(table.purge().await.unwrap(), 1);
-
-    // Of many at once, one gets it.
-    let mut claims = Vec::new();
-    for _ in 0..20 {
-        let table = open();
-        claims.push(tokio::spawn(async move { table.claim("d").await.unwrap() }));
-    }
-    let mut got = 0;
-    for claim in claims {
-        got += u32::from(matches!(claim.await.unwrap(), Claim::Claimed(_)));
-    }
-    assert_eq!(got, 1);
-    std::fs::remove_file(&path).unwrap();
 }
