@@ -9,6 +9,8 @@ use super::Found;
 /// Shortest time between two looks.
 const SHORTEST_STEP: Duration = Duration::from_secs(1);
 
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// The durations that the rule depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mail) struct Timing {
@@ -96,9 +98,9 @@ pub(super) fn time(event: &ActivityRecord) -> (bool, Option<SystemTime>) {
     (time.is_none(), time)
 }
 
-/// A later time; the same one if the system can't express it.
+/// A later time. More than a century counts as a century, so that no system's clock overflows.
 pub(in crate::mail) fn after(time: SystemTime, by: Duration) -> SystemTime {
-    time.checked_add(by).unwrap_or(time)
+    time.checked_add(by.min(CENTURY)).unwrap_or(time)
 }
 
 #[cfg(test)]
@@ -210,13 +212,18 @@ mod tests {
         attempt.timing.give_up_after = Duration::ZERO;
         assert_eq!(attempt.decide(Vec::new(), None, at(9)), again(10));
         assert_eq!(attempt.decide(Vec::new(), None, at(10)), Found::Absent);
-        let longest = Duration::MAX;
         attempt.timing = Timing {
-            margin: longest,
-            lag: longest,
-            give_up_after: longest,
-            retention: longest,
+            margin: Duration::MAX,
+            lag: Duration::ZERO,
+            give_up_after: Duration::MAX,
+            retention: Duration::MAX,
         };
-        attempt.decide(Vec::new(), Some(at(20)), at(20));
+        // Never by the index, by time or by age.
+        let late = 1_000_000_000;
+        let found = attempt.decide(Vec::new(), Some(at(late)), at(late));
+        assert_eq!(found, again(late + 1));
+        attempt.timing.lag = Duration::MAX;
+        let found = attempt.decide(Vec::new(), None, at(20));
+        assert_eq!(found, again(10 + CENTURY.as_secs()));
     }
 }
