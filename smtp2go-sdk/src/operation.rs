@@ -276,6 +276,8 @@ pub(crate) enum Cause {
     Key,
     /// The sender is not verified.
     Sender,
+    /// Over the rate of the key or the account.
+    Rate,
 }
 
 #[cfg(test)]

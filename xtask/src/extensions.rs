@@ -488,7 +488,7 @@ fn schema_extensions(
     );
     on.expect(
         "known-errors",
-        "list {contains: [TEXT, …] or code: CODE, cause: key|sender, rejected: true (optional), \
+        "list {contains: [TEXT, …] or code: CODE, cause: key|sender|rate, rejected: true (optional), \
          evidence: …}",
         |value| {
             let texts = |value: &Value| {
@@ -504,7 +504,7 @@ fn schema_extensions(
                         (Some(parts), None) => texts(parts),
                         (None, Some(code)) => code.as_str().is_some_and(|code| !code.is_empty()),
                         _ => false,
-                    } && one_of(&error["cause"], &["key", "sender"])
+                    } && one_of(&error["cause"], &["key", "sender", "rate"])
                         && one_of(&error["evidence"], &EVIDENCE)
                         && error
                             .get("rejected")

@@ -465,9 +465,9 @@ impl Error {
             || self.blames_key()
     }
 
-    /// Whether the call was rate limited: the API replied 429 or with the matching code, or a pause
-    /// after another call's 429 or the operation's documented rate would have delayed the call beyond
-    /// its deadline. [`retry_after`](Self::retry_after) says how long to wait.
+    /// Whether the call was rate limited: the API replied 429, or with the matching code or text, as it does
+    /// over the rate of a key; or a pause after another call's 429 or the operation's documented rate would
+    /// have delayed the call beyond its deadline. [`retry_after`](Self::retry_after) says how long to wait.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         matches!(
@@ -475,6 +475,7 @@ impl Error {
             ErrorKind::NoPermit(NoPermit::Paused | NoPermit::RateLimit)
         ) || self.status() == Some(StatusCode::TOO_MANY_REQUESTS) && !self.blames_key()
             || matches!(self.code_ref(), Some(ErrorCode::ReqLimitExceeded))
+            || self.says(Cause::Rate)
     }
 
     /// Whether the request was invalid: the check before sending or the API refused it, it was larger
@@ -626,12 +627,16 @@ impl Error {
 
     /// Whether the API's code or text is about a sender that is not verified.
     fn blames_sender(&self) -> bool {
+        self.says(Cause::Sender)
+    }
+
+    /// Whether the code or any text of the API matches a listed error with this cause.
+    fn says(&self, cause: Cause) -> bool {
         let fields = self.details.fields.iter().map(|field| &field.message);
         let mut texts = self.failures().iter().chain(fields);
-        let blames = |text: &String| {
-            known::find(None, Some(text)).is_some_and(|known| known.cause == Cause::Sender)
-        };
-        self.has_cause(Cause::Sender) || texts.any(blames)
+        let matches =
+            |text: &String| known::find(None, Some(text)).is_some_and(|known| known.cause == cause);
+        self.has_cause(cause) || texts.any(matches)
     }
 }
 

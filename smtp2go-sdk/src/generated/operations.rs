@@ -1454,4 +1454,9 @@ pub(crate) static KNOWN_ERRORS: &[KnownError] = &[
         cause: Cause::Sender,
         rejected: false,
     },
+    KnownError {
+        sign: Sign::Text(&["rate limit"]),
+        cause: Cause::Rate,
+        rejected: false,
+    },
 ];

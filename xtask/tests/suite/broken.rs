@@ -446,7 +446,7 @@ const ROWS: &[Row] = &[
      "is malformed", "of the same types"),
     ("x-smtp2go-known-errors", &[("    ErrorResponse:", "cause: key", "cause: nobody")],
      "/components/schemas/ErrorResponse/x-smtp2go-known-errors",
-     "is malformed", "cause: key|sender"),
+     "is malformed", "cause: key|sender|rate"),
     ("x-smtp2go-known-errors", &[("    ErrorResponse:", "contains: [no such key]", "contains: ['']")],
      "/components/schemas/ErrorResponse/x-smtp2go-known-errors",
      "is malformed", "contains: [TEXT, …]"),
