@@ -363,6 +363,13 @@ impl Email {
         self
     }
 
+    /// Removes the [`schedule`](Self::schedule), so that the mail is sent at once.
+    #[must_use]
+    pub fn without_schedule(mut self) -> Self {
+        self.edit().schedule = None;
+        self
+    }
+
     /// Sets whether the API queues the mail without checks. Failures then show only in the activity
     /// and in webhooks. Default: `false`, which is always sent, since the API has announced another
     /// default. Not available in a batch.
