@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
-use crate::decide::{Action, Change, Known, Policy, Request, decide};
+use crate::decide::{Action, Change, Known, Policy, Request, decide, is_expired};
 use crate::entry::Requested;
 use crate::error::Error;
+use crate::foreign;
 use crate::observer::StateChange;
 use crate::outbox::Outbox;
 use crate::record::{Record, State};
@@ -100,14 +101,15 @@ impl Outbox {
         );
         if let Some(observer) = &self.observer {
             let age = now.duration_since(record.created_at);
-            observer.state_changed(&StateChange {
+            let change = StateChange {
                 key: &record.key,
                 from: record.state,
                 to: change.state,
                 reason: change.reason.as_deref(),
                 attempts: record.attempts,
                 age: age.unwrap_or_default(),
-            });
+            };
+            foreign::call("the observer", || observer.state_changed(&change));
         }
     }
 
@@ -127,6 +129,9 @@ impl Outbox {
         Ok(match settled.await? {
             Some(_) => Requested::Done,
             None => match self.store.get(key).await? {
+                Some((record, now)) if request == Request::Retry && is_expired(&record, now) => {
+                    Requested::Expired
+                }
                 Some((record, _)) => Requested::NotIn(record.state),
                 None => Requested::NoSuchKey,
             },

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::foreign;
 use crate::store::Content;
 
 /// What happens to a mail's content once the API has accepted the mail. Set with
@@ -16,7 +17,8 @@ pub enum Bodies {
     Keep,
     /// It is deleted from the row: `mail` is null.
     Delete,
-    /// It is encrypted: `mail` is null, and `sealed` has what [`Seal::seal`] returned.
+    /// It is encrypted: `mail` is null, and `sealed` has what [`Seal::seal`] returned. It is deleted if that
+    /// fails.
     Seal(Arc<dyn Seal>),
 }
 
@@ -35,7 +37,7 @@ pub trait Seal: Send + Sync + 'static {
     /// Encrypts a mail's JSON. `key` is its idempotency key, as associated data.
     ///
     /// # Errors
-    /// The content is deleted then, and an event at ERROR says so.
+    /// The content is deleted then, as after a panic, and an event at ERROR says so.
     fn seal(&self, key: &str, mail: &str) -> Result<Vec<u8>, Box<dyn StdError + Send + Sync>>;
 
     /// Decrypts what [`seal`](Self::seal) returned. [`Outbox::erase`](crate::Outbox::erase) needs it to
@@ -57,17 +59,19 @@ impl Bodies {
         match (self, mail) {
             (Self::Keep, _) | (Self::Seal(_), None) => Content::Keep,
             (Self::Delete, _) => Content::Delete,
-            (Self::Seal(seal), Some(mail)) => match seal.seal(key, mail) {
-                Ok(sealed) => Content::Replace(sealed),
-                Err(_) => {
-                    tracing::error!(
-                        target: "smtp2go_outbox",
-                        key,
-                        "content could not be encrypted and was deleted"
-                    );
-                    Content::Delete
+            (Self::Seal(seal), Some(mail)) => {
+                match foreign::call("seal", || seal.seal(key, mail)) {
+                    Some(Ok(sealed)) => Content::Replace(sealed),
+                    Some(Err(_)) | None => {
+                        tracing::error!(
+                            target: "smtp2go_outbox",
+                            key,
+                            "content could not be encrypted and was deleted"
+                        );
+                        Content::Delete
+                    }
                 }
-            },
+            }
         }
     }
 }

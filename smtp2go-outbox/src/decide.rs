@@ -12,6 +12,11 @@
 use std::time::{Duration, SystemTime};
 
 use crate::record::{Record, State};
+use crate::time::later;
+
+/// Difference between the clocks of the database and of the API, as far as events of a mail are told from
+/// those of an older one.
+const EVENT_MARGIN: Duration = Duration::from_secs(300);
 
 /// What is known besides the row.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +82,8 @@ pub(crate) struct EventFacts {
     pub(crate) proves: State,
     pub(crate) name: String,
     pub(crate) email_id: Option<String>,
+    /// When the mail was sent, if the event says so.
+    pub(crate) sent_at: Option<SystemTime>,
 }
 
 /// A request of a person.
@@ -138,6 +145,8 @@ pub(crate) struct Change {
     pub(crate) reason: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) event: Option<String>,
+    /// The mail has a permit of its rates for `not_before`.
+    pub(crate) reserved: bool,
 }
 
 impl Default for Policy {
@@ -163,6 +172,7 @@ impl Change {
             reason: None,
             error: None,
             event: None,
+            reserved: false,
         }
     }
 
@@ -218,11 +228,11 @@ fn by_time(record: &Record, policy: &Policy, now: SystemTime) -> Action {
 fn after_attempt(record: &Record, outcome: Outcome, policy: &Policy, now: SystemTime) -> Action {
     let open = matches!(record.state, State::Sending | State::Unknown);
     let change = match outcome {
-        // Counts in every state that could lead to another attempt.
+        // Counts in every state, also if a person has cancelled the mail meanwhile.
         Outcome::Accepted {
             email_id,
             schedule_id,
-        } if !record.state.is_final() => Change {
+        } if record.sent_at.is_none() => Change {
             email_id,
             schedule_id,
             ..Change::to(State::Sent)
@@ -234,6 +244,8 @@ fn after_attempt(record: &Record, outcome: Outcome, policy: &Policy, now: System
             let wait = backoff(record.attempts, policy).max(retry_after.unwrap_or_default());
             Change {
                 not_before: Some(later(now, wait)),
+                // Its permit was not used.
+                reserved: true,
                 ..Change::to(State::Queued).because(&reason)
             }
         }
@@ -290,6 +302,17 @@ fn after_look_up(record: &Record, found: Found, policy: &Policy, now: SystemTime
 /// An event proves that the mail was accepted, whatever the row says. The most serious state counts, so
 /// events can come in any order, and twice.
 fn after_event(record: &Record, event: EventFacts) -> Action {
+    // About another mail with the same key: an older one, or one of another outbox.
+    let is_older = event
+        .sent_at
+        .is_some_and(|sent_at| later(sent_at, EVENT_MARGIN) < record.created_at);
+    let is_other = match (&event.email_id, &record.email_id) {
+        (Some(event), Some(record)) => event != record,
+        _ => false,
+    };
+    if record.fence == 0 || is_older || is_other {
+        return Action::Nothing;
+    }
     let before = record.sent_at.and_then(|_| accepted_rank(record.state));
     let state = match before {
         Some(rank) if Some(rank) >= accepted_rank(event.proves) => record.state,
@@ -310,8 +333,9 @@ fn on_request(record: &Record, request: Request, now: SystemTime) -> Action {
     Action::Write(match (request, record.state) {
         // After an event refused it, the mail was accepted all the same: it must not be sent again.
         (Request::Retry, State::Rejected) if record.sent_at.is_some() => return Action::Nothing,
+        (Request::Retry, _) if is_expired(record, now) => return Action::Nothing,
         (Request::Retry, State::Held | State::Rejected | State::Cancelled) => Change {
-            not_before: Some(now),
+            not_before: Some(record.not_before.max(now)),
             resends: Some(0),
             ..Change::to(State::Queued).because("retried")
         },
@@ -353,11 +377,6 @@ fn backoff(attempts: u32, policy: &Policy) -> Duration {
     full.mul_f64(0.5 + policy.jitter.clamp(0.0, 1.0) / 2.0)
 }
 
-/// Saturates, so that no setting overflows the clock.
-fn later(time: SystemTime, by: Duration) -> SystemTime {
-    time.checked_add(by).unwrap_or(time)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
@@ -387,6 +406,7 @@ mod tests {
             fence: FENCE,
             owner: None,
             attempt_since: Some(at(80)),
+            unknown_since: None,
             lease_until: Some(at(110)),
             look_at: Some(at(90)),
             email_id: None,
@@ -481,6 +501,7 @@ mod tests {
             proves,
             name: proves.to_string(),
             email_id: Some("id".to_owned()),
+            sent_at: Some(at(90)),
         })
     }
 
@@ -547,13 +568,17 @@ mod tests {
             // The look-up was wrong, or a person acted: what was accepted must not be sent again.
             (Queued, ["sent", no, no, no, no, no]),
             (Held, ["sent", no, no, no, no, no]),
+            (Cancelled, ["sent", no, no, no, no, no]),
+            (Rejected, ["sent", no, no, no, no, no]),
             (Sent, [no; 6]),
             (Delivered, [no; 6]),
             (Bounced, [no; 6]),
             (Complained, [no; 6]),
-            (Rejected, [no; 6]),
-            (Cancelled, [no; 6]),
         ] {
+            let row = |state| match state {
+                Sent | Delivered | Bounced | Complained => accepted_row(state),
+                _ => row(state),
+            };
             let all = [
                 accepted(),
                 not_sent(0),
@@ -642,6 +667,63 @@ mod tests {
         ] {
             let action = decide(&record, event(proves), &policy(RESEND), at(100));
             assert_eq!(short(&action), expected, "{} {proves}", record.state);
+        }
+    }
+
+    #[test]
+    fn event_about_another_mail_with_the_key_changes_nothing() {
+        let known = |email_id: &str, sent_at: Option<u64>| {
+            Known::Event(EventFacts {
+                proves: State::Delivered,
+                name: "open".to_owned(),
+                email_id: Some(email_id.to_owned()),
+                sent_at: sent_at.map(at),
+            })
+        };
+        let queued_at = |seconds, fence| Record {
+            created_at: at(seconds),
+            fence,
+            ..row(State::Unknown)
+        };
+        for (record, known, expected) in [
+            (queued_at(1000, FENCE), known("id", Some(700)), "delivered"),
+            (queued_at(1000, FENCE), known("id", None), "delivered"),
+            // Sent before the mail was queued, or by another outbox.
+            (queued_at(1000, FENCE), known("id", Some(699)), "nothing"),
+            (queued_at(1000, 0), known("id", None), "nothing"),
+            (accepted_row(State::Sent), known("id", None), "delivered"),
+            (accepted_row(State::Sent), known("other", None), "nothing"),
+        ] {
+            let action = decide(&record, known, &policy(RESEND), at(2000));
+            assert_eq!(short(&action), expected, "{record:?}");
+        }
+    }
+
+    #[test]
+    fn retry_keeps_a_later_time_and_an_end() {
+        let held = |not_before, not_after: Option<u64>| Record {
+            not_before: at(not_before),
+            not_after: not_after.map(at),
+            ..row(State::Held)
+        };
+        for (record, expected) in [
+            (held(50, None), "queued at 100 because retried"),
+            (held(500, None), "queued at 500 because retried"),
+            (held(50, Some(101)), "queued at 100 because retried"),
+            (held(50, Some(100)), "nothing"),
+        ] {
+            let known = Known::Request(Request::Retry);
+            let action = decide(&record, known, &policy(RESEND), at(100));
+            assert_eq!(short(&action), expected, "{record:?}");
+        }
+    }
+
+    #[test]
+    fn permit_stays_with_a_mail_that_was_not_sent() {
+        for (outcome, reserved) in [(not_sent(0), true), (unknown(), false)] {
+            let known = Known::Attempt(FENCE, outcome);
+            let action = decide(&row(State::Sending), known, &policy(RESEND), at(100));
+            assert!(matches!(action, Action::Write(change) if change.reserved == reserved));
         }
     }
 

@@ -1,7 +1,7 @@
 //! One mail, driven by the caller: for those who run a job queue.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -9,6 +9,7 @@ use crate::decide::{Action, Known, decide};
 use crate::error::Error;
 use crate::record::Record;
 use crate::store::Claim;
+use crate::time::later;
 use crate::worker::{Stop, Worker};
 
 /// Steps of one call. Each is a send, a look-up or a read after somebody else's change.
@@ -91,8 +92,4 @@ impl Worker {
             record,
         }))
     }
-}
-
-fn later(time: SystemTime, by: Duration) -> SystemTime {
-    time.checked_add(by).unwrap_or(time)
 }

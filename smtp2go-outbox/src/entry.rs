@@ -92,6 +92,8 @@ pub enum Requested {
     Done,
     /// The request does not apply to a mail in this state. Nothing was changed.
     NotIn(crate::State),
+    /// The mail is not sent any more: its [`not_after`](crate::Record::not_after) is past. Nothing was changed.
+    Expired,
     /// The table has no mail with this key.
     NoSuchKey,
 }

@@ -1,31 +1,47 @@
 //! Erasure of a person's data.
 
-use smtp2go_sdk::Email;
+use serde_json::Value;
 
 use crate::content::Bodies;
 use crate::error::Error;
+use crate::foreign;
 use crate::outbox::Outbox;
 use crate::record::State;
-use crate::store::{Containing, address};
+use crate::store::{Personal, address};
 
 /// What [`Outbox::erase`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Erased {
-    /// Mails whose content and error text were deleted.
+    /// Mails whose content or error text was deleted.
     pub mails: u64,
     /// Mails that are being sent or looked up, which were left as they are: call again when they are
     /// settled.
     pub busy: u64,
 }
 
+/// The members of a mail that have addresses.
+const ADDRESSES: [&str; 5] = ["sender", "to", "cc", "bcc", "reply_to"];
+
+/// Where a row has the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Mail,
+    /// The mail is about somebody else.
+    Error,
+}
+
 impl Outbox {
-    /// Deletes the content of all mails that have this address as sender or recipient (To, Cc or Bcc).
-    /// Upper and lower case are the same. Mails that wait are cancelled. Rows stay, with their keys, ids
-    /// and times; so keep addresses out of keys.
+    /// Deletes the content of all mails that have this address as sender, recipient (To, Cc or Bcc) or in
+    /// Reply-To. Upper and lower case are the same. Mails that wait are cancelled. Rows stay, with their keys,
+    /// ids and times; so keep addresses out of keys. Texts of mails to others are not searched.
+    ///
+    /// Error texts that quote the address are deleted too, and handled events of it, which [`Dedup`] remembers.
     ///
     /// Sealed content is opened to find the address, and deleted if it can't be opened. Reads the whole
     /// table.
+    ///
+    /// [`Dedup`]: crate::Dedup
     ///
     /// # Errors
     /// If the address is empty, or the database fails: call again then.
@@ -37,52 +53,110 @@ impl Outbox {
         let mut erased = Erased::default();
         let mut after = String::new();
         loop {
-            let rows = self.store.containing(&who, &after).await?;
+            let rows = self.store.personal(&after).await?;
             let Some(last) = rows.last() else { break };
             after = last.key.clone();
             for row in &rows {
-                if !self.concerns(row, &who) {
+                let Some(place) = self.place(row, &who) else {
                     continue;
-                }
-                let busy = matches!(row.state, State::Sending | State::Unknown);
-                if !busy && self.store.erase(row).await? {
+                };
+                let is_busy = matches!(row.state, State::Sending | State::Unknown);
+                if !is_busy && self.store.erase(row, place == Place::Mail).await? {
                     erased.mails += 1;
                 } else {
                     erased.busy += 1;
                 }
             }
         }
-        self.store.erase_beside(&who).await?;
+        self.store.erase_gates(&who).await?;
+        let mut after = String::new();
+        loop {
+            let keys = self.store.event_keys(&after).await?;
+            let Some(last) = keys.last() else { break };
+            after.clone_from(last);
+            for key in &keys {
+                // Parts between slashes, one of which can be an address, with `%2F` for a slash.
+                if quotes(&key.replace("%2F", "/"), &who) {
+                    self.store.forget_event(key).await?;
+                }
+            }
+        }
         Ok(erased)
     }
 
-    /// Whether a row has the address: in the mail, or in the text of an error.
-    fn concerns(&self, row: &Containing, who: &str) -> bool {
-        let in_error = |error: &str| error.to_lowercase().contains(who);
-        if row.error.as_deref().is_some_and(in_error) {
-            return true;
-        }
-        if let Some(mail) = &row.mail {
-            return names(mail, who);
-        }
-        match (&row.sealed, &self.bodies) {
-            (Some(sealed), Bodies::Seal(seal)) => match seal.open(&row.key, sealed) {
-                Ok(mail) => names(&mail, who),
-                Err(_) => true,
-            },
-            (Some(_), _) => true,
-            (None, _) => false,
+    fn place(&self, row: &Personal, who: &str) -> Option<Place> {
+        let in_content = match (&row.mail, &row.sealed, &self.bodies) {
+            (Some(mail), ..) => names(mail, who),
+            (None, Some(sealed), Bodies::Seal(seal)) => {
+                match foreign::call("seal", || seal.open(&row.key, sealed)) {
+                    Some(Ok(mail)) => names(&mail, who),
+                    Some(Err(_)) | None => true,
+                }
+            }
+            (None, Some(_), _) => true,
+            (None, None, _) => false,
+        };
+        let in_error = || row.error.as_deref().is_some_and(|error| quotes(error, who));
+        if in_content {
+            Some(Place::Mail)
+        } else if in_error() {
+            Some(Place::Error)
+        } else {
+            None
         }
     }
 }
 
-/// Whether a mail has the address as sender or recipient. One that can't be read counts if the text has
+/// Whether a mail has the address in one of [`ADDRESSES`]. One that can't be read counts if the text quotes
 /// the address anywhere.
 fn names(json: &str, who: &str) -> bool {
-    let Ok(mail) = serde_json::from_str::<Email>(json) else {
-        return json.to_lowercase().contains(who);
+    let Ok(Value::Object(mail)) = serde_json::from_str(json) else {
+        return quotes(json, who);
     };
-    let parts = mail.parts();
-    let mut all = parts.recipients().chain([parts.sender()]);
-    all.any(|mailbox| mailbox.address().to_lowercase() == who)
+    let lists = ADDRESSES.iter().filter_map(|name| mail.get(*name));
+    let mut mailboxes = lists.flat_map(|list| match list {
+        Value::Array(list) => list.as_slice(),
+        one => std::slice::from_ref(one),
+    });
+    mailboxes.any(|mailbox| {
+        mailbox
+            .as_str()
+            .is_some_and(|mailbox| address(mailbox) == who)
+    })
+}
+
+/// Whether a text contains the address as a whole. A slash ends an address, as in a path.
+fn quotes(text: &str, who: &str) -> bool {
+    let text = text.to_lowercase();
+    let is_part = |char: char| char.is_alphanumeric() || "!#$%&'*+-=?^_`{|}~.@".contains(char);
+    text.match_indices(who).any(|(at, _)| {
+        let before = text.get(..at).and_then(|text| text.chars().next_back());
+        let after = text.get(at + who.len()..).unwrap_or_default();
+        // A dot at the end of a sentence.
+        let after = after.trim_start_matches('.').chars().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_is_quoted_as_a_whole() {
+        for (text, expected) in [
+            ("ann@example.net", true),
+            ("to[0] <Ann@Example.net>: refused", true),
+            ("refused: ann@example.net.", true),
+            ("delivered/1/ann@example.net/-", true),
+            ("joann@example.net", false),
+            ("x.ann@example.net", false),
+            ("ann@example.network", false),
+            ("ann@example.net.au", false),
+            ("joann@example.net, ann@example.net", true),
+            ("", false),
+        ] {
+            assert_eq!(quotes(text, "ann@example.net"), expected, "{text}");
+        }
+    }
 }

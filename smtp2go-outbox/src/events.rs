@@ -1,6 +1,6 @@
 //! Webhook events: from an event to the row that it is about.
 
-use smtp2go_sdk::types::{EmailEvent, EmailEventKind};
+use smtp2go_sdk::types::{EmailEvent, EmailEventKind, Timestamp};
 use smtp2go_sdk::webhook::Event;
 
 use crate::decide::{EventFacts, Known, Policy};
@@ -19,6 +19,10 @@ impl Outbox {
     /// the API. Events can come in any order and more than once. For a mail with several recipients, the
     /// most serious event counts: complained, rejected, bounced, delivered, sent. A soft bounce changes
     /// nothing but [`event`](crate::Record::event).
+    ///
+    /// Events about another mail with the same key change nothing, if they show it: the row's mail was not yet
+    /// handed to a worker, has another id of the API, or was queued more than 5 minutes after the event's mail
+    /// was sent.
     ///
     /// ```no_run
     /// # async fn example(outbox: smtp2go_outbox::Outbox, client: smtp2go_sdk::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -97,5 +101,6 @@ fn facts(event: &EmailEvent) -> EventFacts {
         proves,
         name,
         email_id: email_id(event).map(str::to_owned),
+        sent_at: event.sendtime.as_ref().and_then(Timestamp::to_system_time),
     }
 }

@@ -38,11 +38,20 @@
 //!   account's activity by its key, and sent again only after the look-up proves that it was not accepted:
 //!   see [`FindSent`](smtp2go_sdk::FindSent) for the proof.
 //!
-//! Two assumptions remain. The activity shows mails in the order in which they were accepted, or within
-//! [`give_up_after`](WorkerBuilder::give_up_after). And no request arrives later than
-//! [`look_up_margin`](WorkerBuilder::look_up_margin) after the end of its lease, out of the buffers of a
-//! network that stalled. If sending twice is worse than not sending, set [`OnAbsent::Hold`]: then a person
-//! decides about mails that the look-up does not find.
+//! That rests on:
+//! - The activity shows mails in the order in which they were accepted, or within
+//!   [`give_up_after`](WorkerBuilder::give_up_after).
+//! - No request arrives later than [`look_up_margin`](WorkerBuilder::look_up_margin) after the end of its lease,
+//!   out of the buffers of a network that stalled, or out of a machine that was suspended during the send.
+//! - A key stands for one mail of the account, as long as its events come: do not use it for another mail, in
+//!   another outbox or after [`purge`](Outbox::purge). An old mail's event would pass for one of the new mail.
+//! - All workers of a table use keys of one account, and one name of the header. Otherwise a worker can't find
+//!   what another one has sent.
+//! - The database loses no commit. After a restore from a backup, or a failover to a replica that lagged, mails
+//!   that were sent are queued again: cancel or hold them before you start a worker.
+//!
+//! If sending twice is worse than not sending, set [`OnAbsent::Hold`]: then a person decides about mails that
+//! the look-up does not find.
 //!
 //! # The table
 //!
@@ -64,6 +73,7 @@
 //! | `state` | See [`State`]. Default: `queued`. Don't write this column or those below |
 //! | `sender`, `schedule` | Generated from `mail` |
 //! | `fence`, `owner`, `attempt_since`, `lease_until` | The last attempt |
+//! | `unknown_since` | See [`Record`] |
 //! | `attempts`, `resends`, `look_at`, `reserved` | See [`Record`] |
 //! | `email_id`, `schedule_id`, `reason`, `error`, `event` | See [`Record`] |
 //! | `sealed` | The encrypted mail, see [`Bodies::Seal`] |
@@ -79,11 +89,19 @@
 //! that it had when the mail was queued; otherwise the mail is held. An attachment from a reader can't be
 //! stored.
 //!
+//! # Schedules
+//!
+//! [`Entry::not_before`] is the better choice: a mail with a [`schedule`](smtp2go_sdk::Email::schedule) appears
+//! in the activity at that time, so one with an unknown outcome can't be looked up before. If the time passes
+//! before the mail is sent, it is sent without the schedule.
+//!
 //! # Databases
 //!
 //! PostgreSQL 12 or later, for any number of workers on any number of machines. Workers are notified of
 //! inserted mails, and poll as well. All times are the database's, so the machines' clocks don't matter. A
 //! committed mail survives a power cut if `fsync` and `synchronous_commit` are on, which is the default.
+//!
+//! A pool needs at least two connections, because a worker keeps one for notifications.
 //!
 //! SQLite, for the processes of one machine: see [`Outbox::sqlite_options`] for what survives a power cut.
 //!
@@ -118,12 +136,14 @@ mod entry;
 mod erase;
 mod error;
 mod events;
+mod foreign;
 mod health;
 mod observer;
 mod outbox;
 mod record;
 mod settings;
 mod store;
+mod time;
 mod worker;
 
 pub use content::{Bodies, Seal};

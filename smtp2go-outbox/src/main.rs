@@ -56,7 +56,13 @@ enum Command {
     /// Show a row
     Show { key: String },
     /// Queue a mail again that is held, rejected or cancelled
-    Retry { key: String },
+    Retry {
+        #[arg(required_unless_present = "state")]
+        key: Option<String>,
+        /// All mails in this state, in place of one
+        #[arg(long, conflicts_with = "key")]
+        state: Option<State>,
+    },
     /// Hold a mail that is queued or unknown
     Hold { key: String },
     /// Cancel a mail that is queued or held
@@ -243,7 +249,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
             Some(record) => show(&record)?,
             None => return Err(no_such(&key)),
         },
-        Command::Retry { key } => requested(&key, outbox.retry(&key).await?)?,
+        Command::Retry { key: Some(key), .. } => requested(&key, outbox.retry(&key).await?)?,
+        Command::Retry { key: None, state } => {
+            let mails = outbox.retry_all(state.unwrap_or(State::Held)).await?;
+            line(format_args!("{mails} mails queued"))?;
+        }
         Command::Hold { key } => requested(&key, outbox.hold(&key).await?)?,
         Command::Cancel { key } => requested(&key, outbox.cancel(&key).await?)?,
         Command::Purge { older_than } => {
@@ -380,6 +390,7 @@ fn requested(key: &str, requested: Requested) -> Result<(), Failure> {
     match requested {
         Requested::Done => Ok(()),
         Requested::NotIn(state) => Err(format!("{key} is {state}: nothing was changed").into()),
+        Requested::Expired => Err(format!("{key}: not_after is past, nothing was changed").into()),
         _ => Err(no_such(key)),
     }
 }

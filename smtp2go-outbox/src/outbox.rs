@@ -167,12 +167,12 @@ impl Outbox {
 
     /// Queues a mail. Needs an [idempotency key](smtp2go_sdk::Email::idempotency_key).
     ///
-    /// The mail is checked when it is sent; one that can't be sent is held.
+    /// Its files are read when it is sent. A mail that can't be sent then is held.
     ///
     /// # Errors
-    /// One that [`is_mail`](Error::is_mail) if the mail has no key, is larger than
-    /// [`max_mail_bytes`](Self::max_mail_bytes), or has an attachment from a reader; else
-    /// one that [`is_database`](Error::is_database).
+    /// One that [`is_mail`](Error::is_mail) if the mail has no key, is [invalid](smtp2go_sdk::Email::validate),
+    /// contains U+0000, which PostgreSQL can't store, is larger than [`max_mail_bytes`](Self::max_mail_bytes),
+    /// or has an attachment from a reader; else one that [`is_database`](Error::is_database).
     pub async fn put(&self, mail: impl Into<Entry>) -> Result<Put, Error> {
         let entry = mail.into();
         let (key, json) = self.row(&entry)?;
@@ -203,7 +203,8 @@ impl Outbox {
     /// ```
     ///
     /// # Errors
-    /// Those of [`put`](Self::put). After an error of the database, roll the transaction back.
+    /// Those of [`put`](Self::put). One that [`is_mail`](Error::is_mail) leaves the transaction usable. After
+    /// an error of the database, roll it back: `commit` would answer `Ok` and save nothing.
     pub async fn put_in(
         &self,
         connection: impl Into<Connection<'_>>,
@@ -230,8 +231,14 @@ impl Outbox {
         let key = entry.mail.key().ok_or_else(|| {
             Error::mail("mail has no idempotency key: set one with Email::idempotency_key")
         })?;
-        let json = serde_json::to_string(&entry.mail)
-            .map_err(|error| Error::mail(format!("mail {key:?} can't be stored: {error}")))?;
+        let refused = |problem: &dyn fmt::Display| {
+            Error::mail(format!("mail {key:?} can't be stored: {problem}"))
+        };
+        entry.mail.validate().map_err(|error| refused(&error))?;
+        let json = serde_json::to_string(&entry.mail).map_err(|error| refused(&error))?;
+        if has_nul(&json) {
+            return Err(refused(&"it contains U+0000"));
+        }
         let limit = self.max_mail_bytes;
         if json.len() > limit {
             return Err(Error::mail(format!(
@@ -286,15 +293,38 @@ impl Outbox {
         Ok(counts)
     }
 
-    /// Queues a mail again that is held, rejected by the API, or cancelled. A mail that was held because
-    /// its outcome is unknown may then be sent twice.
+    /// Queues a mail again that is held, rejected by the API, or cancelled. A mail that was held while its
+    /// outcome was unknown may then be sent twice.
+    ///
+    /// It is sent at once, or at its [`not_before`](Record::not_before) if that is later.
     ///
     /// # Errors
-    /// If the database fails.
+    /// If the content was deleted, or the database fails.
     pub async fn retry(&self, key: &str) -> Result<Requested, Error> {
         let requested = self.request(key, Request::Retry).await?;
         self.wake.notify_one();
         Ok(requested)
+    }
+
+    /// Retries all mails of a state, as [`retry`](Self::retry) does. Returns the number of mails that are
+    /// queued now. Those without content are left out.
+    ///
+    /// # Errors
+    /// If the database fails. The mails before stay queued.
+    pub async fn retry_all(&self, state: State) -> Result<u64, Error> {
+        let (mut after, mut queued) = (String::new(), 0);
+        loop {
+            let page = self.list(Some(state), &after).await?;
+            let Some(last) = page.last() else {
+                self.wake.notify_one();
+                return Ok(queued);
+            };
+            after.clone_from(&last.key);
+            for record in page.iter().filter(|record| record.has_mail) {
+                let requested = self.request(&record.key, Request::Retry).await?;
+                queued += u64::from(requested == Requested::Done);
+            }
+        }
     }
 
     /// Holds a mail that is queued or unknown, until it is retried or cancelled.
@@ -314,7 +344,8 @@ impl Outbox {
     }
 
     /// Deletes rows in a [final](State::is_final) state that did not change for this long. Returns their
-    /// number. After that, the same key can be queued again.
+    /// number. After that, the same key can be queued again: keep rows for as long as a key may come again
+    /// for the same mail.
     ///
     /// # Errors
     /// If the database fails. Rows deleted before stay deleted.
@@ -338,6 +369,14 @@ impl fmt::Debug for Outbox {
             .field("max_mail_bytes", &self.max_mail_bytes)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a JSON text has the escape of U+0000: one with an even number of backslashes before it.
+fn has_nul(json: &str) -> bool {
+    json.match_indices("\\u0000").any(|(at, _)| {
+        let before = json.as_bytes().iter().take(at).rev();
+        before.take_while(|byte| **byte == b'\\').count() % 2 == 0
+    })
 }
 
 fn new_row<'a>(entry: &'a Entry, key: &'a str, mail: &'a str) -> NewRow<'a> {

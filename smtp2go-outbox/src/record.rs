@@ -159,6 +159,9 @@ pub struct Record {
     pub owner: Option<String>,
     /// When the last attempt began.
     pub attempt_since: Option<SystemTime>,
+    /// When the first attempt began whose outcome is unknown, or was until a look-up. Look-ups search from
+    /// there.
+    pub unknown_since: Option<SystemTime>,
     /// When the last attempt is over at the latest.
     pub lease_until: Option<SystemTime>,
     /// When an unknown mail is looked up next.

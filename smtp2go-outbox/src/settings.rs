@@ -10,6 +10,7 @@ use crate::decide::{OnAbsent, Policy};
 use crate::error::Error;
 use crate::outbox::Outbox;
 use crate::store::Rates;
+use crate::time::CENTURY;
 use crate::worker::Worker;
 
 const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -83,6 +84,50 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The same, with durations that can be added and doubled.
+    fn clamped(mut self) -> Self {
+        let Self {
+            concurrency: _,
+            send_deadline,
+            lease,
+            margin,
+            poll,
+            listen: _,
+            sweep,
+            drain,
+            look_up_after,
+            look_up_margin,
+            look_up_handover,
+            give_up_after,
+            retention,
+            on_absent: _,
+            backoff,
+            outage_pause,
+            rate_limit_pause,
+            rates,
+        } = &mut self;
+        let ranges = [backoff, outage_pause, rate_limit_pause];
+        let durations = [
+            send_deadline,
+            lease,
+            margin,
+            poll,
+            sweep,
+            drain,
+            look_up_after,
+            look_up_margin,
+            look_up_handover,
+            give_up_after,
+            retention,
+        ];
+        let rates = [&mut rates.sender, &mut rates.tenant].into_iter().flatten();
+        let ends = ranges.into_iter().flat_map(|(from, to)| [from, to]);
+        for duration in durations.into_iter().chain(rates).chain(ends) {
+            *duration = CENTURY.min(*duration);
+        }
+        self
+    }
+
     /// The settings of a decision made now.
     pub(crate) fn policy(&self) -> Policy {
         Policy {
@@ -239,6 +284,10 @@ impl WorkerBuilder {
     /// Limits how many mails each sender sends, over all workers: `count` in each `period`, evenly spaced.
     /// Default: no limit. Each [`Priority`](crate::Priority) counts by itself, so that a newsletter does
     /// not delay a login code. Set the same for all workers.
+    ///
+    /// A mail takes its turn when a worker first sees it. If the turn passes by more than two intervals of
+    /// [`poll`](Self::poll), because all workers are stopped for example, the mail takes another turn. A mail
+    /// that was not sent keeps its turn.
     pub fn sender_rate(mut self, count: NonZeroU32, period: Duration) -> Self {
         self.settings.rates.sender = Some(period / count.get());
         self
@@ -260,9 +309,10 @@ impl WorkerBuilder {
     /// Builds the worker.
     ///
     /// # Errors
-    /// One that [`is_settings`](Error::is_settings) if the lease is too short, or a duration is zero that
-    /// can't be.
+    /// One that [`is_settings`](Error::is_settings) if the lease is too short, a duration is zero that can't be,
+    /// or the pool is too small.
     pub fn build(self) -> Result<Worker, Error> {
+        let mut settings = self.settings.clamped();
         let Settings {
             send_deadline,
             lease,
@@ -270,7 +320,8 @@ impl WorkerBuilder {
             poll,
             sweep,
             ..
-        } = self.settings;
+        } = settings;
+        settings.rates.slack = poll * 2;
         if lease <= send_deadline.saturating_add(margin) {
             return Err(Error::settings(format!(
                 "lease of {lease:?} must be longer than send_deadline and lease_margin together \
@@ -282,6 +333,12 @@ impl WorkerBuilder {
                 "lease of {lease:?} is longer than {LONGEST_LEASE:?}"
             )));
         }
+        if settings.listen && self.outbox.store.most_connections() < 2 {
+            return Err(Error::settings(
+                "the pool has one connection, which the worker needs for notifications: allow it two, \
+                 or switch `listen` off",
+            ));
+        }
         for (name, value) in [
             ("send_deadline", send_deadline),
             ("poll", poll),
@@ -292,7 +349,7 @@ impl WorkerBuilder {
             }
         }
         let owner = format!("{}{:016x}", self.name, fastrand::u64(..));
-        Ok(Worker::new(self.outbox, self.client, self.settings, owner))
+        Ok(Worker::new(self.outbox, self.client, settings, owner))
     }
 }
 

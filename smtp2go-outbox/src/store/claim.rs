@@ -9,12 +9,17 @@ use super::row::{COLUMNS, record};
 use super::{Store, on, time};
 use crate::error::Error;
 use crate::record::Record;
+use crate::time::seconds;
 
-/// How many mails a second senders and tenants may send, as the interval between two.
+/// How often senders and tenants may send.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rates {
+    /// The time between two mails of a sender.
     pub(crate) sender: Option<Duration>,
+    /// The time between two mails of a tenant.
     pub(crate) tenant: Option<Duration>,
+    /// How late a permit may be used.
+    pub(crate) slack: Duration,
 }
 
 impl Rates {
@@ -43,6 +48,8 @@ pub(crate) struct Claimed {
     now: SystemTime,
     /// From before the statement, so the lease ends no later than this plus its length.
     pub(crate) before: Instant,
+    /// The same by the machine's clock.
+    wall: SystemTime,
 }
 
 impl Claimed {
@@ -50,6 +57,13 @@ impl Claimed {
     pub(crate) fn now(&self) -> SystemTime {
         let now = self.now.checked_add(self.before.elapsed());
         now.unwrap_or(self.now)
+    }
+
+    /// For how long the machine was suspended since the claim: `Instant` stands still then. Also by how much
+    /// its clock was set forward.
+    pub(crate) fn suspended(&self) -> Duration {
+        let wall = self.wall.elapsed().unwrap_or_default();
+        wall.saturating_sub(self.before.elapsed())
     }
 }
 
@@ -89,7 +103,7 @@ impl Store {
         rates: Rates,
     ) -> Result<Claim, Error> {
         tracing::trace!(target: "smtp2go_outbox", step = "claim");
-        let before = Instant::now();
+        let (before, wall) = (Instant::now(), SystemTime::now());
         let claim = match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) if rates.is_none() && key.is_none() => {
@@ -100,7 +114,7 @@ impl Store {
                 );
                 let row = sqlx::query(self.engine().sql(&sql))
                     .bind(owner)
-                    .bind(lease.as_secs_f64())
+                    .bind(seconds(lease))
                     .fetch_optional(pool)
                     .await?;
                 match row {
@@ -110,12 +124,13 @@ impl Store {
                         mail: sqlx::Row::try_get(&row, "mail")?,
                         now: time(sqlx::Row::try_get(&row, "now")?),
                         before,
+                        wall,
                     })),
                 }
             }
             _ => {
-                self.claim_in_steps(key, owner, lease, rates, before)
-                    .await?
+                let since = (before, wall);
+                self.claim_in_steps(key, owner, lease, rates, since).await?
             }
         };
         if let Claim::Claimed(claimed) = &claim {
@@ -132,7 +147,7 @@ impl Store {
         owner: &str,
         lease: Duration,
         rates: Rates,
-        before: Instant,
+        (before, wall): (Instant, SystemTime),
     ) -> Result<Claim, Error> {
         let engine = self.engine();
         let select = match key {
@@ -165,8 +180,9 @@ impl Store {
                 let row = sqlx::query(engine.sql(&sql)).bind(&key);
                 let row = row.fetch_one(&mut *transaction).await?;
                 let record = record!(row);
+                let now: SystemTime = time(sqlx::Row::try_get(&row, "now")?);
                 let mut wait = 0.0f64;
-                for (name, interval) in gates(&record, rates) {
+                for (name, interval) in gates(&record, rates, now) {
                     wait = wait.max(reserve!(engine, &mut *transaction, &name, interval));
                 }
                 if wait > SOON {
@@ -189,7 +205,7 @@ impl Store {
             );
             let row = sqlx::query(engine.sql(&sql))
                 .bind(owner)
-                .bind(lease.as_secs_f64())
+                .bind(seconds(lease))
                 .bind(&key)
                 .fetch_one(&mut *transaction)
                 .await?;
@@ -198,6 +214,7 @@ impl Store {
                 mail: sqlx::Row::try_get(&row, "mail")?,
                 now: time(sqlx::Row::try_get(&row, "now")?),
                 before,
+                wall,
             };
             transaction.commit().await?;
             Ok(Claim::Claimed(Box::new(claimed)))
@@ -212,15 +229,22 @@ impl Store {
         );
         on!(self, pool => {
             let query = sqlx::query(sql).bind(record.key.as_str()).bind(record.fence);
-            let query = query.bind(lease.as_secs_f64());
+            let query = query.bind(seconds(lease));
             Ok(query.execute(pool).await?.rows_affected() == 1)
         })
     }
 }
 
 /// The gates of the rates that a mail needs a permit of. Each priority has its own, so that a newsletter
-/// does not delay a login code.
-fn gates(record: &Record, rates: Rates) -> impl Iterator<Item = (String, Duration)> {
+/// does not delay a login code. A permit that is long past counts no more: all mails that have one
+/// would be sent at once after a stop.
+fn gates(
+    record: &Record,
+    rates: Rates,
+    now: SystemTime,
+) -> impl Iterator<Item = (String, Duration)> {
+    let late = now.duration_since(record.not_before).unwrap_or_default();
+    let has_permit = move |interval: Duration| record.reserved && late <= interval.max(rates.slack);
     let priority = record.priority.number();
     let sender = rates.sender.map(|interval| {
         let sender = address(record.sender.as_deref().unwrap_or_default());
@@ -231,7 +255,7 @@ fn gates(record: &Record, rates: Rates) -> impl Iterator<Item = (String, Duratio
     sender
         .into_iter()
         .chain(tenant)
-        .filter(|_| !record.reserved)
+        .filter(move |(_, interval)| !has_permit(*interval))
 }
 
 /// The address of `Name <address>`, in lower case.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Store, on};
 use crate::error::Error;
+use crate::time::seconds;
 
 impl Store {
     /// Claims an event, unless it is claimed or handled.
@@ -21,7 +22,7 @@ impl Store {
              WHERE smtp2go_outbox_events.until <= NOW()",
         );
         on!(self, pool => {
-            let query = sqlx::query(sql).bind(key).bind(token).bind(lease.as_secs_f64());
+            let query = sqlx::query(sql).bind(key).bind(token).bind(seconds(lease));
             Ok(query.execute(pool).await?.rows_affected() == 1)
         })
     }
@@ -44,7 +45,7 @@ impl Store {
              WHERE key = $1 AND token = $2",
         );
         on!(self, pool => {
-            let query = sqlx::query(sql).bind(key).bind(token).bind(keep.as_secs_f64());
+            let query = sqlx::query(sql).bind(key).bind(token).bind(seconds(keep));
             query.execute(pool).await.map(drop)?;
         });
         Ok(())
@@ -54,6 +55,19 @@ impl Store {
     pub(crate) async fn release_event(&self, key: &str, token: i64) -> Result<(), Error> {
         let sql = "DELETE FROM smtp2go_outbox_events WHERE key = $1 AND token = $2";
         on!(self, pool => sqlx::query(sql).bind(key).bind(token).execute(pool).await.map(drop)?);
+        Ok(())
+    }
+
+    /// Returns the next keys after one.
+    pub(crate) async fn event_keys(&self, after: &str) -> Result<Vec<String>, Error> {
+        let sql = "SELECT key FROM smtp2go_outbox_events WHERE key > $1 ORDER BY key LIMIT 1000";
+        on!(self, pool => Ok(sqlx::query_scalar(sql).bind(after).fetch_all(pool).await?))
+    }
+
+    /// Deletes an event.
+    pub(crate) async fn forget_event(&self, key: &str) -> Result<(), Error> {
+        let sql = "DELETE FROM smtp2go_outbox_events WHERE key = $1";
+        on!(self, pool => sqlx::query(sql).bind(key).execute(pool).await.map(drop)?);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Store, on, time};
 use crate::error::Error;
+use crate::time::seconds;
 
 /// Takes the next permit of a rate within a transaction, and returns the seconds until it is due.
 macro_rules! reserve {
@@ -16,9 +17,7 @@ macro_rules! reserve {
              RETURNING UNIX(until) - $2 - CLOCK()",
         );
         let interval: std::time::Duration = $interval;
-        let query = sqlx::query_scalar(sql)
-            .bind($name)
-            .bind(interval.as_secs_f64());
+        let query = sqlx::query_scalar(sql).bind($name).bind(seconds(interval));
         let wait: f64 = query.fetch_one($connection).await?;
         wait
     }};
@@ -33,7 +32,7 @@ impl Store {
              ON CONFLICT (name) DO UPDATE SET until = excluded.until
              WHERE excluded.until > smtp2go_outbox_gate.until",
         );
-        on!(self, pool => sqlx::query(sql).bind(wait.as_secs_f64()).execute(pool).await.map(drop)?);
+        on!(self, pool => sqlx::query(sql).bind(seconds(wait)).execute(pool).await.map(drop)?);
         Ok(())
     }
 
@@ -57,7 +56,7 @@ impl Store {
                 OR smtp2go_outbox_gate.until <= NOW()",
         );
         on!(self, pool => {
-            let query = sqlx::query(sql).bind(owner).bind(hold.as_secs_f64());
+            let query = sqlx::query(sql).bind(owner).bind(seconds(hold));
             Ok(query.execute(pool).await?.rows_affected() == 1)
         })
     }

@@ -18,7 +18,7 @@ use crate::record::{Record, State};
 use row::{COLUMNS, record};
 
 pub(crate) use claim::{Claim, Claimed, Rates, address};
-pub(crate) use queries::{Containing, ListOf};
+pub(crate) use queries::{ListOf, Personal};
 
 /// A pool of connections to either engine.
 #[derive(Clone, Debug)]
@@ -114,8 +114,8 @@ macro_rules! insert {
             .bind($row.mail)
             .bind($row.tenant)
             .bind($row.priority)
-            .bind($row.not_before.map(seconds))
-            .bind($row.not_after.map(seconds));
+            .bind($row.not_before.map(unix))
+            .bind($row.not_after.map(unix));
         query.execute($on).await?.rows_affected() == 1
     }};
 }
@@ -168,6 +168,8 @@ impl Store {
                 not_before = COALESCE(AT($5), not_before),
                 look_at = AT($6),
                 resends = $7,
+                unknown_since = CASE WHEN $4 = 'unknown' THEN COALESCE(unknown_since, attempt_since)
+                                     WHEN $7 > 0 THEN unknown_since END,
                 email_id = COALESCE($8, email_id),
                 schedule_id = COALESCE($9, schedule_id),
                 reason = $10,
@@ -176,7 +178,7 @@ impl Store {
                 sent_at = CASE WHEN $13 THEN COALESCE(sent_at, NOW()) ELSE sent_at END,
                 mail = CASE WHEN $14 THEN NULL ELSE mail END,
                 sealed = COALESCE($15, sealed),
-                reserved = false,
+                reserved = $16,
                 updated_at = NOW()
              WHERE key = $1 AND fence = $2 AND state = $3",
         );
@@ -187,8 +189,8 @@ impl Store {
                 .bind(record.fence)
                 .bind(record.state.as_str())
                 .bind(change.state.as_str())
-                .bind(change.not_before.map(seconds))
-                .bind(change.look_at.map(seconds))
+                .bind(change.not_before.map(unix))
+                .bind(change.look_at.map(unix))
                 .bind(resends)
                 .bind(change.email_id.as_deref())
                 .bind(change.schedule_id.as_deref())
@@ -197,9 +199,20 @@ impl Store {
                 .bind(change.event.as_deref())
                 .bind(change.is_accepted())
                 .bind(delete)
-                .bind(sealed);
+                .bind(sealed)
+                .bind(change.reserved);
             Ok(query.execute(pool).await?.rows_affected() == 1)
         })
+    }
+
+    /// Returns how many connections the pool may have, as far as that matters for notifications.
+    pub(crate) fn most_connections(&self) -> u32 {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.options().get_max_connections(),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => u32::MAX,
+        }
     }
 
     /// Returns the row of a key, with the time.
@@ -231,7 +244,7 @@ impl Store {
 }
 
 /// Seconds since 1970.
-fn seconds(time: SystemTime) -> f64 {
+fn unix(time: SystemTime) -> f64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_secs_f64(),
         Err(before) => -before.duration().as_secs_f64(),

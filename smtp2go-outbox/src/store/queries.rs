@@ -6,6 +6,7 @@ use super::row::{COLUMNS, record};
 use super::{Store, on, time};
 use crate::error::Error;
 use crate::record::{Record, State};
+use crate::time::seconds;
 
 /// Rows deleted or read at a time, so that no statement holds locks for long.
 const BATCH: i64 = 1000;
@@ -166,25 +167,18 @@ impl Store {
             let delete = self.engine().sql(&delete);
             deleted += on!(self, pool => {
                 let query = sqlx::query(delete).bind(&after).bind(&last);
-                let query = query.bind(older_than.as_secs_f64());
+                let query = query.bind(seconds(older_than));
                 query.execute(pool).await?.rows_affected()
             });
             after = last;
         }
     }
 
-    /// Returns the next rows after a key that may contain an address, with their content: what is in
-    /// clear and contains the text, and all that is sealed.
-    pub(crate) async fn containing(
-        &self,
-        address: &str,
-        after: &str,
-    ) -> Result<Vec<Containing>, Error> {
-        // `%` and `_` of the address match too much, and the caller compares.
+    /// Returns the next rows after a key that have content or an error text.
+    pub(crate) async fn personal(&self, after: &str) -> Result<Vec<Personal>, Error> {
         let sql = "SELECT key, fence, state, CAST(mail AS text), sealed, error FROM smtp2go_outbox
-            WHERE key > $1 AND (sealed IS NOT NULL OR lower(CAST(mail AS text)) LIKE $2
-                                OR lower(error) LIKE $2)
-            ORDER BY key LIMIT $3";
+            WHERE key > $1 AND (mail IS NOT NULL OR sealed IS NOT NULL OR error IS NOT NULL)
+            ORDER BY key LIMIT $2";
         type Row = (
             String,
             i64,
@@ -193,15 +187,13 @@ impl Store {
             Option<Vec<u8>>,
             Option<String>,
         );
-        let pattern = format!("%{address}%");
         let rows: Vec<Row> = on!(self, pool => {
-            let query = sqlx::query_as(sql).bind(after).bind(&pattern).bind(ERASED_AT_A_TIME);
-            query.fetch_all(pool).await?
+            sqlx::query_as(sql).bind(after).bind(CONTENTS_AT_A_TIME).fetch_all(pool).await?
         });
         let rows = rows
             .into_iter()
             .map(|(key, fence, state, mail, sealed, error)| {
-                Ok(Containing {
+                Ok(Personal {
                     key,
                     fence,
                     state: super::row::state(&state)?,
@@ -213,39 +205,41 @@ impl Store {
         rows.collect()
     }
 
-    /// Deletes the content of a mail, unless its state has changed. A mail that waits is cancelled.
-    pub(crate) async fn erase(&self, row: &Containing) -> Result<bool, Error> {
-        let sql = self.engine().sql(
-            "UPDATE smtp2go_outbox SET
-                mail = NULL, sealed = NULL, error = NULL, updated_at = NOW(),
-                reason = CASE WHEN state IN ('queued', 'held') THEN 'erased' ELSE reason END,
-                state = CASE WHEN state IN ('queued', 'held') THEN 'cancelled' ELSE state END
-             WHERE key = $1 AND fence = $2 AND state = $3",
-        );
+    /// Deletes the error text of a mail, and its content on request, unless its state has changed. A mail
+    /// that waits is cancelled with its content.
+    pub(crate) async fn erase(&self, row: &Personal, content: bool) -> Result<bool, Error> {
+        let content = if content {
+            "mail = NULL, sealed = NULL,
+             reason = CASE WHEN state IN ('queued', 'held') THEN 'erased' ELSE reason END,
+             state = CASE WHEN state IN ('queued', 'held') THEN 'cancelled' ELSE state END,"
+        } else {
+            ""
+        };
+        let sql = self.engine().sql(&format!(
+            "UPDATE smtp2go_outbox SET {content} error = NULL, updated_at = NOW()
+             WHERE key = $1 AND fence = $2 AND state = $3"
+        ));
         on!(self, pool => {
             let query = sqlx::query(sql).bind(&row.key).bind(row.fence).bind(row.state.as_str());
             Ok(query.execute(pool).await?.rows_affected() == 1)
         })
     }
 
-    /// Deletes an address from the helper tables.
-    pub(crate) async fn erase_beside(&self, address: &str) -> Result<(), Error> {
-        let gates = "DELETE FROM smtp2go_outbox_gate WHERE name LIKE 'sender:_:%'
-                     AND substr(name, 10) = $1";
-        on!(self, pool => sqlx::query(gates).bind(address).execute(pool).await.map(drop)?);
-        let events = "DELETE FROM smtp2go_outbox_events WHERE lower(key) LIKE $1";
-        let pattern = format!("%{address}%");
-        on!(self, pool => sqlx::query(events).bind(&pattern).execute(pool).await.map(drop)?);
+    /// Deletes the gates of a sender.
+    pub(crate) async fn erase_gates(&self, address: &str) -> Result<(), Error> {
+        let sql = "DELETE FROM smtp2go_outbox_gate WHERE name LIKE 'sender:_:%'
+                   AND substr(name, 10) = $1";
+        on!(self, pool => sqlx::query(sql).bind(address).execute(pool).await.map(drop)?);
         Ok(())
     }
 }
 
 /// Rows with content are large.
-const ERASED_AT_A_TIME: i64 = 100;
+const CONTENTS_AT_A_TIME: i64 = 16;
 
-/// A row that may contain an address.
+/// What a row has of people.
 #[derive(Debug)]
-pub(crate) struct Containing {
+pub(crate) struct Personal {
     pub(crate) key: String,
     fence: i64,
     pub(crate) state: State,

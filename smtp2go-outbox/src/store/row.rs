@@ -7,7 +7,7 @@ pub(super) const COLUMNS: &str = "
     key, state, tenant, CAST(priority AS bigint) AS priority, UNIX(not_before) AS not_before,
     UNIX(not_after) AS not_after, sender, schedule,
     CAST(attempts AS bigint) AS attempts, CAST(resends AS bigint) AS resends, fence, owner,
-    UNIX(attempt_since) AS attempt_since, UNIX(lease_until) AS lease_until, UNIX(look_at) AS look_at,
+    UNIX(attempt_since) AS attempt_since, UNIX(unknown_since) AS unknown_since, UNIX(lease_until) AS lease_until, UNIX(look_at) AS look_at,
     email_id, schedule_id, reason, error, event, UNIX(created_at) AS created_at,
     UNIX(updated_at) AS updated_at, UNIX(sent_at) AS sent_at, mail IS NOT NULL AS has_mail, reserved,
     CLOCK() AS now";
@@ -36,6 +36,7 @@ macro_rules! record {
             fence: row.try_get("fence")?,
             owner: row.try_get("owner")?,
             attempt_since: at("attempt_since")?,
+            unknown_since: at("unknown_since")?,
             lease_until: at("lease_until")?,
             look_at: at("look_at")?,
             email_id: row.try_get("email_id")?,

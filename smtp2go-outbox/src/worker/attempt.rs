@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use smtp2go_sdk::types::Timestamp;
 use smtp2go_sdk::{CallOptions, Email, RetryPolicy};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -179,6 +180,9 @@ impl Shared {
         }
         let (key, fence) = (&claimed.record.key, claimed.record.fence);
         tracing::trace!(target: "smtp2go_outbox", step = "send", key, fence);
+        let over = over
+            .checked_sub(claimed.suspended())
+            .unwrap_or(claimed.before);
         // The client adds the upload to the deadline itself.
         let reserved = upload.saturating_add(self.settings.margin);
         let left = over.saturating_duration_since(Instant::now());
@@ -190,10 +194,13 @@ impl Shared {
             .deadline(left.min(self.settings.send_deadline))
             // Also if the process is suspended between here and the first step of the call.
             .end_by((over - self.settings.margin).into_std())
-            .retry(self.settings.retry(RetryPolicy::none()));
+            .retry(self.settings.retry(RetryPolicy::none()))
+            .failures_are_errors(true);
         progress.set(Stage::Sending);
         let sent = self.client.with_options(options).send(mail).await;
-        outcome(sent)
+        let (from, to) = self.settings.rate_limit_pause;
+        let pause = from + to.saturating_sub(from).mul_f64(fastrand::f64());
+        outcome(sent, pause)
     }
 }
 
@@ -213,8 +220,13 @@ fn readable(claimed: &Claimed) -> Result<Email, Outcome> {
     let Some(json) = &claimed.mail else {
         return Err(unfit("no_content", "the row has no mail".to_owned()));
     };
-    let mail: Email = serde_json::from_str(json)
+    let mut mail: Email = serde_json::from_str(json)
         .map_err(|error| unfit("unreadable", format!("mail: {error}")))?;
+    let due = mail.parts().schedule().and_then(Timestamp::to_system_time);
+    if due.is_some_and(|due| due <= claimed.now()) {
+        // The API refuses a time in the past. The mail was queued for longer, or an attempt was lost.
+        mail = mail.without_schedule();
+    }
     let key = claimed.record.key.as_str();
     match mail.key() {
         None => Ok(mail.idempotency_key(key)),

@@ -3,15 +3,17 @@
 use std::time::{Duration, SystemTime};
 
 use smtp2go_sdk::types::Timestamp;
-use smtp2go_sdk::{CallOptions, FindSent, Found as SdkFound, RetryPolicy};
+use smtp2go_sdk::{CallOptions, Email, FindSent, Found as SdkFound, RetryPolicy};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
 use super::outcome::Trouble;
 use crate::decide::{Found, Known};
 use crate::error::Error;
+use crate::foreign;
 use crate::observer::LookUpReport;
 use crate::record::Record;
+use crate::time::later;
 
 /// Mails that one search answers for, at most.
 const MAILS: u32 = 500;
@@ -25,7 +27,10 @@ impl Shared {
     pub(crate) async fn look_up_due(&self) -> Result<(), Error> {
         let store = &self.outbox.store;
         let mut due = store.to_look_up(MAILS).await?;
-        let since = |record: &Record| record.attempt_since.unwrap_or(record.created_at);
+        let since = |record: &Record| {
+            let first = record.unknown_since.or(record.attempt_since);
+            first.unwrap_or(record.created_at)
+        };
         let Some(first) = due.iter().map(|(record, _)| since(record)).min() else {
             return Ok(());
         };
@@ -33,12 +38,17 @@ impl Shared {
         if !store.take_look_up(&self.owner, hold).await? {
             return Ok(());
         }
-        let last = first.checked_add(WINDOW).unwrap_or(first);
+        let last = later(first, WINDOW);
         due.retain(|(record, _)| since(record) <= last);
-        let wanted: Vec<_> = due
-            .iter()
-            .map(|(record, now)| self.wanted(record, since(record), *now))
-            .collect();
+        let mut wanted = Vec::with_capacity(due.len());
+        for (record, now) in &due {
+            let mail = match due.len() {
+                // One mail alone is searched for by its recipient, whatever else the account sends.
+                1 => store.mail(&record.key).await?,
+                _ => None,
+            };
+            wanted.push(self.wanted(record, mail.as_deref(), since(record), *now));
+        }
         let options = CallOptions::new().retry(self.settings.retry(RetryPolicy::new()));
         let client = self.client.with_options(options);
         let found = self.while_holding(client.find_all_sent(&wanted)).await;
@@ -93,7 +103,7 @@ impl Shared {
             "looked up"
         );
         if let Some(observer) = &self.outbox.observer {
-            observer.looked_up(&report);
+            foreign::call("the observer", || observer.looked_up(&report));
         }
         Ok(())
     }
@@ -114,9 +124,16 @@ impl Shared {
         }
     }
 
-    fn wanted(&self, record: &Record, since: SystemTime, now: SystemTime) -> FindSent {
+    fn wanted(
+        &self,
+        record: &Record,
+        mail: Option<&str>,
+        since: SystemTime,
+        now: SystemTime,
+    ) -> FindSent {
         let settings = &self.settings;
-        let wanted = FindSent::new(record.key.as_str(), since)
+        let mail: Option<Email> = mail.and_then(|json| serde_json::from_str(json).ok());
+        let mut wanted = FindSent::new(record.key.as_str(), since)
             // Not the time of the outcome: what a broken connection has sent can arrive later.
             .until(record.lease_until.unwrap_or(now))
             .margin(settings.look_up_margin)
@@ -124,6 +141,9 @@ impl Shared {
             .give_up_after(settings.give_up_after)
             .retention(settings.retention)
             .now(now);
+        if let Some(to) = mail.as_ref().and_then(|mail| mail.parts().to().first()) {
+            wanted = wanted.to(to.clone());
+        }
         let schedule = record.schedule.as_deref().map(Timestamp::new);
         match schedule.and_then(|schedule| schedule.to_system_time()) {
             Some(schedule) => wanted.scheduled(schedule),
@@ -140,8 +160,4 @@ fn answer(found: SdkFound) -> Found {
         // Also what a later version of the SDK may add: nothing that proves an absence.
         _ => Found::TooOld,
     }
-}
-
-fn later(time: SystemTime, by: Duration) -> SystemTime {
-    time.checked_add(by).unwrap_or(time)
 }

@@ -7,6 +7,7 @@ mod outcome;
 mod pause;
 mod slot;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
@@ -98,7 +99,11 @@ impl Worker {
         helpers.spawn(inner.clone().keep_house());
         helpers.spawn(listen::listen(inner.clone()));
         tracing::info!(target: "smtp2go_outbox", owner = inner.owner, "worker started");
-        signal.await;
+        tokio::select! {
+            () = &mut signal => {}
+            // A fault of this crate. To go on without a part of the worker would leave mails behind.
+            panic = panic_in(&mut slots, &mut helpers) => std::panic::resume_unwind(panic),
+        }
         stop.send_replace(Stop::Claiming);
         let all = async { while slots.join_next().await.is_some() {} };
         let mut all = pin!(all);
@@ -108,6 +113,20 @@ impl Worker {
         }
         tracing::info!(target: "smtp2go_outbox", owner = inner.owner, "worker ended");
         Ok(())
+    }
+}
+
+/// Waits for the first panic of a task.
+async fn panic_in(slots: &mut JoinSet<()>, helpers: &mut JoinSet<()>) -> Box<dyn Any + Send> {
+    loop {
+        let ended = tokio::select! {
+            Some(ended) = slots.join_next() => ended,
+            Some(ended) = helpers.join_next() => ended,
+            else => std::future::pending().await,
+        };
+        if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+            return panic;
+        }
     }
 }
 

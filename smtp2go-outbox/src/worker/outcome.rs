@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use smtp2go_sdk::{Certainty, Error, Reply, Sent};
 
 use crate::decide::Outcome;
@@ -24,7 +25,8 @@ pub(super) enum Trouble {
 /// Kinds of errors about a mail that no later attempt can send.
 const UNFIT: [&str; 4] = ["validation", "too_large", "serialize", "content"];
 
-pub(super) fn outcome(result: Result<Reply<Sent>, Error>) -> (Outcome, Trouble) {
+/// `pause` is the one after a rate limit that says nothing of its length.
+pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (Outcome, Trouble) {
     let error = match result {
         Ok(sent) => {
             let outcome = Outcome::Accepted {
@@ -37,8 +39,7 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>) -> (Outcome, Trouble) 
     };
     let kind = error.kind();
     if error.is_rate_limited() && error.certainty() != Certainty::Unknown {
-        // The client draws it if the reply has none.
-        let wait = error.retry_after().unwrap_or_default();
+        let wait = error.retry_after().unwrap_or(pause);
         let outcome = Outcome::NotSent {
             reason: "rate_limited".to_owned(),
             retry_after: Some(wait),
@@ -74,6 +75,14 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>) -> (Outcome, Trouble) 
             };
             (outcome, Trouble::Worker)
         }
+        // Without a word of the API: by a proxy, a filter, or a host that is not the API's.
+        Certainty::Rejected if is_from_elsewhere(&error) => {
+            let outcome = Outcome::NotSent {
+                reason: reason(&error),
+                retry_after: error.retry_after(),
+            };
+            (outcome, Trouble::Worker)
+        }
         Certainty::Rejected => {
             let outcome = Outcome::Refused {
                 reason: reason(&error),
@@ -98,6 +107,12 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>) -> (Outcome, Trouble) 
             )
         }
     }
+}
+
+fn is_from_elsewhere(error: &Error) -> bool {
+    let is_too_large = error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE);
+    let says_nothing = error.code().is_none() && error.message().is_none();
+    error.kind() == "status" && says_nothing && !is_too_large
 }
 
 /// The code, status or kind of an error: no text, which could quote addresses.

@@ -16,5 +16,6 @@ mod plans;
 mod sending;
 mod support;
 mod table;
+mod truth;
 mod upgrade;
 mod workers;

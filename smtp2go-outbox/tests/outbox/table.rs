@@ -4,8 +4,10 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use smtp2go_outbox::{Bodies, Entry, Outbox, Priority, Put, Requested, Seal, State};
+use serde_json::json;
+use smtp2go_outbox::{Bodies, Dedup, Entry, Outbox, Priority, Put, Requested, Seal, State};
 use smtp2go_sandbox::Fault;
+use smtp2go_sdk::webhook::{Claim, Deduplicator};
 use smtp2go_sdk::{Attachment, Email};
 
 use crate::support::{
@@ -60,6 +62,58 @@ async fn unfit_mail_is_refused() {
         let error = outbox.put(mail).await.unwrap_err();
         assert!(error.is_mail());
         assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn unfit_mail_leaves_the_transaction_usable() {
+    let Some(Fixture { outbox, url, .. }) = postgres().await else {
+        return;
+    };
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    sqlx::query("CREATE TABLE orders (id int)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    for unfit in [
+        mail("text").text("a\0b"),
+        mail("backslash").text("\\\0"),
+        mail("no\0"),
+        mail(&"k".repeat(256)),
+        mail("Schlüssel"),
+        mail(""),
+        mail("recipient").to("nobody"),
+    ] {
+        let mut transaction = pool.begin().await.unwrap();
+        let error = outbox.put_in(&mut transaction, unfit).await.unwrap_err();
+        assert!(error.is_mail(), "{error}");
+        sqlx::query("INSERT INTO orders VALUES (1)")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+    }
+    // A backslash before the letters of the escape.
+    let fit = mail("letters").text("C:\\u0000");
+    assert_eq!(outbox.put(fit).await.unwrap(), Put::Queued);
+}
+
+#[tokio::test]
+async fn sqlite_refuses_a_time_that_is_none() {
+    let fixture = sqlite().await;
+    let pool = sqlx::SqlitePool::connect(&fixture.url).await.unwrap();
+    for (time, is_good) in [
+        ("'2026-11-30 10:00:00'", false),
+        ("1795960219137", false),
+        ("1795960219.5", true),
+    ] {
+        for column in ["not_before", "not_after"] {
+            let sql = format!(
+                "INSERT INTO smtp2go_outbox (key, {column}) VALUES ('{column}{is_good}', {time})"
+            );
+            let inserted = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await;
+            assert_eq!(inserted.is_ok(), is_good, "{column} {time}");
+        }
     }
 }
 
@@ -262,9 +316,11 @@ async fn content_of_sent_mail_is_kept_deleted_or_sealed() {
         for fixture in fixtures().await {
             let outbox = fixture.outbox.clone().bodies(bodies.clone());
             // One by its reply, one by a look-up, and one that is refused.
+            let data = json!({"error": "no", "error_code": "E_ApiResponseCodes.API_EXCEPTION"});
+            let refusal = json!({"request_id": "a", "data": data});
             let (_sandbox, client) = sandbox(|builder| {
                 let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
-                let refused = Fault::status(400).on("email_send").nth(3);
+                let refused = Fault::status(400).json(&refusal).on("email_send").nth(3);
                 builder.fault(lost).fault(refused)
             })
             .await;
@@ -305,7 +361,7 @@ async fn content_of_sent_mail_is_kept_deleted_or_sealed() {
 
 #[tokio::test]
 async fn erasure_finds_the_address_wherever_the_mail_has_it() {
-    for Fixture { outbox, .. } in &fixtures().await {
+    for Fixture { outbox, url, .. } in &fixtures().await {
         let new = |key: &str, from: &str| Email::new(from, "Hi").text("Hi").idempotency_key(key);
         for mail in [
             new("to", "a@example.com").to("Jane Doe <Jane@Example.net>"),
@@ -316,6 +372,9 @@ async fn erasure_finds_the_address_wherever_the_mail_has_it() {
                 .to("b@example.net")
                 .bcc("jane@example.net"),
             new("sender", "Jane <jane@example.net>").to("b@example.net"),
+            new("reply_to", "a@example.com")
+                .to("b@example.net")
+                .reply_to("jane@example.net"),
             // Others.
             new("longer", "a@example.com").to("mary-jane@example.net"),
             new("text", "a@example.com")
@@ -324,9 +383,27 @@ async fn erasure_finds_the_address_wherever_the_mail_has_it() {
         ] {
             outbox.put(mail).await.unwrap();
         }
+        // As json.dumps of Python writes it.
+        let json = r#"{"version": 1, "sender": "a@example.com", "to": ["\u006aane@example.net"],
+            "subject": "Hi", "text_body": "Hi"}"#;
+        insert(url, "escaped", json).await;
+        let dedup = Dedup::new(outbox);
+        for key in [
+            "delivered/1/jane@example.net/-",
+            "delivered/1/mary-jane@example.net/-",
+        ] {
+            dedup.claim(key).await.unwrap();
+        }
         let erased = outbox.erase("jane@example.net").await.unwrap();
-        assert_eq!((erased.mails, erased.busy), (4, 0));
-        for key in ["to", "cc", "bcc", "sender"] {
+        assert_eq!((erased.mails, erased.busy), (6, 0));
+        let again = dedup.claim("delivered/1/jane@example.net/-").await.unwrap();
+        assert!(matches!(again, Claim::Claimed(_)));
+        let other = dedup
+            .claim("delivered/1/mary-jane@example.net/-")
+            .await
+            .unwrap();
+        assert_eq!(other, Claim::Busy);
+        for key in ["to", "cc", "bcc", "sender", "reply_to", "escaped"] {
             let row = record(outbox, key).await;
             assert_eq!(
                 (row.state, row.reason.as_deref(), row.has_mail, row.sender),
@@ -337,6 +414,33 @@ async fn erasure_finds_the_address_wherever_the_mail_has_it() {
             assert_eq!(record(outbox, key).await.state, State::Queued);
         }
         assert!(outbox.erase(" ").await.unwrap_err().is_settings());
+    }
+}
+
+#[tokio::test]
+async fn erasure_of_an_error_text_leaves_the_mail_to_others() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ann@example.net.txt");
+        std::fs::write(&path, "x").unwrap();
+        let attached = mail("k").attach(Attachment::from_path(&path));
+        outbox.put(attached).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let (_sandbox, client) = sandbox(|builder| builder).await;
+        work(worker(outbox, &client), outbox).await;
+        let held = record(outbox, "k").await;
+        assert!(held.error.unwrap().contains("ann@example.net"));
+        for (who, mails, has_error) in [
+            ("nn@example.net.txt", 0, true),
+            ("ann@example.net.txt", 1, false),
+        ] {
+            assert_eq!(outbox.erase(who).await.unwrap().mails, mails);
+            let row = record(outbox, "k").await;
+            assert_eq!(
+                (row.state, row.has_mail, row.error.is_some()),
+                (State::Held, true, has_error)
+            );
+        }
     }
 }
 

@@ -18,6 +18,7 @@ CREATE TABLE smtp2go_outbox (
     fence         bigint NOT NULL DEFAULT 0,
     owner         text,
     attempt_since timestamptz,
+    unknown_since timestamptz,
     lease_until   timestamptz,
     look_at       timestamptz,
     attempts      integer NOT NULL DEFAULT 0,

@@ -9,8 +9,9 @@ CREATE TABLE smtp2go_outbox (
     mail          TEXT,
     tenant        TEXT NOT NULL DEFAULT '',
     priority      INTEGER NOT NULL DEFAULT 1 CHECK (priority BETWEEN 0 AND 2),
-    not_before    REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
-    not_after     REAL,
+    not_before    REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
+                  CHECK (not_before < 1e11),
+    not_after     REAL CHECK (not_after < 1e11),
 
     -- Written by smtp2go-outbox.
     state         TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sending', 'unknown',
@@ -22,6 +23,7 @@ CREATE TABLE smtp2go_outbox (
     fence         INTEGER NOT NULL DEFAULT 0,
     owner         TEXT,
     attempt_since REAL,
+    unknown_since REAL,
     lease_until   REAL,
     look_at       REAL,
     attempts      INTEGER NOT NULL DEFAULT 0,

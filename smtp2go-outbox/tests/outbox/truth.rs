@@ -1,0 +1,316 @@
+//! What a row says is true, and what it says of one mail is not of another.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+use smtp2go_outbox::{Bodies, Observer, Outbox, Requested, Seal, State, StateChange};
+use smtp2go_sandbox::Fault;
+use smtp2go_sdk::CallOptions;
+use smtp2go_sdk::types::webhook::parse;
+use tokio::time::{sleep, timeout};
+
+use crate::support::{Fixture, fixtures, mail, postgres, record, sandbox, sqlite, work, worker};
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+#[tokio::test]
+async fn longest_durations_neither_hurry_nor_panic() {
+    let Fixture { outbox, .. } = &sqlite().await;
+    let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
+    let (sandbox, client) = sandbox(|builder| builder.fault(lost)).await;
+    sandbox.set_activity_lag(ms(2000));
+    outbox.put(mail("k")).await.unwrap();
+    let (long, short) = (Duration::MAX, ms(20));
+    let worker = worker(outbox, &client)
+        .give_up_after(long)
+        .retention(long)
+        .look_up_handover(long)
+        .backoff(long, long)
+        .outage_pause(short, long)
+        .rate_limit_pause(long, long)
+        .drain(long);
+    // Only the index proves anything, and it shows the mail late.
+    work(worker, outbox).await;
+    assert_eq!(sandbox.mails().len(), 1);
+    // With a panic of a helper, `run_until` would panic.
+    let worker = crate::support::worker(outbox, &client)
+        .sweep_every(long)
+        .poll(long);
+    worker
+        .build()
+        .unwrap()
+        .run_until(sleep(ms(100)))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn event_of_an_older_mail_with_the_key_does_not_settle_a_newer_one() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let (sandbox, client) = sandbox(|builder| builder).await;
+        outbox.put(mail("k")).await.unwrap();
+        work(worker(outbox, &client), outbox).await;
+        let id = record(outbox, "k").await.email_id.unwrap();
+        assert_eq!(outbox.purge(Duration::ZERO).await.unwrap(), 1);
+        outbox.put(mail("k")).await.unwrap();
+        let open = json!({"event": "open", "email_id": id, "X-Idempotency-Key": "k",
+            "rcpt": "jane@example.net"});
+        let open = parse(Some("application/json"), open.to_string().as_bytes()).unwrap();
+        assert_eq!(outbox.record(&open).await.unwrap(), Some(State::Queued));
+        work(worker(outbox, &client), outbox).await;
+        assert_eq!(sandbox.mails().len(), 2);
+        // It has another id.
+        assert_eq!(outbox.record(&open).await.unwrap(), Some(State::Sent));
+    }
+}
+
+#[tokio::test]
+async fn look_up_searches_from_the_first_attempt_in_doubt() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        // The first mail shows up after it was given up. The second was not accepted.
+        let lost = |nth, accepted| {
+            Fault::reset()
+                .on("email_send")
+                .nth(nth)
+                .carried_out(accepted)
+        };
+        let (sandbox, client) =
+            sandbox(|builder| builder.fault(lost(1, true)).fault(lost(2, false))).await;
+        sandbox.set_activity_lag(ms(5000));
+        outbox.put(mail("k")).await.unwrap();
+        work(worker(outbox, &client).give_up_after(ms(1500)), outbox).await;
+        let row = record(outbox, "k").await;
+        assert_eq!((row.state, row.attempts), (State::Sent, 2));
+        assert_eq!(sandbox.mails().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn acceptance_that_is_recorded_late_counts_for_a_cancelled_mail() {
+    let fixture = sqlite().await;
+    let outbox = &fixture.outbox;
+    // A worker that is cut off from the database while it sends.
+    let path = fixture.url.strip_prefix("sqlite:").unwrap();
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+    let pool = pool
+        .connect_with(Outbox::sqlite_options(path))
+        .await
+        .unwrap();
+    let cut_off = Outbox::sqlite(pool.clone());
+    let slow = Fault::delay(ms(300)).on("email_send").nth(1);
+    let (sandbox, client) = sandbox(|builder| builder.fault(slow)).await;
+    outbox.put(mail("k")).await.unwrap();
+    let first = worker(&cut_off, &client).sweep_every(Duration::from_secs(100));
+    let other = worker(outbox, &client).look_up_after(Duration::from_secs(30));
+    let other = other.build().unwrap();
+    let script = async {
+        while record(outbox, "k").await.state != State::Sending {
+            sleep(ms(5)).await;
+        }
+        let connection = pool.acquire().await.unwrap();
+        let is_unknown = async {
+            while record(outbox, "k").await.state != State::Unknown {
+                sleep(ms(10)).await;
+            }
+        };
+        other.run_until(is_unknown).await.unwrap();
+        assert_eq!(outbox.hold("k").await.unwrap(), Requested::Done);
+        assert_eq!(outbox.cancel("k").await.unwrap(), Requested::Done);
+        drop(connection);
+        while record(outbox, "k").await.state != State::Sent {
+            sleep(ms(10)).await;
+        }
+    };
+    let ended = first.build().unwrap();
+    timeout(Duration::from_secs(20), ended.run_until(script))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(record(outbox, "k").await.email_id.is_some());
+    assert_eq!(
+        outbox.retry("k").await.unwrap(),
+        Requested::NotIn(State::Sent)
+    );
+    assert_eq!(sandbox.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn reply_that_is_not_from_the_api_refuses_no_mail() {
+    let failed = |text: &str| {
+        let data = json!({"succeeded": 0, "failed": 1, "failures": [text]});
+        Fault::status(200).json(&json!({"request_id": "a", "data": data}))
+    };
+    let error = |status: u16, code: &str| {
+        let data = json!({"error": "no", "error_code": format!("E_ApiResponseCodes.{code}")});
+        Fault::status(status).json(&json!({"request_id": "a", "data": data}))
+    };
+    let html = |status: u16| Fault::status(status).html("<h1>Blocked</h1>");
+    for (name, reply, state, reason) in [
+        ("proxy", html(407), State::Queued, "407"),
+        ("wrong host", html(404), State::Queued, "404"),
+        ("filter", html(451), State::Queued, "451"),
+        ("too large for a proxy", html(413), State::Rejected, "413"),
+        (
+            "api",
+            error(400, "API_EXCEPTION"),
+            State::Rejected,
+            "API_EXCEPTION",
+        ),
+        (
+            "failure",
+            failed("unknown recipient"),
+            State::Rejected,
+            "failed_in_200",
+        ),
+        (
+            "rate of the key",
+            failed("Rate limit exceeded, try later"),
+            State::Queued,
+            "rate_limited",
+        ),
+    ] {
+        let Fixture { outbox, .. } = &sqlite().await;
+        let reply = reply.on("email_send").carried_out(false);
+        let (_sandbox, client) = sandbox(|builder| builder.fault(reply)).await;
+        outbox.put(mail("k")).await.unwrap();
+        // A failure is one whatever the client's own options are.
+        let client = client.with_options(CallOptions::new().failures_are_errors(false));
+        let worker = worker(outbox, &client)
+            .backoff(ms(60_000), ms(60_000))
+            .build()
+            .unwrap();
+        let tried = async {
+            while record(outbox, "k").await.reason.is_none() {
+                sleep(ms(5)).await;
+            }
+        };
+        worker.run_until(tried).await.unwrap();
+        let row = record(outbox, "k").await;
+        assert_eq!(
+            (row.state, row.reason.as_deref()),
+            (state, Some(reason)),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn schedule_that_has_passed_is_left_out() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let lost = Fault::reset().on("email_send").nth(1).carried_out(false);
+        let (sandbox, client) = sandbox(|builder| builder.fault(lost)).await;
+        let soon = SystemTime::now() + Duration::from_secs(2);
+        outbox.put(mail("k").schedule(soon)).await.unwrap();
+        work(worker(outbox, &client), outbox).await;
+        let row = record(outbox, "k").await;
+        assert_eq!((row.state, row.attempts), (State::Sent, 2), "{row:?}");
+        assert_eq!(sandbox.mails().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rate_holds_after_a_stop() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let (sandbox, client) = sandbox(|builder| builder).await;
+        for number in 0..20 {
+            outbox.put(mail(&format!("{number:02}"))).await.unwrap();
+        }
+        let run = async |time| {
+            let one = NonZeroU32::new(1).unwrap();
+            let worker = worker(outbox, &client).sender_rate(one, ms(200));
+            worker
+                .build()
+                .unwrap()
+                .run_until(sleep(time))
+                .await
+                .unwrap();
+        };
+        // All take their turns, and most of these pass during the stop.
+        run(ms(300)).await;
+        sleep(ms(3000)).await;
+        let before = sandbox.mails().len();
+        run(ms(500)).await;
+        let sent = sandbox.mails().len() - before;
+        assert!((1..=6).contains(&sent), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn mail_that_was_not_sent_keeps_its_turn() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let refused = Fault::status(429)
+            .header("retry-after", "0")
+            .on("email_send")
+            .nth(1);
+        let (_sandbox, client) = sandbox(|builder| builder.fault(refused)).await;
+        for number in 0..50 {
+            outbox.put(mail(&format!("{number:02}"))).await.unwrap();
+        }
+        let one = NonZeroU32::new(1).unwrap();
+        let worker = worker(outbox, &client)
+            .sender_rate(one, ms(500))
+            .build()
+            .unwrap();
+        let first = async {
+            while record(outbox, "00").await.state != State::Sent {
+                sleep(ms(10)).await;
+            }
+        };
+        let ended = timeout(Duration::from_secs(10), worker.run_until(first)).await;
+        ended.unwrap().unwrap();
+    }
+}
+
+struct Panics;
+
+#[allow(clippy::panic)]
+impl Observer for Panics {
+    fn state_changed(&self, _: &StateChange<'_>) {
+        panic!("metrics are full");
+    }
+}
+
+#[allow(clippy::panic)]
+impl Seal for Panics {
+    fn seal(&self, _: &str, _: &str) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        panic!("no key");
+    }
+
+    fn open(&self, _: &str, _: &[u8]) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+        panic!("no key");
+    }
+}
+
+#[tokio::test]
+async fn panics_of_the_programs_own_code_do_not_end_a_worker() {
+    for fixture in fixtures().await {
+        let outbox = fixture.outbox.clone().observer(Arc::new(Panics));
+        let outbox = outbox.bodies(Bodies::Seal(Arc::new(Panics)));
+        let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
+        let (sandbox, client) = sandbox(|builder| builder.fault(lost)).await;
+        for number in 0..8 {
+            outbox.put(mail(&number.to_string())).await.unwrap();
+        }
+        work(worker(&outbox, &client), &outbox).await;
+        assert_eq!(outbox.counts().await.unwrap(), [(State::Sent, 8)]);
+        assert_eq!(sandbox.mails().len(), 8);
+        assert!(!record(&outbox, "3").await.has_mail);
+    }
+}
+
+#[tokio::test]
+async fn pool_without_a_connection_to_send_with_is_refused() {
+    let Some(Fixture { url, .. }) = postgres().await else {
+        return;
+    };
+    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1);
+    let outbox = Outbox::postgres(pool.connect(&url).await.unwrap());
+    let (_sandbox, client) = sandbox(|builder| builder).await;
+    let error = outbox.worker(client.clone()).build().unwrap_err();
+    assert!(error.is_settings(), "{error}");
+    assert!(outbox.worker(client).listen(false).build().is_ok());
+}
