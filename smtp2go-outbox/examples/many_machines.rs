@@ -8,7 +8,6 @@
 
 #![allow(clippy::print_stdout)]
 
-#[allow(clippy::expect_used)]
 #[path = "../tests/support/cluster.rs"]
 mod cluster;
 mod support;
