@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use apalis::prelude::*;
 use apalis_sqlite::SqliteStorage;
@@ -52,16 +53,17 @@ async fn mail_whose_job_runs_several_times_is_sent_once() {
         worker: Arc::new(worker(&outbox, client)),
         runs: Arc::default(),
     };
-    let end = async {
+    let runs = mailer.runs.clone();
+    let end = async move {
         all_sent(&outbox).await;
-        while mailer.runs.load(Ordering::Relaxed) < JOBS * MAILS {
-            tokio::task::yield_now().await;
+        while runs.load(Ordering::Relaxed) < JOBS * MAILS {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok::<_, std::io::Error>(())
     };
     WorkerBuilder::new("mailer")
         .backend(storage)
-        .data(mailer.clone())
+        .data(mailer)
         .build(deliver)
         .run_until(end)
         .await
