@@ -10,7 +10,7 @@ mod support;
 
 use std::time::{Duration, SystemTime};
 
-use smtp2go_outbox::{Entry, Outbox, Priority, Put, Requested, State};
+use smtp2go_outbox::{Entry, Error, Outbox, Priority, Put};
 use smtp2go_sdk::Email;
 use support::{Result, all_settled};
 
@@ -29,72 +29,44 @@ async fn main() -> Result {
             .idempotency_key(format!("news-2026-11/{number}"));
         outbox.put(Entry::new(mail).priority(Priority::Low)).await?;
     }
-    println!(
-        "jane: {:?}",
-        queue_code(&outbox, "jane", 1, "271828").await?
-    );
-    println!(
-        "jane clicks twice: {:?}",
-        queue_code(&outbox, "jane", 1, "271828").await?
-    );
-    println!("kim: {:?}", queue_code(&outbox, "kim", 2, "314159").await?);
-    // Kim asks again before the first code is sent.
-    outbox.cancel("login/kim/2").await?;
-    println!(
-        "kim asks again: {:?}",
-        queue_code(&outbox, "kim", 3, "161803").await?
-    );
-    let cancelled = cancel_expired(&outbox, SystemTime::now()).await?;
-    println!("{cancelled} codes expired");
+    let now = SystemTime::now();
+    let put = queue_code(&outbox, "jane", 1, "271828", now).await?;
+    println!("jane: {put:?}");
+    let put = queue_code(&outbox, "jane", 1, "271828", now).await?;
+    println!("jane's browser repeats the request: {put:?}");
+    queue_code(&outbox, "kim", 2, "314159", now).await?;
+    // Kim wants another code before the first one is sent.
+    let cancelled = outbox.cancel("login/2").await?;
+    println!("kim's first code, cancelled: {cancelled:?}");
+    queue_code(&outbox, "kim", 3, "161803", now).await?;
+    // The worker was down for eleven minutes.
+    queue_code(&outbox, "lee", 4, "577215", now - (VALID + VALID / 10)).await?;
 
     let worker = outbox.worker(client).concurrency(1).build()?;
     worker.run_until(all_settled(&outbox)).await?;
     for mail in sandbox.mails() {
-        let text = mail.text_body().unwrap_or_default();
-        println!(
-            "the local SMTP2GO received for {}: {text}",
-            mail.to().join(", ")
-        );
+        let to = mail.to().join(", ");
+        println!("sent to {to}: {}", mail.text_body().unwrap_or_default());
     }
-    // An outage of more than ten minutes.
-    queue_code(&outbox, "jane", 4, "577215").await?;
-    let later = SystemTime::now() + VALID + Duration::from_secs(1);
-    let cancelled = cancel_expired(&outbox, later).await?;
-    println!("{cancelled} code expired");
+    if let Some(record) = outbox.get("login/4").await? {
+        println!("lee: {}, {:?}", record.state, record.reason);
+    }
     Ok(())
 }
 
-async fn queue_code(outbox: &Outbox, user: &str, request: u32, code: &str) -> Result<Put> {
+async fn queue_code(
+    outbox: &Outbox,
+    user: &str,
+    request: u32,
+    code: &str,
+    requested_at: SystemTime,
+) -> std::result::Result<Put, Error> {
     let mail = Email::new("Acme <login@example.com>", "Your login code")
         .to(format!("{user}@example.net"))
         .text(format!("Your code is {code}. It is valid for 10 minutes."))
-        .idempotency_key(format!("login/{user}/{request}"));
-    let entry = Entry::new(mail).priority(Priority::High);
-    Ok(outbox.put(entry).await?)
-}
-
-/// Call it every minute.
-async fn cancel_expired(outbox: &Outbox, now: SystemTime) -> Result<usize> {
-    let mut cancelled = 0;
-    for state in [State::Queued, State::Unknown] {
-        let mut after = String::new();
-        loop {
-            let page = outbox.list(Some(state), &after).await?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.key);
-            for code in page.iter().filter(|mail| mail.key.starts_with("login/")) {
-                if now
-                    .duration_since(code.created_at)
-                    .is_ok_and(|age| age > VALID)
-                {
-                    // An unknown mail is held first; only a held one can be cancelled.
-                    outbox.hold(&code.key).await?;
-                    if outbox.cancel(&code.key).await? == Requested::Done {
-                        cancelled += 1;
-                    }
-                }
-            }
-        }
-    }
-    Ok(cancelled)
+        .idempotency_key(format!("login/{request}"));
+    let entry = Entry::new(mail)
+        .priority(Priority::High)
+        .not_after(requested_at + VALID);
+    outbox.put(entry).await
 }

@@ -28,11 +28,12 @@ const PRINTS: &[(&str, &[&str])] = &[
     (
         "login_codes",
         &[
-            "jane: Queued\njane clicks twice: Known\n",
-            "for jane@example.net: Your code is 271828. It is valid for 10 minutes.\n\
-             the local SMTP2GO received for kim@example.net: Your code is 161803. It is valid for 10 minutes.\n\
-             the local SMTP2GO received for reader0@example.net: What is new.\n",
-            "\n1 code expired\n",
+            "jane: Queued\njane's browser repeats the request: Known\n\
+             kim's first code, cancelled: Done\n",
+            "sent to jane@example.net: Your code is 271828. It is valid for 10 minutes.\n\
+             sent to kim@example.net: Your code is 161803. It is valid for 10 minutes.\n\
+             sent to reader0@example.net: What is new.\n",
+            "\nlee: cancelled, Some(\"expired\")\n",
         ],
     ),
     (
