@@ -11,7 +11,7 @@ mod support;
 use std::time::{Duration, SystemTime};
 
 use smtp2go_sandbox::{Fault, Sandbox};
-use smtp2go_sdk::{Certainty, Client, Email, FindSent, Found, SendOnce};
+use smtp2go_sdk::{Client, Email, FindSent, Found, SendOnce};
 use support::Result;
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,11 +29,24 @@ async fn main() -> Result {
         .base_url(sandbox.base_url())
         .build()?;
 
-    // The reply to the first mail is lost, and so is the second mail. The third arrives.
+    // Short times, since the local activity has no lag of minutes.
+    let lag = Duration::from_millis(400);
+    let short_times = SendOnce::new()
+        .lag(lag)
+        .margin(Duration::ZERO)
+        .give_up_after(Duration::from_secs(1));
+
+    // The reply to the first mail is lost, and so is the second mail.
     for order in [41, 42] {
-        send(&client, order).await?;
+        send(&client, order, short_times).await?;
     }
-    look_up(&client, 43).await?;
+    // The third mail is sent, and its reply is lost.
+    let started = SystemTime::now();
+    if let Err(error) = client.send(confirmation(43)).await {
+        println!("order 43: {error}");
+    }
+    let was_sent = look_up(&client, 43, started, SystemTime::now(), lag).await?;
+    println!("order 43: sent: {was_sent}");
 
     for mail in sandbox.mails() {
         println!(
@@ -51,47 +64,34 @@ fn confirmation(order: u32) -> Email {
         .idempotency_key(format!("order-{order}/confirmation"))
 }
 
-async fn send(client: &Client, order: u32) -> Result {
-    // Short times, since the local activity has no lag of minutes.
-    let settings = SendOnce::new()
-        .lag(Duration::from_millis(400))
-        .margin(Duration::ZERO)
-        .give_up_after(Duration::from_secs(1));
-    let sent = client.send_once_with(confirmation(order), settings).await?;
+async fn send(client: &Client, order: u32, settings: SendOnce) -> Result {
+    let sent = client
+        .send_once_with(confirmation(order), settings)
+        .await?
+        .into_inner();
     println!(
-        "order {order}: sent as {}{}",
-        sent.email_id.as_deref().unwrap_or("?"),
-        if sent.looked_up {
-            ", found in the activity"
-        } else {
-            ""
-        }
+        "order {order}: sent as {}, looked up: {}",
+        sent.email_id.unwrap_or_default(),
+        sent.looked_up
     );
     Ok(())
 }
 
-async fn look_up(client: &Client, order: u32) -> Result {
-    let mail = confirmation(order);
-    let started = SystemTime::now();
-    match client.send(mail.clone()).await {
-        Err(error) if error.certainty() == Certainty::Unknown => {
-            println!("order {order}: {error}");
-        }
-        other => println!("order {order}: {other:?}"),
-    }
-    let wanted = FindSent::of(&mail, started)?
-        .until(SystemTime::now())
-        .lag(Duration::from_millis(400));
+async fn look_up(
+    client: &Client,
+    order: u32,
+    started: SystemTime,
+    ended: SystemTime,
+    lag: Duration,
+) -> Result<bool> {
+    let wanted = FindSent::new(format!("order-{order}/confirmation"), started)
+        .until(ended)
+        .to("jane@example.net")
+        .lag(lag);
     loop {
         match client.find_sent(&wanted).await? {
-            Found::Sent { email_id, .. } => {
-                println!("order {order}: sent as {}", email_id.unwrap_or_default());
-                return Ok(());
-            }
-            Found::Absent => {
-                println!("order {order}: not sent, safe to send again");
-                return Ok(());
-            }
+            Found::Sent { .. } => return Ok(true),
+            Found::Absent => return Ok(false),
             Found::NotYet { look_again_at } => {
                 let wait = look_again_at.duration_since(SystemTime::now());
                 tokio::time::sleep(wait.unwrap_or_default()).await;

@@ -60,8 +60,9 @@ const SAYS: &[(&str, &[&str])] = &[
         "send_once",
         &[
             "order 41: sent as ",
-            ", found in the activity\norder 42: sent as ",
-            "it may have been processed\norder 43: sent as ",
+            ", looked up: true\norder 42: sent as ",
+            ", looked up: false\norder 43: ",
+            "it may have been processed\norder 43: sent: true\n",
             "Your order 41\nthe local SMTP2GO received: Your order 42\n\
              the local SMTP2GO received: Your order 43\n",
         ],

@@ -1,5 +1,6 @@
 //! Rules for the sources that the compiler does not hold: imports go one way, one file judges
-//! replies, private types have names of their own, and features are listed everywhere.
+//! replies, private types have names of their own, features are listed everywhere, and pages show code of
+//! programs.
 
 // A test that fails, fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -8,6 +9,7 @@ mod features;
 mod imports;
 mod modules;
 mod names;
+mod pages;
 mod sources;
 mod verdict;
 
