@@ -9,7 +9,14 @@ const ENCODED_WORD: &str = "=?";
 
 /// Checks a mail's key.
 pub(super) fn check_key(key: &str, check: &mut Check) {
-    let fault = if key.is_empty() {
+    if let Some(fault) = key_fault(key) {
+        check.at("idempotency_key", |check| check.problem(fault));
+    }
+}
+
+/// What is wrong with a key.
+pub(super) fn key_fault(key: &str) -> Option<String> {
+    Some(if key.is_empty() {
         "the key is empty".to_owned()
     } else if key.len() > MAX_KEY {
         format!("{} bytes, at most {MAX_KEY} are allowed", key.len())
@@ -20,9 +27,8 @@ pub(super) fn check_key(key: &str, check: &mut Check) {
     } else if key.contains(ENCODED_WORD) {
         format!("{ENCODED_WORD:?} is not allowed: it starts an encoded word")
     } else {
-        return;
-    };
-    check.at("idempotency_key", |check| check.problem(fault));
+        return None;
+    })
 }
 
 /// Reports that a mail has the key's header with another value.

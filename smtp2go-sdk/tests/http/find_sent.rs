@@ -168,6 +168,29 @@ async fn mail_is_absent_when_it_is_given_up() {
 }
 
 #[tokio::test]
+async fn mail_is_not_absent_because_its_address_is_not_found() {
+    let sandbox = lagging();
+    let client = sandbox.client();
+    let wanted = send(&client, &sandbox, mail("one")).await;
+    let elsewhere = wanted.to("jane@example.com").region("eu");
+    sandbox.advance(20 * MINUTE);
+    let before = sandbox.calls().len();
+    assert!(is_sent(&find(&client, &sandbox, &elsewhere).await));
+    let calls = sandbox.calls();
+    let searches: Vec<_> = calls[before..]
+        .iter()
+        .map(|call| serde_json::from_slice::<serde_json::Value>(call.body()).unwrap())
+        .collect();
+    // Whether the index has passed the mail, then the mail with its address and without.
+    let addresses = searches.iter().map(|search| search["search"].as_str());
+    assert!(
+        addresses.eq([None, Some("jane@example.com"), None]),
+        "{searches:?}"
+    );
+    assert!(searches.iter().all(|search| search["region"] == "eu"));
+}
+
+#[tokio::test]
 async fn one_search_answers_for_several_mails_in_order() {
     let sandbox = lagging();
     let client = sandbox.client();
@@ -341,7 +364,12 @@ async fn failed_search_is_an_error() {
     assert_eq!(error.operation().unwrap().id, "activity_search");
     assert_eq!(sandbox.calls().len(), 2);
     // Nothing could be found by these.
-    for wanted in [FindSent::new("", now), wanted.header("")] {
+    for wanted in [
+        FindSent::new("", now),
+        FindSent::new("schlüssel", now),
+        wanted.clone().header(""),
+        wanted.header("a b"),
+    ] {
         let error = sandbox.client().find_sent(&wanted).await.unwrap_err();
         assert!(error.is_config(), "{error}");
     }

@@ -6,7 +6,7 @@ mod search;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use smtp2go_types::{ActivityRecord, Timestamp};
+use smtp2go_types::{ActivityRecord, ActivityRegion, Timestamp};
 
 use self::decide::Attempt;
 pub(super) use self::decide::{Timing, after};
@@ -55,6 +55,7 @@ pub struct FindSent {
     scheduled: Option<SystemTime>,
     recipient: Option<String>,
     sender: Option<String>,
+    region: Option<ActivityRegion>,
     timing: Timing,
     now: Option<SystemTime>,
 }
@@ -71,6 +72,7 @@ impl FindSent {
             scheduled: None,
             recipient: None,
             sender: None,
+            region: None,
             timing: Timing::default(),
             now: None,
         }
@@ -111,10 +113,21 @@ impl FindSent {
         self
     }
 
+    /// Sets the region whose activity is searched. Default: that of the master account. Needed for the mail
+    /// of a subaccount in another region. In [`find_all_sent`](Client::find_all_sent), the first one that is set
+    /// counts for all.
+    pub fn region(mut self, region: impl Into<ActivityRegion>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
     /// Limits the search to events with this address in the recipient, or the To or Bcc header. It
     /// makes the look-up of a single mail cheap, whatever else the account sends, and has no effect in
     /// [`find_all_sent`](Client::find_all_sent) with several mails. An address with characters outside
     /// ASCII is not used. Default: none.
+    ///
+    /// How the API compares addresses is inferred. So before the mail counts as absent, it is searched for
+    /// without them.
     pub fn to(mut self, recipient: impl Into<Mailbox>) -> Self {
         self.recipient = Some(recipient.into().address().to_owned());
         self
@@ -276,12 +289,13 @@ impl Client {
     /// Searches from the [`margin`](FindSent::margin) before the first attempt until now, over all
     /// pages. [`send_once`](Self::send_once) does this by itself.
     ///
-    /// A search is one or two calls of `/activity/search`, and one more for each 1000 events. The API
+    /// A search is one or two calls of `/activity/search`, and one more for each 1000 events; twice as many
+    /// before [`Found::Absent`], if the search is limited to an address. The API
     /// allows 60 a minute, for which the client waits (see [`pacing`](crate::ClientBuilder::pacing)).
     /// The key has to permit the endpoint `/activity/search`; a new key permits `/email/send` only.
     ///
     /// # Errors
-    /// [`is_config`](Error::is_config) for an empty key or header name. Otherwise the errors of
+    /// [`is_config`](Error::is_config) for a key or a header name that no mail can have. Otherwise the errors of
     /// [`execute`](Self::execute). An error says nothing about the mail: look again.
     pub async fn find_sent(&self, wanted: &FindSent) -> Result<Found, Error> {
         let found = self.find_all_sent(std::slice::from_ref(wanted)).await?;

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use http::HeaderName;
 use serde_json::Value;
 use smtp2go_types::{ActivityEvent, ActivityList, ActivityRecord, ActivitySearchRequest, readable};
 
 use super::decide::{after, time};
 use super::{FindSent, Found};
+use crate::mail::idempotency::key_fault;
 use crate::{Client, Error, RawReply, Reply};
 
 /// Largest page of the API.
@@ -20,18 +22,31 @@ pub(in crate::mail) struct Look {
     pub(in crate::mail) hit: Option<RawReply>,
 }
 
-/// Searches once for all mails.
+/// Searches once for all mails. A single mail is searched for by its addresses. How the API compares them
+/// is inferred, so before such a mail counts as absent it is searched for without them.
 pub(in crate::mail) async fn look(client: &Client, wanted: &[FindSent]) -> Result<Look, Error> {
+    let look = search(client, wanted, true).await?;
+    match (wanted, &look.found[..]) {
+        ([only], [Found::Absent]) if only.has_filter() => search(client, wanted, false).await,
+        _ => Ok(look),
+    }
+}
+
+async fn search(client: &Client, wanted: &[FindSent], filters: bool) -> Result<Look, Error> {
     let mut headers: Vec<&str> = Vec::new();
     // The mails by key, with their headers.
     let mut places: HashMap<&str, Vec<(&str, usize)>> = HashMap::new();
     for (place, mail) in wanted.iter().enumerate() {
         let header = mail.header.as_deref();
         let header = header.unwrap_or_else(|| client.idempotency_header());
-        if mail.key.is_empty() || header.is_empty() {
-            return Err(Error::config(
-                "a mail is found by its key and the header that has it: neither may be empty",
-            ));
+        // With another one nothing would be found, and the mail sent again.
+        if HeaderName::try_from(header).is_err() {
+            return Err(Error::config(format!(
+                "idempotency_header {header:?} is no header name"
+            )));
+        }
+        if let Some(fault) = key_fault(&mail.key) {
+            return Err(Error::config(format!("idempotency_key: {fault}")));
         }
         if !headers
             .iter()
@@ -62,8 +77,9 @@ pub(in crate::mail) async fn look(client: &Client, wanted: &[FindSent]) -> Resul
         .end_date(end)
         .custom_headers(headers.clone())
         .limit(PAGE);
+    let request = in_region(request, wanted);
     let (request, is_filtered) = match wanted {
-        [only] => filtered(request, only),
+        [only] if filters => filtered(request, only),
         _ => (request, false),
     };
     let mut newest = None;
@@ -76,6 +92,7 @@ pub(in crate::mail) async fn look(client: &Client, wanted: &[FindSent]) -> Resul
             .end_date(end)
             .event_types([ActivityEvent::Processed])
             .limit(1);
+        let probe = in_region(probe, wanted);
         let reply = client.activity().search(probe).await?;
         newest = last_processed(&reply.events);
     }
@@ -114,16 +131,30 @@ pub(in crate::mail) async fn look(client: &Client, wanted: &[FindSent]) -> Resul
 /// `search` covers the To and Bcc headers besides the event's recipient: what `search_recipient` compares
 /// for an event without a recipient, such as `processed`, is not documented.
 fn filtered(mut request: ActivitySearchRequest, mail: &FindSent) -> (ActivitySearchRequest, bool) {
-    // The API separates alternatives by `|`, and may show other characters in another form.
-    let usable = |address: &Option<String>| {
-        let address = address.as_deref()?;
-        (address.is_ascii() && !address.contains('|') && !address.is_empty())
-            .then(|| address.to_owned())
-    };
-    request.search = usable(&mail.recipient);
-    request.search_sender = usable(&mail.sender);
-    let is_filtered = request.search.is_some() || request.search_sender.is_some();
-    (request, is_filtered)
+    request.search = usable(mail.recipient.as_ref());
+    request.search_sender = usable(mail.sender.as_ref());
+    (request, mail.has_filter())
+}
+
+/// Sets the region of a search. Its mails are in one region.
+fn in_region(request: ActivitySearchRequest, wanted: &[FindSent]) -> ActivitySearchRequest {
+    match wanted.iter().find_map(|mail| mail.region.clone()) {
+        Some(region) => request.region(region),
+        None => request,
+    }
+}
+
+/// The address, unless the API would read it as alternatives, which `|` separates, or may show it in
+/// another form.
+fn usable(address: Option<&String>) -> Option<String> {
+    let address = address.filter(|text| text.is_ascii() && !text.contains('|') && !text.is_empty());
+    address.cloned()
+}
+
+impl FindSent {
+    fn has_filter(&self) -> bool {
+        usable(self.recipient.as_ref()).is_some() || usable(self.sender.as_ref()).is_some()
+    }
 }
 
 /// The time of the last mail of a page. Events such as `opened` may be indexed apart from mail.
