@@ -1,5 +1,5 @@
-//! The rule: from a mail's row and what is known now to the next step. Pure; nothing else changes the
-//! state of a mail.
+//! The rule: from a mail's row and what is known now to the next step. Pure; apart from a claim, nothing
+//! else changes the state of a mail.
 //!
 //! Three facts make it safe:
 //! - `sending` is committed before the first byte is sent, so a row in any other state has no attempt
@@ -91,7 +91,9 @@ pub(crate) struct EventFacts {
 pub(crate) enum Request {
     Retry,
     Hold,
+    LookUp,
     Cancel,
+    Erase,
 }
 
 /// What to do with a mail that the look-up proves not to have been sent.
@@ -340,8 +342,15 @@ fn on_request(record: &Record, request: Request, now: SystemTime) -> Action {
             ..Change::to(State::Queued).because("retried")
         },
         (Request::Hold, State::Queued | State::Unknown) => Change::to(State::Held).because("held"),
+        (Request::LookUp, State::Held) if record.unknown_since.is_some() => Change {
+            look_at: Some(now),
+            ..Change::to(State::Unknown)
+        },
         (Request::Cancel, State::Queued | State::Held) => {
             Change::to(State::Cancelled).because("cancelled")
+        }
+        (Request::Erase, State::Queued | State::Held) => {
+            Change::to(State::Cancelled).because("erased")
         }
         _ => return Action::Nothing,
     })
@@ -730,29 +739,45 @@ mod tests {
     #[test]
     fn requests_apply_to_mails_that_no_worker_has() {
         use State::*;
-        let (retried, held, cancelled, no) = (
+        let (retried, held, again, cancelled, erased, no) = (
             "queued at 100 because retried",
             "held because held",
+            "unknown at 100",
             "cancelled because cancelled",
+            "cancelled because erased",
             "nothing",
         );
         for (state, expected) in [
-            (Queued, [no, held, cancelled]),
-            (Sending, [no, no, no]),
-            (Unknown, [no, held, no]),
-            (Held, [retried, no, cancelled]),
-            (Rejected, [retried, no, no]),
-            (Cancelled, [retried, no, no]),
-            (Sent, [no, no, no]),
-            (Delivered, [no, no, no]),
+            (Queued, [no, held, no, cancelled, erased]),
+            (Sending, [no; 5]),
+            (Unknown, [no, held, no, no, no]),
+            (Held, [retried, no, again, cancelled, erased]),
+            (Rejected, [retried, no, no, no, no]),
+            (Cancelled, [retried, no, no, no, no]),
+            (Sent, [no; 5]),
+            (Delivered, [no; 5]),
         ] {
-            let requests = [Request::Retry, Request::Hold, Request::Cancel];
+            let in_doubt = Record {
+                unknown_since: Some(at(80)),
+                ..row(state)
+            };
+            let requests = [
+                Request::Retry,
+                Request::Hold,
+                Request::LookUp,
+                Request::Cancel,
+                Request::Erase,
+            ];
             for (request, expected) in requests.into_iter().zip(expected) {
                 let known = Known::Request(request);
-                let action = decide(&row(state), known, &policy(RESEND), at(100));
+                let action = decide(&in_doubt, known, &policy(RESEND), at(100));
                 assert_eq!(short(&action), expected, "{request:?} {state}");
             }
         }
+        // Held for another reason.
+        let known = Known::Request(Request::LookUp);
+        let action = decide(&row(Held), known, &policy(RESEND), at(100));
+        assert_eq!(action, Action::Nothing);
         // Accepted, then refused by an event.
         let known = Known::Request(Request::Retry);
         let action = decide(&accepted_row(Rejected), known, &policy(RESEND), at(100));

@@ -86,6 +86,7 @@ pub enum Put {
 
 /// What a request such as [`Outbox::retry`](crate::Outbox::retry) did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the request may not apply to the mail's state"]
 #[non_exhaustive]
 pub enum Requested {
     /// The mail's state has changed.

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::content::Bodies;
+use crate::decide::Request;
 use crate::error::Error;
 use crate::foreign;
 use crate::outbox::Outbox;
-use crate::record::State;
 use crate::store::{Personal, address};
 
 /// What [`Outbox::erase`] did.
@@ -60,8 +60,10 @@ impl Outbox {
                 let Some(place) = self.place(row, &who) else {
                     continue;
                 };
-                let is_busy = matches!(row.state, State::Sending | State::Unknown);
-                if !is_busy && self.store.erase(row, place == Place::Mail).await? {
+                if place == Place::Mail {
+                    let _not_if_settled = self.request(&row.key, Request::Erase).await?;
+                }
+                if self.store.erase(&row.key, place == Place::Mail).await? {
                     erased.mails += 1;
                 } else {
                     erased.busy += 1;

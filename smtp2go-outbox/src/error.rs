@@ -6,13 +6,12 @@ use std::fmt;
 use smtp2go_sdk::types::one_line;
 use smtp2go_sdk::webhook::IntoStatus;
 
-/// The error of a call of the outbox. Display is one line, without content of mails.
-#[derive(Debug)]
+/// The error of a call of the outbox. Display is one line. Display and Debug have no content of mails; the
+/// [source](StdError::source) can have some.
 pub struct Error {
     kind: Kind,
 }
 
-#[derive(Debug)]
 enum Kind {
     Database(sqlx::Error),
     Mail(String),
@@ -38,8 +37,7 @@ impl Error {
         matches!(self.kind, Kind::Database(_))
     }
 
-    /// Whether a mail can't be queued: it has no key, is too large, or has an attachment that can't be
-    /// stored.
+    /// Whether a mail can't be queued: see [`Outbox::put`](crate::Outbox::put).
     #[must_use]
     pub fn is_mail(&self) -> bool {
         matches!(self.kind, Kind::Mail(_))
@@ -82,6 +80,13 @@ impl From<sqlx::Error> for Error {
         Self {
             kind: Kind::Database(error),
         }
+    }
+}
+
+/// Without the details of the database, which quote the row.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Error").field(&self.to_string()).finish()
     }
 }
 

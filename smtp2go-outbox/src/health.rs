@@ -9,14 +9,16 @@ use crate::outbox::Outbox;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// For how long the oldest due mail has been due. Without a mail that is due: zero.
+    /// How long the oldest due mail has waited. Zero if no mail is due.
     pub oldest_due: Duration,
     /// For how long the oldest lease has been over. More than a few times
     /// [`sweep_every`](crate::WorkerBuilder::sweep_every): no worker runs.
     pub oldest_lease: Duration,
-    /// For how long the oldest look-up has been due. More than some minutes: look-ups fail, see
-    /// [`Record::reason`](crate::Record::reason) of the unknown mails.
+    /// For how long the oldest look-up has been due. More than some minutes: no worker makes any.
     pub oldest_look_up: Duration,
+    /// Unknown mails whose last look-up failed. [`Record::reason`](crate::Record::reason) says how:
+    /// `look_up_status` mostly means that the API key does not permit `/activity/search`.
+    pub failed_look_ups: u64,
     /// How much longer all workers are paused.
     pub paused: Duration,
     /// Mails that wait for a person.
@@ -24,16 +26,17 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether nothing waits for longer than `limit`, and no mail is held.
+    /// Whether nothing waits for longer than `limit`, no look-up failed, and no mail is held.
     #[must_use]
     pub fn is_ok(&self, limit: Duration) -> bool {
         let waits = [self.oldest_due, self.oldest_lease, self.oldest_look_up];
-        self.held == 0 && waits.into_iter().all(|wait| wait <= limit)
+        self.held == 0 && self.failed_look_ups == 0 && waits.into_iter().all(|wait| wait <= limit)
     }
 }
 
 impl Outbox {
-    /// Returns what waits in the outbox. Four index look-ups, cheap at any size of the table.
+    /// Returns what waits in the outbox. It uses indexes, so it is cheap at any size of the table, unless many
+    /// mails are held or unknown.
     ///
     /// # Errors
     /// If the database fails, or the tables are missing or of another version.
@@ -52,6 +55,7 @@ impl Outbox {
             paused: paused
                 .and_then(|until| until.duration_since(load.now).ok())
                 .unwrap_or_default(),
+            failed_look_ups: load.failed_look_ups,
             held: load.held,
         })
     }

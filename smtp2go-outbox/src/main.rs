@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use smtp2go_outbox::{Bodies, OnAbsent, Outbox, Record, Requested, State, WorkerBuilder};
+use smtp2go_outbox::{Bodies, Dedup, OnAbsent, Outbox, Record, Requested, State, WorkerBuilder};
 use smtp2go_sdk::Client;
 use smtp2go_sdk::types::{Timestamp, one_line};
 
@@ -65,9 +65,14 @@ enum Command {
     },
     /// Hold a mail that is queued or unknown
     Hold { key: String },
+    /// Have a held mail looked up whose outcome was unknown
+    LookUp { key: String },
     /// Cancel a mail that is queued or held
     Cancel { key: String },
-    /// Delete rows in a final state that did not change for a time
+    /// Show the number of mails in each state
+    Counts,
+    /// Delete rows in a final state that did not change for a time, and webhook events that need not be
+    /// remembered
     Purge {
         /// Such as 30d, 12h, 15m or 90s
         #[arg(long, value_parser = duration)]
@@ -75,7 +80,7 @@ enum Command {
     },
     /// Delete the content of all mails from or to an address
     Erase { address: String },
-    /// Show what waits. Fails if anything waits too long, or a mail is held
+    /// Show what waits. Fails if anything waits too long, a mail is held, or look-ups fail
     Health {
         /// How long a due mail may wait
         #[arg(long, value_parser = duration, default_value = "5m")]
@@ -93,6 +98,19 @@ struct Run {
     #[arg(long)]
     hold_absent: bool,
 
+    /// How often a mail is sent again that the look-up proves not to have been sent
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        conflicts_with = "hold_absent"
+    )]
+    resends: u32,
+
+    /// Poll only, behind a pooler that does not support LISTEN
+    #[arg(long)]
+    no_listen: bool,
+
     /// Delete the content of a mail once it is sent
     #[arg(long)]
     delete_bodies: bool,
@@ -101,7 +119,7 @@ struct Run {
     #[arg(long, value_parser = duration, default_value = "30s")]
     drain: Duration,
 
-    /// No line for each change of a mail's state
+    /// Log no changes of a mail's state
     #[arg(long, short)]
     quiet: bool,
 
@@ -109,11 +127,11 @@ struct Run {
     #[arg(long)]
     name: Option<String>,
 
-    /// Most mails of a sender in a time, over all workers, such as 100/1m
+    /// Highest rate of each sender over all workers, such as 100/1m
     #[arg(long, value_parser = rate)]
     sender_rate: Option<Rate>,
 
-    /// Most mails of a tenant in a time, over all workers, such as 100/1m
+    /// Highest rate of each tenant over all workers, such as 100/1m
     #[arg(long, value_parser = rate)]
     tenant_rate: Option<Rate>,
 
@@ -224,8 +242,15 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => failed(format_args!("error: {}", one_line(&error.to_string())), 1),
     }
+}
+
+/// Whether the reader of the output has enough, such as `head`.
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn failed(text: fmt::Arguments<'_>, code: u8) -> ExitCode {
@@ -241,6 +266,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         .filter(|url| !url.is_empty())
         .ok_or("no database: set DATABASE_URL or --database-url")?;
     let outbox = Outbox::connect(&url).await?;
+    if !matches!(arguments.command, Command::Migrate) {
+        outbox.check().await?;
+    }
     match arguments.command {
         Command::Migrate => outbox.migrate().await?,
         Command::Run(run) => send(outbox, *run).await?,
@@ -255,9 +283,16 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
             line(format_args!("{mails} mails queued"))?;
         }
         Command::Hold { key } => requested(&key, outbox.hold(&key).await?)?,
+        Command::LookUp { key } => requested(&key, outbox.look_up(&key).await?)?,
+        Command::Counts => {
+            for (state, count) in outbox.counts().await? {
+                line(format_args!("{state}\t{count}"))?;
+            }
+        }
         Command::Cancel { key } => requested(&key, outbox.cancel(&key).await?)?,
         Command::Purge { older_than } => {
             let rows = outbox.purge(older_than).await?;
+            Dedup::new(&outbox).purge().await?;
             line(format_args!("{rows} rows deleted"))?;
         }
         Command::Erase { address } => {
@@ -288,7 +323,8 @@ async fn send(outbox: Outbox, run: Run) -> Result<(), Failure> {
         .worker(client)
         .name(run.name.unwrap_or_default())
         .concurrency(run.concurrency)
-        .drain(run.drain);
+        .drain(run.drain)
+        .listen(!run.no_listen);
     worker = run.times.set(worker);
     if let Some((count, period)) = run.sender_rate {
         worker = worker.sender_rate(count, period);
@@ -296,9 +332,12 @@ async fn send(outbox: Outbox, run: Run) -> Result<(), Failure> {
     if let Some((count, period)) = run.tenant_rate {
         worker = worker.tenant_rate(count, period);
     }
-    if run.hold_absent {
-        worker = worker.on_absent(OnAbsent::Hold);
-    }
+    worker = worker.on_absent(match run.hold_absent {
+        true => OnAbsent::Hold,
+        false => OnAbsent::Resend {
+            at_most: run.resends,
+        },
+    });
     let signal = signal()?;
     Ok(worker.build()?.run_until(signal).await?)
 }
@@ -365,9 +404,6 @@ fn show(record: &Record) -> Result<(), Failure> {
 
 async fn health(outbox: &Outbox, limit: Duration) -> Result<(), Failure> {
     let health = outbox.health().await?;
-    for (state, count) in outbox.counts().await? {
-        line(format_args!("{state}: {count}"))?;
-    }
     for (name, wait) in [
         ("oldest due", health.oldest_due),
         ("oldest lease over", health.oldest_lease),
@@ -376,11 +412,17 @@ async fn health(outbox: &Outbox, limit: Duration) -> Result<(), Failure> {
     ] {
         line(format_args!("{name}: {} s", wait.as_secs()))?;
     }
+    for (name, count) in [
+        ("failed look-ups", health.failed_look_ups),
+        ("held", health.held),
+    ] {
+        line(format_args!("{name}: {count}"))?;
+    }
     if health.is_ok(limit) {
         return Ok(());
     }
     Err(format!(
-        "mails wait for longer than {} s, or are held",
+        "mails wait for longer than {} s, are held or can't be looked up",
         limit.as_secs()
     )
     .into())

@@ -90,29 +90,30 @@ impl Outbox {
     /// `pool.begin_with("BEGIN IMMEDIATE")`: one that begins by reading can fail as busy at once.
     #[cfg(feature = "sqlite")]
     pub fn sqlite_options(path: impl AsRef<std::path::Path>) -> sqlx::sqlite::SqliteConnectOptions {
-        use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-        SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(30))
-            .foreign_keys(true)
+        durable(sqlx::sqlite::SqliteConnectOptions::new().filename(path))
     }
 
-    /// Connects to `postgres://…` or opens `sqlite:PATH`. Migrates nothing.
+    /// Connects to `postgres://…` or opens `sqlite:PATH`, in the forms that sqlx reads. Migrates nothing.
     ///
     /// # Errors
-    /// If the URL is of neither kind, or the database can't be reached.
+    /// If the URL is of neither kind, the database is in memory only, or it can't be reached.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         #[cfg(feature = "postgres")]
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::postgres(sqlx::PgPool::connect(url).await?));
+            let options: sqlx::postgres::PgConnectOptions = url.parse()?;
+            // A pool would only say that it waited for too long.
+            let connection = sqlx::ConnectOptions::connect(&options).await?;
+            sqlx::Connection::close(connection).await?;
+            return Ok(Self::postgres(sqlx::PgPool::connect_with(options).await?));
         }
         #[cfg(feature = "sqlite")]
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            let options = Self::sqlite_options(path);
+        if url.starts_with("sqlite:") {
+            if url.contains(":memory:") || url.contains("mode=memory") {
+                return Err(Error::settings(
+                    "an SQLite database in memory keeps no mail: use sqlite:PATH",
+                ));
+            }
+            let options = durable(url.parse()?);
             return Ok(Self::sqlite(sqlx::SqlitePool::connect_with(options).await?));
         }
         // Not the URL itself, which can contain a password.
@@ -239,6 +240,9 @@ impl Outbox {
         if has_nul(&json) {
             return Err(refused(&"it contains U+0000"));
         }
+        if entry.tenant.contains('\0') {
+            return Err(refused(&"its tenant contains U+0000"));
+        }
         let limit = self.max_mail_bytes;
         if json.len() > limit {
             return Err(Error::mail(format!(
@@ -327,12 +331,29 @@ impl Outbox {
         }
     }
 
-    /// Holds a mail that is queued or unknown, until it is retried or cancelled.
+    /// Holds a mail that is queued or unknown, until a person decides. It is not looked up meanwhile: see
+    /// [`look_up`](Self::look_up).
     ///
     /// # Errors
     /// If the database fails.
     pub async fn hold(&self, key: &str) -> Result<Requested, Error> {
         self.request(key, Request::Hold).await
+    }
+
+    /// Has a held mail looked up whose outcome was unknown, as if it had not been held.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn look_up(&self, key: &str) -> Result<Requested, Error> {
+        self.request(key, Request::LookUp).await
+    }
+
+    /// Checks that the tables exist and are of this version.
+    ///
+    /// # Errors
+    /// One that [`is_settings`](Error::is_settings) if not, or the database fails.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.store.check_version().await
     }
 
     /// Cancels a mail that is queued or held.
@@ -369,6 +390,17 @@ impl fmt::Debug for Outbox {
             .field("max_mail_bytes", &self.max_mail_bytes)
             .finish_non_exhaustive()
     }
+}
+
+#[cfg(feature = "sqlite")]
+fn durable(options: sqlx::sqlite::SqliteConnectOptions) -> sqlx::sqlite::SqliteConnectOptions {
+    use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+    options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(30))
+        .foreign_keys(true)
 }
 
 /// Whether a JSON text has the escape of U+0000: one with an even number of backslashes before it.

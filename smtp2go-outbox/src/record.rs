@@ -35,7 +35,8 @@ pub enum State {
     Complained,
     /// Refused by the API, or refused for at least one recipient after it was accepted.
     Rejected,
-    /// Cancelled before it was sent, by a person or because its time is over.
+    /// Not to be sent: a person cancelled it, or its time is over. If it was unknown before it was held and
+    /// cancelled, it may have been sent.
     Cancelled,
 }
 
@@ -129,8 +130,9 @@ impl Priority {
     }
 }
 
-/// A row of the table, without the mail's content. Times are the database's.
-#[derive(Clone, Debug, PartialEq)]
+/// A row of the table, without the mail's content. Times are the database's. Debug leaves out `sender` and
+/// `error`, which have addresses.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Record {
     /// The mail's idempotency key.
@@ -186,4 +188,21 @@ pub struct Record {
     pub has_mail: bool,
     /// The worker's rate limit already has a permit for the mail, at `not_before`.
     pub(crate) reserved: bool,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("key", &self.key)
+            .field("state", &self.state)
+            .field("reason", &self.reason)
+            .field("attempts", &self.attempts)
+            .field("resends", &self.resends)
+            .field("fence", &self.fence)
+            .field("owner", &self.owner)
+            .field("not_before", &self.not_before)
+            .field("email_id", &self.email_id)
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use smtp2go_sdk::types::ActivityRegion;
 use smtp2go_sdk::{Client, RetryPolicy};
 
 use crate::decide::{OnAbsent, Policy};
@@ -49,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) look_up_handover: Duration,
     pub(crate) give_up_after: Duration,
     pub(crate) retention: Duration,
+    pub(crate) look_up_region: Option<ActivityRegion>,
     pub(crate) on_absent: OnAbsent,
     pub(crate) backoff: (Duration, Duration),
     pub(crate) outage_pause: (Duration, Duration),
@@ -74,6 +76,7 @@ impl Default for Settings {
             look_up_handover: seconds(60),
             give_up_after: seconds(15 * 60),
             retention: seconds(5 * 24 * 60 * 60),
+            look_up_region: None,
             on_absent: policy.on_absent,
             backoff: policy.backoff,
             outage_pause: (seconds(5), seconds(60)),
@@ -100,6 +103,7 @@ impl Settings {
             look_up_handover,
             give_up_after,
             retention,
+            look_up_region: _,
             on_absent: _,
             backoff,
             outage_pause,
@@ -249,6 +253,13 @@ impl WorkerBuilder {
     /// unknown for longer is held.
     pub fn retention(mut self, time: Duration) -> Self {
         self.settings.retention = time;
+        self
+    }
+
+    /// Sets the region whose activity is searched. Default: that of the master account. See
+    /// [`FindSent::region`](smtp2go_sdk::FindSent::region).
+    pub fn look_up_region(mut self, region: impl Into<ActivityRegion>) -> Self {
+        self.settings.look_up_region = Some(region.into());
         self
     }
 

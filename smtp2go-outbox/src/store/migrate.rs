@@ -112,6 +112,29 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Refuses an SQLite database that can lose a commit in a power cut.
+    pub(crate) async fn check_durability(&self) -> Result<(), Error> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Ok(()),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pool) => {
+                let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
+                    .fetch_one(pool)
+                    .await?;
+                // 2 is FULL, 3 EXTRA.
+                if synchronous < 2 {
+                    return Err(Error::settings(
+                        "SQLite's setting `synchronous` must be FULL: use Outbox::sqlite_options",
+                    ));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
     let code = error.code();
     code.as_deref() == Some("42P01") || error.message().starts_with("no such table")

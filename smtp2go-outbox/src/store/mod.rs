@@ -169,7 +169,7 @@ impl Store {
                 look_at = AT($6),
                 resends = $7,
                 unknown_since = CASE WHEN $4 = 'unknown' THEN COALESCE(unknown_since, attempt_since)
-                                     WHEN $7 > 0 THEN unknown_since END,
+                                     WHEN $4 = 'held' OR $7 > 0 THEN unknown_since END,
                 email_id = COALESCE($8, email_id),
                 schedule_id = COALESCE($9, schedule_id),
                 reason = $10,
@@ -243,17 +243,19 @@ impl Store {
     }
 }
 
+/// The latest time that a row has, in seconds since 1970: later ones, such as PostgreSQL's `infinity`, count
+/// as this.
+const LATEST: f64 = 9e10;
+
 /// Seconds since 1970.
 fn unix(time: SystemTime) -> f64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => since.as_secs_f64(),
-        Err(before) => -before.duration().as_secs_f64(),
-    }
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs_f64().min(LATEST)
 }
 
-/// The time of these seconds since 1970. Times before that, and those that the system can't hold, count
-/// as 1970.
+/// The time of these seconds since 1970. Times before that count as 1970.
 fn time(seconds: f64) -> SystemTime {
+    let seconds = seconds.clamp(0.0, LATEST);
     let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }

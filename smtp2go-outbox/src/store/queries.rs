@@ -30,6 +30,7 @@ pub(crate) struct Load {
     pub(crate) oldest_lease: Option<SystemTime>,
     /// When the mail that is unknown for the longest time was to be looked up.
     pub(crate) oldest_look_up: Option<SystemTime>,
+    pub(crate) failed_look_ups: u64,
     pub(crate) held: u64,
 }
 
@@ -117,6 +118,8 @@ impl Store {
                  WHERE state = 'sending' AND lease_until <= NOW() ORDER BY lease_until LIMIT 1),
                 (SELECT UNIX(look_at) FROM smtp2go_outbox USING(smtp2go_outbox_look)
                  WHERE state = 'unknown' AND look_at <= NOW() ORDER BY look_at LIMIT 1),
+                (SELECT count(*) FROM smtp2go_outbox USING(smtp2go_outbox_look)
+                 WHERE state = 'unknown' AND reason LIKE 'look_up_%'),
                 (SELECT count(*) FROM smtp2go_outbox WHERE state = 'held')",
             due(0),
             due(1),
@@ -130,9 +133,10 @@ impl Store {
             Option<f64>,
             Option<f64>,
             i64,
+            i64,
         );
         let sql = self.engine().sql(&sql);
-        let (now, high, normal, low, lease, look_up, held): Row =
+        let (now, high, normal, low, lease, look_up, failed_look_ups, held): Row =
             on!(self, pool => sqlx::query_as(sql).fetch_one(pool).await?);
         let oldest = [high, normal, low].into_iter().flatten().reduce(f64::min);
         Ok(Load {
@@ -140,6 +144,7 @@ impl Store {
             oldest_due: oldest.map(time),
             oldest_lease: lease.map(time),
             oldest_look_up: look_up.map(time),
+            failed_look_ups: u64::try_from(failed_look_ups).unwrap_or_default(),
             held: u64::try_from(held).unwrap_or_default(),
         })
     }
@@ -176,53 +181,37 @@ impl Store {
 
     /// Returns the next rows after a key that have content or an error text.
     pub(crate) async fn personal(&self, after: &str) -> Result<Vec<Personal>, Error> {
-        let sql = "SELECT key, fence, state, CAST(mail AS text), sealed, error FROM smtp2go_outbox
+        let sql = "SELECT key, CAST(mail AS text), sealed, error FROM smtp2go_outbox
             WHERE key > $1 AND (mail IS NOT NULL OR sealed IS NOT NULL OR error IS NOT NULL)
             ORDER BY key LIMIT $2";
-        type Row = (
-            String,
-            i64,
-            String,
-            Option<String>,
-            Option<Vec<u8>>,
-            Option<String>,
-        );
+        type Row = (String, Option<String>, Option<Vec<u8>>, Option<String>);
         let rows: Vec<Row> = on!(self, pool => {
             sqlx::query_as(sql).bind(after).bind(CONTENTS_AT_A_TIME).fetch_all(pool).await?
         });
-        let rows = rows
-            .into_iter()
-            .map(|(key, fence, state, mail, sealed, error)| {
-                Ok(Personal {
-                    key,
-                    fence,
-                    state: super::row::state(&state)?,
-                    mail,
-                    sealed,
-                    error,
-                })
-            });
-        rows.collect()
+        let personal = |(key, mail, sealed, error)| Personal {
+            key,
+            mail,
+            sealed,
+            error,
+        };
+        Ok(rows.into_iter().map(personal).collect())
     }
 
-    /// Deletes the error text of a mail, and its content on request, unless its state has changed. A mail
-    /// that waits is cancelled with its content.
-    pub(crate) async fn erase(&self, row: &Personal, content: bool) -> Result<bool, Error> {
-        let content = if content {
-            "mail = NULL, sealed = NULL,
-             reason = CASE WHEN state IN ('queued', 'held') THEN 'erased' ELSE reason END,
-             state = CASE WHEN state IN ('queued', 'held') THEN 'cancelled' ELSE state END,"
+    /// Deletes the error text of a mail, and its content on request, unless it is being sent or looked up.
+    pub(crate) async fn erase(&self, key: &str, content: bool) -> Result<bool, Error> {
+        let (content, states) = if content {
+            (
+                "mail = NULL, sealed = NULL,",
+                "'queued', 'sending', 'unknown', 'held'",
+            )
         } else {
-            ""
+            ("", "'sending', 'unknown'")
         };
         let sql = self.engine().sql(&format!(
             "UPDATE smtp2go_outbox SET {content} error = NULL, updated_at = NOW()
-             WHERE key = $1 AND fence = $2 AND state = $3"
+             WHERE key = $1 AND state NOT IN ({states})"
         ));
-        on!(self, pool => {
-            let query = sqlx::query(sql).bind(&row.key).bind(row.fence).bind(row.state.as_str());
-            Ok(query.execute(pool).await?.rows_affected() == 1)
-        })
+        on!(self, pool => Ok(sqlx::query(sql).bind(key).execute(pool).await?.rows_affected() == 1))
     }
 
     /// Deletes the gates of a sender.
@@ -241,8 +230,6 @@ const CONTENTS_AT_A_TIME: i64 = 16;
 #[derive(Debug)]
 pub(crate) struct Personal {
     pub(crate) key: String,
-    fence: i64,
-    pub(crate) state: State,
     pub(crate) mail: Option<String>,
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) error: Option<String>,

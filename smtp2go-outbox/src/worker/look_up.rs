@@ -144,6 +144,9 @@ impl Shared {
         if let Some(to) = mail.as_ref().and_then(|mail| mail.parts().to().first()) {
             wanted = wanted.to(to.clone());
         }
+        if let Some(region) = &settings.look_up_region {
+            wanted = wanted.region(region.clone());
+        }
         let schedule = record.schedule.as_deref().map(Timestamp::new);
         match schedule.and_then(|schedule| schedule.to_system_time()) {
             Some(schedule) => wanted.scheduled(schedule),

@@ -135,7 +135,11 @@ impl Shared {
     async fn check(&self) -> Result<(), Error> {
         let mut wait = Backoff::default();
         loop {
-            match self.outbox.store.check_version().await {
+            let checked = match self.outbox.store.check_version().await {
+                Ok(()) => self.outbox.store.check_durability().await,
+                checked => checked,
+            };
+            match checked {
                 Err(error) if error.is_temporary() => wait.after(&error).await,
                 checked => return checked,
             }

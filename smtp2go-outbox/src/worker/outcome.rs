@@ -22,6 +22,9 @@ pub(super) enum Trouble {
     Worker,
 }
 
+/// Whatever a reply asks for: a broken proxy must not stop all workers for a day.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+
 /// Kinds of errors about a mail that no later attempt can send.
 const UNFIT: [&str; 4] = ["validation", "too_large", "serialize", "content"];
 
@@ -39,7 +42,7 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (O
     };
     let kind = error.kind();
     if error.is_rate_limited() && error.certainty() != Certainty::Unknown {
-        let wait = error.retry_after().unwrap_or(pause);
+        let wait = wait(&error).unwrap_or(pause);
         let outcome = Outcome::NotSent {
             reason: "rate_limited".to_owned(),
             retry_after: Some(wait),
@@ -57,7 +60,7 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (O
         Certainty::NotSent => {
             let outcome = Outcome::NotSent {
                 reason: kind.to_owned(),
-                retry_after: error.retry_after(),
+                retry_after: wait(&error),
             };
             (outcome, Trouble::Worker)
         }
@@ -79,7 +82,7 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (O
         Certainty::Rejected if is_from_elsewhere(&error) => {
             let outcome = Outcome::NotSent {
                 reason: reason(&error),
-                retry_after: error.retry_after(),
+                retry_after: wait(&error),
             };
             (outcome, Trouble::Worker)
         }
@@ -107,6 +110,11 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (O
             )
         }
     }
+}
+
+/// The wait that the reply asks for.
+fn wait(error: &Error) -> Option<Duration> {
+    error.retry_after().map(|wait| wait.min(LONGEST_PAUSE))
 }
 
 fn is_from_elsewhere(error: &Error) -> bool {

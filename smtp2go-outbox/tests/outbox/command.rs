@@ -63,7 +63,15 @@ async fn program_does_what_an_application_needs() {
                  queued, sending, unknown, held, sent, delivered, bounced, complained, rejected, \
                  cancelled; see --help\n",
             ),
+            (
+                "look-up 1",
+                1,
+                "",
+                "error: 1 is held: nothing was changed\n",
+            ),
             ("retry 1", 0, "", ""),
+            ("hold 3", 0, "", ""),
+            ("retry --state held", 0, "1 mails queued\n", ""),
             ("purge --older-than 1d", 0, "0 rows deleted\n", ""),
             ("purge --older-than 0s", 0, "1 rows deleted\n", ""),
             (
@@ -85,7 +93,9 @@ async fn program_does_what_an_application_needs() {
         let (code, shown, _) = run(url, "show 3");
         assert_eq!(code, 0);
         assert!(
-            shown.starts_with("key: 3\nstate: queued\nsender: Shop <shop@example.com>\n"),
+            shown.starts_with(
+                "key: 3\nstate: queued\nreason: retried\nsender: Shop <shop@example.com>\n"
+            ),
             "{shown}"
         );
         let (sandbox, _client) = sandbox(|builder| builder).await;
@@ -109,9 +119,11 @@ async fn program_does_what_an_application_needs() {
         assert_eq!(sent.count(), 2, "{log}");
         assert_eq!(sandbox.mails().len(), 2);
         assert_eq!(outbox.counts().await.unwrap(), [(State::Sent, 2)]);
+        assert_eq!(run(url, "counts").1, "sent\t2\n");
         let (code, out, said) = run(url, "health");
         assert_eq!((code, said.as_str()), (0, ""));
-        assert!(out.starts_with("sent: 2\noldest due: 0 s\n"), "{out}");
+        assert!(out.starts_with("oldest due: 0 s\n"), "{out}");
+        assert!(out.ends_with("failed look-ups: 0\nheld: 0\n"), "{out}");
         let erased = run(url, "erase jane@example.net");
         assert_eq!(erased, (0, "2 mails erased\n".to_owned(), String::new()));
     }
@@ -127,6 +139,14 @@ fn wrong_url_is_one_line_without_the_password() {
         (
             "",
             "error: no database: set DATABASE_URL or --database-url\n",
+        ),
+        (
+            "sqlite::memory:",
+            "error: an SQLite database in memory keeps no mail: use sqlite:PATH\n",
+        ),
+        (
+            "postgres://shop:hidden@127.0.0.1:9/shop",
+            "error: database: error communicating with database: Connection refused (os error 111)\n",
         ),
     ] {
         let ended = run(url, "migrate");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use smtp2go_outbox::{Entry, State};
+use smtp2go_outbox::{Entry, Requested, State};
 use smtp2go_sandbox::Fault;
 use tokio::time::sleep;
 
@@ -81,7 +81,7 @@ async fn mail_of_later_is_not_sent_now() {
         let wait = delivery.again_in.unwrap();
         assert!(wait > hour / 2 && wait <= hour, "{wait:?}");
         assert_eq!(record(outbox, "k").await.state, State::Queued);
-        outbox.hold("k").await.unwrap();
+        assert_eq!(outbox.hold("k").await.unwrap(), Requested::Done);
         let delivery = worker.deliver("k").await.unwrap().unwrap();
         assert_eq!(
             (delivery.record.state, delivery.again_in),

@@ -99,6 +99,85 @@ async fn unfit_mail_leaves_the_transaction_usable() {
 }
 
 #[tokio::test]
+async fn time_without_end_is_one() {
+    for Fixture { outbox, url, .. } in &fixtures().await {
+        let far = SystemTime::now() + Duration::from_secs(10_000_000_000_000);
+        outbox
+            .put(Entry::new(mail("far")).not_after(far))
+            .await
+            .unwrap();
+        if url.starts_with("postgres") {
+            let pool = sqlx::PgPool::connect(url).await.unwrap();
+            let sql = "UPDATE smtp2go_outbox SET not_after = 'infinity', not_before = '-infinity'";
+            sqlx::query(sql).execute(&pool).await.unwrap();
+        }
+        let (_sandbox, client) = sandbox(|builder| builder).await;
+        work(worker(outbox, &client), outbox).await;
+        assert_eq!(record(outbox, "far").await.state, State::Sent);
+    }
+}
+
+#[tokio::test]
+async fn url_of_sqlx_opens_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("the outbox.db");
+    let outbox = Outbox::open_sqlite(&path).await.unwrap();
+    outbox.put(mail("k")).await.unwrap();
+    let path = path.display().to_string();
+    for url in [
+        format!("sqlite:{path}"),
+        format!("sqlite://{}?mode=rwc", path.replace(' ', "%20")),
+    ] {
+        let same = Outbox::connect(&url).await.unwrap();
+        assert!(same.get("k").await.unwrap().is_some(), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn database_that_can_lose_a_commit_is_refused() {
+    let fixture = sqlite().await;
+    let path = fixture.url.strip_prefix("sqlite:").unwrap();
+    let lax = sqlx::sqlite::SqliteSynchronous::Normal;
+    let options = Outbox::sqlite_options(path).synchronous(lax);
+    let outbox = Outbox::sqlite(sqlx::SqlitePool::connect_with(options).await.unwrap());
+    let (_sandbox, client) = sandbox(|builder| builder).await;
+    let worker = worker(&outbox, &client).build().unwrap();
+    let error = worker.run_until(std::future::pending()).await.unwrap_err();
+    assert!(error.is_settings(), "{error}");
+}
+
+#[tokio::test]
+async fn debug_of_errors_and_rows_has_no_addresses() {
+    for Fixture { outbox, url, .. } in &fixtures().await {
+        outbox.put(mail("k")).await.unwrap();
+        assert!(!format!("{:?}", record(outbox, "k").await).contains('@'));
+        let json = r#""a@example.com""#;
+        let error = if url.starts_with("postgres") {
+            let pool = sqlx::PgPool::connect(url).await.unwrap();
+            let sql = "INSERT INTO smtp2go_outbox (key, mail, priority) VALUES ('x', $1::json, 9)";
+            sqlx::query(sql)
+                .bind(json)
+                .execute(&pool)
+                .await
+                .unwrap_err()
+        } else {
+            let pool = sqlx::SqlitePool::connect(url).await.unwrap();
+            let sql = "INSERT INTO smtp2go_outbox (key, mail, priority) VALUES ('x', $1, 9)";
+            sqlx::query(sql)
+                .bind(json)
+                .execute(&pool)
+                .await
+                .unwrap_err()
+        };
+        let error = smtp2go_outbox::Error::from(error);
+        assert!(
+            error.is_database() && !format!("{error:?} {error}").contains('@'),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn sqlite_refuses_a_time_that_is_none() {
     let fixture = sqlite().await;
     let pool = sqlx::SqlitePool::connect(&fixture.url).await.unwrap();
@@ -245,7 +324,7 @@ async fn pages_go_through_all_keys_of_a_state() {
                 .await
                 .unwrap();
         }
-        outbox.hold("order-007").await.unwrap();
+        assert_eq!(outbox.hold("order-007").await.unwrap(), Requested::Done);
         let mut seen = Vec::new();
         let mut after = String::new();
         loop {
@@ -451,7 +530,7 @@ async fn purge_deletes_settled_rows_by_age() {
             let key = format!("{number:04}");
             outbox.put(mail(&key)).await.unwrap();
             if number % 10 != 0 {
-                outbox.cancel(&key).await.unwrap();
+                assert_eq!(outbox.cancel(&key).await.unwrap(), Requested::Done);
             }
         }
         assert_eq!(outbox.purge(Duration::from_secs(3600)).await.unwrap(), 0);
@@ -475,7 +554,7 @@ async fn health_says_what_waits() {
         let health = outbox.health().await.unwrap();
         assert!(health.oldest_due >= hour, "{health:?}");
         assert!(!health.is_ok(hour) && health.is_ok(hour * 2), "{health:?}");
-        outbox.hold("late").await.unwrap();
+        assert_eq!(outbox.hold("late").await.unwrap(), Requested::Done);
         let health = outbox.health().await.unwrap();
         assert_eq!((health.held, health.oldest_due), (1, Duration::ZERO));
         assert!(!health.is_ok(hour));

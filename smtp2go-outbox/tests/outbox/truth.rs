@@ -314,3 +314,63 @@ async fn pool_without_a_connection_to_send_with_is_refused() {
     assert!(error.is_settings(), "{error}");
     assert!(outbox.worker(client).listen(false).build().is_ok());
 }
+
+#[tokio::test]
+async fn failing_look_ups_are_not_healthy() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
+        let forbidden = Fault::status(403).on("activity_search");
+        let (sandbox, client) = sandbox(|builder| builder.fault(lost).fault(forbidden)).await;
+        outbox.put(mail("k")).await.unwrap();
+        let hour = Duration::from_secs(3600);
+        assert!(outbox.health().await.unwrap().is_ok(hour));
+        let failed = async {
+            while outbox.health().await.unwrap().failed_look_ups == 0 {
+                sleep(ms(10)).await;
+            }
+        };
+        worker(outbox, &client)
+            .build()
+            .unwrap()
+            .run_until(failed)
+            .await
+            .unwrap();
+        assert!(!outbox.health().await.unwrap().is_ok(hour));
+        // A held mail can be looked up after all.
+        assert_eq!(outbox.hold("k").await.unwrap(), Requested::Done);
+        sandbox.faults().clear();
+        assert_eq!(outbox.look_up("k").await.unwrap(), Requested::Done);
+        work(worker(outbox, &client), outbox).await;
+        assert_eq!(record(outbox, "k").await.state, State::Sent);
+        assert_eq!(sandbox.mails().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn absurd_pause_of_a_reply_is_capped() {
+    let Fixture { outbox, .. } = &sqlite().await;
+    let limited = Fault::status(429)
+        .header("retry-after", "999999999")
+        .on("email_send");
+    let (_sandbox, client) = sandbox(|builder| builder.fault(limited)).await;
+    outbox.put(mail("k")).await.unwrap();
+    let tried = async {
+        while record(outbox, "k").await.reason.is_none() {
+            sleep(ms(5)).await;
+        }
+    };
+    worker(outbox, &client)
+        .build()
+        .unwrap()
+        .run_until(tried)
+        .await
+        .unwrap();
+    let hour = Duration::from_secs(3600);
+    let paused = outbox.health().await.unwrap().paused;
+    assert!(paused > hour / 2 && paused <= hour, "{paused:?}");
+    let waits = record(outbox, "k")
+        .await
+        .not_before
+        .duration_since(SystemTime::now());
+    assert!(waits.unwrap() <= hour);
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use smtp2go_outbox::{Entry, Observer, Outbox, Priority, State, StateChange};
+use smtp2go_outbox::{Entry, Observer, Outbox, Priority, Requested, State, StateChange};
 use smtp2go_sandbox::Fault;
 use smtp2go_sdk::{Attachment, Client};
 use tokio::time::{sleep, timeout};
@@ -322,7 +322,7 @@ async fn missing_file_holds_the_mail_until_it_is_retried() {
             (State::Held, Some("validation"))
         );
         std::fs::rename(&away, &file).unwrap();
-        outbox.retry("k").await.unwrap();
+        assert_eq!(outbox.retry("k").await.unwrap(), Requested::Done);
         work(worker(outbox, &client), outbox).await;
         assert_eq!(sandbox.mails().len(), 1);
     }
