@@ -25,26 +25,29 @@
 //! - [`Outbox::record`] takes webhook events, which settle mails and tell their outcome. [`Dedup`] recognises
 //!   duplicate events.
 //! - [`get`](Outbox::get), [`list`](Outbox::list), [`retry`](Outbox::retry), [`hold`](Outbox::hold),
-//!   [`cancel`](Outbox::cancel), [`counts`](Outbox::counts), [`health`](Outbox::health),
-//!   [`purge`](Outbox::purge) and [`erase`](Outbox::erase) are for operation. The program `smtp2go-outbox`
-//!   has them as commands.
+//!   [`look_up`](Outbox::look_up), [`cancel`](Outbox::cancel), [`counts`](Outbox::counts),
+//!   [`health`](Outbox::health), [`purge`](Outbox::purge) and [`erase`](Outbox::erase) are for operation. The
+//!   program `smtp2go-outbox` has them as commands.
 //!
 //! # What is certain
 //!
-//! A mail is accepted by the API at most once, and once if it can be sent at all, because
-//! - `sending` is committed before the first byte is sent;
-//! - a send ends before the worker's lease on the mail does, also if the process is suspended meanwhile;
-//! - a mail whose worker died or whose reply was lost is [`Unknown`](State::Unknown). It is looked up in the
-//!   account's activity by its key, and sent again only after the look-up proves that it was not accepted:
-//!   see [`FindSent`](smtp2go_sdk::FindSent) for the proof.
+//! Under the assumptions below, the API accepts each mail at most once, and once if it can be sent at all:
+//! - `sending` is committed before the first byte is sent.
+//! - A send ends before the worker's lease on the mail does, also if the process is suspended meanwhile.
+//! - A mail whose worker died or whose reply was lost is [`Unknown`](State::Unknown). It is looked up in the
+//!   account's activity by its key, and sent again only if the look-up finds that it was not accepted: see
+//!   [`FindSent`](smtp2go_sdk::FindSent). With the default times that takes 7 to 15 minutes after the lease; a
+//!   mail that was accepted is found after 2.
 //!
-//! That rests on:
-//! - The activity shows mails in the order in which they were accepted, or within
-//!   [`give_up_after`](WorkerBuilder::give_up_after).
-//! - No request arrives later than [`look_up_margin`](WorkerBuilder::look_up_margin) after the end of its lease,
-//!   out of the buffers of a network that stalled, or out of a machine that was suspended during the send.
-//! - A key stands for one mail of the account, as long as its events come: do not use it for another mail, in
-//!   another outbox or after [`purge`](Outbox::purge). An old mail's event would pass for one of the new mail.
+//! The assumptions:
+//! - The activity shows mails in the order in which they were accepted. It is never further behind than
+//!   [`give_up_after`](WorkerBuilder::give_up_after). A mail that the service holds back, over a daily limit for
+//!   example, may not be in it for longer.
+//! - The clocks of the database and of the API differ by less than
+//!   [`look_up_margin`](WorkerBuilder::look_up_margin). No request arrives later than that after the end of its
+//!   lease, out of the buffers of a network that stalled or of a machine that was suspended during the send.
+//! - A key stands for one mail of the account, as long as its events come. Don't use it for another mail, in
+//!   another outbox or after [`purge`](Outbox::purge): an event of the old mail would pass for one of the new mail.
 //! - All workers of a table use keys of one account, and one name of the header. Otherwise a worker can't find
 //!   what another one has sent.
 //! - The database loses no commit. After a restore from a backup, or a failover to a replica that lagged, mails
@@ -59,8 +62,13 @@
 //! language queues a mail with
 //!
 //! ```sql
-//! INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, $2) ON CONFLICT DO NOTHING
+//! INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, CAST($2 AS json)) ON CONFLICT DO NOTHING
 //! ```
+//!
+//! In SQLite, write `$2` without the cast. In PostgreSQL, literals and drivers without types, such as psycopg, need
+//! none either. The role that inserts needs `INSERT` on the table, and `SELECT` too for
+//! [`put_in`](Outbox::put_in). Workers also need `UPDATE` and `DELETE`, the same on the other tables, and `USAGE` on
+//! the sequence.
 //!
 //! | Column | Meaning |
 //! | --- | --- |
@@ -98,7 +106,7 @@
 //! # Databases
 //!
 //! PostgreSQL 12 or later, for any number of workers on any number of machines. Workers are notified of
-//! inserted mails, and poll as well. All times are the database's, so the machines' clocks don't matter. A
+//! inserted mails, and poll as well. All times are the database's, so the workers' clocks don't matter. A
 //! committed mail survives a power cut if `fsync` and `synchronous_commit` are on, which is the default.
 //!
 //! A pool needs at least two connections, because a worker keeps one for notifications.

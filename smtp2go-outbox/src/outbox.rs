@@ -51,8 +51,8 @@ impl Outbox {
     /// Returns an outbox in a PostgreSQL database, version 12 or later. The tables are in the first schema
     /// of the connection's `search_path`.
     ///
-    /// A worker takes one connection of the pool for notifications, and one for each mail that it sends
-    /// at once while it writes. Does nothing yet: call [`migrate`](Self::migrate) before the first use.
+    /// A worker takes one connection of the pool for notifications, and others while it reads and writes. Does
+    /// nothing yet: call [`migrate`](Self::migrate) before the first use.
     #[cfg(feature = "postgres")]
     #[must_use]
     pub fn postgres(pool: sqlx::PgPool) -> Self {
@@ -166,7 +166,8 @@ impl Outbox {
         self.store.migrate().await
     }
 
-    /// Queues a mail. Needs an [idempotency key](smtp2go_sdk::Email::idempotency_key).
+    /// Queues a mail. Needs an [idempotency key](smtp2go_sdk::Email::idempotency_key). MIME messages, also those of
+    /// lettre, can't be queued.
     ///
     /// Its files are read when it is sent. A mail that can't be sent then is held.
     ///

@@ -183,15 +183,15 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets how long before the end of its lease a send is over. Default: 5 seconds. A mail for which the
+    /// Sets how long before the end of its lease a send ends at the latest. Default: 5 seconds. A mail for which the
     /// rest of the lease is too short, for example because the process was suspended, is not sent.
     pub fn lease_margin(mut self, margin: Duration) -> Self {
         self.settings.margin = margin;
         self
     }
 
-    /// Sets how often an idle worker looks for mail. Default: 1 second. PostgreSQL notifies workers of
-    /// inserted mails, so this only delays mails with a later `not_before`.
+    /// Sets how often an idle worker looks for mail. Default: 1 second. In PostgreSQL, an `INSERT` wakes workers at
+    /// once; in SQLite, only those of the same process.
     pub fn poll(mut self, interval: Duration) -> Self {
         self.settings.poll = interval;
         self
@@ -232,7 +232,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets for how long after a worker's last look-up no other worker makes one. Default: 60 seconds.
+    /// Sets how long a worker keeps the right to make look-ups after its last one. Default: 60 seconds.
     ///
     /// The API allows 60 searches a minute. A worker's client keeps to that; since one worker at a time
     /// makes the look-ups for all mails, all workers together do.
@@ -242,7 +242,7 @@ impl WorkerBuilder {
     }
 
     /// Sets how long after its lease a mail that is not found counts as absent, even if no later event
-    /// proves it. Default: 15 minutes. See
+    /// proves it. Default: 15 minutes. A mail that the service holds back for longer is sent twice. See
     /// [`FindSent::give_up_after`](smtp2go_sdk::FindSent::give_up_after).
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.settings.give_up_after = time;

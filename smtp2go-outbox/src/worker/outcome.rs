@@ -7,10 +7,10 @@ use smtp2go_sdk::{Certainty, Error, Reply, Sent};
 
 use crate::decide::Outcome;
 
-/// What a result says about more than its mail.
+/// What the result of a send says about the next sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// Nothing: it is about the mail, or came to no end.
+    /// Nothing.
     None,
     /// The API works.
     Over,

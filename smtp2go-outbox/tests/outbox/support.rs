@@ -80,7 +80,7 @@ pub(crate) async fn insert(url: &str, key: &str, json: &str) {
         query.execute(&pool).await.unwrap();
     } else {
         let pool = sqlx::PgPool::connect(url).await.unwrap();
-        let sql = "INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, $2::json)
+        let sql = "INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, CAST($2 AS json))
                    ON CONFLICT DO NOTHING";
         let query = sqlx::query(sql).bind(key).bind(json);
         query.execute(&pool).await.unwrap();
