@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::content::Bodies;
 use crate::decide::Request;
+use crate::entry::Requested;
 use crate::error::Error;
 use crate::foreign;
 use crate::outbox::Outbox;
@@ -61,7 +62,8 @@ impl Outbox {
                     continue;
                 };
                 if place == Place::Mail {
-                    let _not_if_settled = self.request(&row.key, Request::Erase).await?;
+                    // Not done for a mail that is settled or busy.
+                    let _: Requested = self.request(&row.key, Request::Erase).await?;
                 }
                 if self.store.erase(&row.key, place == Place::Mail).await? {
                     erased.mails += 1;
