@@ -12,13 +12,13 @@ use crate::store::Content;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Bodies {
-    /// It stays in the row. The default.
+    /// The content stays in the row. The default.
     #[default]
     Keep,
-    /// It is deleted from the row: `mail` is null.
+    /// The content is deleted: `mail` is null.
     Delete,
-    /// It is encrypted: `mail` is null, and `sealed` has what [`Seal::seal`] returned. It is deleted if that
-    /// fails.
+    /// The content is encrypted: `mail` is null, and `sealed` has the bytes that [`Seal::seal`] returned. If
+    /// encryption fails, the content is deleted.
     Seal(Arc<dyn Seal>),
 }
 
@@ -34,27 +34,27 @@ impl fmt::Debug for Bodies {
 
 /// Encrypts the content of accepted mails, with your own cipher and key.
 pub trait Seal: Send + Sync + 'static {
-    /// Encrypts a mail's JSON. `key` is its idempotency key, as associated data.
+    /// Encrypts a mail's JSON. `key` is the mail's idempotency key, for use as associated data.
     ///
     /// # Errors
-    /// The content is deleted then, as after a panic, and an event at ERROR says so.
+    /// After an error or a panic, the outbox deletes the content and logs an event at ERROR.
     fn seal(&self, key: &str, mail: &str) -> Result<Vec<u8>, Box<dyn StdError + Send + Sync>>;
 
-    /// Decrypts what [`seal`](Self::seal) returned. [`Outbox::erase`](crate::Outbox::erase) needs it to
+    /// Decrypts the bytes that [`seal`](Self::seal) returned. [`Outbox::erase`](crate::Outbox::erase) calls it to
     /// find addresses.
     ///
     /// # Errors
-    /// `erase` deletes the content then, since it can't be searched.
+    /// After an error or a panic, `erase` deletes the content, since it can't search it.
     fn open(&self, key: &str, sealed: &[u8]) -> Result<String, Box<dyn StdError + Send + Sync>>;
 }
 
 impl Bodies {
-    /// Whether [`of`](Self::of) needs the content.
+    /// Returns whether [`of`](Self::of) needs the content.
     pub(crate) fn needs_content(&self) -> bool {
         matches!(self, Self::Seal(_))
     }
 
-    /// What to write for a mail that was accepted.
+    /// Returns what to write for a mail that was accepted.
     pub(crate) fn of(&self, key: &str, mail: Option<&str>) -> Content {
         match (self, mail) {
             (Self::Keep, _) | (Self::Seal(_), None) => Content::Keep,

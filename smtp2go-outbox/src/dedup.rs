@@ -8,11 +8,11 @@ use crate::error::Error;
 use crate::outbox::Outbox;
 use crate::store::Store;
 
-/// Remembers handled webhook events in the outbox's database, for all processes that use it: for
+/// Deduplicates webhook events for all processes with the outbox's database. Pass it to
 /// [`Receiver::deduplicate`](smtp2go_sdk::webhook::Receiver::deduplicate).
 ///
-/// The table `smtp2go_outbox_events` has one row for each event. Its keys contain addresses: see
-/// [`Outbox::erase`], which deletes these too.
+/// The table `smtp2go_outbox_events` has one row for each event. The keys of these rows contain addresses.
+/// [`Outbox::erase`] deletes those of an address.
 #[derive(Clone, Debug)]
 pub struct Dedup {
     store: Store,
@@ -31,23 +31,23 @@ impl Dedup {
         }
     }
 
-    /// Sets when a claim expires whose process ended: longer than the longest run of the handler. Default:
-    /// 60 seconds.
+    /// Sets how long a process may handle an event. Default: 60 seconds. After that time, for example because the
+    /// process died, the event can be handled again. Must be longer than the handler ever takes.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Sets for how long a handled event is remembered. Default: 5 days; the service posts an event again
-    /// for up to four.
+    /// Sets how long a handled event is remembered. Default: 5 days, because the service posts an event again for
+    /// up to 4 days.
     #[must_use]
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;
         self
     }
 
-    /// Deletes events that need not be remembered any longer. Returns their number. Call it once a day.
+    /// Deletes handled events that are older than [`keep`](Self::keep). Returns their number. Call it once a day.
     ///
     /// # Errors
     /// If the database fails.
@@ -65,7 +65,7 @@ impl Deduplicator for Dedup {
         }
         Ok(match self.store.event_is_handled(key).await? {
             Some(true) => Claim::Done,
-            // Or released meanwhile: then it is posted again.
+            // `None`: released meanwhile, so the service posts the event again.
             Some(false) | None => Claim::Busy,
         })
     }

@@ -1,4 +1,4 @@
-//! One mail, driven by the caller: for those who run a job queue.
+//! Delivers one mail per call, for programs that run a job queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use crate::store::Claim;
 use crate::time::later;
 use crate::worker::{Stop, Worker};
 
-/// Steps of one call. Each is a send, a look-up or a read after somebody else's change.
+/// Maximum number of steps in one call. A step is a send, a look-up, or a read after another process changed the
+/// row.
 const STEPS: u32 = 8;
 
 /// What [`Worker::deliver`] did.
@@ -21,17 +22,17 @@ const STEPS: u32 = 8;
 pub struct Delivery {
     /// The row after the call.
     pub record: Record,
-    /// Call again after this time. `None` if the mail is [settled](crate::State::is_final) or held.
+    /// Call again after this time. `None` if the mail is [final](crate::State::is_final) or held.
     pub again_in: Option<Duration>,
 }
 
 impl Worker {
-    /// Does all that is due for one mail: sends it, or looks it up. For a job queue as the trigger, in
-    /// place of [`run_until`](Worker::run_until).
+    /// Does all that is due for one mail: sends it, or looks it up. Call it from the jobs of a job queue, in place
+    /// of [`run_until`](Worker::run_until).
     ///
-    /// May be called any number of times, by any number of processes at once: only one sends. Call it again
-    /// as [`again_in`](Delivery::again_in) says, and a call that fails at any time. If the future is dropped
-    /// during a send, the mail becomes unknown when its lease is over.
+    /// Any number of processes may call it for a mail, any number of times: only one sends the mail. If
+    /// [`again_in`](Delivery::again_in) is set, call it again after that time. After an error, call it again at
+    /// any time. If the future is dropped during a send, the mail becomes unknown when its lease ends.
     ///
     /// Returns `None` if the table has no mail with this key.
     ///
@@ -60,14 +61,14 @@ impl Worker {
                         inner.run(Arc::new(*claimed), &mut stop).await;
                         continue;
                     }
-                    // Another caller was faster, or a rate moved it.
+                    // A rate limit moved the mail to a later time.
                     Claim::Moved => continue,
                     Claim::Nothing => match store.paused_until().await? {
                         Some(until) => until,
                         None => continue,
                     },
                 },
-                // Once: if it is still due then, another process has the right to look up.
+                // Still due after a look-up: another process has the right to make look-ups.
                 Action::LookUp if looked_up => later(now, inner.settings.sweep),
                 Action::LookUp => {
                     looked_up = true;

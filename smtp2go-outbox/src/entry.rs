@@ -1,4 +1,4 @@
-//! What goes into the table.
+//! Mails to queue, and the results of queueing and of requests.
 
 use std::time::SystemTime;
 
@@ -47,21 +47,21 @@ impl Entry {
         self
     }
 
-    /// Sets the tenant, for [`WorkerBuilder::tenant_rate`](crate::WorkerBuilder::tenant_rate). Default:
-    /// empty, which has no rate.
+    /// Sets the tenant, for [`WorkerBuilder::tenant_rate`](crate::WorkerBuilder::tenant_rate). Default: empty,
+    /// which the rate does not limit.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = tenant.into();
         self
     }
 
-    /// Sets the earliest time to send. Default: at once. Compared with the database's clock.
+    /// Sets the earliest time to send the mail, by the database's clock. Default: at once.
     pub fn not_before(mut self, time: SystemTime) -> Self {
         self.not_before = Some(time);
         self
     }
 
-    /// Sets when the mail is no longer to be sent, such as the end of a login code's validity. A mail that
-    /// is still queued then, or queued again, is cancelled with the reason `expired`. Default: never.
+    /// Sets the latest time to send the mail, such as the end of a login code's validity. Default: none. If the
+    /// mail is queued after this time, also for another attempt, a worker cancels it with the reason `expired`.
     pub fn not_after(mut self, time: SystemTime) -> Self {
         self.not_after = Some(time);
         self
@@ -80,7 +80,7 @@ impl From<Email> for Entry {
 pub enum Put {
     /// The mail is in the table now.
     Queued,
-    /// The table has a mail with this key. Nothing was changed, even if the mails differ.
+    /// The table already had a mail with this key. Nothing was changed, even if the mails differ.
     Known,
 }
 
@@ -89,11 +89,11 @@ pub enum Put {
 #[must_use = "the request may not apply to the mail's state"]
 #[non_exhaustive]
 pub enum Requested {
-    /// The mail's state has changed.
+    /// The request changed the mail's state.
     Done,
     /// The request does not apply to a mail in this state. Nothing was changed.
     NotIn(crate::State),
-    /// The mail is not sent any more: its [`not_after`](crate::Record::not_after) is past. Nothing was changed.
+    /// The mail's [`not_after`](crate::Record::not_after) has passed, so it can't be retried. Nothing was changed.
     Expired,
     /// The table has no mail with this key.
     NoSuchKey,

@@ -16,36 +16,36 @@ use crate::store::{Personal, address};
 pub struct Erased {
     /// Mails whose content or error text was deleted.
     pub mails: u64,
-    /// Mails that are being sent or looked up, which were left as they are: call again when they are
-    /// settled.
+    /// Mails that are being sent or looked up. They were not changed: call again when their outcome is known.
     pub busy: u64,
 }
 
 /// The members of a mail that have addresses.
 const ADDRESSES: [&str; 5] = ["sender", "to", "cc", "bcc", "reply_to"];
 
-/// Where a row has the address.
+/// The part of a row that has the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Mail,
-    /// The mail is about somebody else.
+    /// Only the error text: the mail has other addresses.
     Error,
 }
 
 impl Outbox {
     /// Deletes the content of all mails that have this address as sender, recipient (To, Cc or Bcc) or in
-    /// Reply-To. Upper and lower case are the same. Mails that wait are cancelled. Rows stay, with their keys,
-    /// ids and times; so keep addresses out of keys. Texts of mails to others are not searched.
+    /// Reply-To. Cancels such mails if they are queued or held. Compares addresses without regard to case. Reads
+    /// the whole table.
     ///
-    /// Error texts that quote the address are deleted too, and handled events of it, which [`Dedup`] remembers.
+    /// Also deletes error texts that quote the address, and the events about it that [`Dedup`] remembers. Does not
+    /// search the text of mails to other people. Rows stay, with their keys, ids and times, so keep addresses out
+    /// of keys.
     ///
-    /// Sealed content is opened to find the address, and deleted if it can't be opened. Reads the whole
-    /// table.
+    /// Encrypted content is [opened](crate::Seal::open) to find the address, and deleted if it can't be opened.
     ///
     /// [`Dedup`]: crate::Dedup
     ///
     /// # Errors
-    /// If the address is empty, or the database fails: call again then.
+    /// If the address is empty, or the database fails. Call again after a failure of the database.
     pub async fn erase(&self, who: &str) -> Result<Erased, Error> {
         let who = address(who);
         if who.is_empty() {
@@ -79,7 +79,7 @@ impl Outbox {
             let Some(last) = keys.last() else { break };
             after.clone_from(last);
             for key in &keys {
-                // Parts between slashes, one of which can be an address, with `%2F` for a slash.
+                // A key has parts between slashes, one of which can be an address, with `%2F` for a slash.
                 if quotes(&key.replace("%2F", "/"), &who) {
                     self.store.forget_event(key).await?;
                 }
@@ -111,7 +111,7 @@ impl Outbox {
     }
 }
 
-/// Whether a mail has the address in one of [`ADDRESSES`]. One that can't be read counts if the text quotes
+/// Whether a mail has the address in one of [`ADDRESSES`]. If the mail can't be read, whether its text quotes
 /// the address anywhere.
 fn names(json: &str, who: &str) -> bool {
     let Ok(Value::Object(mail)) = serde_json::from_str(json) else {

@@ -1,4 +1,4 @@
-//! Webhook events: from an event to the row that it is about.
+//! Records webhook events in the rows of their mails.
 
 use smtp2go_sdk::types::{EmailEvent, EmailEventKind, Timestamp};
 use smtp2go_sdk::webhook::Event;
@@ -8,21 +8,20 @@ use crate::error::Error;
 use crate::outbox::Outbox;
 use crate::record::State;
 
-/// What the service writes where it has no value.
+/// Value that the service writes in place of a missing one.
 const UNAVAILABLE: &str = "Unavailable";
 
 impl Outbox {
-    /// Records a webhook event. An event about a mail proves that the API accepted it, so an unknown mail is
-    /// settled at once. Returns the mail's state, or `None` if the event is about no mail of the table.
+    /// Records a webhook event. Returns the mail's state after it, or `None` if the table does not have the mail.
     ///
-    /// The mail is found by the header with its key, if the webhook posts that header, or else by its id of
-    /// the API. Events can come in any order and more than once. For a mail with several recipients, the
-    /// most serious event counts: complained, rejected, bounced, delivered, sent. A soft bounce changes
-    /// nothing but [`event`](crate::Record::event).
+    /// An event proves that the API accepted its mail, so an unknown mail needs no look-up after it. The mail is
+    /// found by its key, if the webhook posts the header with the key, and else by its `email_id`. Events can come
+    /// in any order and more than once: the most serious state stays, in the order complained, rejected, bounced,
+    /// delivered, sent. This also holds for the events of several recipients. A soft bounce proves `sent`.
     ///
-    /// Events about another mail with the same key change nothing, if they show it: the row's mail was not yet
-    /// handed to a worker, has another id of the API, or was queued more than 5 minutes after the event's mail
-    /// was sent.
+    /// An event changes nothing if it is about another mail with the same key. It is so if no worker has claimed
+    /// the row's mail yet, if the `email_id`s differ, or if the event's mail was sent more than 5 minutes before
+    /// the row's mail was queued.
     ///
     /// ```no_run
     /// # async fn example(outbox: smtp2go_outbox::Outbox, client: smtp2go_sdk::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -40,7 +39,7 @@ impl Outbox {
     /// ```
     ///
     /// # Errors
-    /// If the database fails. Answer the webhook with an error then, so that the event is posted again.
+    /// If the database fails. Return the error from the handler, so that the service posts the event again.
     pub async fn record(&self, event: &Event) -> Result<Option<State>, Error> {
         let Some(event) = event.as_email() else {
             return Ok(None);

@@ -11,22 +11,22 @@ use crate::outbox::Outbox;
 pub struct Health {
     /// How long the oldest due mail has waited. Zero if no mail is due.
     pub oldest_due: Duration,
-    /// For how long the oldest lease has been over. More than a few times
-    /// [`sweep_every`](crate::WorkerBuilder::sweep_every): no worker runs.
+    /// Time since the end of the oldest lease that no worker has cleared. If it exceeds a few times
+    /// [`sweep_every`](crate::WorkerBuilder::sweep_every), no worker runs.
     pub oldest_lease: Duration,
-    /// For how long the oldest look-up has been due. More than some minutes: no worker makes any.
+    /// How long the oldest look-up has been due. If it exceeds a few minutes, no worker makes look-ups.
     pub oldest_look_up: Duration,
-    /// Unknown mails whose last look-up failed. [`Record::reason`](crate::Record::reason) says how:
+    /// Number of unknown mails whose last look-up failed. [`Record::reason`](crate::Record::reason) says why:
     /// `look_up_status` mostly means that the API key does not permit `/activity/search`.
     pub failed_look_ups: u64,
-    /// How much longer all workers are paused.
+    /// The rest of a pause of all workers. Zero if there is none.
     pub paused: Duration,
-    /// Mails that wait for a person.
+    /// Number of mails that are held.
     pub held: u64,
 }
 
 impl Health {
-    /// Whether nothing waits for longer than `limit`, no look-up failed, and no mail is held.
+    /// Returns whether nothing waits for longer than `limit`, no look-up failed, and no mail is held.
     #[must_use]
     pub fn is_ok(&self, limit: Duration) -> bool {
         let waits = [self.oldest_due, self.oldest_lease, self.oldest_look_up];
@@ -35,11 +35,11 @@ impl Health {
 }
 
 impl Outbox {
-    /// Returns what waits in the outbox. It uses indexes, so it is cheap at any size of the table, unless many
-    /// mails are held or unknown.
+    /// Returns what waits in the outbox. Reads indexes, so it is cheap at any size of the table, unless many mails
+    /// are held or unknown.
     ///
     /// # Errors
-    /// If the database fails, or the tables are missing or of another version.
+    /// If the database fails, or the tables are missing or have another version.
     pub async fn health(&self) -> Result<Health, Error> {
         self.store.check_version().await?;
         let load = self.store.load().await?;

@@ -1,5 +1,5 @@
-//! Durable outbox for [SMTP2GO](https://www.smtp2go.com): each mail once, from a table in your own
-//! PostgreSQL or SQLite database.
+//! Durable outbox for [SMTP2GO](https://www.smtp2go.com): sends each mail of a table in your own PostgreSQL or
+//! SQLite database once.
 //!
 //! ```no_run
 //! use smtp2go_outbox::Outbox;
@@ -21,9 +21,10 @@
 //! ```
 //!
 //! - [`Outbox::put`] and [`put_in`](Outbox::put_in) queue mails, the latter in your own transaction.
-//! - [`Worker::run_until`] sends them. [`Worker::deliver`] sends one, for those who run a job queue.
-//! - [`Outbox::record`] takes webhook events, which settle mails and tell their outcome. [`Dedup`] recognises
-//!   duplicate events.
+//! - [`Worker::run_until`] sends the queued mails. If you already run a job queue, its jobs can call
+//!   [`Worker::deliver`] instead, which sends one mail.
+//! - [`Outbox::record`] records webhook events, which prove that a mail was accepted and report its delivery.
+//!   [`Dedup`] recognises duplicate events.
 //! - [`get`](Outbox::get), [`list`](Outbox::list), [`retry`](Outbox::retry), [`hold`](Outbox::hold),
 //!   [`look_up`](Outbox::look_up), [`cancel`](Outbox::cancel), [`counts`](Outbox::counts),
 //!   [`health`](Outbox::health), [`purge`](Outbox::purge) and [`erase`](Outbox::erase) are for operation. The
@@ -31,44 +32,48 @@
 //!
 //! # What is certain
 //!
-//! Under the assumptions below, the API accepts each mail at most once, and once if it can be sent at all:
-//! - `sending` is committed before the first byte is sent.
-//! - A send ends before the worker's lease on the mail does, also if the process is suspended meanwhile.
-//! - A mail whose worker died or whose reply was lost is [`Unknown`](State::Unknown). It is looked up in the
-//!   account's activity by its key, and sent again only if the look-up finds that it was not accepted: see
-//!   [`FindSent`](smtp2go_sdk::FindSent). With the default times that takes 7 to 15 minutes after the lease; a
-//!   mail that was accepted is found after 2.
+//! Under the assumptions below, the API accepts no mail twice, and accepts each mail that is not rejected, held or
+//! cancelled:
+//! - A worker commits the state `sending` before it sends the first byte.
+//! - A send ends before the worker's lease on the mail does, even if the process is suspended meanwhile.
+//! - If the worker dies or the reply is lost, the mail becomes [`Unknown`](State::Unknown). A worker looks it up
+//!   in the account's activity by its key, and sends it again only if the look-up proves that it was not accepted:
+//!   see [`FindSent`](smtp2go_sdk::FindSent). With the default times, an accepted mail is found about 2 minutes
+//!   after it became unknown, and the proof of absence takes 7 to 15 minutes from the end of the lease.
 //!
 //! The assumptions:
-//! - The activity shows mails in the order in which they were accepted. It is never further behind than
-//!   [`give_up_after`](WorkerBuilder::give_up_after). A mail that the service holds back, over a daily limit for
-//!   example, may not be in it for longer.
+//! - The activity shows mails in the order in which the API accepted them, or else within
+//!   [`give_up_after`](WorkerBuilder::give_up_after). A mail that the service holds back for longer, for example
+//!   over a daily limit, can be sent twice.
 //! - The clocks of the database and of the API differ by less than
-//!   [`look_up_margin`](WorkerBuilder::look_up_margin). No request arrives later than that after the end of its
-//!   lease, out of the buffers of a network that stalled or of a machine that was suspended during the send.
-//! - A key stands for one mail of the account, as long as its events come. Don't use it for another mail, in
-//!   another outbox or after [`purge`](Outbox::purge): an event of the old mail would pass for one of the new mail.
-//! - All workers of a table use keys of one account, and one name of the header. Otherwise a worker can't find
-//!   what another one has sent.
+//!   [`look_up_margin`](WorkerBuilder::look_up_margin). A request that a network or a suspended machine delays
+//!   reaches the API within this margin after the end of its lease, or not at all.
+//! - A key belongs to one mail of the account for as long as SMTP2GO posts events about that mail. Don't use the
+//!   key for another mail, not in another outbox and not after [`purge`](Outbox::purge): an event of the old mail
+//!   would count for the new one.
+//! - All workers of a table use API keys of one account, and the same header name. Otherwise a worker can't find
+//!   the mails that another worker sent.
 //! - The database loses no commit. After a restore from a backup, or a failover to a replica that lagged, mails
-//!   that were sent are queued again: cancel or hold them before you start a worker.
+//!   that were sent can be in the state `queued`: cancel or hold them before you start a worker.
 //!
 //! If sending twice is worse than not sending, set [`OnAbsent::Hold`]: then a person decides about mails that
 //! the look-up does not find.
 //!
 //! # The table
 //!
-//! `smtp2go_outbox` is an interface: its columns keep their meaning within a major version. A program in any
+//! `smtp2go_outbox` is a public interface: its columns keep their meaning within a major version. A program in any
 //! language queues a mail with
 //!
 //! ```sql
 //! INSERT INTO smtp2go_outbox (key, mail) VALUES ($1, CAST($2 AS json)) ON CONFLICT DO NOTHING
 //! ```
 //!
-//! In SQLite, write `$2` without the cast. In PostgreSQL, literals and drivers without types, such as psycopg, need
-//! none either. The role that inserts needs `INSERT` on the table, and `SELECT` too for
-//! [`put_in`](Outbox::put_in). Workers also need `UPDATE` and `DELETE`, the same on the other tables, and `USAGE` on
-//! the sequence.
+//! PostgreSQL needs the cast only if the driver sends parameters with the type `text`, as sqlx does and psycopg
+//! does not. In SQLite, write `$2` without the cast.
+//!
+//! In PostgreSQL, the role that inserts needs `INSERT` on the table, and `SELECT` too for [`put`](Outbox::put) and
+//! [`put_in`](Outbox::put_in). The role of a worker needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on all tables,
+//! and `USAGE` on the sequence.
 //!
 //! | Column | Meaning |
 //! | --- | --- |
@@ -76,50 +81,53 @@
 //! | `mail` | The mail as JSON, as [`Email`](smtp2go_sdk::Email) serialises. Null after its content was deleted or encrypted |
 //! | `tenant` | For [`tenant_rate`](WorkerBuilder::tenant_rate). Default: empty |
 //! | `priority` | 0 (high), 1 (normal, the default) or 2 (low) |
-//! | `not_before` | When it may be sent. Default: now. `timestamptz` in PostgreSQL, seconds since 1970 in SQLite, as all times |
-//! | `not_after` | When it is cancelled if it was not sent. Default: null, never |
+//! | `not_before` | Earliest time to send the mail. Default: now. Like all times, a `timestamptz` in PostgreSQL, and seconds since 1970 in SQLite |
+//! | `not_after` | A mail that was not sent by this time is cancelled. Default: null, never |
 //! | `state` | See [`State`]. Default: `queued`. Don't write this column or those below |
 //! | `sender`, `schedule` | Generated from `mail` |
-//! | `fence`, `owner`, `attempt_since`, `lease_until` | The last attempt |
-//! | `unknown_since` | See [`Record`] |
-//! | `attempts`, `resends`, `look_at`, `reserved` | See [`Record`] |
+//! | `fence`, `owner`, `attempt_since`, `lease_until` | The last attempt: see [`Record`] |
+//! | `unknown_since`, `attempts`, `resends`, `look_at` | See [`Record`] |
 //! | `email_id`, `schedule_id`, `reason`, `error`, `event` | See [`Record`] |
+//! | `reserved` | Internal |
 //! | `sealed` | The encrypted mail, see [`Bodies::Seal`] |
-//! | `created_at`, `updated_at`, `sent_at` | Times |
+//! | `created_at`, `updated_at`, `sent_at` | See [`Record`] |
 //!
 //! The other tables and the functions whose names begin with `smtp2go_outbox_` are internal.
-//! [`Outbox::migrate`] creates and upgrades all of them.
+//! [`Outbox::migrate`] creates and upgrades all tables and functions.
 //!
 //! # Attachments
 //!
-//! Attachments in memory are part of the JSON, up to [`max_mail_bytes`](Outbox::max_mail_bytes). Larger ones
-//! go by path or URL. A file must be readable for the worker when the mail is sent, with the size and time
-//! that it had when the mail was queued; otherwise the mail is held. An attachment from a reader can't be
-//! stored.
+//! Attachments in memory are part of the JSON, whose size [`max_mail_bytes`](Outbox::max_mail_bytes) limits.
+//! Attach larger files by path or URL. The worker reads a file when it sends the mail. It holds the mail if it
+//! can't read the file, or if the file's size or modification time has changed since the mail was queued. An
+//! attachment from a reader can't be stored.
 //!
 //! # Schedules
 //!
-//! [`Entry::not_before`] is the better choice: a mail with a [`schedule`](smtp2go_sdk::Email::schedule) appears
-//! in the activity at that time, so one with an unknown outcome can't be looked up before. If the time passes
-//! before the mail is sent, it is sent without the schedule.
+//! Prefer [`Entry::not_before`] to a [`schedule`](smtp2go_sdk::Email::schedule): a scheduled mail appears in the
+//! activity only at its time, so until then a look-up can't find it. If the time passes before the worker sends
+//! the mail, it sends the mail without the schedule.
 //!
 //! # Databases
 //!
-//! PostgreSQL 12 or later, for any number of workers on any number of machines. Workers are notified of
-//! inserted mails, and poll as well. All times are the database's, so the workers' clocks don't matter. A
-//! committed mail survives a power cut if `fsync` and `synchronous_commit` are on, which is the default.
+//! PostgreSQL 12 or later serves any number of workers on any number of machines. It notifies workers of inserted
+//! mails, and workers poll as well. All times are the database's, so the workers' clocks don't matter. A committed
+//! mail survives a power cut if `fsync` and `synchronous_commit` are on, which is the default. A pool needs at
+//! least two connections, because a worker keeps one for notifications.
 //!
-//! A pool needs at least two connections, because a worker keeps one for notifications.
-//!
-//! SQLite, for the processes of one machine: see [`Outbox::sqlite_options`] for what survives a power cut.
+//! SQLite serves the processes of one machine. [`Outbox::sqlite_options`] says what survives a power cut.
 //!
 //! # Telemetry
 //!
-//! Each change of a mail's state by this process is an event with the target `smtp2go_outbox` at INFO:
-//! `state changed`, with `key`, `from`, `to`, `reason`, `fence` and `attempts`. Failures of the database and of
-//! look-ups are events at WARN, a refused API key one at ERROR, and the steps of a mail are events at TRACE with
-//! `step`: `claim`, `claimed`, `send`, `answered`, `record`, `recorded`. No address and no content is logged;
-//! keys of mails are, so keep personal data out of them. An [`Observer`] receives the changes for metrics.
+//! All events have the target `smtp2go_outbox`:
+//! - INFO: `state changed`, for each change of a mail's state by this process, with `key`, `from`, `to`, `reason`,
+//!   `fence` and `attempts`.
+//! - WARN: failures of the database and of look-ups, and pauses of all workers.
+//! - ERROR: a refused API key, and failures of your [`Seal`] or [`Observer`].
+//! - TRACE: the steps of a mail, with `step`: `claim`, `claimed`, `send`, `answered`, `record`, `recorded`.
+//!
+//! No event contains an address or the content of a mail. Events contain the keys of mails, so keep personal data
+//! out of keys. An [`Observer`] receives the changes for metrics.
 //!
 //! # Features
 //!

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use crate::record::State;
 
-/// Receives reports of an outbox, for metrics. Set with
-/// [`Outbox::observer`](crate::Outbox::observer). The methods are called between the steps of a mail, so
-/// they must not block.
+/// Receives reports of an outbox, for metrics. Set with [`Outbox::observer`](crate::Outbox::observer). Workers
+/// call the methods while they process mails, so the methods must not block.
 pub trait Observer: Send + Sync + 'static {
-    /// A mail's state was changed by this process, and the change is committed.
+    /// Called after this process has committed a change of a mail's state.
     fn state_changed(&self, change: &StateChange<'_>) {
         let _ = change;
     }
 
-    /// Unknown mails were looked up.
+    /// Called after a search for unknown mails.
     fn looked_up(&self, report: &LookUpReport) {
         let _ = report;
     }
@@ -31,7 +30,7 @@ pub struct StateChange<'a> {
     pub to: State,
     /// See [`Record::reason`](crate::Record::reason).
     pub reason: Option<&'a str>,
-    /// How often the mail was handed to a worker.
+    /// How often a worker claimed the mail.
     pub attempts: u32,
     /// Time since the mail was queued.
     pub age: Duration,
@@ -41,10 +40,10 @@ pub struct StateChange<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LookUpReport {
-    /// Mails that were looked up.
+    /// Number of mails that were looked up.
     pub mails: usize,
-    /// Those that were found: the API had accepted them.
+    /// Number of mails that were found: the API had accepted them.
     pub found: usize,
-    /// Those that the API did not accept.
+    /// Number of mails that the search proved not to have been accepted.
     pub absent: usize,
 }

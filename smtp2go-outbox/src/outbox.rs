@@ -1,4 +1,4 @@
-//! `Outbox`: the table, and what programs do with it.
+//! `Outbox`: the table, and the calls of programs on it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const PAGE: u32 = 100;
 
 /// A table of mails in your database. Clones share the pool.
 ///
-/// See the [crate](crate) for the whole. Each method is one statement or one short transaction.
+/// The documentation of the [crate](crate) describes the table, and what is certain.
 #[derive(Clone)]
 pub struct Outbox {
     pub(crate) store: Store,
@@ -51,17 +51,16 @@ impl Outbox {
     /// Returns an outbox in a PostgreSQL database, version 12 or later. The tables are in the first schema
     /// of the connection's `search_path`.
     ///
-    /// A worker takes one connection of the pool for notifications, and others while it reads and writes. Does
-    /// nothing yet: call [`migrate`](Self::migrate) before the first use.
+    /// A worker takes one connection of the pool for notifications, and others while it reads and writes. This
+    /// function creates no tables: call [`migrate`](Self::migrate) before the first use.
     #[cfg(feature = "postgres")]
     #[must_use]
     pub fn postgres(pool: sqlx::PgPool) -> Self {
         Self::new(Store::Postgres(pool))
     }
 
-    /// Opens an outbox in an SQLite file, which is created if it is missing, and migrates it.
-    ///
-    /// The connections use [`sqlite_options`](Self::sqlite_options).
+    /// Opens an outbox in an SQLite file with [`sqlite_options`](Self::sqlite_options), and migrates it. Creates
+    /// the file if it is missing.
     ///
     /// # Errors
     /// If the file can't be opened or migrated.
@@ -73,8 +72,8 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Returns an outbox over your own SQLite pool. Its connections must have the settings of
-    /// [`sqlite_options`](Self::sqlite_options).
+    /// Returns an outbox over your own SQLite pool, whose connections must have the settings of
+    /// [`sqlite_options`](Self::sqlite_options). Creates no tables: call [`migrate`](Self::migrate).
     #[cfg(feature = "sqlite")]
     #[must_use]
     pub fn sqlite(pool: sqlx::SqlitePool) -> Self {
@@ -84,24 +83,27 @@ impl Outbox {
     /// Returns the settings that an SQLite file with an outbox needs: `journal_mode = WAL`,
     /// `synchronous = FULL`, `busy_timeout` of 30 seconds and `foreign_keys = ON`.
     ///
-    /// With these, a committed mail survives the end of the process, and a power cut if the disk honours
-    /// `fsync`. With `synchronous = NORMAL` a power cut can undo the last commits, so that a mail is sent
-    /// twice. The file must be on a local disk. Begin a transaction that writes with
-    /// `pool.begin_with("BEGIN IMMEDIATE")`: one that begins by reading can fail as busy at once.
+    /// With these settings, a committed mail survives a crash of the process, and also a power cut if the disk
+    /// honours `fsync`. With `synchronous = NORMAL` a power cut can undo the last commits, and then a mail is sent
+    /// twice. The file must be on a local disk.
+    ///
+    /// Begin a transaction that writes with `pool.begin_with("BEGIN IMMEDIATE")`. A transaction that reads before
+    /// it writes can otherwise fail with "database is locked" at once.
     #[cfg(feature = "sqlite")]
     pub fn sqlite_options(path: impl AsRef<std::path::Path>) -> sqlx::sqlite::SqliteConnectOptions {
         durable(sqlx::sqlite::SqliteConnectOptions::new().filename(path))
     }
 
-    /// Connects to `postgres://…` or opens `sqlite:PATH`, in the forms that sqlx reads. Migrates nothing.
+    /// Connects to `postgres://…` or opens `sqlite:PATH`, in the forms that sqlx reads. Creates no tables: call
+    /// [`migrate`](Self::migrate).
     ///
     /// # Errors
-    /// If the URL is of neither kind, the database is in memory only, or it can't be reached.
+    /// If the URL has another scheme, the database is in memory only, or it can't be reached.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         #[cfg(feature = "postgres")]
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options: sqlx::postgres::PgConnectOptions = url.parse()?;
-            // A pool would only say that it waited for too long.
+            // Without a pool first: an error of the pool is only a timeout, without the cause.
             let connection = sqlx::ConnectOptions::connect(&options).await?;
             sqlx::Connection::close(connection).await?;
             return Ok(Self::postgres(sqlx::PgPool::connect_with(options).await?));
@@ -123,58 +125,58 @@ impl Outbox {
         )))
     }
 
-    /// Sets what happens to the content of accepted mails. Default: [`Bodies::Keep`]. Set the same in each
-    /// process.
+    /// Sets what happens to the content of accepted mails. Default: [`Bodies::Keep`]. Set the same value in each
+    /// process that sends mails or records events.
     #[must_use]
     pub fn bodies(mut self, bodies: Bodies) -> Self {
         self.bodies = bodies;
         self
     }
 
-    /// Sets the maximum size of a mail's JSON in the table, in bytes. Default: 10 MiB. Attachments in
-    /// memory count with four thirds of their size; those by path or URL don't count.
+    /// Sets the maximum size of a mail's JSON, in bytes. Default: 10 MiB. An attachment in memory takes four
+    /// thirds of its size. The content of a path or URL does not count.
     #[must_use]
     pub fn max_mail_bytes(mut self, limit: usize) -> Self {
         self.max_mail_bytes = limit;
         self
     }
 
-    /// Sets the name of the header in which webhook events have the mail's key. Default:
-    /// [`IDEMPOTENCY_HEADER`]. Must be the header of the client that sends, see
-    /// [`ClientBuilder::idempotency_header`](smtp2go_sdk::ClientBuilder::idempotency_header).
+    /// Sets the name of the header that has a mail's key in webhook events. Default: [`IDEMPOTENCY_HEADER`]. Must
+    /// be the [`idempotency_header`](smtp2go_sdk::ClientBuilder::idempotency_header) of the client that sends.
     #[must_use]
     pub fn idempotency_header(mut self, name: impl Into<String>) -> Self {
         self.key_header = name.into();
         self
     }
 
-    /// Sets the observer of this process.
+    /// Sets the observer, which receives the changes that this outbox and its clones make.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
     }
 
-    /// Creates the tables, or upgrades them to this version. Idempotent, and safe from several programs at
-    /// once.
+    /// Creates the tables, or upgrades them to this version. Idempotent. Several programs can call it at once.
     ///
-    /// The versions are in `smtp2go_outbox_migrations`, so your own `sqlx::migrate!` is not disturbed.
+    /// The version is stored in `smtp2go_outbox_migrations`, so your own `sqlx::migrate!` works as before.
     ///
     /// # Errors
-    /// If the database fails, or the tables are of a later version.
+    /// If the database fails, or the tables have a later version.
     pub async fn migrate(&self) -> Result<(), Error> {
         self.store.migrate().await
     }
 
-    /// Queues a mail. Needs an [idempotency key](smtp2go_sdk::Email::idempotency_key). MIME messages, also those of
-    /// lettre, can't be queued.
+    /// Queues a mail, which needs an [idempotency key](smtp2go_sdk::Email::idempotency_key). MIME messages and
+    /// lettre's messages can't be queued.
     ///
-    /// Its files are read when it is sent. A mail that can't be sent then is held.
+    /// A worker reads attached files when it sends the mail, and holds the mail if a file is missing or has
+    /// changed.
     ///
     /// # Errors
-    /// One that [`is_mail`](Error::is_mail) if the mail has no key, is [invalid](smtp2go_sdk::Email::validate),
-    /// contains U+0000, which PostgreSQL can't store, is larger than [`max_mail_bytes`](Self::max_mail_bytes),
-    /// or has an attachment from a reader; else one that [`is_database`](Error::is_database).
+    /// - [`is_mail`](Error::is_mail) if the mail has no key, is [invalid](smtp2go_sdk::Email::validate), is larger
+    ///   than [`max_mail_bytes`](Self::max_mail_bytes), has an attachment from a reader or a missing file, or
+    ///   contains U+0000, which PostgreSQL can't store.
+    /// - [`is_database`](Error::is_database) if the database fails.
     pub async fn put(&self, mail: impl Into<Entry>) -> Result<Put, Error> {
         let entry = mail.into();
         let (key, json) = self.row(&entry)?;
@@ -183,9 +185,9 @@ impl Outbox {
     }
 
     /// Queues a mail in your own transaction: the mail is sent if and only if the transaction commits.
-    /// Otherwise like [`put`](Self::put). A known key does not fail the transaction.
+    /// Otherwise like [`put`](Self::put). If the table already has the key, the transaction stays usable.
     ///
-    /// `connection` is a `&mut` of a connection or transaction of sqlx, to the database of this outbox.
+    /// `connection` is a `&mut` reference to a connection or transaction of sqlx, in the database of this outbox.
     ///
     /// ```no_run
     /// # #[cfg(feature = "postgres")]
@@ -205,8 +207,8 @@ impl Outbox {
     /// ```
     ///
     /// # Errors
-    /// Those of [`put`](Self::put). One that [`is_mail`](Error::is_mail) leaves the transaction usable. After
-    /// an error of the database, roll it back: `commit` would answer `Ok` and save nothing.
+    /// Those of [`put`](Self::put). After an error that [`is_mail`](Error::is_mail), the transaction stays usable.
+    /// After an error of the database, roll it back: in PostgreSQL, `commit` would return `Ok` and save nothing.
     pub async fn put_in(
         &self,
         connection: impl Into<Connection<'_>>,
@@ -228,7 +230,7 @@ impl Outbox {
         }
     }
 
-    /// The key and the JSON of a mail.
+    /// Returns the key and the JSON of a mail.
     fn row<'a>(&self, entry: &'a Entry) -> Result<(&'a str, String), Error> {
         let key = entry.mail.key().ok_or_else(|| {
             Error::mail("mail has no idempotency key: set one with Email::idempotency_key")
@@ -255,7 +257,7 @@ impl Outbox {
         Ok((key, json))
     }
 
-    /// Returns the row of a key.
+    /// Returns the row with this key, if there is one.
     ///
     /// # Errors
     /// If the database fails.
@@ -264,7 +266,8 @@ impl Outbox {
         Ok(found.map(|(record, _)| record))
     }
 
-    /// Returns the JSON of a mail. `None` if there is no such key, or the content was deleted or encrypted.
+    /// Returns the JSON of a mail. `None` if the table does not have the key, or the content was deleted or
+    /// encrypted.
     ///
     /// # Errors
     /// If the database fails.
@@ -272,10 +275,10 @@ impl Outbox {
         self.store.mail(key).await
     }
 
-    /// Returns up to 100 rows in the order of their keys: those of one state, or all with `None`.
+    /// Returns up to 100 rows in the order of their keys: the rows in one state, or with `None` in any.
     ///
-    /// `after` is the last key of the page before; empty for the first page. A page with fewer than 100
-    /// rows is the last.
+    /// `after` is the last key of the previous page, and empty for the first page. A page with fewer than 100
+    /// rows is the last one.
     ///
     /// # Errors
     /// If the database fails.
@@ -288,7 +291,7 @@ impl Outbox {
         self.store.list(of).await
     }
 
-    /// Returns the number of mails in each state that has any. Reads the whole table.
+    /// Returns the number of mails in each state, without states that have none. Reads the whole table.
     ///
     /// # Errors
     /// If the database fails.
@@ -298,24 +301,24 @@ impl Outbox {
         Ok(counts)
     }
 
-    /// Queues a mail again that is held, rejected by the API, or cancelled. A mail that was held while its
-    /// outcome was unknown may then be sent twice.
+    /// Queues a mail again that is held, cancelled, or rejected by the API. If the mail was held while its outcome
+    /// was unknown, it may be sent twice.
     ///
-    /// It is sent at once, or at its [`not_before`](Record::not_before) if that is later.
+    /// A worker sends the mail at once, or at its [`not_before`](Record::not_before) if that is later.
     ///
     /// # Errors
-    /// If the content was deleted, or the database fails.
+    /// If the mail's content was deleted, or the database fails.
     pub async fn retry(&self, key: &str) -> Result<Requested, Error> {
         let requested = self.request(key, Request::Retry).await?;
         self.wake.notify_one();
         Ok(requested)
     }
 
-    /// Retries all mails of a state, as [`retry`](Self::retry) does. Returns the number of mails that are
-    /// queued now. Those without content are left out.
+    /// Retries all mails in a state, as [`retry`](Self::retry) does, except those whose content was deleted.
+    /// Returns the number of mails that it queued.
     ///
     /// # Errors
-    /// If the database fails. The mails before stay queued.
+    /// If the database fails. Mails that were queued before the failure stay queued.
     pub async fn retry_all(&self, state: State) -> Result<u64, Error> {
         let (mut after, mut queued) = (String::new(), 0);
         loop {
@@ -332,8 +335,8 @@ impl Outbox {
         }
     }
 
-    /// Holds a mail that is queued or unknown, until a person decides. It is not looked up meanwhile: see
-    /// [`look_up`](Self::look_up).
+    /// Holds a mail that is queued or unknown, until a person decides. Workers neither send it nor look it up
+    /// meanwhile.
     ///
     /// # Errors
     /// If the database fails.
@@ -341,7 +344,7 @@ impl Outbox {
         self.request(key, Request::Hold).await
     }
 
-    /// Has a held mail looked up whose outcome was unknown, as if it had not been held.
+    /// Makes a held mail whose outcome is unknown [`Unknown`](State::Unknown) again, so that a worker looks it up.
     ///
     /// # Errors
     /// If the database fails.
@@ -349,10 +352,11 @@ impl Outbox {
         self.request(key, Request::LookUp).await
     }
 
-    /// Checks that the tables exist and are of this version.
+    /// Checks that the tables exist and have the version of this crate.
     ///
     /// # Errors
-    /// One that [`is_settings`](Error::is_settings) if not, or the database fails.
+    /// [`is_settings`](Error::is_settings) if they don't. [`is_database`](Error::is_database) if the database
+    /// fails.
     pub async fn check(&self) -> Result<(), Error> {
         self.store.check_version().await
     }
@@ -365,12 +369,11 @@ impl Outbox {
         self.request(key, Request::Cancel).await
     }
 
-    /// Deletes rows in a [final](State::is_final) state that did not change for this long. Returns their
-    /// number. After that, the same key can be queued again: keep rows for as long as a key may come again
-    /// for the same mail.
+    /// Deletes rows in a [final](State::is_final) state that did not change for this long. Returns their number.
+    /// A program can then queue their keys again, so keep a row for as long as a program may repeat its mail.
     ///
     /// # Errors
-    /// If the database fails. Rows deleted before stay deleted.
+    /// If the database fails. Rows that were deleted before the failure stay deleted.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
         self.store.clear_gates().await?;
         self.store.purge(older_than).await
@@ -378,7 +381,7 @@ impl Outbox {
 
     /// Returns a builder of a worker that sends the mails with this client.
     ///
-    /// The client's key needs the permissions for `/email/send` and, for look-ups, `/activity/search`.
+    /// The client's API key must permit `/email/send` and, for look-ups, `/activity/search`.
     pub fn worker(&self, client: Client) -> WorkerBuilder {
         WorkerBuilder::new(self.clone(), client)
     }

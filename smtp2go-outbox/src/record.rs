@@ -1,4 +1,4 @@
-//! A mail of the table, without its content.
+//! A row of the table, without the mail's content.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,14 +16,15 @@ use std::time::SystemTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum State {
-    /// To be sent at [`not_before`](Record::not_before).
+    /// Waits to be sent at [`not_before`](Record::not_before) or later.
     Queued,
     /// A worker has a lease on the mail and may be sending it.
     Sending,
-    /// The mail may have been accepted. Workers look it up in the activity; it is not sent again until
-    /// the look-up proves that it was not accepted.
+    /// The API may have accepted the mail. Workers look it up in the activity, and send it again only if the
+    /// look-up proves that it was not accepted.
     Unknown,
-    /// Waits for a person, who retries or cancels it. [`reason`](Record::reason) says why.
+    /// A person must decide about the mail: retry it, cancel it, or have it looked up. [`reason`](Record::reason)
+    /// says why.
     Held,
     /// Accepted by the API.
     Sent,
@@ -33,10 +34,10 @@ pub enum State {
     Bounced,
     /// Reported as spam by at least one recipient.
     Complained,
-    /// Refused by the API, or refused for at least one recipient after it was accepted.
+    /// Refused by the API. Or accepted, and refused later for at least one recipient.
     Rejected,
-    /// Not to be sent: a person cancelled it, or its time is over. If it was unknown before it was held and
-    /// cancelled, it may have been sent.
+    /// Workers don't send it: a person cancelled it, or its [`not_after`](Record::not_after) has passed. If its
+    /// outcome was unknown before a person held and cancelled it, it may have been sent.
     Cancelled,
 }
 
@@ -72,7 +73,7 @@ impl State {
         }
     }
 
-    /// Whether workers are done with the mail. Webhook events can still change the state.
+    /// Returns whether workers are done with the mail. Webhook events can still change the state.
     #[must_use]
     pub const fn is_final(self) -> bool {
         !matches!(
@@ -103,12 +104,12 @@ impl FromStr for State {
 /// The priority of a mail. Workers send all due mails of a higher priority first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Priority {
-    /// 0 in the table: for mails that somebody waits for, such as login codes.
+    /// 0 in the table. For mails that somebody waits for, such as login codes.
     High,
     /// 1 in the table. The default.
     #[default]
     Normal,
-    /// 2 in the table: for newsletters.
+    /// 2 in the table. For newsletters.
     Low,
 }
 
@@ -130,43 +131,44 @@ impl Priority {
     }
 }
 
-/// A row of the table, without the mail's content. Times are the database's. Debug leaves out `sender` and
-/// `error`, which have addresses.
+/// A row of the table, without the mail's content. Times are by the database's clock. Debug leaves out `sender`
+/// and `error`, which contain addresses.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Record {
     /// The mail's idempotency key.
     pub key: String,
-    /// Its state.
+    /// The mail's state.
     pub state: State,
     /// The tenant, for rates. Empty if there is none.
     pub tenant: String,
     /// The priority.
     pub priority: Priority,
-    /// When it may be sent at the earliest.
+    /// The earliest time to send the mail.
     pub not_before: SystemTime,
-    /// When it is cancelled if it was not sent.
+    /// The latest time to send the mail. If it was not sent by then, a worker cancels it.
     pub not_after: Option<SystemTime>,
-    /// The sender as in the mail. `None` if the mail was deleted.
+    /// The sender as in the mail. `None` if the content was deleted or encrypted.
     pub sender: Option<String>,
     /// The time that the mail is scheduled for, as in the mail.
     pub schedule: Option<String>,
-    /// How often the mail was handed to a worker.
+    /// How often a worker claimed the mail.
     pub attempts: u32,
-    /// How often it was sent again after a look-up proved that the attempt before was not accepted.
+    /// How often the mail was queued again after a look-up proved that the last attempt was not accepted.
     pub resends: u32,
-    /// Number of the last attempt. Unique in the table, and it only grows. 0 before the first attempt.
+    /// Number of the last attempt, unique in the table. Later attempts have higher numbers. 0 before the first
+    /// attempt.
     pub fence: i64,
     /// The worker of the last attempt.
     pub owner: Option<String>,
     /// When the last attempt began.
     pub attempt_since: Option<SystemTime>,
-    /// When the first attempt began whose outcome is unknown, or was until a look-up. Look-ups search from
-    /// there.
+    /// When the first attempt with an unknown outcome began. Look-ups search the activity from this time on. Kept
+    /// while the mail is unknown or held, and after it was queued again because it was absent.
     pub unknown_since: Option<SystemTime>,
-    /// When the last attempt is over at the latest.
+    /// When the lease of the last attempt ends.
     pub lease_until: Option<SystemTime>,
-    /// When an unknown mail is looked up next.
+    /// When a worker next looks up an unknown mail.
     pub look_at: Option<SystemTime>,
     /// The API's id of the mail.
     pub email_id: Option<String>,
@@ -174,19 +176,19 @@ pub struct Record {
     pub schedule_id: Option<String>,
     /// Why the mail is in its state: a kind or code without personal data, such as `timeout`.
     pub reason: Option<String>,
-    /// The text of the last error. It can quote addresses.
+    /// The text of the error that led to the state. It can quote addresses.
     pub error: Option<String>,
-    /// The last webhook event that was recorded, such as `delivered`.
+    /// The last webhook event that changed the row, such as `delivered`.
     pub event: Option<String>,
     /// When the mail was queued.
     pub created_at: SystemTime,
     /// When the row last changed.
     pub updated_at: SystemTime,
-    /// When the API accepted the mail, or this was found out.
+    /// When the outbox recorded that the API had accepted the mail.
     pub sent_at: Option<SystemTime>,
-    /// Whether the row still has the mail's content in clear.
+    /// Whether the row still has the mail's content unencrypted.
     pub has_mail: bool,
-    /// The worker's rate limit already has a permit for the mail, at `not_before`.
+    /// Whether the mail has a permit of its rate limits for the time `not_before`.
     pub(crate) reserved: bool,
 }
 

@@ -87,7 +87,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same, with durations that can be added and doubled.
+    /// Returns the settings with each duration limited to a century, so that sums don't overflow.
     fn clamped(mut self) -> Self {
         let Self {
             concurrency: _,
@@ -132,7 +132,7 @@ impl Settings {
         self
     }
 
-    /// The settings of a decision made now.
+    /// Returns the settings of one decision, with new jitter.
     pub(crate) fn policy(&self) -> Policy {
         Policy {
             on_absent: self.on_absent,
@@ -142,7 +142,7 @@ impl Settings {
         }
     }
 
-    /// The policy with the pause after a 429.
+    /// Returns the policy with this worker's pause after a 429.
     pub(crate) fn retry(&self, policy: RetryPolicy) -> RetryPolicy {
         policy.rate_limit_wait(self.rate_limit_pause.0, self.rate_limit_pause.1)
     }
@@ -158,160 +158,160 @@ impl WorkerBuilder {
         }
     }
 
-    /// Sets how many mails are sent at once. Default: 8. Zero counts as 1. The worker claims a mail only
-    /// when it can send it.
+    /// Sets how many mails the worker sends at once. Default: 8. Zero counts as 1. The worker claims a mail only
+    /// when it can send it at once.
     pub fn concurrency(mut self, mails: usize) -> Self {
         self.settings.concurrency = mails.max(1);
         self
     }
 
-    /// Sets the time limit of sending one mail. Default: 60 seconds. The time for uploading a large mail
-    /// is added, at 64 KiB a second. The client's own retries are not used: a mail that was not sent goes
-    /// back into the queue.
+    /// Sets the time limit for sending one mail. Default: 60 seconds. The time to upload the mail at 64 KiB a
+    /// second is added. The client does not retry the send: a mail that was not sent goes back into the queue.
     pub fn send_deadline(mut self, limit: Duration) -> Self {
         self.settings.send_deadline = limit;
         self
     }
 
-    /// Sets how long a mail belongs to the worker that claimed it. Default: 90 seconds. Maximum: 24 hours. It must be longer
-    /// than [`send_deadline`](Self::send_deadline) and [`lease_margin`](Self::lease_margin) together.
-    /// Before a mail is sent whose upload may take longer, its lease is extended.
+    /// Sets how long a mail belongs to the worker that claimed it. Default: 90 seconds. Maximum: 24 hours. Must
+    /// be longer than [`send_deadline`](Self::send_deadline) and [`lease_margin`](Self::lease_margin) together.
+    /// If the upload of a mail may take longer, the worker extends the lease before it sends the mail.
     ///
-    /// If a worker dies, its mails become unknown when their leases are over.
+    /// If a worker dies, its mails become unknown when their leases end.
     pub fn lease(mut self, length: Duration) -> Self {
         self.settings.lease = length;
         self
     }
 
-    /// Sets how long before the end of its lease a send ends at the latest. Default: 5 seconds. A mail for which the
-    /// rest of the lease is too short, for example because the process was suspended, is not sent.
+    /// Sets the time between the latest end of a send and the end of the mail's lease. Default: 5 seconds. If the
+    /// rest of a lease is too short, for example because the process was suspended, the worker does not send the
+    /// mail.
     pub fn lease_margin(mut self, margin: Duration) -> Self {
         self.settings.margin = margin;
         self
     }
 
-    /// Sets how often an idle worker looks for mail. Default: 1 second. In PostgreSQL, an `INSERT` wakes workers at
-    /// once; in SQLite, only those of the same process.
+    /// Sets how often an idle worker looks for mail. Default: 1 second. In PostgreSQL, an `INSERT` wakes all
+    /// workers at once. In SQLite, [`Outbox::put`] wakes the workers of the same [`Outbox`].
     pub fn poll(mut self, interval: Duration) -> Self {
         self.settings.poll = interval;
         self
     }
 
     /// Sets whether the worker listens for notifications of PostgreSQL, for which it keeps one connection of
-    /// the pool. Default: yes. Switch it off behind a pooler that does not support `LISTEN`.
+    /// the pool. Default: true. Set false if you connect through a pooler that does not support `LISTEN`.
     pub fn listen(mut self, on: bool) -> Self {
         self.settings.listen = on;
         self
     }
 
-    /// Sets how often the worker looks for leases that are over and for mails to look up. Default: 5
-    /// seconds.
+    /// Sets how often the worker checks for leases that have ended, and for mails to look up. Default: 5 seconds.
     pub fn sweep_every(mut self, interval: Duration) -> Self {
         self.settings.sweep = interval;
         self
     }
 
-    /// Sets how long [`run_until`](Worker::run_until) waits for mails under way after the signal. Default:
-    /// 30 seconds. A send that is not over then is aborted, and its mail becomes unknown.
+    /// Sets how long [`run_until`](Worker::run_until) lets sends finish after the signal. Default: 30 seconds.
+    /// Then it aborts the remaining sends, and their mails become unknown.
     pub fn drain(mut self, limit: Duration) -> Self {
         self.settings.drain = limit;
         self
     }
 
-    /// Sets how long after an attempt an unknown mail is looked up. Default: 2 minutes, which the activity
-    /// takes to show a mail.
+    /// Sets the time from an attempt to the first look-up of an unknown mail. Default: 2 minutes, which is the
+    /// documented lag of the activity.
     pub fn look_up_after(mut self, lag: Duration) -> Self {
         self.settings.look_up_after = lag;
         self
     }
 
-    /// Sets the largest difference between the clocks of the database and of the API. Default: 5 minutes.
+    /// Sets the largest expected difference between the clocks of the database and of the API. Default: 5 minutes.
     /// See [`FindSent::margin`](smtp2go_sdk::FindSent::margin).
     pub fn look_up_margin(mut self, margin: Duration) -> Self {
         self.settings.look_up_margin = margin;
         self
     }
 
-    /// Sets how long a worker keeps the right to make look-ups after its last one. Default: 60 seconds.
+    /// Sets how long other workers make no look-ups after this worker's last one. Default: 60 seconds.
     ///
-    /// The API allows 60 searches a minute. A worker's client keeps to that; since one worker at a time
-    /// makes the look-ups for all mails, all workers together do.
+    /// The API allows 60 searches a minute, and each client keeps to this limit. Only one worker at a time makes
+    /// look-ups, so that all workers together keep to it too.
     pub fn look_up_handover(mut self, wait: Duration) -> Self {
         self.settings.look_up_handover = wait;
         self
     }
 
-    /// Sets how long after its lease a mail that is not found counts as absent, even if no later event
-    /// proves it. Default: 15 minutes. A mail that the service holds back for longer is sent twice. See
+    /// Sets when an unknown mail counts as absent even if no later mail proves it: this long after the end of its
+    /// lease. Default: 15 minutes. A mail that the service holds back for longer is sent twice. See
     /// [`FindSent::give_up_after`](smtp2go_sdk::FindSent::give_up_after).
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.settings.give_up_after = time;
         self
     }
 
-    /// Sets how long the account's activity is kept. Default: 5 days, as on a free plan. A mail that is
+    /// Sets how long SMTP2GO keeps the account's activity. Default: 5 days, as on a free plan. A mail that is
     /// unknown for longer is held.
     pub fn retention(mut self, time: Duration) -> Self {
         self.settings.retention = time;
         self
     }
 
-    /// Sets the region whose activity is searched. Default: that of the master account. See
+    /// Sets the region whose activity look-ups search. Default: the region of the master account. See
     /// [`FindSent::region`](smtp2go_sdk::FindSent::region).
     pub fn look_up_region(mut self, region: impl Into<ActivityRegion>) -> Self {
         self.settings.look_up_region = Some(region.into());
         self
     }
 
-    /// Sets what happens to an unknown mail that the look-up proves not to have been accepted. Default: it
-    /// is sent again, up to 3 times.
+    /// Sets what happens to an unknown mail after a look-up proved that it was not accepted. Default: the worker
+    /// sends it again, up to 3 times.
     pub fn on_absent(mut self, action: OnAbsent) -> Self {
         self.settings.on_absent = action;
         self
     }
 
-    /// Sets the range of the wait before a mail that was not sent is tried again. Default: 5 seconds to 10
-    /// minutes. The wait doubles with each attempt, and is shortened at random by up to a half.
+    /// Sets the shortest and longest wait before the next attempt for a mail that was not sent. Default: 5 seconds
+    /// and 10 minutes. The wait doubles with each attempt, and is shortened at random by up to half.
     pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
         self.settings.backoff = (first, most);
         self
     }
 
-    /// Sets the range of the pause after two failures in a row that are not about a mail. Default: 5 to 60
-    /// seconds. It doubles with each further failure. After a status 5xx all workers pause, else only this
-    /// one. Zero switches it off.
+    /// Sets the shortest and longest pause after failures that are not about a mail, such as a timeout, a refused
+    /// API key or a status 5xx. Default: 5 and 60 seconds. The pause begins with the second failure in a row, and
+    /// doubles with each further one. After a status 5xx all workers pause, after other failures only this one. A
+    /// `first` of zero switches the pause off.
     pub fn outage_pause(mut self, first: Duration, most: Duration) -> Self {
         self.settings.outage_pause = (first, most);
         self
     }
 
-    /// Sets the range from which the pause after a 429 without `Retry-After` is drawn. Default: 60 to 75
-    /// seconds. All workers pause.
+    /// Sets the range of the pause of all workers after a 429 without `Retry-After`. Default: 60 to 75 seconds.
+    /// The length is drawn at random from the range.
     pub fn rate_limit_pause(mut self, from: Duration, to: Duration) -> Self {
         self.settings.rate_limit_pause = (from, to);
         self
     }
 
-    /// Limits how many mails each sender sends, over all workers: `count` in each `period`, evenly spaced.
-    /// Default: no limit. Each [`Priority`](crate::Priority) counts by itself, so that a newsletter does
-    /// not delay a login code. Set the same for all workers.
+    /// Limits the mails of each sender to `count` in each `period`, evenly spaced, for all workers together.
+    /// Default: no limit. The limit holds for each [`Priority`](crate::Priority) separately, so that a newsletter
+    /// does not delay a login code. Set the same limit for all workers.
     ///
-    /// A mail takes its turn when a worker first sees it. If the turn passes by more than two intervals of
-    /// [`poll`](Self::poll), because all workers are stopped for example, the mail takes another turn. A mail
-    /// that was not sent keeps its turn.
+    /// A due mail takes a permit, and waits until the permit's time. A mail that was not sent keeps its permit. If
+    /// a mail is late, for example because all workers were stopped, it takes another permit: late means by more
+    /// than `period / count` and by more than two intervals of [`poll`](Self::poll).
     pub fn sender_rate(mut self, count: NonZeroU32, period: Duration) -> Self {
         self.settings.rates.sender = Some(period / count.get());
         self
     }
 
-    /// Limits how many mails each tenant sends, as [`sender_rate`](Self::sender_rate) does for senders.
+    /// Limits the mails of each tenant, as [`sender_rate`](Self::sender_rate) does for senders.
     pub fn tenant_rate(mut self, count: NonZeroU32, period: Duration) -> Self {
         self.settings.rates.tenant = Some(period / count.get());
         self
     }
 
-    /// Sets the beginning of the worker's name in the table, such as the host. Default: empty. A random part
-    /// follows, so that no two starts have the same name.
+    /// Sets the beginning of the worker's name in the table, such as the name of the host. Default: empty. A
+    /// random part follows, so that each worker has a name of its own.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -320,8 +320,8 @@ impl WorkerBuilder {
     /// Builds the worker.
     ///
     /// # Errors
-    /// One that [`is_settings`](Error::is_settings) if the lease is too short, a duration is zero that can't be,
-    /// or the pool is too small.
+    /// [`is_settings`](Error::is_settings) if the lease is too short or too long, `send_deadline`, `poll` or
+    /// `sweep_every` is zero, or the pool has fewer than two connections and [`listen`](Self::listen) is on.
     pub fn build(self) -> Result<Worker, Error> {
         let mut settings = self.settings.clamped();
         let Settings {

@@ -1,4 +1,4 @@
-//! Claims: from `queued` to `sending`, committed before the first byte is sent.
+//! Claims mails: changes `queued` to `sending`, and commits that before the first byte is sent.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ pub(crate) struct Rates {
     pub(crate) sender: Option<Duration>,
     /// The time between two mails of a tenant.
     pub(crate) tenant: Option<Duration>,
-    /// How late a permit may be used.
+    /// The time after which an unused permit expires, if the rate's interval is not longer.
     pub(crate) slack: Duration,
 }
 
@@ -32,9 +32,9 @@ impl Rates {
 #[derive(Debug)]
 pub(crate) enum Claim {
     Claimed(Box<Claimed>),
-    /// A rate moved a mail to a later time.
+    /// A rate limit moved a mail to a later time.
     Moved,
-    /// No mail is due, or all are held back by a pause.
+    /// No mail is due, or all workers pause.
     Nothing,
 }
 
@@ -46,9 +46,9 @@ pub(crate) struct Claimed {
     pub(crate) mail: Option<String>,
     /// The database's time of the claim.
     now: SystemTime,
-    /// From before the statement, so the lease ends no later than this plus its length.
+    /// The time before the statement: the lease lasts at least until this plus its length.
     pub(crate) before: Instant,
-    /// The same by the machine's clock.
+    /// The same time by the machine's clock.
     wall: SystemTime,
 }
 
@@ -59,16 +59,16 @@ impl Claimed {
         now.unwrap_or(self.now)
     }
 
-    /// For how long the machine was suspended since the claim: `Instant` stands still then. Also by how much
-    /// its clock was set forward.
+    /// Returns how long the machine was suspended since the claim, while `Instant` stood still. A clock that was
+    /// set forward counts too.
     pub(crate) fn suspended(&self) -> Duration {
         let wall = self.wall.elapsed().unwrap_or_default();
         wall.saturating_sub(self.before.elapsed())
     }
 }
 
-/// The mails of one priority that are due, the oldest first. The priority is a constant, so each reads
-/// one entry of the index. During a pause there are none.
+/// Selects the due mail of one priority that has waited longest. The priority is a constant, so the query reads
+/// one entry of the index.
 const DUE: &str = "
     SELECT key FROM smtp2go_outbox USING(smtp2go_outbox_due)
     WHERE state = 'queued' AND priority = {priority} AND not_before <= NOW()
@@ -77,16 +77,16 @@ const DUE: &str = "
 const PAUSED: &str =
     "EXISTS (SELECT 1 FROM smtp2go_outbox_gate WHERE name = 'pause' AND until > NOW())";
 
-/// A permit that is due within this many seconds is due now.
+/// A permit counts as due if its time is at most this many seconds ahead.
 const SOON: f64 = 0.001;
 
-/// What a claim changes.
+/// Sets the columns that a claim changes.
 const CLAIM: &str = "
     UPDATE smtp2go_outbox SET
         state = 'sending', fence = FENCE(), owner = $1, lease_until = NOW() + SECS($2),
         attempt_since = NOW(), attempts = attempts + 1, updated_at = NOW()";
 
-/// The next due mail, over all priorities.
+/// Returns SQL for the key of the next due mail of all priorities. Null during a pause.
 fn next() -> String {
     let due = |priority: &str| format!("({})", DUE.replace("{priority}", priority));
     let (high, normal, low) = (due("0"), due("1"), due("2"));
@@ -94,7 +94,7 @@ fn next() -> String {
 }
 
 impl Store {
-    /// Claims the next due mail, or the one with this key if that is due.
+    /// Claims the next due mail, or the mail with this key if it is due.
     pub(crate) async fn claim(
         &self,
         key: Option<&str>,
@@ -221,7 +221,7 @@ impl Store {
         })
     }
 
-    /// Extends the lease of an attempt to this length from now. `false` if the attempt is over.
+    /// Extends the lease of an attempt to this length from now. Returns `false` if the lease has ended.
     pub(crate) async fn extend(&self, record: &Record, lease: Duration) -> Result<bool, Error> {
         let sql = self.engine().sql(
             "UPDATE smtp2go_outbox SET lease_until = NOW() + SECS($3)
@@ -235,9 +235,9 @@ impl Store {
     }
 }
 
-/// The gates of the rates that a mail needs a permit of. Each priority has its own, so that a newsletter
-/// does not delay a login code. A permit that is long past counts no more: all mails that have one
-/// would be sent at once after a stop.
+/// Returns the gates of the rates that a mail still needs a permit of. Each priority has its own gates, so that a
+/// newsletter does not delay a login code. An old permit has expired: otherwise all mails with permits would be
+/// sent at once after a stop.
 fn gates(
     record: &Record,
     rates: Rates,
@@ -258,7 +258,7 @@ fn gates(
         .filter(move |(_, interval)| !has_permit(*interval))
 }
 
-/// The address of `Name <address>`, in lower case.
+/// Returns the address of `Name <address>`, in lower case.
 pub(crate) fn address(mailbox: &str) -> String {
     let inner = mailbox.rsplit_once('<').map_or(mailbox, |(_, rest)| {
         rest.split_once('>').map_or(rest, |(inner, _)| inner)

@@ -1,4 +1,4 @@
-//! Webhook events that are being handled, with a token, or were handled, without one.
+//! Stores webhook events: with a token while they are being handled, and without one after that.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::error::Error;
 use crate::time::seconds;
 
 impl Store {
-    /// Claims an event, unless it is claimed or handled.
+    /// Claims an event. Returns `false` if it is claimed or handled.
     pub(crate) async fn claim_event(
         &self,
         key: &str,
         token: i64,
         lease: Duration,
     ) -> Result<bool, Error> {
-        // One statement, so that only one of several at once changes the row.
+        // One statement, so that only one of several processes claims the event.
         let sql = self.engine().sql(
             "INSERT INTO smtp2go_outbox_events (key, token, until)
              VALUES ($1, $2, NOW() + SECS($3))
@@ -27,13 +27,13 @@ impl Store {
         })
     }
 
-    /// Whether an event was handled. `None` if it is unknown.
+    /// Returns whether an event was handled. `None` if the table does not have it.
     pub(crate) async fn event_is_handled(&self, key: &str) -> Result<Option<bool>, Error> {
         let sql = "SELECT token IS NULL FROM smtp2go_outbox_events WHERE key = $1";
         on!(self, pool => Ok(sqlx::query_scalar(sql).bind(key).fetch_optional(pool).await?))
     }
 
-    /// Marks an event as handled, for this long.
+    /// Marks an event as handled, and keeps it for this long.
     pub(crate) async fn commit_event(
         &self,
         key: &str,
@@ -51,14 +51,14 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a claim up.
+    /// Releases a claim.
     pub(crate) async fn release_event(&self, key: &str, token: i64) -> Result<(), Error> {
         let sql = "DELETE FROM smtp2go_outbox_events WHERE key = $1 AND token = $2";
         on!(self, pool => sqlx::query(sql).bind(key).bind(token).execute(pool).await.map(drop)?);
         Ok(())
     }
 
-    /// Returns the next keys after one.
+    /// Returns the next keys after this one.
     pub(crate) async fn event_keys(&self, after: &str) -> Result<Vec<String>, Error> {
         let sql = "SELECT key FROM smtp2go_outbox_events WHERE key > $1 ORDER BY key LIMIT 1000";
         on!(self, pool => Ok(sqlx::query_scalar(sql).bind(after).fetch_all(pool).await?))
@@ -71,7 +71,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes what need not be remembered any longer.
+    /// Deletes handled events whose time has passed, and claims that have expired. Returns their number.
     pub(crate) async fn forget_events(&self) -> Result<u64, Error> {
         let sql = self
             .engine()

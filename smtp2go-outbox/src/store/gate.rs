@@ -1,4 +1,4 @@
-//! Gates: times that all workers share.
+//! Gates: times that all workers share, before which they don't send or look up.
 
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +25,7 @@ macro_rules! reserve {
 pub(super) use reserve;
 
 impl Store {
-    /// Holds all workers back for this long, if they are not held back for longer.
+    /// Pauses all workers for this long, unless a longer pause is set.
     pub(crate) async fn pause(&self, wait: Duration) -> Result<(), Error> {
         let sql = self.engine().sql(
             "INSERT INTO smtp2go_outbox_gate (name, until) VALUES ('pause', NOW() + SECS($1))
@@ -46,7 +46,7 @@ impl Store {
         Ok(until.map(time))
     }
 
-    /// Takes or keeps the right to look mails up, for this long. `false` if another worker has it.
+    /// Takes or keeps the right to make look-ups, for this long. Returns `false` if another worker has it.
     pub(crate) async fn take_look_up(&self, owner: &str, hold: Duration) -> Result<bool, Error> {
         let sql = self.engine().sql(
             "INSERT INTO smtp2go_outbox_gate (name, until, owner)
@@ -61,7 +61,7 @@ impl Store {
         })
     }
 
-    /// Deletes the gates that hold nothing back any more.
+    /// Deletes the gates whose time passed more than an hour ago.
     pub(crate) async fn clear_gates(&self) -> Result<(), Error> {
         let sql = self
             .engine()

@@ -1,10 +1,10 @@
-//! Creates and upgrades the tables. The versions are in a table of ours, not in sqlx's
-//! `_sqlx_migrations`, so that the caller's `sqlx::migrate!` keeps working in the same database.
+//! Creates and upgrades the tables. The version is in `smtp2go_outbox_migrations`, not in sqlx's
+//! `_sqlx_migrations`, so that the caller's `sqlx::migrate!` works in the same database.
 
 use super::{Store, on};
 use crate::error::Error;
 
-/// One migration: its statements for each engine. A published one never changes.
+/// The statements of one migration for each engine. A published migration never changes.
 struct Migration {
     #[cfg(feature = "postgres")]
     postgres: &'static str,
@@ -37,7 +37,7 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS smtp2go_outbox_migrations (
 )";
 
 impl Store {
-    /// Brings the tables to this version, in one transaction.
+    /// Upgrades the tables to this version, in one transaction.
     pub(crate) async fn migrate(&self) -> Result<(), Error> {
         self.migrate_to(VERSION).await
     }
@@ -47,7 +47,7 @@ impl Store {
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => {
                 let mut transaction = pool.begin().await?;
-                // Two programs that start at once: the second waits. The number is the crate's own.
+                // If two programs start at once, the second waits. Only this crate uses the number.
                 sqlx::query("SELECT pg_advisory_xact_lock(5782640149)")
                     .execute(&mut *transaction)
                     .await?;
@@ -90,7 +90,7 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses tables that are missing or of another version.
+    /// Returns an error if the tables are missing or have another version.
     pub(crate) async fn check_version(&self) -> Result<(), Error> {
         let sql = "SELECT max(version) FROM smtp2go_outbox_migrations";
         let found: Result<Option<i32>, sqlx::Error> =
@@ -113,7 +113,7 @@ impl Store {
 }
 
 impl Store {
-    /// Refuses an SQLite database that can lose a commit in a power cut.
+    /// Returns an error if the SQLite database can lose a commit in a power cut.
     pub(crate) async fn check_durability(&self) -> Result<(), Error> {
         match self {
             #[cfg(feature = "postgres")]
@@ -140,7 +140,7 @@ fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
     code.as_deref() == Some("42P01") || error.message().starts_with("no such table")
 }
 
-/// The migrations that are missing, with their numbers.
+/// Returns the migrations that are missing, with their numbers.
 fn pending(
     found: Option<i32>,
     wanted: i32,

@@ -1,4 +1,4 @@
-//! The tables. Each function is a statement or a transaction; `decide` says which change is made.
+//! The tables. The functions run statements and transactions. `decide` makes the decisions.
 
 mod claim;
 mod events;
@@ -43,7 +43,7 @@ macro_rules! on {
 }
 use on;
 
-/// A mail as it is inserted.
+/// A row to insert.
 #[derive(Clone, Debug)]
 pub(crate) struct NewRow<'a> {
     pub(crate) key: &'a str,
@@ -54,7 +54,7 @@ pub(crate) struct NewRow<'a> {
     pub(crate) not_after: Option<SystemTime>,
 }
 
-/// What happens to the content of an accepted mail.
+/// The change of an accepted mail's content.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Keep,
@@ -62,7 +62,7 @@ pub(crate) enum Content {
     Replace(Vec<u8>),
 }
 
-/// A connection of the caller's, with or without a transaction.
+/// A `&mut` reference to your connection or transaction, for [`Outbox::put_in`](crate::Outbox::put_in).
 #[derive(Debug)]
 pub struct Connection<'a>(pub(crate) AnyConnection<'a>);
 
@@ -130,12 +130,12 @@ impl Store {
         }
     }
 
-    /// Inserts a mail. `false` if there is one with its key.
+    /// Inserts a mail. Returns `false` if the table already has the key.
     pub(crate) async fn insert(&self, row: &NewRow<'_>) -> Result<bool, Error> {
         Ok(on!(self, pool => insert!(self.engine(), row, pool)))
     }
 
-    /// Inserts a mail over a connection of the caller's.
+    /// Inserts a mail with the caller's connection.
     pub(crate) async fn insert_in(
         connection: Connection<'_>,
         row: &NewRow<'_>,
@@ -148,7 +148,7 @@ impl Store {
         })
     }
 
-    /// Writes a change, if the row still has the fence and the state of the record.
+    /// Writes a change. Returns `false` if the row no longer has the fence and the state of the record.
     pub(crate) async fn write(
         &self,
         record: &Record,
@@ -205,7 +205,8 @@ impl Store {
         })
     }
 
-    /// Returns how many connections the pool may have, as far as that matters for notifications.
+    /// Returns the maximum number of connections of a PostgreSQL pool. SQLite has no notifications, and no limit
+    /// here.
     pub(crate) fn most_connections(&self) -> u32 {
         match self {
             #[cfg(feature = "postgres")]
@@ -215,7 +216,7 @@ impl Store {
         }
     }
 
-    /// Returns the row of a key, with the time.
+    /// Returns the row with this key, and the database's time.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<(Record, SystemTime)>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM smtp2go_outbox WHERE key = $1");
         let sql = self.engine().sql(&sql);
@@ -228,13 +229,13 @@ impl Store {
         })
     }
 
-    /// Returns the key of the mail with this id of the API.
+    /// Returns the key of the mail with this `email_id`.
     pub(crate) async fn key_of(&self, email_id: &str) -> Result<Option<String>, Error> {
         let sql = "SELECT key FROM smtp2go_outbox WHERE email_id = $1 LIMIT 1";
         on!(self, pool => Ok(sqlx::query_scalar(sql).bind(email_id).fetch_optional(pool).await?))
     }
 
-    /// Returns the content of a mail, if the row has it in clear.
+    /// Returns the content of a mail, if the row has it unencrypted.
     pub(crate) async fn mail(&self, key: &str) -> Result<Option<String>, Error> {
         let sql = "SELECT CAST(mail AS text) FROM smtp2go_outbox WHERE key = $1";
         let mail: Option<Option<String>> =
@@ -243,17 +244,16 @@ impl Store {
     }
 }
 
-/// The latest time that a row has, in seconds since 1970: later ones, such as PostgreSQL's `infinity`, count
-/// as this.
+/// Maximum time of a row in seconds since 1970. Later times, such as PostgreSQL's `infinity`, are set to it.
 const LATEST: f64 = 9e10;
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 fn unix(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_secs_f64().min(LATEST)
 }
 
-/// The time of these seconds since 1970. Times before that count as 1970.
+/// Returns the time of these seconds since 1970. Negative numbers count as zero.
 fn time(seconds: f64) -> SystemTime {
     let seconds = seconds.clamp(0.0, LATEST);
     let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Reads of many rows, and deletions.
+//! Reads many rows, and deletes.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::record::{Record, State};
 use crate::time::seconds;
 
-/// Rows deleted or read at a time, so that no statement holds locks for long.
+/// Rows read or deleted at a time, so that no statement holds locks for long.
 const BATCH: i64 = 1000;
 
 /// Which rows [`Store::list`] returns, in the order of their keys.
@@ -20,15 +20,15 @@ pub(crate) struct ListOf<'a> {
     pub(crate) limit: u32,
 }
 
-/// What waits in the table, for [`Health`](crate::Health).
+/// The values of [`Health`](crate::Health), as the database has them.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) now: SystemTime,
-    /// `not_before` of the due mail that waits longest.
+    /// `not_before` of the due mail that has waited longest.
     pub(crate) oldest_due: Option<SystemTime>,
-    /// End of the lease that ran out first.
+    /// Earliest end of a lease in the past.
     pub(crate) oldest_lease: Option<SystemTime>,
-    /// When the mail that is unknown for the longest time was to be looked up.
+    /// Earliest time of a look-up in the past.
     pub(crate) oldest_look_up: Option<SystemTime>,
     pub(crate) failed_look_ups: u64,
     pub(crate) held: u64,
@@ -52,7 +52,7 @@ impl Store {
         })
     }
 
-    /// Returns mails in `sending` whose lease is over.
+    /// Returns mails in `sending` whose lease has ended.
     pub(crate) async fn expired(&self, limit: u32) -> Result<Vec<(Record, SystemTime)>, Error> {
         self.records(
             "USING(smtp2go_outbox_lease)
@@ -62,7 +62,7 @@ impl Store {
         .await
     }
 
-    /// Returns unknown mails that are to be looked up.
+    /// Returns unknown mails whose look-up is due.
     pub(crate) async fn to_look_up(&self, limit: u32) -> Result<Vec<(Record, SystemTime)>, Error> {
         self.records(
             "USING(smtp2go_outbox_look)
@@ -73,7 +73,7 @@ impl Store {
     }
 
     pub(crate) async fn list(&self, of: ListOf<'_>) -> Result<Vec<Record>, Error> {
-        // The state is a constant of the statement, so that a partial index can serve it.
+        // The state is a constant in the statement, so that the database can use a partial index.
         let state = of.state.map(|state| format!("AND state = '{state}'"));
         let sql = format!(
             "SELECT {COLUMNS} FROM smtp2go_outbox WHERE key > $1 {} ORDER BY key LIMIT $2",
@@ -154,7 +154,7 @@ impl Store {
         let finals = State::ALL.into_iter().filter(|state| state.is_final());
         let finals: Vec<_> = finals.map(|state| format!("'{state}'")).collect();
         let finals = finals.join(", ");
-        // One pass over the keys, whatever is deleted.
+        // One pass over all keys, in batches.
         let next = "SELECT max(key) FROM
             (SELECT key FROM smtp2go_outbox WHERE key > $1 ORDER BY key LIMIT $2) AS batch";
         let delete = format!(
@@ -197,7 +197,8 @@ impl Store {
         Ok(rows.into_iter().map(personal).collect())
     }
 
-    /// Deletes the error text of a mail, and its content on request, unless it is being sent or looked up.
+    /// Deletes the error text of a mail, and with `content` also its content. Returns `false` if the mail is in a
+    /// state in which that is not possible.
     pub(crate) async fn erase(&self, key: &str, content: bool) -> Result<bool, Error> {
         let (content, states) = if content {
             (
@@ -214,7 +215,7 @@ impl Store {
         on!(self, pool => Ok(sqlx::query(sql).bind(key).execute(pool).await?.rows_affected() == 1))
     }
 
-    /// Deletes the gates of a sender.
+    /// Deletes the gates of a sender's rate.
     pub(crate) async fn erase_gates(&self, address: &str) -> Result<(), Error> {
         let sql = "DELETE FROM smtp2go_outbox_gate WHERE name LIKE 'sender:_:%'
                    AND substr(name, 10) = $1";
@@ -223,10 +224,10 @@ impl Store {
     }
 }
 
-/// Rows with content are large.
+/// Fewer than [`BATCH`], because rows with content are large.
 const CONTENTS_AT_A_TIME: i64 = 16;
 
-/// What a row has of people.
+/// The parts of a row that can contain addresses.
 #[derive(Debug)]
 pub(crate) struct Personal {
     pub(crate) key: String,

@@ -1,8 +1,8 @@
-//! From a row to a record.
+//! Converts a row into a [`Record`](crate::Record).
 
 use crate::record::State;
 
-/// The columns that [`record!`] reads, and the time as `now`.
+/// The columns that [`record!`] reads, and the database's time as `now`.
 pub(super) const COLUMNS: &str = "
     key, state, tenant, CAST(priority AS bigint) AS priority, UNIX(not_before) AS not_before,
     UNIX(not_after) AS not_after, sender, schedule,
@@ -12,7 +12,7 @@ pub(super) const COLUMNS: &str = "
     UNIX(updated_at) AS updated_at, UNIX(sent_at) AS sent_at, mail IS NOT NULL AS has_mail, reserved,
     CLOCK() AS now";
 
-/// Reads a row of either engine. A macro, since a generic function would need a bound for each type of
+/// Reads a row of either engine. A macro, because a generic function would need a bound for the type of each
 /// column.
 macro_rules! record {
     ($row:expr) => {{

@@ -1,4 +1,4 @@
-//! SQL for both engines from one text.
+//! Writes the SQL of each engine from one text:
 //!
 //! | In the text | PostgreSQL | SQLite |
 //! | --- | --- | --- |
@@ -22,12 +22,12 @@ pub(super) enum Engine {
     Sqlite,
 }
 
-/// Works in every version of SQLite, to the millisecond.
+/// The time in seconds since 1970, with milliseconds, in every version of SQLite.
 #[cfg(feature = "sqlite")]
 const SQLITE_NOW: &str = "((julianday('now') - 2440587.5) * 86400.0)";
 
 impl Engine {
-    /// Returns the statement for this engine. The text must not be from outside of the crate.
+    /// Returns the statement for this engine. The text must not contain values from outside of the crate.
     pub(super) fn sql(self, text: &str) -> AssertSqlSafe<String> {
         const FUNCTIONS: [&str; 8] = [
             "NOW", "CLOCK", "AT", "SECS", "UNIX", "JSON", "FENCE", "USING",
@@ -44,7 +44,7 @@ impl Engine {
         let mut parts = text.split(&call);
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            // Of a longer name, such as CONCAT.
+            // The end of a longer name, such as CONCAT.
             if out.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '_') {
                 out.push_str(&call);
                 out.push_str(part);
@@ -59,7 +59,7 @@ impl Engine {
 
     fn call(self, name: &str, argument: &str) -> String {
         match self {
-            // Not clock_timestamp(): it is volatile, so an index can't be used to compare with it.
+            // Not clock_timestamp(): it is volatile, so PostgreSQL would not use an index for a comparison.
             #[cfg(feature = "postgres")]
             Self::Postgres => match name {
                 "NOW" => "statement_timestamp()".to_owned(),
@@ -81,8 +81,8 @@ impl Engine {
         }
     }
 
-    /// Begins a transaction that writes. One of SQLite that begins by reading would fail if another one
-    /// writes before it does.
+    /// Returns the statement that begins a transaction that writes. In SQLite, a transaction that reads first
+    /// would fail if another one writes before it does.
     pub(super) fn begin(self) -> &'static str {
         match self {
             #[cfg(feature = "postgres")]

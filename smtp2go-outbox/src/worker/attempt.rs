@@ -16,13 +16,13 @@ use crate::decide::{Known, Outcome, is_expired};
 use crate::error::Error;
 use crate::store::{Claim, Claimed};
 
-/// Slowest upload that the client's time limits allow for, in bytes a second.
+/// The client adds the time of an upload at this speed to its deadline, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
 
-/// More than the API's limit for a request takes. What is larger is refused by the client.
+/// Longer than the upload of the largest request that the API takes. The client refuses larger ones.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(60 * 60);
 
-/// How far an attempt is.
+/// The progress of an attempt.
 #[derive(Clone, Debug)]
 enum Stage {
     Claimed,
@@ -39,7 +39,7 @@ impl Progress {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
 
-    /// What an attempt came to that ends here.
+    /// Returns the outcome of an attempt that ends now, for this reason.
     fn outcome(&self, why: &str) -> Outcome {
         let reason = why.to_owned();
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -63,7 +63,7 @@ impl Drop for Task {
 }
 
 impl Shared {
-    /// Claims the next due mail, or the one with this key if that is due.
+    /// Claims the next due mail, or the mail with this key if it is due.
     pub(crate) async fn claim(&self, key: Option<&str>) -> Result<Claim, Error> {
         let Self {
             outbox,
@@ -81,7 +81,7 @@ impl Shared {
         Ok(claim)
     }
 
-    /// Sends a claimed mail and records the outcome, in a task of its own: a panic ends the task only.
+    /// Sends a claimed mail and records the outcome, in a task of its own, so that a panic ends only this task.
     pub(crate) async fn run(
         self: &Arc<Self>,
         claimed: Arc<Claimed>,
@@ -91,7 +91,7 @@ impl Shared {
         let mut task = Task(tokio::spawn(
             self.clone().attempt(claimed.clone(), progress.clone()),
         ));
-        // `None` if the time to abort has come.
+        // `None` if the worker aborts its sends.
         let ended = tokio::select! {
             ended = &mut task.0 => Some(ended),
             () = aborted(stop) => None,
@@ -100,7 +100,7 @@ impl Shared {
             Some(ended) => ended,
             None => {
                 task.0.abort();
-                // From here on it sends nothing.
+                // When this returns, the task sends nothing more.
                 (&mut task.0).await
             }
         };
@@ -119,7 +119,7 @@ impl Shared {
         }
     }
 
-    /// Sends a claimed mail and records the outcome. Waits for the database as long as it takes.
+    /// Sends a claimed mail and records the outcome. Repeats the recording until the database is available.
     async fn attempt(self: Arc<Self>, claimed: Arc<Claimed>, progress: Progress) {
         let (outcome, trouble) = self.send(&claimed, &progress).await;
         progress.set(Stage::Ended(outcome.clone()));
@@ -149,7 +149,7 @@ impl Shared {
         settled.await.map(drop)
     }
 
-    /// Sends a claimed mail, unless it can't be sent or its lease is too short.
+    /// Sends a claimed mail, unless the mail can't be sent or the rest of its lease is too short.
     async fn send(&self, claimed: &Claimed, progress: &Progress) -> (Outcome, Trouble) {
         if is_expired(&claimed.record, claimed.now()) {
             return (Outcome::Expired, Trouble::None);
@@ -183,7 +183,7 @@ impl Shared {
         let over = over
             .checked_sub(claimed.suspended())
             .unwrap_or(claimed.before);
-        // The client adds the upload to the deadline itself.
+        // The client adds the time of the upload to the deadline itself.
         let reserved = upload.saturating_add(self.settings.margin);
         let left = over.saturating_duration_since(Instant::now());
         let left = left.saturating_sub(reserved);
@@ -192,7 +192,7 @@ impl Shared {
         }
         let options = CallOptions::new()
             .deadline(left.min(self.settings.send_deadline))
-            // Also if the process is suspended between here and the first step of the call.
+            // A time, so that it also holds if the process is suspended before the call starts.
             .end_by((over - self.settings.margin).into_std())
             .retry(self.settings.retry(RetryPolicy::none()))
             .failures_are_errors(true);
@@ -224,7 +224,7 @@ fn readable(claimed: &Claimed) -> Result<Email, Outcome> {
         .map_err(|error| unfit("unreadable", format!("mail: {error}")))?;
     let due = mail.parts().schedule().and_then(Timestamp::to_system_time);
     if due.is_some_and(|due| due <= claimed.now()) {
-        // The API refuses a time in the past. The mail was queued for longer, or an attempt was lost.
+        // The API refuses a time in the past.
         mail = mail.without_schedule();
     }
     let key = claimed.record.key.as_str();
@@ -238,9 +238,9 @@ fn readable(claimed: &Claimed) -> Result<Email, Outcome> {
     }
 }
 
-/// The time that the client allows for sending the mail's body.
+/// Returns the time that the client adds for the upload of the mail.
 fn upload_time(mail: &Email) -> Duration {
-    // Without a size the mail can't be sent: the client says why.
+    // A mail whose size can't be read can't be sent either: the client returns the error.
     let size = mail.size().unwrap_or_default();
     Duration::from_millis(size.saturating_mul(1000) / SLOWEST).min(LONGEST_UPLOAD)
 }

@@ -1,11 +1,11 @@
-//! Wakes the scout when a mail is inserted.
+//! Wakes the scout (see `slot.rs`) when a mail is inserted.
 
 use std::sync::Arc;
 
 use super::Shared;
 
-/// Listens for the notifications of the table's trigger. Returns only if there are none to be had: then
-/// the worker polls.
+/// Listens for the notifications of the table's trigger. Returns only for SQLite, or if `listen` is off: then
+/// the worker only polls.
 pub(super) async fn listen(inner: Arc<Shared>) {
     match &inner.outbox.store {
         #[cfg(feature = "postgres")]

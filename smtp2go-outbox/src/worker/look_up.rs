@@ -15,15 +15,15 @@ use crate::observer::LookUpReport;
 use crate::record::Record;
 use crate::time::later;
 
-/// Mails that one search answers for, at most.
+/// Maximum number of mails that one search looks up.
 const MAILS: u32 = 500;
 
-/// Attempts that one search covers: the first and those that began this much later at most. The search
-/// reads all mail of the account from the first attempt on.
+/// One search covers the attempts that began at most this long after the oldest one. The search reads all mail of
+/// the account from that one on, so a longer window would make it expensive.
 const WINDOW: Duration = Duration::from_secs(60 * 60);
 
 impl Shared {
-    /// Looks the mails up that are due for it, unless another worker does.
+    /// Looks up the unknown mails whose look-up is due, unless another worker has the right to make look-ups.
     pub(crate) async fn look_up_due(&self) -> Result<(), Error> {
         let store = &self.outbox.store;
         let mut due = store.to_look_up(MAILS).await?;
@@ -43,7 +43,7 @@ impl Shared {
         let mut wanted = Vec::with_capacity(due.len());
         for (record, now) in &due {
             let mail = match due.len() {
-                // One mail alone is searched for by its recipient, whatever else the account sends.
+                // The search for a single mail is limited to its recipient, so that it stays cheap.
                 1 => store.mail(&record.key).await?,
                 _ => None,
             };
@@ -52,7 +52,7 @@ impl Shared {
         let options = CallOptions::new().retry(self.settings.retry(RetryPolicy::new()));
         let client = self.client.with_options(options);
         let found = self.while_holding(client.find_all_sent(&wanted)).await;
-        // Others wait from the last call on.
+        // Restarts the time for which other workers make no look-ups.
         store.take_look_up(&self.owner, hold).await?;
         let mut report = LookUpReport {
             mails: due.len(),
@@ -108,7 +108,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Keeps the right to look mails up while a search runs.
+    /// Keeps the right to make look-ups while a search runs.
     async fn while_holding<T>(&self, search: impl Future<Output = T>) -> T {
         let hold = self.settings.look_up_handover;
         let mut tick = interval((hold / 3).max(Duration::from_millis(10)));
@@ -134,7 +134,7 @@ impl Shared {
         let settings = &self.settings;
         let mail: Option<Email> = mail.and_then(|json| serde_json::from_str(json).ok());
         let mut wanted = FindSent::new(record.key.as_str(), since)
-            // Not the time of the outcome: what a broken connection has sent can arrive later.
+            // Not the time of the outcome: bytes of a broken connection can arrive later.
             .until(record.lease_until.unwrap_or(now))
             .margin(settings.look_up_margin)
             .lag(settings.look_up_after)
@@ -160,7 +160,7 @@ fn answer(found: SdkFound) -> Found {
         SdkFound::Sent { email_id, .. } => Found::Sent { email_id },
         SdkFound::NotYet { look_again_at, .. } => Found::NotYet { look_again_at },
         SdkFound::Absent => Found::Absent,
-        // Also what a later version of the SDK may add: nothing that proves an absence.
+        // Also for a variant that a later version of the SDK adds: it must not count as a proof of absence.
         _ => Found::TooOld,
     }
 }

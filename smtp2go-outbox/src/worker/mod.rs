@@ -27,24 +27,24 @@ use pause::Outages;
 pub(crate) use slot::Stop;
 use slot::slot;
 
-/// Leases that are over, read at a time.
+/// Maximum number of ended leases read at a time.
 const SWEPT_AT_A_TIME: u32 = 500;
 
-/// After an abort, the outcomes of the mails under way are written within this time.
+/// Time limit for writing the outcomes of aborted sends.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
-/// Sends the mails of an outbox: built by [`Outbox::worker`]. Clones are the same worker.
+/// Sends the mails of an outbox. Built by [`Outbox::worker`]. Clones share one worker.
 #[derive(Clone)]
 pub struct Worker {
     pub(crate) inner: Arc<Shared>,
 }
 
-/// What the tasks of a worker share.
+/// The parts that the tasks of a worker share.
 pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     pub(crate) client: Client,
     pub(crate) settings: Settings,
-    /// Unique for each start.
+    /// The worker's name in the table, unique for each build.
     pub(crate) owner: String,
     outages: Outages,
 }
@@ -63,25 +63,24 @@ impl Worker {
         }
     }
 
-    /// Returns the worker's name, as it is in the table: unique for each build.
+    /// Returns the worker's name in the table, which is unique for each build.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.owner
     }
 
-    /// Sends mails until the signal, then ends within the [`drain`](crate::WorkerBuilder::drain) limit and
-    /// 5 seconds.
+    /// Sends mails until `signal` completes. Then returns within the [`drain`](crate::WorkerBuilder::drain) limit
+    /// and about 5 seconds.
     ///
-    /// After the signal it claims no more mails, and waits for those under way. When the limit is over it
-    /// aborts the rest: a mail whose send had not begun is queued again, any other becomes unknown.
+    /// After the signal, the worker claims no more mails, and lets the sends that run finish. At the limit it
+    /// aborts them: a mail whose send had not begun is queued again, and any other mail becomes unknown.
     ///
-    /// A failure of the database does not end it: it waits and tries again, and writes the outcome of a
-    /// send when the database is back. If the future is dropped, mails under way become unknown when their
-    /// leases are over.
+    /// If the database fails, the worker waits and tries again, and writes the outcome of a send when the database
+    /// is available. If the future is dropped, mails that are being sent become unknown when their leases end.
     ///
     /// # Errors
-    /// Only at the start: if the tables are missing or of another version, or the database refuses the
-    /// connection for good.
+    /// Only at the start: if the tables are missing or have another version, the database refuses the connection
+    /// for a lasting reason, or SQLite's `synchronous` is not FULL.
     pub async fn run_until(&self, signal: impl Future<Output = ()>) -> Result<(), Error> {
         let mut signal = pin!(signal);
         tokio::select! {
@@ -101,7 +100,7 @@ impl Worker {
         tracing::info!(target: "smtp2go_outbox", owner = inner.owner, "worker started");
         tokio::select! {
             () = &mut signal => {}
-            // A fault of this crate. To go on without a part of the worker would leave mails behind.
+            // A bug in this crate. A worker without one of its tasks would leave mails unsent.
             panic = panic_in(&mut slots, &mut helpers) => std::panic::resume_unwind(panic),
         }
         stop.send_replace(Stop::Claiming);
@@ -146,7 +145,7 @@ impl Shared {
         }
     }
 
-    /// Ends leases that are over, and looks unknown mails up. Never returns.
+    /// Makes mails unknown whose leases have ended, and looks unknown mails up. Never returns.
     async fn keep_house(self: Arc<Self>) {
         let mut wait = Backoff::default();
         loop {
@@ -157,7 +156,7 @@ impl Shared {
             match swept {
                 Ok(()) => {
                     wait = Backoff::default();
-                    // Random, so that the workers of several machines spread.
+                    // Random, so that several workers don't sweep at the same time.
                     let share = fastrand::f64().mul_add(0.5, 0.75);
                     sleep(self.settings.sweep.mul_f64(share)).await;
                 }
@@ -166,7 +165,7 @@ impl Shared {
         }
     }
 
-    /// Turns mails whose lease is over into unknown ones.
+    /// Makes mails unknown whose leases have ended.
     async fn sweep(&self) -> Result<(), Error> {
         for (record, now) in self.outbox.store.expired(SWEPT_AT_A_TIME).await? {
             let policy = self.settings.policy();

@@ -1,4 +1,4 @@
-//! From the result of a call to the outcome of an attempt.
+//! Converts the result of a call into the outcome of an attempt.
 
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ pub(super) enum Trouble {
     Worker,
 }
 
-/// Whatever a reply asks for: a broken proxy must not stop all workers for a day.
+/// Maximum wait after a reply, whatever its `Retry-After`: a broken proxy must not stop all workers for a day.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Kinds of errors about a mail that no later attempt can send.
 const UNFIT: [&str; 4] = ["validation", "too_large", "serialize", "content"];
 
-/// `pause` is the one after a rate limit that says nothing of its length.
+/// Converts the result of a send. `pause` is the pause after a 429 without `Retry-After`.
 pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (Outcome, Trouble) {
     let error = match result {
         Ok(sent) => {
@@ -78,7 +78,7 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (O
             };
             (outcome, Trouble::Worker)
         }
-        // Without a word of the API: by a proxy, a filter, or a host that is not the API's.
+        // The reply has no message of the API: it comes from a proxy, a filter or a wrong host.
         Certainty::Rejected if is_from_elsewhere(&error) => {
             let outcome = Outcome::NotSent {
                 reason: reason(&error),
@@ -112,7 +112,7 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (O
     }
 }
 
-/// The wait that the reply asks for.
+/// Returns the wait that the reply asks for, within the maximum.
 fn wait(error: &Error) -> Option<Duration> {
     error.retry_after().map(|wait| wait.min(LONGEST_PAUSE))
 }
@@ -123,7 +123,7 @@ fn is_from_elsewhere(error: &Error) -> bool {
     error.kind() == "status" && says_nothing && !is_too_large
 }
 
-/// The code, status or kind of an error: no text, which could quote addresses.
+/// Returns the code, status or kind of an error. Not its text, which can quote addresses.
 fn reason(error: &Error) -> String {
     match (error.code(), error.status()) {
         (Some(code), _) => code.to_string(),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::outcome::Trouble;
 
-/// Counts failures in a row, and pauses this worker.
+/// Counts the failures in a row, and pauses this worker.
 #[derive(Debug)]
 pub(super) struct Outages {
     range: (Duration, Duration),
@@ -29,7 +29,7 @@ impl Outages {
         }
     }
 
-    /// The rest of a pause.
+    /// Returns the rest of a pause, if there is one.
     pub(super) fn left(&self) -> Option<Duration> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let left = state.until?.saturating_duration_since(Instant::now());
@@ -40,8 +40,8 @@ impl Outages {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Failures::default();
     }
 
-    /// Counts a failure. Returns the length of the pause that begins with it. A single failure begins none,
-    /// and those of mails that were under way when a pause began don't prolong it.
+    /// Counts a failure. Returns the length of the pause that begins with it. A first failure begins no pause, and
+    /// a failure during a pause does not count: its send began before the pause.
     fn failed(&self, now: Instant, jitter: f64) -> Option<Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.until.is_some_and(|until| until > now) {
@@ -58,8 +58,8 @@ impl Outages {
 }
 
 impl Shared {
-    /// Pauses this worker or all of them. An error of the database is ignored: the pause is for
-    /// politeness, and the outcome has to be written now.
+    /// Pauses this worker or all workers. Ignores an error of the database, because writing the outcome is more
+    /// urgent than the pause.
     pub(super) async fn pause_after(&self, trouble: Trouble) {
         let shared = match trouble {
             Trouble::None => return,

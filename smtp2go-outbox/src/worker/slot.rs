@@ -1,8 +1,8 @@
-//! A slot: claims a mail, sends it, and starts over. A worker has as many slots as it sends mails at
-//! once, so nothing waits under a lease.
+//! A slot claims a mail, sends it, and starts over. A worker has one slot for each mail that it may send at once,
+//! so no claimed mail waits.
 //!
-//! Of the slots that find no mail, one waits for mail, the scout; the others wait for its place. So an
-//! idle worker makes one query at a time, however many slots it has.
+//! One of the slots that find no mail waits for mail: the scout. The other idle slots wait to become the scout. So
+//! an idle worker makes one query at a time, however many slots it has.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::{Backoff, Shared};
 use crate::store::Claim;
 
-/// What a worker has to stop.
+/// The activities that a worker must stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stop {
     No,
@@ -66,7 +66,7 @@ pub(super) async fn slot(
     }
 }
 
-/// Waits, but not longer than until claiming has to stop.
+/// Waits, but ends early if claiming has to stop.
 async fn stopped_or(stop: &mut watch::Receiver<Stop>, wait: impl Future<Output = ()>) {
     tokio::select! {
         () = async { drop(stop.wait_for(|stop| *stop != Stop::No).await) } => {}
