@@ -49,7 +49,7 @@
 //!   [`look_up_margin`](WorkerBuilder::look_up_margin). A request that a network or a suspended machine delays
 //!   reaches the API within this margin after the end of its lease, or not at all.
 //! - A key belongs to one mail of the account for as long as SMTP2GO posts events about that mail. Don't use the
-//!   key for another mail, not in another outbox and not after [`purge`](Outbox::purge): an event of the old mail
+//!   key for another mail, neither in another outbox nor after [`purge`](Outbox::purge): an event of the old mail
 //!   would count for the new one.
 //! - All workers of a table use API keys of one account, and the same header name. Otherwise a worker can't find
 //!   the mails that another worker sent.

@@ -4,7 +4,7 @@ use smtp2go_types::validation::Check;
 
 /// Maximum length of a key in bytes.
 const MAX_KEY: usize = 255;
-/// The start of an encoded word, in whose place a mail program reads other text.
+/// The start of an encoded word, which mail programs decode into other text.
 const ENCODED_WORD: &str = "=?";
 
 /// Checks a mail's key.
@@ -14,7 +14,7 @@ pub(super) fn check_key(key: &str, check: &mut Check) {
     }
 }
 
-/// What is wrong with a key.
+/// Returns the fault of a key, if it has one.
 pub(super) fn key_fault(key: &str) -> Option<String> {
     Some(if key.is_empty() {
         "the key is empty".to_owned()
@@ -31,7 +31,7 @@ pub(super) fn key_fault(key: &str) -> Option<String> {
     })
 }
 
-/// Reports that a mail has the key's header with another value.
+/// Reports a mail whose own header of this name differs from its key.
 pub(super) fn report_other_value(header: &str, check: &mut Check) {
     check.problem(format!(
         "{header} has another value than idempotency_key, which sets this header"

@@ -1,4 +1,4 @@
-//! Sends a mail, and settles by the activity what a lost reply leaves open.
+//! Sends a mail, and looks it up in the activity if the reply is lost.
 
 use std::time::{Duration, SystemTime};
 
@@ -41,35 +41,35 @@ impl SendOnce {
         }
     }
 
-    /// Sets the time limit of everything together: sends, waits and look-ups. Default: 30 minutes. A
-    /// single send or look-up also has the client's [`deadline`](crate::ClientBuilder::deadline).
+    /// Sets the time limit of the whole call: its sends, waits and look-ups. Default: 30 minutes. Each send and
+    /// each look-up also has the client's [`deadline`](crate::ClientBuilder::deadline).
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = limit;
         self
     }
 
-    /// Sets how often the mail is sent again when it turns out not to have been sent. Default: 1. With
-    /// 0 it is only looked up.
+    /// Sets how often the mail is sent again after a look-up proved that it was not sent. Default: 1. With 0 it is
+    /// only looked up.
     pub fn max_resends(mut self, count: u32) -> Self {
         self.max_resends = count;
         self
     }
 
-    /// Sets the largest difference between the clocks: see [`FindSent::margin`]. Default: 5 minutes.
+    /// Sets the largest expected difference between the clocks: see [`FindSent::margin`]. Default: 5 minutes.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.timing.margin = margin;
         self
     }
 
-    /// Sets how long the activity takes to show an event, and so the wait before the first look-up:
-    /// see [`FindSent::lag`]. Default: 2 minutes.
+    /// Sets how long the activity takes to show an event, which is also the wait before the first look-up: see
+    /// [`FindSent::lag`]. Default: 2 minutes.
     pub fn lag(mut self, lag: Duration) -> Self {
         self.timing.lag = lag;
         self
     }
 
-    /// Sets when a mail that is not found counts as not sent: see [`FindSent::give_up_after`].
-    /// Default: 15 minutes.
+    /// Sets how long after the send a mail that is not found counts as not sent: see
+    /// [`FindSent::give_up_after`]. Default: 15 minutes.
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.timing.give_up_after = time;
         self
@@ -89,26 +89,24 @@ impl Client {
     /// Sends a mail once, even if the reply is lost. The mail needs an
     /// [`idempotency_key`](Email::idempotency_key) of its own.
     ///
-    /// Sends the mail. If that ends as [`Unknown`](Certainty::Unknown), waits until the activity can
-    /// have the mail, and looks it up by its key, as [`find_sent`](Self::find_sent) does:
-    /// - found: returns `Ok` with [`Sent::looked_up`] set. The reply is that of the search;
-    /// - absent: sends the mail again, up to [`max_resends`](SendOnce::max_resends) times;
+    /// If the send ends as [`Unknown`](Certainty::Unknown), waits until the activity can have the mail, and looks
+    /// it up by its key, as [`find_sent`](Self::find_sent) does:
+    /// - found: returns `Ok` with [`Sent::looked_up`] set and the reply of the search.
+    /// - absent: sends the mail again, up to [`max_resends`](SendOnce::max_resends) times.
     /// - neither by the [`deadline`](SendOnce::deadline): returns the error of the last send.
     ///
     /// # Cancel safety
-    /// If the future is dropped, nothing more is sent. What was sent until then is not known:
-    /// [`find_sent`](Self::find_sent) tells, with the key and the time before the call. Calling
-    /// `send_once` again does not look for the earlier call's mail.
+    /// If the future is dropped, nothing more is sent. The mail may have been sent before: look it up with
+    /// [`find_sent`](Self::find_sent), its key and the time before the call. Don't call `send_once` again without
+    /// that: it does not look for the mail of an earlier call.
     ///
-    /// The same holds after a crash. If the mail has to be sent then, store key and time before the
-    /// call.
+    /// The same holds after a crash. So store the key and the time before the call.
     ///
     /// # Errors
-    /// [`is_config`](Error::is_config) if the mail has no key. Otherwise the errors of
-    /// [`send`](Self::send). One of certainty `Unknown` means that the look-ups did not settle it:
-    /// the deadline is too short for the [`lag`](SendOnce::lag) or the mail's schedule, no resend is
-    /// left, or a look-up failed for a reason that does not pass, such as a key that does not permit
-    /// `/activity/search`.
+    /// [`is_config`](Error::is_config) if the mail has no key. Otherwise the errors of [`send`](Self::send). If
+    /// the [`certainty`](Error::certainty) is `Unknown`, the deadline is too short for the
+    /// [`lag`](SendOnce::lag) or the mail's schedule, no resend is left, or a look-up failed for a lasting
+    /// reason, such as an API key that does not permit `/activity/search`.
     pub async fn send_once_with(
         &self,
         email: Email,
@@ -143,11 +141,11 @@ impl Client {
 enum Settled {
     Sent(Box<Reply<Sent>>),
     Absent,
-    /// The deadline, or an error that a later look-up would have too.
+    /// Neither: the deadline is too near, or a look-up failed with an error that a later one would have too.
     Open(Option<Error>),
 }
 
-/// Looks the mail up until it is settled, or the deadline would pass.
+/// Looks the mail up until it is found or absent. Ends before the deadline.
 async fn settle(client: &Client, clock: &Clock, wanted: FindSent) -> Settled {
     let mut look_at = wanted.first_look(client);
     loop {
@@ -181,13 +179,13 @@ async fn settle(client: &Client, clock: &Clock, wanted: FindSent) -> Settled {
     }
 }
 
-/// Whether a later look-up would fail in the same way.
+/// Returns whether a later look-up would fail in the same way.
 fn is_lasting(error: &Error) -> bool {
     let is_refused = error.certainty() == Certainty::Rejected && !error.is_rate_limited();
     is_refused || error.is_auth() || error.is_config() || error.is_validation()
 }
 
-/// The system's time at the start, and tokio's clock from there: it never jumps.
+/// A clock that never jumps: the system's time at the start, plus the time that tokio's clock measured since.
 struct Clock {
     start: SystemTime,
     started: Instant,
@@ -207,13 +205,13 @@ impl Clock {
         after(self.start, self.started.elapsed())
     }
 
-    /// Returns the client with what is left of the deadline.
+    /// Returns the client with the rest of the deadline.
     fn limit(&self, client: &Client) -> Client {
         let left = self.limit.saturating_sub(self.started.elapsed());
         client.with_options(CallOptions::new().deadline(left.min(client.deadline())))
     }
 
-    /// Waits, unless the deadline is before that time.
+    /// Waits until this time. Returns `false` at once if the deadline is before it.
     async fn wait_until(&self, time: SystemTime) -> bool {
         let wait = time.duration_since(self.start).unwrap_or_default();
         if wait >= self.limit {

@@ -1,4 +1,4 @@
-//! A mail as JSON that can be stored. [`Email`] documents the format.
+//! Writes a mail as JSON, and reads it. [`Email`] documents the format.
 
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ impl Serialize for Email {
         let headers: Vec<_> = headers.iter().map(StoredHeader).collect();
         non_empty(&mut map, "custom_headers", &headers)?;
         if let Some(EmailTemplate { id, data }) = template {
-            // Data without a template is kept, so that the check of the mail finds it.
+            // Data without a template is written too, so that `validate` reports it after reading.
             if !id.is_empty() || data.is_none() {
                 map.serialize_entry("template_id", id)?;
             }
@@ -116,12 +116,12 @@ fn non_empty<M: SerializeMap>(
     }
 }
 
-/// Makes the error of a field that can't be stored.
+/// Returns the error for a field that can't be stored.
 fn about_field<E: serde_core::ser::Error>(field: &str, fault: impl std::fmt::Display) -> E {
     E::custom(format_args!("{field}: {fault}"))
 }
 
-/// Returns the text of a mailbox, if it is read as the same mailbox.
+/// Returns the text of a mailbox. An error if the text would be read as another mailbox.
 fn stored_mailbox<E: serde_core::ser::Error>(field: &str, mailbox: &Mailbox) -> Result<String, E> {
     let text = mailbox.to_string();
     if Mailbox::from(text.as_str()) == *mailbox {
@@ -133,7 +133,7 @@ fn stored_mailbox<E: serde_core::ser::Error>(field: &str, mailbox: &Mailbox) -> 
     ))
 }
 
-/// Returns text as JSON.
+/// Returns a JSON text to be written as it is.
 fn raw<'a, E: serde_core::ser::Error>(field: &str, json: &'a str) -> Result<&'a RawValue, E> {
     serde_json::from_str(json).map_err(|error| about_field(field, error))
 }
@@ -215,7 +215,7 @@ impl<'de> Deserialize<'de> for Email {
     }
 }
 
-/// Reads a mail. Returns what is wrong with the first member that is.
+/// Reads a mail. The error names the first member that is wrong.
 fn read_mail(json: &RawValue) -> Result<Email, String> {
     let mut mail = StrictObject::read(json, "")?;
     match mail.optional::<u64>("version", "a whole number")? {

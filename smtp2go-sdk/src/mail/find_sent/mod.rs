@@ -1,4 +1,4 @@
-//! Looks in the activity whether a mail was sent.
+//! Looks up in the account's activity whether a mail was sent.
 
 mod decide;
 mod search;
@@ -15,10 +15,9 @@ use super::email::Email;
 use super::mailbox::Mailbox;
 use crate::{Client, Error};
 
-/// Which mail [`Client::find_sent`] looks for: its key, and when it was sent.
+/// The mail that [`Client::find_sent`] looks for: its key, and the time of the attempts to send it.
 ///
-/// The key is that of [`Email::idempotency_key`]. The look-up reads the header that carries it from the
-/// events of the activity.
+/// The key is the one of [`Email::idempotency_key`], which the events of the activity have in a header.
 ///
 /// ```no_run
 /// use std::time::SystemTime;
@@ -61,8 +60,8 @@ pub struct FindSent {
 }
 
 impl FindSent {
-    /// Looks for the mail with this key. `started` is a time before the first attempt to send it, by
-    /// this machine's clock.
+    /// Looks for the mail with this key. `started` is a time before the first attempt to send the mail, by this
+    /// machine's clock.
     pub fn new(key: impl Into<String>, started: SystemTime) -> Self {
         Self {
             key: key.into(),
@@ -78,7 +77,7 @@ impl FindSent {
         }
     }
 
-    /// Looks for this mail: takes its key, its first recipient and its schedule.
+    /// Looks for this mail, by its key, its first recipient and its schedule.
     ///
     /// # Errors
     /// [`is_config`](Error::is_config) if the mail has no key.
@@ -92,42 +91,42 @@ impl FindSent {
         if let Some(to) = email.parts.to.first() {
             wanted = wanted.to(to.clone());
         }
-        // One that is not a time can't be sent.
+        // A schedule that is not a time is ignored: a mail with it can't be sent.
         let schedule = email.parts.schedule.as_ref();
         wanted.scheduled = schedule.and_then(Timestamp::to_system_time);
         Ok(wanted)
     }
 
-    /// Sets the end of the last attempt: a time after which the mail can't have been sent any more.
-    /// Default: `started` and the client's [`deadline`](crate::ClientBuilder::deadline). A mail with
-    /// large attachments can take longer than that.
+    /// Sets the end of the last attempt: a time after which the mail can't have been sent. Default: `started` plus
+    /// the client's [`deadline`](crate::ClientBuilder::deadline). Set it for a mail with large attachments, whose
+    /// upload extends the deadline.
     pub fn until(mut self, ended: SystemTime) -> Self {
         self.until = Some(ended);
         self
     }
 
-    /// Sets the time that the mail is scheduled for. Its events come then, so
-    /// [`Found::Absent`] is not returned before. Default: none.
+    /// Sets the time that the mail is scheduled for. The mail has no events before that time, so
+    /// [`Found::Absent`] is not returned before it either. Default: none.
     pub fn scheduled(mut self, at: SystemTime) -> Self {
         self.scheduled = Some(at);
         self
     }
 
-    /// Sets the region whose activity is searched. Default: that of the master account. Needed for the mail
-    /// of a subaccount in another region. In [`find_all_sent`](Client::find_all_sent), the first one that is set
-    /// counts for all.
+    /// Sets the region whose activity is searched. Default: the region of the master account. Set it for the mail
+    /// of a subaccount in another region. [`find_all_sent`](Client::find_all_sent) uses the first region that is
+    /// set for all mails.
     pub fn region(mut self, region: impl Into<ActivityRegion>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Limits the search to events with this address in the recipient, or the To or Bcc header. It
-    /// makes the look-up of a single mail cheap, whatever else the account sends, and has no effect in
-    /// [`find_all_sent`](Client::find_all_sent) with several mails. An address with characters outside
-    /// ASCII is not used. Default: none.
+    /// Limits the search to events with this address in the recipient, or in the To or Bcc header. Default: none.
+    /// This makes the look-up of a single mail cheap in an account that sends many mails.
+    /// [`find_all_sent`](Client::find_all_sent) ignores it for several mails. An address with characters outside
+    /// ASCII, or with `|`, is ignored.
     ///
-    /// How the API compares addresses is inferred. So before the mail counts as absent, it is searched for
-    /// without them.
+    /// The API does not document how it compares addresses. So before the mail counts as absent, the search is
+    /// repeated without this limit and without [`sender`](Self::sender).
     pub fn to(mut self, recipient: impl Into<Mailbox>) -> Self {
         self.recipient = Some(recipient.into().address().to_owned());
         self
@@ -136,53 +135,52 @@ impl FindSent {
     /// Limits the search to events with this address as the sender, as [`to`](Self::to) does for the
     /// recipient. Default: none.
     ///
-    /// Whether the API compares the From address or the envelope's, which the account's return-path
-    /// domain can replace, is not documented. A sender that does not match makes a sent mail `Absent`.
+    /// The API does not document whether it compares the From address or the envelope's sender, in which the
+    /// account's return-path domain can replace it.
     pub fn sender(mut self, sender: impl Into<Mailbox>) -> Self {
         self.sender = Some(sender.into().address().to_owned());
         self
     }
 
-    /// Sets the name of the header that carries the key. Upper and lower case are the same. Default:
-    /// the client's [`idempotency_header`](crate::ClientBuilder::idempotency_header).
+    /// Sets the name of the header that has the key. Case is ignored. Default: the client's
+    /// [`idempotency_header`](crate::ClientBuilder::idempotency_header).
     pub fn header(mut self, name: impl Into<String>) -> Self {
         self.header = Some(name.into());
         self
     }
 
-    /// Sets the largest difference between the clocks of this machine and of the API. The search begins
-    /// this much before the first attempt, and another mail proves nothing unless it was processed this
-    /// much later than the last attempt. Default: 5 minutes.
+    /// Sets the largest expected difference between the clocks of this machine and of the API. Default: 5
+    /// minutes. The search begins this long before the first attempt. Another mail proves an absence only if it
+    /// was processed this long after the last attempt, or later.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.timing.margin = margin;
         self
     }
 
-    /// Sets how long the activity takes to show an event. It determines
-    /// [`look_again_at`](Found::NotYet): this long after the last attempt, and then after a quarter of
-    /// it, at least a second. Default: 2 minutes, as documented.
+    /// Sets how long the activity takes to show an event. Default: 2 minutes, as the API documents. It determines
+    /// [`look_again_at`](Found::NotYet): first this long after the last attempt, then a quarter of it after each
+    /// search, and at least a second.
     pub fn lag(mut self, lag: Duration) -> Self {
         self.timing.lag = lag;
         self
     }
 
-    /// Sets how long after the last attempt a mail that is not found counts as
-    /// [`Absent`](Found::Absent), even if no later mail proves it. Default: 15 minutes. Choose a longer time
-    /// for mail that the service may hold, such as that of an account over its daily limit.
+    /// Sets how long after the last attempt a mail that is not found counts as [`Absent`](Found::Absent), even
+    /// if no later mail proves it. Default: 15 minutes. Choose a longer time if the service may hold the mail
+    /// back, for example over the account's daily limit.
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.timing.give_up_after = time;
         self
     }
 
-    /// Sets how long the account's activity is kept. A mail that is not found is
-    /// [`TooOld`](Found::TooOld) if its first attempt is longer ago. Default: 5 days, as on a free plan.
-    /// A paid plan has 30 days.
+    /// Sets how long SMTP2GO keeps the account's activity. Default: 5 days, as on a free plan. A paid plan has 30
+    /// days. A mail that is not found is [`TooOld`](Found::TooOld) if its first attempt was longer ago.
     pub fn retention(mut self, time: Duration) -> Self {
         self.timing.retention = time;
         self
     }
 
-    /// Sets the present time, for tests. Default: the system's.
+    /// Sets the current time, for tests or to use the clock of a database. Default: the system's time.
     pub fn now(mut self, now: SystemTime) -> Self {
         self.now = Some(now);
         self
@@ -193,12 +191,12 @@ impl FindSent {
         self
     }
 
-    /// When the activity can have the mail.
+    /// Returns the time of the first look-up: the end of the attempt plus the lag.
     pub(super) fn first_look(&self, client: &Client) -> SystemTime {
         self.attempt(client).first_look()
     }
 
-    /// The time from one look to the next.
+    /// Returns the time from one look-up to the next.
     pub(super) fn step(&self) -> Duration {
         self.timing.step()
     }
@@ -214,7 +212,7 @@ impl FindSent {
         }
     }
 
-    /// The time that the rule takes for the present.
+    /// Returns the current time for the decision.
     fn present(&self) -> SystemTime {
         self.now.unwrap_or_else(SystemTime::now)
     }
@@ -233,37 +231,36 @@ impl fmt::Debug for FindSent {
     }
 }
 
-/// What [`Client::find_sent`] found out about a mail.
+/// The result of [`Client::find_sent`] for a mail.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Found {
-    /// The activity has the mail: SMTP2GO accepted it. That includes a mail that was rejected or
-    /// bounced afterwards.
+    /// The activity has the mail, so SMTP2GO accepted it. It may have been rejected or bounced later.
     #[non_exhaustive]
     Sent {
-        /// Id of the mail. If several mails carry the key, that of the first.
+        /// The mail's id. If several mails have the key, the id of the first one.
         email_id: Option<String>,
-        /// The events that carry the key. Different `email_id`s here are mails that were sent twice.
+        /// The events that have the key. If their `email_id`s differ, the mail was sent more than once.
         events: Vec<ActivityRecord>,
     },
-    /// The activity does not have the mail, and may not have caught up yet.
+    /// The activity does not have the mail yet, but may lag.
     NotYet {
         /// When to look again.
         look_again_at: SystemTime,
     },
-    /// The mail was not sent. Either the activity has a mail that was processed later than the last
-    /// attempt, by more than the [`margin`](FindSent::margin), or
-    /// [`give_up_after`](FindSent::give_up_after) has passed.
+    /// The mail was not sent. Either the activity has another mail that was processed more than the
+    /// [`margin`](FindSent::margin) after the last attempt, or [`give_up_after`](FindSent::give_up_after) has
+    /// passed since the last attempt.
     ///
-    /// The first is inferred: it assumes that the activity shows mails in the order in which they were
-    /// processed. The second is a convention, and wrong if the activity is further behind.
+    /// The first case assumes that the activity shows mails in the order in which SMTP2GO processed them, which is
+    /// not documented. The second case is wrong if the activity lags by more than that time.
     Absent,
-    /// The activity does not have the mail, and does not go back far enough to prove that it was not
-    /// sent: see [`retention`](FindSent::retention).
+    /// The activity does not have the mail, and does not go back to the first attempt, so it proves nothing: see
+    /// [`retention`](FindSent::retention).
     TooOld,
 }
 
-/// Shows the number of events, and not the events, which have addresses.
+/// Shows only the number of events, because events contain addresses.
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -283,19 +280,21 @@ impl fmt::Debug for Found {
 }
 
 impl Client {
-    /// Looks in the activity whether a mail was sent, after a call that ended as
-    /// [`Unknown`](crate::Certainty::Unknown), or after a crash.
+    /// Looks up in the activity whether a mail was sent, after a call that ended as
+    /// [`Unknown`](crate::Certainty::Unknown), or after a crash. [`send_once`](Self::send_once) does this by
+    /// itself.
     ///
-    /// Searches from the [`margin`](FindSent::margin) before the first attempt until now, over all
-    /// pages. [`send_once`](Self::send_once) does this by itself.
+    /// Searches all events from the [`margin`](FindSent::margin) before the first attempt until now. This takes
+    /// one or two calls of `/activity/search`, and another call for each further 1000 events. If the search is
+    /// limited to an address, it is repeated over all mail of the account before the result is
+    /// [`Found::Absent`].
     ///
-    /// A search is one or two calls of `/activity/search`, and one more for each 1000 events; twice as many
-    /// before [`Found::Absent`], if the search is limited to an address. The API
-    /// allows 60 a minute, for which the client waits (see [`pacing`](crate::ClientBuilder::pacing)).
-    /// The key has to permit the endpoint `/activity/search`; a new key permits `/email/send` only.
+    /// The API allows 60 searches a minute, and the client waits to keep to that (see
+    /// [`pacing`](crate::ClientBuilder::pacing)). The API key must permit `/activity/search`; a new API key
+    /// permits only `/email/send`.
     ///
     /// # Errors
-    /// [`is_config`](Error::is_config) for a key or a header name that no mail can have. Otherwise the errors of
+    /// [`is_config`](Error::is_config) if no mail can have such a key or header name. Otherwise the errors of
     /// [`execute`](Self::execute). An error says nothing about the mail: look again.
     pub async fn find_sent(&self, wanted: &FindSent) -> Result<Found, Error> {
         let found = self.find_all_sent(std::slice::from_ref(wanted)).await?;
@@ -305,11 +304,11 @@ impl Client {
             .ok_or_else(|| Error::config("no mail to look for"))
     }
 
-    /// Looks for several mails with one search. Returns one result for each, in the same order.
+    /// Looks up several mails with one search. Returns one result for each mail, in the same order.
     ///
-    /// The search begins with the earliest of them and covers all mail of the account. The filters
-    /// [`to`](FindSent::to) and [`sender`](FindSent::sender) are used only if there is a single mail.
-    /// Look for old mails separately from new ones.
+    /// The search covers all mail of the account since the earliest of these mails. So look up old mails
+    /// separately from new ones. [`to`](FindSent::to) and [`sender`](FindSent::sender) are ignored for several
+    /// mails.
     ///
     /// # Errors
     /// Those of [`find_sent`](Self::find_sent).
