@@ -1,4 +1,4 @@
-//! Records what happens to mails after they were accepted, and asks nobody to confirm an address that
+//! Records whether mails were delivered or bounced, and does not ask for confirmation of an address that
 //! bounces.
 //!
 //! ```text
@@ -26,7 +26,7 @@ async fn main() -> Result {
     let outbox = Outbox::open_sqlite(folder.path().join("outbox.db")).await?;
     receive_events(&client, &outbox).await?;
 
-    // The local SMTP2GO knows some recipients by name: mail to bounce@… bounces.
+    // In the local SMTP2GO, mail to bounce@… bounces.
     for name in ["jane", "bounce"] {
         let mail = Email::new("Shop <shop@example.com>", "Your order")
             .to(format!("{name}@example.net"))
@@ -36,7 +36,7 @@ async fn main() -> Result {
     }
     let worker = outbox.worker(client.clone()).build()?;
     worker.run_until(all_settled(&outbox)).await?;
-    // Until the events have come.
+    // Wait until the outbox has recorded the events.
     while !outbox.list(Some(State::Sent), "").await?.is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -77,7 +77,7 @@ async fn receive_events(client: &Client, outbox: &Outbox) -> Result {
     }
 }
 
-/// What to answer to somebody who signs up with this address.
+/// Returns the answer to a user who signs up with this address.
 async fn may_confirm(client: &Client, address: &str) -> Result<&'static str> {
     let suppressions = client.suppression().lookup(address).await?;
     Ok(if suppressions.is_empty() {

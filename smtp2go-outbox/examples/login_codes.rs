@@ -1,4 +1,4 @@
-//! Sends login codes ahead of a newsletter, and none that is no longer valid.
+//! Sends login codes before a newsletter, except codes that have expired.
 //!
 //! ```text
 //! cargo run -p smtp2go-outbox --example login_codes
@@ -35,11 +35,11 @@ async fn main() -> Result {
     let put = queue_code(&outbox, "jane", 1, "271828", now).await?;
     println!("jane's browser repeats the request: {put:?}");
     queue_code(&outbox, "kim", 2, "314159", now).await?;
-    // Kim wants another code before the first one is sent.
+    // Kim asks for another code before a worker sends the first one.
     let cancelled = outbox.cancel("login/2").await?;
     println!("kim's first code, cancelled: {cancelled:?}");
     queue_code(&outbox, "kim", 3, "161803", now).await?;
-    // The worker was down for eleven minutes.
+    // Lee asked eleven minutes ago: no worker ran since then.
     queue_code(&outbox, "lee", 4, "577215", now - (VALID + VALID / 10)).await?;
 
     let worker = outbox.worker(client).concurrency(1).build()?;

@@ -1,4 +1,5 @@
-//! Queues each mail in the transaction of its order: no order without its mail, no mail without its order.
+//! Queues each mail in the transaction of its order, so that there is no order without its mail, and no mail
+//! without its order.
 //!
 //! ```text
 //! cargo run -p smtp2go-outbox --example mail_after_commit

@@ -1,10 +1,11 @@
-//! Sends the mails of one PostgreSQL table by two workers, as two machines would, and watches over them.
+//! Sends the mails of one PostgreSQL table with two workers, as two machines would, and prints their health and
+//! metrics.
 //!
 //! ```text
 //! cargo run -p smtp2go-outbox --example many_machines
 //! ```
 //!
-//! Needs PostgreSQL's programs, and starts a server of its own.
+//! Needs PostgreSQL's programs to start a server of its own.
 
 #![allow(clippy::print_stdout)]
 
@@ -64,7 +65,7 @@ async fn main() -> Result {
     Ok(())
 }
 
-/// One of any number of machines.
+/// Runs the worker of one machine, until all mails are settled.
 async fn machine(name: &str, url: &str, client: &Client, metrics: &Arc<Metrics>) -> Result {
     let outbox = Outbox::postgres(PgPool::connect(url).await?).observer(metrics.clone());
     let fifty = NonZeroU32::new(50).ok_or("zero")?;

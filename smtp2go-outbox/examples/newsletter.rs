@@ -1,11 +1,11 @@
-//! Sends a newsletter by a program that is killed in the middle, stopped in the middle, and started again:
+//! Sends a newsletter with a program that is killed, started again, stopped, and started once more. In the end,
 //! each recipient has one mail.
 //!
 //! ```text
 //! cargo run -p smtp2go-outbox --example newsletter
 //! ```
 //!
-//! Without arguments this is the operator, who starts the program, with the database as its argument.
+//! Without an argument, this program plays the operator. The operator starts it with the database as its argument.
 
 #![allow(clippy::print_stdout)]
 
@@ -34,7 +34,7 @@ async fn main() -> Result {
     }
 }
 
-/// The program.
+/// Queues the newsletter, and sends it.
 async fn send(database: &str) -> Result {
     let client = support::client_from_env()?;
     let pool = SqlitePool::connect_with(Outbox::sqlite_options(database)).await?;
@@ -71,6 +71,7 @@ async fn send(database: &str) -> Result {
     Ok(())
 }
 
+/// Starts the program three times, and counts the mails that were received.
 async fn operate() -> Result {
     let slow = Fault::delay(Duration::from_millis(50)).on("email_send");
     let (sandbox, _) = support::local(|sandbox| sandbox.fault(slow)).await?;

@@ -1,4 +1,4 @@
--- Places an order, and queues its mail in the order's transaction:
+-- Places an order, and queues its mail in the same transaction. Run it with:
 -- psql "$DATABASE_URL" --set ON_ERROR_STOP=1 --file smtp2go-outbox/examples/order.sql
 
 BEGIN;

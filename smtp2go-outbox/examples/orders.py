@@ -1,4 +1,4 @@
-"""Places orders, and queues the mail of each order in its transaction.
+"""Places orders, and queues the mail of each order in the same transaction.
 
     pip install "psycopg[binary]"
     DATABASE_URL=postgres://… python smtp2go-outbox/examples/orders.py
@@ -17,7 +17,7 @@ class PaymentFailed(Exception):
 
 
 def order(connection, number, email):
-    """Returns whether the mail was queued: not if its key is in the table."""
+    """Returns whether the mail was queued: False if the table already has its key."""
     with connection.transaction():
         connection.execute(
             "INSERT INTO orders (id, email) VALUES (%s, %s) ON CONFLICT DO NOTHING",

@@ -1,5 +1,5 @@
-//! A shop over PostgreSQL: `POST /orders` writes an order and its mail in one transaction. The program
-//! `smtp2go-outbox` sends the mails. `tests/shop.rs` runs them together.
+//! A web shop with PostgreSQL. `POST /orders` writes an order and its mail in one transaction. The program
+//! `smtp2go-outbox` sends the mails. `tests/shop.rs` runs both programs.
 //!
 //! ```text
 //! DATABASE_URL=postgres://… cargo run -p smtp2go-outbox --example shop
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The body is the customer's address, the reply the order's number.
+/// Places an order. The body is the customer's address. Returns the order's number.
 async fn order(State(shop): State<Shop>, address: String) -> Result<String, StatusCode> {
     place(&shop, &address)
         .await

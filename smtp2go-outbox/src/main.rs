@@ -1,4 +1,4 @@
-//! The program `smtp2go-outbox`: the outbox for programs in any language, which insert rows.
+//! The program `smtp2go-outbox`: runs and operates the outbox of programs in any language.
 
 mod log;
 
@@ -28,7 +28,7 @@ Queue a mail with any driver:
         \"subject\": \"Your order\", \"text_body\": \"Thank you.\"}')
   ON CONFLICT DO NOTHING;";
 
-/// Sends the mails in the table smtp2go_outbox of your database through SMTP2GO, each of them once.
+/// Sends each mail in the table smtp2go_outbox of your database once, through SMTP2GO.
 #[derive(Debug, Parser)]
 #[command(name = "smtp2go-outbox", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -44,10 +44,10 @@ struct Arguments {
 enum Command {
     /// Create the tables, or upgrade them
     Migrate,
-    /// Send mails until SIGINT or SIGTERM. The client is set by SMTP2GO_API_KEY, SMTP2GO_REGION,
-    /// SMTP2GO_BASE_URL and SMTP2GO_ALLOW_HTTP
+    /// Send mails until SIGINT or SIGTERM. The environment variables SMTP2GO_API_KEY, SMTP2GO_REGION,
+    /// SMTP2GO_BASE_URL and SMTP2GO_ALLOW_HTTP configure the client
     Run(Box<Run>),
-    /// List mails, one a line: key, state, attempts, reason, email_id
+    /// List mails, one per line: key, state, attempts, reason, email_id
     List {
         /// Only mails in this state
         #[arg(long)]
@@ -55,34 +55,33 @@ enum Command {
     },
     /// Show a row
     Show { key: String },
-    /// Queue a mail again that is held, rejected or cancelled
+    /// Queue a held, rejected or cancelled mail again
     Retry {
         #[arg(required_unless_present = "state")]
         key: Option<String>,
-        /// All mails in this state, in place of one
+        /// Retry all mails in this state, in place of one key
         #[arg(long, conflicts_with = "key")]
         state: Option<State>,
     },
-    /// Hold a mail that is queued or unknown
+    /// Hold a queued or unknown mail
     Hold { key: String },
-    /// Have a held mail looked up whose outcome was unknown
+    /// Let workers look up a held mail whose outcome is unknown
     LookUp { key: String },
-    /// Cancel a mail that is queued or held
+    /// Cancel a queued or held mail
     Cancel { key: String },
     /// Show the number of mails in each state
     Counts,
-    /// Delete rows in a final state that did not change for a time, and webhook events that need not be
-    /// remembered
+    /// Delete rows of finished mails that did not change for a time, and webhook events that are no longer needed
     Purge {
-        /// Such as 30d, 12h, 15m or 90s
+        /// Minimum time since the last change, such as 30d, 12h, 15m or 90s
         #[arg(long, value_parser = duration)]
         older_than: Duration,
     },
-    /// Delete the content of all mails from or to an address
+    /// Delete the content of all mails from or to an address. Cancels those that are queued or held
     Erase { address: String },
-    /// Show what waits. Fails if anything waits too long, a mail is held, or look-ups fail
+    /// Show what waits. Fails if something waits for too long, a mail is held, or look-ups fail
     Health {
-        /// How long a due mail may wait
+        /// How long a due mail or look-up may wait
         #[arg(long, value_parser = duration, default_value = "5m")]
         limit: Duration,
     },
@@ -90,15 +89,15 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Run {
-    /// How many mails are sent at once
+    /// How many mails to send at once
     #[arg(long, value_name = "N", default_value_t = 8)]
     concurrency: usize,
 
-    /// Hold a mail that the look-up proves not to have been sent, in place of sending it again
+    /// Hold a mail after a look-up proved that it was not sent, in place of sending it again
     #[arg(long)]
     hold_absent: bool,
 
-    /// How often a mail is sent again that the look-up proves not to have been sent
+    /// How often to send a mail again after a look-up proved that it was not sent
     #[arg(
         long,
         value_name = "N",
@@ -107,7 +106,7 @@ struct Run {
     )]
     resends: u32,
 
-    /// Poll only, behind a pooler that does not support LISTEN
+    /// Only poll for mails. For a connection through a pooler that does not support LISTEN
     #[arg(long)]
     no_listen: bool,
 
@@ -115,23 +114,23 @@ struct Run {
     #[arg(long)]
     delete_bodies: bool,
 
-    /// How long to wait for mails under way after a signal
+    /// How long sends may continue after a signal
     #[arg(long, value_parser = duration, default_value = "30s")]
     drain: Duration,
 
-    /// Log no changes of a mail's state
+    /// Log nothing, neither changes of a mail's state nor failures
     #[arg(long, short)]
     quiet: bool,
 
-    /// Beginning of the worker's name in the table, such as the host
+    /// Beginning of the worker's name in the table, such as the name of the host
     #[arg(long)]
     name: Option<String>,
 
-    /// Highest rate of each sender over all workers, such as 100/1m
+    /// Maximum rate of each sender for all workers together, such as 100/1m
     #[arg(long, value_parser = rate)]
     sender_rate: Option<Rate>,
 
-    /// Highest rate of each tenant over all workers, such as 100/1m
+    /// Maximum rate of each tenant for all workers together, such as 100/1m
     #[arg(long, value_parser = rate)]
     tenant_rate: Option<Rate>,
 
@@ -141,20 +140,20 @@ struct Run {
 
 type Rate = (NonZeroU32, Duration);
 
-/// The worker's settings of the same names have the defaults.
+/// Settings of `WorkerBuilder` with the same names, which has the defaults.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Times, such as 90s or 15m")]
 struct Times {
-    /// Limit of sending one mail [default: 60s]
+    /// Time limit for sending one mail [default: 60s]
     #[arg(long, value_parser = duration)]
     send_deadline: Option<Duration>,
 
-    /// How long a mail belongs to a worker; longer than send-deadline and lease-margin together
-    /// [default: 90s]
+    /// How long a mail belongs to the worker that claimed it. Must be longer than send-deadline and
+    /// lease-margin together [default: 90s]
     #[arg(long, value_parser = duration)]
     lease: Option<Duration>,
 
-    /// How long before the end of its lease a send is over [default: 5s]
+    /// Time between the latest end of a send and the end of its lease [default: 5s]
     #[arg(long, value_parser = duration)]
     lease_margin: Option<Duration>,
 
@@ -162,27 +161,27 @@ struct Times {
     #[arg(long, value_parser = duration)]
     poll: Option<Duration>,
 
-    /// How often to look for leases that are over and for mails to look up [default: 5s]
+    /// How often to check for leases that have ended, and for mails to look up [default: 5s]
     #[arg(long, value_parser = duration)]
     sweep_every: Option<Duration>,
 
-    /// How long after an attempt an unknown mail is looked up [default: 2m]
+    /// Time from an attempt to the first look-up of an unknown mail [default: 2m]
     #[arg(long, value_parser = duration)]
     look_up_after: Option<Duration>,
 
-    /// Largest difference between the clocks of the database and of the API [default: 5m]
+    /// Largest expected difference between the clocks of the database and of the API [default: 5m]
     #[arg(long, value_parser = duration)]
     look_up_margin: Option<Duration>,
 
-    /// How long after a worker's last look-up no other worker makes one [default: 60s]
+    /// How long other workers make no look-ups after this worker's last one [default: 60s]
     #[arg(long, value_parser = duration)]
     look_up_handover: Option<Duration>,
 
-    /// How long after its lease a mail that is not found counts as absent [default: 15m]
+    /// Time from the end of its lease until a mail that is not found counts as not sent [default: 15m]
     #[arg(long, value_parser = duration)]
     give_up_after: Option<Duration>,
 
-    /// How long the account's activity is kept [default: 5d]
+    /// How long SMTP2GO keeps the account's activity [default: 5d]
     #[arg(long, value_parser = duration)]
     retention: Option<Duration>,
 }
@@ -247,7 +246,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the reader of the output has enough, such as `head`.
+/// Returns whether the reader of the output has closed it, as `head` does.
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
@@ -366,7 +365,6 @@ async fn list(outbox: &Outbox, state: Option<State>) -> Result<(), Failure> {
 
 fn show(record: &Record) -> Result<(), Failure> {
     let time = |time: SystemTime| Some(Timestamp::from(time).as_str().to_owned());
-    // A lease or a look-up of a state that the mail has left means nothing.
     let fields = [
         ("key", Some(record.key.clone())),
         ("state", Some(record.state.to_string())),
@@ -445,7 +443,7 @@ fn line(text: fmt::Arguments<'_>) -> io::Result<()> {
     writeln!(io::stdout(), "{text}")
 }
 
-/// A number with a unit: `90s`, `15m`, `12h` or `30d`.
+/// Parses a number with a unit: `90s`, `15m`, `12h` or `30d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.chars().last().unwrap_or_default();
     let seconds = match unit {
@@ -462,7 +460,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A count and the time that it is for: `100/1m`.
+/// Parses a count and its period: `100/1m`.
 fn rate(text: &str) -> Result<Rate, String> {
     let rate = text.split_once('/').and_then(|(count, period)| {
         let period = duration(period).ok().filter(|period| !period.is_zero())?;
@@ -471,7 +469,7 @@ fn rate(text: &str) -> Result<Rate, String> {
     rate.ok_or_else(|| "not a rate such as 100/1m".to_owned())
 }
 
-/// Ends with the first SIGINT or SIGTERM after the call.
+/// Returns a future that completes at the first SIGINT or SIGTERM after the call.
 #[cfg(unix)]
 fn signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -489,7 +487,7 @@ fn signal() -> io::Result<impl Future<Output = ()>> {
 fn signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Without a signal it runs until it is killed.
+            // Without signals, the worker runs until it is killed.
             std::future::pending::<()>().await;
         }
     })

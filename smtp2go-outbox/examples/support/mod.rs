@@ -1,4 +1,4 @@
-//! What the examples share: a local SMTP2GO, and workers with short times.
+//! Code that the examples share: a local SMTP2GO, and workers with short times.
 
 #![allow(dead_code)] // each example uses a part
 
@@ -14,7 +14,7 @@ mod log_watch;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Starts a local SMTP2GO, and returns a client of it.
+/// Starts a local SMTP2GO, and returns a client for it.
 pub(crate) async fn local(
     change: impl FnOnce(SandboxBuilder) -> SandboxBuilder,
 ) -> Result<(Sandbox, Client)> {
@@ -26,14 +26,14 @@ pub(crate) async fn local(
     Ok((sandbox, client))
 }
 
-/// The client of the environment, in a process that an example started.
+/// Returns a client with the settings of the environment, in a process that an example started.
 pub(crate) fn client_from_env() -> Result<Client> {
     log_watch::if_asked();
     Ok(Client::from_env()?)
 }
 
-/// Seconds in place of minutes, since the local SMTP2GO shows each mail in its activity at once. A worker of
-/// the service keeps the defaults.
+/// Sets seconds in place of minutes, because the local SMTP2GO shows each mail in its activity at once. For the
+/// real service, keep the defaults.
 pub(crate) fn with_short_times(worker: WorkerBuilder) -> WorkerBuilder {
     let ms = Duration::from_millis;
     worker
@@ -50,7 +50,7 @@ pub(crate) fn with_short_times(worker: WorkerBuilder) -> WorkerBuilder {
         .outage_pause(ms(10), ms(100))
 }
 
-/// Ends when workers are done with all mails.
+/// Waits until no mail is queued, being sent or unknown.
 pub(crate) async fn all_settled(outbox: &Outbox) {
     let open = [State::Queued, State::Sending, State::Unknown];
     while outbox
