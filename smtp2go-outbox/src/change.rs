@@ -1,4 +1,4 @@
-//! Applies the rule to a row, until the row has what the rule says.
+//! Decides the change of a row and writes it, again if another process changed the row meanwhile.
 
 use std::time::SystemTime;
 
@@ -11,13 +11,13 @@ use crate::outbox::Outbox;
 use crate::record::{Record, State};
 use crate::store::Content;
 
-/// Rounds of reading and writing a row that others change in between. Each of them ends with a change,
-/// and few changes lead to another one.
+/// Maximum number of tries to write a row that other processes change. Each lost try is a change by another
+/// process, and few changes of a mail follow each other.
 const ROUNDS: u32 = 16;
 
 impl Outbox {
-    /// Decides what follows from the news about a mail, and writes it. If somebody else changed the row
-    /// meanwhile, reads it and decides again. Returns the new state, or `None` if nothing follows.
+    /// Decides the change that follows from the news about a mail, and writes it. If another process changed the
+    /// row meanwhile, reads the row and decides again. Returns the new state, or `None` if nothing changes.
     pub(crate) async fn settle(
         &self,
         record: &Record,
@@ -49,7 +49,7 @@ impl Outbox {
         Ok(None)
     }
 
-    /// Writes a change, and reports it. `false` if the row has changed.
+    /// Writes a change, and reports it. Returns `false` if the row has changed meanwhile.
     pub(crate) async fn write(
         &self,
         record: &Record,

@@ -1,24 +1,25 @@
-//! The rule: from a mail's row and what is known now to the next step. Pure; apart from a claim, nothing
-//! else changes the state of a mail.
+//! Decides the next step for a mail, from its row and the latest news about it. The functions are pure. Except
+//! for a claim, each change of a mail's state is decided here.
 //!
 //! Three facts make it safe:
-//! - `sending` is committed before the first byte is sent, so a row in any other state has no attempt
-//!   under way that could begin.
-//! - Each attempt has a fence, which no other attempt of any mail has. What an attempt reports counts
-//!   only while the row has its fence. A worker that was asleep reports about an attempt that is over;
-//!   if the row still has its fence, nobody has tried since, and the report is the truth.
-//! - Only a look-up that proves an attempt's failure leads from `unknown` to `queued`.
+//! - A worker commits `sending` before it sends the first byte. So for a row in another state, no attempt can
+//!   begin to send.
+//! - Each attempt has a fence, a number that no other attempt of any mail has. The report of an attempt counts
+//!   only while the row has its fence. A worker that was suspended may report late: if the row still has the
+//!   fence, no other attempt began, and the report is true.
+//! - After an attempt with an unknown outcome, only its own report or a look-up that proves the absence leads from
+//!   `unknown` to `queued`.
 
 use std::time::{Duration, SystemTime};
 
 use crate::record::{Record, State};
 use crate::time::later;
 
-/// Difference between the clocks of the database and of the API, as far as events of a mail are told from
-/// those of an older one.
+/// Largest expected difference between the clocks of the database and of the API, when an event is compared with
+/// the time at which a mail was queued.
 const EVENT_MARGIN: Duration = Duration::from_secs(300);
 
-/// What is known besides the row.
+/// The news about a mail, in addition to its row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Known {
     /// Nothing.
@@ -29,7 +30,7 @@ pub(crate) enum Known {
     LookUp(i64, Found),
     /// A webhook event about the mail.
     Event(EventFacts),
-    /// What a person asks for.
+    /// A request of a person.
     Request(Request),
 }
 
@@ -41,7 +42,7 @@ pub(crate) enum Outcome {
         email_id: Option<String>,
         schedule_id: Option<String>,
     },
-    /// Nothing was accepted, and the same mail can be accepted later.
+    /// The API did not accept the mail, and may accept it later.
     NotSent {
         reason: String,
         retry_after: Option<Duration>,
@@ -50,9 +51,9 @@ pub(crate) enum Outcome {
     Refused { reason: String, error: String },
     /// The mail can't be sent as it is: it is invalid, or a file is missing.
     Unfit { reason: String, error: String },
-    /// Its time was over before the send.
+    /// The mail's `not_after` had passed before the send.
     Expired,
-    /// The mail may have been accepted.
+    /// The API may have accepted the mail.
     Unknown { reason: String },
 }
 
@@ -75,7 +76,7 @@ pub(crate) enum Found {
     },
 }
 
-/// What a webhook event says about a mail.
+/// The facts of a webhook event about a mail.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EventFacts {
     /// The state that the event proves: `Sent` or a later one.
@@ -96,7 +97,7 @@ pub(crate) enum Request {
     Erase,
 }
 
-/// What to do with a mail that the look-up proves not to have been sent.
+/// What to do with a mail after a look-up proved that it was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnAbsent {
@@ -113,10 +114,10 @@ pub enum OnAbsent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) on_absent: OnAbsent,
-    /// From an attempt's end to the first look-up.
+    /// Time from the end of an attempt to the first look-up.
     pub(crate) look_up_after: Duration,
     pub(crate) backoff: (Duration, Duration),
-    /// From 0 to 1, drawn for each decision.
+    /// A number from 0 to 1, drawn at random for each decision.
     pub(crate) jitter: f64,
 }
 
@@ -131,7 +132,7 @@ pub(crate) enum Action {
     Claim,
     /// Look it up in the activity.
     LookUp,
-    /// Write this, if fence and state are still the row's.
+    /// Write this change, if the row still has the fence and the state.
     Write(Change),
 }
 
@@ -147,7 +148,7 @@ pub(crate) struct Change {
     pub(crate) reason: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) event: Option<String>,
-    /// The mail has a permit of its rates for `not_before`.
+    /// Whether the mail has a permit of its rate limits for the time `not_before`.
     pub(crate) reserved: bool,
 }
 
@@ -178,7 +179,7 @@ impl Change {
         }
     }
 
-    /// Whether the API has accepted the mail, so that its content is no longer needed.
+    /// Returns whether the API has accepted the mail, so that its content is no longer needed.
     pub(crate) fn is_accepted(&self) -> bool {
         let by_state = accepted_rank(self.state).is_some() && self.state != State::Rejected;
         by_state || self.event.is_some()
@@ -230,7 +231,7 @@ fn by_time(record: &Record, policy: &Policy, now: SystemTime) -> Action {
 fn after_attempt(record: &Record, outcome: Outcome, policy: &Policy, now: SystemTime) -> Action {
     let open = matches!(record.state, State::Sending | State::Unknown);
     let change = match outcome {
-        // Counts in every state, also if a person has cancelled the mail meanwhile.
+        // Counts in every state, even if a person has cancelled the mail meanwhile.
         Outcome::Accepted {
             email_id,
             schedule_id,
@@ -246,7 +247,7 @@ fn after_attempt(record: &Record, outcome: Outcome, policy: &Policy, now: System
             let wait = backoff(record.attempts, policy).max(retry_after.unwrap_or_default());
             Change {
                 not_before: Some(later(now, wait)),
-                // Its permit was not used.
+                // The attempt did not use the permit.
                 reserved: true,
                 ..Change::to(State::Queued).because(&reason)
             }
@@ -301,10 +302,10 @@ fn after_look_up(record: &Record, found: Found, policy: &Policy, now: SystemTime
     })
 }
 
-/// An event proves that the mail was accepted, whatever the row says. The most serious state counts, so
+/// An event proves that the API accepted the mail, whatever the row's state. The most serious state stays, so
 /// events can come in any order, and twice.
 fn after_event(record: &Record, event: EventFacts) -> Action {
-    // About another mail with the same key: an older one, or one of another outbox.
+    // The event is about another mail with the same key: an older mail, or a mail of another outbox.
     let is_older = event
         .sent_at
         .is_some_and(|sent_at| later(sent_at, EVENT_MARGIN) < record.created_at);
@@ -333,7 +334,7 @@ fn after_event(record: &Record, event: EventFacts) -> Action {
 
 fn on_request(record: &Record, request: Request, now: SystemTime) -> Action {
     Action::Write(match (request, record.state) {
-        // After an event refused it, the mail was accepted all the same: it must not be sent again.
+        // An event of the kind `reject` also proves that the API accepted the mail: it must not be sent again.
         (Request::Retry, State::Rejected) if record.sent_at.is_some() => return Action::Nothing,
         (Request::Retry, _) if is_expired(record, now) => return Action::Nothing,
         (Request::Retry, State::Held | State::Rejected | State::Cancelled) => Change {
@@ -356,7 +357,7 @@ fn on_request(record: &Record, request: Request, now: SystemTime) -> Action {
     })
 }
 
-/// Whether the mail is no longer to be sent.
+/// Returns whether the mail's `not_after` has passed.
 pub(crate) fn is_expired(record: &Record, now: SystemTime) -> bool {
     record.not_after.is_some_and(|end| end <= now)
 }
@@ -365,8 +366,8 @@ fn expired() -> Change {
     Change::to(State::Cancelled).because("expired")
 }
 
-/// The order of the states of an accepted mail. `Rejected` is one of them only if the mail has been
-/// accepted.
+/// Returns how serious a state of an accepted mail is. `Rejected` counts only if `sent_at` is set: the API can
+/// also refuse a mail at once.
 fn accepted_rank(state: State) -> Option<u8> {
     match state {
         State::Sent => Some(0),
@@ -378,7 +379,8 @@ fn accepted_rank(state: State) -> Option<u8> {
     }
 }
 
-/// Exponential from the first duration, capped at the second, with the upper half drawn at random.
+/// Returns the wait before the next attempt: it doubles from the first duration to the second, and is shortened at
+/// random by up to half.
 fn backoff(attempts: u32, policy: &Policy) -> Duration {
     let (first, most) = policy.backoff;
     let doublings = attempts.saturating_sub(1).min(31);

@@ -61,7 +61,7 @@ impl Entry {
     }
 
     /// Sets the latest time to send the mail, such as the end of a login code's validity. Default: none. If the
-    /// mail is queued after this time, also for another attempt, a worker cancels it with the reason `expired`.
+    /// mail is still queued at this time, or is queued again later, a worker cancels it with the reason `expired`.
     pub fn not_after(mut self, time: SystemTime) -> Self {
         self.not_after = Some(time);
         self

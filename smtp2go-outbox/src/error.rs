@@ -6,8 +6,8 @@ use std::fmt;
 use smtp2go_sdk::types::one_line;
 use smtp2go_sdk::webhook::IntoStatus;
 
-/// The error of a call of the outbox. Display is one line. Display and Debug have no content of mails; the
-/// [source](StdError::source) can have some.
+/// The error of a method of the outbox. Display is one line. Display and Debug contain no content of mails, but
+/// the [source](StdError::source) can.
 pub struct Error {
     kind: Kind,
 }
@@ -31,25 +31,26 @@ impl Error {
         }
     }
 
-    /// Whether the database failed. The source is the [`sqlx::Error`].
+    /// Returns whether the database failed. The source is the [`sqlx::Error`].
     #[must_use]
     pub fn is_database(&self) -> bool {
         matches!(self.kind, Kind::Database(_))
     }
 
-    /// Whether a mail can't be queued: see [`Outbox::put`](crate::Outbox::put).
+    /// Returns whether the mail can't be queued or sent again: see [`Outbox::put`](crate::Outbox::put) and
+    /// [`Outbox::retry`](crate::Outbox::retry).
     #[must_use]
     pub fn is_mail(&self) -> bool {
         matches!(self.kind, Kind::Mail(_))
     }
 
-    /// Whether a setting is wrong, or the table is missing or of another version.
+    /// Returns whether a setting is wrong, or the tables are missing or have another version.
     #[must_use]
     pub fn is_settings(&self) -> bool {
         matches!(self.kind, Kind::Settings(_))
     }
 
-    /// Whether the same call can succeed later: the database can't be reached, is busy or shuts down.
+    /// Returns whether the same call can succeed later: the database can't be reached, is busy or shuts down.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match &self.kind {
@@ -83,7 +84,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Without the details of the database, which quote the row.
+/// Leaves out the details of the database, which quote the row.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Error").field(&self.to_string()).finish()

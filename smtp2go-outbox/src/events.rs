@@ -19,9 +19,9 @@ impl Outbox {
     /// in any order and more than once: the most serious state stays, in the order complained, rejected, bounced,
     /// delivered, sent. This also holds for the events of several recipients. A soft bounce proves `sent`.
     ///
-    /// An event changes nothing if it is about another mail with the same key. It is so if no worker has claimed
-    /// the row's mail yet, if the `email_id`s differ, or if the event's mail was sent more than 5 minutes before
-    /// the row's mail was queued.
+    /// An event about another mail with the same key changes nothing. The outbox recognises such an event if no
+    /// worker has claimed the row's mail yet, if the `email_id`s differ, or if the event's mail was sent more than
+    /// 5 minutes before the row's mail was queued.
     ///
     /// ```no_run
     /// # async fn example(outbox: smtp2go_outbox::Outbox, client: smtp2go_sdk::Client) -> Result<(), Box<dyn std::error::Error>> {

@@ -34,7 +34,7 @@ pub enum State {
     Bounced,
     /// Reported as spam by at least one recipient.
     Complained,
-    /// Refused by the API. Or accepted, and refused later for at least one recipient.
+    /// Refused by the API, or accepted by the API and refused later for at least one recipient.
     Rejected,
     /// Workers don't send it: a person cancelled it, or its [`not_after`](Record::not_after) has passed. If its
     /// outcome was unknown before a person held and cancelled it, it may have been sent.
