@@ -7,12 +7,12 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Writes events of this crate at INFO and above.
-pub(crate) struct Log;
+/// Writes events of this crate at this level and above.
+pub(crate) struct Log(pub(crate) Level);
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "smtp2go_outbox" && *metadata.level() <= Level::INFO
+        metadata.target() == "smtp2go_outbox" && *metadata.level() <= self.0
     }
 
     fn event(&self, event: &Event<'_>) {

@@ -118,7 +118,7 @@ struct Run {
     #[arg(long, value_parser = duration, default_value = "30s")]
     drain: Duration,
 
-    /// Log nothing, neither changes of a mail's state nor failures
+    /// Log only failures, no changes of a mail's state
     #[arg(long, short)]
     quiet: bool,
 
@@ -309,9 +309,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 async fn send(outbox: Outbox, run: Run) -> Result<(), Failure> {
     let client = Client::from_env()?;
-    if !run.quiet {
-        tracing::subscriber::set_global_default(log::Log)?;
-    }
+    let level = match run.quiet {
+        true => tracing::Level::WARN,
+        false => tracing::Level::INFO,
+    };
+    tracing::subscriber::set_global_default(log::Log(level))?;
     let bodies = if run.delete_bodies {
         Bodies::Delete
     } else {
