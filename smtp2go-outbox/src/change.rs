@@ -118,7 +118,8 @@ impl Outbox {
         let Some((record, now)) = self.store.get(key).await? else {
             return Ok(Requested::NoSuchKey);
         };
-        if request == Request::Retry && !record.has_mail {
+        let retries = matches!(request, Request::Retry | Request::Resend);
+        if retries && !record.has_mail {
             return Err(Error::mail(format!(
                 "mail {key:?} can't be sent again: its content was deleted"
             )));
@@ -129,11 +130,12 @@ impl Outbox {
         Ok(match settled.await? {
             Some(_) => Requested::Done,
             None => match self.store.get(key).await? {
-                Some((record, now)) if request == Request::Retry && is_expired(&record, now) => {
-                    Requested::Expired
+                None => Requested::NoSuchKey,
+                Some((record, now)) if retries && is_expired(&record, now) => Requested::Expired,
+                Some((record, _)) if retries && record.unknown_since.is_some() => {
+                    Requested::InDoubt
                 }
                 Some((record, _)) => Requested::NotIn(record.state),
-                None => Requested::NoSuchKey,
             },
         })
     }

@@ -91,6 +91,8 @@ pub(crate) struct EventFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Retry,
+    /// Also a mail that may have been sent.
+    Resend,
     Hold,
     LookUp,
     Cancel,
@@ -335,13 +337,18 @@ fn after_event(record: &Record, event: EventFacts) -> Action {
 fn on_request(record: &Record, request: Request, now: SystemTime) -> Action {
     Action::Write(match (request, record.state) {
         // An event of the kind `reject` also proves that the API accepted the mail: it must not be sent again.
-        (Request::Retry, State::Rejected) if record.sent_at.is_some() => return Action::Nothing,
-        (Request::Retry, _) if is_expired(record, now) => return Action::Nothing,
-        (Request::Retry, State::Held | State::Rejected | State::Cancelled) => Change {
-            not_before: Some(record.not_before.max(now)),
-            resends: Some(0),
-            ..Change::to(State::Queued).because("retried")
-        },
+        (Request::Retry | Request::Resend, State::Rejected) if record.sent_at.is_some() => {
+            return Action::Nothing;
+        }
+        (Request::Retry | Request::Resend, _) if is_expired(record, now) => return Action::Nothing,
+        (Request::Retry, _) if record.unknown_since.is_some() => return Action::Nothing,
+        (Request::Retry | Request::Resend, State::Held | State::Rejected | State::Cancelled) => {
+            Change {
+                not_before: Some(record.not_before.max(now)),
+                resends: Some(0),
+                ..Change::to(State::Queued).because("retried")
+            }
+        }
         (Request::Hold, State::Queued | State::Unknown) => Change::to(State::Held).because("held"),
         (Request::LookUp, State::Held) if record.unknown_since.is_some() => Change {
             look_at: Some(now),
@@ -759,10 +766,6 @@ mod tests {
             (Sent, [no; 5]),
             (Delivered, [no; 5]),
         ] {
-            let in_doubt = Record {
-                unknown_since: Some(at(80)),
-                ..row(state)
-            };
             let requests = [
                 Request::Retry,
                 Request::Hold,
@@ -772,9 +775,23 @@ mod tests {
             ];
             for (request, expected) in requests.into_iter().zip(expected) {
                 let known = Known::Request(request);
-                let action = decide(&in_doubt, known, &policy(RESEND), at(100));
+                let in_doubt = (request == Request::LookUp).then(|| at(80));
+                let record = Record {
+                    unknown_since: in_doubt,
+                    ..row(state)
+                };
+                let action = decide(&record, known, &policy(RESEND), at(100));
                 assert_eq!(short(&action), expected, "{request:?} {state}");
             }
+        }
+        // A mail in doubt is not sent again by `retry`.
+        for (request, expected) in [(Request::Retry, no), (Request::Resend, retried)] {
+            let in_doubt = Record {
+                unknown_since: Some(at(80)),
+                ..row(Held)
+            };
+            let action = decide(&in_doubt, Known::Request(request), &policy(RESEND), at(100));
+            assert_eq!(short(&action), expected, "{request:?}");
         }
         // Held for another reason.
         let known = Known::Request(Request::LookUp);

@@ -95,6 +95,9 @@ pub enum Requested {
     NotIn(crate::State),
     /// The mail's [`not_after`](crate::Record::not_after) has passed, so it can't be retried. Nothing was changed.
     Expired,
+    /// An attempt of the mail may have sent it. Nothing was changed: see
+    /// [`Outbox::look_up`](crate::Outbox::look_up) and [`Outbox::resend`](crate::Outbox::resend).
+    InDoubt,
     /// The table has no mail with this key.
     NoSuchKey,
 }

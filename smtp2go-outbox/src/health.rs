@@ -11,6 +11,9 @@ use crate::outbox::Outbox;
 pub struct Health {
     /// How long the oldest due mail has waited. Zero if no mail is due.
     pub oldest_due: Duration,
+    /// For how long a mail that is queued could not be sent, although workers tried: the API can't be reached,
+    /// limits the rate, or refuses the key. [`Record::reason`](crate::Record::reason) says why.
+    pub oldest_failing: Duration,
     /// Time since the end of the oldest lease that no worker has cleared. If it exceeds a few times
     /// [`sweep_every`](crate::WorkerBuilder::sweep_every), no worker runs.
     pub oldest_lease: Duration,
@@ -21,22 +24,30 @@ pub struct Health {
     pub failed_look_ups: u64,
     /// The rest of a pause of all workers. Zero if there is none.
     pub paused: Duration,
+    /// Number of mails that the API refused. Their [`Record::error`](crate::Record::error) says why.
+    pub rejected: u64,
     /// Number of mails that are held.
     pub held: u64,
 }
 
 impl Health {
-    /// Returns whether nothing waits for longer than `limit`, no look-up failed, and no mail is held.
+    /// Returns whether nothing waits for longer than `limit`, no look-up failed, and no mail is held. Rejected
+    /// mails don't count, because some recipients' addresses are always wrong.
     #[must_use]
     pub fn is_ok(&self, limit: Duration) -> bool {
-        let waits = [self.oldest_due, self.oldest_lease, self.oldest_look_up];
+        let waits = [
+            self.oldest_due,
+            self.oldest_failing,
+            self.oldest_lease,
+            self.oldest_look_up,
+        ];
         self.held == 0 && self.failed_look_ups == 0 && waits.into_iter().all(|wait| wait <= limit)
     }
 }
 
 impl Outbox {
     /// Returns what waits in the outbox. Reads indexes, so it is cheap at any size of the table, unless many mails
-    /// are held or unknown.
+    /// are held, rejected or unknown.
     ///
     /// # Errors
     /// If the database fails, or the tables are missing or have another version.
@@ -50,12 +61,14 @@ impl Outbox {
         };
         Ok(Health {
             oldest_due: since(load.oldest_due),
+            oldest_failing: since(load.failing_since),
             oldest_lease: since(load.oldest_lease),
             oldest_look_up: since(load.oldest_look_up),
             paused: paused
                 .and_then(|until| until.duration_since(load.now).ok())
                 .unwrap_or_default(),
             failed_look_ups: load.failed_look_ups,
+            rejected: load.rejected,
             held: load.held,
         })
     }

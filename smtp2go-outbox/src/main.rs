@@ -62,6 +62,9 @@ enum Command {
         /// Retry all mails in this state, in place of one key
         #[arg(long, conflicts_with = "key")]
         state: Option<State>,
+        /// Even if an attempt may have sent it
+        #[arg(long, conflicts_with = "state")]
+        may_send_twice: bool,
     },
     /// Hold a queued or unknown mail
     Hold { key: String },
@@ -276,8 +279,20 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
             Some(record) => show(&record)?,
             None => return Err(no_such(&key)),
         },
-        Command::Retry { key: Some(key), .. } => requested(&key, outbox.retry(&key).await?)?,
-        Command::Retry { key: None, state } => {
+        Command::Retry {
+            key: Some(key),
+            may_send_twice,
+            ..
+        } => {
+            let done = match may_send_twice {
+                true => outbox.resend(&key).await?,
+                false => outbox.retry(&key).await?,
+            };
+            requested(&key, done)?;
+        }
+        Command::Retry {
+            key: None, state, ..
+        } => {
             let mails = outbox.retry_all(state.unwrap_or(State::Held)).await?;
             line(format_args!("{mails} mails queued"))?;
         }
@@ -380,6 +395,10 @@ fn show(record: &Record) -> Result<(), Failure> {
         ),
         ("not_before", time(record.not_before)),
         ("not_after", record.not_after.and_then(time)),
+        (
+            "may have been sent since",
+            record.unknown_since.and_then(time),
+        ),
         ("attempts", Some(record.attempts.to_string())),
         ("resends", Some(record.resends.to_string())),
         ("owner", record.owner.clone()),
@@ -404,28 +423,32 @@ fn show(record: &Record) -> Result<(), Failure> {
 
 async fn health(outbox: &Outbox, limit: Duration) -> Result<(), Failure> {
     let health = outbox.health().await?;
-    for (name, wait) in [
+    let waits = [
         ("oldest due", health.oldest_due),
+        ("oldest failing", health.oldest_failing),
         ("oldest lease over", health.oldest_lease),
         ("oldest look-up due", health.oldest_look_up),
-        ("paused for", health.paused),
-    ] {
-        line(format_args!("{name}: {} s", wait.as_secs()))?;
-    }
-    for (name, count) in [
+    ];
+    let counts = [
         ("failed look-ups", health.failed_look_ups),
         ("held", health.held),
-    ] {
+    ];
+    for (name, wait) in waits.into_iter().chain([("paused for", health.paused)]) {
+        line(format_args!("{name}: {} s", wait.as_secs()))?;
+    }
+    for (name, count) in counts.into_iter().chain([("rejected", health.rejected)]) {
         line(format_args!("{name}: {count}"))?;
     }
     if health.is_ok(limit) {
         return Ok(());
     }
-    Err(format!(
-        "mails wait for longer than {} s, are held or can't be looked up",
-        limit.as_secs()
-    )
-    .into())
+    let long = waits.into_iter().filter(|(_, wait)| *wait > limit);
+    let some = counts.into_iter().filter(|(_, count)| *count > 0);
+    let bad: Vec<_> = long
+        .map(|(name, _)| name)
+        .chain(some.map(|(name, _)| name))
+        .collect();
+    Err(format!("not ok: {}", bad.join(", ")).into())
 }
 
 fn requested(key: &str, requested: Requested) -> Result<(), Failure> {
@@ -433,6 +456,10 @@ fn requested(key: &str, requested: Requested) -> Result<(), Failure> {
         Requested::Done => Ok(()),
         Requested::NotIn(state) => Err(format!("{key} is {state}: nothing was changed").into()),
         Requested::Expired => Err(format!("{key}: not_after is past, nothing was changed").into()),
+        Requested::InDoubt => Err(format!(
+            "{key} may have been sent: use look-up, or retry with --may-send-twice"
+        )
+        .into()),
         _ => Err(no_such(key)),
     }
 }

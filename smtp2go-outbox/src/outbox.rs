@@ -301,8 +301,8 @@ impl Outbox {
         Ok(counts)
     }
 
-    /// Queues a mail again that is held, cancelled, or rejected by the API. If the mail was held while its outcome
-    /// was unknown, it may be sent twice.
+    /// Queues a mail again that is held, cancelled, or rejected by the API, unless it
+    /// [may have been sent](Requested::InDoubt).
     ///
     /// A worker sends the mail at once, or at its [`not_before`](Record::not_before) if that is later.
     ///
@@ -310,6 +310,17 @@ impl Outbox {
     /// If the mail's content was deleted, or the database fails.
     pub async fn retry(&self, key: &str) -> Result<Requested, Error> {
         let requested = self.request(key, Request::Retry).await?;
+        self.wake.notify_one();
+        Ok(requested)
+    }
+
+    /// Queues a mail again as [`retry`](Self::retry) does, also one that may have been sent. Then it may be sent
+    /// twice. [`look_up`](Self::look_up) is better, unless the activity no longer has that time.
+    ///
+    /// # Errors
+    /// Those of [`retry`](Self::retry).
+    pub async fn resend(&self, key: &str) -> Result<Requested, Error> {
+        let requested = self.request(key, Request::Resend).await?;
         self.wake.notify_one();
         Ok(requested)
     }

@@ -105,7 +105,7 @@ impl<'a> From<&'a mut sqlx::Transaction<'_, sqlx::Sqlite>> for Connection<'a> {
 const INSERT: &str = "
     INSERT INTO smtp2go_outbox (key, mail, tenant, priority, not_before, not_after)
     VALUES ($1, JSON($2), $3, $4, COALESCE(AT($5), NOW()), AT($6))
-    ON CONFLICT (key) DO NOTHING";
+    ON CONFLICT DO NOTHING";
 
 macro_rules! insert {
     ($engine:expr, $row:expr, $on:expr) => {{
@@ -168,8 +168,12 @@ impl Store {
                 not_before = COALESCE(AT($5), not_before),
                 look_at = AT($6),
                 resends = $7,
-                unknown_since = CASE WHEN $4 = 'unknown' THEN COALESCE(unknown_since, attempt_since)
-                                     WHEN $4 = 'held' OR $7 > 0 THEN unknown_since END,
+                unknown_since = CASE
+                    WHEN $4 = 'unknown' THEN COALESCE(unknown_since, attempt_since)
+                    WHEN $4 IN ('held', 'cancelled') AND $10 <> 'absent' THEN unknown_since
+                    WHEN $4 = 'queued' AND $7 > 0 THEN unknown_since
+                END,
+                failing_since = CASE WHEN $4 = 'queued' AND $16 THEN COALESCE(failing_since, attempt_since) END,
                 email_id = COALESCE($8, email_id),
                 schedule_id = COALESCE($9, schedule_id),
                 reason = $10,

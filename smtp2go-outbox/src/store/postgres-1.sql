@@ -19,6 +19,7 @@ CREATE TABLE smtp2go_outbox (
     owner         text,
     attempt_since timestamptz,
     unknown_since timestamptz,
+    failing_since timestamptz,
     lease_until   timestamptz,
     look_at       timestamptz,
     attempts      integer NOT NULL DEFAULT 0,
@@ -37,6 +38,7 @@ CREATE TABLE smtp2go_outbox (
 
 -- Claims read one entry of one priority, and none of the future.
 CREATE INDEX smtp2go_outbox_due ON smtp2go_outbox (priority, not_before) WHERE state = 'queued';
+CREATE INDEX smtp2go_outbox_failing ON smtp2go_outbox (failing_since) WHERE failing_since IS NOT NULL;
 CREATE INDEX smtp2go_outbox_lease ON smtp2go_outbox (lease_until) WHERE state = 'sending';
 CREATE INDEX smtp2go_outbox_look ON smtp2go_outbox (look_at) WHERE state = 'unknown';
 CREATE INDEX smtp2go_outbox_held ON smtp2go_outbox (state, key) WHERE state IN ('held', 'rejected');

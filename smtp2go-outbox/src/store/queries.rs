@@ -30,7 +30,10 @@ pub(crate) struct Load {
     pub(crate) oldest_lease: Option<SystemTime>,
     /// Earliest time of a look-up in the past.
     pub(crate) oldest_look_up: Option<SystemTime>,
+    /// When the first attempt began of the mail that could not be sent for the longest time.
+    pub(crate) failing_since: Option<SystemTime>,
     pub(crate) failed_look_ups: u64,
+    pub(crate) rejected: u64,
     pub(crate) held: u64,
 }
 
@@ -118,8 +121,11 @@ impl Store {
                  WHERE state = 'sending' AND lease_until <= NOW() ORDER BY lease_until LIMIT 1),
                 (SELECT UNIX(look_at) FROM smtp2go_outbox USING(smtp2go_outbox_look)
                  WHERE state = 'unknown' AND look_at <= NOW() ORDER BY look_at LIMIT 1),
+                (SELECT UNIX(failing_since) FROM smtp2go_outbox USING(smtp2go_outbox_failing)
+                 WHERE failing_since IS NOT NULL ORDER BY failing_since LIMIT 1),
                 (SELECT count(*) FROM smtp2go_outbox USING(smtp2go_outbox_look)
                  WHERE state = 'unknown' AND reason LIKE 'look_up_%'),
+                (SELECT count(*) FROM smtp2go_outbox WHERE state = 'rejected'),
                 (SELECT count(*) FROM smtp2go_outbox WHERE state = 'held')",
             due(0),
             due(1),
@@ -132,11 +138,13 @@ impl Store {
             Option<f64>,
             Option<f64>,
             Option<f64>,
+            Option<f64>,
+            i64,
             i64,
             i64,
         );
         let sql = self.engine().sql(&sql);
-        let (now, high, normal, low, lease, look_up, failed_look_ups, held): Row =
+        let (now, high, normal, low, lease, look_up, failing, failed_look_ups, rejected, held): Row =
             on!(self, pool => sqlx::query_as(sql).fetch_one(pool).await?);
         let oldest = [high, normal, low].into_iter().flatten().reduce(f64::min);
         Ok(Load {
@@ -144,7 +152,9 @@ impl Store {
             oldest_due: oldest.map(time),
             oldest_lease: lease.map(time),
             oldest_look_up: look_up.map(time),
+            failing_since: failing.map(time),
             failed_look_ups: u64::try_from(failed_look_ups).unwrap_or_default(),
+            rejected: u64::try_from(rejected).unwrap_or_default(),
             held: u64::try_from(held).unwrap_or_default(),
         })
     }

@@ -220,8 +220,8 @@ fn readable(claimed: &Claimed) -> Result<Email, Outcome> {
     let Some(json) = &claimed.mail else {
         return Err(unfit("no_content", "the row has no mail".to_owned()));
     };
-    let mut mail: Email = serde_json::from_str(json)
-        .map_err(|error| unfit("unreadable", format!("mail: {error}")))?;
+    let mut mail: Email =
+        serde_json::from_str(json).map_err(|error| unfit("unreadable", error.to_string()))?;
     let due = mail.parts().schedule().and_then(Timestamp::to_system_time);
     if due.is_some_and(|due| due <= claimed.now()) {
         // The API refuses a time in the past.

@@ -123,7 +123,10 @@ async fn program_does_what_an_application_needs() {
         let (code, out, said) = run(url, "health");
         assert_eq!((code, said.as_str()), (0, ""));
         assert!(out.starts_with("oldest due: 0 s\n"), "{out}");
-        assert!(out.ends_with("failed look-ups: 0\nheld: 0\n"), "{out}");
+        assert!(
+            out.ends_with("failed look-ups: 0\nheld: 0\nrejected: 0\n"),
+            "{out}"
+        );
         let erased = run(url, "erase jane@example.net");
         assert_eq!(erased, (0, "2 mails erased\n".to_owned(), String::new()));
     }

@@ -99,6 +99,25 @@ async fn unfit_mail_leaves_the_transaction_usable() {
 }
 
 #[tokio::test]
+async fn role_that_only_inserts_can_put_mail() {
+    let Some(Fixture { outbox, url, .. }) = postgres().await else {
+        return;
+    };
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    let sql = "CREATE ROLE shop; GRANT INSERT ON smtp2go_outbox TO shop";
+    sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::raw_sql("SET LOCAL ROLE shop")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    for expected in [Put::Queued, Put::Known] {
+        let put = outbox.put_in(&mut transaction, mail("k")).await.unwrap();
+        assert_eq!(put, expected);
+    }
+}
+
+#[tokio::test]
 async fn time_without_end_is_one() {
     for Fixture { outbox, url, .. } in &fixtures().await {
         let far = SystemTime::now() + Duration::from_secs(10_000_000_000_000);

@@ -336,8 +336,10 @@ async fn failing_look_ups_are_not_healthy() {
             .await
             .unwrap();
         assert!(!outbox.health().await.unwrap().is_ok(hour));
-        // A held mail can be looked up after all.
+        // A held mail can be looked up after all, and is not sent again by mistake.
         assert_eq!(outbox.hold("k").await.unwrap(), Requested::Done);
+        assert_eq!(outbox.retry("k").await.unwrap(), Requested::InDoubt);
+        assert_eq!(outbox.retry_all(State::Held).await.unwrap(), 0);
         sandbox.faults().clear();
         assert_eq!(outbox.look_up("k").await.unwrap(), Requested::Done);
         work(worker(outbox, &client), outbox).await;
@@ -373,4 +375,56 @@ async fn absurd_pause_of_a_reply_is_capped() {
         .not_before
         .duration_since(SystemTime::now());
     assert!(waits.unwrap() <= hour);
+}
+
+#[tokio::test]
+async fn mail_that_can_not_be_sent_is_not_healthy() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let limited = Fault::status(429)
+            .header("retry-after", "0")
+            .on("email_send");
+        let (sandbox, client) = sandbox(|builder| builder.fault(limited)).await;
+        outbox.put(mail("k")).await.unwrap();
+        let failing = async {
+            while outbox.health().await.unwrap().oldest_failing < ms(300) {
+                sleep(ms(10)).await;
+            }
+        };
+        worker(outbox, &client)
+            .build()
+            .unwrap()
+            .run_until(failing)
+            .await
+            .unwrap();
+        assert!(!outbox.health().await.unwrap().is_ok(ms(300)));
+        assert!(record(outbox, "k").await.attempts > 1);
+        sandbox.faults().clear();
+        work(worker(outbox, &client), outbox).await;
+        assert_eq!(
+            outbox.health().await.unwrap().oldest_failing,
+            Duration::ZERO
+        );
+    }
+}
+
+#[tokio::test]
+async fn mail_that_may_have_been_sent_is_sent_again_only_by_its_own_request() {
+    for Fixture { outbox, .. } in &fixtures().await {
+        let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
+        let (sandbox, client) = sandbox(|builder| builder.fault(lost)).await;
+        outbox.put(mail("k")).await.unwrap();
+        let unknown = async {
+            while record(outbox, "k").await.state != State::Unknown {
+                sleep(ms(5)).await;
+            }
+        };
+        let slow = worker(outbox, &client).look_up_after(Duration::from_secs(60));
+        slow.build().unwrap().run_until(unknown).await.unwrap();
+        assert_eq!(outbox.hold("k").await.unwrap(), Requested::Done);
+        assert_eq!(outbox.cancel("k").await.unwrap(), Requested::Done);
+        assert_eq!(outbox.retry("k").await.unwrap(), Requested::InDoubt);
+        assert_eq!(outbox.resend("k").await.unwrap(), Requested::Done);
+        work(worker(outbox, &client), outbox).await;
+        assert_eq!(sandbox.mails().len(), 2);
+    }
 }

@@ -24,6 +24,7 @@ CREATE TABLE smtp2go_outbox (
     owner         TEXT,
     attempt_since REAL,
     unknown_since REAL,
+    failing_since REAL,
     lease_until   REAL,
     look_at       REAL,
     attempts      INTEGER NOT NULL DEFAULT 0,
@@ -42,6 +43,7 @@ CREATE TABLE smtp2go_outbox (
 
 -- Claims read one entry of one priority, and none of the future.
 CREATE INDEX smtp2go_outbox_due ON smtp2go_outbox (priority, not_before) WHERE state = 'queued';
+CREATE INDEX smtp2go_outbox_failing ON smtp2go_outbox (failing_since) WHERE failing_since IS NOT NULL;
 CREATE INDEX smtp2go_outbox_lease ON smtp2go_outbox (lease_until) WHERE state = 'sending';
 CREATE INDEX smtp2go_outbox_look ON smtp2go_outbox (look_at) WHERE state = 'unknown';
 CREATE INDEX smtp2go_outbox_held ON smtp2go_outbox (state, key) WHERE state IN ('held', 'rejected');
