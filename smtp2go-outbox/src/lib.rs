@@ -71,13 +71,13 @@
 //! PostgreSQL needs the cast only if the driver sends parameters with the type `text`, as sqlx does and psycopg
 //! does not. In SQLite, write `$2` without the cast.
 //!
-//! In PostgreSQL, the role that inserts needs `INSERT` on the table, and `SELECT` too for [`put`](Outbox::put) and
-//! [`put_in`](Outbox::put_in). The role of a worker needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on all tables,
-//! and `USAGE` on the sequence.
+//! In PostgreSQL, the role that inserts needs `INSERT` on the table. The role of a worker needs `SELECT`, `INSERT`,
+//! `UPDATE` and `DELETE` on all tables, and `USAGE` on the sequence. In SQLite, a program that inserts should set
+//! `PRAGMA synchronous = FULL` and a busy timeout on its connection, as [`Outbox::sqlite_options`] does.
 //!
 //! | Column | Meaning |
 //! | --- | --- |
-//! | `key` | The mail's idempotency key: 1 to 255 characters of printable ASCII. A second row with the same key is not inserted |
+//! | `key` | The mail's idempotency key: 1 to 255 characters of printable ASCII, without a space at its ends and without `=?`. A second row with the same key is not inserted |
 //! | `mail` | The mail as JSON, as [`Email`](smtp2go_sdk::Email) serialises. Null after its content was deleted or encrypted |
 //! | `tenant` | For [`tenant_rate`](WorkerBuilder::tenant_rate). Default: empty |
 //! | `priority` | 0 (high), 1 (normal, the default) or 2 (low) |

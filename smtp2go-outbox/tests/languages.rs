@@ -34,21 +34,20 @@ async fn rows_inserted_by_python_and_sql_are_sent_once() {
     let pool = PgPool::connect(&database).await.unwrap();
     Outbox::postgres(pool.clone()).migrate().await.unwrap();
     // The application may insert mails and do nothing else with them.
-    sqlx::raw_sql(
-        "CREATE ROLE shop LOGIN; GRANT CREATE ON SCHEMA public TO shop; \
-         GRANT INSERT ON smtp2go_outbox TO shop",
-    )
-    .execute(&pool)
-    .await
-    .unwrap();
-    let application = database.replace("//postgres@", "//shop@");
-    assert_ne!(application, database);
+    let roles = concat!(
+        include_str!("../examples/roles.sql"),
+        "GRANT CREATE ON SCHEMA public TO shop;"
+    );
+    sqlx::raw_sql(roles).execute(&pool).await.unwrap();
+    let [application, mailer] =
+        ["//shop@", "//mailer@"].map(|role| database.replace("//postgres@", role));
+    assert!(application != database && mailer != database);
 
     let lost = |nth, sent| Fault::reset().on("email_send").nth(nth).carried_out(sent);
     let sandbox = Sandbox::builder().strict(true);
     let sandbox = sandbox.fault(lost(3, true)).fault(lost(5, false));
     let sandbox = sandbox.start().await.unwrap();
-    let mut worker = worker(&database, &sandbox);
+    let mut worker = worker(&mailer, &sandbox);
 
     let mut program = Command::new(python);
     program.arg(example("orders.py"));

@@ -11,7 +11,9 @@ use smtp2go_sdk::CallOptions;
 use smtp2go_sdk::types::webhook::parse;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{Fixture, fixtures, mail, postgres, record, sandbox, sqlite, work, worker};
+use crate::support::{
+    Fixture, fixtures, insert, mail, postgres, record, sandbox, sqlite, work, worker,
+};
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -426,5 +428,33 @@ async fn mail_that_may_have_been_sent_is_sent_again_only_by_its_own_request() {
         assert_eq!(outbox.resend("k").await.unwrap(), Requested::Done);
         work(worker(outbox, &client), outbox).await;
         assert_eq!(sandbox.mails().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn held_mail_is_sent_once_it_is_corrected() {
+    for Fixture { outbox, url, .. } in &fixtures().await {
+        let (sandbox, client) = sandbox(|builder| builder).await;
+        insert(url, "k", r#"{"version": 1, "to": "nobody"}"#).await;
+        work(worker(outbox, &client), outbox).await;
+        let held = record(outbox, "k").await;
+        assert_eq!(
+            (held.state, held.reason.as_deref()),
+            (State::Held, Some("unreadable"))
+        );
+        let json = serde_json::to_string(&mail("k")).unwrap();
+        let sql =
+            "UPDATE smtp2go_outbox SET mail = CAST($1 AS json) WHERE key = 'k' AND state = 'held'";
+        if url.starts_with("postgres") {
+            let pool = sqlx::PgPool::connect(url).await.unwrap();
+            sqlx::query(sql).bind(json).execute(&pool).await.unwrap();
+        } else {
+            let pool = sqlx::SqlitePool::connect(url).await.unwrap();
+            let sql = "UPDATE smtp2go_outbox SET mail = $1 WHERE key = 'k' AND state = 'held'";
+            sqlx::query(sql).bind(json).execute(&pool).await.unwrap();
+        }
+        assert_eq!(outbox.retry("k").await.unwrap(), Requested::Done);
+        work(worker(outbox, &client), outbox).await;
+        assert_eq!(sandbox.mails().len(), 1);
     }
 }
