@@ -43,9 +43,15 @@ enum Task {
     /// Exit codes: 0 measured; 1 something could not be built or run; 2 wrong arguments.
     Bench {
         /// Only these groups, which are shown and not written: instructions, cpu, attachments, build; or
-        /// hurt alone, which is written.
+        /// hurt alone, which is written; or outbox alone, which writes tests/outbox/RESULTS.md.
         groups: Vec<String>,
     },
+    /// Kill the workers of an outbox at every point of a send, and count what the sandbox accepted.
+    /// See tests/outbox/README.md.
+    ///
+    /// The last line has the counts. Exit codes: 0 each mail was accepted once, and each point was
+    /// reached 20 times; 1 not so, or something could not be built or run; 2 wrong arguments.
+    KillTest(KillTest),
     /// Look after spec/openapi.yaml as a product: lint, diff, compare, clients, fuzz, mock, publish.
     ///
     /// Exit codes: 0 all is well; 1 something is wrong; 2 wrong arguments.
@@ -80,6 +86,25 @@ struct Decode {
     lines: bool,
 }
 
+#[derive(Args)]
+struct KillTest {
+    /// sqlite or postgres.
+    #[arg(long)]
+    engine: String,
+    /// Number of mails.
+    #[arg(long)]
+    mails: u64,
+    /// Decides which faults strike and when workers are killed. The processes still race.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Worker processes. Default: 4 with postgres, 1 with sqlite.
+    #[arg(long)]
+    workers: Option<usize>,
+    /// Hold mails that are absent at SMTP2GO instead of sending them again.
+    #[arg(long)]
+    hold: bool,
+}
+
 #[allow(clippy::print_stderr)]
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -87,7 +112,9 @@ fn main() -> ExitCode {
     let done = match cli.task {
         Task::Regen { check } => regen(&root, check),
         Task::Decode(arguments) => decode(&root, &arguments),
+        Task::Bench { groups } if groups == ["outbox"] => outbox_trial(&root, true, ["bench"]),
         Task::Bench { groups } => bench(&root, &groups),
+        Task::KillTest(options) => outbox_trial(&root, false, options.arguments()),
         Task::Spec(task) => spec::run(&root, &task).map(|()| ExitCode::SUCCESS),
         Task::Ci { full } => spec::ci(&root, full).map(|()| ExitCode::SUCCESS),
     };
@@ -161,6 +188,41 @@ fn decode(root: &Path, decode: &Decode) -> Result<ExitCode, String> {
     }
     let status = command
         .args(&decode.arguments)
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+impl KillTest {
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
+            "kill".to_owned(),
+            format!("--engine={}", self.engine),
+            format!("--mails={}", self.mails),
+            format!("--seed={}", self.seed),
+        ];
+        arguments.extend(self.workers.map(|count| format!("--workers={count}")));
+        arguments.extend(self.hold.then(|| "--hold".to_owned()));
+        arguments
+    }
+}
+
+/// Runs the trials of the outbox. No package is named, so that they are built with the features of
+/// `cargo test --workspace`.
+fn outbox_trial(
+    root: &Path,
+    release: bool,
+    arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>,
+) -> Result<ExitCode, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["run", "--quiet", "--bin", "outbox-trial"]);
+    command.args(release.then_some("--release"));
+    command.arg("--manifest-path").arg(root.join("Cargo.toml"));
+    let status = command
+        .arg("--")
+        .args(arguments)
         .status()
         .map_err(|error| format!("cargo cannot be run: {error}"))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());

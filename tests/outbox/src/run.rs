@@ -1,0 +1,297 @@
+//! A run of the kill test, from the empty table to the verdict.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use smtp2go_sandbox::{Fault, Sandbox};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::database::{Database, Engine};
+use crate::point::{Blow, Point};
+use crate::relay::Relay;
+use crate::schedule::{Quota, Schedule};
+use crate::supervise::{Progress, Shared, keep, lock};
+use crate::verdict::{Evidence, Verdict, judge};
+use crate::{Result, mails, times};
+
+/// What is asked of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) engine: Engine,
+    pub(crate) mails: u64,
+    pub(crate) seed: u64,
+    pub(crate) workers: usize,
+    pub(crate) hold: bool,
+}
+
+/// SIGKILLs at each point at least.
+const KILLS: u32 = 20;
+/// How often the server of the database is killed in a run.
+const DATABASE_KILLS: u64 = 3;
+/// How long the server of the database is gone.
+const DATABASE_GONE: Duration = Duration::from_secs(2);
+/// Pause between two looks at the table.
+const LOOK: Duration = Duration::from_millis(300);
+/// Seconds between two lines about the progress.
+const SHOW: u64 = 10;
+/// A run that has not ended by then has failed: this, and a second for each 10 mails.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What goes wrong with the calls of `/email/send`: the fault, in the sandbox's words, and its chance in
+/// ten thousand.
+const FAULTS: [(&str, u32); 14] = [
+    ("reset-before-reading", 150),
+    ("close-before-reading", 50),
+    ("stall-before-reading", 50),
+    ("reset", 150),
+    ("close", 50),
+    ("stall", 50),
+    ("truncate", 100),
+    ("truncate-head", 50),
+    ("stall-halfway", 50),
+    ("close-when-idle", 100),
+    ("status=500:json", 100),
+    ("status=500:carried-out=yes:json", 50),
+    ("status=502:carried-out=yes:html", 50),
+    ("status=502:html", 50),
+];
+/// What goes wrong with the look-ups.
+const LOOK_UP_FAULTS: [(&str, u32); 3] =
+    [("reset", 200), ("status=500:json", 200), ("truncate", 200)];
+
+/// A run that has ended.
+#[derive(Debug)]
+pub(crate) struct Report {
+    options: Options,
+    verdict: Verdict,
+    /// Kills and stops that the run was to reach, and didn't.
+    missing: Vec<String>,
+    points: String,
+    lives: u64,
+    database_kills: u64,
+    elapsed: Duration,
+    faults: Vec<(String, u64)>,
+}
+
+/// Runs the test in an empty folder.
+pub(crate) async fn run(options: Options, folder: &Path) -> Result<Report> {
+    let started = Instant::now();
+    let database = Arc::new(Database::start(options.engine, folder).await?);
+    let sandbox = sandbox(options.seed).await?;
+    let large = mails::write_large_file(folder)?;
+    let sandbox_address: SocketAddr = sandbox
+        .base_url()
+        .trim_start_matches("http://")
+        .trim_end_matches("/v3")
+        .parse()?;
+    let quota = Quota {
+        kills: KILLS + u32::try_from(options.mails / 500)?,
+        // Each takes longer than a lease.
+        stops: if options.mails < 1_000 { 1 } else { 3 },
+    };
+    let (finish, done) = watch::channel(false);
+    let mut arguments = vec![
+        format!("--database={}", database.url()),
+        format!("--key={}", sandbox.key()),
+        format!("--mails={}", options.mails),
+        format!("--large={}", large.display()),
+    ];
+    arguments.extend(options.hold.then(|| "--hold".to_owned()));
+    let shared = Arc::new(Shared {
+        schedule: Mutex::new(Schedule::new(options.seed, quota)),
+        progress: Mutex::new(Progress {
+            left: options.mails,
+            ..Progress::default()
+        }),
+        done,
+        arguments,
+        folder: folder.to_owned(),
+        mails: options.mails,
+        workers: options.workers,
+    });
+    let mut workers = JoinSet::new();
+    for number in 0..options.workers {
+        let relay = Relay::start(sandbox_address)?;
+        workers.spawn(keep(Arc::clone(&shared), number, relay));
+    }
+    let database_kills = AtomicU64::new(0);
+    let watcher = watch_table(&shared, &database, &database_kills);
+    let limit = LIMIT + Duration::from_millis(100 * options.mails);
+    tokio::select! {
+        watched = watcher => watched?,
+        // A worker ends only with an error before all is done.
+        Some(ended) = workers.join_next() => ended??,
+        () = sleep(limit) => {}
+    }
+    let _ = finish.send(true);
+    while let Some(ended) = workers.join_next().await {
+        ended??;
+    }
+    let database_kills = database_kills.into_inner();
+    let put: BTreeSet<u64> = lock(&shared.progress).put.clone();
+    let (orders, rows) = database.orders_and_rows().await?;
+    let evidence = Evidence {
+        put: put.into_iter().map(mails::key).collect(),
+        orders,
+        rows,
+        inbox: mails::inbox(&sandbox),
+    };
+    let mut verdict = judge(&evidence, options.hold);
+    let missing_puts = options.mails - evidence.put.len() as u64;
+    if missing_puts > 0 {
+        verdict
+            .problems
+            .push(format!("{missing_puts} mails were not put in time"));
+    }
+    if sandbox.dropped().mails > 0 {
+        return Err("the sandbox had no room for all mails".into());
+    }
+    let schedule = lock(&shared.schedule);
+    let mut missing: Vec<String> = schedule.missing().collect();
+    if database.can_be_killed() && database_kills < DATABASE_KILLS {
+        missing.push(format!(
+            "kills of the database: {database_kills} of {DATABASE_KILLS}"
+        ));
+    }
+    let lives = lock(&shared.progress).lives;
+    let active = sandbox.faults().list();
+    // Without the body of the reply.
+    let faults = active.iter().map(|fault| {
+        let rule = fault.fault().to_string();
+        let rule = rule.split(['{', '<']).next().unwrap_or_default();
+        (rule.to_owned(), fault.struck())
+    });
+    Ok(Report {
+        options,
+        verdict,
+        missing,
+        points: points(&schedule),
+        lives,
+        database_kills,
+        elapsed: started.elapsed(),
+        faults: faults.collect(),
+    })
+}
+
+async fn sandbox(seed: u64) -> Result<Sandbox> {
+    let sandbox = Sandbox::builder().seed(seed).start().await?;
+    let faults = sandbox.faults();
+    let limited = format!("status=429:retry-after={}:json", times::RETRY_AFTER);
+    let sends = FAULTS.iter().copied().chain([(limited.as_str(), 20)]);
+    let sends = sends.map(|fault| ("email_send", fault));
+    let look_ups = LOOK_UP_FAULTS.map(|fault| ("activity_search", fault));
+    for (number, (operation, (fault, chance))) in (0..).zip(sends.chain(look_ups)) {
+        let fault: Fault = fault.parse()?;
+        let chance = f64::from(chance) / 10_000.0;
+        faults.add(
+            fault
+                .on(operation)
+                .chance(chance, seed.wrapping_add(number)),
+        );
+    }
+    Ok(sandbox)
+}
+
+/// Follows the table until every mail is done, and kills the database's server in between.
+async fn watch_table(shared: &Shared, database: &Database, kills: &AtomicU64) -> Result<()> {
+    let started = Instant::now();
+    let mut shown = 0;
+    loop {
+        sleep(LOOK).await;
+        let Ok(counts) = database.counts().await else {
+            // Not yet migrated, or the server is gone for a moment.
+            continue;
+        };
+        let put = lock(&shared.progress).put.len() as u64;
+        let ended = counts.ended.min(shared.mails);
+        lock(&shared.progress).left = shared.mails - ended;
+        let seconds = started.elapsed().as_secs();
+        if seconds / SHOW > shown {
+            shown = seconds / SHOW;
+            let kills = lock(&shared.schedule).total(Blow::Kill);
+            let open = counts.open;
+            eprintln!("{seconds} s: put {put}, open {open}, ended {ended}, kills {kills}");
+        }
+        let due = ended * (DATABASE_KILLS + 1) / shared.mails.max(1);
+        if database.can_be_killed() && kills.load(Ordering::SeqCst) < due.min(DATABASE_KILLS) {
+            database.kill(DATABASE_GONE).await?;
+            kills.fetch_add(1, Ordering::SeqCst);
+            continue;
+        }
+        if put == shared.mails && counts.open == 0 && ended == shared.mails {
+            return Ok(());
+        }
+    }
+}
+
+fn points(schedule: &Schedule) -> String {
+    let mut points = String::new();
+    for point in Point::ALL {
+        let kills = schedule.done(Blow::Kill, Some(point));
+        points += &format!("{} {kills}, ", point.name());
+    }
+    let random = schedule.done(Blow::Kill, None);
+    let stops = schedule.total(Blow::Stop);
+    points + &format!("at random {random}, stopped {stops}")
+}
+
+impl Report {
+    /// Whether all is as it must be.
+    pub(crate) fn is_good(&self) -> bool {
+        self.verdict.problems.is_empty() && self.missing.is_empty()
+    }
+}
+
+/// What struck, what is wrong, and as the last line the counts.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 30;
+        for (fault, struck) in &self.faults {
+            writeln!(f, "fault {struck:5} × {fault}")?;
+        }
+        for missing in &self.missing {
+            writeln!(f, "not reached: {missing}")?;
+        }
+        let problems = &self.verdict.problems;
+        for problem in problems.iter().take(SHOWN) {
+            writeln!(f, "wrong: {problem}")?;
+        }
+        if problems.len() > SHOWN {
+            writeln!(f, "wrong: {} more", problems.len() - SHOWN)?;
+        }
+        let Options {
+            engine,
+            mails,
+            seed,
+            workers,
+            hold,
+        } = self.options;
+        let Verdict {
+            once,
+            twice,
+            lost,
+            unknown,
+            held,
+            ..
+        } = self.verdict;
+        let hold = if hold { ", hold" } else { "" };
+        let verdict = if self.is_good() { "ok" } else { "FAILED" };
+        write!(
+            f,
+            "{verdict}: {engine}, {mails} mails, {workers} workers, seed {seed}{hold}: \
+             accepted once {once}, twice {twice}, lost {lost}, unknown {unknown}, held {held}; \
+             killed {}; workers started {}, database killed {}; {} s",
+            self.points,
+            self.lives,
+            self.database_kills,
+            self.elapsed.as_secs(),
+        )
+    }
+}

@@ -1,0 +1,250 @@
+//! Starts the workers, ends them at their points, and starts them again until every mail is done.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::Result;
+use crate::mails::LARGE;
+use crate::point::{Blow, Point, Trap};
+use crate::relay::{Held, Hold, Relay};
+use crate::schedule::{Fate, Schedule};
+use crate::times;
+
+/// How long a worker may take to end after SIGTERM.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// How long a worker may take to come to its point.
+const TRAP: Duration = Duration::from_secs(4);
+/// How long a worker goes on after SIGCONT before it is killed.
+const AFTER_STOP: Duration = Duration::from_millis(500);
+
+/// What the workers and their supervisor share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) schedule: Mutex<Schedule>,
+    pub(crate) progress: Mutex<Progress>,
+    /// True as soon as every mail is done.
+    pub(crate) done: watch::Receiver<bool>,
+    /// Arguments of a worker that are the same for each.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) folder: PathBuf,
+    pub(crate) mails: u64,
+    pub(crate) workers: usize,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Numbers of the mails whose commit a worker reported.
+    pub(crate) put: BTreeSet<u64>,
+    /// Mails that are neither sent nor held.
+    pub(crate) left: u64,
+    /// Workers that were started.
+    pub(crate) lives: u64,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps one worker running until all is done. The first one also puts the mails.
+pub(crate) async fn keep(shared: Arc<Shared>, number: usize, mut relay: Relay) -> Result<()> {
+    let mut done = shared.done.clone();
+    while !*done.borrow() {
+        let (left, put) = {
+            let progress = lock(&shared.progress);
+            (progress.left, progress.put.len() as u64)
+        };
+        // The others would have nothing to send while the first one is stopped.
+        let may_stop = shared.workers == 1 || number > 0 || put == shared.mails;
+        let fate = lock(&shared.schedule).next(left, may_stop);
+        let trap = match fate {
+            Fate::Trap(trap) => Some(trap),
+            _ => None,
+        };
+        relay.arm(
+            trap.filter(|trap| trap.point == Point::MidBody)
+                .map(|trap| Hold {
+                    nth: trap.nth,
+                    // A stopped worker must still have some of the body, and the kernel takes a few MB of it.
+                    min_bytes: if trap.blow == Blow::Stop {
+                        LARGE as u64
+                    } else {
+                        0
+                    },
+                }),
+        );
+        let mut worker = Worker::start(&shared, number, &relay, trap)?;
+        let struck = worker.live(&shared, &mut relay, fate, &mut done).await;
+        lock(&shared.schedule).ended(fate, struck?);
+    }
+    Ok(())
+}
+
+struct Worker {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    pid: Pid,
+}
+
+/// What happens next to a worker.
+enum Next {
+    Line(Option<String>),
+    Held(Held),
+    Due,
+    Done,
+}
+
+impl Worker {
+    fn start(shared: &Shared, number: usize, relay: &Relay, trap: Option<Trap>) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let log = shared.folder.join(format!("worker-{number}.log"));
+        command.arg("worker").args(&shared.arguments);
+        command.arg("--base-url").arg(relay.base_url());
+        command.arg("--log").arg(&log);
+        if let Some(trap) = trap.filter(|trap| trap.point != Point::MidBody) {
+            command.arg("--trap").arg(trap.to_string());
+        }
+        let mut progress = lock(&shared.progress);
+        progress.lives += 1;
+        let next = (1..=shared.mails).find(|mail| !progress.put.contains(mail));
+        drop(progress);
+        let last = lock(&shared.schedule).share(shared.mails);
+        if let Some(next) = next.filter(|next| number == 0 && *next <= last) {
+            command.arg("--put").arg(format!("{next}-{last}"));
+        }
+        let errors = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(&log)?;
+        // Ends with the supervisor: a worker that outlives it ends too.
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors);
+        let mut child = command.kill_on_drop(true).spawn()?;
+        let stdout = child.stdout.take().ok_or("the worker has no output")?;
+        let pid = child.id().ok_or("the worker has no id")?;
+        Ok(Self {
+            child,
+            lines: BufReader::new(stdout).lines(),
+            pid: Pid::from_raw(i32::try_from(pid)?),
+        })
+    }
+
+    /// Follows the worker to its end. Returns whether it received the signal of its fate.
+    async fn live(
+        &mut self,
+        shared: &Shared,
+        relay: &mut Relay,
+        fate: Fate,
+        done: &mut watch::Receiver<bool>,
+    ) -> Result<bool> {
+        let mut struck = false;
+        let mut killed = false;
+        let mut asked = false;
+        let mut late = false;
+        let mut due = match fate {
+            Fate::After(blow, time) => Some((Instant::now() + time, blow)),
+            Fate::Trap(_) => Some((Instant::now() + TRAP, Blow::Kill)),
+            Fate::Spared => None,
+        };
+        loop {
+            let time = due.map(|(time, _)| time);
+            let wait = async {
+                match time {
+                    Some(time) => sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let next = tokio::select! {
+                line = self.lines.next_line() => Next::Line(line?),
+                held = relay.held() => Next::Held(held),
+                () = wait => Next::Due,
+                _ = done.wait_for(|done| *done), if !asked => Next::Done,
+            };
+            match next {
+                Next::Line(None) => break,
+                Next::Line(Some(line)) => match line.split_once(' ') {
+                    Some(("put", mail)) => {
+                        lock(&shared.progress).put.insert(mail.parse()?);
+                    }
+                    Some(("reached", trap)) => {
+                        struck = true;
+                        match trap.parse::<Trap>()?.blow {
+                            Blow::Kill => killed = true,
+                            Blow::Stop => due = Some(self.sleep_over_lease(times::LEASE).await?),
+                        }
+                    }
+                    _ => return Err(format!("a worker wrote: {line}").into()),
+                },
+                Next::Held(held) => {
+                    if matches!(fate, Fate::Trap(trap) if trap.blow == Blow::Stop) {
+                        self.signal(Signal::SIGSTOP)?;
+                        // What the kernel has goes on at once, as on a network.
+                        let whole = held.release();
+                        due = Some(self.sleep_over_lease(times::LEASE + times::UPLOAD).await?);
+                        // Else the worker had no byte left to send late.
+                        struck = !whole.load(Ordering::SeqCst);
+                    } else {
+                        struck = true;
+                        self.signal(Signal::SIGKILL)?;
+                        killed = true;
+                    }
+                }
+                Next::Due => match due.take() {
+                    Some((_, Blow::Stop)) => {
+                        struck = true;
+                        self.signal(Signal::SIGSTOP)?;
+                        due = Some(self.sleep_over_lease(times::LEASE).await?);
+                    }
+                    _ => {
+                        late = asked;
+                        struck |= matches!(fate, Fate::After(..));
+                        self.signal(Signal::SIGKILL)?;
+                        killed = true;
+                    }
+                },
+                Next::Done => {
+                    asked = true;
+                    due = Some((Instant::now() + SHUTDOWN, Blow::Kill));
+                    self.signal(Signal::SIGTERM)?;
+                }
+            }
+        }
+        let status = timeout(SHUTDOWN, self.child.wait()).await??;
+        if late {
+            return Err("a worker did not end after SIGTERM".into());
+        }
+        // SIGTERM itself ends a worker that has just started.
+        let ended = status.success() || status.signal() == Some(Signal::SIGTERM as i32);
+        if killed || asked && ended {
+            return Ok(struck);
+        }
+        Err(format!("a worker ended by itself: {status}").into())
+    }
+
+    /// Lets a stopped worker sleep until its leases are over and its mails looked up, then wakes it.
+    /// Returns when it is killed for good.
+    async fn sleep_over_lease(&self, lease: Duration) -> Result<(Instant, Blow)> {
+        sleep(lease + times::ASLEEP).await;
+        self.signal(Signal::SIGCONT)?;
+        Ok((Instant::now() + AFTER_STOP, Blow::Kill))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        // Not reaped yet, so that the id is still the worker's.
+        kill(self.pid, signal)?;
+        Ok(())
+    }
+}

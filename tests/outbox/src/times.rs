@@ -1,0 +1,40 @@
+//! All times of a run. With the defaults of the outbox a run would take hours.
+
+use std::time::Duration;
+
+/// Longest wait of the client without a byte sent or received.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(800);
+/// Longest send. A large mail has more time.
+pub(crate) const DEADLINE: Duration = Duration::from_millis(1500);
+/// How long a mail belongs to a worker.
+pub(crate) const LEASE: Duration = Duration::from_millis(2500);
+/// How long before its end a send is over.
+pub(crate) const LEASE_MARGIN: Duration = Duration::from_millis(500);
+/// By how much the outbox extends the lease of a large mail.
+pub(crate) const UPLOAD: Duration = Duration::from_secs(14);
+/// How long after its lease a stopped worker goes on sleeping, so that its mail is looked up and sent
+/// again meanwhile.
+pub(crate) const ASLEEP: Duration = Duration::from_secs(6);
+/// How long an event takes to appear in the sandbox's activity.
+pub(crate) const LAG: Duration = Duration::from_secs(1);
+/// How long a mail is looked for before it counts as absent, if no later event proves it.
+pub(crate) const GIVE_UP: Duration = Duration::from_millis(2500);
+/// Largest difference between the clocks of the outbox and the sandbox.
+pub(crate) const MARGIN: Duration = Duration::from_secs(1);
+/// How long after a worker's last look-up another one makes look-ups.
+pub(crate) const HANDOVER: Duration = Duration::from_secs(1);
+/// Pause between two queries of a worker that has nothing to do.
+pub(crate) const POLL: Duration = Duration::from_millis(200);
+/// Pause between two looks for leases that are over and mails to look up. The sandbox allows 60 look-ups a
+/// minute.
+pub(crate) const SWEEP: Duration = Duration::from_millis(1100);
+/// First wait after a failure, and the longest.
+pub(crate) const BACKOFF: (Duration, Duration) =
+    (Duration::from_millis(200), Duration::from_secs(1));
+/// Pause after a 429 without `Retry-After`.
+pub(crate) const RATE_LIMIT: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(2));
+/// How long a worker finishes what is under way when it ends.
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+/// `Retry-After` of the sandbox's 429, in seconds.
+pub(crate) const RETRY_AFTER: &str = "1";
