@@ -78,6 +78,7 @@ impl Pool {
 /// Mails by how far they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
+    pub(crate) queued: u64,
     /// Queued, sending or unknown.
     pub(crate) open: u64,
     /// In any other state.
@@ -146,7 +147,11 @@ impl Database {
         for (state, count) in states {
             let count = u64::try_from(count)?;
             match state.as_str() {
-                "queued" | "sending" | "unknown" => counts.open += count,
+                "queued" => {
+                    counts.queued = count;
+                    counts.open += count;
+                }
+                "sending" | "unknown" => counts.open += count,
                 _ => counts.ended += count,
             }
         }

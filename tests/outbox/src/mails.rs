@@ -9,16 +9,16 @@ use smtp2go_sdk::{Attachment, Email, IDEMPOTENCY_HEADER};
 use crate::Result;
 
 /// Bytes of the file that some mails have attached: more than a connection buffers.
-pub(crate) const LARGE: usize = 640 * 1024;
+pub(crate) const LARGE: u64 = 192 * 1024;
 /// Most mails with that file, since the sandbox keeps each.
-const LARGE_MAILS: u64 = 10;
+const LARGE_MAILS: u64 = 100;
 /// Of fewer mails, one in this number has it.
 const LARGE_EVERY: u64 = 8;
 
 /// Writes the file that large mails have attached.
 pub(crate) fn write_large_file(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("large.bin");
-    std::fs::write(&path, vec![b'a'; LARGE])?;
+    std::fs::write(&path, vec![b'a'; LARGE as usize])?;
     Ok(path)
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn mail(number: u64, mails: u64, key: String, large: &Path) -> Email 
         .text("Thank you for your order. ".repeat(20))
         .idempotency_key(key);
     let every = (mails / LARGE_MAILS).max(LARGE_EVERY);
-    if number % every == 0 {
+    if number.is_multiple_of(every) {
         mail.attach(Attachment::from_path(large))
     } else {
         mail

@@ -1,12 +1,11 @@
-//! The places in a send where a worker is ended, and how a worker's life ends.
+//! The places in a send where a worker is ended, and how.
 
-use std::fmt;
-use std::str::FromStr;
+use std::time::Duration;
 
-use crate::Result;
+use clap::{Args, ValueEnum};
 
 /// A place between the claim of a mail and the record of its outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Point {
     /// Before `sending` is written.
     BeforeWrite,
@@ -22,40 +21,8 @@ pub(crate) enum Point {
     BeforeRecord,
 }
 
-impl Point {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::BeforeWrite,
-        Self::AfterWrite,
-        Self::BeforeSend,
-        Self::MidBody,
-        Self::AfterReply,
-        Self::BeforeRecord,
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::BeforeWrite => "before-write",
-            Self::AfterWrite => "after-write",
-            Self::BeforeSend => "before-send",
-            Self::MidBody => "mid-body",
-            Self::AfterReply => "after-reply",
-            Self::BeforeRecord => "before-record",
-        }
-    }
-}
-
-impl FromStr for Point {
-    type Err = crate::Failure;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let mut points = Self::ALL.into_iter();
-        let point = points.find(|point| point.name() == name);
-        Ok(point.ok_or_else(|| format!("unknown kill point: {name}"))?)
-    }
-}
-
 /// The signal that a worker receives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Blow {
     /// SIGKILL.
     Kill,
@@ -63,66 +30,43 @@ pub(crate) enum Blow {
     Stop,
 }
 
-/// A signal at the `nth` time that a worker comes to a point. Its text form is `kill:mid-body:3`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A signal at a point, or at a random moment.
+pub(crate) type Kind = (Blow, Option<Point>);
+
+/// A signal at the `nth` time that a worker comes to a point.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Trap {
+    #[arg(long, required = false, requires = "point")]
     pub(crate) blow: Blow,
+    #[arg(long, required = false, requires = "nth")]
     pub(crate) point: Point,
+    #[arg(long, required = false, requires = "blow")]
     pub(crate) nth: u64,
 }
 
-impl fmt::Display for Trap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let blow = match self.blow {
-            Blow::Kill => "kill",
-            Blow::Stop => "stop",
-        };
-        write!(f, "{blow}:{}:{}", self.point.name(), self.nth)
+/// What happens to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Trap(Trap),
+    /// A signal after this time.
+    After(Blow, Duration),
+    /// Nothing.
+    Spared,
+}
+
+impl Point {
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
-impl FromStr for Trap {
-    type Err = crate::Failure;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let parts: Vec<&str> = text.split(':').collect();
-        let [blow, point, nth] = parts[..] else {
-            return Err(format!("a trap is BLOW:POINT:NTH, not {text}").into());
-        };
-        let blow = match blow {
-            "kill" => Blow::Kill,
-            "stop" => Blow::Stop,
-            _ => return Err(format!("a blow is kill or stop, not {blow}").into()),
-        };
-        let (point, nth) = (point.parse()?, nth.parse()?);
-        Ok(Self { blow, point, nth })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn trap_is_read_as_it_was_written() {
-        for blow in [Blow::Kill, Blow::Stop] {
-            for point in Point::ALL {
-                let trap = Trap {
-                    blow,
-                    point,
-                    nth: 3,
-                };
-                assert_eq!(trap.to_string().parse::<Trap>().ok(), Some(trap));
-            }
-        }
-        for wrong in [
-            "",
-            "kill",
-            "kill:nowhere:1",
-            "kill:mid-body:x",
-            "hit:mid-body:1",
-        ] {
-            assert!(wrong.parse::<Trap>().is_err(), "{wrong}");
+impl Fate {
+    pub(crate) fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Trap(trap) => Some((trap.blow, Some(trap.point))),
+            Self::After(blow, _) => Some((blow, None)),
+            Self::Spared => None,
         }
     }
 }

@@ -225,10 +225,10 @@ async fn read_head(
 
 fn content_length(head: &[u8]) -> u64 {
     let head = String::from_utf8_lossy(head);
-    let lengths = head.lines().filter_map(|line| {
+    let mut lengths = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         let length = name.eq_ignore_ascii_case("content-length");
         length.then(|| value.trim().parse().ok()).flatten()
     });
-    lengths.last().unwrap_or_default()
+    lengths.next().unwrap_or_default()
 }

@@ -1,6 +1,5 @@
 //! A run of the kill test, from the empty table to the verdict.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum as _;
 use smtp2go_sandbox::{Fault, Sandbox};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use crate::database::{Database, Engine};
 use crate::point::{Blow, Point};
 use crate::relay::Relay;
-use crate::schedule::{Quota, Schedule};
+use crate::schedule::Schedule;
 use crate::supervise::{Progress, Shared, keep, lock};
 use crate::verdict::{Evidence, Verdict, judge};
 use crate::{Result, mails, times};
@@ -32,7 +32,7 @@ pub(crate) struct Options {
 }
 
 /// SIGKILLs at each point at least.
-const KILLS: u32 = 20;
+const KILLS: u64 = 20;
 /// How often the server of the database is killed in a run.
 const DATABASE_KILLS: u64 = 3;
 /// How long the server of the database is gone.
@@ -91,11 +91,11 @@ pub(crate) async fn run(options: Options, folder: &Path) -> Result<Report> {
         .trim_start_matches("http://")
         .trim_end_matches("/v3")
         .parse()?;
-    let quota = Quota {
-        kills: KILLS + u32::try_from(options.mails / 500)?,
-        // Each takes longer than a lease.
-        stops: if options.mails < 1_000 { 1 } else { 3 },
-    };
+    let kills = KILLS + options.mails / 1_000;
+    // Each takes longer than a lease.
+    let stops = if options.mails < 1_000 { 1 } else { 3 };
+    let schedule = Schedule::new(options.seed, kills, stops);
+    let (release, share) = watch::channel(schedule.share(options.mails, 0, 0));
     let (finish, done) = watch::channel(false);
     let mut arguments = vec![
         format!("--database={}", database.url()),
@@ -105,11 +105,12 @@ pub(crate) async fn run(options: Options, folder: &Path) -> Result<Report> {
     ];
     arguments.extend(options.hold.then(|| "--hold".to_owned()));
     let shared = Arc::new(Shared {
-        schedule: Mutex::new(Schedule::new(options.seed, quota)),
+        schedule: Mutex::new(schedule),
         progress: Mutex::new(Progress {
             left: options.mails,
             ..Progress::default()
         }),
+        share,
         done,
         arguments,
         folder: folder.to_owned(),
@@ -122,7 +123,7 @@ pub(crate) async fn run(options: Options, folder: &Path) -> Result<Report> {
         workers.spawn(keep(Arc::clone(&shared), number, relay));
     }
     let database_kills = AtomicU64::new(0);
-    let watcher = watch_table(&shared, &database, &database_kills);
+    let watcher = watch_table(&shared, &database, &release, &database_kills);
     let limit = LIMIT + Duration::from_millis(100 * options.mails);
     tokio::select! {
         watched = watcher => watched?,
@@ -135,16 +136,16 @@ pub(crate) async fn run(options: Options, folder: &Path) -> Result<Report> {
         ended??;
     }
     let database_kills = database_kills.into_inner();
-    let put: BTreeSet<u64> = lock(&shared.progress).put.clone();
+    let put = lock(&shared.progress).put;
     let (orders, rows) = database.orders_and_rows().await?;
     let evidence = Evidence {
-        put: put.into_iter().map(mails::key).collect(),
+        put: (1..=put).map(mails::key).collect(),
         orders,
         rows,
         inbox: mails::inbox(&sandbox),
     };
     let mut verdict = judge(&evidence, options.hold);
-    let missing_puts = options.mails - evidence.put.len() as u64;
+    let missing_puts = options.mails - put;
     if missing_puts > 0 {
         verdict
             .problems
@@ -154,7 +155,7 @@ pub(crate) async fn run(options: Options, folder: &Path) -> Result<Report> {
         return Err("the sandbox had no room for all mails".into());
     }
     let schedule = lock(&shared.schedule);
-    let mut missing: Vec<String> = schedule.missing().collect();
+    let mut missing = schedule.missing();
     if database.can_be_killed() && database_kills < DATABASE_KILLS {
         missing.push(format!(
             "kills of the database: {database_kills} of {DATABASE_KILLS}"
@@ -184,7 +185,7 @@ async fn sandbox(seed: u64) -> Result<Sandbox> {
     let sandbox = Sandbox::builder().seed(seed).start().await?;
     let faults = sandbox.faults();
     let limited = format!("status=429:retry-after={}:json", times::RETRY_AFTER);
-    let sends = FAULTS.iter().copied().chain([(limited.as_str(), 20)]);
+    let sends = FAULTS.iter().copied().chain([(limited.as_str(), 50)]);
     let sends = sends.map(|fault| ("email_send", fault));
     let look_ups = LOOK_UP_FAULTS.map(|fault| ("activity_search", fault));
     for (number, (operation, (fault, chance))) in (0..).zip(sends.chain(look_ups)) {
@@ -200,7 +201,12 @@ async fn sandbox(seed: u64) -> Result<Sandbox> {
 }
 
 /// Follows the table until every mail is done, and kills the database's server in between.
-async fn watch_table(shared: &Shared, database: &Database, kills: &AtomicU64) -> Result<()> {
+async fn watch_table(
+    shared: &Shared,
+    database: &Database,
+    release: &watch::Sender<u64>,
+    kills: &AtomicU64,
+) -> Result<()> {
     let started = Instant::now();
     let mut shown = 0;
     loop {
@@ -209,9 +215,11 @@ async fn watch_table(shared: &Shared, database: &Database, kills: &AtomicU64) ->
             // Not yet migrated, or the server is gone for a moment.
             continue;
         };
-        let put = lock(&shared.progress).put.len() as u64;
+        let put = lock(&shared.progress).put;
         let ended = counts.ended.min(shared.mails);
         lock(&shared.progress).left = shared.mails - ended;
+        let share = lock(&shared.schedule).share(shared.mails, put, counts.queued);
+        release.send_modify(|released| *released = share.max(*released));
         let seconds = started.elapsed().as_secs();
         if seconds / SHOW > shown {
             shown = seconds / SHOW;
@@ -233,11 +241,11 @@ async fn watch_table(shared: &Shared, database: &Database, kills: &AtomicU64) ->
 
 fn points(schedule: &Schedule) -> String {
     let mut points = String::new();
-    for point in Point::ALL {
-        let kills = schedule.done(Blow::Kill, Some(point));
+    for point in Point::value_variants() {
+        let kills = schedule.sent(Blow::Kill, Some(*point));
         points += &format!("{} {kills}, ", point.name());
     }
-    let random = schedule.done(Blow::Kill, None);
+    let random = schedule.sent(Blow::Kill, None);
     let stops = schedule.total(Blow::Stop);
     points + &format!("at random {random}, stopped {stops}")
 }

@@ -1,6 +1,5 @@
 //! Starts the workers, ends them at their points, and starts them again until every mail is done.
 
-use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -10,22 +9,24 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::Result;
 use crate::mails::LARGE;
-use crate::point::{Blow, Point, Trap};
+use crate::point::{Blow, Fate, Point};
 use crate::relay::{Held, Hold, Relay};
-use crate::schedule::{Fate, Schedule};
+use crate::schedule::Schedule;
 use crate::times;
 
 /// How long a worker may take to end after SIGTERM.
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// How long a worker may take to come to its point.
 const TRAP: Duration = Duration::from_secs(4);
+/// Pause before a worker is started that would have to end without a signal.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long a worker goes on after SIGCONT before it is killed.
 const AFTER_STOP: Duration = Duration::from_millis(500);
 
@@ -34,6 +35,8 @@ const AFTER_STOP: Duration = Duration::from_millis(500);
 pub(crate) struct Shared {
     pub(crate) schedule: Mutex<Schedule>,
     pub(crate) progress: Mutex<Progress>,
+    /// Mails that may be in the table.
+    pub(crate) share: watch::Receiver<u64>,
     /// True as soon as every mail is done.
     pub(crate) done: watch::Receiver<bool>,
     /// Arguments of a worker that are the same for each.
@@ -45,8 +48,8 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Numbers of the mails whose commit a worker reported.
-    pub(crate) put: BTreeSet<u64>,
+    /// The last mail whose commit a worker reported. They are put one after the other.
+    pub(crate) put: u64,
     /// Mails that are neither sent nor held.
     pub(crate) left: u64,
     /// Workers that were started.
@@ -63,28 +66,28 @@ pub(crate) async fn keep(shared: Arc<Shared>, number: usize, mut relay: Relay) -
     while !*done.borrow() {
         let (left, put) = {
             let progress = lock(&shared.progress);
-            (progress.left, progress.put.len() as u64)
+            (progress.left, progress.put)
         };
         // The others would have nothing to send while the first one is stopped.
         let may_stop = shared.workers == 1 || number > 0 || put == shared.mails;
-        let fate = lock(&shared.schedule).next(left, may_stop);
-        let trap = match fate {
-            Fate::Trap(trap) => Some(trap),
-            _ => None,
+        let (fate, over) = {
+            let mut schedule = lock(&shared.schedule);
+            (schedule.next(left, may_stop), schedule.is_over())
         };
-        relay.arm(
-            trap.filter(|trap| trap.point == Point::MidBody)
-                .map(|trap| Hold {
-                    nth: trap.nth,
-                    // A stopped worker must still have some of the body, and the kernel takes a few MB of it.
-                    min_bytes: if trap.blow == Blow::Stop {
-                        LARGE as u64
-                    } else {
-                        0
-                    },
-                }),
-        );
-        let mut worker = Worker::start(&shared, number, &relay, trap)?;
+        if fate == Fate::Spared && !over && number > 0 {
+            // The mails that are left are for those with a signal to come.
+            sleep(PAUSE).await;
+            continue;
+        }
+        relay.arm(match fate {
+            Fate::Trap(trap) if trap.point == Point::MidBody => Some(Hold {
+                nth: trap.nth,
+                // A stopped worker must still have some of the body.
+                min_bytes: if trap.blow == Blow::Stop { LARGE } else { 0 },
+            }),
+            _ => None,
+        });
+        let mut worker = Worker::start(&shared, number, &relay, fate)?;
         let struck = worker.live(&shared, &mut relay, fate, &mut done).await;
         lock(&shared.schedule).ended(fate, struck?);
     }
@@ -93,6 +96,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, number: usize, mut relay: Relay) -
 
 struct Worker {
     child: Child,
+    stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     pid: Pid,
 }
@@ -100,29 +104,37 @@ struct Worker {
 /// What happens next to a worker.
 enum Next {
     Line(Option<String>),
+    Share,
     Held(Held),
     Due,
     Done,
 }
 
 impl Worker {
-    fn start(shared: &Shared, number: usize, relay: &Relay, trap: Option<Trap>) -> Result<Self> {
+    fn start(shared: &Shared, number: usize, relay: &Relay, fate: Fate) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let log = shared.folder.join(format!("worker-{number}.log"));
         command.arg("worker").args(&shared.arguments);
         command.arg("--base-url").arg(relay.base_url());
         command.arg("--log").arg(&log);
-        if let Some(trap) = trap.filter(|trap| trap.point != Point::MidBody) {
-            command.arg("--trap").arg(trap.to_string());
+        match fate {
+            Fate::Trap(trap) if trap.point != Point::MidBody => {
+                let blow = if trap.blow == Blow::Kill {
+                    "kill"
+                } else {
+                    "stop"
+                };
+                command.args(["--blow", blow, "--point", &trap.point.name()]);
+                command.args(["--nth", &trap.nth.to_string()]);
+            }
+            _ => {}
         }
         let mut progress = lock(&shared.progress);
         progress.lives += 1;
-        let next = (1..=shared.mails).find(|mail| !progress.put.contains(mail));
-        drop(progress);
-        let last = lock(&shared.schedule).share(shared.mails);
-        if let Some(next) = next.filter(|next| number == 0 && *next <= last) {
-            command.arg("--put").arg(format!("{next}-{last}"));
+        if number == 0 {
+            command.args(["--put-from", &(progress.put + 1).to_string()]);
         }
+        drop(progress);
         let errors = std::fs::File::options()
             .append(true)
             .create(true)
@@ -134,9 +146,11 @@ impl Worker {
             .stderr(errors);
         let mut child = command.kill_on_drop(true).spawn()?;
         let stdout = child.stdout.take().ok_or("the worker has no output")?;
+        let stdin = child.stdin.take().ok_or("the worker has no input")?;
         let pid = child.id().ok_or("the worker has no id")?;
         Ok(Self {
             child,
+            stdin,
             lines: BufReader::new(stdout).lines(),
             pid: Pid::from_raw(i32::try_from(pid)?),
         })
@@ -154,6 +168,14 @@ impl Worker {
         let mut killed = false;
         let mut asked = false;
         let mut late = false;
+        // Nobody else looks up the mails of a single worker.
+        let asleep = if shared.workers == 1 {
+            Duration::ZERO
+        } else {
+            times::ASLEEP
+        };
+        let mut share = shared.share.clone();
+        share.mark_changed();
         let mut due = match fate {
             Fate::After(blow, time) => Some((Instant::now() + time, blow)),
             Fate::Trap(_) => Some((Instant::now() + TRAP, Blow::Kill)),
@@ -169,6 +191,7 @@ impl Worker {
             };
             let next = tokio::select! {
                 line = self.lines.next_line() => Next::Line(line?),
+                Ok(()) = share.changed() => Next::Share,
                 held = relay.held() => Next::Held(held),
                 () = wait => Next::Due,
                 _ = done.wait_for(|done| *done), if !asked => Next::Done,
@@ -177,23 +200,33 @@ impl Worker {
                 Next::Line(None) => break,
                 Next::Line(Some(line)) => match line.split_once(' ') {
                     Some(("put", mail)) => {
-                        lock(&shared.progress).put.insert(mail.parse()?);
+                        lock(&shared.progress).put = mail.parse()?;
                     }
-                    Some(("reached", trap)) => {
+                    _ if line == "reached" => {
                         struck = true;
-                        match trap.parse::<Trap>()?.blow {
-                            Blow::Kill => killed = true,
-                            Blow::Stop => due = Some(self.sleep_over_lease(times::LEASE).await?),
+                        match fate.kind() {
+                            Some((Blow::Stop, _)) => {
+                                due = Some(self.sleep_over(times::LEASE + asleep).await?);
+                            }
+                            _ => killed = true,
                         }
                     }
                     _ => return Err(format!("a worker wrote: {line}").into()),
                 },
+                Next::Share => {
+                    let line = format!("{}\n", *share.borrow_and_update());
+                    // A worker that was just killed reads nothing.
+                    let _ = self.stdin.write_all(line.as_bytes()).await;
+                }
                 Next::Held(held) => {
-                    if matches!(fate, Fate::Trap(trap) if trap.blow == Blow::Stop) {
+                    if matches!(fate.kind(), Some((Blow::Stop, _))) {
                         self.signal(Signal::SIGSTOP)?;
                         // What the kernel has goes on at once, as on a network.
                         let whole = held.release();
-                        due = Some(self.sleep_over_lease(times::LEASE + times::UPLOAD).await?);
+                        due = Some(
+                            self.sleep_over(times::LEASE + times::UPLOAD + asleep)
+                                .await?,
+                        );
                         // Else the worker had no byte left to send late.
                         struck = !whole.load(Ordering::SeqCst);
                     } else {
@@ -206,7 +239,7 @@ impl Worker {
                     Some((_, Blow::Stop)) => {
                         struck = true;
                         self.signal(Signal::SIGSTOP)?;
-                        due = Some(self.sleep_over_lease(times::LEASE).await?);
+                        due = Some(self.sleep_over(times::LEASE + asleep).await?);
                     }
                     _ => {
                         late = asked;
@@ -234,10 +267,9 @@ impl Worker {
         Err(format!("a worker ended by itself: {status}").into())
     }
 
-    /// Lets a stopped worker sleep until its leases are over and its mails looked up, then wakes it.
-    /// Returns when it is killed for good.
-    async fn sleep_over_lease(&self, lease: Duration) -> Result<(Instant, Blow)> {
-        sleep(lease + times::ASLEEP).await;
+    /// Lets a stopped worker sleep for this time, then wakes it. Returns when it is killed for good.
+    async fn sleep_over(&self, time: Duration) -> Result<(Instant, Blow)> {
+        sleep(time).await;
         self.signal(Signal::SIGCONT)?;
         Ok((Instant::now() + AFTER_STOP, Blow::Kill))
     }

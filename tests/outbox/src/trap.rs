@@ -51,7 +51,7 @@ impl Trapper {
             return;
         }
         // One write, so that no other line is in it.
-        let _ = std::io::stdout().write_all(format!("reached {trap}\n").as_bytes());
+        let _ = std::io::stdout().write_all(b"reached\n");
         let signal = match trap.blow {
             Blow::Kill => Signal::SIGKILL,
             Blow::Stop => Signal::SIGSTOP,

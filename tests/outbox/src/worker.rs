@@ -1,8 +1,7 @@
 //! A worker process: sends from the outbox, and puts mails if it is the first one.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::ops::RangeInclusive;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use clap::Args;
 use smtp2go_outbox::{OnAbsent, Outbox};
 use smtp2go_sdk::{Client, Email, RetryPolicy};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::database::Pool;
@@ -43,13 +43,13 @@ pub(crate) struct Arguments {
     large: PathBuf,
     #[arg(long)]
     log: PathBuf,
-    #[arg(long)]
+    #[command(flatten)]
     trap: Option<Trap>,
     #[arg(long)]
     hold: bool,
-    /// Numbers of the mails to put, as FIRST-LAST.
+    /// Put mails from this number on. The numbers up to which come from standard input.
     #[arg(long)]
-    put: Option<String>,
+    put_from: Option<u64>,
 }
 
 /// Runs until SIGTERM.
@@ -62,7 +62,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     // The subscriber of a process lives as long as it does.
     let trapper: &'static Trapper = Box::leak(Box::new(Trapper::new(arguments.trap, log)));
     tracing::subscriber::set_global_default(Events(trapper))?;
-    std::thread::spawn(end_with_supervisor);
+    let (tell, share) = watch::channel(0);
+    std::thread::spawn(move || follow_supervisor(&tell));
 
     let client = Client::builder(arguments.key.as_str())
         .base_url(arguments.base_url.as_str())
@@ -77,15 +78,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         eprintln!("{error}");
         sleep(AGAIN).await;
     }
-    if let Some((first, last)) = arguments.put.as_deref().and_then(|put| put.split_once('-')) {
+    if let Some(first) = arguments.put_from {
         let putter = Putter {
             pool: pool.clone(),
             outbox: outbox.clone(),
             mails: arguments.mails,
             large: arguments.large,
         };
-        let numbers = first.parse()?..=last.parse()?;
-        tokio::spawn(async move { putter.put_all(numbers).await });
+        tokio::spawn(async move { putter.put_all(first, share).await });
     }
     let on_absent = match arguments.hold {
         true => OnAbsent::Hold,
@@ -115,17 +115,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Ends the process when the supervisor, which has the other end of the pipe, is gone.
-fn end_with_supervisor() {
-    let _ = std::io::stdin().read(&mut [0]);
+/// Reads from standard input how many mails may be put. Ends the process when the supervisor, which has the
+/// other end of the pipe, is gone.
+fn follow_supervisor(share: &watch::Sender<u64>) {
+    for line in std::io::stdin().lines().map_while(std::result::Result::ok) {
+        share.send_replace(line.parse().unwrap_or_default());
+    }
     std::process::exit(1);
 }
 
 async fn prepare(pool: &Pool, outbox: &Outbox) -> Result<()> {
     const ORDERS: &str = "CREATE TABLE IF NOT EXISTS orders (key text PRIMARY KEY)";
     match pool {
-        Pool::Sqlite(pool) => drop(sqlx::query(ORDERS).execute(pool).await?),
-        Pool::Postgres(pool) => drop(sqlx::query(ORDERS).execute(pool).await?),
+        Pool::Sqlite(pool) => sqlx::query(ORDERS).execute(pool).await.map(|_| ())?,
+        Pool::Postgres(pool) => sqlx::query(ORDERS).execute(pool).await.map(|_| ())?,
     }
     outbox.migrate().await?;
     Ok(())
@@ -141,9 +144,12 @@ struct Putter {
 
 impl Putter {
     /// Puts mails one after the other, and reports each whose commit was acknowledged.
-    async fn put_all(&self, numbers: RangeInclusive<u64>) {
-        for number in numbers {
-            if number % ROLLED_BACK == 0 {
+    async fn put_all(&self, first: u64, mut share: watch::Receiver<u64>) {
+        for number in first..=self.mails {
+            if share.wait_for(|share| *share >= number).await.is_err() {
+                return;
+            }
+            if number.is_multiple_of(ROLLED_BACK) {
                 self.put(number, mails::key_of_rolled_back(number), false)
                     .await;
             }
