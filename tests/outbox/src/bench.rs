@@ -25,6 +25,8 @@ const HEADING: &str = "# Throughput\n";
 
 const FEW: i64 = 1_000;
 const MANY: i64 = 1_000_000;
+/// Claims whose average cost is measured.
+const CLAIMS_MEASURED: i64 = 500;
 const WORKERS: usize = 2;
 /// Mails that a worker sends at once, and connections of the baseline for each worker.
 const CONCURRENCY: usize = 8;
@@ -129,6 +131,10 @@ pub(crate) async fn run() -> Result<()> {
         format!("{idle:.2}"),
         "≤ 2",
     )?;
+    let machine = "SELECT current_setting('server_version'), current_date::text";
+    let (server, date): (String, String) = sqlx::query_as(machine).fetch_one(&bench.pool).await?;
+    let cores = std::thread::available_parallelism()?;
+    writeln!(table, "\n{cores} cores, PostgreSQL {server}, {date}.")?;
     println!("{table}");
     write(&table)
 }
@@ -245,10 +251,10 @@ impl Bench {
         Ok((0..count).map(start).collect::<std::io::Result<_>>()?)
     }
 
-    /// Lets a worker send [`FEW`] mails, and returns the average cost of its claims.
+    /// Lets a worker send some mails, and returns the average cost of its claims.
     async fn claims(&self) -> Result<ClaimCost> {
         self.forget_statements().await?;
-        let last = self.claimed().await? + FEW;
+        let last = self.claimed().await? + CLAIMS_MEASURED;
         let worker = self.start_workers(1)?;
         let reached = async {
             while self.claimed().await? < last {
@@ -260,7 +266,7 @@ impl Bench {
         drop(worker);
         let (calls, millis, pages): (i64, f64, f64) =
             sqlx::query_as(CLAIMS).fetch_one(&self.pool).await?;
-        if calls < FEW - CONCURRENCY as i64 {
+        if calls < CLAIMS_MEASURED - CONCURRENCY as i64 {
             return Err(format!("{calls} claims were found in pg_stat_statements").into());
         }
         Ok(ClaimCost { millis, pages })
