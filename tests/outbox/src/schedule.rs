@@ -58,8 +58,8 @@ impl Schedule {
     /// Chooses the fate of a worker that starts while `left` mails are neither sent nor held. Without
     /// `may_stop` it is not stopped.
     pub(crate) fn next(&mut self, left: u64, may_stop: bool) -> Fate {
-        // So that the mails last, also if the others take as many.
-        let most = (left / (2 * self.lacking()).max(1)).clamp(1, MOST);
+        // So that the mails last, also if the others send more.
+        let most = (left / (4 * self.lacking()).max(1)).clamp(1, MOST);
         let allowed = |kind: &Kind| may_stop || kind.0 == Blow::Kill;
         let Some(at) = self.deck.iter().rposition(allowed) else {
             return Fate::Spared;
