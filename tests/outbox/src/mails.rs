@@ -9,7 +9,7 @@ use smtp2go_sdk::{Attachment, Email, IDEMPOTENCY_HEADER};
 use crate::Result;
 
 /// Bytes of the file that some mails have attached: more than a connection buffers.
-pub(crate) const LARGE: u64 = 192 * 1024;
+pub(crate) const LARGE: u64 = 256 * 1024;
 /// Most mails with that file, since the sandbox keeps each.
 const LARGE_MAILS: u64 = 100;
 /// Of fewer mails, one in this number has it.

@@ -15,6 +15,8 @@ const STOPS: [Option<Point>; 5] = [
     Some(Point::BeforeRecord),
     None,
 ];
+/// The signal that waits for one of a few mails.
+const RARE: Kind = (Blow::Stop, Some(Point::MidBody));
 /// Signals for which mails are in the table in advance.
 const AHEAD: u64 = 10;
 /// Mails that are kept back for each signal.
@@ -28,7 +30,7 @@ const MOST: u64 = 200;
 #[derive(Debug)]
 pub(crate) struct Schedule {
     random: fastrand::Rng,
-    /// Signals to be sent, in random order. One that a worker did not receive comes back.
+    /// Signals to be sent, the last one first. One that a worker did not receive comes back.
     deck: Vec<Kind>,
     wanted: BTreeMap<Kind, u64>,
     sent: BTreeMap<Kind, u64>,
@@ -47,6 +49,8 @@ impl Schedule {
             .collect();
         let mut random = fastrand::Rng::with_seed(seed);
         random.shuffle(&mut deck);
+        // A stop in mid-body waits for a large mail, so it comes while there are some.
+        deck.sort_by_key(|kind| *kind == RARE);
         Self {
             random,
             deck,
@@ -55,21 +59,18 @@ impl Schedule {
         }
     }
 
-    /// Chooses the fate of a worker that starts while `left` mails are neither sent nor held. Without
-    /// `may_stop` it is not stopped.
-    pub(crate) fn next(&mut self, left: u64, may_stop: bool) -> Fate {
+    /// Chooses the fate of a worker that starts while `left` mails are neither sent nor held.
+    pub(crate) fn next(&mut self, left: u64) -> Fate {
         // So that the mails last, also if the others send more.
         let most = (left / (4 * self.lacking()).max(1)).clamp(1, MOST);
-        let allowed = |kind: &Kind| may_stop || kind.0 == Blow::Kill;
-        let Some(at) = self.deck.iter().rposition(allowed) else {
+        let Some(kind) = self.deck.pop() else {
             return Fate::Spared;
         };
-        match self.deck.remove(at) {
+        match kind {
             // Workers that are still starting are killed too.
             (blow, None) => Fate::After(blow, Duration::from_millis(self.random.u64(20..400))),
             (blow, Some(point)) => {
-                // A stop in mid-body waits for a large mail, and there are few.
-                let rare = (blow, point) == (Blow::Stop, Point::MidBody);
+                let rare = (blow, Some(point)) == RARE;
                 let nth = if rare { 1 } else { self.random.u64(1..=most) };
                 Fate::Trap(Trap { blow, point, nth })
             }
@@ -145,7 +146,7 @@ mod tests {
         let mut lives = 0;
         while !schedule.missing().is_empty() {
             assert_ne!(schedule.share(300, 100, 1), 300);
-            let fate = schedule.next(300, true);
+            let fate = schedule.next(300);
             assert_ne!(fate, Fate::Spared);
             // Every third signal comes too late.
             schedule.ended(fate, lives % 3 != 0);
@@ -154,7 +155,7 @@ mod tests {
         }
         assert_eq!(schedule.sent(Blow::Kill, Some(Point::MidBody)), 20);
         assert_eq!(schedule.total(Blow::Stop), 10);
-        assert_eq!(schedule.next(300, true), Fate::Spared);
+        assert_eq!(schedule.next(300), Fate::Spared);
         assert_eq!(schedule.share(300, 100, 1), 300);
     }
 
@@ -162,7 +163,7 @@ mod tests {
     fn same_seed_gives_the_same_fates() {
         let fates = |seed| {
             let mut schedule = Schedule::new(seed, 20, 2);
-            let next = |_| schedule.next(300, true);
+            let next = |_| schedule.next(300);
             (0..50).map(next).collect::<Vec<_>>()
         };
         assert_eq!(fates(1), fates(1));

@@ -27,6 +27,8 @@ const SHUTDOWN: Duration = Duration::from_secs(20);
 const TRAP: Duration = Duration::from_secs(4);
 /// Pause before a worker is started that would have to end without a signal.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long the bytes take that a stopped worker has already written.
+const KERNEL: Duration = Duration::from_millis(300);
 /// How long a worker goes on after SIGCONT before it is killed.
 const AFTER_STOP: Duration = Duration::from_millis(500);
 
@@ -64,15 +66,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) async fn keep(shared: Arc<Shared>, number: usize, mut relay: Relay) -> Result<()> {
     let mut done = shared.done.clone();
     while !*done.borrow() {
-        let (left, put) = {
-            let progress = lock(&shared.progress);
-            (progress.left, progress.put)
-        };
-        // The others would have nothing to send while the first one is stopped.
-        let may_stop = shared.workers == 1 || number > 0 || put == shared.mails;
+        let left = lock(&shared.progress).left;
         let (fate, over) = {
             let mut schedule = lock(&shared.schedule);
-            (schedule.next(left, may_stop), schedule.is_over())
+            (schedule.next(left), schedule.is_over())
         };
         if fate == Fate::Spared && !over && number > 0 {
             // The mails that are left are for those with a signal to come.
@@ -223,12 +220,15 @@ impl Worker {
                         self.signal(Signal::SIGSTOP)?;
                         // What the kernel has goes on at once, as on a network.
                         let whole = held.release();
-                        due = Some(
-                            self.sleep_over(times::LEASE + times::UPLOAD + asleep)
-                                .await?,
-                        );
-                        // Else the worker had no byte left to send late.
-                        struck = !whole.load(Ordering::SeqCst);
+                        sleep(KERNEL).await;
+                        if whole.load(Ordering::SeqCst) {
+                            // The worker has no byte left to send late.
+                            due = Some((Instant::now(), Blow::Kill));
+                        } else {
+                            struck = true;
+                            let lease = times::LEASE + times::UPLOAD;
+                            due = Some(self.sleep_over(lease + asleep).await?);
+                        }
                     } else {
                         struck = true;
                         self.signal(Signal::SIGKILL)?;

@@ -11,7 +11,7 @@ pub(crate) const LEASE: Duration = Duration::from_millis(2500);
 /// How long before its end a send is over.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_millis(500);
 /// By how much the outbox extends the lease of a large mail.
-pub(crate) const UPLOAD: Duration = Duration::from_secs(5);
+pub(crate) const UPLOAD: Duration = Duration::from_secs(6);
 /// How long after its lease a stopped worker goes on sleeping, so that its mail is looked up and sent
 /// again meanwhile.
 pub(crate) const ASLEEP: Duration = Duration::from_secs(6);
