@@ -146,8 +146,8 @@ fn write(table: &str) -> Result<()> {
     let before = std::fs::read_to_string(&path)?;
     let before = before.split(HEADING).next().unwrap_or_default();
     let text = format!(
-        "{before}{HEADING}\nWritten by `cargo xtask bench outbox`; the [README](README.md) says what \
-         is measured. The ratios are much the same on another machine, the figures are not.\n\n{table}"
+        "{before}{HEADING}\nWritten by `cargo xtask bench outbox`. The [README](README.md) says what is measured. \
+         Other work of the\nmachine changes the figures, the first ratio too.\n\n{table}"
     );
     std::fs::write(path, text)?;
     Ok(())
