@@ -54,7 +54,7 @@ impl Cluster {
         let cleaner = Command::new("sh")
             .args([
                 "-c",
-                r#"folder=$1; shift; cat; "$@"; rm -rf "$folder""#,
+                r#"trap '' HUP INT TERM; folder=$1; shift; cat; "$@"; rm -rf "$folder""#,
                 "sh",
             ])
             .arg(&folder)
