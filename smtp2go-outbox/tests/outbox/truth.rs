@@ -371,12 +371,13 @@ async fn absurd_pause_of_a_reply_is_capped() {
         .unwrap();
     let hour = Duration::from_secs(3600);
     let paused = outbox.health().await.unwrap().paused;
-    assert!(paused > hour / 2 && paused <= hour, "{paused:?}");
+    assert!(paused > hour / 2 && paused <= hour + ms(10), "{paused:?}");
     let waits = record(outbox, "k")
         .await
         .not_before
         .duration_since(SystemTime::now());
-    assert!(waits.unwrap() <= hour);
+    // SQLite rounds to milliseconds.
+    assert!(waits.unwrap() <= hour + ms(10));
 }
 
 #[tokio::test]
