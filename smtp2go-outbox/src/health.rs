@@ -22,7 +22,7 @@ pub struct Health {
     /// Number of unknown mails whose last look-up failed. [`Record::reason`](crate::Record::reason) says why:
     /// `look_up_status` mostly means that the API key does not permit `/activity/search`.
     pub failed_look_ups: u64,
-    /// The rest of a pause of all workers. Zero if there is none.
+    /// How much longer all workers pause. Zero if they don't.
     pub paused: Duration,
     /// Number of mails that the API refused. Their [`Record::error`](crate::Record::error) says why.
     pub rejected: u64,

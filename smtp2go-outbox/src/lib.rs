@@ -72,7 +72,8 @@
 //! does not. In SQLite, write `$2` without the cast.
 //!
 //! In PostgreSQL, the role that inserts needs `INSERT` on the table. The role of a worker needs `SELECT`, `INSERT`,
-//! `UPDATE` and `DELETE` on all tables, and `USAGE` on the sequence. In SQLite, a program that inserts should set
+//! `UPDATE` and `DELETE`, also on the tables `_gate` and `_events`, `SELECT` on `_migrations`, and `USAGE` on the
+//! sequence `_fence`: see `examples/roles.sql`. In SQLite, a program that inserts should set
 //! `PRAGMA synchronous = FULL` and a busy timeout on its connection, as [`Outbox::sqlite_options`] does.
 //!
 //! | Column | Meaning |
@@ -88,7 +89,7 @@
 //! | `fence`, `owner`, `attempt_since`, `lease_until` | The last attempt: see [`Record`] |
 //! | `unknown_since`, `attempts`, `resends`, `look_at` | See [`Record`] |
 //! | `email_id`, `schedule_id`, `reason`, `error`, `event` | See [`Record`] |
-//! | `reserved` | Internal |
+//! | `reserved`, `failing_since` | Internal |
 //! | `sealed` | The encrypted mail, see [`Bodies::Seal`] |
 //! | `created_at`, `updated_at`, `sent_at` | See [`Record`] |
 //!

@@ -397,7 +397,11 @@ fn show(record: &Record) -> Result<(), Failure> {
         ("not_after", record.not_after.and_then(time)),
         (
             "may have been sent since",
-            record.unknown_since.and_then(time),
+            // A mail that is queued again was found to be absent.
+            record
+                .unknown_since
+                .filter(|_| record.state != State::Queued && record.state != State::Sending)
+                .and_then(time),
         ),
         ("attempts", Some(record.attempts.to_string())),
         ("resends", Some(record.resends.to_string())),

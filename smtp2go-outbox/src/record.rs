@@ -140,7 +140,7 @@ pub struct Record {
     pub key: String,
     /// The mail's state.
     pub state: State,
-    /// The tenant, for rates. Empty if there is none.
+    /// The tenant, for rates. Empty: no tenant.
     pub tenant: String,
     /// The priority.
     pub priority: Priority,
