@@ -24,7 +24,7 @@ use crate::faults::{Ending, Fault, Manner, Stage};
 use crate::server;
 use crate::world::Shared;
 
-/// Enough of a request for its first line.
+/// The part of a request that is searched for its first line, in bytes.
 const FIRST_LINE: usize = 1024;
 
 /// What ends the head of a request or of an answer.
@@ -167,8 +167,10 @@ pub(crate) struct Control {
 struct ConnectionState {
     /// The fault of the request that is being read.
     fault: Option<Fault>,
-    /// The bytes that come next are of a request that was looked at.
+    /// The first byte of a request has arrived.
     begun: bool,
+    /// Its first line has arrived, and decided which fault strikes it.
+    looked_at: bool,
     /// What was read of the head of the request, until the line that ends it.
     head: Vec<u8>,
     head_ends: bool,
@@ -371,6 +373,7 @@ impl Control {
     pub(crate) fn end_request(&self, out: Out) {
         let mut state = self.state();
         state.begun = false;
+        state.looked_at = false;
         state.served = true;
         state.out = out;
         if out.stalls() {
@@ -398,6 +401,15 @@ impl ConnectionState {
         }
     }
 
+    /// Begins a request, unless it has begun before.
+    fn begin(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.head.clear();
+            self.head_ends = false;
+        }
+    }
+
     /// Keeps what belongs to the head of the request.
     fn read(&mut self, bytes: &[u8]) {
         if self.head_ends {
@@ -419,6 +431,8 @@ pub(crate) struct Connection {
     control: Control,
     /// After the stream, which is closed first.
     shared: OpenConnection,
+    /// The beginning of a request, which the server has not read yet.
+    ahead: Vec<u8>,
     /// Runs once the answer is out after which the connection ends.
     leaving: Option<(Pin<Box<Sleep>>, Ending)>,
     /// It is closed on our side; what the client still sends is thrown away.
@@ -454,6 +468,7 @@ impl Connection {
             stream,
             control: Control::new(client.ip(), slot),
             shared: OpenConnection::new(shared),
+            ahead: Vec::new(),
             leaving: None,
             draining: false,
             resetting: false,
@@ -468,8 +483,8 @@ impl Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let begun = self.control.state().begun;
-        if !begun && !self.draining {
+        let looked_at = self.control.state().looked_at;
+        if !looked_at && !self.draining {
             ready!(self.poll_begin(context))?;
         }
         if self.silent {
@@ -479,7 +494,12 @@ impl Connection {
             return self.poll_drain(context);
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if self.ahead.is_empty() {
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        } else {
+            let some = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(self.ahead.drain(..some).as_slice());
+        }
         let read = buffer.filled().get(before..).unwrap_or_default();
         self.control.state().read(read);
         Poll::Ready(Ok(()))
@@ -539,16 +559,24 @@ impl Connection {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Looks at a request that begins, without reading it, and finds its fault. Nothing is known
-    /// of the operation if not all of the first line has arrived; clients send it in one piece.
+    /// Waits for the first line of a request, in however many packets it comes, and finds the
+    /// request's fault.
     fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut space = [0; FIRST_LINE];
-        let mut peeked = ReadBuf::new(&mut space);
-        if ready!(self.stream.poll_peek(context, &mut peeked))? == 0 {
+        while !has_first_line(&self.ahead) {
+            let mut space = [0; FIRST_LINE];
+            let mut read = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            if read.filled().is_empty() {
+                break;
+            }
+            self.ahead.extend_from_slice(read.filled());
+            self.control.state().begin();
+        }
+        if self.ahead.is_empty() {
             return Poll::Ready(Ok(()));
         }
         let shared = Arc::clone(&self.shared.0);
-        let (method, path) = first_line(peeked.filled());
+        let (method, path) = first_line(&self.ahead);
         let operation = match shared.api.find(&method, &path) {
             Lookup::Found(operation) => Some(operation.id.clone()),
             _ => None,
@@ -559,9 +587,7 @@ impl Connection {
             shared.rules.due(Stage::Request(operation.as_deref()))
         };
         let mut state = self.control.state();
-        state.begun = true;
-        state.head.clear();
-        state.head_ends = false;
+        state.looked_at = true;
         let unread = match &fault {
             Some(fault) => match fault.manner {
                 Manner::Unread(ending) => Some((ending, fault.name())),
@@ -623,6 +649,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// Whether enough of a request is there to know its method and path. A longer line has no path of
+/// the API.
+fn has_first_line(bytes: &[u8]) -> bool {
+    bytes.contains(&b'\n') || bytes.first() == Some(&HANDSHAKE) || bytes.len() >= FIRST_LINE
 }
 
 /// The method and the path, without a query, of a request.

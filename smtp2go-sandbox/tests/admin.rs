@@ -447,7 +447,6 @@ fn a_connection_is_shared_with_the_api() {
         ("/v3/email/send", &body, 503),
         ("/v3/email/send", &body, 200),
     ] {
-        // In one piece, as clients send it.
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nX-Smtp2go-Api-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
             sandbox.key(),

@@ -48,6 +48,41 @@ fn rest(stream: &mut TcpStream) -> Result<String, ErrorKind> {
 }
 
 #[test]
+fn fault_of_an_operation_strikes_a_request_that_comes_byte_by_byte() {
+    let sandbox = Sandbox::builder()
+        .fault(Fault::status(503).on("email_send").nth(2))
+        .fault(Fault::close_before_reading().on("email_send").nth(3))
+        .start_blocking()
+        .unwrap();
+    // On one connection, so that a request line follows on a whole request.
+    let mut stream = connect(&sandbox);
+    let mut begin = || {
+        for byte in b"POST /v3/email/send HTTP/1.1\r\n" {
+            stream.write_all(&[*byte]).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        stream.try_clone().unwrap()
+    };
+    for status in [200, 503] {
+        let mut stream = begin();
+        let (key, body) = (sandbox.key(), mail().to_string());
+        let length = body.len();
+        let remainder = format!(
+            "Host: localhost\r\nX-Smtp2go-Api-Key: {key}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(remainder.as_bytes()).unwrap();
+        assert_eq!(read(&mut stream, true).status, status);
+    }
+    assert_eq!(rest(&mut begin()), Ok(String::new()));
+    let operations: Vec<_> = sandbox
+        .calls()
+        .iter()
+        .map(|call| call.operation().map(str::to_owned))
+        .collect();
+    assert_eq!(operations, vec![Some("email_send".to_owned()); 3]);
+}
+
+#[test]
 fn connections_are_closed_or_reset() {
     for (fault, end, name, received) in [
         (
