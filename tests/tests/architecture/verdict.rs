@@ -7,15 +7,11 @@ use crate::root;
 use crate::sources::modules;
 
 /// Code that names a certainty or builds an error after an attempt.
-const CERTAINTY: [&str; 4] = [
-    "Certainty :: NotSent",
-    "Certainty :: Rejected",
-    "Certainty :: Unknown",
-    ":: judged (",
-];
+const CERTAINTY: [&str; 2] = ["Certainty ::", ":: judged ("];
 /// Code that looks at the status of a reply.
-const STATUS: [&str; 5] = [
+const STATUS: [&str; 6] = [
     "StatusCode ::",
+    "as_u16 (",
     "is_success (",
     "is_client_error (",
     "is_server_error (",
