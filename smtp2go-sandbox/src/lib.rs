@@ -239,6 +239,7 @@
 //! service.
 
 mod account;
+mod address;
 mod admin;
 mod api;
 mod assertions;
