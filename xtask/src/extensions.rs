@@ -136,6 +136,7 @@ fn placed(key: &str, pointer: &str, place: ExtensionPlace, problems: &mut Proble
         "always-send",
         "aliases",
         "based-on",
+        "ignored",
         "known-errors",
         "evidence",
     ];
@@ -484,6 +485,19 @@ fn schema_extensions(
                         ours["type"].is_string() && ours["type"] == theirs["type"]
                     })
             })
+        },
+    );
+    on.expect(
+        "ignored",
+        "list names that the object does not have",
+        |value| {
+            let is_other = |name: &Value| {
+                let name = name.as_str();
+                name.is_some_and(|name| schema["properties"].get(name).is_none())
+            };
+            schema["additionalProperties"] == false
+                && !list(value).is_empty()
+                && list(value).iter().all(is_other)
         },
     );
     on.expect(

@@ -17,7 +17,8 @@ pub(crate) fn definitions(document: Document<'_>) -> Value {
 /// One schema. References lead to `$defs` of the same document.
 ///
 /// `nullable` becomes a type, and what only extensions say in OpenAPI (a request takes known words
-/// only) becomes a constraint. Descriptions, defaults and examples are left out.
+/// only) becomes a constraint. `x-smtp2go-header` and `x-smtp2go-ignored`
+/// stay, since no keyword says that. Descriptions, defaults and examples are left out.
 pub(crate) fn convert(document: Document<'_>, schema: &Value) -> Value {
     if let Some(name) = reference_name(schema) {
         return json!({ "$ref": format!("#/$defs/{name}") });
@@ -57,7 +58,9 @@ pub(crate) fn convert(document: Document<'_>, schema: &Value) -> Value {
             | "minLength"
             | "maxLength"
             | "minimum"
-            | "maximum" => {
+            | "maximum"
+            | "x-smtp2go-header"
+            | "x-smtp2go-ignored" => {
                 converted.insert(key.clone(), value.clone());
             }
             _ => {}
