@@ -8,6 +8,12 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+/// The headers that hold addresses.
+pub(crate) const HEADERS: [&str; 6] = ["From", "Sender", "Reply-To", "To", "Cc", "Bcc"];
+
+/// How many characters a refusal quotes.
+pub(crate) const EXCERPT: usize = 100;
+
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 255;
 const LONGEST_LABEL: usize = 63;
@@ -26,6 +32,14 @@ pub(crate) struct Mailbox<'a> {
 /// Why a text is not an address.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct AddressFault(&'static str);
+
+impl AddressFault {
+    /// The refusal of a text, which it quotes as the service does.
+    pub(crate) fn refuse(self, text: &str) -> String {
+        let found: String = text.chars().take(EXCERPT).collect();
+        format!("Was expecting a valid RFC-822 formatted email, and found: {found:?} ({self}).")
+    }
+}
 
 impl fmt::Display for AddressFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

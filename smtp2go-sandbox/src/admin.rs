@@ -20,13 +20,14 @@ use serde_json::{Value, json};
 use smtp2go_types::Timestamp;
 
 use crate::account::AccountId;
+use crate::address;
 use crate::call::{Call, KeyPlace};
 use crate::delivery::{Delivery, NAMES, Outcome};
 use crate::event::{Event, EventKind};
 use crate::faults::{ActiveFault, Fault, Faults};
 use crate::heavy;
 use crate::keep::Log;
-use crate::mail::{Attachment, Mail, bare_address};
+use crate::mail::{Attachment, Mail};
 use crate::operations;
 use crate::paging;
 use crate::sms::Sms;
@@ -176,7 +177,9 @@ async fn about(State(shared): State<Arc<Shared>>) -> Json {
     Json(Ok(json!({
         "name": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
-        "strict": settings.strict,
+        "refuse_unknown": settings.strictness.unknown,
+        "refuse_null": settings.strictness.nulls,
+        "allow_missing_v3": settings.allow_missing_v3,
         "stateless": settings.stateless,
         "seed": settings.seed,
         "now": time(world.now()),
@@ -285,26 +288,41 @@ async fn mails(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> 
         .unwrap_or_else(IntoResponse::into_response)
 }
 
-/// Which mails are asked for.
+/// Which mails are asked for. In a query `+` may stand for a space or for itself, so the two are the
+/// same here.
 struct Wanted {
     to: Option<String>,
+    /// In lower case, without `+`.
     subject: Option<String>,
 }
 
 impl Wanted {
+    fn new(query: &AdminQuery) -> Self {
+        let to = query.text("to").map(|to| to.trim().replace(' ', "+"));
+        let subject = query.text("subject").map(without_plus);
+        Self {
+            to: to.map(|to| address::bare(&to)),
+            subject,
+        }
+    }
+
     fn all(&self) -> bool {
         self.to.is_none() && self.subject.is_none()
     }
 
     fn has(&self, mail: &Mail) -> bool {
         let to = self.to.as_ref().is_none_or(|to| {
-            let to = bare_address(to);
             let mut recipients = mail.recipients().into_iter();
-            recipients.any(|recipient| recipient.eq_ignore_ascii_case(to))
+            recipients.any(|recipient| recipient.replace(' ', "+").eq_ignore_ascii_case(to))
         });
-        let subject = self.subject.as_ref();
-        to && subject.is_none_or(|wanted| mail.subject().unwrap_or_default() == *wanted)
+        let subject = || without_plus(mail.subject().unwrap_or_default());
+        to && (self.subject.as_ref()).is_none_or(|part| subject().contains(part))
     }
+}
+
+/// A text in lower case, with spaces for `+`.
+fn without_plus(text: &str) -> String {
+    text.replace('+', " ").to_lowercase()
 }
 
 /// The mails that came since somebody looked last.
@@ -349,10 +367,7 @@ async fn list_mails(shared: &Arc<Shared>, query: Option<&str>) -> Result<Respons
                 ))
             })?,
     };
-    let wanted = Arc::new(Wanted {
-        to: query.text("to").map(str::to_owned),
-        subject: query.text("subject").map(str::to_owned),
-    });
+    let wanted = Arc::new(Wanted::new(&query));
     let query = Arc::new(query);
     let mut new = NewMails {
         after: query.number("after", 0)?,
@@ -469,6 +484,7 @@ fn write_file(file: &Attachment) -> Value {
     json!({
         "filename": file.filename,
         "mimetype": file.mimetype,
+        "content_id": file.content_id,
         "content": STANDARD.encode(&file.content),
         "url": file.url,
     })

@@ -71,6 +71,8 @@ pub(crate) enum Lookup<'a> {
     Found(&'a Operation),
     /// The path exists, with these methods.
     WrongMethod(Vec<&'a str>),
+    /// The path would exist with `/v3` before it.
+    MissingV3,
     UnknownPath,
 }
 
@@ -154,15 +156,19 @@ impl Api {
         })
     }
 
-    /// Looks up a request, whose path may or may not begin with `/v3`.
-    pub(crate) fn find(&self, method: &str, path: &str) -> Lookup<'_> {
-        let path = match path.strip_prefix("/v3") {
-            Some(rest) if rest.starts_with('/') => rest,
-            _ => path,
-        };
+    /// Looks up a request, whose path begins with `/v3` or, if `allow_missing_v3` says so, does not.
+    pub(crate) fn find(&self, method: &str, path: &str, allow_missing_v3: bool) -> Lookup<'_> {
+        let below = path
+            .strip_prefix("/v3")
+            .filter(|rest| rest.starts_with('/'));
+        let has_v3 = below.is_some();
+        let path = below.unwrap_or(path);
         let mut methods = Vec::new();
         for operation in &self.operations {
             if operation.path == path {
+                if !has_v3 && !allow_missing_v3 {
+                    return Lookup::MissingV3;
+                }
                 if operation.method == method {
                     return Lookup::Found(operation);
                 }
@@ -197,7 +203,7 @@ mod tests {
     }
 
     fn operation<'a>(api: &'a Api, path: &str) -> &'a Operation {
-        match api.find("POST", path) {
+        match api.find("POST", path, true) {
             Lookup::Found(operation) => operation,
             other => panic!("{path}: {other:?}"),
         }
@@ -229,16 +235,16 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_served_at_the_root_and_below_v3() {
+    fn path_is_served_below_v3_and_on_request_at_the_root() {
         let api = fixture();
-        assert!(matches!(
-            api.find("POST", "/email/send"),
-            Lookup::Found(found) if found.id == "email_send"
-        ));
-        assert!(matches!(
-            api.find("POST", "/v3/email/send"),
-            Lookup::Found(_)
-        ));
+        let found = |path, allowed| match api.find("POST", path, allowed) {
+            Lookup::Found(operation) => operation.id.clone(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(found("/v3/email/send", false), "email_send");
+        assert_eq!(found("/v3/email/send", true), "email_send");
+        assert_eq!(found("/email/send", true), "email_send");
+        assert_eq!(found("/email/send", false), "MissingV3");
         for unknown in [
             "",
             "/",
@@ -249,14 +255,14 @@ mod tests {
             "/email",
             "/email/send/",
         ] {
-            assert!(
-                matches!(api.find("POST", unknown), Lookup::UnknownPath),
-                "{unknown}"
-            );
+            for allowed in [false, true] {
+                assert_eq!(found(unknown, allowed), "UnknownPath", "{unknown}");
+            }
         }
-        assert!(
-            matches!(api.find("PATCH", "/email/send"), Lookup::WrongMethod(methods) if methods == ["POST"])
-        );
+        assert!(matches!(
+            api.find("PATCH", "/v3/email/send", false),
+            Lookup::WrongMethod(methods) if methods == ["POST"]
+        ));
     }
 
     #[test]

@@ -183,7 +183,8 @@ impl Call {
     }
 
     /// The fields that were ignored, as `attachments[0].cid`, since the specification does not know
-    /// them: none in a sandbox that is strict, where they are refused.
+    /// them. With [`refuse_unknown`](crate::SandboxBuilder::refuse_unknown) only `version` is among
+    /// them; others are refused.
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }

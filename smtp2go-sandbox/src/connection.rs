@@ -577,7 +577,8 @@ impl Connection {
         }
         let shared = Arc::clone(&self.shared.0);
         let (method, path) = first_line(&self.ahead);
-        let operation = match shared.api.find(&method, &path) {
+        let lookup = (shared.api).find(&method, &path, shared.settings.allow_missing_v3);
+        let operation = match lookup {
             Lookup::Found(operation) => Some(operation.id.clone()),
             _ => None,
         };

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use smtp2go_types::one_line;
 
+use crate::address;
 use crate::event::{Detail, Event, EventKind};
-use crate::mail::{Mail, bare_address, cut};
+use crate::mail::{Mail, cut};
 use crate::operations::suppression::{suppress, suppressed};
 use crate::weight::Weight;
 use crate::world::{Shared, World};
@@ -403,7 +404,7 @@ pub(crate) fn happen(
             "the mail has as many events as are kept of one".to_owned(),
         ));
     }
-    let wanted = bare_address(recipient);
+    let wanted = &address::bare(recipient);
     let recipients = mail.recipients();
     let mut recipients = recipients.iter();
     let recipient = recipients

@@ -1,7 +1,8 @@
 //! The headers that a mail goes out with.
 
+use crate::address;
 use crate::clock;
-use crate::mail::{Mail, bare_address, custom_header, list};
+use crate::mail::{Mail, custom_header, list};
 
 /// The headers that the service makes of a request, the last two unless they are among the
 /// `custom_headers`.
@@ -105,16 +106,12 @@ impl Mail {
         format!("<{}@{}>", self.email_id(), self.sender_domain())
     }
 
-    pub(crate) fn sender_address(&self) -> &str {
-        bare_address(self.sender())
-    }
-
     /// The name before the sender's address, without quotes; empty if there is none.
     pub(crate) fn sender_name(&self) -> String {
-        let name = match self.sender().rsplit_once('<') {
-            Some((name, _)) => name.trim(),
-            None => "",
-        };
+        let mailbox = address::mailboxes(self.sender()).next();
+        let name = mailbox
+            .and_then(Result::ok)
+            .map_or("", |mailbox| mailbox.name);
         match name
             .strip_prefix('"')
             .and_then(|name| name.strip_suffix('"'))

@@ -42,12 +42,27 @@
 //!
 //! Fields that the specification does not know are ignored, as by the service; [`Call::ignored`] names
 //! them. Null counts as absent, and so does an empty text of an optional field, except in edits and as
-//! the content of a file. [`SandboxBuilder::strict`] refuses unknown fields and nulls, and takes an empty
-//! text as it is.
+//! the content of a file. [`SandboxBuilder::refuse_unknown`] refuses unknown fields,
+//! [`SandboxBuilder::refuse_null`] refuses null and takes an empty text as it is, and
+//! [`SandboxBuilder::strict`] does both. `version`, which official clients send with `/email/send`, is
+//! ignored in any case.
 //!
-//! The sender and each recipient is one address: `a@b.c`, `Name <a@b.c>` or `"Doe, J" <a@b.c>`. A refusal
-//! names `sender`, `to`, `cc` or `bcc`, and quotes the address. Addresses in the headers of a MIME message
-//! are not checked.
+//! A path without `/v3` is refused with 404, and the error names the right one;
+//! [`SandboxBuilder::allow_missing_v3`] serves such paths too.
+//!
+//! Whatever the settings, mail that the service would not send is refused by the name of the field:
+//! - The sender and each recipient is one address by RFC 5321 and RFC 5322, with or without a name:
+//!   `a@b.c`, `Name <a@b.c>` or `"Doe, J" <a@b.c>`. A refusal names `sender`, `to`, `cc` or `bcc`, and
+//!   quotes the address. `Reply-To` and other headers of addresses among the `custom_headers` have a list
+//!   of them.
+//! - Other addresses are checked too: `audit_email`, `bounce_notifications`, `subaccount_email` and those of
+//!   single senders. Suppressions, allowed senders and allowed recipients are addresses or domains.
+//! - A MIME message has a sender in `From` and a recipient in `To`, `Cc` or `Bcc`, and these headers,
+//!   `Sender` and `Reply-To` are lists of addresses, with groups and comments.
+//! - A mail has a text, HTML or a template. A text of spaces is one; an empty text is none.
+//! - What becomes a header has no line breaks or other control characters: addresses, subjects, also of
+//!   filled-in templates, `custom_headers`, names and types of files, and the `auth_header_value` of
+//!   webhooks.
 //!
 //! A key counts in the header `X-Smtp2go-Api-Key`, as `Authorization: Bearer …`, and as `api_key`
 //! in the body. Every key of a request has to be right: one that is not known is refused in the service's
@@ -179,6 +194,7 @@
 //! - A batch with one bad item is refused as a whole.
 //! - A scheduled send answers with `email_id` and `schedule_id`, a scheduled item of a batch with
 //!   `schedule_id` alone. `fastaccept` leaves `schedule_id` in place.
+//! - A domain may have a single label. A `Reply-To` has to be a list of addresses.
 //! - `*` in the endpoint of a key stands for any text, slashes included.
 //! - A closed subaccount cannot be named. How a `subaccount_id` that cannot be honoured is refused.
 //!
@@ -209,7 +225,7 @@
 //! - The master account's activity and history have the mail of subaccounts too.
 //! - `only_latest` keeps one event of each mail.
 //! - Lists are in the order of time, and text filters of scheduled mail are parts, in any case.
-//! - The fields and the grammar of `filter_query`.
+//! - The fields and the grammar of `filter_query`, and that single quotes quote as double ones do.
 //! - Everything is archived, and a mail's `url` there leads nowhere.
 //! - The cycle is the month. What a text message costs.
 //!
@@ -234,7 +250,7 @@
 //! `schedule` that is no time, not in the future or more than 3 days ahead; numbers without a country
 //! code; the `url`, `output_format` and `auth_header_type` of webhooks; `group_by`; `filter_query`.
 //!
-//! In a sandbox that is not strict, what official clients send is taken: a `schedule` in unix seconds,
+//! Unless a sandbox is strict, what official clients send is taken: a `schedule` in unix seconds,
 //! `template_data` as the text of an object; and unknown events of a webhook are passed over, as by the
 //! service.
 
@@ -261,6 +277,7 @@ mod inbox;
 mod json;
 mod keep;
 mod mail;
+mod mime;
 mod operations;
 mod paging;
 mod refusal;

@@ -13,8 +13,10 @@ use serde_json::Value;
 use smtp2go_types::SecretUrl;
 
 use crate::account::AccountId;
+use crate::address;
 use crate::blobs::Blobs;
 use crate::event::EventKind;
+use crate::mime::{self, Mime};
 use crate::operations::template::Rendered;
 use crate::weight::{self, Weight};
 
@@ -31,7 +33,8 @@ struct Kept {
     /// Where the first header of each name is, in lower case: of the MIME message, or of the
     /// `custom_headers`. Every event asks for some, and there may be 100,000.
     headers: HashMap<String, usize>,
-    /// The recipients of a MIME message, which take long to find in its headers.
+    /// The addresses of the sender and of the recipients, each once. Every event asks for some.
+    sender: String,
     recipients: Vec<String>,
     /// What happened so far, by recipient.
     history: Mutex<HashMap<String, Vec<EventKind>>>,
@@ -74,6 +77,8 @@ pub struct Attachment {
     pub mimetype: Option<String>,
     /// The bytes of the file, decoded; empty if it was given by its URL.
     pub content: Vec<u8>,
+    /// What the HTML shows it by, after `cid:`; the file name for an inline image of a request.
+    pub content_id: Option<String>,
     /// Where the service would fetch the file, if it was given so. The sandbox fetches nothing.
     pub url: Option<String>,
 }
@@ -85,6 +90,7 @@ impl fmt::Debug for Attachment {
             .field("filename", &self.filename)
             .field("mimetype", &self.mimetype)
             .field("content_bytes", &self.content.len())
+            .field("content_id", &self.content_id)
             .field("url", &self.url.as_ref().map(SecretUrl::from))
             .finish()
     }
@@ -92,26 +98,27 @@ impl fmt::Debug for Attachment {
 
 impl Mail {
     pub(crate) fn new(accepted: AcceptedMail) -> Self {
-        let (headers, recipients) = match &accepted.mime {
-            Some(mime) => {
-                let names = mime.headers.iter().map(|(name, _)| Some(name.as_str()));
-                let recipients = bare_addresses(mime.mailboxes()).into_iter();
-                let recipients = recipients.map(str::to_owned);
-                (first_places(names), recipients.collect())
-            }
+        let headers = match &accepted.mime {
+            Some(mime) => first_places(mime.headers.iter().map(|(name, _)| Some(name.as_str()))),
             None => {
                 let custom = list(&accepted.request, "custom_headers").iter();
-                let names = custom.map(|header| Some(custom_header(header)?.0));
-                (first_places(names), Vec::new())
+                first_places(custom.map(|header| Some(custom_header(header)?.0)))
             }
         };
-        Self(Arc::new(Kept {
+        let mut kept = Kept {
             accepted,
             headers,
-            recipients,
+            sender: String::new(),
+            recipients: Vec::new(),
             history: Mutex::default(),
             size: OnceLock::new(),
-        }))
+        };
+        let sender = address::mailboxes(kept.sender()).next();
+        kept.sender = sender
+            .and_then(Result::ok)
+            .map_or_else(String::new, |found| found.address);
+        kept.recipients = kept.find_recipients();
+        Self(Arc::new(kept))
     }
 
     pub(crate) fn known_size(&self) -> &OnceLock<usize> {
@@ -184,10 +191,12 @@ impl Mail {
     /// The addresses of all recipients, without their names, in the order of `to`, `cc`, `bcc`. One
     /// that occurs several times is listed once.
     pub fn recipients(&self) -> Vec<&str> {
-        if self.is_mime() {
-            return self.0.recipients.iter().map(String::as_str).collect();
-        }
-        bare_addresses([self.to(), self.cc(), self.bcc()].into_iter().flatten())
+        self.0.recipients.iter().map(String::as_str).collect()
+    }
+
+    /// The address of the sender, without a name.
+    pub(crate) fn sender_address(&self) -> &str {
+        &self.0.sender
     }
 
     /// The id that was made up for the mail, in the style of Exim. An item of a batch with a
@@ -207,62 +216,71 @@ impl Mail {
     }
 
     /// The sender as it was sent, `a@example.com` or `Name <a@example.com>`; for a MIME message
-    /// the header `From`.
+    /// the header `From`, with the name decoded (RFC 2047).
     pub fn sender(&self) -> &str {
-        self.text("sender", "From").unwrap_or_default()
+        self.0.sender()
     }
 
-    /// The recipients, in order, as they were sent; for a MIME message those of the header `To`.
+    /// The recipients, in order, as they were sent; for a MIME message those of the headers `To`,
+    /// those of a group one by one and with names decoded (RFC 2047).
     pub fn to(&self) -> Vec<&str> {
-        self.addresses("to", "To")
+        self.0.to()
     }
 
-    /// The recipients of copies; for a MIME message those of the header `Cc`.
+    /// The recipients of copies; for a MIME message those of the headers `Cc`, as in [`to`](Self::to).
     pub fn cc(&self) -> Vec<&str> {
-        self.addresses("cc", "Cc")
+        self.0.cc()
     }
 
-    /// The recipients of blind copies; for a MIME message those of the header `Bcc`.
+    /// The recipients of blind copies; for a MIME message those of the headers `Bcc`, as in
+    /// [`to`](Self::to).
     pub fn bcc(&self) -> Vec<&str> {
-        self.addresses("bcc", "Bcc")
+        self.0.bcc()
     }
 
     /// The subject: the template's, filled in, if the mail has one, or what was sent. That of a MIME
-    /// message is not decoded (RFC 2047).
+    /// message is decoded (RFC 2047).
     pub fn subject(&self) -> Option<&str> {
-        if let Some(rendered) = &self.kept().rendered {
-            return Some(&rendered.subject);
+        let AcceptedMail { rendered, mime, .. } = self.kept();
+        match (rendered, mime) {
+            (Some(rendered), _) => Some(&rendered.subject),
+            (None, Some(mime)) => mime.subject.as_deref(),
+            (None, None) => self.0.field("subject"),
         }
-        self.text("subject", "Subject")
     }
 
-    /// The plain text: the template's, filled in, if the mail has one, or what was sent. `None` for a
-    /// MIME message, which is not taken apart.
+    /// The plain text: the template's, filled in, if the mail has one, or what was sent. Of a MIME
+    /// message the first part with plain text, decoded.
     pub fn text_body(&self) -> Option<&str> {
-        if let Some(rendered) = &self.kept().rendered {
-            return Some(&rendered.text_body);
+        let AcceptedMail { rendered, mime, .. } = self.kept();
+        match (rendered, mime) {
+            (Some(rendered), _) => Some(&rendered.text_body),
+            (None, Some(mime)) => mime.text.as_deref(),
+            (None, None) => self.0.field("text_body"),
         }
-        self.fields().get("text_body").and_then(Value::as_str)
     }
 
-    /// The HTML: the template's, filled in, if the mail has one, or what was sent. `None` for a MIME
-    /// message, which is not taken apart.
+    /// The HTML: the template's, filled in, if the mail has one, or what was sent. Of a MIME message
+    /// the first part with HTML, decoded.
     pub fn html_body(&self) -> Option<&str> {
-        if let Some(rendered) = &self.kept().rendered {
-            return Some(&rendered.html_body);
+        let AcceptedMail { rendered, mime, .. } = self.kept();
+        match (rendered, mime) {
+            (Some(rendered), _) => Some(&rendered.html_body),
+            (None, Some(mime)) => mime.html.as_deref(),
+            (None, None) => self.0.field("html_body"),
         }
-        self.fields().get("html_body").and_then(Value::as_str)
     }
 
-    /// The attachments, decoded anew at each call; none for a MIME message, which is not taken
-    /// apart.
+    /// The attachments, decoded anew at each call. Of a MIME message the parts that are neither its
+    /// text nor inline; one without a file name is called `part-1` and so on.
     pub fn attachments(&self) -> Vec<Attachment> {
-        self.files("attachments")
+        self.files("attachments", false)
     }
 
-    /// The inline images, decoded anew at each call; none for a MIME message.
+    /// The inline images, decoded anew at each call. Of a MIME message the parts that have a
+    /// `Content-ID` and are not marked as attachments.
     pub fn inlines(&self) -> Vec<Attachment> {
-        self.files("inlines")
+        self.files("inlines", true)
     }
 
     /// The message of `/email/mime`, decoded anew at each call.
@@ -292,9 +310,8 @@ impl Mail {
         short.sum::<usize>() + self.kept().blobs.size(field)
     }
 
-    /// The request as it was sent, without `api_key`; for a batch the item. Unless the sandbox is
-    /// strict, fields that are null, empty texts or not known are left out. Put together anew at each
-    /// call.
+    /// The request as it was sent, without `api_key`; for a batch the item. Fields that count as absent
+    /// (null, empty texts) or are ignored are left out. Put together anew at each call.
     pub fn request(&self) -> Value {
         let mut request = self.fields().clone();
         self.kept().blobs.put_back(&mut request);
@@ -318,27 +335,12 @@ impl Mail {
         }
     }
 
-    fn text(&self, field: &str, header: &str) -> Option<&str> {
-        match &self.kept().mime {
-            Some(_) => self.given_header(header),
-            None => self.fields().get(field).and_then(Value::as_str),
+    fn files(&self, field: &str, inline: bool) -> Vec<Attachment> {
+        if let Some(message) = self.mime() {
+            let files = mime::files(&message).into_iter();
+            let files = files.filter(|(is_inline, _)| *is_inline == inline);
+            return files.map(|(_, file)| file).collect();
         }
-    }
-
-    fn addresses(&self, field: &str, header: &str) -> Vec<&str> {
-        match &self.kept().mime {
-            Some(_) => {
-                let addresses = self.given_header(header);
-                addresses.map(split_addresses).unwrap_or_default()
-            }
-            None => list(self.fields(), field)
-                .iter()
-                .filter_map(Value::as_str)
-                .collect(),
-        }
-    }
-
-    fn files(&self, field: &str) -> Vec<Attachment> {
         let text = |file: &Value, name| file.get(name).and_then(Value::as_str).map(str::to_owned);
         let content = |index: usize, file: &Value| match file.get("fileblob") {
             Some(fileblob) => decode_base64(fileblob.as_str()?),
@@ -351,8 +353,54 @@ impl Mail {
                 filename: text(file, "filename").unwrap_or_default(),
                 mimetype: text(file, "mimetype"),
                 content: content(index, file).unwrap_or_default(),
+                content_id: text(file, "filename").filter(|_| inline),
                 url: text(file, "url"),
             })
+            .collect()
+    }
+}
+
+impl Kept {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.accepted.request.get(name).and_then(Value::as_str)
+    }
+
+    fn sender(&self) -> &str {
+        match &self.accepted.mime {
+            Some(mime) => &mime.from,
+            None => self.field("sender").unwrap_or_default(),
+        }
+    }
+
+    fn to(&self) -> Vec<&str> {
+        self.list("to", |mime| &mime.to)
+    }
+
+    fn cc(&self) -> Vec<&str> {
+        self.list("cc", |mime| &mime.cc)
+    }
+
+    fn bcc(&self) -> Vec<&str> {
+        self.list("bcc", |mime| &mime.bcc)
+    }
+
+    fn list(&self, field: &str, of_mime: fn(&Mime) -> &Vec<String>) -> Vec<&str> {
+        match &self.accepted.mime {
+            Some(mime) => of_mime(mime).iter().map(String::as_str).collect(),
+            None => {
+                let items = list(&self.accepted.request, field).iter();
+                items.filter_map(Value::as_str).collect()
+            }
+        }
+    }
+
+    /// The addresses of all recipients, each once, in order.
+    fn find_recipients(&self) -> Vec<String> {
+        let all = [self.to(), self.cc(), self.bcc()];
+        let mut known = HashSet::new();
+        let addresses = all.into_iter().flatten().map(address::bare);
+        addresses
+            .filter(|address| known.insert(address.clone()))
             .collect()
     }
 }
@@ -378,69 +426,16 @@ impl Weight for Mail {
         });
         size_of::<Kept>()
             + headers.sum::<usize>()
+            + self.0.sender.weight()
             + self.0.recipients.weight()
             + weight::text(&mail.email_id)
             + mail.schedule_id.weight()
             + mail.request.weight()
             + mail.blobs.weight()
-            + mail.mime.as_ref().map_or(0, |mime| mime.headers.weight())
+            + mail.mime.weight()
             + rendered
             + mail.username.weight()
     }
-}
-
-/// The top headers of a MIME message, and its size.
-pub(crate) struct Mime {
-    size: usize,
-    headers: Vec<(String, String)>,
-}
-
-impl Mime {
-    pub(crate) fn new(message: &[u8]) -> Self {
-        let mut headers: Vec<(String, String)> = Vec::new();
-        for line in message.split(|byte| *byte == b'\n') {
-            let line = String::from_utf8_lossy(line);
-            let line = line.trim_end_matches('\r');
-            if line.is_empty() {
-                break;
-            }
-            if line.starts_with([' ', '\t']) {
-                // Unfolding takes out the line break and nothing else (RFC 5322, 2.2.3).
-                if let Some((_, value)) = headers.last_mut() {
-                    value.push_str(line);
-                }
-            } else if let Some((name, value)) = line.split_once(':') {
-                headers.push((name.trim_end().to_owned(), value.trim_start().to_owned()));
-            }
-        }
-        Self {
-            size: message.len(),
-            headers,
-        }
-    }
-
-    /// The recipients as they are in the headers.
-    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = &str> {
-        let headers = ["To", "Cc", "Bcc"].into_iter();
-        let headers = headers.filter_map(|name| self.header(name));
-        headers.flat_map(split_addresses)
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(header, _)| header.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
-    }
-}
-
-/// The address of `a@b.c` or `Name <a@b.c>`.
-pub(crate) fn bare_address(mailbox: &str) -> &str {
-    let address = match mailbox.rsplit_once('<') {
-        Some((_, rest)) => rest.split_once('>').map_or(rest, |(address, _)| address),
-        None => mailbox,
-    };
-    address.trim()
 }
 
 /// As much of a text as may be copied many times.
@@ -450,13 +445,6 @@ pub(crate) fn cut(text: &str) -> &str {
         end -= 1;
     }
     text.get(..end).unwrap_or_default()
-}
-
-/// The addresses of mailboxes, each once, in order.
-fn bare_addresses<'a>(mailboxes: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut known = HashSet::new();
-    let addresses = mailboxes.map(bare_address);
-    addresses.filter(|address| known.insert(*address)).collect()
 }
 
 /// The name and the value of an item of `custom_headers`.
@@ -498,32 +486,6 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     ENGINE.decode(bytes).ok()
 }
 
-/// Splits a header at the commas between its addresses; those in quotes or comments do not count.
-pub(crate) fn split_addresses(header: &str) -> Vec<&str> {
-    let mut quoted = false;
-    let mut escaped = false;
-    let mut depth = 0_usize;
-    header
-        .split(|character: char| {
-            if escaped {
-                escaped = false;
-                return false;
-            }
-            match character {
-                '\\' => escaped = quoted || depth > 0,
-                '"' if depth == 0 => quoted = !quoted,
-                '(' if !quoted => depth += 1,
-                ')' if !quoted => depth = depth.saturating_sub(1),
-                ',' => return !quoted && depth == 0,
-                _ => {}
-            }
-            false
-        })
-        .map(str::trim)
-        .filter(|address| !address.is_empty())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -543,30 +505,5 @@ mod tests {
         for text in ["aGk*", "a", "data:text/plain;base64,aGk="] {
             assert_eq!(decode_base64(text), None);
         }
-    }
-
-    #[test]
-    fn addresses_are_split_outside_quotes_and_comments() {
-        assert_eq!(
-            split_addresses(
-                r#""Doe, J" <j@example.com>, b@example.net (one, two),, "a\",b" <c@example.org>"#
-            ),
-            [
-                r#""Doe, J" <j@example.com>"#,
-                "b@example.net (one, two)",
-                r#""a\",b" <c@example.org>"#
-            ]
-        );
-    }
-
-    #[test]
-    fn headers_are_unfolded_and_end_at_the_empty_line() {
-        let mime = Mime::new(
-            b"FROM: A\r\n <a@example.com>\r\nSubject:  Hi\r\nno header\r\n\r\nTo: body\r\n",
-        );
-        assert_eq!(mime.header("From"), Some("A <a@example.com>"));
-        assert_eq!(mime.header("subject"), Some("Hi"));
-        assert_eq!(mime.header("To"), None);
-        assert_eq!(Mime::new(&[]).header("From"), None);
     }
 }

@@ -20,7 +20,7 @@ Examples:
   smtp2go-sandbox -- npm test
       Runs a program with both in its environment, on a free port, and ends with it, with its status.
   smtp2go-sandbox --strict --sender-domain example.com
-      Refuses unknown fields, and mail from any other domain.
+      Refuses unknown fields and nulls, and mail from any other domain.
   smtp2go-sandbox --fault email_send:first=3:status=429:retry-after=2
       Answers the first three calls of /email/send with 429.
   smtp2go-sandbox --seed 7 --fault 'email_*:chance=0.1:reset'
@@ -84,9 +84,21 @@ struct Arguments {
     #[arg(long, value_name = "RULE")]
     fault: Vec<Fault>,
 
-    /// Refuses unknown fields and nulls, which the service ignores
+    /// Refuses unknown fields, which the service ignores
+    #[arg(long)]
+    refuse_unknown: bool,
+
+    /// Refuses null, and takes an empty text as it is; for the service both are absent fields
+    #[arg(long)]
+    refuse_null: bool,
+
+    /// Both --refuse-unknown and --refuse-null; the sandbox's own replies are checked too
     #[arg(long)]
     strict: bool,
+
+    /// Serves calls without /v3 in their path too
+    #[arg(long)]
+    allow_missing_v3: bool,
 
     /// The status for a key that is not known: 401 as documented, or 500 as seen
     #[arg(long, value_name = "STATUS", default_value_t = 401,
@@ -187,7 +199,9 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         .expose(arguments.expose)
         .max_connections(arguments.max_connections)
         .seed(arguments.seed)
-        .strict(arguments.strict)
+        .refuse_unknown(arguments.refuse_unknown || arguments.strict)
+        .refuse_null(arguments.refuse_null || arguments.strict)
+        .allow_missing_v3(arguments.allow_missing_v3)
         .unknown_key_status(arguments.unknown_key_status)
         .enforce_senders(arguments.enforce_senders)
         .remote_webhooks(arguments.remote_webhooks)

@@ -51,6 +51,18 @@ impl Refusal {
         )
     }
 
+    /// A path of the API without its version.
+    pub(crate) fn missing_v3(path: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            API_EXCEPTION,
+            format!(
+                "There is no endpoint {path}: call /v3{path}. The base URL of a client ends in /v3, \
+                 unless the sandbox is started with --allow-missing-v3."
+            ),
+        )
+    }
+
     pub(crate) fn wrong_method(methods: &[&str]) -> Self {
         let methods = methods.join(", ");
         Self {

@@ -24,7 +24,7 @@ use crate::operations::{single_sender_emails, sms};
 use crate::server;
 use crate::sms::Sms;
 use crate::webhooks::{self, WebhookDelivery};
-use crate::world::{self, OnCall, OnDrop, Settings, Shared};
+use crate::world::{self, OnCall, OnDrop, Settings, Shared, Strictness};
 
 /// Made up, in the form of a real key: `api-` and 32 letters or digits.
 pub(crate) const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
@@ -83,9 +83,9 @@ impl Sandbox {
         format!("{}/", self.base_url.trim_end_matches("/v3"))
     }
 
-    /// The base URL for a client, `http://127.0.0.1:PORT/v3`. The same operations are served
-    /// without `/v3` too, and admin endpoints below `/_sandbox` (see the
-    /// [crate's documentation](crate#admin-endpoints)).
+    /// The base URL for a client, `http://127.0.0.1:PORT/v3`. Without `/v3` calls are refused, unless
+    /// [`SandboxBuilder::allow_missing_v3`] lets them through. The admin endpoints are below
+    /// `/_sandbox` (see the [crate's documentation](crate#admin-endpoints)).
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -348,7 +348,8 @@ impl fmt::Debug for SandboxBuilder {
             .field("sender_domains", &self.settings.sender_domains)
             .field("ip_auth", &self.settings.ip_auth)
             .field("unknown_key_status", &self.settings.unknown_key_status)
-            .field("strict", &self.settings.strict)
+            .field("strictness", &self.settings.strictness)
+            .field("allow_missing_v3", &self.settings.allow_missing_v3)
             .field("stateless", &self.settings.stateless)
             .field("seed", &self.settings.seed)
             .field("access", &self.settings.access)
@@ -379,12 +380,39 @@ impl SandboxBuilder {
         self
     }
 
-    /// Whether what the specification does not know is refused: unknown fields and nulls in
-    /// requests, with `NON_VALIDATING_IN_PAYLOAD`. Replies of the sandbox that are not as specified
-    /// become a 500, which is a mistake of the sandbox. By default unknown fields are ignored (see
-    /// [`Call::ignored`]), and null and, except in edits, an empty text count as absent.
+    /// Whether fields that the specification does not know are refused, with
+    /// `NON_VALIDATING_IN_PAYLOAD`. Default: no; they are ignored, as by the service, and
+    /// [`Call::ignored`] names them. The field `version` of `/email/send`, which official clients send,
+    /// is ignored either way.
+    pub fn refuse_unknown(mut self, refuse: bool) -> Self {
+        self.settings.strictness.unknown = refuse;
+        self
+    }
+
+    /// Whether null is refused where the specification does not allow it, and an empty text of an
+    /// optional field is taken as it is. Default: no; both count as absent, as at the service. In edits
+    /// an empty text is always taken as it is.
+    pub fn refuse_null(mut self, refuse: bool) -> Self {
+        self.settings.strictness.nulls = refuse;
+        self
+    }
+
+    /// Sets both [`refuse_unknown`](Self::refuse_unknown) and [`refuse_null`](Self::refuse_null). With
+    /// both, requests are held to the specification alone, without what official clients send in another
+    /// form, and so are the sandbox's own replies: one that is not as specified becomes a 500, which is
+    /// a mistake of the sandbox.
     pub fn strict(mut self, strict: bool) -> Self {
-        self.settings.strict = strict;
+        self.settings.strictness = match strict {
+            true => Strictness::FULL,
+            false => Strictness::default(),
+        };
+        self
+    }
+
+    /// Whether calls are served without `/v3` in their path too. Default: no; they are refused with
+    /// 404, as by the service, and the error names the path to call.
+    pub fn allow_missing_v3(mut self, allow: bool) -> Self {
+        self.settings.allow_missing_v3 = allow;
         self
     }
 

@@ -7,8 +7,11 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::LocationSegment;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
+use smtp2go_types::validation::header_fault;
 
+use crate::address;
 use crate::refusal::FieldError;
+use crate::world::Strictness;
 
 /// A JSON Schema that stands on its own: all definitions that it needs are in it.
 #[derive(Debug)]
@@ -48,11 +51,73 @@ impl Schema {
     /// Checks a request and names the first field that is wrong. The error of the outer result is
     /// a schema that does not compile.
     pub(crate) fn check(&self, body: &Value) -> Result<Option<FieldError>, String> {
-        Ok(self
-            .validator()?
-            .validate(body)
-            .err()
-            .map(|error| field_error(&error, body)))
+        let wrong = self.validator()?.validate(body).err();
+        let wrong = wrong.map(|error| field_error(&error, body));
+        Ok(wrong.or_else(|| self.check_headers(&self.root, body, &mut String::new())))
+    }
+
+    /// Finds a text that can't become what it is for: a header (`x-smtp2go-header`), or an address in
+    /// one. As the service does, the error names a list without the place in it. An optional field may
+    /// be empty. The path is the same afterwards.
+    fn check_headers(
+        &self,
+        schema: &Value,
+        value: &Value,
+        path: &mut String,
+    ) -> Option<FieldError> {
+        let schema = self.resolve(schema);
+        let length = path.len();
+        match value {
+            Value::Object(members) => members.iter().find_map(|(name, member)| {
+                let property = self.resolve(schema.get("properties")?.get(name)?);
+                push_name(path, name);
+                let empty = *member == "" && !requires(schema, name);
+                let wrong = match is_header(property) {
+                    true if empty => None,
+                    true => self
+                        .header_fault(property, member)
+                        .map(|message| FieldError {
+                            field: path.clone(),
+                            message,
+                        }),
+                    false => self.check_headers(property, member, path),
+                };
+                path.truncate(length);
+                wrong
+            }),
+            Value::Array(items) => {
+                let schema = self.resolve(schema.get("items")?);
+                // Once for all of them.
+                schema.get("properties")?;
+                items.iter().enumerate().find_map(|(index, item)| {
+                    // Writing to a text does not fail.
+                    let _ = write!(path, "[{index}]");
+                    let wrong = self.check_headers(schema, item, path);
+                    path.truncate(length);
+                    wrong
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Why a text, or one of a list, is no header or no address.
+    fn header_fault(&self, schema: &Value, value: &Value) -> Option<String> {
+        match value {
+            Value::Array(items) => {
+                let schema = self.resolve(schema.get("items")?);
+                items
+                    .iter()
+                    .find_map(|item| self.header_fault(schema, item))
+            }
+            Value::String(text) if schema.get("format").is_some_and(|of| of == "mailbox") => {
+                address::mailbox(text).err().map(|fault| fault.refuse(text))
+            }
+            Value::String(text) => {
+                header_fault(text).map(|fault| format!("The value can't be a header: {fault}."))
+            }
+            _ => None,
+        }
     }
 
     /// Checks a reply, and says where it is not what the schema describes. A member that the
@@ -93,11 +158,17 @@ impl Schema {
     }
 
     /// Takes out of a request what a lenient reader passes over: nulls, empty texts of optional fields
-    /// (unless `keep_empty`), and fields that the schema does not know. Returns the names of the
-    /// latter. What is free in form stays as it is.
-    pub(crate) fn clean(&self, request: &mut Value, keep_empty: bool) -> Vec<String> {
+    /// (unless `keep_empty`), and fields that the schema does not know. What `strictness` refuses stays,
+    /// and so does what is free in form. Returns the names of the fields that are not known.
+    pub(crate) fn clean(
+        &self,
+        request: &mut Value,
+        strictness: Strictness,
+        keep_empty: bool,
+    ) -> Vec<String> {
         let mut passed = Passed {
-            keep_empty,
+            strictness,
+            keep_empty: keep_empty || strictness.nulls,
             path: String::new(),
             ignored: Vec::new(),
         };
@@ -114,22 +185,24 @@ impl Schema {
         match value {
             Value::Object(members) => {
                 let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-                let required = schema.get("required").and_then(Value::as_array);
-                let requires =
-                    |name: &str| required.is_some_and(|all| all.iter().any(|known| known == name));
+                let tolerated = schema.get("x-smtp2go-ignored").and_then(Value::as_array);
+                let tolerates =
+                    |name: &str| tolerated.is_some_and(|all| all.iter().any(|known| known == name));
                 members.retain(|name, member| {
                     let property = schema.get("properties").and_then(|all| all.get(name));
                     push_name(&mut passed.path, name);
                     let kept = match property {
-                        Some(property) if member.is_null() => self.takes_null(property),
+                        Some(property) if member.is_null() => {
+                            passed.strictness.nulls || self.takes_null(property)
+                        }
                         Some(property) if *member == "" => {
-                            passed.keep_empty || requires(name) || self.is_file(property)
+                            passed.keep_empty || requires(schema, name) || self.is_file(property)
                         }
                         Some(property) => {
                             self.clean_at(property, member, passed);
                             true
                         }
-                        None if closed => {
+                        None if closed && (!passed.strictness.unknown || tolerates(name)) => {
                             passed.ignored.push(passed.path.clone());
                             false
                         }
@@ -198,8 +271,18 @@ impl Schema {
     }
 }
 
+fn requires(schema: &Value, name: &str) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|all| all.iter().any(|known| known == name))
+}
+
+fn is_header(schema: &Value) -> bool {
+    schema.get("x-smtp2go-header") == Some(&Value::Bool(true))
+}
+
 /// What is passed over in a request.
 struct Passed {
+    strictness: Strictness,
     keep_empty: bool,
     /// Where the value is that is looked at.
     path: String,
@@ -270,6 +353,7 @@ fn field_error(error: &ValidationError<'_>, body: &Value) -> FieldError {
             push_name(&mut field, name);
             "The field is not known.".to_owned()
         }
+        None if error.instance().is_null() => "The value is null: leave the field out.".to_owned(),
         // Masked: the value may be an address, or megabytes of an attachment.
         None => error.masked_with("The value").to_string(),
     };
@@ -319,7 +403,7 @@ mod tests {
             "reply_to": "c",
         });
         let mut kept = request.clone();
-        let ignored = schema().clean(&mut request, false);
+        let ignored = schema().clean(&mut request, Strictness::default(), false);
         assert_eq!(ignored, ["first.x", "items[0].cid", "reply_to"]);
         let expected = json!({
             "items": [{ "name": "a" }, { "note": null }, { "name": "", "file": "" }],
@@ -327,7 +411,7 @@ mod tests {
             "data": { "x": null, "y": [{ "z": 1 }], "w": "" },
         });
         assert_eq!(request, expected);
-        schema().clean(&mut kept, true);
+        schema().clean(&mut kept, Strictness::default(), true);
         assert_eq!(
             kept["items"][2],
             json!({ "name": "", "note": "", "file": "" })

@@ -77,7 +77,9 @@ pub(crate) async fn handle(
     let (fault, request_head) = control.take_request();
     let keys = keys_in_headers(&head.headers);
     let by_header = knows_all(&shared, &keys);
-    let limit = match shared.api.find(head.method.as_str(), head.uri.path()) {
+    let allow_missing_v3 = shared.settings.allow_missing_v3;
+    let lookup = (shared.api).find(head.method.as_str(), head.uri.path(), allow_missing_v3);
+    let limit = match lookup {
         Lookup::Found(operation) if keys.is_empty() || by_header || fault.is_some() => {
             operation.max_body_bytes
         }
@@ -126,7 +128,8 @@ pub(crate) async fn handle(
         }
         respond_with(answer, &request_id)
     } else {
-        if let Lookup::Found(operation) = shared.api.find(&call.method, &call.path) {
+        let lookup = (shared.api).find(&call.method, &call.path, allow_missing_v3);
+        if let Lookup::Found(operation) = lookup {
             call.operation = Some(operation.id.clone());
             // Nobody looks at the key, and the test wants to see what was sent.
             call.has_known_key = true;
@@ -457,8 +460,11 @@ fn answer(
     call: &mut Call,
 ) -> Result<Option<Value>, Refusal> {
     call.key_place = keys.first().map(|(place, _)| *place);
-    let operation = match shared.api.find(&call.method, &call.path) {
+    let settings = &shared.settings;
+    let lookup = (shared.api).find(&call.method, &call.path, settings.allow_missing_v3);
+    let operation = match lookup {
         Lookup::Found(operation) => operation,
+        Lookup::MissingV3 => return Err(Refusal::missing_v3(&call.path)),
         Lookup::WrongMethod(methods) => return Err(Refusal::wrong_method(&methods)),
         Lookup::UnknownPath => return Err(Refusal::unknown_path()),
     };
@@ -479,13 +485,12 @@ fn answer(
     {
         return Err(Refusal::address_not_allowed(client));
     }
-    if !shared.settings.strict {
-        call.ignored = operations::forgive(operation, &mut request);
-    }
+    call.ignored = operations::forgive(operation, &mut request, settings.strictness);
     if let Some(field) = operation.request.check(&request).map_err(Refusal::broken)? {
         return Err(field.into());
     }
-    let reply = carry_out(shared, operation, request, key, request_id, call)?;
+    let prepared = Prepared::check(&operation.id, &request)?;
+    let reply = carry_out(shared, operation, request, prepared, key, request_id, call)?;
     let reply = match reply {
         Reply::Data(data) => Some(json!({ "request_id": request_id, "data": data })),
         Reply::Whole(reply) => Some(with_request_id(reply, request_id)),
@@ -496,7 +501,7 @@ fn answer(
             return Ok(example.map(|reply| with_request_id(reply, request_id)));
         }
     };
-    if shared.settings.strict {
+    if settings.strictness.is_full() {
         check_reply(operation, reply.as_ref())?;
     }
     Ok(reply)
@@ -514,6 +519,7 @@ fn carry_out(
     shared: &Shared,
     operation: &Operation,
     request: Value,
+    mut prepared: Prepared,
     key: Arc<Key>,
     request_id: &str,
     call: &mut Call,
@@ -526,7 +532,7 @@ fn carry_out(
         .subaccount
         .as_deref()
         .and_then(|field| Some((field, request.get(field)?.as_str()?)));
-    let prepared = Prepared::new(shared, &operation.id, &key, subaccount, &request);
+    prepared.prepare(shared, &operation.id, &key, subaccount, &request);
     let mut world = shared.world();
     let account = world.account_for(&key, subaccount)?;
     world.count(key.account, operation)?;
@@ -588,7 +594,7 @@ fn authorize(
         Some(field) => body.get(field).cloned(),
         None => body.remove(KEY_FIELD),
     };
-    if let Some(key) = in_body.filter(|key| shared.settings.strict || !is_empty(key)) {
+    if let Some(key) = in_body.filter(|key| shared.settings.strictness.nulls || !is_empty(key)) {
         call.key_place.get_or_insert(KeyPlace::Body);
         let known = known_key(shared, key.as_str().unwrap_or_default())?;
         call.has_known_key |= keys.is_empty();

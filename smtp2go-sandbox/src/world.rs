@@ -59,8 +59,9 @@ pub(crate) struct Settings {
     pub(crate) ip_auth: Vec<String>,
     /// The status of a refusal for a key that is not known.
     pub(crate) unknown_key_status: u16,
-    /// Unknown fields and nulls are refused, and replies checked.
-    pub(crate) strict: bool,
+    pub(crate) strictness: Strictness,
+    /// Paths need no `/v3`.
+    pub(crate) allow_missing_v3: bool,
     /// Answers are the spec's examples.
     pub(crate) stateless: bool,
     pub(crate) seed: u64,
@@ -76,6 +77,27 @@ pub(crate) struct Settings {
     /// How much of the past is kept.
     pub(crate) budget: LogLimits,
     pub(crate) limits: Limits,
+}
+
+/// What is refused although the service takes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Strictness {
+    /// Fields that the specification does not know.
+    pub(crate) unknown: bool,
+    /// Null for absent. An empty text is taken as it is.
+    pub(crate) nulls: bool,
+}
+
+impl Strictness {
+    pub(crate) const FULL: Self = Self {
+        unknown: true,
+        nulls: true,
+    };
+
+    /// Whether all is refused. Then the sandbox's own replies are checked too.
+    pub(crate) fn is_full(self) -> bool {
+        self.unknown && self.nulls
+    }
 }
 
 /// What clients may hold, and how long.
@@ -110,7 +132,8 @@ impl Settings {
             sender_domains: Vec::new(),
             ip_auth: Vec::new(),
             unknown_key_status: 401,
-            strict: false,
+            strictness: Strictness::default(),
+            allow_missing_v3: false,
             stateless: false,
             seed: 0,
             access: Access::default(),
@@ -857,7 +880,7 @@ pub(crate) mod tests {
     /// A world without a server around it, with one key for everything.
     pub(crate) fn shared(change: impl FnOnce(&mut Settings)) -> Arc<Shared> {
         let mut settings = Settings {
-            strict: true,
+            strictness: Strictness::FULL,
             ..Settings::with_keys(vec![ApiKey::new(KEY)])
         };
         change(&mut settings);

@@ -59,7 +59,9 @@ fn mail_is_listed_and_found() {
         ("?subject=Hi", 2),
         ("?subject=Hi&offset=1", 1),
         ("?limit=1", 1),
-        ("?subject=H", 0),
+        // A part of the subject, in any case.
+        ("?subject=h", 2),
+        ("?subject=Ho", 0),
     ] {
         let found = get(&sandbox, &format!("/mails{query}"));
         assert_eq!(found["mails"].as_array().unwrap().len(), count, "{query}");
@@ -82,6 +84,26 @@ fn mail_is_listed_and_found() {
     assert_eq!(events, ["processed", "delivered"]);
     assert_eq!(get(&sandbox, "/events")["total"], 4);
     assert_eq!(call(&sandbox, "GET", "/mails/none", "").status, 404);
+}
+
+#[test]
+fn plus_in_a_filter_is_itself_or_a_space() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let mut sent = mail("Jane <jane+tag@example.net>");
+    sent["subject"] = "Offer 1+1 for you".into();
+    assert_eq!(post(&sandbox, "/email/send", &sent).status, 200);
+    for (query, count) in [
+        ("?to=jane+tag@example.net", 1),
+        ("?to=jane%2Btag@example.net", 1),
+        ("?to=Jane+%3Cjane+tag@example.net%3E", 1),
+        ("?to=jane@example.net", 0),
+        ("?subject=offer+1+1", 1),
+        ("?subject=Offer%201%2B1%20for", 1),
+        ("?subject=1%2B2", 0),
+    ] {
+        let found = get(&sandbox, &format!("/mails{query}"));
+        assert_eq!(found["total"], count, "{query}");
+    }
 }
 
 #[test]

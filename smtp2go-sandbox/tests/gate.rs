@@ -23,7 +23,7 @@ fn mail() -> Value {
 /// Every kind of address that there is: method, path, body, and the status for who may call it.
 const REQUESTS: &[(&str, &str, &str, u16)] = &[
     ("POST", "/v3/email/send", MAIL, 200),
-    ("POST", "/email/send", MAIL, 200),
+    ("POST", "/email/send", MAIL, 404),
     ("POST", "/v3/activity/search", "{}", 200),
     ("POST", "/v3/webhook/view", "{}", 200),
     ("PATCH", "/v3/template/edit", "{}", 405),

@@ -627,6 +627,11 @@ fn sent_mail_is_searched_and_archived() {
             json!({ "filter_query": "subject:\"invoice 8\"", "ignore_case": true }),
             vec![hard, soft],
         ),
+        (
+            json!({ "filter_query": "subject:'invoice 8'", "ignore_case": true }),
+            vec![hard, soft],
+        ),
+        (json!({ "filter_query": "", "limit": 1 }), vec![click]),
         (json!({ "limit": 1 }), vec![click]),
         (json!({ "end_date": "2020-01-01" }), vec![]),
     ] {

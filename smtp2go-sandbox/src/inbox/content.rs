@@ -1,4 +1,4 @@
-//! What is in a mail: its text, its HTML, its files and its headers, whichever way it was sent.
+//! A mail as the inbox shows it: its HTML made fit for a frame, and its source.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,9 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::HeaderType;
 use mail_builder::headers::raw::Raw;
-use mail_parser::{Message, MessageParser, MimeHeaders as _, PartType};
 
-use crate::mail::Mail;
+use crate::mail::{Attachment, Mail};
 
 /// What an inline image is shown by begins with this.
 const CID: &str = "cid:";
@@ -24,120 +23,35 @@ const LEFT_OUT: &str =
 
 /// The parts of a mail.
 #[derive(Debug, Default)]
-pub(super) struct Content {
-    pub(super) html: Option<String>,
-    pub(super) text: Option<String>,
-    pub(super) files: Vec<File>,
+pub(super) struct Content<'a> {
+    pub(super) html: Option<&'a str>,
+    pub(super) text: Option<&'a str>,
+    /// The inline ones first.
+    pub(super) files: Vec<Attachment>,
 }
 
-/// An attachment or an inline image.
-#[derive(Debug, PartialEq)]
-pub(super) struct File {
-    pub(super) name: String,
-    pub(super) kind: String,
-    pub(super) bytes: Vec<u8>,
-    /// What HTML shows it by, after `cid:`.
-    pub(super) cid: Option<String>,
-    /// Where it would be fetched from; the sandbox fetches nothing.
-    pub(super) url: Option<String>,
-}
-
-impl Content {
-    pub(super) fn of(mail: &Mail) -> Self {
-        match mail.mime() {
-            Some(mime) => Self::of_mime(&mime),
-            None => Self::of_request(mail),
-        }
-    }
-
-    fn of_request(mail: &Mail) -> Self {
-        let inlines = mail.inlines().into_iter().map(|file| (true, file));
-        let attached = mail.attachments().into_iter().map(|file| (false, file));
-        let files = inlines.chain(attached).map(|(inline, file)| File {
-            cid: inline.then(|| file.filename.clone()),
-            name: file.filename,
-            kind: file.mimetype.unwrap_or_default(),
-            bytes: file.content,
-            url: file.url,
-        });
+impl<'a> Content<'a> {
+    pub(super) fn of(mail: &'a Mail) -> Self {
+        let mut files = mail.inlines();
+        files.append(&mut mail.attachments());
         Self {
-            html: mail.html_body().map(str::to_owned),
-            text: mail.text_body().map(str::to_owned),
-            files: files.collect(),
-        }
-    }
-
-    fn of_mime(mime: &[u8]) -> Self {
-        let Some(message) = MessageParser::default().parse(mime) else {
-            let text = String::from_utf8_lossy(mime).into_owned();
-            return Self {
-                text: Some(text),
-                ..Self::default()
-            };
-        };
-        // The parser makes up the HTML of a text, and the text of HTML: only what is there counts.
-        let mut content = Self::default();
-        for id in message.html_body.iter().chain(&message.text_body) {
-            match message.parts.get(*id as usize).map(|part| &part.body) {
-                Some(PartType::Html(html)) => {
-                    content.html.get_or_insert_with(|| html.to_string());
-                }
-                Some(PartType::Text(text)) => {
-                    content.text.get_or_insert_with(|| text.to_string());
-                }
-                _ => {}
-            }
-        }
-        let mut number = 0;
-        content.files = message
-            .attachments()
-            .map(|part| {
-                number += 1;
-                let kind = part.content_type().map(|kind| match kind.subtype() {
-                    Some(subtype) => format!("{}/{subtype}", kind.ctype()),
-                    None => kind.ctype().to_owned(),
-                });
-                let name = part.attachment_name().map(str::to_owned);
-                File {
-                    name: name.unwrap_or_else(|| format!("part-{number}")),
-                    kind: kind.unwrap_or_default(),
-                    bytes: part.contents().to_vec(),
-                    cid: part.content_id().map(str::to_owned),
-                    url: None,
-                }
-            })
-            .collect();
-        take_apart(message);
-        content
-    }
-}
-
-/// Drops a message without calling itself for each message in a message, of which there may be more
-/// than the stack has room for.
-fn take_apart(message: Message<'_>) {
-    let mut messages = vec![message];
-    while let Some(message) = messages.pop() {
-        for part in message.parts {
-            if let PartType::Message(inner) = part.body {
-                messages.push(inner);
-            }
+            html: mail.html_body(),
+            text: mail.text_body(),
+            files,
         }
     }
 }
 
-impl File {
-    /// The image as an address that holds all of it; `None` if it is no image.
-    fn data_url(&self) -> Option<String> {
-        let kind = if self.kind.is_empty() {
-            kind_by_name(&self.name)
-        } else {
-            &self.kind
-        };
-        let subtype = kind.strip_prefix("image/")?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-        let safe = !subtype.is_empty() && subtype.bytes().all(plain);
-        safe.then(|| format!("data:{kind};base64,{}", STANDARD.encode(&self.bytes)))
-    }
+/// The image as an address that holds all of it; `None` if it is no image.
+fn data_url(file: &Attachment) -> Option<String> {
+    let kind = match file.mimetype.as_deref() {
+        None | Some("") => kind_by_name(&file.filename),
+        Some(kind) => kind,
+    };
+    let subtype = kind.strip_prefix("image/")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let safe = !subtype.is_empty() && subtype.bytes().all(plain);
+    safe.then(|| format!("data:{kind};base64,{}", STANDARD.encode(&file.content)))
 }
 
 fn kind_by_name(name: &str) -> &'static str {
@@ -152,32 +66,12 @@ fn kind_by_name(name: &str) -> &'static str {
     }
 }
 
-/// The subject of a mail as people read it.
-pub(super) fn subject(mail: &Mail) -> String {
-    let decoded = mail.mime().and_then(|mime| {
-        let message = MessageParser::default().parse_headers(&mime)?;
-        message.subject().map(str::to_owned)
-    });
-    decoded.unwrap_or_else(|| mail.subject().unwrap_or_default().to_owned())
-}
-
-/// An address or several as people read them: encoded words of a MIME message are decoded.
-pub(super) fn readable(mail: &Mail, mailbox: &str) -> String {
-    if !mail.is_mime() || !mailbox.contains("=?") {
-        return mailbox.to_owned();
-    }
-    let header = format!("Subject: {}\r\n\r\n", mailbox.replace(['\r', '\n'], " "));
-    let message = MessageParser::default().parse_headers(header.as_bytes());
-    let decoded = message.as_ref().and_then(Message::subject);
-    decoded.unwrap_or(mailbox).to_owned()
-}
-
 /// The mail as a MIME message: as it was sent, or as it would be made of the request.
 pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
     if let Some(mime) = mail.mime() {
         return mime.into();
     }
-    let content = Content::of_request(mail);
+    let content = Content::of(mail);
     let mut builder = MessageBuilder::new();
     for (name, value) in mail.headers() {
         let value = value.replace(['\r', '\n'], " ");
@@ -196,13 +90,13 @@ pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
     }
     // Files that are given by an address are not fetched, and so are not in it.
     for file in content.files.into_iter().filter(|file| file.url.is_none()) {
-        let kind = match file.kind.as_str() {
-            "" => "application/octet-stream".to_owned(),
-            kind => kind.replace(['\r', '\n'], " "),
+        let kind = match file.mimetype.as_deref() {
+            None | Some("") => "application/octet-stream".to_owned(),
+            Some(kind) => kind.replace(['\r', '\n'], " "),
         };
-        builder = match file.cid {
-            Some(cid) => builder.inline(kind, cid, file.bytes),
-            None => builder.attachment(kind, file.name, file.bytes),
+        builder = match file.content_id {
+            Some(cid) => builder.inline(kind, cid, file.content),
+            None => builder.attachment(kind, file.filename, file.content),
         };
     }
     match builder.write_to_vec() {
@@ -217,8 +111,8 @@ pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
 /// This is not what makes it safe: the frame and its policy do. But no policy covers the hints that
 /// make a browser connect (`<link rel=preconnect>`), nor what a nested frame has of them, so that
 /// unless remote content is wanted these elements become others that mean nothing.
-pub(super) fn for_frame(content: &Content, remote: bool) -> String {
-    let mut html = Cow::Borrowed(content.html.as_deref().unwrap_or_default());
+pub(super) fn for_frame(content: &Content<'_>, remote: bool) -> String {
+    let mut html = Cow::Borrowed(content.html.unwrap_or_default());
     if !remote {
         for name in ["link", "iframe", "frame", "frameset", "object", "embed"] {
             html = rename(&html, name).into();
@@ -232,10 +126,10 @@ pub(super) fn for_frame(content: &Content, remote: bool) -> String {
 
 /// Puts inline images in the place of `cid:` and their names, until they come to [`INLINED`] bytes;
 /// whether all found room. A mail may show an image many thousand times.
-fn with_inlines(html: &str, files: &[File]) -> (String, bool) {
+fn with_inlines(html: &str, files: &[Attachment]) -> (String, bool) {
     let files = files
         .iter()
-        .filter_map(|file| Some((file.cid.as_deref()?, file)));
+        .filter_map(|file| Some((file.content_id.as_deref()?, file)));
     let mut images: HashMap<&str, Image<'_>> = HashMap::new();
     for (cid, file) in files.filter(|(cid, _)| !cid.is_empty()) {
         images.entry(cid).or_insert(Image { file, url: None });
@@ -264,7 +158,7 @@ fn with_inlines(html: &str, files: &[File]) -> (String, bool) {
 
 /// An inline image, and the address that holds all of it, once it is needed.
 struct Image<'a> {
-    file: &'a File,
+    file: &'a Attachment,
     url: Option<String>,
 }
 
@@ -273,7 +167,7 @@ impl Image<'_> {
     fn url(&mut self) -> &str {
         let file = self.file;
         self.url
-            .get_or_insert_with(|| file.data_url().unwrap_or_default())
+            .get_or_insert_with(|| data_url(file).unwrap_or_default())
     }
 }
 
@@ -338,6 +232,16 @@ pub(super) fn without_tags(html: &str) -> String {
 mod tests {
     use super::*;
 
+    fn image(name: &str, kind: &str, content: Vec<u8>) -> Attachment {
+        Attachment {
+            filename: name.to_owned(),
+            mimetype: Some(kind.to_owned()),
+            content,
+            content_id: Some(name.to_owned()),
+            url: None,
+        }
+    }
+
     #[test]
     fn elements_that_connect_are_renamed() {
         for (html, expected) in [
@@ -359,22 +263,10 @@ mod tests {
     #[test]
     fn inline_images_are_put_in() {
         let content = Content {
-            html: Some("<img src='cid:logo.png'><iframe src=x></iframe>".to_owned()),
+            html: Some("<img src='cid:logo.png'><iframe src=x></iframe>"),
             files: vec![
-                File {
-                    name: "logo.png".to_owned(),
-                    kind: String::new(),
-                    bytes: b"hi".to_vec(),
-                    cid: Some("logo.png".to_owned()),
-                    url: None,
-                },
-                File {
-                    name: "x".to_owned(),
-                    kind: "text/html".to_owned(),
-                    bytes: b"hi".to_vec(),
-                    cid: Some("x".to_owned()),
-                    url: None,
-                },
+                image("logo.png", "", b"hi".to_vec()),
+                image("x", "text/html", b"hi".to_vec()),
             ],
             text: None,
         };
@@ -388,13 +280,7 @@ mod tests {
 
     #[test]
     fn references_are_read_as_a_browser_does() {
-        let file = |cid: &str| File {
-            name: cid.to_owned(),
-            kind: "image/png".to_owned(),
-            bytes: b"hi".to_vec(),
-            cid: Some(cid.to_owned()),
-            url: None,
-        };
+        let file = |name: &str| image(name, "image/png", b"hi".to_vec());
         let files = ["a", "a.png", "my logo.png"].map(file);
         for (html, expected) in [
             ("<img src=cid:a>", "<img src=U>"),
@@ -419,41 +305,14 @@ mod tests {
 
     #[test]
     fn images_beyond_the_limit_are_left_out() {
+        let html = "<img src=cid:a>".repeat(40);
         let content = Content {
-            html: Some("<img src=cid:a>".repeat(40)),
-            files: vec![File {
-                name: "a".to_owned(),
-                kind: "image/png".to_owned(),
-                bytes: vec![0; 1024 * 1024],
-                cid: Some("a".to_owned()),
-                url: None,
-            }],
+            html: Some(&html),
+            files: vec![image("a", "image/png", vec![0; 1024 * 1024])],
             text: None,
         };
         let html = for_frame(&content, false);
         assert!(html.len() < INLINED + 4096 && html.contains(LEFT_OUT));
         assert_eq!(html.matches("<img src=data:").count(), 23);
-    }
-
-    #[test]
-    fn a_message_is_taken_apart() {
-        let mime =
-            b"From: a@example.com\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\nMIME-Version: 1.0\r\n\
-            Content-Type: multipart/mixed; boundary=x\r\n\r\n\
-            --x\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n<p>caf\xe9</p>\r\n\
-            --x\r\nContent-Type: image/png\r\nContent-ID: <logo>\r\nContent-Disposition: inline; \
-            filename=logo.png\r\nContent-Transfer-Encoding: base64\r\n\r\naGk=\r\n--x--\r\n";
-        let content = Content::of_mime(mime);
-        assert_eq!(content.html.as_deref().map(str::trim), Some("<p>café</p>"));
-        assert_eq!(content.text, None);
-        let file = &content.files[0];
-        assert_eq!(
-            (file.name.as_str(), file.kind.as_str()),
-            ("logo.png", "image/png")
-        );
-        assert_eq!(
-            (file.cid.as_deref(), file.bytes.as_slice()),
-            (Some("logo"), &b"hi"[..])
-        );
     }
 }

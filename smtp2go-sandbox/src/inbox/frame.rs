@@ -64,7 +64,7 @@ pub(super) async fn file(
         (number < files.len()).then(|| files.swap_remove(number))
     });
     match file {
-        Some(file) => save("application/octet-stream", &file.name, file.bytes),
+        Some(file) => save("application/octet-stream", &file.filename, file.content),
         None => missing(&shared, &id),
     }
 }

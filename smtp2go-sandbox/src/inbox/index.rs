@@ -79,8 +79,8 @@ impl MailIndex {
 impl MailEntry {
     fn new(mail: &Mail) -> Self {
         let content = Content::of(mail);
-        let subject = content::subject(mail);
-        let from = content::readable(mail, mail.sender());
+        let subject = mail.subject().unwrap_or_default();
+        let from = mail.sender();
         let mut text = String::new();
         let mut add = |part: &str| {
             for letter in part.chars().flat_map(char::to_lowercase) {
@@ -91,28 +91,26 @@ impl MailEntry {
             }
             text.push('\n');
         };
-        for part in [subject.as_str(), &from] {
+        for part in [subject, from] {
             add(part);
         }
         for part in mail.to() {
-            add(&content::readable(mail, part));
+            add(part);
         }
         add(mail.email_id());
         for part in [mail.cc(), mail.bcc()].into_iter().flatten() {
-            add(&content::readable(mail, part));
+            add(part);
         }
         for file in &content.files {
-            add(&file.name);
+            add(&file.filename);
         }
-        add(content.text.as_deref().unwrap_or_default());
-        add(&content::without_tags(
-            content.html.as_deref().unwrap_or_default(),
-        ));
+        add(content.text.unwrap_or_default());
+        add(&content::without_tags(content.html.unwrap_or_default()));
         text.shrink_to_fit();
         Self {
             files: content.files.len(),
-            subject: cut(&subject),
-            from: cut(&from),
+            subject: cut(subject),
+            from: cut(from),
             to: recipients(mail),
             text,
         }
@@ -149,7 +147,7 @@ fn recipients(mail: &Mail) -> String {
         if shown > 0 {
             text.push_str(", ");
         }
-        text.push_str(&cut(&content::readable(mail, one)));
+        text.push_str(&cut(one));
         shown += 1;
     }
     match all.len() - shown {

@@ -19,6 +19,7 @@ use super::view::{self, EventView, Time};
 use crate::delivery;
 use crate::event::EventKind;
 use crate::mail::Mail;
+use crate::mime;
 use crate::world::Shared;
 
 #[derive(Template)]
@@ -305,10 +306,8 @@ impl MailView {
         ];
         let request = mail.fields();
         let text = |name: &str| request.get(name).map(plain).unwrap_or_default();
-        let people = |list: Vec<&str>| -> Vec<String> {
-            let list = list.into_iter();
-            list.map(|one| content::readable(mail, one)).collect()
-        };
+        let people =
+            |list: Vec<&str>| -> Vec<String> { list.into_iter().map(str::to_owned).collect() };
         let to = [
             ("To", people(mail.to())),
             ("Cc", people(mail.cc())),
@@ -334,16 +333,16 @@ impl MailView {
             .enumerate()
             .map(|(number, file)| FileView {
                 number,
-                name: file.name.clone(),
-                kind: file.kind.clone(),
-                size: view::size(file.bytes.len()),
-                inline: file.cid.is_some(),
+                name: file.filename.clone(),
+                kind: file.mimetype.clone().unwrap_or_default(),
+                size: view::size(file.content.len()),
+                inline: file.content_id.is_some(),
                 url: file.url.clone().unwrap_or_default(),
             });
         Self {
             id: id.to_owned(),
-            subject: content::subject(mail),
-            from: content::readable(mail, mail.sender()),
+            subject: mail.subject().unwrap_or_default().to_owned(),
+            from: mail.sender().to_owned(),
             to: to
                 .into_iter()
                 .filter(|(_, list)| !list.is_empty())
@@ -391,7 +390,7 @@ fn plain(value: &Value) -> String {
 
 fn part(
     mail: &Mail,
-    content: &Content,
+    content: &Content<'_>,
     wanted: &str,
     remote: Option<&str>,
     address: &impl Fn(&str, bool) -> String,
@@ -425,7 +424,10 @@ fn part(
             let headers: Vec<_> = all
                 .into_iter()
                 .take(HEADERS)
-                .map(|(name, value)| (name, content::readable(mail, shorten(&value).0)))
+                .map(|(name, value)| match mail.is_mime() {
+                    true => (name, mime::decoded(shorten(&value).0)),
+                    false => (name, shorten(&value).0.to_owned()),
+                })
                 .collect();
             ShownPart::Headers {
                 cut: headers.len() < count,

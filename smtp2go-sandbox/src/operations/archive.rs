@@ -10,7 +10,7 @@ use super::fields::{integer, text};
 use super::history::{mails, time};
 use super::{Context, Reply};
 use crate::clock;
-use crate::mail::{Mail, bare_address, list};
+use crate::mail::{Mail, list};
 use crate::paging::page;
 use crate::refusal::Refusal;
 
@@ -76,7 +76,7 @@ fn show(mail: &Mail, sent: SystemTime) -> Value {
         "email_id": mail.email_id(),
         "sent": clock::rfc3339(sent),
         "username": mail.username(),
-        "sender": bare_address(mail.sender()),
+        "sender": mail.sender_address(),
         "envelope_from": mail.envelope_sender(),
         "recipient": mail.recipients().join(", "),
         "to": mail.to().join(", "),

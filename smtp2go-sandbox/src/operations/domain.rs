@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{domain_of, flag, is_domain, is_label, text, texts};
+use super::fields::{domain_of, flag, is_domain, text, texts};
 use super::{Context, Reply};
 use crate::account::AccountId;
+use crate::address::is_label;
 use crate::due::JobKey;
 use crate::refusal::Refusal;
 use crate::weight::{self, weigh};

@@ -5,28 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use smtp2go_types::validation::header_fault;
 
-use super::fields::{integer, is_mailbox, text, texts};
+use super::fields::{integer, text, texts};
 use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
 use crate::account::KeyStatus;
+use crate::address;
 use crate::blobs::{Blobs, Texts};
 use crate::clock;
 use crate::delivery;
 use crate::due::JobKey;
 use crate::keep::KeptMessage;
-use crate::mail::{AcceptedMail, Mail, Mime, decode_base64, list};
+use crate::mail::{AcceptedMail, Mail, custom_header, decode_base64, list};
+use crate::mime::Mime;
 use crate::refusal::Refusal;
 use crate::weight::Weight;
 
 /// How far ahead a mail may be scheduled.
 const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
-
-/// How many recipients a MIME message may have: each has events of its own, with the headers in them.
-const MIME_RECIPIENTS: usize = 1_000;
-
-/// How many characters a refusal quotes of a value.
-const EXCERPT: usize = 100;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
@@ -96,7 +93,7 @@ pub(crate) fn forgive(request: &mut Value) {
 
 fn send(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
     let mut rendered = std::mem::take(&mut context.prepared.rendered).into_iter();
-    let checked = check_fields(context, request, "", &mut rendered)?;
+    let checked = check_mail(context, request, "", &mut rendered)?;
     sending::within_limit(context, 1)?;
     let sent = keep(
         context,
@@ -109,7 +106,16 @@ fn send(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusa
 }
 
 fn mime(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
-    let checked = check_mime(context, request)?;
+    let schedule = check_schedule(context, request, "")?;
+    let mime = context.prepared.mime.take();
+    if let Some(mime) = &mime {
+        sending::may_send(context, &mime.from, &mime.mailboxes().collect::<Vec<_>>())?;
+    }
+    let checked = Checked {
+        mime,
+        rendered: None,
+        schedule,
+    };
     sending::within_limit(context, 1)?;
     let sent = keep(
         context,
@@ -125,9 +131,7 @@ fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refus
     let items = list(request, "emails").iter().enumerate();
     let mut rendered = std::mem::take(&mut context.prepared.rendered).into_iter();
     let checked: Result<Vec<_>, _> = items
-        .map(|(index, item)| {
-            check_fields(context, item, &format!("emails[{index}]."), &mut rendered)
-        })
+        .map(|(index, item)| check_mail(context, item, &format!("emails[{index}]."), &mut rendered))
         .collect();
     let checked = checked?;
     sending::within_limit(context, checked.len())?;
@@ -320,32 +324,71 @@ fn search_scheduled(context: &mut Context<'_>, request: &Value) -> Result<Reply,
     Ok(Reply::Data(rows.collect()))
 }
 
-/// Checks the fields of a mail, and takes what its template made of it from `rendered`; `path` is what
-/// goes before their names.
-fn check_fields(
-    context: &Context<'_>,
-    mail: &Value,
-    path: &str,
-    rendered: &mut impl Iterator<Item = Result<Rendered, Refusal>>,
-) -> Result<Checked, Refusal> {
+/// Checks what the schema cannot say of a mail's bodies and headers; `path` is what goes before the names of its
+/// fields.
+pub(super) fn check_content(mail: &Value, path: &str) -> Result<(), Refusal> {
+    let has = |field: &str| text(mail, field).is_some_and(|text| !text.is_empty());
     // HTML has to say something; a text may be blank.
-    let blank = |field: &str| text(mail, field).is_none_or(|text| text.trim().is_empty());
-    if mail.get("template_id").is_none() && mail.get("text_body").is_none() && blank("html_body") {
+    let blank = text(mail, "html_body").is_none_or(|html| html.trim().is_empty());
+    if !has("template_id") && !has("text_body") && blank {
         return Err(Refusal::field(
             format!("{path}html_body"),
             "One of html_body, text_body and template_id is required.",
         ));
     }
     for (index, header) in list(mail, "custom_headers").iter().enumerate() {
-        let name = text(header, "header").unwrap_or_default();
-        let own = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
-        if own.iter().any(|own| own.eq_ignore_ascii_case(name.trim())) {
-            return Err(Refusal::field(
-                format!("{path}custom_headers[{index}].header"),
-                "The service sets this header itself.",
-            ));
+        if let Some((name, value)) = custom_header(header) {
+            check_custom_header(name, value, &format!("{path}custom_headers[{index}]"))?;
         }
     }
+    Ok(())
+}
+
+fn check_custom_header(name: &str, value: &str, path: &str) -> Result<(), Refusal> {
+    let own = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
+    let is_one_of = |names: &[&str]| names.iter().any(|other| other.eq_ignore_ascii_case(name));
+    let refuse =
+        |field: &str, message: String| Err(Refusal::field(format!("{path}.{field}"), message));
+    if is_one_of(&own) {
+        return refuse("header", "The service sets this header itself.".to_owned());
+    }
+    // RFC 5322, 2.2.
+    if name.is_empty()
+        || !name
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b':')
+    {
+        let message =
+            "The name of a header is made of ASCII characters other than space and colon.";
+        return refuse("header", message.to_owned());
+    }
+    let fault = address::mailboxes(value).find_map(Result::err);
+    match fault.filter(|_| is_one_of(&address::HEADERS)) {
+        Some(fault) => refuse("value", fault.refuse(value)),
+        None => Ok(()),
+    }
+}
+
+/// Reads the message of `/email/mime`.
+pub(super) fn check_mime(request: &Value) -> Result<Mime, Refusal> {
+    let field = "mime_email";
+    let mime = Mime::new(&check_base64(
+        text(request, field).unwrap_or_default(),
+        field,
+    )?);
+    mime.check()
+        .map_err(|message| Refusal::field(field, message))?;
+    Ok(mime)
+}
+
+/// Checks the files of a mail, and the mail against what its account has, and takes what its template
+/// made of it from `rendered`; `path` is what goes before the names of its fields.
+fn check_mail(
+    context: &Context<'_>,
+    mail: &Value,
+    path: &str,
+    rendered: &mut impl Iterator<Item = Result<Rendered, Refusal>>,
+) -> Result<Checked, Refusal> {
     for field in ["attachments", "inlines"] {
         for (index, file) in list(mail, field).iter().enumerate() {
             match file.get("fileblob").and_then(Value::as_str) {
@@ -362,39 +405,28 @@ fn check_fields(
             }
         }
     }
-    let sender = text(mail, "sender").unwrap_or_default();
-    check_mailbox(sender, "sender", path)?;
-    let mut recipients = Vec::new();
-    for field in ["to", "cc", "bcc"] {
-        for recipient in texts(mail, field) {
-            check_mailbox(recipient, field, path)?;
-            recipients.push(recipient);
-        }
-    }
+    let recipients = ["to", "cc", "bcc"].map(|field| texts(mail, field)).concat();
     let schedule = check_schedule(context, mail, path)?;
+    let sender = text(mail, "sender").unwrap_or_default();
     sending::may_send(context, sender, &recipients)?;
     let rendered = match text(mail, "template_id") {
         Some(_) => rendered.next().transpose()?,
         None => None,
     };
+    if let Some(fault) = rendered
+        .as_ref()
+        .and_then(|mail| header_fault(&mail.subject))
+    {
+        return Err(Refusal::field(
+            format!("{path}template_data"),
+            format!("The subject that the template makes of it can't be a header: {fault}."),
+        ));
+    }
     Ok(Checked {
         mime: None,
         rendered,
         schedule,
     })
-}
-
-/// As the service does, the refusal names the field without the place in its list, and quotes what
-/// was found there.
-fn check_mailbox(mailbox: &str, field: &str, path: &str) -> Result<(), Refusal> {
-    if is_mailbox(mailbox) {
-        return Ok(());
-    }
-    let found: String = mailbox.chars().take(EXCERPT).collect();
-    Err(Refusal::field(
-        format!("{path}{field}"),
-        format!("Was expecting a valid RFC-822 formatted email, and found: {found:?}"),
-    ))
 }
 
 /// A schedule is in the future, and not too far in it.
@@ -421,25 +453,6 @@ fn check_schedule(
         }
         time => Ok(time),
     }
-}
-
-fn check_mime(context: &Context<'_>, request: &Value) -> Result<Checked, Refusal> {
-    let encoded = text(request, "mime_email");
-    let mime = Mime::new(&check_base64(encoded.unwrap_or_default(), "mime_email")?);
-    let recipients: Vec<_> = mime.mailboxes().take(MIME_RECIPIENTS + 1).collect();
-    if recipients.len() > MIME_RECIPIENTS {
-        return Err(Refusal::field(
-            "mime_email",
-            format!("The message has more than {MIME_RECIPIENTS} recipients."),
-        ));
-    }
-    let sender = mime.header("From").unwrap_or_default();
-    sending::may_send(context, sender, &recipients)?;
-    Ok(Checked {
-        schedule: check_schedule(context, request, "")?,
-        mime: Some(mime),
-        rendered: None,
-    })
 }
 
 fn check_base64(text: &str, field: &str) -> Result<Vec<u8>, Refusal> {

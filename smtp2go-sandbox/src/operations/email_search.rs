@@ -18,8 +18,8 @@ pub(crate) fn answer(context: &Context<'_>, request: &Value) -> Result<Reply, Re
     let end = time(request, "end_date")?;
     let ignore_case = flag(request, "ignore_case").unwrap_or(false);
     let query = match text(request, "filter_query") {
-        Some(query) => SearchQuery::new(query, ignore_case)?,
-        None => SearchQuery::default(),
+        Some(query) if !query.trim().is_empty() => SearchQuery::new(query, ignore_case)?,
+        _ => SearchQuery::default(),
     };
     let ids = set(request, "email_id");
     let only = |field: &str| flag(request, field).unwrap_or(false);
@@ -253,21 +253,48 @@ fn value(copy: &Copy, field: &str) -> String {
     }
 }
 
-/// Splits at the spaces outside quotes, which are taken out.
+/// Splits at the spaces outside quotes, double or single, which are taken out. A single quote within a
+/// word is an apostrophe.
 fn words(query: &str) -> Vec<String> {
     let mut words = vec![String::new()];
-    let mut quoted = false;
+    let mut quote = None;
+    let mut before = ' ';
     for character in query.chars() {
-        match character {
-            '"' => quoted = !quoted,
-            blank if blank.is_whitespace() && !quoted => words.push(String::new()),
-            other => {
+        let begins = before.is_whitespace() || before == ':';
+        match (quote, character) {
+            (None, '"') => quote = Some('"'),
+            (None, '\'') if begins => quote = Some('\''),
+            (Some(open), _) if character == open => quote = None,
+            (None, blank) if blank.is_whitespace() => words.push(String::new()),
+            (_, other) => {
                 if let Some(word) = words.last_mut() {
                     word.push(other);
                 }
             }
         }
+        before = character;
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_singly_or_doubly() {
+        for (query, expected) in [
+            ("", &[][..]),
+            ("subject:a", &["subject:a"]),
+            (r#"subject:"a b" OR"#, &["subject:a b", "OR"]),
+            ("subject:'a b' to:c", &["subject:a b", "to:c"]),
+            ("'subject:a b'", &["subject:a b"]),
+            ("subject:it's to:c", &["subject:it's", "to:c"]),
+            (r#"subject:"it's a" x"#, &["subject:it's a", "x"]),
+            (r#"subject:'say "a b"'"#, &[r#"subject:say "a b""#]),
+        ] {
+            assert_eq!(words(query), expected, "{query}");
+        }
+    }
 }

@@ -34,11 +34,14 @@ use std::time::SystemTime;
 use axum::body::Bytes;
 use serde_json::Value;
 
+use self::fields::{check_entry, text, texts};
 use crate::account::{Account, AccountId, Key};
 use crate::api::Operation;
+use crate::mail::list;
+use crate::mime::Mime;
 use crate::refusal::Refusal;
 use crate::weight::Weight;
-use crate::world::{Shared, World};
+use crate::world::{Shared, Strictness, World};
 
 /// What a handler works with.
 pub(crate) struct Context<'a> {
@@ -53,9 +56,11 @@ pub(crate) struct Context<'a> {
     pub(crate) body: &'a Bytes,
 }
 
-/// What takes long and needs no world, so that it is done before the world is locked.
+/// What needs no world, so that it is done before the world is locked.
 #[derive(Default)]
 pub(crate) struct Prepared {
+    /// The message of `/email/mime`.
+    pub(crate) mime: Option<Mime>,
     /// The parts of a template that is added or changed.
     pub(crate) compiled: Option<Result<template::Parts, Refusal>>,
     /// The mails of a request that are made from templates, in order.
@@ -63,31 +68,62 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// For a request that its schema allows, of a key and, if it names one, a subaccount.
-    pub(crate) fn new(
+    /// Checks what a schema cannot say and no account has a say in: addresses, headers, bodies. This
+    /// holds in every mode. The schema allows the request.
+    pub(crate) fn check(operation: &str, request: &Value) -> Result<Self, Refusal> {
+        let mut prepared = Self::default();
+        let entries = |field: &str| {
+            let mut entries = texts(request, field).into_iter();
+            entries.try_for_each(|entry| check_entry(field, entry))
+        };
+        match operation {
+            "email_send" => email::check_content(request, "")?,
+            "email_batch" => {
+                for (index, mail) in list(request, "emails").iter().enumerate() {
+                    email::check_content(mail, &format!("emails[{index}]."))?;
+                }
+            }
+            "email_mime" => prepared.mime = Some(email::check_mime(request)?),
+            "allowed_recipients_add" | "allowed_recipients_update" => {
+                entries("allowed_recipients")?;
+            }
+            "allowed_senders_add" | "allowed_senders_update" => entries("allowed_senders")?,
+            "suppression_add" => {
+                let field = "email_address";
+                check_entry(field, text(request, field).unwrap_or_default())?;
+            }
+            "single_sender_emails_add" => single_sender_emails::check(request)?,
+            "api_keys_add" | "api_keys_edit" | "api_keys_patch" | "smtp_users_add"
+            | "smtp_users_edit" | "smtp_users_patch" | "ip_auth_patch" => {
+                sender_settings::check(request)?;
+            }
+            _ => {}
+        }
+        Ok(prepared)
+    }
+
+    /// Does what takes long, for a request of a key and, if it names one, a subaccount.
+    pub(crate) fn prepare(
+        &mut self,
         shared: &Shared,
         operation: &str,
         key: &Key,
         subaccount: Option<(&str, &str)>,
         request: &Arc<Value>,
-    ) -> Self {
+    ) {
         match operation {
-            "template_add" | "template_edit" => Self {
-                compiled: Some(template::Parts::compile(request)),
-                ..Self::default()
-            },
+            "template_add" | "template_edit" => {
+                self.compiled = Some(template::Parts::compile(request));
+            }
             "email_send" | "email_batch" => {
                 let world = shared.world();
                 // Whoever may not send is refused later.
                 let account = world.account_for(key, subaccount).unwrap_or(key.account);
                 let orders = template::orders(world.account(account), request);
                 drop(world);
-                Self {
-                    rendered: template::render(request, orders),
-                    ..Self::default()
-                }
+                self.rendered = template::render(request, orders);
             }
-            _ => Self::default(),
+            _ => {}
         }
     }
 }
@@ -117,22 +153,32 @@ pub(crate) enum Reply {
     Example,
 }
 
-/// Makes of a request what a lenient service does, before it is checked: takes out nulls, empty texts
-/// and fields that nobody knows, and takes what clients send that the specification has otherwise.
-/// Returns the names of what is not known.
-pub(crate) fn forgive(operation: &Operation, request: &mut Value) -> Vec<String> {
+/// Makes of a request what a lenient service does, before it is checked, as far as `strictness` lets
+/// it: takes out nulls, empty texts and fields that nobody knows, and takes what clients send that the
+/// specification has otherwise. Returns the names of what is ignored.
+pub(crate) fn forgive(
+    operation: &Operation,
+    request: &mut Value,
+    strictness: Strictness,
+) -> Vec<String> {
     // What an edit sets to an empty text is empty after it.
     let edits = ["_edit", "_patch"];
     let keep_empty = edits.iter().any(|word| operation.id.ends_with(word));
-    let mut ignored = operation.request.clean(request, keep_empty);
+    let mut ignored = operation.request.clean(request, strictness, keep_empty);
     if let (Some(field), Some(members)) = (&operation.subaccount, request.as_object_mut())
+        && !strictness.nulls
         && members.get(field).is_some_and(|id| id == "")
     {
         members.remove(field);
     }
+    if strictness.is_full() {
+        return ignored;
+    }
     match operation.id.as_str() {
         "email_send" | "email_mime" | "email_batch" => email::forgive(request),
-        "webhook_add" | "webhook_edit" => webhook::forgive(request, &mut ignored),
+        "webhook_add" | "webhook_edit" if !strictness.unknown => {
+            webhook::forgive(request, &mut ignored);
+        }
         _ => {}
     }
     ignored
@@ -223,7 +269,8 @@ pub(crate) mod tests {
         let key = Arc::clone(shared.world().key(KEY).unwrap());
         let field = operation.subaccount.as_deref();
         let subaccount = field.and_then(|field| Some((field, request.get(field)?.as_str()?)));
-        let prepared = Prepared::new(shared, &operation.id, &key, subaccount, &request);
+        let mut prepared = Prepared::check(&operation.id, &request)?;
+        prepared.prepare(shared, &operation.id, &key, subaccount, &request);
         let mut world = shared.world();
         let account = world.account_for(&key, subaccount)?;
         let mut context = Context {

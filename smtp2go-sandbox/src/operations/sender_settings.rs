@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::dedicated_ips;
-use super::fields::{flag, integer, is_address, text, word};
+use super::fields::{check_address, flag, integer, text, word};
 use crate::account::KeyStatus;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
@@ -114,18 +114,9 @@ impl SenderSettings {
             }
         }
         if let Some(address) = text(request, "audit_email") {
-            if !address.is_empty() && !is_address(address) {
-                return Err(Refusal::exception("audit_email is no email address."));
-            }
             self.audit_email = (!address.is_empty()).then(|| address.to_owned());
         }
         if let Some(way) = text(request, "bounce_notifications") {
-            if !["from", "drop"].contains(&way) && !is_address(way) {
-                return Err(Refusal::field(
-                    "bounce_notifications",
-                    "The value is none of from, drop, an email address.",
-                ));
-            }
             way.clone_into(&mut self.bounce_notifications);
         }
         if let Some(pool) = integer(request, "ip_pool") {
@@ -212,6 +203,18 @@ impl SenderSettings {
         put("status", status.as_str().into());
         put_default_limit(&mut members);
         members
+    }
+}
+
+/// Refuses texts that are not addresses alone.
+pub(crate) fn check(request: &Value) -> Result<(), Refusal> {
+    match text(request, "audit_email") {
+        None | Some("") => {}
+        Some(address) => check_address("audit_email", address)?,
+    }
+    match text(request, "bounce_notifications") {
+        None | Some("from" | "drop") => Ok(()),
+        Some(address) => check_address("bounce_notifications", address),
     }
 }
 

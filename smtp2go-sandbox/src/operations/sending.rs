@@ -3,11 +3,11 @@
 
 use super::fields::domain_of;
 use super::{Context, domain};
-use crate::mail::bare_address;
+use crate::address;
 use crate::refusal::Refusal;
 
-/// Refuses a mail that the account may not send: by its sender, `a@b.c` or `Name <a@b.c>`, or by
-/// one of its recipients, in the same forms.
+/// Refuses a mail that the account may not send: by its sender, or by one of its recipients, `a@b.c` or
+/// `Name <a@b.c>`.
 pub(crate) fn may_send(
     context: &Context<'_>,
     sender: &str,
@@ -15,7 +15,10 @@ pub(crate) fn may_send(
 ) -> Result<(), Refusal> {
     let world = &*context.world;
     let account = world.account(context.account);
-    let sender = bare_address(sender);
+    let mut sender = address::mailboxes(sender).filter_map(Result::ok);
+    let sender = &sender
+        .next()
+        .map_or_else(String::new, |sender| sender.address);
     match account.allowed_senders.lets_send(sender) {
         Some(true) => {}
         Some(false) => {
@@ -32,7 +35,7 @@ pub(crate) fn may_send(
         }
         None => {}
     }
-    let mut recipients = recipients.iter().map(|recipient| bare_address(recipient));
+    let mut recipients = recipients.iter().map(|recipient| address::bare(recipient));
     match recipients.find(|address| !account.allowed_recipients.lets_receive(address)) {
         None => Ok(()),
         Some(address) => Err(Refusal::exception(format!(

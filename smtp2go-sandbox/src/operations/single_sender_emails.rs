@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fields::{is_address, text};
+use super::fields::{check_address, text};
 use super::{Context, Reply};
 use crate::account::AccountId;
 use crate::due::JobKey;
@@ -66,6 +66,12 @@ pub(crate) fn verify(world: &mut World, account: AccountId, address: &str) -> bo
     }
 }
 
+/// Refuses what is not an address alone.
+pub(crate) fn check(request: &Value) -> Result<(), Refusal> {
+    let field = "email_address";
+    check_address(field, text(request, field).unwrap_or_default())
+}
+
 /// Carries out one of the group's operations.
 pub(crate) fn answer(
     context: &mut Context<'_>,
@@ -115,9 +121,6 @@ pub(crate) fn answer(
 
 /// Adds an address, unless it is there, and mails the link, which its owner follows.
 fn add(context: &mut Context<'_>, address: &str) -> Result<(), Refusal> {
-    if !is_address(address) {
-        return Err(Refusal::exception("email_address is no email address."));
-    }
     let state = &mut context.account().single_sender_emails;
     if state.place(address).is_none() {
         state.senders.push(Sender {

@@ -225,7 +225,7 @@ fn mime(message: &str) -> Vec<Request> {
 fn headers(size: usize, headers: &str) -> Vec<Request> {
     let headers = fill(size * 3 / 4, headers);
     mime(&format!(
-        "From: a@example.com\r\nTo: b@example.net\r\n{headers}\r\n\r\nHello\r\n"
+        "From: a@example.com\r\nTo: b@example.net\r\nX: y\r\n{headers}\r\n\r\nHello\r\n"
     ))
 }
 
@@ -594,7 +594,7 @@ pub(crate) const ROWS: &[Row] = &[
         requests: |size| {
             let words = fill(size * 3 / 4, "=?utf-8?q?a?= ");
             mime(&format!(
-                "From: {words}\r\nSubject: {words}\r\n\r\nHello\r\n"
+                "From: {words} <a@example.com>\r\nTo: b@example.net\r\nSubject: {words}\r\n\r\nHello\r\n"
             ))
         },
     },
@@ -605,7 +605,8 @@ pub(crate) const ROWS: &[Row] = &[
         requests: |size| {
             let words = fill(size / 4, "=?utf-8?q?");
             mime(&format!(
-                "From: {words}\r\nSubject: {words}\r\nX: {words}\r\n\r\nHello\r\n"
+                "From: {words} <a@example.com>\r\nTo: b@example.net\r\nSubject: {words}\r\n\
+                 X: {words}\r\n\r\nHello\r\n"
             ))
         },
     },
@@ -653,9 +654,10 @@ pub(crate) const ROWS: &[Row] = &[
         statuses: &[200],
         refusal: "",
         requests: |size| {
-            let open = fill(size / 4, "(");
+            let (open, close) = (fill(size / 6, "("), fill(size / 6, ")"));
             mime(&format!(
-                "From: {open}\r\nTo: b@example.net, {open}\r\nDate: {open}\r\n\r\nHello\r\n"
+                "From: a@example.com {open}{close}\r\nTo: b@example.net {open}{close}\r\n\
+                 Date: {open}\r\n\r\nHello\r\n"
             ))
         },
     },
@@ -665,8 +667,21 @@ pub(crate) const ROWS: &[Row] = &[
         refusal: "",
         requests: |size| {
             let open = fill(size / 4, "\"<a:");
+            let (quoted, groups) = (fill(size / 4, "<a:"), fill(size / 4, "a:;,"));
             mime(&format!(
-                "From: {open}\r\nTo: {open}\r\nReferences: {open}\r\n\r\nHello\r\n"
+                "From: \"{quoted}\" <a@example.com>\r\nTo: {groups}b@example.net\r\n\
+                 References: {open}\r\n\r\nHello\r\n"
+            ))
+        },
+    },
+    Row {
+        name: "mime: an open quote",
+        statuses: &[400, 200, 404, 200],
+        refusal: "From",
+        requests: |size| {
+            let open = fill(size * 3 / 4, "\"<a:");
+            mime(&format!(
+                "From: {open}\r\nTo: b@example.net\r\n\r\nHello\r\n"
             ))
         },
     },
@@ -678,7 +693,7 @@ pub(crate) const ROWS: &[Row] = &[
             let names = numbered(size * 3 / 4, |number| format!("; name*{number}*=utf-8''a"));
             let names = names.concat();
             mime(&format!(
-                "From: a@example.com\r\nMIME-Version: 1.0\r\nContent-Type: image/png{names}\r\n\
+                "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\nContent-Type: image/png{names}\r\n\
                  Content-Disposition: attachment{names}\r\n\r\nHello\r\n"
             ))
         },
@@ -719,7 +734,7 @@ pub(crate) const ROWS: &[Row] = &[
             });
             let message = parts.concat();
             mime(&format!(
-                "From: a@example.com\r\nMIME-Version: 1.0\r\n{message}\r\nHello\r\n"
+                "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n{message}\r\nHello\r\n"
             ))
         },
     },
@@ -770,7 +785,7 @@ pub(crate) const ROWS: &[Row] = &[
                 message = format!("{header}\r\n\r\n{}", base64(message.as_bytes()));
             }
             mime(&format!(
-                "From: a@example.com\r\nMIME-Version: 1.0\r\n{message}"
+                "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n{message}"
             ))
         },
     },
@@ -820,7 +835,10 @@ pub(crate) const ROWS: &[Row] = &[
         name: "mime: no end of the headers",
         statuses: &[200],
         refusal: "",
-        requests: |size| mime(&fill(size * 3 / 4, "a")),
+        requests: |size| {
+            let rest = fill(size * 3 / 4, "a");
+            mime(&format!("From: a@example.com\r\nTo: b@example.net\r\n{rest}"))
+        },
     },
     // Many mails.
     Row {
