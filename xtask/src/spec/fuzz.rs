@@ -60,7 +60,9 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
 ///
 /// - where the service refuses words that it does not know, the words are an `enum`;
 /// - the least 64-bit integer is left out, as the sandbox cannot tell it from lesser ones;
-/// - an empty body is as good as `{}` where no field is required.
+/// - an empty body is as good as `{}` where no field is required;
+/// - what becomes a header is printable, and an address where it is one;
+/// - a mail has a body, and a MIME message a sender and a recipient.
 pub fn closed(document: &Value) -> Value {
     let view = Document::new(document);
     let mut closed = document.clone();
@@ -70,6 +72,9 @@ pub fn closed(document: &Value) -> Value {
                 closed["components"]["schemas"][name]["properties"][field]["minimum"] =
                     (i64::MIN + 1).into();
             }
+            let optional = !list(&component["required"]).contains(&field.as_str().into());
+            let place = &mut closed["components"]["schemas"][name]["properties"][field];
+            close_text(name, field, place, optional);
             if property["x-smtp2go-known-words-only"] != true {
                 continue;
             }
@@ -84,6 +89,14 @@ pub fn closed(document: &Value) -> Value {
             }
         }
     }
+    let filled = |field: &str, pattern: &str| json!({ "required": [field], "properties": { field: { "pattern": pattern } } });
+    for name in ["EmailSendRequest", "BatchEmail"] {
+        closed["components"]["schemas"][name]["anyOf"] = json!([
+            filled("text_body", "."),
+            filled("html_body", "[A-Za-z]"),
+            filled("template_id", "."),
+        ]);
+    }
     for operation in view.operations() {
         let body = &operation.value["requestBody"]["content"][crate::document::JSON]["schema"];
         if list(&view.resolve(body)["required"]).is_empty() {
@@ -92,6 +105,30 @@ pub fn closed(document: &Value) -> Value {
         }
     }
     closed
+}
+
+/// Closes a field that becomes a header, or holds addresses or a message.
+fn close_text(component: &str, field: &str, place: &mut Value, optional: bool) {
+    const ADDRESS: &str = "^[a-z]{1,9}@[a-z]{1,9}[.][a-z]{1,9}$";
+    const ADDRESS_OR_NOTHING: &str = "^([a-z]{1,9}@[a-z]{1,9}[.][a-z]{1,9})?$";
+    // From: a@example.com, To: b@example.net
+    const MESSAGE: &str = "RnJvbTogYUBleGFtcGxlLmNvbQ0KVG86IGJAZXhhbXBsZS5uZXQNCg0KSGVsbG8NCg==";
+    let is_request = component.ends_with("Request") || component == "BatchEmail";
+    let is_header = place["x-smtp2go-header"] == true;
+    let is_list = place["type"] == "array";
+    let text = if is_list { &mut place["items"] } else { place };
+    let is_address = is_header && text["format"] == "mailbox";
+    match field {
+        "mime_email" => text["enum"] = json!([MESSAGE]),
+        "bounce_notifications" if is_request => text["enum"] = json!(["from", "drop"]),
+        "allowed_senders" | "allowed_recipients" if is_request => text["pattern"] = ADDRESS.into(),
+        "email_address" if component == "SuppressionAddRequest" => text["pattern"] = ADDRESS.into(),
+        "header" if component == "CustomHeader" => text["pattern"] = "^X-[A-Za-z]+$".into(),
+        _ if is_address && optional && !is_list => text["pattern"] = ADDRESS_OR_NOTHING.into(),
+        _ if is_address => text["pattern"] = ADDRESS.into(),
+        _ if is_header => text["pattern"] = "^[ -~]*$".into(),
+        _ => {}
+    }
 }
 
 /// Has the SDK call every operation of a Prism mock through both doors. Prism says of each request in a
