@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use smtp2go_types::validation::header_fault;
 
 use super::fields::{integer, text, texts};
+use super::sending::User;
 use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
 use crate::account::KeyStatus;
@@ -21,6 +22,7 @@ use crate::mail::{AcceptedMail, Mail, custom_header, decode_base64, list};
 use crate::mime::Mime;
 use crate::refusal::Refusal;
 use crate::weight::Weight;
+use crate::world::World;
 
 /// How far ahead a mail may be scheduled.
 const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
@@ -94,7 +96,7 @@ pub(crate) fn forgive(request: &mut Value) {
 fn send(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusal> {
     let mut rendered = std::mem::take(&mut context.prepared.rendered).into_iter();
     let checked = check_mail(context, request, "", &mut rendered)?;
-    sending::within_limit(context, 1)?;
+    sending::within_limit(context.world, &context.user(), 1)?;
     let sent = keep(
         context,
         "email_send",
@@ -109,14 +111,15 @@ fn mime(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refusa
     let schedule = check_schedule(context, request, "")?;
     let mime = context.prepared.mime.take();
     if let Some(mime) = &mime {
-        sending::may_send(context, &mime.from, &mime.mailboxes().collect::<Vec<_>>())?;
+        let recipients: Vec<_> = mime.mailboxes().collect();
+        sending::may_send(context.world, context.account, &mime.from, &recipients)?;
     }
     let checked = Checked {
         mime,
         rendered: None,
         schedule,
     };
-    sending::within_limit(context, 1)?;
+    sending::within_limit(context.world, &context.user(), 1)?;
     let sent = keep(
         context,
         "email_mime",
@@ -134,7 +137,7 @@ fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refus
         .map(|(index, item)| check_mail(context, item, &format!("emails[{index}]."), &mut rendered))
         .collect();
     let checked = checked?;
-    sending::within_limit(context, checked.len())?;
+    sending::within_limit(context.world, &context.user(), checked.len())?;
     let items = list(request, "emails").iter().zip(checked);
     let mut texts = None;
     let results = items.map(|(item, checked)| {
@@ -159,14 +162,23 @@ fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refus
 
 /// What a mail is found to be when its fields are checked.
 #[derive(Default)]
-struct Checked {
-    mime: Option<Mime>,
+pub(crate) struct Checked {
+    pub(crate) mime: Option<Mime>,
     rendered: Option<Rendered>,
     schedule: Option<SystemTime>,
 }
 
+/// A mail that passed all checks.
+pub(crate) struct NewMail {
+    pub(crate) operation: &'static str,
+    /// Without what is long and encoded.
+    pub(crate) request: Arc<Value>,
+    pub(crate) blobs: Blobs,
+    pub(crate) checked: Checked,
+}
+
 /// What became of a mail when it was sent.
-enum Sent {
+pub(crate) enum Sent {
     Accepted(Mail),
     /// To none of the recipients is delivered, for these reasons.
     Refused(Vec<String>),
@@ -200,9 +212,8 @@ fn is_fast(request: &Value) -> bool {
     request.get("fastaccept") == Some(&Value::Bool(true))
 }
 
-/// Keeps a mail, and takes it up for delivery, or makes it due at its schedule. One that nobody
-/// would get is refused, unless it is for later or to be queued without checks. `texts` are those
-/// of the whole body, once somebody looked for them.
+/// Accepts the mail of a request. `texts` are those of the whole body, once somebody looked for
+/// them.
 fn keep(
     context: &mut Context<'_>,
     operation: &'static str,
@@ -210,23 +221,42 @@ fn keep(
     texts: &mut Option<Texts>,
     checked: Checked,
 ) -> Sent {
-    let (account, world) = (context.account, &mut *context.world);
+    let (request, blobs) = Blobs::take_out(request, texts, context.body);
+    let mail = NewMail {
+        operation,
+        request,
+        blobs,
+        checked,
+    };
+    let user = context.user();
+    accept(context.world, user, mail)
+}
+
+/// Keeps a mail, and takes it up for delivery, or makes it due at its schedule. One that nobody
+/// would get is refused, unless it is for later or to be queued without checks.
+pub(crate) fn accept(world: &mut World, user: User, mail: NewMail) -> Sent {
+    let NewMail {
+        operation,
+        request,
+        blobs,
+        checked,
+    } = mail;
+    let account = user.account;
     let number = world.ledger.number();
     let is_fast = is_fast(&request);
-    let (fields, blobs) = Blobs::take_out(request, texts, context.body);
     let mail = Mail::new(AcceptedMail {
         number,
         email_id: world.ids.email(),
         schedule_id: checked.schedule.map(|_| world.ids.schedule()),
         operation,
-        request: fields,
+        request,
         blobs,
         mime: checked.mime,
         rendered: checked.rendered,
         accepted: world.now(),
         account,
-        username: context.key.short_name().to_owned(),
-        withheld: context.key.status == KeyStatus::Sandbox,
+        username: user.name,
+        withheld: user.status == KeyStatus::Sandbox,
     });
     if checked.schedule.is_none()
         && !is_fast
@@ -408,7 +438,7 @@ fn check_mail(
     let recipients = ["to", "cc", "bcc"].map(|field| texts(mail, field)).concat();
     let schedule = check_schedule(context, mail, path)?;
     let sender = text(mail, "sender").unwrap_or_default();
-    sending::may_send(context, sender, &recipients)?;
+    sending::may_send(context.world, context.account, sender, &recipients)?;
     let rendered = match text(mail, "template_id") {
         Some(_) => rendered.next().transpose()?,
         None => None,

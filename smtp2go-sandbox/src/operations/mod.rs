@@ -134,6 +134,16 @@ impl Context<'_> {
         self.world.account_mut(self.account)
     }
 
+    /// Who sends the mail of the request.
+    fn user(&self) -> sending::User {
+        sending::User {
+            account: self.account,
+            name: self.key.short_name().to_owned(),
+            status: self.key.status,
+            limit: self.key.settings.rate_limit.clone(),
+        }
+    }
+
     /// The time of the request.
     pub(crate) fn now(&self) -> SystemTime {
         self.world.now()

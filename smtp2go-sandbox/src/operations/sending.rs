@@ -1,20 +1,34 @@
-//! Who may send, to whom, and how much: what accounts and keys say about mail before it is
-//! accepted. What a request has to look like is checked elsewhere.
+//! Who may send, to whom, and how much: what accounts and users say about mail before it is
+//! accepted, over HTTP or SMTP. What a request has to look like is checked elsewhere.
 
+use super::domain;
 use super::fields::domain_of;
-use super::{Context, domain};
+use super::sender_settings::SendingLimit;
+use crate::account::{AccountId, KeyStatus};
 use crate::address;
 use crate::refusal::Refusal;
+use crate::world::World;
+
+/// Who sends: an API key, an SMTP user or an authenticated IP address.
+#[derive(Debug)]
+pub(crate) struct User {
+    /// The account that the mail is for.
+    pub(crate) account: AccountId,
+    /// The name in replies, filters and webhooks.
+    pub(crate) name: String,
+    pub(crate) status: KeyStatus,
+    pub(crate) limit: Option<SendingLimit>,
+}
 
 /// Refuses a mail that the account may not send: by its sender, or by one of its recipients, `a@b.c` or
 /// `Name <a@b.c>`.
 pub(crate) fn may_send(
-    context: &Context<'_>,
+    world: &World,
+    id: AccountId,
     sender: &str,
     recipients: &[&str],
 ) -> Result<(), Refusal> {
-    let world = &*context.world;
-    let account = world.account(context.account);
+    let account = world.account(id);
     let mut sender = address::mailboxes(sender).filter_map(Result::ok);
     let sender = &sender
         .next()
@@ -28,7 +42,7 @@ pub(crate) fn may_send(
         }
         // Only where there is no such list do these matter.
         None if world.settings.enforce_senders
-            && !domain::lets_send(world, context.account, sender)
+            && !domain::lets_send(world, id, sender)
             && !account.single_sender_emails.verified(sender) =>
         {
             return Err(Refusal::unverified_sender(&domain_of(sender)));
@@ -44,18 +58,17 @@ pub(crate) fn may_send(
     }
 }
 
-/// Refuses so many mails if the key has a sending limit of its own and they would exceed it.
-pub(crate) fn within_limit(context: &Context<'_>, mails: usize) -> Result<(), Refusal> {
-    let Some(limit) = &context.key.settings.rate_limit else {
+/// Refuses `mails` more mails if the user has a sending limit and they would exceed it.
+pub(crate) fn within_limit(world: &World, user: &User, mails: usize) -> Result<(), Refusal> {
+    let Some(limit) = &user.limit else {
         return Ok(());
     };
-    let username = context.key.short_name();
-    let sent = context.world.sent_within(username, limit.span);
+    let sent = world.sent_within(&user.name, limit.span);
     let allowed = usize::try_from(limit.mails).unwrap_or(usize::MAX);
     if sent.saturating_add(mails) > allowed {
         return Err(Refusal::exception(format!(
-            "The rate limit of the API key is reached: {} mails in {}.",
-            limit.mails, limit.period
+            "The rate limit of {} is reached: {} mails in {}.",
+            user.name, limit.mails, limit.period
         )));
     }
     Ok(())
