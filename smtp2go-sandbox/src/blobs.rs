@@ -23,7 +23,7 @@ const COMPARED: usize = 8;
 /// The long texts of a mail.
 #[derive(Default)]
 pub(crate) struct Blobs {
-    /// The body of the call; empty if nothing is in it.
+    /// The body of the call; empty if nothing is in it. Without any blobs it is a message.
     body: Bytes,
     blobs: Vec<Blob>,
 }
@@ -159,6 +159,19 @@ impl Blobs {
             rest.insert(name.clone(), files);
         }
         (Arc::new(Value::Object(rest)), blobs)
+    }
+
+    /// A message that came over SMTP, as it came.
+    pub(crate) fn of_message(message: Bytes) -> Self {
+        Self {
+            body: message,
+            blobs: Vec::new(),
+        }
+    }
+
+    /// The message that came over SMTP, if there is one and it is not empty.
+    pub(crate) fn message(&self) -> Option<&Bytes> {
+        self.body().filter(|_| self.blobs.is_empty())
     }
 
     /// Takes a text if it is long.

@@ -26,6 +26,8 @@ pub enum KeyPlace {
 
 /// One HTTP request as it was received, and what became of it.
 ///
+/// A message that came over SMTP is a call too, and so is an SMTP command that was refused.
+///
 /// `Display` is one line for a log. `Debug` leaves out the head and the body, which may hold a key.
 #[derive(Clone)]
 pub struct Call {
@@ -109,17 +111,19 @@ impl Call {
     }
 
     /// The HTTP method, such as `POST`; `TLS` for a client that begins with TLS, which is noted
-    /// where a [`Fault`](crate::Fault) strikes it.
+    /// where a [`Fault`](crate::Fault) strikes it; `SMTP` for what came over SMTP.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The path as it was sent, with or without `/v3`, without a query.
+    /// The path as it was sent, with or without `/v3`, without a query. Over SMTP the name of the
+    /// command: `DATA` for a message.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The id of the operation, such as `email_send`; `None` if the method and path are none.
+    /// The id of the operation, such as `email_send`; `None` if the method and path are none. `smtp`
+    /// over SMTP.
     pub fn operation(&self) -> Option<&str> {
         self.operation.as_deref()
     }
@@ -142,7 +146,8 @@ impl Call {
 
     /// The request line and the headers byte for byte as they were sent, the key in them included,
     /// up to the empty line that ends them. Empty if none of the request was read, and if the client
-    /// sent it before it had the answer to the one before.
+    /// sent it before it had the answer to the one before. Over SMTP the command, or of a message its
+    /// MAIL and RCPT; of AUTH its name alone.
     pub fn head(&self) -> &[u8] {
         &self.head
     }
@@ -163,7 +168,7 @@ impl Call {
         })
     }
 
-    /// The body as it was sent, the key in it included. What is longer than the operation takes is
+    /// The body as it was sent, the key in it included; over SMTP the message. What is longer than the operation takes is
     /// cut off somewhere past that. Of a call without a key that the sandbox knows, and of one for
     /// no operation, the first 1024 bytes are kept; the same holds for [`head`](Self::head) and
     /// [`reply`](Self::reply). What a [`Fault`](crate::Fault) answers without a look at the key is
@@ -195,7 +200,7 @@ impl Call {
         &self.reply
     }
 
-    /// The HTTP status of the answer; 0 if a [`Fault`](crate::Fault) left none.
+    /// The HTTP status of the answer, or the SMTP reply code; 0 if a [`Fault`](crate::Fault) left none.
     pub fn status(&self) -> u16 {
         self.status
     }

@@ -1,9 +1,10 @@
 //! Connections that can misbehave: a thin layer between the sockets and the HTTP server. It also
 //! ends those on which nothing happens, and refuses those that are too many.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -46,27 +47,30 @@ const REFUSAL: Duration = Duration::from_secs(1);
 pub(crate) struct FaultyListener {
     listener: TcpListener,
     shared: Arc<Shared>,
-    refusals: Arc<Semaphore>,
+    refusals: Refusals,
 }
 
 impl FaultyListener {
     pub(crate) fn new(listener: TcpListener, shared: Arc<Shared>) -> Self {
-        let refusals = Arc::new(Semaphore::new(REFUSALS));
         Self {
             listener,
             shared,
-            refusals,
+            refusals: Refusals::new(),
         }
     }
+}
 
-    /// Answers a connection that is one too many, and closes it.
-    fn refuse(&self, mut stream: TcpStream) {
-        let most = self.shared.settings.limits.connections;
-        let error = format!(
-            "all {most} connections are in use: close some, or allow more by --max-connections"
-        );
-        let answer = last_answer("503 Service Unavailable", &error);
-        let permit = Arc::clone(&self.refusals).try_acquire_owned();
+/// Connections that are refused.
+pub(crate) struct Refusals(Arc<Semaphore>);
+
+impl Refusals {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(REFUSALS)))
+    }
+
+    /// Answers a connection, and closes it.
+    pub(crate) fn answer(&self, mut stream: TcpStream, answer: String) {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
         tokio::spawn(async move {
             let answered = async {
                 stream.write_all(answer.as_bytes()).await?;
@@ -84,6 +88,12 @@ impl FaultyListener {
             let _ = timeout(patience, read).await;
         });
     }
+}
+
+/// What a connection is answered that is one too many.
+pub(crate) fn all_in_use(shared: &Shared) -> String {
+    let most = shared.settings.limits.connections;
+    format!("all {most} connections are in use: close some, or allow more by --max-connections")
 }
 
 /// An answer of the connection's own, after which it is closed.
@@ -126,6 +136,17 @@ impl Alarm {
     }
 }
 
+/// The outcome of something; `None` if the time passes first.
+pub(crate) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut alarm = Alarm::new(time);
+    let mut work = pin!(work);
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => alarm.poll(context).map(|()| None),
+    })
+    .await
+}
+
 impl Listener for FaultyListener {
     type Io = Connection;
     type Addr = SocketAddr;
@@ -142,7 +163,11 @@ impl Listener for FaultyListener {
                             let shared = Arc::clone(&self.shared);
                             return (Connection::new(stream, address, shared, slot), address);
                         }
-                        None => self.refuse(stream),
+                        None => {
+                            let error = all_in_use(&self.shared);
+                            let answer = last_answer("503 Service Unavailable", &error);
+                            self.refusals.answer(stream, answer);
+                        }
                     }
                 }
                 // Too many open files, or a client that was gone: it gets better with time.
@@ -186,11 +211,11 @@ struct ConnectionState {
 }
 
 /// The connection counts towards the limit as long as this is there.
-struct Slot(Arc<Shared>);
+pub(crate) struct Slot(Arc<Shared>);
 
 impl Slot {
     /// `None` if all are taken.
-    fn of(shared: &Arc<Shared>) -> Option<Self> {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Option<Self> {
         let most = shared.settings.limits.connections;
         let slots = &shared.slots;
         let one_more = |taken| (taken < most).then_some(taken + 1);
@@ -447,10 +472,10 @@ pub(crate) struct Connection {
 }
 
 /// Counts a connection as open for as long as it is there.
-struct OpenConnection(Arc<Shared>);
+pub(crate) struct OpenConnection(Arc<Shared>);
 
 impl OpenConnection {
-    fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.connections.fetch_add(1, Ordering::SeqCst);
         Self(shared)
     }

@@ -100,6 +100,15 @@
 //! What a subaccount has used of the `limit` of its plan is counted and shown, and no mail is refused
 //! for it, since nothing is known of how the service does so.
 //!
+//! # SMTP
+//!
+//! [`SandboxBuilder::smtp`] serves SMTP too, without TLS. Mail needs a login: as
+//! [`Sandbox::smtp_username`] with [`Sandbox::key`] as the password, as a user of `/users/smtp/add`, or
+//! from an address of [`SandboxBuilder::ip_auth`]. It goes to the recipients of the envelope, and is
+//! otherwise treated as that of `/email/mime`, by the settings of its user. [`Mail::operation`] is `smtp`
+//! and [`Mail::username`] the user's name. [`Sandbox::calls`] lists each message and each command that
+//! was refused. The README lists the replies.
+//!
 //! # What becomes of mail
 //!
 //! A mail is processed at once, or at its `schedule`, and reaches each recipient 50 ms later:
@@ -180,6 +189,9 @@
 //! passes, whatever its `Host`, except a GET of the admin endpoints or the inbox by a public name (see
 //! [`SandboxBuilder::allowed_host`]). Webhooks of a sandbox, its own included, are answered with 403 too.
 //!
+//! A client of SMTP has to log in. A connection that does not begin with SMTP, such as that of a web page
+//! that posts to the port, is closed.
+//!
 //! Connections are limited in number ([`SandboxBuilder::max_connections`]) and time
 //! ([`head_timeout`](SandboxBuilder::head_timeout), [`idle_timeout`](SandboxBuilder::idle_timeout)), and
 //! bodies on their way in memory ([`keep_bytes`](SandboxBuilder::keep_bytes)).
@@ -228,6 +240,13 @@
 //! - The fields and the grammar of `filter_query`, and that single quotes quote as double ones do.
 //! - Everything is archived, and a mail's `url` there leads nowhere.
 //! - The cycle is the month. What a text message costs.
+//!
+//! Of SMTP:
+//! - A suppressed recipient is accepted by RCPT. A message that has no other ones is refused with 550
+//!   at its end, and so is one from a sender, or to a recipient, that the account does not allow.
+//! - A message over the rate limit of its user is refused with 451.
+//! - A message with a bare CR or LF is refused. It has 50 MiB and 100 recipients at most.
+//! - The texts of replies.
 //!
 //! Of webhooks:
 //! - Statuses from 200 to 299 are success.
@@ -285,6 +304,7 @@ mod sandbox;
 mod schema;
 mod server;
 mod sms;
+mod smtp;
 mod webhooks;
 mod weight;
 mod world;

@@ -17,11 +17,12 @@ use crate::address;
 use crate::blobs::Blobs;
 use crate::event::EventKind;
 use crate::mime::{self, Mime};
+use crate::operations::fields::texts;
 use crate::operations::template::Rendered;
 use crate::weight::{self, Weight};
 
-/// A mail that was accepted: a call of `/email/send` or `/email/mime`, or an item of
-/// `/email/batch`. Clones are cheap.
+/// A mail that was accepted: a call of `/email/send` or `/email/mime`, an item of `/email/batch`,
+/// or a message that came over SMTP. Clones are cheap.
 ///
 /// `Debug` leaves out what the mail says and to whom.
 #[derive(Clone)]
@@ -33,7 +34,8 @@ struct Kept {
     /// Where the first header of each name is, in lower case: of the MIME message, or of the
     /// `custom_headers`. Every event asks for some, and there may be 100,000.
     headers: HashMap<String, usize>,
-    /// The addresses of the sender and of the recipients, each once. Every event asks for some.
+    /// The addresses of the sender and of the recipients, each once. Every event asks for some. If the
+    /// mail came over SMTP, the recipients are those of the envelope.
     sender: String,
     recipients: Vec<String>,
     /// What happened so far, by recipient.
@@ -45,6 +47,9 @@ struct Kept {
 /// How much of a text of a mail is copied into what there may be hundreds of for the mail: events for
 /// webhooks, suppressions.
 const COPIED: usize = 8 * 1024;
+
+/// The operation of a mail that came over SMTP.
+pub(crate) const SMTP: &str = "smtp";
 
 /// What a mail is made of.
 pub(crate) struct AcceptedMail {
@@ -183,13 +188,15 @@ impl Mail {
         self.kept().accepted
     }
 
-    /// Who sent it: the first 16 characters of the API key, as the service shows them.
+    /// Who sent it: the first 16 characters of the API key, as the service shows them, or the name
+    /// of the SMTP user, or the IP address that may send without a password.
     pub fn username(&self) -> &str {
         &self.kept().username
     }
 
     /// The addresses of all recipients, without their names, in the order of `to`, `cc`, `bcc`. One
-    /// that occurs several times is listed once.
+    /// that occurs several times is listed once. Over SMTP they are those of the envelope, in the
+    /// order of the RCPT commands, whatever the headers say.
     pub fn recipients(&self) -> Vec<&str> {
         self.0.recipients.iter().map(String::as_str).collect()
     }
@@ -210,13 +217,15 @@ impl Mail {
         self.kept().schedule_id.as_deref()
     }
 
-    /// The operation that took the mail: `email_send`, `email_mime` or `email_batch`.
+    /// The operation that took the mail: `email_send`, `email_mime` or `email_batch`; `smtp` for a
+    /// mail that came over SMTP.
     pub fn operation(&self) -> &str {
         self.kept().operation
     }
 
     /// The sender as it was sent, `a@example.com` or `Name <a@example.com>`; for a MIME message
-    /// the header `From`, with the name decoded (RFC 2047).
+    /// the header `From`, with the name decoded (RFC 2047). Without that header the sender of the SMTP
+    /// envelope.
     pub fn sender(&self) -> &str {
         self.0.sender()
     }
@@ -233,9 +242,17 @@ impl Mail {
     }
 
     /// The recipients of blind copies; for a MIME message those of the headers `Bcc`, as in
-    /// [`to`](Self::to).
+    /// [`to`](Self::to). Over SMTP they are the recipients of the envelope that are in neither `To`
+    /// nor `Cc`.
     pub fn bcc(&self) -> Vec<&str> {
-        self.0.bcc()
+        if self.operation() != SMTP {
+            return self.0.bcc();
+        }
+        let shown = [self.to(), self.cc()].into_iter().flatten();
+        let shown: HashSet<_> = shown.map(|one| address::bare(one).to_lowercase()).collect();
+        let mut recipients = self.recipients();
+        recipients.retain(|address| !shown.contains(&address.to_lowercase()));
+        recipients
     }
 
     /// The subject: the template's, filled in, if the mail has one, or what was sent. That of a MIME
@@ -283,9 +300,12 @@ impl Mail {
         self.files("inlines", true)
     }
 
-    /// The message of `/email/mime`, decoded anew at each call.
+    /// The message of `/email/mime`, decoded anew at each call, or the one that came over SMTP.
     pub fn mime(&self) -> Option<Vec<u8>> {
         self.kept().mime.as_ref()?;
+        if let Some(message) = self.kept().blobs.message() {
+            return Some(message.to_vec());
+        }
         let encoded = match self.fields().get("mime_email").and_then(Value::as_str) {
             Some(encoded) => encoded.into(),
             None => self.kept().blobs.read("mime_email", 0).unwrap_or_default(),
@@ -293,12 +313,12 @@ impl Mail {
         Some(decode_base64(&encoded).unwrap_or_default())
     }
 
-    /// Whether it is a message of `/email/mime`.
+    /// Whether it is a message of `/email/mime`, or one that came over SMTP.
     pub(crate) fn is_mime(&self) -> bool {
         self.kept().mime.is_some()
     }
 
-    /// How many bytes the message of `/email/mime` has.
+    /// How many bytes such a message has.
     pub(crate) fn mime_size(&self) -> Option<usize> {
         self.kept().mime.as_ref().map(|mime| mime.size)
     }
@@ -311,7 +331,8 @@ impl Mail {
     }
 
     /// The request as it was sent, without `api_key`; for a batch the item. Fields that count as absent
-    /// (null, empty texts) or are ignored are left out. Put together anew at each call.
+    /// (null, empty texts) or are ignored are left out. Put together anew at each call. Over SMTP it is
+    /// the envelope: `sender` and `recipients`.
     pub fn request(&self) -> Value {
         let mut request = self.fields().clone();
         self.kept().blobs.put_back(&mut request);
@@ -367,8 +388,8 @@ impl Kept {
 
     fn sender(&self) -> &str {
         match &self.accepted.mime {
-            Some(mime) => &mime.from,
-            None => self.field("sender").unwrap_or_default(),
+            Some(mime) if !mime.from.is_empty() => &mime.from,
+            _ => self.field("sender").unwrap_or_default(),
         }
     }
 
@@ -396,9 +417,12 @@ impl Kept {
 
     /// The addresses of all recipients, each once, in order.
     fn find_recipients(&self) -> Vec<String> {
-        let all = [self.to(), self.cc(), self.bcc()];
+        let all = match self.accepted.operation {
+            SMTP => texts(&self.accepted.request, "recipients"),
+            _ => [self.to(), self.cc(), self.bcc()].concat(),
+        };
         let mut known = HashSet::new();
-        let addresses = all.into_iter().flatten().map(address::bare);
+        let addresses = all.into_iter().map(address::bare);
         addresses
             .filter(|address| known.insert(address.clone()))
             .collect()

@@ -19,6 +19,9 @@ Examples:
       SMTP2GO_BASE_URL=http://127.0.0.1:PORT/v3 and SMTP2GO_API_KEY=KEY.
   smtp2go-sandbox -- npm test
       Runs a program with both in its environment, on a free port, and ends with it, with its status.
+  smtp2go-sandbox --smtp 2525
+      Accepts mail over SMTP too. Four more lines say how to log in: SMTP2GO_SMTP_HOST, SMTP2GO_SMTP_PORT,
+      SMTP2GO_SMTP_USERNAME and SMTP2GO_SMTP_PASSWORD. A COMMAND has them in its environment.
   smtp2go-sandbox --strict --sender-domain example.com
       Refuses unknown fields and nulls, and mail from any other domain.
   smtp2go-sandbox --fault email_send:first=3:status=429:retry-after=2
@@ -54,6 +57,10 @@ struct Arguments {
     /// The port to listen on; 0 is any free one. 4020 by default, 0 with a COMMAND
     #[arg(long)]
     port: Option<u16>,
+
+    /// Accepts mail over SMTP on this port too, without TLS; 0 is any free one
+    #[arg(long, value_name = "PORT", conflicts_with = "stateless")]
+    smtp: Option<u16>,
 
     /// The address to listen on; one beyond the loopback needs --expose and --key
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -143,7 +150,8 @@ struct Arguments {
     #[arg(long, short)]
     quiet: bool,
 
-    /// Runs this with SMTP2GO_BASE_URL and SMTP2GO_API_KEY in its environment, and ends with it
+    /// Runs this with SMTP2GO_BASE_URL and SMTP2GO_API_KEY, and with SMTP2GO_SMTP_… if there is SMTP, in
+    /// its environment, and ends with it
     #[arg(last = true)]
     command: Vec<String>,
 }
@@ -210,6 +218,9 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         .keep_mails(arguments.keep_mails)
         .keep_bytes(arguments.keep_bytes)
         .stateless(arguments.stateless);
+    if let Some(port) = arguments.smtp {
+        builder = builder.smtp(port);
+    }
     for name in arguments.allowed_host {
         builder = builder.allowed_host(name);
     }
@@ -232,10 +243,18 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         // Before anybody is told that it runs: a signal from then on is not missed.
         let signal = signal()?;
         let sandbox = builder.start().await?;
-        let environment = [
-            ("SMTP2GO_BASE_URL", sandbox.base_url()),
-            ("SMTP2GO_API_KEY", sandbox.key()),
+        let mut environment = vec![
+            ("SMTP2GO_BASE_URL", sandbox.base_url().to_owned()),
+            ("SMTP2GO_API_KEY", sandbox.key().to_owned()),
         ];
+        if let Some(address) = sandbox.smtp_address() {
+            environment.extend([
+                ("SMTP2GO_SMTP_HOST", address.ip().to_string()),
+                ("SMTP2GO_SMTP_PORT", address.port().to_string()),
+                ("SMTP2GO_SMTP_USERNAME", sandbox.smtp_username().to_owned()),
+                ("SMTP2GO_SMTP_PASSWORD", sandbox.key().to_owned()),
+            ]);
+        }
         let inbox = || match arguments.quiet {
             true => {}
             false => say(format_args!("inbox: {}", sandbox.inbox_url())),

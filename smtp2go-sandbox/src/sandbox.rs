@@ -23,6 +23,7 @@ use crate::mail::Mail;
 use crate::operations::{single_sender_emails, sms};
 use crate::server;
 use crate::sms::Sms;
+use crate::smtp;
 use crate::webhooks::{self, WebhookDelivery};
 use crate::world::{self, OnCall, OnDrop, Settings, Shared, Strictness};
 
@@ -38,6 +39,7 @@ const SHORTEST_KEY: usize = 16;
 /// request that is being received at that moment may still be answered.
 pub struct Sandbox {
     base_url: String,
+    smtp_address: Option<SocketAddr>,
     pub(crate) shared: Arc<Shared>,
     /// Dropped to stop the server.
     stop: Option<oneshot::Sender<()>>,
@@ -88,6 +90,19 @@ impl Sandbox {
     /// `/_sandbox` (see the [crate's documentation](crate#admin-endpoints)).
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// The address for SMTP clients, `127.0.0.1:PORT`; `None` unless [`SandboxBuilder::smtp`] switched
+    /// SMTP on. The server has no TLS. Clients log in as [`smtp_username`](Self::smtp_username) with
+    /// [`key`](Self::key) as the password, or as a user of `/users/smtp/add`.
+    pub fn smtp_address(&self) -> Option<SocketAddr> {
+        self.smtp_address
+    }
+
+    /// The name of the SMTP user that every sandbox has: `sandbox`. Its password is the main
+    /// [`key`](Self::key), and its mail is of that key's account and status.
+    pub fn smtp_username(&self) -> &str {
+        smtp::USERNAME
     }
 
     /// The main key, of the master account, which may do everything; a made-up one of 36 characters
@@ -357,6 +372,7 @@ impl fmt::Debug for SandboxBuilder {
             .field("budget", &self.settings.budget)
             .field("address", &self.address)
             .field("limits", &self.settings.limits)
+            .field("smtp", &self.settings.smtp)
             .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
@@ -529,7 +545,8 @@ impl SandboxBuilder {
 
     /// How long the head of a request may take to arrive, by the system's clock: 30 seconds by
     /// default. For the first request of a connection that is from when it was accepted. A head that
-    /// takes longer is answered with 408 and the connection closed.
+    /// takes longer is answered with 408 and the connection closed. Over SMTP this limits the time for a
+    /// command until the client has logged in (answered with 421).
     pub fn head_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.head = limit;
         self
@@ -538,7 +555,8 @@ impl SandboxBuilder {
     /// How long nothing may happen on a connection, by the system's clock: 120 seconds by default.
     /// This limits the time between two requests, between two chunks of a body (answered with 408),
     /// and until the client reads more of an answer. The connection is closed then. A [`Fault`] that
-    /// waits on purpose is never ended.
+    /// waits on purpose is never ended. Over SMTP this limits the time for a command after the login, and
+    /// between two chunks of a message (answered with 421).
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.idle = limit;
         self
@@ -623,6 +641,31 @@ impl SandboxBuilder {
         self
     }
 
+    /// Accepts mail over SMTP too, on this port of [`host`](Self::host); 0 is any free one, which
+    /// [`Sandbox::smtp_address`] returns. By default there is no SMTP.
+    ///
+    /// Clients log in by AUTH PLAIN or LOGIN, without TLS. Mail has the same effect as that of
+    /// `/email/mime`, except that its recipients are those of the SMTP envelope. The limits on
+    /// connections, their time and their memory are shared with HTTP. A [`Fault`] strikes calls over
+    /// HTTP only.
+    ///
+    /// ```
+    /// use smtp2go_sandbox::Sandbox;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let sandbox = Sandbox::builder().smtp(0).start_blocking()?;
+    /// let address = sandbox.smtp_address().unwrap();
+    /// let (username, password) = (sandbox.smtp_username(), sandbox.key());
+    /// // The code under test sends over SMTP.
+    /// # let _ = (address, username, password);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn smtp(mut self, port: u16) -> Self {
+        self.settings.smtp = Some(port);
+        self
+    }
+
     /// Adds a fault, which makes calls fail on purpose, as [`Faults::add`] does later.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
@@ -640,6 +683,7 @@ impl SandboxBuilder {
     pub async fn start(mut self) -> io::Result<Sandbox> {
         let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
         let (listener, base_url) = listen(&mut self)?;
+        let (smtp, smtp_address) = listen_for_smtp(&self)?.unzip();
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let shared = self.shared(&base_url)?;
         shared.runs_on(runtime.clone());
@@ -650,8 +694,10 @@ impl SandboxBuilder {
         let server = axum::serve(listener, router).with_graceful_shutdown(until_dropped(stopped));
         runtime.spawn(world::run(Arc::downgrade(&shared)));
         runtime.spawn(async { server.await });
+        serve_smtp(smtp, &shared)?;
         Ok(Sandbox {
             base_url,
+            smtp_address,
             shared,
             stop: Some(stop),
             thread: None,
@@ -667,6 +713,7 @@ impl SandboxBuilder {
     /// empty, or a setting is not in its range.
     pub fn start_blocking(mut self) -> io::Result<Sandbox> {
         let (listener, base_url) = listen(&mut self)?;
+        let (smtp, smtp_address) = listen_for_smtp(&self)?.unzip();
         let shared = self.shared(&base_url)?;
         let in_thread = Arc::clone(&shared);
         let run = world::run(Arc::downgrade(&shared));
@@ -681,7 +728,11 @@ impl SandboxBuilder {
                 };
                 in_thread.runs_on(runtime.handle().clone());
                 runtime.block_on(async {
-                    match tokio::net::TcpListener::from_std(listener) {
+                    let listener = tokio::net::TcpListener::from_std(listener);
+                    match listener.and_then(|listener| {
+                        serve_smtp(smtp, &in_thread)?;
+                        Ok(listener)
+                    }) {
                         Ok(listener) => {
                             let router = server::router(Arc::clone(&in_thread));
                             let router = router.into_make_service_with_connect_info::<Control>();
@@ -700,6 +751,7 @@ impl SandboxBuilder {
             })?;
         let sandbox = Sandbox {
             base_url,
+            smtp_address,
             shared,
             stop: Some(stop),
             thread: Some(thread),
@@ -768,17 +820,44 @@ fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
             )));
         }
     }
+    let (listener, address) = bind(address)?;
+    Ok((listener, format!("http://{address}/v3")))
+}
+
+/// Opens the port for SMTP, if it is to be served.
+fn listen_for_smtp(builder: &SandboxBuilder) -> io::Result<Option<(TcpListener, SocketAddr)>> {
+    let Some(port) = builder.settings.smtp else {
+        return Ok(None);
+    };
+    if builder.settings.stateless {
+        return Err(invalid(
+            "a stateless sandbox keeps no mail, and so has no SMTP".to_owned(),
+        ));
+    }
+    bind(SocketAddr::new(builder.address.ip(), port)).map(Some)
+}
+
+/// Serves SMTP on the current runtime, if its port is open.
+fn serve_smtp(listener: Option<TcpListener>, shared: &Arc<Shared>) -> io::Result<()> {
+    if let Some(listener) = listener {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tokio::spawn(smtp::serve(listener, Arc::clone(shared)));
+    }
+    Ok(())
+}
+
+/// Opens a port. Returns the address to call it at from this machine too.
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)
         .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     listener.set_nonblocking(true)?;
     let mut address = listener.local_addr()?;
-    // An address to call, from this machine.
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    Ok((listener, format!("http://{address}/v3")))
+    Ok((listener, address))
 }
 
 /// Refuses what a missing variable or a file's line break makes of a setting.

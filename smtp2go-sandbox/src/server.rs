@@ -35,7 +35,7 @@ use crate::world::Shared;
 const KEY_FIELD: &str = "api_key";
 
 /// Shorter bodies take less time than it takes to change threads, or about that.
-const LIGHT: usize = 16 * 1024;
+pub(crate) const LIGHT: usize = 16 * 1024;
 
 const KEY_HEADER: &str = "x-smtp2go-api-key";
 
@@ -340,6 +340,55 @@ impl Drop for CountedBody<'_> {
     }
 }
 
+/// What came of a body or a message so far. Nothing is kept of it if there is too much of others.
+pub(crate) struct Gathered<'a> {
+    bytes: Vec<u8>,
+    counted: CountedBody<'a>,
+    pub(crate) is_too_much: bool,
+}
+
+impl<'a> Gathered<'a> {
+    pub(crate) fn new(reading: &'a Reading) -> Self {
+        Self {
+            bytes: Vec::new(),
+            counted: CountedBody { reading, bytes: 0 },
+            is_too_much: false,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds what came; `most` is how much there will be in all.
+    pub(crate) fn add(&mut self, data: &[u8], most: usize) {
+        if self.is_too_much {
+            return;
+        }
+        let needed = self.bytes.len() + data.len();
+        if needed > self.bytes.capacity() {
+            // Twice as much as before, but no more than is to come.
+            let room = (2 * self.bytes.len()).min(most).max(needed);
+            if !self.counted.set(room) {
+                self.is_too_much = true;
+                self.bytes = Vec::new();
+                self.counted.set(0);
+                return;
+            }
+            self.bytes.reserve_exact(room - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(data);
+    }
+
+    /// All of it, and its memory, to be dropped when it is dealt with, or counted elsewhere.
+    pub(crate) fn finish(mut self) -> (Bytes, CountedBody<'a>) {
+        // It may be kept for long.
+        self.bytes.shrink_to_fit();
+        self.counted.set(self.bytes.len());
+        (self.bytes.into(), self.counted)
+    }
+}
+
 /// A body as far as it was read.
 pub(crate) struct Read<'a> {
     pub(crate) bytes: Bytes,
@@ -359,10 +408,10 @@ pub(crate) async fn read(
     idle: Duration,
     reading: &Reading,
 ) -> Result<Read<'_>, Unread> {
-    let mut counted = CountedBody { reading, bytes: 0 };
+    let mut gathered = Gathered::new(reading);
     let told = body.size_hint().exact();
     let told = told.map_or(usize::MAX, |told| told.try_into().unwrap_or(usize::MAX));
-    let (mut bytes, mut size, mut is_too_much) = (Vec::new(), 0_usize, false);
+    let mut size = 0_usize;
     loop {
         let mut alarm = None;
         let frame = poll_fn(|context| match Pin::new(&mut body).poll_frame(context) {
@@ -380,28 +429,14 @@ pub(crate) async fn read(
             continue;
         };
         size = size.saturating_add(data.len());
-        if bytes.len() > limit || is_too_much {
-            continue;
+        if gathered.len() <= limit {
+            gathered.add(&data, told);
         }
-        let needed = bytes.len() + data.len();
-        if needed > bytes.capacity() {
-            // Twice as much as before, but no more than is to come.
-            let room = (2 * bytes.len()).min(told).max(needed);
-            if !counted.set(room) {
-                is_too_much = true;
-                bytes = Vec::new();
-                counted.set(0);
-                continue;
-            }
-            bytes.reserve_exact(room - bytes.len());
-        }
-        bytes.extend_from_slice(&data);
     }
-    // It may be kept for long.
-    bytes.shrink_to_fit();
-    counted.set(bytes.len());
+    let is_too_much = gathered.is_too_much;
+    let (bytes, counted) = gathered.finish();
     Ok(Read {
-        bytes: bytes.into(),
+        bytes,
         size,
         is_too_much,
         counted,

@@ -77,6 +77,8 @@ pub(crate) struct Settings {
     /// How much of the past is kept.
     pub(crate) budget: LogLimits,
     pub(crate) limits: Limits,
+    /// The port for SMTP, if it is served.
+    pub(crate) smtp: Option<u16>,
 }
 
 /// What is refused although the service takes it.
@@ -143,6 +145,7 @@ impl Settings {
             webhook_timeout: Duration::from_secs(10),
             activity_lag: Duration::ZERO,
             limits: Limits::default(),
+            smtp: None,
             budget: LogLimits::default(),
         }
     }

@@ -125,6 +125,30 @@ fn it_runs_a_command_and_ends_with_it() {
 }
 
 #[test]
+fn command_knows_how_to_log_in_over_smtp() {
+    let command = "for name in HOST PORT USERNAME PASSWORD; do eval echo \\$SMTP2GO_SMTP_$name; done; read line";
+    let mut child = program()
+        .args([
+            "--quiet", "--key", "k", "--smtp", "0", "--", "sh", "-c", command,
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let [host, port, username, password] = [(); 4].map(|()| lines.next().unwrap().unwrap());
+    assert_eq!([&host, &username, &password], ["127.0.0.1", "sandbox", "k"]);
+    let stream = TcpStream::connect(format!("{host}:{port}")).unwrap();
+    let greeting = BufReader::new(stream).lines().next().unwrap().unwrap();
+    assert_eq!(greeting, "220 localhost ESMTP smtp2go-sandbox");
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert!(child.wait().unwrap().success());
+
+    let output = output(&["--smtp", "0", "--stateless"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn it_serves_and_logs_until_a_signal() {
     for signal in ["-INT", "-TERM"] {
         let running = Running::start(&["--fault", "email_send:nth=3:status=503"]);

@@ -13,6 +13,7 @@ use super::page::{self, Section, Shell, newest, shorten, show};
 use super::request::{Fields, query};
 use super::view::{Time, pretty, size};
 use crate::call::{Call, KeyPlace};
+use crate::mail::SMTP;
 use crate::world::Shared;
 
 #[derive(Template)]
@@ -176,12 +177,16 @@ impl CallView {
             Some(KeyPlace::Body) => "in the body",
             None => "none",
         };
-        let facts = [
-            ("Operation", call.operation().unwrap_or("none")),
-            ("Key", key),
-            ("User-Agent", call.user_agent().unwrap_or("none")),
-            ("Content-Type", call.content_type().unwrap_or("none")),
-        ];
+        let facts = match call.operation() {
+            Some(SMTP) => vec![("Operation", SMTP)],
+            operation => vec![
+                ("Operation", operation.unwrap_or("none")),
+                ("Key", key),
+                ("User-Agent", call.user_agent().unwrap_or("none")),
+                ("Content-Type", call.content_type().unwrap_or("none")),
+            ],
+        };
+        let facts = facts.into_iter();
         Self {
             number,
             title: format!("{} {}", call.method(), call.path()),
@@ -193,7 +198,9 @@ impl CallView {
             received: call.received(),
             accepted: call.accepted(),
             ignored: call.ignored().to_vec(),
-            facts: facts.map(|(name, value)| (name, value.to_owned())).to_vec(),
+            facts: facts
+                .map(|(name, value)| (name, value.to_owned()))
+                .collect(),
             request: Body::new(call.body(), call.body_bytes()),
             reply: Body::new(call.reply(), call.reply().len()),
             back,

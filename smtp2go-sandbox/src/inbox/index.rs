@@ -136,9 +136,13 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// The recipients in `to`, as many as the list has room for, and how many more there are.
+/// The recipients in `to`, or all if there are none there: as many as the list has room for, and how
+/// many more there are.
 fn recipients(mail: &Mail) -> String {
-    let all = mail.to();
+    let mut all = mail.to();
+    if all.is_empty() {
+        all = mail.recipients();
+    }
     let (mut text, mut shown) = (String::new(), 0);
     for one in &all {
         if text.len() >= SHOWN {

@@ -163,9 +163,19 @@ fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refus
 /// What a mail is found to be when its fields are checked.
 #[derive(Default)]
 pub(crate) struct Checked {
-    pub(crate) mime: Option<Mime>,
+    mime: Option<Mime>,
     rendered: Option<Rendered>,
     schedule: Option<SystemTime>,
+}
+
+/// A message to be sent now.
+impl From<Mime> for Checked {
+    fn from(mime: Mime) -> Self {
+        Self {
+            mime: Some(mime),
+            ..Self::default()
+        }
+    }
 }
 
 /// A mail that passed all checks.

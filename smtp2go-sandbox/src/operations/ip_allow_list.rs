@@ -39,11 +39,20 @@ weigh!(AllowedIp {
 impl IpAllowLists {
     /// Whether an address may call the API.
     pub(crate) fn lets_call(&self, address: IpAddr) -> bool {
-        !self.api.enabled || self.api.place(address).is_some()
+        self.api.lets_pass(address)
+    }
+
+    /// Whether an address may send over SMTP.
+    pub(crate) fn lets_send(&self, address: IpAddr) -> bool {
+        self.smtp.lets_pass(address)
     }
 }
 
 impl AllowList {
+    fn lets_pass(&self, address: IpAddr) -> bool {
+        !self.enabled || self.place(address).is_some()
+    }
+
     fn place(&self, address: IpAddr) -> Option<usize> {
         let mut entries = self.entries.iter();
         entries.position(|entry| entry.address == address.to_canonical())

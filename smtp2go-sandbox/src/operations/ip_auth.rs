@@ -1,14 +1,16 @@
 //! IP addresses that may send over SMTP without a password. The API has no call to add one:
 //! [`SandboxBuilder::ip_auth`](crate::SandboxBuilder::ip_auth) does.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::fields::text;
 use super::sender_settings::{SenderSettings, Spelling, put_default_limit, status};
+use super::sending::User;
 use super::{Context, Reply};
-use crate::account::KeyStatus;
+use crate::account::{AccountId, KeyStatus};
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
@@ -42,6 +44,18 @@ impl IpAuthentication {
                 settings: SenderSettings::default(),
             });
         }
+    }
+
+    /// Who sends from an address.
+    pub(crate) fn user(&self, account: AccountId, ip_address: IpAddr) -> Option<User> {
+        let name = ip_address.to_canonical().to_string();
+        let address = &self.addresses[self.place(&name)?];
+        Some(User {
+            account,
+            name,
+            status: address.status,
+            limit: address.settings.rate_limit.clone(),
+        })
     }
 
     fn place(&self, ip_address: &str) -> Option<usize> {

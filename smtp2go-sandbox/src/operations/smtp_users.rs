@@ -1,4 +1,4 @@
-//! Users who send over SMTP. The sandbox has no SMTP: it only keeps them.
+//! Users who send over SMTP, as [`smtp`](crate::smtp) lets them.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::fields::text;
 use super::sender_settings::{SenderSettings, Spelling, put_default_limit, status};
-use super::{Context, Reply};
-use crate::account::{Account, KeyStatus};
+use super::{Context, Reply, sending};
+use crate::account::{Account, AccountId, KeyStatus};
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
@@ -156,6 +156,18 @@ weigh!(User {
 impl SmtpUsers {
     fn place(&self, username: &str) -> Option<usize> {
         self.users.iter().position(|user| user.username == username)
+    }
+
+    /// The user with a name, and the password.
+    pub(crate) fn find(&self, account: AccountId, username: &str) -> Option<(sending::User, &str)> {
+        let user = &self.users[self.place(username)?];
+        let sends = sending::User {
+            account,
+            name: user.username.clone(),
+            status: user.status,
+            limit: user.settings.rate_limit.clone(),
+        };
+        Some((sends, &user.password))
     }
 }
 
