@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::data::Collection;
 use crate::operations::{
     allowed_recipients, allowed_senders, dedicated_ips, domain, email, ip_allow_list, ip_auth,
     sender_settings::SenderSettings, single_sender_emails, sms, smtp_users, subaccount,
@@ -10,7 +11,9 @@ use crate::operations::{
 use crate::weight::weigh;
 
 /// An account's place in [`World`](crate::world::World); accounts are never taken out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub(crate) struct AccountId(pub(crate) usize);
 
 impl AccountId {
@@ -68,12 +71,108 @@ weigh!(Account {
     webhook,
 });
 
+/// What is kept of an account in one piece.
+#[cfg(feature = "data")]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct AccountRow {
+    id: String,
+    closed: bool,
+    mails: usize,
+    limits_recipients: bool,
+    sender_mode: allowed_senders::Mode,
+    limits_smtp: bool,
+    limits_api: bool,
+    subaccount: subaccount::SubaccountState,
+}
+
 impl Account {
     pub(crate) fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
             ..Self::default()
         }
+    }
+
+    /// What is kept of it one by one, by its name in a data file. The rest is in the [`AccountRow`],
+    /// or found out from messages and jobs.
+    pub(crate) fn collections(&mut self) -> [(&'static str, &mut dyn Collection); 12] {
+        let Self {
+            id: _,
+            closed: _,
+            mails: _,
+            allowed_recipients,
+            allowed_senders,
+            dedicated_ips: _,
+            domain,
+            email: _,
+            ip_allow_list,
+            ip_auth,
+            single_sender_emails,
+            sms,
+            smtp_users,
+            subaccount: _,
+            suppression,
+            template,
+            webhook,
+        } = self;
+        [
+            ("allowed-recipient", &mut allowed_recipients.entries.entries),
+            ("allowed-sender", &mut allowed_senders.entries.entries),
+            ("domain", &mut domain.domains),
+            ("smtp-ip", &mut ip_allow_list.smtp.entries),
+            ("api-ip", &mut ip_allow_list.api.entries),
+            ("ip-auth", &mut ip_auth.addresses),
+            ("single-sender", &mut single_sender_emails.senders),
+            ("opted-out", &mut sms.opted_out),
+            ("smtp-user", &mut smtp_users.users),
+            ("suppression", &mut suppression.entries),
+            ("template", &mut template.templates),
+            ("webhook", &mut webhook.webhooks),
+        ]
+    }
+
+    /// As [`World::track`](crate::world::World::track).
+    pub(crate) fn track(&mut self, all: bool) {
+        for (_, collection) in self.collections() {
+            collection.track(all);
+        }
+    }
+
+    #[cfg(feature = "data")]
+    pub(crate) fn row(&self) -> AccountRow {
+        AccountRow {
+            id: self.id.clone(),
+            closed: self.closed,
+            mails: self.mails,
+            limits_recipients: self.allowed_recipients.enabled,
+            sender_mode: self.allowed_senders.mode,
+            limits_smtp: self.ip_allow_list.smtp.enabled,
+            limits_api: self.ip_allow_list.api.enabled,
+            subaccount: self.subaccount.clone(),
+        }
+    }
+
+    /// An account without what is kept one by one.
+    #[cfg(feature = "data")]
+    pub(crate) fn from_row(row: AccountRow) -> Self {
+        let mut account = Self::new(row.id);
+        account.closed = row.closed;
+        account.mails = row.mails;
+        account.allowed_recipients.enabled = row.limits_recipients;
+        account.allowed_senders.mode = row.sender_mode;
+        account.ip_allow_list.smtp.enabled = row.limits_smtp;
+        account.ip_allow_list.api.enabled = row.limits_api;
+        account.subaccount = row.subaccount;
+        account
+    }
+
+    /// Works out what is kept besides, after its collections were read.
+    #[cfg(feature = "data")]
+    pub(crate) fn restored(&mut self) -> Result<(), String> {
+        self.allowed_recipients.entries.know_all();
+        self.allowed_senders.entries.know_all();
+        self.suppression.note_places();
+        self.template.compile()
     }
 }
 
@@ -87,6 +186,15 @@ pub enum KeyStatus {
     Blocked,
     /// `sandbox`: calls succeed, but mail is rejected in place of being delivered. This is the
     /// service's own word and has nothing to do with the name of this crate.
+    Sandbox,
+}
+
+/// The names of statuses in a data file.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(remote = "KeyStatus")]
+pub(crate) enum KeyStatusForm {
+    Allowed,
+    Blocked,
     Sandbox,
 }
 
@@ -182,11 +290,12 @@ impl fmt::Debug for ApiKey {
 }
 
 /// An API key of a running sandbox.
-#[derive(Clone)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Key {
     pub(crate) secret: String,
     pub(crate) account: AccountId,
     pub(crate) endpoints: Vec<String>,
+    #[serde(with = "KeyStatusForm")]
     pub(crate) status: KeyStatus,
     /// The other fields of `/api_keys/view`, such as `description`.
     pub(crate) settings: SenderSettings,

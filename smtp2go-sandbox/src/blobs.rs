@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use memchr::{memchr, memchr2};
 use serde_json::{Map, Value};
 
+use crate::data::{Literal, interned};
 use crate::mail::list;
 use crate::weight::Weight;
 
@@ -21,20 +22,24 @@ const LONG: usize = 512;
 const COMPARED: usize = 8;
 
 /// The long texts of a mail.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Blobs {
     /// The body of the call; empty if nothing is in it. Without any blobs it is a message.
+    #[serde(skip)]
     body: Bytes,
     blobs: Vec<Blob>,
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Blob {
-    field: &'static str,
+    #[serde(deserialize_with = "interned")]
+    field: Literal,
     index: usize,
     size: usize,
     place: BlobPlace,
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 enum BlobPlace {
     /// The text in the body as JSON writes it, with its quotes.
     Body(Range<usize>),
@@ -204,6 +209,12 @@ impl Blobs {
             place,
         });
         true
+    }
+
+    /// With the body, which a data file has by itself.
+    #[cfg(feature = "data")]
+    pub(crate) fn with_body(self, body: Bytes) -> Self {
+        Self { body, ..self }
     }
 
     /// The body, if something is in it.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use smtp2go_types::Timestamp;
 
 /// A clock that can be set apart from the system's: ahead of it, or standing still.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Clock {
     /// The system's time and so much more.
     Running { ahead: Duration },

@@ -8,6 +8,8 @@ use std::time::Duration;
 use smtp2go_types::one_line;
 
 use crate::address;
+use crate::data::Kept;
+use crate::due::Job;
 use crate::event::{Detail, Event, EventKind};
 use crate::mail::{Mail, cut};
 use crate::operations::suppression::{suppress, suppressed};
@@ -84,6 +86,23 @@ pub(crate) const NAMES: &[(&str, Outcome)] = &[
     ("hold", Outcome::Hold),
 ];
 
+/// The names of outcomes in a data file.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(remote = "Outcome")]
+enum OutcomeForm {
+    Deliver,
+    HardBounce,
+    SoftBounce,
+    Reject,
+    Refuse,
+    Spam,
+    Unsubscribe,
+    Resubscribe,
+    Open,
+    Click,
+    Hold,
+}
+
 impl Outcome {
     /// That of a recipient's name.
     fn by_name(address: &str) -> Self {
@@ -113,7 +132,16 @@ impl Outcome {
 
 /// What becomes of which recipient's mail, by [`Delivery::on`].
 #[derive(Debug, Default)]
-pub(crate) struct DeliveryRules(Vec<(String, Outcome)>);
+pub(crate) struct DeliveryRules(pub(crate) Kept<u64, DeliveryRule>);
+
+/// What becomes of the mail of whom the pattern fits.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct DeliveryRule {
+    /// In lower case.
+    pattern: String,
+    #[serde(with = "OutcomeForm")]
+    outcome: Outcome,
+}
 
 impl DeliveryRules {
     pub(crate) fn count(&self) -> usize {
@@ -129,8 +157,8 @@ impl DeliveryRules {
                 || (pattern.ends_with('@') && address.starts_with(pattern))
         };
         let mut rules = self.0.iter().rev();
-        let found = rules.find(|(pattern, _)| applies(pattern));
-        found.map_or_else(|| Outcome::by_name(&address), |(_, outcome)| *outcome)
+        let found = rules.find(|rule| applies(&rule.pattern));
+        found.map_or_else(|| Outcome::by_name(&address), |rule| rule.outcome)
     }
 }
 
@@ -165,17 +193,17 @@ impl Delivery {
     /// outlives a [`reset`](crate::Sandbox::reset).
     pub fn on(&self, recipient: impl Into<String>, outcome: Outcome) -> &Self {
         let mut world = self.shared.world();
-        let rule = (recipient.into().to_lowercase(), outcome);
+        let pattern = recipient.into().to_lowercase();
         let rules = &mut world.delivery_rules.0;
-        rules.retain(|(pattern, _)| *pattern != rule.0);
-        rules.push(rule);
+        rules.retain(|rule| rule.pattern != pattern);
+        rules.push(DeliveryRule { pattern, outcome });
         drop(world);
         self
     }
 
     /// Forgets all rules.
     pub fn clear(&self) {
-        self.shared.world().delivery_rules.0.clear();
+        self.shared.world().delivery_rules.0.retain(|_| false);
     }
 
     /// Makes something happen to a mail for one of its recipients, now, with all that follows from
@@ -318,20 +346,38 @@ pub(crate) fn begin(world: &mut World, mail: &Mail) {
     let weight = waiting.weight() + HELD;
     world.ledger.charge(number, weight);
     world.transit.insert(number, waiting);
-    let mail = mail.clone();
-    world.later_for(number, TRANSIT, move |world| {
-        // Without those that something happened to on demand.
-        let waiting = world.transit.remove(&number).unwrap_or_default();
-        let (held, arriving) = waiting.into_iter().partition::<Vec<_>, _>(|recipient| {
-            world.delivery_rules.outcome(recipient) == Outcome::Hold
-        });
-        for recipient in &arriving {
-            arrive(world, &mail, recipient);
-        }
-        if !held.is_empty() {
-            world.transit.insert(number, held);
-        }
+    world.later_for(number, TRANSIT, Job::Arrive { number });
+}
+
+/// Finds out whom a mail has not reached that was taken up before it was read from a file: those for
+/// whom nothing happened.
+#[cfg(feature = "data")]
+pub(crate) fn restore_transit(world: &mut World, mail: &Mail) {
+    let waiting = mail.recipients().into_iter();
+    let waiting = waiting.filter(|recipient| mail.history(recipient).is_empty());
+    let waiting: Vec<_> = waiting.map(str::to_owned).collect();
+    if !waiting.is_empty() {
+        let number = mail.number();
+        world.ledger.charge(number, waiting.weight() + HELD);
+        world.transit.insert(number, waiting);
+    }
+}
+
+/// A mail reaches the servers of its recipients, but for those that something happened to on demand.
+pub(crate) fn arrive(world: &mut World, number: u64) {
+    let Some(mail) = world.ledger.mail(number) else {
+        return;
+    };
+    let waiting = world.transit.remove(&number).unwrap_or_default();
+    let (held, arriving) = waiting.into_iter().partition::<Vec<_>, _>(|recipient| {
+        world.delivery_rules.outcome(recipient) == Outcome::Hold
     });
+    for recipient in &arriving {
+        arrive_at(world, &mail, recipient);
+    }
+    if !held.is_empty() {
+        world.transit.insert(number, held);
+    }
 }
 
 /// Why the service does not even try to deliver to a recipient.
@@ -363,7 +409,7 @@ pub(crate) fn reject(world: &mut World, mail: &Mail, recipient: &str, reason: &s
 }
 
 /// The mail reaches the recipient's server, or not.
-fn arrive(world: &mut World, mail: &Mail, recipient: &str) {
+fn arrive_at(world: &mut World, mail: &Mail, recipient: &str) {
     let outcome = world.delivery_rules.outcome(recipient);
     let kind = match outcome {
         Outcome::HardBounce => EventKind::HardBounce,
@@ -376,11 +422,22 @@ fn arrive(world: &mut World, mail: &Mail, recipient: &str) {
     let mut after = Duration::ZERO;
     for kind in outcome.reactions() {
         after += REACTION;
-        let (mail, recipient) = (mail.clone(), recipient.to_owned());
-        world.later_for(mail.number(), after, move |world| {
-            // What cannot be, such as a click without a link, does not happen.
-            let _ = happen(world, &mail, &recipient, *kind, None);
-        });
+        let (number, kind) = (mail.number(), *kind);
+        let recipient = recipient.to_owned();
+        let job = Job::React {
+            number,
+            recipient,
+            kind,
+        };
+        world.later_for(number, after, job);
+    }
+}
+
+/// A recipient that reacts by itself does something with a mail.
+pub(crate) fn react(world: &mut World, number: u64, recipient: &str, kind: EventKind) {
+    if let Some(mail) = world.ledger.mail(number) {
+        // What cannot be, such as a click without a link, does not happen.
+        let _ = happen(world, &mail, recipient, kind, None);
     }
 }
 

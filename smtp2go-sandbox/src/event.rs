@@ -84,6 +84,28 @@ pub enum EventKind {
     SmsOptOut,
 }
 
+/// The names of events in a data file.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(remote = "EventKind")]
+pub(crate) enum KindForm {
+    Processed,
+    Delivered,
+    HardBounce,
+    SoftBounce,
+    Open,
+    Click,
+    Spam,
+    Unsubscribe,
+    Resubscribe,
+    Reject,
+    SmsSending,
+    SmsSubmitted,
+    SmsDelivered,
+    SmsFailed,
+    SmsRejected,
+    SmsOptOut,
+}
+
 impl EventKind {
     /// The word of a webhook's payload, such as `bounce`. That of a text message has the prefix
     /// `sms_`. That of an opt-out is not documented: the sandbox posts `opt-out`, the word to

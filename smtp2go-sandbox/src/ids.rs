@@ -1,9 +1,12 @@
 //! Ids and made-up values: counted or drawn from a seed, so that the same calls get the same ones.
 
 /// The source of everything in a sandbox that is made up.
-#[derive(Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Ids {
+    #[serde(skip)]
     seed: u64,
+    /// How often the sandbox started before with the same data file.
+    runs: u16,
     requests: u64,
     messages: u64,
     schedules: u64,
@@ -16,6 +19,7 @@ impl Ids {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
+            runs: 0,
             requests: 0,
             messages: 0,
             schedules: 0,
@@ -27,12 +31,24 @@ impl Ids {
 
     pub(crate) fn request(&mut self) -> String {
         self.requests += 1;
-        uuid_like(1, self.requests)
+        uuid_like(1, self.runs, self.requests)
+    }
+
+    /// The ids of an earlier run, to go on with. Requests that change nothing are not counted in a
+    /// data file; so their ids have the number of the run in them.
+    #[cfg(feature = "data")]
+    pub(crate) fn resume(self, seed: u64) -> Self {
+        Self {
+            seed,
+            runs: self.runs.wrapping_add(1),
+            requests: 0,
+            ..self
+        }
     }
 
     pub(crate) fn schedule(&mut self) -> String {
         self.schedules += 1;
-        uuid_like(2, self.schedules)
+        uuid_like(2, 0, self.schedules)
     }
 
     pub(crate) fn webhook(&mut self) -> u64 {
@@ -42,7 +58,7 @@ impl Ids {
 
     pub(crate) fn sms(&mut self) -> String {
         self.sms += 1;
-        uuid_like(3, self.sms)
+        uuid_like(3, 0, self.sms)
     }
 
     /// An id in the style of Exim: 6, 6 and 2 letters and digits.
@@ -66,7 +82,8 @@ impl Ids {
     pub(crate) fn has_sms(&self, id: &str) -> bool {
         let digits = id.strip_prefix("00000003-0000-4000-8000-");
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number.is_some_and(|number| (1..=self.sms).contains(&number) && uuid_like(3, number) == id)
+        number
+            .is_some_and(|number| (1..=self.sms).contains(&number) && uuid_like(3, 0, number) == id)
     }
 
     /// The next number of the seed's sequence.
@@ -110,8 +127,8 @@ pub(crate) fn mix(seed: u64, n: u64) -> u64 {
 }
 
 /// A version 4 UUID in form; the first part says what it is the id of.
-fn uuid_like(kind: u32, number: u64) -> String {
-    format!("{kind:08x}-0000-4000-8000-{number:012x}")
+fn uuid_like(kind: u32, run: u16, number: u64) -> String {
+    format!("{kind:08x}-{run:04x}-4000-8000-{number:012x}")
 }
 
 /// The number in base 62, at least six digits wide.
@@ -169,7 +186,7 @@ mod tests {
             assert_eq!(ids.has_email(id), known, "{id}");
         }
         let sms = ids.sms();
-        assert!(ids.has_sms(&sms) && !ids.has_sms(&uuid_like(3, 2)) && !ids.has_sms("x"));
+        assert!(ids.has_sms(&sms) && !ids.has_sms(&uuid_like(3, 0, 2)) && !ids.has_sms("x"));
         let (request, schedule) = (ids.request(), ids.schedule());
         assert_eq!((request.len(), schedule.len()), (36, 36));
         assert_ne!(request, schedule);

@@ -11,6 +11,7 @@ use std::ops::Index;
 
 use crate::account::AccountId;
 use crate::call::Call;
+use crate::data::{Kept, Literal, interned_keys};
 use crate::due::JobKey;
 use crate::event::Event;
 use crate::mail::Mail;
@@ -166,6 +167,19 @@ impl<T> Log<T> {
     pub(crate) fn since(&self, place: usize) -> impl Iterator<Item = (usize, &T)> {
         let items = self.items.range(place..);
         items.map(|(place, item)| (*place, item))
+    }
+
+    /// Puts an item back that was read from a file.
+    #[cfg(feature = "data")]
+    pub(crate) fn restore(&mut self, place: usize, item: T) {
+        self.items.insert(place, item);
+        self.set_total(place + 1);
+    }
+
+    /// There were so many before, whether they are kept or not.
+    #[cfg(feature = "data")]
+    pub(crate) fn set_total(&mut self, total: usize) {
+        self.total = self.total.max(total);
     }
 
     /// The numbers before `end`, or all.
@@ -354,6 +368,32 @@ impl Ledger {
         self.groups.contains_key(&number)
     }
 
+    pub(crate) fn message(&self, number: u64) -> Option<&KeptMessage> {
+        self.groups.get(&number).map(|group| &group.message)
+    }
+
+    /// A mail that is kept.
+    pub(crate) fn mail(&self, number: u64) -> Option<Mail> {
+        match self.message(number)? {
+            KeptMessage::Mail(mail, _) => Some(mail.clone()),
+            _ => None,
+        }
+    }
+
+    /// A text message that is kept.
+    pub(crate) fn sms(&self, number: u64) -> Option<Sms> {
+        match self.message(number)? {
+            KeptMessage::Sms(sms, _) => Some(sms.clone()),
+            _ => None,
+        }
+    }
+
+    /// The numbers of messages go on after this one.
+    #[cfg(feature = "data")]
+    pub(crate) fn set_last(&mut self, number: u64) {
+        self.next = number;
+    }
+
     /// Counts more bytes for a message.
     pub(crate) fn charge(&mut self, number: u64, bytes: usize) {
         if let Some(group) = self.groups.get_mut(&number) {
@@ -536,21 +576,22 @@ impl Ledger {
 
 /// Whose figures: the day (of UTC, from 1970 on), the account, the username and the address of the
 /// sender.
-type Figure = (u64, AccountId, String, String);
+pub(crate) type Figure = (u64, AccountId, String, String);
 
 /// From so many on, senders are not told apart, and from twice as many on the oldest day goes.
 const FIGURES: usize = 10_000;
 
 /// The figures of what was dropped, so that those of the account never fall.
 #[derive(Debug, Default)]
-pub(crate) struct Figures(BTreeMap<Figure, Counts>);
+pub(crate) struct Figures(pub(crate) Kept<Figure, Counts>);
 
 /// How many mails there were, how large, and how much happened to them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Counts {
     pub(crate) mails: usize,
     pub(crate) bytes: usize,
-    pub(crate) events: BTreeMap<&'static str, usize>,
+    #[serde(deserialize_with = "interned_keys")]
+    pub(crate) events: BTreeMap<Literal, usize>,
     pub(crate) sms: usize,
     pub(crate) sms_units: usize,
 }
@@ -580,13 +621,13 @@ impl Figures {
         const ADDRESS: usize = 254;
         let sender: String = sender.chars().take(ADDRESS).collect();
         let mut figure = (day, account, username.to_owned(), sender);
-        if self.0.len() >= FIGURES && !self.0.contains_key(&figure) {
+        if self.0.len() >= FIGURES && !self.0.contains(&figure) {
             figure.3.clear();
         }
-        if self.0.len() >= 2 * FIGURES && !self.0.contains_key(&figure) {
+        if self.0.len() >= 2 * FIGURES && !self.0.contains(&figure) {
             self.0.pop_first();
         }
-        self.0.entry(figure).or_default()
+        self.0.or_default(figure)
     }
 
     /// Day, username, sender and counts of an account.
@@ -594,7 +635,10 @@ impl Figures {
         &self,
         account: AccountId,
     ) -> impl Iterator<Item = (u64, &str, &str, &Counts)> {
-        let figures = self.0.iter().filter(move |((_, of, ..), _)| *of == account);
+        let figures = self
+            .0
+            .numbered()
+            .filter(move |((_, of, ..), _)| *of == account);
         figures.map(|((day, _, username, sender), counts)| {
             (*day, username.as_str(), sender.as_str(), counts)
         })

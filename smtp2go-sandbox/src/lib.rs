@@ -160,6 +160,12 @@
 //! than 100,000 mails is not enforced. Of dropped mail only the day is known: `/stats/email_history`
 //! counts it if the span begins on that day or before.
 //!
+//! # A file for the state
+//!
+//! A sandbox forgets everything when it stops, unless `SandboxBuilder::data` names a file (feature `data`,
+//! which `cli` enables). The next sandbox with this file goes on where the last one ended, even if that
+//! was killed. The README lists what is in the file.
+//!
 //! # What can go wrong
 //!
 //! [`Sandbox::faults`] makes calls fail on purpose, by operation, count or seeded chance:
@@ -282,6 +288,7 @@ mod blobs;
 mod call;
 mod clock;
 mod connection;
+mod data;
 mod delivery;
 mod due;
 mod event;

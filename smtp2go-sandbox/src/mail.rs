@@ -15,6 +15,7 @@ use smtp2go_types::SecretUrl;
 use crate::account::AccountId;
 use crate::address;
 use crate::blobs::Blobs;
+use crate::data::{Literal, interned};
 use crate::event::EventKind;
 use crate::mime::{self, Mime};
 use crate::operations::fields::texts;
@@ -52,12 +53,14 @@ const COPIED: usize = 8 * 1024;
 pub(crate) const SMTP: &str = "smtp";
 
 /// What a mail is made of.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct AcceptedMail {
     /// That of the message in the ledger.
     pub(crate) number: u64,
     pub(crate) email_id: String,
     pub(crate) schedule_id: Option<String>,
-    pub(crate) operation: &'static str,
+    #[serde(deserialize_with = "interned")]
+    pub(crate) operation: Literal,
     /// Without what is long and encoded, such as the content of attachments.
     pub(crate) request: Arc<Value>,
     /// What is long and encoded.
@@ -153,7 +156,7 @@ impl Mail {
         self.history_of_all().clear();
     }
 
-    fn kept(&self) -> &AcceptedMail {
+    pub(crate) fn kept(&self) -> &AcceptedMail {
         &self.0.accepted
     }
 

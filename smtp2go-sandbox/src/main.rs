@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -30,6 +31,8 @@ Examples:
       Resets a tenth of the connections after the mail was accepted, the same ones each time.
   smtp2go-sandbox --keep-mails 1000 --keep-bytes 64M
       Drops the oldest mail when there are more, or when memory for what was sent is used up.
+  smtp2go-sandbox --data sandbox.redb
+      Keeps mails, keys, templates and so on in a file, for the next start.
   smtp2go-sandbox --host 0.0.0.0 --expose --key api-0123456789abcdef0123456789abcdef
       Can be reached from other machines and containers.
 
@@ -146,6 +149,11 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     keep_bytes: usize,
 
+    /// Keeps everything in this file, which is made if there is none: after a restart, or a crash, what
+    /// was answered is there
+    #[arg(long, value_name = "FILE", conflicts_with = "stateless")]
+    data: Option<PathBuf>,
+
     /// No line for each call, and none when the oldest mail is dropped
     #[arg(long, short)]
     quiet: bool,
@@ -227,6 +235,9 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
     if let Some(key) = arguments.key {
         builder = builder.key(key);
     }
+    if let Some(path) = arguments.data {
+        builder = builder.data(path);
+    }
     if !arguments.sender_domain.is_empty() {
         builder = builder.sender_domains(arguments.sender_domain);
     }
@@ -264,7 +275,13 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
             let child = child
                 .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
             inbox();
-            return end_with(child, signal).await;
+            let end = async {
+                tokio::select! {
+                    () = signal => {}
+                    error = sandbox.data_error() => say(format_args!("error: {error}")),
+                }
+            };
+            return end_with(child, end).await;
         }
         let mut out = io::stdout().lock();
         for (name, value) in environment {
@@ -274,8 +291,10 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         let _ = out.flush();
         drop(out);
         inbox();
-        signal.await;
-        Ok(ExitCode::SUCCESS)
+        tokio::select! {
+            () = signal => Ok(ExitCode::SUCCESS),
+            error = sandbox.data_error() => Err(error),
+        }
     })
 }
 

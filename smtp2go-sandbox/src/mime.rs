@@ -10,6 +10,7 @@ use crate::weight::Weight;
 const RECIPIENTS: usize = 1_000;
 
 /// The headers of a MIME message, its texts and its size.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct Mime {
     pub(crate) size: usize,
     /// Unfolded, as they were written.

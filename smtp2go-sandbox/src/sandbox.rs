@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+#[cfg(feature = "data")]
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -76,6 +78,8 @@ impl Sandbox {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             on_call: None,
             on_drop: None,
+            #[cfg(feature = "data")]
+            data: None,
         }
     }
 
@@ -288,6 +292,19 @@ impl Sandbox {
         single_sender_emails::verify(&mut world, AccountId::MASTER, address)
     }
 
+    /// Waits until the data file ([`SandboxBuilder::data`]) cannot be written any more, because the disk
+    /// is full for example, and returns why. From then on every request is answered with 500. Never
+    /// returns without a data file.
+    ///
+    /// Requires the feature `data`.
+    #[cfg(feature = "data")]
+    pub async fn data_error(&self) -> io::Error {
+        match self.shared.data.get() {
+            Some(data) => io::Error::other(data.failed().await),
+            None => std::future::pending().await,
+        }
+    }
+
     /// Waits for the next mail: the first call returns the first mail, the second call the second
     /// one, and so on, at once if it is there already. One that was dropped meanwhile is passed over.
     /// `None` if `timeout` passes first.
@@ -331,6 +348,10 @@ impl Drop for Sandbox {
             // It ends at once. Waiting for it makes sure that the port is closed.
             let _ = thread.join();
         }
+        #[cfg(feature = "data")]
+        if let Some(data) = self.shared.data.get() {
+            data.close();
+        }
     }
 }
 
@@ -353,6 +374,8 @@ pub struct SandboxBuilder {
     address: SocketAddr,
     on_call: Option<OnCall>,
     on_drop: Option<OnDrop>,
+    #[cfg(feature = "data")]
+    data: Option<PathBuf>,
 }
 
 impl fmt::Debug for SandboxBuilder {
@@ -672,6 +695,45 @@ impl SandboxBuilder {
         self
     }
 
+    /// Keeps what the sandbox knows in a file: a [redb](https://docs.rs/redb) database, which is made if
+    /// there is none. A sandbox that starts with the file of an earlier one goes on where that ended,
+    /// however it ended: whatever was answered is there. Off by default.
+    ///
+    /// In the file are mails and text messages with their contents and events, what is scheduled or on
+    /// its way, API keys, SMTP users, webhooks, templates, suppressions, domains, subaccounts and all
+    /// other things of accounts, delivery rules ([`Delivery::on`](crate::Delivery::on)), the clock if it
+    /// was advanced or frozen, and ids, so that none repeats. What [`reset`](Sandbox::reset) forgets or
+    /// [`keep_bytes`](Self::keep_bytes) drops is taken out of the file too.
+    ///
+    /// Not in the file are calls, [webhook deliveries](Sandbox::webhook_deliveries) (what was not posted
+    /// yet is not posted later), faults, calls counted for rate limits, and settings of this builder.
+    /// The API keys, sender domains and IP addresses of this builder are added at each start if they are
+    /// missing. An API key of an earlier start that this one does not have is removed.
+    ///
+    /// An answer is sent when the file has what it is about: each request that changes something takes
+    /// an fsync, which requests at the same time share. What methods of [`Sandbox`] change is written
+    /// at once, but not waited for, and is there at the latest when the sandbox is dropped.
+    ///
+    /// [`start`](Self::start) fails if another sandbox has the file open, if it is not a sandbox's, damaged
+    /// or of another format, and with [`stateless`](Self::stateless). The file is never overwritten then.
+    /// If it cannot be written later, requests are answered with 500; see [`Sandbox::data_error`].
+    ///
+    /// Requires the feature `data`, which `cli` enables.
+    ///
+    /// ```no_run
+    /// use smtp2go_sandbox::Sandbox;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let sandbox = Sandbox::builder().data("sandbox.redb").start_blocking()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "data")]
+    pub fn data(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data = Some(path.into());
+        self
+    }
+
     /// Starts the sandbox on the caller's tokio runtime, which has to have I/O and time enabled
     /// (tokio panics otherwise). A test that blocks its only thread keeps the sandbox from
     /// answering: such a test takes [`SandboxBuilder::start_blocking`].
@@ -685,7 +747,10 @@ impl SandboxBuilder {
         let (listener, base_url) = listen(&mut self)?;
         let (smtp, smtp_address) = listen_for_smtp(&self)?.unzip();
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let shared = self.shared(&base_url)?;
+        // It may read a large file.
+        let made = base_url.clone();
+        let shared = runtime.spawn_blocking(move || self.shared(&made));
+        let shared = shared.await.map_err(io::Error::other)??;
         shared.runs_on(runtime.clone());
         let (stop, stopped) = oneshot::channel();
         let listener = FaultyListener::new(listener, Arc::clone(&shared));
@@ -763,6 +828,10 @@ impl SandboxBuilder {
     fn shared(self, base_url: &str) -> io::Result<Arc<Shared>> {
         let api = Api::embedded().map_err(io::Error::other)?;
         let shared = Shared::new(api, self.settings);
+        #[cfg(feature = "data")]
+        if let Some(path) = &self.data {
+            shared.open_data(path)?;
+        }
         for fault in self.faults {
             shared.rules.add(fault);
         }
@@ -799,6 +868,13 @@ fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
     if !(400..=599).contains(&status) {
         return Err(invalid(format!(
             "unknown key status: {status} is not from 400 to 599"
+        )));
+    }
+    #[cfg(feature = "data")]
+    if let Some(path) = builder.data.as_ref().filter(|_| settings.stateless) {
+        return Err(invalid(format!(
+            "{}: a stateless sandbox keeps nothing in a data file",
+            path.display()
         )));
     }
     let (address, access) = (builder.address, &mut builder.settings.access);

@@ -47,16 +47,34 @@ const BEGINNING: usize = 1024;
 const READ: usize = 128 * 1024 * 1024;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let mut router = Router::new()
         .nest(admin::PREFIX, admin::router(&shared))
         .merge(inbox::router(&shared))
         // One handler for everything else: the paths come from the specification.
-        .fallback(handle)
+        .fallback(handle);
+    if shared.keeps_data() {
+        let saved = middleware::from_fn_with_state(Arc::clone(&shared), answer_when_saved);
+        router = router.layer(saved);
+    }
+    router
         .layer(middleware::from_fn_with_state(
             Arc::clone(&shared),
             gate::gate,
         ))
         .with_state(shared)
+}
+
+/// Holds an answer back until everything that it may be about is in the data file.
+async fn answer_when_saved(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: middleware::Next,
+) -> Response {
+    let answer = next.run(request).await;
+    match shared.saved().await {
+        Ok(()) => answer,
+        Err(why) => admin::Problem(StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
+    }
 }
 
 /// Whether a path is one of the sandbox's own, which are not part of the API: no fault strikes

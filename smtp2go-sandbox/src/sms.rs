@@ -14,6 +14,7 @@ use crate::weight::Weight;
 pub struct Sms(Arc<AcceptedSms>);
 
 /// What is kept of a text message.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct AcceptedSms {
     /// That of the message in the ledger.
     pub(crate) number: u64,
@@ -35,6 +36,11 @@ impl Sms {
     /// The number of the message.
     pub(crate) fn number(&self) -> u64 {
         self.0.number
+    }
+
+    #[cfg(feature = "data")]
+    pub(crate) fn accepted(&self) -> &AcceptedSms {
+        &self.0
     }
 
     pub(crate) fn account(&self) -> AccountId {

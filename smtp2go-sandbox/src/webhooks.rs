@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use crate::account::AccountId;
 use crate::clock;
+use crate::due::Job;
 use crate::event::{Event, EventKind};
 use crate::gate::WEBHOOK_AGENT;
 use crate::keep::Log;
@@ -381,20 +382,22 @@ fn finish(shared: &Weak<Shared>, epoch: &Arc<()>, attempt: PostAttempt) {
             let pause = pause / world.settings.webhook_speed.max(1);
             let time = clock::after(world.now(), pause);
             let epoch = Arc::clone(epoch);
-            world.at_for(message, time, move |world| {
-                let waits =
-                    |delivery: &WebhookDelivery| delivery.state == WebhookState::Waiting(time);
-                if Arc::ptr_eq(&epoch, &world.outbox.epoch)
-                    && world.outbox.deliveries.get(place).is_some_and(waits)
-                {
-                    enqueue(world, place);
-                }
-            });
+            world.at_for(message, time, Job::PostAgain { place, time, epoch });
             WebhookState::Waiting(time)
         }
     };
     set_state(&mut world, place, state);
     pump(&mut world);
+}
+
+/// The time of another attempt has come, unless something else happened to the delivery.
+pub(crate) fn post_when_due(world: &mut World, place: usize, time: SystemTime, epoch: &Arc<()>) {
+    let waits = |delivery: &WebhookDelivery| delivery.state == WebhookState::Waiting(time);
+    if Arc::ptr_eq(epoch, &world.outbox.epoch)
+        && world.outbox.deliveries.get(place).is_some_and(waits)
+    {
+        enqueue(world, place);
+    }
 }
 
 /// How long the service waits after so many attempts; `None` if it gives up.

@@ -53,6 +53,7 @@ macro_rules! weightless {
     )+ };
 }
 weightless!(
+    (),
     bool,
     u64,
     usize,

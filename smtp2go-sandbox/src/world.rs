@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
@@ -19,8 +20,11 @@ use crate::api::{Api, Operation};
 use crate::call::Call;
 use crate::clock::{self, Clock};
 use crate::connection::Waits;
+#[cfg(feature = "data")]
+use crate::data::file::DataFile;
+use crate::data::{Collection, Kept, Unsaved};
 use crate::delivery::{DeliveryRules, Transit};
-use crate::due::{DueQueue, JobKey};
+use crate::due::{DueQueue, Job, JobKey};
 use crate::event::{Detail, Event, EventKind, Subject};
 use crate::faults::FaultRules;
 use crate::heavy::Heavy;
@@ -195,7 +199,40 @@ pub(crate) struct Shared {
     /// What proves that a form or an address is from a page of this sandbox.
     pub(crate) page_token: OnceLock<String>,
     runtime: OnceLock<runtime::Handle>,
+    /// Where the world is kept, if it is.
+    #[cfg(feature = "data")]
+    pub(crate) data: OnceLock<DataFile>,
     world: Mutex<World>,
+}
+
+/// The world, locked. What changed in it is queued for the data file when it is unlocked.
+pub(crate) struct WorldGuard<'a> {
+    world: MutexGuard<'a, World>,
+    #[cfg(feature = "data")]
+    data: Option<&'a DataFile>,
+}
+
+impl Deref for WorldGuard<'_> {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+impl DerefMut for WorldGuard<'_> {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+}
+
+#[cfg(feature = "data")]
+impl Drop for WorldGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(data) = self.data {
+            data.save(&mut self.world);
+        }
+    }
 }
 
 /// Accounts, keys, and what was sent, done and said.
@@ -203,7 +240,7 @@ pub(crate) struct World {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
-    pub(crate) keys: Vec<Arc<Key>>,
+    pub(crate) keys: Kept<u64, Arc<Key>>,
     pub(crate) mails: Log<Mail>,
     pub(crate) events: Log<Arc<Event>>,
     pub(crate) calls: Log<Arc<Call>>,
@@ -222,10 +259,12 @@ pub(crate) struct World {
     pub(crate) outbox: Outbox,
     /// How long after it happened an event is found by `/activity/search`.
     pub(crate) activity_lag: Duration,
-    accounts: Vec<Account>,
-    due: DueQueue,
+    /// What a data file does not have yet; `None` without one.
+    pub(crate) unsaved: Option<Box<Unsaved>>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) due: DueQueue,
     /// The time of what is happening: never goes back.
-    now: SystemTime,
+    pub(crate) now: SystemTime,
     /// When the operations with a rate limit were called, by account and operation.
     recent: HashMap<(AccountId, String), VecDeque<SystemTime>>,
     /// When mail was sent, the latest at the end, by username.
@@ -274,7 +313,9 @@ impl Shared {
                 base_url: OnceLock::new(),
                 page_token: OnceLock::new(),
                 runtime: OnceLock::new(),
-                world: Mutex::new(World::new(&settings, outside)),
+                #[cfg(feature = "data")]
+                data: OnceLock::new(),
+                world: Mutex::new(World::new(&settings, outside, false)),
             }
         })
     }
@@ -286,12 +327,50 @@ impl Shared {
 
     /// Locks the world and brings it up to now. Not to be called by what has the world already:
     /// handlers and jobs are given it.
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+    pub(crate) fn world(&self) -> WorldGuard<'_> {
         // No holder leaves the state half-changed, so that a panic in one (of a `Vec` out of
         // memory, say) does no harm to it.
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = WorldGuard {
+            world: self.world.lock().unwrap_or_else(PoisonError::into_inner),
+            #[cfg(feature = "data")]
+            data: self.data.get(),
+        };
         world.catch_up();
         world
+    }
+
+    /// Whether there is a data file.
+    #[cfg(feature = "data")]
+    pub(crate) fn keeps_data(&self) -> bool {
+        self.data.get().is_some()
+    }
+
+    #[cfg(not(feature = "data"))]
+    pub(crate) fn keeps_data(&self) -> bool {
+        false
+    }
+
+    /// Opens the data file, for a world in which nothing happened so far.
+    #[cfg(feature = "data")]
+    pub(crate) fn open_data(&self, path: &std::path::Path) -> std::io::Result<()> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let data = DataFile::open(path, &mut world)?;
+        self.data.get_or_init(|| data);
+        Ok(())
+    }
+
+    /// Waits until all that changed so far is in the data file, if there is one: to be called before
+    /// anybody is told that something was accepted.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written: then nothing may be acknowledged.
+    pub(crate) async fn saved(&self) -> Result<(), String> {
+        #[cfg(feature = "data")]
+        if let Some(data) = self.data.get() {
+            return data.saved().await;
+        }
+        Ok(())
     }
 
     /// The base URL for a client; empty while there is no server.
@@ -348,12 +427,13 @@ pub(crate) async fn run(shared: Weak<Shared>) {
 }
 
 impl World {
-    fn new(settings: &Arc<Settings>, outside: Outside) -> Self {
+    /// `tracked`: what changes is noted for a data file.
+    fn new(settings: &Arc<Settings>, outside: Outside, tracked: bool) -> Self {
         let clock = Clock::new();
         let mut world = Self {
             clock,
             ids: Ids::new(settings.seed),
-            keys: Vec::new(),
+            keys: Kept::default(),
             mails: Log::default(),
             events: Log::default(),
             calls: Log::default(),
@@ -365,6 +445,7 @@ impl World {
             transit: Transit::default(),
             outbox: Outbox::default(),
             activity_lag: settings.activity_lag,
+            unsaved: None,
             accounts: vec![Account::new("")],
             due: DueQueue::default(),
             now: clock.now(),
@@ -376,8 +457,42 @@ impl World {
             outside,
             settings: Arc::clone(settings),
         };
-        let now = world.now;
-        let master = world.account_mut(AccountId::MASTER);
+        if tracked {
+            world.track(true);
+        }
+        world.set_up();
+        world
+    }
+
+    /// Notes what changes from now on. `all`: what accounts have now is not written yet.
+    pub(crate) fn track(&mut self, all: bool) {
+        let unsaved = self.unsaved.insert(Box::default());
+        unsaved.clock = true;
+        if all {
+            unsaved.accounts.extend(0..self.accounts.len());
+        }
+        for (_, collection) in self.collections() {
+            collection.track(all);
+        }
+        for account in &mut self.accounts {
+            account.track(all);
+        }
+    }
+
+    /// What is kept of it one by one besides what accounts have, by its name in a data file.
+    pub(crate) fn collections(&mut self) -> [(&'static str, &mut dyn Collection); 3] {
+        [
+            ("key", &mut self.keys),
+            ("figure", &mut self.figures.0),
+            ("rule", &mut self.delivery_rules.0),
+        ]
+    }
+
+    /// Adds what the sandbox was set up with and does not have.
+    pub(crate) fn set_up(&mut self) {
+        let settings = Arc::clone(&self.settings);
+        let now = self.now;
+        let master = self.account_mut(AccountId::MASTER);
         for name in &settings.sender_domains {
             master.domain.add_verified(name, now);
         }
@@ -387,20 +502,21 @@ impl World {
         for key in &settings.keys {
             let account = match &key.subaccount {
                 None => AccountId::MASTER,
-                Some(id) => match world.find_account(id) {
+                Some(id) => match self.find_account(id) {
                     Some(account) => account,
-                    None => world.add_account(Account::new(id)),
+                    None => self.add_account(Account::new(id)),
                 },
             };
-            world.keys.push(Arc::new(Key {
-                secret: key.secret.clone(),
-                account,
-                endpoints: key.endpoints.clone(),
-                status: key.status,
-                settings: SenderSettings::default(),
-            }));
+            if self.key(&key.secret).is_none() {
+                self.keys.push(Arc::new(Key {
+                    secret: key.secret.clone(),
+                    account,
+                    endpoints: key.endpoints.clone(),
+                    status: key.status,
+                    settings: SenderSettings::default(),
+                }));
+            }
         }
-        world
     }
 
     /// As it was at the start, but for the clock, the rules of delivery and the activity's lag.
@@ -412,13 +528,31 @@ impl World {
             .for_each(Mail::forget);
         let rules = std::mem::take(&mut self.delivery_rules);
         let messages = self.ledger.number();
-        *self = Self::new(&self.settings, self.outside.clone());
+        let tracked = self.unsaved.is_some();
+        *self = Self::new(&self.settings, self.outside.clone(), tracked);
         self.ledger = Ledger::new(self.settings.budget, messages);
         self.delivery_rules = rules;
         self.clock = clock;
         self.now = now;
         self.activity_lag = lag;
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.cleared = true;
+            self.delivery_rules.0.track(true);
+        }
         self.changed();
+    }
+
+    /// Notes for the data file that something changed.
+    fn mark<T>(&mut self, mark: impl FnOnce(&mut Unsaved) -> T) {
+        if let Some(unsaved) = &mut self.unsaved {
+            mark(unsaved);
+        }
+    }
+
+    /// Takes in a message, as [`Ledger::enter`].
+    pub(crate) fn enter(&mut self, number: u64, message: KeptMessage, waits: bool) {
+        self.ledger.enter(number, message, waits);
+        self.mark(|unsaved| unsaved.messages.insert(number));
     }
 
     /// The time at which what happens now happens.
@@ -431,10 +565,11 @@ impl World {
         self.trim();
         while let Some((key, message, job)) = self.due.pop(until) {
             self.now = self.now.max(key.0);
+            self.mark(|unsaved| unsaved.jobs.insert(key));
             if let Some(message) = message {
                 self.ledger.remove_job(message, key);
             }
-            job(self);
+            job.run(self);
             self.trim();
         }
         self.now = until;
@@ -442,68 +577,56 @@ impl World {
 
     pub(crate) fn freeze(&mut self) {
         self.clock.freeze(self.now);
+        self.mark(|unsaved| unsaved.clock = true);
     }
 
     pub(crate) fn resume(&mut self) {
         self.clock.resume();
+        self.mark(|unsaved| unsaved.clock = true);
         self.outside.wake.notify_one();
     }
 
     /// Moves the clock on; all that comes due on the way happens.
     pub(crate) fn advance(&mut self, by: Duration) {
         self.clock.advance(by);
+        self.mark(|unsaved| unsaved.clock = true);
         self.catch_up();
         self.outside.wake.notify_one();
     }
 
     /// Makes something happen at `time`; at once, but after what is happening, if it is past.
-    pub(crate) fn at(
-        &mut self,
-        time: SystemTime,
-        job: impl FnOnce(&mut World) + Send + 'static,
-    ) -> JobKey {
-        let key = self.due.add(time, None, Box::new(job));
+    pub(crate) fn at(&mut self, time: SystemTime, job: Job) -> JobKey {
+        let key = self.due.add(time, None, job);
+        self.mark(|unsaved| unsaved.jobs.insert(key));
         self.outside.wake.notify_one();
         key
     }
 
     /// Makes something happen so much later.
-    pub(crate) fn later(
-        &mut self,
-        by: Duration,
-        job: impl FnOnce(&mut World) + Send + 'static,
-    ) -> JobKey {
+    pub(crate) fn later(&mut self, by: Duration, job: Job) -> JobKey {
         self.at(clock::after(self.now, by), job)
     }
 
     /// Makes something happen to a message at `time`, unless it is dropped before. Nothing does if
     /// it is not kept.
-    pub(crate) fn at_for(
-        &mut self,
-        message: u64,
-        time: SystemTime,
-        job: impl FnOnce(&mut World) + Send + 'static,
-    ) {
+    pub(crate) fn at_for(&mut self, message: u64, time: SystemTime, job: Job) {
         if self.ledger.has(message) {
-            let key = self.due.add(time, Some(message), Box::new(job));
+            let key = self.due.add(time, Some(message), job);
+            self.mark(|unsaved| unsaved.jobs.insert(key));
             self.ledger.add_job(message, key);
             self.outside.wake.notify_one();
         }
     }
 
     /// Makes something happen to a message so much later, as [`at_for`](Self::at_for).
-    pub(crate) fn later_for(
-        &mut self,
-        message: u64,
-        by: Duration,
-        job: impl FnOnce(&mut World) + Send + 'static,
-    ) {
+    pub(crate) fn later_for(&mut self, message: u64, by: Duration, job: Job) {
         self.at_for(message, clock::after(self.now, by), job);
     }
 
     /// Keeps what was to happen from happening.
     pub(crate) fn call_off(&mut self, job: JobKey) {
         self.due.remove(job);
+        self.mark(|unsaved| unsaved.jobs.insert(job));
     }
 
     fn enter_call(&mut self, place: usize) {
@@ -526,6 +649,11 @@ impl World {
         for job in &group.jobs {
             self.due.remove(*job);
         }
+        self.mark(|unsaved| {
+            unsaved.messages.insert(number);
+            unsaved.jobs.extend(&group.jobs);
+            unsaved.events.extend(&group.events);
+        });
         let mut begun = false;
         for place in &group.events {
             let Some(event) = self.events.remove(*place) else {
@@ -613,7 +741,10 @@ impl World {
 
     /// Notes that mail was sent with a username.
     pub(crate) fn note_sent(&mut self, username: &str) {
-        let now = self.now;
+        self.note_sent_at(username, self.now);
+    }
+
+    pub(crate) fn note_sent_at(&mut self, username: &str, now: SystemTime) {
         let times = match self.sent.get_mut(username) {
             Some(times) => times,
             None => self.sent.entry(username.to_owned()).or_default(),
@@ -640,9 +771,14 @@ impl World {
     pub(crate) fn is_state_full(&mut self, more: usize) -> bool {
         if self.state.saturating_add(more) > STATE {
             // What was taken out counts until then.
-            self.state = self.accounts.weight() + self.keys.weight();
+            self.count_state();
         }
         self.state.saturating_add(more) > STATE
+    }
+
+    /// Counts anew what accounts have.
+    pub(crate) fn count_state(&mut self) {
+        self.state = self.accounts.weight() + self.keys.weight();
     }
 
     /// Counts bytes of what accounts have.
@@ -704,7 +840,11 @@ impl World {
     }
 
     /// Adds a subaccount, whose id has to be new.
-    pub(crate) fn add_account(&mut self, account: Account) -> AccountId {
+    pub(crate) fn add_account(&mut self, mut account: Account) -> AccountId {
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.accounts.insert(self.accounts.len());
+            account.track(true);
+        }
         let master = self.account_mut(AccountId::MASTER);
         let lent = master.domain.lend_to_new(&account.id);
         self.add_state(lent);
@@ -737,6 +877,7 @@ impl World {
 
     pub(crate) fn account_mut(&mut self, id: AccountId) -> &mut Account {
         let place = self.place(id);
+        self.mark(|unsaved| unsaved.accounts.insert(place));
         &mut self.accounts[place]
     }
 
@@ -816,6 +957,7 @@ impl World {
             detail,
         });
         let place = self.events.push(Arc::clone(&event));
+        self.mark(|unsaved| unsaved.events.insert(place));
         if !self.ledger.add_event(message, place, &event) {
             self.events.remove(place);
         }
@@ -904,15 +1046,17 @@ pub(crate) mod tests {
                 seen.lock().unwrap().push((name, since.as_secs()));
             }
         };
+        let job = |name| Job::Test(Box::new(note(name)));
         let seconds = Duration::from_secs;
-        world.later(seconds(2), note("b"));
-        world.later(seconds(1), note("a"));
-        world.later(seconds(2), note("c"));
-        world.later(seconds(9), note("late"));
-        let nested = note("nested");
-        world.later(seconds(3), move |world| {
+        world.later(seconds(2), job("b"));
+        world.later(seconds(1), job("a"));
+        world.later(seconds(2), job("c"));
+        world.later(seconds(9), job("late"));
+        let nested = job("nested");
+        let outer = move |world: &mut World| {
             world.later(seconds(1), nested);
-        });
+        };
+        world.later(seconds(3), Job::Test(Box::new(outer)));
         world.advance(seconds(1));
         assert_eq!(*seen.lock().unwrap(), [("a", 1)]);
         world.advance(seconds(5));

@@ -13,8 +13,8 @@ use crate::weight::weigh;
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct AllowedRecipients {
-    entries: SenderEntries,
-    enabled: bool,
+    pub(crate) entries: SenderEntries,
+    pub(crate) enabled: bool,
 }
 
 weigh!(AllowedRecipients { entries, enabled });

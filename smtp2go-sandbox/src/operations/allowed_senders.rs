@@ -7,19 +7,20 @@ use serde_json::{Value, json};
 
 use super::fields::{domain_of, text, texts};
 use super::{Context, Reply};
+use crate::data::Kept;
 use crate::refusal::Refusal;
 use crate::weight::{Weight, weigh};
 
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct AllowedSenders {
-    entries: SenderEntries,
-    mode: Mode,
+    pub(crate) entries: SenderEntries,
+    pub(crate) mode: Mode,
 }
 
 /// How the list is used.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Mode {
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Mode {
     #[default]
     Disabled,
     Whitelist,
@@ -29,7 +30,7 @@ enum Mode {
 /// Email addresses and domains, each of them once.
 #[derive(Debug, Default)]
 pub(crate) struct SenderEntries {
-    entries: Vec<String>,
+    pub(crate) entries: Kept<u64, String>,
     /// The same in lower case.
     known: HashSet<String>,
     /// The same without an `@` before them.
@@ -54,25 +55,44 @@ impl SenderEntries {
     /// Appends those that are not there, upper and lower case being the same.
     pub(crate) fn add(&mut self, entries: &[&str]) {
         for entry in entries {
-            let key = entry.to_lowercase();
-            let domain = key.trim_start_matches('@').to_owned();
-            if self.known.insert(key) {
-                self.domains.insert(domain);
+            if self.know(entry) {
                 self.entries.push((*entry).to_owned());
             }
+        }
+    }
+
+    /// Makes an entry known. False if it is already.
+    fn know(&mut self, entry: &str) -> bool {
+        let key = entry.to_lowercase();
+        let domain = key.trim_start_matches('@').to_owned();
+        let new = self.known.insert(key);
+        if new {
+            self.domains.insert(domain);
+        }
+        new
+    }
+
+    /// Makes exactly those known that are there.
+    pub(crate) fn know_all(&mut self) {
+        self.known.clear();
+        self.domains.clear();
+        let entries: Vec<_> = self.entries.iter().cloned().collect();
+        for entry in &entries {
+            self.know(entry);
         }
     }
 
     /// Takes out those that are there.
     pub(crate) fn remove(&mut self, entries: &[&str]) {
         let removed: HashSet<_> = entries.iter().map(|entry| entry.to_lowercase()).collect();
-        let mut left = std::mem::take(self).entries;
-        left.retain(|entry| !removed.contains(&entry.to_lowercase()));
-        self.add(&left.iter().map(String::as_str).collect::<Vec<_>>());
+        self.entries
+            .retain(|entry| !removed.contains(&entry.to_lowercase()));
+        self.know_all();
     }
 
     pub(crate) fn replace(&mut self, entries: &[&str]) {
-        *self = Self::default();
+        self.entries.retain(|_| false);
+        self.know_all();
         self.add(entries);
     }
 
@@ -83,7 +103,7 @@ impl SenderEntries {
     }
 
     pub(crate) fn show(&self) -> Value {
-        json!(self.entries)
+        self.entries.iter().map(String::as_str).collect()
     }
 }
 

@@ -23,8 +23,9 @@ pub(crate) fn answer(
         "api_keys_permissions" => Ok(permissions(context)),
         "api_keys_remove" => {
             let place = find(context, request)?;
-            let key = context.world.keys.remove(place);
-            context.world.forget_sent(key.short_name());
+            if let Some(key) = context.world.keys.remove(&place) {
+                context.world.forget_sent(key.short_name());
+            }
             Ok(Reply::Empty)
         }
         "api_keys_view" => Ok(view(context, request)),
@@ -80,7 +81,7 @@ fn edit(context: &mut Context<'_>, request: &Value, keep: bool) -> Result<Reply,
         ..Key::clone(&present)
     };
     let reply = show(&key, masked(&key.secret));
-    context.world.keys[place] = Arc::new(key);
+    context.world.keys.insert(place, Arc::new(key));
     Ok(Reply::Data(json!([reply])))
 }
 
@@ -112,10 +113,10 @@ fn permissions(context: &Context<'_>) -> Reply {
 }
 
 /// The place of the key that the request names by its full text.
-fn find(context: &Context<'_>, request: &Value) -> Result<usize, Refusal> {
+fn find(context: &Context<'_>, request: &Value) -> Result<u64, Refusal> {
     let id = text(request, "id").unwrap_or_default();
-    let mut keys = context.world.keys.iter();
-    keys.position(|key| key.secret == id && key.account == context.account)
+    let keys = &context.world.keys;
+    keys.find(|key| key.secret == id && key.account == context.account)
         .ok_or_else(|| Refusal::exception("There is no such API key."))
 }
 

@@ -10,7 +10,8 @@ use super::fields::{domain_of, flag, is_domain, text, texts};
 use super::{Context, Reply};
 use crate::account::AccountId;
 use crate::address::is_label;
-use crate::due::JobKey;
+use crate::data::Kept;
+use crate::due::{Job, JobKey};
 use crate::refusal::Refusal;
 use crate::weight::{self, weigh};
 use crate::world::World;
@@ -31,11 +32,11 @@ const TRACKING: &str = "track.smtp2go.net";
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct SenderDomains {
-    domains: Vec<Domain>,
+    pub(crate) domains: Kept<u64, Domain>,
 }
 
-#[derive(Debug)]
-struct Domain {
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Domain {
     /// In lower case.
     name: String,
     dkim: Record,
@@ -45,11 +46,12 @@ struct Domain {
     subaccounts: Vec<String>,
     future_subaccounts: bool,
     /// When the service looks for the records next; past if it did.
+    #[serde(skip)]
     job: Option<JobKey>,
 }
 
 /// A CNAME record under a label of the domain.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Record {
     label: String,
     /// The service looked for it.
@@ -109,21 +111,31 @@ impl SenderDomains {
     /// Lends to a new subaccount what future ones may use. Returns about how many bytes that takes.
     pub(crate) fn lend_to_new(&mut self, subaccount: &str) -> usize {
         let mut bytes = 0;
-        for domain in &mut self.domains {
-            if domain.future_subaccounts {
-                domain.subaccounts.push(subaccount.to_owned());
-                bytes += 2 * size_of::<String>() + weight::text(subaccount);
-            }
+        for domain in self.domains.each_mut(|domain| domain.future_subaccounts) {
+            domain.subaccounts.push(subaccount.to_owned());
+            bytes += 2 * size_of::<String>() + weight::text(subaccount);
         }
         bytes
     }
 
-    fn find(&self, name: &str) -> Result<usize, Refusal> {
+    fn find(&self, name: &str) -> Result<u64, Refusal> {
         let name = name.to_lowercase();
-        let mut domains = self.domains.iter();
-        domains
-            .position(|domain| domain.name == name)
+        self.domains
+            .find(|domain| domain.name == name)
             .ok_or_else(|| Refusal::exception(format!("There is no sender domain {name:?}.")))
+    }
+
+    fn find_mut(&mut self, name: &str) -> Result<&mut Domain, Refusal> {
+        let place = self.find(name)?;
+        let domain = self.domains.get_mut(&place);
+        domain.ok_or_else(|| Refusal::exception(format!("There is no sender domain {name:?}.")))
+    }
+
+    /// The service is about to look for the records of a domain.
+    pub(crate) fn note_look_up(&mut self, name: &str, job: JobKey) {
+        if let Ok(domain) = self.find_mut(name) {
+            domain.job = Some(job);
+        }
     }
 }
 
@@ -138,12 +150,13 @@ pub(crate) fn lets_send(world: &World, account: AccountId, address: &str) -> boo
 /// The domains of an account and those lent to it, and whether they are lent.
 fn usable(world: &World, account: AccountId) -> impl Iterator<Item = (&Domain, bool)> {
     let own = world.account(account);
-    let lent: &[Domain] = match account.is_master() {
-        true => &[],
-        false => &world.account(AccountId::MASTER).domain.domains,
+    let lent = match account.is_master() {
+        true => None,
+        false => Some(world.account(AccountId::MASTER).domain.domains.iter()),
     };
     let lent = lent
-        .iter()
+        .into_iter()
+        .flatten()
         .filter(|domain| domain.subaccounts.contains(&own.id));
     let own = own.domain.domains.iter().map(|domain| (domain, false));
     own.chain(lent.map(|domain| (domain, true)))
@@ -161,10 +174,10 @@ pub(crate) fn answer(
         "domain_remove" => {
             let domains = &mut context.account().domain;
             let place = domains.find(name)?;
-            let removed = domains.domains.remove(place);
+            let removed = domains.domains.remove(&place);
             let left = domains.domains.iter();
             let left = entries(left.map(|domain| domain.show(DomainView::Entry)));
-            if let Some(job) = removed.job {
+            if let Some(job) = removed.and_then(|removed| removed.job) {
                 context.world.call_off(job);
             }
             Ok(left)
@@ -174,10 +187,9 @@ pub(crate) fn answer(
         "domain_subaccount_access" => subaccount_access(context, request),
         "domain_verify" => {
             let now = context.now();
-            let domains = &mut context.account().domain;
-            let place = domains.find(name)?;
-            domains.domains[place].look_up(now);
-            Ok(entries([domains.domains[place].show(DomainView::WithLink)]))
+            let domain = context.account().domain.find_mut(name)?;
+            domain.look_up(now);
+            Ok(entries([domain.show(DomainView::WithLink)]))
         }
         "domain_view" => {
             let wanted = text(request, "domain").map(str::to_lowercase);
@@ -245,9 +257,8 @@ fn relabel(
     let old = text(request, "old_subdomain").unwrap_or_default();
     let new = text(request, "new_subdomain").unwrap_or_default();
     let new = checked_label(new, "new_subdomain")?;
-    let domains = &mut context.account().domain;
-    let place = domains.find(name)?;
-    let present = record(&mut domains.domains[place]);
+    let domain = context.account().domain.find_mut(name)?;
+    let present = record(domain);
     if present.label != old.to_lowercase() {
         return Err(Refusal::exception(format!(
             "old_subdomain is not the present one, {:?}.",
@@ -257,7 +268,7 @@ fn relabel(
     if present.label != new {
         *present = Record::new(new);
     }
-    let reply = entries([domains.domains[place].show(DomainView::Entry)]);
+    let reply = entries([domain.show(DomainView::Entry)]);
     poll(context, name);
     Ok(reply)
 }
@@ -265,9 +276,7 @@ fn relabel(
 fn subaccount_access(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let name = text(request, "domain").unwrap_or_default();
     let (subaccounts, future) = checked_access(context, request)?;
-    let domains = &mut context.account().domain;
-    let place = domains.find(name)?;
-    let domain = &mut domains.domains[place];
+    let domain = context.account().domain.find_mut(name)?;
     domain.subaccounts = subaccounts;
     domain.future_subaccounts = future;
     Ok(Reply::Data(json!({
@@ -312,25 +321,26 @@ fn checked_label(label: &str, field: &str) -> Result<String, Refusal> {
 /// Lets the service look for the records later, unless it is about to.
 fn poll(context: &mut Context<'_>, name: &str) {
     let (account, now) = (context.account, context.now());
-    let domains = &mut context.account().domain;
-    let Ok(place) = domains.find(name) else {
+    let Ok(domain) = context.account().domain.find_mut(name) else {
         return;
     };
-    if domains.domains[place]
-        .job
-        .is_some_and(|(time, _)| time > now)
-    {
+    if domain.job.is_some_and(|(time, _)| time > now) {
         return;
     }
-    let due = name.to_owned();
-    let job = context.world.later(POLL, move |world| {
-        let now = world.now();
-        let domains = &mut world.account_mut(account).domain;
-        if let Ok(place) = domains.find(&due) {
-            domains.domains[place].look_up(now);
-        }
-    });
-    context.account().domain.domains[place].job = Some(job);
+    let look_up = Job::LookUpDomain {
+        account,
+        name: name.to_owned(),
+    };
+    let job = context.world.later(POLL, look_up);
+    context.account().domain.note_look_up(name, job);
+}
+
+/// The service looks for the records of a domain by itself.
+pub(crate) fn look_up(world: &mut World, account: AccountId, name: &str) {
+    let now = world.now();
+    if let Ok(domain) = world.account_mut(account).domain.find_mut(name) {
+        domain.look_up(now);
+    }
 }
 
 fn entries(entries: impl IntoIterator<Item = Value>) -> Reply {

@@ -11,12 +11,12 @@ use super::fields::{integer, text, texts};
 use super::sending::User;
 use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
-use crate::account::KeyStatus;
+use crate::account::{AccountId, KeyStatus};
 use crate::address;
 use crate::blobs::{Blobs, Texts};
 use crate::clock;
 use crate::delivery;
-use crate::due::JobKey;
+use crate::due::{Job, JobKey};
 use crate::keep::KeptMessage;
 use crate::mail::{AcceptedMail, Mail, custom_header, decode_base64, list};
 use crate::mime::Mime;
@@ -45,8 +45,30 @@ impl Weight for EmailState {
 #[derive(Debug)]
 pub(crate) struct Scheduled {
     pub(crate) mail: Mail,
-    pub(crate) time: SystemTime,
     job: JobKey,
+}
+
+impl EmailState {
+    /// A mail waits for a job.
+    pub(crate) fn schedule(&mut self, id: &str, mail: Mail, job: JobKey) {
+        self.scheduled
+            .insert(id.to_owned(), Scheduled { mail, job });
+    }
+}
+
+impl Scheduled {
+    fn time(&self) -> SystemTime {
+        self.job.0
+    }
+}
+
+/// The time of a scheduled mail has come.
+pub(crate) fn send_scheduled(world: &mut World, account: AccountId, schedule_id: &str) {
+    let waiting = &mut world.account_mut(account).email.scheduled;
+    if let Some(scheduled) = waiting.remove(schedule_id) {
+        world.ledger.release(scheduled.mail.number());
+        delivery::begin(world, &scheduled.mail);
+    }
 }
 
 /// Carries out one of the group's operations.
@@ -273,36 +295,28 @@ pub(crate) fn accept(world: &mut World, user: User, mail: NewMail) -> Sent {
         && !mail.withheld()
         && let Some(failures) = delivery::refused_altogether(world, &mail)
     {
-        world
-            .ledger
-            .enter(number, KeptMessage::Mail(mail.clone(), None), false);
+        world.enter(number, KeptMessage::Mail(mail.clone(), None), false);
         delivery::begin(world, &mail);
         return Sent::Refused(failures);
     }
     let place = world.mails.push(mail.clone());
     let message = KeptMessage::Mail(mail.clone(), Some(place));
-    world
-        .ledger
-        .enter(number, message, checked.schedule.is_some());
+    world.enter(number, message, checked.schedule.is_some());
     world.note_sent(mail.username());
     world.account_mut(account).mails += 1;
     match (mail.schedule_id(), checked.schedule) {
         (Some(id), Some(time)) => {
-            let due = id.to_owned();
-            let job = world.at(time, move |world| {
-                let waiting = &mut world.account_mut(account).email.scheduled;
-                if let Some(scheduled) = waiting.remove(&due) {
-                    world.ledger.release(number);
-                    delivery::begin(world, &scheduled.mail);
-                }
-            });
-            let scheduled = Scheduled {
-                mail: mail.clone(),
+            let schedule_id = id.to_owned();
+            let job = world.at(
                 time,
-                job,
-            };
-            let waiting = &mut world.account_mut(account).email.scheduled;
-            waiting.insert(id.to_owned(), scheduled);
+                Job::SendScheduled {
+                    account,
+                    schedule_id,
+                    number,
+                },
+            );
+            let waiting = &mut world.account_mut(account).email;
+            waiting.schedule(id, mail.clone(), job);
         }
         _ => delivery::begin(world, &mail),
     }
@@ -349,12 +363,12 @@ fn search_scheduled(context: &mut Context<'_>, request: &Value) -> Result<Reply,
                 && wanted("search", &all)
         })
         .collect();
-    found.sort_by_key(|(_, scheduled)| scheduled.time);
+    found.sort_by_key(|(_, scheduled)| scheduled.time());
     let page = found.into_iter().skip(skipped).take(limit);
     let rows = page.map(|(id, scheduled)| {
         json!({
             "schedule_id": id,
-            "schedule": clock::rfc3339(scheduled.time),
+            "schedule": clock::rfc3339(scheduled.time()),
             "sender": scheduled.mail.sender(),
             "subject": scheduled.mail.subject().unwrap_or_default(),
             "recipients": scheduled.mail.recipients().join(", "),

@@ -7,24 +7,25 @@ use serde_json::{Value, json};
 
 use super::fields::{flag, needed, text, word};
 use super::{Context, Reply};
+use crate::data::Kept;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct IpAllowLists {
-    smtp: AllowList,
-    api: AllowList,
+    pub(crate) smtp: AllowList,
+    pub(crate) api: AllowList,
 }
 
 #[derive(Debug, Default)]
-struct AllowList {
-    enabled: bool,
-    entries: Vec<AllowedIp>,
+pub(crate) struct AllowList {
+    pub(crate) enabled: bool,
+    pub(crate) entries: Kept<u64, AllowedIp>,
 }
 
-#[derive(Clone, Debug)]
-struct AllowedIp {
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct AllowedIp {
     address: IpAddr,
     description: String,
 }
@@ -53,12 +54,12 @@ impl AllowList {
         !self.enabled || self.place(address).is_some()
     }
 
-    fn place(&self, address: IpAddr) -> Option<usize> {
-        let mut entries = self.entries.iter();
-        entries.position(|entry| entry.address == address.to_canonical())
+    fn place(&self, address: IpAddr) -> Option<u64> {
+        self.entries
+            .find(|entry| entry.address == address.to_canonical())
     }
 
-    fn find(&self, address: IpAddr) -> Result<usize, Refusal> {
+    fn find(&self, address: IpAddr) -> Result<u64, Refusal> {
         self.place(address)
             .ok_or_else(|| Refusal::exception(format!("{address} is not on the list.")))
     }
@@ -115,12 +116,14 @@ pub(crate) fn answer(
                 description.clone_into(&mut entry.description);
             }
             let reply = entry.show();
-            list.entries[place] = entry;
+            list.entries.insert(place, entry);
             Ok(Reply::Data(reply))
         }
         "ip_allow_list_remove" => {
             let place = list.find(address(request, "ip_address")?)?;
-            Ok(Reply::Data(list.entries.remove(place).show()))
+            let reply = list.entries[place].show();
+            list.entries.remove(&place);
+            Ok(Reply::Data(reply))
         }
         "ip_allow_list_view" => {
             let entries: Value = list.entries.iter().map(AllowedIp::show).collect();

@@ -10,19 +10,21 @@ use super::fields::text;
 use super::sender_settings::{SenderSettings, Spelling, put_default_limit, status};
 use super::sending::User;
 use super::{Context, Reply};
-use crate::account::{AccountId, KeyStatus};
+use crate::account::{AccountId, KeyStatus, KeyStatusForm};
+use crate::data::Kept;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct IpAuthentication {
-    addresses: Vec<Address>,
+    pub(crate) addresses: Kept<u64, Address>,
 }
 
-#[derive(Debug)]
-struct Address {
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Address {
     ip_address: String,
+    #[serde(with = "KeyStatusForm")]
     status: KeyStatus,
     settings: SenderSettings,
 }
@@ -58,9 +60,9 @@ impl IpAuthentication {
         })
     }
 
-    fn place(&self, ip_address: &str) -> Option<usize> {
-        let mut addresses = self.addresses.iter();
-        addresses.position(|address| address.ip_address == ip_address)
+    fn place(&self, ip_address: &str) -> Option<u64> {
+        self.addresses
+            .find(|address| address.ip_address == ip_address)
     }
 }
 
@@ -74,7 +76,7 @@ pub(crate) fn answer(
         "ip_auth_patch" => patch(context, request),
         "ip_auth_remove" => {
             let place = find(context, request)?;
-            context.account().ip_auth.addresses.remove(place);
+            context.account().ip_auth.addresses.remove(&place);
             Ok(Reply::Empty)
         }
         "ip_auth_view" => {
@@ -95,15 +97,19 @@ pub(crate) fn answer(
 fn patch(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let place = find(context, request)?;
     let account = context.account();
-    let address = &mut account.ip_auth.addresses[place];
-    let status = status(request)?.unwrap_or(address.status);
-    let settings = address.settings.clone();
-    address.settings = settings.change(request, &account.dedicated_ips)?;
-    address.status = status;
-    Ok(Reply::Data(json!([address.show(Spelling::RateLimit)])))
+    let present = &account.ip_auth.addresses[place];
+    let settings = present.settings.clone();
+    let address = Address {
+        ip_address: present.ip_address.clone(),
+        status: status(request)?.unwrap_or(present.status),
+        settings: settings.change(request, &account.dedicated_ips)?,
+    };
+    let reply = json!([address.show(Spelling::RateLimit)]);
+    account.ip_auth.addresses.insert(place, address);
+    Ok(Reply::Data(reply))
 }
 
-fn find(context: &mut Context<'_>, request: &Value) -> Result<usize, Refusal> {
+fn find(context: &mut Context<'_>, request: &Value) -> Result<u64, Refusal> {
     let ip_address = text(request, "ip_address").unwrap_or_default();
     let place = context.account().ip_auth.place(ip_address);
     place.ok_or_else(|| {

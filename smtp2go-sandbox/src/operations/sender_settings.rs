@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::weight::weigh;
 
 /// The settings, as they are without any having been given.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SenderSettings {
     description: String,
     pub(crate) rate_limit: Option<SendingLimit>,
@@ -46,7 +46,7 @@ impl Default for SenderSettings {
 }
 
 /// So many mails in any span of that length.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SendingLimit {
     pub(crate) mails: i64,
     /// As it was sent.

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::fields::{check_address, text};
 use super::{Context, Reply};
 use crate::account::AccountId;
-use crate::due::JobKey;
+use crate::data::Kept;
+use crate::due::{Job, JobKey};
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 use crate::world::World;
@@ -22,14 +23,15 @@ const NEVER_FOLLOWED: &str = "unverified";
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct SingleSenders {
-    senders: Vec<Sender>,
+    pub(crate) senders: Kept<u64, Sender>,
 }
 
-#[derive(Debug)]
-struct Sender {
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Sender {
     address: String,
     verified: bool,
     /// When the link is followed; past if it was.
+    #[serde(skip)]
     job: Option<JobKey>,
 }
 
@@ -47,23 +49,33 @@ impl SingleSenders {
         place.is_some_and(|place| self.senders[place].verified)
     }
 
-    fn place(&self, address: &str) -> Option<usize> {
+    fn find_mut(&mut self, address: &str) -> Option<&mut Sender> {
+        let place = self.place(address)?;
+        self.senders.get_mut(&place)
+    }
+
+    /// The link that was mailed to an address is about to be followed.
+    pub(crate) fn note_link(&mut self, address: &str, job: JobKey) {
+        if let Some(sender) = self.find_mut(address) {
+            sender.job = Some(job);
+        }
+    }
+
+    fn place(&self, address: &str) -> Option<u64> {
         let address = address.to_lowercase();
-        let mut senders = self.senders.iter();
-        senders.position(|sender| sender.address.to_lowercase() == address)
+        self.senders
+            .find(|sender| sender.address.to_lowercase() == address)
     }
 }
 
 /// Follows the link that was mailed to an address. False if the account has no such sender.
 pub(crate) fn verify(world: &mut World, account: AccountId, address: &str) -> bool {
     let state = &mut world.account_mut(account).single_sender_emails;
-    match state.place(address) {
-        Some(place) => {
-            state.senders[place].verified = true;
-            true
-        }
-        None => false,
-    }
+    let sender = state.find_mut(address);
+    sender.is_some_and(|sender| {
+        sender.verified = true;
+        true
+    })
 }
 
 /// Refuses what is not an address alone.
@@ -94,8 +106,8 @@ pub(crate) fn answer(
             let Some(place) = state.place(address) else {
                 return Err(Refusal::exception("There is no such single sender."));
             };
-            let removed = state.senders.remove(place);
-            if let Some(job) = removed.job {
+            let removed = state.senders.remove(&place);
+            if let Some(job) = removed.and_then(|removed| removed.job) {
                 context.world.call_off(job);
             }
             Ok(Reply::Data("The address was removed.".into()))
@@ -103,9 +115,10 @@ pub(crate) fn answer(
         "single_sender_emails_view" => {
             let state = &context.account().single_sender_emails;
             let wanted = address.map(|address| state.place(address));
-            let senders = state.senders.iter().enumerate();
-            let senders: Value = senders
-                .filter(|(place, _)| wanted.is_none_or(|wanted| wanted == Some(*place)))
+            let senders: Value = state
+                .senders
+                .numbered()
+                .filter(|(place, _)| wanted.is_none_or(|wanted| wanted == Some(**place)))
                 .map(|(_, sender)| {
                     json!({ "email_address": sender.address, "verified": sender.verified })
                 })
@@ -135,11 +148,15 @@ fn add(context: &mut Context<'_>, address: &str) -> Result<(), Refusal> {
         let place = state.place(address).unwrap_or_default();
         // It is about to be followed if it was added a moment ago.
         if state.senders[place].job.is_none_or(|(time, _)| time <= now) {
-            let due = address.to_owned();
-            let job = context.world.later(FOLLOWED_AFTER, move |world| {
-                verify(world, account, &due);
-            });
-            context.account().single_sender_emails.senders[place].job = Some(job);
+            let verify = Job::VerifySender {
+                account,
+                address: address.to_owned(),
+            };
+            let job = context.world.later(FOLLOWED_AFTER, verify);
+            context
+                .account()
+                .single_sender_emails
+                .note_link(address, job);
         }
     }
     Ok(())

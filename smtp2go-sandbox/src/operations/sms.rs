@@ -1,6 +1,6 @@
 //! Text messages: sent, shown, and received.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +10,8 @@ use super::history::has_day;
 use super::{Context, Reply};
 use crate::account::{AccountId, KeyStatus};
 use crate::clock;
+use crate::data::Kept;
+use crate::due::Job;
 use crate::event::EventKind;
 use crate::keep::KeptMessage;
 use crate::mail::list;
@@ -43,7 +45,7 @@ pub(crate) struct SmsState {
     /// The last thing that happened to what was sent, by `message_id`.
     pub(crate) status: BTreeMap<String, EventKind>,
     /// The digits of the numbers that want no more.
-    opted_out: BTreeSet<String>,
+    pub(crate) opted_out: Kept<String, ()>,
 }
 
 /// The status is counted with its message.
@@ -54,7 +56,7 @@ impl Weight for SmsState {
 }
 
 /// A message to an account.
-#[derive(Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Received {
     account: AccountId,
     message_id: String,
@@ -63,6 +65,24 @@ pub(crate) struct Received {
     content: String,
     username: String,
     time: SystemTime,
+}
+
+impl Received {
+    /// What the event of an opt-out is about: the message, by its number in the ledger, as if it had
+    /// been sent.
+    pub(crate) fn answer(&self, number: u64) -> Sms {
+        Sms::new(AcceptedSms {
+            number,
+            message_id: self.message_id.clone(),
+            destination: self.from.clone(),
+            sender: self.to.clone(),
+            content: self.content.clone(),
+            accepted: self.time,
+            account: self.account,
+            username: self.username.clone(),
+            withheld: false,
+        })
+    }
 }
 
 impl Weight for Received {
@@ -74,6 +94,18 @@ impl Weight for Received {
             + self.content.weight()
             + self.username.weight()
     }
+}
+
+/// What happens next to a message that was sent.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(crate) enum SmsStep {
+    Reject,
+    Submit,
+    Arrive {
+        submitted: SystemTime,
+    },
+    /// Its recipient answers STOP.
+    Stop,
 }
 
 /// Carries out one of the group's operations.
@@ -203,7 +235,7 @@ fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
         }));
         let place = context.world.sms.push(sms.clone());
         let message = KeptMessage::Sms(sms.clone(), place);
-        context.world.ledger.enter(number, message, false);
+        context.world.enter(number, message, false);
         begin(context.world, &sms);
     }
     context.world.changed();
@@ -237,35 +269,45 @@ fn begin(world: &mut World, sms: &Sms) {
     let to = digits(sms.destination());
     happen(world, sms, EventKind::SmsSending, None);
     let opted_out = world.account(sms.account()).sms.opted_out.contains(&to);
-    let sms = sms.clone();
-    if sms.withheld() || opted_out || to.ends_with("0003") {
-        world.later_for(sms.number(), STEP, move |world| {
-            happen(world, &sms, EventKind::SmsRejected, None);
-        });
+    let step = match sms.withheld() || opted_out || to.ends_with("0003") {
+        true => SmsStep::Reject,
+        false => SmsStep::Submit,
+    };
+    step_later(world, sms.number(), step);
+}
+
+fn step_later(world: &mut World, number: u64, step: SmsStep) {
+    world.later_for(number, STEP, Job::MoveSms { number, step });
+}
+
+/// Takes a message one step further.
+pub(crate) fn advance(world: &mut World, number: u64, step: SmsStep) {
+    let Some(sms) = world.ledger.sms(number) else {
         return;
-    }
-    world.later_for(sms.number(), STEP, move |world| {
-        let submitted = world.now();
-        happen(world, &sms, EventKind::SmsSubmitted, Some(submitted));
-        world.later_for(sms.number(), STEP, move |world| {
+    };
+    let to = digits(sms.destination());
+    match step {
+        SmsStep::Reject => happen(world, &sms, EventKind::SmsRejected, None),
+        SmsStep::Submit => {
+            let submitted = world.now();
+            happen(world, &sms, EventKind::SmsSubmitted, Some(submitted));
+            step_later(world, number, SmsStep::Arrive { submitted });
+        }
+        SmsStep::Arrive { submitted } => {
             let kind = match to.ends_with("0002") {
                 true => EventKind::SmsFailed,
                 false => EventKind::SmsDelivered,
             };
             happen(world, &sms, kind, Some(submitted));
             if to.ends_with("0004") {
-                world.later_for(sms.number(), STEP, move |world| {
-                    receive(
-                        world,
-                        sms.account(),
-                        sms.destination(),
-                        sms.sender(),
-                        "STOP",
-                    );
-                });
+                step_later(world, number, SmsStep::Stop);
             }
-        });
-    });
+        }
+        SmsStep::Stop => {
+            let (from, to) = (sms.destination(), sms.sender());
+            receive(world, sms.account(), from, to, "STOP");
+        }
+    }
 }
 
 fn happen(world: &mut World, sms: &Sms, kind: EventKind, submitted: Option<SystemTime>) {
@@ -287,41 +329,32 @@ pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &st
     let conversation = world.sms.iter().rev().find(is_answer_to);
     let username = conversation.map(|sms| sms.username().to_owned());
     let username = username.unwrap_or_default();
-    let time = world.now();
     let received = Received {
         account,
-        message_id: message_id.clone(),
+        message_id,
         from: from.to_owned(),
         to: to.to_owned(),
         content: content.to_owned(),
-        username: username.clone(),
-        time,
+        username,
+        time: world.now(),
     };
     let weight = received.weight();
     let place = world.received.push(received);
-    world
-        .ledger
-        .enter(number, KeptMessage::Received(place), false);
+    world.enter(number, KeptMessage::Received(place), false);
     world.ledger.charge(number, weight);
     let word = content.trim().to_ascii_uppercase();
     if ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"].contains(&word.as_str()) {
         let opted_out: String = digits(from).chars().take(DIGITS).collect();
         let weight = 2 * size_of::<String>() + opted_out.weight();
         if !world.is_state_full(weight) {
-            world.account_mut(account).sms.opted_out.insert(opted_out);
+            world
+                .account_mut(account)
+                .sms
+                .opted_out
+                .insert(opted_out, ());
             world.add_state(weight);
         }
-        let answer = Sms::new(AcceptedSms {
-            number,
-            message_id,
-            destination: from.to_owned(),
-            sender: to.to_owned(),
-            content: content.to_owned(),
-            accepted: time,
-            account,
-            username,
-            withheld: false,
-        });
+        let answer = world.received[place].answer(number);
         world.record_sms(&answer, EventKind::SmsOptOut, Vec::new());
     }
     world.changed();

@@ -7,20 +7,22 @@ use serde_json::{Map, Value, json};
 use super::fields::text;
 use super::sender_settings::{SenderSettings, Spelling, put_default_limit, status};
 use super::{Context, Reply, sending};
-use crate::account::{Account, AccountId, KeyStatus};
+use crate::account::{Account, AccountId, KeyStatus, KeyStatusForm};
+use crate::data::Kept;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct SmtpUsers {
-    users: Vec<User>,
+    pub(crate) users: Kept<u64, User>,
 }
 
-#[derive(Clone)]
-struct User {
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct User {
     username: String,
     password: String,
+    #[serde(with = "KeyStatusForm")]
     status: KeyStatus,
     settings: SenderSettings,
 }
@@ -54,7 +56,8 @@ pub(crate) fn answer(
         }
         "smtp_users_remove" => {
             let place = find(context, request)?;
-            let user = context.account().smtp_users.users.remove(place);
+            let user = context.account().smtp_users.users[place].clone();
+            context.account().smtp_users.users.remove(&place);
             Ok(results(&user))
         }
         "smtp_users_view" => {
@@ -107,11 +110,15 @@ fn edit(context: &mut Context<'_>, request: &Value, keep: bool) -> Result<User, 
         status: status(request)?.unwrap_or(before),
         settings: settings.change(request, &context.account().dedicated_ips)?,
     };
-    context.account().smtp_users.users[place] = user.clone();
+    context
+        .account()
+        .smtp_users
+        .users
+        .insert(place, user.clone());
     Ok(user)
 }
 
-fn find(context: &mut Context<'_>, request: &Value) -> Result<usize, Refusal> {
+fn find(context: &mut Context<'_>, request: &Value) -> Result<u64, Refusal> {
     let username = text(request, "username").unwrap_or_default();
     let place = context.account().smtp_users.place(username);
     place.ok_or_else(|| Refusal::exception(format!("There is no SMTP user {username:?}.")))
@@ -154,8 +161,8 @@ weigh!(User {
 });
 
 impl SmtpUsers {
-    fn place(&self, username: &str) -> Option<usize> {
-        self.users.iter().position(|user| user.username == username)
+    fn place(&self, username: &str) -> Option<u64> {
+        self.users.find(|user| user.username == username)
     }
 
     /// The user with a name, and the password.

@@ -22,7 +22,7 @@ const LIMITS: [i64; 17] = [
 const DEDICATED_ABOVE: i64 = 100_000;
 
 /// What the master account says about a subaccount.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SubaccountState {
     pub(crate) name: String,
     email: String,

@@ -1,6 +1,6 @@
 //! Addresses and domains that get no mail.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,6 +11,7 @@ use super::history::time;
 use super::{Context, Reply};
 use crate::account::{Account, AccountId};
 use crate::clock;
+use crate::data::Kept;
 use crate::paging::{numbered, page};
 use crate::refusal::Refusal;
 use crate::weight::{Weight, weigh};
@@ -26,14 +27,13 @@ const EXCERPT: usize = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct Suppressions {
     /// By a number that grows.
-    entries: BTreeMap<u64, Suppression>,
-    next: u64,
+    pub(crate) entries: Kept<u64, Suppression>,
     /// The numbers of those for an address or a domain, see [`key`].
     places: HashMap<String, Vec<u64>>,
 }
 
 /// An address or a domain that gets no mail, and why.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Suppression {
     email_address: String,
     /// The API's word: manual, spam, unsubscribe, bounce, compliance.
@@ -98,11 +98,7 @@ pub(crate) fn suppress(
     new
 }
 
-weigh!(Suppressions {
-    entries,
-    next,
-    places
-});
+weigh!(Suppressions { entries, places });
 weigh!(Suppression {
     email_address,
     reason,
@@ -116,12 +112,25 @@ impl Suppressions {
     fn add(&mut self, entry: Suppression) -> bool {
         let new = self.place(&entry.email_address, &entry.reason).is_none();
         if new {
-            let places = self.places.entry(key(&entry.email_address));
-            places.or_default().push(self.next);
-            self.entries.insert(self.next, entry);
-            self.next += 1;
+            let address = entry.email_address.clone();
+            let place = self.entries.push(entry);
+            self.note_place(&address, place);
         }
         new
+    }
+
+    fn note_place(&mut self, address: &str, place: u64) {
+        self.places.entry(key(address)).or_default().push(place);
+    }
+
+    /// Makes every entry found that is there.
+    #[cfg(feature = "data")]
+    pub(crate) fn note_places(&mut self) {
+        let places = self.entries.numbered();
+        let places = places.map(|(place, entry)| (*place, entry.email_address.clone()));
+        for (place, address) in places.collect::<Vec<_>>() {
+            self.note_place(&address, place);
+        }
     }
 
     fn place(&self, address: &str, reason: &str) -> Option<u64> {
@@ -207,7 +216,7 @@ pub(crate) fn answer(
 
 fn view(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let filter = SuppressionFilter::new(request, context.now())?;
-    let entries = context.account().suppression.entries.values();
+    let entries = context.account().suppression.entries.iter();
     let mut entries: Vec<_> = entries.filter(|entry| filter.takes(entry)).collect();
     if descending(request, "sort")? {
         entries.reverse();

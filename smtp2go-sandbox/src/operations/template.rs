@@ -1,6 +1,5 @@
 //! Templates, and mail made from them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +10,7 @@ use super::fields::{check_length, descending, few, flag, occurs, page_size, set,
 use super::{Context, Reply};
 use crate::account::Account;
 use crate::clock;
+use crate::data::Kept;
 use crate::filling::{Compiled, Escape, FillBudget, apart, weight_of};
 use crate::mail::list;
 use crate::paging::{numbered, page};
@@ -20,15 +20,16 @@ use crate::weight::weigh;
 /// What an account has of them, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
-    templates: BTreeMap<String, Template>,
+    pub(crate) templates: Kept<String, Template>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Template {
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Template {
     name: String,
     subject: String,
     html_body: String,
     text_body: String,
+    #[serde(skip)]
     parts: Parts,
     variables: Map<String, Value>,
     tags: Vec<String>,
@@ -44,7 +45,7 @@ pub(crate) struct Parts {
 }
 
 /// A mail made from a template.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Rendered {
     pub(crate) subject: String,
     pub(crate) html_body: String,
@@ -217,8 +218,25 @@ impl Templates {
         template.ok_or_else(|| no_template(id))
     }
 
+    /// Compiles the templates that were read from a file.
+    #[cfg(feature = "data")]
+    pub(crate) fn compile(&mut self) -> Result<(), String> {
+        for template in self.templates.each_mut(|_| true) {
+            let parts = [
+                ("subject", &template.subject),
+                ("html_body", &template.html_body),
+                ("text_body", &template.text_body),
+            ];
+            let parts = parts.into_iter().filter(|(_, text)| !text.is_empty());
+            let parts = parts.map(|(part, text)| (part.to_owned(), text.as_str().into()));
+            template.parts = Parts::compile(&Value::Object(parts.collect()))
+                .map_err(|refusal| refusal.reason())?;
+        }
+        Ok(())
+    }
+
     fn check_new(&self, id: &str) -> Result<(), Refusal> {
-        match self.templates.contains_key(id) {
+        match self.templates.get(id).is_some() {
             true => Err(Refusal::exception(format!(
                 "There is a template {id:?} already."
             ))),
@@ -293,7 +311,7 @@ fn search(state: &Templates, request: &Value) -> Result<Reply, Refusal> {
         let mut own = template.tags.iter();
         tags.is_empty() || own.any(|tag| tags.contains(tag.as_str()))
     };
-    let templates = state.templates.iter();
+    let templates = state.templates.numbered();
     let mut templates: Vec<_> = templates
         .filter(|(id, template)| found(id, template) && tagged(template))
         .collect();

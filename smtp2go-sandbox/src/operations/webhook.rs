@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::fields::{few, flag};
 use super::{Context, Reply};
+use crate::data::Kept;
 use crate::event::Event;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
@@ -18,11 +19,11 @@ const MOST: usize = 10;
 /// What an account has of them, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct RegisteredWebhooks {
-    webhooks: Vec<Arc<Webhook>>,
+    pub(crate) webhooks: Kept<u64, Arc<Webhook>>,
 }
 
 /// An endpoint for events.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Webhook {
     pub(crate) id: u64,
     pub(crate) url: String,
@@ -196,12 +197,9 @@ impl RegisteredWebhooks {
         Some(webhook.disabled)
     }
 
-    fn place(&self, request: &Value) -> Result<usize, Refusal> {
+    fn place(&self, request: &Value) -> Result<u64, Refusal> {
         let id = request.get("id").and_then(Value::as_u64);
-        let place = self
-            .webhooks
-            .iter()
-            .position(|webhook| Some(webhook.id) == id);
+        let place = self.webhooks.find(|webhook| Some(webhook.id) == id);
         place.ok_or_else(|| Refusal::exception("There is no webhook with this id."))
     }
 }
@@ -232,13 +230,15 @@ pub(crate) fn answer(
             let mut webhook = Webhook::clone(&state.webhooks[place]);
             webhook.update(request)?;
             let shown = webhook.show();
-            state.webhooks[place] = Arc::new(webhook);
+            state.webhooks.insert(place, Arc::new(webhook));
             Ok(Reply::Data(shown))
         }
         "webhook_remove" => {
             let state = &mut context.account().webhook;
             let place = state.place(request)?;
-            Ok(Reply::Data(state.webhooks.remove(place).show()))
+            let shown = state.webhooks[place].show();
+            state.webhooks.remove(&place);
+            Ok(Reply::Data(shown))
         }
         "webhook_view" => {
             let webhooks = context.account().webhook.webhooks.iter();

@@ -17,7 +17,8 @@ use crate::blobs::Blobs;
 use crate::call::Call;
 use crate::connection::Refusals;
 use crate::heavy::Undone;
-use crate::mail::{Mime, SMTP, decode_base64};
+use crate::mail::{SMTP, decode_base64};
+use crate::mime::Mime;
 use crate::operations::email::{self, NewMail, Sent};
 use crate::operations::sending;
 use crate::server::LIGHT;
@@ -260,10 +261,13 @@ impl Session {
             body_bytes: received.size,
             ..self.call("DATA")
         };
-        let (reply, messages) = match received.refused {
+        let (mut reply, messages) = match received.refused {
             Some(refused) => (refused, 0..0),
             None => self.deliver(envelope, received.bytes).await,
         };
+        if let Err(why) = self.shared.saved().await {
+            reply = Reply::new(451, "4.3.0", why);
+        }
         call.messages = messages;
         call.accepted = !reply.refuses();
         self.note(call, &reply);
@@ -355,7 +359,10 @@ fn try_accept(
     message: Bytes,
 ) -> Result<Reply, Reply> {
     let user = client.user(world)?;
-    let sender = mime.header("From").unwrap_or(&envelope.sender);
+    let sender = match mime.from.as_str() {
+        "" => &envelope.sender,
+        from => from,
+    };
     let recipients: Vec<_> = envelope.recipients.iter().map(String::as_str).collect();
     sending::may_send(world, user.account, sender, &recipients)
         .map_err(|refusal| Reply::new(550, "5.7.1", refusal.reason()))?;

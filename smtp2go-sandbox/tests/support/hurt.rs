@@ -837,7 +837,9 @@ pub(crate) const ROWS: &[Row] = &[
         refusal: "",
         requests: |size| {
             let rest = fill(size * 3 / 4, "a");
-            mime(&format!("From: a@example.com\r\nTo: b@example.net\r\n{rest}"))
+            mime(&format!(
+                "From: a@example.com\r\nTo: b@example.net\r\n{rest}"
+            ))
         },
     },
     // Many mails.

@@ -1,0 +1,368 @@
+//! The file: a redb database with a table of records.
+
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, Read};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+
+use redb::{
+    Database, DatabaseError, ReadOnlyTable, ReadableTable, Table, TableDefinition, TableError,
+    WriteTransaction,
+};
+use tokio::sync::watch;
+
+use super::load::{self, RecordSource};
+use super::record::{PIECE, RecordBatch, RecordValue};
+use super::save;
+use crate::world::World;
+
+/// What the records look like. A sandbox reads the files of its own version only.
+const VERSION: u64 = 1;
+
+/// Tells that the file is a sandbox's: the key `version` has the version.
+const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("smtp2go-sandbox");
+
+const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
+
+/// The memory for pages of the file. All is read once, at the start.
+const CACHE: usize = 16 * 1024 * 1024;
+
+/// The file of a running sandbox, and the thread that writes it.
+pub(crate) struct DataFile {
+    /// `None` when it is closed.
+    queue: Mutex<Option<mpsc::Sender<RecordBatch>>>,
+    queued: AtomicU64,
+    written: watch::Receiver<WriterProgress>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How far the thread is.
+#[derive(Default)]
+struct WriterProgress {
+    batches: u64,
+    /// Why no more are written.
+    error: Option<String>,
+}
+
+impl DataFile {
+    /// Opens or makes the file and puts what is in it into a new world.
+    ///
+    /// # Errors
+    ///
+    /// If it is in use, cannot be read or written, or is not a file of this version. The error names
+    /// the file, which is left as it is.
+    pub(crate) fn open(path: &Path, world: &mut World) -> io::Result<Self> {
+        let name = path.display().to_string();
+        let fail = |why: String| io::Error::other(format!("{name}: {why}"));
+        check_head(path).map_err(&fail)?;
+        // What the pages say is checked by assertions in part.
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| {
+            let database = open(path)?;
+            let records = begin(&database)?;
+            load::load(world, &records).map_err(|why| format!("a record is damaged: {why}"))?;
+            Ok(database)
+        }));
+        let database = opened.unwrap_or_else(|_| Err(DAMAGED.to_owned()));
+        let database = database.map_err(&fail)?;
+        let (queue, batches) = mpsc::channel();
+        let (progress, written) = watch::channel(WriterProgress::default());
+        let thread = thread::Builder::new()
+            .name("smtp2go-sandbox-data".to_owned())
+            .spawn(move || write_all(&database, &name, &batches, &progress))?;
+        let file = Self {
+            queue: Mutex::new(Some(queue)),
+            queued: AtomicU64::new(0),
+            written,
+            thread: Mutex::new(Some(thread)),
+        };
+        file.save(world);
+        Ok(file)
+    }
+
+    /// Queues what changed in the world, which is locked.
+    pub(crate) fn save(&self, world: &mut World) {
+        let Some(batch) = save::take(world) else {
+            return;
+        };
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.queued.fetch_add(1, Ordering::SeqCst);
+        if let Some(queue) = &*queue {
+            // If the thread has ended, whoever waits for it is told.
+            let _ = queue.send(batch);
+        }
+    }
+
+    /// Waits until everything is written that was queued before the call.
+    pub(crate) async fn saved(&self) -> Result<(), String> {
+        let queued = self.queued.load(Ordering::SeqCst);
+        let mut written = self.written.clone();
+        let reached =
+            |written: &WriterProgress| written.error.is_some() || written.batches >= queued;
+        match written.wait_for(reached).await {
+            Ok(written) => match &written.error {
+                Some(error) => Err(error.clone()),
+                None => Ok(()),
+            },
+            Err(_) => Err("the data file is closed".to_owned()),
+        }
+    }
+
+    /// Waits until the file cannot be written any more, and returns why.
+    pub(crate) async fn failed(&self) -> String {
+        let mut written = self.written.clone();
+        let failed = written.wait_for(|written| written.error.is_some()).await;
+        match failed.map(|written| written.error.clone()) {
+            Ok(Some(error)) => error,
+            _ => "the data file is closed".to_owned(),
+        }
+    }
+
+    /// Writes what is queued and closes the file.
+    pub(crate) fn close(&self) {
+        let lock = || self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(lock().take());
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            // If it panicked, nobody was told that anything was saved since.
+            let _ = thread.join();
+        }
+    }
+}
+
+const DAMAGED: &str = "the file is damaged; move it away to start with a new one";
+const FOREIGN: &str = "not a data file of smtp2go-sandbox, or one whose creation was interrupted; choose another file";
+
+/// Checks, before anything is written, that an existing file begins as a redb database does and is as
+/// long as it says.
+fn check_head(path: &Path) -> Result<(), String> {
+    /// The length of the head, and what it begins with. 3 other bytes and five numbers follow.
+    const HEAD: u64 = 320;
+    const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
+    let mut file = match fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(|error| error.to_string())?,
+    };
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    if length == 0 {
+        return Ok(());
+    }
+    let mut head = [0; 32];
+    let read = file.read_exact(&mut head);
+    if let Err(error) = read
+        && error.kind() != io::ErrorKind::UnexpectedEof
+    {
+        return Err(error.to_string());
+    }
+    if !head.starts_with(MAGIC) {
+        return Err(FOREIGN.to_owned());
+    }
+    let number = |place: usize| {
+        let bytes = head
+            .get(place..place + 4)
+            .and_then(|bytes| bytes.try_into().ok());
+        u64::from(u32::from_le_bytes(bytes.unwrap_or_default()))
+    };
+    let [page, head_pages, most_pages, full, rest] = [12, 16, 20, 24, 28].map(number);
+    let region = |pages: u64| match pages {
+        0 => 0,
+        pages => (head_pages + pages).saturating_mul(page),
+    };
+    let regions = full.saturating_mul(region(most_pages));
+    let told = page.saturating_add(regions).saturating_add(region(rest));
+    let told = told.max(HEAD);
+    match length < told {
+        true => Err(format!(
+            "the file has {length} bytes of {told}: it is cut short; move it away to start with a new one"
+        )),
+        false => Ok(()),
+    }
+}
+
+fn open(path: &Path) -> Result<Database, String> {
+    let database = Database::builder()
+        .set_cache_size(CACHE)
+        .create_with_file_format_v3(true)
+        .create(path);
+    database.map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => "another sandbox has the file open".to_owned(),
+        DatabaseError::UpgradeRequired(_) => FOREIGN.to_owned(),
+        DatabaseError::Storage(redb::StorageError::Io(error)) => error.to_string(),
+        DatabaseError::Storage(_) => DAMAGED.to_owned(),
+        error => error.to_string(),
+    })
+}
+
+/// The records as they are, after a look at the version. Makes the tables if there are none.
+fn begin(database: &Database) -> Result<ReadOnlyTable<&'static str, &'static [u8]>, String> {
+    let reading = database.begin_read().map_err(text)?;
+    let version = match reading.open_table(ABOUT) {
+        Ok(about) => about
+            .get("version")
+            .map_err(text)?
+            .map(|version| version.value()),
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(_) => return Err(FOREIGN.to_owned()),
+    };
+    match version {
+        Some(VERSION) => {}
+        Some(other) => {
+            return Err(format!(
+                "the file has the format {other}, and this version of smtp2go-sandbox reads {VERSION}; \
+                 choose another file"
+            ));
+        }
+        None if reading.list_tables().map_err(text)?.next().is_none() => {
+            let writing = database.begin_write().map_err(text)?;
+            let mut about = writing.open_table(ABOUT).map_err(text)?;
+            about.insert("version", VERSION).map_err(text)?;
+            drop(about);
+            writing.open_table(RECORDS).map_err(text)?;
+            writing.commit().map_err(text)?;
+        }
+        None => return Err(FOREIGN.to_owned()),
+    }
+    let reading = database.begin_read().map_err(text)?;
+    reading.open_table(RECORDS).map_err(text)
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// What follows the last key that begins so. Prefixes end with a slash.
+fn end_of(prefix: &str) -> String {
+    format!("{}0", prefix.trim_end_matches('/'))
+}
+
+impl RecordSource for ReadOnlyTable<&'static str, &'static [u8]> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        let value = ReadableTable::get(self, key).map_err(text)?;
+        Ok(value.map(|value| value.value().to_vec()))
+    }
+
+    fn each(
+        &self,
+        prefix: &str,
+        take: &mut dyn FnMut(&str, &[u8]) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let records = self.range::<&str>(prefix..end_of(prefix).as_str());
+        for record in records.map_err(text)? {
+            let (key, value) = record.map_err(text)?;
+            let rest = key.value().strip_prefix(prefix).unwrap_or_default();
+            take(rest, value.value())?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes batches until the queue is closed or the file cannot be written: all that are there at once,
+/// so that calls at the same time wait for one transaction.
+fn write_all(
+    database: &Database,
+    name: &str,
+    queue: &mpsc::Receiver<RecordBatch>,
+    progress: &watch::Sender<WriterProgress>,
+) {
+    while let Ok(first) = queue.recv() {
+        let mut batches = vec![first];
+        batches.extend(queue.try_iter());
+        let count = batches.len() as u64;
+        let written = write(database, batches);
+        let failed = written.is_err();
+        progress.send_modify(|progress| match written {
+            Ok(()) => progress.batches += count,
+            Err(why) => progress.error = Some(format!("{name}: the file cannot be written: {why}")),
+        });
+        if failed {
+            return;
+        }
+    }
+}
+
+fn write(database: &Database, batches: Vec<RecordBatch>) -> Result<(), String> {
+    let writing = database.begin_write().map_err(text)?;
+    for batch in batches {
+        write_batch(&writing, batch)?;
+    }
+    writing.commit().map_err(text)
+}
+
+fn write_batch(writing: &WriteTransaction, batch: RecordBatch) -> Result<(), String> {
+    if batch.cleared {
+        writing.delete_table(RECORDS).map_err(text)?;
+    }
+    let mut table = writing.open_table(RECORDS).map_err(text)?;
+    for (key, content) in batch.records {
+        match content {
+            RecordValue::Gone => drop(table.remove(key.as_str()).map_err(text)?),
+            RecordValue::AllGone => table
+                .retain_in::<&str, _>(key.as_str()..end_of(&key).as_str(), |_, _| false)
+                .map_err(text)?,
+            RecordValue::Json(json) => put(&mut table, &key, &json.map_err(text)?)?,
+            RecordValue::Later(make) => put(&mut table, &key, &make().map_err(text)?)?,
+            RecordValue::Body(body) => {
+                for (place, piece) in body.chunks(PIECE).enumerate() {
+                    put(&mut table, &format!("{key}{place:06}"), piece)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn put(table: &mut Table<'_, &str, &[u8]>, key: &str, value: &[u8]) -> Result<(), String> {
+    drop(table.insert(key, value).map_err(text)?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::tests::shared;
+
+    /// A redb database of other programs, or of another version of this one.
+    #[test]
+    fn other_databases_are_refused_and_left_as_they_are() {
+        const OTHER: TableDefinition<'_, &str, &str> = TableDefinition::new("other");
+        const SAME_NAME: TableDefinition<'_, u64, u64> = TableDefinition::new("smtp2go-sandbox");
+        let make: [(fn(&WriteTransaction), &str); 3] = [
+            (
+                |writing| drop(writing.open_table(OTHER).unwrap()),
+                "not a data file",
+            ),
+            (
+                |writing| drop(writing.open_table(SAME_NAME).unwrap()),
+                "not a data file",
+            ),
+            (
+                |writing| {
+                    let mut about = writing.open_table(ABOUT).unwrap();
+                    about.insert("version", VERSION + 1).unwrap();
+                },
+                "the file has the format 2",
+            ),
+        ];
+        for (number, (make, expected)) in make.into_iter().enumerate() {
+            let name = format!("smtp2go-sandbox-{}-file-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let database = Database::create(&path).unwrap();
+            let writing = database.begin_write().unwrap();
+            make(&writing);
+            writing.commit().unwrap();
+            drop(database);
+            let shared = shared(|_| {});
+            let error = shared.open_data(&path).unwrap_err().to_string();
+            let start = format!("{}: {expected}", path.display());
+            assert!(error.starts_with(&start), "{error}");
+            let database = Database::create(&path).unwrap();
+            let reading = database.begin_read().unwrap();
+            assert_eq!(reading.list_tables().unwrap().count(), 1, "{expected}");
+            drop(database);
+            fs::remove_file(&path).unwrap();
+        }
+    }
+}
