@@ -6,39 +6,39 @@ use crate::validation::{Check, Validate};
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
-/// Which events to list. All filters are optional; without any, the events of today come. What the
-/// two `only_latest` switches do is not documented; it is inferred from their names.
+/// Which events to list. All filters are optional; without any, today's events are returned. What
+/// the two `only_latest` switches do is not documented; it is inferred from their names.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ActivitySearchRequest {
-    /// The start of the period, included. RFC 3339 in UTC is the safe form; several others, such as
-    /// `2026-03-02`, are read as well, as UTC when they name no zone. Without it, the period starts
-    /// today at 00:00 UTC.
+    /// The start of the period, included. RFC 3339 in UTC is the safe form; several other forms, such
+    /// as `2026-03-02`, are accepted too, and are UTC if they have no zone. Without it, the period
+    /// starts today at 00:00 UTC.
     pub start_date: Option<Timestamp>,
-    /// The end of the period, not included, in the same forms. Without it, the period ends now,
-    /// although the vendor's text also speaks of midnight.
+    /// The end of the period, exclusive, in the same forms. Without it, the period ends now, although
+    /// the vendor's text also mentions midnight.
     pub end_date: Option<Timestamp>,
-    /// A part of the email id, the subject, the To header, the recipient or the Bcc header, whether in
-    /// upper or lower case. `|` separates alternatives.
+    /// A part of the email id, the subject, the To header, the recipient or the Bcc header;
+    /// case-insensitive. `|` separates alternatives.
     pub search: Option<String>,
     /// Only events of the email with exactly this id.
     pub search_email_id: Option<String>,
-    /// A part of the subject, whether in upper or lower case.
+    /// A part of the subject; case-insensitive.
     pub search_subject: Option<String>,
     /// How `search_subject` is compared with the subject. Only the name is known, from the changelog of
     /// 2026-11-05; that it is a text is inferred, and its values are not public.
     ///
     /// Inferred, not documented.
     pub search_subject_op: Option<String>,
-    /// A part of the sender, whether in upper or lower case.
+    /// A part of the sender; case-insensitive.
     pub search_sender: Option<String>,
     /// How `search_sender` is compared with the sender. Only the name is known, from the changelog of
     /// 2026-11-05; that it is a text is inferred, and its values are not public.
     ///
     /// Inferred, not documented.
     pub search_sender_op: Option<String>,
-    /// A part of the recipient, whether in upper or lower case.
+    /// A part of the recipient; case-insensitive.
     pub search_recipient: Option<String>,
     /// How `search_recipient` is compared with the recipient. Only the name is known, from the
     /// changelog of 2026-11-05; that it is a text is inferred, and its values are not public.
@@ -55,7 +55,7 @@ pub struct ActivitySearchRequest {
     /// From 1 to 1000. Default: `100`.
     pub limit: Option<i64>,
     /// The token of the last reply, for its next page; send it with unchanged filters. Without it, the
-    /// first page comes.
+    /// first page is returned.
     pub continue_token: Option<String>,
     /// Whether to list only the latest event of each email.
     ///
@@ -63,15 +63,15 @@ pub struct ActivitySearchRequest {
     ///
     /// Inferred, not documented.
     pub only_latest: Option<bool>,
-    /// Whether to list only the latest event of each email, going by the time of sending. It wins over
-    /// `only_latest`.
+    /// Whether to list only the latest event of each email, by the time of sending. Takes precedence
+    /// over `only_latest`.
     ///
     /// Default: `false`.
     ///
     /// Inferred, not documented.
     pub only_latest_by_sent: Option<bool>,
-    /// Only events of these kinds; without it, of all kinds. The API refuses an unknown word with a
-    /// 400.
+    /// Only events of these kinds. Without it, events of all kinds. The API refuses an unknown value
+    /// with a 400.
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub event_types: Option<Vec<ActivityEvent>>,
@@ -79,7 +79,7 @@ pub struct ActivitySearchRequest {
     ///
     /// Default: `false`.
     pub include_headers: Option<bool>,
-    /// Names of headers whose values the events shall hold as `custom_headers`.
+    /// Names of headers whose values are returned in each event's `custom_headers`.
     pub custom_headers: Option<Vec<String>>,
     /// The region whose events to search. Without it, the region of the master account.
     ///
@@ -311,9 +311,10 @@ impl crate::Envelope for ActivitySearchResponse {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ActivityList {
-    /// How many events match in all. It can be more than this page, and more than all pages together.
+    /// How many events match in all. It can exceed the number of events on this page, and on all pages
+    /// together.
     pub total_events: Option<i64>,
-    /// What to send for the next page. It is opaque and expires. Null or absent on the last page.
+    /// The token to send for the next page. It is opaque and expires. Null or absent on the last page.
     pub continue_token: Option<String>,
     /// The events.
     #[cfg_attr(
@@ -338,12 +339,11 @@ pub struct ActivityRecord {
     pub email_id: Option<String>,
     /// When the event happened, in UTC.
     pub date: Option<Timestamp>,
-    /// What happened to a mail. These words are not those of webhooks, which say `open`, `click` or
-    /// `bounce`.
+    /// The kind of an event of a mail. Webhooks use other values, such as `open`, `click` and `bounce`.
     pub event: Option<ActivityEvent>,
     /// The From address of the mail.
     pub from: Option<String>,
-    /// The address of the recipient whom the event concerns.
+    /// The address of the recipient that the event concerns.
     pub recipient: Option<String>,
     /// The addresses of the recipients. The schema has a list, one sample a single text; a list can
     /// hold several.
@@ -372,15 +372,15 @@ pub struct ActivityRecord {
     pub cc: Option<String>,
     /// The Bcc header, as one text that may hold several addresses.
     pub bcc: Option<String>,
-    /// What the mail server of the recipient answered.
+    /// The reply of the recipient's mail server.
     pub smtp_response: Option<String>,
-    /// Why it came to the event, such as the cause of a bounce.
+    /// The reason for the event, such as the cause of a bounce.
     pub reason: Option<String>,
     /// The IP address of the remote host.
     pub host: Option<String>,
     /// The IP address from which the mail was submitted. Only on `processed`.
     pub originating_host: Option<String>,
-    /// What went wrong.
+    /// The error.
     pub error: Option<String>,
     /// The mail program of the reader. Only on `opened` and `clicked`; the keys are not documented.
     #[cfg_attr(
@@ -400,7 +400,7 @@ pub struct ActivityRecord {
     pub byte_size: Option<i64>,
     /// The raw headers of the mail. Only with `include_headers`.
     pub headers: Option<String>,
-    /// The headers that were asked for with `custom_headers`, from name to value.
+    /// The headers that the request named in `custom_headers`, from name to value.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "BTreeMap::is_empty")
@@ -429,11 +429,11 @@ crate::object::reply!(
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DeliveryAttempt {
-    /// When it was made.
+    /// The time of the attempt.
     pub smtptime: Option<Timestamp>,
     /// The remote host.
     pub host: Option<String>,
-    /// What that host answered.
+    /// The reply of that host.
     pub smtpresponse: Option<String>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -442,8 +442,7 @@ pub struct DeliveryAttempt {
 
 crate::object::reply!(DeliveryAttempt { smtptime, host, smtpresponse });
 
-/// What happened to a mail. These words are not those of webhooks, which say `open`, `click` or
-/// `bounce`.
+/// The kind of an event of a mail. Webhooks use other values, such as `open`, `click` and `bounce`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ActivityEvent {

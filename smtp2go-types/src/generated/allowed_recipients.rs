@@ -6,16 +6,16 @@ use crate::validation::{Check, Validate};
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
-/// Recipients to put on the list.
+/// Recipients to add to the list.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipientsAddRequest {
     /// Email addresses and domains to add.
     pub allowed_recipients: Vec<String>,
-    /// Whether mail may go only to what is on the list. What happens without it is not documented.
+    /// Whether mail may go only to recipients on the list. What happens without it is not documented.
     pub enabled: Option<bool>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -62,16 +62,16 @@ impl Validate for AllowedRecipientsAddRequest {
     }
 }
 
-/// Recipients to take off the list.
+/// Recipients to remove from the list.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipientsRemoveRequest {
     /// Email addresses and domains to remove. Those not on the list are ignored.
     pub allowed_recipients: Vec<String>,
-    /// Whether mail may go only to what is on the list. What happens without it is not documented.
+    /// Whether mail may go only to recipients on the list. What happens without it is not documented.
     pub enabled: Option<bool>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -125,9 +125,9 @@ impl Validate for AllowedRecipientsRemoveRequest {
 pub struct AllowedRecipientsUpdateRequest {
     /// Email addresses and domains. They replace the whole list.
     pub allowed_recipients: Vec<String>,
-    /// Whether mail may go only to what is on the list.
+    /// Whether mail may go only to recipients on the list.
     pub enabled: bool,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -179,12 +179,12 @@ impl Validate for AllowedRecipientsUpdateRequest {
     }
 }
 
-/// Whose list to view.
+/// Selects the account whose list is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedRecipientsViewRequest {
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -217,7 +217,7 @@ impl Validate for AllowedRecipientsViewRequest {
     }
 }
 
-/// What the four calls for allowed recipients answer.
+/// The reply of the four calls for allowed recipients.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -252,7 +252,7 @@ pub struct AllowedRecipients {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub allowed_recipients: Vec<String>,
-    /// Whether mail may go only to what is on the list.
+    /// Whether mail may go only to recipients on the list.
     pub enabled: Option<bool>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]

@@ -6,14 +6,14 @@ use crate::validation::{Check, Validate};
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
-/// Senders to put on the list.
+/// Senders to add to the list.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSendersAddRequest {
     /// Email addresses and domains to add.
     pub allowed_senders: Vec<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -52,14 +52,14 @@ impl Validate for AllowedSendersAddRequest {
     }
 }
 
-/// Senders to take off the list.
+/// Senders to remove from the list.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSendersRemoveRequest {
     /// Email addresses and domains to remove. Those not on the list are ignored.
     pub allowed_senders: Vec<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -110,7 +110,7 @@ pub struct AllowedSendersUpdateRequest {
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub mode: AllowedSendersMode,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -164,12 +164,12 @@ impl Validate for AllowedSendersUpdateRequest {
     }
 }
 
-/// Whose list to view.
+/// Selects the account whose list is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllowedSendersViewRequest {
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -202,7 +202,7 @@ impl Validate for AllowedSendersViewRequest {
     }
 }
 
-/// What the four calls for allowed senders answer.
+/// The reply of the four calls for allowed senders.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -237,8 +237,8 @@ pub struct AllowedSenders {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub allowed_senders: Vec<String>,
-    /// How the list of senders is used. With `whitelist` only what is on the list may send, with
-    /// `blacklist` what is on the list may not, and with `disabled` the list has no effect.
+    /// How the list of senders is used. With `whitelist`, only senders on the list may send; with
+    /// `blacklist`, all senders except those on the list; with `disabled`, the list has no effect.
     pub mode: Option<AllowedSendersMode>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -247,8 +247,8 @@ pub struct AllowedSenders {
 
 crate::object::reply!(AllowedSenders { allowed_senders, mode });
 
-/// How the list of senders is used. With `whitelist` only what is on the list may send, with
-/// `blacklist` what is on the list may not, and with `disabled` the list has no effect.
+/// How the list of senders is used. With `whitelist`, only senders on the list may send; with
+/// `blacklist`, all senders except those on the list; with `disabled`, the list has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AllowedSendersMode {

@@ -13,19 +13,19 @@ use std::collections::BTreeMap;
 pub struct ApiKeysAddRequest {
     /// A note of your own about the key.
     pub description: Option<String>,
-    /// `true` gives the key a sending limit of its own, made of `custom_ratelimit_value` and
+    /// `true` gives the key its own sending limit, set by `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
-    /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
+    /// is `true`. The range is that of `POST /users/smtp/edit`, the only operation that documents one.
     ///
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
-    /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
-    /// `custom_ratelimit` is `true`.
+    /// The period of the limit: a number and `hour`, `day`, `week` or `month`, singular or plural,
+    /// optionally followed by `hh:mm:ss`; or `h:mm:ss` alone. Stored only if `custom_ratelimit` is
+    /// `true`.
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
@@ -50,27 +50,27 @@ pub struct ApiKeysAddRequest {
     ///
     /// Default: `false`.
     pub click_tracking_enabled: Option<bool>,
-    /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
-    /// permitted.
+    /// Whether copies of sent mail are archived. Requires a paid plan and an account for which
+    /// archiving is permitted.
     ///
     /// Default: `false`.
     pub archive_enabled: Option<bool>,
-    /// An address that gets a blind copy of every email sent.
+    /// An address that receives a blind copy of every email sent.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
-    /// email address has them forwarded there.
+    /// How bounce messages are handled: `from` returns them to the sender, `drop` discards them, and an
+    /// email address forwards them to that address.
     ///
     /// Default: `"from"`.
     pub bounce_notifications: Option<String>,
     /// Whether the key may send. Without it, `allowed`.
     pub status: Option<SenderStatus>,
     /// The paths that the key may call, such as `/email/send`; `/email/*` and `*` work as patterns. The
-    /// calling key must hold them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
+    /// calling key must have them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
     /// exist.
     ///
     /// Default: `["/email/send"]`.
     pub endpoints: Option<Vec<String>>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -235,8 +235,8 @@ impl Validate for ApiKeysAddRequest {
     }
 }
 
-/// All settings of an API key. A setting that is not given goes back to its default. Only
-/// `endpoints` then stays as it is.
+/// All settings of an API key. A setting that is not given is reset to its default, except
+/// `endpoints`, which keeps its value.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -245,19 +245,19 @@ pub struct ApiKeysEditRequest {
     pub id: Secret,
     /// A note of your own about the key.
     pub description: Option<String>,
-    /// `true` gives the key a sending limit of its own, made of `custom_ratelimit_value` and
+    /// `true` gives the key its own sending limit, set by `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
-    /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
+    /// is `true`. The range is that of `POST /users/smtp/edit`, the only operation that documents one.
     ///
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
-    /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
-    /// `custom_ratelimit` is `true`.
+    /// The period of the limit: a number and `hour`, `day`, `week` or `month`, singular or plural,
+    /// optionally followed by `hh:mm:ss`; or `h:mm:ss` alone. Stored only if `custom_ratelimit` is
+    /// `true`.
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
@@ -282,29 +282,29 @@ pub struct ApiKeysEditRequest {
     ///
     /// Default: `false`.
     pub click_tracking_enabled: Option<bool>,
-    /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
-    /// permitted.
+    /// Whether copies of sent mail are archived. Requires a paid plan and an account for which
+    /// archiving is permitted.
     ///
     /// Default: `false`.
     pub archive_enabled: Option<bool>,
-    /// An address that gets a blind copy of every email sent.
+    /// An address that receives a blind copy of every email sent.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
-    /// email address has them forwarded there.
+    /// How bounce messages are handled: `from` returns them to the sender, `drop` discards them, and an
+    /// email address forwards them to that address.
     ///
     /// Default: `"from"`.
     pub bounce_notifications: Option<String>,
     /// Whether the key may send. Without it, `allowed`.
     pub status: Option<SenderStatus>,
     /// The paths that the key may call, such as `/email/send`; `/email/*` and `*` work as patterns. The
-    /// calling key must hold them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
-    /// exist. Since May 2026 only such paths can be granted or withdrawn as the calling key itself, or
-    /// the edited key at present, has. Without it, the list stays as it is, although the schema still
-    /// prints a default.
+    /// calling key must have them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
+    /// exist. Since May 2026 only paths that the calling key or the edited key already has can be
+    /// granted or withdrawn. Without it, the list is not changed, although the schema still has a
+    /// default.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub endpoints: Option<Vec<String>>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -534,19 +534,19 @@ pub struct ApiKeysPatchRequest {
     pub id: Secret,
     /// A note of your own about the key.
     pub description: Option<String>,
-    /// `true` gives the key a sending limit of its own, made of `custom_ratelimit_value` and
+    /// `true` gives the key its own sending limit, set by `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
-    /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
+    /// is `true`. The range is that of `POST /users/smtp/edit`, the only operation that documents one.
     ///
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
-    /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
-    /// `custom_ratelimit` is `true`.
+    /// The period of the limit: a number and `hour`, `day`, `week` or `month`, singular or plural,
+    /// optionally followed by `hh:mm:ss`; or `h:mm:ss` alone. Stored only if `custom_ratelimit` is
+    /// `true`.
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
@@ -561,24 +561,24 @@ pub struct ApiKeysPatchRequest {
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
     pub click_tracking_enabled: Option<bool>,
-    /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
-    /// permitted.
+    /// Whether copies of sent mail are archived. Requires a paid plan and an account for which
+    /// archiving is permitted.
     pub archive_enabled: Option<bool>,
-    /// An address that gets a blind copy of every email sent.
+    /// An address that receives a blind copy of every email sent.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
-    /// email address has them forwarded there.
+    /// How bounce messages are handled: `from` returns them to the sender, `drop` discards them, and an
+    /// email address forwards them to that address.
     pub bounce_notifications: Option<String>,
-    /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
-    /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
-    /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
+    /// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
+    /// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
+    /// shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
     /// The paths that the key may call, such as `/email/send`; `/email/*` and `*` work as patterns. The
-    /// calling key must hold them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
-    /// exist. Since May 2026 only such paths can be granted or withdrawn as the calling key itself, or
-    /// the edited key at present, has.
+    /// calling key must have them itself. `https://api.smtp2go.com/v3/api/index` lists all paths that
+    /// exist. Since May 2026 only paths that the calling key or the edited key already has can be
+    /// granted or withdrawn.
     pub endpoints: Option<Vec<String>>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -768,7 +768,7 @@ impl Validate for ApiKeysPatchRequest {
 pub struct ApiKeysRemoveRequest {
     /// The full key, `api-` and 32 more characters.
     pub id: Secret,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -804,16 +804,16 @@ impl Validate for ApiKeysRemoveRequest {
     }
 }
 
-/// Which API keys to list. Without `id` and `search` it is all of them.
+/// Which API keys to list. Without `id` and `search`, all keys are listed.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysViewRequest {
-    /// A full key, `api-` and 32 more characters, to see that one only.
+    /// A full key, `api-` and 32 more characters: lists only this key.
     pub id: Option<Secret>,
     /// Text to look for. Which fields are searched is not documented.
     pub search: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -860,7 +860,7 @@ impl Validate for ApiKeysViewRequest {
     }
 }
 
-/// API keys. Adding and editing answer with a list of one.
+/// API keys. The replies to adding and editing have a list of one.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -868,7 +868,7 @@ pub struct ApiKeysResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// The keys. The schema wraps each one in an envelope of its own; the samples do not.
+    /// The keys. The schema wraps each key in its own envelope; the samples do not.
     ///
     /// Known from the vendor's samples rather than from its schema.
     #[cfg_attr(
@@ -890,18 +890,18 @@ impl crate::Envelope for ApiKeysResponse {
     }
 }
 
-/// What the calling key may do.
+/// The permissions of the calling key.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKeysPermissionsResponse {
     /// The service's id for this request. A sample beside the schema shows a list here, which is a
-    /// slip: every other reply has a text.
+    /// mistake: every other reply has a text.
     ///
     /// As in the vendor's schema, against its samples.
     pub request_id: Option<String>,
     /// Paths such as `/email/send`, or patterns such as `/email/*`. The schema has objects here, the
-    /// sample text.
+    /// sample has text.
     ///
     /// Known from the vendor's samples rather than from its schema.
     #[cfg_attr(
@@ -928,29 +928,28 @@ impl crate::Envelope for ApiKeysPermissionsResponse {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ApiKey {
-    /// The key. `/api_keys/add` gives all 36 characters; other calls keep the first 16 and put `*` for
-    /// the rest.
+    /// The key. `/api_keys/add` returns all 36 characters; other operations replace all but the first
+    /// 16 by `*`.
     pub api_key: Option<Secret>,
     /// The short name of the key: `api-` and the 12 characters after it. Activity, statistics and
     /// webhooks refer to the key by it.
     pub username: Option<String>,
     /// Your note about the key.
     pub description: Option<String>,
-    /// Whether the key has a sending limit of its own. Requests and some other replies spell it
+    /// Whether the key has a sending limit of its own. Requests and some other replies call it
     /// `custom_ratelimit`; accept either name.
     pub custom_rate_limit: Option<bool>,
-    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
-    /// no limit of its own is inferred.
+    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
+    /// means that it has no limit of its own.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
-    /// occur too.
+    /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
     /// It is an integer in every sample and a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_value: Option<i64>,
-    /// The span of time of the default limit, written as in requests, or the word `unlimited`.
+    /// The period of the default limit, written as in requests, or `unlimited`.
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
     pub ippool: Option<i64>,
@@ -966,14 +965,14 @@ pub struct ApiKey {
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived.
     pub archive_enabled: Option<bool>,
-    /// The address that gets a blind copy of every email sent. It can be null.
+    /// The address that receives a blind copy of every email sent. It can be null.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
+    /// How bounce messages are handled: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
     pub bounce_notifications: Option<String>,
-    /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
-    /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
-    /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
+    /// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
+    /// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
+    /// shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
     /// Whether the service has blocked sending with this key because of misuse. Read-only. Only the
     /// name is known, from the changelog of 2026-10-27; that it is a text is inferred, and its values

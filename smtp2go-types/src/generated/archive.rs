@@ -15,8 +15,8 @@ pub struct ArchiveSearchRequest {
     /// The start of the period, included. RFC 3339 in UTC is the safe form. Without it, the period
     /// starts today at 00:00 UTC.
     pub start_date: Option<Timestamp>,
-    /// The end of the period, not included. RFC 3339 in UTC is the safe form. Without it, the period
-    /// ends now.
+    /// The end of the period, exclusive. RFC 3339 in UTC is the safe form. Without it, the period ends
+    /// now.
     pub end_date: Option<Timestamp>,
     /// How many emails a page has at most.
     ///
@@ -35,7 +35,7 @@ pub struct ArchiveSearchRequest {
     /// Only mail whose raw headers hold this text.
     pub headers: Option<String>,
     /// The token of the last reply, for its next page; send it with unchanged filters. Without it, the
-    /// first page comes.
+    /// first page is returned.
     pub continue_token: Option<String>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -165,10 +165,10 @@ impl crate::Envelope for ArchiveSearchResponse {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArchivedEmailList {
-    /// How many emails match. It can be more than this page holds.
+    /// How many emails match, which can be more than this page has.
     pub email_count: Option<i64>,
-    /// What to send for the next page. No source shows it in a reply, but the request takes one, so
-    /// read it if it is there. On the last page expect null, an empty text or nothing.
+    /// The token to send for the next page. No source shows it in a reply, but the request takes one,
+    /// so read it if it is there. On the last page expect null, an empty text or no token.
     ///
     /// Inferred, not documented.
     pub continue_token: Option<String>,
@@ -225,8 +225,8 @@ pub struct ArchiveEmailResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// An archived email, without its body. A search returns every field according to the schema, a
-    /// view promises none.
+    /// An archived email, without its body. According to the schema, a search returns every field,
+    /// while a view may leave out any field.
     pub data: Option<ArchivedEmail>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -242,8 +242,8 @@ impl crate::Envelope for ArchiveEmailResponse {
     }
 }
 
-/// An archived email, without its body. A search returns every field according to the schema, a
-/// view promises none.
+/// An archived email, without its body. According to the schema, a search returns every field,
+/// while a view may leave out any field.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -270,7 +270,7 @@ pub struct ArchivedEmail {
     pub byte_count: Option<i64>,
     /// How many attachments it has.
     pub attachment_count: Option<i64>,
-    /// Its attachments. What an item looks like is not documented; samples show an empty list only.
+    /// Its attachments. The form of an item is not documented; samples show only an empty list.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")

@@ -18,7 +18,7 @@ pub struct DomainAddRequest {
     pub tracking_subdomain: Option<String>,
     /// The label in front of the domain for the return path. What is used without it is not documented.
     pub returnpath_subdomain: Option<String>,
-    /// Verify the domain at once. This needs the records of both subdomains to be in DNS already.
+    /// Verify the domain at once. The records of both subdomains must already be in DNS.
     ///
     /// Default: `true`.
     pub auto_verify: Option<bool>,
@@ -26,7 +26,7 @@ pub struct DomainAddRequest {
     ///
     /// Default: `true`.
     pub requisition_ssl: Option<bool>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Which subaccounts may send from the new domain.
@@ -174,7 +174,7 @@ impl Validate for DomainAccessInput {
 pub struct DomainRemoveRequest {
     /// The domain, such as `example.com`.
     pub domain: String,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -212,18 +212,18 @@ impl Validate for DomainRemoveRequest {
     }
 }
 
-/// A new label for the return path of a domain.
+/// A new return-path subdomain for a domain.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainReturnPathRequest {
     /// The domain, such as `example.com`.
     pub domain: String,
-    /// The present label, without the domain.
+    /// The current label, without the domain.
     pub old_subdomain: String,
     /// The new label, without the domain.
     pub new_subdomain: String,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -268,15 +268,15 @@ impl Validate for DomainReturnPathRequest {
     }
 }
 
-/// The subaccounts that may use a domain. The list replaces the one before.
+/// The subaccounts that may use a domain. The list replaces the previous one.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainSubaccountAccessRequest {
     /// A domain of the master account.
     pub domain: String,
-    /// The ids of all subaccounts that may use the domain, from `/subaccounts/search`. Those left out
-    /// lose their access.
+    /// The ids of all subaccounts that may use the domain, from `/subaccounts/search`. Subaccounts that
+    /// are not listed lose their access.
     ///
     /// Inferred, not documented.
     pub subaccounts: Vec<String>,
@@ -334,18 +334,18 @@ impl Validate for DomainSubaccountAccessRequest {
     }
 }
 
-/// A new label for the tracking of a domain.
+/// A new tracking subdomain for a domain.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainTrackingRequest {
     /// The domain, such as `example.com`.
     pub domain: String,
-    /// The present label, without the domain.
+    /// The current label, without the domain.
     pub old_subdomain: String,
     /// The new label, without the domain.
     pub new_subdomain: String,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -401,7 +401,7 @@ pub struct DomainVerifyRequest {
     ///
     /// Default: `true`.
     pub requisition_ssl: Option<bool>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -454,7 +454,7 @@ impl Validate for DomainVerifyRequest {
 pub struct DomainViewRequest {
     /// List this domain only. Without it, all domains are listed.
     pub domain: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -494,7 +494,7 @@ impl Validate for DomainViewRequest {
     }
 }
 
-/// What six of the domain calls answer.
+/// The reply of six of the domain calls.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -523,7 +523,7 @@ impl crate::Envelope for DomainListResponse {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainList {
-    /// The domains that the call concerns. After a removal these are the domains that remain.
+    /// The domains that the call concerns. After a removal these are the remaining domains.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")
@@ -541,10 +541,10 @@ crate::object::reply!(DomainList { domains });
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DomainEntry {
-    /// The names of a domain, the DNS records that it needs for DKIM and the return path, and what the
-    /// last lookup found. The domain is verified when `dkim_verified` and `rpath_verified` are both
-    /// true. What `domain`, `suffix` and `subdomain` hold is not documented; it is inferred from their
-    /// names.
+    /// The names of a domain, the DNS records that it needs for DKIM and the return path, and the
+    /// results of the last lookup. The domain is verified when `dkim_verified` and `rpath_verified` are
+    /// both true. The meaning of `domain`, `suffix` and `subdomain` is not documented; it is inferred
+    /// from their names.
     pub domain: Option<DomainDetails>,
     /// The tracking hosts of the domain.
     #[cfg_attr(
@@ -554,8 +554,8 @@ pub struct DomainEntry {
     pub trackers: Vec<DomainTracker>,
     /// Which subaccounts may send from the domain.
     pub subaccount_access: Option<DomainAccess>,
-    /// True when the master account lends the domain to this subaccount. The schema has it for
-    /// `/domain/view` only, and the sample lacks it.
+    /// Whether the domain belongs to the master account, which lets this subaccount use it. The schema
+    /// has it for `/domain/view` only, and the sample lacks it.
     ///
     /// As in the vendor's schema, against its samples.
     pub from_master: Option<bool>,
@@ -566,10 +566,10 @@ pub struct DomainEntry {
 
 crate::object::reply!(DomainEntry { domain, trackers, subaccount_access, from_master });
 
-/// The names of a domain, the DNS records that it needs for DKIM and the return path, and what the
-/// last lookup found. The domain is verified when `dkim_verified` and `rpath_verified` are both
-/// true. What `domain`, `suffix` and `subdomain` hold is not documented; it is inferred from their
-/// names.
+/// The names of a domain, the DNS records that it needs for DKIM and the return path, and the
+/// results of the last lookup. The domain is verified when `dkim_verified` and `rpath_verified` are
+/// both true. The meaning of `domain`, `suffix` and `subdomain` is not documented; it is inferred
+/// from their names.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -582,7 +582,7 @@ pub struct DomainDetails {
     ///
     /// Inferred, not documented.
     pub suffix: Option<String>,
-    /// The part of the name before `domain`. Null or empty where there is none.
+    /// The part of the name before `domain`. Null or empty if there is none.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub subdomain: Option<String>,
@@ -590,47 +590,46 @@ pub struct DomainDetails {
     pub fulldomain: Option<String>,
     /// The DKIM selector. The host of the CNAME record is `<dkim_selector>._domainkey.<fulldomain>`.
     pub dkim_selector: Option<String>,
-    /// The target of the CNAME record for DKIM. Publish `dkim_expected` instead where it is there.
+    /// The target of the CNAME record for DKIM. If `dkim_expected` is present, publish that instead.
     pub dkim_value: Option<String>,
     /// The target to publish in the CNAME record for DKIM. Seen in live replies since 2026-08-26; no
-    /// document has it.
+    /// document mentions it.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub dkim_expected: Option<String>,
-    /// Whether the DKIM record was found and is right.
+    /// Whether the DKIM record was found and is correct.
     pub dkim_verified: Option<bool>,
-    /// The result of the last DKIM lookup, as text: `Target: dkim.smtp2go.net` when all is well, the
-    /// reason when the lookup failed (it may hold line breaks), and empty before the first lookup. Test
+    /// The result of the last DKIM lookup, as text: `Target: dkim.smtp2go.net` on success, the reason
+    /// when the lookup failed (it may have line breaks), and empty before the first lookup. Test
     /// `dkim_verified`, not this text.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub dkim_status: Option<String>,
     /// The label of the return path. The host of the CNAME record is `<rpath_selector>.<fulldomain>`.
     pub rpath_selector: Option<String>,
-    /// The target of the CNAME record for the return path. Publish `rpath_expected` instead where it is
-    /// there.
+    /// The target of the CNAME record for the return path. If `rpath_expected` is present, publish that
+    /// instead.
     pub rpath_value: Option<String>,
     /// The target to publish in the CNAME record for the return path. Seen in live replies since
-    /// 2026-08-26; no document has it.
+    /// 2026-08-26; no document mentions it.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub rpath_expected: Option<String>,
-    /// Whether the return-path record was found and is right.
+    /// Whether the return-path record was found and is correct.
     pub rpath_verified: Option<bool>,
-    /// The result of the last return-path lookup, as text: `Target: return.smtp2go.net` when all is
-    /// well, the reason when the lookup failed (it may hold line breaks), and empty before the first
-    /// lookup. Test `rpath_verified`, not this text.
+    /// The result of the last return-path lookup, as text: `Target: return.smtp2go.net` on success, the
+    /// reason when the lookup failed (it may have line breaks), and empty before the first lookup. Test
+    /// `rpath_verified`, not this text.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub rpath_status: Option<String>,
-    /// The name of the domain's DNS provider; it can be empty. Seen in live replies; no document has
-    /// it.
+    /// The name of the domain's DNS provider; it can be empty. Seen in live replies; no document
+    /// mentions it.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub registrar: Option<String>,
     /// A URL that sets the DNS records up automatically. Documented for `/domain/add`, `/domain/verify`
-    /// and `/domain/view`; the last answers with the word `unavailable` unless the reply holds exactly
-    /// one domain.
+    /// and `/domain/view`; the last returns `unavailable` unless the reply has exactly one domain.
     pub setup_link: Option<SecretUrl>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -643,8 +642,8 @@ crate::object::reply!(
     rpath_expected, rpath_verified, rpath_status, registrar, setup_link }
 );
 
-/// A tracking host with its DNS record. What `domain` and `suffix` hold is not documented; it is
-/// inferred from their names.
+/// A tracking host with its DNS record. The meaning of `domain` and `suffix` is not documented; it
+/// is inferred from their names.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -661,27 +660,27 @@ pub struct DomainTracker {
     pub subdomain: Option<String>,
     /// The whole name of the tracking host, which is the host of the CNAME record.
     pub fulldomain: Option<String>,
-    /// The target of the CNAME record that the last lookup found; empty on a new tracker. Publish
-    /// `cname_expected` instead where it is there.
+    /// The target of the CNAME record that the last lookup found; empty on a new tracker. If
+    /// `cname_expected` is present, publish that instead.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub cname_value: Option<String>,
-    /// The target to publish in the CNAME record. Seen in live replies; no document has it.
+    /// The target to publish in the CNAME record. Seen in live replies; no document mentions it.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub cname_expected: Option<String>,
-    /// Whether the record was found and is right.
+    /// Whether the record was found and is correct.
     pub cname_verified: Option<bool>,
-    /// The result of the last lookup, as text: `Target: track.smtp2go.net` when all is well, the reason
-    /// when the lookup failed (it may hold line breaks), and empty before the first lookup. Test
+    /// The result of the last lookup, as text: `Target: track.smtp2go.net` on success, the reason when
+    /// the lookup failed (it may have line breaks), and empty before the first lookup. Test
     /// `cname_verified`, not this text.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub cname_status: Option<String>,
-    /// Whether the tracker is switched on. A new tracker is not.
+    /// Whether the tracker is on. A new tracker is off.
     pub enabled: Option<bool>,
     /// The state of the tracker's certificate, such as `issued: 1781506040`; empty on a new tracker.
-    /// Seen in live replies; no document has it.
+    /// Seen in live replies; no document mentions it.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub ssl_status: Option<String>,

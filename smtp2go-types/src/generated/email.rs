@@ -6,13 +6,13 @@ use crate::validation::{Check, Validate};
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
-/// A message to send or to schedule.
+/// A message to send or schedule.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailSendRequest {
-    /// Who the message is from, as `ana@example.com` or `Ana <ana@example.com>`. Quote a name that
-    /// holds a comma or other special characters. The address or its domain must be verified.
+    /// The sender, as `ana@example.com` or `Ana <ana@example.com>`. Quote a name that holds a comma or
+    /// other special characters. The address or its domain must be verified.
     pub sender: String,
     /// The recipients, 1 to 100, each as an address or `Name <address>`.
     ///
@@ -28,40 +28,40 @@ pub struct EmailSendRequest {
     ///
     /// At most 100 items.
     pub bcc: Option<Vec<String>>,
-    /// The subject line. With `template_id` it is ignored. The schema makes it optional, while a guide
-    /// calls it required. In 2017 the limit was 255 characters.
+    /// The subject line. With `template_id` it is ignored. The schema says optional, a guide says
+    /// required. In 2017 the limit was 255 characters.
     pub subject: Option<String>,
-    /// The message as HTML. Without `template_id`, this or `text_body` is needed; with it, the field is
-    /// ignored. Refer to an image of `inlines` as `cid:` and its file name.
+    /// The message as HTML. Without `template_id`, this or `text_body` is required; with it, the field
+    /// is ignored. Refer to an image of `inlines` by `cid:` and its file name.
     pub html_body: Option<String>,
-    /// The message as plain text. Without `template_id`, this or `html_body` is needed; with it, the
+    /// The message as plain text. Without `template_id`, this or `html_body` is required; with it, the
     /// field is ignored. A text of spaces only is accepted.
     pub text_body: Option<String>,
     /// Further headers of the message, Reply-To among them. Content-Type, Content-Transfer-Encoding and
     /// MIME-Version are refused.
     pub custom_headers: Option<Vec<CustomHeader>>,
-    /// Files to attach. Images that the HTML shows belong in `inlines`.
+    /// Files to attach. Put images that the HTML shows into `inlines`.
     pub attachments: Option<Vec<Attachment>>,
     /// Images that the HTML shows. The file name is the content id, so keep it unique and free of
     /// spaces.
     pub inlines: Option<Vec<Attachment>>,
-    /// The id of the template that gives subject and bodies; case-sensitive. Without it, the subject
-    /// and bodies of this request are used.
+    /// The id of the template for subject and bodies; case-sensitive. Without it, the subject and
+    /// bodies of this request are used.
     pub template_id: Option<String>,
-    /// Values for the placeholders of the template; they may be nested. The vendor's schema says a text
-    /// of JSON, while its guides and SDKs send an object.
+    /// Values for the placeholders of the template; they may be nested. The vendor's schema has a text
+    /// of JSON here; its guides and SDKs send an object.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub template_data: Option<BTreeMap<String, ::serde_json::Value>>,
     /// When to send, in the future and at most 3 days ahead. The safest form is the documented one, in
     /// UTC: `2026-03-03 09:00:00 +0000`. RFC 3339, such as `2026-03-03T09:00:00Z`, should work as it
     /// does in other calls; this is inferred. Without it, the message is sent at once. An official SDK
-    /// sends unix seconds as a number instead. How many scheduled messages an account may hold is given
-    /// as 50000 in one source and 10000 in another.
+    /// sends unix seconds as a number instead. The maximum number of scheduled messages per account is
+    /// 50000 in one source and 10000 in another.
     pub schedule: Option<Timestamp>,
-    /// Whether to queue the message without checks. The reply then holds `email_id` only, and failures
-    /// show up later in the activity and in webhooks. False by default, but the service has announced
-    /// that true will become the default, so set it always.
+    /// Whether to queue the message without checks. The reply then has only `email_id`, and failures
+    /// appear later in the activity and in webhooks. Default: false. The service has announced that
+    /// true will become the default, so always set it.
     ///
     /// This client always sends it. Default: `false`.
     #[cfg_attr(feature = "schemars", schemars(default))]
@@ -259,7 +259,7 @@ impl Validate for EmailSendRequest {
     }
 }
 
-/// A finished MIME message to send or to schedule.
+/// A complete MIME message to send or schedule.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -272,12 +272,12 @@ pub struct EmailMimeRequest {
     /// When to send, in the future and at most 3 days ahead. The safest form is the documented one, in
     /// UTC: `2026-03-03 09:00:00 +0000`. RFC 3339, such as `2026-03-03T09:00:00Z`, should work as it
     /// does in other calls; this is inferred. Without it, the message is sent at once. An official SDK
-    /// sends unix seconds as a number instead. How many scheduled messages an account may hold is given
-    /// as 50000 in one source and 10000 in another.
+    /// sends unix seconds as a number instead. The maximum number of scheduled messages per account is
+    /// 50000 in one source and 10000 in another.
     pub schedule: Option<Timestamp>,
-    /// Whether to queue the message without checks. The reply then holds `email_id` only, and failures
-    /// show up later in the activity and in webhooks. False by default, but the service has announced
-    /// that true will become the default, so set it always.
+    /// Whether to queue the message without checks. The reply then has only `email_id`, and failures
+    /// appear later in the activity and in webhooks. Default: false. The service has announced that
+    /// true will become the default, so always set it.
     ///
     /// This client always sends it. Default: `false`.
     #[cfg_attr(feature = "schemars", schemars(default))]
@@ -337,8 +337,8 @@ pub struct EmailSendResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// What became of one message. It was taken in if `failed` is 0 or absent and no error is reported.
-    /// With `fastaccept` this says nothing about later failures.
+    /// The outcome of one message. The message was accepted if `failed` is 0 or absent and no error is
+    /// reported. With `fastaccept` this says nothing about later failures.
     pub data: Option<SendResult>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -354,19 +354,19 @@ impl crate::Envelope for EmailSendResponse {
     }
 }
 
-/// What became of one message. It was taken in if `failed` is 0 or absent and no error is reported.
-/// With `fastaccept` this says nothing about later failures.
+/// The outcome of one message. The message was accepted if `failed` is 0 or absent and no error is
+/// reported. With `fastaccept` this says nothing about later failures.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SendResult {
-    /// How many messages were accepted, 0 or 1 as a rule. A message to many recipients counts as one.
+    /// How many messages were accepted, usually 0 or 1. A message to many recipients counts as one.
     /// Absent with `fastaccept`.
     pub succeeded: Option<i64>,
-    /// How many messages were refused, 0 or 1 as a rule. A message to many recipients counts as one.
+    /// How many messages were refused, usually 0 or 1. A message to many recipients counts as one.
     /// Absent with `fastaccept`.
     pub failed: Option<i64>,
-    /// Why the message was refused, in free words without a code. Absent with `fastaccept`.
+    /// Why the message was refused, as free text without a code. Absent with `fastaccept`.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     #[cfg_attr(
@@ -374,9 +374,9 @@ pub struct SendResult {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub failures: Vec<String>,
-    /// The id of the message, which reappears in the activity, the archive and webhooks. It is opaque,
-    /// and empty when the message was refused. The schema requires it, but a sample of `/email/mime`
-    /// leaves it out; whether a scheduled message has one is not documented.
+    /// The id of the message, also used in the activity, the archive and webhooks. It is opaque, and
+    /// empty when the message was refused. The schema requires it, but a sample of `/email/mime` leaves
+    /// it out; whether a scheduled message has one is not documented.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub email_id: Option<String>,
@@ -398,8 +398,8 @@ pub struct CustomHeader {
     ///
     /// Refused before sending: Content-Type, Content-Transfer-Encoding, MIME-Version.
     pub header: String,
-    /// The value of the header; several Reply-To addresses go into one value, with commas between. In
-    /// 2017 the limit was 127 characters.
+    /// The value of the header. Separate several Reply-To addresses by commas. In 2017 the limit was
+    /// 127 characters.
     pub value: String,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -446,22 +446,21 @@ impl Validate for CustomHeader {
     }
 }
 
-/// A file to attach, or an image to show inline. It needs either `fileblob` or `url`; what happens
-/// with both is not documented.
+/// A file to attach, or an image to show inline. Either `fileblob` or `url` is required; what
+/// happens with both is not documented.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Attachment {
-    /// The name of the file. For an inline image it is also the content id, to which the HTML refers as
+    /// The name of the file. For an inline image it is also the content id, to which the HTML refers by
     /// `cid:` and the name. In 2017 the limit was 255 characters.
     pub filename: String,
     /// The content in standard base64, without a `data:` prefix.
     pub fileblob: Option<String>,
-    /// The media type, such as `application/pdf`. Optional today, required in 2017, when the limit was
+    /// The media type, such as `application/pdf`. Optional. In 2017 it was required, and the limit was
     /// 127 characters.
     pub mimetype: Option<String>,
-    /// The URL from which the service fetches the content itself. It caches what it fetched for 24
-    /// hours.
+    /// The URL from which the service fetches the content itself. It caches the content for 24 hours.
     pub url: Option<SecretUrl>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -519,7 +518,7 @@ impl Validate for Attachment {
     }
 }
 
-/// Messages to send or to schedule together.
+/// Messages to send or schedule with one request.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -562,8 +561,8 @@ impl Validate for EmailBatchRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BatchEmail {
-    /// Who the message is from, as `ana@example.com` or `Ana <ana@example.com>`. Quote a name that
-    /// holds a comma or other special characters. The address or its domain must be verified.
+    /// The sender, as `ana@example.com` or `Ana <ana@example.com>`. Quote a name that holds a comma or
+    /// other special characters. The address or its domain must be verified.
     pub sender: String,
     /// The recipients, 1 to 100, each as an address or `Name <address>`.
     ///
@@ -579,36 +578,36 @@ pub struct BatchEmail {
     ///
     /// At most 100 items.
     pub bcc: Option<Vec<String>>,
-    /// The subject line. The schema requires it even with `template_id`, although the subject of the
-    /// template is used then. In 2017 the limit was 255 characters.
+    /// The subject line. The schema requires it even with `template_id`, although the template's
+    /// subject is used then. In 2017 the limit was 255 characters.
     pub subject: String,
-    /// The message as HTML. Without `template_id`, this or `text_body` is needed; with it, the field is
-    /// ignored. Refer to an image of `inlines` as `cid:` and its file name.
+    /// The message as HTML. Without `template_id`, this or `text_body` is required; with it, the field
+    /// is ignored. Refer to an image of `inlines` by `cid:` and its file name.
     pub html_body: Option<String>,
-    /// The message as plain text. Without `template_id`, this or `html_body` is needed; with it, the
+    /// The message as plain text. Without `template_id`, this or `html_body` is required; with it, the
     /// field is ignored. A text of spaces only is accepted.
     pub text_body: Option<String>,
     /// Further headers of the message, Reply-To among them. Content-Type, Content-Transfer-Encoding and
     /// MIME-Version are refused.
     pub custom_headers: Option<Vec<CustomHeader>>,
-    /// Files to attach. Images that the HTML shows belong in `inlines`.
+    /// Files to attach. Put images that the HTML shows into `inlines`.
     pub attachments: Option<Vec<Attachment>>,
     /// Images that the HTML shows. The file name is the content id, so keep it unique and free of
     /// spaces.
     pub inlines: Option<Vec<Attachment>>,
-    /// The id of the template that gives subject and bodies; case-sensitive. Without it, the subject
-    /// and bodies of this item are used.
+    /// The id of the template for subject and bodies; case-sensitive. Without it, the subject and
+    /// bodies of this item are used.
     pub template_id: Option<String>,
-    /// Values for the placeholders of the template; they may be nested. The vendor's schema says a text
-    /// of JSON, while its guides and SDKs send an object.
+    /// Values for the placeholders of the template; they may be nested. The vendor's schema has a text
+    /// of JSON here; its guides and SDKs send an object.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub template_data: Option<BTreeMap<String, ::serde_json::Value>>,
     /// When to send, in the future and at most 3 days ahead. The safest form is the documented one, in
     /// UTC: `2026-03-03 09:00:00 +0000`. RFC 3339, such as `2026-03-03T09:00:00Z`, should work as it
     /// does in other calls; this is inferred. Without it, the message is sent at once. An official SDK
-    /// sends unix seconds as a number instead. How many scheduled messages an account may hold is given
-    /// as 50000 in one source and 10000 in another.
+    /// sends unix seconds as a number instead. The maximum number of scheduled messages per account is
+    /// 50000 in one source and 10000 in another.
     pub schedule: Option<Timestamp>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -816,30 +815,30 @@ impl crate::Envelope for EmailBatchResponse {
     }
 }
 
-/// What became of one message of a batch. Documented are `email_id` and `schedule_id`. How a failed
-/// item looks is not documented: `error`, `error_code`, `failed` and `failures` are inferred from
-/// `/email/send` and the error reply, to be read if present.
+/// The outcome of one message of a batch. Documented are `email_id` and `schedule_id`. The form of
+/// a failed item is not documented: `error`, `error_code`, `failed` and `failures` are inferred
+/// from `/email/send` and the error reply; read them if present.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BatchResult {
-    /// The id of a message that was taken in.
+    /// The id of an accepted message.
     pub email_id: Option<String>,
     /// The id of a scheduled message, a UUID.
     pub schedule_id: Option<String>,
-    /// Why the item failed, in words.
+    /// Why the item failed, as text.
     ///
     /// Inferred, not documented.
     pub error: Option<String>,
-    /// The code of the failure, like that of an error reply.
+    /// The code of the failure, as in an error reply.
     ///
     /// Inferred, not documented.
     pub error_code: Option<String>,
-    /// How many messages were refused, thus 0 or 1.
+    /// How many messages were refused: 0 or 1.
     ///
     /// Inferred, not documented.
     pub failed: Option<i64>,
-    /// Why the item was refused, in free words.
+    /// Why the item was refused, as free text.
     ///
     /// Inferred, not documented.
     #[cfg_attr(
@@ -869,11 +868,11 @@ pub struct EmailScheduledSearchRequest {
     pub search_recipient: Option<String>,
     /// Only mail from this address.
     pub search_sender: Option<String>,
-    /// How many items a page has. A maximum is not stated.
+    /// How many items a page has. A maximum is not documented.
     ///
     /// Default: `1000`.
     pub limit: Option<i64>,
-    /// Which page to return. Whether the first is 0 or 1 is not stated; 1 is likely.
+    /// Which page to return. Whether the first is 0 or 1 is not documented; 1 is likely.
     pub page: Option<i64>,
     /// A text to look for. It appears in the vendor's sample request only, not in its schema.
     ///
@@ -972,7 +971,7 @@ pub struct EmailScheduledSearchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// The messages that wait.
+    /// The scheduled messages.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")
@@ -992,12 +991,12 @@ impl crate::Envelope for EmailScheduledSearchResponse {
     }
 }
 
-/// A message that waits for its time.
+/// A scheduled message.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ScheduledEmail {
-    /// The id of the scheduled message, to be used for removing it.
+    /// The id of the scheduled message. `/email/scheduled/remove` takes it.
     pub schedule_id: Option<String>,
     /// When it will be sent, in UTC.
     pub schedule: Option<Timestamp>,
@@ -1005,7 +1004,7 @@ pub struct ScheduledEmail {
     pub sender: Option<String>,
     /// Its subject.
     pub subject: Option<String>,
-    /// Its recipients, as one text and not as a list. How several are joined is not documented.
+    /// Its recipients, as one text instead of a list. How several are joined is not documented.
     pub recipients: Option<String>,
     /// The IP address of the client that scheduled it.
     pub client_ip: Option<String>,
@@ -1068,15 +1067,15 @@ pub struct EmailSearchRequest {
     /// From 1 to 5000. Default: `5000`.
     pub limit: Option<i64>,
     /// The token of the last reply, for its next page; send it with unchanged filters. Without it, the
-    /// first page comes.
+    /// first page is returned.
     pub continue_token: Option<String>,
     /// Only emails with these ids.
     pub email_id: Option<Vec<String>>,
-    /// A query of `field:term` pairs, which AND, OR and NOT may combine.
+    /// A query of `field:term` pairs, which can be combined with AND, OR and NOT.
     pub filter_query: Option<String>,
-    /// Names of headers to return. Where the reply holds them is not documented.
+    /// Names of headers to return. Their place in the reply is not documented.
     pub headers: Option<Vec<String>>,
-    /// Whether upper and lower case count as the same.
+    /// Whether the search ignores case.
     ///
     /// Default: `false`.
     pub ignore_case: Option<bool>,
@@ -1088,8 +1087,7 @@ pub struct EmailSearchRequest {
     ///
     /// Default: `false`.
     pub clicked_only: Option<bool>,
-    /// Whether to add the number of emails for each status. Where the reply holds them is not
-    /// documented.
+    /// Whether to add the number of emails for each status. Their place in the reply is not documented.
     ///
     /// Default: `false`.
     pub status_counts: Option<bool>,
@@ -1246,10 +1244,10 @@ impl crate::Envelope for EmailSearchResponse {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SentEmailList {
-    /// How many emails there are. Whether of this page or of all is not documented.
+    /// The number of emails. Whether it covers this page or all pages is not documented.
     pub count: Option<i64>,
-    /// What to send for the next page. It is opaque and expires. How the reply marks the last page is
-    /// not documented.
+    /// The token to send for the next page. It is opaque and expires. How the reply marks the last page
+    /// is not documented.
     pub continue_token: Option<String>,
     /// The emails.
     #[cfg_attr(
@@ -1281,15 +1279,16 @@ pub struct SentEmail {
     pub recipient: Option<String>,
     /// The mail server of the recipient.
     pub host: Option<String>,
-    /// What that server answered.
+    /// The reply of that server.
     pub response: Option<String>,
-    /// The SMTP code of that answer.
+    /// The SMTP code of that reply.
     pub smtpcode: Option<i64>,
-    /// How far the service has come with a sent email.
+    /// The processing state of a sent email.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub process_status: Option<SentEmailProcessStatus>,
-    /// The delivery state of a sent email. These words are not those of the activity or of webhooks.
+    /// The delivery state of a sent email. The values differ from those of the activity and of
+    /// webhooks.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub status: Option<SentEmailStatus>,
@@ -1316,7 +1315,7 @@ crate::object::reply!(
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailOpen {
-    /// The address of who opened it.
+    /// The address of the reader.
     pub recipient: Option<String>,
     /// When it was opened.
     pub opened_at: Option<Timestamp>,
@@ -1335,7 +1334,7 @@ crate::object::reply!(
     EmailOpen { recipient, opened_at, ip_address, read_secs, user_agent }
 );
 
-/// How far the service has come with a sent email.
+/// The processing state of a sent email.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SentEmailProcessStatus {
@@ -1354,7 +1353,8 @@ crate::vocabulary::words!(
     = "rejected" }
 );
 
-/// The delivery state of a sent email. These words are not those of the activity or of webhooks.
+/// The delivery state of a sent email. The values differ from those of the activity and of
+/// webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SentEmailStatus {

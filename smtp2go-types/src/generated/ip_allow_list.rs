@@ -6,15 +6,15 @@ use crate::validation::{Check, Validate};
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
-/// Whether an IP allow list is to be on.
+/// Turns an IP allow list on or off.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListSetRequest {
-    /// Whether the list is to be on. What happens without it is not documented.
+    /// Whether to turn the list on. What happens without it is not documented.
     pub enabled: Option<bool>,
-    /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
-    /// it, the one for SMTP.
+    /// The IP allow list: `smtp` for sending over SMTP, `api` for calls of the API. Without it, the
+    /// list for SMTP.
     ///
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
@@ -70,8 +70,8 @@ pub struct IpAllowListAddRequest {
     pub description: Option<String>,
     /// The IP address to allow. The schema does not require it, but the call needs it.
     pub ip_address: Option<String>,
-    /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
-    /// it, the one for SMTP.
+    /// The IP allow list: `smtp` for sending over SMTP, `api` for calls of the API. Without it, the
+    /// list for SMTP.
     ///
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
@@ -126,19 +126,19 @@ impl Validate for IpAllowListAddRequest {
     }
 }
 
-/// What to change about an entry of an IP allow list.
+/// A change of an entry of an IP allow list.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListEditRequest {
     /// The note about the address. What happens without it is not documented.
     pub description: Option<String>,
-    /// The present IP address of the entry. The schema does not require it, but the call needs it.
+    /// The current IP address of the entry. The schema does not require it, but the call needs it.
     pub ip_address: Option<String>,
-    /// The IP address to put in its place. What happens without it is not documented.
+    /// The new IP address of the entry. What happens without it is not documented.
     pub new_ip_address: Option<String>,
-    /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
-    /// it, the one for SMTP.
+    /// The IP allow list: `smtp` for sending over SMTP, `api` for calls of the API. Without it, the
+    /// list for SMTP.
     ///
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
@@ -218,8 +218,8 @@ impl Validate for IpAllowListEditRequest {
 pub struct IpAllowListRemoveRequest {
     /// The IP address to remove. The schema does not require it, but the call needs it.
     pub ip_address: Option<String>,
-    /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
-    /// it, the one for SMTP.
+    /// The IP allow list: `smtp` for sending over SMTP, `api` for calls of the API. Without it, the
+    /// list for SMTP.
     ///
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
@@ -266,13 +266,13 @@ impl Validate for IpAllowListRemoveRequest {
     }
 }
 
-/// Which IP allow list to show.
+/// Selects the IP allow list to view.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAllowListViewRequest {
-    /// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
-    /// it, the one for SMTP.
+    /// The IP allow list: `smtp` for sending over SMTP, `api` for calls of the API. Without it, the
+    /// list for SMTP.
     ///
     /// Default: `"smtp"`.
     #[cfg_attr(feature = "schemars", schemars(rename = "type"))]
@@ -438,8 +438,8 @@ pub struct IpAllowList {
 
 crate::object::reply!(IpAllowList { enabled, ip_addresses });
 
-/// Which IP allow list is meant: `smtp` for sending over SMTP, `api` for calls of the API. Without
-/// it, the one for SMTP.
+/// The IP allow list: `smtp` for sending over SMTP, `api` for calls of the API. Without it, the
+/// list for SMTP.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IpAllowListType {

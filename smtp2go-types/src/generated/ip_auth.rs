@@ -16,19 +16,19 @@ pub struct IpAuthPatchRequest {
     pub ip_address: String,
     /// A note of your own about the address.
     pub description: Option<String>,
-    /// `true` gives the address a sending limit of its own, made of `custom_ratelimit_value` and
+    /// `true` gives the address its own sending limit, set by `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
-    /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
+    /// is `true`. The range is that of `POST /users/smtp/edit`, the only operation that documents one.
     ///
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
-    /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
-    /// `custom_ratelimit` is `true`.
+    /// The period of the limit: a number and `hour`, `day`, `week` or `month`, singular or plural,
+    /// optionally followed by `hh:mm:ss`; or `h:mm:ss` alone. Stored only if `custom_ratelimit` is
+    /// `true`.
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
@@ -43,19 +43,19 @@ pub struct IpAuthPatchRequest {
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
     pub click_tracking_enabled: Option<bool>,
-    /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
-    /// permitted.
+    /// Whether copies of sent mail are archived. Requires a paid plan and an account for which
+    /// archiving is permitted.
     pub archive_enabled: Option<bool>,
-    /// An address that gets a blind copy of every email sent.
+    /// An address that receives a blind copy of every email sent.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
-    /// email address has them forwarded there.
+    /// How bounce messages are handled: `from` returns them to the sender, `drop` discards them, and an
+    /// email address forwards them to that address.
     pub bounce_notifications: Option<String>,
-    /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
-    /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
-    /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
+    /// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
+    /// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
+    /// shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -235,7 +235,7 @@ impl Validate for IpAuthPatchRequest {
 pub struct IpAuthRemoveRequest {
     /// The IP address to remove.
     pub ip_address: String,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -278,9 +278,9 @@ impl Validate for IpAuthRemoveRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IpAuthViewRequest {
-    /// One IP address, to see that one only. Without it, all are listed.
+    /// One IP address: lists only this address. Without it, all are listed.
     pub ip_address: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -328,7 +328,7 @@ pub struct IpAuthPatchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// A list of one address. The schema wraps it in an envelope of its own; the sample does not.
+    /// A list of one address. The schema wraps it in its own envelope; the sample does not.
     ///
     /// Known from the vendor's samples rather than from its schema.
     #[cfg_attr(
@@ -386,13 +386,13 @@ pub struct IpAuthList {
     )]
     pub results: Vec<IpAuth>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
-    /// The sample has it here, the schema in each address. It is an integer in every sample and a
-    /// string in the schema.
+    /// The sample has it here, the schema has it in each address. It is an integer in every sample and
+    /// a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_value: Option<i64>,
-    /// The span of time of the default limit, written as in requests, or the word `unlimited`. The
-    /// sample has it here, the schema in each address.
+    /// The period of the default limit, written as in requests, or `unlimited`. The sample has it here,
+    /// the schema has it in each address.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_period: Option<String>,
@@ -405,8 +405,8 @@ crate::object::reply!(
     IpAuthList { results, default_ratelimit_value, default_ratelimit_period }
 );
 
-/// An IP address that may send without a password, with its settings. Whether clicks are tracked is
-/// not among them.
+/// An IP address that may send without a password, with its settings. The settings do not include
+/// click tracking.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -415,7 +415,7 @@ pub struct IpAuth {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub ip_address: Option<String>,
-    /// An older name of `description`. The schema has it, no sample shows it.
+    /// An older name of `description`. It is in the schema but in no sample.
     ///
     /// As in the vendor's schema, against its samples.
     pub comments: Option<String>,
@@ -425,25 +425,24 @@ pub struct IpAuth {
     ///
     /// As in the vendor's schema, against its samples.
     pub email_password: Option<Secret>,
-    /// Whether the address may send. `status` says more.
+    /// Whether the address may send. `status` is more precise.
     pub sending_allowed: Option<bool>,
-    /// Whether the address has a sending limit of its own. Some other replies spell it
+    /// Whether the address has a sending limit of its own. Some other replies call it
     /// `custom_rate_limit`; accept either name.
     pub custom_ratelimit: Option<bool>,
-    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
-    /// no limit of its own is inferred.
+    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
+    /// means that it has no limit of its own.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
-    /// occur too.
+    /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
-    /// The schema has it here, the sample beside the list. It is an integer in every sample and a
-    /// string in the schema.
+    /// The schema has it here, the sample has it beside the list. It is an integer in every sample and
+    /// a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_value: Option<i64>,
-    /// The span of time of the default limit, written as in requests, or the word `unlimited`. The
-    /// schema has it here, the sample beside the list.
+    /// The period of the default limit, written as in requests, or `unlimited`. The schema has it here,
+    /// the sample has it beside the list.
     ///
     /// As in the vendor's schema, against its samples.
     pub default_ratelimit_period: Option<String>,
@@ -465,12 +464,12 @@ pub struct IpAuth {
     pub archive_enabled: Option<bool>,
     /// Whether opens of the mail are recorded.
     pub open_tracking_enabled: Option<bool>,
-    /// The address that gets a blind copy of every email sent. It can be null.
+    /// The address that receives a blind copy of every email sent. It can be null.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
+    /// How bounce messages are handled: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
     pub bounce_notifications: Option<String>,
-    /// Whether the address may send. It is in the samples and not in the schema.
+    /// Whether the address may send. It is in the samples but not in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub status: Option<SenderStatus>,
@@ -487,7 +486,7 @@ crate::object::reply!(
     bounce_notifications, status }
 );
 
-/// An authenticated IP address as the partial edit shows it.
+/// An authenticated IP address, as a partial edit returns it.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -496,21 +495,20 @@ pub struct IpAuthSettings {
     pub ip_address: Option<String>,
     /// Your note about the address.
     pub description: Option<String>,
-    /// Whether the address has a sending limit of its own. Requests and some other replies spell it
+    /// Whether the address has a sending limit of its own. Requests and some other replies call it
     /// `custom_ratelimit`; accept either name.
     pub custom_rate_limit: Option<bool>,
-    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
-    /// no limit of its own is inferred.
+    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
+    /// means that it has no limit of its own.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
-    /// occur too.
+    /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
     /// It is an integer in every sample and a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_value: Option<i64>,
-    /// The span of time of the default limit, written as in requests, or the word `unlimited`.
+    /// The period of the default limit, written as in requests, or `unlimited`.
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
     pub ippool: Option<i64>,
@@ -526,14 +524,14 @@ pub struct IpAuthSettings {
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived.
     pub archive_enabled: Option<bool>,
-    /// The address that gets a blind copy of every email sent. It can be null.
+    /// The address that receives a blind copy of every email sent. It can be null.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
+    /// How bounce messages are handled: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
     pub bounce_notifications: Option<String>,
-    /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
-    /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
-    /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
+    /// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
+    /// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
+    /// shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]

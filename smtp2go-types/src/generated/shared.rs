@@ -34,9 +34,9 @@ impl Validate for EmptyRequest {
     }
 }
 
-/// What every failed call answers. One page of the service's documentation shows `error`,
-/// `error_code` and `field_validation_errors` at the root instead of in `data`: read `data` first,
-/// then the root.
+/// The reply to a failed call. One page of the service's documentation shows `error`, `error_code`
+/// and `field_validation_errors` at the root instead of in `data`: read `data` first, then the
+/// root.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -46,15 +46,15 @@ pub struct ErrorResponse {
     pub request_id: Option<String>,
     /// Why a call failed.
     pub data: Option<ErrorData>,
-    /// The reason, where it is not inside `data`.
+    /// The reason, if it is not inside `data`.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub error: Option<String>,
-    /// The code, where it is not inside `data`.
+    /// The code, if it is not inside `data`.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub error_code: Option<String>,
-    /// The refused field, where it is not inside `data`.
+    /// The refused field, if it is not inside `data`.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub field_validation_errors: Option<FieldValidationError>,
@@ -72,10 +72,10 @@ crate::object::reply!(
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorData {
-    /// The reason, in words. It may quote addresses.
+    /// The reason, as text. It may quote addresses.
     pub error: Option<String>,
-    /// `E_ApiResponseCodes.` and a name. Seen are ENDPOINT_PERMISSION_DENIED,
-    /// NON_VALIDATING_IN_PAYLOAD, API_EXCEPTION and REQ_LIMIT_EXCEEDED; there is no published list.
+    /// `E_ApiResponseCodes.` and a name. Names seen so far: ENDPOINT_PERMISSION_DENIED,
+    /// NON_VALIDATING_IN_PAYLOAD, API_EXCEPTION and REQ_LIMIT_EXCEEDED. There is no published list.
     pub error_code: Option<String>,
     /// The field that was refused, when the code is NON_VALIDATING_IN_PAYLOAD. All known samples have
     /// one object; a list of them and a map from field to text have been described as well.
@@ -92,9 +92,9 @@ crate::object::reply!(ErrorData { error, error_code, field_validation_errors });
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct FieldValidationError {
-    /// The field.
+    /// The name of the field.
     pub fieldname: Option<String>,
-    /// What is wrong with it.
+    /// The problem of the field.
     pub message: Option<String>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -117,9 +117,9 @@ pub enum SortDirection {
 
 crate::vocabulary::words!(SortDirection { Asc = "asc", Desc = "desc" });
 
-/// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
-/// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
-/// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
+/// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
+/// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
+/// shows as rejected, counts toward the quota and causes `reject` webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SenderStatus {

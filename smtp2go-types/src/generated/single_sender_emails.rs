@@ -15,7 +15,7 @@ pub struct SingleSenderEmailsAddRequest {
     pub email_address: String,
     /// A plain text that is added to the verification mail.
     pub message: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -71,7 +71,7 @@ impl Validate for SingleSenderEmailsAddRequest {
 pub struct SingleSenderEmailsRemoveRequest {
     /// An address on the list.
     pub email_address: String,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -120,7 +120,7 @@ pub struct SingleSenderEmailsViewRequest {
     ///
     /// Inferred, not documented.
     pub email_address: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -161,7 +161,7 @@ impl Validate for SingleSenderEmailsViewRequest {
 }
 
 /// The reply to adding a single sender. The real body is not known and may be empty: the sample is
-/// a placeholder, so every field here is a guess and none is certain to come.
+/// a placeholder, so every field here is a guess and may be absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -191,7 +191,7 @@ impl crate::Envelope for SingleSenderEmailsAddResponse {
 }
 
 /// The reply to removing a single sender. The real body is not known and may be empty: the sample
-/// is a placeholder, so every field here is a guess and none is certain to come.
+/// is a placeholder, so every field here is a guess and may be absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -229,8 +229,8 @@ impl crate::Envelope for SingleSenderEmailsRemoveResponse {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SingleSenderEmailsViewResponse {
-    /// What the service calls this request, where other replies have it. Neither the schema nor the
-    /// example of the service shows it here.
+    /// The service's name of this request, at the place where other replies have it. Neither the schema
+    /// nor the example of the service shows it here.
     ///
     /// Inferred, not documented.
     pub request_id: Option<String>,

@@ -16,7 +16,7 @@ pub struct SmsSendRequest {
     /// From 1 to 100 items.
     pub destination: Vec<String>,
     /// The number to send from. Without it, or with an empty text, the account's default number is
-    /// used. A shared number takes its place when the message goes to another country.
+    /// used. A shared number is used instead when the message goes to another country.
     pub sender: Option<String>,
     /// The text. More than 160 characters are billed as several units.
     pub content: String,
@@ -68,16 +68,16 @@ impl Validate for SmsSendRequest {
     }
 }
 
-/// The span of days to count.
+/// The period to count.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsSummaryRequest {
-    /// The first day of the span. Without it, today from 00:00 UTC.
+    /// The first day of the period. Without it, today from 00:00 UTC.
     pub start_date: Option<Date>,
-    /// The day before which the span ends. Without it, it ends now.
+    /// The day after the last day of the period. Without it, the period ends now.
     pub end_date: Option<Date>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -135,21 +135,21 @@ impl Validate for SmsSummaryRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsViewReceivedRequest {
-    /// The first day of the span. Without it, 7 days ago from 00:00 UTC.
+    /// The first day of the period. Without it, 7 days ago from 00:00 UTC.
     pub start_date: Option<Date>,
-    /// The day before which the span ends. Without it, it ends now.
+    /// The day after the last day of the period. Without it, the period ends now.
     pub end_date: Option<Date>,
-    /// Where the span begins, in Unix seconds. Use `start_date` instead.
+    /// The start of the period, in Unix seconds. Use `start_date` instead.
     ///
     /// Deprecated.
     pub unix_start: Option<i64>,
-    /// Where the span ends, in Unix seconds. Use `end_date` instead.
+    /// The end of the period, in Unix seconds. Use `end_date` instead.
     ///
     /// Deprecated.
     pub unix_end: Option<i64>,
-    /// Only messages of this user. Without it, of all users.
+    /// Only messages of this user. Without it, messages of all users.
     pub username: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -231,13 +231,13 @@ impl Validate for SmsViewReceivedRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsViewSentRequest {
-    /// The first day of the span. Without it, 7 days ago from 00:00 UTC.
+    /// The first day of the period. Without it, 7 days ago from 00:00 UTC.
     pub start_date: Option<Date>,
-    /// The day before which the span ends. Without it, it ends now.
+    /// The day after the last day of the period. Without it, the period ends now.
     pub end_date: Option<Date>,
-    /// Only messages of this user. Without it, of all users.
+    /// Only messages of this user. Without it, messages of all users.
     pub username: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -299,7 +299,7 @@ impl Validate for SmsViewSentRequest {
     }
 }
 
-/// The answer to sending a text message.
+/// The reply to sending a text message.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -307,7 +307,7 @@ pub struct SmsSendResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// What became of a text message, number by number.
+    /// The status of a text message for each number.
     pub data: Option<SmsSendResult>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -323,7 +323,7 @@ impl crate::Envelope for SmsSendResponse {
     }
 }
 
-/// The totals of a span of days.
+/// The totals of a period.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -347,13 +347,13 @@ impl crate::Envelope for SmsSummaryResponse {
     }
 }
 
-/// The received messages of a span of days.
+/// The messages received in a period.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsViewReceivedResponse {
-    /// The id of this request. The service puts it into `data`; here it is only allowed for, as most
-    /// other replies have it here.
+    /// The id of this request. The service puts it into `data`. It is also accepted at this place,
+    /// because most other replies have it here.
     ///
     /// Inferred, not documented.
     pub request_id: Option<String>,
@@ -375,13 +375,13 @@ impl crate::Envelope for SmsViewReceivedResponse {
     }
 }
 
-/// The sent messages of a span of days.
+/// The messages sent in a period.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsViewSentResponse {
-    /// The id of this request. The service puts it into `data`; here it is only allowed for, as most
-    /// other replies have it here.
+    /// The id of this request. The service puts it into `data`. It is also accepted at this place,
+    /// because most other replies have it here.
     ///
     /// Inferred, not documented.
     pub request_id: Option<String>,
@@ -403,12 +403,12 @@ impl crate::Envelope for SmsViewSentResponse {
     }
 }
 
-/// What became of a text message, number by number.
+/// The status of a text message for each number.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsSendResult {
-    /// How many messages have which status. Only `queued` is documented as a key; that the other words
+    /// The number of messages per status. Only `queued` is documented as a key; that the other values
     /// of SmsStatus can be keys too is inferred.
     ///
     /// Inferred, not documented.
@@ -439,11 +439,11 @@ crate::object::reply!(SmsSendResult { statuses, total_sent, messages });
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsMessageStatus {
-    /// The number it goes to.
+    /// The number it is sent to.
     pub destination: Option<String>,
     /// The id of this message, usually a UUID.
     pub message_id: Option<String>,
-    /// How far a text message has got.
+    /// The status of a text message.
     pub status: Option<SmsStatus>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -459,9 +459,9 @@ crate::object::reply!(SmsMessageStatus { destination, message_id, status });
 pub struct SmsTotals {
     /// How many messages there were.
     pub total_messages: Option<i64>,
-    /// How many units were billed. A long message has several.
+    /// How many units were billed. A long message counts as several.
     pub total_units: Option<i64>,
-    /// What they cost. The currency is not documented.
+    /// The cost of these messages. The currency is not documented.
     pub total_cost: Option<f64>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -556,12 +556,11 @@ pub struct SentSms {
     pub timestamp: Option<Timestamp>,
     /// The user that sent it.
     pub username: Option<String>,
-    /// The number it was sent from, going by the request.
+    /// The number it was sent from; inferred from the request.
     pub sender: Option<String>,
     /// The address that sent it, if it was sent by mail.
     pub sender_email: Option<String>,
-    /// The number it was sent to. Received messages show a bare JSON number in the sample, so one is to
-    /// be expected here as well.
+    /// The number it was sent to. It may be a bare JSON number, as in the sample of received messages.
     pub destination_address: Option<String>,
     /// The country of that number, two letters. The schema misspells this key.
     ///
@@ -569,7 +568,7 @@ pub struct SentSms {
     pub destination_address_country: Option<String>,
     /// The format of the message. Its values are not documented.
     pub format: Option<String>,
-    /// How far it has got, as a phrase for people. These are not the words of SmsStatus.
+    /// The status, as a phrase for people. The values differ from those of SmsStatus.
     pub status: Option<String>,
     /// The text.
     pub content: Option<String>,
@@ -588,7 +587,7 @@ crate::object::reply!(
     destination_address_country, format, status, content, units }
 );
 
-/// How far a text message has got.
+/// The status of a text message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SmsStatus {

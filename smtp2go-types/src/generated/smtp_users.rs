@@ -16,28 +16,28 @@ pub struct SmtpUsersAddRequest {
     ///
     /// From 5 to 100 characters.
     pub username: String,
-    /// The password, of at least 64 bits of entropy. For an empty text the service chooses one of at
+    /// The password, of at least 64 bits of entropy. If it is empty, the service chooses one of at
     /// least 128 bits. That the same happens without it is inferred.
     ///
     /// Inferred, not documented.
     pub email_password: Option<Secret>,
     /// A note of your own about the user.
     pub description: Option<String>,
-    /// `true` gives the user a sending limit of its own, made of `custom_ratelimit_value` and
+    /// `true` gives the user its own sending limit, set by `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     ///
     /// Default: `false`.
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
-    /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
+    /// is `true`. The range is that of `POST /users/smtp/edit`, the only operation that documents one.
     ///
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
-    /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
-    /// `custom_ratelimit` is `true`.
+    /// The period of the limit: a number and `hour`, `day`, `week` or `month`, singular or plural,
+    /// optionally followed by `hh:mm:ss`; or `h:mm:ss` alone. Stored only if `custom_ratelimit` is
+    /// `true`.
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
@@ -46,8 +46,8 @@ pub struct SmtpUsersAddRequest {
     ///
     /// Default: `false`.
     pub feedback_enabled: Option<bool>,
-    /// A domain setting that the changelog of April 2025 calls removed. The schema still lists it;
-    /// leave it out, or at `default`.
+    /// A domain setting that the changelog of April 2025 calls removed. The schema still has it; leave
+    /// it out, or send `default`.
     ///
     /// Default: `"default"`.
     ///
@@ -69,21 +69,21 @@ pub struct SmtpUsersAddRequest {
     ///
     /// Default: `false`.
     pub click_tracking_enabled: Option<bool>,
-    /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
-    /// permitted.
+    /// Whether copies of sent mail are archived. Requires a paid plan and an account for which
+    /// archiving is permitted.
     ///
     /// Default: `false`.
     pub archive_enabled: Option<bool>,
-    /// An address that gets a blind copy of every email sent.
+    /// An address that receives a blind copy of every email sent.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
-    /// email address has them forwarded there.
+    /// How bounce messages are handled: `from` returns them to the sender, `drop` discards them, and an
+    /// email address forwards them to that address.
     ///
     /// Default: `"from"`.
     pub bounce_notifications: Option<String>,
     /// Whether the user may send. Without it, `allowed`.
     pub status: Option<SenderStatus>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -274,22 +274,22 @@ impl Validate for SmtpUsersAddRequest {
     }
 }
 
-/// All settings of an SMTP user. A setting that is not given goes back to its default.
+/// All settings of an SMTP user. A setting that is not given is reset to its default.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersEditRequest {
     /// The name of the user to edit.
     pub username: String,
-    /// The password, of at least 64 bits of entropy. For an empty text the service chooses one of at
-    /// least 128 bits. That the same happens without it is inferred, so send the present password to
+    /// The password, of at least 64 bits of entropy. If it is empty, the service chooses one of at
+    /// least 128 bits. That the same happens without it is inferred, so send the current password to
     /// keep it.
     ///
     /// Inferred, not documented.
     pub email_password: Option<Secret>,
     /// A note of your own about the user.
     pub description: Option<String>,
-    /// `true` gives the user a sending limit of its own, made of `custom_ratelimit_value` and
+    /// `true` gives the user its own sending limit, set by `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     ///
     /// Default: `false`.
@@ -299,10 +299,9 @@ pub struct SmtpUsersEditRequest {
     ///
     /// From 1 to 2147483647.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
-    /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. One page of the
-    /// documentation has a comma in front of the clock time. Stored only if `custom_ratelimit` is
-    /// `true`.
+    /// The period of the limit: a number and `hour`, `day`, `week` or `month`, singular or plural,
+    /// optionally followed by `hh:mm:ss`; or `h:mm:ss` alone. One page of the documentation has a comma
+    /// before `hh:mm:ss`. Stored only if `custom_ratelimit` is `true`.
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
@@ -311,8 +310,8 @@ pub struct SmtpUsersEditRequest {
     ///
     /// Default: `false`.
     pub feedback_enabled: Option<bool>,
-    /// A domain setting that the changelog of April 2025 calls removed. The schema still lists it;
-    /// leave it out, or at `default`.
+    /// A domain setting that the changelog of April 2025 calls removed. The schema still has it; leave
+    /// it out, or send `default`.
     ///
     /// Deprecated.
     pub feedback_domain: Option<String>,
@@ -328,23 +327,23 @@ pub struct SmtpUsersEditRequest {
     ///
     /// Default: `false`.
     pub click_tracking_enabled: Option<bool>,
-    /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
-    /// permitted.
+    /// Whether copies of sent mail are archived. Requires a paid plan and an account for which
+    /// archiving is permitted.
     ///
     /// Default: `false`.
     pub archive_enabled: Option<bool>,
-    /// An address that gets a blind copy of every email sent.
+    /// An address that receives a blind copy of every email sent.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
-    /// email address has them forwarded there.
+    /// How bounce messages are handled: `from` returns them to the sender, `drop` discards them, and an
+    /// email address forwards them to that address.
     ///
     /// Default: `"from"`.
     pub bounce_notifications: Option<String>,
-    /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
-    /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
-    /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
+    /// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
+    /// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
+    /// shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -579,24 +578,24 @@ impl Validate for SmtpUsersEditRequest {
 pub struct SmtpUsersPatchRequest {
     /// The name of the user to edit.
     pub username: String,
-    /// The password, of at least 64 bits of entropy. For an empty text the service chooses one of at
+    /// The password, of at least 64 bits of entropy. If it is empty, the service chooses one of at
     /// least 128 bits.
     pub email_password: Option<Secret>,
     /// A note of your own about the user.
     pub description: Option<String>,
-    /// `true` gives the user a sending limit of its own, made of `custom_ratelimit_value` and
+    /// `true` gives the user its own sending limit, set by `custom_ratelimit_value` and
     /// `custom_ratelimit_period`.
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. Stored only if `custom_ratelimit`
-    /// is `true`. Its range is taken over from `POST /users/smtp/edit`, the only call that states one.
+    /// is `true`. The range is that of `POST /users/smtp/edit`, the only operation that documents one.
     ///
     /// From 1 to 2147483647.
     ///
     /// Inferred, not documented.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over: a number and `hour`, `day`, `week` or `month`,
-    /// singular or plural, with `hh:mm:ss` after it if need be; or `h:mm:ss` alone. Stored only if
-    /// `custom_ratelimit` is `true`.
+    /// The period of the limit: a number and `hour`, `day`, `week` or `month`, singular or plural,
+    /// optionally followed by `hh:mm:ss`; or `h:mm:ss` alone. Stored only if `custom_ratelimit` is
+    /// `true`.
     pub custom_ratelimit_period: Option<String>,
     /// The pool of dedicated IP addresses to send from, by its id from `/dedicated_ips/view`. Replies
     /// call it `ippool`.
@@ -611,19 +610,19 @@ pub struct SmtpUsersPatchRequest {
     pub open_tracking_enabled: Option<bool>,
     /// Whether clicks on links in the mail are recorded.
     pub click_tracking_enabled: Option<bool>,
-    /// Whether copies of sent mail are archived. It takes a paid plan and an account with archiving
-    /// permitted.
+    /// Whether copies of sent mail are archived. Requires a paid plan and an account for which
+    /// archiving is permitted.
     pub archive_enabled: Option<bool>,
-    /// An address that gets a blind copy of every email sent.
+    /// An address that receives a blind copy of every email sent.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` returns them to the sender, `drop` discards them, and an
-    /// email address has them forwarded there.
+    /// How bounce messages are handled: `from` returns them to the sender, `drop` discards them, and an
+    /// email address forwards them to that address.
     pub bounce_notifications: Option<String>,
-    /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
-    /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
-    /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
+    /// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
+    /// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
+    /// shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -811,7 +810,7 @@ impl Validate for SmtpUsersPatchRequest {
 pub struct SmtpUsersRemoveRequest {
     /// The name of the user to remove.
     pub username: String,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -854,9 +853,9 @@ impl Validate for SmtpUsersRemoveRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUsersViewRequest {
-    /// The name of one user, to see that one only. Without it, all users are listed.
+    /// The name of one user: lists only this user. Without it, all users are listed.
     pub username: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -904,7 +903,7 @@ pub struct SmtpUsersResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// The SMTP user that a call was about, as a list.
+    /// The SMTP user that a call concerned, as a list of one.
     pub data: Option<SmtpUserResults>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -928,7 +927,7 @@ pub struct SmtpUsersPatchResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// A list of one user. The schema wraps it in an envelope of its own; the sample does not.
+    /// A list of one user. The schema wraps it in its own envelope; the sample does not.
     ///
     /// Known from the vendor's samples rather than from its schema.
     #[cfg_attr(
@@ -974,7 +973,7 @@ impl crate::Envelope for SmtpUsersViewResponse {
     }
 }
 
-/// The SMTP user that a call was about, as a list.
+/// The SMTP user that a call concerned, as a list of one.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -1004,13 +1003,13 @@ pub struct SmtpUserList {
     )]
     pub results: Vec<SmtpUser>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
-    /// The sample has it here, the schema in each user. It is an integer in every sample and a string
-    /// in the schema.
+    /// The sample has it here, the schema has it in each user. It is an integer in every sample and a
+    /// string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_value: Option<i64>,
-    /// The span of time of the default limit, written as in requests, or the word `unlimited`. The
-    /// sample has it here, the schema in each user.
+    /// The period of the default limit, written as in requests, or `unlimited`. The sample has it here,
+    /// the schema has it in each user.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_period: Option<String>,
@@ -1023,14 +1022,14 @@ crate::object::reply!(
     SmtpUserList { results, default_ratelimit_value, default_ratelimit_period }
 );
 
-/// An SMTP user with its settings. Whether clicks are tracked is not among them.
+/// An SMTP user with its settings. The settings do not include click tracking.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmtpUser {
     /// The name of the user.
     pub username: Option<String>,
-    /// An older name of `description`. The schema has it, no sample shows it.
+    /// An older name of `description`. It is in the schema but in no sample.
     ///
     /// As in the vendor's schema, against its samples.
     pub comments: Option<String>,
@@ -1038,25 +1037,24 @@ pub struct SmtpUser {
     ///
     /// Deprecated.
     pub email_password: Option<Secret>,
-    /// Whether the user may send. `status` says more.
+    /// Whether the user may send. `status` is more precise.
     pub sending_allowed: Option<bool>,
-    /// Whether the user has a sending limit of its own. Some other replies spell it
-    /// `custom_rate_limit`; accept either name.
+    /// Whether the user has a sending limit of its own. Some other replies call it `custom_rate_limit`;
+    /// accept either name.
     pub custom_ratelimit: Option<bool>,
-    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
-    /// no limit of its own is inferred.
+    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
+    /// means that it has no limit of its own.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
-    /// occur too.
+    /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
-    /// In the sample of `/users/smtp/view` it stands beside the list instead. It is an integer in every
+    /// In the sample of `/users/smtp/view` it is beside the list instead. It is an integer in every
     /// sample and a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_value: Option<i64>,
-    /// The span of time of the default limit, written as in requests, or the word `unlimited`. In the
-    /// sample of `/users/smtp/view` it stands beside the list instead.
+    /// The period of the default limit, written as in requests, or `unlimited`. In the sample of
+    /// `/users/smtp/view` it is beside the list instead.
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
     pub ippool: Option<i64>,
@@ -1076,12 +1074,12 @@ pub struct SmtpUser {
     pub archive_enabled: Option<bool>,
     /// Whether opens of the mail are recorded.
     pub open_tracking_enabled: Option<bool>,
-    /// The address that gets a blind copy of every email sent. It can be null.
+    /// The address that receives a blind copy of every email sent. It can be null.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
+    /// How bounce messages are handled: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
     pub bounce_notifications: Option<String>,
-    /// Whether the user may send. It is in the samples and not in the schema.
+    /// Whether the user may send. It is in the samples but not in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub status: Option<SenderStatus>,
@@ -1098,7 +1096,7 @@ crate::object::reply!(
     bounce_notifications, status }
 );
 
-/// An SMTP user as the partial edit shows it.
+/// An SMTP user, as a partial edit returns it.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -1107,21 +1105,20 @@ pub struct SmtpUserSettings {
     pub username: Option<String>,
     /// Your note about the user.
     pub description: Option<String>,
-    /// Whether the user has a sending limit of its own. Requests and some other replies spell it
+    /// Whether the user has a sending limit of its own. Requests and some other replies call it
     /// `custom_ratelimit`; accept either name.
     pub custom_rate_limit: Option<bool>,
-    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; that this means
-    /// no limit of its own is inferred.
+    /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
+    /// means that it has no limit of its own.
     pub custom_ratelimit_value: Option<i64>,
-    /// The span of time that the limit counts over, written as in requests. `0:00:00` and `unlimited`
-    /// occur too.
+    /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,
     /// How many emails may be sent in each `default_ratelimit_period`, where no custom limit applies.
     /// It is an integer in every sample and a string in the schema.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub default_ratelimit_value: Option<i64>,
-    /// The span of time of the default limit, written as in requests, or the word `unlimited`.
+    /// The period of the default limit, written as in requests, or `unlimited`.
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
     pub ippool: Option<i64>,
@@ -1137,14 +1134,14 @@ pub struct SmtpUserSettings {
     pub click_tracking_enabled: Option<bool>,
     /// Whether copies of sent mail are archived.
     pub archive_enabled: Option<bool>,
-    /// The address that gets a blind copy of every email sent. It can be null.
+    /// The address that receives a blind copy of every email sent. It can be null.
     pub audit_email: Option<String>,
-    /// What becomes of bounce messages: `from` (returned to the sender), `drop` (discarded) or the
+    /// How bounce messages are handled: `from` (returned to the sender), `drop` (discarded) or the
     /// address that they are forwarded to.
     pub bounce_notifications: Option<String>,
-    /// Whether an API key, an SMTP user or an IP address may send. `allowed` sends, `blocked` does not.
-    /// In `sandbox`, a call looks like a success and has an `email_id`, but nothing is delivered: the
-    /// mail shows as rejected, counts toward the quota and causes `reject` webhooks.
+    /// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
+    /// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
+    /// shows as rejected, counts toward the quota and causes `reject` webhooks.
     pub status: Option<SenderStatus>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]

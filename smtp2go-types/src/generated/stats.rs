@@ -6,7 +6,7 @@ use crate::validation::{Check, Validate};
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 use std::collections::BTreeMap;
 
-/// Whose figures to return.
+/// Selects the sender whose figures are returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -44,24 +44,24 @@ impl Validate for StatsEmailBouncesRequest {
     }
 }
 
-/// What to add up, and for which span of time.
+/// Selects the mail to count, by period and sender.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StatsEmailHistoryRequest {
-    /// What gets a row of its own: each sender address, user, sender domain or subaccount. Without it,
-    /// each sender address.
+    /// How totals are grouped: one row per sender address, user, sender domain or subaccount. Without
+    /// it, per sender address.
     ///
     /// Default: `"email_address"`.
     pub group_by: Option<StatsGrouping>,
-    /// Where the span begins, this moment included. UTC if it names no zone; RFC 3339 with `Z` is the
-    /// safest spelling. Without it, 30 days ago at 00:00 UTC.
+    /// The start of the period, inclusive. UTC if it has no zone; RFC 3339 with `Z` is the safest form.
+    /// Without it, 30 days ago at 00:00 UTC.
     pub start_date: Option<Timestamp>,
-    /// Where the span ends, this moment excluded. UTC if it names no zone; RFC 3339 with `Z` is the
-    /// safest spelling. Without it, now.
+    /// The end of the period, exclusive. UTC if it has no zone; RFC 3339 with `Z` is the safest form.
+    /// Without it, now.
     pub end_date: Option<Timestamp>,
-    /// Only mail of these subaccounts, given by their ids. This is a filter; the call still runs on the
-    /// key's own account. The schema does not say what the items are; ids are inferred.
+    /// Only mail of the subaccounts with these ids. This is a filter; the call still runs on the key's
+    /// own account. That the items are ids is inferred: the schema does not say.
     ///
     /// Inferred, not documented.
     pub subaccounts: Option<Vec<String>>,
@@ -124,7 +124,7 @@ impl Validate for StatsEmailHistoryRequest {
     }
 }
 
-/// Whose figures to return.
+/// Selects the sender whose figures are returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -162,7 +162,7 @@ impl Validate for StatsEmailSpamRequest {
     }
 }
 
-/// Whose figures to return.
+/// Selects the sender whose figures are returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -200,7 +200,7 @@ impl Validate for StatsEmailSummaryRequest {
     }
 }
 
-/// Whose figures to return.
+/// Selects the sender whose figures are returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -389,11 +389,11 @@ impl crate::Envelope for StatsEmailUnsubsResponse {
 pub struct BounceStats {
     /// How many emails were sent in the last 30 days.
     pub emails: Option<i64>,
-    /// How many emails the service refused to send on.
+    /// How many emails the service refused to send.
     pub rejects: Option<i64>,
-    /// How many emails bounced for a passing reason.
+    /// How many emails bounced temporarily.
     pub softbounces: Option<i64>,
-    /// How many emails bounced for good.
+    /// How many emails bounced permanently.
     pub hardbounces: Option<i64>,
     /// The share of bounces in percent, a decimal number as text.
     pub bounce_percent: Option<String>,
@@ -411,9 +411,9 @@ crate::object::reply!(
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailCycle {
-    /// When the cycle began. The zone and fractions of a second vary; UTC if it names no zone.
+    /// When the cycle began. The zone and fractions of a second vary; UTC if it has no zone.
     pub cycle_start: Option<Timestamp>,
-    /// When the cycle ends. The zone and fractions of a second vary; UTC if it names no zone.
+    /// When the cycle ends. The zone and fractions of a second vary; UTC if it has no zone.
     pub cycle_end: Option<Timestamp>,
     /// How many emails the cycle allows.
     pub cycle_max: Option<i64>,
@@ -449,7 +449,7 @@ pub struct EmailHistory {
     pub spam_percent_total: Option<f64>,
     /// The share of unsubscribes over all rows, in percent.
     pub unsubscribe_percent_total: Option<f64>,
-    /// One row per address, user, domain or subaccount, as `group_by` asks.
+    /// One row per address, user, domain or subaccount, depending on `group_by`.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")
@@ -503,7 +503,7 @@ pub struct EmailHistoryRow {
     pub clicks: Option<i64>,
     /// How many opens were counted.
     pub opens: Option<i64>,
-    /// How many emails the service refused to send on.
+    /// How many emails the service refused to send.
     pub rejects: Option<i64>,
     /// How many spam complaints came in.
     pub spam: Option<i64>,
@@ -538,7 +538,7 @@ crate::object::reply!(
 pub struct SpamStats {
     /// How many emails were sent in the last 30 days.
     pub emails: Option<i64>,
-    /// How many emails the service refused to send on.
+    /// How many emails the service refused to send.
     pub rejects: Option<i64>,
     /// How many spam complaints came in.
     pub spams: Option<i64>,
@@ -556,9 +556,9 @@ crate::object::reply!(SpamStats { emails, rejects, spams, spam_percent });
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailSummary {
-    /// When the cycle began. The zone and fractions of a second vary; UTC if it names no zone.
+    /// When the cycle began. The zone and fractions of a second vary; UTC if it has no zone.
     pub cycle_start: Option<Timestamp>,
-    /// When the cycle ends. The zone and fractions of a second vary; UTC if it names no zone.
+    /// When the cycle ends. The zone and fractions of a second vary; UTC if it has no zone.
     pub cycle_end: Option<Timestamp>,
     /// How many emails the cycle allows.
     pub cycle_max: Option<i64>,
@@ -568,7 +568,7 @@ pub struct EmailSummary {
     pub cycle_remaining: Option<i64>,
     /// How many emails were sent in the last 30 days.
     pub email_count: Option<i64>,
-    /// How many emails the service refused to send on.
+    /// How many emails the service refused to send.
     pub rejects: Option<i64>,
     /// The same figure as `rejects`, which replaces it.
     ///
@@ -578,9 +578,9 @@ pub struct EmailSummary {
     ///
     /// Deprecated.
     pub spam_rejects: Option<i64>,
-    /// How many emails bounced for a passing reason.
+    /// How many emails bounced temporarily.
     pub softbounces: Option<i64>,
-    /// How many emails bounced for good.
+    /// How many emails bounced permanently.
     pub hardbounces: Option<i64>,
     /// The share of bounces in percent, a decimal number as text.
     pub bounce_percent: Option<String>,
@@ -615,7 +615,7 @@ crate::object::reply!(
 pub struct UnsubscribeStats {
     /// How many emails were sent in the last 30 days.
     pub emails: Option<i64>,
-    /// How many emails the service refused to send on.
+    /// How many emails the service refused to send.
     pub rejects: Option<i64>,
     /// How many recipients unsubscribed.
     pub unsubscribes: Option<i64>,
@@ -630,8 +630,8 @@ crate::object::reply!(
     UnsubscribeStats { emails, rejects, unsubscribes, unsubscribe_percent }
 );
 
-/// What gets a row of its own: each sender address, user, sender domain or subaccount. Without it,
-/// each sender address.
+/// How totals are grouped: one row per sender address, user, sender domain or subaccount. Without
+/// it, per sender address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StatsGrouping {

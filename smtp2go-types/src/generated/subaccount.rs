@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub struct SubaccountAddRequest {
     /// The name of the subaccount. Replies call it `name`.
     pub fullname: String,
-    /// The address of the first team member, who is sent an invitation.
+    /// The address of the first team member, who receives an invitation.
     pub subaccount_email: Option<String>,
     /// How many emails the subaccount may send in a billing cycle.
     ///
@@ -31,11 +31,11 @@ pub struct SubaccountAddRequest {
     ///
     /// Inferred, not documented.
     pub ip_pool: Option<i64>,
-    /// Permit archiving. It is not switched on by this: that is done for each sender.
+    /// Permit archiving. This does not turn archiving on: turn it on for each sender.
     ///
     /// Default: `false`.
     pub archiving: Option<bool>,
-    /// Demand two-factor authentication.
+    /// Require two-factor authentication.
     ///
     /// Default: `false`.
     pub enforce_2fa: Option<bool>,
@@ -170,7 +170,7 @@ impl Validate for SubaccountAddRequest {
 pub struct SubaccountCloseRequest {
     /// The id of the subaccount, from `/subaccounts/search`.
     pub id: String,
-    /// The address of the subaccount. What it is for is not documented.
+    /// The address of the subaccount. Its purpose is not documented.
     pub email: Option<String>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -205,9 +205,9 @@ impl Validate for SubaccountCloseRequest {
     }
 }
 
-/// The subaccount and its new settings. Whether a setting that is not given keeps its value or goes
-/// back to its default is not documented, so send all of them. The defaults are those that the
-/// schema prints.
+/// The subaccount and its new settings. Whether a setting that is not given keeps its value or is
+/// reset to its default is not documented, so send all settings. The defaults are those of the
+/// schema.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -216,8 +216,8 @@ pub struct SubaccountEditRequest {
     pub id: String,
     /// The name of the subaccount. Replies call it `name`.
     pub fullname: Option<String>,
-    /// How many emails the subaccount may send in a billing cycle. The permitted numbers are stated for
-    /// `/subaccount/add` only; that they hold here as well is inferred.
+    /// How many emails the subaccount may send in a billing cycle. The permitted numbers are documented
+    /// only for `/subaccount/add`; that they apply here too is inferred.
     pub limit: Option<i64>,
     /// Whether the subaccount has a dedicated IP address. This needs a `limit` above 100000.
     ///
@@ -231,11 +231,11 @@ pub struct SubaccountEditRequest {
     ///
     /// Inferred, not documented.
     pub ip_pool: Option<i64>,
-    /// Whether archiving is permitted. It is not switched on by this: that is done for each sender.
+    /// Whether archiving is permitted. This does not turn archiving on: turn it on for each sender.
     ///
     /// Default: `false`.
     pub archiving: Option<bool>,
-    /// Whether two-factor authentication is demanded.
+    /// Whether two-factor authentication is required.
     ///
     /// Default: `false`.
     pub enforce_2fa: Option<bool>,
@@ -375,7 +375,7 @@ impl Validate for SubaccountEditRequest {
 pub struct SubaccountReopenRequest {
     /// The id of the subaccount, from `/subaccounts/search`.
     pub id: String,
-    /// The address of the subaccount. What it is for is not documented.
+    /// The address of the subaccount. Its purpose is not documented.
     pub email: Option<String>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -415,21 +415,22 @@ impl Validate for SubaccountReopenRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubaccountSearchRequest {
-    /// Words to look for. Which fields they are compared with is not documented.
+    /// Terms to search for. Which fields are searched is not documented.
     pub search_terms: Option<Vec<String>>,
-    /// True finds a term inside a value and ignores case. False compares the whole value, with case.
+    /// True finds a term inside a value and ignores case. False compares the whole value,
+    /// case-sensitively.
     ///
     /// Default: `true`.
     pub fuzzy_search: Option<bool>,
-    /// The state of the subaccounts to list. One word, despite the name. Without it, `all`.
+    /// The state of the subaccounts to list. A single value, despite the name. Without it, `all`.
     pub states: Option<SubaccountStateFilter>,
     /// The direction in which the list is sorted by name. Without it, `asc`.
     pub sort_direction: Option<SortDirection>,
-    /// How many subaccounts a page holds. No maximum is stated.
+    /// How many subaccounts a page holds. A maximum is not documented.
     ///
     /// Default: `100`.
     pub page_size: Option<i64>,
-    /// The token of the last reply, for the next page. Without it, the first page comes.
+    /// The token of the last reply, for the next page. Without it, the first page is returned.
     pub continue_token: Option<String>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -517,7 +518,7 @@ impl Validate for SubaccountSearchRequest {
     }
 }
 
-/// What creating or changing a subaccount answers.
+/// The reply to creating or changing a subaccount.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -550,19 +551,19 @@ pub struct Subaccount {
     pub id: Option<String>,
     /// The name. Requests call it `fullname`.
     pub name: Option<String>,
-    /// The state of a subaccount. The words are capitalised; only `Active` was seen.
+    /// The state of a subaccount. The values are capitalised; only `Active` has been seen.
     pub state: Option<SubaccountState>,
     /// How many emails the subaccount may send in a billing cycle.
     pub plan_size: Option<i64>,
-    /// How many of them it has sent in the present cycle.
+    /// How many emails it has sent in the current cycle.
     pub plan_used: Option<i64>,
-    /// How many of them are left in the present cycle.
+    /// How many emails are left in the current cycle.
     pub plan_remaining: Option<i64>,
     /// Whether the subaccount has a dedicated IP address.
     pub dedicated_ip: Option<bool>,
-    /// Whether archiving is permitted. It is still switched on for each sender.
+    /// Whether archiving is permitted. It is turned on for each sender.
     pub archiving: Option<bool>,
-    /// Whether two-factor authentication is demanded.
+    /// Whether two-factor authentication is required.
     pub enforce_2fa: Option<bool>,
     /// Whether SMS is permitted. Requests call it `enable_sms`.
     pub sms_enabled: Option<bool>,
@@ -578,7 +579,7 @@ crate::object::reply!(
     archiving, enforce_2fa, sms_enabled, sms_limit }
 );
 
-/// What closing or reopening a subaccount answers.
+/// The reply to closing or reopening a subaccount.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -586,8 +587,8 @@ pub struct SubaccountTextResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// A text about the outcome. The schema of the service speaks of an object, for reopening one with
-    /// `id`, `email` and `name`; its examples show a text.
+    /// A text about the outcome. The schema of the service has an object instead, when reopening one
+    /// with `id`, `email` and `name`; its examples show a text.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub data: Option<TextOrObject>,
@@ -605,7 +606,7 @@ impl crate::Envelope for SubaccountTextResponse {
     }
 }
 
-/// What a search for subaccounts answers.
+/// The reply to a search for subaccounts.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -638,7 +639,7 @@ pub struct SubaccountList {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub continue_token: Option<String>,
-    /// How many subaccounts match in all. It may exceed what this page holds.
+    /// How many subaccounts match, which can be more than this page has.
     pub total_count: Option<i64>,
     /// The subaccounts on this page, sorted by name.
     #[cfg_attr(
@@ -653,7 +654,7 @@ pub struct SubaccountList {
 
 crate::object::reply!(SubaccountList { continue_token, total_count, subaccounts });
 
-/// A subaccount as a search shows it.
+/// A subaccount, as a search returns it.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -666,13 +667,13 @@ pub struct SubaccountSummary {
     pub name: Option<String>,
     /// The email address of the subaccount.
     pub email: Option<String>,
-    /// The state of a subaccount. The words are capitalised; only `Active` was seen.
+    /// The state of a subaccount. The values are capitalised; only `Active` has been seen.
     pub state: Option<SubaccountState>,
     /// How many emails the subaccount may send in a billing cycle.
     pub plan_size: Option<i64>,
-    /// How many of them it has sent in the present cycle.
+    /// How many emails it has sent in the current cycle.
     pub plan_used: Option<i64>,
-    /// How many of them are left in the present cycle.
+    /// How many emails are left in the current cycle.
     pub plan_remaining: Option<i64>,
     /// Whether the subaccount has a dedicated IP address.
     ///
@@ -688,7 +689,7 @@ crate::object::reply!(
     dedicated_ip }
 );
 
-/// The state of a subaccount. The words are capitalised; only `Active` was seen.
+/// The state of a subaccount. The values are capitalised; only `Active` has been seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubaccountState {
@@ -706,7 +707,7 @@ crate::vocabulary::words!(
     SubaccountState { Active = "Active", Closed = "Closed", Suspended = "Suspended" }
 );
 
-/// Which subaccounts to list, by their state. The words are in lower case here.
+/// Which subaccounts to list, by their state. The values are in lower case here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubaccountStateFilter {

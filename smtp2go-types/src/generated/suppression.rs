@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 pub struct SuppressionAddRequest {
     /// The address, or a bare domain to suppress all its addresses.
     pub email_address: String,
-    /// A note on why it is suppressed, for people.
+    /// A note on why it is suppressed, written for people.
     pub block_description: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -69,12 +69,12 @@ impl Validate for SuppressionAddRequest {
 pub struct SuppressionRemoveRequest {
     /// The suppressed address or domain.
     pub email_address: String,
-    /// The kinds of suppression to lift. That these are the words of `suppression_type` in a listing is
-    /// inferred.
+    /// The kinds of suppression to lift. Inferred: the values are those of `suppression_type` in a
+    /// listing.
     ///
     /// Inferred, not documented.
     pub reasons: Vec<SuppressionType>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -130,17 +130,17 @@ pub struct SuppressionViewRequest {
     pub continue_token: Option<String>,
     /// Look up this address or domain.
     pub email_address: Option<String>,
-    /// Where the span ends, this moment excluded. UTC if it names no zone; RFC 3339 with `Z` is the
-    /// safest spelling. Without it, today at 00:00 UTC: inferred, since the schema gives the defaults
-    /// of the two dates the wrong way round.
+    /// The end of the period, exclusive. UTC if it has no zone; RFC 3339 with `Z` is the safest form.
+    /// Without it, today at 00:00 UTC: inferred, because the schema has the defaults of the two dates
+    /// swapped.
     ///
     /// Inferred, not documented.
     pub end_date: Option<Timestamp>,
-    /// Let `recipient`, `recipients`, `reason` and `reasons` match loosely.
+    /// Whether `recipient`, `recipients`, `reason` and `reasons` match loosely.
     pub fuzzy: Option<bool>,
-    /// A text that the reason must match. This is free text, no vocabulary.
+    /// A text that the reason must match. It is free text, not one of a set of values.
     pub reason: Option<String>,
-    /// Several such texts. They are free text, no vocabulary.
+    /// Several such texts. They are free text, not a set of values.
     pub reasons: Option<Vec<String>>,
     /// The address of a recipient to look for.
     pub recipient: Option<String>,
@@ -148,9 +148,9 @@ pub struct SuppressionViewRequest {
     pub recipients: Option<Vec<String>>,
     /// The order of the list. A default is not documented.
     pub sort: Option<SortDirection>,
-    /// Where the span begins, this moment included. UTC if it names no zone; RFC 3339 with `Z` is the
-    /// safest spelling. Without it, 30 days ago at 00:00 UTC: inferred, since the schema gives the
-    /// defaults of the two dates the wrong way round.
+    /// The start of the period, inclusive. UTC if it has no zone; RFC 3339 with `Z` is the safest form.
+    /// Without it, 30 days ago at 00:00 UTC: inferred, because the schema has the defaults of the two
+    /// dates swapped.
     ///
     /// Inferred, not documented.
     pub start_date: Option<Timestamp>,
@@ -158,9 +158,9 @@ pub struct SuppressionViewRequest {
     pub suppression_type: Option<SuppressionType>,
     /// Several kinds of suppression to list. Without it, all kinds.
     pub suppression_types: Option<Vec<SuppressionType>>,
-    /// A piece of text that must occur in the name, the domain or the address.
+    /// Text that must occur in the name, the domain or the address.
     pub wildcard: Option<String>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -314,7 +314,7 @@ impl Validate for SuppressionViewRequest {
     }
 }
 
-/// The answer to adding a suppression.
+/// The reply to adding a suppression.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -322,7 +322,7 @@ pub struct SuppressionAddResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// What became of a suppression that was to be added.
+    /// The outcome of adding a suppression.
     pub data: Option<AddedSuppression>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -338,7 +338,7 @@ impl crate::Envelope for SuppressionAddResponse {
     }
 }
 
-/// The answer to lifting suppressions.
+/// The reply to lifting suppressions.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -346,7 +346,7 @@ pub struct SuppressionRemoveResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// What was lifted.
+    /// The lifted suppressions.
     pub data: Option<SuppressionRemovals>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -386,7 +386,7 @@ impl crate::Envelope for SuppressionViewResponse {
     }
 }
 
-/// What became of a suppression that was to be added.
+/// The outcome of adding a suppression.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -404,7 +404,7 @@ pub struct AddedSuppression {
 
 crate::object::reply!(AddedSuppression { block_description, added, email_address });
 
-/// What was lifted.
+/// The lifted suppressions.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -427,12 +427,12 @@ crate::object::reply!(SuppressionRemovals { suppressions });
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuppressionRemoval {
-    /// The kind of a suppression: entered by hand, a spam complaint, an unsubscribe, a bounce, or for
-    /// reasons of compliance.
+    /// The kind of a suppression: added manually, a spam complaint, an unsubscribe, a bounce, or for
+    /// compliance.
     pub reason: Option<SuppressionType>,
     /// The address or domain.
     pub email_address: Option<String>,
-    /// True if it was lifted, false if there was nothing to lift.
+    /// True if the suppression was lifted, false if there was none.
     pub removed: Option<bool>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -452,12 +452,12 @@ pub struct SuppressionList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub results: Vec<Suppression>,
-    /// Send it back with the same filters to get the next page. Null on the last page; the schema does
-    /// not speak of null.
+    /// The token for the next page: send it with the same filters. Null on the last page; the schema
+    /// does not mention null.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub continue_token: Option<String>,
-    /// How many suppressions match; it can be more than this page holds.
+    /// How many suppressions match, which can be more than this page has.
     pub total_results: Option<i64>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -471,20 +471,21 @@ crate::object::reply!(SuppressionList { results, continue_token, total_results }
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Suppression {
-    /// What the receiving side complained of; not documented, inferred from the name.
+    /// The complaint of the receiving side; not documented, inferred from the name.
     ///
     /// Inferred, not documented.
     pub complaint: Option<String>,
-    /// The kind of a suppression: entered by hand, a spam complaint, an unsubscribe, a bounce, or for
-    /// reasons of compliance.
+    /// The kind of a suppression: added manually, a spam complaint, an unsubscribe, a bounce, or for
+    /// compliance.
     pub reason: Option<SuppressionType>,
     /// The note on why it is suppressed.
     pub block_description: Option<String>,
-    /// When it was suppressed. Written with a space, sometimes with fractions and a zone.
+    /// When it was suppressed. Date and time are separated by a space; some values have fractions of a
+    /// second and a zone.
     pub timestamp: Option<Timestamp>,
     /// The address or domain.
     pub email_address: Option<String>,
-    /// The subject of the mail that led to it, going by the name. It can be null.
+    /// The subject of the mail that caused it, inferred from the name. It can be null.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub subject: Option<String>,
@@ -498,8 +499,8 @@ crate::object::reply!(
     }
 );
 
-/// The kind of a suppression: entered by hand, a spam complaint, an unsubscribe, a bounce, or for
-/// reasons of compliance.
+/// The kind of a suppression: added manually, a spam complaint, an unsubscribe, a bounce, or for
+/// compliance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SuppressionType {

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateAddRequest {
-    /// A name for people, 1 to 64 characters.
+    /// A display name, 1 to 64 characters.
     ///
     /// From 1 to 64 characters.
     pub template_name: String,
-    /// The id to give to the template, 5 to 24 characters. Upper and lower case differ. Mail refers to
-    /// the template by it.
+    /// The id of the new template, 5 to 24 characters, case-sensitive. Mail refers to the template by
+    /// this id.
     ///
     /// From 5 to 24 characters.
     pub id: String,
@@ -26,9 +26,9 @@ pub struct TemplateAddRequest {
     pub html_body: String,
     /// The plain text body. It may hold placeholders.
     pub text_body: String,
-    /// Sample values, placeholder by placeholder; any JSON is allowed as a value.
+    /// Sample values for the placeholders; any JSON is allowed as a value.
     pub template_variables: Option<BTreeMap<String, ::serde_json::Value>>,
-    /// Labels by which the template can be found. Without it, the template has none.
+    /// Labels that searches can filter by. Without it, the template has no labels.
     pub tags: Option<Vec<String>>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -102,16 +102,16 @@ impl Validate for TemplateAddRequest {
     }
 }
 
-/// The changes to a template. A field that is not given keeps its value, going by the wording of
-/// the documentation.
+/// The changes to a template. A field that is not given keeps its value, according to the
+/// documentation's wording.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateEditRequest {
-    /// The id of the template to change. Upper and lower case differ.
+    /// The id of the template to change. Case-sensitive.
     pub id: String,
-    /// Another id for the template. The limits for a new template, 5 to 24 characters, should apply
-    /// here too; this is inferred. Without it, the id stays.
+    /// A new id for the template. The limits for a new template, 5 to 24 characters, should apply here
+    /// too; this is inferred. Without it, the id stays.
     pub new_id: Option<String>,
     /// The new name.
     pub template_name: Option<String>,
@@ -121,9 +121,9 @@ pub struct TemplateEditRequest {
     pub html_body: Option<String>,
     /// The new plain text body.
     pub text_body: Option<String>,
-    /// New sample values, placeholder by placeholder; any JSON is allowed as a value.
+    /// New sample values for the placeholders; any JSON is allowed as a value.
     pub template_variables: Option<BTreeMap<String, ::serde_json::Value>>,
-    /// The new labels. That they replace all old ones is inferred.
+    /// The new labels. Inferred: they replace all old ones.
     pub tags: Option<Vec<String>>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -245,7 +245,7 @@ impl Validate for TemplateEditRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateDeleteRequest {
-    /// The id of the template to delete. Upper and lower case differ.
+    /// The id of the template to delete. Case-sensitive.
     pub id: String,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -277,18 +277,18 @@ impl Validate for TemplateDeleteRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateSearchRequest {
-    /// Let the search terms match loosely.
+    /// Whether the search terms match loosely.
     ///
     /// Default: `false`.
     pub fuzzy_search: Option<bool>,
-    /// Words of which at least one must occur in the name, a tag, the id or the subject. Without it,
+    /// Terms, at least one of which must occur in the name, a tag, the id or the subject. Without it,
     /// this filter is off.
     pub search_terms: Option<Vec<String>>,
     /// Tags of which the template must have at least one. Without it, this filter is off.
     pub tags: Option<Vec<String>>,
     /// The order of the list. Without it, `asc`.
     pub sort_direction: Option<SortDirection>,
-    /// How many templates a page holds. A largest value is not documented.
+    /// How many templates a page holds. A maximum is not documented.
     ///
     /// Default: `100`.
     pub page_size: Option<i64>,
@@ -382,7 +382,7 @@ impl Validate for TemplateSearchRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateViewRequest {
-    /// The id of the template to view. Upper and lower case differ.
+    /// The id of the template to view. Case-sensitive.
     pub id: String,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -409,7 +409,7 @@ impl Validate for TemplateViewRequest {
     }
 }
 
-/// A template, as adding, changing and viewing one return it.
+/// A template, as returned when it is added, changed or viewed.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -434,7 +434,7 @@ impl crate::Envelope for TemplateResponse {
     }
 }
 
-/// The answer to a deletion.
+/// The reply to a deletion.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -442,7 +442,7 @@ pub struct TemplateDeleteResponse {
     /// The service's id for this request, usually a UUID. Quote it when you write to support. It is in
     /// the body only, never in a header.
     pub request_id: Option<String>,
-    /// A sentence about the outcome, for people. Do not parse it.
+    /// A sentence about the outcome, written for people. Do not parse it.
     pub data: Option<String>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -491,7 +491,7 @@ pub struct Template {
     /// The id of the template.
     pub id: Option<String>,
     /// The name of the template. Always present when the template is viewed; after adding or changing
-    /// it, the schema has it and the samples lack it.
+    /// it, it is in the schema but not in the samples.
     ///
     /// As in the vendor's schema, against its samples.
     pub name: Option<String>,
@@ -506,7 +506,7 @@ pub struct Template {
     )]
     pub tags: Vec<String>,
     /// When the template was last changed. Written without a zone; take it as UTC. After adding or
-    /// changing it, the schema has it and the samples lack it.
+    /// changing it, it is in the schema but not in the samples.
     ///
     /// As in the vendor's schema, against its samples.
     pub last_updated: Option<Timestamp>,
@@ -520,8 +520,8 @@ pub struct Template {
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub text_body: Option<String>,
-    /// Sample values, placeholder by placeholder; a value can be any JSON. Always present when the
-    /// template is viewed; after adding or changing it, only samples show it.
+    /// Sample values for the placeholders; a value can be any JSON. Always present when the template is
+    /// viewed; after adding or changing it, only samples show it.
     ///
     /// Known from the vendor's samples rather than from its schema.
     #[cfg_attr(
@@ -544,8 +544,8 @@ crate::object::reply!(
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TemplateList {
-    /// Send it back with the same filters to get the next page. Null on the last page. The schema gives
-    /// it no type.
+    /// The token for the next page: send it with the same filters. Null on the last page. The schema
+    /// gives it no type.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub continue_token: Option<String>,
@@ -555,7 +555,7 @@ pub struct TemplateList {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub templates: Vec<TemplateSummary>,
-    /// How many templates match on all pages together; inferred from the name.
+    /// How many templates match on all pages; inferred from the name.
     ///
     /// Known from the vendor's samples rather than from its schema.
     pub total_count: Option<i64>,
@@ -566,7 +566,7 @@ pub struct TemplateList {
 
 crate::object::reply!(TemplateList { continue_token, templates, total_count });
 
-/// A template as a search lists it, without bodies.
+/// A template, as a search returns it, without bodies.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -575,7 +575,7 @@ pub struct TemplateSummary {
     pub id: Option<String>,
     /// The name of the template.
     pub name: Option<String>,
-    /// The name once more. The schema has it, the sample lacks it, so read `name` first.
+    /// The name again. The schema has it, the sample lacks it, so read `name` first.
     ///
     /// As in the vendor's schema, against its samples.
     pub template_name: Option<String>,

@@ -14,9 +14,8 @@ pub struct WebhookAddRequest {
     /// The URL to post the events to, `http://` or `https://`. It may carry a user name and a password,
     /// which then arrive as Basic authentication; keep such an address out of logs.
     pub url: SecretUrl,
-    /// The email events to post. `resubscribe` is known to the documentation and the web application,
-    /// but not listed for this call. A word that the service does not know has been seen to be dropped
-    /// without an error.
+    /// The email events to post. `resubscribe` is in the documentation and the web application, but not
+    /// listed for this operation. The service has been seen to drop unknown values without an error.
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub events: Option<Vec<EmailEventKind>>,
@@ -24,12 +23,11 @@ pub struct WebhookAddRequest {
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub sms_events: Option<Vec<SmsEventKind>>,
-    /// Names of mail headers to copy into each event. The subject and the message id always come.
+    /// Names of mail headers to copy into each event. Subject and message id are always included.
     pub headers: Option<Vec<String>>,
-    /// Only mail of these SMTP users and API keys. Empty means all senders.
+    /// Only events of mail from these SMTP users and API keys. Empty means all senders.
     pub usernames: Option<Vec<String>>,
-    /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
-    /// it, as a form.
+    /// The format of an event's body: `application/x-www-form-urlencoded` or JSON. Without it, a form.
     ///
     /// Default: `"form"`.
     pub output_format: Option<WebhookFormat>,
@@ -40,19 +38,20 @@ pub struct WebhookAddRequest {
     pub disabled: Option<bool>,
     /// Headers of your own, presumably for the requests that the service posts; they may hold secrets,
     /// so keep them out of logs. Only the name is known, from the changelog of 2026-10-13; the shape is
-    /// unknown, so any JSON is taken.
+    /// unknown, so any JSON is accepted.
     ///
     /// Inferred, not documented.
     pub custom_headers: Option<SecretJson>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
-    /// The kind of `Authorization` header that comes with an event. The empty word stands for no
-    /// header, and so does leaving it out.
+    /// The kind of `Authorization` header that is sent with each event. Empty or absent means no
+    /// header.
     ///
     /// Default: `""`.
     pub auth_header_type: Option<WebhookAuthType>,
-    /// What that header holds: for `basic` the base64 form of `user:password`, for `bearer` any token.
+    /// The value after the scheme in that header: for `basic`, `user:password` in base64; for `bearer`,
+    /// any token.
     ///
     /// Default: `""`.
     pub auth_header_value: Option<Secret>,
@@ -199,8 +198,8 @@ impl Validate for WebhookAddRequest {
     }
 }
 
-/// The full new state of a webhook. What happens to a field that is not given is not documented, so
-/// send all of them.
+/// The full new state of a webhook. Whether a field that is not given keeps its value is not
+/// documented, so send all fields.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -210,9 +209,8 @@ pub struct WebhookEditRequest {
     /// The URL to post the events to, `http://` or `https://`. It may carry a user name and a password,
     /// which then arrive as Basic authentication; keep such an address out of logs.
     pub url: Option<SecretUrl>,
-    /// The email events to post. `resubscribe` is known to the documentation and the web application,
-    /// but not listed for this call. A word that the service does not know has been seen to be dropped
-    /// without an error.
+    /// The email events to post. `resubscribe` is in the documentation and the web application, but not
+    /// listed for this operation. The service has been seen to drop unknown values without an error.
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub events: Option<Vec<EmailEventKind>>,
@@ -220,12 +218,11 @@ pub struct WebhookEditRequest {
     ///
     /// Values that are not listed are refused before sending, unless made by `unlisted`.
     pub sms_events: Option<Vec<SmsEventKind>>,
-    /// Names of mail headers to copy into each event. The subject and the message id always come.
+    /// Names of mail headers to copy into each event. Subject and message id are always included.
     pub headers: Option<Vec<String>>,
-    /// Only mail of these SMTP users and API keys. Empty means all senders.
+    /// Only events of mail from these SMTP users and API keys. Empty means all senders.
     pub usernames: Option<Vec<String>>,
-    /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
-    /// it, as a form.
+    /// The format of an event's body: `application/x-www-form-urlencoded` or JSON. Without it, a form.
     ///
     /// Default: `"form"`.
     pub output_format: Option<WebhookFormat>,
@@ -236,19 +233,20 @@ pub struct WebhookEditRequest {
     pub disabled: Option<bool>,
     /// Headers of your own, presumably for the requests that the service posts; they may hold secrets,
     /// so keep them out of logs. Only the name is known, from the changelog of 2026-10-13; the shape is
-    /// unknown, so any JSON is taken. Whether leaving it out resets it is unknown.
+    /// unknown, so any JSON is accepted. Whether leaving it out resets it is unknown.
     ///
     /// Inferred, not documented.
     pub custom_headers: Option<SecretJson>,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
-    /// The kind of `Authorization` header that comes with an event. The empty word stands for no
-    /// header, and so does leaving it out.
+    /// The kind of `Authorization` header that is sent with each event. Empty or absent means no
+    /// header.
     ///
     /// Default: `""`.
     pub auth_header_type: Option<WebhookAuthType>,
-    /// What that header holds: for `basic` the base64 form of `user:password`, for `bearer` any token.
+    /// The value after the scheme in that header: for `basic`, `user:password` in base64; for `bearer`,
+    /// any token.
     ///
     /// Default: `""`.
     pub auth_header_value: Option<Secret>,
@@ -424,14 +422,14 @@ impl Validate for WebhookEditRequest {
     }
 }
 
-/// Which webhook to remove.
+/// The webhook to remove.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookRemoveRequest {
     /// The webhook to remove.
     pub id: i64,
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -467,12 +465,12 @@ impl Validate for WebhookRemoveRequest {
     }
 }
 
-/// Whose webhooks to list.
+/// Selects the account whose webhooks are listed.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WebhookViewRequest {
-    /// The subaccount that the call is about, by the id that `/subaccounts/search` returns. Only keys
+    /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
     pub subaccount_id: Option<String>,
     /// Members that this version has no field for, under their own names.
@@ -505,7 +503,7 @@ impl Validate for WebhookViewRequest {
     }
 }
 
-/// A webhook, as adding, changing and removing one return it.
+/// A webhook, as returned when it is added, changed or removed.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -568,7 +566,7 @@ pub struct Webhook {
     /// The URL that the events are posted to. It may carry a user name and a password, so keep it out
     /// of logs.
     pub url: Option<SecretUrl>,
-    /// The id of the webhook. The `id` inside a posted email event is something else.
+    /// The id of the webhook. It is not the `id` inside a posted email event.
     pub id: Option<i64>,
     /// The email events that are posted.
     #[cfg_attr(
@@ -583,7 +581,7 @@ pub struct Webhook {
     )]
     pub sms_events: Vec<SmsEventKind>,
     /// The mail headers that are copied into each event. The schema and some samples have a list; the
-    /// samples of adding and changing a webhook show a bare text, which cannot hold several names.
+    /// samples of adding and changing a webhook show a plain text, which cannot hold several names.
     ///
     /// As in the vendor's schema, against its samples.
     #[cfg_attr(
@@ -592,8 +590,8 @@ pub struct Webhook {
     )]
     pub headers: Vec<String>,
     /// The SMTP users and API keys whose events are posted; empty means all. The schema and some
-    /// samples have a list; the samples of adding and changing a webhook show a bare text, which cannot
-    /// hold several names.
+    /// samples have a list; the samples of adding and changing a webhook show a plain text, which
+    /// cannot hold several names.
     ///
     /// As in the vendor's schema, against its samples.
     #[cfg_attr(
@@ -601,19 +599,18 @@ pub struct Webhook {
         schemars(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub usernames: Vec<String>,
-    /// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
-    /// it, as a form.
+    /// The format of an event's body: `application/x-www-form-urlencoded` or JSON. Without it, a form.
     ///
     /// Default: `"form"`.
     pub output_format: Option<WebhookFormat>,
-    /// The kind of `Authorization` header that is sent along; empty means none. The schema has it, the
-    /// samples lack it.
+    /// The kind of `Authorization` header that is sent with each event; empty means none. The schema
+    /// has it, the samples lack it.
     ///
     /// Default: `""`.
     ///
     /// As in the vendor's schema, against its samples.
     pub auth_header_type: Option<WebhookAuthType>,
-    /// What that header holds: a password or a token. The schema has it, the samples lack it.
+    /// The value in that header: a password or a token. The schema has it, the samples lack it.
     ///
     /// Default: `""`.
     ///
@@ -640,20 +637,20 @@ crate::object::reply!(
     auth_header_type, auth_header_value, disabled, custom_headers }
 );
 
-/// What is posted when something happens to an email. Which keys are present depends on the event,
-/// so none is required. Besides these keys, it carries the mail headers that the webhook is
-/// configured to copy, each under its own name as configured; a test event may hold the words
-/// `Headers Unavailable` instead. In form bodies every value is text. A key may come in other
-/// letter case (`Subject`, `Message-Id`) or in both, in JSON too, so compare keys without regard to
-/// case. Keep unknown keys; the payload has no version.
+/// The body that the service posts for an event of an email. Which keys are present depends on the
+/// event, so none is required. It also has the mail headers that the webhook is configured to copy,
+/// each under its configured name; a test event may have the text `Headers Unavailable` instead. In
+/// form bodies every value is text. A key may be in another letter case (`Subject`, `Message-Id`),
+/// or present in both cases, in JSON too, so compare keys case-insensitively. Keep unknown keys;
+/// the payload has no version.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailEvent {
-    /// What happened to an email, in the words of webhooks. Subscriptions and posted events use the
-    /// same words; searches of activity use others. `resubscribe` is not in the list of words for
-    /// subscriptions, only elsewhere in the documentation. The aliases are spellings known from other
-    /// code, without a recorded event.
+    /// The kind of an email event. Subscriptions and posted events use the same values; searches of
+    /// activity use others. `resubscribe` is not in the list of values for subscriptions, only
+    /// elsewhere in the documentation. The aliases are spellings known from other code, without a
+    /// recorded event.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub event: Option<EmailEventKind>,
@@ -664,14 +661,14 @@ pub struct EmailEvent {
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub sendtime: Option<Timestamp>,
-    /// An id of this event, 32 hexadecimal digits as seen live. The documentation calls it the id of
-    /// the webhook. That it stays the same when the event is posted again is not proven. Some `reject`
-    /// events have none, and the vendor's test button sends the same id each time.
+    /// An id of this event, 32 hexadecimal digits in live events. The documentation calls it the id of
+    /// the webhook. Not proven: it stays the same when the event is posted again. Some `reject` events
+    /// have none, and the vendor's test button sends the same id each time.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub id: Option<String>,
-    /// The id that sending this email returned. It joins the events of one email. Some `reject` events
-    /// have the word `Unavailable` here.
+    /// The id that sending this email returned. All events of one email have the same id. In some
+    /// `reject` events the value is `Unavailable`.
     pub email_id: Option<String>,
     /// The address of the sender on the envelope.
     pub sender: Option<String>,
@@ -681,7 +678,7 @@ pub struct EmailEvent {
     pub from_address: Option<String>,
     /// The name of the From header. It may be empty.
     pub from_name: Option<String>,
-    /// The address of the recipient whom the event concerns. Missing with `processed`.
+    /// The address of the recipient that the event concerns. Missing with `processed`.
     pub rcpt: Option<String>,
     /// The addresses of all recipients, with `processed` and perhaps with other events. In form bodies
     /// it is one text; how several addresses are joined there is not documented.
@@ -693,52 +690,53 @@ pub struct EmailEvent {
     /// Who sent the email: the SMTP username, the first 16 characters of the API key, or the IP
     /// address.
     pub auth: Option<String>,
-    /// The subject. The key may be spelt `Subject`, too.
+    /// The subject. The key can also be `Subject`.
     pub subject: Option<String>,
-    /// The Message-ID header. The key may be spelt `Message-Id`, too. Some `reject` events have the
-    /// word `Unavailable` here.
+    /// The Message-ID header. The key can also be `Message-Id`. In some `reject` events the value is
+    /// `Unavailable`.
     #[cfg_attr(feature = "schemars", schemars(rename = "message-id"))]
     pub message_id: Option<String>,
-    /// With `processed` the IP address that handed the email in, with `open` and `click` that of the
+    /// With `processed`, the IP address that submitted the email; with `open` and `click`, that of the
     /// reader. It has been seen with `reject`, too.
     pub srchost: Option<String>,
-    /// The receiving mail server, as a name and an address in brackets. Comes with `bounce`, and with
-    /// `delivered` as seen live.
+    /// The receiving mail server, as a name and an address in brackets. Present with `bounce`, and in
+    /// live `delivered` events.
     pub host: Option<String>,
-    /// What the receiving server answered, or the reason. Comes with `delivered`, `bounce` and
-    /// `reject`. The vendor's test sends the word `Unavailable` with `open` and `click`.
+    /// The reply of the receiving server, or the reason. Present with `delivered`, `bounce` and
+    /// `reject`. The vendor's test sends the value `Unavailable` with `open` and `click`.
     pub message: Option<String>,
-    /// The step of the SMTP dialogue to which `message` belongs. Comes with `delivered`, `bounce` and
-    /// `reject`. It can be the word `Unavailable`, as it is with `open` and `click` in the vendor's
-    /// test, which has `feedback` here with `spam` and `unsubscribe`.
+    /// The step of the SMTP dialogue to which `message` belongs. Present with `delivered`, `bounce` and
+    /// `reject`. It can be `Unavailable`: the vendor's test has this value with `open` and `click`, and
+    /// `feedback` with `spam` and `unsubscribe`.
     pub context: Option<String>,
-    /// Whether an email bounced for good (`hard`) or for a passing reason (`soft`). Only events of the
-    /// kind `bounce` have it.
+    /// Whether an email bounced permanently (`hard`) or temporarily (`soft`). Only events of the kind
+    /// `bounce` have it.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub bounce: Option<BounceKind>,
-    /// The User-Agent header of the reader's program. Comes with `open` and `click`.
+    /// The User-Agent header of the reader's program. Present with `open` and `click`.
     #[cfg_attr(feature = "schemars", schemars(rename = "user-agent"))]
     pub user_agent: Option<String>,
-    /// The reader's program. Comes with `open` and `click`, if it is known.
+    /// The reader's program. Present with `open` and `click`, if it is known.
     pub client: Option<String>,
-    /// The reader's device. Comes with `open` and `click`, if it is known.
+    /// The reader's device. Present with `open` and `click`, if it is known.
     #[cfg_attr(feature = "schemars", schemars(rename = "client-device"))]
     pub client_device: Option<String>,
-    /// The reader's operating system. Comes with `open` and `click`, if it is known.
+    /// The reader's operating system. Present with `open` and `click`, if it is known.
     #[cfg_attr(feature = "schemars", schemars(rename = "client-os"))]
     pub client_os: Option<String>,
-    /// The reader's continent, two letters, going by the IP address. Comes with `open` and `click`.
+    /// The reader's continent, two letters, derived from the IP address. Present with `open` and
+    /// `click`.
     #[cfg_attr(feature = "schemars", schemars(rename = "geoip-continent"))]
     pub geoip_continent: Option<String>,
-    /// The reader's country, two letters, going by the IP address. Comes with `open` and `click`.
+    /// The reader's country, two letters, derived from the IP address. Present with `open` and `click`.
     #[cfg_attr(feature = "schemars", schemars(rename = "geoip-country"))]
     pub geoip_country: Option<String>,
-    /// The reader's city, going by the IP address. Comes with `open` and `click`.
+    /// The reader's city, derived from the IP address. Present with `open` and `click`.
     #[cfg_attr(feature = "schemars", schemars(rename = "geoip-city"))]
     pub geoip_city: Option<String>,
-    /// For how many seconds the email was read, in steps of 5 from 5 to 30. Only with `open`. It can be
-    /// text in JSON as well.
+    /// How many seconds the email was read, in steps of 5 from 5 to 30. Only with `open`. It can be
+    /// text, in JSON too.
     #[cfg_attr(feature = "schemars", schemars(rename = "read-secs"))]
     pub read_secs: Option<i64>,
     /// When the email was opened. Only with `open`; seen live, not documented.
@@ -752,7 +750,7 @@ pub struct EmailEvent {
     #[cfg_attr(feature = "schemars", schemars(rename = "clicked-at"))]
     pub clicked_at: Option<Timestamp>,
     /// The URL that the clicked link leads to. Only with `click`. The vendor's test event has it;
-    /// `link` and `click_url` are other spellings, known only from other people's code.
+    /// `link` and `click_url` are alternative keys, known only from other people's code.
     ///
     /// Known from live traffic rather than from the vendor's schema.
     pub url: Option<SecretUrl>,
@@ -781,19 +779,20 @@ crate::webhook::payload!(
     Text, "user-agent" : Text }
 );
 
-/// What is posted when something happens to a text message. None of the keys is required, and their
-/// JSON types are not documented, so accept numbers as well as text. In form bodies every value is
-/// text and a key may come in other letter case. Keep unknown keys; the payload has no version.
+/// The body that the service posts for an event of a text message. None of the keys is required,
+/// and their JSON types are not documented, so accept numbers as well as text. In form bodies every
+/// value is text and a key may be in another letter case. Keep unknown keys; the payload has no
+/// version.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SmsEvent {
-    /// What happened to a text message, in the words of posted events. Subscriptions call an opt-out
-    /// `opt-out`; the word in posted events is not documented, hence the aliases.
+    /// The kind of an SMS event, as used in posted events. Subscriptions use `opt-out` for an opt-out;
+    /// the value in posted events is not documented, hence the aliases.
     ///
     /// Known from the vendor's guides rather than from its schema.
     pub event: Option<SmsEventName>,
-    /// The id of the webhook, going by the documentation.
+    /// The id of the webhook, according to the documentation.
     pub id: Option<String>,
     /// The id of the text message.
     pub message_id: Option<String>,
@@ -807,16 +806,16 @@ pub struct SmsEvent {
     pub email_subject: Option<String>,
     /// The address that sent that email, if there was one.
     pub sender_email: Option<String>,
-    /// The region that the country code stands for.
+    /// The region of the country code.
     pub region: Option<String>,
-    /// How often sending was tried again.
+    /// The number of retries.
     pub retry_count: Option<i64>,
     /// A code for the outcome. Its values are not documented.
     pub status_code: Option<String>,
     /// When the message was submitted, in UTC. The layout is not documented; it may be empty.
     pub submitted_timestamp: Option<Timestamp>,
-    /// When the status was received, going by the name, in UTC. The layout is not documented; it may be
-    /// empty.
+    /// When the status was received, in UTC; inferred from the name. The layout is not documented; it
+    /// may be empty.
     pub received_timestamp: Option<Timestamp>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -836,10 +835,10 @@ crate::webhook::payload!(
     Text, "status_code" : Text, "submitted_timestamp" : Text }
 );
 
-/// What happened to an email, in the words of webhooks. Subscriptions and posted events use the
-/// same words; searches of activity use others. `resubscribe` is not in the list of words for
-/// subscriptions, only elsewhere in the documentation. The aliases are spellings known from other
-/// code, without a recorded event.
+/// The kind of an email event. Subscriptions and posted events use the same values; searches of
+/// activity use others. `resubscribe` is not in the list of values for subscriptions, only
+/// elsewhere in the documentation. The aliases are spellings known from other code, without a
+/// recorded event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EmailEventKind {
@@ -872,8 +871,8 @@ crate::vocabulary::words!(
     Resubscribe = "resubscribe" }
 );
 
-/// What happened to a text message, in the words of subscriptions. Posted events use other words,
-/// see SmsEventName. `opt-out` is known from the changelog of 2026-11-16.
+/// The kind of an SMS event, as used in subscriptions. Posted events use other values: see
+/// SmsEventName. `opt-out` is known from the changelog of 2026-11-16.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SmsEventKind {
@@ -898,8 +897,7 @@ crate::vocabulary::words!(
     Failed = "failed", Rejected = "rejected", OptOut = "opt-out" }
 );
 
-/// How the body of an event is written: as `application/x-www-form-urlencoded` or as JSON. Without
-/// it, as a form.
+/// The format of an event's body: `application/x-www-form-urlencoded` or JSON. Without it, a form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookFormat {
@@ -913,8 +911,8 @@ pub enum WebhookFormat {
 
 crate::vocabulary::words!(WebhookFormat { Form = "form", Json = "json" });
 
-/// The kind of `Authorization` header that comes with an event. The empty word stands for no
-/// header, and so does leaving it out.
+/// The kind of `Authorization` header that is sent with each event. Empty or absent means no
+/// header.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookAuthType {
@@ -932,8 +930,8 @@ crate::vocabulary::words!(
     WebhookAuthType { Bearer = "bearer", Basic = "basic", None = "" }
 );
 
-/// What happened to a text message, in the words of posted events. Subscriptions call an opt-out
-/// `opt-out`; the word in posted events is not documented, hence the aliases.
+/// The kind of an SMS event, as used in posted events. Subscriptions use `opt-out` for an opt-out;
+/// the value in posted events is not documented, hence the aliases.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SmsEventName {
@@ -959,8 +957,8 @@ crate::vocabulary::words!(
     "sms_rejected", OptOut = "opt-out" | "sms_opt-out" | "sms_opt_out" | "sms_optout" }
 );
 
-/// Whether an email bounced for good (`hard`) or for a passing reason (`soft`). Only events of the
-/// kind `bounce` have it.
+/// Whether an email bounced permanently (`hard`) or temporarily (`soft`). Only events of the kind
+/// `bounce` have it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BounceKind {

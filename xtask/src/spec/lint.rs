@@ -39,7 +39,7 @@ const FORMAT_WORDS: [(&str, &[&str], &[&str]); 15] = [
     ("mailbox", &["address", "addresses"], &["`Name <address>`"]),
     ("numeric", &["number"], &["number as text"]),
     ("password", &["key", "password"], &["The password"]),
-    ("period", &["span"], &["The span of time"]),
+    ("period", &["period"], &["The period of the"]),
     (
         "phone",
         &["number", "numbers"],

@@ -7,7 +7,7 @@ use crate::blocking::{Items, iterate};
 use crate::blocking::Client;
 use crate::{Error, Reply};
 
-/// Search what happened to mail, event by event.
+/// Search the events of sent mail, such as deliveries, opens and bounces.
 ///
 /// The operations of the API group `activity`.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub struct ActivityGroup<'a> {
 }
 
 impl Client {
-    /// Search what happened to mail, event by event.
+    /// Search the events of sent mail, such as deliveries, opens and bounces.
     pub fn activity(&self) -> ActivityGroup<'_> {
         ActivityGroup { client: self }
     }

@@ -7,7 +7,7 @@ use crate::blocking::{Items, iterate};
 use crate::blocking::Client;
 use crate::{Error, Reply};
 
-/// Look up archived copies of sent mail.
+/// Search and view archived copies of sent mail.
 ///
 /// The operations of the API group `archive`.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub struct ArchiveGroup<'a> {
 }
 
 impl Client {
-    /// Look up archived copies of sent mail.
+    /// Search and view archived copies of sent mail.
     pub fn archive(&self) -> ArchiveGroup<'_> {
         ArchiveGroup { client: self }
     }

@@ -7,7 +7,7 @@ use crate::blocking::{Items, iterate};
 use crate::blocking::Client;
 use crate::{Error, Reply};
 
-/// Send mail, as fields, as ready MIME or in batches, and manage what is scheduled.
+/// Send mail as fields, as MIME or in batches, and manage scheduled mail.
 ///
 /// The operations of the API group `email`.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub struct EmailGroup<'a> {
 }
 
 impl Client {
-    /// Send mail, as fields, as ready MIME or in batches, and manage what is scheduled.
+    /// Send mail as fields, as MIME or in batches, and manage scheduled mail.
     pub fn email(&self) -> EmailGroup<'_> {
         EmailGroup { client: self }
     }

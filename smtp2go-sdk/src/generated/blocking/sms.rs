@@ -6,7 +6,7 @@ use crate::operations;
 use crate::blocking::Client;
 use crate::{Error, Reply};
 
-/// Send text messages and list what was sent and received.
+/// Send text messages, and list sent and received ones.
 ///
 /// The operations of the API group `sms`.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct SmsGroup<'a> {
 }
 
 impl Client {
-    /// Send text messages and list what was sent and received.
+    /// Send text messages, and list sent and received ones.
     pub fn sms(&self) -> SmsGroup<'_> {
         SmsGroup { client: self }
     }

@@ -7,7 +7,7 @@ use crate::blocking::{Items, iterate};
 use crate::blocking::Client;
 use crate::{Error, Reply};
 
-/// Store subjects and bodies with Handlebars placeholders, to be filled in when mail is sent.
+/// Store subjects and bodies with Handlebars placeholders, which are filled in when mail is sent.
 ///
 /// The operations of the API group `template`.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub struct TemplateGroup<'a> {
 }
 
 impl Client {
-    /// Store subjects and bodies with Handlebars placeholders, to be filled in when mail is sent.
+    /// Store subjects and bodies with Handlebars placeholders, which are filled in when mail is sent.
     pub fn template(&self) -> TemplateGroup<'_> {
         TemplateGroup { client: self }
     }

@@ -6,7 +6,7 @@ use crate::operations;
 use crate::client::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
-/// Search what happened to mail, event by event.
+/// Search the events of sent mail, such as deliveries, opens and bounces.
 ///
 /// The operations of the API group `activity`.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct ActivityGroup<'a> {
 }
 
 impl Client {
-    /// Search what happened to mail, event by event.
+    /// Search the events of sent mail, such as deliveries, opens and bounces.
     pub fn activity(&self) -> ActivityGroup<'_> {
         ActivityGroup { client: self }
     }
@@ -26,11 +26,11 @@ impl ActivityGroup<'_> {
     ///
     /// `POST /activity/search`
     ///
-    /// Lists what happened to mail, one record for each event. New mail shows up after about two
-    /// minutes. Events are kept for 5 days on the free plan and for 30 days on paid plans; longer
-    /// retention, up to two years, can be added. To get the next page, repeat the same filters with the
-    /// newest `continue_token`. At 60 calls a minute, one call a second is a safe pace. There is no
-    /// `subaccount_id` here: `subaccounts` is a filter in its place.
+    /// Lists the events of sent mail, one record per event. New mail shows up after about two minutes.
+    /// Events are kept for 5 days on the free plan and for 30 days on paid plans; longer retention, up
+    /// to two years, can be added. To get the next page, send the same filters with the latest
+    /// `continue_token`. The rate limit is 60 calls a minute, so one call a second is safe. There is no
+    /// `subaccount_id` here: use the filter `subaccounts` instead.
     ///
     /// Read-only. Rate limit: 60 calls a minute. Maximum request size: 1 MB.
     #[inline]

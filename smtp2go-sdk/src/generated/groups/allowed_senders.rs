@@ -27,8 +27,8 @@ impl AllowedSendersGroup<'_> {
     ///
     /// `POST /allowed_senders/add`
     ///
-    /// Puts addresses and domains on the list in addition to what is there. The mode stays as it is.
-    /// What happens to an entry that is on the list already is not documented.
+    /// Adds addresses and domains to the list and keeps the existing entries and the mode. What happens
+    /// to an entry that is already on the list is not documented.
     ///
     /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -49,7 +49,7 @@ impl AllowedSendersGroup<'_> {
     ///
     /// `POST /allowed_senders/remove`
     ///
-    /// Takes addresses and domains off the list. Entries that are not on it are ignored.
+    /// Removes addresses and domains from the list. Entries that are not on the list are ignored.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -70,9 +70,8 @@ impl AllowedSendersGroup<'_> {
     ///
     /// `POST /allowed_senders/update`
     ///
-    /// Replaces the whole list and the mode. The modes `whitelist` and `blacklist` take the place of
-    /// the usual checks (of the sender domain or the single sender), which do not apply while such a
-    /// mode is on.
+    /// Replaces the whole list and the mode. The modes `whitelist` and `blacklist` replace the usual
+    /// checks of the sender domain or the single sender.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -93,7 +92,7 @@ impl AllowedSendersGroup<'_> {
     ///
     /// `POST /allowed_senders/view`
     ///
-    /// Answers with the list of addresses and domains, and with the mode that says how it is used.
+    /// Returns the list of addresses and domains, and the mode in which it is used.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]

@@ -26,9 +26,8 @@ impl ApiKeysGroup<'_> {
     /// `POST /api_keys/add`
     ///
     /// Creates an API key. Only this reply shows the full key, so store it at once. Each call creates
-    /// another key: after a lost reply, look at `/api_keys/view` before you try again. A key created
-    /// without `endpoints` can call `/email/send` and nothing else. At most 5 calls a minute are
-    /// allowed.
+    /// another key: after a lost reply, check `/api_keys/view` before you try again. A key created
+    /// without `endpoints` can call only `/email/send`. Rate limit: 5 calls a minute.
     ///
     /// Not idempotent. Rate limit: 5 calls a minute. Maximum request size: 1 MB. A key of the master
     /// account can call it for a subaccount.
@@ -46,9 +45,9 @@ impl ApiKeysGroup<'_> {
     ///
     /// `POST /api_keys/edit`
     ///
-    /// Sets all settings of a key. A setting that is not given goes back to its default, except
-    /// `endpoints`, which stay as they are; use `PATCH` to change single settings. The reply masks the
-    /// key. A key that takes endpoints from itself or blocks itself can lock its owner out.
+    /// Sets all settings of a key. A setting that is not given is reset to its default, except
+    /// `endpoints`, which keeps its value; use `PATCH` to change single settings. The reply masks the
+    /// key. A key that removes its own endpoints or blocks itself can lock its owner out.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -66,9 +65,9 @@ impl ApiKeysGroup<'_> {
     ///
     /// `PATCH /api_keys/edit`
     ///
-    /// Changes the settings that are given and keeps all others. Send no `null` for a setting that is
-    /// to stay. The reply masks the key. A key that takes endpoints from itself or blocks itself can
-    /// lock its owner out.
+    /// Changes the settings that are given and keeps all others. Do not send `null` for a setting that
+    /// should keep its value. The reply masks the key. A key that removes its own endpoints or blocks
+    /// itself can lock its owner out.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -86,8 +85,8 @@ impl ApiKeysGroup<'_> {
     ///
     /// `POST /api_keys/permissions`
     ///
-    /// Lists the paths that the calling key may use. Every key may make this call, so it also shows
-    /// cheaply whether a key works.
+    /// Lists the paths that the calling key may use. Every key may make this call, so it is a cheap
+    /// check of whether a key works.
     ///
     /// Read-only. Maximum request size: 1 MB.
     #[inline]
@@ -103,8 +102,8 @@ impl ApiKeysGroup<'_> {
     ///
     /// `POST /api_keys/remove`
     ///
-    /// Removes a key. The body of the reply is not documented. Removing the same key twice may end in
-    /// an error, which does no harm.
+    /// Removes a key. The body of the reply is not documented. Removing the same key twice may fail,
+    /// which does no harm.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -120,8 +119,8 @@ impl ApiKeysGroup<'_> {
     ///
     /// `POST /api_keys/view`
     ///
-    /// Lists the API keys with their settings: all of them, or those that `id` or `search` selects. Of
-    /// each key only the first 16 characters are shown.
+    /// Lists the API keys with their settings: all of them, or those that `id` or `search` selects.
+    /// Only the first 16 characters of each key are shown.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]

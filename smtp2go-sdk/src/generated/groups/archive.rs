@@ -6,7 +6,7 @@ use crate::operations;
 use crate::client::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
-/// Look up archived copies of sent mail.
+/// Search and view archived copies of sent mail.
 ///
 /// The operations of the API group `archive`.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct ArchiveGroup<'a> {
 }
 
 impl Client {
-    /// Look up archived copies of sent mail.
+    /// Search and view archived copies of sent mail.
     pub fn archive(&self) -> ArchiveGroup<'_> {
         ArchiveGroup { client: self }
     }
@@ -27,10 +27,10 @@ impl ArchiveGroup<'_> {
     /// `POST /archive/search`
     ///
     /// Lists archived mail. The account must allow archiving, and the sender must have it turned on.
-    /// The replies hold headers and a download link, never the body of a message. The request takes a
-    /// `continue_token`, yet no source shows where the reply has it; it is read from `data` here, by
-    /// analogy with the other searches. The online reference of September 2026 also names a
-    /// `subaccount_id`, which is not in the vendor's file and not described here.
+    /// The replies have headers and a download link, never the body of a message. The request takes a
+    /// `continue_token`, but no source shows where the reply has it; this document expects it in
+    /// `data`, as in the other searches. The online reference of September 2026 also names a
+    /// `subaccount_id`, which is not in the vendor's file and not in this document.
     ///
     /// Read-only. Maximum request size: 1 MB.
     #[inline]
@@ -69,9 +69,9 @@ impl ArchiveGroup<'_> {
     ///
     /// `POST /archive/email`
     ///
-    /// Returns one archived message by its `email_id`. The reply holds the headers and a download link,
+    /// Returns one archived message by its `email_id`. The reply has the headers and a download link,
     /// not the body. The online reference of September 2026 also names a `subaccount_id`, which is not
-    /// in the vendor's file and not described here.
+    /// in the vendor's file and not in this document.
     ///
     /// Read-only. Maximum request size: 1 MB.
     #[inline]

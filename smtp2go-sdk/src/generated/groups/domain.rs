@@ -25,14 +25,13 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/add`
     ///
-    /// Adds a domain to send from and answers with the DNS records to publish for it. Publish three
-    /// kinds of CNAME record, with host and target taken from the reply:
+    /// Adds a domain to send from, and returns the DNS records to publish for it. Publish three kinds
+    /// of CNAME record, with host and target taken from the reply:
     /// `<dkim_selector>._domainkey.<fulldomain>` to `dkim_expected`, `<rpath_selector>.<fulldomain>` to
-    /// `rpath_expected`, and for each tracker its `fulldomain` to `cname_expected`. Where a reply lacks
-    /// these, take `dkim_value`, `rpath_value` and `cname_value`. The service looks for the records
-    /// every 7 minutes; `/domain/verify` makes it look at once. The domain counts as verified when both
-    /// `dkim_verified` and `rpath_verified` are true. Adding a domain that is there already is likely
-    /// to fail.
+    /// `rpath_expected`, and for each tracker its `fulldomain` to `cname_expected`. If a reply lacks
+    /// these, use `dkim_value`, `rpath_value` and `cname_value`. The service checks the records every 7
+    /// minutes; `/domain/verify` makes it check at once. The domain is verified when both
+    /// `dkim_verified` and `rpath_verified` are true. Adding an existing domain probably fails.
     ///
     /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -50,8 +49,8 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/remove`
     ///
-    /// Takes a sender domain off the account and answers with the domains that remain. Removing a
-    /// domain again changes nothing, but the second call may fail.
+    /// Removes a sender domain from the account, and returns the remaining domains. Idempotent, but a
+    /// second call may fail.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -69,10 +68,9 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/returnpath`
     ///
-    /// Replaces the label under which the return path of a domain lives. The CNAME record of the new
-    /// label must be published: `<rpath_selector>.<fulldomain>` to `rpath_expected`, or to
-    /// `rpath_value` where a reply lacks that. A repeat has no further effect, but may fail because
-    /// `old_subdomain` is no longer the current label.
+    /// Replaces the subdomain of a domain's return path. Publish the CNAME record of the new label:
+    /// `<rpath_selector>.<fulldomain>` to `rpath_expected`, or to `rpath_value` if the reply lacks it.
+    /// Idempotent, but a second call may fail because `old_subdomain` is no longer the current label.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -93,10 +91,9 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/subaccount_access`
     ///
-    /// Lends a domain of the master account to subaccounts. The list given here replaces the one
-    /// before, so name every subaccount that is to keep its access. It takes a master account key. The
-    /// reply is described from the documented example; the schema of the service leaves out the
-    /// envelope.
+    /// Lets subaccounts use a domain of the master account. The list replaces the previous one, so name
+    /// every subaccount that keeps its access. Requires a key of the master account. The reply follows
+    /// the documented example; the schema of the service has no envelope.
     ///
     /// Idempotent. Maximum request size: 1 MB.
     #[inline]
@@ -116,9 +113,9 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/tracking`
     ///
-    /// Replaces the label under which the tracking host of a domain lives. The CNAME record of the new
-    /// label must be published: the `fulldomain` of the tracker to its `cname_value`. A repeat has no
-    /// further effect, but may fail because `old_subdomain` is no longer the current label.
+    /// Replaces the subdomain of a domain's tracking host. Publish the CNAME record of the new label:
+    /// the `fulldomain` of the tracker to its `cname_value`. Idempotent, but a second call may fail
+    /// because `old_subdomain` is no longer the current label.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -136,11 +133,11 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/verify`
     ///
-    /// Looks up the DNS records of a domain at once instead of at the next check, which comes every 7
-    /// minutes. There is no single flag for the result: the domain is verified when `dkim_verified` and
-    /// `rpath_verified` are both true, and a tracker when its own `cname_verified` is. Where a lookup
-    /// failed, the `…_status` text beside the flag says why. The call may also request a TLS
-    /// certificate for the tracking host.
+    /// Checks the DNS records of a domain at once instead of at the next regular check, at most 7
+    /// minutes later. There is no single flag for the result: the domain is verified when
+    /// `dkim_verified` and `rpath_verified` are both true, and a tracker is verified when its
+    /// `cname_verified` is true. If a lookup failed, the `…_status` text beside the flag has the
+    /// reason. The call may also request a TLS certificate for the tracking host.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -158,10 +155,10 @@ impl DomainGroup<'_> {
     ///
     /// `POST /domain/view`
     ///
-    /// Lists the sender domains of the account with their DNS records and what the last check found, or
-    /// one domain if `domain` is given. On a subaccount the list includes the domains that the master
-    /// account lends to it, marked with `from_master`. A domain is verified when `dkim_verified` and
-    /// `rpath_verified` are both true.
+    /// Lists the sender domains of the account with their DNS records and the results of the last
+    /// check, or one domain if `domain` is given. On a subaccount the list includes the domains of the
+    /// master account that it may use, marked with `from_master`. A domain is verified when
+    /// `dkim_verified` and `rpath_verified` are both true.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]

@@ -25,9 +25,9 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list`
     ///
-    /// Turns one of the two IP allow lists on or off. Once the `api` list is on, a caller whose address
-    /// is not on it can be shut out, so add your own address first. The online reference of September
-    /// 2026 leaves out all five calls on these lists. Send the API key in the body too.
+    /// Turns one of the two IP allow lists on or off. Once the `api` list is on, callers whose address
+    /// is not on it can be locked out, so add your own address first. The online reference of September
+    /// 2026 lacks all five operations on these lists. Send the API key in the body too.
     ///
     /// Idempotent. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
@@ -47,7 +47,7 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list/add`
     ///
-    /// Puts an IP address on one of the two allow lists. Send the API key in the body too.
+    /// Adds an IP address to one of the two allow lists. Send the API key in the body too.
     ///
     /// Not idempotent. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
@@ -67,8 +67,8 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list/edit`
     ///
-    /// Changes the address or the description of an entry. After a change of address the same call may
-    /// end in an error, since the old address is gone. Send the API key in the body too.
+    /// Changes the address or the description of an entry. Repeating a change of the address may fail,
+    /// because the old address is gone. Send the API key in the body too.
     ///
     /// Idempotent. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
@@ -88,8 +88,8 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list/remove`
     ///
-    /// Takes an IP address off one of the two allow lists. Removing the same address twice may end in
-    /// an error, which does no harm. Send the API key in the body too.
+    /// Removes an IP address from one of the two allow lists. Removing the same address twice may fail,
+    /// which does no harm. Send the API key in the body too.
     ///
     /// Idempotent. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]
@@ -109,7 +109,7 @@ impl IpAllowListGroup<'_> {
     ///
     /// `POST /ip_allow_list/view`
     ///
-    /// Shows one of the two allow lists, and whether it is turned on. Send the API key in the body too.
+    /// Returns one of the two allow lists, and whether it is on. Send the API key in the body too.
     ///
     /// Read-only. Maximum request size: 1 MB. This client puts the key into the body.
     #[inline]

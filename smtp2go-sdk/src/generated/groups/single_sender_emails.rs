@@ -27,10 +27,9 @@ impl SingleSenderEmailsGroup<'_> {
     ///
     /// `POST /single_sender_emails/add`
     ///
-    /// Registers one address to send from without a verified domain, and mails a link to it that its
-    /// owner must follow. Every call sends such a mail, so calling again is the way to send the link
-    /// once more. The body of the reply is not known: the documented example is a placeholder, and the
-    /// body may be empty.
+    /// Registers one address to send from without a verified domain, and mails it a link that its owner
+    /// must follow. Every call sends this mail; call again to send the link again. The body of the
+    /// reply is not known: the documented example is a placeholder, and the body may be empty.
     ///
     /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -51,9 +50,10 @@ impl SingleSenderEmailsGroup<'_> {
     ///
     /// `POST /single_sender_emails/remove`
     ///
-    /// Takes a single address off the list of senders. An address that is not on the list is refused
-    /// with 400 and the code API_EXCEPTION, so a repeat is harmless but fails. The body of the reply is
-    /// not known for certain: the documented example is a placeholder, and the body may be empty.
+    /// Removes a single address from the list of senders. An address that is not on the list is refused
+    /// with 400 and the code API_EXCEPTION, so a second call fails but does no harm. The body of the
+    /// reply is not known for certain: the documented example is a placeholder, and the body may be
+    /// empty.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -75,7 +75,7 @@ impl SingleSenderEmailsGroup<'_> {
     /// `POST /single_sender_emails/view`
     ///
     /// Lists the single addresses that may send without a verified domain, and whether each is
-    /// verified, or looks up one if `email_address` is given. Unlike most replies, this one holds
+    /// verified, or looks up one if `email_address` is given. Unlike most replies, this one has
     /// `request_id` inside `data`.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.

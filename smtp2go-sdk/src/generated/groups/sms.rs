@@ -5,7 +5,7 @@ use smtp2go_types as types;
 use crate::operations;
 use crate::{Client, Error, Reply};
 
-/// Send text messages and list what was sent and received.
+/// Send text messages, and list sent and received ones.
 ///
 /// The operations of the API group `sms`.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub struct SmsGroup<'a> {
 }
 
 impl Client {
-    /// Send text messages and list what was sent and received.
+    /// Send text messages, and list sent and received ones.
     pub fn sms(&self) -> SmsGroup<'_> {
         SmsGroup { client: self }
     }
@@ -26,8 +26,8 @@ impl SmsGroup<'_> {
     /// `POST /sms/send`
     ///
     /// Sends one text to up to 100 numbers; every number is billed separately. A text of more than 160
-    /// characters counts as several units per number. A second call sends the text once more and is
-    /// charged once more, so do not repeat one whose outcome you do not know.
+    /// characters counts as several units per number. A second call sends and bills the text again, so
+    /// do not repeat a call whose outcome is unknown.
     ///
     /// Sends; a repeat sends again. Maximum request size: 1 MB. A reply that does not confirm the send
     /// is an error of this client.
@@ -45,8 +45,8 @@ impl SmsGroup<'_> {
     ///
     /// `POST /sms/summary`
     ///
-    /// Totals of messages, billed units and cost for a span of days. Without dates it covers today in
-    /// UTC. The start day is included, the end day is not.
+    /// Totals of messages, billed units and cost for a period. Without dates it covers today in UTC.
+    /// The start day is included, the end day is not.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
@@ -64,8 +64,8 @@ impl SmsGroup<'_> {
     /// `POST /sms/view-received`
     ///
     /// Lists messages that were sent to the account's numbers. Without dates it covers the last 7 days.
-    /// The reply has no paging. Its `request_id` sits inside `data`; one at the root is allowed for,
-    /// though no sample has it.
+    /// The reply has no paging. Its `request_id` is inside `data`; this document also accepts one at
+    /// the root, although no sample has it.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]
@@ -86,8 +86,8 @@ impl SmsGroup<'_> {
     /// `POST /sms/view-sent`
     ///
     /// Lists messages that the account sent, by API or by mail. Without dates it covers the last 7
-    /// days. The reply has no paging. Its `request_id` sits inside `data`; one at the root is allowed
-    /// for, though no sample has it.
+    /// days. The reply has no paging. Its `request_id` is inside `data`; this document also accepts one
+    /// at the root, although no sample has it.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]

@@ -25,8 +25,8 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `POST /users/smtp/add`
     ///
-    /// Creates a user for sending over SMTP. For an empty password the service chooses one. The reply
-    /// holds the password in clear text, so keep it out of logs.
+    /// Creates a user for sending over SMTP. If the password is empty, the service chooses one. The
+    /// reply has the password in clear text, so keep it out of logs.
     ///
     /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -44,9 +44,9 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `POST /users/smtp/edit`
     ///
-    /// Sets all settings of a user. A setting that is not given goes back to its default, and for an
-    /// empty `email_password` the service chooses another password on each call; use `PATCH` to change
-    /// single settings. The reply holds the password in clear text.
+    /// Sets all settings of a user. A setting that is not given is reset to its default, and if
+    /// `email_password` is empty, the service chooses a new password on each call; use `PATCH` to
+    /// change single settings. The reply has the password in clear text.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -64,9 +64,9 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `PATCH /users/smtp/edit`
     ///
-    /// Changes the settings that are given and keeps all others. Send no `null` for a setting that is
-    /// to stay. The reply differs from that of `POST`: `data` is a plain list, and the password is not
-    /// in it.
+    /// Changes the settings that are given and keeps all others. Do not send `null` for a setting that
+    /// should keep its value. The reply differs from that of `POST`: `data` is a plain list without the
+    /// password.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -87,8 +87,8 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `POST /users/smtp/remove`
     ///
-    /// Removes a user and answers with what it was, password in clear text included. Removing the same
-    /// user twice may end in an error, which does no harm.
+    /// Removes a user and returns it as it was, including the password in clear text. Removing the same
+    /// user twice may fail, which does no harm.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -109,8 +109,8 @@ impl SmtpUsersGroup<'_> {
     ///
     /// `POST /users/smtp/view`
     ///
-    /// Lists the SMTP users with their settings, or the one that is named. Passwords are in clear text.
-    /// The default limit of the account stands beside the list.
+    /// Lists the SMTP users with their settings, or only the named one. Passwords are in clear text.
+    /// The account's default limit is beside the list.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     #[inline]

@@ -25,7 +25,7 @@ impl StatsGroup<'_> {
     ///
     /// `POST /stats/email_bounces`
     ///
-    /// Bounces and rejected mail of the last 30 days. Other periods cannot be asked for.
+    /// Bounces and rejected mail of the last 30 days. No other period can be selected.
     ///
     /// Read-only. Maximum request size: 1 MB.
     #[inline]
@@ -82,7 +82,7 @@ impl StatsGroup<'_> {
     ///
     /// `POST /stats/email_spam`
     ///
-    /// Spam complaints and rejected mail of the last 30 days. Other periods cannot be asked for.
+    /// Spam complaints and rejected mail of the last 30 days. No other period can be selected.
     ///
     /// Read-only. Maximum request size: 1 MB.
     #[inline]
@@ -103,8 +103,8 @@ impl StatsGroup<'_> {
     /// `POST /stats/email_summary`
     ///
     /// The sending allowance of the current cycle together with the bounces, spam complaints,
-    /// unsubscribes, opens and clicks of the last 30 days. It puts the other statistics together and is
-    /// slow; use the narrower calls where they are enough.
+    /// unsubscribes, opens and clicks of the last 30 days. It combines the other statistics and is
+    /// slow; use the narrower calls if they are enough.
     ///
     /// Read-only. Maximum request size: 1 MB.
     #[inline]
@@ -124,7 +124,7 @@ impl StatsGroup<'_> {
     ///
     /// `POST /stats/email_unsubs`
     ///
-    /// Unsubscribes and rejected mail of the last 30 days. Other periods cannot be asked for.
+    /// Unsubscribes and rejected mail of the last 30 days. No other period can be selected.
     ///
     /// Read-only. Maximum request size: 1 MB.
     #[inline]

@@ -6,7 +6,7 @@ use crate::operations;
 use crate::client::pages::{ByNumber, Items};
 use crate::{Client, Error, Reply};
 
-/// Store subjects and bodies with Handlebars placeholders, to be filled in when mail is sent.
+/// Store subjects and bodies with Handlebars placeholders, which are filled in when mail is sent.
 ///
 /// The operations of the API group `template`.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct TemplateGroup<'a> {
 }
 
 impl Client {
-    /// Store subjects and bodies with Handlebars placeholders, to be filled in when mail is sent.
+    /// Store subjects and bodies with Handlebars placeholders, which are filled in when mail is sent.
     pub fn template(&self) -> TemplateGroup<'_> {
         TemplateGroup { client: self }
     }
@@ -27,9 +27,9 @@ impl TemplateGroup<'_> {
     /// `POST /template/add`
     ///
     /// Stores a subject with an HTML and a text body. Placeholders such as `{{ name }}` follow
-    /// Handlebars and are filled from `template_data` when mail is sent. You choose the `id`, and all
-    /// fields but `template_variables` and `tags` are needed. A second call with the same `id` should
-    /// fail; this is inferred.
+    /// Handlebars and are filled from `template_data` when mail is sent. You choose the `id`. All
+    /// fields except `template_variables` and `tags` are required. A second call with the same `id`
+    /// should fail; this is inferred.
     ///
     /// Not idempotent. Maximum request size: 1 MB.
     #[inline]
@@ -46,8 +46,8 @@ impl TemplateGroup<'_> {
     ///
     /// `POST /template/delete`
     ///
-    /// Removes a template for good. A second call for the same `id` may answer 400, which then means
-    /// that the template is gone already.
+    /// Removes a template permanently. A second call for the same `id` may return 400, which means that
+    /// the template is already gone.
     ///
     /// Idempotent. Maximum request size: 1 MB.
     #[inline]
@@ -67,8 +67,8 @@ impl TemplateGroup<'_> {
     ///
     /// `POST /template/edit`
     ///
-    /// Changes the given fields and, going by the wording of the documentation, keeps all others. With
-    /// `new_id` the template gets another id; repeating such a call then fails, since the old id no
+    /// Changes the given fields and, according to the documentation's wording, keeps all others.
+    /// `new_id` changes the id of the template; repeating such a call fails, because the old id no
     /// longer exists.
     ///
     /// Idempotent. Maximum request size: 1 MB.
@@ -87,7 +87,7 @@ impl TemplateGroup<'_> {
     /// `POST /template/search`
     ///
     /// Lists templates without their bodies, page by page; without filters it lists all of them, which
-    /// is inferred. To get the next page, repeat the same filters with the newest `continue_token`. On
+    /// is inferred. To get the next page, send the same filters with the latest `continue_token`. On
     /// the last page the token is null.
     ///
     /// Read-only. Maximum request size: 1 MB.
@@ -127,8 +127,7 @@ impl TemplateGroup<'_> {
     ///
     /// `POST /template/view`
     ///
-    /// Returns one template with its bodies and sample values. The name of the template arrives as
-    /// `name`.
+    /// Returns one template with its bodies and sample values. The template's name is in `name`.
     ///
     /// Read-only. Maximum request size: 1 MB.
     #[inline]

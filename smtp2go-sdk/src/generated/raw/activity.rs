@@ -6,11 +6,11 @@ use super::*;
 impl Client {
     /// Search the events of sent mail
     ///
-    /// Lists what happened to mail, one record for each event. New mail shows up after about two
-    /// minutes. Events are kept for 5 days on the free plan and for 30 days on paid plans; longer
-    /// retention, up to two years, can be added. To get the next page, repeat the same filters with the
-    /// newest `continue_token`. At 60 calls a minute, one call a second is a safe pace. There is no
-    /// `subaccount_id` here: `subaccounts` is a filter in its place.
+    /// Lists the events of sent mail, one record per event. New mail shows up after about two minutes.
+    /// Events are kept for 5 days on the free plan and for 30 days on paid plans; longer retention, up
+    /// to two years, can be added. To get the next page, send the same filters with the latest
+    /// `continue_token`. The rate limit is 60 calls a minute, so one call a second is safe. There is no
+    /// `subaccount_id` here: use the filter `subaccounts` instead.
     ///
     /// Read-only. Rate limit: 60 calls a minute. Maximum request size: 1 MB.
     ///

@@ -6,8 +6,8 @@ use super::*;
 impl Client {
     /// Add to the allowed recipients
     ///
-    /// Puts addresses and domains on the list in addition to what is there, and can set whether the
-    /// list is enforced. Adding an entry twice should leave one; this is inferred.
+    /// Adds addresses and domains to the list, keeps the existing entries, and can set whether the list
+    /// is enforced. Adding an entry twice should have no further effect; this is inferred.
     ///
     /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -56,8 +56,8 @@ impl Client {
 
     /// Remove from the allowed recipients
     ///
-    /// Takes addresses and domains off the list, and can set whether the list is enforced. Entries that
-    /// are not on it are ignored.
+    /// Removes addresses and domains from the list, and can set whether the list is enforced. Entries
+    /// that are not on the list are ignored.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -155,7 +155,7 @@ impl Client {
 
     /// View the allowed recipients
     ///
-    /// Answers with the list of addresses and domains, and with whether it is enforced.
+    /// Returns the list of addresses and domains, and whether it is enforced.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     ///

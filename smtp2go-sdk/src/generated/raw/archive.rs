@@ -7,10 +7,10 @@ impl Client {
     /// Search archived emails
     ///
     /// Lists archived mail. The account must allow archiving, and the sender must have it turned on.
-    /// The replies hold headers and a download link, never the body of a message. The request takes a
-    /// `continue_token`, yet no source shows where the reply has it; it is read from `data` here, by
-    /// analogy with the other searches. The online reference of September 2026 also names a
-    /// `subaccount_id`, which is not in the vendor's file and not described here.
+    /// The replies have headers and a download link, never the body of a message. The request takes a
+    /// `continue_token`, but no source shows where the reply has it; this document expects it in
+    /// `data`, as in the other searches. The online reference of September 2026 also names a
+    /// `subaccount_id`, which is not in the vendor's file and not in this document.
     ///
     /// Read-only. Maximum request size: 1 MB.
     ///
@@ -58,9 +58,9 @@ impl Client {
 
     /// View an archived email
     ///
-    /// Returns one archived message by its `email_id`. The reply holds the headers and a download link,
+    /// Returns one archived message by its `email_id`. The reply has the headers and a download link,
     /// not the body. The online reference of September 2026 also names a `subaccount_id`, which is not
-    /// in the vendor's file and not described here.
+    /// in the vendor's file and not in this document.
     ///
     /// Read-only. Maximum request size: 1 MB.
     ///

@@ -8,13 +8,13 @@ impl Client {
     ///
     /// Sends one message to all its recipients, or schedules it. Without `template_id` the message
     /// needs `html_body`, `text_body` or both. A 200 does not mean that the message was accepted: look
-    /// at `failed` and `failures`. `failed` counts messages and not recipients, so it is 0 or 1 as a
-    /// rule. Expect a refusal, such as that of a sender that is not verified, either as a 400 or in
-    /// this way. The whole message may have 50 MB, and so may the request body; base64 makes files a
-    /// third larger, which leaves about 37 MB for them. A key or user in sandbox mode gets a normal
-    /// reply, but nothing is delivered. There is no idempotency key: to find out whether a lost request
-    /// was carried out, put an id of your own in a custom header, and about two minutes later have
-    /// `/activity/search` return that header with the events.
+    /// at `failed` and `failures`. `failed` counts messages, not recipients, so it is usually 0 or 1. A
+    /// refusal, such as that of an unverified sender, arrives either this way or as a 400. Maximum
+    /// size: 50 MB for the message and for the request body; base64 makes files a third larger, which
+    /// leaves about 37 MB for them. A key or user in sandbox mode gets a normal reply, but nothing is
+    /// delivered. There is no idempotency key: to find out whether a lost request was carried out, send
+    /// an id of your own in a custom header. About two minutes later, `/activity/search` can return
+    /// that header with the events.
     ///
     /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
     /// is an error of this client.
@@ -62,8 +62,8 @@ impl Client {
     ///
     /// Sends or schedules a message that the caller has composed as MIME. The recipients come from the
     /// headers of the message. As with `/email/send`, a 200 does not mean that the message was
-    /// accepted: look at `failed` and `failures`. The message and the request body may have 50 MB each,
-    /// and base64 makes the message a third larger, which leaves about 37 MB.
+    /// accepted: look at `failed` and `failures`. Maximum size: 50 MB each for the message and the
+    /// request body; base64 makes the message a third larger, which leaves about 37 MB.
     ///
     /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
     /// is an error of this client.
@@ -110,10 +110,10 @@ impl Client {
     /// Send several emails in one request
     ///
     /// Sends or schedules many messages, each with its own sender, recipients and content. The results
-    /// come back in the order of the request. How a failed item looks, and whether one failure stops
-    /// the others, is not documented: compare the lengths of the two lists, and take an item without a
-    /// filled `email_id` or `schedule_id` as failed. The request body may have 50 MB. `fastaccept` is
-    /// not available here.
+    /// are in the order of the request. The form of a failed item is not documented, nor whether one
+    /// failure stops the others: compare the lengths of the two lists, and treat an item without a
+    /// filled `email_id` or `schedule_id` as failed. Maximum size of the request body: 50 MB.
+    /// `fastaccept` is not available here.
     ///
     /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
     /// is an error of this client.
@@ -159,9 +159,9 @@ impl Client {
 
     /// List scheduled emails
     ///
-    /// Lists the mail that waits for its time. The vendor's schema shows a list at the root of the
-    /// reply, its sample the usual envelope with a list in `data`; the sample is followed here. The
-    /// reply holds no total, so a page with fewer than `limit` items is taken as the last.
+    /// Lists the scheduled mail. The vendor's schema shows a list at the root of the reply, its sample
+    /// the usual envelope with a list in `data`; this document follows the sample. The reply has no
+    /// total, so treat a page with fewer than `limit` items as the last.
     ///
     /// Read-only. Maximum request size: 50 MB.
     ///
@@ -209,8 +209,8 @@ impl Client {
 
     /// Cancel a scheduled email
     ///
-    /// Takes a message out of the queue of scheduled mail, so that it is not sent. A second call for
-    /// the same id does no harm, but may answer with an error.
+    /// Removes a message from the queue of scheduled mail, so that it is not sent. A second call for
+    /// the same id does no harm, but may return an error.
     ///
     /// Idempotent. Maximum request size: 50 MB.
     ///
@@ -256,9 +256,9 @@ impl Client {
     /// Search sent emails
     ///
     /// Deprecated: use `/activity/search` instead. Lists sent mail with its delivery state and the
-    /// times it was opened. The operation is missing from the vendor's file of August 2026 and known
-    /// only from the online reference of September 2026. Unlike in the other searches, the end of the
-    /// period is included.
+    /// times it was opened. The operation is not in the vendor's file of August 2026; it is known only
+    /// from the online reference of September 2026. Unlike in the other searches, the end of the period
+    /// is included.
     ///
     /// Read-only. Rate limit: 20 calls a minute. Maximum request size: 50 MB.
     ///

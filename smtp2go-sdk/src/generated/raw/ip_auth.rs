@@ -7,8 +7,8 @@ impl Client {
     /// Change some settings of an authenticated IP address
     ///
     /// Changes the given settings of an IP address that sends without a password, and keeps all others.
-    /// Send no `null` for a setting that is to stay. There is no `POST` twin, and the API has no call
-    /// to add an address.
+    /// Do not send `null` for a setting that should keep its value. There is no `POST` variant of this
+    /// operation, and the API has no operation to add an address.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -55,8 +55,8 @@ impl Client {
     /// Remove an authenticated IP address
     ///
     /// Stops an IP address from sending without a password. The body of the reply is not documented.
-    /// Removing the same address twice may end in an error, which does no harm. The API has no call to
-    /// add the address again.
+    /// Removing the same address twice may fail, which does no harm. The API has no operation to add
+    /// the address again.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -102,8 +102,8 @@ impl Client {
 
     /// List authenticated IP addresses
     ///
-    /// Lists the IP addresses that may send without a password, with their settings, or the one that is
-    /// given. The list is empty if there are none.
+    /// Lists the IP addresses that may send without a password, with their settings, or only the given
+    /// one. The list is empty if there are none.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     ///

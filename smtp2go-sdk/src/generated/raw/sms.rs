@@ -7,8 +7,8 @@ impl Client {
     /// Send a text message
     ///
     /// Sends one text to up to 100 numbers; every number is billed separately. A text of more than 160
-    /// characters counts as several units per number. A second call sends the text once more and is
-    /// charged once more, so do not repeat one whose outcome you do not know.
+    /// characters counts as several units per number. A second call sends and bills the text again, so
+    /// do not repeat a call whose outcome is unknown.
     ///
     /// Sends; a repeat sends again. Maximum request size: 1 MB. A reply that does not confirm the send
     /// is an error of this client.
@@ -54,8 +54,8 @@ impl Client {
 
     /// Count text messages
     ///
-    /// Totals of messages, billed units and cost for a span of days. Without dates it covers today in
-    /// UTC. The start day is included, the end day is not.
+    /// Totals of messages, billed units and cost for a period. Without dates it covers today in UTC.
+    /// The start day is included, the end day is not.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     ///
@@ -101,8 +101,8 @@ impl Client {
     /// List received text messages
     ///
     /// Lists messages that were sent to the account's numbers. Without dates it covers the last 7 days.
-    /// The reply has no paging. Its `request_id` sits inside `data`; one at the root is allowed for,
-    /// though no sample has it.
+    /// The reply has no paging. Its `request_id` is inside `data`; this document also accepts one at
+    /// the root, although no sample has it.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     ///
@@ -151,8 +151,8 @@ impl Client {
     /// List sent text messages
     ///
     /// Lists messages that the account sent, by API or by mail. Without dates it covers the last 7
-    /// days. The reply has no paging. Its `request_id` sits inside `data`; one at the root is allowed
-    /// for, though no sample has it.
+    /// days. The reply has no paging. Its `request_id` is inside `data`; this document also accepts one
+    /// at the root, although no sample has it.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     ///

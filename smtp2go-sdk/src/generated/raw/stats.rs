@@ -6,7 +6,7 @@ use super::*;
 impl Client {
     /// Count bounces
     ///
-    /// Bounces and rejected mail of the last 30 days. Other periods cannot be asked for.
+    /// Bounces and rejected mail of the last 30 days. No other period can be selected.
     ///
     /// Read-only. Maximum request size: 1 MB.
     ///
@@ -153,7 +153,7 @@ impl Client {
 
     /// Count spam complaints
     ///
-    /// Spam complaints and rejected mail of the last 30 days. Other periods cannot be asked for.
+    /// Spam complaints and rejected mail of the last 30 days. No other period can be selected.
     ///
     /// Read-only. Maximum request size: 1 MB.
     ///
@@ -202,8 +202,8 @@ impl Client {
     /// View all figures at once
     ///
     /// The sending allowance of the current cycle together with the bounces, spam complaints,
-    /// unsubscribes, opens and clicks of the last 30 days. It puts the other statistics together and is
-    /// slow; use the narrower calls where they are enough.
+    /// unsubscribes, opens and clicks of the last 30 days. It combines the other statistics and is
+    /// slow; use the narrower calls if they are enough.
     ///
     /// Read-only. Maximum request size: 1 MB.
     ///
@@ -251,7 +251,7 @@ impl Client {
 
     /// Count unsubscribes
     ///
-    /// Unsubscribes and rejected mail of the last 30 days. Other periods cannot be asked for.
+    /// Unsubscribes and rejected mail of the last 30 days. No other period can be selected.
     ///
     /// Read-only. Maximum request size: 1 MB.
     ///

@@ -6,8 +6,8 @@ use super::*;
 impl Client {
     /// Create a subaccount
     ///
-    /// Creates an account below the master account, with its own limits. It takes a master account key.
-    /// The service takes 50 of these calls an hour. A repeat creates a second subaccount, so look with
+    /// Creates an account below the master account, with its own limits. Requires a key of the master
+    /// account. Rate limit: 50 calls an hour. A repeated call creates a second subaccount, so check
     /// `/subaccounts/search` before you try again.
     ///
     /// Not idempotent. Rate limit: 50 calls a hour. Maximum request size: 1 MB.
@@ -53,8 +53,8 @@ impl Client {
 
     /// Close a subaccount
     ///
-    /// Closes a subaccount; `/subaccount/reopen` undoes it. The reply is a plain text. A repeat has no
-    /// further effect, but may fail.
+    /// Closes a subaccount; `/subaccount/reopen` opens it again. The reply is a plain text. Idempotent,
+    /// but a second call may fail.
     ///
     /// Idempotent. Maximum request size: 1 MB.
     ///
@@ -103,9 +103,9 @@ impl Client {
     /// Change a subaccount
     ///
     /// Changes the name, the limits and the features of a subaccount. Whether a field that is not given
-    /// keeps its value or goes back to its default is not documented, so send the full state. Note that
-    /// `/subaccounts/search` does not show `archiving`, `enforce_2fa` and the SMS settings: keep what
-    /// this call and `/subaccount/add` answer.
+    /// keeps its value or is reset to its default is not documented, so send the full state.
+    /// `/subaccounts/search` does not return `archiving`, `enforce_2fa` and the SMS settings: store the
+    /// replies of this operation and of `/subaccount/add`.
     ///
     /// Idempotent. Maximum request size: 1 MB.
     ///
@@ -151,7 +151,7 @@ impl Client {
     /// Reopen a subaccount
     ///
     /// Opens a closed subaccount again. The reply is a plain text in the documented example and an
-    /// object in the schema of the service. A repeat has no further effect, but may fail.
+    /// object in the schema of the service. Idempotent, but a second call may fail.
     ///
     /// Idempotent. Maximum request size: 1 MB.
     ///
@@ -200,9 +200,9 @@ impl Client {
     /// Search the subaccounts
     ///
     /// Lists the subaccounts of the master account, sorted by name, page by page. Without parameters it
-    /// lists all of them. For the next page send the same filters again with the newest
-    /// `continue_token`; an empty token means that there are no more pages. The `id` of an item is what
-    /// other operations take as `subaccount_id`.
+    /// lists all of them. To get the next page, send the same filters with the latest `continue_token`;
+    /// an empty token means that there are no more pages. Other operations take the `id` of an item as
+    /// `subaccount_id`.
     ///
     /// Read-only. Maximum request size: 1 MB.
     ///

@@ -57,7 +57,8 @@ impl Client {
     /// Lift suppressions
     ///
     /// Lifts the named kinds of suppression from one address or domain. The reply has a row for each
-    /// reason asked for. A row with `removed` false had nothing to lift; the call still answers 200.
+    /// reason in the request. `removed` is false if there was nothing to lift; the status is 200 even
+    /// then.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.

@@ -7,9 +7,9 @@ impl Client {
     /// Add a template
     ///
     /// Stores a subject with an HTML and a text body. Placeholders such as `{{ name }}` follow
-    /// Handlebars and are filled from `template_data` when mail is sent. You choose the `id`, and all
-    /// fields but `template_variables` and `tags` are needed. A second call with the same `id` should
-    /// fail; this is inferred.
+    /// Handlebars and are filled from `template_data` when mail is sent. You choose the `id`. All
+    /// fields except `template_variables` and `tags` are required. A second call with the same `id`
+    /// should fail; this is inferred.
     ///
     /// Not idempotent. Maximum request size: 1 MB.
     ///
@@ -54,8 +54,8 @@ impl Client {
 
     /// Delete a template
     ///
-    /// Removes a template for good. A second call for the same `id` may answer 400, which then means
-    /// that the template is gone already.
+    /// Removes a template permanently. A second call for the same `id` may return 400, which means that
+    /// the template is already gone.
     ///
     /// Idempotent. Maximum request size: 1 MB.
     ///
@@ -103,8 +103,8 @@ impl Client {
 
     /// Change a template
     ///
-    /// Changes the given fields and, going by the wording of the documentation, keeps all others. With
-    /// `new_id` the template gets another id; repeating such a call then fails, since the old id no
+    /// Changes the given fields and, according to the documentation's wording, keeps all others.
+    /// `new_id` changes the id of the template; repeating such a call fails, because the old id no
     /// longer exists.
     ///
     /// Idempotent. Maximum request size: 1 MB.
@@ -151,7 +151,7 @@ impl Client {
     /// Search templates
     ///
     /// Lists templates without their bodies, page by page; without filters it lists all of them, which
-    /// is inferred. To get the next page, repeat the same filters with the newest `continue_token`. On
+    /// is inferred. To get the next page, send the same filters with the latest `continue_token`. On
     /// the last page the token is null.
     ///
     /// Read-only. Maximum request size: 1 MB.
@@ -200,8 +200,7 @@ impl Client {
 
     /// View a template
     ///
-    /// Returns one template with its bodies and sample values. The name of the template arrives as
-    /// `name`.
+    /// Returns one template with its bodies and sample values. The template's name is in `name`.
     ///
     /// Read-only. Maximum request size: 1 MB.
     ///

@@ -7,9 +7,9 @@ impl Client {
     /// Add a webhook
     ///
     /// Registers an endpoint to which the service posts events. A free account has one webhook, a paid
-    /// account up to 10. A field or event name that the service does not know has been seen to be
-    /// dropped without an error, so check the names before the call and read the webhook back after it.
-    /// Bodies arrive as forms unless `output_format` is `json`.
+    /// account up to 10. The service has been seen to drop unknown field and event names without an
+    /// error, so check the names before the call and read the webhook back after it. Event bodies are
+    /// forms unless `output_format` is `json`.
     ///
     /// Not idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -55,9 +55,9 @@ impl Client {
 
     /// Change a webhook
     ///
-    /// Changes a webhook. What happens to a field that is not given is not documented: read the webhook
-    /// first and send its full state. A field or event name that the service does not know has been
-    /// seen to be dropped without an error.
+    /// Changes a webhook. Whether a field that is not given keeps its value is not documented: read the
+    /// webhook first and send its full state. The service has been seen to drop unknown field and event
+    /// names without an error.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -103,8 +103,8 @@ impl Client {
 
     /// Remove a webhook
     ///
-    /// Removes a webhook and shows it one last time. A second call for the same id may answer 400,
-    /// which then means that the webhook is gone already.
+    /// Removes a webhook and returns it as it was. A second call for the same id may return 400, which
+    /// means that the webhook is already gone.
     ///
     /// Idempotent. Maximum request size: 1 MB. A key of the master account can call it for a
     /// subaccount.
@@ -151,8 +151,8 @@ impl Client {
     /// List webhooks
     ///
     /// Returns all webhooks of the account. The service's documents show a single object in `data`, the
-    /// live service a list; a single object is to be read as a list of one. The documents also ask for
-    /// a `url` in the request, which is a slip.
+    /// live service a list; read a single object as a list of one. The documents also require a `url`
+    /// in the request, which is a mistake.
     ///
     /// Read-only. Maximum request size: 1 MB. A key of the master account can call it for a subaccount.
     ///
