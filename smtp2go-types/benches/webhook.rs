@@ -1,5 +1,5 @@
-//! How fast events are parsed, beside serde_json into a plain struct: `cargo bench -p smtp2go-types
-//! --bench webhook`. The table is in the README of this crate.
+//! Speed of parsing events, compared with serde_json into a plain struct:
+//! `cargo bench -p smtp2go-types --bench webhook`. The table is in the README of this crate.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -14,8 +14,8 @@ use smtp2go_types::webhook::parse;
 #[allow(dead_code)]
 mod support;
 
-/// What one would write for a first try: every field that comes as text, and no others. Lists and
-/// numbers are skipped, unknown members lost, and the letter case of keys counts.
+/// The baseline: a struct with only the text fields. It skips lists and numbers, drops unknown
+/// members, and compares keys case-sensitively.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Plain {
@@ -66,7 +66,7 @@ struct Plain {
     received_timestamp: Option<String>,
 }
 
-/// The best of several runs over all bodies, as a row of the table.
+/// Prints the best of several runs over all bodies, as a row of the table.
 fn measure(name: &str, bodies: &[String], run: impl Fn(&str)) {
     let bytes: usize = bodies.iter().map(String::len).sum();
     let mut best = Duration::MAX;

@@ -26,7 +26,7 @@ fn days_in_month(year: i64, month: u32) -> Option<u32> {
 
 /// Days from 1 January 1970 to a date, negative before it; `None` if the calendar has no such day.
 ///
-/// `year` is meant to be 0 to 9999, which is all that the callers can write.
+/// `year` must be 0 to 9999; callers can't produce others.
 pub(crate) fn days_since_epoch(year: i64, month: u32, day: u32) -> Option<i64> {
     if day == 0 || day > days_in_month(year, month)? {
         return None;
@@ -39,13 +39,13 @@ pub(crate) fn days_since_epoch(year: i64, month: u32, day: u32) -> Option<i64> {
     Some(years + i64::from(months) + i64::from(day) - 1 - DAYS_TO_EPOCH)
 }
 
-/// The year, month and day that lie so many days after 1 January 1970.
+/// Returns the year, month and day that is `days` days after 1 January 1970.
 pub(crate) fn date_from_days(days: i64) -> (i64, u32, u32) {
     let days = days + DAYS_TO_EPOCH;
     let cycle = days.div_euclid(DAYS_PER_CYCLE);
     let mut rest = days.rem_euclid(DAYS_PER_CYCLE);
-    // The last century of a cycle and the last year of an olympiad are a day longer than the
-    // others: their last day must not count as the first of a fifth.
+    // The last century of a cycle and the last year of an olympiad are one day longer than the
+    // others: their last day must not become the first day of a fifth century or year.
     let century = (rest / DAYS_PER_CENTURY).min(3);
     rest -= century * DAYS_PER_CENTURY;
     let olympiad = rest / DAYS_PER_OLYMPIAD;
@@ -61,7 +61,7 @@ pub(crate) fn date_from_days(days: i64) -> (i64, u32, u32) {
         rest -= length;
         month += 1;
     }
-    // What is left is 0 to 30: a day of the month that the loop stopped at.
+    // The rest is 0 to 30: a day of the month at which the loop stopped.
     (year, month, u32::try_from(rest).unwrap_or_default() + 1)
 }
 
@@ -70,7 +70,7 @@ mod tests {
     use super::{date_from_days, days_since_epoch};
 
     #[test]
-    fn known_days() {
+    fn known_dates_have_their_day_numbers() {
         for (date, days) in [
             ((1970, 1, 1), 0),
             ((1969, 12, 31), -1),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_two_cycles_in_order() {
+    fn days_of_two_cycles_are_consecutive() {
         let first = days_since_epoch(1600, 1, 1).unwrap();
         let mut expected = first;
         for year in 1600..2400 {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_days() {
+    fn date_that_does_not_exist_has_no_day_number() {
         for (year, month, day) in [
             (2026, 2, 29),
             (1900, 2, 29),

@@ -7,11 +7,11 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::civil;
 use crate::lenient::{Lenient, Scalar};
 
-/// A calendar day as the SMS calls write it: `YYYY-MM-DD`.
+/// A calendar day in the form `YYYY-MM-DD`, as the SMS operations use it.
 ///
-/// [`Date::new`] makes one from numbers. Text is kept as it is, whatever it says, both from a reply
-/// and through `From`; in a request, [`Validate`](crate::Validate) refuses what is no date.
-/// Equality and hashing go by the text.
+/// [`Date::new`] creates a date from numbers. Text from a reply or through `From` is kept
+/// unchecked; in a request, [`Validate`](crate::Validate) refuses text that is not a date. Equality
+/// and hashing compare the text.
 ///
 /// ```
 /// use smtp2go_types::Date;
@@ -27,7 +27,7 @@ use crate::lenient::{Lenient, Scalar};
 pub struct Date(String);
 
 impl Date {
-    /// The day of a year (0 to 9999), a month (1 to 12) and a day of that month (from 1).
+    /// Creates a date from a year (0 to 9999), a month (1 to 12) and a day of that month (from 1).
     ///
     /// `None` if the Gregorian calendar has no such day.
     #[must_use]
@@ -39,7 +39,7 @@ impl Date {
         Some(Self(format!("{year:04}-{month:02}-{day:02}")))
     }
 
-    /// The text, as it was given or received.
+    /// Returns the text, as it was given or received.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -97,7 +97,7 @@ mod tests {
     use super::Date;
 
     #[test]
-    fn new_writes_four_two_two() {
+    fn new_writes_four_two_and_two_digits() {
         assert_eq!(Date::new(26, 3, 2), Some(Date::from("0026-03-02")));
         assert_eq!(Date::new(2024, 2, 29), Some(Date::from("2024-02-29")));
         assert_eq!(Date::new(2025, 2, 29), None);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_dates_are_valid() {
+    fn only_complete_dates_are_valid() {
         assert!(Date::from("2026-03-02").is_valid());
         for text in [
             "",
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn is_its_text_in_json() {
+    fn date_is_its_text_in_json() {
         let date: Date = serde_json::from_str(r#""2026-03-02""#).unwrap();
         assert_eq!(serde_json::to_string(&date).unwrap(), r#""2026-03-02""#);
         assert_eq!(date.to_string(), "2026-03-02");

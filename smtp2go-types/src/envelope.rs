@@ -1,19 +1,19 @@
-//! The wrapper around every reply.
+//! The envelope of every reply.
 
-/// A reply as it comes over the wire: a `request_id` next to `data`.
+/// A reply with its envelope: a `request_id` next to `data`.
 ///
-/// A client calls [`into_parts`](Envelope::into_parts) to hand its user the data and to keep the
-/// id for error reports. A few calls put the id inside `data` instead of beside it; their
-/// implementation looks in both places, so that the first part is the id wherever it was.
+/// A client calls [`into_parts`](Envelope::into_parts) to return the data to its user and to keep
+/// the id for error reports. A few replies have the id inside `data`; their implementation looks in
+/// both places.
 pub trait Envelope {
-    /// What the reply is about: the content of `data`.
+    /// The type of `data`.
     type Data;
 
-    /// Splits the reply into its request id, if it came with one, and its data.
+    /// Splits the reply into its request id, if it has one, and its data.
     fn into_parts(self) -> (Option<String>, Self::Data);
 
-    /// What stands for a body that does not decode, an empty one included, where it is not known
-    /// what the service answers. `None`, the default: such a body is an error.
+    /// The value to use if the body is empty or does not decode, for operations whose reply is not
+    /// documented. Default: `None`, so that such a body is an error.
     fn unknown() -> Option<Self>
     where
         Self: Sized,
@@ -22,7 +22,7 @@ pub trait Envelope {
     }
 }
 
-/// Where nothing is known of a reply's body.
+/// For operations whose reply is not documented.
 impl Envelope for () {
     type Data = ();
 

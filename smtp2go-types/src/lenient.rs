@@ -12,15 +12,15 @@
 //!
 //! # Reading this file
 //!
-//! [`Lenient`] is a single value (text, number, timestamp, object): what it makes of each kind of JSON
-//! value, `None` for what it can't hold. [`Field`] is a field of a struct, and there are three: `Option`,
-//! `Vec` and `BTreeMap` of a `Lenient`. [`FieldVisitor`] turns serde's calls into those of `Field`. Nothing
-//! is buffered: values are read, or skipped, in the order in which they come.
+//! [`Lenient`] is a single value (text, number, timestamp, object): it converts each kind of JSON
+//! value, and returns `None` for a value that it can't hold. [`Field`] is a field of a struct: an
+//! `Option`, `Vec` or `BTreeMap` of a `Lenient`. [`FieldVisitor`] turns serde's calls into those of
+//! `Field`. Nothing is buffered: values are read, or skipped, in the order in which they come.
 //!
 //! # Limits
 //!
-//! An error comes only from serde_json, for what it can't read itself. Such a value makes the whole
-//! document fail: broken JSON, half of a surrogate pair in text (which [`readable`](crate::readable)
+//! Errors come only from serde_json, for input that it can't read. They make the whole document
+//! fail: broken JSON, half of a surrogate pair in text (which [`readable`](crate::readable)
 //! repairs), and, in a value that is kept as JSON, a number like `1e400` or more than 127 levels.
 //!
 //! Fields call `deserialize_any`, so the format must be self-describing, as JSON is.
@@ -37,9 +37,9 @@ use serde_core::de::{
 };
 use serde_json::{Number, Value};
 
-/// Name of the only member of the object that serde_json makes of a number if any crate in the build turns
-/// on its feature `arbitrary_precision`. The member's value is the number as text. The name is private
-/// to serde_json and the same since the feature exists.
+/// With its feature `arbitrary_precision`, which any crate in the build can turn on, serde_json
+/// represents a number as an object whose only member has this name and the number as text. The
+/// name is private to serde_json, but has never changed.
 pub(crate) const NUMBER: &str = "$serde_json::private::Number";
 
 /// A JSON value that is not null, a list or an object.
@@ -67,13 +67,13 @@ impl Scalar<'_> {
     }
 }
 
-/// A single value of a reply. Each method gets one kind of JSON value and returns `None` if the type can't
-/// hold it, which is also what the default methods do.
+/// A single value of a reply. Each method receives one kind of JSON value and returns `None` if the
+/// type can't hold it, as the default methods do.
 pub(crate) trait Lenient: Sized {
     fn from_scalar(scalar: Scalar<'_>) -> Option<Self>;
 
-    /// Returns what null is as a value of a map. Elsewhere null is the same as absent. Only a type that can
-    /// hold every value ([`Value`]) can also hold null.
+    /// Returns the value for a null in a map. Elsewhere null is the same as absent. Only [`Value`]
+    /// can hold null.
     fn from_null() -> Option<Self> {
         None
     }
@@ -95,18 +95,18 @@ pub(crate) trait Lenient: Sized {
     }
 }
 
-/// A field of a reply. Each method gets one kind of JSON value, and none of them refuses it.
+/// A field of a reply. Each method receives one kind of JSON value and never fails.
 pub(crate) trait Field: Sized {
     fn null() -> Self;
     fn scalar(scalar: Scalar<'_>) -> Self;
     fn list<'de, A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error>;
     fn object<'de, A: MapAccess<'de>>(object: A) -> Result<Self, A::Error>;
 
-    /// Whether the field is empty, as after null.
+    /// Whether the field is empty.
     fn is_absent(&self) -> bool;
 }
 
-/// One value. `None` for null and for what `T` can't hold.
+/// One value. `None` for null and for values that `T` can't hold.
 impl<T: Lenient> Field for Option<T> {
     fn null() -> Self {
         None
@@ -129,8 +129,8 @@ impl<T: Lenient> Field for Option<T> {
     }
 }
 
-/// A list. One value in its place is a list of that value; null and empty text are the empty list. Items
-/// that are null or that `T` can't hold are left out.
+/// A list. A single value becomes a list of one; null and empty text become the empty list. Items
+/// that are null or that `T` can't hold are dropped.
 impl<T: Lenient> Field for Vec<T> {
     fn null() -> Self {
         Self::new()
@@ -160,8 +160,8 @@ impl<T: Lenient> Field for Vec<T> {
     }
 }
 
-/// An object with arbitrary keys. Anything else is the empty map. Values that `T` can't hold are left out,
-/// and of two equal keys the last one counts.
+/// An object with arbitrary keys. Anything else becomes the empty map. Values that `T` can't hold
+/// are dropped, and the last of equal keys wins.
 impl<T: Lenient> Field for BTreeMap<String, T> {
     fn null() -> Self {
         Self::new()
@@ -198,7 +198,7 @@ impl<T: Lenient> Field for BTreeMap<String, T> {
     }
 }
 
-/// Reads the value of a member, whose name was read, into a field.
+/// Reads a member's value into a field, after its name was read.
 pub(crate) fn fill<'de, F: Field, A: MapAccess<'de>>(
     field: &mut F,
     object: &mut A,
@@ -207,8 +207,8 @@ pub(crate) fn fill<'de, F: Field, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// [`fill`] for a field with several names: an empty value under one name doesn't replace the value that came
-/// under another.
+/// [`fill`] for a field with several names: an empty value under one name doesn't replace a value
+/// under another name.
 pub(crate) fn fill_unless_null<'de, F: Field, A: MapAccess<'de>>(
     field: &mut F,
     object: &mut A,
@@ -235,7 +235,7 @@ pub(crate) fn drain_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<(), 
     Ok(())
 }
 
-/// A [`Field`] as serde reads it: as the value of a member, an item or a map.
+/// Reads a [`Field`] through serde.
 struct LenientField<F>(F);
 
 impl<'de, F: Field> Deserialize<'de> for LenientField<F> {
@@ -244,7 +244,7 @@ impl<'de, F: Field> Deserialize<'de> for LenientField<F> {
     }
 }
 
-/// Calls the method of [`Field`] for the kind of value that comes.
+/// Calls the method of [`Field`] for the kind of JSON value.
 struct FieldVisitor<F>(PhantomData<F>);
 
 impl<'de, F: Field> Visitor<'de> for FieldVisitor<F> {
@@ -316,7 +316,7 @@ impl<'de, F: Field> Visitor<'de> for FieldVisitor<F> {
 
 /// An object after its first key was read.
 pub(crate) enum Opened<A> {
-    /// It was a number, with this text, see [`NUMBER`]. The object was read to its end.
+    /// A number, as text: see [`NUMBER`]. The object was read to its end.
     Number(Option<String>),
     Object(Resumed<A>),
 }
@@ -335,7 +335,7 @@ pub(crate) fn open<'de, A: MapAccess<'de>>(mut object: A) -> Result<Opened<A>, A
     Ok(Opened::Number(number))
 }
 
-/// An object whose first key was read and is returned once more.
+/// An object whose first key was already read; it is returned again as the first key.
 pub(crate) struct Resumed<A> {
     first: Option<String>,
     rest: A,
@@ -361,9 +361,9 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Resumed<A> {
 
 /// Returns a float as an integer if it has no fraction and fits 64 bits.
 fn whole(value: f64) -> Option<i64> {
-    /// 2⁶³. -2⁶³ would fit, but smaller integers are rounded to it.
+    /// 2⁶³. -2⁶³ itself is excluded, because smaller integers are rounded to it.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    // The cast is exact for what passes.
+    // Exact: the value is whole and within the limit.
     (value.fract() == 0.0 && value.abs() < LIMIT).then_some(value as i64)
 }
 
@@ -382,7 +382,7 @@ impl Lenient for i64 {
             scalar @ (Scalar::Number(_) | Scalar::Text(_)) => {
                 let text = scalar.into_text();
                 let text = text.trim();
-                // The detour over floats is for "12.0", not for integers that are too large.
+                // Only "12.0" is read as a float, not integers that are too large.
                 match text.parse::<i128>() {
                     Ok(value) => value.try_into().ok(),
                     Err(_) => text.parse().ok().and_then(whole),
@@ -398,7 +398,7 @@ impl Lenient for f64 {
             Scalar::Bool(_) => None,
             Scalar::Integer(value) => Some(value as f64),
             Scalar::Float(value) => Some(value),
-            // Rust reads "inf" and "nan" too, which no JSON can hold.
+            // Rust also parses "inf" and "nan", which JSON can't represent.
             scalar @ (Scalar::Number(_) | Scalar::Text(_)) => scalar
                 .into_text()
                 .trim()
@@ -428,7 +428,7 @@ impl Lenient for Value {
     fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
         Some(match scalar {
             Scalar::Bool(value) => Self::Bool(value),
-            // Beyond 64 bits it becomes a float, as `serde_json` itself does it.
+            // Beyond 64 bits it becomes a float, as in `serde_json`.
             Scalar::Integer(value) => {
                 Number::from_i128(value).map_or_else(|| Self::from(value as f64), Self::Number)
             }
@@ -465,16 +465,16 @@ mod tests {
     use serde_core::Deserialize;
     use serde_json::{Value, json};
 
-    use crate::{Date, Secret, TextOrObject, Timestamp, UnknownMembers, Vocabulary};
+    use crate::{Date, OpenEnum, Secret, TextOrObject, Timestamp, UnknownMembers};
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     enum Colour {
         Red,
         Unknown(crate::UnknownValue),
     }
-    crate::vocabulary::words!(Colour { Red = "red" | "rouge" });
+    crate::open_enum::open_enum!(Colour { Red = "red" | "rouge" });
 
-    /// With `Reply` below, a fixture written as generated code is.
+    /// A fixture in the form of generated code, with `Reply` below.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     struct Inner {
@@ -524,7 +524,7 @@ mod tests {
         inner, inners, inner_map: Inner;
     }
 
-    /// Decodes one document in every way there is, and insists that they agree.
+    /// Decodes a document by all of serde_json's readers, and asserts that the results are equal.
     fn decode(json: &str) -> Reply {
         let reply: Reply =
             serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
@@ -548,8 +548,7 @@ mod tests {
         reply
     }
 
-    /// A field, what arrives in it, and what it becomes when it is written again; null if it is
-    /// left out.
+    /// Rows: a field, its JSON, and the JSON when written again; null if the field is left out.
     fn table(rows: &[(&str, &str, Value)]) {
         for (field, json, expected) in rows {
             let reply = decode(&format!(r#"{{"{field}":{json},"last":"here"}}"#));
@@ -561,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars() {
+    fn scalars_are_converted_or_left_empty() {
         table(&[
             ("text", r#""a""#, json!("a")),
             ("text", r#""a\n\u00e9\"""#, json!("a\né\"")),
@@ -689,7 +688,7 @@ mod tests {
     }
 
     #[test]
-    fn lists() {
+    fn single_values_become_lists_and_bad_items_are_dropped() {
         table(&[
             ("texts", r#"["a","b"]"#, json!(["a", "b"])),
             (
@@ -738,7 +737,7 @@ mod tests {
     }
 
     #[test]
-    fn maps() {
+    fn bad_map_values_are_dropped() {
         table(&[
             (
                 "text_map",
@@ -767,7 +766,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_fields_and_foreign_fields() {
+    fn absent_field_is_empty_and_unknown_field_is_kept() {
         assert_eq!(decode("{}"), Reply::default());
         assert_eq!(serde_json::to_string(&Reply::default()).unwrap(), "{}");
         let foreign = r#"{"":null,"foreign":{"deep":[1,{}]},"inner":{"new":2}}"#;
@@ -795,7 +794,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_in_a_field_that_declines_it() {
+    fn deep_nesting_in_a_field_that_skips_it_is_no_error() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         for field in [
             "text", "integer", "truth", "time", "colour", "inner", "text_map",
@@ -828,9 +827,9 @@ mod tests {
         }
     }
 
-    /// What `serde_json` makes of numbers when any crate in the build asks for arbitrary precision.
+    /// The form of `serde_json`'s numbers with its feature `arbitrary_precision`.
     #[test]
-    fn numbers_in_disguise() {
+    fn arbitrary_precision_numbers_are_numbers() {
         let number = |text: &str| format!(r#"{{"$serde_json::private::Number":"{text}"}}"#);
         table(&[
             ("integer", &number("12"), json!(12)),
@@ -919,14 +918,14 @@ mod tests {
             let reply = decode(&json);
             assert_eq!(reply.last.as_deref(), Some("here"), "{json}");
 
-            // What was read can be written, and reads the same again.
+            // A round trip gives the same reply.
             let written = serde_json::to_string(&reply).unwrap();
             assert_eq!(decode(&written), reply, "{json}");
         }
     }
 
     #[test]
-    fn unknown_words_are_kept() {
+    fn unknown_enum_value_is_kept() {
         let reply = decode(r#"{"colour":"blue"}"#);
         assert_eq!(reply.colour, Some(Colour::from("blue")));
         assert!(reply.colour.unwrap().is_unknown());
@@ -940,7 +939,7 @@ mod tests {
         let definitions = schema.get("$defs").unwrap();
         let definition = |name: &str| definitions.get(name).unwrap().clone();
         assert_eq!(definition("Secret")["format"], "password");
-        // Secrets come in replies too.
+        // Secrets occur in replies too.
         assert_eq!(definition("Secret").get("writeOnly"), None);
         assert_eq!(definition("Secret")["type"], "string");
         assert_eq!(definition("Date")["format"], "date");

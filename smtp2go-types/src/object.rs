@@ -17,8 +17,8 @@
 //!     times: ["2026-03-02"]
 //! ```
 //!
-//! A member is a field, with its name on the wire after `=` if that differs, and other names that are
-//! read as well after `|`. The two macros differ in how strict they are:
+//! A member is a field, with its name on the wire after `=` if that differs, and after `|` other
+//! names that are also read. The two macros differ in how strict they are:
 //!
 //! | | [`request!`] | [`reply!`] |
 //! | --- | --- | --- |
@@ -34,11 +34,11 @@
 //! # Reading this file
 //!
 //! [`Object`] is what the macros implement: the table of members, and how to read and write one of
-//! them. [`read`] is the loop over the members of an object and holds the rules of the table above.
-//! [`Given`] is a field of a request, [`lenient::Field`] one of a reply. [`At`] is the path for errors.
-//! [`serialize`] writes, through a [`Sink`].
+//! them. [`read`] is the loop over the members of an object and implements the rules of the table
+//! above. [`Given`] is a field of a request, [`lenient::Field`] one of a reply. [`At`] is the path
+//! for errors. [`serialize`] writes, through a [`Sink`].
 //!
-//! `docs/decisions/own-serde-objects.md` says why this isn't left to serde's derive.
+//! `docs/decisions/own-serde-objects.md` explains why serde's derive macros are not used.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -54,8 +54,8 @@ use serde_core::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use crate::lenient;
+use crate::open_enum::letters;
 use crate::validation::RESERVED;
-use crate::vocabulary::letters;
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 
 const EXPECTED: &str = "an object";
@@ -71,7 +71,7 @@ pub(crate) trait Object: Sized {
     /// Names whose absence is an error.
     const REQUIRED: &'static [&'static str] = &[];
 
-    /// Whether the rules of [`request!`] hold, or else those of [`reply!`].
+    /// Whether the rules of [`request!`] apply; otherwise those of [`reply!`] do.
     const REQUEST: bool = false;
 
     /// Name of a member that the client fills in. Its value is skipped.
@@ -80,7 +80,7 @@ pub(crate) trait Object: Sized {
     /// Returns the struct with all fields empty.
     fn blank() -> Self;
 
-    /// Reads the value of a member whose name was read. `at` is the path of the object.
+    /// Reads the value of a member after its name was read. `at` is the path of the object.
     fn read<'de, A: MapAccess<'de>>(
         &mut self,
         member: &Self::Member,
@@ -94,21 +94,21 @@ pub(crate) trait Object: Sized {
     /// Members without a field.
     fn extra(&self) -> &BTreeMap<String, Value>;
 
-    /// Members without a field, to add to.
+    /// Mutable access to the members without a field.
     fn extra_mut(&mut self) -> &mut BTreeMap<String, Value>;
 
-    /// Reads a list that stands in place of the object. An error by default.
+    /// Reads a list in place of the object. Default: an error.
     fn from_list<'de, A: SeqAccess<'de>>(_: A) -> Result<Self, A::Error> {
         Err(A::Error::invalid_type(Unexpected::Seq, &EXPECTED))
     }
 }
 
-/// Path of a value in a request, such as `attachments[1].filename`, and whether members without a field
-/// are kept. Lives on the stack: each level refers to the one around it.
+/// Path of a value in a request, such as `attachments[1].filename`, and whether members without a
+/// field are kept. Lives on the stack: each level refers to the enclosing one.
 #[derive(Clone, Copy)]
 pub(crate) struct At<'a> {
     keeps_unknown: bool,
-    /// The value around this one and the step from there. `None` for the whole document.
+    /// The enclosing value and the step from it to this value. `None` for the whole document.
     inside: Option<(&'a At<'a>, Step)>,
 }
 
@@ -169,7 +169,7 @@ pub(crate) trait Given: Serialize + for<'de> Deserialize<'de> {
         false
     }
 
-    /// Reads the value at `at`. Types that contain objects pass `at` on to them.
+    /// Reads the value at `at`. Types that contain objects pass `at` to them.
     fn read_at<'de, D: Deserializer<'de>>(deserializer: D, _: At<'_>) -> Result<Self, D::Error> {
         Self::deserialize(deserializer)
     }
@@ -216,7 +216,7 @@ impl<'de, T: Given> DeserializeSeed<'de> for GivenSeed<'_, T> {
     }
 }
 
-/// Reads an optional field or a list, and passes the path on to what is in it.
+/// Reads an optional field or a list, and passes the path to its content.
 struct GivenVisitor<'a, T>(At<'a>, PhantomData<T>);
 
 impl<'de, T: Given> Visitor<'de> for GivenVisitor<'_, Option<T>> {
@@ -258,11 +258,11 @@ impl<'de, T: Given> Visitor<'de> for GivenVisitor<'_, Vec<T>> {
     }
 }
 
-/// Reads a request, or a list of them, from JSON, and keeps members that this version has no field for:
-/// they go into `extra` at every depth, and are sent.
+/// Reads a request, or a list of requests, from JSON and keeps members that this version has no
+/// field for: they are stored in `extra`, at every depth, and are sent.
 ///
-/// Otherwise such a member is an error, since it may be a misspelling. Values of enums are checked
-/// either way.
+/// Without `KeepUnknown` such a member is an error, because it may be a misspelling. Enum values
+/// are checked in both cases.
 ///
 /// ```
 /// use smtp2go_types::{KeepUnknown, SmsSendRequest};
@@ -325,13 +325,13 @@ pub(crate) fn fill_given<'de, T: Given, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// Gives a request the members of a reply that no field was found for, so that they can be sent back.
-/// One that the request has a field for, in whatever case and with whatever separators, goes there,
-/// unless that is set. The key is left out, and so is a subaccount that the request has no field for:
-/// the client names them.
+/// Copies unknown members of a reply into a request, so that they can be sent back. If the request
+/// has a field of the same name, ignoring case and separators, the value is stored there unless the
+/// field is set. The key is left out, and so is a subaccount that the request has no field for: the
+/// client sends them.
 ///
-/// A value that does not fit its field stays in `extra`, which the request's check reports: without it,
-/// an edit that sets the whole state would reset the setting.
+/// A value that does not fit its field is stored in `extra`, and the request's check reports it. If
+/// it were dropped, an edit that sets the whole state would reset the setting.
 pub(crate) fn carry<T: Object>(request: &mut T, extra: BTreeMap<String, Value>) {
     let Ok(Names(mut set)) = write(request, Names(Vec::new()));
     for (name, value) in extra {
@@ -361,8 +361,8 @@ pub(crate) fn carry<T: Object>(request: &mut T, extra: BTreeMap<String, Value>) 
     }
 }
 
-/// A value as it came, and as a reply's field would take it: a text as the number or truth value that it
-/// spells, these as text, and a value as a list of one.
+/// Returns the value and its alternative readings, as a reply's field accepts them: text as a
+/// number or boolean, a number or boolean as text, and a single value as a list of one.
 fn readings(value: &Value) -> Vec<Value> {
     let mut readings = vec![value.clone()];
     match value {
@@ -417,14 +417,14 @@ pub(crate) fn unmasked(secret: Option<Secret>) -> Option<Secret> {
     })
 }
 
-/// Receives the members of an object that is written.
+/// Receives the members of an object while it is written.
 pub(crate) trait Sink {
     type Error;
 
     fn member<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), Self::Error>;
 }
 
-/// Passes the members that aren't absent on to a [`Sink`], until that returns an error.
+/// Passes the members that aren't absent to a [`Sink`], until the sink returns an error.
 pub(crate) struct Writer<S: Sink> {
     sink: S,
     done: Result<(), S::Error>,
@@ -530,8 +530,9 @@ impl<'de, T: Object> Visitor<'de> for ObjectVisitor<'_, T> {
 
 /// Reads an object, by the rules in the table at the top of this file.
 ///
-/// Returns `None` if it is a number: with serde_json's feature `arbitrary_precision`, which any crate of a
-/// build can turn on, a number arrives as an object with the one member [`lenient::NUMBER`].
+/// Returns `None` if the value is a number: with serde_json's feature `arbitrary_precision`, which
+/// any crate of a build can turn on, a number arrives as an object whose only member is
+/// [`lenient::NUMBER`].
 pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
     mut object: A,
     at: At<'_>,
@@ -588,7 +589,7 @@ pub(crate) fn read<'de, T: Object, A: MapAccess<'de>>(
 #[cold]
 fn unknown_field<T: Object>(name: &str, at: At<'_>) -> String {
     let names = T::MEMBERS.iter().map(|(other, _)| *other);
-    // Two letters make another name of a short one.
+    // In a short name, two changed letters are too many for a suggestion.
     let most = if name.chars().count() < 4 { 1 } else { 2 };
     let nearest = names
         .map(|other| (distance(&name.to_lowercase(), other), other))
@@ -597,7 +598,7 @@ fn unknown_field<T: Object>(name: &str, at: At<'_>) -> String {
     let advice = match nearest {
         Some((_, nearest)) => format!(", did you mean `{nearest}`?"),
         None if RESERVED.contains(&name) => {
-            "; not allowed here: the client sends the key and, by `for_subaccount`, the subaccount"
+            "; not allowed here: the client sends the key, and `for_subaccount` sets the subaccount"
                 .to_owned()
         }
         None => "; `KeepUnknown` reads fields that this version does not list".to_owned(),
@@ -631,7 +632,7 @@ fn member<T: Object>(name: &str) -> Option<(u32, &'static T::Member)> {
     members.find_map(|(index, (other, member))| (*other == name).then_some((index, member)))
 }
 
-/// The name of a member, looked up.
+/// The result of looking a member's name up.
 enum MemberKey<T: Object> {
     /// Index in `MEMBERS`, and the field.
     Member(u32, &'static T::Member),
@@ -669,8 +670,9 @@ impl<T: Object> Visitor<'_> for KeySeed<T> {
 /// Implements serde's traits for a struct that is received. The top of this file has an example and the
 /// rules.
 ///
-/// `field = "name"` is for a name on the wire that differs from the field's, `| "name"` for one more name
-/// that is read. `list = field` puts a list that comes in place of the object into that field.
+/// `field = "name"` sets a name on the wire that differs from the field's name, and `| "name"` adds
+/// another name that is read. With `list = field`, a list in place of the object is stored in that
+/// field.
 macro_rules! reply {
     (
         $name:ident {
@@ -755,9 +757,9 @@ pub(crate) use reply;
 /// Implements serde's traits for a struct that is sent. The top of this file has an example and the
 /// rules.
 ///
-/// `required = ["name"]` lists members whose absence is an error, `injected = "name"` a member that the
-/// client fills in and that is skipped. The struct also gets the setter `extra` and the method
-/// `validate`.
+/// `required = ["name"]` lists members whose absence is an error. `injected = "name"` names a
+/// member that the client fills in; it is skipped when read. The struct also gets the setter
+/// `extra` and the method `validate`.
 macro_rules! request {
     (
         $name:ident { $($member:ident $(= $wire:literal)?),* $(,)? }
@@ -820,13 +822,13 @@ macro_rules! request {
             $crate::object::unknown!($name { $($member $($wire)?),* });
 
             impl $name {
-                /// The names of its fields, as they are sent.
+                /// The names of the fields, as they are sent.
                 pub const FIELDS: &'static [&'static str] =
                     &[$($crate::object::name!($member $($wire)?)),*];
 
                 /// Adds a field that this version does not list, or replaces it.
-                /// [`validate`](Self::validate) refuses the name of a listed field, also in other case
-                /// or with other separators, `api_key` and `subaccount_id`.
+                /// [`validate`](Self::validate) refuses the names of listed fields, `api_key` and
+                /// `subaccount_id`, ignoring case and separators.
                 #[must_use]
                 pub fn extra(
                     mut self,
@@ -837,11 +839,11 @@ macro_rules! request {
                     self
                 }
 
-                /// Checks the limits that the API documents, all of them at once. Nothing is sent.
+                /// Checks the request against the limits that the API documents. Nothing is sent.
                 ///
                 /// # Errors
                 ///
-                /// Every field that breaks a limit, by its path.
+                /// All fields that break a limit, each by its path.
                 // Inline, so that it is compiled only for programs that use it.
                 #[inline]
                 pub fn validate(
@@ -866,7 +868,7 @@ macro_rules! request {
 
             const _: () = assert!(
                 <$name as $crate::object::Object>::MEMBERS.len() <= 64,
-                "which members of a request have come is kept in 64 bits"
+                "the members that were read are recorded in 64 bits"
             );
 
             $crate::object::serde!($name);
@@ -924,7 +926,7 @@ macro_rules! fill {
 }
 pub(crate) use fill;
 
-/// The name of a member: its field's, or another.
+/// The name of a member: the literal if there is one, else the field's name.
 macro_rules! name {
     ($member:ident) => {
         stringify!($member)
@@ -1017,7 +1019,7 @@ mod tests {
     );
 
     #[test]
-    fn requests() {
+    fn request_is_read_and_written_in_field_order() {
         for (json, written) in [
             (
                 r#"{"password":"b","to":["a"]}"#,
@@ -1077,13 +1079,13 @@ mod tests {
         let list = format!("[{json}]");
         let KeepUnknown(orders) = serde_json::from_str::<KeepUnknown<Vec<Order>>>(&list).unwrap();
         assert_eq!(orders, [order]);
-        // What is known is held to its type all the same.
+        // The types of known members are still checked.
         let wrong = r#"{"to":1,"new":2}"#;
         assert!(serde_json::from_str::<KeepUnknown<Order>>(wrong).is_err());
     }
 
     #[test]
-    fn extra_field_that_is_none_is_refused_by_its_path() {
+    fn extra_field_with_a_known_name_is_refused_by_path() {
         let base: Order =
             serde_json::from_str(r#"{"to":[],"password":"b","parts":[{"size":1}]}"#).unwrap();
         for (name, problem) in [
@@ -1093,23 +1095,23 @@ mod tests {
             ("To", Some("not a new field: use `to`")),
             ("type", Some("not a new field: use `type`")),
             ("pass_word", Some("not a new field: use `password`")),
-            (" _", Some("the name of the field is blank")),
+            (" _", Some("the field name is blank")),
             (
                 "api_key",
                 Some(
-                    "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+                    "not allowed here: the client sends the key, and `for_subaccount` sets the subaccount",
                 ),
             ),
             (
                 "apiKey",
                 Some(
-                    "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+                    "not allowed here: the client sends the key, and `for_subaccount` sets the subaccount",
                 ),
             ),
             (
                 "subaccount_id",
                 Some(
-                    "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+                    "not allowed here: the client sends the key, and `for_subaccount` sets the subaccount",
                 ),
             ),
         ] {
@@ -1132,12 +1134,12 @@ mod tests {
     }
 
     #[test]
-    fn extra_of_a_reply_goes_where_a_request_has_a_field() {
+    fn extra_of_a_reply_is_stored_in_the_request_field_of_that_name() {
         let base = json!({"to": ["a"], "password": "b", "fast": false});
         for (extra, added, problem) in [
             (json!({"to": ["c"], "new": [1]}), json!({"new": [1]}), None),
             (json!({"type": "d"}), json!({"type": "d"}), None),
-            // In other case, with other separators, and as replies are read.
+            // In another case, with other separators, and converted as in replies.
             (json!({"TYPE": 5}), json!({"type": "5"}), None),
             (json!({"pass-word": "c", "To": "d"}), json!({}), None),
             (
@@ -1151,7 +1153,7 @@ mod tests {
                 json!({}),
                 None,
             ),
-            // What does not fit is reported, not dropped.
+            // A value that does not fit is reported, not dropped.
             (
                 json!({"parts": 5}),
                 json!({"parts": 5}),
@@ -1183,7 +1185,7 @@ mod tests {
     }
 
     #[test]
-    fn distance_counts_letters() {
+    fn distance_counts_changed_letters() {
         for (from, to, expected) in [
             ("", "", 0),
             ("a", "", 1),
@@ -1196,7 +1198,7 @@ mod tests {
         }
     }
 
-    /// To formats that tell a struct from a map, it is a map.
+    /// Formats that distinguish structs from maps get a map.
     #[test]
     fn objects_are_maps_of_known_length() {
         let event: Event = serde_json::from_str(r#"{"event":"a","x":"b"}"#).unwrap();
@@ -1215,7 +1217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request() {
+    fn invalid_request_is_an_error_that_names_the_member() {
         for (json, expected) in [
             (
                 r#"{"to":["a"],"password":"b","to":["a"]}"#,
@@ -1258,7 +1260,7 @@ mod tests {
             ),
             (
                 r#"{"api_key":"c"}"#,
-                "unknown field `api_key`; not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+                "unknown field `api_key`; not allowed here: the client sends the key, and `for_subaccount` sets the subaccount",
             ),
             (r#"{"kind":"c"}"#, "unknown field `kind`; `KeepUnknown`"),
             (r#"[["a"],null,"b",true,null]"#, "expected an object"),
@@ -1275,21 +1277,21 @@ mod tests {
     }
 
     #[test]
-    fn replies() {
+    fn reply_is_read_leniently() {
         for (json, expected) in [
             (
                 r#"{"event":"a","times":["b"]}"#,
                 json!({"event": "a", "times": ["b"]}),
             ),
-            // Of two the last.
+            // The last of two wins.
             (r#"{"times":["a"],"times":["b"]}"#, json!({"times": ["b"]})),
             (r#"{"times":["a"],"times":null}"#, json!({})),
-            // Other names, and of two the last that has something.
+            // Other names; the last value that is not null wins.
             (r#"{"Event":"a"}"#, json!({"event": "a"})),
             (r#"{"type":"a","event":"b"}"#, json!({"event": "b"})),
             (r#"{"type":"a","event":null}"#, json!({"event": "a"})),
             (r#"{"event":"a","type":null}"#, json!({"event": "a"})),
-            // The rest, of which two of a name as well.
+            // Unknown members, also with a repeated name.
             (
                 r#"{"kind":1,"x":[null],"x":{"y":2}}"#,
                 json!({"kind": 1, "x": {"y": 2}}),

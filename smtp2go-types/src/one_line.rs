@@ -1,15 +1,15 @@
-//! Text from elsewhere, made fit for a log or a terminal.
+//! Makes foreign text safe for a log or a terminal.
 
 use std::borrow::Cow;
 
-/// Text of the API, of a file name or of an address, made fit for one line of a log or a terminal:
-/// control characters and line separators become spaces, and what reorders or hides text becomes
-/// `�`. Borrowed if there is nothing to replace.
+/// Makes text from the API, a file name or an address safe for one line of a log or a terminal:
+/// control characters and line separators become spaces, and characters that reorder or hide text
+/// become `�`. Borrowed if nothing is replaced.
 ///
 /// Replaced are the control characters, U+2028 and U+2029; the marks, embeddings, overrides and
 /// isolates of bidirectional text (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069); and
-/// U+200B, U+2060 and U+FEFF, which have no width. Errors of this crate and of the SDK do so
-/// themselves.
+/// U+200B, U+2060 and U+FEFF, which have no width. Errors of this crate and of the SDK already do
+/// this.
 ///
 /// ```
 /// use smtp2go_types::one_line;
@@ -52,7 +52,7 @@ mod tests {
     use std::borrow::Cow;
 
     #[test]
-    fn what_breaks_reorders_or_hides_is_replaced() {
+    fn characters_that_break_lines_reorder_or_hide_text_are_replaced() {
         for c in ('\0'..='\u{1f}').chain('\u{7f}'..='\u{9f}') {
             assert_eq!(one_line(&format!("a{c}b")), "a b", "{c:?}");
         }
@@ -75,7 +75,7 @@ mod tests {
             "Zoë Ångström",
             "日本語",
             "שלום",
-            // Joiners make letters and emoji what they are.
+            // Joiners are part of letters and emoji.
             "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}",
             "\u{1f468}\u{200d}\u{1f4bb}",
         ] {

@@ -1,14 +1,14 @@
-//! JSON that is not quite JSON, made readable.
+//! Repairs text that is almost JSON.
 
 use std::borrow::Cow;
 
-/// The text of a reply for a parser that is stricter than what some services send: without a byte
-/// order mark, bytes that are not UTF-8 replaced, and so are `\uD800`-like halves of surrogate
-/// pairs, which encoders write for undecodable headers. Borrowed if nothing was wrong.
+/// Returns the text of a JSON body in a form that strict parsers accept: removes a byte order mark,
+/// and replaces invalid UTF-8 and unpaired surrogates such as `\uD800`, which some encoders write
+/// for undecodable headers. Borrowed if nothing was changed.
 #[must_use]
 pub fn readable(body: &[u8]) -> Cow<'_, str> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    // Several times as fast as `from_utf8_lossy` where there is nothing to replace.
+    // Several times as fast as `from_utf8_lossy` if there is nothing to replace.
     match std::str::from_utf8(body) {
         Ok(text) => whole_pairs(text),
         Err(_) => {
@@ -22,15 +22,15 @@ pub fn readable(body: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Replaces the halves of surrogate pairs that are on their own.
+/// Replaces unpaired surrogates.
 fn whole_pairs(text: &str) -> Cow<'_, str> {
     let mut repaired = String::new();
     let mut done = 0;
     let mut at = 0;
     while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
         let start = at + found;
-        // Past the escape, whatever it is, so that `\\ud800` is not taken for one. In text that is no
-        // JSON anyway, the escaped character may be longer than a byte.
+        // Skips the whole escape, so that `\\ud800` is not read as a surrogate. In text that is not
+        // JSON, the escaped character may be longer than a byte.
         at = start + 2;
         while at < text.len() && !text.is_char_boundary(at) {
             at += 1;
@@ -58,7 +58,7 @@ fn whole_pairs(text: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
-/// The code unit that an escape like `\u00e9` at `start` stands for.
+/// Returns the code unit of an escape like `\u00e9` at `start`.
 fn unit(text: &str, start: usize) -> Option<u16> {
     let digits = text.get(start..)?.strip_prefix("\\u")?.get(..4)?;
     let hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_are_replaced_and_pairs_are_kept() {
+    fn unpaired_surrogates_are_replaced_and_pairs_are_kept() {
         for (body, expected) in [
             (r#""plain""#, r#""plain""#),
             (r#""caf\udc80""#, r#""caf\ufffd""#),

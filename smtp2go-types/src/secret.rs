@@ -1,4 +1,4 @@
-//! Text that must not show.
+//! Text that must not be shown.
 
 use std::fmt;
 
@@ -8,10 +8,9 @@ use crate::lenient::{Lenient, Scalar};
 
 /// A secret: an API key, a password, the value of an authorisation header.
 ///
-/// It serialises as plain text, since the API has to receive it, and prints as `…`, so that it
-/// does not reach a log by way of `Debug` or `Display`. Read it with [`expose`](Secret::expose).
-/// That is all it does: the memory is not wiped, and how long a comparison takes depends on the
-/// content.
+/// Serialises as plain text, because the API needs it, and prints as `…`, so that `Debug` and
+/// `Display` don't put it into a log. [`expose`](Secret::expose) returns the text. The memory is
+/// not wiped, and comparison is not in constant time.
 ///
 /// ```
 /// let secret = smtp2go_types::Secret::from("hunter2");
@@ -27,7 +26,7 @@ use crate::lenient::{Lenient, Scalar};
 pub struct Secret(String);
 
 impl Secret {
-    /// The secret text.
+    /// Returns the secret text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -81,7 +80,7 @@ mod tests {
     use super::Secret;
 
     #[test]
-    fn serialises_and_does_not_print() {
+    fn secret_is_serialised_but_not_printed() {
         let secret: Secret = serde_json::from_str(r#""hunter2""#).unwrap();
         assert_eq!(secret, Secret::from("hunter2".to_owned()));
         assert_eq!(serde_json::to_string(&secret).unwrap(), r#""hunter2""#);

@@ -1,4 +1,4 @@
-//! JSON of unknown shape that may hold a secret.
+//! JSON of unknown shape that may contain a secret.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::lenient::{Lenient, Scalar};
 
-/// Any JSON that may hold a secret, such as headers with a token.
+/// Any JSON that may contain a secret, such as headers with a token.
 ///
-/// It derefs to [`Value`]. Only `Debug`, which ends up in logs, leaves out all of it.
+/// Derefs to [`Value`]. `Debug` shows nothing of it, because it ends up in logs.
 ///
 /// ```
 /// use smtp2go_types::SecretJson;

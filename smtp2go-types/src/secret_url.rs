@@ -1,4 +1,4 @@
-//! URLs that may hold a secret.
+//! URLs that may contain a secret.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,11 +7,10 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::lenient::{Lenient, Scalar};
 
-/// A URL that may hold a secret: a user with a password, a secret path, a token in its query.
+/// A URL that may contain a secret: a user with a password, a secret path, or a token in its query.
 ///
-/// It is text, and derefs to `str`: compare it, parse it, send it, show it with `Display`. `Debug`,
-/// which ends up in logs, shows only scheme and host, or `…` if the text is not an http or https URL.
-/// Nothing is checked.
+/// Derefs to `str`; `Display` shows the whole URL. `Debug`, which ends up in logs, shows only
+/// scheme and host, or `…` if the text is not an http or https URL. The text is not checked.
 ///
 /// ```
 /// use smtp2go_types::SecretUrl;
@@ -29,13 +28,13 @@ use crate::lenient::{Lenient, Scalar};
 pub struct SecretUrl(String);
 
 impl SecretUrl {
-    /// The whole URL.
+    /// Returns the whole URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Scheme and host, if it is plain which part is the host.
+    /// Returns scheme and host, if the host can be determined without doubt.
     fn origin(&self) -> Option<(&str, &str)> {
         let (scheme, rest) = self.0.split_once("://")?;
         if !["http", "https"]
@@ -49,7 +48,7 @@ impl SecretUrl {
         let host = authority
             .rsplit_once('@')
             .map_or(authority, |(_, host)| host);
-        // A password with a slash in it ends the authority too early.
+        // A slash in a password ends the authority too early.
         let ends_early = path.contains('@');
         let name = match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -177,7 +176,7 @@ mod tests {
             ),
             ("https://[2001:db8::1]/hush", "https://[2001:db8::1]/…"),
             ("https://bücher.example/hush", "https://bücher.example/…"),
-            // A password that was not encoded.
+            // A password that is not percent-encoded.
             ("https://hush:hu/sh@acme.example/", "…"),
             ("https://hush:12/34@acme.example/", "…"),
             ("https://hush:hu?sh@acme.example/", "…"),
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn otherwise_it_is_text() {
+    fn display_and_json_show_the_whole_url() {
         let text = "https://user:pass@acme.example/hook?token=hunter2";
         let url: SecretUrl = serde_json::from_value(text.into()).unwrap();
         assert_eq!(url, text);

@@ -1,25 +1,25 @@
-//! A value that is documented one way and sampled another.
+//! A value that is text or an object.
 
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
 use crate::lenient::{self, Lenient, Opened, Scalar};
 
-/// A part of a reply that is text or an object.
+/// A value of a reply that is text or an object.
 ///
-/// For some calls the API's schema and its own sample disagree on which of the two comes. The
-/// default is empty text. A number or a truth value decodes as its text.
+/// For some operations the API's schema and its sample disagree about which of the two it is. The
+/// default is empty text. A number or boolean decodes as text.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema), schemars(untagged))]
 pub enum TextOrObject {
-    /// Plain text, mostly a sentence for a human.
+    /// Plain text, usually a sentence for people.
     Text(String),
-    /// An object of unknown keys.
+    /// An object with unknown keys.
     Object(Map<String, Value>),
 }
 
 impl TextOrObject {
-    /// The text, or `None` if it is an object.
+    /// Returns the text, or `None` if it is an object.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -28,7 +28,7 @@ impl TextOrObject {
         }
     }
 
-    /// The object, or `None` if it is text.
+    /// Returns the object, or `None` if it is text.
     #[must_use]
     pub fn as_object(&self) -> Option<&Map<String, Value>> {
         match self {
@@ -99,7 +99,7 @@ mod tests {
     use super::TextOrObject;
 
     #[test]
-    fn both_shapes_survive_a_round_trip() {
+    fn text_and_object_survive_a_round_trip() {
         for json in [
             r#""closed""#,
             r#"{"deep":{"list":[1,null]},"id":"1"}"#,
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn other_scalars_are_text_and_the_rest_is_refused() {
+    fn other_scalars_become_text_and_lists_are_refused() {
         let number: TextOrObject = serde_json::from_str("12").unwrap();
         assert_eq!(number.as_text(), Some("12"));
         assert!(serde_json::from_str::<TextOrObject>("[1]").is_err());

@@ -1,4 +1,4 @@
-//! A moment, in any of the layouts that the API writes or reads.
+//! A time in any layout that the API writes or reads.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,11 +10,11 @@ use crate::lenient::{self, Lenient, Scalar};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A moment as the API wrote it, or as it shall read it.
+/// A time, as text of the API.
 ///
-/// It keeps its text and serialises as that text; nothing is checked until it is asked for a time
-/// with [`to_system_time`](Timestamp::to_system_time) or [`unix_seconds`](Timestamp::unix_seconds),
-/// which understand:
+/// Keeps its text and serialises as that text, unchecked.
+/// [`to_system_time`](Timestamp::to_system_time) and [`unix_seconds`](Timestamp::unix_seconds)
+/// parse it and understand:
 ///
 /// - `2026-03-02`, `2026-03-02 08:15:00`, `2026-03-02T08:15:00`, the latter two with a fraction of
 ///   any length (digits beyond nanoseconds are dropped) and with a zone: `Z`, `+00:00`, `+0000`,
@@ -24,11 +24,11 @@ const SECONDS_PER_DAY: i64 = 86_400;
 ///   822 (`GMT`, `UT`, `EST`, `PDT`, …), `UTC` and `Z`;
 /// - a number alone, with or without a fraction: seconds since 1970.
 ///
-/// Without a zone it is UTC. A date that the calendar does not have is refused, and so is a leap
-/// second. A wrong weekday is not noticed.
+/// Without a zone it is UTC. A date that does not exist is refused, and so is a leap second. The
+/// weekday is not checked.
 ///
-/// Equality and hashing go by the text: `2026-03-02T08:15:00Z` and `2026-03-02 08:15:00` are the
-/// same moment and different values.
+/// Equality and hashing compare the text: `2026-03-02T08:15:00Z` and `2026-03-02 08:15:00` are the
+/// same time, but not equal.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -44,20 +44,20 @@ const SECONDS_PER_DAY: i64 = 86_400;
 pub struct Timestamp(String);
 
 impl Timestamp {
-    /// A timestamp of this text, which is not checked.
+    /// Creates a timestamp from text, which is not checked.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text, as it was given or received.
+    /// Returns the text, as it was given or received.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The moment, to the nanosecond, or `None` if the text is in no known layout or outside what
-    /// [`SystemTime`] can hold here.
+    /// Returns the time, to the nanosecond. `None` if the layout is unknown, or the time is outside
+    /// the platform's range of [`SystemTime`].
     #[must_use]
     pub fn to_system_time(&self) -> Option<SystemTime> {
         let (seconds, nanos) = parse(&self.0)?;
@@ -70,8 +70,8 @@ impl Timestamp {
         second.checked_add(Duration::from_nanos(u64::from(nanos)))
     }
 
-    /// The moment in seconds since 1970, negative before, rounded down; `None` if the text is in
-    /// no known layout.
+    /// Returns the time in seconds since 1970, rounded down; negative before 1970. `None` if the
+    /// layout is unknown.
     #[must_use]
     pub fn unix_seconds(&self) -> Option<i64> {
         parse(&self.0).map(|(seconds, _)| seconds)
@@ -90,15 +90,15 @@ impl From<String> for Timestamp {
     }
 }
 
-/// Writes RFC 3339 in UTC, with milliseconds unless they are zero; finer parts are cut off. A year
-/// beyond 9999 or before 0 gets a sign and as many digits as it needs, which the API will refuse.
+/// Writes RFC 3339 in UTC, with milliseconds unless they are zero, truncated. A year beyond 9999 or
+/// before 0 has a sign and more digits if needed; the API refuses such a time.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let (seconds, millis) = match time.duration_since(UNIX_EPOCH) {
             Ok(after) => (whole_seconds(after), after.subsec_millis()),
             Err(error) => {
                 let before = error.duration();
-                // Rounded down, a part of a second before 1970 lies in the second before it.
+                // Rounded down: before 1970, a fraction belongs to the earlier second.
                 match before.subsec_nanos() {
                     0 => (-whole_seconds(before), 0),
                     nanos => (
@@ -125,7 +125,7 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// Seconds of a duration, held below a bound that leaves the arithmetic room.
+/// Returns the seconds of a duration, capped so that later arithmetic can't overflow.
 fn whole_seconds(duration: Duration) -> i64 {
     const MOST: i64 = i64::MAX / 2;
     i64::try_from(duration.as_secs()).map_or(MOST, |seconds| seconds.min(MOST))
@@ -153,14 +153,14 @@ impl Serialize for Timestamp {
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
-    /// Takes text, or a number of seconds since 1970.
+    /// Accepts text, or a number of seconds since 1970.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         lenient::read::<Option<_>, _>(deserializer)?
             .ok_or_else(|| de::Error::custom("expected a time as text or as seconds since 1970"))
     }
 }
 
-/// Seconds since 1970, rounded down, and the nanoseconds beyond them.
+/// Returns the seconds since 1970, rounded down, and the remaining nanoseconds.
 fn parse(text: &str) -> Option<(i64, u32)> {
     let text = text.trim();
     unix(text).or_else(|| iso(text)).or_else(|| mail(text))
@@ -184,13 +184,14 @@ fn unix(text: &str) -> Option<(i64, u32)> {
         return None;
     }
     match (digits, nanos) {
-        // The fraction of a negative number leads away from 1970, the nanoseconds towards it.
+        // The fraction of a negative number counts away from 1970, the nanoseconds count towards
+        // it.
         (Some(_), 1..) => Some((seconds.checked_sub(1)?, 1_000_000_000 - nanos)),
         _ => Some((seconds, nanos)),
     }
 }
 
-/// `2026-03-02`, `2026-03-02 08:15:00.412907+00:00` and what lies between.
+/// Parses `2026-03-02` to `2026-03-02 08:15:00.412907+00:00`.
 fn iso(text: &str) -> Option<(i64, u32)> {
     let mut cursor = Cursor::new(text);
     let midnight = cursor.date()? * SECONDS_PER_DAY;
@@ -208,7 +209,7 @@ fn iso(text: &str) -> Option<(i64, u32)> {
     Some((midnight + time + seconds - offset, nanos))
 }
 
-/// `Mon, 02 Mar 2026 08:15:00 GMT`, `02 Mar 26 08:15 +0000` and what lies between.
+/// Parses `Mon, 02 Mar 2026 08:15:00 GMT` to `02 Mar 26 08:15 +0000`.
 fn mail(text: &str) -> Option<(i64, u32)> {
     let mut words = text.split_ascii_whitespace();
     let mut word = words.next()?;
@@ -225,7 +226,7 @@ fn mail(text: &str) -> Option<(i64, u32)> {
     let word = words.next()?;
     let mut year = Cursor::new(word);
     let full_year = match word.len() {
-        // The turning point of POSIX and Go; RFC 822 names none.
+        // The pivot year of POSIX and Go; RFC 822 defines none.
         2 => match year.number(2, 99)? {
             short @ 69.. => 1900 + short,
             short => 2000 + short,
@@ -250,14 +251,14 @@ fn mail(text: &str) -> Option<(i64, u32)> {
     complete.then_some((days * SECONDS_PER_DAY + time + seconds - offset, 0))
 }
 
-/// Where a word stands in a list, whatever its case.
+/// Returns the index of a word in a list, ignoring case.
 fn position(words: &[&str], word: &str) -> Option<usize> {
     words
         .iter()
         .position(|known| known.eq_ignore_ascii_case(word))
 }
 
-/// Seconds east of Greenwich; no zone at all is UTC.
+/// Parses a zone. Returns seconds east of Greenwich; an empty zone is UTC.
 fn zone(text: &str) -> Option<i64> {
     let sign = match text.chars().next() {
         None => return Some(0),
@@ -301,7 +302,7 @@ impl<'a> Cursor<'a> {
         self.0.is_empty()
     }
 
-    /// `2026-03-02`, as days since 1970.
+    /// Reads `2026-03-02`, as days since 1970.
     pub(crate) fn date(&mut self) -> Option<i64> {
         let year = self.number(4, 9999)?;
         self.eat('-').then_some(())?;
@@ -311,14 +312,14 @@ impl<'a> Cursor<'a> {
         civil::days_since_epoch(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)
     }
 
-    /// `08:15`, as seconds since midnight.
+    /// Reads `08:15`, as seconds since midnight.
     fn minutes(&mut self) -> Option<i64> {
         let hours = self.number(2, 23)?;
         self.eat(':').then_some(())?;
         Some(hours * 3600 + self.number(2, 59)? * 60)
     }
 
-    /// A number of exactly so many digits, not above a limit.
+    /// Reads a number of exactly `digits` digits, up to `limit`.
     fn number(&mut self, digits: usize, limit: i64) -> Option<i64> {
         let (head, rest) = self.0.split_at_checked(digits)?;
         if !head.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -328,7 +329,8 @@ impl<'a> Cursor<'a> {
         head.parse().ok().filter(|number| *number <= limit)
     }
 
-    /// The digits after a decimal point, as nanoseconds; at least one, those past the ninth unread.
+    /// Reads at least one digit after a decimal point, as nanoseconds. Digits after the ninth are
+    /// ignored.
     fn nanos(&mut self) -> Option<u32> {
         let rest = self
             .0
@@ -365,14 +367,14 @@ mod tests {
     const MIDNIGHT: i64 = MOMENT - 8 * 3600 - 15 * 60;
 
     #[test]
-    fn layouts() {
+    fn every_known_layout_is_parsed() {
         let table: &[(&str, i64, u32)] = &[
-            // What the API returns.
+            // Layouts of replies.
             ("2026-03-02T08:15:00Z", MOMENT, 0),
             ("2026-03-02 08:15:00", MOMENT, 0),
             ("2026-03-02 08:15:00.412907", MOMENT, 412_907_000),
             ("2026-03-02 08:15:00.412907+00:00", MOMENT, 412_907_000),
-            // What else it takes.
+            // Other layouts of requests.
             ("2026-03-02", MIDNIGHT, 0),
             ("2026-03-02T08:15:00", MOMENT, 0),
             ("2026-03-02 08:15:00.4129071", MOMENT, 412_907_100),
@@ -388,7 +390,7 @@ mod tests {
             ("2026-03-02T08:15:00.123456789Z", MOMENT, 123_456_789),
             ("Mon, 02 Mar 2026 08:15:00 GMT", MOMENT, 0),
             ("Mon, 02 Mar 2026 08:15:00 UTC", MOMENT, 0),
-            // Close relatives.
+            // Variants of these.
             ("2026-03-02 08:15:00 +0000", MOMENT, 0),
             ("2026-03-02 08:15:00+00", MOMENT, 0),
             ("2026-03-02 08:15:00 UTC", MOMENT, 0),
@@ -402,7 +404,7 @@ mod tests {
             ("1772439300.0", MOMENT, 0),
             ("1772439300.412907", MOMENT, 412_907_000),
             ("0", 0, 0),
-            // Before 1970, and the turn of two-digit years.
+            // Before 1970, and the pivot of two-digit years.
             ("-1", -1, 0),
             ("-0.25", -1, 750_000_000),
             ("-1.0", -1, 0),
@@ -430,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_text_has_no_time() {
         for text in [
             "",
             " ",
@@ -481,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn from_system_time() {
+    fn system_time_is_written_as_rfc_3339() {
         let at = |seconds: u64, nanos: u32| UNIX_EPOCH + Duration::new(seconds, nanos);
         for (time, text) in [
             (at(0, 0), "1970-01-01T00:00:00Z"),
@@ -509,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn far_ends_do_not_overflow() {
+    fn extreme_times_do_not_overflow() {
         for seconds in [
             u64::MAX,
             i64::MAX.unsigned_abs(),
@@ -526,12 +528,12 @@ mod tests {
             Timestamp::new(i64::MIN.to_string()).unix_seconds(),
             Some(i64::MIN)
         );
-        // Either answer will do, as long as there is one.
+        // Any result is correct, as long as there is no panic.
         let _: Option<SystemTime> = Timestamp::new(i64::MIN.to_string()).to_system_time();
     }
 
     #[test]
-    fn there_and_back() {
+    fn written_system_time_parses_back() {
         let mut seconds: u64 = 1;
         while seconds < 253_402_300_800 {
             let time = UNIX_EPOCH + Duration::from_millis(seconds * 1000 + seconds % 1000);
@@ -546,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn json() {
+    fn json_may_be_text_or_a_number() {
         for (json, text) in [
             (r#""2026-03-02 08:15:00""#, "2026-03-02 08:15:00"),
             (r#""""#, ""),

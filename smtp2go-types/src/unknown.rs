@@ -1,4 +1,4 @@
-//! Which members of a document have no field here.
+//! Lists the members of a document that this version has no field for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 
-/// Names the members of a request or a reply that this version has no field for: those in `extra`, at
-/// every depth. What the API has added since is seen by them.
+/// Lists the members of a request or a reply that this version has no field for: those in `extra`,
+/// at every depth. They show what the API has added since.
 ///
 /// ```
 /// use smtp2go_types::{EmailSendResponse, UnknownMembers};
@@ -19,25 +19,26 @@ use crate::{Date, Secret, SecretJson, SecretUrl, TextOrObject, Timestamp};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub trait UnknownMembers {
-    /// Their paths, each once and sorted: `data.results[].lane` if any result has a `lane`.
+    /// Returns their paths, sorted and without duplicates: `data.results[].lane` if any result has
+    /// a `lane`.
     fn unknown_members(&self) -> Vec<String> {
         let mut found = BTreeSet::new();
         self.find(Place::default(), &mut found);
         found.into_iter().collect()
     }
 
-    /// Adds the paths of those below `place`.
+    /// Adds the paths of unknown members below `place`.
     #[doc(hidden)]
     fn find(&self, place: Place<'_>, found: &mut BTreeSet<String>);
 }
 
-/// Where a value stands.
+/// Path of a value.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place<'a>(Option<(&'a Place<'a>, &'a str)>);
 
 impl Place<'_> {
-    /// The member of this name.
+    /// The path of the member of this name.
     pub(crate) fn member<'a>(&'a self, name: &'a str) -> Place<'a> {
         Place(Some((self, name)))
     }
@@ -48,7 +49,7 @@ impl Place<'_> {
     }
 }
 
-/// What stands for the items of a list, in the place of a name.
+/// Path segment for the items of a list.
 const ITEMS: &str = "[]";
 
 impl fmt::Display for Place<'_> {

@@ -1,30 +1,30 @@
-//! Checks that a request passes before it is sent.
+//! Checks of a request before it is sent.
 //!
-//! Each request type implements [`Validate`]. [`Validate::validate`] collects every problem, so
-//! that a caller can mend them all at once; what it does not know (whether a sender is verified,
-//! say) only the API can tell.
+//! Each request type implements [`Validate`]. [`Validate::validate`] collects all problems, so that
+//! a caller can fix them at once. It can't check everything: only the API knows, for example,
+//! whether a sender is verified.
 
 use std::error::Error;
 use std::fmt::{self, Display};
 
 use serde_core::de::DeserializeOwned;
 
-use crate::vocabulary::{Origin, letters};
-use crate::{Date, KeepUnknown, UnknownValue, Vocabulary, one_line};
+use crate::open_enum::{Origin, letters};
+use crate::{Date, KeepUnknown, OpenEnum, UnknownValue, one_line};
 
 /// Names that the client itself puts into a request.
 pub(crate) const RESERVED: [&str; 2] = ["api_key", "subaccount_id"];
 
-/// A value whose limits are known.
+/// A value that can be checked against the API's limits.
 pub trait Validate {
-    /// Reports every problem of this value to `check`.
+    /// Reports all problems of this value to `check`.
     fn check(&self, check: &mut Check);
 
     /// Checks the value as a whole.
     ///
     /// # Errors
     ///
-    /// All problems that were found, each with its field path.
+    /// All problems, each with its field path.
     fn validate(&self) -> Result<(), ValidationError> {
         let mut check = Check::default();
         self.check(&mut check);
@@ -32,11 +32,11 @@ pub trait Validate {
     }
 }
 
-/// Checks a request of type `T` by the JSON that is to be sent.
+/// Checks the JSON of a request of type `T`.
 ///
-/// The same as [`Validate::validate`], but for values that an open enum does not list. JSON does not
-/// tell how they were made, so they are let through, unless they differ from a listed value only in
-/// case or separators.
+/// The same as [`Validate::validate`], except for unlisted values of open enums: they are accepted
+/// unless they differ from a listed value only in case or separators, because JSON does not show
+/// how they were made.
 ///
 /// ```
 /// use smtp2go_types::SmsSendRequest;
@@ -51,7 +51,7 @@ pub trait Validate {
 ///
 /// # Errors
 ///
-/// All problems that were found, each with its field path; or why the JSON is not a `T`.
+/// All problems, each with its field path; or why the JSON is not a `T`.
 pub fn validate_json<T>(json: &[u8]) -> Result<(), ValidationError>
 where
     T: Validate,
@@ -68,8 +68,8 @@ where
     check.finish()
 }
 
-/// One thing that is wrong with a request. Debug, which is for logs, leaves the message out, since
-/// that can quote what is wrong, such as an address.
+/// One problem of a request. `Debug` is fit for logs: it leaves the message out, which can quote
+/// the value, such as an address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
     field: String,
@@ -77,14 +77,14 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The path of the field, in the API's names: `sender`, `attachments[2].filename`, with items
-    /// counted from 0. Empty if the problem is not about one field.
+    /// Returns the path of the field, in the API's names: `sender`, `attachments[2].filename`, with
+    /// items counted from 0. Empty if the problem is not about one field.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// What is wrong, and what the limit is.
+    /// Returns the problem and the limit.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -110,14 +110,14 @@ impl fmt::Debug for Problem {
     }
 }
 
-/// Why a request is not worth sending. It holds at least one [`Problem`].
+/// The problems of a request that would be refused. Contains at least one [`Problem`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidationError {
     problems: Vec<Problem>,
 }
 
 impl ValidationError {
-    /// The problems, in the order of the fields. Never empty.
+    /// Returns the problems, in the order of the fields. Never empty.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -139,13 +139,14 @@ impl Display for ValidationError {
 
 impl Error for ValidationError {}
 
-/// What keeps a text from becoming a header, or a part of one: a control character, of which a line
-/// break would begin another header. `None` if there is none.
+/// Returns why a text can't be a header or a part of one: it has a control character, such as a
+/// line break, which would begin another header. `None` if it can.
 #[must_use]
 pub fn header_fault(text: &str) -> Option<&'static str> {
-    // Those that are not ASCII all begin with the same byte, so that most text need not be decoded.
+    // All control characters beyond ASCII begin with the same byte, so most text need not be
+    // decoded.
     let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xC2;
-    // Without an early exit, which is faster: nearly all texts have none.
+    // No early exit: this is faster, because nearly all texts have no control character.
     let is_suspect = text
         .bytes()
         .fold(false, |found, byte| found | suspect(byte));
@@ -153,9 +154,9 @@ pub fn header_fault(text: &str) -> Option<&'static str> {
     has_control.then_some("a line break or another control character is not allowed")
 }
 
-/// Collects problems while a [`Validate`] value is walked, and knows which field it is at.
+/// Collects the problems of a [`Validate`] value, and tracks the path of the current field.
 ///
-/// Limits are inclusive; `None` is no limit.
+/// Limits are inclusive; `None` means no limit.
 #[derive(Debug, Default)]
 pub struct Check {
     path: String,
@@ -165,21 +166,21 @@ pub struct Check {
 }
 
 impl Check {
-    /// Runs `body` at a field of the current object.
+    /// Runs `body` for a field of the current object.
     pub fn at(&mut self, field: &str, body: impl FnOnce(&mut Self)) {
         let length = self.enter(field, None);
         body(self);
         self.path.truncate(length);
     }
 
-    /// Runs `body` at one item, counted from 0, of a list that is a field of the current object.
+    /// Runs `body` for one item, counted from 0, of a list field of the current object.
     pub fn at_index(&mut self, field: &str, index: usize, body: impl FnOnce(&mut Self)) {
         let length = self.enter(field, Some(index));
         body(self);
         self.path.truncate(length);
     }
 
-    /// Goes on to a field, and says how long the path was before.
+    /// Appends a field to the path. Returns the previous length of the path.
     fn enter(&mut self, field: &str, index: Option<usize>) -> usize {
         let length = self.path.len();
         if length > 0 {
@@ -192,7 +193,7 @@ impl Check {
         length
     }
 
-    /// Reports a problem of the field that the check is at.
+    /// Reports a problem of the current field.
     pub fn problem(&mut self, message: impl Into<String>) {
         self.push(message.into());
     }
@@ -204,12 +205,12 @@ impl Check {
         });
     }
 
-    /// Checks how many items a list has.
+    /// Checks the number of items of a list.
     pub fn count(&mut self, count: usize, least: Option<usize>, most: Option<usize>) {
         self.amount(count, ["item", "items"], least, most);
     }
 
-    /// Checks how long a text is, in characters (Unicode scalar values, not bytes).
+    /// Checks the length of a text in characters (Unicode scalar values, not bytes).
     pub fn length(&mut self, text: &str, least: Option<usize>, most: Option<usize>) {
         self.amount(
             text.chars().count(),
@@ -251,17 +252,17 @@ impl Check {
         }
     }
 
-    /// Checks that a whole number lies between two limits.
+    /// Checks that an integer is within the limits.
     pub fn range(&mut self, value: i64, least: Option<i64>, most: Option<i64>) {
         self.between(value, least, most);
     }
 
-    /// Checks that a number is finite and lies between two limits.
+    /// Checks that a number is finite and within the limits.
     pub fn range_f64(&mut self, value: f64, least: Option<f64>, most: Option<f64>) {
         if value.is_finite() {
             self.between(value, least, most);
         } else {
-            self.problem(format!("{value} is not a number that JSON can hold"));
+            self.problem(format!("{value} can't be written as a JSON number"));
         }
     }
 
@@ -274,16 +275,16 @@ impl Check {
         if let Some(least) = least
             && value < least
         {
-            self.problem(format!("{value} is too small, the least is {least}"));
+            self.problem(format!("{value} is too small: the minimum is {least}"));
         }
         if let Some(most) = most
             && value > most
         {
-            self.problem(format!("{value} is too large, the most is {most}"));
+            self.problem(format!("{value} is too large: the maximum is {most}"));
         }
     }
 
-    /// Checks that a whole number is one of those allowed.
+    /// Checks that an integer is one of the allowed ones.
     pub fn one_of(&mut self, value: i64, allowed: &[i64]) {
         if !allowed.contains(&value) {
             let allowed: Vec<_> = allowed.iter().map(i64::to_string).collect();
@@ -291,15 +292,15 @@ impl Check {
         }
     }
 
-    /// Checks that a text can become a header, or a part of one: see [`header_fault`].
+    /// Checks that a text can be a header or a part of one: see [`header_fault`].
     pub fn header(&mut self, text: &str) {
         if let Some(fault) = header_fault(text) {
             self.problem(fault);
         }
     }
 
-    /// Checks that a text is none of those that the API refuses, in any letter case and with or
-    /// without white space around it.
+    /// Checks that a text is not one that the API refuses, ignoring case and surrounding white
+    /// space.
     pub fn refused(&mut self, text: &str, refused: &[&str]) {
         let text = text.trim();
         if let Some(refused) = refused
@@ -310,24 +311,23 @@ impl Check {
         }
     }
 
-    /// Checks that a value of an open enum is a listed one, or comes from a reply or from
-    /// [`unlisted`](Vocabulary::unlisted): for fields where the API refuses or ignores any other
-    /// value.
-    pub fn known<V: Vocabulary>(&mut self, value: &V) {
+    /// Checks that a value of an open enum is listed, or comes from a reply or from
+    /// [`unlisted`](OpenEnum::unlisted). For fields where the API refuses or ignores other values.
+    pub fn known<V: OpenEnum>(&mut self, value: &V) {
         let is_refused = |value: &UnknownValue| {
             let may_be_new = || self.from_json && V::similar(value.as_str()).is_none();
             value.origin() == Origin::Text && !may_be_new()
         };
         if value.unknown().is_some_and(is_refused) {
-            let known: Vec<_> = V::WORDS
+            let known: Vec<_> = V::VALUES
                 .iter()
                 .map(|word| if word.is_empty() { "\"\"" } else { word })
                 .collect();
             let advice = match V::similar(value.as_str()) {
                 Some(listed) => format!("did you mean {listed:?}?"),
-                None => "a newer value is made by `unlisted`".to_owned(),
+                None => "use `unlisted` for a newer value".to_owned(),
             };
-            // Quoted and escaped, to keep the line one line.
+            // Quoted and escaped, so that the message stays on one line.
             self.problem(format!(
                 "{:?} is not one of {}; {advice}",
                 value.as_str(),
@@ -337,9 +337,9 @@ impl Check {
         self.spelling(value);
     }
 
-    /// Checks that a value made by [`unlisted`](Vocabulary::unlisted) is not another spelling of a
+    /// Checks that a value made by [`unlisted`](OpenEnum::unlisted) is not another spelling of a
     /// listed one.
-    pub fn spelling<V: Vocabulary>(&mut self, value: &V) {
+    pub fn spelling<V: OpenEnum>(&mut self, value: &V) {
         let is_unlisted = |value: &&UnknownValue| value.origin() == Origin::Unlisted;
         let Some(value) = value.unknown().filter(is_unlisted) else {
             return;
@@ -351,18 +351,17 @@ impl Check {
         }
     }
 
-    /// Checks the fields that were added to a request beside `listed` ones: none may have the name of
-    /// one of these, also in other case or with other separators, nor name the key or the subaccount, nor
-    /// be blank.
+    /// Checks the names of fields that were added to a request. A name must not be blank, and must
+    /// not equal a `listed` field, `api_key` or `subaccount_id`, ignoring case and separators.
     pub fn extra<'a>(&mut self, listed: &[&str], names: impl IntoIterator<Item = &'a String>) {
         for name in names {
             let is = |other: &&&str| letters(other) == letters(name);
             let problem = if let Some(listed) = listed.iter().find(is) {
                 format!("not a new field: use `{listed}`")
             } else if RESERVED.iter().any(|reserved| is(&reserved)) {
-                "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount".to_owned()
+                "not allowed here: the client sends the key, and `for_subaccount` sets the subaccount".to_owned()
             } else if letters(name).is_empty() {
-                "the name of the field is blank".to_owned()
+                "the field name is blank".to_owned()
             } else {
                 continue;
             };
@@ -370,10 +369,13 @@ impl Check {
         }
     }
 
-    /// Checks that a day is one of the calendar, written `YYYY-MM-DD`.
+    /// Checks that a date exists in the calendar and is written `YYYY-MM-DD`.
     pub fn date(&mut self, value: &Date) {
         if !value.is_valid() {
-            self.problem(format!("{:?} is not a date as YYYY-MM-DD", value.as_str()));
+            self.problem(format!(
+                "{:?} is not a date of the form YYYY-MM-DD",
+                value.as_str()
+            ));
         }
     }
 }
@@ -390,7 +392,7 @@ mod tests {
         None,
         Unknown(crate::UnknownValue),
     }
-    crate::vocabulary::words!(Colour { Red = "red", None = "" });
+    crate::open_enum::open_enum!(Colour { Red = "red", None = "" });
 
     struct Part {
         name: String,
@@ -459,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_at_once_with_path_and_limit() {
+    fn all_problems_are_reported_with_path_and_limit() {
         let bad = Request {
             to: vec![],
             limit: 1001,
@@ -489,14 +491,17 @@ mod tests {
             problems,
             [
                 ("to", "0 items, at least 1 is needed"),
-                ("limit", "1001 is too large, the most is 1000"),
-                ("share", "-0.25 is too small, the least is 0"),
+                ("limit", "1001 is too large: the maximum is 1000"),
+                ("share", "-0.25 is too small: the minimum is 0"),
                 ("size", "3 is not one of 1, 2"),
                 (
                     "colours[1]",
-                    r#""blue\n" is not one of red, ""; a newer value is made by `unlisted`"#
+                    r#""blue\n" is not one of red, ""; use `unlisted` for a newer value"#
                 ),
-                ("start", r#""2026-02-30" is not a date as YYYY-MM-DD"#),
+                (
+                    "start",
+                    r#""2026-02-30" is not a date of the form YYYY-MM-DD"#
+                ),
                 ("parts[1].name", "1 character, at least 2 are needed"),
                 ("parts[2].name", "5 characters, at most 4 are allowed"),
             ]
@@ -521,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_json_lacks() {
+    fn infinite_numbers_are_refused() {
         for share in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let error = Request { share, ..good() }.validate().unwrap_err();
             assert_eq!(error.problems().len(), 1);
@@ -530,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_without_a_field_is_its_message() {
+    fn problem_without_a_field_displays_only_its_message() {
         struct Whole;
         impl Validate for Whole {
             fn check(&self, check: &mut Check) {

@@ -1,16 +1,16 @@
-//! A bound on what a JSON text becomes when it is decoded.
+//! Limits the number of values in a JSON text, and so the memory for decoding it.
 
-/// What a list or an object counts as, besides its items or members. Decoded, it takes hundreds of
-/// bytes even if it is empty.
+/// Count of a list or an object, besides its items or members. Decoded, it takes hundreds of bytes
+/// even if it is empty.
 const CONTAINER: usize = 16;
 
-/// The offset at which a JSON text exceeds `limit` values; `None` if it does not.
+/// Returns the offset at which a JSON text exceeds `limit` values, or `None` if it does not.
 ///
 /// Each item of a list and each member of an object counts as 1, at every depth, and each list and
-/// object as 16 more. A limit on bytes alone does not bound the memory that decoding takes: `{}` in a
-/// list may become a struct of several hundred bytes.
+/// object as 16 more. A limit on bytes alone does not limit the memory for decoding: `{}` in a list
+/// may become a struct of several hundred bytes.
 ///
-/// Nothing is decoded, and nothing is allocated. Text that is not JSON is counted as if it were.
+/// Neither decodes nor allocates. Text that is not JSON is counted as if it were.
 ///
 /// ```
 /// use smtp2go_types::values_beyond;
@@ -21,11 +21,11 @@ const CONTAINER: usize = 16;
 /// ```
 #[must_use]
 pub fn values_beyond(json: &[u8], limit: usize) -> Option<usize> {
-    // The most that so short a text can have.
+    // A text of this length can't exceed the limit.
     if json.len().saturating_mul(CONTAINER + 1) <= limit {
         return None;
     }
-    // Counts within strings too, so it is never less than the exact count, and much quicker.
+    // Much faster than the exact count, and never less, because it also counts inside strings.
     if json.iter().map(|byte| weight(*byte)).sum::<usize>() <= limit {
         return None;
     }
@@ -50,8 +50,8 @@ pub fn values_beyond(json: &[u8], limit: usize) -> Option<usize> {
     None
 }
 
-/// What a byte outside of strings adds to the count: a comma is before an item or member, and a
-/// bracket before the first one.
+/// Count of a byte outside of strings: a comma precedes an item or member, and a bracket the first
+/// one.
 const fn weight(byte: u8) -> usize {
     match byte {
         b',' => 1,
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_outside_of_strings_counts() {
+    fn values_outside_of_strings_are_counted() {
         for (json, count) in [
             ("", 0),
             ("1", 0),
@@ -77,7 +77,7 @@ mod tests {
             ("[[[[", 68),
             (r#"["[{,","\"[,",",\\"]"#, 19),
             (r#"["\\",1]"#, 18),
-            // Not JSON, and not closed.
+            // Invalid or incomplete JSON.
             ("a,b", 1),
             (r#"["a,b"#, 17),
             (r#"["\"#, 17),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_offset_is_that_of_the_first_value_too_many() {
+    fn offset_is_that_of_the_first_value_beyond_the_limit() {
         let json = br#"{"a,b":[1,2,3]}"#;
         for (limit, offset) in [(0, 0), (17, 7), (34, 9), (35, 11)] {
             assert_eq!(values_beyond(json, limit), Some(offset), "{limit}");

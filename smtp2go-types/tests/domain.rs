@@ -1,4 +1,4 @@
-//! Replies about domains as the service sends them, which no document shows in full.
+//! Replies about domains, as seen live; no document shows all of their fields.
 
 #![allow(clippy::unwrap_used)] // in tests
 

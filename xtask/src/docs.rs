@@ -1,15 +1,15 @@
-//! Documentation of the generated items. That of structs, fields and the raw client's methods is finished
-//! before progenitor sees it: wrapped, escaped, with limits, defaults and evidence.
+//! Documentation of the generated items: wrapped, escaped, with limits, defaults and evidence. The
+//! texts of structs, fields and the raw client's methods go through progenitor.
 //!
 //! In: a part of the [`View`](crate::lower::View). Out: Markdown, such as
 //! `"Who gets it.\n\nFrom 1 to 3 items. Each: At most 320 characters."`
 
-use crate::lower::{Field, Limits, Object, Operation, Scalar, Shape, Vocabulary};
+use crate::lower::{Field, Limits, Object, OpenEnum, Operation, Scalar, Shape};
 
-/// Documentation of `extra`, which progenitor gives none.
+/// Documentation of `extra`; progenitor emits none.
 pub(crate) const EXTRA: &str = "Members that this version has no field for, under their own names.";
 
-/// Paragraphs of Markdown as one text; empty ones are left out.
+/// Joins paragraphs of Markdown; empty ones are left out.
 fn text<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> String {
     doc_lines(paragraphs).join("\n")
 }
@@ -27,8 +27,8 @@ fn doc_lines<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> Vec<Stri
         let mut open = None;
         for line in paragraph.lines() {
             match (open, fence(line)) {
-                // Whatever language it names: rustdoc would compile and run Rust, which it also takes
-                // code without a language for.
+                // Replaces any language: rustdoc would compile and run Rust, and code without a
+                // language.
                 (None, Some((marks, _))) => {
                     lines.push(format!("{marks}text"));
                     open = Some(marks);
@@ -46,7 +46,7 @@ fn doc_lines<S: AsRef<str>>(paragraphs: impl IntoIterator<Item = S>) -> Vec<Stri
     lines
 }
 
-/// The marks of a line that begins or ends a block of code, and what follows them.
+/// Returns the fence of a line that begins or ends a code block, and the text after it.
 fn fence(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let mark = ['`', '~']
@@ -57,12 +57,12 @@ fn fence(line: &str) -> Option<(&str, &str)> {
     (marks.len() >= 3 && !rest.contains('`')).then(|| (marks, rest.trim()))
 }
 
-/// Of a struct.
+/// Documentation of a struct.
 pub(crate) fn object(object: &Object) -> String {
     text([&object.description])
 }
 
-/// Of a field: what it is, its limits, its default, and how that is known.
+/// Documentation of a field: its description, limits, default and evidence.
 pub(crate) fn field(field: &Field) -> String {
     let mut notes = Vec::new();
     notes.extend(limits(&field.shape, &field.limits));
@@ -70,8 +70,7 @@ pub(crate) fn field(field: &Field) -> String {
     notes.extend(limits(&item, &field.item_limits).map(|text| format!("Each: {text}")));
     if field.limits.known || field.item_limits.known {
         notes.push(
-            "Values that are not listed are refused before sending, unless made by `unlisted`."
-                .to_owned(),
+            "`validate()` refuses unlisted values, unless they are made by `unlisted`.".to_owned(),
         );
     }
     if !field.limits.refused.is_empty() {
@@ -94,7 +93,7 @@ pub(crate) fn field(field: &Field) -> String {
 }
 
 fn limits(shape: &Shape, limits: &Limits) -> Option<String> {
-    // What the number's format can hold is checked, and tells a reader nothing.
+    // The range of the number's format is checked, but not worth documenting.
     let width = [i32::MIN, i32::MAX].map(|limit| Some(f64::from(limit)));
     if [limits.minimum, limits.maximum] == width {
         return None;
@@ -120,16 +119,16 @@ fn limits(shape: &Shape, limits: &Limits) -> Option<String> {
     }
 }
 
-/// What an operation does, in a line.
+/// One-line summary of an operation.
 pub(crate) fn summary(operation: &Operation) -> String {
     text([format!("{}.", operation.summary.trim_end_matches('.'))])
 }
 
-/// What else is to be known before calling an operation. Method and path are not in it.
+/// Description and facts of an operation, without method and path.
 pub(crate) fn operation(operation: &Operation) -> String {
     let mut facts = vec![match (operation.kind.as_str(), operation.repeat_safe) {
         ("read", _) => "Read-only.".to_owned(),
-        ("send", false) => "Sends; a repeat sends again.".to_owned(),
+        ("send", false) => "Not idempotent: a repeated call sends again.".to_owned(),
         (_, true) => "Idempotent.".to_owned(),
         (_, false) => "Not idempotent.".to_owned(),
     }];
@@ -162,9 +161,9 @@ pub(crate) fn operation(operation: &Operation) -> String {
     ])
 }
 
-/// Breaks a line at 96 columns where it has spaces, and escapes what rustdoc would take for markup.
+/// Wraps a line at 96 columns, and escapes text that rustdoc would read as markup.
 fn wrap(line: &str) -> Vec<String> {
-    // Marks within a line would begin a block of code in a list, or where the line is broken.
+    // A fence within a line could begin a code block in a list or after the line break.
     let line = line.replace("```", "'''").replace("~~~", "\\~~~");
     let mut lines = Vec::new();
     let mut current = String::new();
@@ -181,7 +180,7 @@ fn wrap(line: &str) -> Vec<String> {
     lines
 }
 
-/// Outside code spans, `<`, `>`, `[` and `]` stand for themselves and addresses are links.
+/// Escapes `<`, `>`, `[` and `]` outside of code spans, and makes addresses links.
 fn escape(line: &str) -> String {
     let mut escaped = String::with_capacity(line.len());
     for (index, part) in line.split('`').enumerate() {
@@ -212,46 +211,48 @@ fn escape(line: &str) -> String {
     escaped
 }
 
-// Of what is not progenitor's.
+// Items that progenitor does not generate.
 
-/// Of a group's accessor on the client.
+/// Documentation of a group's accessor on the client.
 pub(crate) fn group(description: &str) -> String {
     text([description])
 }
 
-/// Of the struct that an accessor returns.
+/// Documentation of the struct that an accessor returns.
 pub(crate) fn group_struct(group: &str, description: &str) -> String {
     let whole = format!("The operations of the API group `{group}`.");
     text([description, &whole])
 }
 
-/// Of a group's method.
+/// Documentation of a group's method.
 pub(crate) fn method(operation: &Operation) -> String {
     let (summary, call) = (summary(operation), call(operation));
     format!("{summary}\n\n{call}\n\n{}", self::operation(operation))
 }
 
-/// Of an operation in the table.
+/// Documentation of an operation in the table.
 pub(crate) fn call(operation: &Operation) -> String {
     format!("`{} {}`", operation.method, operation.path)
 }
 
-/// Of a method of the blocking client: in short, and where the whole is.
+/// Documentation of a blocking method: a summary, and a link to the async method.
 pub(crate) fn blocking(short: &str, method: &str) -> String {
-    format!("{short}\n\nBlocks; see [the async one](crate::groups::{method}).")
-}
-
-/// Of a method that returns a stream of results.
-pub(crate) fn stream(action: &str) -> String {
     format!(
-        "All pages of [`{action}`](Self::{action}) as one stream of their results: see [`Items`]."
+        "{short}\n\nBlocking; [the async method](crate::groups::{method}) has the full documentation."
     )
 }
 
-/// Of a method that returns an iterator of results, in short.
-pub(crate) const ITERATOR: &str = "All pages as one iterator of their results.";
+/// Documentation of a method that returns a stream of results.
+pub(crate) fn stream(action: &str) -> String {
+    format!(
+        "Returns a stream over the results of all pages of [`{action}`](Self::{action}): see [`Items`]."
+    )
+}
 
-/// Of a request's constructor.
+/// Summary of a method that returns an iterator of results.
+pub(crate) const ITERATOR: &str = "Returns an iterator over the results of all pages.";
+
+/// Documentation of a request's constructor.
 pub(crate) fn constructor(required: &[&str]) -> String {
     if required.is_empty() {
         return "Creates a request with no field set.".to_owned();
@@ -262,7 +263,7 @@ pub(crate) fn constructor(required: &[&str]) -> String {
     )])
 }
 
-/// Of the constant for a maximum.
+/// Documentation of the constant for a maximum.
 pub(crate) fn maximum(field: &Field) -> String {
     let name = &field.wire;
     text([match field.limits.days_ahead {
@@ -271,36 +272,36 @@ pub(crate) fn maximum(field: &Field) -> String {
     }])
 }
 
-/// Of a request's setter.
+/// Documentation of a request's setter.
 pub(crate) fn setter(field: &str) -> String {
     format!("Sets [`{field}`](Self::{field}).")
 }
 
-/// Of the method that fills a request with the state that a reply shows.
+/// Documentation of the method that fills a request with the state in a reply.
 pub(crate) const BASED_ON: &str = "\
-Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-them: set such a secret again.";
+Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+these, so set such a secret again.";
 
-/// Of an open enum.
-pub(crate) fn vocabulary(vocabulary: &Vocabulary) -> String {
-    text([&vocabulary.description])
+/// Documentation of an open enum.
+pub(crate) fn open_enum(open_enum: &OpenEnum) -> String {
+    text([&open_enum.description])
 }
 
-/// Of a value of an open enum.
+/// Documentation of a value of an open enum.
 pub(crate) fn word(word: &str) -> String {
     if word.is_empty() {
-        return "The empty word.".to_owned();
+        return "The empty value.".to_owned();
     }
     format!("`{word}`")
 }
 
-/// What `x-smtp2go-evidence` means, as a sentence.
+/// Returns the meaning of `x-smtp2go-evidence`, as a sentence.
 fn evidence(evidence: Option<&str>) -> &'static str {
     match evidence {
         Some("live") => "Known from live traffic rather than from the vendor's schema.",
         Some("sample") => "Known from the vendor's samples rather than from its schema.",
-        Some("schema") => "As in the vendor's schema, against its samples.",
+        Some("schema") => "As in the vendor's schema; the vendor's samples differ.",
         Some("docs") => "Known from the vendor's guides rather than from its schema.",
         Some("inferred") => "Inferred, not documented.",
         Some("third-party") => "Reported by third parties, not documented.",
@@ -340,11 +341,11 @@ mod tests {
                 "before||```text|  x||  y|```",
             ),
             ("```\nnever ends", "```text|never ends|```"),
-            // Within a list, and with what CommonMark takes for no fence.
+            // Within a list, and text that CommonMark does not read as a fence.
             ("- ```\n  x\n  ```", "- '''|x|```text|```"),
             ("1. ~~~", r"1. \~~~"),
             ("see ```x```", "see '''x'''"),
-            // Code by indentation is text of the paragraph.
+            // Indented code becomes text of the paragraph.
             ("before\n\n    let a = 1;\n\n\tb", "before||let a = 1;||b"),
             ("``x``", "``x``"),
         ] {
@@ -354,7 +355,7 @@ mod tests {
                 "{description}"
             );
         }
-        // Nor where a line is broken.
+        // A line break doesn't create a fence either.
         let long = format!("{} ```x``` ~~~", "word ".repeat(18));
         let lines = doc_lines([long]);
         assert!(lines.iter().all(|line| fence(line).is_none()), "{lines:?}");

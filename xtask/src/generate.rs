@@ -1,8 +1,9 @@
 //! Third stage: progenitor, on an OpenAPI document made from the Rust view.
 //!
-//! In: the [`View`]. Out: progenitor's code as one file, with the structs in `mod types` and a client
-//! whose methods are the operations. The document says in OpenAPI's terms what each field is to be in
-//! Rust; what progenitor has no terms for (limits, open enums, other names) is added by `refine`:
+//! In: the [`View`]. Out: progenitor's code as one file, with the structs in `mod types` and a
+//! client whose methods are the operations. The document describes the Rust type of each field in
+//! OpenAPI's terms. `refine` adds what progenitor does not support (limits, open enums, other
+//! names):
 //!
 //! | field in Rust | property in the document |
 //! | --- | --- |
@@ -24,34 +25,34 @@ use crate::docs;
 use crate::document::JSON;
 use crate::lower::{Field, Object, Role, Scalar, Shape, View};
 
-/// The component that stands for any JSON. `{}` would make maps of it `serde_json::Map`s.
+/// The component for any JSON. With `{}`, progenitor would make maps of it `serde_json::Map`s.
 pub(crate) const ANY: &str = "Json";
 
 /// Documentation of the client.
 const CLIENT: &str = "\
-`Client::raw` of the crate's root makes one. Its requests go through the client that it came from:
-`new_with_client` takes a base URL and an HTTP client because progenitor's clients do, and neither is
-used to send anything.";
+`Client::raw` of the crate's root returns one, whose requests go through that client.
+`new_with_client` takes a base URL and an HTTP client because progenitor's clients do; neither is used
+for requests.";
 
 /// Runs progenitor.
 ///
 /// # Errors
 ///
-/// What progenitor says about the view.
+/// Progenitor's error about the view.
 pub fn generate(view: &View) -> Result<syn::File, String> {
     let api: OpenAPI = serde_json::from_value(document(view))
-        .map_err(|error| format!("the Rust view is not OpenAPI: {error}"))?;
+        .map_err(|error| format!("the Rust view is not valid OpenAPI: {error}"))?;
     let tokens = Generator::new(&settings(view)?)
         .generate_tokens(&api)
         .map_err(|error| format!("progenitor: {error}"))?;
     syn::parse2(tokens).map_err(|error| format!("progenitor's code does not parse: {error}"))
 }
 
-/// Progenitor's settings: which types are ours, and what the client calls.
+/// Progenitor's settings: our types, and the client's hooks.
 ///
 /// # Errors
 ///
-/// None, unless progenitor's own schema type changes.
+/// Only if progenitor's schema type changes.
 pub fn settings(view: &View) -> Result<GenerationSettings, String> {
     let mut settings = GenerationSettings::new();
     settings
@@ -78,10 +79,10 @@ pub fn settings(view: &View) -> Result<GenerationSettings, String> {
         };
         settings.with_conversion(schema, name, std::iter::empty());
     }
-    for vocabulary in &view.vocabularies {
-        settings.with_replacement(&vocabulary.name, &vocabulary.name, std::iter::empty());
+    for open_enum in &view.open_enums {
+        settings.with_replacement(&open_enum.name, &open_enum.name, std::iter::empty());
     }
-    // `extra` has no default of its own for progenitor.
+    // For progenitor, `extra` has no default.
     let mut default = TypePatch::default();
     default.with_derive("Default");
     for object in view.objects.iter().filter(|object| object.has_default()) {
@@ -90,7 +91,7 @@ pub fn settings(view: &View) -> Result<GenerationSettings, String> {
     Ok(settings)
 }
 
-/// The view as an OpenAPI document.
+/// Returns the view as an OpenAPI document.
 pub fn document(view: &View) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for operation in &view.operations {
@@ -119,7 +120,7 @@ pub fn document(view: &View) -> Value {
     for object in &view.objects {
         schemas.insert(object.name.clone(), component(object));
     }
-    for name in view.vocabularies.iter().map(|vocabulary| &vocabulary.name) {
+    for name in view.open_enums.iter().map(|open_enum| &open_enum.name) {
         schemas.insert(name.clone(), json!({ "type": "string" }));
     }
     schemas.insert(ANY.to_owned(), json!({ "type": "string" }));
@@ -146,7 +147,7 @@ fn component(object: &Object) -> Value {
         .map(|field| (field.wire.clone(), property(object, field)))
         .collect();
     if properties.is_empty() {
-        // Of an object without properties progenitor makes a map.
+        // Progenitor would turn an object without properties into a map.
         properties.insert("extra".to_owned(), shape(&Shape::Map(Scalar::Any)));
         return json!({
             "type": "object",
@@ -172,7 +173,7 @@ fn component(object: &Object) -> Value {
 fn property(object: &Object, field: &Field) -> Value {
     let mut schema = shape(&field.shape);
     if schema.get("$ref").is_some() {
-        // What stands beside `$ref` is dropped.
+        // Siblings of `$ref` are dropped.
         schema = json!({ "allOf": [schema] });
     }
     schema["description"] = docs::field(field).into();
@@ -196,7 +197,7 @@ fn shape(shape: &Shape) -> Value {
 fn scalar(scalar: &Scalar) -> Value {
     match scalar {
         Scalar::Text => json!({ "type": "string" }),
-        // Our own types, by their names.
+        // Our types, by name.
         Scalar::Timestamp
         | Scalar::Date
         | Scalar::Secret

@@ -1,7 +1,7 @@
 //! Second stage: the Rust view of the spec.
 //!
-//! In: a checked spec. Out: a [`View`], plain values that everything later is made from. The published
-//! document says what is true of the API; the view says what that means for Rust:
+//! In: a checked spec. Out: a [`View`], plain values for the later stages. The published document
+//! describes the API; the view describes the Rust code:
 //!
 //! | in the document | in the view |
 //! | --- | --- |
@@ -21,7 +21,7 @@ use crate::known;
 use crate::load::Spec;
 use crate::names::pascal_case;
 
-/// The whole of a spec as Rust sees it.
+/// A spec, in Rust's terms.
 #[derive(Clone, Debug)]
 pub struct View {
     /// `info.title`.
@@ -34,15 +34,15 @@ pub struct View {
     pub operations: Vec<Operation>,
     /// Objects in the order of the document.
     pub objects: Vec<Object>,
-    /// Vocabularies in the order of the document.
-    pub vocabularies: Vec<Vocabulary>,
+    /// Open enums in the order of the document.
+    pub open_enums: Vec<OpenEnum>,
     /// Payloads that the service posts to its users.
     pub webhooks: Vec<Webhook>,
     /// `x-smtp2go-known-errors`.
     pub known_errors: Vec<KnownError>,
 }
 
-/// What an error proves.
+/// The meaning of a known error.
 #[derive(Clone, Debug)]
 pub struct KnownError {
     /// Parts of its text.
@@ -51,7 +51,7 @@ pub struct KnownError {
     pub code: Option<String>,
     /// `key` or `sender`.
     pub cause: String,
-    /// Whether the call was not processed, whatever the status.
+    /// Whether the error proves, with any status, that the call was not processed.
     pub rejected: bool,
 }
 
@@ -74,11 +74,11 @@ pub struct Operation {
     pub description: String,
     /// `deprecated`.
     pub deprecated: bool,
-    /// The request object; `None` where the document has no request body.
+    /// The request object; `None` if the operation has no request body.
     pub request: Option<String>,
-    /// The reply object; `None` where nothing is known of the body.
+    /// The reply object; `None` if the body is not known.
     pub reply: Option<String>,
-    /// The object that a status from 400 to 499 comes with.
+    /// The object in the body of a status from 400 to 499.
     pub error: Option<String>,
     /// `x-smtp2go-kind`.
     pub kind: String,
@@ -100,8 +100,8 @@ pub struct Operation {
     pub evidence: Option<String>,
 }
 
-/// Where the reply to a send says whether a message was accepted: pointers, in which `*` stands for
-/// each item of a list.
+/// The places in the reply to a send that show whether a message was accepted: pointers, in which
+/// `*` means each item of a list.
 #[derive(Clone, Debug)]
 pub struct FailureIn200 {
     /// The number of failures.
@@ -110,13 +110,13 @@ pub struct FailureIn200 {
     pub messages: Option<String>,
     /// The number of successes.
     pub succeeded: Option<String>,
-    /// The id of what was accepted.
+    /// The id of the accepted message.
     pub id: Option<String>,
     /// The status of each message.
     pub status: Option<String>,
 }
 
-/// How a list of results is continued.
+/// The pagination of a list of results.
 #[derive(Clone, Debug)]
 pub struct Pagination {
     /// `token` or `page`.
@@ -131,48 +131,48 @@ pub struct Pagination {
     pub size: Option<String>,
 }
 
-/// Which way an object travels.
+/// Whether an object is sent or received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// From us to the service.
+    /// Sent to the service.
     Request,
-    /// From the service to us, webhooks included.
+    /// Received from the service, also by webhooks.
     Reply,
 }
 
-/// A struct to be.
+/// A struct to generate.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// Name of the component and of the struct.
     pub name: String,
-    /// The one group that uses it; `None` where several do.
+    /// The only group that uses it; `None` if several do.
     pub group: Option<String>,
-    /// Its way.
+    /// Whether it is sent or received.
     pub role: Role,
     /// Markdown.
     pub description: String,
     /// In the order of the document.
     pub fields: Vec<Field>,
-    /// `x-smtp2go-also`: what may come in its place.
+    /// `x-smtp2go-also`: other JSON types that may occur in its place.
     pub also: Vec<String>,
-    /// The member that the client fills in, which therefore is no field.
+    /// The member that the client fills in, which therefore is not a field.
     pub injected: Option<String>,
-    /// `x-smtp2go-based-on`: the reply that shows the state which a request sets.
+    /// `x-smtp2go-based-on`: the reply with the state that a request sets.
     pub based_on: Option<BasedOn>,
 }
 
-/// Where a request that sets a whole state finds the present one.
+/// The source of the current state for a request that sets the whole state.
 #[derive(Clone, Debug)]
 pub struct BasedOn {
-    /// The object that shows it.
+    /// The object with the state.
     pub reply: String,
-    /// Fields of the request, each with what the reply calls it beside that name.
+    /// Fields of the request, each with another name that the reply has for it.
     pub names: Vec<(String, String)>,
-    /// Fields of the request, each with texts of the reply that stand for nothing set.
+    /// Fields of the request, each with texts of the reply that mean "not set".
     pub unset: Vec<(String, Vec<String>)>,
 }
 
-/// A field to be.
+/// A field to generate.
 #[derive(Clone, Debug)]
 pub struct Field {
     /// The name on the wire.
@@ -181,11 +181,11 @@ pub struct Field {
     pub description: String,
     /// `deprecated`.
     pub deprecated: bool,
-    /// What it is made of.
+    /// Its shape.
     pub shape: Shape,
-    /// Whether a request needs it. Replies need nothing.
+    /// Whether a request requires it. Never true for replies.
     pub required: bool,
-    /// What is sent where nothing was set.
+    /// The value to send if the field is not set.
     pub always_send: Option<bool>,
     /// `default`, as JSON, for the documentation only.
     pub default: Option<String>,
@@ -199,7 +199,7 @@ pub struct Field {
     pub evidence: Option<String>,
 }
 
-/// How many of what.
+/// A single value, a list or a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One value.
@@ -211,7 +211,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// What it is made of.
+    /// Its shape.
     pub fn scalar(&self) -> &Scalar {
         match self {
             Self::One(scalar) | Self::List(scalar) | Self::Map(scalar) => scalar,
@@ -219,7 +219,7 @@ impl Shape {
     }
 }
 
-/// What a single value is.
+/// The type of a single value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scalar {
     /// Text.
@@ -232,7 +232,7 @@ pub enum Scalar {
     Boolean,
     /// Any JSON.
     Any,
-    /// A point in time in one of the API's layouts.
+    /// A time in one of the API's layouts.
     Timestamp,
     /// A day.
     Date,
@@ -242,47 +242,47 @@ pub enum Scalar {
     Url,
     /// Any JSON that must not be shown.
     SecretJson,
-    /// Text, or an object in its place.
+    /// Text or an object.
     TextOrObject,
-    /// A word of the vocabulary of this name.
+    /// A value of the open enum of this name.
     Word(String),
     /// An object of this name.
     Object(String),
 }
 
-/// What is checked before sending.
+/// The checks before sending.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Characters or items, at least.
+    /// Minimum number of characters or items.
     pub min: Option<u64>,
-    /// Characters or items, at most.
+    /// Maximum number of characters or items.
     pub max: Option<u64>,
-    /// The number itself, at least.
+    /// Minimum of a number.
     pub minimum: Option<f64>,
-    /// The number itself, at most.
+    /// Maximum of a number.
     pub maximum: Option<f64>,
     /// The only numbers allowed.
     pub one_of: Vec<i64>,
-    /// Whether only known words are allowed.
+    /// Whether only known values are allowed.
     pub known: bool,
     /// Whether the text becomes a header, and so can't have control characters.
     pub header: bool,
-    /// Days that a time is ahead, at most.
+    /// Maximum number of days that a time is ahead.
     pub days_ahead: Option<u64>,
     /// Texts that the service refuses, in any letter case.
     pub refused: Vec<String>,
 }
 
-/// An open enum to be.
+/// An open enum to generate.
 #[derive(Clone, Debug)]
-pub struct Vocabulary {
+pub struct OpenEnum {
     /// Name of the component and of the enum.
     pub name: String,
-    /// The one group that uses it; `None` where several do.
+    /// The only group that uses it; `None` if several do.
     pub group: Option<String>,
     /// Markdown.
     pub description: String,
-    /// Word, variant, and other spellings.
+    /// Value, variant, and other spellings.
     pub words: Vec<(String, String, Vec<String>)>,
 }
 
@@ -296,37 +296,37 @@ pub struct Webhook {
 }
 
 impl Object {
-    /// Whether it can be made of nothing.
+    /// Whether it has a default.
     pub fn has_default(&self) -> bool {
         self.fields.iter().all(|field| !field.required)
     }
 }
 
 impl View {
-    /// The operation of this id.
+    /// Returns the operation with this id.
     pub fn operation(&self, id: &str) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.id == id)
     }
 
-    /// The object of this name.
+    /// Returns the object with this name.
     pub fn object(&self, name: &str) -> Option<&Object> {
         self.objects.iter().find(|object| object.name == name)
     }
 
-    /// The shape of a reply's `data`; `None` where the reply has none.
+    /// Returns the shape of a reply's `data`; `None` if the reply has none.
     pub fn data(&self, reply: &str) -> Option<&Shape> {
         let data = self.object(reply)?.fields.iter();
         Some(&data.into_iter().find(|field| field.wire == "data")?.shape)
     }
 }
 
-/// Lowers a checked spec.
+/// Converts a checked spec into the view.
 pub fn lower(spec: &Spec) -> View {
     let document = Document::new(&spec.document);
     let owners = owners(document);
     let (requests, _) = reached(document);
     let mut objects = Vec::new();
-    let mut vocabularies = Vec::new();
+    let mut open_enums = Vec::new();
     for (name, component) in document.schemas() {
         let group = owners.get(name.as_str()).cloned().flatten();
         if component["type"] == "object" && !map(component).is_empty() && !is_map(component) {
@@ -337,7 +337,7 @@ pub fn lower(spec: &Spec) -> View {
             };
             objects.push(object(document, name, group, role, component));
         } else if component.get("x-extensible-enum").is_some() {
-            vocabularies.push(vocabulary(name, group, component));
+            open_enums.push(open_enum(name, group, component));
         }
     }
     let mut operations: Vec<_> = document
@@ -354,7 +354,7 @@ pub fn lower(spec: &Spec) -> View {
         let is_object = |name: &String| objects.iter().any(|object| object.name == *name);
         operation.error = operation.error.take().filter(is_object);
     }
-    // The key is put in by the client, whatever the request says.
+    // The client inserts the key, and ignores one in the request.
     for operation in &operations {
         if let (Some(request), Some(key)) = (&operation.request, &operation.key_in_body)
             && let Some(object) = objects.iter_mut().find(|object| object.name == *request)
@@ -372,7 +372,7 @@ pub fn lower(spec: &Spec) -> View {
             .collect(),
         operations,
         objects,
-        vocabularies,
+        open_enums,
         webhooks: document
             .webhooks()
             .iter()
@@ -406,7 +406,7 @@ fn optional_text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// Component → the one group that reaches it, or `None` where several do or none does.
+/// Returns for each component the only group that reaches it; `None` if several do, or none.
 fn owners(document: Document<'_>) -> BTreeMap<String, Option<String>> {
     let mut owners: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut claim = |group: &Value, content: &Value| {
@@ -496,7 +496,7 @@ fn field(
     let shape = shape(document, schema, resolved);
     let extension = |name: &str| schema.get(name).or_else(|| resolved.get(name));
     let mut limits = limits(resolved, role);
-    // That a count is not below zero is worth saying to validators, not to readers of Rust.
+    // A minimum of zero for a count is useful for validators, but not in Rust's documentation.
     if role == Role::Reply && limits.minimum == Some(0.0) {
         limits.minimum = None;
     }
@@ -583,8 +583,8 @@ fn scalar(document: Document<'_>, schema: &Value) -> Scalar {
 }
 
 fn limits(schema: &Value, role: Role) -> Limits {
-    // The types hold more than an `int32`, which is right for replies; what is sent has to be one.
-    // Where the only numbers allowed are listed, that says it all.
+    // The Rust type is wider than `int32`, as replies need, so requests are limited to its range. A
+    // list of allowed numbers makes that limit unnecessary.
     let narrow =
         role == Role::Request && schema["format"] == "int32" && schema.get("enum").is_none();
     let width = |limit: i32| narrow.then(|| f64::from(limit));
@@ -605,7 +605,7 @@ fn limits(schema: &Value, role: Role) -> Limits {
     }
 }
 
-fn vocabulary(name: &str, group: Option<String>, component: &Value) -> Vocabulary {
+fn open_enum(name: &str, group: Option<String>, component: &Value) -> OpenEnum {
     let aliases = map(&component["x-smtp2go-aliases"]);
     let words = list(&component["x-extensible-enum"])
         .iter()
@@ -619,7 +619,7 @@ fn vocabulary(name: &str, group: Option<String>, component: &Value) -> Vocabular
             (word.to_owned(), pascal_case(word), spellings)
         })
         .collect();
-    Vocabulary {
+    OpenEnum {
         name: name.to_owned(),
         group,
         description: known::without(&text(&component["description"])).to_owned(),

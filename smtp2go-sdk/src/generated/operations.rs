@@ -1422,7 +1422,7 @@ pub static OPERATIONS: &[&Operation] = &[
     &SUBACCOUNT_SEARCH,
 ];
 
-/// What errors prove.
+/// The meaning of known errors.
 pub(crate) static KNOWN_ERRORS: &[KnownError] = &[
     KnownError {
         sign: Sign::Text(&["An API User matching the passed 'api_key' was not found"]),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use reqwest::Url;
-use smtp2go_types::{Secret, Vocabulary, Webhook, WebhookAuthType, WebhookFormat, one_line};
+use smtp2go_types::{OpenEnum, Secret, Webhook, WebhookAuthType, WebhookFormat, one_line};
 
 use super::subscription::Subscription;
 use super::wanted::WantedWebhook;
@@ -160,7 +160,7 @@ fn without_secrets(url: &Url) -> String {
     format!("{}://{host}{port}/…", url.scheme())
 }
 
-fn sorted_values<V: Vocabulary>(values: &[V]) -> Vec<String> {
+fn sorted_values<V: OpenEnum>(values: &[V]) -> Vec<String> {
     let texts: Vec<_> = values
         .iter()
         .map(|value| value.as_str().to_owned())

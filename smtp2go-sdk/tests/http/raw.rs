@@ -102,7 +102,7 @@ async fn requests_are_checked_before_they_are_sent() {
         ("id", "duplicate field `id`"),
         (
             "api_key",
-            "not allowed here: the client sends the key and, by `for_subaccount`, the subaccount",
+            "not allowed here: the client sends the key, and `for_subaccount` sets the subaccount",
         ),
     ] {
         let request = self::request().extra(name, "x");

@@ -1,7 +1,7 @@
 //! A payload of every kind, made from the words that there are.
 
 use serde_json::{Value, json};
-use smtp2go_sdk::types::{EmailEventKind, SmsEventName, Vocabulary};
+use smtp2go_sdk::types::{EmailEventKind, OpenEnum, SmsEventName};
 
 /// How the body of an event is written.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ impl Format {
 
 /// One payload of each kind, the two kinds of bounces among them.
 pub(crate) fn payloads() -> Vec<Value> {
-    let email = EmailEventKind::WORDS.iter().map(|word| {
+    let email = EmailEventKind::VALUES.iter().map(|word| {
         json!({
             "event": word, "id": format!("{word}-1"), "email_id": "1aBcDe-FgHiJk-2L",
             "time": "2026-05-07T10:00:04Z", "rcpt": "jane@example.net", "subject": "Caf\u{e9} & more",
@@ -53,7 +53,7 @@ pub(crate) fn payloads() -> Vec<Value> {
     let bounces = ["hard", "soft"].map(
         |kind| json!({"event": "bounce", "bounce": kind, "id": kind, "rcpt": "jane@example.net"}),
     );
-    let sms = SmsEventName::WORDS.iter().map(|word| {
+    let sms = SmsEventName::VALUES.iter().map(|word| {
         json!({
             "event": word, "message_id": "5d0e", "destination_number": "+15555550123",
             "retry_count": 2, "status_code": "7",

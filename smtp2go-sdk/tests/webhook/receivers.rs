@@ -149,8 +149,8 @@ async fn invalid_requests_get_their_status_and_reason() {
         let long = format!("event=open&x={}", "y".repeat(2_000));
         for (body, status, says) in [
             ("event=open".to_owned(), 200, ""),
-            (String::new(), 400, "an empty body at line 1, column 1"),
-            ("{\n}".to_owned(), 400, "no event"),
+            (String::new(), 400, "the body is empty at line 1, column 1"),
+            ("{\n}".to_owned(), 400, "not an event"),
             (r#"{"event":}"#.to_owned(), 400, "at line 1, column 10"),
             (long.clone(), 413, "exceeds the limit of 1000 bytes"),
         ] {

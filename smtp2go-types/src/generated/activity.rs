@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ActivitySearchRequest {
-    /// The start of the period, included. RFC 3339 in UTC is the safe form; several other forms, such
+    /// The start of the period, inclusive. RFC 3339 in UTC is the safe form; several other forms, such
     /// as `2026-03-02`, are accepted too, and are UTC if they have no zone. Without it, the period
     /// starts today at 00:00 UTC.
     pub start_date: Option<Timestamp>,
@@ -73,7 +73,7 @@ pub struct ActivitySearchRequest {
     /// Only events of these kinds. Without it, events of all kinds. The API refuses an unknown value
     /// with a 400.
     ///
-    /// Values that are not listed are refused before sending, unless made by `unlisted`.
+    /// `validate()` refuses unlisted values, unless they are made by `unlisted`.
     pub event_types: Option<Vec<ActivityEvent>>,
     /// Whether to return the raw headers of the mail as `headers`.
     ///
@@ -83,7 +83,7 @@ pub struct ActivitySearchRequest {
     pub custom_headers: Option<Vec<String>>,
     /// The region whose events to search. Without it, the region of the master account.
     ///
-    /// Values that are not listed are refused before sending, unless made by `unlisted`.
+    /// `validate()` refuses unlisted values, unless they are made by `unlisted`.
     pub region: Option<ActivityRegion>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -348,7 +348,7 @@ pub struct ActivityRecord {
     /// The addresses of the recipients. The schema has a list, one sample a single text; a list can
     /// hold several.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")
@@ -470,7 +470,7 @@ pub enum ActivityEvent {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     ActivityEvent { Processed = "processed", SoftBounced = "soft-bounced", HardBounced =
     "hard-bounced", Rejected = "rejected", Spam = "spam", Delivered = "delivered",
     Unsubscribed = "unsubscribed", Resubscribed = "resubscribed", Opened = "opened",
@@ -491,4 +491,4 @@ pub enum ActivityRegion {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(ActivityRegion { Us = "us", Eu = "eu", Au = "au" });
+crate::open_enum::open_enum!(ActivityRegion { Us = "us", Eu = "eu", Au = "au" });

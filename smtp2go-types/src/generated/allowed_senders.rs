@@ -108,7 +108,7 @@ pub struct AllowedSendersUpdateRequest {
     /// How the list is used from now on. With `whitelist` and `blacklist` the usual checks, of the
     /// sender domain or the single sender, do not apply.
     ///
-    /// Values that are not listed are refused before sending, unless made by `unlisted`.
+    /// `validate()` refuses unlisted values, unless they are made by `unlisted`.
     pub mode: AllowedSendersMode,
     /// The id of the subaccount that the call concerns, as `/subaccounts/search` returns it. Only keys
     /// of the master account may name one. Without it, the call concerns the account of the key.
@@ -145,9 +145,9 @@ impl AllowedSendersUpdateRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-    /// them: set such a secret again.
+    /// Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+    /// this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+    /// these, so set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: AllowedSenders) -> Self {
         crate::object::carry(&mut self, current.extra);
@@ -262,7 +262,7 @@ pub enum AllowedSendersMode {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     AllowedSendersMode { Whitelist = "whitelist", Blacklist = "blacklist", Disabled =
     "disabled" }
 );

@@ -466,9 +466,9 @@ impl ApiKeysEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-    /// them: set such a secret again.
+    /// Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+    /// this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+    /// these, so set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: ApiKey) -> Self {
         self.description = self.description.or(current.description);
@@ -898,7 +898,7 @@ pub struct ApiKeysPermissionsResponse {
     /// The service's id for this request. A sample beside the schema shows a list here, which is a
     /// mistake: every other reply has a text.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub request_id: Option<String>,
     /// Paths such as `/email/send`, or patterns such as `/email/*`. The schema has objects here, the
     /// sample has text.
@@ -936,11 +936,11 @@ pub struct ApiKey {
     pub username: Option<String>,
     /// Your note about the key.
     pub description: Option<String>,
-    /// Whether the key has a sending limit of its own. Requests and some other replies call it
+    /// Whether the key has its own sending limit. Requests and some other replies call it
     /// `custom_ratelimit`; accept either name.
     pub custom_rate_limit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
-    /// means that it has no limit of its own.
+    /// means that it has no own limit.
     pub custom_ratelimit_value: Option<i64>,
     /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,

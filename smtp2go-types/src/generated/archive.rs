@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArchiveSearchRequest {
-    /// The start of the period, included. RFC 3339 in UTC is the safe form. Without it, the period
+    /// The start of the period, inclusive. RFC 3339 in UTC is the safe form. Without it, the period
     /// starts today at 00:00 UTC.
     pub start_date: Option<Timestamp>,
     /// The end of the period, exclusive. RFC 3339 in UTC is the safe form. Without it, the period ends

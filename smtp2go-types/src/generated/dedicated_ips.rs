@@ -42,7 +42,7 @@ pub struct DedicatedIpPool {
     /// The number of the pool, which `ip_pool` takes in requests. One sample writes it as text; the
     /// schema and the other sample have a number.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub id: Option<i64>,
     /// The name of the pool.
     pub name: Option<String>,

@@ -316,9 +316,9 @@ impl DomainSubaccountAccessRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-    /// them: set such a secret again.
+    /// Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+    /// this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+    /// these, so set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: DomainAccess) -> Self {
         self.future_subaccounts = self.future_subaccounts.or(current.future_subaccounts);
@@ -557,7 +557,7 @@ pub struct DomainEntry {
     /// Whether the domain belongs to the master account, which lets this subaccount use it. The schema
     /// has it for `/domain/view` only, and the sample lacks it.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub from_master: Option<bool>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]

@@ -1056,10 +1056,10 @@ impl Validate for EmailScheduledRemoveRequest {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailSearchRequest {
-    /// The start of the period, included. RFC 3339 in UTC is the safe form. Without it, the period
+    /// The start of the period, inclusive. RFC 3339 in UTC is the safe form. Without it, the period
     /// starts today at 00:00 UTC.
     pub start_date: Option<Timestamp>,
-    /// The end of the period, included. RFC 3339 in UTC is the safe form. Without it, the period ends
+    /// The end of the period, inclusive. RFC 3339 in UTC is the safe form. Without it, the period ends
     /// now.
     pub end_date: Option<Timestamp>,
     /// How many emails a page has at most.
@@ -1348,7 +1348,7 @@ pub enum SentEmailProcessStatus {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SentEmailProcessStatus { Completed = "completed", Processing = "processing", Rejected
     = "rejected" }
 );
@@ -1380,7 +1380,7 @@ pub enum SentEmailStatus {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SentEmailStatus { Processed = "processed", Bounce = "bounce", Delivered =
     "delivered", Unsubscribed = "unsubscribed", Spam = "spam", Deferred = "deferred",
     Opened = "opened", Refused = "refused", Cancelled = "cancelled" }

@@ -189,9 +189,9 @@ impl IpAllowListEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-    /// them: set such a secret again.
+    /// Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+    /// this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+    /// these, so set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: IpAllowListEntry) -> Self {
         self.description = self.description.or(current.description);
@@ -451,4 +451,4 @@ pub enum IpAllowListType {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(IpAllowListType { Smtp = "smtp", Api = "api" });
+crate::open_enum::open_enum!(IpAllowListType { Smtp = "smtp", Api = "api" });

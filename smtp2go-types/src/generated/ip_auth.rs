@@ -417,21 +417,21 @@ pub struct IpAuth {
     pub ip_address: Option<String>,
     /// An older name of `description`. It is in the schema but in no sample.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub comments: Option<String>,
     /// The password of an SMTP user, which the schema repeats here. No sample shows it.
     ///
     /// Deprecated.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub email_password: Option<Secret>,
     /// Whether the address may send. `status` is more precise.
     pub sending_allowed: Option<bool>,
-    /// Whether the address has a sending limit of its own. Some other replies call it
-    /// `custom_rate_limit`; accept either name.
+    /// Whether the address has its own sending limit. Some other replies call it `custom_rate_limit`;
+    /// accept either name.
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
-    /// means that it has no limit of its own.
+    /// means that it has no own limit.
     pub custom_ratelimit_value: Option<i64>,
     /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,
@@ -444,7 +444,7 @@ pub struct IpAuth {
     /// The period of the default limit, written as in requests, or `unlimited`. The schema has it here,
     /// the sample has it beside the list.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub default_ratelimit_period: Option<String>,
     /// The id of the pool of dedicated IP addresses that is used. Requests call it `ip_pool`.
     pub ippool: Option<i64>,
@@ -452,7 +452,8 @@ pub struct IpAuth {
     pub description: Option<String>,
     /// Whether an unsubscribe footer is added to mail.
     pub feedback_enabled: Option<bool>,
-    /// A domain setting that the changelog of April 2025 calls removed. Samples still show it.
+    /// A domain setting that was removed, according to the changelog of April 2025. Samples still show
+    /// it.
     ///
     /// Deprecated.
     pub feedback_domain: Option<String>,
@@ -495,11 +496,11 @@ pub struct IpAuthSettings {
     pub ip_address: Option<String>,
     /// Your note about the address.
     pub description: Option<String>,
-    /// Whether the address has a sending limit of its own. Requests and some other replies call it
+    /// Whether the address has its own sending limit. Requests and some other replies call it
     /// `custom_ratelimit`; accept either name.
     pub custom_rate_limit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
-    /// means that it has no limit of its own.
+    /// means that it has no own limit.
     pub custom_ratelimit_value: Option<i64>,
     /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,

@@ -115,7 +115,7 @@ pub enum SortDirection {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(SortDirection { Asc = "asc", Desc = "desc" });
+crate::open_enum::open_enum!(SortDirection { Asc = "asc", Desc = "desc" });
 
 /// Whether an API key, an SMTP user or an IP address may send. `allowed` can send, `blocked` can't.
 /// In `sandbox`, a send seems to succeed and has an `email_id`, but nothing is delivered: the mail
@@ -133,6 +133,6 @@ pub enum SenderStatus {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SenderStatus { Allowed = "allowed", Blocked = "blocked", Sandbox = "sandbox" }
 );

@@ -421,7 +421,7 @@ pub struct SmsSendResult {
     pub total_sent: Option<i64>,
     /// One entry per message. The schema has it, the sample lacks it.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")
@@ -499,12 +499,12 @@ pub struct ReceivedSms {
     /// The number it came from. The schema says text, the sample shows a bare JSON number. Text is kept
     /// here, because a number loses the plus sign.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub source_address: Option<String>,
     /// The number it was sent to. The schema says text, the sample shows a bare JSON number. Text is
     /// kept here, because a number loses the plus sign.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub destination_address: Option<String>,
     /// When it was received, in UTC. Milliseconds may be missing.
     pub timestamp: Option<Timestamp>,
@@ -575,7 +575,7 @@ pub struct SentSms {
     /// How many units were billed. The schema says a number, one sample shows text; a count is a
     /// number.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub units: Option<i64>,
     /// Members that this version has no field for, under their own names.
     #[cfg_attr(feature = "schemars", schemars(flatten))]
@@ -617,7 +617,7 @@ pub enum SmsStatus {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SmsStatus { Processing = "processing", Enroute = "enroute", Queued = "queued",
     Submitted = "submitted", Processed = "processed", Delivered = "delivered", Held =
     "held", Expired = "expired", Cancelled = "cancelled", Failed = "failed", Rejected =

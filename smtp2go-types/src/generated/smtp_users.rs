@@ -46,8 +46,8 @@ pub struct SmtpUsersAddRequest {
     ///
     /// Default: `false`.
     pub feedback_enabled: Option<bool>,
-    /// A domain setting that the changelog of April 2025 calls removed. The schema still has it; leave
-    /// it out, or send `default`.
+    /// A domain setting that was removed, according to the changelog of April 2025. The schema still
+    /// has it; leave it out, or send `default`.
     ///
     /// Default: `"default"`.
     ///
@@ -310,8 +310,8 @@ pub struct SmtpUsersEditRequest {
     ///
     /// Default: `false`.
     pub feedback_enabled: Option<bool>,
-    /// A domain setting that the changelog of April 2025 calls removed. The schema still has it; leave
-    /// it out, or send `default`.
+    /// A domain setting that was removed, according to the changelog of April 2025. The schema still
+    /// has it; leave it out, or send `default`.
     ///
     /// Deprecated.
     pub feedback_domain: Option<String>,
@@ -511,9 +511,9 @@ impl SmtpUsersEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-    /// them: set such a secret again.
+    /// Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+    /// this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+    /// these, so set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: SmtpUser) -> Self {
         self.email_password = self
@@ -1031,7 +1031,7 @@ pub struct SmtpUser {
     pub username: Option<String>,
     /// An older name of `description`. It is in the schema but in no sample.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub comments: Option<String>,
     /// The password, in clear text. The schema calls the field deprecated.
     ///
@@ -1039,11 +1039,11 @@ pub struct SmtpUser {
     pub email_password: Option<Secret>,
     /// Whether the user may send. `status` is more precise.
     pub sending_allowed: Option<bool>,
-    /// Whether the user has a sending limit of its own. Some other replies call it `custom_rate_limit`;
+    /// Whether the user has its own sending limit. Some other replies call it `custom_rate_limit`;
     /// accept either name.
     pub custom_ratelimit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
-    /// means that it has no limit of its own.
+    /// means that it has no own limit.
     pub custom_ratelimit_value: Option<i64>,
     /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,
@@ -1062,7 +1062,8 @@ pub struct SmtpUser {
     pub description: Option<String>,
     /// Whether an unsubscribe footer is added to mail.
     pub feedback_enabled: Option<bool>,
-    /// A domain setting that the changelog of April 2025 calls removed. Samples still show it.
+    /// A domain setting that was removed, according to the changelog of April 2025. Samples still show
+    /// it.
     ///
     /// Deprecated.
     pub feedback_domain: Option<String>,
@@ -1105,11 +1106,11 @@ pub struct SmtpUserSettings {
     pub username: Option<String>,
     /// Your note about the user.
     pub description: Option<String>,
-    /// Whether the user has a sending limit of its own. Requests and some other replies call it
+    /// Whether the user has its own sending limit. Requests and some other replies call it
     /// `custom_ratelimit`; accept either name.
     pub custom_rate_limit: Option<bool>,
     /// How many emails may be sent in each `custom_ratelimit_period`. It can be null; inferred: null
-    /// means that it has no limit of its own.
+    /// means that it has no own limit.
     pub custom_ratelimit_value: Option<i64>,
     /// The period of the limit, written as in requests. `0:00:00` and `unlimited` occur too.
     pub custom_ratelimit_period: Option<String>,

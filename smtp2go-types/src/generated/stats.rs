@@ -647,7 +647,7 @@ pub enum StatsGrouping {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     StatsGrouping { EmailAddress = "email_address", Username = "username", Domain =
     "domain", Subaccount = "subaccount" }
 );

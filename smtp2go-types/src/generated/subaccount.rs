@@ -332,9 +332,9 @@ impl SubaccountEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-    /// them: set such a secret again.
+    /// Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+    /// this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+    /// these, so set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: Subaccount) -> Self {
         self.fullname = self.fullname.or(current.name);
@@ -703,7 +703,7 @@ pub enum SubaccountState {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SubaccountState { Active = "Active", Closed = "Closed", Suspended = "Suspended" }
 );
 
@@ -723,7 +723,7 @@ pub enum SubaccountStateFilter {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SubaccountStateFilter { All = "all", Active = "active", Closed = "closed", Suspended
     = "suspended" }
 );

@@ -518,7 +518,7 @@ pub enum SuppressionType {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SuppressionType { Manual = "manual", Spam = "spam", Unsubscribe = "unsubscribe",
     Bounce = "bounce", Compliance = "compliance" }
 );

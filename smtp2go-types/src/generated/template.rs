@@ -211,9 +211,9 @@ impl TemplateEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-    /// them: set such a secret again.
+    /// Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+    /// this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+    /// these, so set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: Template) -> Self {
         self.template_name = self.template_name.or(current.template_name);
@@ -493,7 +493,7 @@ pub struct Template {
     /// The name of the template. Always present when the template is viewed; after adding or changing
     /// it, it is in the schema but not in the samples.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub name: Option<String>,
     /// The name of the template, after adding or changing it.
     pub template_name: Option<String>,
@@ -508,7 +508,7 @@ pub struct Template {
     /// When the template was last changed. Written without a zone; take it as UTC. After adding or
     /// changing it, it is in the schema but not in the samples.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub last_updated: Option<Timestamp>,
     /// The HTML body, with its placeholders. Always present when the template is viewed; after adding
     /// or changing it, only samples show it.
@@ -577,7 +577,7 @@ pub struct TemplateSummary {
     pub name: Option<String>,
     /// The name again. The schema has it, the sample lacks it, so read `name` first.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub template_name: Option<String>,
     /// The subject, with its placeholders.
     pub subject: Option<String>,

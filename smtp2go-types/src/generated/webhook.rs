@@ -17,11 +17,11 @@ pub struct WebhookAddRequest {
     /// The email events to post. `resubscribe` is in the documentation and the web application, but not
     /// listed for this operation. The service has been seen to drop unknown values without an error.
     ///
-    /// Values that are not listed are refused before sending, unless made by `unlisted`.
+    /// `validate()` refuses unlisted values, unless they are made by `unlisted`.
     pub events: Option<Vec<EmailEventKind>>,
     /// The SMS events to post. `opt-out` is in the list since 2026-11-16.
     ///
-    /// Values that are not listed are refused before sending, unless made by `unlisted`.
+    /// `validate()` refuses unlisted values, unless they are made by `unlisted`.
     pub sms_events: Option<Vec<SmsEventKind>>,
     /// Names of mail headers to copy into each event. Subject and message id are always included.
     pub headers: Option<Vec<String>>,
@@ -212,11 +212,11 @@ pub struct WebhookEditRequest {
     /// The email events to post. `resubscribe` is in the documentation and the web application, but not
     /// listed for this operation. The service has been seen to drop unknown values without an error.
     ///
-    /// Values that are not listed are refused before sending, unless made by `unlisted`.
+    /// `validate()` refuses unlisted values, unless they are made by `unlisted`.
     pub events: Option<Vec<EmailEventKind>>,
     /// The SMS events to post. `opt-out` is in the list since 2026-11-16.
     ///
-    /// Values that are not listed are refused before sending, unless made by `unlisted`.
+    /// `validate()` refuses unlisted values, unless they are made by `unlisted`.
     pub sms_events: Option<Vec<SmsEventKind>>,
     /// Names of mail headers to copy into each event. Subject and message id are always included.
     pub headers: Option<Vec<String>>,
@@ -374,9 +374,9 @@ impl WebhookEditRequest {
         self
     }
 
-    /// Sets every field that is not set yet to what `current` shows, and adds the members of `current` that
-    /// this version has no field for. Empty lists and masked secrets are left out, and the edit may reset
-    /// them: set such a secret again.
+    /// Sets every field that is not set yet to its value in `current`, and adds the members of `current` that
+    /// this version has no field for. Does not copy empty lists and masked secrets. The edit may reset
+    /// these, so set such a secret again.
     #[must_use]
     pub fn based_on(mut self, current: Webhook) -> Self {
         self.url = self.url.or(current.url);
@@ -583,7 +583,7 @@ pub struct Webhook {
     /// The mail headers that are copied into each event. The schema and some samples have a list; the
     /// samples of adding and changing a webhook show a plain text, which cannot hold several names.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")
@@ -593,7 +593,7 @@ pub struct Webhook {
     /// samples have a list; the samples of adding and changing a webhook show a plain text, which
     /// cannot hold several names.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     #[cfg_attr(
         feature = "schemars",
         schemars(default, skip_serializing_if = "Vec::is_empty")
@@ -608,13 +608,13 @@ pub struct Webhook {
     ///
     /// Default: `""`.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub auth_header_type: Option<WebhookAuthType>,
     /// The value in that header: a password or a token. The schema has it, the samples lack it.
     ///
     /// Default: `""`.
     ///
-    /// As in the vendor's schema, against its samples.
+    /// As in the vendor's schema; the vendor's samples differ.
     pub auth_header_value: Option<Secret>,
     /// Whether the webhook is switched off. Only the name is known, from the changelog of 2026-10-10;
     /// that it is a boolean is inferred.
@@ -864,7 +864,7 @@ pub enum EmailEventKind {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     EmailEventKind { Processed = "processed", Delivered = "delivered", Open = "open" |
     "opened", Click = "click" | "clicked", Bounce = "bounce", Spam = "spam" |
     "spam_complaint", Unsubscribe = "unsubscribe" | "unsubscribed", Reject = "reject",
@@ -892,7 +892,7 @@ pub enum SmsEventKind {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SmsEventKind { Sending = "sending", Submitted = "submitted", Delivered = "delivered",
     Failed = "failed", Rejected = "rejected", OptOut = "opt-out" }
 );
@@ -909,7 +909,7 @@ pub enum WebhookFormat {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(WebhookFormat { Form = "form", Json = "json" });
+crate::open_enum::open_enum!(WebhookFormat { Form = "form", Json = "json" });
 
 /// The kind of `Authorization` header that is sent with each event. Empty or absent means no
 /// header.
@@ -920,13 +920,13 @@ pub enum WebhookAuthType {
     Bearer,
     /// `basic`
     Basic,
-    /// The empty word.
+    /// The empty value.
     None,
     /// A value that this version does not list.
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     WebhookAuthType { Bearer = "bearer", Basic = "basic", None = "" }
 );
 
@@ -951,7 +951,7 @@ pub enum SmsEventName {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(
+crate::open_enum::open_enum!(
     SmsEventName { SmsSending = "sms_sending", SmsSubmitted = "sms_submitted",
     SmsDelivered = "sms_delivered", SmsFailed = "sms_failed", SmsRejected =
     "sms_rejected", OptOut = "opt-out" | "sms_opt-out" | "sms_opt_out" | "sms_optout" }
@@ -970,4 +970,4 @@ pub enum BounceKind {
     Unknown(crate::UnknownValue),
 }
 
-crate::vocabulary::words!(BounceKind { Hard = "hard", Soft = "soft" });
+crate::open_enum::open_enum!(BounceKind { Hard = "hard", Soft = "soft" });

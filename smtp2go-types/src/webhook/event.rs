@@ -1,4 +1,4 @@
-//! The event and its questions.
+//! The event and its methods.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -27,7 +27,7 @@ pub(super) enum Member<'de> {
     Other(Value),
 }
 
-/// What a field of a payload holds.
+/// The type of a payload's field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// A text, a value of an open enum or a time.
@@ -79,8 +79,8 @@ impl<'de> Member<'de> {
         }
     }
 
-    /// Whether the value is empty for this shape. Such a value does not replace that of another
-    /// spelling.
+    /// Whether the value is empty for this shape. An empty value does not replace the value of
+    /// another spelling.
     fn is_nothing(&self, shape: Shape) -> bool {
         match self {
             Self::Other(Value::Null) => true,
@@ -92,7 +92,7 @@ impl<'de> Member<'de> {
         }
     }
 
-    /// Whether the value is an empty text, which does not replace another.
+    /// Whether the value is an empty text. It does not replace another value.
     fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())
     }
@@ -170,15 +170,15 @@ fn split(text: &str) -> Option<Vec<Value>> {
     (all && items.len() > 1).then(|| items.into_iter().map(Value::from).collect())
 }
 
-/// Orders the spellings of a field; the first one wins: lower case first, then by bytes. The order of
-/// the members does not count, since a stored event is read back in another order.
+/// Orders the spellings of a field; the first one wins: lower case first, then by bytes. The order
+/// of the members does not matter, because a stored event is read back in another order.
 pub(super) fn rank(spelling: &str) -> (bool, &str) {
     let has_capital = spelling.bytes().any(|byte| byte.is_ascii_uppercase());
     (has_capital, spelling)
 }
 
-/// Reads a `T` from the members. `repeats`: whether a repeated key is a list, as in a form; else the
-/// last one wins, as in JSON.
+/// Reads a `T` from the members. If `repeats`, a repeated key is a list, as in a form; otherwise
+/// the last one wins, as in JSON.
 pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> Option<T> {
     struct Found<'de> {
         spelling: Cow<'de, str>,

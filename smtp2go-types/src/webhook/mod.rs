@@ -16,10 +16,10 @@
 //!
 //! # What the service sends
 //!
-//! One event per request, as a form or as JSON, depending on the webhook's `output_format`. The body is
-//! not signed and has no version. The service posts an event again if it gets no answer within 10
-//! seconds, so events can be delivered more than once and out of order. [`Event::dedup_key`]
-//! identifies duplicate deliveries.
+//! One event per request, as a form or as JSON, depending on the webhook's `output_format`. The
+//! body is not signed and has no version. The service posts an event again if it gets no reply
+//! within 10 seconds, so events can be delivered more than once and out of order.
+//! [`Event::dedup_key`] identifies duplicate deliveries.
 //!
 //! # How it is parsed
 //!

@@ -6,7 +6,7 @@ use std::fmt;
 use super::event::{Event, UnknownEvent};
 use super::form;
 use super::members::{EventMembers, Member, Members, map, rank, settle};
-use crate::{EmailEventKind, SmsEventName, Vocabulary, readable, values_beyond};
+use crate::{EmailEventKind, OpenEnum, SmsEventName, readable, values_beyond};
 
 /// Maximum length of a body for [`parse`]: 1 MiB. Events have a few hundred bytes; copied mail headers
 /// can make them longer.
@@ -20,15 +20,15 @@ pub const MAX_MEMBERS: usize = 10_000;
 pub const MAX_VALUES: usize = 20_000;
 
 pub(super) const NO_EVENT: &str =
-    "no event: `event` is missing or empty, and so are `email_id` and `message_id`";
+    "not an event: `event`, `email_id` and `message_id` are all missing or empty";
 
 /// Parses an event from the body of a request, of at most [`DEFAULT_LIMIT`] bytes.
 ///
 /// `content_type` is the value of that header, or `None`. JSON and forms are read. With another content
 /// type, or without one, a body that starts with `{` is JSON and any other body is a form.
 ///
-/// An odd field never makes the event an error: see the [module](crate::webhook). Bytes that are not
-/// UTF-8 are replaced.
+/// A field of an unexpected type or value is never an error: see the [module](crate::webhook).
+/// Bytes that are not UTF-8 are replaced.
 ///
 /// Takes linear time, and less than 8 MiB of memory for a body of 1 MiB.
 ///
@@ -71,14 +71,14 @@ pub fn parse_with_limit<'a>(
     let starts = body
         .iter()
         .position(|byte| !byte.is_ascii_whitespace())
-        .ok_or(ParseError::at(body, 0, "an empty body"))?;
+        .ok_or(ParseError::at(body, 0, "the body is empty"))?;
     let is_object = body.get(starts) == Some(&b'{');
     match Format::named(content_type.into()) {
         // Form encoders escape braces.
         Some(Format::Json) if !is_object => Err(ParseError::at(
             body,
             starts,
-            "no event: the JSON is not an object",
+            "not an event: the JSON is not an object",
         )),
         _ if is_object => json(body, starts),
         _ => from_form(body, starts),
@@ -117,7 +117,7 @@ fn json(body: &[u8], starts: usize) -> Result<Event, ParseError> {
     match serde_json::from_slice::<EventMembers<'_>>(body) {
         Ok(EventMembers(members)) => event(members, false).ok_or_else(no_event),
         Err(error) => {
-            // Only after an error, since it reads the whole body again.
+            // Only after an error, because it reads the whole body again.
             let Cow::Owned(repaired) = readable(body) else {
                 return Err(error.into());
             };
@@ -134,7 +134,7 @@ fn from_form(body: &[u8], starts: usize) -> Result<Event, ParseError> {
         return Err(ParseError::at(
             body,
             starts,
-            "neither a JSON object nor a form",
+            "the body is neither a JSON object nor a form",
         ));
     }
     let text = String::from_utf8_lossy(body);
@@ -152,9 +152,9 @@ enum EventClass {
     Unknown,
 }
 
-/// Finds the spelling of the member of this name that counts: the first by [`rank`], and of several with
-/// the same spelling the last, as JSON has it. Removes the others with that spelling, and empty ones.
-/// `None` if no member of this name has a text.
+/// Chooses one of the members with this name, in any letter case: the first by [`rank`], and the
+/// last of those with the same spelling, as in JSON. Removes the others with that spelling, and
+/// empty ones. Returns the spelling, or `None` if no member of this name has a text.
 fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> {
     let is_named = |key: &str| key.len() == name.len() && key.eq_ignore_ascii_case(name);
     let mut found: Option<usize> = None;
@@ -185,7 +185,7 @@ fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> 
     Some(spelling)
 }
 
-/// Makes an event of the members, if they are one. `repeats` is as for [`settle`].
+/// Makes an event of the members. `None` if they are not an event. For `repeats` see [`settle`].
 pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
     let found = single(&mut members, "event");
     let has_email = single(&mut members, "email_id").is_some();
@@ -198,8 +198,8 @@ pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
             let word = value.to_text()?;
             let small = word.trim().to_ascii_lowercase();
             let (email, sms) = (
-                !EmailEventKind::from_word(&small).is_unknown(),
-                !SmsEventName::from_word(&small).is_unknown(),
+                !EmailEventKind::from_value(&small).is_unknown(),
+                !SmsEventName::from_value(&small).is_unknown(),
             );
             let word = if email || sms {
                 small.clone()
@@ -254,7 +254,7 @@ pub enum ParseError {
     /// The body can't be read, or is not an event.
     #[non_exhaustive]
     Malformed {
-        /// What is wrong.
+        /// The reason.
         message: String,
         /// The line of the error, from 1.
         line: usize,

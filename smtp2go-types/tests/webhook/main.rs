@@ -1,4 +1,4 @@
-//! Events as the service posts them, and as nobody should.
+//! Events as the service posts them, and damaged ones.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
 
@@ -11,7 +11,7 @@ use smtp2go_types::webhook::{
     DEFAULT_LIMIT, Event, MAX_MEMBERS, MAX_VALUES, ParseError, parse, parse_with_limit,
 };
 use smtp2go_types::{
-    BounceKind, EmailEvent, EmailEventKind, SmsEvent, SmsEventName, Timestamp, Vocabulary,
+    BounceKind, EmailEvent, EmailEventKind, OpenEnum, SmsEvent, SmsEventName, Timestamp,
 };
 use support::{Random, form, payloads, texts};
 
@@ -36,14 +36,14 @@ fn sms(body: &str) -> SmsEvent {
 }
 
 #[test]
-fn every_kind_is_the_same_in_both_formats() {
+fn every_event_kind_reads_the_same_from_json_and_form() {
     let mut kinds = BTreeSet::new();
     for payload in payloads() {
         let from_json = parse("application/json", payload.to_string()).unwrap();
         let from_form = parse(FORM, form(&payload)).unwrap();
         assert_eq!(from_json, from_form);
         assert_eq!(from_json.dedup_key(), from_form.dedup_key());
-        // What is encoded again is what came, but for numbers as text.
+        // Encoding gives the original payload, except that numbers are text.
         let encoded = serde_json::to_value(&from_json).unwrap();
         assert_eq!(texts(&encoded), texts(&payload));
         assert_eq!(from_json.name(), payload["event"].as_str());
@@ -60,13 +60,13 @@ fn every_kind_is_the_same_in_both_formats() {
             other => panic!("{other:?}"),
         }
     }
-    // There is a sample of every word.
-    let words = EmailEventKind::WORDS.iter().chain(SmsEventName::WORDS);
+    // There is a sample of every listed value.
+    let words = EmailEventKind::VALUES.iter().chain(SmsEventName::VALUES);
     assert_eq!(kinds, words.map(|word| (*word).to_owned()).collect());
 }
 
 #[test]
-fn fields_are_typed() {
+fn event_fields_have_their_types() {
     let event = email(
         r#"{"event":"open","time":"2026-03-02T10:00:00Z","read-secs":"15",
         "sendtime":"2026-03-02T08:15:00.412907+00:00","opened-at":"2026-03-02T10:00:00Z"}"#,
@@ -87,7 +87,7 @@ fn fields_are_typed() {
     assert_eq!((reader.os, reader.country), (Some("OS"), Some("NZ")));
     assert_eq!((reader.client, reader.city), (None, None));
     assert_eq!(event.target(), Some("https://example.com/7"));
-    // Here it is the host that handed the email in.
+    // With `processed` it is the host that submitted the email.
     let event = email(
         r#"{"event":"processed","srchost":"192.0.2.1",
         "recipients":["a@example.com","b@example.com"]}"#,
@@ -113,7 +113,7 @@ fn fields_are_typed() {
     assert_eq!(event.status_code.as_deref(), Some("5.5"));
 }
 
-/// The vendor's "Test this webhook", once of each kind.
+/// The events of the vendor's button "Test this webhook", one of each kind.
 #[test]
 fn vendor_test_events_are_typed_in_both_formats() {
     let mut keys = BTreeSet::new();
@@ -124,7 +124,7 @@ fn vendor_test_events_are_typed_in_both_formats() {
         let from_form = parse(FORM, form(&payload)).unwrap();
         assert_eq!(from_json, from_form);
         let event = from_json.as_email().unwrap();
-        // The header that the webhook copies, and nothing else: the doubled fields are one.
+        // Only the copied header is left: the duplicate fields are one.
         assert_eq!(
             json!(event.extra),
             json!({"X-Order": "Headers Unavailable"})
@@ -154,7 +154,7 @@ fn click_target_is_found_under_each_of_its_names() {
         (r#"{"event":"click","link":"a"}"#, "a", json!({})),
         (r#"{"event":"click","click_url":"a"}"#, "a", json!({})),
         ("event=click&Click_URL=a", "a", json!({})),
-        // The same target twice is no news, and the field's own name comes first.
+        // An equal target under another name is dropped, and the field's own name wins.
         ("event=click&click_url=a&link=a&url=a", "a", json!({})),
         (
             "event=click&click_url=b&url=a",
@@ -183,7 +183,7 @@ fn click_target_is_found_under_each_of_its_names() {
 }
 
 #[test]
-fn words_and_their_aliases() {
+fn event_aliases_give_the_listed_value() {
     for (word, name) in [
         ("bounce", "bounce"),
         ("opened", "open"),
@@ -195,7 +195,7 @@ fn words_and_their_aliases() {
         ("sms_opt_out", "opt-out"),
         ("sms_optout", "opt-out"),
         ("SMS_Delivered", "sms_delivered"),
-        // Unknown words stay as they are.
+        // Unknown values are kept as they are.
         ("Deferred", "Deferred"),
         ("sms_Lost", "sms_Lost"),
     ] {
@@ -207,7 +207,7 @@ fn words_and_their_aliases() {
 }
 
 #[test]
-fn what_an_unknown_event_is_about() {
+fn unknown_event_is_classified_by_its_ids_and_prefix() {
     let deferred = email(r#"{"event":"deferred","email_id":"1a","rcpt":"a@example.com"}"#);
     let word = EmailEventKind::from("deferred");
     assert_eq!(deferred.event, Some(word));
@@ -222,7 +222,7 @@ fn what_an_unknown_event_is_about() {
     let Event::Unknown(event) =
         event(r#"{"event":"Plan","Limit":{"a":[1,null]},"limit":2,"limit":3,"id":null}"#)
     else {
-        panic!("it is known");
+        panic!("is a known event");
     };
     assert_eq!(event.name(), Some("Plan"));
     assert_eq!(
@@ -232,9 +232,10 @@ fn what_an_unknown_event_is_about() {
 }
 
 #[test]
-fn keys_in_any_letter_case() {
+fn keys_are_read_in_any_letter_case() {
     for (body, expected) in [
-        // The one in small letters is the field, wherever it stands, and another value is kept.
+        // The key in lower case is the field, at any position; a different value is kept in
+        // `extra`.
         (
             r#"{"event":"click","Subject":"large","subject":"small"}"#,
             json!({"event": "click", "subject": "small", "Subject": "large"}),
@@ -243,7 +244,7 @@ fn keys_in_any_letter_case() {
             "subject=small&Subject=large&EVENT=click",
             json!({"event": "click", "subject": "small", "Subject": "large"}),
         ),
-        // The same value twice is no news.
+        // An equal value under another spelling is dropped.
         (
             "event=processed&Subject=a&subject=a&Message-Id=m&message-id=m",
             json!({"event": "processed", "subject": "a", "message-id": "m"}),
@@ -256,7 +257,7 @@ fn keys_in_any_letter_case() {
             "EVENT=&message_id=7&message_id=&Message_Id=",
             json!({"message_id": "7", "event": ""}),
         ),
-        // An empty one takes the place of none.
+        // An empty value does not replace another.
         (
             "event=click&Message-Id=a&message-id=b&message-id=",
             json!({"event": "click", "message-id": "b", "Message-Id": "a"}),
@@ -269,12 +270,12 @@ fn keys_in_any_letter_case() {
             "event=click&Subject=&subject=&SUBJECT=a",
             json!({"event": "click", "subject": "a", "Subject": ""}),
         ),
-        // Without one in small letters, the first.
+        // Without a key in lower case, the first in alphabetical order is the field.
         (
             "event=click&MESSAGE-ID=a&Message-Id=b",
             json!({"event": "click", "message-id": "a", "Message-Id": "b"}),
         ),
-        // Headers of the mail keep theirs, and so do keys of the other kind of payload.
+        // Mail headers keep their case, and so do keys of the other payload type.
         (
             r#"{"event":"open","X-Order":"7","x-order":8,"Retry_Count":1}"#,
             json!({"event": "open", "X-Order": "7", "x-order": 8, "Retry_Count": 1}),
@@ -288,7 +289,7 @@ fn keys_in_any_letter_case() {
             r#"{"event":"open","subject":null,"Subject":"a","X":null}"#,
             json!({"event": "open", "subject": "a", "X": null}),
         ),
-        // Of JSON the last one counts, of a form too, unless it is a list.
+        // The last of equal keys wins; in a form, only if the field is not a list.
         (
             r#"{"event":"open","event":"click","rcpt":"a","rcpt":"b"}"#,
             json!({"event": "click", "rcpt": "b"}),
@@ -304,7 +305,7 @@ fn keys_in_any_letter_case() {
 }
 
 #[test]
-fn header_of_the_mail_is_found_in_any_case() {
+fn mail_header_is_found_in_any_case() {
     let read = |value: &str| {
         let body = format!(r#"{{"event":"open","email_id":"e","X-Idempotency-Key":{value}}}"#);
         event(&body).header("x-idempotency-key").map(str::to_owned)
@@ -323,7 +324,7 @@ fn header_of_the_mail_is_found_in_any_case() {
     let form = event("event=open&email_id=e&x-idempotency-key=order-42");
     assert_eq!(form.header("X-Idempotency-Key"), Some("order-42"));
     assert_eq!(form.header("X-Other"), None);
-    // A field of the event is no header.
+    // A field of the event is not a header.
     assert_eq!(form.header("email_id"), None);
     let unknown = event(r#"{"event":"new","X-Order":"7"}"#);
     assert_eq!(unknown.header("x-order"), Some("7"));
@@ -332,7 +333,7 @@ fn header_of_the_mail_is_found_in_any_case() {
 }
 
 #[test]
-fn recipients_in_any_shape() {
+fn recipients_are_read_as_list_or_text() {
     let both = || vec!["a@example.com", "b@example.com"];
     for (recipients, expected) in [
         (json!(["a@example.com", "b@example.com"]), both()),
@@ -344,7 +345,7 @@ fn recipients_in_any_shape() {
             json!(["a@example.com", null, 7]),
             vec!["a@example.com", "7"],
         ),
-        // A text that is more than addresses stays whole.
+        // A text with more than addresses is not split.
         (
             json!("\"Doe, J\" <a@example.com>"),
             vec!["\"Doe, J\" <a@example.com>"],
@@ -369,7 +370,7 @@ fn recipients_in_any_shape() {
 }
 
 #[test]
-fn a_value_that_does_not_fit_is_kept() {
+fn value_that_does_not_fit_its_field_is_kept_in_extra() {
     let event = email(
         r#"{"event":"open","subject":["a"],"read-secs":"soon","rcpt":{"a":1},
         "recipients":[["a"]],"time":true,"client":1.5,"Subject":"b"}"#,
@@ -385,7 +386,7 @@ fn a_value_that_does_not_fit_is_kept() {
 }
 
 #[test]
-fn every_field_is_found_in_other_letters() {
+fn every_field_is_found_in_another_letter_case() {
     for payload in payloads() {
         let members = payload.as_object().unwrap();
         let shouted: Map<String, Value> = members
@@ -401,7 +402,7 @@ fn every_field_is_found_in_other_letters() {
 }
 
 #[test]
-fn content_types() {
+fn content_type_selects_the_format() {
     let (json, form) = (r#" {"event":"open"}"#, "event=open");
     for content_type in [
         None,
@@ -426,12 +427,12 @@ fn content_types() {
     assert_eq!(parse(FORM, form).unwrap().name(), Some("open"));
     let charset = "application/X-WWW-Form-Urlencoded;charset=UTF-8";
     assert_eq!(parse(charset, form).unwrap().name(), Some("open"));
-    // No form starts with a bare brace.
+    // A form does not start with an unescaped brace.
     assert_eq!(parse(FORM, json).unwrap().name(), Some("open"));
 }
 
 #[test]
-fn broken_text_is_read() {
+fn invalid_utf8_and_surrogates_are_replaced() {
     for body in [
         b"\xEF\xBB\xBF{\"event\":\"open\",\"subject\":\"a\xFF\"}".as_slice(),
         b"{\"event\":\"open\",\"subject\":\"a\\udc80\"}",
@@ -449,48 +450,44 @@ fn broken_text_is_read() {
 fn body_that_is_not_an_event_is_an_error_with_line_and_column() {
     let json = "application/json";
     for (content_type, body, says) in [
-        ("", "", "an empty body at line 1, column 1"),
-        ("", " \n", "an empty body at line 1, column 1"),
+        ("", "", "the body is empty at line 1, column 1"),
+        ("", " \n", "the body is empty at line 1, column 1"),
         (
             "",
             "word",
-            "neither a JSON object nor a form at line 1, column 1",
+            "the body is neither a JSON object nor a form at line 1, column 1",
         ),
         (
             "",
             "\n  [1]",
-            "neither a JSON object nor a form at line 2, column 3",
+            "the body is neither a JSON object nor a form at line 2, column 3",
         ),
-        ("", "\"a=b\"", "no event: `event` is missing or empty"),
         (
             "",
-            "a=b&c",
-            "so are `email_id` and `message_id` at line 1, column 1",
+            "\"a=b\"",
+            "not an event: `event`, `email_id` and `message_id`",
         ),
+        ("", "a=b&c", "are all missing or empty at line 1, column 1"),
         (
             "",
             "event=&email_id=",
-            "no event: `event` is missing or empty",
+            "not an event: `event`, `email_id` and `message_id`",
         ),
-        (
-            "",
-            "\n{}",
-            "so are `email_id` and `message_id` at line 2, column 1",
-        ),
+        ("", "\n{}", "are all missing or empty at line 2, column 1"),
         (
             "",
             r#"{"event":null}"#,
-            "no event: `event` is missing or empty",
+            "not an event: `event`, `email_id` and `message_id`",
         ),
         (
             "",
             r#"{"event":["open"]}"#,
-            "no event: `event` is missing or empty",
+            "not an event: `event`, `email_id` and `message_id`",
         ),
         (
             json,
             " [{}]",
-            "no event: the JSON is not an object at line 1, column 2",
+            "not an event: the JSON is not an object at line 1, column 2",
         ),
         (json, "event=open", "not an object at line 1, column 1"),
         (
@@ -543,13 +540,13 @@ fn event_in_several_spellings_is_read_back_the_same() {
         assert_eq!(again, event, "{body}");
         assert_eq!(again.name(), event.name(), "{body}");
     }
-    // Whatever their order.
+    // In any order.
     let [one, other] = ["evenT=a&eveNT=open", "eveNT=open&evenT=a"];
     assert_eq!(parse(None, one).unwrap(), parse(None, other).unwrap());
 }
 
 #[test]
-fn limits() {
+fn payload_beyond_a_limit_is_an_error() {
     let body = format!("event=open&x={}", "y".repeat(DEFAULT_LIMIT));
     let error = parse(None, &body).unwrap_err();
     assert!(matches!(error, ParseError::TooLarge { .. }), "{error}");
@@ -598,7 +595,7 @@ fn limits() {
     let list = |count| serde_json::json!({"event": "processed", "recipients": many(count)});
     let event = parse(None, list(MAX_MEMBERS).to_string()).unwrap();
     assert_eq!(event.as_email().unwrap().recipients.len(), MAX_MEMBERS);
-    // In a text, more than that are not taken apart.
+    // A text with more addresses than the limit is not split.
     for (count, found) in [(MAX_MEMBERS, MAX_MEMBERS), (MAX_MEMBERS + 1, 1)] {
         let form = format!("event=processed&recipients={}", many(count).join(","));
         let event = parse(None, form).unwrap();
@@ -613,7 +610,7 @@ fn limits() {
 }
 
 #[test]
-fn replays_have_the_same_key_and_other_events_another() {
+fn duplicate_deliveries_have_the_same_key_and_other_events_different_keys() {
     let key = |body: &str| event(body).dedup_key().unwrap_or_else(|| panic!("{body}"));
     let mut keys = BTreeSet::new();
     let mut count = 0;
@@ -651,7 +648,7 @@ fn replays_have_the_same_key_and_other_events_another() {
             "event=click&email_id=1&time=t&link=https://example.com/1",
             "event=click&email_id=1&time=t&url=https://example.com/2",
         ),
-        // Rejections of a second, which have no id.
+        // Rejections without an id, in the same second.
         (
             "event=reject&email_id=Unavailable&message-id=Unavailable&time=t&rcpt=a&subject=1",
             "event=reject&email_id=Unavailable&message-id=Unavailable&time=t&rcpt=a&subject=2",
@@ -688,7 +685,7 @@ fn replays_have_the_same_key_and_other_events_another() {
 }
 
 #[test]
-fn event_that_nothing_tells_from_others_has_no_key() {
+fn event_without_distinguishing_values_has_no_key() {
     for (body, has_key) in [
         ("event=open", false),
         (
@@ -726,9 +723,9 @@ fn event_that_nothing_tells_from_others_has_no_key() {
     }
 }
 
-/// Damaged and made-up bodies: no panic, and what is an event comes back the same.
+/// Damaged and made-up bodies: no panic, and every event survives a round trip.
 #[test]
-fn every_event_round_trips() {
+fn random_events_survive_a_round_trip() {
     let mut random = Random::new(0x5eed);
     let payloads = payloads();
     let (mut events, mut errors) = (0, 0);
@@ -753,7 +750,7 @@ fn every_event_round_trips() {
             .unwrap_or_else(|error| panic!("{text}\n{encoded}: {error}"));
         assert_eq!(again, event, "{text}\n{encoded}");
         assert_eq!(again.dedup_key(), event.dedup_key());
-        // As a queue would: by way of serde.
+        // Through serde, as in a queue.
         assert_eq!(serde_json::from_str::<Event>(&encoded).unwrap(), event);
         let value = serde_json::to_value(&event).unwrap();
         assert_eq!(serde_json::from_value::<Event>(value).unwrap(), event);
@@ -761,9 +758,9 @@ fn every_event_round_trips() {
     assert!(events > 3_000 && errors > 300, "{events} {errors}");
 }
 
-/// Bodies that would take minutes if anything were quadratic.
+/// Bodies that take minutes if parsing is quadratic.
 #[test]
-fn the_longest_bodies() {
+fn longest_bodies_are_parsed_in_linear_time() {
     let fill = |unit: &str, most: usize| {
         let mut body = "event=open".to_owned();
         for count in 1..most {

@@ -1,4 +1,4 @@
-//! The receivers over real HTTP.
+//! The receivers over HTTP.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use receivers::actix::webhook;
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::types::{
-    EmailEventKind, SmsEventKind, SmsEventName, SmsSendRequest, Vocabulary, WebhookFormat,
+    EmailEventKind, SmsEventKind, SmsEventName, SmsSendRequest, OpenEnum, WebhookFormat,
 };
 use smtp2go_sdk::webhook::{Auth, Event, MemoryDeduplicator, Receiver, Subscription, parse};
 use smtp2go_sdk::{Client, Email};
@@ -38,7 +38,7 @@ async fn receive(
     .await
 }
 
-/// An actix-web server on a thread of its own; where to post.
+/// Starts an actix-web server on its own thread. Returns its URL.
 fn serve(receiver: Receiver, inbox: Inbox) -> String {
     let (ready, started) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -81,7 +81,7 @@ async fn post(url: &str, authorization: &str, content_type: &str, body: &str) ->
 }
 
 #[tokio::test]
-async fn actix_with_each_auth_in_both_formats() {
+async fn actix_receives_events_with_each_auth_in_both_formats() {
     for (auth, suffix, header) in [
         (Auth::bearer("t0ken").unwrap(), "", "Bearer t0ken"),
         (
@@ -99,9 +99,9 @@ async fn actix_with_each_auth_in_both_formats() {
         let inbox = Inbox::default();
         let receiver = Receiver::new(auth).deduplicate(MemoryDeduplicator::new());
         let url = serve(receiver, inbox.clone());
-        let words = EmailEventKind::WORDS.iter().chain(SmsEventName::WORDS);
+        let words = EmailEventKind::VALUES.iter().chain(SmsEventName::VALUES);
         for (index, word) in words.enumerate() {
-            // An SMS event is known again by its message, not by its id.
+            // A duplicate SMS event is recognised by its message, not by its id.
             let form = format!("event={word}&id={index}&message_id={index}");
             let json = format!(r#"{{"event":"{word}","id":"{index}-j","message_id":"{index}-j"}}"#);
             for (content_type, body) in [
@@ -127,9 +127,9 @@ async fn actix_with_each_auth_in_both_formats() {
     }
 }
 
-/// The same, from the sandbox, which posts as the service does.
+/// The same, with events of the sandbox, which posts like the service.
 #[tokio::test]
-async fn actix_with_what_the_sandbox_fires() {
+async fn actix_receives_events_of_the_sandbox() {
     let sandbox = Sandbox::builder().strict(true).start().await.unwrap();
     sandbox.freeze();
     let client = Client::builder(sandbox.key())
@@ -150,9 +150,9 @@ async fn actix_with_what_the_sandbox_fires() {
             *inbox.fails.lock().unwrap() = true;
             let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());
             let url = serve(receiver, inbox.clone());
-            let words = EmailEventKind::WORDS.iter().copied();
+            let words = EmailEventKind::VALUES.iter().copied();
             let events = Subscription::email(words.map(EmailEventKind::from))
-                .and_sms(SmsEventKind::WORDS.iter().copied().map(SmsEventKind::from))
+                .and_sms(SmsEventKind::VALUES.iter().copied().map(SmsEventKind::from))
                 .format(format);
             let ensured = client.ensure_webhook(&url, events, &auth).await.unwrap();
             assert!(ensured.is_as_asked(), "{auth:?} {:?}", ensured.differences);
@@ -182,7 +182,7 @@ async fn actix_with_what_the_sandbox_fires() {
     client.sms().send(texts).await.unwrap();
     sandbox.advance(Duration::from_secs(1));
     settle().await;
-    let all = EmailEventKind::WORDS.len() + SmsEventName::WORDS.len();
+    let all = EmailEventKind::VALUES.len() + SmsEventName::VALUES.len();
     let fired = sandbox.events();
     let statuses = |last: u16| {
         let deliveries = sandbox.webhook_deliveries();
@@ -191,7 +191,7 @@ async fn actix_with_what_the_sandbox_fires() {
             assert_eq!(delivery.attempts().last().unwrap().status(), Some(last));
         }
     };
-    // Each handler failed, so all of it comes again; a third time it is not handled.
+    // Each handler failed, so every event is posted again; a third delivery is not handled.
     statuses(500);
     for inbox in &inboxes {
         let events = std::mem::take(&mut *inbox.events.lock().unwrap());
@@ -221,7 +221,7 @@ async fn actix_with_what_the_sandbox_fires() {
         }));
     }
 
-    // Another secret is refused.
+    // A wrong secret is refused.
     sandbox.reset();
     let inbox = Inbox::default();
     let url = serve(Receiver::new(Auth::bearer("new").unwrap()), inbox.clone());

@@ -1,11 +1,11 @@
-//! What is changed in the items that progenitor makes: all of it. What else the committed files hold
-//! is added beside them.
+//! All changes to the items that progenitor generates. The rest of the committed files is added
+//! beside these items.
 //!
-//! In: progenitor's file. Out: the same items by the file that they go to. A row of [`CHANGES`] is
-//! such as "one `#[doc]` a line": `#[doc = "One.\n\nTwo."]` becomes three attributes. Each row has its
-//! way back, which removes something, sorts, or puts in a fixed text, and generates nothing. A test
-//! takes the way back from the committed files and compares the rest, token for token, with what
-//! progenitor makes.
+//! In: progenitor's file. Out: the same items, by target file. An example of a row of [`CHANGES`]
+//! is "one `#[doc]` a line": `#[doc = "One.\n\nTwo."]` becomes three attributes. Each row has an
+//! inverse, which removes something, sorts, or inserts a fixed text, but generates nothing. A test
+//! applies the inverses to the committed files and compares the rest, token for token, with
+//! progenitor's output.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use syn::{
 use crate::docs;
 use crate::lower::View;
 
-/// Items of progenitor's, by the file that they are in, without its ending.
+/// Progenitor's items, by file name without its extension.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
     /// Structs.
@@ -32,15 +32,15 @@ pub struct Code {
 /// A kind of change.
 #[derive(Clone, Copy, Debug)]
 pub struct Change {
-    /// What is changed.
+    /// The change.
     pub what: &'static str,
-    /// Why.
+    /// The reason.
     pub why: &'static str,
     apply: fn(&mut Code, &View),
     undo: fn(&mut Code),
 }
 
-/// Every kind of change, in the order in which they are made.
+/// All kinds of changes, in the order in which they are applied.
 pub const CHANGES: [Change; 8] = [
     Change {
         what: "`Client::new`, `mod prelude` and `mod error` are left out",
@@ -119,13 +119,13 @@ pub const CHANGES: [Change; 8] = [
         what: "`#[non_exhaustive]`, `#[deprecated]`, attributes of schemars, and lines with `use` and \
                `mod` are added",
         why: "progenitor emits none of the attributes, and files need their imports",
-        // The stages that know what stands in them add them.
+        // Later stages add these, because only they know the content.
         apply: |_, _| {},
         undo: leave_out_added,
     },
 ];
 
-/// Makes every change.
+/// Applies all changes.
 pub(crate) fn apply(mut code: Code, view: &View) -> Code {
     for change in CHANGES {
         (change.apply)(&mut code, view);
@@ -133,7 +133,7 @@ pub(crate) fn apply(mut code: Code, view: &View) -> Code {
     code
 }
 
-/// Takes every change back: what is left are the items as progenitor made them, sorted.
+/// Undoes all changes. The result has progenitor's items, sorted.
 pub fn undo(code: &mut Code) {
     for change in CHANGES.iter().rev() {
         (change.undo)(code);
@@ -141,11 +141,11 @@ pub fn undo(code: &mut Code) {
 }
 
 impl Code {
-    /// What progenitor made, as it made it.
+    /// Collects progenitor's items, unchanged.
     ///
     /// # Errors
     ///
-    /// If it made no types, or types that are no structs.
+    /// If progenitor generated no types, or types that are not structs.
     pub fn of(file: syn::File) -> Result<Self, String> {
         let mut code = Self::default();
         for item in file.items {
@@ -158,7 +158,7 @@ impl Code {
             }
         }
         if code.types.is_empty() {
-            return Err("progenitor made no module `types`".to_owned());
+            return Err("progenitor generated no module `types`".to_owned());
         }
         Ok(code)
     }
@@ -185,7 +185,7 @@ impl Code {
     }
 }
 
-/// The structs among the items of `mod types`, of which `mod error` is the only other one.
+/// Returns the structs in `mod types`, whose only other item is `mod error`.
 fn structs(items: Vec<Item>) -> Result<Vec<ItemStruct>, String> {
     let mut structs = Vec::new();
     for item in items {
@@ -195,7 +195,9 @@ fn structs(items: Vec<Item>) -> Result<Vec<ItemStruct>, String> {
             other => {
                 let text = other.into_token_stream().to_string();
                 let start: String = text.chars().take(80).collect();
-                return Err(format!("progenitor made more than structs: {start}"));
+                return Err(format!(
+                    "progenitor generated an item that is not a struct: {start}"
+                ));
             }
         }
     }
@@ -214,7 +216,7 @@ fn leave_out(code: &mut Code) {
     }
 }
 
-/// An `impl Client` without a trait.
+/// Returns the item if it is an `impl Client` without a trait.
 fn methods(item: &mut Item) -> Option<&mut ItemImpl> {
     match item {
         Item::Impl(item) if item.trait_.is_none() => Some(item),
@@ -222,7 +224,7 @@ fn methods(item: &mut Item) -> Option<&mut ItemImpl> {
     }
 }
 
-/// The file of what several groups use.
+/// The file for items that several groups use.
 pub(crate) const SHARED: &str = "shared";
 
 /// The file of the client itself.
@@ -241,7 +243,7 @@ fn move_structs(code: &mut Code, view: &View) {
         }
     }
     if !made.is_empty() {
-        // Of no object of the view: the comparison with progenitor will say so.
+        // Not an object of the view: the comparison with progenitor reports it.
         code.types.insert(String::new(), made);
     }
 }
@@ -281,7 +283,7 @@ fn move_methods(code: &mut Code, view: &View) {
     code.client.insert(MAIN.to_owned(), main);
 }
 
-/// All items in one file, sorted, and each method in an `impl` of its own.
+/// Moves all items into one file, sorted, with each method in a separate `impl`.
 fn gather(code: &mut Code) {
     let mut types: Vec<_> = std::mem::take(&mut code.types)
         .into_values()
@@ -317,7 +319,7 @@ fn sort_fields<K: Ord>(item: &mut ItemStruct, key: impl Fn(&Field) -> K) {
     }
 }
 
-/// `#[doc]` attributes, one a line.
+/// Returns `#[doc]` attributes, one per line.
 pub(crate) fn lines(text: &str) -> Vec<Attribute> {
     let line = |line: &str| {
         let line = if line.is_empty() {
@@ -331,7 +333,7 @@ pub(crate) fn lines(text: &str) -> Vec<Attribute> {
 }
 
 struct Docs {
-    /// Into lines, or back.
+    /// Whether to split into lines; otherwise they are joined.
     split: bool,
 }
 
@@ -341,7 +343,7 @@ impl VisitMut for Docs {
         if texts.is_empty() {
             return;
         }
-        // Some come as lines.
+        // Some are already one per line.
         let is_line = |text: &String| text.is_empty() || text.starts_with(' ');
         let texts: Vec<_> = texts
             .iter()
@@ -398,7 +400,7 @@ fn leave_out_serde(code: &mut Code) {
     }
 }
 
-/// The traits of a `derive` but serde's, which progenitor names by their paths.
+/// Returns the traits of a `derive` without serde's, which progenitor names by their paths.
 fn without_serde(derives: TokenStream) -> TokenStream {
     use syn::parse::Parser;
     use syn::punctuated::Punctuated;
@@ -417,7 +419,7 @@ fn without_serde(derives: TokenStream) -> TokenStream {
 }
 
 struct Paths {
-    /// From the long ones to the short ones, or back.
+    /// Whether to shorten the paths; otherwise they are lengthened.
     short: bool,
 }
 
@@ -453,7 +455,7 @@ impl VisitMut for Paths {
         syn::visit_mut::visit_path_mut(self, path);
     }
 
-    // Derives have no such paths.
+    // Derives don't have these paths.
     fn visit_attribute_mut(&mut self, _: &mut Attribute) {}
 }
 
@@ -490,7 +492,7 @@ fn leave_out_added(code: &mut Code) {
     }
 }
 
-/// The name that progenitor's field has on the wire: its own, or that of `rename`.
+/// Returns the name on the wire of progenitor's field: that of `rename`, or the field's own.
 pub fn wire_name(field: &Field) -> String {
     let ident = field
         .ident
@@ -499,7 +501,7 @@ pub fn wire_name(field: &Field) -> String {
         .unwrap_or_default();
     let mut wire = ident.trim_start_matches("r#").to_owned();
     for attribute in field.attrs.iter().filter(|a| a.path().is_ident("serde")) {
-        // Of what serde may say, only this matters; what does not parse has no `rename`.
+        // Only `rename` matters; an attribute that does not parse has no `rename`.
         let _ = attribute.parse_nested_meta(|meta| {
             let value = match meta.value() {
                 Ok(value) => value.parse::<syn::LitStr>()?.value(),

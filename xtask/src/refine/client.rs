@@ -1,7 +1,7 @@
-//! The raw client: progenitor's code, with what its files have to import.
+//! The raw client: progenitor's code, with the imports of its files.
 //!
-//! In: the client as [`changes`](super::changes) leaves it. Out: `mod`, with the struct and what it
-//! implements, and a module per API group that begins with `use super::*;`.
+//! In: the client after [`changes`](super::changes). Out: `mod`, with the struct and its traits,
+//! and a module per API group that begins with `use super::*;`.
 
 use quote::quote;
 use syn::{ImplItem, Item, parse_quote};
@@ -11,7 +11,7 @@ use super::changes::{Code, MAIN};
 use crate::lower::View;
 use crate::names::identifier;
 
-/// A module of methods per group, and their `mod`.
+/// Returns a module of methods per group, and their `mod`.
 pub(super) fn modules(view: &View, mut code: Code) -> Modules {
     let main = code.client.remove(MAIN).unwrap_or_default();
     let (imports, main): (Vec<_>, Vec<_>) = main

@@ -12,14 +12,14 @@ use crate::docs;
 use crate::lower::{Operation, View};
 use crate::names::{identifier, pascal_case};
 
-/// The clients that have groups. Theirs differ in little, so that what one offers the other does.
+/// The clients that have groups. Both have the same groups and methods.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flavour {
     Async,
     Blocking,
 }
 
-/// One module per group, and `mod` that re-exports their structs.
+/// Returns one module per group, and `mod`, which re-exports their structs.
 pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Result<Modules, String> {
     let names: Vec<_> = view
         .groups
@@ -92,8 +92,8 @@ pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Resul
     Ok(modules)
 }
 
-/// A method that calls an operation. It is inline so that it is compiled, with all the reading and writing
-/// of JSON that it takes, for programs that call it, and for no others.
+/// Returns the method of an operation. It is inline, so that it and its JSON code are compiled only
+/// for programs that call it.
 fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
     let about = match flavour {
         Flavour::Async => lines(&docs::method(operation)),
@@ -136,20 +136,20 @@ fn method(view: &View, operation: &Operation, flavour: Flavour) -> TokenStream {
     }
 }
 
-/// Docs of a blocking method: in short, and where the whole is.
+/// Documentation of a blocking method: a summary, and a link to the async method.
 pub(super) fn refer(operation: &Operation, method: &str, short: &str) -> Vec<Attribute> {
     let method = identifier(method);
     let group = pascal_case(&operation.group);
     lines(&docs::blocking(short, &format!("{group}Group::{method}")))
 }
 
-/// What a group's method takes.
+/// The parameter of a group's method.
 pub(super) enum Takes<'a> {
     Request(&'a str),
     Nothing,
 }
 
-/// A request without fields is not worth an argument.
+/// Returns the parameter of a method. A request without fields needs none.
 pub(super) fn takes<'a>(view: &View, operation: &'a Operation) -> Takes<'a> {
     match &operation.request {
         Some(request)
@@ -163,7 +163,7 @@ pub(super) fn takes<'a>(view: &View, operation: &'a Operation) -> Takes<'a> {
     }
 }
 
-/// Types of the types crate, by its path; the standard library's as they are.
+/// Adds the path of the types crate to its types; the standard library's types are kept.
 pub(super) fn qualified(kind: TokenStream) -> TokenStream {
     use proc_macro2::TokenTree;
     let ours = |name: &str| {

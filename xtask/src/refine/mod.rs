@@ -1,4 +1,4 @@
-//! Fourth stage: from progenitor's one file to the code that is committed.
+//! Fourth stage: turns progenitor's single file into the committed files.
 
 pub mod changes;
 mod client;
@@ -14,17 +14,17 @@ use crate::lower::View;
 use changes::Code;
 use groups::Flavour;
 
-/// Files to write, by their path from the root of the repository.
+/// Files to write, by path from the root of the repository.
 pub type Files = BTreeMap<String, String>;
 
-/// Where a generated Rust file goes, and what is in it.
+/// The path and the content of generated Rust files.
 type Modules = Vec<(String, proc_macro2::TokenStream)>;
 
-/// Refines progenitor's code into Rust files, each opening with `mark`.
+/// Refines progenitor's code into Rust files that begin with `mark`.
 ///
 /// # Errors
 ///
-/// Where progenitor's code is not what this stage knows; the message says what was missing.
+/// If progenitor's code has an unexpected form; the message names the missing item.
 pub fn refine(view: &View, file: syn::File, mark: &str) -> Result<Files, String> {
     let code = Code::of(file)?;
     let names = types::names(&code);
@@ -59,7 +59,7 @@ pub fn refine(view: &View, file: syn::File, mark: &str) -> Result<Files, String>
     Ok(files)
 }
 
-/// Prints a file with an empty line between items and methods, which prettyplease leaves out.
+/// Prints a file with an empty line between items and methods, which prettyplease does not insert.
 fn print(file: syn::File) -> String {
     let is_line = |item: &syn::Item| matches!(item, syn::Item::Use(_) | syn::Item::Mod(_));
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The operation table: what the client must know of each call.
+//! The operation table: the client's data about each operation.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -9,7 +9,7 @@ use crate::docs;
 use crate::lower::{FailureIn200, KnownError, Operation, View};
 use crate::names::{identifier, pascal_case};
 
-/// `operations`, and the `mod` of all generated modules of the SDK.
+/// Returns `operations`, and the `mod` of all generated modules of the SDK.
 pub(super) fn modules(view: &View) -> Modules {
     let rows = view.operations.iter().map(row);
     let names = view
@@ -30,16 +30,16 @@ pub(super) fn modules(view: &View) -> Modules {
         /// Every operation, in the order of the specification.
         pub static OPERATIONS: &[&Operation] = &[#(&#names),*];
 
-        /// What errors prove.
+        /// The meaning of known errors.
         pub(crate) static KNOWN_ERRORS: &[KnownError] = &[#(#known_errors),*];
     };
     let module = quote! {
-        /// One struct per API group, whose methods are its operations, and block.
+        /// One struct per API group, whose blocking methods are its operations.
         #[cfg(feature = "blocking")]
         pub mod blocking;
         /// One struct per API group, whose methods are its operations.
         pub mod groups;
-        /// What the client knows of each operation.
+        /// The client's data about each operation.
         pub mod operations;
         #[cfg(feature = "raw")]
         pub mod raw;
@@ -53,7 +53,8 @@ pub(super) fn modules(view: &View) -> Modules {
     ]
 }
 
-/// What the raw client's hooks do by the types of each operation, since they get none.
+/// Returns a table with the types of each operation for the raw client's hooks, which don't receive
+/// them.
 fn raw_types(view: &View) -> TokenStream {
     let rows = view.operations.iter().map(|operation| {
         let constant = identifier(&operation.id.to_uppercase());

@@ -1,4 +1,4 @@
-//! Streams of results, for searches whose replies come in pages.
+//! Streams of results, for paginated searches.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -10,11 +10,11 @@ use crate::docs;
 use crate::lower::{Object, Operation, Pagination, Scalar, Shape, View};
 use crate::names::identifier;
 
-/// The method that makes the stream, if the operation has pages.
+/// Returns the method that returns the stream, if the operation has pages.
 ///
 /// # Errors
 ///
-/// Where the pagination is not what the checks of the spec let through.
+/// If the pagination has a form that the checks of the spec refuse.
 pub(super) fn method(
     view: &View,
     structs: &Structs,
@@ -26,7 +26,7 @@ pub(super) fn method(
             .map(Some)
             .ok_or_else(|| {
                 format!(
-                    "no stream can be made of the pagination of {}: {pages:?}",
+                    "the pagination of {} can't become a stream: {pages:?}",
                     operation.id
                 )
             }),
@@ -81,7 +81,7 @@ fn derive(
             }
             None => quote!(None),
         };
-        // Where the data is the list, what is borrowed already needs no `&`.
+        // If the data is the list, it is already borrowed and needs no `&`.
         let found = if items.is_empty() {
             quote!(|data| data)
         } else {
@@ -109,7 +109,7 @@ fn derive(
             quote!(iterate(self.client, self.client.client.#group().#name(request))),
         ),
     };
-    // The blocking one calls the other, which is deprecated too.
+    // The blocking method calls the async one, which is deprecated too.
     let deprecated = operation.deprecated.then(|| match flavour {
         Flavour::Async => quote!(#[deprecated]),
         Flavour::Blocking => quote!(#[deprecated] #[allow(deprecated)]),
@@ -147,7 +147,7 @@ impl<'a> Struct<'a> {
         plain.then_some((self.idents.get(wire)?, &field.shape))
     }
 
-    /// Its default as an `Option` of a literal.
+    /// Returns its default as an `Option` of a literal.
     fn default(&self, wire: &str) -> TokenStream {
         let field = self.object.fields.iter().find(|field| field.wire == wire);
         let default = field.and_then(|field| field.default.as_ref());
@@ -161,11 +161,11 @@ impl<'a> Struct<'a> {
     }
 }
 
-/// What a caller gets of a reply.
+/// The part of a reply that a caller receives.
 enum Data<'a> {
-    /// All of it, or an object in it; and the pointer to that.
+    /// The whole reply or an object in it, and the pointer to it.
     Struct(Struct<'a>, &'static str),
-    /// `data` as it is.
+    /// `data`, unchanged.
     Plain(&'a Shape),
 }
 
@@ -180,7 +180,7 @@ impl<'a> Data<'a> {
         })
     }
 
-    /// What is at a pointer into the reply, and the way there from the data.
+    /// Returns the shape at a pointer into the reply, and the code that accesses it from the data.
     fn at(&self, pointer: &str) -> Option<(&'a Shape, TokenStream)> {
         match self {
             Self::Plain(shape) => (pointer == "/data").then(|| (*shape, quote!())),

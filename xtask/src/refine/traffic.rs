@@ -1,5 +1,5 @@
-//! What the tests need to know of every operation and object, as macros that call another macro with
-//! it. The code that comes of it is not committed.
+//! Tables of operations and objects for the tests, as macros that call another macro. The expanded
+//! code is not committed.
 //!
 //! In: the view. Out: the text of one module, with rows such as
 //! `email_send "POST" "/email/send" email send [EmailSendRequest] [EmailSendRequest] [EmailSendResponse];`
@@ -8,7 +8,7 @@ use super::groups::{Takes, takes};
 use crate::lower::{Role, View};
 use crate::names::identifier;
 
-/// The module, without its first line.
+/// Returns the module, without its first line.
 pub(super) fn module(view: &View) -> String {
     let operations = view.operations.iter().map(|operation| {
         let taken = match takes(view, operation) {
@@ -36,7 +36,7 @@ pub(super) fn module(view: &View) -> String {
         table(
             "operations",
             "a row for each operation: its id, method and path; its group and the\n\
-             /// name of the method there; what that takes, what is sent, and what is answered",
+             /// name of the method there; the types of its parameter, of the request, and of the reply",
             operations
         ),
         table(
@@ -47,7 +47,7 @@ pub(super) fn module(view: &View) -> String {
     )
 }
 
-/// A macro that calls another one with the rows.
+/// Returns a macro that calls another one with the rows.
 fn table(name: &str, what: &str, rows: impl IntoIterator<Item = String>) -> String {
     let rows: Vec<_> = rows.into_iter().collect();
     format!(

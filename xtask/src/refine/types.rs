@@ -1,8 +1,9 @@
-//! Types: what is added to progenitor's structs, and the open enums.
+//! Types: additions to progenitor's structs, and the open enums.
 //!
-//! In: the structs as [`changes`](super::changes) leaves them, and the view. Out: a module per API
-//! group. To `pub struct SmsSendRequest { … }` are added the call of `object::request!` that reads
-//! and writes it, `new(…)`, a setter for each optional field, and `Validate` with the spec's limits.
+//! In: the structs after [`changes`](super::changes), and the view. Out: a module per API group.
+//! The additions to `pub struct SmsSendRequest { … }` are the call of `object::request!` that reads
+//! and writes it, `new(…)`, a setter for each optional field, and `Validate` with the spec's
+//! limits.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +15,11 @@ use syn::{Attribute, ItemStruct, parse_quote};
 use super::Modules;
 use super::changes::{Code, SHARED, lines, wire_name};
 use crate::docs;
-use crate::lower::{Field, Limits, Object, Role, Scalar, Shape, View, Vocabulary};
+use crate::lower::{Field, Limits, Object, OpenEnum, Role, Scalar, Shape, View};
 use crate::names::identifier;
 
-/// One module per group, `shared` for what several use, and `mod` that re-exports them all.
+/// Returns one module per group, `shared` for types that several groups use, and `mod`, which
+/// re-exports all.
 pub(super) fn modules(view: &View, code: &Code, names: &Structs) -> Result<Modules, String> {
     let mut by_group: BTreeMap<String, Vec<TokenStream>> = BTreeMap::new();
     for (group, items) in &code.types {
@@ -26,20 +28,19 @@ pub(super) fn modules(view: &View, code: &Code, names: &Structs) -> Result<Modul
             let name = item.ident.to_string();
             let (object, idents) = (view.object(&name), names.get(&name));
             let (Some(object), Some(idents)) = (object, idents) else {
-                return Err(format!("progenitor made a struct of no component: {name}"));
+                return Err(format!(
+                    "progenitor generated a struct that is not a component: {name}"
+                ));
             };
             module.push(structure(view, object, item.clone(), idents)?);
         }
     }
-    for vocabulary in &view.vocabularies {
-        let group = vocabulary
-            .group
-            .clone()
-            .unwrap_or_else(|| SHARED.to_owned());
+    for open_enum in &view.open_enums {
+        let group = open_enum.group.clone().unwrap_or_else(|| SHARED.to_owned());
         by_group
             .entry(group)
             .or_default()
-            .push(enumeration(vocabulary));
+            .push(enumeration(open_enum));
     }
     let names: Vec<Ident> = by_group.keys().map(|name| identifier(name)).collect();
     let mut modules: Modules = vec![(
@@ -64,13 +65,13 @@ pub(super) fn modules(view: &View, code: &Code, names: &Structs) -> Result<Modul
     Ok(modules)
 }
 
-/// Wire name → identifier, for each struct that progenitor made.
+/// Wire name → identifier, for a struct that progenitor generated.
 pub(super) type Identifiers = BTreeMap<String, Ident>;
 
 /// Name → identifiers.
 pub(super) type Structs = BTreeMap<String, Identifiers>;
 
-/// What progenitor calls the fields.
+/// Returns progenitor's identifiers of the fields.
 pub(super) fn names(code: &Code) -> Structs {
     let fields = |item: &ItemStruct| {
         let fields = item.fields.iter();
@@ -84,7 +85,7 @@ pub(super) fn names(code: &Code) -> Structs {
         .collect()
 }
 
-/// Progenitor's struct with its attributes, and what is added to it.
+/// Returns progenitor's struct with its attributes and additions.
 fn structure(
     view: &View,
     object: &Object,
@@ -97,9 +98,12 @@ fn structure(
     ]);
     let mut fields = Vec::new();
     for field in &object.fields {
-        let ident = idents
-            .get(&field.wire)
-            .ok_or_else(|| format!("progenitor made no field {}.{}", object.name, field.wire))?;
+        let ident = idents.get(&field.wire).ok_or_else(|| {
+            format!(
+                "progenitor generated no field {}.{}",
+                object.name, field.wire
+            )
+        })?;
         fields.push((ident, field));
     }
     for member in &mut item.fields {
@@ -147,7 +151,7 @@ pub(super) fn shape_type(shape: &Shape) -> TokenStream {
     }
 }
 
-/// What schemars has to know of a field, if anything.
+/// Returns the schemars attribute of a field, if it needs one.
 fn schema(object: &Object, ident: &Ident, field: &Field) -> Option<Attribute> {
     let wire = &field.wire;
     let rename = (ident != wire).then(|| quote!(rename = #wire));
@@ -166,8 +170,8 @@ fn schema(object: &Object, ident: &Ident, field: &Field) -> Option<Attribute> {
         .then(|| parse_quote!(#[cfg_attr(feature = "schemars", schemars(#(#words),*))]))
 }
 
-/// A member for `object::reply!` and `object::request!`: its field, and its name if that is another, as
-/// that of a field is which is written `r#type`.
+/// Returns a member for `object::reply!` and `object::request!`: its field, and its name if it
+/// differs, as for the field `r#type`.
 fn member(ident: &Ident, wire: &str) -> TokenStream {
     let name = (ident != wire).then(|| quote!(= #wire));
     quote!(#ident #name)
@@ -218,7 +222,7 @@ fn request(
     })
 }
 
-/// The method that fills a request with the state that a reply shows.
+/// Returns the method that fills a request with the state in a reply.
 fn based_on(
     view: &View,
     object: &Object,
@@ -229,7 +233,7 @@ fn based_on(
     };
     let reply = view
         .object(&based_on.reply)
-        .ok_or_else(|| format!("{} is based on no reply", object.name))?;
+        .ok_or_else(|| format!("{}: `x-smtp2go-based-on` names no reply", object.name))?;
     let mut fills = Vec::new();
     for (ident, field) in fields.iter().filter(|(_, field)| !field.required) {
         let aliases = based_on
@@ -243,7 +247,7 @@ fn based_on(
             };
             if shown.shape != field.shape {
                 return Err(format!(
-                    "{}.{name} and {}.{} are not of the same type",
+                    "{}.{name} and {}.{} have different types",
                     reply.name, object.name, field.wire
                 ));
             }
@@ -275,7 +279,7 @@ fn based_on(
     }))
 }
 
-/// The constant for the maximum number of items of a list, or of days that a time is ahead.
+/// Returns the constant for the maximum number of items of a list, or of days that a time is ahead.
 fn maximum(ident: &Ident, field: &Field) -> Option<TokenStream> {
     let (max, kind) = match field.shape {
         Shape::List(_) => (field.limits.max?, quote!(usize)),
@@ -298,10 +302,10 @@ fn maximum_name(ident: &Ident, field: &Field) -> Ident {
     }
 }
 
-/// How a caller may give a value: the parameter's type, and the expression that makes ours of it.
+/// Returns a parameter's type, and the expression that converts it to the field's type.
 fn parameter(shape: &Shape, name: &Ident) -> (TokenStream, TokenStream) {
     let inner = scalar_type(shape.scalar());
-    // Literals would not infer through `Into`.
+    // Type inference fails for literals with `Into`.
     let plain = matches!(
         shape.scalar(),
         Scalar::Integer | Scalar::Number | Scalar::Boolean
@@ -340,7 +344,7 @@ fn constructor(fields: &[(&Ident, &Field)]) -> TokenStream {
         .iter()
         .all(|(_, field)| !field.required && field.always_send.is_none());
     if all_absent {
-        // Inline, as are the checks, so that they are compiled only for programs that use them.
+        // Inline, like the checks, so that they are compiled only for programs that use them.
         return quote! {
             #(#about)*
             #[inline]
@@ -459,7 +463,7 @@ fn field_check(ident: &Ident, field: &Field) -> Option<TokenStream> {
 fn option(value: Option<impl ToString>) -> TokenStream {
     match value {
         Some(value) => {
-            // Without a suffix, as a person would write it.
+            // Without a suffix, as in hand-written code.
             let literal: TokenStream = value.to_string().parse().unwrap_or_default();
             quote!(Some(#literal))
         }
@@ -467,7 +471,7 @@ fn option(value: Option<impl ToString>) -> TokenStream {
     }
 }
 
-/// A closure that checks `value`.
+/// Returns a closure that checks `value`.
 fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
     let mut checks = Vec::new();
     match scalar {
@@ -520,7 +524,7 @@ fn value_checks(scalar: &Scalar, limits: &Limits) -> Option<TokenStream> {
     }
     match checks.as_slice() {
         [] => None,
-        // What does not fit on its line reads better, and lints better, as a statement.
+        // Long closures are statements: they read better, and clippy accepts them.
         [only] if only.to_string().len() < 60 => Some(quote!(|check| #only)),
         all => Some(quote!(|check| { #(#all;)* })),
     }
@@ -535,7 +539,7 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
         let aliases = &field.also_named;
         quote!(#member #(| #aliases)*)
     });
-    // A reply whose list comes without what should be around it.
+    // A reply that is a list without its envelope.
     let list = fields
         .iter()
         .find(|(_, field)| field.wire == "data" && matches!(field.shape, Shape::List(_)))
@@ -555,8 +559,8 @@ fn reply(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> TokenStre
     }
 }
 
-/// What the parser of posted events needs to know of a payload: its fields, in the order of their
-/// names, and what each can hold.
+/// Returns the data for the parser of events: the payload's fields, sorted by name, and their
+/// shapes.
 fn payload(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> Option<TokenStream> {
     if !view.webhooks.iter().any(|hook| hook.object == object.name) {
         return None;
@@ -592,7 +596,8 @@ fn payload(view: &View, object: &Object, fields: &[(&Ident, &Field)]) -> Option<
     Some(quote!(crate::webhook::payload!(#name { #(#rows),* });))
 }
 
-/// What a caller gets of a reply: `data`, or all of it where there is no `data`.
+/// Returns the type of the part of a reply that a caller receives: `data`, or the whole reply if it
+/// has no `data`.
 pub(super) fn data_type(view: &View, reply: &str) -> TokenStream {
     match view.data(reply) {
         Some(shape) => shape_type(shape),
@@ -637,17 +642,17 @@ fn envelope(view: &View, object: &Object, name: &Ident) -> TokenStream {
     }
 }
 
-// Vocabularies
+// Open enums
 
-fn enumeration(vocabulary: &Vocabulary) -> TokenStream {
-    let name = format_ident!("{}", vocabulary.name);
-    let about = lines(&docs::vocabulary(vocabulary));
-    let variants = vocabulary.words.iter().map(|(word, variant, _)| {
+fn enumeration(open_enum: &OpenEnum) -> TokenStream {
+    let name = format_ident!("{}", open_enum.name);
+    let about = lines(&docs::open_enum(open_enum));
+    let variants = open_enum.words.iter().map(|(word, variant, _)| {
         let variant = format_ident!("{variant}");
         let about = lines(&docs::word(word));
         quote!(#(#about)* #variant,)
     });
-    let words = vocabulary.words.iter().map(|(word, variant, aliases)| {
+    let words = open_enum.words.iter().map(|(word, variant, aliases)| {
         let variant = format_ident!("{variant}");
         quote!(#variant = #word #(| #aliases)*)
     });
@@ -661,6 +666,6 @@ fn enumeration(vocabulary: &Vocabulary) -> TokenStream {
             Unknown(crate::UnknownValue),
         }
 
-        crate::vocabulary::words!(#name { #(#words),* });
+        crate::open_enum::open_enum!(#name { #(#words),* });
     }
 }

@@ -1,4 +1,4 @@
-//! Second stage: what the fixture means for Rust.
+//! Second stage: the view of the fixture.
 
 use std::fmt::Write as _;
 
@@ -7,12 +7,11 @@ use xtask::lower::{Field, Limits, Scalar, Shape, View, lower};
 use crate::fixture;
 
 #[test]
-fn the_view_of_the_fixture() {
+fn view_of_the_fixture_is_unchanged() {
     insta::assert_snapshot!("view", text(&lower(&fixture::spec())));
 }
 
-/// A view in a form that people read: a line per operation, field and word, and below it what is
-/// not as usual.
+/// Formats a view: a line per operation, field and value, followed by its unusual attributes.
 fn text(view: &View) -> String {
     let mut text = format!("{} {}\n", view.title, view.version);
     for (name, description) in &view.groups {
@@ -97,15 +96,15 @@ fn text(view: &View) -> String {
             line(&mut text, 1, &self::field(field));
         }
     }
-    for vocabulary in &view.vocabularies {
-        let (title, group) = (&vocabulary.name, name(&vocabulary.group));
+    for open_enum in &view.open_enums {
+        let (title, group) = (&open_enum.name, name(&open_enum.group));
         line(&mut text, 0, "");
         line(
             &mut text,
             0,
-            &format!("{title} (words, {group}): {}", vocabulary.description),
+            &format!("{title} (words, {group}): {}", open_enum.description),
         );
-        for (word, variant, aliases) in &vocabulary.words {
+        for (word, variant, aliases) in &open_enum.words {
             line(&mut text, 1, &format!("{word:?} {variant} {aliases:?}"));
         }
     }

@@ -25,7 +25,7 @@ impl Client {
 impl ActivityGroup<'_> {
     /// Search the events of sent mail.
     ///
-    /// Blocks; see [the async one](crate::groups::ActivityGroup::search).
+    /// Blocking; [the async method](crate::groups::ActivityGroup::search) has the full documentation.
     #[inline]
     pub fn search(
         &self,
@@ -38,9 +38,9 @@ impl ActivityGroup<'_> {
             >(&operations::ACTIVITY_SEARCH, &request)
     }
 
-    /// All pages as one iterator of their results.
+    /// Returns an iterator over the results of all pages.
     ///
-    /// Blocks; see [the async one](crate::groups::ActivityGroup::search_all).
+    /// Blocking; [the async method](crate::groups::ActivityGroup::search_all) has the full documentation.
     #[inline]
     pub fn search_all(
         &self,

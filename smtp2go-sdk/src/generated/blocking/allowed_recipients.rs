@@ -26,7 +26,7 @@ impl Client {
 impl AllowedRecipientsGroup<'_> {
     /// Add to the allowed recipients.
     ///
-    /// Blocks; see [the async one](crate::groups::AllowedRecipientsGroup::add).
+    /// Blocking; [the async method](crate::groups::AllowedRecipientsGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -41,7 +41,7 @@ impl AllowedRecipientsGroup<'_> {
 
     /// Remove from the allowed recipients.
     ///
-    /// Blocks; see [the async one](crate::groups::AllowedRecipientsGroup::remove).
+    /// Blocking; [the async method](crate::groups::AllowedRecipientsGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -56,7 +56,7 @@ impl AllowedRecipientsGroup<'_> {
 
     /// Replace the allowed recipients.
     ///
-    /// Blocks; see [the async one](crate::groups::AllowedRecipientsGroup::update).
+    /// Blocking; [the async method](crate::groups::AllowedRecipientsGroup::update) has the full documentation.
     #[inline]
     pub fn update(
         &self,
@@ -71,7 +71,7 @@ impl AllowedRecipientsGroup<'_> {
 
     /// View the allowed recipients.
     ///
-    /// Blocks; see [the async one](crate::groups::AllowedRecipientsGroup::view).
+    /// Blocking; [the async method](crate::groups::AllowedRecipientsGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

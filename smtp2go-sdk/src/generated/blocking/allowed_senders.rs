@@ -26,7 +26,7 @@ impl Client {
 impl AllowedSendersGroup<'_> {
     /// Add to the allowed senders.
     ///
-    /// Blocks; see [the async one](crate::groups::AllowedSendersGroup::add).
+    /// Blocking; [the async method](crate::groups::AllowedSendersGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -41,7 +41,7 @@ impl AllowedSendersGroup<'_> {
 
     /// Remove from the allowed senders.
     ///
-    /// Blocks; see [the async one](crate::groups::AllowedSendersGroup::remove).
+    /// Blocking; [the async method](crate::groups::AllowedSendersGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -56,7 +56,7 @@ impl AllowedSendersGroup<'_> {
 
     /// Replace the allowed senders and the mode.
     ///
-    /// Blocks; see [the async one](crate::groups::AllowedSendersGroup::update).
+    /// Blocking; [the async method](crate::groups::AllowedSendersGroup::update) has the full documentation.
     #[inline]
     pub fn update(
         &self,
@@ -71,7 +71,7 @@ impl AllowedSendersGroup<'_> {
 
     /// View the allowed senders.
     ///
-    /// Blocks; see [the async one](crate::groups::AllowedSendersGroup::view).
+    /// Blocking; [the async method](crate::groups::AllowedSendersGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

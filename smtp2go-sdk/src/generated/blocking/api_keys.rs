@@ -24,7 +24,7 @@ impl Client {
 impl ApiKeysGroup<'_> {
     /// Create an API key.
     ///
-    /// Blocks; see [the async one](crate::groups::ApiKeysGroup::add).
+    /// Blocking; [the async method](crate::groups::ApiKeysGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -36,7 +36,7 @@ impl ApiKeysGroup<'_> {
 
     /// Replace the settings of an API key.
     ///
-    /// Blocks; see [the async one](crate::groups::ApiKeysGroup::edit).
+    /// Blocking; [the async method](crate::groups::ApiKeysGroup::edit) has the full documentation.
     #[inline]
     pub fn edit(
         &self,
@@ -48,7 +48,7 @@ impl ApiKeysGroup<'_> {
 
     /// Change some settings of an API key.
     ///
-    /// Blocks; see [the async one](crate::groups::ApiKeysGroup::patch).
+    /// Blocking; [the async method](crate::groups::ApiKeysGroup::patch) has the full documentation.
     #[inline]
     pub fn patch(
         &self,
@@ -60,7 +60,7 @@ impl ApiKeysGroup<'_> {
 
     /// List what the calling key may do.
     ///
-    /// Blocks; see [the async one](crate::groups::ApiKeysGroup::permissions).
+    /// Blocking; [the async method](crate::groups::ApiKeysGroup::permissions) has the full documentation.
     #[inline]
     pub fn permissions(&self) -> Result<Reply<Vec<String>>, Error> {
         self.client
@@ -71,7 +71,7 @@ impl ApiKeysGroup<'_> {
 
     /// Remove an API key.
     ///
-    /// Blocks; see [the async one](crate::groups::ApiKeysGroup::remove).
+    /// Blocking; [the async method](crate::groups::ApiKeysGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -82,7 +82,7 @@ impl ApiKeysGroup<'_> {
 
     /// List API keys.
     ///
-    /// Blocks; see [the async one](crate::groups::ApiKeysGroup::view).
+    /// Blocking; [the async method](crate::groups::ApiKeysGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

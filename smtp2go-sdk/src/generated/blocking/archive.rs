@@ -25,7 +25,7 @@ impl Client {
 impl ArchiveGroup<'_> {
     /// Search archived emails.
     ///
-    /// Blocks; see [the async one](crate::groups::ArchiveGroup::search).
+    /// Blocking; [the async method](crate::groups::ArchiveGroup::search) has the full documentation.
     #[inline]
     pub fn search(
         &self,
@@ -38,9 +38,9 @@ impl ArchiveGroup<'_> {
             >(&operations::ARCHIVE_SEARCH, &request)
     }
 
-    /// All pages as one iterator of their results.
+    /// Returns an iterator over the results of all pages.
     ///
-    /// Blocks; see [the async one](crate::groups::ArchiveGroup::search_all).
+    /// Blocking; [the async method](crate::groups::ArchiveGroup::search_all) has the full documentation.
     #[inline]
     pub fn search_all(
         &self,
@@ -51,7 +51,7 @@ impl ArchiveGroup<'_> {
 
     /// View an archived email.
     ///
-    /// Blocks; see [the async one](crate::groups::ArchiveGroup::email).
+    /// Blocking; [the async method](crate::groups::ArchiveGroup::email) has the full documentation.
     #[inline]
     pub fn email(
         &self,

@@ -24,7 +24,7 @@ impl Client {
 impl DedicatedIpsGroup<'_> {
     /// List pools of dedicated IP addresses.
     ///
-    /// Blocks; see [the async one](crate::groups::DedicatedIpsGroup::view).
+    /// Blocking; [the async method](crate::groups::DedicatedIpsGroup::view) has the full documentation.
     #[inline]
     pub fn view(&self) -> Result<Reply<Vec<types::DedicatedIpPool>>, Error> {
         self.client

@@ -24,7 +24,7 @@ impl Client {
 impl DomainGroup<'_> {
     /// Add a sender domain.
     ///
-    /// Blocks; see [the async one](crate::groups::DomainGroup::add).
+    /// Blocking; [the async method](crate::groups::DomainGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -36,7 +36,7 @@ impl DomainGroup<'_> {
 
     /// Remove a sender domain.
     ///
-    /// Blocks; see [the async one](crate::groups::DomainGroup::remove).
+    /// Blocking; [the async method](crate::groups::DomainGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -48,7 +48,7 @@ impl DomainGroup<'_> {
 
     /// Change the return-path subdomain.
     ///
-    /// Blocks; see [the async one](crate::groups::DomainGroup::return_path).
+    /// Blocking; [the async method](crate::groups::DomainGroup::return_path) has the full documentation.
     #[inline]
     pub fn return_path(
         &self,
@@ -63,7 +63,7 @@ impl DomainGroup<'_> {
 
     /// Set which subaccounts may use a domain.
     ///
-    /// Blocks; see [the async one](crate::groups::DomainGroup::subaccount_access).
+    /// Blocking; [the async method](crate::groups::DomainGroup::subaccount_access) has the full documentation.
     #[inline]
     pub fn subaccount_access(
         &self,
@@ -78,7 +78,7 @@ impl DomainGroup<'_> {
 
     /// Change the tracking subdomain.
     ///
-    /// Blocks; see [the async one](crate::groups::DomainGroup::tracking).
+    /// Blocking; [the async method](crate::groups::DomainGroup::tracking) has the full documentation.
     #[inline]
     pub fn tracking(
         &self,
@@ -90,7 +90,7 @@ impl DomainGroup<'_> {
 
     /// Check the DNS records of a domain now.
     ///
-    /// Blocks; see [the async one](crate::groups::DomainGroup::verify).
+    /// Blocking; [the async method](crate::groups::DomainGroup::verify) has the full documentation.
     #[inline]
     pub fn verify(
         &self,
@@ -102,7 +102,7 @@ impl DomainGroup<'_> {
 
     /// List sender domains.
     ///
-    /// Blocks; see [the async one](crate::groups::DomainGroup::view).
+    /// Blocking; [the async method](crate::groups::DomainGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

@@ -25,7 +25,7 @@ impl Client {
 impl EmailGroup<'_> {
     /// Send an email.
     ///
-    /// Blocks; see [the async one](crate::groups::EmailGroup::send).
+    /// Blocking; [the async method](crate::groups::EmailGroup::send) has the full documentation.
     #[inline]
     pub fn send(
         &self,
@@ -37,7 +37,7 @@ impl EmailGroup<'_> {
 
     /// Send a ready MIME message.
     ///
-    /// Blocks; see [the async one](crate::groups::EmailGroup::mime).
+    /// Blocking; [the async method](crate::groups::EmailGroup::mime) has the full documentation.
     #[inline]
     pub fn mime(
         &self,
@@ -49,7 +49,7 @@ impl EmailGroup<'_> {
 
     /// Send several emails in one request.
     ///
-    /// Blocks; see [the async one](crate::groups::EmailGroup::batch).
+    /// Blocking; [the async method](crate::groups::EmailGroup::batch) has the full documentation.
     #[inline]
     pub fn batch(
         &self,
@@ -61,7 +61,7 @@ impl EmailGroup<'_> {
 
     /// List scheduled emails.
     ///
-    /// Blocks; see [the async one](crate::groups::EmailGroup::scheduled_search).
+    /// Blocking; [the async method](crate::groups::EmailGroup::scheduled_search) has the full documentation.
     #[inline]
     pub fn scheduled_search(
         &self,
@@ -74,9 +74,9 @@ impl EmailGroup<'_> {
             >(&operations::EMAIL_SCHEDULED_SEARCH, &request)
     }
 
-    /// All pages as one iterator of their results.
+    /// Returns an iterator over the results of all pages.
     ///
-    /// Blocks; see [the async one](crate::groups::EmailGroup::scheduled_search_all).
+    /// Blocking; [the async method](crate::groups::EmailGroup::scheduled_search_all) has the full documentation.
     #[inline]
     pub fn scheduled_search_all(
         &self,
@@ -87,7 +87,7 @@ impl EmailGroup<'_> {
 
     /// Cancel a scheduled email.
     ///
-    /// Blocks; see [the async one](crate::groups::EmailGroup::scheduled_remove).
+    /// Blocking; [the async method](crate::groups::EmailGroup::scheduled_remove) has the full documentation.
     #[inline]
     pub fn scheduled_remove(
         &self,
@@ -98,7 +98,7 @@ impl EmailGroup<'_> {
 
     /// Search sent emails.
     ///
-    /// Blocks; see [the async one](crate::groups::EmailGroup::search).
+    /// Blocking; [the async method](crate::groups::EmailGroup::search) has the full documentation.
     #[deprecated]
     #[inline]
     pub fn search(
@@ -109,9 +109,9 @@ impl EmailGroup<'_> {
             .call::<_, types::EmailSearchResponse>(&operations::EMAIL_SEARCH, &request)
     }
 
-    /// All pages as one iterator of their results.
+    /// Returns an iterator over the results of all pages.
     ///
-    /// Blocks; see [the async one](crate::groups::EmailGroup::search_all).
+    /// Blocking; [the async method](crate::groups::EmailGroup::search_all) has the full documentation.
     #[deprecated]
     #[allow(deprecated)]
     #[inline]

@@ -24,7 +24,7 @@ impl Client {
 impl IpAllowListGroup<'_> {
     /// Turn an IP allow list on or off.
     ///
-    /// Blocks; see [the async one](crate::groups::IpAllowListGroup::set).
+    /// Blocking; [the async method](crate::groups::IpAllowListGroup::set) has the full documentation.
     #[inline]
     pub fn set(
         &self,
@@ -39,7 +39,7 @@ impl IpAllowListGroup<'_> {
 
     /// Add an address to an IP allow list.
     ///
-    /// Blocks; see [the async one](crate::groups::IpAllowListGroup::add).
+    /// Blocking; [the async method](crate::groups::IpAllowListGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -54,7 +54,7 @@ impl IpAllowListGroup<'_> {
 
     /// Edit an entry of an IP allow list.
     ///
-    /// Blocks; see [the async one](crate::groups::IpAllowListGroup::edit).
+    /// Blocking; [the async method](crate::groups::IpAllowListGroup::edit) has the full documentation.
     #[inline]
     pub fn edit(
         &self,
@@ -69,7 +69,7 @@ impl IpAllowListGroup<'_> {
 
     /// Remove an address from an IP allow list.
     ///
-    /// Blocks; see [the async one](crate::groups::IpAllowListGroup::remove).
+    /// Blocking; [the async method](crate::groups::IpAllowListGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -84,7 +84,7 @@ impl IpAllowListGroup<'_> {
 
     /// View an IP allow list.
     ///
-    /// Blocks; see [the async one](crate::groups::IpAllowListGroup::view).
+    /// Blocking; [the async method](crate::groups::IpAllowListGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

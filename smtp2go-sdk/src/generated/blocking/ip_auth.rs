@@ -24,7 +24,7 @@ impl Client {
 impl IpAuthGroup<'_> {
     /// Change some settings of an authenticated IP address.
     ///
-    /// Blocks; see [the async one](crate::groups::IpAuthGroup::patch).
+    /// Blocking; [the async method](crate::groups::IpAuthGroup::patch) has the full documentation.
     #[inline]
     pub fn patch(
         &self,
@@ -36,7 +36,7 @@ impl IpAuthGroup<'_> {
 
     /// Remove an authenticated IP address.
     ///
-    /// Blocks; see [the async one](crate::groups::IpAuthGroup::remove).
+    /// Blocking; [the async method](crate::groups::IpAuthGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -47,7 +47,7 @@ impl IpAuthGroup<'_> {
 
     /// List authenticated IP addresses.
     ///
-    /// Blocks; see [the async one](crate::groups::IpAuthGroup::view).
+    /// Blocking; [the async method](crate::groups::IpAuthGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

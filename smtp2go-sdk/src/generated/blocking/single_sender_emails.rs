@@ -26,7 +26,7 @@ impl Client {
 impl SingleSenderEmailsGroup<'_> {
     /// Add a single sender address.
     ///
-    /// Blocks; see [the async one](crate::groups::SingleSenderEmailsGroup::add).
+    /// Blocking; [the async method](crate::groups::SingleSenderEmailsGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -41,7 +41,7 @@ impl SingleSenderEmailsGroup<'_> {
 
     /// Remove a single sender address.
     ///
-    /// Blocks; see [the async one](crate::groups::SingleSenderEmailsGroup::remove).
+    /// Blocking; [the async method](crate::groups::SingleSenderEmailsGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -56,7 +56,7 @@ impl SingleSenderEmailsGroup<'_> {
 
     /// List single sender addresses.
     ///
-    /// Blocks; see [the async one](crate::groups::SingleSenderEmailsGroup::view).
+    /// Blocking; [the async method](crate::groups::SingleSenderEmailsGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

@@ -24,7 +24,7 @@ impl Client {
 impl SmsGroup<'_> {
     /// Send a text message.
     ///
-    /// Blocks; see [the async one](crate::groups::SmsGroup::send).
+    /// Blocking; [the async method](crate::groups::SmsGroup::send) has the full documentation.
     #[inline]
     pub fn send(
         &self,
@@ -35,7 +35,7 @@ impl SmsGroup<'_> {
 
     /// Count text messages.
     ///
-    /// Blocks; see [the async one](crate::groups::SmsGroup::summary).
+    /// Blocking; [the async method](crate::groups::SmsGroup::summary) has the full documentation.
     #[inline]
     pub fn summary(
         &self,
@@ -47,7 +47,7 @@ impl SmsGroup<'_> {
 
     /// List received text messages.
     ///
-    /// Blocks; see [the async one](crate::groups::SmsGroup::view_received).
+    /// Blocking; [the async method](crate::groups::SmsGroup::view_received) has the full documentation.
     #[inline]
     pub fn view_received(
         &self,
@@ -62,7 +62,7 @@ impl SmsGroup<'_> {
 
     /// List sent text messages.
     ///
-    /// Blocks; see [the async one](crate::groups::SmsGroup::view_sent).
+    /// Blocking; [the async method](crate::groups::SmsGroup::view_sent) has the full documentation.
     #[inline]
     pub fn view_sent(
         &self,

@@ -24,7 +24,7 @@ impl Client {
 impl SmtpUsersGroup<'_> {
     /// Create an SMTP user.
     ///
-    /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::add).
+    /// Blocking; [the async method](crate::groups::SmtpUsersGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -36,7 +36,7 @@ impl SmtpUsersGroup<'_> {
 
     /// Replace the settings of an SMTP user.
     ///
-    /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::edit).
+    /// Blocking; [the async method](crate::groups::SmtpUsersGroup::edit) has the full documentation.
     #[inline]
     pub fn edit(
         &self,
@@ -48,7 +48,7 @@ impl SmtpUsersGroup<'_> {
 
     /// Change some settings of an SMTP user.
     ///
-    /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::patch).
+    /// Blocking; [the async method](crate::groups::SmtpUsersGroup::patch) has the full documentation.
     #[inline]
     pub fn patch(
         &self,
@@ -63,7 +63,7 @@ impl SmtpUsersGroup<'_> {
 
     /// Remove an SMTP user.
     ///
-    /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::remove).
+    /// Blocking; [the async method](crate::groups::SmtpUsersGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -78,7 +78,7 @@ impl SmtpUsersGroup<'_> {
 
     /// List SMTP users.
     ///
-    /// Blocks; see [the async one](crate::groups::SmtpUsersGroup::view).
+    /// Blocking; [the async method](crate::groups::SmtpUsersGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

@@ -24,7 +24,7 @@ impl Client {
 impl StatsGroup<'_> {
     /// Count bounces.
     ///
-    /// Blocks; see [the async one](crate::groups::StatsGroup::email_bounces).
+    /// Blocking; [the async method](crate::groups::StatsGroup::email_bounces) has the full documentation.
     #[inline]
     pub fn email_bounces(
         &self,
@@ -39,7 +39,7 @@ impl StatsGroup<'_> {
 
     /// View the sending allowance.
     ///
-    /// Blocks; see [the async one](crate::groups::StatsGroup::email_cycle).
+    /// Blocking; [the async method](crate::groups::StatsGroup::email_cycle) has the full documentation.
     #[inline]
     pub fn email_cycle(&self) -> Result<Reply<types::EmailCycle>, Error> {
         self.client
@@ -48,7 +48,7 @@ impl StatsGroup<'_> {
 
     /// View sending totals by sender.
     ///
-    /// Blocks; see [the async one](crate::groups::StatsGroup::email_history).
+    /// Blocking; [the async method](crate::groups::StatsGroup::email_history) has the full documentation.
     #[inline]
     pub fn email_history(
         &self,
@@ -63,7 +63,7 @@ impl StatsGroup<'_> {
 
     /// Count spam complaints.
     ///
-    /// Blocks; see [the async one](crate::groups::StatsGroup::email_spam).
+    /// Blocking; [the async method](crate::groups::StatsGroup::email_spam) has the full documentation.
     #[inline]
     pub fn email_spam(
         &self,
@@ -78,7 +78,7 @@ impl StatsGroup<'_> {
 
     /// View all figures at once.
     ///
-    /// Blocks; see [the async one](crate::groups::StatsGroup::email_summary).
+    /// Blocking; [the async method](crate::groups::StatsGroup::email_summary) has the full documentation.
     #[inline]
     pub fn email_summary(
         &self,
@@ -93,7 +93,7 @@ impl StatsGroup<'_> {
 
     /// Count unsubscribes.
     ///
-    /// Blocks; see [the async one](crate::groups::StatsGroup::email_unsubs).
+    /// Blocking; [the async method](crate::groups::StatsGroup::email_unsubs) has the full documentation.
     #[inline]
     pub fn email_unsubs(
         &self,

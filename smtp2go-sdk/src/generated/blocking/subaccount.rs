@@ -25,7 +25,7 @@ impl Client {
 impl SubaccountGroup<'_> {
     /// Create a subaccount.
     ///
-    /// Blocks; see [the async one](crate::groups::SubaccountGroup::add).
+    /// Blocking; [the async method](crate::groups::SubaccountGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -37,7 +37,7 @@ impl SubaccountGroup<'_> {
 
     /// Close a subaccount.
     ///
-    /// Blocks; see [the async one](crate::groups::SubaccountGroup::close).
+    /// Blocking; [the async method](crate::groups::SubaccountGroup::close) has the full documentation.
     #[inline]
     pub fn close(
         &self,
@@ -52,7 +52,7 @@ impl SubaccountGroup<'_> {
 
     /// Change a subaccount.
     ///
-    /// Blocks; see [the async one](crate::groups::SubaccountGroup::edit).
+    /// Blocking; [the async method](crate::groups::SubaccountGroup::edit) has the full documentation.
     #[inline]
     pub fn edit(
         &self,
@@ -64,7 +64,7 @@ impl SubaccountGroup<'_> {
 
     /// Reopen a subaccount.
     ///
-    /// Blocks; see [the async one](crate::groups::SubaccountGroup::reopen).
+    /// Blocking; [the async method](crate::groups::SubaccountGroup::reopen) has the full documentation.
     #[inline]
     pub fn reopen(
         &self,
@@ -79,7 +79,7 @@ impl SubaccountGroup<'_> {
 
     /// Search the subaccounts.
     ///
-    /// Blocks; see [the async one](crate::groups::SubaccountGroup::search).
+    /// Blocking; [the async method](crate::groups::SubaccountGroup::search) has the full documentation.
     #[inline]
     pub fn search(
         &self,
@@ -92,9 +92,9 @@ impl SubaccountGroup<'_> {
             >(&operations::SUBACCOUNT_SEARCH, &request)
     }
 
-    /// All pages as one iterator of their results.
+    /// Returns an iterator over the results of all pages.
     ///
-    /// Blocks; see [the async one](crate::groups::SubaccountGroup::search_all).
+    /// Blocking; [the async method](crate::groups::SubaccountGroup::search_all) has the full documentation.
     #[inline]
     pub fn search_all(
         &self,

@@ -25,7 +25,7 @@ impl Client {
 impl SuppressionGroup<'_> {
     /// Suppress an address or a domain.
     ///
-    /// Blocks; see [the async one](crate::groups::SuppressionGroup::add).
+    /// Blocking; [the async method](crate::groups::SuppressionGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -40,7 +40,7 @@ impl SuppressionGroup<'_> {
 
     /// Lift suppressions.
     ///
-    /// Blocks; see [the async one](crate::groups::SuppressionGroup::remove).
+    /// Blocking; [the async method](crate::groups::SuppressionGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -55,7 +55,7 @@ impl SuppressionGroup<'_> {
 
     /// List suppressions.
     ///
-    /// Blocks; see [the async one](crate::groups::SuppressionGroup::view).
+    /// Blocking; [the async method](crate::groups::SuppressionGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,
@@ -68,9 +68,9 @@ impl SuppressionGroup<'_> {
             >(&operations::SUPPRESSION_VIEW, &request)
     }
 
-    /// All pages as one iterator of their results.
+    /// Returns an iterator over the results of all pages.
     ///
-    /// Blocks; see [the async one](crate::groups::SuppressionGroup::view_all).
+    /// Blocking; [the async method](crate::groups::SuppressionGroup::view_all) has the full documentation.
     #[inline]
     pub fn view_all(
         &self,

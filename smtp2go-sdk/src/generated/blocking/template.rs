@@ -25,7 +25,7 @@ impl Client {
 impl TemplateGroup<'_> {
     /// Add a template.
     ///
-    /// Blocks; see [the async one](crate::groups::TemplateGroup::add).
+    /// Blocking; [the async method](crate::groups::TemplateGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -37,7 +37,7 @@ impl TemplateGroup<'_> {
 
     /// Delete a template.
     ///
-    /// Blocks; see [the async one](crate::groups::TemplateGroup::delete).
+    /// Blocking; [the async method](crate::groups::TemplateGroup::delete) has the full documentation.
     #[inline]
     pub fn delete(
         &self,
@@ -52,7 +52,7 @@ impl TemplateGroup<'_> {
 
     /// Change a template.
     ///
-    /// Blocks; see [the async one](crate::groups::TemplateGroup::edit).
+    /// Blocking; [the async method](crate::groups::TemplateGroup::edit) has the full documentation.
     #[inline]
     pub fn edit(
         &self,
@@ -64,7 +64,7 @@ impl TemplateGroup<'_> {
 
     /// Search templates.
     ///
-    /// Blocks; see [the async one](crate::groups::TemplateGroup::search).
+    /// Blocking; [the async method](crate::groups::TemplateGroup::search) has the full documentation.
     #[inline]
     pub fn search(
         &self,
@@ -77,9 +77,9 @@ impl TemplateGroup<'_> {
             >(&operations::TEMPLATE_SEARCH, &request)
     }
 
-    /// All pages as one iterator of their results.
+    /// Returns an iterator over the results of all pages.
     ///
-    /// Blocks; see [the async one](crate::groups::TemplateGroup::search_all).
+    /// Blocking; [the async method](crate::groups::TemplateGroup::search_all) has the full documentation.
     #[inline]
     pub fn search_all(
         &self,
@@ -90,7 +90,7 @@ impl TemplateGroup<'_> {
 
     /// View a template.
     ///
-    /// Blocks; see [the async one](crate::groups::TemplateGroup::view).
+    /// Blocking; [the async method](crate::groups::TemplateGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

@@ -24,7 +24,7 @@ impl Client {
 impl WebhookGroup<'_> {
     /// Add a webhook.
     ///
-    /// Blocks; see [the async one](crate::groups::WebhookGroup::add).
+    /// Blocking; [the async method](crate::groups::WebhookGroup::add) has the full documentation.
     #[inline]
     pub fn add(
         &self,
@@ -35,7 +35,7 @@ impl WebhookGroup<'_> {
 
     /// Change a webhook.
     ///
-    /// Blocks; see [the async one](crate::groups::WebhookGroup::edit).
+    /// Blocking; [the async method](crate::groups::WebhookGroup::edit) has the full documentation.
     #[inline]
     pub fn edit(
         &self,
@@ -47,7 +47,7 @@ impl WebhookGroup<'_> {
 
     /// Remove a webhook.
     ///
-    /// Blocks; see [the async one](crate::groups::WebhookGroup::remove).
+    /// Blocking; [the async method](crate::groups::WebhookGroup::remove) has the full documentation.
     #[inline]
     pub fn remove(
         &self,
@@ -59,7 +59,7 @@ impl WebhookGroup<'_> {
 
     /// List webhooks.
     ///
-    /// Blocks; see [the async one](crate::groups::WebhookGroup::view).
+    /// Blocking; [the async method](crate::groups::WebhookGroup::view) has the full documentation.
     #[inline]
     pub fn view(
         &self,

@@ -46,7 +46,7 @@ impl ArchiveGroup<'_> {
             .await
     }
 
-    /// All pages of [`search`](Self::search) as one stream of their results: see [`Items`].
+    /// Returns a stream over the results of all pages of [`search`](Self::search): see [`Items`].
     #[inline]
     pub fn search_all(
         &self,

@@ -36,8 +36,8 @@ impl EmailGroup<'_> {
     /// an id of your own in a custom header. About two minutes later, `/activity/search` can return
     /// that header with the events.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
-    /// is an error of this client.
+    /// Not idempotent: a repeated call sends again. Maximum request size: 50 MB. A reply that does not
+    /// confirm the send is an error of this client.
     #[inline]
     pub async fn send(
         &self,
@@ -57,8 +57,8 @@ impl EmailGroup<'_> {
     /// accepted: look at `failed` and `failures`. Maximum size: 50 MB each for the message and the
     /// request body; base64 makes the message a third larger, which leaves about 37 MB.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
-    /// is an error of this client.
+    /// Not idempotent: a repeated call sends again. Maximum request size: 50 MB. A reply that does not
+    /// confirm the send is an error of this client.
     #[inline]
     pub async fn mime(
         &self,
@@ -79,8 +79,8 @@ impl EmailGroup<'_> {
     /// filled `email_id` or `schedule_id` as failed. Maximum size of the request body: 50 MB.
     /// `fastaccept` is not available here.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
-    /// is an error of this client.
+    /// Not idempotent: a repeated call sends again. Maximum request size: 50 MB. A reply that does not
+    /// confirm the send is an error of this client.
     #[inline]
     pub async fn batch(
         &self,
@@ -113,7 +113,7 @@ impl EmailGroup<'_> {
             .await
     }
 
-    /// All pages of [`scheduled_search`](Self::scheduled_search) as one stream of their results: see [`Items`].
+    /// Returns a stream over the results of all pages of [`scheduled_search`](Self::scheduled_search): see [`Items`].
     #[inline]
     pub fn scheduled_search_all(
         &self,
@@ -174,7 +174,7 @@ impl EmailGroup<'_> {
             .await
     }
 
-    /// All pages of [`search`](Self::search) as one stream of their results: see [`Items`].
+    /// Returns a stream over the results of all pages of [`search`](Self::search): see [`Items`].
     #[deprecated]
     #[inline]
     pub fn search_all(

@@ -29,8 +29,8 @@ impl SmsGroup<'_> {
     /// characters counts as several units per number. A second call sends and bills the text again, so
     /// do not repeat a call whose outcome is unknown.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 1 MB. A reply that does not confirm the send
-    /// is an error of this client.
+    /// Not idempotent: a repeated call sends again. Maximum request size: 1 MB. A reply that does not
+    /// confirm the send is an error of this client.
     #[inline]
     pub async fn send(
         &self,

@@ -90,7 +90,7 @@ impl SuppressionGroup<'_> {
             .await
     }
 
-    /// All pages of [`view`](Self::view) as one stream of their results: see [`Items`].
+    /// Returns a stream over the results of all pages of [`view`](Self::view): see [`Items`].
     #[inline]
     pub fn view_all(
         &self,

@@ -104,7 +104,7 @@ impl TemplateGroup<'_> {
             .await
     }
 
-    /// All pages of [`search`](Self::search) as one stream of their results: see [`Items`].
+    /// Returns a stream over the results of all pages of [`search`](Self::search): see [`Items`].
     #[inline]
     pub fn search_all(
         &self,

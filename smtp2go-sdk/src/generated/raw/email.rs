@@ -16,8 +16,8 @@ impl Client {
     /// an id of your own in a custom header. About two minutes later, `/activity/search` can return
     /// that header with the events.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
-    /// is an error of this client.
+    /// Not idempotent: a repeated call sends again. Maximum request size: 50 MB. A reply that does not
+    /// confirm the send is an error of this client.
     ///
     /// Sends a `POST` request to `/email/send`
     pub async fn email_send<'a>(
@@ -65,8 +65,8 @@ impl Client {
     /// accepted: look at `failed` and `failures`. Maximum size: 50 MB each for the message and the
     /// request body; base64 makes the message a third larger, which leaves about 37 MB.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
-    /// is an error of this client.
+    /// Not idempotent: a repeated call sends again. Maximum request size: 50 MB. A reply that does not
+    /// confirm the send is an error of this client.
     ///
     /// Sends a `POST` request to `/email/mime`
     pub async fn email_mime<'a>(
@@ -115,8 +115,8 @@ impl Client {
     /// filled `email_id` or `schedule_id` as failed. Maximum size of the request body: 50 MB.
     /// `fastaccept` is not available here.
     ///
-    /// Sends; a repeat sends again. Maximum request size: 50 MB. A reply that does not confirm the send
-    /// is an error of this client.
+    /// Not idempotent: a repeated call sends again. Maximum request size: 50 MB. A reply that does not
+    /// confirm the send is an error of this client.
     ///
     /// Sends a `POST` request to `/email/batch`
     pub async fn email_batch<'a>(

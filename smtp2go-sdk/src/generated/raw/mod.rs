@@ -26,9 +26,9 @@ use smtp2go_types as types;
 
 /// Client for SMTP2GO API
 ///
-/// `Client::raw` of the crate's root makes one. Its requests go through the client that it came from:
-/// `new_with_client` takes a base URL and an HTTP client because progenitor's clients do, and neither is
-/// used to send anything.
+/// `Client::raw` of the crate's root returns one, whose requests go through that client.
+/// `new_with_client` takes a base URL and an HTTP client because progenitor's clients do; neither is used
+/// for requests.
 ///
 /// Version: 3.0.4
 #[derive(Clone, Debug)]

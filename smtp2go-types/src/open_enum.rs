@@ -1,39 +1,39 @@
-//! Open enumerations.
+//! Open enums.
 
 use std::fmt;
 
-/// A list of values that the API uses, and may add to.
+/// An enum whose values the API may extend.
 ///
 /// Each open enum has a variant per listed value and [`Unknown`](UnknownValue) for the rest, so
 /// that a reply with a new value still decodes and can be sent back. Values compare by variant.
 ///
-/// | Made by | Of a value that is not listed |
+/// | Made by | A value that is not listed is |
 /// | --- | --- |
-/// | `From`, `parse`, serde, [`from_word`](Vocabulary::from_word) | taken for a misspelling: refused by `validate()` in fields that take listed values only |
-/// | [`unlisted`](Vocabulary::unlisted) | sent, unless it is another spelling of a listed one |
-/// | reading a reply | sent, since the API knows it |
-pub trait Vocabulary: Sized {
-    /// The listed values, as the API spells them.
-    const WORDS: &'static [&'static str];
+/// | `From`, `parse`, serde, [`from_value`](OpenEnum::from_value) | treated as a misspelling: `validate()` refuses it in fields that accept only listed values |
+/// | [`unlisted`](OpenEnum::unlisted) | sent, unless it is another spelling of a listed one |
+/// | reading a reply | sent, because the API knows it |
+pub trait OpenEnum: Sized {
+    /// The listed values, in the API's spelling.
+    const VALUES: &'static [&'static str];
 
-    /// The value, as the API spells it.
+    /// Returns the value, in the API's spelling.
     fn as_str(&self) -> &str;
 
-    /// Reads a value, matched exactly: `Unknown` if it is not listed. Besides the values of
-    /// [`WORDS`](Vocabulary::WORDS), other spellings seen in the wild give the listed value.
-    fn from_word(word: &str) -> Self;
+    /// Reads a value, matched exactly; `Unknown` if it is not listed. Known alternative spellings
+    /// give the listed value too.
+    fn from_value(value: &str) -> Self;
 
-    /// Makes a value that this version does not list, and that `validate()` lets pass: for what the
-    /// API has added since. A listed value gives its variant. One that differs from a listed value
-    /// only in case or separators, or that is blank, is refused by `validate()` in every field.
-    fn unlisted(word: &str) -> Self;
+    /// Makes a value that the API has added since this version, and that `validate()` accepts. A
+    /// listed value gives its variant. `validate()` refuses a value that is blank, or that differs
+    /// from a listed one only in case or separators.
+    fn unlisted(value: &str) -> Self;
 
-    /// The value, if it is in the variant `Unknown`.
+    /// Returns the value if it is in the variant `Unknown`.
     fn unknown(&self) -> Option<&UnknownValue>;
 
-    /// The listed value that `word` is equal to, apart from case and separators (everything that is
-    /// neither a letter nor a digit). `None` if there is none.
-    fn similar(word: &str) -> Option<&'static str>;
+    /// Returns the listed value that equals `value` except for case and separators (all characters
+    /// other than letters and digits). `None` if there is none.
+    fn similar(value: &str) -> Option<&'static str>;
 
     /// Whether the value is in the variant `Unknown`.
     fn is_unknown(&self) -> bool {
@@ -41,10 +41,10 @@ pub trait Vocabulary: Sized {
     }
 }
 
-/// A value that an open enum does not list: see [`Vocabulary`].
+/// A value that an open enum does not list: see [`OpenEnum`].
 ///
-/// It remembers how it was made, which decides whether `validate()` lets it pass; comparing and
-/// hashing it goes by its text alone.
+/// It records how it was made, which decides whether `validate()` accepts it. Equality and hashing
+/// use only the text.
 #[derive(Clone)]
 pub struct UnknownValue {
     text: Box<str>,
@@ -54,7 +54,7 @@ pub struct UnknownValue {
 /// How an unknown value was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// From text, so that it may be a misspelling.
+    /// From text; it may be a misspelling.
     Text,
     /// By `unlisted`.
     Unlisted,
@@ -70,7 +70,7 @@ impl UnknownValue {
         }
     }
 
-    /// The value, as it was written.
+    /// Returns the value as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -126,68 +126,68 @@ impl fmt::Debug for UnknownValue {
     }
 }
 
-/// Finds the listed value, of pairs of a spelling and the value that it stands for, that `word` is
-/// equal to apart from case and separators.
+/// Finds the listed value that equals `value` except for case and separators, in pairs of a
+/// spelling and its listed value.
 pub(crate) fn similar(
-    word: &str,
+    value: &str,
     spellings: &[(&'static str, &'static str)],
 ) -> Option<&'static str> {
-    let word = letters(word);
+    let value = letters(value);
     let mut found = spellings
         .iter()
-        .filter(|(spelling, _)| letters(spelling) == word);
+        .filter(|(spelling, _)| letters(spelling) == value);
     found.next().map(|(_, listed)| *listed)
 }
 
-/// What is left of a name without case and separators.
-pub(crate) fn letters(word: &str) -> String {
-    word.chars()
+/// Returns a name in lower case and without separators.
+pub(crate) fn letters(value: &str) -> String {
+    value
+        .chars()
         .filter(|letter| letter.is_alphanumeric())
         .flat_map(char::to_lowercase)
         .collect()
 }
 
-/// Implements an open enum, except for the enum itself, which stands in the source where a reader looks
-/// for it.
+/// Implements an open enum. The enum itself is defined in the source, where readers look for it.
 ///
 /// The enum derives `Clone`, `Debug`, `PartialEq`, `Eq` and `Hash`, and has the variant
-/// `Unknown(UnknownValue)`. The macro takes its other variants, each with its value and, after `|`,
-/// further spellings that decode to it. What is inline is compiled only for programs that use it.
-macro_rules! words {
+/// `Unknown(UnknownValue)`. The macro takes the other variants, each with its value and, after `|`,
+/// alternative spellings. Inline functions are compiled only for programs that use them.
+macro_rules! open_enum {
     (
         $name:ident {
-            $($variant:ident = $word:literal $(| $alias:literal)*),* $(,)?
+            $($variant:ident = $value:literal $(| $alias:literal)*),* $(,)?
         }
     ) => {
         impl $name {
-            /// The word, as the API spells it.
+            /// Returns the value, in the API's spelling.
             #[inline]
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
-                    $(Self::$variant => $word,)*
+                    $(Self::$variant => $value,)*
                     Self::Unknown(value) => value.as_str(),
                 }
             }
 
-            /// Makes a value that this version does not list, and that `validate()` lets pass: for
-            /// what the API has added since. A listed value gives its variant. One that differs from a
-            /// listed value only in case or separators is refused by `validate()`.
+            /// Makes a value that the API has added since this version, and that `validate()`
+            /// accepts. A listed value gives its variant. `validate()` refuses a value that differs
+            /// from a listed one only in case or separators.
             #[must_use]
             pub fn unlisted(value: impl ::std::convert::AsRef<str>) -> Self {
-                $crate::Vocabulary::unlisted(value.as_ref())
+                $crate::OpenEnum::unlisted(value.as_ref())
             }
 
-            fn read(text: &str, origin: $crate::vocabulary::Origin) -> Self {
+            fn read(text: &str, origin: $crate::open_enum::Origin) -> Self {
                 match text {
-                    $($word $(| $alias)* => Self::$variant,)*
+                    $($value $(| $alias)* => Self::$variant,)*
                     other => Self::Unknown($crate::UnknownValue::new(other, origin)),
                 }
             }
         }
 
-        impl $crate::Vocabulary for $name {
-            const WORDS: &'static [&'static str] = &[$($word),*];
+        impl $crate::OpenEnum for $name {
+            const VALUES: &'static [&'static str] = &[$($value),*];
 
             #[inline]
             fn as_str(&self) -> &str {
@@ -195,12 +195,12 @@ macro_rules! words {
             }
 
             #[inline]
-            fn from_word(word: &str) -> Self {
-                Self::read(word, $crate::vocabulary::Origin::Text)
+            fn from_value(value: &str) -> Self {
+                Self::read(value, $crate::open_enum::Origin::Text)
             }
 
-            fn unlisted(word: &str) -> Self {
-                Self::read(word, $crate::vocabulary::Origin::Unlisted)
+            fn unlisted(value: &str) -> Self {
+                Self::read(value, $crate::open_enum::Origin::Unlisted)
             }
 
             #[inline]
@@ -211,8 +211,8 @@ macro_rules! words {
                 }
             }
 
-            fn similar(word: &str) -> ::std::option::Option<&'static str> {
-                $crate::vocabulary::similar(word, &[$(($word, $word) $(, ($alias, $word))*),*])
+            fn similar(value: &str) -> ::std::option::Option<&'static str> {
+                $crate::open_enum::similar(value, &[$(($value, $value) $(, ($alias, $value))*),*])
             }
         }
 
@@ -227,15 +227,15 @@ macro_rules! words {
 
         impl ::std::convert::From<&str> for $name {
             #[inline]
-            fn from(word: &str) -> Self {
-                $crate::Vocabulary::from_word(word)
+            fn from(value: &str) -> Self {
+                $crate::OpenEnum::from_value(value)
             }
         }
 
         impl ::std::convert::From<::std::string::String> for $name {
             #[inline]
-            fn from(word: ::std::string::String) -> Self {
-                $crate::Vocabulary::from_word(&word)
+            fn from(value: ::std::string::String) -> Self {
+                $crate::OpenEnum::from_value(&value)
             }
         }
 
@@ -243,8 +243,8 @@ macro_rules! words {
             type Err = ::std::convert::Infallible;
 
             #[inline]
-            fn from_str(word: &str) -> ::std::result::Result<Self, Self::Err> {
-                Ok($crate::Vocabulary::from_word(word))
+            fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+                Ok($crate::OpenEnum::from_value(value))
             }
         }
 
@@ -279,7 +279,7 @@ macro_rules! words {
                 scalar: $crate::lenient::Scalar<'_>,
             ) -> ::std::option::Option<Self> {
                 let text = scalar.into_text();
-                Some(Self::read(&text, $crate::vocabulary::Origin::Reply))
+                Some(Self::read(&text, $crate::open_enum::Origin::Reply))
             }
         }
 
@@ -296,20 +296,20 @@ macro_rules! words {
             fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
                 ::schemars::json_schema!({
                     "type": "string",
-                    "x-extensible-enum": <Self as $crate::Vocabulary>::WORDS,
+                    "x-extensible-enum": <Self as $crate::OpenEnum>::VALUES,
                 })
             }
         }
     };
 }
-pub(crate) use words;
+pub(crate) use open_enum;
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "the macro is for public enums")]
 mod tests {
     use std::collections::HashSet;
 
-    use super::{UnknownValue, Vocabulary};
+    use super::{OpenEnum, UnknownValue};
     use crate::lenient::{Lenient, Scalar};
     use crate::validation::{Check, Validate};
 
@@ -320,12 +320,12 @@ mod tests {
         None,
         Unknown(UnknownValue),
     }
-    words!(BounceKind { Hard = "hard", Soft = "soft" | "soft-bounce" | "Soft", None = "" });
+    open_enum!(BounceKind { Hard = "hard", Soft = "soft" | "soft-bounce" | "Soft", None = "" });
 
     #[test]
-    fn words() {
-        assert_eq!(BounceKind::WORDS, ["hard", "soft", ""]);
-        for (word, kind, spelt) in [
+    fn listed_values_and_aliases_are_read_and_others_are_unknown() {
+        assert_eq!(BounceKind::VALUES, ["hard", "soft", ""]);
+        for (value, kind, spelt) in [
             ("hard", BounceKind::Hard, "hard"),
             ("soft", BounceKind::Soft, "soft"),
             ("soft-bounce", BounceKind::Soft, "soft"),
@@ -334,17 +334,17 @@ mod tests {
             ("HARD", BounceKind::from("HARD"), "HARD"),
             ("tepid", BounceKind::from("tepid"), "tepid"),
         ] {
-            assert_eq!(BounceKind::from_word(word), kind);
-            assert_eq!(BounceKind::from(word), kind);
-            assert_eq!(BounceKind::from(word.to_owned()), kind);
-            assert_eq!(word.parse::<BounceKind>(), Ok(kind.clone()));
+            assert_eq!(BounceKind::from_value(value), kind);
+            assert_eq!(BounceKind::from(value), kind);
+            assert_eq!(BounceKind::from(value.to_owned()), kind);
+            assert_eq!(value.parse::<BounceKind>(), Ok(kind.clone()));
             assert_eq!(kind.as_str(), spelt);
-            assert_eq!(Vocabulary::as_str(&kind), spelt);
+            assert_eq!(OpenEnum::as_str(&kind), spelt);
             assert_eq!(kind.to_string(), spelt);
             assert_eq!(kind.is_unknown(), matches!(kind, BounceKind::Unknown(_)));
             assert_eq!(serde_json::to_value(&kind).unwrap(), spelt);
             assert_eq!(
-                serde_json::from_value::<BounceKind>(word.into()).unwrap(),
+                serde_json::from_value::<BounceKind>(value.into()).unwrap(),
                 kind
             );
         }
@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(set.len(), 2);
     }
 
-    /// A field of a request: one that takes listed values only, or one that takes any.
+    /// A field of a request that accepts only listed values, or any value.
     struct Field {
         kind: BounceKind,
         listed_only: bool,
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn unlisted_value_passes_but_other_spelling_is_refused() {
-        for (word, similar) in [
+        for (value, similar) in [
             ("tepid", None),
             ("hardly", None),
             ("", Some("")),
@@ -391,23 +391,23 @@ mod tests {
             ("soft\n", Some("soft")),
             (" ", Some("")),
         ] {
-            assert_eq!(BounceKind::similar(word), similar, "{word:?}");
-            let from_text = BounceKind::from(word);
-            let unlisted = BounceKind::unlisted(word);
-            let scalar = Scalar::Text(word.into());
+            assert_eq!(BounceKind::similar(value), similar, "{value:?}");
+            let from_text = BounceKind::from(value);
+            let unlisted = BounceKind::unlisted(value);
+            let scalar = Scalar::Text(value.into());
             let from_reply = <BounceKind as Lenient>::from_scalar(scalar).unwrap();
             assert_eq!(unlisted, from_text);
             assert_eq!(from_reply, from_text);
             assert_eq!(unlisted.as_str(), from_text.as_str());
             let listed = !from_text.is_unknown();
 
-            assert_eq!(problem(&from_text, true).is_none(), listed, "{word:?}");
-            assert_eq!(problem(&from_text, false), None, "{word:?}");
-            assert_eq!(problem(&from_reply, true), None, "{word:?}");
-            assert_eq!(problem(&from_reply, false), None, "{word:?}");
+            assert_eq!(problem(&from_text, true).is_none(), listed, "{value:?}");
+            assert_eq!(problem(&from_text, false), None, "{value:?}");
+            assert_eq!(problem(&from_reply, true), None, "{value:?}");
+            assert_eq!(problem(&from_reply, false), None, "{value:?}");
             for listed_only in [true, false] {
                 let passes = problem(&unlisted, listed_only).is_none();
-                assert_eq!(passes, listed || similar.is_none(), "{word:?}");
+                assert_eq!(passes, listed || similar.is_none(), "{value:?}");
             }
         }
         assert_eq!(
@@ -423,11 +423,11 @@ mod tests {
     #[test]
     fn blank_value_is_refused_where_none_is_listed() {
         assert_eq!(Colour::unlisted("red"), Colour::Red);
-        for word in ["", " ", "-"] {
+        for value in ["", " ", "-"] {
             let mut check = Check::default();
-            check.spelling(&Colour::unlisted(word));
+            check.spelling(&Colour::unlisted(value));
             let error = check.finish().unwrap_err().to_string();
-            assert_eq!(error, format!("{word:?} is blank"));
+            assert_eq!(error, format!("{value:?} is blank"));
         }
     }
 
@@ -436,11 +436,11 @@ mod tests {
         Red,
         Unknown(UnknownValue),
     }
-    words!(Colour { Red = "red" });
+    open_enum!(Colour { Red = "red" });
 
     #[cfg(feature = "schemars")]
     #[test]
-    fn schema() {
+    fn schema_lists_the_values_without_closing_the_enum() {
         assert_eq!(
             serde_json::to_value(schemars::schema_for!(BounceKind)).unwrap(),
             serde_json::json!({
