@@ -1,16 +1,15 @@
-//! What a spec must hold to before anything is generated from it.
+//! Checks a spec before anything is generated from it.
 //!
-//! In: the document as JSON. Out: every [problem](Problems) in it, with its place, what is wrong and what
-//! to do about it:
+//! In: the document as JSON. Out: all [problems](Problems), each with its place, a message and a
+//! remedy:
 //!
 //! ```text
-//! #/components/schemas/SmsPart: the schema has no description (describe it; the documentation is made from it)
+//! #/components/schemas/SmsPart: the schema has no description (add a `description`; the documentation is generated from it)
 //! ```
 //!
-//! [`check`] runs the checks, which follow in this file in the same order: references, operations with
-//! their groups, bodies and responses, schemas, cycles, directions, and examples. Those of our own
-//! extensions are in [`extensions`]. Later stages rely on all of them and look things up without asking
-//! again.
+//! [`check`] runs the checks, which follow in this file in the same order: references, operations
+//! with their groups, bodies and responses, schemas, cycles, directions, and examples. Those of our
+//! own extensions are in [`extensions`]. Later stages rely on these checks and do not repeat them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,8 +47,8 @@ const KEYWORDS: [&str; 20] = [
     "required",
 ];
 
-/// What `format` may say of each type. They tell what a value is and refuse none; spec/README.md
-/// explains each.
+/// The formats of each type. A format describes a value but refuses none; spec/README.md explains
+/// each format.
 const FORMATS: [(&str, &[&str]); 3] = [
     ("integer", &["int32", "int64"]),
     ("number", &["double"]),
@@ -77,10 +76,10 @@ const FORMATS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// Methods of every request type, beside the setters of its fields.
+/// Methods of every request type, besides the setters of its fields.
 const RESERVED: [&str; 4] = ["new", "check", "validate", "based_on"];
 
-/// Names that a group cannot have: those of modules, and of methods of the client.
+/// Names that a group can't have: those of modules, and of methods of the client.
 const TAKEN: [&str; 15] = [
     "builder",
     "call",
@@ -110,7 +109,7 @@ pub(crate) fn check(document: &Value, problems: &mut Problems) {
         if !names::is_type_name(name) {
             problems.add(
                 &pointer,
-                format!("`{name}` is no name for a component"),
+                format!("`{name}` is not a valid component name"),
                 "write it in PascalCase (`SmsPart`), letters and digits only; names that generated \
                  code has already (`Date`) are taken",
             );
@@ -118,15 +117,15 @@ pub(crate) fn check(document: &Value, problems: &mut Problems) {
         if let Some(other) = names.insert(name.to_lowercase(), name) {
             problems.add(
                 &pointer,
-                format!("`{name}` differs from `{other}` in case only"),
+                format!("`{name}` differs from `{other}` only in case"),
                 "choose another name",
             );
         }
         if list(&component["allOf"]).len() + usize::from(reference_name(component).is_some()) > 0 {
             problems.add(
                 &pointer,
-                "a component is only another name for a component",
-                "refer to the other component where this one is used",
+                "the component is only an alias of another component",
+                "refer to the other component directly",
             );
             continue;
         }
@@ -152,13 +151,13 @@ fn references(root: &Value, value: &Value, pointer: &str, problems: &mut Problem
                 if target.and_then(|target| root.pointer(target)).is_none() {
                     problems.add(
                         pointer,
-                        format!("`$ref: {reference}` names nothing in this file"),
-                        "correct the name, or add what it names under `components`",
+                        format!("`$ref: {reference}` does not exist in this file"),
+                        "correct the reference, or add the target under `components`",
                     );
                 }
             }
             for (key, member) in members {
-                // An example may hold anything.
+                // An example may contain anything.
                 if key != "example" && key != "default" {
                     references(root, member, &join(pointer, key), problems);
                 }
@@ -187,8 +186,8 @@ fn operations(document: Document<'_>, problems: &mut Problems) {
             if !METHODS.contains(&key.as_str()) {
                 problems.add(
                     join(&pointer, key),
-                    format!("`{key}` is not understood on a path"),
-                    "keep operations only, each with what it needs",
+                    format!("`{key}` is not supported on a path"),
+                    "keep only operations",
                 );
             }
         }
@@ -205,7 +204,7 @@ fn operations(document: Document<'_>, problems: &mut Problems) {
             problems.add(
                 &operation.pointer,
                 "the operation has no summary",
-                "say in one line what it does",
+                "describe the operation in one line",
             );
         }
         if operation.value.get("parameters").is_some() {
@@ -235,7 +234,7 @@ fn operations(document: Document<'_>, problems: &mut Problems) {
     }
 }
 
-/// The API groups. Each becomes a module and a method.
+/// Checks the API groups. Each becomes a module and a method.
 fn tags<'a>(document: Document<'a>, problems: &mut Problems) -> BTreeSet<&'a str> {
     let mut tags = BTreeSet::new();
     for (index, tag) in list(&document.root()["tags"]).iter().enumerate() {
@@ -245,15 +244,15 @@ fn tags<'a>(document: Document<'a>, problems: &mut Problems) -> BTreeSet<&'a str
         if !names::is_snake_case(name) || taken || !tags.insert(name) {
             problems.add(
                 join("/tags", index),
-                format!("`{name}` is no name for an API group, or is there twice"),
-                "write each group once, in snake_case; modules and methods of the client are taken",
+                format!("`{name}` is not a valid group name, or occurs twice"),
+                "list each group once, in snake_case; names of modules and of the client's methods are reserved",
             );
         }
     }
     tags
 }
 
-/// The one tag of an operation or webhook.
+/// Returns the tag of an operation or webhook.
 fn tag<'a>(
     value: &'a Value,
     pointer: &str,
@@ -265,7 +264,7 @@ fn tag<'a>(
         _ => {
             problems.add(
                 join(pointer, "tags"),
-                "an operation has exactly one tag, which `tags` at the root describes",
+                "expected exactly one tag, which `tags` at the root describes",
                 "name its API group",
             );
             None
@@ -290,7 +289,7 @@ fn operation_id<'a>(
         problems.add(
             &at,
             format!("the operationId `{id}` is also that of #{other}"),
-            "give each operation its own",
+            "give each operation its own operationId",
         );
     }
     let action = tag.and_then(|tag| id.strip_prefix(tag)?.strip_prefix('_'));
@@ -309,7 +308,7 @@ fn described(value: &Value, pointer: &str, what: &str, problems: &mut Problems) 
         problems.add(
             pointer,
             format!("the {what} has no description"),
-            "describe it; the documentation is made from it",
+            "add a `description`; the documentation is generated from it",
         );
     }
 }
@@ -327,7 +326,7 @@ fn object_content(
     let schema = &content["schema"];
     let component = reference_name(schema).map(|name| document.schema(name));
     if component.is_some_and(Value::is_null) {
-        // Dangling, and said so.
+        // A dangling reference, already reported.
         return;
     }
     if component.is_none_or(|component| component["type"] != "object") {
@@ -339,7 +338,7 @@ fn object_content(
     } else if component.is_some_and(is_map) {
         problems.add(
             join(&at, "schema"),
-            "the body is an object of which no property is known",
+            "the body is an object without properties",
             "add its properties, or leave `content` out of a 200",
         );
     }
@@ -359,7 +358,7 @@ fn responses(document: Document<'_>, operation: &OperationAt<'_>, problems: &mut
         None => problems.add(
             &pointer,
             "there is no 200 response",
-            "describe it; without `content` where its body is not known",
+            "add the response; leave `content` out if its body is not known",
         ),
         Some(response) => {
             let elsewhere = response["$ref"].as_str();
@@ -369,8 +368,8 @@ fn responses(document: Document<'_>, operation: &OperationAt<'_>, problems: &mut
             {
                 problems.add(
                     join(&pointer, "200"),
-                    "this is no response with a description",
-                    "describe it, and put its schema into `content`",
+                    "expected a response with a description",
+                    "add a `description`, and put the schema into `content`",
                 );
             }
             if response.get("content").is_some() {
@@ -405,7 +404,7 @@ fn responses(document: Document<'_>, operation: &OperationAt<'_>, problems: &mut
     }
 }
 
-/// Where a schema stands, which decides what it may be.
+/// The place of a schema, which decides its allowed forms.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SchemaPlace {
     Component,
@@ -424,7 +423,7 @@ fn schema(
         if map(value).len() > 1 {
             problems.add(
                 pointer,
-                "what stands beside `$ref` is ignored by every reader of OpenAPI 3.0",
+                "siblings of `$ref` are ignored in OpenAPI 3.0",
                 "put the `$ref` into `allOf`",
             );
         }
@@ -434,7 +433,7 @@ fn schema(
         problems.add(
             pointer,
             format!(
-                "`$ref: {}` is no component",
+                "`$ref: {}` is not a component",
                 other.as_str().unwrap_or_default()
             ),
             "refer to one with `$ref: '#/components/schemas/…'`",
@@ -445,7 +444,7 @@ fn schema(
             problems.add(
                 join(pointer, key),
                 format!("the keyword `{key}` is not supported in this document"),
-                "say it in the description",
+                "describe the constraint in the description",
             );
         }
     }
@@ -456,8 +455,8 @@ fn schema(
     if value.get("nullable").is_some() && kind.is_none() {
         problems.add(
             join(pointer, "nullable"),
-            "`nullable` means nothing without a `type` beside it",
-            "name the type, or leave `nullable` out",
+            "`nullable` has no effect without a `type`",
+            "add the type, or remove `nullable`",
         );
     }
     for combined in ["allOf", "oneOf"] {
@@ -509,14 +508,14 @@ fn typed(
     if vocabulary && place != SchemaPlace::Component {
         problems.add(
             join(pointer, "x-extensible-enum"),
-            "a vocabulary stands here without a name",
+            "an open enum must be a component",
             "make it a component and refer to it",
         );
     }
     if value.get("enum").is_some() && kind != Some("integer") {
         problems.add(
             join(pointer, "enum"),
-            "`enum` closes a set of words that the service may extend",
+            "`enum` closes a set of values that the service may extend",
             "make it a component with `x-extensible-enum`",
         );
     }
@@ -535,7 +534,7 @@ fn typed(
         Some("string" | "integer" | "number" | "boolean") | None => {}
         Some("array") => {
             if value.get("items").is_none() {
-                problems.add(pointer, "the list has no `items`", "say what it holds");
+                problems.add(pointer, "the list has no `items`", "add `items`");
             } else if document.resolve(&value["items"])["type"] == "array" {
                 problems.add(
                     join(pointer, "items"),
@@ -550,7 +549,7 @@ fn typed(
             if place != SchemaPlace::Component && !properties.is_empty() {
                 problems.add(
                     pointer,
-                    "an object with properties stands here without a name",
+                    "an object with properties must be a component",
                     "make it a component and refer to it",
                 );
             }
@@ -562,7 +561,7 @@ fn typed(
         }
         Some(other) => problems.add(
             join(pointer, "type"),
-            format!("`{other}` is no type"),
+            format!("`{other}` is not a type"),
             "use string, integer, number, boolean, array or object",
         ),
     }
@@ -576,14 +575,14 @@ fn typed(
         if field.is_empty() {
             problems.add(
                 &at,
-                format!("`{name}` has no letter or digit to name a field by"),
-                "leave it out",
+                format!("`{name}` has no letter or digit for a field name"),
+                "remove it",
             );
         } else if let Some(other) = fields.insert(field, name) {
             problems.add(
                 &at,
                 format!("`{name}` and `{other}` would be the same field"),
-                "leave one out, or put it into `x-smtp2go-also-named` of the other",
+                "remove one, or put it into `x-smtp2go-also-named` of the other",
             );
         }
         schema(document, property, &at, SchemaPlace::Property, problems);
@@ -593,13 +592,13 @@ fn typed(
             problems.add(
                 join(pointer, "required"),
                 format!("`{name}` is required but not a property"),
-                "add the property or leave the name out",
+                "add the property, or remove the name from `required`",
             );
         }
     }
 }
 
-/// Components that hold themselves: no type could be made of them.
+/// Finds components that contain themselves: a struct can't.
 fn cycles(document: Document<'_>, problems: &mut Problems) {
     for name in document.schemas().keys() {
         let mut inner = BTreeSet::new();
@@ -610,7 +609,7 @@ fn cycles(document: Document<'_>, problems: &mut Problems) {
             problems.add(
                 join("/components/schemas", name),
                 format!("`{name}` contains itself"),
-                "leave the inner one untyped",
+                "leave the inner schema untyped",
             );
         }
     }
@@ -621,7 +620,7 @@ pub(crate) fn direct_references(schema: &Value) -> Vec<&str> {
     match schema {
         Value::Object(members) => {
             found.extend(reference_name(schema));
-            // Examples may hold anything, `$ref` included.
+            // Examples may contain anything, `$ref` included.
             for (key, member) in members {
                 if key != "example" && key != "default" {
                     found.extend(direct_references(member));
@@ -643,7 +642,7 @@ pub(crate) fn reach<'a>(document: Document<'a>, name: &'a str, into: &mut BTreeS
     }
 }
 
-/// Components reached from requests, and those reached from replies and webhooks.
+/// Returns the components reached from requests, and those reached from replies and webhooks.
 pub(crate) fn reached(document: Document<'_>) -> (BTreeSet<&str>, BTreeSet<&str>) {
     let (mut requests, mut replies) = (BTreeSet::new(), BTreeSet::new());
     for operation in document.operations() {
@@ -667,7 +666,7 @@ pub(crate) fn reached(document: Document<'_>) -> (BTreeSet<&str>, BTreeSet<&str>
     (requests, replies)
 }
 
-/// What is sent is strict and what is received is lenient, so no object can be both.
+/// Requests are strict and replies are lenient, so an object can't be used in both.
 fn directions(document: Document<'_>, problems: &mut Problems) {
     let (requests, replies) = reached(document);
     for (name, component) in document.schemas() {
@@ -680,7 +679,7 @@ fn directions(document: Document<'_>, problems: &mut Problems) {
             problems.add(
                 &pointer,
                 format!("`{name}` is not used"),
-                "refer to it or take it out",
+                "refer to it, or remove it",
             );
         }
         if component["type"] != "object" {
@@ -697,15 +696,17 @@ fn directions(document: Document<'_>, problems: &mut Problems) {
             if name == "extra" {
                 problems.add(
                     join(&join(&pointer, "properties"), name),
-                    "an object cannot have a field `extra`: its type keeps unknown members there",
-                    "name another field in xtask/src/generate.rs first",
+                    "an object can't have a field `extra`: its type keeps unknown members there",
+                    "first rename that member in xtask/src/generate.rs",
                 );
             }
             if sent && RESERVED.contains(&name.as_str()) {
                 problems.add(
                     join(&join(&pointer, "properties"), name),
-                    format!("a request cannot have a field `{name}`: its type has such a method"),
-                    "name another method in xtask/src/refine/types.rs first",
+                    format!(
+                        "a request can't have a field `{name}`: its type has a method of this name"
+                    ),
+                    "first rename the method in xtask/src/refine/types.rs",
                 );
             }
         }
@@ -719,7 +720,7 @@ fn directions(document: Document<'_>, problems: &mut Problems) {
     }
 }
 
-/// Every example must be what its schema allows.
+/// Checks that every example matches its schema.
 fn examples(document: Document<'_>, problems: &mut Problems) {
     let definitions = schema::definitions(document);
     let mut bodies = Vec::new();
@@ -762,7 +763,7 @@ fn examples(document: Document<'_>, problems: &mut Problems) {
     }
 }
 
-/// `example` and `default` on schemas and their properties.
+/// Checks `example` and `default` of schemas and their properties.
 fn scalar_examples(
     document: Document<'_>,
     definitions: &Value,
@@ -797,7 +798,7 @@ fn validate(
         reach(document, name, &mut names);
     }
     if names.iter().any(|name| document.schema(name).is_null()) {
-        // It leads to something that is not there, which is said elsewhere.
+        // A dangling reference, which is reported elsewhere.
         return;
     }
     root["$defs"] = names
@@ -811,7 +812,7 @@ fn validate(
             let pointer = values.first().map_or("", |(pointer, _)| pointer);
             problems.add(
                 pointer,
-                format!("its schema is not sound: {error}"),
+                format!("the schema is invalid: {error}"),
                 "compare with the JSON Schema specification",
             );
             return;

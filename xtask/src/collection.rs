@@ -10,7 +10,7 @@ pub const COLLECTION: &str = "spec/smtp2go.postman_collection.json";
 /// The format of the file.
 const FORMAT: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
 
-/// Makes a collection of a document: a folder per tag, a request per operation.
+/// Converts a document to a collection: a folder per tag, a request per operation.
 ///
 /// The base URL and the API key are variables; bodies are the examples of the document.
 #[must_use]
@@ -76,7 +76,7 @@ fn request(document: Document<'_>, operation: &OperationAt<'_>) -> Value {
     json!({ "name": operation.value["summary"], "request": request })
 }
 
-/// The header that takes the API key.
+/// Returns the header for the API key.
 fn key_header(document: Document<'_>) -> Option<&str> {
     let schemes = map(&document.root()["components"]["securitySchemes"]);
     let header = schemes.values().find(|scheme| scheme["in"] == "header")?;

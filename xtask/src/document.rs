@@ -1,4 +1,4 @@
-//! Finding one's way in an OpenAPI document.
+//! Access to the parts of an OpenAPI document.
 
 use serde_json::{Map, Value};
 
@@ -14,13 +14,13 @@ pub(crate) const JSON: &str = "application/json";
 
 static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
 
-/// A document and the ways into it.
+/// A document, with methods to access its parts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Document<'a> {
     root: &'a Value,
 }
 
-/// An operation and where it stands.
+/// An operation and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct OperationAt<'a> {
     pub(crate) path: &'a str,
@@ -83,10 +83,10 @@ impl<'a> Document<'a> {
             .collect()
     }
 
-    /// Follows `$ref` and a single `allOf` to where a schema says its type.
+    /// Follows `$ref` and a single `allOf` to the schema that has the type.
     pub(crate) fn resolve(self, schema: &'a Value) -> &'a Value {
         let mut schema = schema;
-        // Cycles are refused by the checks; the bound is for documents not checked yet.
+        // The checks refuse cycles; the limit is for documents that are not checked yet.
         for _ in 0..64 {
             if let Some(name) = reference_name(schema) {
                 schema = self.schema(name);
@@ -99,7 +99,7 @@ impl<'a> Document<'a> {
         schema
     }
 
-    /// The component that a schema refers to, directly or through a single `allOf`.
+    /// Returns the component that a schema refers to, directly or through a single `allOf`.
     pub(crate) fn component_of(self, schema: &'a Value) -> Option<&'a str> {
         reference_name(schema).or_else(|| reference_name(schema["allOf"].get(0)?))
     }
@@ -113,7 +113,8 @@ impl<'a> Document<'a> {
             .unwrap_or(value)
     }
 
-    /// The schema that a pointer into a *value* of `schema` leads to. `None` if it has no such place.
+    /// Returns the schema at a pointer into a *value* of `schema`. `None` if there is no such
+    /// place.
     pub(crate) fn schema_at(self, schema: &'a Value, pointer: &str) -> Option<&'a Value> {
         let mut schema = self.resolve(schema);
         for segment in pointer.split('/').skip(1) {
@@ -126,17 +127,17 @@ impl<'a> Document<'a> {
     }
 }
 
-/// `value`'s members, none if it is no object.
+/// Returns the members of `value`; none if it is not an object.
 pub(crate) fn map(value: &Value) -> &Map<String, Value> {
     value.as_object().unwrap_or(&EMPTY)
 }
 
-/// `value`'s items, none if it is no array.
+/// Returns the items of `value`; none if it is not an array.
 pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The examples of a body, each with where it stands below the body's content and what it is.
+/// Returns the examples of a body, each with its place below the body's content.
 pub(crate) fn examples(content: &Value) -> Vec<(String, &Value)> {
     let one = content
         .get("example")
@@ -148,14 +149,14 @@ pub(crate) fn examples(content: &Value) -> Vec<(String, &Value)> {
     one.into_iter().chain(named).collect()
 }
 
-/// The component named by `$ref: '#/components/schemas/NAME'`.
+/// Returns NAME of `$ref: '#/components/schemas/NAME'`.
 pub(crate) fn reference_name(schema: &Value) -> Option<&str> {
     schema["$ref"]
         .as_str()?
         .strip_prefix("#/components/schemas/")
 }
 
-/// An object without properties that takes anything, or anything of one type.
+/// Whether a schema is an object without properties that accepts any members, or any of one type.
 pub(crate) fn is_map(schema: &Value) -> bool {
     schema["type"] == "object"
         && map(&schema["properties"]).is_empty()

@@ -1,4 +1,5 @@
-//! What `x-smtp2go-…` may say, and where. `spec/README.md` explains each to people.
+//! Checks the extensions `x-smtp2go-…`: their values and their places. `spec/README.md` explains
+//! each.
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ pub(crate) const PREFIX: &str = "x-smtp2go-";
 /// Extensions that are known beyond this project.
 const KNOWN_ELSEWHERE: [&str; 2] = ["x-webhooks", "x-extensible-enum"];
 
-/// Which edition of this document it is, as opposed to the version of the API.
+/// The revision of this document, as opposed to the version of the API.
 const REVISION: &str = "/info/x-smtp2go-revision";
 
 const EVIDENCE: [&str; 6] = [
@@ -148,7 +149,7 @@ fn placed(key: &str, pointer: &str, place: ExtensionPlace, problems: &mut Proble
         problems.add(
             pointer,
             format!("the extension `{key}` is unknown"),
-            "correct its spelling; spec/README.md lists them",
+            "correct the spelling; spec/README.md lists all extensions",
         );
     } else if !(place == ExtensionPlace::Operation && operation.contains(&name)
         || place == ExtensionPlace::Schema && schema.contains(&name))
@@ -156,12 +157,12 @@ fn placed(key: &str, pointer: &str, place: ExtensionPlace, problems: &mut Proble
         problems.add(
             pointer,
             format!("the extension `{key}` does not belong here"),
-            "spec/README.md says where it stands",
+            "spec/README.md lists where it may occur",
         );
     }
 }
 
-/// The extensions of one operation or schema, each reported as malformed where it is.
+/// Checks the extensions of one operation or schema, and reports each malformed one.
 struct Extensions<'a, 'p> {
     value: &'a Value,
     pointer: &'a str,
@@ -181,7 +182,7 @@ impl<'a> Extensions<'a, '_> {
         );
     }
 
-    /// Reports the extension if it is there and `sound` says no.
+    /// Reports the extension if it is present and `sound` returns false.
     fn expect(&mut self, name: &str, remedy: &str, sound: impl FnOnce(&'a Value) -> bool) {
         if self.get(name).is_some_and(|value| !sound(value)) {
             self.malformed(name, remedy);
@@ -231,7 +232,7 @@ fn operation_extensions(
     for (name, remedy) in [
         ("kind", "add one of read, write, send"),
         ("repeat-safe", "add true or false"),
-        ("max-body-bytes", "add 1048576, or what the service takes"),
+        ("max-body-bytes", "add 1048576, or the limit of the service"),
     ] {
         if on.get(name).is_none() {
             on.problems.add(
@@ -301,7 +302,7 @@ fn operation_extensions(
     });
 }
 
-/// Why no stream of results can be made of a pagination that names what exists.
+/// Reports why a pagination whose places exist can't become a stream of results.
 fn no_stream(
     document: Document<'_>,
     operation: &OperationAt<'_>,
@@ -315,8 +316,8 @@ fn no_stream(
         &["write", "send"],
     ) {
         found.push((
-            "pages are fetched ahead, and this operation is no `read`".to_owned(),
-            "leave `pagination` out",
+            "pages are fetched ahead, so the operation must be a `read`".to_owned(),
+            "remove `pagination`",
         ));
     }
     let id = operation.value["operationId"].as_str().unwrap_or_default();
@@ -333,7 +334,7 @@ fn no_stream(
     }
     let type_of = |schema: &Value| {
         let schema = schema["oneOf"].get(0).unwrap_or(schema);
-        // A value of an open enum is text on the wire, and has a type of its own.
+        // A value of an open enum is text on the wire, but has its own Rust type.
         let is_enum = schema.get("x-extensible-enum").is_some();
         let kind = schema["type"].as_str().filter(|_| !is_enum);
         kind.unwrap_or_default().to_owned()
@@ -406,8 +407,8 @@ fn schema_extensions(
         if schema["type"] != "string" || names.is_empty() || names.len() != list(vocabulary).len() {
             on.problems.add(
                 join(pointer, "x-extensible-enum"),
-                "the vocabulary is malformed",
-                "list distinct words of a component of type string",
+                "the extension `x-extensible-enum` is malformed",
+                "list distinct values, in a component of type string",
             );
         }
     }
@@ -428,7 +429,7 @@ fn schema_extensions(
     });
     on.expect(
         "known-words-only",
-        "write true, where a vocabulary is used",
+        "write true, on a field whose type is an open enum",
         |value| {
             *value == Value::Bool(true)
                 && (!words(resolved).is_empty()
@@ -526,7 +527,7 @@ fn schema_extensions(
                 })
         },
     );
-    // `false` is what the generated types fall back to.
+    // The generated types default to `false`.
     on.expect(
         "always-send",
         "write true, on a boolean with `default: false`",
@@ -538,7 +539,7 @@ fn schema_extensions(
     );
     on.expect(
         "aliases",
-        "map other spellings to words of this vocabulary",
+        "map other spellings to values of this enum",
         |value| {
             let words = words(schema);
             value.is_object()

@@ -1,17 +1,17 @@
-//! The known values of an open enum, as a sentence of its description: generators of clients know nothing of
-//! `x-extensible-enum`.
+//! The known values of an open enum, as a sentence in its description, because client generators
+//! don't read `x-extensible-enum`.
 //!
-//! In the YAML the component has the sentence, which ends its description. In `openapi.json` every property
-//! with a description of its own has it too, since that is the one that generators show.
+//! In the YAML, the sentence ends the component's description. In `openapi.json`, every property
+//! with its own description has it too, because generators show that description.
 
 use serde_json::Value;
 
 use crate::document::{Document, list, map};
 
-/// What the sentence opens with.
+/// The beginning of the sentence.
 const OPENS: &str = "Known values: ";
 
-/// The sentence for a component with `x-extensible-enum`; `None` for any other.
+/// Returns the sentence for a component with `x-extensible-enum`; `None` for any other.
 pub(crate) fn sentence(component: &Value) -> Option<String> {
     let values: Vec<_> = list(component.get("x-extensible-enum")?)
         .iter()
@@ -23,7 +23,7 @@ pub(crate) fn sentence(component: &Value) -> Option<String> {
     Some(format!("{OPENS}{}.", values.join(", ")))
 }
 
-/// A description without the sentence, for Rust, where the variants show the values.
+/// Removes the sentence from a description, for Rust, where the variants show the values.
 pub(crate) fn without(description: &str) -> &str {
     match description.rsplit_once(OPENS) {
         Some((before, _)) => before.trim_end(),
@@ -31,8 +31,8 @@ pub(crate) fn without(description: &str) -> &str {
     }
 }
 
-/// The document with the sentence in the description of every property that holds an open enum or a list of
-/// one.
+/// Returns the document with the sentence in the description of every property whose type is an
+/// open enum or a list of one.
 pub(crate) fn spelled_out(spec: &Value) -> Value {
     let document = Document::new(spec);
     let mut spelled_out = spec.clone();

@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use crate::check;
 use crate::problem::Problems;
 
-/// A spec that has passed every check.
+/// A spec that passed all checks.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// The document, keys in the order of the file.
+    /// The document, with its keys in the order of the file.
     pub document: Value,
     /// First 16 hexadecimal digits of the SHA-256 of the file.
     pub hash: String,
@@ -21,7 +21,7 @@ pub struct Spec {
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it, each with its JSON pointer and a remedy.
+/// All problems of the spec, each with its JSON pointer and a remedy.
 pub fn load(path: &Path) -> Result<Spec, Problems> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
@@ -34,22 +34,22 @@ pub fn load(path: &Path) -> Result<Spec, Problems> {
     }
 }
 
-/// Checks a spec's text; `name` stands for the file in messages.
+/// Checks a spec's text. Messages call the file `name`.
 ///
 /// # Errors
 ///
-/// As for [`load`].
+/// As [`load`].
 pub fn parse(name: &str, text: &str) -> Result<Spec, Problems> {
     let mut problems = Problems::new(name);
     let document = match yaml(text) {
         Ok(document) => document,
         Err(message) => {
-            problems.add("", message, "mend the syntax");
+            problems.add("", message, "fix the YAML syntax");
             return Err(problems);
         }
     };
     check::check(&document, &mut problems);
-    // The checks above say more; this one is for what they do not look at.
+    // The checks above give better messages; this one covers the rest.
     if problems.list().is_empty()
         && let Err(error) = serde_json::from_value::<openapiv3::OpenAPI>(document.clone())
     {
@@ -67,12 +67,12 @@ pub fn parse(name: &str, text: &str) -> Result<Spec, Problems> {
     problems.or(Spec { document, hash })
 }
 
-/// Reads YAML, and JSON as a part of it.
+/// Reads YAML, which includes JSON.
 pub(crate) fn yaml(text: &str) -> Result<Value, String> {
     serde_saphyr::from_str(text).map_err(|error| format!("is not YAML: {}", brief(&error)))
 }
 
-/// The parser's message without the text around the place and the parser's own options.
+/// Returns the parser's message, without the source excerpt and the parser's options.
 pub(crate) fn brief(error: &serde_saphyr::Error) -> String {
     let message = error.to_string();
     let line = message.lines().next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `cargo xtask`: what a maintainer runs.
+//! `cargo xtask`: commands for maintainers.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -8,7 +8,7 @@ use xtask::{spec, write};
 
 /// Tasks of this repository.
 ///
-/// Exit codes: 0 done; 1 the spec is broken, files are not as generated, or something does not
+/// Exit codes: 0 success; 1 the spec is broken, generated files are stale, or something does not
 /// decode; 2 wrong arguments.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
@@ -21,46 +21,48 @@ struct Cli {
 enum Task {
     /// Generate code, spec/*.json and the README's table from spec/openapi.yaml.
     ///
-    /// Exit codes: 0 done, or nothing to do; 1 the spec is broken, a file cannot be written, or
-    /// (with --check) a file is stale, missing or orphaned.
+    /// Exit codes: 0 success; 1 the spec is broken, a file cannot be written, or (with --check) a
+    /// file is stale, missing or orphaned.
     Regen {
-        /// Write nothing; name every stale, missing or orphaned file.
+        /// Write nothing; list all stale, missing and orphaned files.
         #[arg(long)]
         check: bool,
     },
     /// Decode captured traffic with the generated types.
     ///
-    /// Prints what was decoded, encoded again, on stdout, and on stderr a line `unknown: …` for each
-    /// field that the types do not know. In an event that includes mail headers that the webhook
-    /// copies: nothing tells them from a new field.
+    /// Prints the decoded value as JSON on stdout, and a line `unknown: …` on stderr for each field
+    /// that the types do not have. In an event, these include mail headers that the webhook copies,
+    /// because they can't be distinguished from new fields.
     ///
-    /// Exit codes: 0 decoded, unknown fields or not; 1 it does not decode, or the file cannot be
-    /// read; 2 no such operation, or wrong arguments.
+    /// Exit codes: 0 decoded, even with unknown fields; 1 the body does not decode, or the file
+    /// can't be read; 2 unknown operation, or wrong arguments.
     Decode(Decode),
-    /// Measure what a mail costs, next to a hand-written client, and write the table to
+    /// Measure the cost of a mail, compared with a hand-written client, and write the table to
     /// tests/bench/RESULTS.md. See tests/bench/README.md.
     ///
-    /// Exit codes: 0 measured; 1 something could not be built or run; 2 wrong arguments.
+    /// Exit codes: 0 success; 1 something can't be built or run; 2 wrong arguments.
     Bench {
-        /// Only these groups, which are shown and not written: instructions, cpu, attachments, build; or
-        /// hurt alone, which is written; or outbox alone, which writes tests/outbox/RESULTS.md.
+        /// Run only these groups, and print the results instead of writing them: instructions, cpu,
+        /// attachments, build. Two groups run alone and write their results: hurt, and outbox (to
+        /// tests/outbox/RESULTS.md).
         groups: Vec<String>,
     },
     /// Kill the workers of an outbox at every point of a send, and count what the sandbox accepted.
     /// See tests/outbox/README.md.
     ///
     /// The last line has the counts. Exit codes: 0 each mail was accepted once, and each point was
-    /// reached 20 times; 1 not so, or something could not be built or run; 2 wrong arguments.
+    /// reached 20 times; 1 otherwise, or something can't be built or run; 2 wrong arguments.
     KillTest(KillTest),
-    /// Look after spec/openapi.yaml as a product: lint, diff, compare, clients, fuzz, mock, publish.
+    /// Check, compare, test and publish spec/openapi.yaml: lint, diff, compare, clients, fuzz,
+    /// mock, publish.
     ///
-    /// Exit codes: 0 all is well; 1 something is wrong; 2 wrong arguments.
+    /// Exit codes: 0 success; 1 a check failed; 2 wrong arguments.
     #[command(subcommand)]
     Spec(spec::Task),
-    /// Run what has to pass: .ci/run, and with --full what takes longer too.
+    /// Run the checks that must pass: .ci/run, and with --full also the slow ones.
     Ci {
-        /// The clients in Java, Go, PHP, Ruby, C# and Rust, Prism, more of Schemathesis, and the pages in
-        /// a browser too.
+        /// Also run the clients in Java, Go, PHP, Ruby, C# and Rust, Prism, more cases of
+        /// Schemathesis, and the pages in a browser.
         #[arg(long)]
         full: bool,
     },
@@ -75,13 +77,13 @@ struct Decode {
     /// The body is a request, not a reply.
     #[arg(long, conflicts_with = "webhook")]
     request: bool,
-    /// The body is what the service posted to a webhook: JSON, or a form if it does not start with
-    /// `{`.
+    /// The body is one that the service posted to a webhook: JSON, or a form if it does not start
+    /// with `{`.
     #[arg(long)]
     webhook: bool,
-    /// JSON lines `{"method","path","body"}` from [FILE|-], answered by JSON lines
-    /// `{"ok","value","unknown","error"}`. With --webhook a body that is a JSON string is taken for
-    /// the text of a form.
+    /// Read JSON lines `{"method","path","body"}` from [FILE|-], and print JSON lines
+    /// `{"ok","value","unknown","error"}`. With --webhook, a body that is a JSON string is the text
+    /// of a form.
     #[arg(long)]
     lines: bool,
 }
@@ -94,13 +96,14 @@ struct KillTest {
     /// Number of mails.
     #[arg(long)]
     mails: u64,
-    /// Decides which faults strike and when workers are killed. The processes still race.
+    /// Seed for the faults and the times at which workers are killed. Scheduling of the processes
+    /// still varies.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Worker processes. Default: 4 with postgres, 1 with sqlite.
     #[arg(long)]
     workers: Option<usize>,
-    /// Hold mails that are absent at SMTP2GO instead of sending them again.
+    /// Hold mails that SMTP2GO did not accept, instead of sending them again.
     #[arg(long)]
     hold: bool,
 }
@@ -124,7 +127,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The repository: cargo says where this package is, and it lies just below.
+/// Returns the root of the repository, the parent of this package's folder.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
@@ -137,7 +140,7 @@ fn regen(root: &Path, check: bool) -> Result<ExitCode, String> {
     if check {
         let drift = write::compare(root, &files).map_err(|error| error.to_string())?;
         if drift.is_empty() {
-            println!("{} files are as the spec would have them", files.len());
+            println!("{} files are up to date", files.len());
             return Ok(ExitCode::SUCCESS);
         }
         for change in &drift {
@@ -161,7 +164,7 @@ fn regen(root: &Path, check: bool) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the decoder, which needs the generated types and so cannot be part of this program.
+/// Runs the decoder. It needs the generated types, so it can't be part of this program.
 fn decode(root: &Path, decode: &Decode) -> Result<ExitCode, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -189,7 +192,7 @@ fn decode(root: &Path, decode: &Decode) -> Result<ExitCode, String> {
     let status = command
         .args(&decode.arguments)
         .status()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+        .map_err(|error| format!("can't run cargo: {error}"))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
@@ -208,7 +211,7 @@ impl KillTest {
     }
 }
 
-/// Runs the trials of the outbox. No package is named, so that they are built with the features of
+/// Runs the trials of the outbox. Names no package, so that they are built with the features of
 /// `cargo test --workspace`.
 fn outbox_trial(
     root: &Path,
@@ -224,12 +227,12 @@ fn outbox_trial(
         .arg("--")
         .args(arguments)
         .status()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+        .map_err(|error| format!("can't run cargo: {error}"))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-/// Runs the benchmark, which is a workspace of its own.
+/// Runs the benchmark, which is a separate workspace.
 fn bench(root: &Path, groups: &[String]) -> Result<ExitCode, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
@@ -239,7 +242,7 @@ fn bench(root: &Path, groups: &[String]) -> Result<ExitCode, String> {
         .arg("--")
         .args(groups)
         .status()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+        .map_err(|error| format!("can't run cargo: {error}"))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))
 }

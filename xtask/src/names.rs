@@ -1,6 +1,6 @@
-//! From the API's words to Rust's.
+//! Converts the API's names to Rust's.
 
-/// `lower_snake_case`, as operationIds and groups are written.
+/// Whether a text is `lower_snake_case`, as operationIds and groups must be.
 pub(crate) fn is_snake_case(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && !text.ends_with('_')
@@ -10,7 +10,7 @@ pub(crate) fn is_snake_case(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// Names that generated modules have from elsewhere.
+/// Names that generated modules import.
 const TAKEN: [&str; 18] = [
     "BTreeMap",
     "Check",
@@ -32,7 +32,8 @@ const TAKEN: [&str; 18] = [
     "Vec",
 ];
 
-/// `PascalCase` as progenitor would write it, and not a name that generated code needs itself.
+/// Whether a text is `PascalCase` as progenitor writes it, and not a name that generated code uses
+/// itself.
 pub(crate) fn is_type_name(text: &str) -> bool {
     let capital = |c: &u8| c.is_ascii_uppercase();
     text.starts_with(|first: char| first.is_ascii_uppercase())
@@ -44,8 +45,7 @@ pub(crate) fn is_type_name(text: &str) -> bool {
         && !TAKEN.contains(&text)
 }
 
-/// What the names of properties have in common that would be the same field: `last-scan`,
-/// `lastScan` → `last_scan`.
+/// Returns the field name of a property: `last-scan`, `lastScan` → `last_scan`.
 pub(crate) fn field_name(text: &str) -> String {
     let mut name = String::new();
     for c in text.chars() {
@@ -61,7 +61,7 @@ pub(crate) fn field_name(text: &str) -> String {
     name
 }
 
-/// `soft-bounced`, `email_send` → `SoftBounced`, `EmailSend`. The empty word is `None`.
+/// `soft-bounced`, `email_send` → `SoftBounced`, `EmailSend`. The empty value is `None`.
 pub(crate) fn pascal_case(word: &str) -> String {
     let name: String = word
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -79,10 +79,10 @@ pub(crate) fn pascal_case(word: &str) -> String {
     }
 }
 
-/// An identifier, raw where the word is a keyword.
+/// Returns an identifier, raw if it is a keyword.
 pub(crate) fn identifier(word: &str) -> proc_macro2::Ident {
     syn::parse_str(word).unwrap_or_else(|_| {
-        // `self`, `super`, `crate` and `Self` cannot be raw.
+        // `self`, `super`, `crate` and `Self` can't be raw.
         syn::parse_str(&format!("r#{word}")).unwrap_or_else(|_| quote::format_ident!("{word}_"))
     })
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_become_names() {
+    fn values_become_rust_names() {
         for (word, name) in [
             ("soft-bounced", "SoftBounced"),
             ("sms_opt-out", "SmsOptOut"),

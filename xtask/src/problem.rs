@@ -1,19 +1,19 @@
-//! What is wrong with a spec, all of it at once.
+//! The problems of a spec.
 
 use std::fmt;
 
-/// One thing that is wrong, where it is, and what to do about it.
+/// A problem, its place, and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// JSON pointer into the document; empty for the document as a whole.
     pub pointer: String,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
 }
 
-/// Everything found wrong with one file. Never empty when returned as an error.
+/// All problems of one file. Never empty when returned as an error.
 #[derive(Clone, Debug)]
 pub struct Problems {
     file: String,
@@ -21,7 +21,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// An empty collection for `file`.
+    /// Returns an empty collection for `file`.
     pub fn new(file: impl Into<String>) -> Self {
         Self {
             file: file.into(),
@@ -43,12 +43,12 @@ impl Problems {
         });
     }
 
-    /// The problems so far, in the order in which they were found.
+    /// Returns the problems, in the order in which they were found.
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
 
-    /// `value` if nothing was found wrong, everything that was otherwise.
+    /// Returns `value` if there are no problems, otherwise the problems.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
         if self.list.is_empty() {
             Ok(value)
@@ -76,7 +76,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// `pointer` with one more segment, escaped as JSON pointers want it.
+/// Appends a segment to a JSON pointer, escaped.
 pub(crate) fn join(pointer: &str, segment: impl fmt::Display) -> String {
     let segment = segment.to_string().replace('~', "~0").replace('/', "~1");
     format!("{pointer}/{segment}")

@@ -5,7 +5,7 @@ use crate::lower::View;
 const BEGIN: &str = "<!-- endpoints: written by `cargo xtask regen` -->";
 const END: &str = "<!-- /endpoints -->";
 
-/// `text` with the table of `view` between its markers.
+/// Returns `text` with the table of `view` between its markers.
 ///
 /// # Errors
 ///

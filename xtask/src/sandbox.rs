@@ -1,11 +1,11 @@
-//! What the sandbox needs of the spec: operations, JSON Schemas and examples, in one JSON file.
+//! Data of the sandbox: operations, JSON Schemas and examples, in one JSON file.
 
 use serde_json::{Map, Value, json};
 
 use crate::document::{self, Document, JSON, list, map};
 use crate::schema;
 
-/// The sandbox's file.
+/// Returns the sandbox's file.
 pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
     let operations: Vec<_> = document
         .operations()
@@ -61,8 +61,8 @@ pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
     api.into()
 }
 
-/// What is posted, with every type that a field has been seen in: the sandbox posts as the service
-/// does, which is not always the type that the documentation has.
+/// Returns the schema of an event, with every type that a field has been seen with: like the
+/// service, the sandbox does not always post the documented type.
 fn event(document: Document<'_>, schema: &Value) -> Value {
     let component = document.resolve(schema);
     let mut event = schema::convert(document, component);

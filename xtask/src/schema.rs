@@ -1,10 +1,10 @@
-//! From OpenAPI 3.0 schemas to JSON Schema 2020-12: the one place that knows the difference.
+//! Converts OpenAPI 3.0 schemas to JSON Schema 2020-12.
 
 use serde_json::{Map, Value, json};
 
 use crate::document::{Document, list, map, reference_name};
 
-/// Every component as an entry of `$defs`.
+/// Returns every component as an entry of `$defs`.
 pub(crate) fn definitions(document: Document<'_>) -> Value {
     document
         .schemas()
@@ -14,11 +14,11 @@ pub(crate) fn definitions(document: Document<'_>) -> Value {
         .into()
 }
 
-/// One schema. References lead to `$defs` of the same document.
+/// Converts a schema. References point to `$defs` of the same document.
 ///
-/// `nullable` becomes a type, and what only extensions say in OpenAPI (a request takes known words
-/// only) becomes a constraint. `x-smtp2go-header` and `x-smtp2go-ignored`
-/// stay, since no keyword says that. Descriptions, defaults and examples are left out.
+/// `nullable` becomes a type, and rules of extensions (a request accepts only known values) become
+/// constraints. `x-smtp2go-header` and `x-smtp2go-ignored` stay, because no keyword expresses them.
+/// Descriptions, defaults and examples are left out.
 pub(crate) fn convert(document: Document<'_>, schema: &Value) -> Value {
     if let Some(name) = reference_name(schema) {
         return json!({ "$ref": format!("#/$defs/{name}") });
@@ -66,10 +66,10 @@ pub(crate) fn convert(document: Document<'_>, schema: &Value) -> Value {
             _ => {}
         }
     }
-    // The formats of numbers are the only ones that refuse anything.
+    // Only the formats of numbers are constraints.
     let range = match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("integer"), Some("int32")) => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
-        // One short of the least: what is below that is read as a fraction, and rounded to it.
+        // The smallest integer is excluded: smaller numbers are read as floats, and rounded to it.
         (Some("integer"), Some("int64")) => Some((i64::MIN + 1, i64::MAX)),
         _ => None,
     };
@@ -94,7 +94,7 @@ fn close(document: Document<'_>, schema: &Value, converted: &mut Map<String, Val
     }
 }
 
-/// One schema for others to use: whole in itself, and with what there is to read about it.
+/// Returns a schema to publish: self-contained, with its documentation.
 pub(crate) fn published(document: Document<'_>, schema: &Value) -> Value {
     let mut names = std::collections::BTreeSet::new();
     for name in crate::check::direct_references(schema) {
@@ -121,7 +121,7 @@ pub(crate) fn published(document: Document<'_>, schema: &Value) -> Value {
     whole.into()
 }
 
-/// Puts back what `convert` leaves out.
+/// Adds the documentation that `convert` leaves out.
 fn annotate(schema: &Value, converted: &mut Value) {
     if let Value::Object(members) = &mut *converted {
         for key in ["description", "default", "deprecated", "x-extensible-enum"] {

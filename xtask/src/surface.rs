@@ -1,13 +1,12 @@
-//! The public surface of code in a few lines, for snapshots that people read.
+//! A short text of the public API of code, for snapshots.
 
 use quote::ToTokens;
 use syn::{Fields, ImplItem, Item, TraitItem, UseTree, Visibility};
 
-/// What a Rust file offers: what it names for others, types with their fields, traits, functions and
-/// methods. Modules within it are not looked into.
+/// Lists the public items of a Rust file: re-exports, types with their fields, traits, functions
+/// and methods. Does not descend into modules.
 ///
-/// A setter has the name of its field, so that only what it takes is shown, and of `validate` what it
-/// checks.
+/// A setter is shown by its name and parameter type, and `validate` by its checks.
 ///
 /// # Errors
 ///
@@ -15,7 +14,7 @@ use syn::{Fields, ImplItem, Item, TraitItem, UseTree, Visibility};
 pub fn surface(code: &str) -> Result<String, String> {
     let file = syn::parse_file(code).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
-    // Where `Name<…>` is one of the file's own types for nobody else.
+    // `Name<…>` is a private type of the file.
     let own = |owner: &str| {
         file.items.iter().any(|item| {
             let (ident, visibility) = match item {
@@ -115,7 +114,7 @@ pub fn surface(code: &str) -> Result<String, String> {
     Ok(lines.join("\n"))
 }
 
-/// The limits in a generated `check`, a line each.
+/// Returns the limits in a generated `check`, one per line.
 fn checked(block: &syn::Block) -> Vec<String> {
     let text = compact(block);
     text.split("check.at")
@@ -132,7 +131,7 @@ fn checked(block: &syn::Block) -> Vec<String> {
         .collect()
 }
 
-/// What a `pub use` names, a line each.
+/// Returns the names of a `pub use`, one per line.
 fn named(tree: &UseTree, path: &mut Vec<String>, lines: &mut Vec<String>) {
     let line = |name: String, path: &[String]| format!("use {name}: {}", path.join("::"));
     match tree {
@@ -173,7 +172,7 @@ fn compact_variant(variant: &syn::Variant) -> String {
     format!("{}{}", variant.ident, compact(&variant.fields))
 }
 
-/// Tokens with the spaces that people would put.
+/// Formats tokens with usual spacing.
 fn compact(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (from, to) in [

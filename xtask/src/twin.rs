@@ -1,4 +1,4 @@
-//! The document in OpenAPI 3.1, whose own keywords say what 3.0 leaves to extensions.
+//! The document in OpenAPI 3.1, which has keywords for what needs extensions in 3.0.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use crate::document::{list, map};
 /// The file, from the root of the repository.
 pub const TWIN: &str = "spec/openapi-3.1.json";
 
-/// The version that the twin declares.
+/// The version in the converted document.
 const VERSION: &str = "3.1.1";
 
 /// Where components are.
@@ -15,8 +15,8 @@ const SCHEMAS: &str = "#/components/schemas/";
 
 /// Converts a document from OpenAPI 3.0 to 3.1.
 ///
-/// An open enum becomes a choice of its known values, which are a component of their own, and any
-/// text: also in requests, so that a client takes a value that the service has had since.
+/// An open enum becomes a choice between its known values, in a separate component, and any text.
+/// This applies to requests too, so that a client can send newer values.
 #[must_use]
 pub fn twin(document: &Value) -> Map<String, Value> {
     let members = map(document).iter().map(|(key, value)| {
@@ -31,7 +31,7 @@ pub fn twin(document: &Value) -> Map<String, Value> {
     members.collect()
 }
 
-/// `info`, whose description names the keywords that change.
+/// Converts `info`, whose description names keywords that change.
 fn info(info: &Value) -> Value {
     let mut info = info.clone();
     if let Some(Value::String(text)) = info.get_mut("description") {
@@ -42,7 +42,7 @@ fn info(info: &Value) -> Value {
     info
 }
 
-/// The component with the known values of an open enum.
+/// Returns the name of the component with the known values of an open enum.
 fn known(name: &str) -> String {
     format!("Known{name}")
 }
@@ -51,7 +51,7 @@ fn nullable(schema: &Value) -> bool {
     schema["nullable"] == Value::Bool(true)
 }
 
-/// A part outside schemas.
+/// Converts a part outside of schemas.
 fn part(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -59,7 +59,7 @@ fn part(value: &Value) -> Value {
                 let value = match key.as_str() {
                     "schema" => schema(value),
                     "schemas" => components(value),
-                    // Data, whatever its members are called.
+                    // Data: its members are not keywords.
                     "example" | "examples" => value.clone(),
                     _ => part(value),
                 };
@@ -81,7 +81,7 @@ fn components(schemas: &Value) -> Value {
             components.insert(name.clone(), component);
             continue;
         };
-        // In one component, TypeScript would make a plain `string` of `"a" | string`.
+        // In one component, TypeScript would reduce `"a" | string` to `string`.
         let reference = format!("{SCHEMAS}{}", known(name));
         let any = members.shift_remove("type");
         let choices = json!([{ "$ref": reference }, { "type": any }]);
@@ -97,8 +97,8 @@ fn components(schemas: &Value) -> Value {
     components.into()
 }
 
-/// A schema of OpenAPI 3.0 as one of 3.1, which is JSON Schema 2020-12. The values of an open
-/// enum are left to [`components`].
+/// Converts a schema of OpenAPI 3.0 to 3.1, which is JSON Schema 2020-12. [`components`] converts
+/// the values of open enums.
 fn schema(of: &Value) -> Value {
     let mut converted = Map::new();
     for (key, value) in map(of) {

@@ -1,4 +1,4 @@
-//! Last stage: to disk, whole or not at all, or compared with what is there.
+//! Last stage: writes all files or none, or compares them with the disk.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::refine::Files;
 
-/// Folders in which everything is generated: what else lies in them is an orphan.
+/// Folders with only generated files: any other file in them is an orphan.
 const GENERATED: [&str; 4] = [
     "smtp2go-sdk/src/generated",
     "smtp2go-types/src/generated",
@@ -14,14 +14,14 @@ const GENERATED: [&str; 4] = [
     "tests/src/generated",
 ];
 
-/// A file that is not as the spec would have it.
+/// A file that differs from the generated one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Drift {
-    /// It differs.
+    /// Its content differs.
     Stale(String),
-    /// It is not there.
+    /// It does not exist.
     Missing(String),
-    /// Nothing generates it any more.
+    /// It is no longer generated.
     Orphaned(String),
 }
 
@@ -35,11 +35,11 @@ impl std::fmt::Display for Drift {
     }
 }
 
-/// Compares `files` with what lies under `root`, and changes nothing.
+/// Compares `files` with the files below `root`. Changes nothing.
 ///
 /// # Errors
 ///
-/// If a file cannot be read for another reason than that it is not there.
+/// If a file exists but can't be read.
 pub fn compare(root: &Path, files: &Files) -> io::Result<Vec<Drift>> {
     let mut drift = Vec::new();
     for (path, text) in files {
@@ -57,15 +57,14 @@ pub fn compare(root: &Path, files: &Files) -> io::Result<Vec<Drift>> {
     Ok(drift)
 }
 
-/// Writes what differs and removes what is orphaned; returns what it did.
+/// Writes files that differ and removes orphans. Returns the changes.
 ///
-/// Every text is written to a temporary file beside its place first, and only when all of them are
-/// on disk are they renamed.
+/// First writes every file to a temporary file beside it, and renames these once all of them are on
+/// disk.
 ///
 /// # Errors
 ///
-/// If something cannot be written. Files that were there are as they were, unless a rename itself
-/// fails half-way.
+/// If a file can't be written. Existing files are unchanged, unless one of the renames fails.
 pub fn write(root: &Path, files: &Files) -> io::Result<Vec<Drift>> {
     let drift = compare(root, files)?;
     let mut ready = Vec::new();

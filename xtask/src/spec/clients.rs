@@ -1,4 +1,4 @@
-//! Clients in other languages, generated from the spec and tried against the sandbox.
+//! Clients in other languages, generated from the spec and tested against the sandbox.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,29 +12,29 @@ use crate::spec::sandbox::{Sandbox, cargo};
 use crate::spec::tools::{self, Tools};
 use crate::twin::TWIN;
 
-/// A language, and what its users type.
+/// A language, with the commands and files for its users.
 #[derive(Clone, Copy, Debug)]
 pub struct Language {
-    /// As one writes it.
+    /// Display name.
     pub name: &'static str,
-    /// What makes a client of the document, a command a line.
+    /// The commands that generate a client, one per line.
     pub commands: &'static str,
-    /// What one writes beside it: in the end a program that sends a mail and prints its id.
+    /// Files to write. The last one is a program that sends a mail and prints its id.
     pub files: &'static [File],
     /// Whether only the full tier checks it.
     pub full: bool,
-    /// Tries the generated client.
+    /// Tests the generated client.
     check: fn(&Trial<'_>) -> Result<(), String>,
 }
 
-/// A file of a few lines.
+/// A short file.
 #[derive(Clone, Copy, Debug)]
 pub struct File {
-    /// The language, as Markdown's fences name it.
+    /// The language in Markdown's fences.
     pub fence: &'static str,
     /// The file's name.
     pub name: &'static str,
-    /// What is in it.
+    /// The content.
     pub text: &'static str,
 }
 
@@ -48,7 +48,7 @@ macro_rules! file {
     };
 }
 
-/// Every language that `spec/README.md` and the landing page speak of.
+/// All languages in `spec/README.md` and on the landing page.
 pub const LANGUAGES: [Language; 12] = [
     Language {
         name: "curl",
@@ -147,7 +147,7 @@ pub const LANGUAGES: [Language; 12] = [
     },
 ];
 
-/// What makes types of `openapi-3.1.json`, as `spec/README.md` shows it.
+/// The commands that generate types from `openapi-3.1.json`, as in `spec/README.md`.
 pub const TYPED: [Language; 2] = [
     Language {
         name: "Types by openapi-typescript",
@@ -167,29 +167,28 @@ pub const TYPED: [Language; 2] = [
     },
 ];
 
-/// Calls of the collection that are made: none needs anything that another one made.
+/// The requests of the collection to run. None depends on another one.
 const CALLED: [&str; 3] = ["/email/send", "/activity/search", "/template/add"];
 
-/// The tool of the languages that only the full tier checks.
+/// The tool for the languages that only the full tier checks.
 const GENERATOR: &str = "openapi-generator-cli";
 
-/// The package that pins what a client of progenitor needs.
+/// The package that pins the dependencies of progenitor's client.
 const CRATE: &str = "tests/clients/progenitor";
 
 /// A key that the sandbox does not know.
 const NO_KEY: &str = "api-00000000000000000000000000000000";
 
-/// Where the service is. The sandbox takes its place.
+/// The URL of the service, which is replaced by the sandbox's.
 const SERVICE: &str = "https://api.smtp2go.com/v3";
 
-/// Makes the clients with the commands that [`LANGUAGES`] shows, and has each send a mail by the
-/// program that is shown there; those in TypeScript and Python also search the activity and read an
-/// error. With `full` the others too. Requests of the collection are made as well.
+/// Generates the clients with the commands in [`LANGUAGES`], and sends a mail with each one's
+/// program there. The clients in TypeScript and Python also search the activity and read an error.
+/// With `full`, includes all languages. Also runs requests of the collection.
 ///
 /// # Errors
 ///
-/// If a generator leaves something out, a compiler refuses what it made, or a call does not do what
-/// it should.
+/// If a generator skips something, its code does not compile, or a call fails.
 #[allow(clippy::print_stdout)]
 pub fn check(root: &Path, tools: &Tools, full: bool) -> Result<(), String> {
     let sandbox = Sandbox::start(root, &["--strict"])?;
@@ -203,7 +202,7 @@ pub fn check(root: &Path, tools: &Tools, full: bool) -> Result<(), String> {
     collection(root, tools, &sandbox).map_err(|error| format!("{COLLECTION}: {error}"))
 }
 
-/// A generated client in a folder of its own, beside the program that is to try it.
+/// A generated client in a separate folder, with its test program.
 struct Trial<'a> {
     root: &'a Path,
     tools: &'a Tools,
@@ -212,7 +211,7 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Runs the commands of a language where the documents and its files lie, with the sandbox as
+    /// Runs the commands of a language in a folder with the documents and its files. The sandbox is
     /// the first server.
     fn make(
         root: &'a Path,
@@ -240,7 +239,7 @@ impl<'a> Trial<'a> {
         Ok(trial)
     }
 
-    /// Writes a file that speaks of the service so that it speaks of the sandbox.
+    /// Writes a file with the sandbox's URL in place of the service's.
     fn write(&self, name: &str, text: &str) -> Result<(), String> {
         let path = self.folder.join(name);
         if let Some(folder) = path.parent() {
@@ -250,12 +249,12 @@ impl<'a> Trial<'a> {
         tools::write(&path, text.replace(SERVICE, &self.sandbox.base_url))
     }
 
-    /// Runs a line as it is shown, with the tools that are pinned.
+    /// Runs a command as documented, with the pinned tools.
     fn command(&self, line: &str) -> Result<(), String> {
         let words: Vec<_> = line.split_whitespace().collect();
         let mut command = match words.as_slice() {
             [] => return Ok(()),
-            // Here they are there already: all of them, as they have versions.
+            // The packages are already installed, at pinned versions.
             ["npm" | "pip", "install", packages @ ..] => {
                 let mut named = packages.iter().filter(|word| !word.starts_with('-'));
                 return named.try_for_each(|name| self.tools.version(name).map(drop));
@@ -264,7 +263,7 @@ impl<'a> Trial<'a> {
                 let pins = tools::read(&self.root.join(CRATE).join("Cargo.toml"))?;
                 let mut named = crates.iter().take_while(|word| !word.starts_with('-'));
                 return match named.find(|name| !pins.contains(&format!("\n{name} = "))) {
-                    Some(name) => Err(format!("{CRATE}/Cargo.toml does not name {name}")),
+                    Some(name) => Err(format!("{CRATE}/Cargo.toml lacks the dependency {name}")),
                     None => Ok(()),
                 };
             }
@@ -276,14 +275,14 @@ impl<'a> Trial<'a> {
             .args(words.iter().skip(skipped))
             .current_dir(&self.folder);
         if words[0] == GENERATOR {
-            // Its tests and pages are of no use here.
+            // Its tests and documentation are not needed.
             command.arg(
                 "--global-property=apiTests=false,modelTests=false,apiDocs=false,modelDocs=false",
             );
         }
         let made = tools::output(&mut command)?;
         let said = String::from_utf8_lossy(&made.stderr);
-        // This one succeeds when it leaves out what it does not understand, and says so here only.
+        // This generator succeeds even if it skips something, and reports it only in this output.
         let silent = words[0] == "openapi-python-client";
         if !made.status.success() || silent && !said.trim().is_empty() {
             let out = String::from_utf8_lossy(&made.stdout);
@@ -292,7 +291,8 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// A program that runs in the folder and knows the sandbox.
+    /// Returns a command that runs in the folder, with the sandbox's URL and key in its
+    /// environment.
     fn program(&self, name: impl AsRef<std::ffi::OsStr>) -> Command {
         self.here(Command::new(name))
     }
@@ -303,8 +303,8 @@ impl<'a> Trial<'a> {
         command
     }
 
-    /// Runs the program that is shown: it prints the id of a mail that the sandbox has, and fails
-    /// with a key that the sandbox does not know.
+    /// Runs the documented program: it must print the id of a mail in the sandbox, and fail with an
+    /// unknown key.
     fn sends(&self, mut send: Command) -> Result<(), String> {
         let id = tools::stdout(&mut send)?;
         let id = id.trim();
@@ -316,7 +316,7 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// The files of a folder in the client and below, by the end of their names.
+    /// Returns the files in and below a folder of the client with this extension.
     fn files(&self, folder: &str, ends: &str) -> Result<Vec<PathBuf>, String> {
         let mut found = Vec::new();
         let mut folders = vec![self.folder.join(folder)];
@@ -363,7 +363,7 @@ fn typescript(trial: &Trial<'_>) -> Result<(), String> {
         let text = tools::read(&trial.root.join("tests/clients/typescript").join(file))?;
         trial.write(file, &text)?;
     }
-    // Declarations go unchecked: those of node and of browsers take longer than all the rest.
+    // Declarations are not checked: those of node and of browsers take longer than everything else.
     let schema = trial.folder.join("schema.d.ts");
     std::fs::rename(&schema, trial.folder.join("schema.ts"))
         .map_err(|error| format!("{}: {error}", schema.display()))?;
@@ -374,7 +374,7 @@ fn typescript(trial: &Trial<'_>) -> Result<(), String> {
     trial.sends(send)
 }
 
-/// A program of one file.
+/// Runs a program of one file.
 fn script(trial: &Trial<'_>) -> Result<(), String> {
     compile(trial, "send.ts")?;
     let mut send = trial.program("node");
@@ -382,14 +382,14 @@ fn script(trial: &Trial<'_>) -> Result<(), String> {
     trial.sends(send)
 }
 
-/// Compiles what is true of the types and what is not.
+/// Compiles valid and invalid uses of the types.
 fn typed(trial: &Trial<'_>) -> Result<(), String> {
     let text = tools::read(&trial.root.join("tests/clients/typed/typed.ts"))?;
     trial.write("typed.ts", &text)?;
     compile(trial, "typed.ts")
 }
 
-/// Compiles a file and what it imports.
+/// Compiles a file and its imports.
 fn compile(trial: &Trial<'_>, file: &str) -> Result<(), String> {
     let mut tsc = trial.tools.npm("tsc");
     tsc.args(["--strict", "--skipLibCheck", "--target", "es2022"])
@@ -409,7 +409,8 @@ fn python(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 fn java(trial: &Trial<'_>) -> Result<(), String> {
-    // The generator's jar holds the Jackson that its clients want; the annotations come from Debian.
+    // The generator's jar contains the Jackson that its clients need; the annotations come from
+    // Debian.
     let jar = tools::stdout(trial.tools.pypi("python").args([
         "-c",
         "import openapi_generator_cli as it; print(it.__path__[0], end='/openapi-generator.jar')",
@@ -427,13 +428,13 @@ fn java(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 fn go(trial: &Trial<'_>) -> Result<(), String> {
-    // A program of the client's own module needs no `replace` to find it.
+    // A program in the client's own module needs no `replace`.
     let (from, to) = ("main.go", "smtp2go-go/send");
     let text = tools::read(&trial.folder.join(from))?;
     trial.write(&format!("{to}/{from}"), &text)?;
     let go = || {
         let mut go = trial.program("go");
-        // The client wants nothing but the standard library: there is nothing to download.
+        // The client needs only the standard library: nothing is downloaded.
         go.env("GOFLAGS", "-mod=mod")
             .env("GOPROXY", "off")
             .env("GOTOOLCHAIN", "local")
@@ -447,7 +448,7 @@ fn go(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 fn php(trial: &Trial<'_>) -> Result<(), String> {
-    // What composer would write, for the packages of Debian.
+    // Composer's file, for the packages of Debian.
     let autoload = "<?php\n\
         require_once '/usr/share/php/GuzzleHttp/autoload.php';\n\
         spl_autoload_register(function (string $class): void {\n\
@@ -457,7 +458,7 @@ fn php(trial: &Trial<'_>) -> Result<(), String> {
             }\n\
         });\n";
     trial.write("vendor/autoload.php", autoload)?;
-    // Loading a class takes more than parsing it: what it extends has to fit.
+    // Loads each class, which also checks its parent class.
     let load = "require 'vendor/autoload.php'; foreach (array_slice($argv, 1) as $file) require_once $file;";
     let mut php = trial.program("php");
     php.args(["-d", "display_errors=stderr", "-r", load, "--"])
@@ -469,7 +470,7 @@ fn php(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 fn ruby(trial: &Trial<'_>) -> Result<(), String> {
-    // It loads all of its files at once.
+    // Loads all files.
     let mut send = trial.program("ruby");
     send.args(["-I", "smtp2go-ruby/lib", "send.rb"]);
     trial.sends(send)
@@ -492,8 +493,8 @@ fn csharp(trial: &Trial<'_>) -> Result<(), String> {
     tools::run(python.arg(parse).arg("smtp2go-csharp"))
 }
 
-/// Makes requests of the collection by newman: the sandbox takes them, has the mail, and refuses all
-/// of them with a key that it does not know.
+/// Runs requests of the collection with newman: the sandbox must accept them, have the mail, and
+/// refuse all of them with an unknown key.
 fn collection(root: &Path, tools: &Tools, sandbox: &Sandbox) -> Result<(), String> {
     let folder = tools.scratch("collection")?;
     let text = tools::read(&root.join(COLLECTION))?;
@@ -506,7 +507,7 @@ fn collection(root: &Path, tools: &Tools, sandbox: &Sandbox) -> Result<(), Strin
         let request = requests
             .iter()
             .find(|request| request["request"]["url"]["raw"] == *url)
-            .ok_or_else(|| format!("no request goes to {url}"))?;
+            .ok_or_else(|| format!("no request has the URL {url}"))?;
         names.push(request["name"].as_str().unwrap_or_default());
     }
     let run = |key: &str| {
@@ -531,11 +532,11 @@ fn collection(root: &Path, tools: &Tools, sandbox: &Sandbox) -> Result<(), Strin
         let wrong = calls.iter().find(|call| call["response"]["code"] != status);
         if let Some(call) = wrong {
             let (name, code) = (&call["item"]["name"], &call["response"]["code"]);
-            return Err(format!("{name} is answered with {code}, not {status}"));
+            return Err(format!("{name}: got status {code}, expected {status}"));
         }
         if calls.len() != names.len() {
             return Err(format!(
-                "newman made {} calls, not {}",
+                "newman made {} calls, expected {}",
                 calls.len(),
                 names.len()
             ));
@@ -550,7 +551,7 @@ fn collection(root: &Path, tools: &Tools, sandbox: &Sandbox) -> Result<(), Strin
     Ok(())
 }
 
-/// What newman has of a reply's body.
+/// Returns the body of a reply from newman's report.
 fn body(call: &Value) -> Value {
     let bytes = list(&call["response"]["stream"]["data"]).iter();
     let bytes = bytes.filter_map(|byte| u8::try_from(byte.as_u64()?).ok());

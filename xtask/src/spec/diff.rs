@@ -1,4 +1,4 @@
-//! What changed since a revision, for callers of the API and for users of the Rust crates.
+//! Changes since a revision, for callers of the API and for users of the Rust crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::spec::tools;
 /// Where the snapshots of the Rust surface are.
 const SNAPSHOTS: &str = "tests/tests/snapshots";
 
-/// The limits of a schema, and whether more of it allows more.
+/// The limits of a schema, and whether a larger value allows more.
 const LIMITS: [(&str, bool); 7] = [
     ("minLength", false),
     ("minItems", false),
@@ -28,9 +28,9 @@ const LIMITS: [(&str, bool); 7] = [
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
-    /// Whether something that worked may no longer do so.
+    /// Whether the change can break existing users.
     pub breaking: bool,
-    /// What changed, in a sentence.
+    /// The change, as a sentence.
     pub text: String,
 }
 
@@ -60,12 +60,12 @@ impl Changes {
     }
 }
 
-/// Prints what changed since `revision`, changes of one kind in one line unless `all` is asked for.
+/// Prints the changes since `revision`. Groups changes of one kind in one line, unless `all`.
 ///
 /// # Errors
 ///
-/// If git does not know the revision; with `check` also if something is broken and the version does
-/// not say so.
+/// If git does not know the revision. With `check`, also if there is a breaking change without a
+/// new major version.
 #[allow(clippy::print_stdout)]
 pub fn run(root: &Path, revision: Option<&str>, all: bool, check: bool) -> Result<(), String> {
     let revision = match revision {
@@ -76,10 +76,10 @@ pub fn run(root: &Path, revision: Option<&str>, all: bool, check: bool) -> Resul
                 let changelog = tools::read(&root.join("CHANGELOG.md"))?;
                 if let Some(release) = released(&changelog) {
                     return Err(format!(
-                        "CHANGELOG.md has {release}, and there is no tag `v…` to compare with: fetch the tags"
+                        "CHANGELOG.md has {release}, but there is no tag `v…` to compare with: fetch the tags"
                     ));
                 }
-                println!("there is no release yet, so nothing can be broken");
+                println!("there is no release yet: nothing to check");
                 return Ok(());
             }
             None => return Err("there is no release yet (tag `v…`): name a revision".to_owned()),
@@ -114,21 +114,20 @@ pub fn run(root: &Path, revision: Option<&str>, all: bool, check: bool) -> Resul
         return Ok(());
     }
     Err(format!(
-        "this breaks something, and the version {after} does not admit it after {before}: raise the \
-         first number of it that is not 0 in Cargo.toml"
+        "breaking change, but the version went from {before} to {after}: raise its first number that is not 0, in Cargo.toml"
     ))
 }
 
-/// So many changes of one kind are told one by one.
+/// Maximum number of changes of one kind that are listed one by one.
 const ALIKE: usize = 3;
 
-/// So many things are named in a line that is about more of them. What breaks is named in full.
+/// Maximum number of items named in a line about several items. Breaking changes name all.
 const NAMED: usize = 6;
 
-/// Whether it breaks something, and what is said before and after the thing that it is said of.
+/// Whether the change is breaking, and the text before and after the item.
 type Kind<'a> = (bool, &'a str, &'a str);
 
-/// The changes with those of one kind taken together, in the order of the first of each kind.
+/// Groups changes of one kind, in the order of the first of each kind.
 pub fn summary(changes: &[Change]) -> Vec<Change> {
     let mut kinds: Vec<(Kind<'_>, Vec<&str>)> = Vec::new();
     for change in changes {
@@ -170,7 +169,7 @@ pub fn summary(changes: &[Change]) -> Vec<Change> {
     lines
 }
 
-/// A sentence before, at and after the thing that it is about, which is in backticks.
+/// Splits a sentence into the text before its item, the item in backticks, and the text after.
 fn parted(text: &str) -> (&str, &str, &str) {
     let mut from = 0;
     while let Some((start, end)) = text[from..].find('`').and_then(|start| {
@@ -217,7 +216,7 @@ fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("spec/openapi.json: {error}"))
 }
 
-/// The last release that the changelog has.
+/// Returns the last release in the changelog.
 fn released(changelog: &str) -> Option<&str> {
     let mut titles = changelog
         .lines()
@@ -225,7 +224,7 @@ fn released(changelog: &str) -> Option<&str> {
     titles.find(|title| *title != "Unreleased")
 }
 
-/// The version of the workspace.
+/// Returns the version of the workspace.
 fn version(manifest: &str) -> Result<String, String> {
     let mut lines = manifest
         .lines()
@@ -236,8 +235,8 @@ fn version(manifest: &str) -> Result<String, String> {
         .ok_or_else(|| "Cargo.toml has no version for the workspace".to_owned())
 }
 
-/// Whether going from one version to the other may break something, by cargo's rules: the first
-/// number that is not 0 has to grow.
+/// Whether cargo's rules allow breaking changes between these versions: the first number that is
+/// not 0 must increase.
 pub fn admits_breaking(before: &str, after: &str) -> bool {
     let numbers = |version: &str| -> Vec<u64> {
         let version = version.split(['-', '+']).next().unwrap_or_default();
@@ -259,7 +258,7 @@ pub fn admits_breaking(before: &str, after: &str) -> bool {
         && after.as_slice() > before.as_slice()
 }
 
-/// What changed for those who call the API or generate clients of the document.
+/// Returns the changes for callers of the API and for generated clients.
 pub fn api(before: &Value, after: &Value) -> Vec<Change> {
     let mut changes = Changes::default();
     let (before, after) = (Document::new(before), Document::new(after));
@@ -290,14 +289,14 @@ pub fn api(before: &Value, after: &Value) -> Vec<Change> {
     changes.sorted()
 }
 
-/// Which way a component travels.
+/// Whether a component is sent, received, or both.
 #[derive(Clone, Copy)]
 struct Direction {
     sent: bool,
     received: bool,
 }
 
-/// Where the service is, and how to show it the key.
+/// Compares the servers and the authentication.
 fn calling(before: Document<'_>, after: Document<'_>, changes: &mut Changes) {
     let (before, after) = (before.root(), after.root());
     let urls = |root: &Value| -> BTreeSet<String> {
@@ -314,7 +313,7 @@ fn calling(before: Document<'_>, after: Document<'_>, changes: &mut Changes) {
     }
     let schemes = |root: &Value| root["components"]["securitySchemes"].clone();
     if (&before["security"], schemes(before)) != (&after["security"], schemes(after)) {
-        // One way more breaks nobody.
+        // An additional method is not breaking.
         let ways = list(&after["security"]);
         let kept = list(&before["security"])
             .iter()
@@ -322,7 +321,7 @@ fn calling(before: Document<'_>, after: Document<'_>, changes: &mut Changes) {
             && map(&schemes(before))
                 .iter()
                 .all(|(name, scheme)| schemes(after).get(name) == Some(scheme));
-        changes.add(!kept, "The way to hand over the key changed.");
+        changes.add(!kept, "Authentication changed.");
     }
 }
 
@@ -340,7 +339,7 @@ fn webhooks(before: Document<'_>, after: Document<'_>, changes: &mut Changes) {
             None => changes.add(true, format!("The webhook `{name}` is gone.")),
             Some(new) if new != old => changes.add(
                 true,
-                format!("The webhook `{name}` posts {new} now, and posted {old}."),
+                format!("The webhook `{name}` posts {new} now, instead of {old}."),
             ),
             Some(_) => {}
         }
@@ -408,7 +407,7 @@ fn operations(before: Document<'_>, after: Document<'_>, changes: &mut Changes) 
                 &new["content"][JSON]["schema"],
             );
             if old != new {
-                // A reply of which nothing was known can only become clearer.
+                // Documenting a reply that was not known is not breaking.
                 changes.add(
                     !old.is_null(),
                     format!(
@@ -468,7 +467,7 @@ fn component(name: &str, old: &Value, new: &Value, direction: Direction, changes
     }
 }
 
-/// One schema against another at the same place.
+/// Compares two schemas at the same place.
 fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &mut Changes) {
     if shape(old) != shape(new) {
         changes.add(
@@ -504,39 +503,42 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
         let (before, after) = (list(&old[key]), list(&new[key]));
         if key == "enum" && before.is_empty() != after.is_empty() {
             if after.is_empty() {
-                let text = format!("{path} takes any value now, and took only {}.", old[key]);
+                let text = format!(
+                    "{path} accepts any value now, and accepted only {}.",
+                    old[key]
+                );
                 changes.add(direction.received, text);
             } else {
-                let text = format!("{path} takes only {} now.", new[key]);
+                let text = format!("{path} accepts only {} now.", new[key]);
                 changes.add(direction.sent, text);
             }
             continue;
         }
         for word in before.iter().filter(|word| !after.contains(word)) {
-            changes.add(true, format!("{path} no longer knows {word}."));
+            changes.add(true, format!("{path} no longer lists {word}."));
         }
         for word in after.iter().filter(|word| !before.contains(word)) {
-            // A word more does not break who reads an open vocabulary; a closed one is closed.
+            // A new value of an open enum is not breaking; one of a closed enum is.
             let breaking = key == "enum" && direction.received;
-            changes.add(breaking, format!("{path} knows {word} too."));
+            changes.add(breaking, format!("{path} lists {word} too."));
         }
     }
     let closed = |schema: &Value| schema["x-smtp2go-known-words-only"] == true;
     match (closed(old), closed(new)) {
         (false, true) => changes.add(
             direction.sent,
-            format!("{path} takes only the words that it knows now."),
+            format!("{path} accepts only listed values now."),
         ),
-        (true, false) => changes.add(false, format!("{path} takes other words too now.")),
+        (true, false) => changes.add(false, format!("{path} accepts unlisted values now.")),
         _ => {}
     }
     let header = |schema: &Value| schema["x-smtp2go-header"] == true;
     match (header(old), header(new)) {
         (false, true) => changes.add(
             direction.sent,
-            format!("{path} takes no control characters now."),
+            format!("{path} refuses control characters now."),
         ),
-        (true, false) => changes.add(false, format!("{path} takes control characters now.")),
+        (true, false) => changes.add(false, format!("{path} accepts control characters now.")),
         _ => {}
     }
     let [before, after] = [old, new].map(|schema| list(&schema["x-smtp2go-refused"]));
@@ -552,9 +554,9 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
     ) {
         (false, true) => changes.add(
             direction.sent,
-            format!("{path} has no fields of other names now."),
+            format!("{path} no longer allows additional fields."),
         ),
-        (true, false) => changes.add(false, format!("{path} may have fields of other names now.")),
+        (true, false) => changes.add(false, format!("{path} allows additional fields now.")),
         _ => {}
     }
     match (old.get("default"), new.get("default")) {
@@ -574,7 +576,7 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
         changes.add(
             false,
             format!(
-                "{path} says that it is `format: {}`.",
+                "{path} has the format `{}` now.",
                 new["format"].as_str().unwrap_or_default()
             ),
         );
@@ -587,7 +589,7 @@ fn value(path: &str, old: &Value, new: &Value, direction: Direction, changes: &m
     }
 }
 
-/// What a schema is, in a few words, for people and for comparing.
+/// Returns a short description of a schema, for messages and for comparison.
 fn shape(schema: &Value) -> String {
     let reference = schema["$ref"]
         .as_str()
@@ -612,7 +614,7 @@ fn shape(schema: &Value) -> String {
     }
 }
 
-/// File name and text of every snapshot.
+/// File name and text of each snapshot.
 type Surface = BTreeMap<String, String>;
 
 fn old_surface(root: &Path, revision: &str) -> Result<Surface, String> {
@@ -645,7 +647,7 @@ fn new_surface(root: &Path) -> Result<Surface, String> {
     Ok(surface)
 }
 
-/// What changed for users of the Rust crates, from the snapshots of their surface.
+/// Returns the changes for users of the Rust crates, from the snapshots of their surface.
 pub fn rust(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
     let mut changes = Changes::default();
     let (before, after) = (items(before), items(after));
@@ -668,7 +670,7 @@ pub fn rust(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>)
         }
     }
     for (item, text) in after.iter().filter(|(item, _)| !before.contains_key(*item)) {
-        // A new check refuses what was let through.
+        // A new check refuses requests that were accepted before.
         let is_check = item.contains(" checks ");
         let text = if text.is_empty() {
             String::new()
@@ -680,11 +682,11 @@ pub fn rust(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>)
     changes.sorted()
 }
 
-/// Each thing that can be named, and what it is made of.
+/// Returns all items, each with its content.
 fn items(surface: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut items = BTreeMap::new();
     for (file, text) in surface {
-        // A snapshot opens with a head between two lines of dashes.
+        // A snapshot begins with a header between two lines of dashes.
         let body = text.splitn(3, "---\n").nth(2).unwrap_or(text);
         let mut owner = String::new();
         // Methods of the group, of the raw client and of the blocking one have the same names.

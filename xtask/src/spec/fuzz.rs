@@ -1,5 +1,4 @@
-//! Other people's tools on both sides of our spec: Schemathesis calls the sandbox, and the SDK calls
-//! Prism.
+//! Tests with other tools: Schemathesis calls the sandbox, and the SDK calls Prism.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -13,12 +12,12 @@ use crate::spec::sandbox::{self, Sandbox};
 use crate::spec::tools::{self, Tools};
 use crate::{SPEC, load};
 
-/// Has Schemathesis call every operation of a sandbox with bodies that the spec allows and bodies
-/// that it forbids, `cases` of each kind at most.
+/// Calls every operation of a sandbox with Schemathesis, with at most `cases` valid and `cases`
+/// invalid bodies.
 ///
 /// # Errors
 ///
-/// If an answer is not as the spec has it.
+/// If a reply does not match the spec.
 pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String> {
     let spec = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
     let folder = tools.scratch("schemathesis")?;
@@ -31,7 +30,7 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
         .arg(&document)
         .args(["--url", &sandbox.base_url])
         .args(["--header", &format!("X-Smtp2go-Api-Key: {}", sandbox.key)])
-        // Every run makes the same choices, so that there is no seed.
+        // Every run makes the same choices, so no seed is needed.
         .arg("--generation-deterministic")
         .args([
             "--max-examples",
@@ -56,11 +55,12 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
     tools::run(&mut command)
 }
 
-/// The spec with what only its extensions and descriptions say put into JSON Schema:
+/// Returns the spec with rules of its extensions and descriptions as JSON Schema:
 ///
-/// - where the service refuses words that it does not know, the words are an `enum`;
-/// - the least 64-bit integer is left out, as the sandbox cannot tell it from lesser ones;
-/// - an empty body is as good as `{}` where no field is required;
+/// - where the service refuses unknown values, the values are an `enum`;
+/// - the smallest 64-bit integer is excluded, because the sandbox can't distinguish it from smaller
+///   numbers;
+/// - an empty body is the same as `{}` if no field is required;
 /// - what becomes a header is printable, and an address where it is one;
 /// - a mail has a body, and a MIME message a sender and a recipient.
 pub fn closed(document: &Value) -> Value {
@@ -131,13 +131,13 @@ fn close_text(component: &str, field: &str, place: &mut Value, optional: bool) {
     }
 }
 
-/// Has the SDK call every operation of a Prism mock through both doors. Prism says of each request in a
-/// header of its reply, `sl-violations`, what is not as the spec has it.
+/// Calls every operation of a Prism mock with the SDK, by the group's method and by the raw client.
+/// Prism reports violations of the spec by a request in its reply's header `sl-violations`.
 ///
 /// # Errors
 ///
-/// If there is such a header, or an operation gets no answer that the SDK understands; also if there is
-/// none for a request that is wrong on purpose.
+/// If Prism reports a violation, or the SDK can't decode a reply; also if Prism reports none for a
+/// request that is invalid on purpose.
 pub fn prism(root: &Path, tools: &Tools) -> Result<(), String> {
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -165,9 +165,9 @@ pub fn prism(root: &Path, tools: &Tools) -> Result<(), String> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
-        .map_err(|error| format!("Prism cannot be started: {error}"))?;
+        .map_err(|error| format!("can't start Prism: {error}"))?;
     let _mock = Running(mock);
-    // It says nothing useful when it is ready; a minute is long for it.
+    // Prism does not report when it is ready; a minute is more than enough.
     let ready = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
         TcpStream::connect(("127.0.0.1", port)).is_ok()
@@ -191,7 +191,7 @@ pub fn prism(root: &Path, tools: &Tools) -> Result<(), String> {
     )
 }
 
-/// A process that ends when this is dropped.
+/// A process that is killed on drop.
 struct Running(Child);
 
 impl Drop for Running {

@@ -1,7 +1,6 @@
-//! What makes a document good, beyond what makes it sound: [`crate::load`] sees to that.
+//! Style rules for the document. [`crate::load`] checks that it is valid.
 //!
-//! Each rule has a name, which opens its messages, and a test that a document which breaks it is
-//! refused.
+//! Each rule has a name, which begins its messages, and a test with a document that breaks it.
 
 use std::fmt;
 
@@ -11,7 +10,7 @@ use crate::document::{self, Document, JSON, list, map, reference_name};
 use crate::known;
 use crate::problem::{Problems, join};
 
-/// Every operation has a response for each of these.
+/// Every operation must have a response for each of these statuses.
 const ERRORS: [&str; 10] = [
     "400", "401", "402", "403", "404", "429", "500", "502", "503", "504",
 ];
@@ -19,16 +18,17 @@ const ERRORS: [&str; 10] = [
 /// The vendor's documentation.
 const VENDOR: &str = "https://developers.smtp2go.com";
 
-/// The day that this document is of.
+/// The extension with the date of this document.
 const REVISION: &str = "x-smtp2go-revision";
 
-/// Of all uses of objects, so many percent have to be by `$ref`.
+/// Minimum share of uses of objects by `$ref`, in percent.
 const REFERENCES: usize = 95;
 
-/// A summary is a line in a table.
+/// Maximum length of a summary, in characters, because it is a line in a table.
 const SUMMARY: usize = 60;
 
-/// A format, the words of which its description has at least one, and phrases that no other format's has.
+/// A format, words of which a description must contain at least one, and phrases that only
+/// descriptions of this format may contain.
 const FORMAT_WORDS: [(&str, &[&str], &[&str]); 15] = [
     ("byte", &["base64"], &["standard base64"]),
     ("date", &["day"], &["The first day"]),
@@ -61,26 +61,26 @@ const FORMAT_WORDS: [(&str, &[&str], &[&str]); 15] = [
 
 type Rule = fn(Document<'_>, &mut Found<'_>);
 
-/// The rules: name, what it wants, and the check.
+/// The rules: name, requirement, and check.
 const RULES: [(&str, &str, Rule); 15] = [
     (
         "described",
-        "everything that a reader can ask about has a description, and that is a sentence",
+        "every tag, operation, schema, property and response has a description that is a sentence",
         described,
     ),
     (
         "revision",
-        "`info` says which revision of the document this is; the CHANGELOG says what it brought",
+        "`info` has the document's revision, and the CHANGELOG has the same one",
         revision,
     ),
     (
         "external-docs",
-        "every operation leads to the vendor's own documentation",
+        "every operation links to the vendor's documentation",
         external_docs,
     ),
     (
         "summaries",
-        "summaries are short, without a full stop, and no two are the same",
+        "summaries are short, unique, and have no full stop",
         summaries,
     ),
     (
@@ -90,33 +90,29 @@ const RULES: [(&str, &str, Rule); 15] = [
     ),
     (
         "example-names",
-        "examples name nobody: their addresses and hosts are reserved ones",
+        "examples use only reserved addresses and hosts",
         example_names,
     ),
     (
         "errors",
-        "every operation has all the error responses, shared and with named examples",
+        "every operation refers to all shared error responses, which have named examples",
         errors,
     ),
     (
         "statuses",
-        "responses stand for one status each: generators refuse `default` and ranges such as `5XX`",
+        "each response has one status: generators refuse `default` and ranges such as `5XX`",
         statuses,
     ),
     ("references", "objects are used by reference", by_reference),
-    (
-        "formats",
-        "every text and every number says with `format` what it is",
-        formats,
-    ),
+    ("formats", "every string and number has a `format`", formats),
     (
         "format-words",
-        "a description speaks of what its `format` says: a `mailbox` of an address, a `phone` of a number",
+        "a description contains a word of its `format`: `address` for a `mailbox`, `number` for a `phone`",
         format_words,
     ),
     (
         "widths",
-        "numbers of one name have one `format`, in requests and in replies",
+        "numbers with the same name have the same `format`",
         widths,
     ),
     (
@@ -126,26 +122,26 @@ const RULES: [(&str, &str, Rule); 15] = [
     ),
     (
         "defaults",
-        "no default stands beside `allOf`, where generators of clients take it for a name",
+        "no `default` beside `allOf`, where client generators read it as a name",
         defaults,
     ),
     (
         "security",
-        "every way to hand over the key is used, and every one that is used is described",
+        "every security scheme is used, and every used scheme is described",
         security,
     ),
 ];
 
-/// What the rules say, and figures about the document.
+/// The findings of the rules, and statistics of the document.
 #[derive(Debug)]
 pub struct Report {
-    /// Everything found wrong.
+    /// All problems.
     pub problems: Problems,
-    /// What was looked at.
+    /// The statistics.
     pub figures: Figures,
 }
 
-/// How much there is in a document.
+/// The statistics of a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Operations.
@@ -158,12 +154,12 @@ pub struct Figures {
     pub examples: usize,
     /// Uses of objects by `$ref`.
     pub referred: usize,
-    /// Uses of objects in place; free-form maps for the most part.
+    /// Inline objects, mostly free-form maps.
     pub in_place: usize,
 }
 
 impl Figures {
-    /// Uses of objects by `$ref`, of all their uses, in percent and rounded down.
+    /// Returns the share of uses of objects by `$ref`, in percent, rounded down.
     pub fn reference_share(&self) -> usize {
         (self.referred * 100)
             .checked_div(self.referred + self.in_place)
@@ -186,13 +182,12 @@ impl fmt::Display for Figures {
     }
 }
 
-/// The names of the rules, each with what it wants.
+/// Returns the names of the rules, each with its requirement.
 pub fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
     RULES.iter().map(|(name, wants, _)| (*name, *wants))
 }
 
-/// Applies every rule to a document that has passed [`crate::load`]; `file` stands for it in
-/// messages.
+/// Applies all rules to a document that passed [`crate::load`]. Messages call it `file`.
 pub fn lint(file: &str, document: &Value) -> Report {
     let mut problems = Problems::new(file);
     let document = Document::new(document);
@@ -211,7 +206,7 @@ pub fn lint(file: &str, document: &Value) -> Report {
     }
 }
 
-/// Adds to the problems in the name of one rule.
+/// Collects the problems of one rule.
 struct Found<'a> {
     rule: &'static str,
     problems: &'a mut Problems,
@@ -257,7 +252,7 @@ fn described(document: Document<'_>, found: &mut Found<'_>) {
         sentence(component, &pointer, found);
         let pointer = join(&pointer, "properties");
         for (name, property) in map(&component["properties"]) {
-            // What is only a reference has the description of what it refers to.
+            // A reference has the description of its target.
             let described = match reference_name(property) {
                 Some(name) => document.schema(name),
                 None => property,
@@ -267,7 +262,8 @@ fn described(document: Document<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// A description opens with a capital, a code or a number, ends as sentences do, repeats no word and is finished.
+/// Checks that a description begins with a capital, code or a number, ends like a sentence, repeats
+/// no word and is finished.
 fn sentence(value: &Value, pointer: &str, found: &mut Found<'_>) {
     let text = value["description"].as_str().unwrap_or_default().trim();
     if text.is_empty() {
@@ -279,14 +275,14 @@ fn sentence(value: &Value, pointer: &str, found: &mut Found<'_>) {
     if !text.starts_with(opens) || !text.ends_with(['.', '!', '?']) {
         found.add(
             &at,
-            "this is no sentence",
-            "open with a capital and end with a full stop",
+            "the description is not a sentence",
+            "begin with a capital and end with a full stop",
         );
     }
     let words: Vec<_> = text.split_whitespace().collect();
     if let Some(pair) = words.windows(2).find(|pair| pair[0] == pair[1]) {
         let message = format!("`{} {}` repeats a word", pair[0], pair[1]);
-        found.add(&at, message, "take one out");
+        found.add(&at, message, "remove one of them");
     }
     let unfinished = |word: &&str| {
         ["TODO", "TBD", "FIXME", "XXX"]
@@ -296,7 +292,7 @@ fn sentence(value: &Value, pointer: &str, found: &mut Found<'_>) {
     if let Some(mark) = words.into_iter().find(unfinished) {
         found.add(
             &at,
-            format!("`{mark}` says that it is not finished"),
+            format!("`{mark}` marks an unfinished text"),
             "finish it",
         );
     }
@@ -320,8 +316,8 @@ fn external_docs(document: Document<'_>, found: &mut Found<'_>) {
         if url != VENDOR && !url.starts_with(&format!("{VENDOR}/")) {
             found.add(
                 join(&pointer, "url"),
-                format!("`{url}` is no page of the vendor's documentation"),
-                &format!("write {VENDOR}, unless the page of the operation is known"),
+                format!("`{url}` is not a page of the vendor's documentation"),
+                &format!("write {VENDOR}, or the operation's page if it is known"),
             );
         }
         sentence(docs, &pointer, found);
@@ -336,15 +332,15 @@ fn summaries(document: Document<'_>, found: &mut Found<'_>) {
         if summary.is_empty() || summary.chars().count() > SUMMARY || summary.ends_with('.') {
             found.add(
                 &at,
-                format!("`{summary}` is no summary"),
-                "1 to 60 characters, no full stop",
+                format!("`{summary}` is not a valid summary"),
+                "use 1 to 60 characters without a full stop",
             );
         }
         if let Some(other) = seen.insert(summary, operation.pointer.clone()) {
             found.add(
                 &at,
                 format!("#{other} has the same summary"),
-                "say what sets them apart",
+                "make the summaries different",
             );
         }
     }
@@ -357,7 +353,7 @@ fn examples(document: Document<'_>, found: &mut Found<'_>) {
             found.add(
                 &operation.pointer,
                 "the operation has no JSON body",
-                "every operation takes one; that of an operation without parameters is `{}`",
+                "add one; an operation without parameters has the body `{}`",
             );
         }
     }
@@ -368,7 +364,7 @@ fn examples(document: Document<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// Every body of a request, reply or event, in each of its media types, and where it stands.
+/// Returns every body of a request, reply or event, in each of its media types, with its place.
 fn contents<'a>(document: Document<'a>) -> Vec<(String, &'a Value)> {
     let mut bodies = Vec::new();
     let mut add = |pointer: String, body: &'a Value| {
@@ -433,7 +429,7 @@ fn names_in(value: &Value, pointer: &str, found: &mut Found<'_>) {
             for host in hosts(text).filter(|host| !reserved(host)) {
                 found.add(
                     pointer,
-                    format!("`{host}` may be somebody's"),
+                    format!("`{host}` is not a reserved name"),
                     "use example.com, .net or .org, or a name under .example or .test",
                 );
             }
@@ -442,7 +438,7 @@ fn names_in(value: &Value, pointer: &str, found: &mut Found<'_>) {
     }
 }
 
-/// The hosts in a text: what follows `@` or `://`.
+/// Returns the hosts in a text, which follow `@` or `://`.
 fn hosts(text: &str) -> impl Iterator<Item = &str> {
     let starts = text
         .match_indices('@')
@@ -486,7 +482,7 @@ fn errors(document: Document<'_>, found: &mut Found<'_>) {
                 found.add(
                     join(&operation.pointer, "responses"),
                     format!(
-                        "{status} is not among the responses, or does not share its neighbours' own"
+                        "the response {status} is missing, or not shared with the other operations"
                     ),
                     "refer to `#/components/responses/…`",
                 );
@@ -533,7 +529,7 @@ fn by_reference(document: Document<'_>, found: &mut Found<'_>) {
                 "only {} % of the uses of objects are by reference",
                 figures.reference_share()
             ),
-            "make components of the others; 95 % is wanted",
+            "make components of the others; the minimum is 95 %",
         );
     }
 }
@@ -569,7 +565,7 @@ fn format_words(document: Document<'_>, found: &mut Found<'_>) {
                     found.add(
                         &pointer,
                         problem,
-                        "correct the format, or say in the description what the value is",
+                        "correct the format, or describe the value with such a word",
                     );
                 }
             }
@@ -577,7 +573,7 @@ fn format_words(document: Document<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// What a description lacks or has too much for a format.
+/// Returns the problem of a description with a format.
 fn misses(format: &str, description: &str) -> Option<String> {
     let lower = description.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
@@ -586,7 +582,7 @@ fn misses(format: &str, description: &str) -> Option<String> {
             if !words.any(|word| wanted.contains(&word)) {
                 let wanted = wanted.join("`, `");
                 return Some(format!(
-                    "the format is `{format}`, and the description has none of `{wanted}`"
+                    "the format is `{format}`, but the description has none of the words `{wanted}`"
                 ));
             }
         } else if let Some(phrase) = phrases.iter().find(|phrase| description.contains(*phrase)) {
@@ -611,7 +607,7 @@ fn widths(document: Document<'_>, found: &mut Found<'_>) {
         let Some((_, property)) = pointer.rsplit_once("/properties/") else {
             return;
         };
-        // `ip_pool` and `ippool` are one setting.
+        // `ip_pool` and `ippool` are the same setting.
         let name = property.split('/').next().unwrap_or_default();
         let name = name.replace(['_', '-'], "");
         let format = schema["format"].as_str().unwrap_or_default();
@@ -621,8 +617,8 @@ fn widths(document: Document<'_>, found: &mut Found<'_>) {
         if *first != format {
             found.add(
                 pointer,
-                format!("the format is `{format}`, and that of #{at} is `{first}`"),
-                "use one for both",
+                format!("the format is `{format}`, but that of #{at} is `{first}`"),
+                "use the same format for both",
             );
         }
     });
@@ -650,14 +646,14 @@ fn defaults(document: Document<'_>, found: &mut Found<'_>) {
         if schema.get("allOf").is_some() && schema.get("default").is_some() {
             found.add(
                 pointer,
-                "a `default` stands beside `allOf`",
+                "there is a `default` beside `allOf`",
                 "move it to the component, or say \"Without it, …\" in the description",
             );
         }
     });
 }
 
-/// Every schema inside a component, that of the component first.
+/// Calls `visit` for every schema in a component, beginning with the component's own.
 fn schemas<'a>(document: Document<'a>, visit: &mut dyn FnMut(&str, &'a Value)) {
     fn inner<'a>(schema: &'a Value, pointer: &str, visit: &mut dyn FnMut(&str, &'a Value)) {
         visit(pointer, schema);
@@ -690,8 +686,8 @@ fn security(document: Document<'_>, found: &mut Found<'_>) {
     for name in schemes.keys().filter(|name| !used.contains(name)) {
         found.add(
             join("/components/securitySchemes", name),
-            "nothing uses it",
-            "add it to `security` at the root, or take it out",
+            "the security scheme is not used",
+            "add it to `security` at the root, or remove it",
         );
     }
     for name in used
@@ -707,8 +703,8 @@ fn security(document: Document<'_>, found: &mut Found<'_>) {
     if used.is_empty() {
         found.add(
             "/security",
-            "no key is asked for",
-            "name the ways to hand it over",
+            "the operation requires no key",
+            "list the security schemes",
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask spec`: the document as a product of its own.
+//! `cargo xtask spec`: checks, compares, tests and publishes the document.
 
 pub mod clients;
 pub mod compare;
@@ -17,14 +17,14 @@ use clap::Subcommand;
 use crate::spec::tools::Tools;
 use crate::{SPEC, load};
 
-/// What `cargo xtask spec` can do.
+/// The subcommands of `cargo xtask spec`.
 #[derive(Debug, Subcommand)]
 pub enum Task {
-    /// Check spec/openapi.yaml against our rules; with --tools against other people's too.
+    /// Check spec/openapi.yaml against our rules; with --tools also with other linters.
     ///
-    /// Without --tools it is offline and needs nothing but Rust. `cargo test` does the same.
+    /// Without --tools it is offline and needs only Rust. `cargo test` does the same.
     Lint {
-        /// Ask Redocly, Spectral, openapi-spec-validator and typos too, at the versions of
+        /// Also run Redocly, Spectral, openapi-spec-validator and typos, at the versions of
         /// spec/tools, and compare the figures with the table in spec/README.md.
         #[arg(long)]
         tools: bool,
@@ -32,50 +32,53 @@ pub enum Task {
         #[arg(long, conflicts_with = "tools")]
         rules: bool,
     },
-    /// Tell what changed since a revision, in words for the CHANGELOG: the API and the Rust surface.
+    /// Print the changes since a revision, as text for the CHANGELOG: the API and the Rust surface.
     Diff {
-        /// A revision that git knows. Without it, the last release (tag `v…`).
+        /// A git revision. Default: the last release (tag `v…`).
         revision: Option<String>,
-        /// Tell changes of one kind one by one.
+        /// List changes of one kind one by one.
         #[arg(long)]
         all: bool,
-        /// Fail if something is broken that the version in Cargo.toml does not admit.
+        /// Fail if there is a breaking change, but the version in Cargo.toml was not raised
+        /// accordingly.
         #[arg(long)]
         check: bool,
     },
     /// Compare foreign OpenAPI documents, such as the vendor's, with spec/openapi.yaml.
     ///
-    /// Prints what differs and is not decided in spec/decisions.yaml. Exit codes: 0 nothing is open;
-    /// 1 a difference is open, a decision is stale, or a file cannot be read; 2 wrong arguments.
+    /// Prints the differences without a decision in spec/decisions.yaml. Exit codes: 0 no
+    /// difference is open; 1 a difference is open, a decision is stale, or a file cannot be read; 2
+    /// wrong arguments.
     Compare(compare::Options),
-    /// Generate clients in other languages and try them, and the collection, against the sandbox.
+    /// Generate clients in other languages, and test them and the collection against the sandbox.
     Clients {
-        /// Those in Java, Go, PHP, Ruby, C# and Rust too, of further generators for TypeScript, and the
-        /// types of OpenAPI 3.1.
+        /// Also clients in Java, Go, PHP, Ruby, C# and Rust, further generators for TypeScript, and
+        /// the types of OpenAPI 3.1.
         #[arg(long)]
         full: bool,
     },
-    /// Call the sandbox with what the spec allows and what it forbids, by Schemathesis.
+    /// Call the sandbox with valid and invalid requests, by Schemathesis.
     Fuzz {
-        /// Test cases per operation, at most.
+        /// Maximum number of test cases per operation.
         #[arg(long, default_value_t = 10)]
         cases: u32,
     },
-    /// Drive a Prism mock of the spec by the SDK, through both doors.
+    /// Call a Prism mock of the spec with the SDK, by the groups' methods and by the raw client.
     Mock,
-    /// Put together what is published: the spec, an API reference that works offline, a landing
-    /// page, and JSON Schemas of the webhook events.
+    /// Create the files to publish: the spec, an offline API reference, a landing page, and JSON
+    /// Schemas of the webhook events.
     Publish {
-        /// Where to. It is made anew.
+        /// The target folder. An earlier publication in it is replaced.
         #[arg(long, default_value = "target/spec")]
         out: PathBuf,
-        /// Open the pages in headless Chromium: every operation is there, and nothing is fetched.
+        /// Open the pages in headless Chromium: check that they show every operation and fetch
+        /// nothing.
         #[arg(long)]
         check: bool,
     },
 }
 
-/// Does what was asked for.
+/// Runs a subcommand.
 ///
 /// # Errors
 ///
@@ -147,11 +150,11 @@ fn lint(root: &Path, with_tools: bool) -> Result<(), String> {
     }
 }
 
-/// Runs `.ci/run`, and with `full` what is too long for it.
+/// Runs `.ci/run`, and with `full` also the slow checks.
 ///
 /// # Errors
 ///
-/// What did not pass.
+/// The failed check.
 pub fn ci(root: &Path, full: bool) -> Result<(), String> {
     let mut command = std::process::Command::new(root.join(".ci/run"));
     command.args(full.then_some("--full")).current_dir(root);

@@ -1,4 +1,4 @@
-//! A folder for people who use other languages: the spec, a reference that works offline, a landing
+//! The published folder, for users of other languages: the spec, an offline reference, a landing
 //! page, and JSON Schemas of the webhook events.
 
 use std::collections::BTreeSet;
@@ -16,18 +16,18 @@ use crate::{SPEC, known, load, schema};
 
 const LANDING: &str = include_str!("landing.html");
 
-/// What a page may do: run what is in it, and fetch nothing.
+/// Content security policy of the pages: inline scripts only, and nothing is fetched.
 const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
                       script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
                       font-src data:; worker-src blob:\">";
 
-/// Pictures that Redoc's page would fetch.
+/// Images that Redoc's page would fetch.
 const LOGOS: [&str; 2] = [
     "https://cdn.redoc.ly/redoc/logo-mini-full.svg",
     "https://cdn.redoc.ly/redoc/logo-mini.svg",
 ];
 
-/// What the landing page leads to, beside the schemas of webhooks.
+/// Links of the landing page, besides the schemas of webhooks.
 const LINKED: [&str; 6] = [
     "reference.html",
     "openapi.yaml",
@@ -37,28 +37,27 @@ const LINKED: [&str; 6] = [
     "CHANGELOG.md",
 ];
 
-/// The browser that looks at the pages.
+/// The browser that opens the pages.
 const BROWSER: &str = "chromium-headless-shell";
 
-/// Makes the folder `out`, anew if it is there already.
+/// Creates the folder `out`, or replaces it.
 ///
 /// # Errors
 ///
-/// If `out` holds something else than an earlier publication, a tool fails, or something cannot be
-/// written.
+/// If `out` contains anything but an earlier publication, a tool fails, or a file can't be written.
 #[allow(clippy::print_stdout)]
 pub fn publish(root: &Path, tools: &Tools, out: &Path) -> Result<(), String> {
     let spec = load::load(&root.join(SPEC)).map_err(|problems| problems.to_string())?;
     let spelled_out = known::spelled_out(&spec.document);
     let document = Document::new(&spelled_out);
     if out.exists() {
-        // `spec/` itself has an openapi.yaml: that alone is no publication.
+        // `spec/` itself has an openapi.yaml, so that file alone does not mark a publication.
         let earlier = ["openapi.yaml", "webhooks"]
             .iter()
             .all(|name| out.join(name).exists());
         if !earlier && out.read_dir().is_ok_and(|mut files| files.next().is_some()) {
             return Err(format!(
-                "{} is not empty, and holds no earlier publication",
+                "{} is not empty, and is not an earlier publication: choose another folder",
                 out.display()
             ));
         }
@@ -91,7 +90,7 @@ pub fn publish(root: &Path, tools: &Tools, out: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Redoc's page, without what it would fetch.
+/// Returns Redoc's page, without anything that it would fetch.
 fn reference(tools: &Tools, out: &Path) -> Result<String, String> {
     let page = out.join("reference.html");
     tools::stdout(
@@ -116,7 +115,7 @@ fn reference(tools: &Tools, out: &Path) -> Result<String, String> {
     }
 }
 
-/// File name and JSON Schema of each webhook's payload.
+/// Returns the file name and JSON Schema of each webhook's payload.
 fn events(document: Document<'_>) -> Vec<(String, Value)> {
     document
         .webhooks()
@@ -175,11 +174,12 @@ fn escaped(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// Opens what was published in a browser: every operation is there, and nothing is fetched.
+/// Opens the published pages in a browser, and checks that they show every operation and fetch
+/// nothing.
 ///
 /// # Errors
 ///
-/// If an operation is missing, a page asks for something that is not in the folder, or there is no
+/// If an operation is missing, a page requests something outside of the folder, or there is no
 /// browser.
 #[allow(clippy::print_stdout)]
 pub fn check(root: &Path, out: &Path) -> Result<(), String> {
@@ -188,12 +188,13 @@ pub fn check(root: &Path, out: &Path) -> Result<(), String> {
     let out = out
         .canonicalize()
         .map_err(|error| format!("{}: {error}", out.display()))?;
-    let profile = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let profile =
+        tempfile::tempdir().map_err(|error| format!("can't create a temporary folder: {error}"))?;
     hears(profile.path())?;
     let landing = open(&out, "index.html", profile.path())?;
     for link in LINKED {
         if !landing.contains(&format!("href=\"{link}\"")) || !out.join(link).exists() {
-            return Err(format!("index.html does not lead to {link}"));
+            return Err(format!("index.html has no link to {link}"));
         }
     }
     let tags: BTreeSet<_> = document
@@ -209,7 +210,7 @@ pub fn check(root: &Path, out: &Path) -> Result<(), String> {
             let id = operation.value["operationId"].as_str().unwrap_or_default();
             if operation.value["tags"][0] == tag {
                 let text = |name: &str| escaped(operation.value[name].as_str().unwrap_or_default());
-                // The description is text with marks: its first words are as they are.
+                // The description is Markdown: only its first words are plain text.
                 let description = text("description");
                 let words = description.split(['`', '*', '[', '&', '\n']).next();
                 for part in [
@@ -228,16 +229,16 @@ pub fn check(root: &Path, out: &Path) -> Result<(), String> {
             }
         }
     }
-    println!("{seen} operations are in the reference, and nothing was fetched");
+    println!("the reference shows {seen} operations, and nothing was fetched");
     Ok(())
 }
 
-/// A page that does fetch something is found out.
+/// Checks that a page that fetches something is detected.
 fn hears(profile: &Path) -> Result<(), String> {
     let fetches = "<img src=\"http://pictures.example/dot.png\"><script>fetch('http://calls.example/')</script>";
     tools::write(&profile.join("fetches.html"), fetches)?;
     let Err(found) = open(profile, "fetches.html", profile) else {
-        return Err("the browser's log lacks what a page asks for".to_owned());
+        return Err("the browser's log lacks a request of a page".to_owned());
     };
     match ["pictures.example", "calls.example"].map(|host| found.contains(host)) {
         [true, true] => Ok(()),
@@ -245,7 +246,7 @@ fn hears(profile: &Path) -> Result<(), String> {
     }
 }
 
-/// The page as it is when its scripts have run.
+/// Returns the page after its scripts have run.
 fn open(out: &Path, page: &str, profile: &Path) -> Result<String, String> {
     let log = profile.join("net.json");
     let mut browser = Command::new(BROWSER);
@@ -277,12 +278,12 @@ fn open(out: &Path, page: &str, profile: &Path) -> Result<String, String> {
         return Ok(text);
     }
     Err(format!(
-        "{page} asks for {}",
+        "{page} requests {}",
         asked.into_iter().collect::<Vec<_>>().join(", ")
     ))
 }
 
-/// What the browser asked the network for.
+/// Collects the URLs that the browser requested.
 fn urls(value: &Value, into: &mut BTreeSet<String>) {
     for (key, member) in map(value) {
         match member.as_str() {

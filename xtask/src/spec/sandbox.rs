@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::spec::tools;
 
-/// A sandbox in a process of its own. It ends when this is dropped.
+/// A sandbox in a separate process, which is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     process: Child,
@@ -16,7 +16,7 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Builds and starts one on a free port, with these flags.
+    /// Builds and starts a sandbox on a free port, with these flags.
     pub(crate) fn start(root: &Path, flags: &[&str]) -> Result<Self, String> {
         tools::run(cargo(root).args(["build", "--quiet", "--bin", "smtp2go-sandbox"]))?;
         let mut run = cargo(root);
@@ -27,7 +27,7 @@ impl Sandbox {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("the sandbox cannot be started: {error}"))?;
+            .map_err(|error| format!("can't start the sandbox: {error}"))?;
         let mut lines = process
             .stdout
             .take()
@@ -44,7 +44,7 @@ impl Sandbox {
         else {
             let _ = process.kill();
             let _ = process.wait();
-            return Err("the sandbox ended before it began".to_owned());
+            return Err("the sandbox ended before it was ready".to_owned());
         };
         Ok(Self {
             process,
@@ -53,7 +53,7 @@ impl Sandbox {
         })
     }
 
-    /// What it answers to a GET of a path, head and all.
+    /// Returns the reply to a GET of a path, including the head.
     pub(crate) fn get(&self, path: &str) -> Result<String, String> {
         let host = self.base_url.trim_start_matches("http://");
         let host = host.split('/').next().unwrap_or(host);
@@ -67,10 +67,10 @@ impl Sandbox {
             stream.read_to_string(&mut reply)?;
             Ok(reply)
         };
-        get().map_err(|error| format!("the sandbox does not answer {path}: {error}"))
+        get().map_err(|error| format!("no reply of the sandbox to {path}: {error}"))
     }
 
-    /// Hands a program the URL and the key.
+    /// Puts the URL and the key into a program's environment.
     pub(crate) fn tell(&self, command: &mut Command) {
         command
             .env("SMTP2GO_BASE_URL", &self.base_url)
@@ -80,13 +80,13 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // Cargo has become the sandbox, so there is nothing below it.
+        // Cargo replaced itself by the sandbox, so there is no child process.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Cargo, for this repository.
+/// Returns a command of cargo for this repository.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);

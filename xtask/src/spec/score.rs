@@ -1,4 +1,4 @@
-//! What other people's linters say of the document.
+//! The findings of other linters about the document.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,30 +10,30 @@ use crate::document::list;
 use crate::spec::tools::{self, Tools};
 use crate::twin::TWIN;
 
-/// What the linters read: what is found in either counts.
+/// The files that the linters read. Findings in both count.
 const LINTED: [&str; 2] = [SPEC, TWIN];
 
-/// The least that Redocly's score may be.
+/// Minimum score of Redocly.
 const LEAST_SCORE: f64 = 90.0;
 
-/// What one tool found.
+/// The findings of one tool.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// The tool and what it was asked for.
+    /// The tool and its rule set.
     pub tool: String,
-    /// The version that was asked.
+    /// The version of the tool.
     pub version: String,
-    /// The figure, as `spec/README.md` has it.
+    /// The figure, in the form of `spec/README.md`.
     pub figure: String,
-    /// What is wrong, in the tool's words; empty if nothing is.
+    /// The problems, as text of the tool; empty if there are none.
     pub wrong: String,
 }
 
-/// Asks every tool, all at once.
+/// Runs all tools in parallel.
 ///
 /// # Errors
 ///
-/// If a tool cannot be run or says what is not understood.
+/// If a tool can't be run, or its output can't be parsed.
 pub fn ask(root: &Path, tools: &Tools) -> Result<Vec<Finding>, String> {
     std::thread::scope(|scope| {
         [
@@ -64,7 +64,7 @@ fn finding(
     })
 }
 
-/// Runs a tool that prints JSON, whatever it thinks of the document.
+/// Runs a tool that prints JSON, and ignores its exit code.
 fn json(command: &mut Command) -> Result<Value, String> {
     let output = tools::output(command)?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
@@ -90,7 +90,7 @@ fn redocly(tools: &Tools) -> Result<Finding, String> {
         let count = |what: &str| {
             said["totals"][what]
                 .as_u64()
-                .ok_or("redocly counted nothing")
+                .ok_or("redocly printed no totals")
         };
         errors += count("errors")?;
         warnings += count("warnings")?;
@@ -121,7 +121,7 @@ fn spectral(tools: &Tools) -> Result<Finding, String> {
             "--format=json",
             file,
         ]))?;
-        for problem in said.as_array().ok_or("spectral listed nothing")? {
+        for problem in said.as_array().ok_or("spectral printed no list")? {
             errors += usize::from(problem["severity"] == 0);
             wrong.push(format!(
                 "{file}: {}: {} ({})",
@@ -143,9 +143,12 @@ fn score(tools: &Tools) -> Result<Finding, String> {
     let said = json(tools.npm("redocly").args(["score", "--format=json", SPEC]))?;
     let score = said["agentReadiness"]
         .as_f64()
-        .ok_or("redocly gave no score")?;
+        .ok_or("redocly printed no score")?;
     let wrong = if score < LEAST_SCORE {
-        format!("{LEAST_SCORE} is wanted; by kind: {}", said["subscores"])
+        format!(
+            "the minimum is {LEAST_SCORE}; by kind: {}",
+            said["subscores"]
+        )
     } else {
         String::new()
     };
@@ -199,7 +202,8 @@ fn typos(root: &Path, tools: &Tools) -> Result<Finding, String> {
     finding(tools, "typos", "typos", count.to_string(), wrong)
 }
 
-/// The rows of the table in `spec/README.md` that these findings make, up to the figures of others.
+/// Returns the rows of the table in `spec/README.md` for these findings, without the columns for
+/// other documents.
 pub fn rows(findings: &[Finding]) -> Vec<String> {
     findings
         .iter()

@@ -1,5 +1,5 @@
-//! The tools of other languages that the spec is measured and tested with, at the versions that
-//! `spec/tools` pins. They are installed below cargo's target folder and run offline from there.
+//! The tools in other languages that check and test the spec, at the versions pinned in
+//! `spec/tools`. They are installed below cargo's target folder, and run offline from there.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Where the versions are pinned.
+/// The folder with the pinned versions.
 const PINS: &str = "spec/tools";
 
 /// The installed tools.
@@ -20,7 +20,8 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Installs what is missing or differs from `spec/tools`; with `full` openapi-generator too.
+    /// Installs tools that are missing or differ from `spec/tools`; with `full` also
+    /// openapi-generator.
     ///
     /// # Errors
     ///
@@ -73,7 +74,7 @@ impl Tools {
                     "install",
                     "--quiet",
                     "--disable-pip-version-check",
-                    // Most of it is never run.
+                    // Most of its code is never run.
                     "--no-compile",
                     "-r",
                 ])
@@ -110,7 +111,7 @@ impl Tools {
         write(&stamp, hash.as_bytes())
     }
 
-    /// A fresh folder below that of the node modules, so that node finds these from there.
+    /// Returns an empty folder below that of the node modules, so that node finds them.
     pub(crate) fn scratch(&self, name: &str) -> Result<PathBuf, String> {
         let folder = self.folder.join("node").join(name);
         if folder.exists() {
@@ -125,10 +126,10 @@ impl Tools {
         &self.target
     }
 
-    /// A tool from npm.
+    /// Returns the command of a tool from npm.
     pub(crate) fn npm(&self, name: &str) -> Command {
         let mut command = Command::new(self.folder.join("node/node_modules/.bin").join(name));
-        // Redocly's would call home; the other is what many tools go by.
+        // The first disables Redocly's telemetry; the second disables that of many tools.
         command
             .env("REDOCLY_TELEMETRY", "off")
             .env("DO_NOT_TRACK", "1")
@@ -139,7 +140,7 @@ impl Tools {
         command
     }
 
-    /// A tool from PyPI, or `python` itself.
+    /// Returns the command of a tool from PyPI, or of `python` itself.
     pub(crate) fn pypi(&self, name: &str) -> Command {
         let bin = self.folder.join("python/bin");
         let mut command = Command::new(bin.join(name));
@@ -148,14 +149,14 @@ impl Tools {
             &std::env::var_os("PATH").unwrap_or_default(),
         ));
         if let Ok(path) = std::env::join_paths(path) {
-            // The generator of Python clients formats them with its own ruff.
+            // The generator of Python clients runs its own ruff.
             command.env("PATH", path);
         }
         command.current_dir(&self.root);
         command
     }
 
-    /// The version of a tool that is pinned, as `spec/tools` says it.
+    /// Returns a tool's version in `spec/tools`.
     pub(crate) fn version(&self, name: &str) -> Result<String, String> {
         let read = |file: &str| {
             let path = self.root.join(PINS).join(file);
@@ -175,7 +176,7 @@ impl Tools {
     }
 }
 
-/// What a thread returns; its panic is ours.
+/// Joins a thread and returns its result; its panic is propagated.
 pub(crate) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
@@ -186,17 +187,17 @@ fn at(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
 }
 
-/// Writes a file, or names it in the error.
+/// Writes a file. The error names it.
 pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), String> {
     std::fs::write(path, bytes).map_err(|error| at(path, &error))
 }
 
-/// Reads a text, or names the file in the error.
+/// Reads a text file. The error names it.
 pub(crate) fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| at(path, &error))
 }
 
-/// Runs a command to its end, its output going where ours goes.
+/// Runs a command, which inherits our output.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let status = command
         .stdin(Stdio::null())
@@ -209,7 +210,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Runs a command and takes its output, whether it succeeds or not.
+/// Runs a command and returns its output, even if it fails.
 pub(crate) fn output(command: &mut Command) -> Result<Output, String> {
     command
         .stdin(Stdio::null())
@@ -217,11 +218,11 @@ pub(crate) fn output(command: &mut Command) -> Result<Output, String> {
         .map_err(|error| missing(command, &error))
 }
 
-/// Runs a command and takes its standard output.
+/// Runs a command and returns its standard output.
 ///
 /// # Errors
 ///
-/// With what it said, if it fails.
+/// If it fails, with its output.
 pub(crate) fn stdout(command: &mut Command) -> Result<String, String> {
     let output = output(command)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -238,12 +239,12 @@ pub(crate) fn stdout(command: &mut Command) -> Result<String, String> {
 
 fn missing(command: &Command, error: &std::io::Error) -> String {
     format!(
-        "`{}` cannot be run: {error}",
+        "can't run `{}`: {error}",
         command.get_program().to_string_lossy()
     )
 }
 
-/// The command as one would type it, without the folders of the tool.
+/// Returns the command line, without the folders of the tool.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program())
         .file_name()

@@ -1,4 +1,4 @@
-//! First stage: what a broken spec is refused for, where, and with which remedy.
+//! First stage: each kind of broken spec is refused, with a place, a message and a remedy.
 
 use xtask::Problems;
 use xtask::load;
@@ -9,7 +9,8 @@ use crate::fixture;
 /// An anchor that opens with spaces opens a line.
 type Edit = (&'static str, &'static str, &'static str);
 
-/// What is broken, how, the JSON pointer to it, and parts of the message and of the remedy.
+/// What is broken, the edit that breaks it, the JSON pointer to it, and parts of the message and of
+/// the remedy.
 type Row = (
     &'static str,
     &'static [Edit],
@@ -21,27 +22,27 @@ type Row = (
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     // References
-    ("a reference to nothing", &[("    ParcelSendResponse:", "schemas/ParcelSent'", "schemas/Nothing'")],
+    ("a reference to a missing component", &[("    ParcelSendResponse:", "schemas/ParcelSent'", "schemas/Nothing'")],
      "/components/schemas/ParcelSendResponse/properties/data",
-     "`$ref: #/components/schemas/Nothing` names nothing", "correct the name"),
-    ("a schema that refers to something else",
+     "`$ref: #/components/schemas/Nothing` does not exist", "correct the reference"),
+    ("a schema that refers to something other than a component",
      &[("    ParcelSendResponse:", "#/components/schemas/ParcelSent", "#/info")],
      "/components/schemas/ParcelSendResponse/properties/data",
-     "`$ref: #/info` is no component", "refer to one with"),
-    ("a reference with a neighbour",
+     "`$ref: #/info` is not a component", "refer to one with"),
+    ("a reference with a sibling",
      &[("    ParcelSendResponse:", "$ref: '#/components/schemas/ParcelSent'",
         "$ref: '#/components/schemas/ParcelSent'\n          description: Ignored.")],
      "/components/schemas/ParcelSendResponse/properties/data",
-     "what stands beside `$ref` is ignored", "put the `$ref` into `allOf`"),
+     "siblings of `$ref` are ignored", "put the `$ref` into `allOf`"),
     // Operations
-    ("an operationId that is there twice", &[("operationId: parcel_search", "parcel_search", "parcel_send")],
+    ("an operationId that occurs twice", &[("operationId: parcel_search", "parcel_search", "parcel_send")],
      "/paths/~1parcel~1search/post/operationId",
      "is also that of #/paths/~1parcel~1send/post", "give each operation its own"),
     ("an operationId that does not begin with its group",
      &[("operationId: parcel_send", "parcel_send", "send_parcel")],
      "/paths/~1parcel~1send/post/operationId",
      "the operationId `send_parcel` is malformed", "write `<group>_<action>`"),
-    ("an action that is no name", &[("operationId: parcel_send", "parcel_send", "parcel_2")],
+    ("an action that is not an identifier", &[("operationId: parcel_send", "parcel_send", "parcel_2")],
      "/paths/~1parcel~1send/post/operationId",
      "the operationId `parcel_2` is malformed", "snake_case"),
     ("an operationId that is not in snake case",
@@ -51,28 +52,28 @@ const ROWS: &[Row] = &[
     ("no operationId", &[("operationId: parcel_send", "operationId: parcel_send\n      ", "")],
      "/paths/~1parcel~1send/post",
      "there is no operationId", "add `<group>_<action>`"),
-    ("a tag that nothing describes", &[("operationId: parcel_send", "[parcel]", "[letter]")],
+    ("a tag that the root does not describe", &[("operationId: parcel_send", "[parcel]", "[letter]")],
      "/paths/~1parcel~1send/post/tags",
      "exactly one tag", "name its API group"),
     ("two tags", &[("operationId: parcel_send", "[parcel]", "[parcel, depot]")],
      "/paths/~1parcel~1send/post/tags",
      "exactly one tag", "name its API group"),
-    ("a tag that is there twice",
+    ("a tag that occurs twice",
      &[("  - name: depot", "  - name", "  - {name: parcel, description: Again.}\n  - name")],
      "/tags/1",
      "`parcel`", "snake_case"),
-    ("a tag that is no name",
+    ("a tag that is not a valid name",
      &[("  - name: depot", "  - name", "  - {name: Big depot, description: Big.}\n  - name")],
      "/tags/1",
      "`Big depot`", "snake_case"),
-    ("a tag that would be a file of its own",
+    ("a tag with the name of another generated file",
      &[("  - name: depot", "  - name", "  - {name: shared, description: Shared.}\n  - name")],
      "/tags/1",
-     "`shared`", "modules and methods of the client are taken"),
+     "`shared`", "names of modules and of the client's methods are reserved"),
     ("a tag without a description",
      &[("  - name: depot", "    description: Places that parcels pass through.\n", "")],
      "/tags/1",
-     "the API group has no description", "describe it"),
+     "the API group has no description", "add a `description`"),
     ("an operation without a summary",
      &[("operationId: parcel_search", "      summary: Search parcels\n", "")],
      "/paths/~1parcel~1search/post",
@@ -80,7 +81,7 @@ const ROWS: &[Row] = &[
     ("an operation without a description",
      &[("summary: Search parcels", "      description: Lists parcels, newest first.\n", "")],
      "/paths/~1parcel~1search/post",
-     "the operation has no description", "describe it"),
+     "the operation has no description", "add a `description`"),
     ("parameters", &[("operationId: parcel_send", "parcel_send", "parcel_send\n      parameters: []")],
      "/paths/~1parcel~1send/post/parameters",
      "parameters are not supported", "in their body"),
@@ -90,52 +91,52 @@ const ROWS: &[Row] = &[
     ("a path without a slash", &[("  /depot/ping:", "/depot/ping", "depot/ping")],
      "/paths/depot~1ping",
      "does not start with `/`", "in their body"),
-    ("a key of a path that is no method", &[("  /depot/ping:", "post:", "summary: Ping\n    post:")],
+    ("a key of a path that is not a method", &[("  /depot/ping:", "post:", "summary: Ping\n    post:")],
      "/paths/~1depot~1ping/summary",
-     "`summary` is not understood", "keep operations only"),
+     "`summary` is not supported", "keep only operations"),
     ("no 200", &[("summary: Change a depot", "'200'", "'201'")],
      "/paths/~1depot~1view/patch/responses",
-     "there is no 200 response", "describe it"),
+     "there is no 200 response", "add the response"),
     ("two error schemas",
      &[("    Broken:", "description: The service failed.",
         "description: The service failed.\n      content: {application/json: {schema: {type: string}}}")],
      "/paths/~1parcel~1send/post/responses",
      "the errors 400 and 500 have different schemas", "use one error schema"),
-    ("a request that is no component",
+    ("a request that is not a component",
      &[("operationId: parcel_move", "$ref: '#/components/schemas/ParcelMoveRequest'", "type: object")],
      "/paths/~1parcel~1move/post/requestBody/content/application~1json/schema",
      "the body is not a component", "refer to one"),
-    ("a reply that is no object", &[("operationId: depot_ping", "DepotPingResponse", "ParcelSize")],
+    ("a reply that is not an object", &[("operationId: depot_ping", "DepotPingResponse", "ParcelSize")],
      "/paths/~1depot~1ping/post/responses/200/content/application~1json/schema",
      "the body is not a component of type `object`", "refer to one"),
-    ("a reply of which nothing is known but that it is an object",
+    ("a reply that is an object without properties",
      &[("operationId: depot_ping", "DepotPingResponse", "Anything"),
        ("    # depot", "# depot", "Anything:\n      type: object\n      description: Anything.")],
      "/paths/~1depot~1ping/post/responses/200/content/application~1json/schema",
-     "no property is known", "leave `content` out of a 200"),
+     "an object without properties", "leave `content` out of a 200"),
     ("a 200 that is a schema", &[("operationId: depot_ping", "'200':", "'200':\n          $ref: '#/components/schemas/DepotPingResponse'\n        '299':")],
      "/paths/~1depot~1ping/post/responses/200",
-     "no response with a description", "put its schema into `content`"),
+     "expected a response with a description", "put the schema into `content`"),
     ("a request without an example", &[("operationId: depot_all", "            example: {}\n", "")],
      "/paths/~1depot~1all/post/requestBody/content/application~1json",
      "there is no example", "add `example`"),
     ("a reply without an example", &[("operationId: depot_ping", "example:", "x-example:")],
      "/paths/~1depot~1ping/post/responses/200/content/application~1json",
      "there is no example", "add `example`"),
-    ("a request that only has named examples",
+    ("a request with only named examples",
      &[("operationId: depot_all", "            example: {}", "            examples: {all: {value: {}}}")],
      "/paths/~1depot~1all/post/requestBody/content/application~1json",
      "there is no example", "add `example`"),
     ("a request field with the name of a method",
      &[("    ParcelSendRequest:", "        sender:", "        validate: {type: boolean, description: Whether.}\n        sender:")],
      "/components/schemas/ParcelSendRequest/properties/validate",
-     "a request cannot have a field `validate`", "name another method"),
+     "a request can't have a field `validate`", "rename the method"),
     ("a webhook without a description",
      &[("summary: Receive an event", "description: The service posts this when something happens to a parcel.",
         "description: ''")],
      "/x-webhooks/parcel_event/post",
-     "the webhook has no description", "describe it"),
-    ("a webhook with a tag that nothing describes",
+     "the webhook has no description", "add a `description`"),
+    ("a webhook with a tag that the root does not describe",
      &[("operationId: webhook_parcel_event", "[parcel]", "[../up]")],
      "/x-webhooks/parcel_event/post/tags",
      "exactly one tag", "name its API group"),
@@ -147,7 +148,7 @@ const ROWS: &[Row] = &[
      &[("operationId: parcel_search", "limit: 10", "limits: 10")],
      "/paths/~1parcel~1search/post/requestBody/content/application~1json/example",
      "'limits' was unexpected", "correct the example or the schema"),
-    ("a request example with a word that is not known",
+    ("a request example with an unlisted value",
      &[("operationId: parcel_search", "[moving]", "[in-transit]")],
      "/paths/~1parcel~1search/post/requestBody/content/application~1json/example/states/0",
      "\"in-transit\" is not one of", "correct the example or the schema"),
@@ -173,13 +174,13 @@ const ROWS: &[Row] = &[
      &[("    DepotAllResponse:", "$ref: '#/components/schemas/DepotCount'",
         "nullable: true\n          allOf:\n            - $ref: '#/components/schemas/DepotCount'\n          description: Null.")],
      "/components/schemas/DepotAllResponse/properties/data/nullable",
-     "`nullable` means nothing without a `type`", "name the type"),
+     "`nullable` has no effect without a `type`", "add the type"),
     ("a pattern", &[("        sender:", "minLength: 1", "pattern: '^A'")],
      "/components/schemas/ParcelSendRequest/properties/sender/pattern",
-     "the keyword `pattern` is not supported", "say it in the description"),
+     "the keyword `pattern` is not supported", "in the description"),
     ("anyOf", &[("        weight:\n          oneOf:", "oneOf", "anyOf")],
      "/components/schemas/Parcel/properties/weight/anyOf",
-     "the keyword `anyOf` is not supported", "say it in the description"),
+     "the keyword `anyOf` is not supported", "in the description"),
     ("oneOf with an object", &[("        weight:\n          oneOf:", "- type: string", "- type: object")],
      "/components/schemas/Parcel/properties/weight/oneOf",
      "this form of `oneOf` is not supported", "plain types only"),
@@ -188,74 +189,74 @@ const ROWS: &[Row] = &[
         "- $ref: '#/components/schemas/ParcelSize'\n            - $ref: '#/components/schemas/RequestId'")],
      "/components/schemas/DepotPatchRequest/properties/largest/allOf",
      "this form of `allOf` is not supported", "`allOf` with one `$ref`"),
-    ("a type that is none", &[("        labels:", "type: string", "type: text")],
+    ("an unknown type", &[("        labels:", "type: string", "type: text")],
      "/components/schemas/ParcelSendRequest/properties/labels/additionalProperties/type",
-     "`text` is no type", "use string"),
+     "`text` is not a type", "use string"),
     ("an object without a name",
      &[("        labels:", "additionalProperties:\n            type: string",
         "properties:\n            colour:\n              type: string\n              description: Its colour.")],
      "/components/schemas/ParcelSendRequest/properties/labels",
-     "an object with properties stands here without a name", "make it a component"),
-    ("a closed list of words", &[("    ParcelSize:", "x-extensible-enum: [s, xl]", "enum: [s, xl]")],
+     "an object with properties must be a component", "make it a component"),
+    ("a closed enum", &[("    ParcelSize:", "x-extensible-enum: [s, xl]", "enum: [s, xl]")],
      "/components/schemas/ParcelSize/enum",
-     "`enum` closes a set of words", "`x-extensible-enum`"),
-    ("a vocabulary without a name",
+     "`enum` closes a set of values", "`x-extensible-enum`"),
+    ("an open enum that is not a component",
      &[("        place:", "x-smtp2go-also: [object]", "x-extensible-enum: [here, there]")],
      "/components/schemas/Parcel/properties/place/x-extensible-enum",
-     "a vocabulary stands here without a name", "make it a component"),
-    ("a list of nothing",
+     "an open enum must be a component", "make it a component"),
+    ("a list without `items`",
      &[("        recipients:", "          items:\n            type: string\n            maxLength: 40\n",
         "")],
      "/components/schemas/ParcelSendRequest/properties/recipients",
-     "the list has no `items`", "say what it holds"),
+     "the list has no `items`", "add `items`"),
     ("a list of lists",
      &[("        recipients:", "type: string\n            maxLength: 40",
         "type: array\n            items: {type: string}")],
      "/components/schemas/ParcelSendRequest/properties/recipients/items",
      "lists of lists are not supported", "leave the items untyped"),
-    ("a component that is no more than a reference",
+    ("a component that is only a reference",
      &[("    # depot\n", "    # depot\n", "    Other:\n      $ref: '#/components/schemas/Depot'\n")],
      "/components/schemas/Other",
-     "only another name for a component", "refer to the other component"),
-    ("a component with no name for a type",
+     "only an alias of another component", "refer to the other component"),
+    ("a component whose name is not PascalCase",
      &[("    DepotCount:", "DepotCount", "depot_count"),
        ("    DepotAllResponse:", "DepotCount", "depot_count")],
      "/components/schemas/depot_count",
-     "`depot_count` is no name for a component", "PascalCase"),
-    ("a component that progenitor would name otherwise",
+     "`depot_count` is not a valid component name", "PascalCase"),
+    ("a component that progenitor would rename",
      &[("    DepotCount:", "DepotCount", "DepotID"), ("    DepotAllResponse:", "DepotCount", "DepotID")],
      "/components/schemas/DepotID",
-     "`DepotID` is no name for a component", "`SmsPart`"),
+     "`DepotID` is not a valid component name", "`SmsPart`"),
     ("a component with a name that generated code needs",
      &[("    DepotCount:", "DepotCount", "Date"), ("    DepotAllResponse:", "DepotCount", "Date")],
      "/components/schemas/Date",
-     "`Date` is no name for a component", "are taken"),
-    ("properties that would be one field", &[("        due:", "due:", "lastScan:")],
+     "`Date` is not a valid component name", "are taken"),
+    ("two properties that become the same field", &[("        due:", "due:", "lastScan:")],
      "/components/schemas/Parcel/properties/last-scan",
      "`last-scan` and `lastScan` would be the same field", "x-smtp2go-also-named"),
-    ("a property that would be the rest of an open object", &[("    ParcelEvent:", "id:", "Other:")],
+    ("a property that would be the map of additional properties", &[("    ParcelEvent:", "id:", "Other:")],
      "/components/schemas/ParcelEvent/properties/Other",
-     "`Other` and `additionalProperties` would be the same field", "leave one out"),
+     "`Other` and `additionalProperties` would be the same field", "remove one"),
     ("a property without a name", &[("        due:", "due:", "'-':")],
      "/components/schemas/Parcel/properties/-",
-     "`-` has no letter or digit", "leave it out"),
+     "`-` has no letter or digit", "remove it"),
     ("components that differ in case only",
      &[("    # depot\n", "    # depot\n",
         "    Parcelsize:\n      type: string\n      description: Again.\n")],
      "/components/schemas/Parcelsize",
-     "`Parcelsize` differs from `ParcelSize` in case only", "choose another name"),
+     "`Parcelsize` differs from `ParcelSize` only in case", "choose another name"),
     ("an object that is both sent and received", &[("        contents:", "ParcelItem", "Depot")],
      "/components/schemas/Depot",
      "`Depot` is both sent and received", "make two components"),
-    ("a component that nothing uses",
+    ("an unused component",
      &[("    # depot\n", "    # depot\n",
         "    Spare:\n      type: string\n      description: Not needed.\n")],
      "/components/schemas/Spare",
-     "`Spare` is not used", "take it out"),
-    ("a component that holds itself",
+     "`Spare` is not used", "remove it"),
+    ("a component that contains itself",
      &[("    Depot:\n", "#/components/schemas/ParcelSize", "#/components/schemas/Depot")],
      "/components/schemas/Depot",
-     "`Depot` contains itself", "leave the inner one untyped"),
+     "`Depot` contains itself", "leave the inner schema untyped"),
     ("a request that allows other properties",
      &[("    ParcelMoveRequest:", "      additionalProperties: false\n", "")],
      "/components/schemas/ParcelMoveRequest",
@@ -263,12 +264,12 @@ const ROWS: &[Row] = &[
     ("a component without a description",
      &[("    ParcelSize:", "      description: How large a parcel is.\n", "")],
      "/components/schemas/ParcelSize",
-     "the schema has no description", "describe it"),
+     "the schema has no description", "add a `description`"),
     ("a property without a description",
      &[("        weight:\n          type: number", "          description: In kilograms.\n", "")],
      "/components/schemas/ParcelSendRequest/properties/weight",
-     "the schema has no description", "describe it"),
-    ("a requirement that is no property",
+     "the schema has no description", "add a `description`"),
+    ("a required name that is not a property",
      &[("    ParcelItem:", "required: [name]", "required: [name, size]")],
      "/components/schemas/ParcelItem/required",
      "`size` is required but not a property", "add the property"),
@@ -276,7 +277,7 @@ const ROWS: &[Row] = &[
     ("an extension that is misspelt",
      &[("operationId: parcel_send", "x-smtp2go-evidence", "x-smtp2go-evidense")],
      "/paths/~1parcel~1send/post/x-smtp2go-evidense",
-     "the extension `x-smtp2go-evidense` is unknown", "correct its spelling"),
+     "the extension `x-smtp2go-evidense` is unknown", "correct the spelling"),
     ("x-smtp2go-revision",
      &[("title: Parcel API", "version: 1.0.0", "version: 1.0.0\n  x-smtp2go-revision: 2026-3-2")],
      "/info/x-smtp2go-revision",
@@ -284,11 +285,11 @@ const ROWS: &[Row] = &[
     ("x-smtp2go-revision elsewhere",
      &[("operationId: depot_ping", "x-smtp2go-kind: read", "x-smtp2go-kind: read\n      x-smtp2go-revision: '2026-03-02'")],
      "/paths/~1depot~1ping/post/x-smtp2go-revision",
-     "the extension `x-smtp2go-revision` does not belong here", "spec/README.md says where it stands"),
+     "the extension `x-smtp2go-revision` does not belong here", "spec/README.md lists where it may occur"),
     ("no kind", &[("operationId: depot_ping", "      x-smtp2go-kind: read\n", "")],
      "/paths/~1depot~1ping/post",
      "the operation has no `x-smtp2go-kind`", "add one of read, write, send"),
-    ("no word on repeats", &[("operationId: depot_ping", "      x-smtp2go-repeat-safe: true\n", "")],
+    ("an operation without `x-smtp2go-repeat-safe`", &[("operationId: depot_ping", "      x-smtp2go-repeat-safe: true\n", "")],
      "/paths/~1depot~1ping/post",
      "the operation has no `x-smtp2go-repeat-safe`", "add true or false"),
     ("x-smtp2go-kind", &[("operationId: parcel_send", "kind: send", "kind: sent")],
@@ -330,9 +331,9 @@ const ROWS: &[Row] = &[
     ("x-smtp2go-pagination", &[("operationId: depot_view", "in: page, ", "in: page, out: /data, ")],
      "/paths/~1depot~1view/post/x-smtp2go-pagination",
      "is malformed", "out: /POINTER (token only)"),
-    ("a search by token that is no read", &[("operationId: parcel_search", "kind: read", "kind: write")],
+    ("a search by token that is not a `read`", &[("operationId: parcel_search", "kind: read", "kind: write")],
      "/paths/~1parcel~1search/post/x-smtp2go-pagination",
-     "this operation is no `read`", "leave `pagination` out"),
+     "the operation must be a `read`", "remove `pagination`"),
     ("a stream with the name of an operation",
      &[("operationId: parcel_move", "parcel_move", "parcel_search_all")],
      "/paths/~1parcel~1search/post/x-smtp2go-pagination",
@@ -343,10 +344,10 @@ const ROWS: &[Row] = &[
     ("a size that is a text", &[("operationId: parcel_search", "size: limit", "size: continue_token")],
      "/paths/~1parcel~1search/post/x-smtp2go-pagination",
      "`continue_token` can't serve as `size`", "an integer"),
-    ("a page that has to be set", &[("    DepotViewRequest:", "      properties:", "      required: [page]\n      properties:")],
+    ("a required page field", &[("    DepotViewRequest:", "      properties:", "      required: [page]\n      properties:")],
      "/paths/~1depot~1view/post/x-smtp2go-pagination",
      "`page` can't serve as `in`", "an optional field"),
-    ("items that are no list", &[("operationId: parcel_search", "items: /data/parcels", "items: /data/continue_token")],
+    ("items that are not a list", &[("operationId: parcel_search", "items: /data/parcels", "items: /data/continue_token")],
      "/paths/~1parcel~1search/post/x-smtp2go-pagination",
      "`/data/continue_token` can't serve as `items`", "point to a list"),
     ("a token of an open enum",
@@ -401,17 +402,17 @@ const ROWS: &[Row] = &[
     ("x-smtp2go-also-named", &[("    ParcelSent:\n", "[id, parcelId]", "id")],
      "/components/schemas/ParcelSent/properties/parcel_id/x-smtp2go-also-named",
      "is malformed", "list other names"),
-    ("a format that nobody knows", &[("        not_before:", "format: timestamp", "format: time")],
+    ("an unknown format", &[("        not_before:", "format: timestamp", "format: time")],
      "/components/schemas/ParcelSendRequest/properties/not_before/format",
      "the format \"time\" is not known", "use one that spec/README.md lists"),
     ("x-smtp2go-known-words-only",
      &[("        type:\n          allOf:", "known-words-only: true", "known-words-only: false")],
      "/components/schemas/ParcelSendRequest/properties/type/x-smtp2go-known-words-only",
-     "is malformed", "where a vocabulary is used"),
+     "is malformed", "on a field whose type is an open enum"),
     ("x-smtp2go-known-words-only",
      &[("description: Yours.", "Yours.", "Yours.\n          x-smtp2go-known-words-only: true")],
      "/components/schemas/ParcelSendRequest/properties/reference/x-smtp2go-known-words-only",
-     "is malformed", "where a vocabulary is used"),
+     "is malformed", "on a field whose type is an open enum"),
     ("x-smtp2go-max-days-ahead",
      &[("        not_before:", "max-days-ahead: 30", "max-days-ahead: soon")],
      "/components/schemas/ParcelSendRequest/properties/not_before/x-smtp2go-max-days-ahead",
@@ -458,39 +459,39 @@ const ROWS: &[Row] = &[
      "is malformed", "or code: CODE"),
     ("x-smtp2go-aliases", &[("    ParcelState:", "in-transit: moving", "in-transit: still")],
      "/components/schemas/ParcelState/x-smtp2go-aliases",
-     "is malformed", "words of this vocabulary"),
+     "is malformed", "values of this enum"),
     ("x-smtp2go-aliases", &[("    ParcelState:", "in-transit: moving", "delivered: moving")],
      "/components/schemas/ParcelState/x-smtp2go-aliases",
-     "is malformed", "words of this vocabulary"),
+     "is malformed", "values of this enum"),
     ("x-smtp2go-evidence", &[("description: Not documented.", "inferred", "guessed")],
      "/components/schemas/Parcel/properties/misc/x-smtp2go-evidence",
      "is malformed", "live, sample, schema, docs, inferred, third-party"),
-    ("words that give the same name", &[("    ParcelSize:", "[s, xl]", "[s, xl, x-l, X_l]")],
+    ("values that give the same variant", &[("    ParcelSize:", "[s, xl]", "[s, xl, x-l, X_l]")],
      "/components/schemas/ParcelSize/x-extensible-enum",
-     "the vocabulary is malformed", "list distinct words"),
-    ("a vocabulary without words", &[("    ParcelSize:", "[s, xl]", "[]")],
+     "the extension `x-extensible-enum` is malformed", "list distinct values"),
+    ("an open enum without values", &[("    ParcelSize:", "[s, xl]", "[]")],
      "/components/schemas/ParcelSize/x-extensible-enum",
-     "the vocabulary is malformed", "list distinct words"),
+     "the extension `x-extensible-enum` is malformed", "list distinct values"),
     ("x-smtp2go-sensitive", &[("operationId: parcel_send", "evidence: sample", "sensitive: true")],
      "/paths/~1parcel~1send/post/x-smtp2go-sensitive",
-     "does not belong here", "spec/README.md says where it stands"),
+     "does not belong here", "spec/README.md lists where it may occur"),
     ("x-smtp2go-kind", &[("description: Yours.", "Yours.", "Yours.\n          x-smtp2go-kind: read")],
      "/components/schemas/ParcelSendRequest/properties/reference/x-smtp2go-kind",
-     "does not belong here", "spec/README.md says where it stands"),
+     "does not belong here", "spec/README.md lists where it may occur"),
     ("x-smtp2go-failure-in-200",
      &[("        labels:", "            type: string",
         "            type: string\n            x-smtp2go-failure-in-200: true")],
      "/components/schemas/ParcelSendRequest/properties/labels/additionalProperties/x-smtp2go-failure-in-200",
-     "does not belong here", "spec/README.md says where it stands"),
+     "does not belong here", "spec/README.md lists where it may occur"),
     ("x-smtp2go-evidence", &[("    Broken:", "failed.", "failed.\n      x-smtp2go-evidence: live")],
      "/components/responses/Broken/x-smtp2go-evidence",
-     "does not belong here", "spec/README.md says where it stands"),
+     "does not belong here", "spec/README.md lists where it may occur"),
     ("x-smtp2go-kind", &[("info:", "info:", "info:\n  x-smtp2go-kind: read")],
      "/info/x-smtp2go-kind",
-     "does not belong here", "spec/README.md says where it stands"),
+     "does not belong here", "spec/README.md lists where it may occur"),
 ];
 
-/// The fixture with `edits`, each of which finds its place.
+/// Applies `edits` to the fixture. Fails if an edit does not find its place.
 fn edited(edits: &[Edit]) -> Result<String, String> {
     let mut text = fixture::TEXT.to_owned();
     for (anchor, from, to) in edits {
@@ -507,22 +508,22 @@ fn edited(edits: &[Edit]) -> Result<String, String> {
     Ok(text)
 }
 
-/// What is wrong with a text that is refused.
+/// Returns the problems of a text that must be refused.
 fn problems(text: &str) -> Problems {
     match load::parse("spec.yaml", text) {
-        Ok(_) => panic!("nothing is wrong with it"),
+        Ok(_) => panic!("the text was accepted"),
         Err(problems) => problems,
     }
 }
 
 #[test]
-fn each_fault_is_named_with_its_place_and_remedy() {
+fn broken_spec_is_refused_with_place_and_remedy() {
     let mut failures = Vec::new();
     for (what, edits, pointer, message, remedy) in ROWS {
         let found = match edited(edits).map(|text| load::parse("spec.yaml", &text)) {
             Ok(Err(problems)) => problems,
             Ok(Ok(_)) => {
-                failures.push(format!("{what} {edits:?}: nothing is wrong with it"));
+                failures.push(format!("{what} {edits:?}: accepted"));
                 continue;
             }
             Err(error) => {
@@ -545,7 +546,7 @@ fn each_fault_is_named_with_its_place_and_remedy() {
 }
 
 #[test]
-fn what_is_no_yaml_is_refused_with_its_line() {
+fn invalid_yaml_is_refused_with_its_line() {
     let twice = fixture::TEXT.replacen("    DepotCount:", "    Depot:", 1);
     for (text, message) in [
         (twice.as_str(), "duplicate mapping key: Depot"),
@@ -564,7 +565,7 @@ fn what_is_no_yaml_is_refused_with_its_line() {
         };
         let start: String = text.chars().take(20).collect();
         assert_eq!(problem.pointer, "", "{start}");
-        assert_eq!(problem.remedy, "mend the syntax", "{start}");
+        assert_eq!(problem.remedy, "fix the YAML syntax", "{start}");
         assert!(
             problem.message.starts_with("is not YAML: line ") && problem.message.contains(message),
             "{start}: {problem:?}"
@@ -573,7 +574,7 @@ fn what_is_no_yaml_is_refused_with_its_line() {
 }
 
 #[test]
-fn what_is_no_openapi_is_refused() {
+fn document_that_is_not_openapi_is_refused() {
     let no_info = fixture::TEXT.replacen("info:", "x-info:", 1);
     for (text, message) in [
         ("", "null"),
@@ -605,7 +606,7 @@ fn what_is_no_openapi_is_refused() {
 }
 
 #[test]
-fn a_spec_that_cannot_be_read_is_named() {
+fn unreadable_spec_is_an_error_with_its_path() {
     let path = fixture::repository().join("spec/nothing.yaml");
     let problems = load::load(&path).unwrap_err();
     let text = problems.to_string();
@@ -613,7 +614,7 @@ fn a_spec_that_cannot_be_read_is_named() {
     assert!(text.ends_with("(check the path)"), "{text}");
 }
 
-/// A maintainer sees all of it in one go, each with its file, place and remedy.
+/// All problems are reported at once, each with its file, place and remedy.
 #[test]
 fn several_faults_are_all_reported() {
     let text = edited(&[
@@ -631,7 +632,7 @@ fn several_faults_are_all_reported() {
     insta::assert_snapshot!("several_faults", problems(&text));
 }
 
-/// With a dangling reference, what else is found would be about nothing; these come alone.
+/// Dangling references are reported alone, because other checks would follow them.
 #[test]
 fn all_dangling_references_are_reported() {
     let text = edited(&[

@@ -1,4 +1,4 @@
-//! What `spec/README.md` tells users of other languages is what is run.
+//! `spec/README.md` shows the commands and programs that the tests run.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use xtask::spec::clients::{LANGUAGES, Language, TYPED};
 use crate::fixture;
 
 #[test]
-fn the_readme_shows_the_commands_and_programs_that_are_run() {
+fn readme_shows_the_commands_and_programs_that_tests_run() {
     let path = fixture::repository().join("spec/README.md");
     let readme = std::fs::read_to_string(path).unwrap();
     for (chapter, languages) in [
@@ -20,7 +20,7 @@ fn the_readme_shows_the_commands_and_programs_that_are_run() {
     }
 }
 
-/// A chapter has a section per language, and a row in its table.
+/// Checks that a chapter has a section and a table row per language.
 fn shows(chapter: &str, languages: &[Language]) {
     let mut sections = chapter.split("\n### ");
     let table = sections.next().unwrap();
@@ -40,10 +40,10 @@ fn shows(chapter: &str, languages: &[Language]) {
         let row = table.lines().find(row).unwrap_or_default();
         assert!(row.ends_with(&format!("| {tier} |")), "{name}: {row}");
     }
-    assert_eq!(sections.next(), None, "a language that is not run");
+    assert_eq!(sections.next(), None, "a language without a test");
 }
 
-/// The fenced blocks of a text, and nothing between them.
+/// Returns only the fenced blocks of a text.
 fn blocks(text: &str) -> String {
     let mut inside = false;
     let mut blocks = String::new();

@@ -13,7 +13,7 @@ fn read(path: &str) -> Value {
 }
 
 #[test]
-fn every_operation_is_there_with_its_example() {
+fn collection_has_every_operation_with_its_example() {
     let (document, collection) = (read("spec/openapi.json"), read(COLLECTION));
     let mut requests = Vec::new();
     for folder in collection["item"].as_array().unwrap() {
@@ -77,7 +77,7 @@ fn every_operation_is_there_with_its_example() {
 }
 
 #[test]
-fn variables_hold_the_first_server_and_no_key() {
+fn variables_have_the_first_server_and_no_key() {
     assert_eq!(
         read(COLLECTION)["variable"],
         json!([

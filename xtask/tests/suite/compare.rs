@@ -1,4 +1,4 @@
-//! `spec compare`: what differs between foreign documents and ours, and what is decided.
+//! `spec compare`: differences between foreign documents and ours, and decisions.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -32,13 +32,13 @@ fn lines(report: &Report) -> Vec<String> {
 }
 
 #[test]
-fn document_and_itself_have_no_differences() {
+fn document_compared_with_itself_has_no_differences() {
     let report = with(&[("ours.yaml", OURS)], "", false).unwrap();
     assert_eq!(lines(&report), [""; 0]);
 }
 
 #[test]
-fn foreign_document_with_each_kind_of_difference_has_all_reported() {
+fn each_kind_of_difference_is_reported() {
     let report = with(&[("awkward.yaml", AWKWARD)], "", false).unwrap();
     insta::assert_snapshot!(lines(&report).join("\n"));
     let kinds: BTreeSet<&str> = report.differences.iter().map(|found| found.kind).collect();
@@ -62,7 +62,7 @@ fn foreign_document_with_each_kind_of_difference_has_all_reported() {
     assert_eq!(kinds, BTreeSet::from(all));
 }
 
-/// Changes tried by the random test.
+/// Number of changes in the random test.
 const CASES: u64 = 800;
 
 #[test]
@@ -88,8 +88,8 @@ fn random_change_at_any_depth_is_the_only_difference() {
     assert_eq!(Vec::from_iter(kinds).join(" "), tried);
 }
 
-/// A document for each operation, in which every use of a component is a copy, so that each place is
-/// changed alone. It has no examples, in which a removed field would still be.
+/// Returns a document for each operation, in which every use of a component is a copy, so that a
+/// change affects one place. It has no examples, because these would still have a removed field.
 fn one_by_one(document: &Value) -> Vec<(String, Value)> {
     let mut documents = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -138,7 +138,7 @@ fn inline(value: &Value, document: &Value) -> Value {
     own
 }
 
-/// The place of every schema, and the pointer to it.
+/// Returns the place of every schema, and the pointer to it.
 fn schemas(schema: &Value, place: &str, pointer: String, into: &mut Vec<(String, String)>) {
     let (start, dot) = match place.ends_with(' ') {
         true => (place, ""),
@@ -169,7 +169,7 @@ fn schemas(schema: &Value, place: &str, pointer: String, into: &mut Vec<(String,
 }
 
 /// Changes one node of the only operation, and returns its place and the kind of the change. `None`
-/// if the node has nothing of the kind.
+/// if the node has no such attribute.
 fn change(document: &mut Value, name: &str, random: &mut Rng) -> Option<(String, &'static str)> {
     let (method, path) = name.split_once(' ')?;
     let root = format!(
@@ -289,16 +289,16 @@ fn change(document: &mut Value, name: &str, random: &mut Rng) -> Option<(String,
     }
 }
 
-/// `ours.yaml` with `from` replaced by `to`, as a foreign document.
+/// Returns `ours.yaml` with `from` replaced by `to`, as a foreign document.
 fn edited(from: &str, to: &str) -> String {
     assert!(OURS.contains(from), "{from}");
     OURS.replacen(from, to, 1)
 }
 
 #[test]
-fn other_ways_of_writing_the_same_are_no_difference() {
+fn equivalent_notations_are_no_difference() {
     let rows = [
-        // What is written otherwise, and how.
+        // A part and its equivalent notation.
         ("https://api.example.com/v3", "/v3/"),
         ("https://api.example.com/v3", "https://eu.example.com"),
         ("/parcel/send:", "/parcel/send/:"),
@@ -343,7 +343,7 @@ fn other_ways_of_writing_the_same_are_no_difference() {
 }
 
 #[test]
-fn alternatives_have_the_limits_that_all_of_them_have() {
+fn only_limits_of_all_alternatives_count() {
     let limited = |schema: &str| {
         edited(
             "note: {type: string, format: text, deprecated: true}",
@@ -512,7 +512,7 @@ fn unknown_value_in_a_sample_is_a_difference() {
 }
 
 #[test]
-fn webhooks_are_compared_if_the_document_has_some() {
+fn webhooks_are_compared_if_the_document_has_any() {
     let event = "properties: {event: {$ref: '#/components/schemas/Event'}}";
     let rows = [
         ("x-webhooks:", "webhooks:", vec![]),
@@ -538,7 +538,7 @@ fn webhooks_are_compared_if_the_document_has_some() {
         let report = with(&[("theirs.yaml", &edited(from, to))], "", false).unwrap();
         assert_eq!(lines(&report), expected, "{to}");
     }
-    // Without paths, and secured by nothing that the document says of the service.
+    // Without paths, and with security that differs from the document's.
     let alone =
         "{openapi: 3.1.0, security: [], webhooks: {parcel_event: {post: {responses: {200: {}}}}}}";
     let report = with(&[("theirs.yaml", alone)], "", true).unwrap();
@@ -588,7 +588,7 @@ fn operation_in_two_files_must_be_the_same() {
     let same = with(&[("one.yaml", OURS), ("two.yaml", OURS)], "", false).unwrap();
     assert_eq!(lines(&same), [""; 0]);
     let rows = [
-        // What the other file has instead, and where the two differ.
+        // The text in the other file, and the place where the two differ.
         (
             "count: {type: integer}",
             "count: {type: number}",
@@ -640,11 +640,11 @@ fn unusable_document_is_refused_with_the_name_of_the_file() {
         ("openapi: [".to_owned(), "it.yaml: is not YAML: "),
         (
             edited(refused, "'parts.yaml#/Refused'"),
-            "it.yaml: POST /parcel/send: `$ref: parts.yaml#/Refused` leads out of the file: bundle it first",
+            "it.yaml: POST /parcel/send: `$ref: parts.yaml#/Refused` points to another file: bundle the document first",
         ),
         (
             edited(refused, "'#/components/responses/Gone'"),
-            "it.yaml: POST /parcel/send: `$ref: #/components/responses/Gone` leads nowhere",
+            "it.yaml: POST /parcel/send: `$ref: #/components/responses/Gone` has no target",
         ),
         (
             edited(
@@ -721,7 +721,7 @@ fn exception_is_not_covered_by_its_decision() {
         (
             "except: [POST /parcel/send request speed],",
             vec![],
-            "the exception `POST /parcel/send request speed` is about no place of `at`",
+            "the exception `POST /parcel/send request speed` matches no place of `at`",
         ),
     ];
     for (except, expected, wrong) in rows {
@@ -742,7 +742,7 @@ fn stale_decision_is_reported_and_covers_nothing() {
             .map(|(_, rest)| format!("components:{rest}"))
             .unwrap()
             .as_str();
-    // The decision, what is wrong with it, and whether that shows with --partial too.
+    // The decision, its problem, and whether `--partial` reports it too.
     let rows = [
         (
             "{at: POST /parcel/send request to, kind: maxItems, theirs: 20, why: W.}",
@@ -751,22 +751,22 @@ fn stale_decision_is_reported_and_covers_nothing() {
         ),
         (
             "{at: POST /parcel/send request sender, kind: type, why: W.}",
-            "stale: there is no such difference any more",
+            "stale: the difference no longer exists",
             true,
         ),
         (
             "{at: POST /parcel/list reply 200, kind: envelope, why: W.}",
-            "stale: there is no such difference any more",
+            "stale: the difference no longer exists",
             false,
         ),
         (
             "{at: '* reply 200', kind: envelope, why: W.}",
-            "stale: there is no such difference any more",
+            "stale: the difference no longer exists",
             false,
         ),
         (
             "{at: POST /parcel/mail, kind: operation, ours: absent, theirs: present, why: W.}",
-            "stale: there is no such difference any more",
+            "stale: the difference no longer exists",
             false,
         ),
         (
@@ -776,12 +776,12 @@ fn stale_decision_is_reported_and_covers_nothing() {
         ),
         (
             "{at: POST /parcel/send request to, kind: maxItems, ours: 99, why: W.}",
-            "our document does not have `99` there",
+            "our document does not have `99` at this place",
             true,
         ),
         (
             "{at: POST /parcel/send request urgency, kind: enum, ours: 'low, later', why: W.}",
-            "our document does not have `low, later` there",
+            "our document does not have `low, later` at this place",
             true,
         ),
         (
@@ -812,7 +812,7 @@ fn stale_decision_is_reported_and_covers_nothing() {
 }
 
 #[test]
-fn decision_about_an_operation_that_only_they_have_covers_it() {
+fn decision_can_cover_an_operation_that_only_the_foreign_document_has() {
     let foreign = edited(
         "  /parcel/list:",
         "  /parcel/mail: {post: {}}\n  /parcel/list:",
@@ -836,7 +836,7 @@ fn decision_about_an_operation_that_only_they_have_covers_it() {
 }
 
 #[test]
-fn decision_about_a_webhook_is_judged_if_the_document_has_it() {
+fn webhook_decision_is_checked_only_if_the_document_has_webhooks() {
     let decision = "- {at: WEBHOOK parcel_event request *, kind: type, why: W.}";
     let everything = "- {at: '* *', kind: type, why: W.}";
     let none = edited("x-webhooks:", "x-more:");
@@ -879,19 +879,19 @@ fn broken_decision_is_refused() {
 }
 
 #[test]
-fn decisions_of_the_repository_are_about_our_document() {
+fn decisions_of_the_repository_match_our_document() {
     let root = fixture::repository();
     let spec = xtask::load::load(&root.join(xtask::SPEC)).unwrap().document;
     let decisions = std::fs::read_to_string(root.join(compare::DECISIONS)).unwrap();
     let nothing = json!({"openapi": "3.1.0", "paths": {}}).to_string();
     let foreign = [("nothing.json".to_owned(), nothing)];
-    // With --partial no decision is judged by what the foreign document has.
+    // With --partial, no decision is checked against the foreign document.
     let report = compare::compare(&spec, &foreign, &decisions, true).unwrap();
     assert_eq!(report.stale, [""; 0]);
 }
 
 #[test]
-fn loss_of_what_the_vendor_had_is_not_decided() {
+fn value_that_the_vendor_removed_is_not_covered_by_a_decision() {
     let root = fixture::repository();
     let spec = xtask::load::load(&root.join(xtask::SPEC)).unwrap().document;
     let decisions = std::fs::read_to_string(root.join(compare::DECISIONS)).unwrap();
@@ -951,7 +951,7 @@ fn loss_of_what_the_vendor_had_is_not_decided() {
     assert_eq!(open, expected);
 }
 
-/// Our descriptions list the values of enums.
+/// Removes descriptions, because ours list the values of enums.
 fn without_descriptions(value: &Value) -> Value {
     match value {
         Value::Object(members) => members
@@ -966,7 +966,7 @@ fn without_descriptions(value: &Value) -> Value {
 }
 
 #[test]
-fn document_of_august_differs_by_what_changed_until_november() {
+fn august_document_differs_by_the_changes_until_november() {
     let root = fixture::repository();
     let spec = xtask::load::load(&root.join(xtask::SPEC)).unwrap().document;
     let decisions = std::fs::read_to_string(root.join(compare::DECISIONS)).unwrap();
@@ -995,7 +995,7 @@ fn command_fails_if_a_difference_is_open_or_a_file_is_unusable() {
     assert_eq!(
         (code, out.as_str()),
         (1, "0 open, 1 decided\n"),
-        "every other decision is stale"
+        "all other decisions are stale"
     );
     let (code, out, err) = run(&["--partial", "--json", august]);
     assert!(

@@ -1,4 +1,4 @@
-//! What changed between two documents, and whether it breaks anything.
+//! Changes between two documents, and whether they are breaking.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ fn spec() -> Value {
 }
 
 #[test]
-fn nothing_changed_between_a_document_and_itself() {
+fn document_compared_with_itself_has_no_changes() {
     assert_eq!(diff::api(&spec(), &spec()), []);
 }
 
 #[test]
-fn changes_of_the_api_are_told_and_judged() {
+fn api_changes_are_described_and_classified() {
     let request = "/components/schemas/EmailSendRequest";
     let reply = "/components/schemas/SendResult";
-    // Where, what is put there, whether that breaks, and what is said.
+    // The place, the new value, whether the change is breaking, and the text.
     #[rustfmt::skip]
     let rows: Vec<(String, Option<Value>, bool, &str)> = vec![
         ("/paths/~1email~1send".to_owned(), None, true, "The operation `email_send` (`POST /email/send`) is gone."),
@@ -38,22 +38,22 @@ fn changes_of_the_api_are_told_and_judged() {
         (format!("{request}/properties/subject/type"), Some("integer".into()), true, "is `integer` now, and was `string`."),
         (format!("{reply}/properties/failed/nullable"), Some(true.into()), true, "`SendResult.failed` may be null now."),
         (format!("{reply}/properties/queue"), Some(json!({"type": "string", "description": "New."})), false, "New field `SendResult.queue`."),
-        ("/components/schemas/SortDirection/x-extensible-enum".to_owned(), Some(json!(["asc"])), true, "`SortDirection` no longer knows \"desc\"."),
-        ("/components/schemas/SortDirection/x-extensible-enum".to_owned(), Some(json!(["asc", "desc", "none"])), false, "`SortDirection` knows \"none\" too."),
+        ("/components/schemas/SortDirection/x-extensible-enum".to_owned(), Some(json!(["asc"])), true, "`SortDirection` no longer lists \"desc\"."),
+        ("/components/schemas/SortDirection/x-extensible-enum".to_owned(), Some(json!(["asc", "desc", "none"])), false, "`SortDirection` lists \"none\" too."),
         ("/components/schemas/Extra".to_owned(), Some(json!({"type": "object"})), false, "New schema `Extra`."),
         ("/components/schemas/IpAllowListType/default".to_owned(), Some("api".into()), false, "The default of `IpAllowListType` is \"api\" now, and was \"smtp\"."),
-        ("/components/schemas/SortDirection/enum".to_owned(), Some(json!(["asc", "desc"])), true, "`SortDirection` takes only"),
-        (format!("{request}/properties/custom_headers/x-smtp2go-known-words-only"), Some(true.into()), true, "`EmailSendRequest.custom_headers` takes only the words that it knows now."),
-        (format!("{request}/properties/html_body/x-smtp2go-header"), Some(true.into()), true, "`EmailSendRequest.html_body` takes no control characters now."),
+        ("/components/schemas/SortDirection/enum".to_owned(), Some(json!(["asc", "desc"])), true, "`SortDirection` accepts only"),
+        (format!("{request}/properties/custom_headers/x-smtp2go-known-words-only"), Some(true.into()), true, "`EmailSendRequest.custom_headers` accepts only listed values now."),
+        (format!("{request}/properties/html_body/x-smtp2go-header"), Some(true.into()), true, "`EmailSendRequest.html_body` refuses control characters now."),
         (format!("{request}/properties/schedule/x-smtp2go-max-days-ahead"), Some(2.into()), true, "`x-smtp2go-max-days-ahead` of `EmailSendRequest.schedule` is 2 now."),
         (format!("{request}/properties/subject/x-smtp2go-refused"), Some(json!(["x"])), true, "`EmailSendRequest.subject` refuses \"x\" now."),
         ("/components/schemas/CustomHeader/properties/header/x-smtp2go-refused".to_owned(), None, false, "`CustomHeader.header` no longer refuses \"MIME-Version\"."),
-        (format!("{request}/properties/subject/x-smtp2go-header"), None, false, "`EmailSendRequest.subject` takes control characters now."),
-        (format!("{reply}/additionalProperties"), Some(false.into()), false, "`SendResult` has no fields of other names now."),
+        (format!("{request}/properties/subject/x-smtp2go-header"), None, false, "`EmailSendRequest.subject` accepts control characters now."),
+        (format!("{reply}/additionalProperties"), Some(false.into()), false, "`SendResult` no longer allows additional fields."),
         ("/paths/~1email~1send/post/tags".to_owned(), Some(json!(["sms"])), true, "`email_send` is in the group `sms` now, and was in `email`."),
         ("/x-webhooks/sms_event".to_owned(), None, true, "The webhook `sms_event` is gone."),
         ("/x-webhooks/call_event".to_owned(), Some(json!({"post": {}})), false, "New webhook `call_event`."),
-        ("/security".to_owned(), Some(json!([{"BearerKey": []}])), true, "The way to hand over the key changed."),
+        ("/security".to_owned(), Some(json!([{"BearerKey": []}])), true, "Authentication changed."),
     ];
     let before = spec();
     for (pointer, value, breaking, text) in rows {
@@ -81,7 +81,7 @@ fn changes_of_the_api_are_told_and_judged() {
 }
 
 #[test]
-fn a_request_that_takes_more_breaks_nobody() {
+fn request_that_accepts_more_is_not_breaking() {
     let closed = spec_with("SubaccountAddRequest", "limit", "enum", json!([2000, 5000]));
     let open = spec_with("SubaccountAddRequest", "limit", "enum", Value::Null);
     let changes = diff::api(&closed, &open);
@@ -93,7 +93,7 @@ fn a_request_that_takes_more_breaks_nobody() {
 }
 
 #[test]
-fn what_a_map_holds_is_compared() {
+fn values_of_a_map_are_compared() {
     let of = |words: Value| {
         let map = json!({"type": "object", "additionalProperties": {"type": "integer", "minimum": words}});
         let mut spec = spec();
@@ -105,7 +105,7 @@ fn what_a_map_holds_is_compared() {
     assert!(changes[0].breaking, "{changes:?}");
 }
 
-/// The spec, one keyword of a field set, or taken away by `Null`.
+/// Returns the spec with one keyword of a field set, or removed if `Null`.
 fn spec_with(schema: &str, field: &str, keyword: &str, value: Value) -> Value {
     let mut spec = spec();
     let place = spec["components"]["schemas"][schema]["properties"][field]
@@ -119,7 +119,7 @@ fn spec_with(schema: &str, field: &str, keyword: &str, value: Value) -> Value {
 }
 
 #[test]
-fn changes_of_the_rust_surface_are_told_and_judged() {
+fn rust_surface_changes_are_described_and_classified() {
     let surface = |body: &str| {
         BTreeMap::from([(
             "surface.snap".to_owned(),
@@ -193,7 +193,7 @@ fn changes_of_the_rust_surface_are_told_and_judged() {
 }
 
 #[test]
-fn a_version_admits_what_cargo_lets_it_break() {
+fn version_allows_breaking_changes_by_cargos_rules() {
     for (before, after, admits) in [
         ("0.1.0", "0.1.1", false),
         ("0.1.0", "0.2.0", true),
@@ -215,7 +215,7 @@ fn a_version_admits_what_cargo_lets_it_break() {
 }
 
 #[test]
-fn a_breaking_change_is_refused_until_the_version_admits_it() {
+fn breaking_change_is_refused_until_the_version_is_raised() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let git = |arguments: &[&str]| {
@@ -266,15 +266,15 @@ fn a_breaking_change_is_refused_until_the_version_admits_it() {
     write("CHANGELOG.md", "# Changelog\n\n## Unreleased\n\n## 0.1.0\n");
     let refused = check(None).unwrap_err();
     assert!(
-        refused.contains("has 0.1.0, and there is no tag"),
+        refused.contains("has 0.1.0, but there is no tag"),
         "{refused}"
     );
-    assert!(check(Some("HEAD")).is_err(), "a revision is named");
+    assert!(check(Some("HEAD")).is_err(), "a revision is given");
 
     git(&["tag", "v0.1.0"]);
     let refused = check(None).unwrap_err();
     assert!(
-        refused.contains("0.1.0 does not admit it after 0.1.0"),
+        refused.contains("the version went from 0.1.0 to 0.1.0"),
         "{refused}"
     );
     version("0.1.1");
@@ -282,19 +282,19 @@ fn a_breaking_change_is_refused_until_the_version_admits_it() {
     version("0.2.0");
     assert_eq!(check(None), Ok(()));
 
-    // The same for the Rust surface alone.
+    // The same for only the Rust surface.
     version("0.1.1");
     api(&before);
     assert_eq!(check(None), Ok(()), "nothing changed");
     surface("struct Mail\n  to: Vec<String>\n");
     assert!(check(None).is_err());
     surface("struct Mail\n  cc: String\n  to: String\n");
-    assert_eq!(check(None), Ok(()), "something is new");
-    assert!(check(Some("v9")).is_err(), "nobody knows that revision");
+    assert_eq!(check(None), Ok(()), "an addition");
+    assert!(check(Some("v9")).is_err(), "the revision is unknown");
 }
 
 #[test]
-fn changes_of_one_kind_are_told_in_a_line() {
+fn changes_of_one_kind_share_a_line() {
     let before = spec();
     let mut after = before.clone();
     for (_, component) in after["components"]["schemas"].as_object_mut().unwrap() {
@@ -325,18 +325,20 @@ fn changes_of_one_kind_are_told_in_a_line() {
             .all(|line| line.breaking || line.text.len() < 400),
         "{told:#?}"
     );
-    // What is broken is named all the same.
+    // Breaking changes are still named.
     for change in changes.iter().filter(|change| change.breaking) {
         let name = change.text.split('`').nth(1).unwrap();
         let names = |line: &&diff::Change| line.breaking && line.text.contains(name);
         assert!(told.iter().any(|line| names(&line)), "{name}: {told:#?}");
     }
-    let formats = told.iter().find(|line| line.text.contains("format: html"));
+    let formats = told
+        .iter()
+        .find(|line| line.text.contains("the format `html`"));
     assert!(
-        formats.unwrap().text.contains(" more says that it is"),
+        formats.unwrap().text.contains(" more has the format"),
         "{told:#?}"
     );
-    // Few are told as they are.
+    // A few changes are listed one by one.
     let few = &changes[..1];
     assert_eq!(diff::summary(few), few);
 }

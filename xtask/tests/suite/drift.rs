@@ -1,4 +1,4 @@
-//! Last stage: what is on disk, and what is there after writing.
+//! Last stage: comparing with the disk, and writing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use xtask::write::{self, Drift};
 
 use crate::fixture;
 
-/// A file with this name is generated from the fixture.
+/// A file that is generated from the fixture.
 const ONE: &str = "smtp2go-types/src/generated/parcel.rs";
 const OTHER: &str = "tests/src/generated/mod.rs";
 
 /// Fails if a generated file was edited, or `cargo xtask regen` forgotten.
 #[test]
-fn the_repository_is_as_its_spec_would_have_it() {
+fn repository_has_the_generated_files_of_its_spec() {
     let root = fixture::repository();
     let files = xtask::files(&root).unwrap_or_else(|error| panic!("{error}"));
     let drift = write::compare(&root, &files).unwrap();
@@ -30,7 +30,7 @@ fn lines(drift: &[Drift]) -> Vec<String> {
     drift.iter().map(ToString::to_string).collect()
 }
 
-/// A folder with everything that the fixture generates.
+/// Returns a folder with all files generated from the fixture.
 fn written() -> (TempDir, Files) {
     let folder = tempfile::tempdir().unwrap();
     let files = fixture::files();
@@ -38,7 +38,7 @@ fn written() -> (TempDir, Files) {
     (folder, files)
 }
 
-/// Every file below `root` with its content.
+/// Returns every file below `root` with its content.
 fn contents(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -57,7 +57,7 @@ fn contents(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn writing_creates_what_is_missing_and_says_so() {
+fn missing_files_are_written_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let files = fixture::files();
     let missing: Vec<_> = files.keys().cloned().map(Drift::Missing).collect();
@@ -75,11 +75,11 @@ fn writing_creates_what_is_missing_and_says_so() {
         .collect();
     let mut found = contents(folder.path());
     found.sort_by(|a, b| a.0.as_os_str().cmp(b.0.as_os_str()));
-    assert_eq!(found, wanted, "nothing else is left there");
+    assert_eq!(found, wanted, "other files are left");
 }
 
 #[test]
-fn writing_twice_touches_nothing() {
+fn second_write_changes_nothing() {
     let (folder, files) = written();
     let time = || {
         fs::metadata(folder.path().join(ONE))
@@ -93,7 +93,7 @@ fn writing_twice_touches_nothing() {
 }
 
 #[test]
-fn drift_is_named_and_repaired() {
+fn stale_missing_and_orphaned_files_are_reported_and_fixed() {
     let (folder, files) = written();
     let root = folder.path();
     fs::write(root.join(ONE), "// edited\n").unwrap();
@@ -102,7 +102,7 @@ fn drift_is_named_and_repaired() {
     fs::write(root.join(orphan), "").unwrap();
     fs::create_dir_all(root.join("tests/src/generated/old")).unwrap();
     fs::write(root.join("tests/src/generated/old/file.json"), "").unwrap();
-    // Beside the generated folders lies what people write.
+    // Hand-written files lie beside the generated folders.
     fs::write(root.join("smtp2go-types/src/lib.rs"), "// by hand\n").unwrap();
 
     let drift = write::compare(root, &files).unwrap();
@@ -124,9 +124,9 @@ fn drift_is_named_and_repaired() {
     );
 }
 
-/// Carriage returns, as a checkout on Windows may bring, are a difference like any other.
+/// Carriage returns, as in a checkout on Windows, are a difference too.
 #[test]
-fn every_byte_counts() {
+fn file_that_differs_in_one_byte_is_stale() {
     let (folder, files) = written();
     let text = files[ONE].replace('\n', "\r\n");
     fs::write(folder.path().join(ONE), text).unwrap();
@@ -134,10 +134,10 @@ fn every_byte_counts() {
     assert_eq!(drift, [Drift::Stale(ONE.to_owned())]);
 }
 
-/// `file` in the way where a folder should be, or the other way round: the error names it, and what
-/// was there is as it was.
+/// A file in place of a folder, or the reverse: the error names it, and existing files are
+/// unchanged.
 #[test]
-fn a_write_that_fails_changes_nothing() {
+fn failed_write_changes_nothing() {
     for block in [
         in_place_of_a_file as fn(&Path) -> PathBuf,
         in_place_of_a_folder,
@@ -170,9 +170,9 @@ fn in_place_of_a_folder(root: &Path) -> PathBuf {
     path
 }
 
-/// The way of a change: a path and its components in the real spec, and all that follows from it.
+/// A new path with its components in the real spec, and all files generated from it.
 #[test]
-fn a_new_endpoint_in_the_real_spec_is_generated_everywhere() {
+fn new_endpoint_in_the_real_spec_is_generated_everywhere() {
     let repository = fixture::repository();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -285,7 +285,7 @@ const COMPONENTS: &str = "    EmailPraiseRequest:
 ";
 
 #[test]
-fn a_readme_without_its_markers_is_an_error() {
+fn readme_without_its_markers_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir(root.join("spec")).unwrap();
@@ -308,9 +308,9 @@ fn a_readme_without_its_markers_is_an_error() {
     insta::assert_snapshot!("readme", xtask::files(root).unwrap()["README.md"]);
 }
 
-/// All that is wrong is said, and the file named, before anything else is looked at.
+/// The error has all problems and the file's name.
 #[test]
-fn a_broken_spec_generates_nothing() {
+fn broken_spec_generates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir(root.join("spec")).unwrap();

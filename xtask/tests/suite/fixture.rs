@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use xtask::load::{self, Spec};
 use xtask::refine::Files;
 
-/// As it stands in the file.
+/// The text of the file.
 pub(crate) const TEXT: &str = include_str!("../fixture/openapi.yaml");
 
-/// The folder that holds this package and the real spec.
+/// Returns the root of the repository.
 pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The fixture, checked. Named as the real spec is, so that messages have a fixed name.
+/// Returns the checked fixture, named like the real spec, so that messages have a fixed name.
 pub(crate) fn spec() -> Spec {
     load::parse(xtask::SPEC, TEXT).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// What is generated from the fixture.
+/// Returns the files generated from the fixture.
 pub(crate) fn files() -> Files {
     xtask::from_spec(&spec()).unwrap()
 }

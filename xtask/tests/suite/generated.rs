@@ -1,11 +1,11 @@
-//! Third and fourth stage: the code that is made of the fixture, file by file.
+//! Third and fourth stage: the code generated from the fixture, file by file.
 
 use crate::fixture;
 
-/// Every file but those in `spec`, which are the fixture again. The opening line is left out of the
-/// snapshots.
+/// All files except those in `spec`, which repeat the fixture. The snapshots leave out the first
+/// line.
 #[test]
-fn the_files_of_the_fixture() {
+fn fixture_generates_these_files() {
     let mut differing = Vec::new();
     for (path, text) in fixture::files() {
         if path.starts_with("spec/") {
@@ -26,7 +26,7 @@ fn the_files_of_the_fixture() {
     assert!(differing.is_empty(), "{differing:?}");
 }
 
-/// The sandbox's JSON with a line per operation and per definition.
+/// Formats the sandbox's JSON with a line per operation and definition.
 fn one_line_each(text: &str) -> String {
     let api: serde_json::Value = serde_json::from_str(text).unwrap();
     let mut lines = Vec::new();
@@ -40,7 +40,7 @@ fn one_line_each(text: &str) -> String {
 }
 
 #[test]
-fn every_file_says_where_it_comes_from() {
+fn generated_file_names_its_source() {
     let spec = fixture::spec();
     for (path, text) in &fixture::files() {
         let opening: String = text.lines().take(2).collect();
@@ -98,7 +98,7 @@ fn edited_sentence_changes_files_of_its_group_and_the_documents() {
 }
 
 #[test]
-fn the_twin_is_the_spec_as_json_with_known_values_in_the_descriptions_of_fields() {
+fn json_spec_lists_known_values_in_field_descriptions() {
     let files = fixture::files();
     let mut twin: serde_json::Value = serde_json::from_str(&files["spec/openapi.json"]).unwrap();
     twin.as_object_mut().unwrap().remove("x-generated");
@@ -130,7 +130,7 @@ fn the_twin_is_the_spec_as_json_with_known_values_in_the_descriptions_of_fields(
 }
 
 #[test]
-fn the_surface_of_the_fixture() {
+fn surface_of_the_fixture_is_unchanged() {
     let mut text = String::new();
     for (path, code) in &fixture::files() {
         if path.ends_with(".rs") && !path.starts_with("tests/") {
@@ -144,12 +144,12 @@ fn the_surface_of_the_fixture() {
 }
 
 #[test]
-fn the_surface_of_what_is_not_rust_is_an_error() {
+fn surface_of_text_that_is_not_rust_is_an_error() {
     assert!(xtask::surface::surface("struct {").is_err());
 }
 
-/// A second run on its own, from the text on.
+/// A second run, beginning with the text.
 #[test]
-fn generation_is_deterministic() {
+fn second_generation_gives_the_same_files() {
     assert!(fixture::files() == fixture::files());
 }

@@ -1,6 +1,7 @@
-//! Tests of the generator: on the fixture, which holds every construct once, and on the repository.
+//! Tests of the generator, with the fixture, which has every construct once, and with the
+//! repository.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broken;

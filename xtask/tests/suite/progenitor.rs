@@ -1,5 +1,5 @@
-//! The committed types and the committed raw client are progenitor's code: with the changes of
-//! `refine::changes` taken back, they are what progenitor makes, token for token.
+//! The committed types and raw client are progenitor's code: without the changes of
+//! `refine::changes`, they equal progenitor's output, token for token.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::fixture;
 const TYPES: &str = "smtp2go-types/src/generated/";
 const CLIENT: &str = "smtp2go-sdk/src/generated/raw/";
 
-/// What progenitor itself makes of a view, which no code of ours has touched.
+/// Returns progenitor's output for a view, unchanged.
 fn made(view: &View) -> Code {
     let api = serde_json::from_value(generate::document(view)).unwrap();
     let settings = generate::settings(view).unwrap();
@@ -27,7 +27,7 @@ fn made(view: &View) -> Code {
     Code::of(syn::parse2(tokens).unwrap()).unwrap()
 }
 
-/// Progenitor's items in generated files.
+/// Returns progenitor's items in generated files.
 fn found(files: &Files) -> Code {
     let mut code = Code::default();
     for (path, text) in files {
@@ -45,7 +45,7 @@ fn found(files: &Files) -> Code {
     code
 }
 
-/// An item as text. Both sides are printed by prettyplease, which puts a comma after the last of
+/// Prints an item. Both sides are printed by prettyplease, which adds a comma after the last of
 /// some generic arguments.
 fn printed(item: Item) -> String {
     prettyplease::unparse(&syn::File {
@@ -56,7 +56,7 @@ fn printed(item: Item) -> String {
     })
 }
 
-/// Every item with the changes taken back, and how often it is there.
+/// Undoes the changes, and returns every item with the number of its occurrences.
 fn original(mut code: Code) -> BTreeMap<String, usize> {
     changes::undo(&mut code);
     let structs = code.types.into_values().flatten().map(Item::Struct);
@@ -68,18 +68,26 @@ fn original(mut code: Code) -> BTreeMap<String, usize> {
     items
 }
 
-/// What differs, if anything does.
+/// Returns the differences.
 fn difference(made: &BTreeMap<String, usize>, files: &Files) -> Result<usize, String> {
     let found = original(found(files));
     let mut text = String::new();
     for (item, count) in made {
         if found.get(item) != Some(count) {
-            write!(text, "progenitor makes, and it is not committed:\n{item}").unwrap();
+            write!(
+                text,
+                "progenitor generates this, but it is not committed:\n{item}"
+            )
+            .unwrap();
         }
     }
     for (item, count) in &found {
         if made.get(item) != Some(count) {
-            write!(text, "committed, and progenitor does not make it:\n{item}").unwrap();
+            write!(
+                text,
+                "this is committed, but progenitor does not generate it:\n{item}"
+            )
+            .unwrap();
         }
     }
     if text.is_empty() {
@@ -89,7 +97,7 @@ fn difference(made: &BTreeMap<String, usize>, files: &Files) -> Result<usize, St
     }
 }
 
-/// The files of both crates as they are on disk.
+/// Returns the files of both crates on disk.
 fn committed(root: &Path) -> Files {
     let mut files = Files::new();
     for folder in [TYPES, CLIENT] {
@@ -110,7 +118,7 @@ fn real() -> (View, Files) {
 }
 
 #[test]
-fn committed_code_is_what_progenitor_makes() {
+fn committed_code_equals_progenitors_output() {
     let (view, files) = real();
     let made = original(made(&view));
     let count = difference(&made, &files).unwrap_or_else(|text| panic!("{text}"));
@@ -119,15 +127,15 @@ fn committed_code_is_what_progenitor_makes() {
 }
 
 #[test]
-fn code_of_the_fixture_is_what_progenitor_makes() {
+fn code_of_the_fixture_equals_progenitors_output() {
     let view = lower::lower(&fixture::spec());
     let made = original(made(&view));
     difference(&made, &fixture::files()).unwrap_or_else(|text| panic!("{text}"));
 }
 
-/// What the next test tries on the small fixture, on the real code.
+/// The real code; the next test tries many edits on the small fixture.
 #[test]
-fn field_renamed_in_committed_code_is_noticed() {
+fn renamed_field_in_committed_code_is_detected() {
     let (view, mut files) = real();
     let text = files.get_mut(&format!("{TYPES}sms.rs")).unwrap();
     *text = text.replacen("    pub content: String,", "    pub contents: String,", 1);
@@ -136,7 +144,7 @@ fn field_renamed_in_committed_code_is_noticed() {
 }
 
 #[test]
-fn edited_code_is_not_what_progenitor_makes() {
+fn edited_code_is_detected() {
     let made = original(made(&lower::lower(&fixture::spec())));
     let files = fixture::files();
     let types = format!("{TYPES}parcel.rs");
@@ -146,13 +154,13 @@ fn edited_code_is_not_what_progenitor_makes() {
     let attribute = "#[non_exhaustive]\npub struct";
     let method = "    pub async fn parcel_send<'a>";
     for (path, from, to) in [
-        // A field renamed, retyped, left out, made private, documented otherwise.
+        // A field renamed, with another type, removed, private, or with another comment.
         (&types, field, "    pub from: String,".to_owned()),
         (&types, field, "    pub sender: Option<String>,".to_owned()),
         (&types, field, String::new()),
         (&types, field, "    sender: String,".to_owned()),
         (&types, "Who sends it.", "Whoever sends it.".to_owned()),
-        // A derive or an attribute that no change adds, a struct of our own.
+        // A derive or an attribute that no change adds, and an additional struct.
         (
             &types,
             "Debug, PartialEq",
@@ -160,7 +168,7 @@ fn edited_code_is_not_what_progenitor_makes() {
         ),
         (&types, attribute, "#[must_use]\npub struct".to_owned()),
         (&types, attribute, format!("pub struct Own;\n\n{attribute}")),
-        // An argument, the code in a method, a method of our own.
+        // An argument, a method's code, and an additional method.
         (
             &client,
             "body: &'a types::ParcelSendRequest",
@@ -178,18 +186,24 @@ fn edited_code_is_not_what_progenitor_makes() {
         assert!(text.contains(from), "{path} has no {from}");
         *text = text.replacen(from, &to, 1);
         let difference = difference(&made, &edited);
-        assert!(difference.is_err(), "{path}: {from} as {to} is not noticed");
+        assert!(
+            difference.is_err(),
+            "{path}: {from} changed to {to} is not detected"
+        );
     }
     for path in [types, client] {
         let mut without = files.clone();
         without.remove(&path).unwrap();
-        assert!(difference(&made, &without).is_err(), "{path} is not missed");
+        assert!(
+            difference(&made, &without).is_err(),
+            "{path}: the missing file is not detected"
+        );
     }
 }
 
-/// Serde's attributes are not compared: what they say of names is in the call of the macro.
+/// Serde's attributes are not compared: the macro's call has the names.
 #[test]
-fn names_on_the_wire_are_those_that_progenitor_renames_to() {
+fn wire_names_equal_progenitors_renames() {
     let (view, files) = real();
     for (view, files) in [
         (view, files),
@@ -220,7 +234,7 @@ fn names_on_the_wire_are_those_that_progenitor_renames_to() {
     }
 }
 
-/// The fields of a struct of progenitor's and their names on the wire.
+/// Returns the fields of progenitor's struct, with their names on the wire.
 fn renamed(item: &ItemStruct) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for field in &item.fields {
@@ -233,7 +247,7 @@ fn renamed(item: &ItemStruct) -> BTreeMap<String, String> {
     names
 }
 
-/// The struct of a call of `object::request!` or `object::reply!`, and its fields and their names:
+/// Returns the struct, fields and names in a call of `object::request!` or `object::reply!`:
 /// `Name { field, field = "name" | "other name" } …`.
 fn members(tokens: &proc_macro2::TokenStream) -> (String, BTreeMap<String, String>) {
     let mut tokens = tokens.clone().into_iter();
@@ -268,9 +282,9 @@ fn list_of_changes_is_short_and_explained() {
     }
 }
 
-/// The list in CONTRIBUTING.md is the list.
+/// CONTRIBUTING.md has the same list.
 #[test]
-fn list_of_changes_is_documented() {
+fn list_of_changes_is_in_contributing() {
     let text = fs::read_to_string(fixture::repository().join("CONTRIBUTING.md")).unwrap();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for change in CHANGES {

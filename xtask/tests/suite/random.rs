@@ -1,4 +1,4 @@
-//! Random damage to the fixture: whatever a spec holds, it is refused or generated from.
+//! Random damage to the fixture: every spec is either refused or generated from.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,11 +8,11 @@ use xtask::load;
 
 use crate::fixture;
 
-/// Documents tried by default; `XTASK_RANDOM=20000` tries more.
+/// Default number of documents; `XTASK_RANDOM=20000` sets another number.
 const CASES: u64 = 1_000;
 
 #[test]
-fn a_damaged_spec_is_refused_or_generated_from() {
+fn damaged_spec_is_refused_or_generates_valid_code() {
     let cases = std::env::var("XTASK_RANDOM").map_or(CASES, |cases| cases.parse().unwrap());
     let pieces = pieces();
     let failures: Vec<String> = std::thread::scope(|scope| {
@@ -52,7 +52,7 @@ fn attempt(document: &Value, case: u64) -> Result<(), String> {
     let text = damaged.to_string();
     let outcome = catch_unwind(AssertUnwindSafe(|| match load::parse("damaged", &text) {
         Ok(spec) => xtask::from_spec(&spec).map(drop),
-        Err(problems) if problems.list().is_empty() => Err("no reason is given".to_owned()),
+        Err(problems) if problems.list().is_empty() => Err("refused without a problem".to_owned()),
         Err(_) => Ok(()),
     }));
     outcome
@@ -60,8 +60,8 @@ fn attempt(document: &Value, case: u64) -> Result<(), String> {
         .map_err(|error| format!("{case}: {}: {error}", done.join(", ")))
 }
 
-/// The fixture in small pieces, each a spec of its own with one path or webhook and short
-/// descriptions: reading is most of what a case takes.
+/// Splits the fixture into small specs, each with one path or webhook and short descriptions,
+/// because parsing takes most of a case's time.
 fn pieces() -> Vec<Value> {
     let mut whole = fixture::spec().document;
     shorten(&mut whole);
@@ -102,7 +102,7 @@ fn shorten(value: &mut Value) {
     }
 }
 
-/// Changes one node, and says how.
+/// Changes one node, and returns a description of the change.
 fn damage(document: &mut Value, random: &mut Rng) -> String {
     let mut pointers = Vec::new();
     collect(document, "", &mut pointers);

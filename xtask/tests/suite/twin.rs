@@ -1,4 +1,4 @@
-//! The document in OpenAPI 3.1, which is to say what the one in 3.0.3 says.
+//! The document in OpenAPI 3.1, which must be equivalent to the one in 3.0.3.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +7,9 @@ use xtask::twin::{TWIN, twin};
 
 use crate::fixture;
 
-/// Components of 3.0, and what becomes of them.
+/// Components of 3.0, and their form in 3.1.
 #[test]
-fn constructs_of_3_0_become_those_of_3_1() {
+fn constructs_of_3_0_are_converted_to_3_1() {
     let open = json!({ "$ref": "#/components/schemas/Open" });
     let table = [
         (
@@ -83,7 +83,7 @@ fn constructs_of_3_0_become_those_of_3_1() {
 }
 
 #[test]
-fn webhooks_move_and_examples_of_bodies_stay() {
+fn webhooks_are_moved_and_body_examples_kept() {
     let example = json!({ "schema": { "nullable": true, "example": 1 }, "examples": { "x": 2 } });
     let schema = |of: Value| json!({ "content": { "application/json": { "schema": of, "example": example } } });
     let of = schema(json!({ "type": "string", "nullable": true }));
@@ -105,7 +105,7 @@ fn webhooks_move_and_examples_of_bodies_stay() {
     assert_eq!(Value::Object(twin(&document)), wanted);
 }
 
-/// What a schema says, in terms that both versions have.
+/// The meaning of a schema, in a form for both versions.
 #[derive(Debug, PartialEq)]
 struct Said {
     types: BTreeSet<String>,
@@ -116,7 +116,7 @@ struct Said {
     description: Value,
 }
 
-/// Every place of every component, by its pointer.
+/// Returns every place of every component, by its pointer.
 fn places(document: &Value) -> BTreeMap<String, Said> {
     let schemas = &document["components"]["schemas"];
     let mut places = BTreeMap::new();
@@ -191,7 +191,7 @@ fn read(path: &str) -> Value {
 }
 
 #[test]
-fn every_place_of_the_real_document_says_the_same_in_both_versions() {
+fn every_schema_of_the_real_document_is_equivalent_in_both_versions() {
     let old = xtask::load::load(&fixture::repository().join(xtask::SPEC)).unwrap();
     let (old, new) = (old.document, read(TWIN));
     let (before, after) = (places(&old), places(&new));
@@ -217,7 +217,7 @@ fn every_place_of_the_real_document_says_the_same_in_both_versions() {
 
 /// The schemas are JSON Schema: the examples of all bodies are valid, and a wrong type is not.
 #[test]
-fn examples_of_the_real_document_are_valid_by_the_schemas_of_3_1() {
+fn examples_of_the_real_document_match_the_schemas_of_3_1() {
     let document = read(TWIN);
     let validator = |reference: &str| {
         let schema = json!({

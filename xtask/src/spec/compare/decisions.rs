@@ -1,4 +1,4 @@
-//! `spec/decisions.yaml`: differences that we decided on, each with the reason.
+//! `spec/decisions.yaml`: decided differences, each with its reason.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ fn recorded<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, 
     Value::deserialize(from).map(Some)
 }
 
-/// A place, in which `*` stands for any text.
+/// A place, in which `*` matches any text.
 #[derive(Debug)]
 struct Pattern {
     operation: String,
@@ -56,7 +56,7 @@ struct Pattern {
 }
 
 impl Pattern {
-    /// `*` alone stands for all operations, otherwise there are a method and a path.
+    /// `*` alone matches all operations; otherwise there are a method and a path.
     fn new(at: &str) -> Self {
         let words = if at.starts_with("* ") || at == "*" {
             1
@@ -83,12 +83,12 @@ impl Pattern {
 /// One decision.
 #[derive(Debug)]
 pub(super) struct Decision {
-    /// How messages call it: file, number and place.
+    /// Its name in messages: file, number and place.
     name: String,
     at: Pattern,
     except: Vec<Pattern>,
     kind: String,
-    /// `None` if any value is meant; `Some(None)` for nothing there.
+    /// `None` matches any value; `Some(None)` matches an absent one.
     ours: Option<Option<String>>,
     theirs: Option<Option<String>>,
     why: String,
@@ -120,7 +120,7 @@ pub(super) fn read(file: &str, yaml: &str) -> Result<Vec<Decision>, String> {
                 KINDS.join(", ")
             ));
         }
-        // Several values of an enum are written as they are shown, `a, b`.
+        // Several values of an enum are written as in reports: `a, b`.
         let shown = |value: Value| match value {
             Value::String(text) if text.contains(',') => text,
             value => text(&value),
@@ -160,7 +160,7 @@ impl Decision {
             && same(&self.theirs, &difference.theirs)
     }
 
-    /// Why it cannot be true of our document, whatever the others say.
+    /// Returns why the decision contradicts our document, regardless of the foreign ones.
     fn contradiction(&self, ours: &BTreeMap<&String, Facts>) -> Option<String> {
         let mut found = Vec::new();
         let mut exceptions: Vec<&Pattern> = self.except.iter().collect();
@@ -175,14 +175,14 @@ impl Decision {
         }
         if let Some(Pattern { operation, place }) = exceptions.first() {
             return Some(format!(
-                "the exception `{operation} {place}` is about no place of `at`"
+                "the exception `{operation} {place}` matches no place of `at`"
             ));
         }
         let there = !found.is_empty();
         let exists = ["operation", "parameter", "body", "status", "field"];
         let absent = matches!(self.ours, Some(None));
         if exists.contains(&self.kind.as_str()) {
-            // A wildcard may match places that we have, too.
+            // A wildcard may also match places that our document has.
             let exact = !self.at.operation.contains('*') && !self.at.place.contains('*');
             return match absent {
                 true if there && exact => Some("our document has this place".to_owned()),
@@ -197,7 +197,7 @@ impl Decision {
         let agrees = found
             .iter()
             .any(|facts| match facts.get(self.kind.as_str()) {
-                // A difference of enums names only the values that one side has.
+                // A difference of enums lists only values that one side has.
                 Some(fact) if self.kind == "enum" || self.kind == "security" => {
                     let fact: Vec<&str> = fact.split(", ").collect();
                     let mut values = recorded.iter().flat_map(|values| values.split(", "));
@@ -208,7 +208,7 @@ impl Decision {
         match agrees || self.kind == "envelope" || self.kind == "sample" {
             true => None,
             false => Some(format!(
-                "our document does not have `{}` there",
+                "our document does not have `{}` at this place",
                 recorded.as_deref().unwrap_or(ABSENT)
             )),
         }
@@ -217,8 +217,8 @@ impl Decision {
 
 /// Marks the differences that are decided, and returns the decisions that are stale.
 ///
-/// `read` has the operations of the foreign documents. A decision is judged if these have all
-/// operations that it is about, or if `whole` says that they are all there are.
+/// `read` has the operations of the foreign documents. A decision is checked only if these have all
+/// operations that it matches, or if `whole`, which means that no operations are missing.
 pub(super) fn decide(
     decisions: &[Decision],
     differences: &mut [Difference],
@@ -245,7 +245,7 @@ pub(super) fn decide(
                     .get_or_insert_with(|| decision.why.clone());
             }
         }
-        // An operation that only the vendor has is not among ours.
+        // Our document lacks operations that only the vendor has.
         let operations = ours.keys().chain(read.keys());
         let about: Vec<&String> = operations.filter(|name| decision.at.is_of(name)).collect();
         let is_read = |name: &&String| read.contains_key(*name);
@@ -262,14 +262,14 @@ pub(super) fn decide(
         }
         let why = match differences.iter().find(|found| decision.is_at(found)) {
             Some(found) => format!("it is now {}", found.values()),
-            None => "there is no such difference any more".to_owned(),
+            None => "the difference no longer exists".to_owned(),
         };
         stale.push(format!("{}: stale: {why}", decision.name));
     }
     stale
 }
 
-/// Whether `text` is as `pattern` says, in which `*` stands for any text.
+/// Whether `text` matches `pattern`, in which `*` matches any text.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

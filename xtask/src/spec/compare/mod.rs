@@ -20,26 +20,26 @@ use places::{ComparedOperation, LIMITS, NO_BODY, Node, Operations, Samples, WEBH
 /// The decisions, from the root of the repository.
 pub const DECISIONS: &str = "spec/decisions.yaml";
 
-/// How reports and decisions call what is not there.
+/// The text in reports and decisions for an absent value.
 const ABSENT: &str = "absent";
 
-/// What a side has whose values are all on the other side, too.
+/// The text for a side that has no values of its own.
 const NO_OTHER: &str = "no other";
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The operation, and where in it: `POST /email/send request to[]`.
+    /// The operation and the place in it: `POST /email/send request to[]`.
     pub place: String,
     #[serde(skip)]
     operation: String,
     #[serde(skip)]
     part: String,
-    /// What differs: `field`, `type`, `required`, `maxItems` …
+    /// The kind: `field`, `type`, `required`, `maxItems` …
     pub kind: &'static str,
-    /// What our document has there.
+    /// The value in our document.
     pub ours: Option<String>,
-    /// What the foreign document has there.
+    /// The value in the foreign document.
     pub theirs: Option<String>,
     /// The reason of the decision that covers it.
     pub decided: Option<String>,
@@ -67,22 +67,22 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Every difference, by operation.
+    /// All differences, by operation.
     pub differences: Vec<Difference>,
-    /// Decisions that are no longer true, and why.
+    /// Decisions that no longer apply, with the reasons.
     pub stale: Vec<String>,
 }
 
-/// How a report is made and shown.
+/// The options of a comparison and its output.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// OpenAPI documents, 3.0 or 3.1, YAML or JSON. Each operation in one of them.
+    /// OpenAPI documents, 3.0 or 3.1, YAML or JSON. Each operation must be in only one of them.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The files cover only some of the operations: accept that the others are not there.
+    /// The files cover only some of the operations: ignore that the others are missing.
     #[arg(long)]
     partial: bool,
     /// Show the decided differences too, with the reasons.
@@ -93,7 +93,7 @@ pub struct Options {
     json: bool,
 }
 
-/// Prints how the files differ from our document.
+/// Prints the differences between the files and our document.
 ///
 /// # Errors
 ///
@@ -110,7 +110,7 @@ pub fn run(root: &Path, options: &Options) -> Result<(), String> {
         true => serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?,
         false => report.text(options.all),
     };
-    // Unlike `println!` without a panic if the reader has gone, as `head` does.
+    // Unlike `println!`, does not panic if the reader has closed the pipe, as `head` does.
     writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))?;
     let open = report.open().count();
     let mut wrong = report.stale.clone();
@@ -138,7 +138,7 @@ impl Report {
             .filter(|difference| difference.decided.is_none())
     }
 
-    /// A line for each difference, and their number. Decided ones only if `all`.
+    /// Returns a line for each difference, and their number. Decided ones only if `all`.
     pub fn text(&self, all: bool) -> String {
         let shown = |difference: &&Difference| all || difference.decided.is_none();
         let differences = self.differences.iter().filter(shown);
@@ -151,7 +151,7 @@ impl Report {
     }
 }
 
-/// Compares `foreign`, names and texts of documents, with `ours`. With `partial` they may lack
+/// Compares the documents `foreign` (names and texts) with `ours`. With `partial`, they may lack
 /// operations.
 ///
 /// # Errors
@@ -169,7 +169,7 @@ pub fn compare(
     let mut theirs = Operations::new();
     let mut sources: BTreeMap<String, &str> = BTreeMap::new();
     for (file, content) in foreign {
-        // JSON may have tabs for indentation, which YAML forbids.
+        // JSON may be indented by tabs, which YAML forbids.
         let document = serde_json::from_str(content).or_else(|_| load::yaml(content));
         let document = document.map_err(|error| format!("{file}: {error}"))?;
         let operations = places::operations(&document, Samples::Read);
@@ -184,7 +184,7 @@ pub fn compare(
             theirs.insert(name, operation);
         }
     }
-    // Documents of OpenAPI 3.0 cannot have webhooks.
+    // Documents of OpenAPI 3.0 can't have webhooks.
     let has_webhooks = theirs.keys().any(|name| name.starts_with(WEBHOOK));
     let optional = |name: &str| partial || (name.starts_with(WEBHOOK) && !has_webhooks);
     let mut differences = Vec::new();
@@ -213,7 +213,7 @@ struct Comparison<'a> {
     found: &'a mut Vec<Difference>,
 }
 
-/// The same of our document and the foreign one.
+/// A value of our document and of the foreign one.
 type Both<T> = [T; 2];
 
 impl Comparison<'_> {
@@ -235,7 +235,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Names the values that only one side has.
+    /// Reports the values that only one side has.
     fn sets(&mut self, part: &str, kind: &'static str, [ours, theirs]: Both<&BTreeSet<String>>) {
         if ours != theirs {
             let values = [(ours, theirs), (theirs, ours)].map(|(own, other)| {
@@ -246,7 +246,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares enums. Theirs may be a list in a description.
+    /// Compares enums. The foreign one may be a list in a description.
     fn values(&mut self, at: &str, ours: &Node, theirs: &Node) {
         let listed = match ours.values.is_empty() || !theirs.values.is_empty() {
             true => None,
@@ -280,7 +280,7 @@ impl Comparison<'_> {
                 (Some(_), None) => (kind_of(name), theirs),
                 _ => (kind_of(name), ours),
             };
-            // The single codes of a range are compared, if the other side has some.
+            // Single codes of a range are compared, if the other side has them.
             let codes = name.trim_end_matches("XX").trim_end_matches("default");
             if codes != name && other.parts.keys().any(|other| other.starts_with(codes)) {
                 continue;
@@ -295,7 +295,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares what is at `at`, which ends in a space for a whole body.
+    /// Compares the nodes at `at`, which ends in a space for a whole body.
     fn nodes(&mut self, at: &str, ours: &Node, theirs: &Node) {
         if let Some(theirs) = self.lined_up(at, ours, theirs) {
             return self.nodes(at, ours, &theirs);
@@ -321,7 +321,7 @@ impl Comparison<'_> {
             let others = ["default", "deprecated", "required", "format"];
             for keyword in LIMITS.into_iter().chain(others) {
                 let values = both.map(|node| node.attributes.get(keyword).map(text));
-                // Every field of ours has a format, most of them our own.
+                // Each of our fields has a format, most of which are our own.
                 if keyword != "format" || values[1].is_some() {
                     self.differ(at, keyword, values);
                 }
@@ -336,7 +336,7 @@ impl Comparison<'_> {
                 self.add(at, "enum", values.map(Some));
             }
         }
-        // A list that may come as its only item, and the other way round.
+        // A list that may arrive as its only item, or the reverse.
         let is = |node: &Node, name: &str| node.types.contains(name);
         let single = is(ours, "array") && ours.also.contains("object") && is(theirs, "object");
         let several = is(ours, "object") && ours.also.contains("array") && is(theirs, "array");
@@ -352,7 +352,7 @@ impl Comparison<'_> {
             && !ours.types.is_empty()
             && !theirs.types.is_empty()
             && ours.types.is_disjoint(&theirs.types);
-        // The difference in type says it all, or there is nothing said of fields.
+        // The difference in type is enough, or one side has no fields.
         let silent = |node: &Node| disjoint || !node.described || node.types.is_empty();
         let map = ours.children.get(".*");
         let names: BTreeSet<&String> = ours.children.keys().chain(theirs.children.keys()).collect();
@@ -374,7 +374,7 @@ impl Comparison<'_> {
                 (Some(node), None) if own.is_some() && !silent(theirs) => {
                     self.add(&place, "field", [Some(node.type_text()), None]);
                 }
-                // In a map without a schema anything may be, so that a sample says nothing new.
+                // A map without a schema may contain anything, so a sample adds nothing.
                 (None, Some(other))
                     if !silent(ours) && (other.described || !ours.children.is_empty()) =>
                 {
@@ -391,7 +391,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// `theirs` without an envelope that ours lacks, or with one that it lacks itself. Otherwise the
+    /// Removes an envelope from `theirs` that ours lacks, or adds a missing one. Otherwise the
     /// fields inside would not be compared.
     fn lined_up(&mut self, at: &str, ours: &Node, theirs: &Node) -> Option<Node> {
         let envelope = [".request_id", ".data"];
@@ -409,7 +409,7 @@ impl Comparison<'_> {
             self.add(at, "envelope", [None, text]);
             let data = rest.children.remove(".data")?;
             rest.children.remove(".request_id");
-            // What is left was in samples, which are right.
+            // The rest was in samples, which are right.
             let sampled = Node {
                 sampled: rest.sampled,
                 children: rest.children,
@@ -424,7 +424,7 @@ impl Comparison<'_> {
             let sampled = rest.children.remove(".data").unwrap_or_default();
             rest.children.remove(".request_id");
             rest.sampled.clear();
-            // Besides its data the envelope is ours: the difference is told already.
+            // The rest of the envelope is ours: the difference was already reported.
             let mut lined_up = ours.clone();
             lined_up
                 .children
@@ -435,7 +435,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The part of this name. A reply is also found by its range of codes, or as the default.
+/// Returns the part with this name. A reply is also found by its range of codes, or as the default.
 fn part<'a>(operation: &'a ComparedOperation, name: &str) -> Option<&'a Node> {
     let code = name.strip_prefix("reply ");
     let range = code.and_then(|code| Some(format!("reply {}XX", code.get(..1)?)));
@@ -453,7 +453,7 @@ fn kind_of(part: &str) -> &'static str {
     }
 }
 
-/// The place of a child, whose name is `.name`, `[]` or `.*`.
+/// Returns the place of a child, whose name is `.name`, `[]` or `.*`.
 fn child(at: &str, name: &str) -> String {
     match at.ends_with(' ') {
         true => format!("{at}{}", name.strip_prefix('.').unwrap_or(name)),
@@ -470,8 +470,7 @@ fn joined(values: &BTreeSet<String>) -> Option<String> {
     (!values.is_empty()).then_some(text)
 }
 
-/// The first place where two descriptions of an operation differ, and in what: ` reply 200 data
-/// (type)`.
+/// Returns the first difference between two descriptions of an operation: ` reply 200 data (type)`.
 fn clash(one: &ComparedOperation, other: &ComparedOperation) -> Option<String> {
     let [one, other] = [one, other].map(facts);
     let places: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
@@ -488,7 +487,7 @@ fn clash(one: &ComparedOperation, other: &ComparedOperation) -> Option<String> {
     })
 }
 
-/// What is said at each place of an operation, by the kind of difference that is about it.
+/// The facts at each place of an operation, by kind of difference.
 type Facts = BTreeMap<String, BTreeMap<&'static str, String>>;
 
 fn facts(operation: &ComparedOperation) -> Facts {

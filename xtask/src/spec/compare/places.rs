@@ -23,13 +23,13 @@ pub(super) const LIMITS: [&str; 13] = [
     "maxProperties",
 ];
 
-/// The type of a body that an operation does not have, or whose content is not described.
+/// The type of a missing body, or of one whose content is not described.
 pub(super) const NO_BODY: &str = "no body";
 
 /// A body, a field, the items of a list (`[]`) or the values of a map (`.*`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Node {
-    /// Whether a schema describes it. Otherwise it is in a sample only.
+    /// Whether a schema describes it. Otherwise it is only in a sample.
     pub(super) described: bool,
     /// Allowed JSON types. Empty if any type is allowed.
     pub(super) types: BTreeSet<String>,
@@ -41,32 +41,32 @@ pub(super) struct Node {
     pub(super) values: BTreeSet<String>,
     /// Other spellings of its values, each with the value.
     pub(super) aliases: BTreeMap<String, String>,
-    /// Texts and numbers that samples have there.
+    /// Texts and numbers in samples.
     pub(super) examples: BTreeSet<String>,
-    /// Descriptions. Those of a list are about its items, too.
+    /// Descriptions. Those of a list also apply to its items.
     pub(super) prose: BTreeSet<String>,
     /// Limits, `default`, `format`, `deprecated`, and `required` of a body or parameter.
     pub(super) attributes: BTreeMap<&'static str, Value>,
     /// Names of the required fields.
     pub(super) required: BTreeSet<String>,
-    /// `.name`, `[]` or `.*` to what is there.
+    /// Children, by `.name`, `[]` or `.*`.
     pub(super) children: BTreeMap<String, Node>,
 }
 
-/// How names of webhooks begin.
+/// Prefix of the names of webhooks.
 pub(super) const WEBHOOK: &str = "WEBHOOK ";
 
 /// One operation, or a webhook.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ComparedOperation {
-    /// Alternatives, each with all schemes that it needs: `header x-api-key`, `http bearer`.
+    /// Alternatives, each with all required schemes: `header x-api-key`, `http bearer`.
     pub(super) security: BTreeSet<String>,
     pub(super) deprecated: bool,
-    /// `request`, `reply 200`, `query page` to what is there.
+    /// Parts, by name: `request`, `reply 200`, `query page`.
     pub(super) parts: BTreeMap<String, Node>,
 }
 
-/// `POST /email/send` or `WEBHOOK email_event` to its operation.
+/// Operations, by name: `POST /email/send`, `WEBHOOK email_event`.
 pub(super) type Operations = BTreeMap<String, ComparedOperation>;
 
 /// Whether examples are read as well as schemas.
@@ -76,11 +76,11 @@ pub(super) enum Samples {
     Skip,
 }
 
-/// Flattens `document`.
+/// Converts `document`.
 ///
 /// # Errors
 ///
-/// If it is not OpenAPI 3, or a `$ref` does not lead to a place inside of it.
+/// If it is not OpenAPI 3, or a `$ref` points to a missing place or to another file.
 pub(super) fn operations(document: &Value, samples: Samples) -> Result<Operations, String> {
     let reader = Reader { document, samples };
     // `3.1` without quotes is a number in YAML.
@@ -136,7 +136,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The path with that of the server, but without `/v3` and a slash at the end.
+    /// Returns the path with the server's path, without `/v3` and a trailing slash.
     fn path(&self, path: &str, item: &Value, operation: &Value) -> String {
         let server = [operation, item, self.document]
             .into_iter()
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
         alternatives
     }
 
-    /// The JSON content of a body, or the first if none is called JSON.
+    /// Returns the JSON content of a body, or the first content if there is no JSON.
     fn media(&self, body: &'a Value) -> &'a Value {
         let content = map(&body["content"]);
         content
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
             .map_or(&Value::Null, |(_, media)| media)
     }
 
-    /// What has a `schema` and perhaps samples beside it.
+    /// Reads an object with a `schema` and perhaps samples.
     fn body(&self, owner: &'a Value) -> Result<Node, String> {
         let mut node = match &owner["schema"] {
             Value::Null => Node::of_type(NO_BODY),
@@ -247,7 +247,7 @@ impl<'a> Reader<'a> {
                 .map(|sample| Ok(&self.resolved(sample)?["value"]))
                 .collect::<Result<_, String>>()?;
             for sample in named.into_iter().chain([&owner["example"]]) {
-                // Some tools write the whole body as a text.
+                // Some tools write a sample of the whole body as a text.
                 let parsed = sample.as_str().map(serde_json::from_str::<Value>);
                 match parsed {
                     Some(Ok(parsed)) if parsed.is_object() || parsed.is_array() => {
@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    /// `trail` holds the `$ref`s that led here, so that a recursive schema ends.
+    /// `trail` contains the followed `$ref`s, so that a recursive schema ends.
     fn schema(&self, schema: &'a Value, trail: &mut Vec<&'a str>) -> Result<Node, String> {
         let mut node = Node::own(schema);
         for (name, property) in map(&schema["properties"]) {
@@ -303,7 +303,7 @@ impl<'a> Reader<'a> {
                 node = node.both(united);
             }
         }
-        // A keyword of 3.0 that is used in documents of 3.1 too.
+        // A keyword of 3.0 that documents of 3.1 also use.
         if schema["nullable"] == true && !node.types.is_empty() {
             node.types.insert("null".to_owned());
         }
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    /// Follows `$ref`s of anything but a schema.
+    /// Follows `$ref`s outside of schemas.
     fn resolved(&self, value: &'a Value) -> Result<&'a Value, String> {
         let mut value = value;
         for _ in 0..16 {
@@ -331,13 +331,13 @@ impl<'a> Reader<'a> {
     fn target(&self, reference: &str) -> Result<&'a Value, String> {
         let Some(pointer) = reference.strip_prefix('#') else {
             return Err(format!(
-                "`$ref: {reference}` leads out of the file: bundle it first"
+                "`$ref: {reference}` points to another file: bundle the document first"
             ));
         };
         let pointer = pointer.replace("%7B", "{").replace("%7D", "}");
         self.document
             .pointer(&pointer)
-            .ok_or_else(|| format!("`$ref: {reference}` leads nowhere"))
+            .ok_or_else(|| format!("`$ref: {reference}` has no target"))
     }
 }
 
@@ -350,7 +350,7 @@ impl Node {
         }
     }
 
-    /// What a schema says itself, without its parts and fields.
+    /// Reads a schema itself, without its parts and fields.
     fn own(schema: &Value) -> Self {
         let mut node = Self {
             described: true,
@@ -413,7 +413,7 @@ impl Node {
             .insert("required", (owner["required"] == true).into());
     }
 
-    /// What two schemas that both hold allow. Where they clash, `self` wins.
+    /// Combines two schemas that both apply. Where they conflict, `self` wins.
     pub(super) fn both(mut self, other: Self) -> Self {
         let common: BTreeSet<String> = self.types.intersection(&other.types).cloned().collect();
         if self.types.is_empty() {
@@ -428,7 +428,7 @@ impl Node {
         self.with(other, Self::both)
     }
 
-    /// What two schemas of which one holds allow.
+    /// Combines two alternative schemas.
     fn either(mut self, other: Self) -> Self {
         let limits = self.loosest(&other);
         let null = BTreeSet::from(["null".to_owned()]);
@@ -448,7 +448,7 @@ impl Node {
         united
     }
 
-    /// The limits that hold if `self` or `other` does: the loosest, or none if one of them has none.
+    /// Returns the limits of two alternatives: the loosest, or none if one of them has none.
     fn loosest(&self, other: &Self) -> BTreeMap<&'static str, Value> {
         let mut limits = BTreeMap::new();
         for keyword in LIMITS {
@@ -464,7 +464,7 @@ impl Node {
         limits
     }
 
-    /// Whether it allows values that the keyword would limit.
+    /// Whether it allows values to which the keyword applies.
     fn admits(&self, keyword: &str) -> bool {
         let types: &[&str] = match keyword {
             "minLength" | "maxLength" | "pattern" => &["string"],
@@ -524,7 +524,7 @@ impl Node {
         }
     }
 
-    /// The value that is meant by `word`.
+    /// Returns the value that `word` means.
     pub(super) fn known(&self, word: &str) -> Option<&str> {
         let mut values = self.values.iter().chain(self.aliases.values());
         let value = values.find(|value| value.eq_ignore_ascii_case(word));
@@ -532,7 +532,7 @@ impl Node {
         value.map(String::as_str)
     }
 
-    /// Types that samples have and the schema does not allow.
+    /// Returns types in samples that the schema does not allow.
     pub(super) fn oddly_sampled(&self, allowed: &Self) -> Vec<&str> {
         let fits = |name: &String| {
             allowed.types.is_empty()
@@ -544,7 +544,7 @@ impl Node {
         odd.map(String::as_str).collect()
     }
 
-    /// Its types for people, `null` last.
+    /// Returns its types as text, `null` last.
     pub(super) fn type_text(&self) -> String {
         let types = match self.described {
             true => &self.types,
@@ -559,7 +559,7 @@ impl Node {
     }
 }
 
-/// Whether leaving the keyword out allows the same.
+/// Whether the keyword with this value has no effect.
 fn is_no_limit(keyword: &str, value: &Value) -> bool {
     match keyword {
         "minLength" | "minItems" | "minProperties" => value == 0,
@@ -568,7 +568,7 @@ fn is_no_limit(keyword: &str, value: &Value) -> bool {
     }
 }
 
-/// The limit that allows more. `None` if none of them allows all that the other does.
+/// Returns the looser limit. `None` if neither includes the other.
 fn looser<'a>(keyword: &str, one: &'a Value, other: &'a Value) -> Option<&'a Value> {
     let lower = keyword.starts_with("min") || keyword == "exclusiveMinimum";
     let upper = keyword.starts_with("max") || keyword == "exclusiveMaximum";
@@ -579,7 +579,7 @@ fn looser<'a>(keyword: &str, one: &'a Value, other: &'a Value) -> Option<&'a Val
     }
 }
 
-/// A text or the texts of a list.
+/// Returns a text, or the texts of a list.
 fn texts(value: &Value) -> BTreeSet<String> {
     let one = value.as_str().map(str::to_owned);
     one.into_iter()
@@ -587,7 +587,7 @@ fn texts(value: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// A value for people: a text without quotes, unless it is blank or has a comma.
+/// Returns a value as text: without quotes, unless it is blank or has a comma.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) if !text.trim().is_empty() && !text.contains(',') => text.clone(),

@@ -1,4 +1,4 @@
-//! Finds lists of values in descriptions: most enums of the vendor are only there.
+//! Finds lists of values in descriptions, where the vendor has most of its enums.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +20,8 @@ enum Token<'a> {
     Break,
 }
 
-/// The values that `descriptions` list. A list counts if it has two items, at least half of them ours.
-/// `None` if there is no such list.
+/// Returns the values that `descriptions` list. A list counts if it has at least two items and half
+/// of them are ours. `None` if there is no such list.
 pub(super) fn listed(descriptions: &BTreeSet<String>, ours: &Node) -> Option<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for description in descriptions {
@@ -58,7 +58,7 @@ fn without_tags(text: &str) -> String {
     plain
 }
 
-/// The text in each pair of parentheses, and that outside of them.
+/// Splits a text into the texts in parentheses and the text outside of them.
 fn chunks(text: &str) -> Vec<String> {
     let mut done = Vec::new();
     let mut outer = Vec::new();
@@ -103,7 +103,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     found
 }
 
-/// Lists in running text: `a, b or c`.
+/// Finds lists in running text: `a, b or c`.
 fn inline(text: &str) -> Vec<Vec<Item<'_>>> {
     let mut runs = Vec::new();
     let mut run = Vec::new();
@@ -136,7 +136,7 @@ fn inline(text: &str) -> Vec<Vec<Item<'_>>> {
     runs
 }
 
-/// Lists of which each line begins with an item, with a bullet in front or not.
+/// Finds lists whose lines begin with an item, with or without a bullet.
 fn by_line(text: &str) -> Vec<Vec<Item<'_>>> {
     let mut bulleted = Vec::new();
     let mut runs = vec![Vec::new()];
