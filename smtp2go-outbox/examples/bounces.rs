@@ -56,7 +56,7 @@ async fn receive_events(client: &Client, outbox: &Outbox) -> Result {
     let outbox = outbox.clone();
     let app = router("/webhook", receiver, move |event: Event| {
         let outbox = outbox.clone();
-        // An error is answered with 500, and the service posts the event again.
+        // After an error the status is 500, and the service posts the event again.
         async move { outbox.record(&event).await.map(drop) }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -77,7 +77,7 @@ async fn receive_events(client: &Client, outbox: &Outbox) -> Result {
     }
 }
 
-/// Returns the answer to a user who signs up with this address.
+/// Returns the reply to a user who signs up with this address.
 async fn may_confirm(client: &Client, address: &str) -> Result<&'static str> {
     let suppressions = client.suppression().lookup(address).await?;
     Ok(if suppressions.is_empty() {

@@ -39,7 +39,7 @@ async fn main() -> Result {
     let cancelled = outbox.cancel("login/2").await?;
     println!("kim's first code, cancelled: {cancelled:?}");
     queue_code(&outbox, "kim", 3, "161803", now).await?;
-    // Lee asked eleven minutes ago: no worker ran since then.
+    // Lee asked for a code eleven minutes ago, and no worker has run since.
     queue_code(&outbox, "lee", 4, "577215", now - (VALID + VALID / 10)).await?;
 
     let worker = outbox.worker(client).concurrency(1).build()?;

@@ -1,5 +1,5 @@
-//! Sends a newsletter with a program that is killed, started again, stopped, and started once more. In the end,
-//! each recipient has one mail.
+//! Sends a newsletter with a program that is killed, restarted, stopped, and restarted again. In
+//! the end, each recipient has exactly one mail.
 //!
 //! ```text
 //! cargo run -p smtp2go-outbox --example newsletter

@@ -1,4 +1,5 @@
-//! Decides the change of a row and writes it, again if another process changed the row meanwhile.
+//! Decides the change of a row and writes it, and repeats both if another process changed the row
+//! meanwhile.
 
 use std::time::SystemTime;
 
@@ -11,13 +12,14 @@ use crate::outbox::Outbox;
 use crate::record::{Record, State};
 use crate::store::Content;
 
-/// Maximum number of tries to write a row that other processes change. Each lost try is a change by another
-/// process, and few changes of a mail follow each other.
+/// Maximum number of tries to write a row that other processes change. A try fails only if another
+/// process has changed the row, and a mail has few changes.
 const ROUNDS: u32 = 16;
 
 impl Outbox {
-    /// Decides the change that follows from the news about a mail, and writes it. If another process changed the
-    /// row meanwhile, reads the row and decides again. Returns the new state, or `None` if nothing changes.
+    /// Decides how a row changes after news about its mail, and writes the change. If another
+    /// process changed the row meanwhile, reads the row and decides again. Returns the new state,
+    /// or `None` if nothing changes.
     pub(crate) async fn settle(
         &self,
         record: &Record,
@@ -34,7 +36,7 @@ impl Outbox {
                     key = record.key,
                     state = record.state.as_str(),
                     fence = record.fence,
-                    "nothing to change: the mail is settled or belongs to another attempt"
+                    "no change: the mail is settled or belongs to another attempt"
                 );
                 return Ok(None);
             };
@@ -113,7 +115,7 @@ impl Outbox {
         }
     }
 
-    /// Applies the request of a person.
+    /// Applies an operator's request.
     pub(crate) async fn request(&self, key: &str, request: Request) -> Result<Requested, Error> {
         let Some((record, now)) = self.store.get(key).await? else {
             return Ok(Requested::NoSuchKey);

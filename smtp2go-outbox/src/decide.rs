@@ -4,11 +4,11 @@
 //! Three facts make it safe:
 //! - A worker commits `sending` before it sends the first byte. So for a row in another state, no attempt can
 //!   begin to send.
-//! - Each attempt has a fence, a number that no other attempt of any mail has. The report of an attempt counts
-//!   only while the row has its fence. A worker that was suspended may report late: if the row still has the
-//!   fence, no other attempt began, and the report is true.
-//! - After an attempt with an unknown outcome, only its own report or a look-up that proves the absence leads from
-//!   `unknown` to `queued`.
+//! - Each attempt has a fence, a number that no other attempt of any mail has. The report of an
+//!   attempt counts only while the row has its fence. A worker that was suspended may report late:
+//!   if the row still has the fence, no other attempt began, and the report is valid.
+//! - After an attempt with an unknown outcome, only its own report, or a look-up that proves
+//!   absence, changes `unknown` to `queued`.
 
 use std::time::{Duration, SystemTime};
 
@@ -30,7 +30,7 @@ pub(crate) enum Known {
     LookUp(i64, Found),
     /// A webhook event about the mail.
     Event(EventFacts),
-    /// A request of a person.
+    /// A request of an operator.
     Request(Request),
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct EventFacts {
     pub(crate) sent_at: Option<SystemTime>,
 }
 
-/// A request of a person.
+/// A request of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Retry,
@@ -108,7 +108,7 @@ pub enum OnAbsent {
         /// Maximum number of times.
         at_most: u32,
     },
-    /// Hold it for a person.
+    /// Hold it until an operator decides.
     Hold,
 }
 
@@ -126,7 +126,7 @@ pub(crate) struct Policy {
 /// The next step for a mail.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
-    /// Nothing: the mail is done, waits for a person, or the news is about another attempt.
+    /// Nothing: the mail is done, an operator must decide, or the news is about another attempt.
     Nothing,
     /// Nothing before this time.
     Wait(SystemTime),
@@ -233,7 +233,7 @@ fn by_time(record: &Record, policy: &Policy, now: SystemTime) -> Action {
 fn after_attempt(record: &Record, outcome: Outcome, policy: &Policy, now: SystemTime) -> Action {
     let open = matches!(record.state, State::Sending | State::Unknown);
     let change = match outcome {
-        // Counts in every state, even if a person has cancelled the mail meanwhile.
+        // Counts in every state, even if an operator has cancelled the mail meanwhile.
         Outcome::Accepted {
             email_id,
             schedule_id,
@@ -304,8 +304,8 @@ fn after_look_up(record: &Record, found: Found, policy: &Policy, now: SystemTime
     })
 }
 
-/// An event proves that the API accepted the mail, whatever the row's state. The most serious state stays, so
-/// events can come in any order, and twice.
+/// An event proves that the API accepted the mail, in every state of the row. The most serious
+/// state is kept, so events may arrive in any order and more than once.
 fn after_event(record: &Record, event: EventFacts) -> Action {
     // The event is about another mail with the same key: an older mail, or a mail of another outbox.
     let is_older = event
@@ -408,7 +408,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    /// A row at its third attempt, from 80 to 110; now is 100.
+    /// A row at its third attempt, whose lease lasts from 80 to 110; now is 100.
     fn row(state: State) -> Record {
         Record {
             key: "k".to_owned(),
@@ -459,7 +459,7 @@ mod tests {
 
     const RESEND: OnAbsent = OnAbsent::Resend { at_most: 2 };
 
-    /// An action in short: `wait 110`, `sent`, `queued at 140`.
+    /// Returns a short text of an action: `wait 110`, `sent`, `queued at 140`.
     fn short(action: &Action) -> String {
         let since = |time: &SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
         match action {
@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn time_decides_what_is_due() {
+    fn due_action_depends_on_state_and_time() {
         let later = |mut record: Record| {
             record.not_before = at(130);
             record.lease_until = Some(at(99));
@@ -552,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn queued_mail_is_cancelled_when_its_time_is_over() {
+    fn queued_mail_is_cancelled_after_not_after() {
         for (state, not_after, expected) in [
             (State::Queued, 101, "claim"),
             (State::Queued, 100, "cancelled because expired"),
@@ -571,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn attempt_counts_while_the_row_has_its_fence() {
+    fn attempt_outcome_counts_only_with_its_fence() {
         use State::*;
         // Backoff: 10 s, doubled twice before the third attempt.
         let queued = "queued at 140 because connect";
@@ -583,7 +583,7 @@ mod tests {
         for (state, outcomes) in [
             (Sending, ["sent", queued, rejected, held, expired, lost]),
             (Unknown, ["sent", queued, rejected, held, expired, no]),
-            // The look-up was wrong, or a person acted: what was accepted must not be sent again.
+            // The look-up was wrong, or an operator acted: an accepted mail must not be sent again.
             (Queued, ["sent", no, no, no, no, no]),
             (Held, ["sent", no, no, no, no, no]),
             (Cancelled, ["sent", no, no, no, no, no]),
@@ -619,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn look_up_counts_for_an_unknown_mail_with_its_fence() {
+    fn look_up_counts_only_for_an_unknown_mail_with_its_fence() {
         let look_again_at = at(160);
         let sent = Found::Sent { email_id: None };
         let not_yet = Found::NotYet { look_again_at };
@@ -671,7 +671,7 @@ mod tests {
             (row(Unknown), Delivered, "delivered"),
             (row(Held), Bounced, "bounced"),
             (row(Cancelled), Sent, "sent"),
-            // Refused by the API, and yet there is an event.
+            // Refused by the API, but there is an event.
             (row(Rejected), Sent, "sent"),
             (accepted_row(Sent), Sent, "nothing"),
             (accepted_row(Sent), Delivered, "delivered"),
@@ -718,7 +718,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_keeps_a_later_time_and_an_end() {
+    fn retry_keeps_a_later_not_before_and_the_not_after() {
         let held = |not_before, not_after: Option<u64>| Record {
             not_before: at(not_before),
             not_after: not_after.map(at),
@@ -737,7 +737,7 @@ mod tests {
     }
 
     #[test]
-    fn permit_stays_with_a_mail_that_was_not_sent() {
+    fn unsent_mail_keeps_its_permit() {
         for (outcome, reserved) in [(not_sent(0), true), (unknown(), false)] {
             let known = Known::Attempt(FENCE, outcome);
             let action = decide(&row(State::Sending), known, &policy(RESEND), at(100));
@@ -746,7 +746,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_apply_to_mails_that_no_worker_has() {
+    fn request_applies_only_to_a_mail_without_a_worker() {
         use State::*;
         let (retried, held, again, cancelled, erased, no) = (
             "queued at 100 because retried",
@@ -784,7 +784,7 @@ mod tests {
                 assert_eq!(short(&action), expected, "{request:?} {state}");
             }
         }
-        // A mail in doubt is not sent again by `retry`.
+        // `retry` does not send a mail again that may have been sent.
         for (request, expected) in [(Request::Retry, no), (Request::Resend, retried)] {
             let in_doubt = Record {
                 unknown_since: Some(at(80)),
@@ -797,7 +797,7 @@ mod tests {
         let known = Known::Request(Request::LookUp);
         let action = decide(&row(Held), known, &policy(RESEND), at(100));
         assert_eq!(action, Action::Nothing);
-        // Accepted, then refused by an event.
+        // Accepted, then rejected according to an event.
         let known = Known::Request(Request::Retry);
         let action = decide(&accepted_row(Rejected), known, &policy(RESEND), at(100));
         assert_eq!(action, Action::Nothing);
@@ -825,7 +825,7 @@ mod tests {
                 "{attempts} {jitter}"
             );
         }
-        // What the API asks for is a minimum.
+        // The wait that the API asks for is a minimum.
         let known = Known::Attempt(FENCE, not_sent(75));
         let action = decide(&row(State::Sending), known, &policy(RESEND), at(100));
         assert_eq!(short(&action), "queued at 175 because connect");

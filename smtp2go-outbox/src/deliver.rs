@@ -27,8 +27,8 @@ pub struct Delivery {
 }
 
 impl Worker {
-    /// Does all that is due for one mail: sends it, or looks it up. Call it from the jobs of a job queue, in place
-    /// of [`run_until`](Worker::run_until).
+    /// Does everything that is due for one mail: sends it, or looks it up. Call it from the jobs of
+    /// a job queue, instead of [`run_until`](Worker::run_until).
     ///
     /// Any number of processes may call it for a mail, any number of times: only one sends the mail. If
     /// [`again_in`](Delivery::again_in) is set, call it again after that time. After an error, call it again at

@@ -49,7 +49,7 @@ impl Outbox {
     pub async fn erase(&self, who: &str) -> Result<Erased, Error> {
         let who = address(who);
         if who.is_empty() {
-            return Err(Error::settings("address to erase is empty"));
+            return Err(Error::settings("the address to erase is empty"));
         }
         let mut erased = Erased::default();
         let mut after = String::new();
@@ -79,7 +79,8 @@ impl Outbox {
             let Some(last) = keys.last() else { break };
             after.clone_from(last);
             for key in &keys {
-                // A key has parts between slashes, one of which can be an address, with `%2F` for a slash.
+                // Slashes separate the parts of a key. A part can be an address, with `%2F` for a
+                // slash.
                 if quotes(&key.replace("%2F", "/"), &who) {
                     self.store.forget_event(key).await?;
                 }
@@ -111,8 +112,8 @@ impl Outbox {
     }
 }
 
-/// Whether a mail has the address in one of [`ADDRESSES`]. If the mail can't be read, whether its text quotes
-/// the address anywhere.
+/// Whether a mail has the address in one of [`ADDRESSES`]. If the mail can't be read, whether its
+/// text contains the address anywhere.
 fn names(json: &str, who: &str) -> bool {
     let Ok(Value::Object(mail)) = serde_json::from_str(json) else {
         return quotes(json, who);
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_is_quoted_as_a_whole() {
+    fn only_a_whole_address_matches() {
         for (text, expected) in [
             ("ann@example.net", true),
             ("to[0] <Ann@Example.net>: refused", true),

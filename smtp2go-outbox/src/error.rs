@@ -50,7 +50,8 @@ impl Error {
         matches!(self.kind, Kind::Settings(_))
     }
 
-    /// Returns whether the same call can succeed later: the database can't be reached, is busy or shuts down.
+    /// Returns whether the same call can succeed later: the database can't be reached, is busy or
+    /// is shutting down.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match &self.kind {

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 use crate::error::Error;
 use crate::outbox::Outbox;
 
-/// What waits in an outbox: see [`Outbox::health`].
+/// The backlog and the failures of an outbox: see [`Outbox::health`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
     /// How long the oldest due mail has waited. Zero if no mail is due.
     pub oldest_due: Duration,
-    /// For how long a mail that is queued could not be sent, although workers tried: the API can't be reached,
+    /// How long workers have tried to send a queued mail without success: the API can't be reached,
     /// limits the rate, or refuses the key. [`Record::reason`](crate::Record::reason) says why.
     pub oldest_failing: Duration,
     /// Time since the end of the oldest lease that no worker has cleared. If it exceeds a few times
@@ -22,7 +22,7 @@ pub struct Health {
     /// Number of unknown mails whose last look-up failed. [`Record::reason`](crate::Record::reason) says why:
     /// `look_up_status` mostly means that the API key does not permit `/activity/search`.
     pub failed_look_ups: u64,
-    /// How much longer all workers pause. Zero if they don't.
+    /// Remaining time of a pause of all workers. Zero if there is none.
     pub paused: Duration,
     /// Number of mails that the API refused. Their [`Record::error`](crate::Record::error) says why.
     pub rejected: u64,
@@ -46,8 +46,8 @@ impl Health {
 }
 
 impl Outbox {
-    /// Returns what waits in the outbox. Reads indexes, so it is cheap at any size of the table, unless many mails
-    /// are held, rejected or unknown.
+    /// Returns the outbox's backlog and failures. Reads indexes, so it is cheap at any size of the
+    /// table, unless many mails are held, rejected or unknown.
     ///
     /// # Errors
     /// If the database fails, or the tables are missing or have another version.

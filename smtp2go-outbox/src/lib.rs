@@ -30,7 +30,7 @@
 //!   [`health`](Outbox::health), [`purge`](Outbox::purge) and [`erase`](Outbox::erase) are for operation. The
 //!   program `smtp2go-outbox` has them as commands.
 //!
-//! # What is certain
+//! # Guarantees
 //!
 //! Under the assumptions below, the API accepts no mail twice, and accepts each mail that is not rejected, held or
 //! cancelled:
@@ -42,9 +42,9 @@
 //!   after it became unknown, and the proof of absence takes 7 to 15 minutes from the end of the lease.
 //!
 //! The assumptions:
-//! - The activity shows mails in the order in which the API accepted them, or else within
-//!   [`give_up_after`](WorkerBuilder::give_up_after). A mail that the service holds back for longer, for example
-//!   over a daily limit, can be sent twice.
+//! - The activity shows mails in the order in which the API accepted them, or at least within
+//!   [`give_up_after`](WorkerBuilder::give_up_after). A mail that the service holds back for
+//!   longer, for example over a daily limit, can be sent twice.
 //! - The clocks of the database and of the API differ by less than
 //!   [`look_up_margin`](WorkerBuilder::look_up_margin). A request that a network or a suspended machine delays
 //!   reaches the API within this margin after the end of its lease, or not at all.
@@ -56,8 +56,8 @@
 //! - The database loses no commit. After a restore from a backup, or a failover to a replica that lagged, mails
 //!   that were sent can be in the state `queued`: cancel or hold them before you start a worker.
 //!
-//! If sending twice is worse than not sending, set [`OnAbsent::Hold`]: then a person decides about mails that
-//! the look-up does not find.
+//! If sending twice is worse than not sending, set [`OnAbsent::Hold`]: then an operator decides
+//! about mails that the look-up does not find.
 //!
 //! # The table
 //!

@@ -19,7 +19,7 @@ impl Subscriber for Log {
         let mut line = Line::default();
         event.record(&mut line);
         let level = event.metadata().level();
-        // A closed standard error is no reason to end.
+        // A closed standard error must not end the program.
         let _ = writeln!(io::stderr(), "{level} {}{}", line.message, line.fields);
     }
 

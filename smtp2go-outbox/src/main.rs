@@ -59,7 +59,7 @@ enum Command {
     Retry {
         #[arg(required_unless_present = "state")]
         key: Option<String>,
-        /// Retry all mails in this state, in place of one key
+        /// Retry all mails in this state, instead of one key
         #[arg(long, conflicts_with = "key")]
         state: Option<State>,
         /// Even if an attempt may have sent it
@@ -82,7 +82,8 @@ enum Command {
     },
     /// Delete the content of all mails from or to an address. Cancels those that are queued or held
     Erase { address: String },
-    /// Show what waits. Fails if something waits for too long, a mail is held, or look-ups fail
+    /// Show the backlog and failures. Fails if a mail or look-up waits for too long, a mail is
+    /// held, or look-ups fail
     Health {
         /// How long a due mail or look-up may wait
         #[arg(long, value_parser = duration, default_value = "5m")]
@@ -96,11 +97,11 @@ struct Run {
     #[arg(long, value_name = "N", default_value_t = 8)]
     concurrency: usize,
 
-    /// Hold a mail after a look-up proved that it was not sent, in place of sending it again
+    /// Hold a mail after a look-up proved that it was not sent, instead of sending it again
     #[arg(long)]
     hold_absent: bool,
 
-    /// How often to send a mail again after a look-up proved that it was not sent
+    /// Maximum number of times to send a mail again after a look-up proved that it was not sent
     #[arg(
         long,
         value_name = "N",
@@ -397,7 +398,7 @@ fn show(record: &Record) -> Result<(), Failure> {
         ("not_after", record.not_after.and_then(time)),
         (
             "may have been sent since",
-            // A mail that is queued again was found to be absent.
+            // A mail that was queued again was proven absent.
             record
                 .unknown_since
                 .filter(|_| record.state != State::Queued && record.state != State::Sending)

@@ -1,4 +1,4 @@
-//! `Outbox`: the table, and the calls of programs on it.
+//! `Outbox`: the table, and the methods that programs call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const PAGE: u32 = 100;
 
 /// A table of mails in your database. Clones share the pool.
 ///
-/// The documentation of the [crate](crate) describes the table, and what is certain.
+/// The documentation of the [crate](crate) describes the table and the guarantees.
 #[derive(Clone)]
 pub struct Outbox {
     pub(crate) store: Store,
@@ -103,7 +103,7 @@ impl Outbox {
         #[cfg(feature = "postgres")]
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options: sqlx::postgres::PgConnectOptions = url.parse()?;
-            // Without a pool first: an error of the pool is only a timeout, without the cause.
+            // First without a pool: the pool's error would be a timeout, without the cause.
             let connection = sqlx::ConnectOptions::connect(&options).await?;
             sqlx::Connection::close(connection).await?;
             return Ok(Self::postgres(sqlx::PgPool::connect_with(options).await?));
@@ -112,7 +112,7 @@ impl Outbox {
         if url.starts_with("sqlite:") {
             if url.contains(":memory:") || url.contains("mode=memory") {
                 return Err(Error::settings(
-                    "an SQLite database in memory keeps no mail: use sqlite:PATH",
+                    "an SQLite database in memory loses its mails: use sqlite:PATH",
                 ));
             }
             let options = durable(url.parse()?);
@@ -241,10 +241,10 @@ impl Outbox {
         entry.mail.validate().map_err(|error| refused(&error))?;
         let json = serde_json::to_string(&entry.mail).map_err(|error| refused(&error))?;
         if has_nul(&json) {
-            return Err(refused(&"it contains U+0000"));
+            return Err(refused(&"the mail contains U+0000"));
         }
         if entry.tenant.contains('\0') {
-            return Err(refused(&"its tenant contains U+0000"));
+            return Err(refused(&"the tenant contains U+0000"));
         }
         let limit = self.max_mail_bytes;
         if json.len() > limit {
@@ -275,7 +275,8 @@ impl Outbox {
         self.store.mail(key).await
     }
 
-    /// Returns up to 100 rows in the order of their keys: the rows in one state, or with `None` in any.
+    /// Returns up to 100 rows in the order of their keys: the rows in `state`, or in any state if
+    /// it is `None`.
     ///
     /// `after` is the last key of the previous page, and empty for the first page. A page with fewer than 100
     /// rows is the last one.
@@ -291,7 +292,8 @@ impl Outbox {
         self.store.list(of).await
     }
 
-    /// Returns the number of mails in each state, without states that have none. Reads the whole table.
+    /// Returns the number of mails in each state; states without mails are left out. Reads the
+    /// whole table.
     ///
     /// # Errors
     /// If the database fails.
@@ -314,8 +316,9 @@ impl Outbox {
         Ok(requested)
     }
 
-    /// Queues a mail again as [`retry`](Self::retry) does, also one that may have been sent. Then it may be sent
-    /// twice. [`look_up`](Self::look_up) is better, unless the activity no longer has that time.
+    /// Queues a mail again as [`retry`](Self::retry) does, even if it may have been sent, so it may
+    /// be sent twice. Prefer [`look_up`](Self::look_up) unless the activity no longer goes back to
+    /// the attempt.
     ///
     /// # Errors
     /// Those of [`retry`](Self::retry).
@@ -346,8 +349,8 @@ impl Outbox {
         }
     }
 
-    /// Holds a mail that is queued or unknown, until a person decides. Workers neither send it nor look it up
-    /// meanwhile.
+    /// Holds a mail that is queued or unknown, until an operator decides. Workers neither send it
+    /// nor look it up meanwhile.
     ///
     /// # Errors
     /// If the database fails.

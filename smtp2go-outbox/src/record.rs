@@ -23,8 +23,8 @@ pub enum State {
     /// The API may have accepted the mail. Workers look it up in the activity, and send it again only if the
     /// look-up proves that it was not accepted.
     Unknown,
-    /// A person must decide about the mail: retry it, cancel it, or have it looked up. [`reason`](Record::reason)
-    /// says why.
+    /// An operator must decide about the mail: retry it, cancel it, or look it up.
+    /// [`reason`](Record::reason) says why.
     Held,
     /// Accepted by the API.
     Sent,
@@ -36,8 +36,9 @@ pub enum State {
     Complained,
     /// Refused by the API, or accepted by the API and refused later for at least one recipient.
     Rejected,
-    /// Workers don't send it: a person cancelled it, or its [`not_after`](Record::not_after) has passed. If its
-    /// outcome was unknown before a person held and cancelled it, it may have been sent.
+    /// Workers don't send it: an operator cancelled it, or its [`not_after`](Record::not_after) has
+    /// passed. If its outcome was unknown before an operator held and cancelled it, it may have
+    /// been sent.
     Cancelled,
 }
 
@@ -174,7 +175,7 @@ pub struct Record {
     pub email_id: Option<String>,
     /// The API's id of a scheduled mail.
     pub schedule_id: Option<String>,
-    /// Why the mail is in its state: a kind or code without personal data, such as `timeout`.
+    /// The reason for the state: a kind or code without personal data, such as `timeout`.
     pub reason: Option<String>,
     /// The text of the error that led to the state. It can quote addresses.
     pub error: Option<String>,

@@ -240,9 +240,9 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets when an unknown mail counts as absent even if no later mail proves it: this long after the end of its
-    /// lease. Default: 15 minutes. A mail that the service holds back for longer is sent twice. See
-    /// [`FindSent::give_up_after`](smtp2go_sdk::FindSent::give_up_after).
+    /// Sets when an unknown mail counts as absent even if no later mail proves it: this long after
+    /// the end of its lease. Default: 15 minutes. A mail that the service delays for longer is sent
+    /// twice. See [`FindSent::give_up_after`](smtp2go_sdk::FindSent::give_up_after).
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.settings.give_up_after = time;
         self
@@ -276,10 +276,10 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets the shortest and longest pause after failures that are not about a mail, such as a timeout, a refused
-    /// API key or a status 5xx. Default: 5 and 60 seconds. The pause begins with the second failure in a row, and
-    /// doubles with each further one. After a status 5xx all workers pause, after other failures only this one. A
-    /// `first` of zero switches the pause off.
+    /// Sets the shortest and longest pause after failures that don't concern a single mail, such as
+    /// a timeout, a refused API key or a status 5xx. Default: 5 and 60 seconds. The pause begins
+    /// with the second failure in a row, and doubles with each further one. After a status 5xx all
+    /// workers pause, after other failures only this one. A `first` of zero switches the pause off.
     pub fn outage_pause(mut self, first: Duration, most: Duration) -> Self {
         self.settings.outage_pause = (first, most);
         self
@@ -341,12 +341,12 @@ impl WorkerBuilder {
         }
         if lease > LONGEST_LEASE {
             return Err(Error::settings(format!(
-                "lease of {lease:?} is longer than {LONGEST_LEASE:?}"
+                "lease of {lease:?} exceeds the maximum of {LONGEST_LEASE:?}"
             )));
         }
         if settings.listen && self.outbox.store.most_connections() < 2 {
             return Err(Error::settings(
-                "the pool has one connection, which the worker needs for notifications: allow it two, \
+                "the pool has one connection, which the worker needs for notifications: allow two connections, \
                  or switch `listen` off",
             ));
         }

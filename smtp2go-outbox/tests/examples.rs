@@ -1,4 +1,4 @@
-//! Every example runs offline, to its end, and prints what its page in `docs/` shows.
+//! Every example runs offline to its end, and prints the output on its page in `docs/`.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
@@ -9,7 +9,7 @@ use std::process::Command;
 #[path = "../../smtp2go-sdk/tests/support/log_watch.rs"]
 mod log_watch;
 
-/// A server, which `shop.rs` beside this file runs.
+/// An example that is a server; `shop.rs` beside this file runs it.
 const SERVER: &str = "shop";
 
 fn names() -> BTreeSet<String> {
@@ -22,7 +22,7 @@ fn names() -> BTreeSet<String> {
         .collect()
 }
 
-/// Where cargo puts the examples: beside the tests of their package.
+/// Returns the path of an example's program: beside the tests of its package.
 fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
@@ -30,12 +30,12 @@ fn program(name: &str) -> PathBuf {
     path.set_extension(std::env::consts::EXE_EXTENSION);
     assert!(
         path.exists(),
-        "cargo has not built {name}: `cargo test` without `--test` does"
+        "{name} is not built: run `cargo test` without `--test`"
     );
     path
 }
 
-/// What an example prints, according to its page in `docs/`.
+/// Returns the output of an example on its page in `docs/`.
 fn expected(name: &str) -> String {
     let page = name.replace('_', "-");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/{page}.md"));
@@ -62,7 +62,7 @@ fn examples_run_offline_and_print_what_their_pages_show() {
             println!("{name}: {text}");
             continue;
         }
-        // What it logs is watched: a leak would have ended it.
+        // Its log is watched: a leaked secret ends the program.
         assert!(
             errors.contains("heard smtp2go_outbox\n"),
             "{name}: {errors}"

@@ -1,5 +1,5 @@
-//! Applications in Python and SQL that insert rows, and the program `smtp2go-outbox` that sends them: the
-//! tables and the inbox agree, mail for mail.
+//! Applications in Python and SQL insert rows, and the program `smtp2go-outbox` sends them. The
+//! test compares the tables with the inbox, mail by mail.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
@@ -17,7 +17,8 @@ use smtp2go_outbox::Outbox;
 use smtp2go_sandbox::{Fault, Sandbox};
 use sqlx::PgPool;
 
-/// A Python with psycopg. If it is not set, the test is skipped where `python3` has no psycopg.
+/// Environment variable with the path of a Python that has psycopg. Without it, the test uses
+/// `python3`, and is skipped if that has no psycopg.
 const PYTHON: &str = "SMTP2GO_OUTBOX_PYTHON";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -33,7 +34,7 @@ async fn rows_inserted_by_python_and_sql_are_sent_once() {
     let database = cluster.database();
     let pool = PgPool::connect(&database).await.unwrap();
     Outbox::postgres(pool.clone()).migrate().await.unwrap();
-    // The application may insert mails and do nothing else with them.
+    // The application may only insert mails.
     let roles = concat!(
         include_str!("../examples/roles.sql"),
         "GRANT CREATE ON SCHEMA public TO shop;"

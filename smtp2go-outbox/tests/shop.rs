@@ -1,5 +1,5 @@
-//! A shop over axum and PostgreSQL, and two workers of which one is killed: the table and the inbox agree,
-//! mail for mail.
+//! A shop with axum and PostgreSQL, and two workers, one of which is killed. The test compares the
+//! table with the inbox, mail by mail.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 const ORDERS: usize = 120;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_worker_costs_no_mail_and_sends_none_twice() {
+async fn killed_worker_loses_no_mail_and_sends_none_twice() {
     let Some(cluster) = Cluster::start(false) else {
         println!("skipped: PostgreSQL is not installed");
         return;

@@ -1,4 +1,4 @@
-//! The tables. The functions run statements and transactions. `decide` makes the decisions.
+//! Statements and transactions on the tables. `decide` makes the decisions.
 
 mod claim;
 mod events;
@@ -209,8 +209,8 @@ impl Store {
         })
     }
 
-    /// Returns the maximum number of connections of a PostgreSQL pool. SQLite has no notifications, and no limit
-    /// here.
+    /// Returns the maximum number of connections of a PostgreSQL pool. SQLite has no notifications,
+    /// so its limit does not matter.
     pub(crate) fn most_connections(&self) -> u32 {
         match self {
             #[cfg(feature = "postgres")]

@@ -207,8 +207,8 @@ impl Store {
         Ok(rows.into_iter().map(personal).collect())
     }
 
-    /// Deletes the error text of a mail, and with `content` also its content. Returns `false` if the mail is in a
-    /// state in which that is not possible.
+    /// Deletes the error text of a mail, and with `content` also its content. Returns `false` if
+    /// the mail's state does not allow it.
     pub(crate) async fn erase(&self, key: &str, content: bool) -> Result<bool, Error> {
         let (content, states) = if content {
             (

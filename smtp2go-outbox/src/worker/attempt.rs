@@ -19,7 +19,8 @@ use crate::store::{Claim, Claimed};
 /// The client adds the time of an upload at this speed to its deadline, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
 
-/// Longer than the upload of the largest request that the API takes. The client refuses larger ones.
+/// Longer than the upload of the largest request that the API accepts. The client refuses larger
+/// ones.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(60 * 60);
 
 /// The progress of an attempt.
@@ -100,7 +101,7 @@ impl Shared {
             Some(ended) => ended,
             None => {
                 task.0.abort();
-                // When this returns, the task sends nothing more.
+                // After this returns, the task sends nothing.
                 (&mut task.0).await
             }
         };
@@ -114,7 +115,7 @@ impl Shared {
             tracing::warn!(
                 target: "smtp2go_outbox",
                 key = claimed.record.key,
-                "outcome not written: the mail becomes unknown when its lease is over"
+                "outcome not written: the mail becomes unknown when its lease ends"
             );
         }
     }
@@ -192,7 +193,8 @@ impl Shared {
         }
         let options = CallOptions::new()
             .deadline(left.min(self.settings.send_deadline))
-            // A time, so that it also holds if the process is suspended before the call starts.
+            // A point in time, so that it also applies if the process is suspended before the call
+            // starts.
             .end_by((over - self.settings.margin).into_std())
             .retry(self.settings.retry(RetryPolicy::none()))
             .failures_are_errors(true);
@@ -233,7 +235,7 @@ fn readable(claimed: &Claimed) -> Result<Email, Outcome> {
         Some(own) if own == key => Ok(mail),
         Some(_) => Err(unfit(
             "key_mismatch",
-            "idempotency_key of the mail is not the row's key".to_owned(),
+            "idempotency_key of the mail differs from the row's key".to_owned(),
         )),
     }
 }

@@ -66,7 +66,7 @@ impl Shared {
                     kind = error.kind(),
                     code = error.code().as_ref().map(ToString::to_string),
                     mails = due.len(),
-                    "look-up failed; trying again. The key must permit /activity/search"
+                    "look-up failed; retrying. The API key must permit /activity/search"
                 );
                 let wait = error.retry_after().unwrap_or_default();
                 if error.is_rate_limited() {

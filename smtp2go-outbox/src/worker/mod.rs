@@ -206,7 +206,7 @@ impl Backoff {
             target: "smtp2go_outbox",
             error = %error,
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            "database failed; trying again"
+            "database failed; retrying"
         );
         sleep(wait).await;
     }

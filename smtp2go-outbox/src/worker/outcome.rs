@@ -7,7 +7,7 @@ use smtp2go_sdk::{Certainty, Error, Reply, Sent};
 
 use crate::decide::Outcome;
 
-/// What the result of a send says about the next sends.
+/// The effect of a send's result on later sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// Nothing.
@@ -22,7 +22,8 @@ pub(super) enum Trouble {
     Worker,
 }
 
-/// Maximum wait after a reply, whatever its `Retry-After`: a broken proxy must not stop all workers for a day.
+/// Maximum wait after a reply, even if its `Retry-After` is longer: a broken proxy must not stop
+/// all workers for a day.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Kinds of errors about a mail that no later attempt can send.
@@ -64,13 +65,13 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (O
             };
             (outcome, Trouble::Worker)
         }
-        // About the worker's key, not about the mail: another worker, or this one with another key, can
-        // send it.
+        // Concerns the worker's key, not the mail: another worker, or this one with another key,
+        // can send it.
         Certainty::Rejected if error.is_auth() => {
             tracing::error!(
                 target: "smtp2go_outbox",
                 code = error.code().as_ref().map(ToString::to_string),
-                "the API refuses the worker's key: mails stay queued"
+                "the API refuses the worker's API key: mails stay queued"
             );
             let outcome = Outcome::NotSent {
                 reason: "auth".to_owned(),

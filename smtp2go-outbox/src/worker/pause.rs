@@ -1,4 +1,4 @@
-//! Pauses after failures that are not about a mail.
+//! Pauses after failures that don't concern a single mail.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

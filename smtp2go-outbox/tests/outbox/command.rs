@@ -29,7 +29,7 @@ fn run(url: &str, arguments: &str) -> (i32, String, String) {
 }
 
 #[tokio::test]
-async fn program_does_what_an_application_needs() {
+async fn program_runs_and_operates_an_outbox() {
     for Fixture { outbox, url, .. } in &empty_fixtures().await {
         let (code, _, said) = run(url, "health");
         assert_eq!(
@@ -133,7 +133,7 @@ async fn program_does_what_an_application_needs() {
 }
 
 #[test]
-fn wrong_url_is_one_line_without_the_password() {
+fn wrong_database_url_is_a_one_line_error_without_the_password() {
     for (url, said) in [
         (
             "mysql://root:hidden@db.example.com/shop",
@@ -145,7 +145,7 @@ fn wrong_url_is_one_line_without_the_password() {
         ),
         (
             "sqlite::memory:",
-            "error: an SQLite database in memory keeps no mail: use sqlite:PATH\n",
+            "error: an SQLite database in memory loses its mails: use sqlite:PATH\n",
         ),
         (
             "postgres://shop:hidden@127.0.0.1:9/shop",

@@ -1,4 +1,4 @@
-//! One mail, driven by the caller.
+//! `Worker::deliver`: one mail per call.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::support::{Fixture, fixtures, mail, record, sandbox, worker};
 
 #[tokio::test]
-async fn calls_at_once_send_the_mail_once() {
+async fn concurrent_deliver_calls_send_the_mail_once() {
     for Fixture { outbox, .. } in &fixtures().await {
         let slow = Fault::delay(Duration::from_millis(200)).on("email_send");
         let (sandbox, client) = sandbox(|builder| builder.fault(slow)).await;
@@ -42,7 +42,7 @@ async fn calls_at_once_send_the_mail_once() {
 }
 
 #[tokio::test]
-async fn repeated_calls_settle_a_lost_mail() {
+async fn repeated_deliver_calls_settle_a_mail_with_a_lost_reply() {
     for (is_sent, attempts) in [(true, 1), (false, 2)] {
         for Fixture { outbox, .. } in &fixtures().await {
             let lost = Fault::reset().on("email_send").nth(1).carried_out(is_sent);
@@ -70,7 +70,7 @@ async fn repeated_calls_settle_a_lost_mail() {
 }
 
 #[tokio::test]
-async fn mail_of_later_is_not_sent_now() {
+async fn deliver_before_not_before_sends_nothing() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
         let hour = Duration::from_secs(3600);

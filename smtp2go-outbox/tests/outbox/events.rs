@@ -43,7 +43,7 @@ async fn event_with_the_key_settles_an_unknown_mail() {
 }
 
 #[tokio::test]
-async fn events_by_email_id_are_the_outcome() {
+async fn event_without_the_key_is_recorded_by_email_id() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (_sandbox, client) = sandbox(|builder| builder).await;
         for key in ["1", "2", "3"] {
@@ -82,7 +82,7 @@ async fn events_by_email_id_are_the_outcome() {
 }
 
 #[tokio::test]
-async fn event_is_handled_once() {
+async fn event_delivered_twice_is_handled_once() {
     for Fixture { outbox, .. } in &fixtures().await {
         let dedup = Dedup::new(outbox);
         let Claim::Claimed(token) = dedup.claim("e").await.unwrap() else {
@@ -93,7 +93,7 @@ async fn event_is_handled_once() {
         let Claim::Claimed(token) = dedup.claim("e").await.unwrap() else {
             panic!("not claimed after the release");
         };
-        // Of an earlier claim.
+        // The token of an earlier claim.
         let old = smtp2go_sdk::webhook::Token::from_value(token.value() ^ 1);
         dedup.commit("e", old).await.unwrap();
         assert_eq!(dedup.claim("e").await.unwrap(), Claim::Busy);
@@ -116,7 +116,7 @@ async fn event_is_handled_once() {
 }
 
 #[tokio::test]
-async fn one_of_many_claims_succeeds() {
+async fn only_one_of_concurrent_claims_succeeds() {
     for Fixture { outbox, .. } in &fixtures().await {
         let claims = (0..20).map(|_| {
             let dedup = Dedup::new(outbox);

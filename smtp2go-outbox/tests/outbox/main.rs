@@ -1,6 +1,5 @@
-//! The outbox on both engines, with the sandbox in place of SMTP2GO. Without PostgreSQL, its half prints a
-//! line and passes.
-// Helpers outside of test functions unwrap too.
+//! The outbox on both engines, with the sandbox in place of SMTP2GO. Without PostgreSQL, its tests
+//! print a line and pass.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../support/cluster.rs"]

@@ -1,4 +1,4 @@
-//! A database that is gone for a while.
+//! A database that is unavailable for a while.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::support::{idle, mail, sandbox, worker};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_database_ends_no_worker_and_loses_no_outcome() {
+async fn worker_survives_a_killed_database_and_keeps_all_outcomes() {
     let Some(cluster) = Cluster::start(true) else {
         println!("skipped on PostgreSQL, which is not installed");
         return;
@@ -31,7 +31,7 @@ async fn killed_database_ends_no_worker_and_loses_no_outcome() {
         cluster.kill();
         let at_kill = sandbox.calls().len();
         sleep(Duration::from_millis(300)).await;
-        // Those that were claimed.
+        // The claimed mails.
         assert!(sandbox.calls().len() <= at_kill + 4);
         cluster.up();
         let fresh = Outbox::connect(&url).await.unwrap();

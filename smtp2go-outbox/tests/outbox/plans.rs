@@ -10,7 +10,7 @@ use crate::support::{Fixture, postgres, sandbox, worker};
 const MAIL: &str = r#"{"version": 1, "sender": "shop@example.com", "to": ["jane@example.net"],
     "subject": "Hi", "text_body": "Hi"}"#;
 
-/// Sequential scans of the table, and rows that scans of its indexes returned.
+/// Returns the number of sequential scans of the table, and of rows that index scans returned.
 async fn scans(pool: &sqlx::PgPool) -> (i64, i64) {
     sqlx::query_as(
         "SELECT seq_scan, idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'smtp2go_outbox'",
@@ -27,7 +27,7 @@ async fn claim_reads_one_row_of_the_index_at_any_size() {
             return;
         };
         let pool = sqlx::PgPool::connect(&url).await.unwrap();
-        // Those of later come first in every order but that of the index.
+        // Mails of later times come first in every order except that of the index.
         sqlx::query(
             "INSERT INTO smtp2go_outbox (key, mail, not_before)
              SELECT 'k' || n, $1::json, now() + CASE WHEN n <= $3 THEN interval '1 day' ELSE '0' END
@@ -45,11 +45,11 @@ async fn claim_reads_one_row_of_the_index_at_any_size() {
             .unwrap();
         let before = scans(&pool).await;
         let (sandbox, client) = sandbox(|builder| builder).await;
-        // A pool of its own, whose figures are complete when it is closed.
+        // A separate pool: its statistics are complete once it is closed.
         let workers = sqlx::PgPool::connect(&url).await.unwrap();
         let outbox = Outbox::postgres(workers.clone());
         let worker = worker(&outbox, &client).concurrency(2).listen(false);
-        // Without look-ups and sweeps, which are counted too.
+        // Without look-ups and sweeps, because these are counted too.
         let worker = worker.sweep_every(Duration::from_secs(600));
         let sent = async {
             while sandbox.mails().len() < 50 {

@@ -24,7 +24,7 @@ async fn queued_mail_is_sent_once() {
 }
 
 #[tokio::test]
-async fn mail_is_sent_once_whatever_fails() {
+async fn mail_is_sent_once_after_each_kind_of_failure() {
     let lost = |fault: Fault, sent: bool| fault.on("email_send").first(1).carried_out(sent);
     for (name, fault, attempts) in [
         ("429", Fault::status(429).on("email_send").first(1), 2),
@@ -51,7 +51,7 @@ async fn mail_is_sent_once_whatever_fails() {
 }
 
 #[tokio::test]
-async fn absent_mail_is_held_on_request() {
+async fn absent_mail_is_held_with_on_absent_hold() {
     for fixture in fixtures().await {
         let outbox = &fixture.outbox;
         let lost = Fault::reset().on("email_send").first(1).carried_out(false);

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::cluster::Cluster;
 use crate::log_watch::watched;
 
-/// An outbox with an empty table, and what it lives in.
+/// An outbox with an empty table, and its database.
 pub(crate) struct Fixture {
     pub(crate) outbox: Outbox,
     /// For [`Outbox::connect`].
@@ -19,7 +19,7 @@ pub(crate) struct Fixture {
     _folder: Option<TempDir>,
 }
 
-/// An outbox on SQLite, and one on PostgreSQL if that is installed.
+/// Returns an outbox on SQLite, and one on PostgreSQL if that is installed.
 pub(crate) async fn fixtures() -> Vec<Fixture> {
     let fixtures = empty_fixtures().await;
     for fixture in &fixtures {
@@ -40,7 +40,7 @@ pub(crate) async fn postgres() -> Option<Fixture> {
     Some(fixture)
 }
 
-/// Without tables.
+/// Like [`fixtures`], but without tables.
 pub(crate) async fn empty_fixtures() -> Vec<Fixture> {
     let mut fixtures = vec![empty_sqlite().await];
     fixtures.extend(empty_postgres().await);
@@ -126,7 +126,7 @@ pub(crate) fn worker(outbox: &Outbox, client: &Client) -> WorkerBuilder {
         .rate_limit_pause(ms(50), ms(100))
 }
 
-/// Runs a worker until no mail is in its hands any more.
+/// Runs a worker until all mails are settled or held.
 pub(crate) async fn work(builder: WorkerBuilder, outbox: &Outbox) {
     let worker = builder.build().unwrap();
     worker.run_until(idle(outbox)).await.unwrap();

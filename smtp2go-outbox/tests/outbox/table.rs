@@ -1,4 +1,4 @@
-//! The table: what goes in, what is asked of it, and what is deleted.
+//! The table: inserts, requests, reads and deletions.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn row_has_what_the_entry_says() {
+async fn row_has_the_settings_of_the_entry() {
     for Fixture { outbox, .. } in &fixtures().await {
         let not_before = SystemTime::now() + Duration::from_secs(3600);
         let entry = Entry::new(mail("login/1"))
@@ -41,7 +41,7 @@ async fn row_has_what_the_entry_says() {
 }
 
 #[tokio::test]
-async fn unfit_mail_is_refused() {
+async fn invalid_mail_is_refused() {
     let large = mail("k").text("x".repeat(2000));
     let reader = mail("k").attach(Attachment::from_reader("a.txt", tokio::io::empty(), 0));
     let no_key = Email::new("a@example.com", "Hi")
@@ -66,7 +66,7 @@ async fn unfit_mail_is_refused() {
 }
 
 #[tokio::test]
-async fn unfit_mail_leaves_the_transaction_usable() {
+async fn refused_mail_leaves_the_transaction_usable() {
     let Some(Fixture { outbox, url, .. }) = postgres().await else {
         return;
     };
@@ -118,7 +118,7 @@ async fn role_that_only_inserts_can_put_mail() {
 }
 
 #[tokio::test]
-async fn time_without_end_is_one() {
+async fn infinite_time_is_read_as_a_far_time() {
     for Fixture { outbox, url, .. } in &fixtures().await {
         let far = SystemTime::now() + Duration::from_secs(10_000_000_000_000);
         outbox
@@ -137,7 +137,7 @@ async fn time_without_end_is_one() {
 }
 
 #[tokio::test]
-async fn url_of_sqlx_opens_the_same_file() {
+async fn sqlite_urls_of_sqlx_open_the_same_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("the outbox.db");
     let outbox = Outbox::open_sqlite(&path).await.unwrap();
@@ -166,7 +166,7 @@ async fn database_that_can_lose_a_commit_is_refused() {
 }
 
 #[tokio::test]
-async fn debug_of_errors_and_rows_has_no_addresses() {
+async fn debug_of_errors_and_rows_contains_no_addresses() {
     for Fixture { outbox, url, .. } in &fixtures().await {
         outbox.put(mail("k")).await.unwrap();
         assert!(!format!("{:?}", record(outbox, "k").await).contains('@'));
@@ -197,7 +197,7 @@ async fn debug_of_errors_and_rows_has_no_addresses() {
 }
 
 #[tokio::test]
-async fn sqlite_refuses_a_time_that_is_none() {
+async fn sqlite_refuses_an_invalid_time() {
     let fixture = sqlite().await;
     let pool = sqlx::SqlitePool::connect(&fixture.url).await.unwrap();
     for (time, is_good) in [
@@ -277,7 +277,7 @@ async fn mail_and_order_are_committed_together_on_sqlite() {
 }
 
 #[tokio::test]
-async fn plain_insert_is_sent_or_held() {
+async fn inserted_row_is_sent_or_held() {
     let good = r#"{"version": 1, "sender": "shop@example.com", "to": ["jane@example.net"],
                    "subject": "Your order", "text_body": "Thank you."}"#;
     let other_key = good.replace("\"version\"", "\"idempotency_key\": \"x\", \"version\"");
@@ -326,7 +326,7 @@ async fn plain_insert_is_sent_or_held() {
         }
         let mails = sandbox.mails();
         assert_eq!(mails.len(), 1);
-        // The row's key is the mail's.
+        // The mail has the key of its row.
         assert_eq!(
             mails[0].header("X-Idempotency-Key").as_deref(),
             Some("good")
@@ -335,7 +335,7 @@ async fn plain_insert_is_sent_or_held() {
 }
 
 #[tokio::test]
-async fn pages_go_through_all_keys_of_a_state() {
+async fn list_pages_cover_all_keys_of_a_state() {
     for Fixture { outbox, .. } in &fixtures().await {
         for number in 0..230 {
             outbox
@@ -367,7 +367,7 @@ async fn pages_go_through_all_keys_of_a_state() {
 }
 
 #[tokio::test]
-async fn requests_change_mails_that_wait() {
+async fn requests_change_only_mails_in_a_fitting_state() {
     for Fixture { outbox, .. } in &fixtures().await {
         outbox.put(mail("k")).await.unwrap();
         for (request, expected, state) in [
@@ -391,7 +391,7 @@ async fn requests_change_mails_that_wait() {
     }
 }
 
-/// Reverses the bytes, and can't open what starts with a zero.
+/// Reverses the bytes. Fails to open bytes that start with a zero.
 struct Reversed;
 
 impl Seal for Reversed {
@@ -405,7 +405,7 @@ impl Seal for Reversed {
 }
 
 #[tokio::test]
-async fn content_of_sent_mail_is_kept_deleted_or_sealed() {
+async fn content_of_sent_mail_is_kept_deleted_or_encrypted() {
     for (bodies, has_mail) in [
         (Bodies::Keep, true),
         (Bodies::Delete, false),
@@ -413,7 +413,7 @@ async fn content_of_sent_mail_is_kept_deleted_or_sealed() {
     ] {
         for fixture in fixtures().await {
             let outbox = fixture.outbox.clone().bodies(bodies.clone());
-            // One by its reply, one by a look-up, and one that is refused.
+            // One mail settled by its reply, one by a look-up, and one refused.
             let data = json!({"error": "no", "error_code": "E_ApiResponseCodes.API_EXCEPTION"});
             let refusal = json!({"request_id": "a", "data": data});
             let (_sandbox, client) = sandbox(|builder| {
@@ -429,7 +429,7 @@ async fn content_of_sent_mail_is_kept_deleted_or_sealed() {
             for (key, state, has_mail) in [
                 ("1", State::Sent, has_mail),
                 ("2", State::Sent, has_mail),
-                // Could be retried.
+                // It can still be retried.
                 ("3", State::Rejected, true),
             ] {
                 let row = record(&outbox, key).await;
@@ -458,7 +458,7 @@ async fn content_of_sent_mail_is_kept_deleted_or_sealed() {
 }
 
 #[tokio::test]
-async fn erasure_finds_the_address_wherever_the_mail_has_it() {
+async fn erasure_finds_the_address_in_every_field() {
     for Fixture { outbox, url, .. } in &fixtures().await {
         let new = |key: &str, from: &str| Email::new(from, "Hi").text("Hi").idempotency_key(key);
         for mail in [
@@ -473,7 +473,7 @@ async fn erasure_finds_the_address_wherever_the_mail_has_it() {
             new("reply_to", "a@example.com")
                 .to("b@example.net")
                 .reply_to("jane@example.net"),
-            // Others.
+            // Mails of other people.
             new("longer", "a@example.com").to("mary-jane@example.net"),
             new("text", "a@example.com")
                 .to("b@example.net")
@@ -481,7 +481,7 @@ async fn erasure_finds_the_address_wherever_the_mail_has_it() {
         ] {
             outbox.put(mail).await.unwrap();
         }
-        // As json.dumps of Python writes it.
+        // In the form of Python's json.dumps.
         let json = r#"{"version": 1, "sender": "a@example.com", "to": ["\u006aane@example.net"],
             "subject": "Hi", "text_body": "Hi"}"#;
         insert(url, "escaped", json).await;
@@ -516,7 +516,7 @@ async fn erasure_finds_the_address_wherever_the_mail_has_it() {
 }
 
 #[tokio::test]
-async fn erasure_of_an_error_text_leaves_the_mail_to_others() {
+async fn erasure_of_an_error_text_keeps_a_mail_to_other_recipients() {
     for Fixture { outbox, .. } in &fixtures().await {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ann@example.net.txt");
@@ -560,7 +560,7 @@ async fn purge_deletes_settled_rows_by_age() {
 }
 
 #[tokio::test]
-async fn health_says_what_waits() {
+async fn health_reports_the_oldest_waiting_mail_and_held_mails() {
     for Fixture { outbox, .. } in &fixtures().await {
         let idle = outbox.health().await.unwrap();
         assert_eq!(idle.oldest_due, Duration::ZERO);

@@ -1,4 +1,4 @@
-//! What a row says is true, and what it says of one mail is not of another.
+//! Rows are correct under failures, and are never updated by news about another mail.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const fn ms(milliseconds: u64) -> Duration {
 }
 
 #[tokio::test]
-async fn longest_durations_neither_hurry_nor_panic() {
+async fn longest_durations_do_not_panic_or_become_short() {
     let Fixture { outbox, .. } = &sqlite().await;
     let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
     let (sandbox, client) = sandbox(|builder| builder.fault(lost)).await;
@@ -35,10 +35,10 @@ async fn longest_durations_neither_hurry_nor_panic() {
         .outage_pause(short, long)
         .rate_limit_pause(long, long)
         .drain(long);
-    // Only the index proves anything, and it shows the mail late.
+    // Only the activity index can prove the outcome, and it shows the mail late.
     work(worker, outbox).await;
     assert_eq!(sandbox.mails().len(), 1);
-    // With a panic of a helper, `run_until` would panic.
+    // `run_until` panics if a helper task panics.
     let worker = crate::support::worker(outbox, &client)
         .sweep_every(long)
         .poll(long);
@@ -65,15 +65,16 @@ async fn event_of_an_older_mail_with_the_key_does_not_settle_a_newer_one() {
         assert_eq!(outbox.record(&open).await.unwrap(), Some(State::Queued));
         work(worker(outbox, &client), outbox).await;
         assert_eq!(sandbox.mails().len(), 2);
-        // It has another id.
+        // The event has another `email_id`.
         assert_eq!(outbox.record(&open).await.unwrap(), Some(State::Sent));
     }
 }
 
 #[tokio::test]
-async fn look_up_searches_from_the_first_attempt_in_doubt() {
+async fn look_up_searches_from_the_first_attempt_with_unknown_outcome() {
     for Fixture { outbox, .. } in &fixtures().await {
-        // The first mail shows up after it was given up. The second was not accepted.
+        // The first mail appears in the activity after it was given up. The second was not
+        // accepted.
         let lost = |nth, accepted| {
             Fault::reset()
                 .on("email_send")
@@ -92,10 +93,10 @@ async fn look_up_searches_from_the_first_attempt_in_doubt() {
 }
 
 #[tokio::test]
-async fn acceptance_that_is_recorded_late_counts_for_a_cancelled_mail() {
+async fn late_acceptance_changes_a_cancelled_mail_to_sent() {
     let fixture = sqlite().await;
     let outbox = &fixture.outbox;
-    // A worker that is cut off from the database while it sends.
+    // A worker that loses its database connection while it sends.
     let path = fixture.url.strip_prefix("sqlite:").unwrap();
     let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
     let pool = pool
@@ -141,7 +142,7 @@ async fn acceptance_that_is_recorded_late_counts_for_a_cancelled_mail() {
 }
 
 #[tokio::test]
-async fn reply_that_is_not_from_the_api_refuses_no_mail() {
+async fn refusal_by_a_proxy_does_not_reject_the_mail() {
     let failed = |text: &str| {
         let data = json!({"succeeded": 0, "failed": 1, "failures": [text]});
         Fault::status(200).json(&json!({"request_id": "a", "data": data}))
@@ -179,7 +180,7 @@ async fn reply_that_is_not_from_the_api_refuses_no_mail() {
         let reply = reply.on("email_send").carried_out(false);
         let (_sandbox, client) = sandbox(|builder| builder.fault(reply)).await;
         outbox.put(mail("k")).await.unwrap();
-        // A failure is one whatever the client's own options are.
+        // A failure counts even if the client's options report failures as replies.
         let client = client.with_options(CallOptions::new().failures_are_errors(false));
         let worker = worker(outbox, &client)
             .backoff(ms(60_000), ms(60_000))
@@ -201,7 +202,7 @@ async fn reply_that_is_not_from_the_api_refuses_no_mail() {
 }
 
 #[tokio::test]
-async fn schedule_that_has_passed_is_left_out() {
+async fn mail_with_a_passed_schedule_is_sent_without_it() {
     for Fixture { outbox, .. } in &fixtures().await {
         let lost = Fault::reset().on("email_send").nth(1).carried_out(false);
         let (sandbox, client) = sandbox(|builder| builder.fault(lost)).await;
@@ -215,7 +216,7 @@ async fn schedule_that_has_passed_is_left_out() {
 }
 
 #[tokio::test]
-async fn rate_holds_after_a_stop() {
+async fn rate_limit_holds_after_a_stop() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
         for number in 0..20 {
@@ -231,7 +232,7 @@ async fn rate_holds_after_a_stop() {
                 .await
                 .unwrap();
         };
-        // All take their turns, and most of these pass during the stop.
+        // All mails take permits, and most of these expire during the stop.
         run(ms(300)).await;
         sleep(ms(3000)).await;
         let before = sandbox.mails().len();
@@ -242,7 +243,7 @@ async fn rate_holds_after_a_stop() {
 }
 
 #[tokio::test]
-async fn mail_that_was_not_sent_keeps_its_turn() {
+async fn mail_after_a_429_keeps_its_permit() {
     for Fixture { outbox, .. } in &fixtures().await {
         let refused = Fault::status(429)
             .header("retry-after", "0")
@@ -288,7 +289,7 @@ impl Seal for Panics {
 }
 
 #[tokio::test]
-async fn panics_of_the_programs_own_code_do_not_end_a_worker() {
+async fn worker_survives_panics_in_callbacks() {
     for fixture in fixtures().await {
         let outbox = fixture.outbox.clone().observer(Arc::new(Panics));
         let outbox = outbox.bodies(Bodies::Seal(Arc::new(Panics)));
@@ -305,7 +306,7 @@ async fn panics_of_the_programs_own_code_do_not_end_a_worker() {
 }
 
 #[tokio::test]
-async fn pool_without_a_connection_to_send_with_is_refused() {
+async fn pool_with_only_one_connection_is_refused() {
     let Some(Fixture { url, .. }) = postgres().await else {
         return;
     };
@@ -318,7 +319,7 @@ async fn pool_without_a_connection_to_send_with_is_refused() {
 }
 
 #[tokio::test]
-async fn failing_look_ups_are_not_healthy() {
+async fn failing_look_ups_are_unhealthy() {
     for Fixture { outbox, .. } in &fixtures().await {
         let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
         let forbidden = Fault::status(403).on("activity_search");
@@ -338,7 +339,7 @@ async fn failing_look_ups_are_not_healthy() {
             .await
             .unwrap();
         assert!(!outbox.health().await.unwrap().is_ok(hour));
-        // A held mail can be looked up after all, and is not sent again by mistake.
+        // A held mail can still be looked up, and is not sent again.
         assert_eq!(outbox.hold("k").await.unwrap(), Requested::Done);
         assert_eq!(outbox.retry("k").await.unwrap(), Requested::InDoubt);
         assert_eq!(outbox.retry_all(State::Held).await.unwrap(), 0);
@@ -351,7 +352,7 @@ async fn failing_look_ups_are_not_healthy() {
 }
 
 #[tokio::test]
-async fn absurd_pause_of_a_reply_is_capped() {
+async fn excessive_retry_after_is_capped() {
     let Fixture { outbox, .. } = &sqlite().await;
     let limited = Fault::status(429)
         .header("retry-after", "999999999")
@@ -381,7 +382,7 @@ async fn absurd_pause_of_a_reply_is_capped() {
 }
 
 #[tokio::test]
-async fn mail_that_can_not_be_sent_is_not_healthy() {
+async fn mail_that_keeps_failing_is_unhealthy() {
     for Fixture { outbox, .. } in &fixtures().await {
         let limited = Fault::status(429)
             .header("retry-after", "0")
@@ -411,7 +412,7 @@ async fn mail_that_can_not_be_sent_is_not_healthy() {
 }
 
 #[tokio::test]
-async fn mail_that_may_have_been_sent_is_sent_again_only_by_its_own_request() {
+async fn mail_that_may_have_been_sent_is_sent_again_only_by_resend() {
     for Fixture { outbox, .. } in &fixtures().await {
         let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
         let (sandbox, client) = sandbox(|builder| builder.fault(lost)).await;
@@ -433,7 +434,7 @@ async fn mail_that_may_have_been_sent_is_sent_again_only_by_its_own_request() {
 }
 
 #[tokio::test]
-async fn held_mail_is_sent_once_it_is_corrected() {
+async fn held_mail_is_sent_after_it_is_corrected_and_retried() {
     for Fixture { outbox, url, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
         insert(url, "k", r#"{"version": 1, "to": "nobody"}"#).await;

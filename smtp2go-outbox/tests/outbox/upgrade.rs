@@ -33,7 +33,7 @@ async fn run(url: &str, sql: &str) {
 }
 
 #[test]
-fn published_migrations_stay_as_they_are() {
+fn published_migrations_are_unchanged() {
     for (now, then) in [
         (include_str!("../../src/store/postgres-1.sql"), POSTGRES_1),
         (include_str!("../../src/store/sqlite-1.sql"), SQLITE_1),
@@ -64,14 +64,14 @@ async fn tables_of_version_1_are_upgraded_with_their_rows() {
         let (sandbox, client) = sandbox(|builder| builder).await;
         work(worker(outbox, &client), outbox).await;
         assert_eq!(sandbox.mails().len(), 1);
-        // New in version 2.
+        // Columns new in version 2.
         let claim = Dedup::new(outbox).claim("e").await.unwrap();
         assert!(matches!(claim, Claim::Claimed(_)));
     }
 }
 
 #[tokio::test]
-async fn programs_that_start_at_once_migrate_once() {
+async fn concurrent_starts_migrate_once() {
     for Fixture { outbox, url, .. } in &empty_fixtures().await {
         let mut others = Vec::new();
         for _ in 0..5 {

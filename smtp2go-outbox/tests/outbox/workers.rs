@@ -1,4 +1,4 @@
-//! Workers: many, killed, ended, paused, and without a database.
+//! Workers: several, killed, stopped, paused, and without tables.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,7 +71,7 @@ async fn mail_of_a_killed_worker_is_looked_up() {
 }
 
 #[tokio::test]
-async fn worker_ends_by_finishing_what_is_under_way() {
+async fn stopped_worker_finishes_sends_in_flight() {
     for (delay, drain, state) in [
         (
             Duration::from_millis(300),
@@ -179,7 +179,7 @@ async fn higher_priority_goes_first() {
 }
 
 #[tokio::test]
-async fn mail_whose_time_is_over_is_cancelled() {
+async fn mail_after_its_not_after_is_cancelled() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
         let now = std::time::SystemTime::now();
@@ -200,7 +200,7 @@ async fn mail_whose_time_is_over_is_cancelled() {
 }
 
 #[tokio::test]
-async fn rate_spreads_the_mails_of_a_sender_or_tenant() {
+async fn rate_spaces_the_mails_of_a_sender_or_tenant() {
     let rate = NonZeroU32::new(10).unwrap();
     for Fixture { outbox, .. } in &fixtures().await {
         for (case, count) in [("sender", 5), ("tenant", 5), ("none", 5)] {
@@ -209,7 +209,7 @@ async fn rate_spreads_the_mails_of_a_sender_or_tenant() {
                 let entry = Entry::new(mail(&format!("{case}-{number}"))).tenant("acme");
                 outbox.put(entry).await.unwrap();
             }
-            // Of another tenant and sender: not held up by those before it.
+            // Another tenant and sender: the earlier mails don't delay it.
             let other = smtp2go_sdk::Email::new("other@example.com", "Hi")
                 .to("jane@example.net")
                 .text("Hi")
@@ -248,7 +248,7 @@ async fn rate_spreads_the_mails_of_a_sender_or_tenant() {
 }
 
 #[tokio::test]
-async fn rate_limit_of_the_api_pauses_all_workers() {
+async fn http_429_pauses_all_workers() {
     for Fixture { outbox, url, .. } in &fixtures().await {
         let limited = Fault::status(429)
             .header("retry-after", "1")
@@ -270,7 +270,7 @@ async fn rate_limit_of_the_api_pauses_all_workers() {
             !paused.is_zero() && paused <= Duration::from_secs(1),
             "{paused:?}"
         );
-        // Another process, whose client knows nothing of it.
+        // Another process, whose client did not get the 429.
         let other = Outbox::connect(url).await.unwrap();
         let fresh = Client::builder(watched(sandbox.key()))
             .base_url(sandbox.base_url())
@@ -285,10 +285,10 @@ async fn rate_limit_of_the_api_pauses_all_workers() {
 }
 
 #[tokio::test]
-async fn lease_is_extended_for_a_large_mail() {
+async fn large_mail_extends_its_lease() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
-        // 15 seconds at 64 KiB a second, and the lease has 2.
+        // 15 seconds at 64 KiB a second, with a lease of 2 seconds.
         let large = mail("k").attach(Attachment::from_bytes("a.bin", vec![b'x'; 750_000]));
         outbox.put(large).await.unwrap();
         work(worker(outbox, &client), outbox).await;
@@ -338,7 +338,7 @@ impl Observer for Changes {
 }
 
 #[tokio::test]
-async fn observer_sees_the_changes_of_its_process() {
+async fn observer_receives_the_changes_of_its_process() {
     for fixture in fixtures().await {
         let changes = Arc::new(Changes::default());
         let outbox = fixture.outbox.clone().observer(changes.clone());
@@ -383,7 +383,7 @@ async fn short_lease_is_refused() {
 }
 
 #[tokio::test]
-async fn worker_without_tables_says_what_to_do() {
+async fn worker_without_tables_fails_with_the_command_to_run() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("empty.db").display());
     let outbox = Outbox::connect(&url).await.unwrap();
@@ -398,7 +398,7 @@ async fn worker_without_tables_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn inserted_mail_wakes_a_worker_that_does_not_poll() {
+async fn inserted_mail_wakes_a_worker_between_polls() {
     let Some(Fixture { outbox, url, .. }) = postgres().await else {
         return;
     };
@@ -408,7 +408,7 @@ async fn inserted_mail_wakes_a_worker_that_does_not_poll() {
     // Another process.
     let other = Outbox::connect(&url).await.unwrap();
     let sent = async {
-        // Long enough that the worker waits and listens, by any measure.
+        // Long enough for the worker to be waiting and listening.
         sleep(Duration::from_secs(1)).await;
         other.put(mail("k")).await.unwrap();
         while sandbox.mails().is_empty() {
@@ -448,11 +448,11 @@ impl tracing::Subscriber for Statements {
 
 #[tokio::test]
 async fn idle_worker_makes_at_most_two_queries_a_second() {
-    // SQLite's statements run, and are reported, on threads of their own.
+    // SQLite's statements run and are reported on separate threads.
     if let Some(Fixture { outbox, .. }) = postgres().await {
         let (_sandbox, client) = sandbox(|builder| builder).await;
         let statements = Statements::default();
-        // For this thread, which runs all tasks of the test.
+        // Covers only this thread, which runs all tasks of the test.
         let _counting = tracing::subscriber::set_default(statements.clone());
         let worker = outbox.worker(client).build().unwrap();
         let start = Instant::now();
@@ -461,8 +461,8 @@ async fn idle_worker_makes_at_most_two_queries_a_second() {
             .await
             .unwrap();
         let count = statements.0.load(Ordering::Relaxed);
-        assert!(count >= 8, "counts nothing: {count}");
-        // The first statements come at once: the version, LISTEN, two claims, a sweep.
+        assert!(count >= 8, "no statement was counted: {count}");
+        // The worker starts with these statements: the version, LISTEN, two claims, a sweep.
         let rate = (count - 6) as f64 / start.elapsed().as_secs_f64();
         assert!(rate <= 2.0, "{rate}");
     }

@@ -1,7 +1,7 @@
 //! A PostgreSQL cluster for one test program: in a folder of its own, on a free port of the loopback,
 //! as an unprivileged user.
 
-// Each test program uses a part of it.
+// Each test program uses only some of it.
 #![allow(dead_code, unreachable_pub)]
 #![allow(clippy::expect_used)] // helpers of tests
 
@@ -17,13 +17,13 @@ use std::time::Duration;
 /// The unprivileged user, if the tests run as root, which PostgreSQL refuses.
 const USER: &str = "nobody";
 
-/// A running cluster. When it is dropped, or the process ends in whatever way, the server is stopped and
-/// the data deleted. So it can be in a `static` too.
+/// A running cluster. When it is dropped or the process ends in any way, the server is stopped and
+/// the data deleted, so it can be in a `static`.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
     binaries: PathBuf,
-    /// Cleans up at the end of its input.
+    /// Process that cleans up when its input ends.
     cleaner: Child,
     port: u16,
     databases: AtomicU32,
@@ -37,15 +37,18 @@ impl Cluster {
         let folder = tempfile::Builder::new()
             .prefix("smtp2go-outbox-")
             .tempdir()
-            .expect("a folder for the cluster")
+            .expect("can't create a folder for the cluster")
             .keep();
         if root() {
             let done = Command::new("chown").arg(USER).arg(&folder).status();
-            assert!(done.expect("chown").success(), "the folder has no owner");
+            assert!(
+                done.expect("chown").success(),
+                "can't set the owner of the cluster's folder"
+            );
         }
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
-            .expect("a free port")
+            .expect("no free port")
             .port();
         let mut stop = Command::new(binaries.join("pg_ctl"));
         stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"]);
@@ -90,12 +93,12 @@ impl Cluster {
             .append(true)
             .open(data.join("postgresql.conf"))
             .and_then(|mut file| file.write_all(settings.as_bytes()))
-            .expect("the cluster's settings");
+            .expect("can't write the cluster's settings");
         cluster.up();
         Some(cluster)
     }
 
-    /// Starts the server, which [`kill`](Self::kill) stopped. Returns when it accepts connections.
+    /// Starts the server, also after [`kill`](Self::kill). Returns when it accepts connections.
     pub fn up(&self) {
         let log = self.folder.join("log");
         self.run("pg_ctl", |ctl| {
@@ -117,7 +120,7 @@ impl Cluster {
         while processes.iter().any(|process| is_running(process)) {
             thread::sleep(Duration::from_millis(5));
         }
-        // Names the killed server, which a zombie may still stand for.
+        // The file names the killed server, whose zombie may still exist.
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
     }
 
@@ -133,12 +136,12 @@ impl Cluster {
         self.url(&name)
     }
 
-    /// The URL of a database.
+    /// Returns the URL of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The folder of PostgreSQL's programs, such as `psql`.
+    /// Returns the folder of PostgreSQL's programs, such as `psql`.
     pub fn binaries(&self) -> &Path {
         &self.binaries
     }
@@ -147,7 +150,7 @@ impl Cluster {
         self.folder.join("data")
     }
 
-    /// The server's process and its children.
+    /// Returns the ids of the server's process and its children.
     fn processes(&self) -> Vec<String> {
         let Ok(file) = fs::read_to_string(self.data().join("postmaster.pid")) else {
             return Vec::new();
@@ -171,7 +174,7 @@ impl Cluster {
 
     fn output(&self, command: &Command) -> io::Result<Output> {
         let mut run = as_user(command);
-        // The server inherits what is open: pipes would never end.
+        // The server inherits open files: pipes would never end.
         let errors = fs::File::create(self.folder.join("errors"))?;
         let status = run
             .current_dir(&self.folder)
@@ -196,7 +199,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The command as the unprivileged user, if this is root.
+/// Returns the command, as the unprivileged user if this is root.
 fn as_user(command: &Command) -> Command {
     let mut run = if root() {
         let mut run = Command::new("setpriv");
@@ -210,7 +213,7 @@ fn as_user(command: &Command) -> Command {
     run
 }
 
-/// The folder with `initdb`, `pg_ctl` and `postgres`: of `PATH`, or where Debian has them.
+/// Returns the folder with `initdb`, `pg_ctl` and `postgres`: from `PATH`, or Debian's folder.
 fn binaries() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path);
@@ -227,7 +230,7 @@ fn binaries() -> Option<PathBuf> {
         .find(|folder| folder.join("pg_ctl").exists() && folder.join("postgres").exists())
 }
 
-/// Whether the process exists and is no zombie.
+/// Whether the process exists and is not a zombie.
 fn is_running(process: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let state = stat

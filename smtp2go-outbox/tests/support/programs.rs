@@ -1,4 +1,5 @@
-//! Programs around one database: an application, the workers of `smtp2go-outbox run`, and what they leave.
+//! Programs with one database: an application, the workers of `smtp2go-outbox run`, and the check
+//! of their results.
 
 #![allow(dead_code)] // each test program uses a part
 
@@ -32,14 +33,14 @@ pub(crate) fn worker(database: &str, sandbox: &Sandbox) -> Child {
         .unwrap()
 }
 
-/// Starts an example, whose first line says that it is ready.
+/// Starts an example, and waits for the line that says it is ready.
 pub(crate) fn example(name: &str, database: &str) -> Child {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(std::path::Path::parent).unwrap();
     let program: PathBuf = folder.join("examples").join(name);
     assert!(
         program.exists(),
-        "cargo has not built {name}: `cargo test` without `--test` does"
+        "{name} is not built: run `cargo test` without `--test`"
     );
     Command::new(program)
         .env("DATABASE_URL", database)
