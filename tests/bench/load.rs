@@ -1,4 +1,4 @@
-// Part of both programs: what they are told, the mail they send, and what they report.
+// Part of both programs: their arguments, their mail, and their report.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -7,17 +7,17 @@ pub const KEY: &str = "api-00000000000000000000000000000000";
 pub const SENDER: &str = "Acme <noreply@example.com>";
 pub const RECIPIENT: &str = "Jane Doe <jane@example.net>";
 pub const SUBJECT: &str = "Your order 10042 is on its way";
-/// About 2 KB with the rest of the mail, with quotes and line breaks as HTML has them.
+/// The HTML body. With the rest of the mail about 2 KB, with quotes and line breaks.
 pub const HTML: &str = include_str!("mail.html");
 pub const TEXT: &str = include_str!("mail.txt");
 /// Mails at the same time in the mode `flight`.
 pub const IN_FLIGHT: usize = 64;
 
-/// What to send.
+/// How to send.
 pub enum Mode {
     /// One mail after the other.
     Send,
-    /// The same, through what the generator made of the specification.
+    /// One mail after the other, through the generated method.
     Group,
     /// Many at a time.
     Flight,
@@ -30,7 +30,7 @@ pub enum Mode {
 /// BASE-URL MODE COUNT [FILE]
 pub fn arguments() -> Result<(String, Mode, usize), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = |what: &str| arguments.next().ok_or(format!("{what} is missing"));
+    let mut next = |what: &str| arguments.next().ok_or(format!("argument {what} is missing"));
     let (base_url, mode, count) = (next("BASE-URL")?, next("MODE")?, next("COUNT")?);
     let mode = match mode.as_str() {
         "send" => Mode::Send,
@@ -38,12 +38,12 @@ pub fn arguments() -> Result<(String, Mode, usize), Box<dyn Error>> {
         "flight" => Mode::Flight,
         "path" => Mode::Path(next("FILE")?.into()),
         "memory" => Mode::Memory(next("FILE")?.into()),
-        other => return Err(format!("{other} is no MODE").into()),
+        other => return Err(format!("unknown MODE {other}").into()),
     };
     Ok((base_url, mode, count.parse()?))
 }
 
-/// Prints the most memory that the process ever had, in KiB.
+/// Prints the peak memory of the process, in KiB.
 pub fn report() -> Result<(), Box<dyn Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));

@@ -1,8 +1,8 @@
-//! Calls every operation of a Prism mock through both doors of the SDK, with the example of the spec,
-//! at the base URL that is given. Ends with an error if one of them does not get its answer, or if
-//! Prism finds that a request is not as the spec has it: it says so in the header `sl-violations`.
+//! Calls every operation of a Prism mock through the group's method and the raw client, with the
+//! spec's examples, at the given base URL. Fails if a call gets no reply, or if Prism reports in
+//! the header `sl-violations` that a request violates the spec.
 
-// An example that fails, fails by a panic.
+// The example fails by panics.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,58 +17,64 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use smtp2go_sdk::Client;
-use smtp2go_tests::doors::DOORS;
+use smtp2go_tests::entry_points::ENTRY_POINTS;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const JSON: &str = "application/json";
 
-/// What Prism finds wrong with a request.
+/// Header with the violations that Prism finds in a request.
 const HEADER: &str = "\r\nsl-violations:";
 
 #[tokio::main]
 async fn main() {
-    let url = std::env::args().nth(1).expect("the base URL is missing");
-    let prism = url.strip_prefix("http://").expect("no http:// URL");
+    let url = std::env::args().nth(1).expect("usage: drive BASE_URL");
+    let prism = url
+        .strip_prefix("http://")
+        .expect("the base URL must begin with http://");
     let ear = Ear::open(prism.to_owned()).await;
     let client = Client::builder("api-EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0")
         .base_url(format!("http://{}", ear.address))
         .build()
         .unwrap();
 
-    // Whoever hears nothing has to be able to hear.
+    // Check that a violation is detected.
     let wrong = r#"{"sender":"a@example.com","to":"b@example.com","Subject":7}"#;
     post(&ear.address, "/email/send", wrong, "code=200").await;
     let found = ear.violations();
     assert!(
         found.iter().any(|found| found.contains("request")),
-        "Prism finds nothing wrong with {wrong}"
+        "Prism reports no violation by {wrong}"
     );
 
     let spec = support::spec();
     let asked = named_examples(&ear, &spec).await;
     let before = ear.successes();
     let mut failures = Vec::new();
-    for (operation, door) in support::operations(&spec).iter().zip(DOORS) {
-        assert_eq!(operation.id, door.id);
+    for (operation, entry_points) in support::operations(&spec).iter().zip(ENTRY_POINTS) {
+        assert_eq!(operation.id, entry_points.id);
         let request = operation.request.to_string();
-        if let Err(error) = (door.call)(&client, &client.raw(), &request).await {
-            failures.push(format!("{}: {error}", door.id));
+        if let Err(error) = (entry_points.call)(&client, &client.raw(), &request).await {
+            failures.push(format!("{}: {error}", entry_points.id));
         }
         let found = ear.violations().into_iter();
-        failures.extend(found.map(|found| format!("{}: {found}", door.id)));
+        failures.extend(found.map(|found| format!("{}: {found}", entry_points.id)));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     let replies = ear.successes() - before;
-    assert!(replies >= 2 * DOORS.len(), "{replies} replies were heard");
+    assert!(
+        replies >= 2 * ENTRY_POINTS.len(),
+        "received only {replies} replies"
+    );
     println!(
-        "{} operations through both doors: {replies} replies, none with a violation; \
+        "{} operations through both entry points: {replies} replies, none with a violation; \
          {asked} examples asked for by name",
-        DOORS.len()
+        ENTRY_POINTS.len()
     );
 }
 
-/// Asks the mock for each named example of `/email/send`, errors included, and returns how many there are.
+/// Requests each named example of `/email/send` from the mock, including errors, and returns their
+/// number.
 async fn named_examples(ear: &Ear, spec: &Value) -> usize {
     let operation = &spec["paths"]["/email/send"]["post"];
     let request = support::examples(&operation["requestBody"]["content"][JSON]);
@@ -91,11 +97,11 @@ async fn named_examples(ear: &Ear, spec: &Value) -> usize {
         }
     }
     assert_eq!(ear.violations(), [""; 0]);
-    assert!(asked >= 10, "{asked} examples have a name");
+    assert!(asked >= 10, "only {asked} examples have a name");
     asked
 }
 
-/// Stands between client and mock, and hears every reply.
+/// A proxy between client and mock, which records every reply.
 struct Ear {
     address: String,
     heard: Arc<Mutex<String>>,
@@ -121,12 +127,12 @@ impl Ear {
         }
     }
 
-    /// The replies with status 200 so far.
+    /// Returns the number of replies with status 200.
     fn successes(&self) -> usize {
         self.heard.lock().unwrap().matches("HTTP/1.1 200").count()
     }
 
-    /// The violations in what was heard since the last time.
+    /// Returns the violations in replies since the last call.
     fn violations(&self) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         let mut told = self.told.lock().unwrap();
@@ -147,7 +153,7 @@ async fn pass(client: TcpStream, mock: TcpStream, hears: Arc<Mutex<String>>) {
     });
     let mut bytes = vec![0; 64 << 10];
     while let Ok(count @ 1..) = from_mock.read(&mut bytes).await {
-        // Heard before it is passed on: the client has its reply only when this is there.
+        // Recorded before it is forwarded, so that it is present once the client has the reply.
         let text = String::from_utf8_lossy(&bytes[..count]);
         hears.lock().unwrap().push_str(&text);
         if to_client.write_all(&bytes[..count]).await.is_err() {
@@ -156,7 +162,7 @@ async fn pass(client: TcpStream, mock: TcpStream, hears: Arc<Mutex<String>>) {
     }
 }
 
-/// Sends a body as it is, asking for a reply by the header `Prefer`, and returns the whole reply.
+/// Sends a body unchanged, with the header `Prefer` to select a reply, and returns the whole reply.
 async fn post(address: &str, path: &str, body: &str, prefer: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(

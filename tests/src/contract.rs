@@ -1,4 +1,4 @@
-//! What the generated types make of values that the spec allows or forbids.
+//! Checks values against the generated types, for comparison with the spec.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,7 +7,7 @@ use smtp2go_types::Validate;
 
 macro_rules! tables {
     ([$($request:ident)*] [$($reply:ident)*]) => {
-        /// Every object that is sent.
+        /// All objects that are sent.
         pub static REQUESTS: &[Request] = &[$(
             Request {
                 name: stringify!($request),
@@ -15,7 +15,7 @@ macro_rules! tables {
             },
         )*];
 
-        /// Every object, and its schema going by its type.
+        /// All objects, with the schema of their type.
         #[cfg(feature = "schemars")]
         pub static SCHEMAS: &[(&str, Schema)] = &[
             $((stringify!($request), schema::<smtp2go_types::$request>),)*
@@ -30,7 +30,7 @@ crate::generated::objects!(tables);
 pub struct Request {
     /// The component.
     pub name: &'static str,
-    /// Takes a value as JSON over into the type and checks it there; returns it as it would be sent.
+    /// Reads a JSON value into the type, checks it, and returns the JSON to send.
     pub check: fn(&Value) -> Result<Value, String>,
 }
 
@@ -38,7 +38,7 @@ pub struct Request {
 ///
 /// # Errors
 ///
-/// What the type cannot hold, or what `validate()` refuses.
+/// If the type can't hold the value, or `validate()` refuses it.
 pub fn check<T: DeserializeOwned + Serialize + Validate>(value: &Value) -> Result<Value, String> {
     let request: T = serde_json::from_value(value.clone()).map_err(|error| error.to_string())?;
     request.validate().map_err(|error| error.to_string())?;

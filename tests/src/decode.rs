@@ -1,4 +1,4 @@
-//! Decodes captured traffic with the generated types, and says what they do not know.
+//! Decodes captured traffic with the generated types, and lists members without a field.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -9,30 +9,30 @@ use serde_json::Value;
 use smtp2go_types::webhook::{self, Event};
 use smtp2go_types::{Envelope, KeepUnknown, UnknownMembers, readable};
 
-/// Decodes a JSON text as some type.
+/// Decodes a JSON text into a type.
 pub type Codec = fn(&str) -> Result<Coded, String>;
 
-/// A value of some type.
+/// A decoded value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Coded {
-    /// It, encoded again.
+    /// The value, encoded again.
     pub value: Value,
-    /// Paths of what the type has no field for.
+    /// Paths of members that the type has no field for.
     pub unknown: Vec<String>,
-    /// What its `Debug` shows.
+    /// Its `Debug` output.
     pub debug: String,
 }
 
-/// An operation's codecs; `None` where the spec describes no body.
+/// An operation's codecs; `None` if the spec describes no body.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
-    /// In capitals.
+    /// The method, in capitals.
     pub method: &'static str,
-    /// Without `/v3`.
+    /// The path, without `/v3`.
     pub path: &'static str,
-    /// Of its request.
+    /// The codec of its request.
     pub request: Option<Codec>,
-    /// Of its 200.
+    /// The codec of its reply with status 200.
     pub reply: Option<Codec>,
 }
 
@@ -60,11 +60,11 @@ macro_rules! codecs {
 }
 crate::generated::operations!(codecs);
 
-/// The codec of a request, which keeps what its type does not list.
+/// The codec of a request, which keeps unlisted fields.
 ///
 /// # Errors
 ///
-/// What is wrong with the JSON, or with its shape.
+/// If the JSON is invalid, or does not fit the type.
 pub fn codec<T: Serialize + Debug + UnknownMembers>(text: &str) -> Result<Coded, String>
 where
     KeepUnknown<T>: DeserializeOwned,
@@ -74,11 +74,11 @@ where
     coded(&value)
 }
 
-/// The codec of a reply, which for some operations may be anything.
+/// The codec of a reply. For some operations the reply may be any JSON.
 ///
 /// # Errors
 ///
-/// As for [`codec`].
+/// As [`codec`].
 pub fn reply_codec<T: DeserializeOwned + Serialize + Debug + UnknownMembers + Envelope>(
     text: &str,
 ) -> Result<Coded, String> {
@@ -96,33 +96,33 @@ fn coded<T: Serialize + Debug + UnknownMembers>(value: &T) -> Result<Coded, Stri
     })
 }
 
-/// What a body is.
+/// The kind of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What we sent.
+    /// A request.
     Request,
-    /// What the service answered with 200.
+    /// A reply with status 200.
     Reply,
-    /// What the service posted to a webhook.
+    /// An event that the service posted to a webhook.
     Webhook,
 }
 
 /// A decoded body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// What the types kept, encoded again.
+    /// The decoded value, encoded again.
     pub value: Value,
-    /// Paths of what they have no field for, or could not take, such as `data.results[].foo`; each
-    /// once, sorted.
+    /// Paths of members that have no field or don't fit it, such as `data.results[].foo`; sorted,
+    /// without duplicates.
     pub unknown: Vec<String>,
 }
 
-/// Why there is nothing decoded.
+/// The reason why a body was not decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The spec has no such operation.
     NoOperation(String),
-    /// The body is not what the types take.
+    /// The body does not fit the types.
     Body(String),
 }
 
@@ -137,8 +137,8 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Decodes one body. `method` and `path` (with `/v3` or without) are not looked at for webhooks, whose
-/// body may be a form as well as JSON.
+/// Decodes one body. For webhooks, `method` and `path` (with `/v3` or without) are ignored, and the
+/// body may be a form or JSON.
 ///
 /// # Errors
 ///
@@ -150,7 +150,7 @@ pub fn decode(side: Side, method: &str, path: &str, text: &str) -> Result<Decode
         Side::Reply => operation(method, path)?.reply,
     };
     let Some(codec) = codec else {
-        // Nothing is known of the body, so anything will do, nothing included.
+        // The body is not documented, so any body is accepted, even an empty one.
         let unknown = match text.trim() {
             "" => Vec::new(),
             text => lost(&parse(text).unwrap_or_else(|_| text.into()), &Value::Null),
@@ -167,8 +167,8 @@ pub fn decode(side: Side, method: &str, path: &str, text: &str) -> Result<Decode
     Ok(decoded)
 }
 
-/// What the types make of a body, and the body as it is. What is received is read as the client reads
-/// it, repaired if need be.
+/// Returns the decoded body, and the body as JSON. Replies are read like in the client, and
+/// repaired if necessary.
 fn read(side: Side, codec: Codec, text: &str) -> Result<(Decoded, Value), Failure> {
     let codec =
         |text: &str| codec(text).map(|Coded { value, unknown, .. }| Decoded { value, unknown });
@@ -193,8 +193,9 @@ fn operation(method: &str, path: &str) -> Result<&'static Operation, Failure> {
         .ok_or_else(|| Failure::NoOperation(format!("{method} {path}")))
 }
 
-/// A posted event. Unknown are the members that no field of its type has, mail headers that the webhook
-/// copies among them: nothing tells these from a new field. Of an event of unknown kind that is all.
+/// Decodes an event. Members without a field are reported as unknown. These include mail headers
+/// that the webhook copies, which can't be distinguished from new fields. All members of an unknown
+/// event are reported.
 fn event(text: &str) -> Result<Decoded, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::Body(error.to_string());
     let event = webhook::parse_with_limit(None, text, usize::MAX).map_err(|e| failure(&e))?;
@@ -210,14 +211,14 @@ fn event(text: &str) -> Result<Decoded, Failure> {
     Ok(Decoded { value, unknown })
 }
 
-/// Paths in `original` that have no counterpart in `kept`: values that their fields could not take.
+/// Returns paths in `original` that are missing in `kept`: values that did not fit their fields.
 fn lost(original: &Value, kept: &Value) -> Vec<String> {
     let mut found = Vec::new();
     add_lost(original, kept, String::new(), &mut found);
     found
 }
 
-/// Nulls and empty values have nothing to lose. If no field has their name, the type keeps and names them.
+/// Nulls and empty values are not reported. If they have no field, the type keeps and reports them.
 fn add_lost(original: &Value, kept: &Value, place: String, into: &mut Vec<String>) {
     let empty = match original {
         Value::Null => true,
@@ -229,7 +230,7 @@ fn add_lost(original: &Value, kept: &Value, place: String, into: &mut Vec<String
     if empty {
         return;
     }
-    // A list without the object that should be around it: a tolerated shape.
+    // A list without its envelope, which is accepted.
     if let (Value::Array(_), Value::Object(members)) = (original, kept)
         && let Some(kept) = members.values().next()
         && (members.len(), kept.is_array()) == (1, true)
@@ -238,8 +239,8 @@ fn add_lost(original: &Value, kept: &Value, place: String, into: &mut Vec<String
     }
     match (original, kept) {
         (Value::Object(members), Value::Object(kept)) => {
-            // What no field has is kept under its name, so a name that came and is gone is another
-            // name of a field, which is there under its own.
+            // Members without a field are kept under their names, so a missing name is an
+            // alternative name of a field, which is present under its own name.
             let mut renamed = kept.keys().filter(|name| !members.contains_key(*name));
             for (name, member) in members {
                 let kept = kept.get(name).or_else(|| kept.get(renamed.next()?));
@@ -249,14 +250,14 @@ fn add_lost(original: &Value, kept: &Value, place: String, into: &mut Vec<String
             }
         }
         (Value::Array(items), Value::Array(kept)) => {
-            // Nulls in a list are dropped, so what is left is compared in order.
+            // Nulls in a list are dropped, so the other items are compared in order.
             let mut kept = kept.iter();
             for item in items.iter().filter(|item| !item.is_null()) {
                 let kept = kept.next().unwrap_or(&Value::Null);
                 add_lost(item, kept, format!("{place}[]"), into);
             }
         }
-        // A single value became a list of one: a tolerated shape.
+        // A single value that became a list of one, which is accepted.
         (_, Value::Array(kept)) if kept.len() == 1 => add_lost(original, &kept[0], place, into),
         (_, Value::Null) | (Value::Object(_) | Value::Array(_), _) => into.push(match place {
             place if place.is_empty() => "(the whole body)".to_owned(),

@@ -1,8 +1,8 @@
-//! What the tests of this workspace share, and the decoder behind `cargo xtask decode`.
+//! Code shared by the tests of this workspace, and the decoder of `cargo xtask decode`.
 
 pub mod contract;
 pub mod decode;
-pub mod doors;
+pub mod entry_points;
 #[rustfmt::skip]
 mod generated;
 

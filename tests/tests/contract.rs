@@ -1,6 +1,6 @@
-//! The request types and the spec agree on what may be sent, both ways.
+//! The request types and the spec allow the same requests.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -11,10 +11,10 @@ use fastrand::Rng;
 use serde_json::{Map, Value, json};
 use smtp2go_tests::contract::REQUESTS;
 
-/// Values of each request.
+/// Number of values per request.
 const VALUES: usize = 10;
 
-/// The components as JSON Schemas, with what only extensions say in them.
+/// The components as JSON Schemas, including the rules of extensions.
 fn definitions() -> Value {
     let path = support::root().join("smtp2go-sandbox/src/generated/api.json");
     let text = std::fs::read_to_string(path).unwrap();
@@ -33,7 +33,7 @@ fn validators(definitions: &Value) -> BTreeMap<&'static str, jsonschema::Validat
         .collect()
 }
 
-/// The field that a client fills in by itself, which the types lack.
+/// The field that the client fills in, which the types lack.
 const KEY: &str = "api_key";
 
 fn with_key(mut sent: Value, of: &Value) -> Value {
@@ -44,7 +44,7 @@ fn with_key(mut sent: Value, of: &Value) -> Value {
 }
 
 #[test]
-fn what_the_spec_allows_can_be_sent_and_is_allowed_as_it_is_sent() {
+fn request_that_the_spec_allows_is_accepted_and_sent_as_valid_json() {
     let definitions = definitions();
     let validators = validators(&definitions);
     let mut rng = Rng::with_seed(20_260_907);
@@ -54,7 +54,7 @@ fn what_the_spec_allows_can_be_sent_and_is_allowed_as_it_is_sent() {
             let validator = &validators[request.name];
             assert!(
                 validator.is_valid(&value),
-                "{}: a bad generator made {value:#}",
+                "{}: the test's generator made an invalid value {value:#}",
                 request.name
             );
             let sent = (request.check)(&value)
@@ -62,7 +62,7 @@ fn what_the_spec_allows_can_be_sent_and_is_allowed_as_it_is_sent() {
             let sent = with_key(sent, &value);
             if let Err(error) = validator.validate(&sent) {
                 panic!(
-                    "{}: sends what the spec forbids: {error}\n{sent:#}",
+                    "{}: sends a request that the spec forbids: {error}\n{sent:#}",
                     request.name
                 );
             }
@@ -70,7 +70,7 @@ fn what_the_spec_allows_can_be_sent_and_is_allowed_as_it_is_sent() {
                 assert_eq!(
                     sent.get(field),
                     Some(value),
-                    "{}.{field} changed on the way",
+                    "{}.{field} was changed",
                     request.name
                 );
             }
@@ -79,14 +79,14 @@ fn what_the_spec_allows_can_be_sent_and_is_allowed_as_it_is_sent() {
 }
 
 #[test]
-fn what_the_spec_forbids_is_refused() {
+fn request_that_the_spec_forbids_is_refused() {
     let definitions = definitions();
     let validators = validators(&definitions);
     let mut rng = Rng::with_seed(20_260_908);
     let mut refused = BTreeSet::new();
     for request in REQUESTS {
         let schema = &definitions[request.name];
-        // The first value has all there is to break.
+        // The first value has all fields.
         for filling in [Filling::All, Filling::Some] {
             let value = Values {
                 filling,
@@ -119,11 +119,11 @@ fn what_the_spec_forbids_is_refused() {
         rules(&spec, &schema, request.name, &mut wanted);
     }
     let missing: Vec<_> = wanted.difference(&refused).collect();
-    assert!(missing.is_empty(), "nothing broke {missing:#?}");
+    assert!(missing.is_empty(), "no value broke {missing:#?}");
     assert!(wanted.len() > 100, "{}", wanted.len());
 }
 
-/// The contents below a value, each with where it stands.
+/// Collects the contents below a value, each with its place.
 fn contents<'a>(value: &'a Value, at: &str, into: &mut Vec<(String, &'a Value)>) {
     for (name, member) in value.as_object().into_iter().flatten() {
         let at = format!("{at} {name}");
@@ -141,7 +141,7 @@ fn contents<'a>(value: &'a Value, at: &str, into: &mut Vec<(String, &'a Value)>)
 }
 
 #[test]
-fn every_example_is_what_its_schema_allows() {
+fn every_example_matches_its_schema() {
     let definitions = definitions();
     let spec = support::spec();
     let mut bodies = Vec::new();
@@ -167,7 +167,7 @@ fn every_example_is_what_its_schema_allows() {
     assert!(named >= 30, "{named}");
 }
 
-/// The fields of a request that become headers, with `[]` for the items of a list.
+/// Collects the fields of a request that become headers, with `[]` for the items of a list.
 fn header_fields(spec: &Value, schema: &Value, place: &str, into: &mut Vec<String>) {
     let mark = schema["x-smtp2go-header"] == true;
     let schema = target(spec, schema);
@@ -188,7 +188,7 @@ fn header_fields(spec: &Value, schema: &Value, place: &str, into: &mut Vec<Strin
     }
 }
 
-/// `value` with `text` in a field, in the first item of each list on the way.
+/// Returns `value` with `text` in a field; lists in its path use their first item.
 fn with_text(value: &Value, field: &str, text: &str) -> Value {
     let mut value = value.clone();
     let pointer = format!("/{}", field.replace("[]", "/0").replace('.', "/"));
@@ -197,7 +197,7 @@ fn with_text(value: &Value, field: &str, text: &str) -> Value {
 }
 
 #[test]
-fn control_characters_are_refused_in_what_becomes_a_header() {
+fn control_characters_are_refused_in_header_fields() {
     let spec = support::spec();
     let definitions = definitions();
     let mut rng = Rng::with_seed(20_261_129);
@@ -281,8 +281,8 @@ fn control_characters_are_refused_in_what_becomes_a_header() {
     );
 }
 
-/// Every rule of the spec itself that a value of this schema can break, and where; the names of the
-/// fields lead there.
+/// Collects the rules of the spec that a value of this schema can break, each with its place as
+/// names of fields.
 fn rules(spec: &Value, schema: &Value, place: &str, into: &mut BTreeSet<(String, &'static str)>) {
     if schema["x-smtp2go-known-words-only"] == true {
         let list = target(spec, schema)["type"] == "array";
@@ -302,7 +302,7 @@ fn rules(spec: &Value, schema: &Value, place: &str, into: &mut BTreeSet<(String,
             "minLength" | "minItems" => schema[rule] == 0,
             _ => false,
         };
-        // What is sent as an `int32` has to be one.
+        // A field of the format `int32` must be within its range.
         let by_format = matches!(rule, "minimum" | "maximum")
             && schema["format"] == "int32"
             && schema.get("enum").is_none();
@@ -321,7 +321,7 @@ fn rules(spec: &Value, schema: &Value, place: &str, into: &mut BTreeSet<(String,
     }
 }
 
-/// The schema of the spec that references lead to.
+/// Follows references to a schema.
 fn target<'a>(spec: &'a Value, mut schema: &'a Value) -> &'a Value {
     while let Some(reference) = schema["$ref"]
         .as_str()
@@ -333,14 +333,14 @@ fn target<'a>(spec: &'a Value, mut schema: &'a Value) -> &'a Value {
 }
 
 #[test]
-fn whatever_passes_validation_is_allowed_and_nothing_else_does() {
+fn validation_accepts_exactly_what_the_spec_allows() {
     let definitions = definitions();
     let validators = validators(&definitions);
     let mut rng = Rng::with_seed(20_261_123);
     let (mut passed, mut refused) = (0, 0);
     for request in REQUESTS {
         for _ in 0..4 * VALUES {
-            // Of the right types, within the limits or not.
+            // Of the right types, within or beyond the limits.
             let value = Values {
                 slip: 12,
                 ..Values::new(&definitions, &mut rng)
@@ -352,7 +352,7 @@ fn whatever_passes_validation_is_allowed_and_nothing_else_does() {
                     let sent = with_key(sent, &value);
                     assert!(
                         validators[request.name].is_valid(&sent) || lacks_key(&value, request.name),
-                        "{}: passes, and the spec forbids it: {sent:#}",
+                        "{}: passes, but the spec forbids it: {sent:#}",
                         request.name
                     );
                     passed += 1;
@@ -360,7 +360,7 @@ fn whatever_passes_validation_is_allowed_and_nothing_else_does() {
                 Err(error) => {
                     assert!(
                         !allowed,
-                        "{}: the spec allows it: {error}\n{value:#}",
+                        "{}: refused, but the spec allows it: {error}\n{value:#}",
                         request.name
                     );
                     refused += 1;
@@ -371,35 +371,35 @@ fn whatever_passes_validation_is_allowed_and_nothing_else_does() {
     assert!(passed > 500 && refused > 100, "{passed} and {refused}");
 }
 
-/// A key that was left out of a request that wants it is no fault of the types.
+/// Whether a request only lacks the key, which the client fills in.
 fn lacks_key(value: &Value, name: &str) -> bool {
     name.starts_with("IpAllowList") && value.get(KEY).is_none()
 }
 
-/// How much of a value there is.
+/// Which optional parts a value has.
 #[derive(Clone, Copy, PartialEq)]
 enum Filling {
-    /// Optional fields are there or not, and lists may be empty.
+    /// Optional fields are present at random, and lists may be empty.
     Some,
-    /// Every field is there, and lists have two items where they may.
+    /// All fields are present, and lists have two items if allowed.
     All,
 }
 
-/// Makes values that a schema allows.
+/// Makes random values that a schema allows.
 struct Values<'a> {
     definitions: &'a Value,
     rng: &'a mut Rng,
     filling: Filling,
-    /// One value in so many is beyond its limits; none if 0.
+    /// One value in this number is beyond its limits; none if 0.
     slip: u32,
 }
 
-/// Follows references to where a schema says its type.
+/// Follows references to the schema that has the type.
 fn resolved<'a>(definitions: &'a Value, mut schema: &'a Value) -> &'a Value {
     loop {
         schema = match (schema["$ref"].as_str(), schema["allOf"].get(0)) {
             (Some(name), _) => &definitions[name.rsplit('/').next().unwrap()],
-            // What stands beside `allOf` is a closed vocabulary at most, which says it all.
+            // The only possible sibling of `allOf` is a closed enum, which is sufficient.
             (None, Some(only)) if schema.get("enum").is_none() => only,
             _ => return schema,
         };
@@ -420,7 +420,7 @@ impl<'a> Values<'a> {
         self.slip > 0 && self.rng.u32(..self.slip) == 0
     }
 
-    /// What breaks a rule in the value, if it is to, and if there is such a rule.
+    /// Returns a value that breaks a rule, at the random rate and if there is a rule.
     fn slipped(&mut self, schema: &Value, value: &Value) -> Option<Value> {
         if !self.slips() {
             return None;
@@ -518,11 +518,11 @@ fn requires(schema: &Value, name: &str) -> bool {
         .is_some_and(|names| names.iter().any(|required| required == name))
 }
 
-/// A place in a value, by the names of its fields; a rule that is broken there; and the whole value
-/// in which it is.
+/// A place in a value, by the names of its fields; the rule that is broken there; and the whole
+/// value.
 type Breach = (String, &'static str, Value);
 
-/// `value` with one rule broken, once for each rule that can be broken in it, and which.
+/// Returns `value` with one rule broken, once for each rule, and the rule.
 fn breaches(definitions: &Value, schema: &Value, value: &Value) -> Vec<Breach> {
     let schema = resolved(definitions, schema);
     let mut broken = Vec::new();
@@ -547,7 +547,7 @@ fn breaches(definitions: &Value, schema: &Value, value: &Value) -> Vec<Breach> {
         }
         Value::Number(_) => {
             let (least, most) = (schema["minimum"].as_i64(), schema["maximum"].as_i64());
-            // What an `int64` can't hold, the types can't either.
+            // The types hold an `int64`, so a number beyond it can't be tested.
             let range = [i64::MIN + 1, i64::MAX];
             if let Some(least) = least.filter(|limit| !range.contains(limit)) {
                 add("minimum", (least - 1).into());
@@ -565,7 +565,7 @@ fn breaches(definitions: &Value, schema: &Value, value: &Value) -> Vec<Breach> {
             if schema["minItems"].as_u64().is_some_and(|least| least > 0) {
                 add("minItems", json!([]));
             }
-            // The last one: who looks at that has looked at all.
+            // The last item, so that all items must be checked.
             if let Some((last, others)) = items.split_last() {
                 for (place, rule, item) in breaches(definitions, &schema["items"], last) {
                     let mut items = others.to_vec();

@@ -1,6 +1,6 @@
-//! Every example of the spec decodes, whole or damaged, and nothing is lost on the way.
+//! Every example of the spec decodes, complete or damaged, without loss.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -8,7 +8,7 @@ mod support;
 use serde_json::{Value, json};
 use smtp2go_tests::decode::{Decoded, Side, decode};
 
-/// A word that no vocabulary has.
+/// A value that no enum lists.
 const UNKNOWN: &str = "a-word-of-tomorrow";
 
 struct Sample {
@@ -43,7 +43,7 @@ fn samples(sides: &[Side]) -> Vec<Sample> {
         }
     }
     for (name, mut body) in support::webhooks(&spec) {
-        // Examples of forms have keys in large letters, which end in their fields.
+        // Examples of forms have keys in capitals, which are read into their fields.
         for key in ["Message-Id", "Subject"] {
             if let Some(value) = body.as_object_mut().unwrap().remove(key) {
                 body[key.to_lowercase()] = value;
@@ -62,7 +62,7 @@ fn samples(sides: &[Side]) -> Vec<Sample> {
     samples
 }
 
-/// Without what re-encoding may drop.
+/// Removes values that re-encoding may drop.
 fn substance(value: &Value) -> Value {
     match value {
         Value::Object(members) => members
@@ -91,7 +91,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Whether two values are the same but for the ways in which a scalar may be written.
+/// Whether two values are equal, ignoring the notation of scalars.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
@@ -108,7 +108,7 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Fields of a request that the client fills in, so that its type does not have them.
+/// Whether the client fills in this field of a request, so that the type lacks it.
 fn is_injected(sample: &Sample, field: &str) -> bool {
     sample.side == Side::Request
         && field == "api_key"
@@ -118,7 +118,7 @@ fn is_injected(sample: &Sample, field: &str) -> bool {
 }
 
 #[test]
-fn every_example_decodes_and_comes_back_whole() {
+fn every_example_survives_a_round_trip() {
     for sample in samples(&[Side::Request, Side::Reply, Side::Webhook]) {
         let decoded = sample.decode(&sample.body).unwrap();
         let mut original = substance(&sample.body);
@@ -127,7 +127,7 @@ fn every_example_decodes_and_comes_back_whole() {
         }
         let mut value = substance(&decoded.value);
         if sample.side == Side::Request && original.get("fastaccept").is_none() {
-            // The one field that is sent always.
+            // The only field that is always sent.
             if let Value::Object(members) = &mut value {
                 members.remove("fastaccept");
             }
@@ -148,7 +148,7 @@ fn every_example_decodes_and_comes_back_whole() {
     }
 }
 
-/// Pointers to every value inside `value`.
+/// Collects pointers to every value inside `value`.
 fn places(value: &Value, pointer: &str, into: &mut Vec<String>) {
     let mut visit = |key: String, value: &Value| {
         let key = key.replace('~', "~0").replace('/', "~1");
@@ -193,7 +193,7 @@ fn replaced(value: &Value, pointer: &str, by: Value) -> Value {
 }
 
 #[test]
-fn damaged_replies_and_events_decode_and_the_rest_survives() {
+fn damaged_reply_or_event_decodes_without_the_damaged_value() {
     let mut count = 0;
     for sample in samples(&[Side::Reply, Side::Webhook]) {
         let mut pointers = Vec::new();
@@ -226,12 +226,12 @@ fn damaged_replies_and_events_decode_and_the_rest_survives() {
                 assert_eq!(
                     decoded.value.pointer(&pointer),
                     Some(&json!(UNKNOWN)),
-                    "{} with a new word at {pointer}",
+                    "{} with a new value at {pointer}",
                     sample.name
                 );
             }
 
-            // A value of a shape that nobody expects costs at most itself.
+            // At most the value of an unexpected shape is lost.
             for odd in [json!({"odd": [1]}), json!([[1]]), json!(true), json!(1.5)] {
                 let changed = replaced(&sample.body, &pointer, odd.clone());
                 let decoded = sample.decode(&changed).unwrap();
@@ -256,7 +256,7 @@ fn damaged_replies_and_events_decode_and_the_rest_survives() {
     assert!(count > 1_000, "{count} places");
 }
 
-/// Fields that may have any member, so that none is news.
+/// Fields that may have any members, so that none is reported as unknown.
 const FREE: [&str; 5] = [
     "custom_headers",
     "email_client",
@@ -266,7 +266,7 @@ const FREE: [&str; 5] = [
 ];
 
 #[test]
-fn extra_field_anywhere_is_kept_and_named() {
+fn extra_field_at_any_depth_is_kept_and_reported() {
     for extra in [json!("new"), json!(""), json!([]), json!({}), json!(null)] {
         for sample in samples(&[Side::Request, Side::Reply, Side::Webhook]) {
             extra_field_is_kept_and_named(&sample, &extra);
@@ -286,10 +286,10 @@ fn extra_field_is_kept_and_named(sample: &Sample, extra: &Value) {
         let decoded = sample.decode(&changed).unwrap();
         let kept = decoded.value.pointer(&format!("{pointer}/x_new"));
         let named = decoded.unknown.iter().any(|path| path.ends_with("x_new"));
-        // In a request these are a list of objects, as in nothing else.
+        // Only in a request, these are a list of objects.
         let list = sample.side == Side::Request && pointer.contains("custom_headers");
         let free = !list && FREE.iter().any(|name| pointer.contains(name));
-        // In a map it is an entry and no field: nothing is lost with an empty one that does not fit.
+        // In a map it is an entry, not a field; an empty one that does not fit loses nothing.
         let counts = pointer.ends_with("/statuses");
         let headers = sample.side == Side::Reply && pointer.ends_with("/custom_headers");
         let keeps = !counts && (!headers || extra.is_string());
@@ -315,7 +315,7 @@ fn unknown_fields_have_readable_paths() {
 }
 
 #[test]
-fn unknown_field_with_empty_value_is_named() {
+fn unknown_field_with_empty_value_is_reported() {
     let body = r#"{"data":{"a":"","b":[],"c":{},"d":null,"failures":[],"email_id":""},"e":null}"#;
     let decoded = decode(Side::Reply, "POST", "/email/send", body).unwrap();
     assert_eq!(
@@ -325,7 +325,7 @@ fn unknown_field_with_empty_value_is_named() {
 }
 
 #[test]
-fn a_field_read_under_another_name_is_not_unknown() {
+fn field_under_an_alternative_name_is_not_reported() {
     let body = r#"{"data":[{"username":"a","custom_ratelimit":true}]}"#;
     let decoded = decode(Side::Reply, "POST", "/api_keys/view", body).unwrap();
     assert_eq!(decoded.unknown, [] as [&str; 0]);
@@ -333,7 +333,7 @@ fn a_field_read_under_another_name_is_not_unknown() {
 }
 
 #[test]
-fn value_that_its_field_cannot_take_is_named() {
+fn value_that_does_not_fit_its_field_is_reported() {
     for (body, unknown) in [
         (r#"{"data":{"email_id":["a"]}}"#, "data.email_id"),
         (r#"{"data":{"failed":"none"}}"#, "data.failed"),
@@ -343,14 +343,14 @@ fn value_that_its_field_cannot_take_is_named() {
         let decoded = decode(Side::Reply, "POST", "/email/send", body).unwrap();
         assert_eq!(decoded.unknown, [unknown], "{body}");
     }
-    // Under another name as well.
+    // Under an alternative name too.
     let body = r#"{"data":[{"custom_ratelimit":"some","new":1}]}"#;
     let decoded = decode(Side::Reply, "POST", "/api_keys/view", body).unwrap();
     assert_eq!(decoded.unknown, ["data[].custom_ratelimit", "data[].new"]);
 }
 
 #[test]
-fn a_large_reply_with_many_new_fields() {
+fn large_reply_with_many_new_fields_decodes() {
     let mut event = json!({"email_id": "1a", "x": 1});
     for index in 0..20 {
         event[format!("new{index}")] = json!("new");
@@ -366,7 +366,7 @@ fn a_large_reply_with_many_new_fields() {
 }
 
 #[test]
-fn a_reply_that_the_client_takes_decodes() {
+fn reply_that_needs_repair_decodes_as_in_the_client() {
     let twice =
         r#"{"request_id":"a","data":{"email_id":"1","email_id":"2","x":1},"request_id":"b"}"#;
     let decoded = decode(Side::Reply, "POST", "/email/send", twice).unwrap();
@@ -380,13 +380,13 @@ fn a_reply_that_the_client_takes_decodes() {
     let decoded = decode(Side::Reply, "POST", "/email/send", damaged).unwrap();
     assert_eq!(decoded.value["data"]["email_id"], json!("\u{fffd}"));
 
-    // What is sent is not what the client reads.
+    // Requests are not repaired.
     let request = r#"{"id":"a","id":"b"}"#;
     assert!(decode(Side::Request, "POST", "/template/view", request).is_err());
 }
 
 #[test]
-fn a_reply_that_is_no_object_is_not_read_by_position() {
+fn reply_that_is_a_list_is_not_read_by_position() {
     for body in [r#"["r",{"email_id":"1a"}]"#, r#""text""#, "7", "true"] {
         match decode(Side::Reply, "POST", "/email/send", body) {
             Err(_) => {}
@@ -399,7 +399,7 @@ fn a_reply_that_is_no_object_is_not_read_by_position() {
 }
 
 #[test]
-fn a_list_without_what_should_be_around_it() {
+fn list_without_its_envelope_decodes() {
     let body = r#"[{"subject":"s","new":1},{"new":2}]"#;
     let decoded = decode(Side::Reply, "POST", "/email/scheduled/search", body).unwrap();
     assert_eq!(decoded.value["data"][0]["subject"], json!("s"));
@@ -411,7 +411,7 @@ fn webhook(text: &str) -> Decoded {
 }
 
 #[test]
-fn forms_decode_like_json() {
+fn form_decodes_like_json() {
     let decoded = webhook(
         "event=open&rcpt=ana%40example.com&read-secs=15&Subject=Caf%C3%A9+%26+more\
          &Message-Id=%3C1%40example.com%3E&recipients=ana%40example.com&X-Order=7&from_name=\n",
@@ -428,7 +428,7 @@ fn forms_decode_like_json() {
 }
 
 #[test]
-fn members_of_an_event_without_a_field_are_unknown() {
+fn event_members_without_a_field_are_reported() {
     let rows = [
         (
             r#"{"event":"open","email_id":"1","Neu":"abc"}"#,
@@ -460,8 +460,8 @@ fn members_of_an_event_without_a_field_are_unknown() {
 }
 
 #[test]
-fn the_case_of_a_forms_keys() {
-    // The exact one is the field, wherever it stands, and the other is kept.
+fn form_keys_are_read_in_any_letter_case() {
+    // The key in lower case is the field, at any position; the other one is kept.
     for form in [
         "subject=small&Subject=large&event=click",
         "Event=click&Subject=large&subject=small",
@@ -475,7 +475,7 @@ fn the_case_of_a_forms_keys() {
         webhook("event=open&MESSAGE-ID=a&Message-Id=b").value,
         json!({"event": "open", "message-id": "a", "Message-Id": "b"})
     );
-    // Of another kind of payload, which has another set of keys.
+    // Keys of another payload type.
     assert_eq!(
         webhook("EVENT=sms_failed&Retry_Count=3&Subject=s").value,
         json!({"event": "sms_failed", "retry_count": 3, "Subject": "s"})
@@ -511,7 +511,7 @@ fn every_webhook_example_decodes_the_same_as_a_form() {
 }
 
 #[test]
-fn neither_json_nor_a_form() {
+fn body_that_is_neither_json_nor_a_form_is_an_error() {
     for text in [
         "",
         " ",
@@ -526,7 +526,7 @@ fn neither_json_nor_a_form() {
 }
 
 #[test]
-fn where_nobody_knows_the_reply_anything_is_one() {
+fn undocumented_reply_may_be_any_body() {
     for body in ["null", "[]", "{}", r#""sent""#] {
         decode(Side::Reply, "POST", "/single_sender_emails/add", body).unwrap();
         let other = decode(Side::Reply, "POST", "/single_sender_emails/view", body);

@@ -1,6 +1,6 @@
-//! The program behind `cargo xtask decode`.
+//! The program of `cargo xtask decode`.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,10 +19,10 @@ fn start(arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Writes beside the reading: neither pipe may be full while the other waits.
+/// Writes on another thread, so that full pipes can't block each other.
 fn feed(mut stdin: ChildStdin, input: Vec<u8>) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        // A program that ends without reading closes the pipe, which is its right.
+        // A program may end without reading, which closes the pipe.
         let _ = stdin.write_all(&input);
     })
 }
@@ -44,7 +44,7 @@ fn parts(output: &Output) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn a_reply_from_standard_input() {
+fn reply_is_read_from_standard_input() {
     let reply = r#"{"request_id":"r","data":{"email_id":"1a","failed":"0","foo":1}}"#;
     let (code, out, err) = parts(&decode(&["POST", "/email/send"], reply));
     assert_eq!(code, Some(0));
@@ -57,7 +57,7 @@ fn a_reply_from_standard_input() {
 }
 
 #[test]
-fn requests_webhooks_and_files() {
+fn requests_webhooks_and_files_are_decoded() {
     let request = r#"{"id":"welcome"}"#;
     let (code, out, _) = parts(&decode(
         &["--request", "post", "/v3/template/view", "-"],
@@ -84,7 +84,7 @@ fn requests_webhooks_and_files() {
 }
 
 #[test]
-fn what_cannot_be_decoded() {
+fn undecodable_input_is_an_error_with_its_exit_code() {
     for (arguments, input, code, says) in [
         (
             &["POST", "/email/send"][..],
@@ -116,7 +116,7 @@ fn what_cannot_be_decoded() {
 }
 
 #[test]
-fn json_lines() {
+fn each_json_line_gets_an_answer() {
     let line = r#"{"method":"POST","path":"/email/send","body":{"data":{"email_id":"1a"}}}"#;
     let (code, out, _) = parts(&decode(&["--lines"], format!("{line}\n").repeat(5_000)));
     assert_eq!(code, Some(0));
@@ -147,11 +147,11 @@ fn answers(output: &Output) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn a_line_that_is_not_utf_8_is_one_bad_line() {
+fn line_that_is_not_utf8_is_an_error_of_that_line() {
     let line = br#"{"method":"POST","path":"/email/send","body":{"data":{"email_id":"1a"}}}"#;
     let mut bad = line.to_vec();
     bad[60] = 0xFF;
-    // The last line has no end.
+    // The last line has no line break.
     let input = [&line[..], &bad, b"\xff", b"", b" ", line].join(&b"\r\n"[..]);
     let output = decode(&["--lines"], input);
     assert_eq!(output.status.code(), Some(1));
@@ -162,7 +162,7 @@ fn a_line_that_is_not_utf_8_is_one_bad_line() {
 }
 
 #[test]
-fn whoever_writes_a_line_and_waits_is_answered() {
+fn each_line_is_answered_before_the_next_is_read() {
     let mut child = start(&["--lines"]);
     let mut stdin = child.stdin.take().unwrap();
     let stdout = child.stdout.take().unwrap();
@@ -179,7 +179,7 @@ fn whoever_writes_a_line_and_waits_is_answered() {
     };
     let mut rest = String::new();
     for id in 0..20 {
-        // Every other time the beginning of the next line comes along.
+        // Every second write includes the beginning of the next line.
         let mut text = format!("{rest}{}\n", line(id));
         if !rest.is_empty() {
             text = format!("{rest}\n");
@@ -204,7 +204,7 @@ fn whoever_writes_a_line_and_waits_is_answered() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_error() {
+fn closed_output_is_not_an_error() {
     let line = r#"{"method":"POST","path":"/email/send","body":{"data":{"email_id":"1a"}}}"#;
     let results = vec![r#"{"username":"someone","new":1}"#; 20_000].join(",");
     for (arguments, input, says) in [
@@ -232,7 +232,7 @@ fn a_reader_that_leaves_early_is_no_error() {
 }
 
 #[test]
-fn forms() {
+fn forms_are_decoded() {
     let (code, out, err) = parts(&decode(
         &["--webhook"],
         " event=bounce&Subject=a+b&X-Y=%31\n",

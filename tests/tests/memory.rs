@@ -1,6 +1,6 @@
-//! Peak memory of decoding, by an allocator that counts. `--nocapture` prints the figures.
+//! Peak memory of decoding, measured by a counting allocator. `--nocapture` prints the figures.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../smtp2go-sdk/tests/support/log_watch.rs"]
@@ -32,11 +32,11 @@ const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Most memory for each value that counts towards `max_reply_values`, and for each byte, that a reply
-/// takes. The builder's docs promise it.
+/// Maximum memory of a reply for each value that counts towards `max_reply_values`, and for each
+/// byte. The builder's documentation guarantees it.
 const FOR_A_VALUE: usize = 100;
 const FOR_A_BYTE: usize = 10;
-/// Most memory that a posted event of 1 MiB takes. The docs of `parse` promise it.
+/// Maximum memory of an event of 1 MiB. The documentation of `parse` guarantees it.
 const EVENT_PEAK: usize = 8 * MIB;
 
 /// The allocator counts for the whole process, so one test runs at a time.
@@ -45,7 +45,7 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Most memory in use at a time during `work`, beyond what was in use before.
+/// Returns the peak of additional memory during `work`.
 fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = HEAP.current_usage();
     HEAP.reset_peak_usage();
@@ -53,7 +53,8 @@ fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     (HEAP.peak_usage().saturating_sub(before), result)
 }
 
-/// `unit` as often as `size` and `limit` allow, with commas between: the worst that is accepted.
+/// Repeats `unit`, separated by commas, as often as `size` and `limit` allow: the worst accepted
+/// case.
 fn repeated(start: &str, unit: &str, end: &str, size: usize, limit: usize) -> String {
     let fill = |count: usize| format!("{start}{unit}{}{end}", format!(",{unit}").repeat(count - 1));
     let most = size.saturating_sub(start.len() + end.len()) / (unit.len() + 1);
@@ -64,7 +65,7 @@ fn repeated(start: &str, unit: &str, end: &str, size: usize, limit: usize) -> St
     }
 }
 
-/// Members or items that cost far more memory than bytes, or that are long.
+/// Returns members or items that take much more memory than bytes, or that are long.
 fn units() -> Vec<(&'static str, String)> {
     vec![
         ("empty objects", "{}".to_owned()),
@@ -93,7 +94,7 @@ fn units() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Members of one object, each of another name.
+/// Returns members of one object, each with a different name.
 fn members(start: &str, value: &str, end: &str, size: usize, most: usize) -> String {
     let mut text = start.to_owned();
     for index in 0..most {
@@ -175,7 +176,7 @@ fn mail() -> Email {
         .text("Hi")
 }
 
-/// Calls that decode a reply in ways of their own: where its list stands, and the call.
+/// Calls that decode a reply in different ways: the place of its list, and the call.
 type Call = fn(&Client) -> Result<(), Error>;
 const CALLS: &[(&str, u16, &str, &str, Call)] = &[
     (
@@ -215,8 +216,7 @@ const CALLS: &[(&str, u16, &str, &str, Call)] = &[
     ),
 ];
 
-/// Bodies for the list of a call: those that are accepted with as much in them as possible, and a few
-/// that are refused.
+/// Returns bodies for the list of a call: the largest accepted ones, and a few that are refused.
 fn hostile(start: &str, end: &str, size: usize, limit: usize) -> Vec<(&'static str, Vec<u8>)> {
     let units = units().into_iter();
     let mut bodies: Vec<_> = units
@@ -256,7 +256,7 @@ fn hostile(start: &str, end: &str, size: usize, limit: usize) -> Vec<(&'static s
 }
 
 #[test]
-fn hostile_replies_stay_within_a_bound_of_memory() {
+fn hostile_reply_stays_within_the_memory_limit() {
     let _alone = alone();
     let (size, limit) = (256 * KIB, 125_000);
     for (call, status, start, end, run) in CALLS {
@@ -283,7 +283,7 @@ fn hostile_replies_stay_within_a_bound_of_memory() {
 }
 
 #[test]
-fn the_default_limit_of_values_bounds_memory() {
+fn default_limit_of_values_bounds_memory() {
     let _alone = alone();
     let unit = |wanted: &str| {
         let mut units = units().into_iter();
@@ -305,7 +305,7 @@ fn the_default_limit_of_values_bounds_memory() {
 }
 
 #[test]
-fn hostile_events_stay_within_a_bound_of_memory() {
+fn hostile_event_stays_within_the_memory_limit() {
     let _alone = alone();
     let size = webhook::DEFAULT_LIMIT;
     let (start, end) = (r#"{"event":"open","email_id":"1","#, "}");
@@ -389,7 +389,7 @@ fn hostile_events_stay_within_a_bound_of_memory() {
 }
 
 #[test]
-fn every_entry_point_refuses_a_reply_with_too_many_values() {
+fn reply_with_too_many_values_is_refused_by_every_entry_point() {
     let _alone = alone();
     let item = "{}".to_owned() + &",{}".repeat(9_999);
     let body = format!(r#"{{"request_id":"r","data":{{"events":[{item}],"email_id":"1"}}}}"#);
@@ -457,7 +457,7 @@ fn every_entry_point_refuses_a_reply_with_too_many_values() {
         ];
         for (entry, result) in results.into_iter().chain(blocked) {
             if limit == 200_000 {
-                // The list is one of 10,000 results for one mail.
+                // The list has 10,000 results for one mail.
                 let kind = result.map_or_else(|error| error.kind(), |()| "ok");
                 assert_eq!(
                     kind,
@@ -475,7 +475,7 @@ fn every_entry_point_refuses_a_reply_with_too_many_values() {
     }
 }
 
-/// A value with all that the spec says of it, at a realistic length.
+/// Returns a value with all fields of the spec, with realistic lengths.
 fn filled(spec: &Value, schema: &Value, name: &str) -> Value {
     let schema = match schema["$ref"]
         .as_str()
@@ -503,14 +503,14 @@ fn filled(spec: &Value, schema: &Value, name: &str) -> Value {
         Some("integer") => json!(1_234_567),
         Some("number") => json!(12.5),
         Some("boolean") => json!(true),
-        // As long as the head of a mail is, its signatures included.
+        // As long as the header of a mail with its signatures.
         Some("string") if name == "headers" => "Received: by a.example\r\n".repeat(120).into(),
         Some("string") => "a text of a usual length, as an address has".into(),
         _ => json!({ "name": "invoice.pdf", "size": 12_345 }),
     }
 }
 
-/// The reply of an operation, with a list of `count` items.
+/// Returns the reply of an operation, with a list of `count` items.
 fn page(spec: &Value, id: &str, list: &str, count: usize) -> String {
     let operations = spec["paths"].as_object().unwrap().values();
     let operation = operations
@@ -526,7 +526,7 @@ fn page(spec: &Value, id: &str, list: &str, count: usize) -> String {
 
 #[test]
 #[allow(deprecated, reason = "email_search")]
-fn the_largest_documented_pages_pass_with_every_field_filled() {
+fn largest_documented_pages_are_accepted_with_all_fields() {
     type Read = fn(&Client) -> Result<usize, Error>;
     macro_rules! reads {
         ($($group:ident.$method:ident($request:ident) $items:ident),* $(,)?) => {

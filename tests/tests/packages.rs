@@ -1,4 +1,4 @@
-//! What a published package brings along beside its code.
+//! The files of a published package besides its code.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
@@ -19,7 +19,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The names and directories of the packages that may be published.
+/// Returns the names and directories of the packages to publish.
 fn published() -> Vec<(String, String)> {
     let metadata = cargo(&["metadata", "--no-deps", "--format-version=1"]);
     let metadata: Value = serde_json::from_str(&metadata).unwrap();

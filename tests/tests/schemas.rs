@@ -1,6 +1,6 @@
-//! The JSON Schemas of the Rust types (feature `schemars`) say what the spec says.
+//! The JSON Schemas of the Rust types (feature `schemars`) match the spec.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use smtp2go_tests::contract::{REQUESTS, SCHEMAS};
 
-/// The field that a client fills in by itself, which the types lack.
+/// The field that the client fills in, which the types lack.
 const KEY: &str = "api_key";
 
 fn names(schema: &Value) -> BTreeSet<&str> {
@@ -33,7 +33,7 @@ fn types_have_the_fields_of_the_spec() {
 }
 
 #[test]
-fn request_types_require_what_the_spec_requires_and_are_of_its_types() {
+fn request_types_have_the_required_fields_and_types_of_the_spec() {
     let spec = support::spec();
     let mut fields = 0;
     for request in REQUESTS {
@@ -47,7 +47,7 @@ fn request_types_require_what_the_spec_requires_and_are_of_its_types() {
                 .filter(|name| name != KEY)
                 .collect()
         };
-        // What is always sent has a value without being asked for one.
+        // A field that is always sent has a default.
         let always: BTreeSet<_> = component["properties"]
             .as_object()
             .into_iter()
@@ -77,7 +77,8 @@ fn request_types_require_what_the_spec_requires_and_are_of_its_types() {
     assert!(fields > 200, "{fields}");
 }
 
-/// The JSON types that a schema allows, `array` with those of its items; none if it allows all.
+/// Returns the JSON types that a schema allows, `array` with those of its items; none if it allows
+/// all.
 fn types(root: &Value, schema: &Value) -> BTreeSet<String> {
     if let Some(reference) = schema["$ref"].as_str() {
         return types(

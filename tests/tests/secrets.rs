@@ -1,7 +1,7 @@
-//! What `Debug` shows of the generated types has no secret in it: none of those that an `Auth` puts
-//! into a webhook, and none in any URL or field that the spec marks.
+//! `Debug` of the generated types shows no secret: not those that an `Auth` puts into a webhook,
+//! and not those in URLs and fields that the spec marks.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../smtp2go-sdk/tests/support/log_watch.rs"]
@@ -17,10 +17,10 @@ use smtp2go_sdk::types::{EmailEventKind, WebhookRemoveRequest};
 use smtp2go_sdk::webhook::Auth;
 use smtp2go_tests::decode::OPERATIONS;
 
-/// In every secret.
+/// Part of every secret.
 const HUSH: &str = "hush";
 const SECRET: &str = "hush-s3cret";
-/// What `SECRET` and `user:SECRET` are in base64.
+/// `SECRET` and `user:SECRET` in base64.
 const ENCODED: [&str; 2] = ["aHVzaC1zM2NyZXQ=", "dXNlcjpodXNoLXMzY3JldA=="];
 const URL: &str = "https://hush:hush@acme.example/hush/hush?hush=hush#hush";
 
@@ -31,7 +31,7 @@ fn assert_hushed(debug: &str, what: &str) {
 }
 
 #[tokio::test]
-async fn debug_omits_what_auth_puts_into_a_webhook() {
+async fn debug_omits_the_secrets_of_auth() {
     for auth in [
         Auth::bearer(watched(SECRET)).unwrap(),
         Auth::basic("user", watched(SECRET)).unwrap(),
@@ -72,7 +72,7 @@ async fn debug_omits_what_auth_puts_into_a_webhook() {
                 }
             }
         }
-        // Requests and replies, once each has it.
+        // Requests and replies that contain the secret.
         let expected = [
             "/webhook/add",
             "/webhook/add",
@@ -87,7 +87,7 @@ async fn debug_omits_what_auth_puts_into_a_webhook() {
     }
 }
 
-/// A value with everything that a schema has, secrets where it says so.
+/// Returns a value with all fields of a schema, with secrets in the marked ones.
 fn full(spec: &Value, schema: &Value) -> Value {
     let schema = match schema["$ref"].as_str() {
         Some(reference) => spec.pointer(reference.trim_start_matches('#')).unwrap(),
@@ -131,7 +131,7 @@ fn debug_omits_urls_and_sensitive_fields_of_every_type() {
             holding += usize::from(coded.value.to_string().contains(HUSH));
         }
     }
-    // As many bodies as have such a field.
+    // The number of bodies with such a field.
     assert!(holding >= 25, "{holding}");
     for (name, item) in spec["x-webhooks"].as_object().unwrap() {
         let schema = &item["post"]["requestBody"]["content"]["application/json"]["schema"];
@@ -142,7 +142,7 @@ fn debug_omits_urls_and_sensitive_fields_of_every_type() {
     }
 }
 
-/// Every string property that an example or its name shows to be a URL, by its pointer.
+/// Collects pointers to string properties that are URLs according to their example or name.
 fn urls(value: &Value, pointer: &str, found: &mut Vec<(String, Value)>) {
     for (name, property) in value["properties"].as_object().into_iter().flatten() {
         let at = format!("{pointer}/{name}");
@@ -168,7 +168,7 @@ fn every_url_of_the_spec_has_the_format_url() {
         assert_eq!(property["format"], "url", "{pointer}");
     }
     assert!(found.len() >= 7, "{found:?}");
-    // In examples of whole bodies they stand at the same places.
+    // The same places in examples of whole bodies.
     let mut names = Vec::new();
     let mut note = |body: &Value| collect(body, "", &mut names);
     for operation in support::operations(&spec) {
@@ -183,7 +183,7 @@ fn every_url_of_the_spec_has_the_format_url() {
     assert_eq!(names, ["setup_link", "url"]);
 }
 
-/// The names of the members that are URLs.
+/// Collects the names of the members that are URLs.
 fn collect(value: &Value, name: &str, names: &mut Vec<String>) {
     match value {
         Value::String(text) if text.starts_with("http") => names.push(name.to_owned()),

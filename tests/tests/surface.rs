@@ -1,6 +1,6 @@
-//! What users can name, by API group, in snapshots that are read before they are accepted.
+//! The public API, by API group, in snapshots for review.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// One snapshot per group: its types, its methods, its blocking methods, its raw methods.
 #[test]
-fn the_public_surface_is_as_reviewed() {
+fn generated_surface_matches_the_reviewed_snapshots() {
     let root = support::root();
     let spec = support::spec();
     let mut groups: Vec<&str> = spec["tags"]
@@ -36,9 +36,9 @@ fn the_public_surface_is_as_reviewed() {
     }
 }
 
-/// One snapshot per folder of what is written by hand.
+/// One snapshot per folder of hand-written code.
 #[test]
-fn what_is_written_by_hand_is_as_reviewed() {
+fn hand_written_surface_matches_the_reviewed_snapshots() {
     for (name, folder) in [
         ("sdk", "smtp2go-sdk/src"),
         ("sdk_blocking", "smtp2go-sdk/src/blocking"),
@@ -62,7 +62,7 @@ fn what_is_written_by_hand_is_as_reviewed() {
         files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
         files.sort();
         let surfaces = files.iter().map(|path| surface(path));
-        // Without files that offer nothing.
+        // Without files that have no public items.
         let text: String = surfaces
             .filter(|surface| surface.trim_end().lines().count() > 1)
             .collect();

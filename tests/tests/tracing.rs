@@ -1,8 +1,7 @@
-//! What the SDK logs: what should be there is, and nothing that must not be. Here everything is kept
-//! that a few wide tests log; the rest of the suite is watched as it goes, by
-//! `smtp2go-sdk/tests/support/log_watch.rs`.
+//! The SDK's log has the required events and no secrets. These tests record everything that they
+//! log; `smtp2go-sdk/tests/support/log_watch.rs` watches the other tests.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../smtp2go-sdk/tests/support/log_watch.rs"]
@@ -28,7 +27,7 @@ use smtp2go_sdk::types::{
 use smtp2go_sdk::{
     Attachment, Body, CallOptions, Client, ClientBuilder, Email, KeyLocation, RetryPolicy,
 };
-use smtp2go_tests::doors::DOORS;
+use smtp2go_tests::entry_points::ENTRY_POINTS;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Instrument, Metadata, Subscriber, info_span};
@@ -36,7 +35,7 @@ use tracing_core::span::Current;
 
 use log_watch::SHORTEST;
 
-/// Keeps everything that is logged, spans and their fields included.
+/// Records everything that is logged, including spans and their fields.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Recorded>>);
 
@@ -134,7 +133,11 @@ impl Subscriber for Recorder {
 
     fn exit(&self, id: &Id) {
         let left = ENTERED.with_borrow_mut(Vec::pop);
-        assert_eq!(left, Some(id.into_u64()), "spans are left in order");
+        assert_eq!(
+            left,
+            Some(id.into_u64()),
+            "spans must be exited in reverse order"
+        );
         let mut recorded = self.0.lock().unwrap();
         recorded.spans.get_mut(&id.into_u64()).unwrap().inside -= 1;
     }
@@ -165,7 +168,7 @@ impl Subscriber for Recorder {
 }
 
 impl Recorder {
-    /// The calls' spans in the order of their beginning. All of them have to be closed.
+    /// Returns the calls' spans in the order of their beginning. Fails if a span is not closed.
     fn calls(&self) -> Vec<(u64, SpanRecord)> {
         let recorded = self.0.lock().unwrap();
         let mut calls: Vec<_> = recorded
@@ -182,7 +185,7 @@ impl Recorder {
         calls
     }
 
-    /// The events about retries.
+    /// Returns the events about retries.
     fn decisions(&self) -> Vec<EventRecord> {
         let recorded = self.0.lock().unwrap();
         let events = recorded.events.iter();
@@ -192,14 +195,14 @@ impl Recorder {
             .collect()
     }
 
-    /// All that was recorded, as text.
+    /// Returns everything that was recorded, as text.
     fn text(&self) -> String {
         let recorded = self.0.lock().unwrap();
         format!("{:?}\n{:?}", recorded.spans, recorded.events)
     }
 }
 
-/// Keeps what is logged through the crate `log`, as reqwest and rustls do.
+/// Records what is logged through the crate `log`, which reqwest and rustls use.
 struct Logger(Mutex<String>);
 
 static LOGGER: Logger = Logger(Mutex::new(String::new()));
@@ -237,8 +240,8 @@ fn view() -> TemplateViewRequest {
     TemplateViewRequest::new("welcome")
 }
 
-/// What must not be logged of a request or a reply: addresses, numbers, keys, passwords, texts of
-/// mail.
+/// Collects the values of a request or reply that must not be logged: addresses, numbers, keys,
+/// passwords, texts of mail.
 fn secrets(value: &Value, name: &str, found: &mut BTreeSet<String>) {
     const NAMES: [&str; 12] = [
         "password",
@@ -276,36 +279,40 @@ fn secrets(value: &Value, name: &str, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_logged() {
+async fn no_secret_is_logged_by_any_operation_or_error() {
     let recorder = Recorder::default();
-    // For every thread: the sandbox's and those of blocking work are none of the test's.
+    // For all threads, because the sandbox and blocking calls run on other threads.
     tracing::subscriber::set_global_default(recorder.clone()).unwrap();
     log::set_logger(&LOGGER).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
 
-    // The requests are the spec's examples, which no state goes with.
+    // Without state, because the spec's examples refer to none.
     let stateless = Sandbox::builder().strict(true).stateless(true);
     let sandbox = stateless.start().await.unwrap();
     let mut hidden = BTreeSet::from([sandbox.key().to_owned()]);
-    // Every operation at both doors, with the key in each place.
+    // Every operation through both async entry points, with the key in each place.
     let operations = support::operations(&support::spec());
     for location in [KeyLocation::Header, KeyLocation::Bearer, KeyLocation::Body] {
         let client = builder(&sandbox).key_location(location).build().unwrap();
-        for (operation, door) in operations.iter().zip(DOORS) {
+        for (operation, entry_points) in operations.iter().zip(ENTRY_POINTS) {
             let request = operation.request.to_string();
-            (door.call)(&client, &client.raw(), &request).await.unwrap();
+            (entry_points.call)(&client, &client.raw(), &request)
+                .await
+                .unwrap();
             secrets(&operation.request, "", &mut hidden);
             secrets(&operation.reply, "", &mut hidden);
         }
     }
     assert!(hidden.len() > 40, "{hidden:?}");
     let calls = recorder.calls();
-    assert_eq!(calls.len(), 3 * 2 * DOORS.len());
+    assert_eq!(calls.len(), 3 * 2 * ENTRY_POINTS.len());
     let port = sandbox.base_url().rsplit(':').next().unwrap();
     let port = port.split('/').next().unwrap();
-    for (operation, door) in operations.iter().zip(DOORS) {
+    for (operation, entry_points) in operations.iter().zip(ENTRY_POINTS) {
         let mut spans = calls.iter().map(|(_, span)| &span.fields);
-        let fields = spans.find(|span| span["operation"] == door.id).unwrap();
+        let fields = spans
+            .find(|span| span["operation"] == entry_points.id)
+            .unwrap();
         for (name, value) in [
             ("otel.kind", "client"),
             ("http.request.method", operation.method.as_str()),
@@ -321,7 +328,11 @@ async fn nothing_secret_is_logged() {
         assert!(!fields.contains_key("error.type") && !fields.contains_key("region"));
         let has_id =
             !operation.reply.is_null() && operation.reply.to_string().contains("request_id");
-        assert!(fields.contains_key("request_id") || !has_id, "{}", door.id);
+        assert!(
+            fields.contains_key("request_id") || !has_id,
+            "{}",
+            entry_points.id
+        );
     }
 
     // An operation that the table does not list.
@@ -333,7 +344,7 @@ async fn nothing_secret_is_logged() {
     assert_eq!(fields["url.template"], "/stats/email_reads");
     assert_eq!(fields["error.type"], "404");
 
-    // Whatever goes wrong, and whatever the answers quote.
+    // Each kind of failure, with replies that quote secrets.
     let words = "told.off@example.org";
     let evil = json!({
         "request_id": words,
@@ -404,7 +415,7 @@ async fn nothing_secret_is_logged() {
     let logged = LOGGER.0.lock().unwrap().clone();
     assert!(
         logged.contains("starting new connection"),
-        "reqwest is heard: {logged}"
+        "reqwest's log is not recorded: {logged}"
     );
     let text = recorder.text() + &logged;
     for there in [
@@ -431,15 +442,15 @@ async fn nothing_secret_is_logged() {
     }
 }
 
-/// The Rust files below a folder, without their comments, and without what is no test where they
-/// have tests at their end.
+/// Collects the Rust files below a folder, without comments. Of a file with tests at its end, only
+/// these.
 fn tests_below(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             tests_below(&path, found);
         }
-        // This one keeps its own log.
+        // This file records its own log.
         if path.extension().is_none_or(|end| end != "rs") || path.ends_with("tests/tracing.rs") {
             continue;
         }
@@ -448,7 +459,7 @@ fn tests_below(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
         let lines = text.lines().map(|line| {
             tests |= line == "#[cfg(test)]";
             let code = if tests { line } else { "" };
-            // An address has two slashes as well.
+            // A URL has two slashes as well.
             let comment = code.trim_start().starts_with("//");
             if comment {
                 "\n".to_owned()
@@ -460,7 +471,8 @@ fn tests_below(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     }
 }
 
-/// The fields that the spec marks as secret, but for ids, which are keys and known by their form.
+/// Collects the fields that the spec marks as secret, except ids, which are keys and recognised by
+/// their form.
 fn sensitive(spec: &Value, found: &mut BTreeSet<String>) {
     match spec {
         Value::Array(items) => items.iter().for_each(|item| sensitive(item, found)),
@@ -476,13 +488,13 @@ fn sensitive(spec: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The last argument of a call, whose arguments are what comes next, up to the bracket that ends them.
+/// Returns the last argument of a call. `text` begins with the arguments.
 fn last_argument(text: &str) -> &str {
     let (mut open, mut quoted, mut escaped) = (0, false, false);
     let (mut start, mut last) = (0, "");
     for (at, c) in text.char_indices() {
         if open == 0 && !quoted && matches!(c, ',' | ')') {
-            // Nothing follows the comma after the last one.
+            // A comma may follow the last argument.
             let argument = text[start..at].trim();
             if !argument.is_empty() {
                 last = argument;
@@ -504,7 +516,7 @@ fn last_argument(text: &str) -> &str {
     last
 }
 
-/// Whether nobody looks in the log for the password that is this argument.
+/// Whether this argument is a password that is not watched.
 fn unseen(argument: &str, file: &str) -> bool {
     if argument.starts_with("watched(") {
         return false;
@@ -514,14 +526,14 @@ fn unseen(argument: &str, file: &str) -> bool {
         Some((_, value)) => value.lines().next().unwrap_or_default(),
         None => argument,
     };
-    // A variable has no text; what it holds is watched where it comes from.
+    // A variable has no text; its value is watched where it is set.
     let quoted = value.split_once('"');
     let password = quoted.and_then(|(_, text)| text.rsplit_once('"'));
     password.is_some_and(|(text, _)| text.len() >= SHORTEST && !text.starts_with("EXAMPLE-"))
 }
 
 #[test]
-fn a_password_that_is_not_watched_is_found_wherever_it_stands() {
+fn unwatched_password_is_found_in_every_form() {
     let file = "const LONG: &str = \"l0ng-password\";\nconst SHORT: &str = \"a\";\n";
     for (arguments, expected) in [
         ("\"longpassword\")", true),
@@ -548,7 +560,7 @@ fn a_password_that_is_not_watched_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn every_client_and_password_of_the_suite_is_watched() {
+fn every_client_and_password_in_tests_is_watched() {
     let mut fields = BTreeSet::new();
     sensitive(&support::spec(), &mut fields);
     assert!(fields.contains("email_password"), "{fields:?}");
@@ -584,7 +596,7 @@ fn every_client_and_password_of_the_suite_is_watched() {
                 }
             }
             if folder.ends_with("examples") {
-                // They watch themselves, by what they share; the test that runs them sees to it.
+                // Examples watch their own log, and the test that runs them checks this.
                 continue;
             }
             for builder in [
@@ -607,7 +619,7 @@ fn every_client_and_password_of_the_suite_is_watched() {
 }
 
 #[tokio::test]
-async fn calls_at_once_have_a_span_each() {
+async fn concurrent_calls_have_separate_spans() {
     let recorder = Recorder::default();
     let _guard = tracing::subscriber::set_default(recorder.clone());
     let sandbox = Sandbox::start().await.unwrap();
@@ -661,17 +673,17 @@ async fn calls_at_once_have_a_span_each() {
             .collect();
         let made: usize = call.fields["attempt"].parse().unwrap();
         let failed = call.fields.contains_key("error.type");
-        // One for each attempt that failed, in order.
+        // One for each failed attempt, in order.
         let expected: Vec<_> = (1..made + usize::from(failed)).collect();
         assert_eq!(attempts, expected, "{call:?}");
     }
 }
 
 #[tokio::test]
-async fn pages_that_are_fetched_ahead_stay_in_the_span() {
+async fn prefetched_pages_are_in_the_callers_span() {
     let recorder = Recorder::default();
     let _guard = tracing::subscriber::set_default(recorder.clone());
-    // Whose example of a page says that there is another.
+    // Its example of a page says that there is another page.
     let stateless = Sandbox::builder().strict(true).stateless(true);
     let sandbox = stateless.start().await.unwrap();
     let client = builder(&sandbox).build().unwrap();
@@ -691,7 +703,7 @@ async fn pages_that_are_fetched_ahead_stay_in_the_span() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_closes_its_span() {
+async fn dropped_call_closes_its_span() {
     let recorder = Recorder::default();
     let _guard = tracing::subscriber::set_default(recorder.clone());
     let sandbox = Sandbox::start().await.unwrap();

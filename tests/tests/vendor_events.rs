@@ -1,4 +1,4 @@
-//! The vendor's "Test this webhook" of each kind, at a receiver that deduplicates.
+//! The events of the vendor's button "Test this webhook", with a receiver that deduplicates.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
@@ -41,11 +41,11 @@ fn form(event: &Value) -> String {
 }
 
 #[tokio::test]
-async fn vendor_test_of_each_kind_is_handled_once_in_either_format() {
+async fn vendor_test_event_is_handled_once_in_both_formats() {
     let receiver = Receiver::without_authentication().deduplicate(MemoryDeduplicator::new());
     for line in EVENTS.lines() {
         let event: Value = serde_json::from_str(line).unwrap();
-        // Posted, posted again, and again as a form.
+        // Posted twice, and once more as a form.
         for (content_type, body, handled) in [
             ("application/json", line.to_owned(), 1),
             ("application/json", line.to_owned(), 0),
@@ -54,14 +54,14 @@ async fn vendor_test_of_each_kind_is_handled_once_in_either_format() {
             let answer = post(&receiver, content_type, &body).await;
             assert_eq!(answer, (200, handled), "{body}");
         }
-        // The button again, a second later: the id is the same.
+        // The button is pressed again a second later: the id is the same.
         let later = line.replace("10:02:04Z", "10:02:05Z");
         assert_eq!(post(&receiver, "", &later).await, (200, 1), "{later}");
     }
 }
 
 #[tokio::test]
-async fn mails_rejected_within_a_second_are_handled_each() {
+async fn rejections_in_the_same_second_are_all_handled() {
     let receiver = Receiver::without_authentication().deduplicate(MemoryDeduplicator::new());
     let reject = EVENTS.lines().find(|line| line.contains("\"reject\""));
     let reject = reject.unwrap();

@@ -1,7 +1,6 @@
-//! What each entry point makes of each reply, as one table: the snapshots are read before they are
-//! accepted.
+//! The verdict of each entry point on each reply, as tables in reviewed snapshots.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../smtp2go-sdk/tests/support/log_watch.rs"]
@@ -19,7 +18,7 @@ use tokio::runtime::Runtime;
 
 /// Replies with status 200 to `/email/send` and `/email/mime`.
 const MAIL: &[&str] = &[
-    // Confirmed.
+    // Report a success.
     r#"{"data":{"succeeded":1,"failed":0,"failures":[],"email_id":"1a"}}"#,
     r#"{"data":{"email_id":"1a"}}"#,
     r#"{"data":{"schedule_id":"s1"}}"#,
@@ -29,7 +28,7 @@ const MAIL: &[&str] = &[
     r#"{"data":{"email_id":7}}"#,
     r#"{"data":{"email_id":"1a","error":null,"error_code":"","field_validation_errors":{}}}"#,
     r#"{"data":{"email_id":"1a","failed":false,"failures":null,"errors":[],"status":"ok"}}"#,
-    // Refused.
+    // Report a failure.
     r#"{"data":{"error":"no"}}"#,
     r#"{"error":"no"}"#,
     r#"{"data":{"error_code":"E_ApiResponseCodes.API_EXCEPTION"}}"#,
@@ -48,7 +47,7 @@ const MAIL: &[&str] = &[
     r#"{"errors":[{"message":"no"}]}"#,
     r#"{"data":{"status":"error"}}"#,
     r#"{"status":"failed","data":{}}"#,
-    // Both.
+    // Report both.
     r#"{"data":{"error":"no","email_id":"1a"}}"#,
     r#"{"error":"no","data":{"email_id":"1a"}}"#,
     r#"{"data":{"error":"no","schedule_id":"s1"}}"#,
@@ -66,7 +65,7 @@ const MAIL: &[&str] = &[
     r#"{"data":{"error":"no","results":[{"succeeded":1}]}}"#,
     r#"{"data":{"failed":1,"data":{"email_id":"1a"}}}"#,
     r#"{"error":"no","data":"1er4b2-4tgh"}"#,
-    // Neither.
+    // Report neither.
     r#"{"data":{"email_id":"null"}}"#,
     "{}",
     r#"{"request_id":"r"}"#,
@@ -83,7 +82,7 @@ const MAIL: &[&str] = &[
     r#"{"data":{"email_id":{"id":"1a"}}}"#,
     r#"{"email_id":"1a"}"#,
     r#"{"data":{"status":"queued"}}"#,
-    // Not whole, or no reply at all.
+    // Incomplete, or not a reply.
     r#"{"data":{"email_id":"1a"#,
     r#"{"data":{"email_id":"1a","x":1"#,
     r#"{"data":{"error":"no","x":1"#,
@@ -190,7 +189,7 @@ fn verdict<T>(result: Result<T, Error>) -> String {
     text
 }
 
-/// One verdict for all, which have to agree.
+/// Returns the common verdict of the entry points. Fails if they differ.
 fn agreed(reply: &str, verdicts: Vec<(&str, String)>) -> String {
     let (_, first) = verdicts[0].clone();
     for (entry_point, verdict) in verdicts {
@@ -316,7 +315,8 @@ fn reply_to_a_batch_has_one_verdict() {
     insta::assert_snapshot!(table);
 }
 
-/// The verdict on the only mail of a batch, and that of the entry points that judge the whole.
+/// Returns the verdict on the only mail of a batch, and that of the entry points that judge the
+/// whole reply.
 fn batch_verdict(reply: &str) -> String {
     let server = Server::answering(reply);
     let (client, blocking) = (&server.client, &server.blocking);

@@ -1,5 +1,5 @@
-//! A program as a user would write it, with the SDK's default features and nothing else, or with its
-//! feature `raw` too. The service that it sends to is in its environment, as `smtp2go-sandbox` prints it.
+//! A user's program, with only the SDK's default features, or also with `raw`. Its environment
+//! names the server, with the variables that `smtp2go-sandbox` prints.
 
 use smtp2go_sdk::types::EmailSendRequest;
 use smtp2go_sdk::{Certainty, Client, RetryPolicy};
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
 
-    // HTTPS: there is a TLS provider, and a port where nobody listens is an error that says so.
+    // HTTPS: there is a TLS provider, so the error of a closed port is "connection refused".
     let free = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = free.local_addr()?;
     drop(free);

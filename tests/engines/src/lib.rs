@@ -1,4 +1,4 @@
-//! What both tests share: a local SMTP2GO that loses replies, and a worker with short times.
+//! Code of both tests: a local SMTP2GO that loses replies, and a worker with short times.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use smtp2go_outbox::{Outbox, State, Worker};
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{Client, Email};
 
-/// How many mails are queued.
+/// Number of queued mails.
 pub const MAILS: usize = 10;
 
-/// How many jobs there are for each mail.
+/// Number of jobs for each mail.
 pub const JOBS: usize = 3;
 
 /// Starts a local SMTP2GO: the first reply is lost, and so is the second mail.
@@ -29,8 +29,8 @@ pub async fn local() -> (Sandbox, Client) {
     (sandbox, client)
 }
 
-/// Returns a worker whose `deliver` the jobs call. Seconds in place of minutes, since the local activity has
-/// no lag.
+/// Returns a worker whose `deliver` the jobs call. Its times are seconds instead of minutes,
+/// because the local activity has no lag.
 pub fn worker(outbox: &Outbox, client: Client) -> Worker {
     let ms = Duration::from_millis;
     outbox

@@ -37,7 +37,8 @@ async fn mail_whose_job_runs_several_times_is_sent_once() {
     let outbox = outbox.await.unwrap();
     queue(&outbox).await;
 
-    // A file of its own: the queue changes `synchronous`, and its migrations use sqlx's table.
+    // A separate file, because the queue changes `synchronous`, and its migrations use sqlx's
+    // table.
     let jobs = folder.path().join("jobs.db");
     let jobs = SqlitePool::connect_with(Outbox::sqlite_options(jobs));
     let jobs = jobs.await.unwrap();

@@ -1,4 +1,4 @@
-//! No panic on any body, and every event comes back the same.
+//! Parsing never panics, and every event survives a round trip.
 //!
 //! ```text
 //! cargo install cargo-fuzz
@@ -38,7 +38,8 @@ fn value(event: &Event) -> Value {
     serde_json::to_value(event).unwrap()
 }
 
-/// Equal, but for the last digit of a float: serde_json reads them to within one.
+/// Whether two values are equal, except for the last digit of a float, which serde_json may read
+/// differently.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) if one.is_f64() => {
@@ -55,7 +56,7 @@ fn same(one: &Value, other: &Value) -> bool {
                     .zip(other)
                     .all(|((a, x), (b, y))| a == b && same(x, y))
         }
-        // A float that became the text of a field.
+        // A float that was read as text of a field.
         _ => one == other,
     }
 }

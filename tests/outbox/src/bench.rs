@@ -1,4 +1,4 @@
-//! Measures how many mails a second two workers send, what a claim costs, and what an idle worker asks.
+//! Measures the throughput of two workers, the cost of a claim, and the queries of an idle worker.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::Result;
 use crate::cluster::Cluster;
 use crate::database::Pool;
 
-/// The file, beside this package's manifest, and the heading below which it is written anew.
+/// The file, beside this package's manifest, and the heading of the section to replace.
 const RESULTS: &str = "RESULTS.md";
 const HEADING: &str = "# Throughput\n";
 
@@ -38,11 +38,11 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Copies of one mail, each with a key of its own in place of `$2`.
+/// Inserts copies of one mail, each with a different key instead of `$2`.
 const FILL: &str = "INSERT INTO smtp2go_outbox (key, mail)
     SELECT $2 || number, replace($3, $2, $2 || number)::json
     FROM generate_series(1, $1) AS number";
-/// What a bare queue does: the same changes of the same row, and nothing sent.
+/// The baseline, a bare queue: the same changes of the same row, without sending.
 const CLAIM: &str =
     "UPDATE smtp2go_outbox SET state = 'sending', fence = nextval('smtp2go_outbox_fence'),
         owner = 'baseline', attempt_since = statement_timestamp(), attempts = attempts + 1,
@@ -88,7 +88,7 @@ pub(crate) async fn worker(arguments: WorkerArguments) -> Result<()> {
     Ok(())
 }
 
-/// Measures, prints the table, and writes it.
+/// Measures, and prints and writes the table.
 pub(crate) async fn run() -> Result<()> {
     let bench = Bench::start().await?;
     bench.fill("few-", FEW).await?;
@@ -159,14 +159,14 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 struct Bench {
-    /// Stops when it is dropped.
+    /// Stopped on drop.
     _cluster: Cluster,
     database: String,
     pool: PgPool,
     sandbox: Sandbox,
 }
 
-/// What a claim costs on average.
+/// The average cost of a claim.
 struct ClaimCost {
     millis: f64,
     pages: f64,
@@ -190,7 +190,7 @@ impl Bench {
         cluster.kill();
         cluster.up();
         let create = "CREATE EXTENSION pg_stat_statements";
-        // The pool's connection is gone, which the first query finds out.
+        // The pool's connection was closed, which the first query detects.
         let _ = sqlx::query(create).execute(&pool).await;
         let create = create.replace("EXTENSION", "EXTENSION IF NOT EXISTS");
         sqlx::query(AssertSqlSafe(create)).execute(&pool).await?;
@@ -224,7 +224,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Number of claims so far.
+    /// Returns the number of claims so far.
     async fn claimed(&self) -> Result<i64> {
         Ok(sqlx::query_scalar(CLAIMED).fetch_one(&self.pool).await?)
     }
@@ -236,7 +236,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Starts worker processes, which end when they are dropped.
+    /// Starts worker processes, which are killed on drop.
     fn start_workers(&self, count: usize) -> Result<Vec<Child>> {
         let program = std::env::current_exe()?;
         let start = |_| {
@@ -273,7 +273,7 @@ impl Bench {
         Ok(ClaimCost { millis, pages })
     }
 
-    /// Claims and commits a second.
+    /// Returns claims and commits per second.
     async fn baseline(&self) -> Result<f64> {
         let mut tasks = JoinSet::new();
         for _ in 0..WORKERS * CONCURRENCY {
@@ -297,13 +297,13 @@ impl Bench {
         }
     }
 
-    /// Mails a second.
+    /// Returns mails per second.
     async fn workers(&self) -> Result<f64> {
         let _workers = self.start_workers(WORKERS)?;
         self.rate(async || Ok(self.accepted())).await
     }
 
-    /// By how much a count grows in a second, after the warm-up.
+    /// Returns the growth of a count per second, after the warm-up.
     async fn rate(&self, count: impl AsyncFn() -> Result<i64>) -> Result<f64> {
         sleep(WARM_UP).await;
         let (before, started) = (count().await?, Instant::now());
@@ -312,13 +312,13 @@ impl Bench {
         Ok(grown as f64 / started.elapsed().as_secs_f64())
     }
 
-    /// Number of mails that the sandbox has accepted.
+    /// Returns the number of mails that the sandbox has accepted.
     fn accepted(&self) -> i64 {
         let count = self.sandbox.mails().len() + self.sandbox.dropped().mails;
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 
-    /// Queries a second of one worker over an empty table.
+    /// Returns the queries per second of one worker with an empty table.
     async fn idle(&self) -> Result<f64> {
         sqlx::query("TRUNCATE smtp2go_outbox")
             .execute(&self.pool)

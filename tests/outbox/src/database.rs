@@ -1,4 +1,5 @@
-//! The database of a run, as its supervisor sees it: by plain SQL, since the table is the interface.
+//! The supervisor's access to the database of a run, with plain SQL, because the table is the
+//! interface.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -75,7 +76,7 @@ impl Pool {
     }
 }
 
-/// Mails by how far they are.
+/// Number of mails by progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) queued: u64,
@@ -124,7 +125,8 @@ impl Database {
         &self.url
     }
 
-    /// Whether there is a server besides the workers. With SQLite, a killed worker is a killed database.
+    /// Whether the database is a separate server. With SQLite, killing a worker also kills its
+    /// database.
     pub(crate) fn can_be_killed(&self) -> bool {
         self.cluster.is_some()
     }

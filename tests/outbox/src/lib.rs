@@ -1,11 +1,11 @@
-//! Tries the outbox: kills its workers at every point of a send and counts the mails, and measures its
-//! throughput. See the README beside this package.
+//! Trials of the outbox: kills its workers at every point of a send and counts the mails, and
+//! measures its throughput. See this package's README.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program
 
 mod bench;
-// A server that does not start ends the program with a panic.
+// If a server does not start, the program panics.
 #[allow(clippy::panic)]
 #[path = "../../../smtp2go-outbox/tests/support/cluster.rs"]
 mod cluster;
@@ -46,11 +46,11 @@ enum Cli {
         /// Worker processes. Default: 4 with PostgreSQL, 1 with SQLite.
         #[arg(long)]
         workers: Option<usize>,
-        /// Mails that are absent at SMTP2GO are held instead of sent again.
+        /// Hold mails that SMTP2GO did not accept, instead of sending them again.
         #[arg(long)]
         hold: bool,
     },
-    /// Measure mails a second, and what a claim costs.
+    /// Measure the throughput and the cost of a claim.
     Bench,
     /// One worker process of a kill test.
     #[command(hide = true)]

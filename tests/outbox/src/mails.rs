@@ -1,4 +1,4 @@
-//! The mails of a run: made from a number, and recognised by their keys.
+//! The mails of a run: made from numbers, and recognised by their keys.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use smtp2go_sdk::{Attachment, Email, IDEMPOTENCY_HEADER};
 
 use crate::Result;
 
-/// Bytes of the file that some mails have attached: more than a connection buffers.
+/// Size of the file attached to some mails, in bytes: more than a connection buffers.
 pub(crate) const LARGE: u64 = 256 * 1024;
-/// Most mails with that file, since the sandbox keeps each.
+/// Maximum number of mails with that file, because the sandbox keeps each.
 const LARGE_MAILS: u64 = 100;
-/// Of fewer mails, one in this number has it.
+/// In smaller runs, one mail in this number has the file.
 const LARGE_EVERY: u64 = 8;
 
 /// Writes the file that large mails have attached.
@@ -32,7 +32,7 @@ pub(crate) fn key_of_rolled_back(number: u64) -> String {
     format!("rolled-back-{number:06}")
 }
 
-/// One of `mails` mails.
+/// Returns the mail with this number, of `mails` mails.
 pub(crate) fn mail(number: u64, mails: u64, key: String, large: &Path) -> Email {
     let mail = Email::new("Shop <shop@example.com>", format!("Order {number}"))
         .to(format!("customer-{number}@example.net"))

@@ -44,13 +44,13 @@ pub(crate) struct Trap {
     pub(crate) nth: u64,
 }
 
-/// What happens to a worker.
+/// The way in which a worker's process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Trap(Trap),
     /// A signal after this time.
     After(Blow, Duration),
-    /// Nothing.
+    /// No signal.
     Spared,
 }
 

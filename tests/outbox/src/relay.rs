@@ -1,4 +1,4 @@
-//! Stands between a worker and the sandbox, and holds a mail in the middle of its body.
+//! A relay between a worker and the sandbox, which holds a mail in the middle of its body.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::Result;
 
-/// Bytes that the relay takes in advance of the sandbox. As few as possible: what a stopped worker has
-/// already handed over still arrives.
+/// Bytes that the relay reads ahead of the sandbox. As few as possible, because bytes that a
+/// stopped worker has already written still arrive.
 const WINDOW: u32 = 8 * 1024;
 /// Bytes of a TCP segment.
 const SEGMENT: u32 = 1024;
-/// Most bytes of a body before it is held. The kernel's buffer grows with the bytes that have passed too.
+/// Maximum number of bytes of a body before it is held. The kernel's buffer grows with the bytes
+/// that have passed.
 const FIRST: u64 = 8 * 1024;
-/// Longest head of a request.
+/// Maximum length of a request's head.
 const HEAD: usize = 64 * 1024;
 const PATH: &[u8] = b"POST /v3/email/send ";
 
@@ -47,7 +48,7 @@ impl Held {
     }
 }
 
-/// A port that leads to the sandbox.
+/// A port that forwards to the sandbox.
 #[derive(Debug)]
 pub(crate) struct Relay {
     address: SocketAddr,
@@ -117,7 +118,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         tokio::spawn(async move {
             let mut worker = worker;
             let ended = relay(&mut worker, &state).await;
-            // The worker sees a reset where the sandbox made one, and else an orderly end.
+            // The worker sees a reset if the sandbox made one, and otherwise an orderly end.
             if ended.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset) {
                 let _ = worker.set_zero_linger();
             }

@@ -21,7 +21,7 @@ use crate::supervise::{Progress, Shared, keep, lock};
 use crate::verdict::{Evidence, Verdict, judge};
 use crate::{Result, mails, times};
 
-/// What is asked of a run.
+/// The options of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) engine: Engine,
@@ -31,21 +31,21 @@ pub(crate) struct Options {
     pub(crate) hold: bool,
 }
 
-/// SIGKILLs at each point at least.
+/// Minimum number of SIGKILLs at each point.
 const KILLS: u64 = 20;
-/// How often the server of the database is killed in a run.
+/// Number of kills of the database's server in a run.
 const DATABASE_KILLS: u64 = 3;
-/// How long the server of the database is gone.
+/// Downtime of the database's server after a kill.
 const DATABASE_GONE: Duration = Duration::from_secs(2);
-/// Pause between two looks at the table.
+/// Interval of reading the table.
 const LOOK: Duration = Duration::from_millis(300);
 /// Seconds between two lines about the progress.
 const SHOW: u64 = 10;
-/// A run that has not ended by then has failed: this, and a second for each 10 mails.
+/// Time limit of a run, plus a second for each 10 mails.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What goes wrong with the calls of `/email/send`: the fault, in the sandbox's words, and its chance in
-/// ten thousand.
+/// Faults of calls of `/email/send`: the fault as text of the sandbox, and its chance in ten
+/// thousand.
 const FAULTS: [(&str, u32); 14] = [
     ("reset-before-reading", 150),
     ("close-before-reading", 50),
@@ -62,7 +62,7 @@ const FAULTS: [(&str, u32); 14] = [
     ("status=502:carried-out=yes:html", 50),
     ("status=502:html", 50),
 ];
-/// What goes wrong with the look-ups.
+/// Faults of look-ups.
 const LOOK_UP_FAULTS: [(&str, u32); 3] =
     [("reset", 200), ("status=500:json", 200), ("truncate", 200)];
 
@@ -71,7 +71,7 @@ const LOOK_UP_FAULTS: [(&str, u32); 3] =
 pub(crate) struct Report {
     options: Options,
     verdict: Verdict,
-    /// Kills and stops that the run was to reach, and didn't.
+    /// Kills and stops that the run should have reached but did not.
     missing: Vec<String>,
     points: String,
     lives: u64,
@@ -149,10 +149,10 @@ pub(crate) async fn run(options: Options, folder: &Path) -> Result<Report> {
     if missing_puts > 0 {
         verdict
             .problems
-            .push(format!("{missing_puts} mails were not put in time"));
+            .push(format!("{missing_puts} mails were not queued in time"));
     }
     if sandbox.dropped().mails > 0 {
-        return Err("the sandbox had no room for all mails".into());
+        return Err("the sandbox dropped mails: it ran out of memory".into());
     }
     let schedule = lock(&shared.schedule);
     let mut missing = schedule.missing();
@@ -212,7 +212,7 @@ async fn watch_table(
     loop {
         sleep(LOOK).await;
         let Ok(counts) = database.counts().await else {
-            // Not yet migrated, or the server is gone for a moment.
+            // Not yet migrated, or the server is down.
             continue;
         };
         let put = lock(&shared.progress).put;
@@ -251,13 +251,13 @@ fn points(schedule: &Schedule) -> String {
 }
 
 impl Report {
-    /// Whether all is as it must be.
+    /// Whether the run passed.
     pub(crate) fn is_good(&self) -> bool {
         self.verdict.problems.is_empty() && self.missing.is_empty()
     }
 }
 
-/// What struck, what is wrong, and as the last line the counts.
+/// Lists the faults and the problems. The last line has the counts.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 30;

@@ -1,4 +1,5 @@
-//! Decides how each worker's life ends, so that every point is reached often enough before the mails run out.
+//! Decides how each worker process ends, so that every point is reached often enough before the
+//! mails run out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,15 +16,15 @@ const STOPS: [Option<Point>; 5] = [
     Some(Point::BeforeRecord),
     None,
 ];
-/// The signal that waits for one of a few mails.
+/// The signal that needs one of the few large mails.
 const RARE: Kind = (Blow::Stop, Some(Point::MidBody));
-/// Signals for which mails are in the table in advance.
+/// Number of signals for which the table has mails in advance.
 const AHEAD: u64 = 10;
-/// Mails that are kept back for each signal.
+/// Number of mails that are reserved for each signal.
 const RESERVED: u64 = 4;
 /// Mails that are added if none is left before all signals are sent.
 const MORE: u64 = 4;
-/// Most mails that a worker sends before a signal.
+/// Maximum number of mails that a worker sends before a signal.
 const MOST: u64 = 200;
 
 /// The signals of a run.
@@ -61,7 +62,7 @@ impl Schedule {
 
     /// Chooses the fate of a worker that starts while `left` mails are neither sent nor held.
     pub(crate) fn next(&mut self, left: u64) -> Fate {
-        // So that the mails last, also if the others send more.
+        // So that enough mails are left, even if other workers send more.
         let most = (left / (4 * self.lacking()).max(1)).clamp(1, MOST);
         let Some(kind) = self.deck.pop() else {
             return Fate::Spared;
@@ -77,7 +78,7 @@ impl Schedule {
         }
     }
 
-    /// Records how a life ended: `struck` if the worker received the signal.
+    /// Records the end of a process: `struck` if the worker received the signal.
     pub(crate) fn ended(&mut self, fate: Fate, struck: bool) {
         if let Some(kind) = fate.kind() {
             match struck {
@@ -87,8 +88,8 @@ impl Schedule {
         }
     }
 
-    /// How many of `mails` may be in the table, so that they last for all signals. `put` are in it, and
-    /// `queued` of them wait to be sent.
+    /// Returns how many of `mails` may be in the table, so that they last for all signals. `put`
+    /// are in the table, of which `queued` wait to be sent.
     pub(crate) fn share(&self, mails: u64, put: u64, queued: u64) -> u64 {
         if self.is_over() {
             return mails;
@@ -106,7 +107,7 @@ impl Schedule {
         self.sent == self.wanted
     }
 
-    /// Number of signals that are still to be sent.
+    /// Returns the number of signals that remain to be sent.
     fn lacking(&self) -> u64 {
         self.wanted.values().sum::<u64>() - self.sent.values().sum::<u64>()
     }
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signals_are_repeated_until_each_was_received() {
+    fn signal_is_repeated_until_a_worker_receives_it() {
         let mut schedule = Schedule::new(1, 20, 2);
         let mut lives = 0;
         while !schedule.missing().is_empty() {
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn share_grows_if_no_mail_is_queued() {
+    fn empty_queue_increases_the_share() {
         let schedule = Schedule::new(1, 20, 2);
         let share = schedule.share(300, 0, 1);
         assert_eq!(schedule.share(300, share, 1), share);

@@ -1,4 +1,4 @@
-//! Starts the workers, ends them at their points, and starts them again until every mail is done.
+//! Starts the workers, kills them at their points, and restarts them until every mail is done.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -25,14 +25,14 @@ use crate::times;
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// How long a worker may take to come to its point.
 const TRAP: Duration = Duration::from_secs(4);
-/// Pause before a worker is started that would have to end without a signal.
+/// Pause before starting a worker that would end without a signal.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long the bytes take that a stopped worker has already written.
+/// Time for the bytes that a stopped worker has already written to arrive.
 const KERNEL: Duration = Duration::from_millis(300);
-/// How long a worker goes on after SIGCONT before it is killed.
+/// How long a worker continues after SIGCONT before it is killed.
 const AFTER_STOP: Duration = Duration::from_millis(500);
 
-/// What the workers and their supervisor share.
+/// State shared by the workers and their supervisor.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) schedule: Mutex<Schedule>,
@@ -72,7 +72,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, number: usize, mut relay: Relay) -
             (schedule.next(left), schedule.is_over())
         };
         if fate == Fate::Spared && !over && number > 0 {
-            // The mails that are left are for those with a signal to come.
+            // The remaining mails are for workers with a signal to come.
             sleep(PAUSE).await;
             continue;
         }
@@ -98,7 +98,7 @@ struct Worker {
     pid: Pid,
 }
 
-/// What happens next to a worker.
+/// The next event of a worker.
 enum Next {
     Line(Option<String>),
     Share,
@@ -136,15 +136,21 @@ impl Worker {
             .append(true)
             .create(true)
             .open(&log)?;
-        // Ends with the supervisor: a worker that outlives it ends too.
+        // The pipe closes with the supervisor, and the worker then ends too.
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors);
         let mut child = command.kill_on_drop(true).spawn()?;
-        let stdout = child.stdout.take().ok_or("the worker has no output")?;
-        let stdin = child.stdin.take().ok_or("the worker has no input")?;
-        let pid = child.id().ok_or("the worker has no id")?;
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or("the worker's standard output is missing")?;
+        let stdin = child
+            .stdin
+            .take()
+            .ok_or("the worker's standard input is missing")?;
+        let pid = child.id().ok_or("the worker has no process id")?;
         Ok(Self {
             child,
             stdin,
@@ -165,7 +171,7 @@ impl Worker {
         let mut killed = false;
         let mut asked = false;
         let mut late = false;
-        // Nobody else looks up the mails of a single worker.
+        // With a single worker, no other worker looks up its mails.
         let asleep = if shared.workers == 1 {
             Duration::ZERO
         } else {
@@ -208,7 +214,7 @@ impl Worker {
                             _ => killed = true,
                         }
                     }
-                    _ => return Err(format!("a worker wrote: {line}").into()),
+                    _ => return Err(format!("unexpected line from a worker: {line}").into()),
                 },
                 Next::Share => {
                     let line = format!("{}\n", *share.borrow_and_update());
@@ -218,11 +224,11 @@ impl Worker {
                 Next::Held(held) => {
                     if matches!(fate.kind(), Some((Blow::Stop, _))) {
                         self.signal(Signal::SIGSTOP)?;
-                        // What the kernel has goes on at once, as on a network.
+                        // Bytes in the kernel's buffer pass at once, as on a network.
                         let whole = held.release();
                         sleep(KERNEL).await;
                         if whole.load(Ordering::SeqCst) {
-                            // The worker has no byte left to send late.
+                            // The worker has no bytes left that could arrive late.
                             due = Some((Instant::now(), Blow::Kill));
                         } else {
                             struck = true;
@@ -264,10 +270,11 @@ impl Worker {
         if killed || asked && ended {
             return Ok(struck);
         }
-        Err(format!("a worker ended by itself: {status}").into())
+        Err(format!("a worker ended without a signal: {status}").into())
     }
 
-    /// Lets a stopped worker sleep for this time, then wakes it. Returns when it is killed for good.
+    /// Keeps a worker stopped for this time, then resumes it. Returns the time at which it is
+    /// killed.
     async fn sleep_over(&self, time: Duration) -> Result<(Instant, Blow)> {
         sleep(time).await;
         self.signal(Signal::SIGCONT)?;

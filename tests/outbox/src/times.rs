@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-/// Longest wait of the client without a byte sent or received.
+/// Maximum time of the client without a byte sent or received.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(800);
-/// Longest send. A large mail has more time.
+/// Maximum time of a send. A large mail has more.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(1500);
 /// How long a mail belongs to a worker.
 pub(crate) const LEASE: Duration = Duration::from_millis(2500);
-/// How long before its end a send is over.
+/// Time between the latest end of a send and the end of its lease.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_millis(500);
-/// By how much the outbox extends the lease of a large mail.
+/// Extension of the lease of a large mail.
 pub(crate) const UPLOAD: Duration = Duration::from_secs(6);
-/// How long after its lease a stopped worker goes on sleeping, so that its mail is looked up and sent
-/// again meanwhile.
+/// How long a worker stays stopped after its lease, so that its mail is looked up and sent again
+/// meanwhile.
 pub(crate) const ASLEEP: Duration = Duration::from_secs(6);
 /// How long an event takes to appear in the sandbox's activity.
 pub(crate) const LAG: Duration = Duration::from_secs(1);
@@ -23,9 +23,9 @@ pub(crate) const GIVE_UP: Duration = Duration::from_millis(2500);
 pub(crate) const MARGIN: Duration = Duration::from_secs(1);
 /// How long after a worker's last look-up another one makes look-ups.
 pub(crate) const HANDOVER: Duration = Duration::from_secs(1);
-/// Pause between two queries of a worker that has nothing to do.
+/// Interval of an idle worker's queries.
 pub(crate) const POLL: Duration = Duration::from_millis(200);
-/// Pause between two looks for leases that are over and mails to look up. The sandbox allows 60 look-ups a
+/// Interval of checks for ended leases and for mails to look up. The sandbox allows 60 look-ups a
 /// minute.
 pub(crate) const SWEEP: Duration = Duration::from_millis(1100);
 /// First wait after a failure, and the longest.
@@ -34,7 +34,7 @@ pub(crate) const BACKOFF: (Duration, Duration) =
 /// Pause after a 429 without `Retry-After`.
 pub(crate) const RATE_LIMIT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(2));
-/// How long a worker finishes what is under way when it ends.
+/// How long a worker may finish its sends after SIGTERM.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 /// `Retry-After` of the sandbox's 429, in seconds.
 pub(crate) const RETRY_AFTER: &str = "1";

@@ -1,4 +1,4 @@
-//! In the worker: ends or stops the process at a point that its outbox or its client reports.
+//! Runs in the worker: kills or stops the process at a point that its outbox or client reports.
 //!
 //! Product code has no hook for this. The points are tracing events of the outbox and reports to the
 //! observer of the client.
@@ -20,7 +20,7 @@ use crate::point::{Blow, Point, Trap};
 
 /// The target of the outbox's events.
 const TARGET: &str = "smtp2go_outbox";
-/// Values of the field `step` of the outbox's events, and the points they stand for.
+/// Values of the field `step` of the outbox's events, with their points.
 const STEPS: [(&str, Point); 4] = [
     ("claim", Point::BeforeWrite),
     ("claimed", Point::AfterWrite),
@@ -33,7 +33,7 @@ const STEPS: [(&str, Point); 4] = [
 pub(crate) struct Trapper {
     trap: Option<Trap>,
     count: AtomicU64,
-    /// The outbox's events, to find out what went wrong.
+    /// The outbox's events, for diagnosis.
     log: File,
 }
 
@@ -50,7 +50,7 @@ impl Trapper {
         if self.count.fetch_add(1, Ordering::SeqCst) + 1 != trap.nth {
             return;
         }
-        // One write, so that no other line is in it.
+        // One write, so that lines don't mix.
         let _ = std::io::stdout().write_all(b"reached\n");
         let signal = match trap.blow {
             Blow::Kill => Signal::SIGKILL,

@@ -1,4 +1,4 @@
-//! Compares what was put, the table and the sandbox's inbox, mail for mail.
+//! Compares the queued mails, the table and the sandbox's inbox, mail by mail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,19 +9,19 @@ pub(crate) struct Row {
     pub(crate) email_id: Option<String>,
 }
 
-/// What has to agree. Keys of mails throughout.
+/// The data to compare, by the keys of mails.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
-    /// Put, and the commit was acknowledged.
+    /// Queued mails whose commit was acknowledged.
     pub(crate) put: BTreeSet<String>,
     /// Orders, each written in one transaction with its mail.
     pub(crate) orders: BTreeSet<String>,
     pub(crate) rows: BTreeMap<String, Row>,
-    /// The ids that the sandbox gave the mails of a key.
+    /// The sandbox's ids of the mails with a key.
     pub(crate) inbox: BTreeMap<String, Vec<String>>,
 }
 
-/// The mails by what came of them, and what is wrong.
+/// The number of mails by outcome, and the problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Accepted exactly once.
@@ -32,20 +32,20 @@ pub(crate) struct Verdict {
     pub(crate) lost: usize,
     /// Without a final state in the table.
     pub(crate) unknown: usize,
-    /// Held for a person.
+    /// Held for an operator.
     pub(crate) held: usize,
     /// One line each, with the key.
     pub(crate) problems: Vec<String>,
 }
 
-/// Judges a run that has ended. `hold` if absent mails are held instead of sent again.
+/// Judges a finished run. `hold`: absent mails are held instead of sent again.
 pub(crate) fn judge(evidence: &Evidence, hold: bool) -> Verdict {
     let mut verdict = Verdict::default();
     for key in &evidence.put {
         let ids = evidence.inbox.get(key).map_or(&[][..], Vec::as_slice);
         let Some(row) = evidence.rows.get(key) else {
             verdict.lost += 1;
-            verdict.problem(key, "was put, and the table does not have it");
+            verdict.problem(key, "was queued, but is not in the table");
             continue;
         };
         let held = row.state == "held";
@@ -65,7 +65,7 @@ pub(crate) fn judge(evidence: &Evidence, hold: bool) -> Verdict {
             }
             (state, ids) => {
                 let id = row.email_id.as_deref().unwrap_or("no id");
-                let text = format!("is {state} with {id}, and the sandbox has {ids:?}");
+                let text = format!("is {state} with {id}, but the sandbox has {ids:?}");
                 verdict.problem(key, &text);
             }
         }
@@ -73,7 +73,7 @@ pub(crate) fn judge(evidence: &Evidence, hold: bool) -> Verdict {
     let known: BTreeSet<&String> = evidence.rows.keys().chain(evidence.inbox.keys()).collect();
     for key in known {
         if !evidence.put.contains(key) {
-            verdict.problem(key, "is in the table or the inbox, and was never committed");
+            verdict.problem(key, "is in the table or the inbox, but was never committed");
         }
     }
     for key in evidence.orders.symmetric_difference(&evidence.put) {
@@ -114,8 +114,9 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_be_wrong_is_found() {
-        // Row and inbox of one mail; once, twice, lost, unknown, held; problems, without and with hold.
+    fn each_kind_of_problem_is_reported() {
+        // Row and inbox of one mail; counts of once, twice, lost, unknown, held; number of
+        // problems, without and with hold.
         type Case = (
             &'static str,
             Option<&'static str>,
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn mail_missing_in_one_place_is_found() {
+    fn mail_missing_in_one_place_is_reported() {
         let whole = evidence(&[("a", "sent", Some("1"))], &[("a", &["1"])]);
         assert_eq!(judge(&whole, false).problems, [""; 0]);
         let without_row = Evidence {

@@ -1,4 +1,4 @@
-//! A worker process: sends from the outbox, and puts mails if it is the first one.
+//! A worker process: sends mails of the outbox, and queues mails if it is the first process.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -22,9 +22,9 @@ const CONCURRENCY: usize = 2;
 const CONNECTIONS: u32 = 8;
 /// One transaction in this number is rolled back before the next one commits.
 const ROLLED_BACK: u64 = 10;
-/// Resends of one mail: it can be killed in mid-body again and again.
+/// Maximum number of resends of one mail, which can be killed in mid-body many times.
 const RESENDS: u32 = 100;
-/// Wait before a failed call of the database is made again.
+/// Wait before a failed database call is retried.
 const AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     trap: Option<Trap>,
     #[arg(long)]
     hold: bool,
-    /// Put mails from this number on. The numbers up to which come from standard input.
+    /// Queue mails from this number on, up to numbers read from standard input.
     #[arg(long)]
     put_from: Option<u64>,
 }
@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         .append(true)
         .create(true)
         .open(&arguments.log)?;
-    // The subscriber of a process lives as long as it does.
+    // The subscriber lives as long as the process.
     let trapper: &'static Trapper = Box::leak(Box::new(Trapper::new(arguments.trap, log)));
     tracing::subscriber::set_global_default(Events(trapper))?;
     let (tell, share) = watch::channel(0);
@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         .build()?;
     let pool = Pool::open(&arguments.database, CONNECTIONS)?;
     let outbox = pool.outbox();
-    // The server may be gone as the worker starts.
+    // The server may be down when the worker starts.
     while let Err(error) = prepare(&pool, &outbox).await {
         eprintln!("{error}");
         sleep(AGAIN).await;
@@ -115,8 +115,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Reads from standard input how many mails may be put. Ends the process when the supervisor, which has the
-/// other end of the pipe, is gone.
+/// Reads from standard input how many mails may be queued. Ends the process when the supervisor
+/// closes the pipe.
 fn follow_supervisor(share: &watch::Sender<u64>) {
     for line in std::io::stdin().lines().map_while(std::result::Result::ok) {
         share.send_replace(line.parse().unwrap_or_default());
@@ -143,7 +143,7 @@ struct Putter {
 }
 
 impl Putter {
-    /// Puts mails one after the other, and reports each whose commit was acknowledged.
+    /// Queues mails one by one, and reports each mail whose commit was acknowledged.
     async fn put_all(&self, first: u64, mut share: watch::Receiver<u64>) {
         for number in first..=self.mails {
             if share.wait_for(|share| *share >= number).await.is_err() {
@@ -154,13 +154,13 @@ impl Putter {
                     .await;
             }
             self.put(number, mails::key(number), true).await;
-            // One write, so that no other line is in it.
+            // One write, so that lines don't mix.
             let _ = std::io::stdout().write_all(format!("put {number}\n").as_bytes());
         }
     }
 
-    /// Writes an order and its mail. An error leaves it open whether the commit happened, and the same key
-    /// again is harmless.
+    /// Writes an order and its mail. After an error the commit may have happened; repeating the
+    /// same key is harmless.
     async fn put(&self, number: u64, key: String, commit: bool) {
         let mail = mails::mail(number, self.mails, key.clone(), &self.large);
         while let Err(error) = self.try_put(&key, mail.clone(), commit).await {

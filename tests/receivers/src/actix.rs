@@ -1,4 +1,4 @@
-//! A receiver in actix-web, which has types of its own for HTTP: the request goes to the receiver in
+//! A receiver in actix-web, which has its own HTTP types: the request is passed to the receiver in
 //! parts.
 
 use actix_web::http::StatusCode;
@@ -7,7 +7,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use smtp2go_sdk::webhook::{Event, IntoStatus, Receiver, RequestHead};
 
-/// Hands the event of a request to the handler, and answers.
+/// Passes the event of a request to the handler, and returns the reply.
 pub async fn webhook<F, R>(
     request: &HttpRequest,
     body: &Bytes,

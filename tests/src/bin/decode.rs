@@ -41,12 +41,12 @@ fn main() -> ExitCode {
     })
 }
 
-/// A line on standard error. If nobody reads there, there is nobody to tell.
+/// Writes a line to standard error. Ignores a closed pipe.
 fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "{}", one_line(&message.to_string()));
 }
 
-/// Nobody reading any further is an end as good as any.
+/// A closed pipe of the reader is not an error.
 fn written(done: io::Result<()>) -> Result<Reader, String> {
     match done {
         Ok(()) => Ok(Reader::Reads),
@@ -67,8 +67,8 @@ fn open(file: &str) -> Result<BufReader<Box<dyn Read>>, String> {
     } else {
         Box::new(std::fs::File::open(file).map_err(|error| format!("{file}: {error}"))?)
     };
-    // More than the buffer of standard input has, which is passed by then: what is not in this
-    // buffer has not been read yet.
+    // Larger than the buffer of standard input, so that this one bypasses it: input that is not in
+    // this buffer has not been read yet.
     Ok(BufReader::with_capacity(1 << 16, opened))
 }
 
@@ -79,7 +79,7 @@ fn one(side: Side, method: &str, path: &str, file: &str) -> Result<ExitCode, Str
         .map_err(|error| format!("{file}: {error}"))?;
     let text = match side {
         Side::Request => String::from_utf8(bytes).map_err(|error| format!("{file}: {error}"))?,
-        // Like the client.
+        // As in the client.
         Side::Reply | Side::Webhook => String::from_utf8_lossy(&bytes).into_owned(),
     };
     match decode(side, method, path, &text) {
@@ -126,7 +126,7 @@ fn every_line(side: Side, file: &str) -> Result<ExitCode, String> {
     let mut all = true;
     let mut line = Vec::new();
     loop {
-        // Whoever writes a line and waits gets the answer before the next line is waited for.
+        // A caller that writes a line and waits gets its answer before the next line is read.
         if !input.buffer().contains(&b'\n') && written(output.flush())? == Reader::IsGone {
             break;
         }
@@ -160,12 +160,13 @@ fn answer(side: Side, line: &[u8]) -> Answer {
     let decoded = str::from_utf8(line)
         .map_err(|error| format!("the line is not UTF-8: {error}"))
         .and_then(|line| {
-            serde_json::from_str::<Line<'_>>(line)
-                .map_err(|error| format!("no line {{\"method\",\"path\",\"body\"}}: {error}"))
+            serde_json::from_str::<Line<'_>>(line).map_err(|error| {
+                format!("expected a line {{\"method\",\"path\",\"body\"}}: {error}")
+            })
         })
         .and_then(|line| {
             let body = line.body.get();
-            // A form, which is not JSON, comes as a text.
+            // A form is a JSON string.
             let form = match side {
                 Side::Webhook => serde_json::from_str::<String>(body).ok(),
                 Side::Request | Side::Reply => None,

@@ -1,4 +1,4 @@
-//! Features are listed in each crate's Cargo.toml; the tables in the documents follow it.
+//! The tables of features in the documents match each crate's Cargo.toml.
 
 use crate::{markdown_table, read};
 
@@ -76,7 +76,7 @@ fn feature_tables_list_every_feature() {
 }
 
 #[test]
-fn continuous_integration_builds_each_feature_alone() {
+fn ci_builds_each_feature_alone() {
     let features = features("smtp2go-sdk/Cargo.toml");
     let names: Vec<_> = features
         .iter()

@@ -1,7 +1,7 @@
 //! Imports between the layers of `smtp2go-sdk/src`.
 //!
-//! A layer is a module at the crate's root. The modules of `generated/` belong to the layer whose
-//! code they are.
+//! A layer is a module at the crate's root. Each module of `generated/` belongs to one of these
+//! layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +106,7 @@ fn layers_use_only_layers_below_them() {
 }
 
 #[test]
-fn the_document_has_the_same_table() {
+fn architecture_md_has_the_same_table() {
     let documented = markdown_table(&read("ARCHITECTURE.md"), "| Layer |");
     let held: Vec<Vec<String>> = LAYERS
         .iter()
@@ -254,6 +254,6 @@ impl VisitMut for Imports<'_> {
         visit_mut::visit_macro_mut(self, call);
     }
 
-    // `pub(super)` is no import.
+    // `pub(super)` is not an import.
     fn visit_visibility_mut(&mut self, _: &mut syn::Visibility) {}
 }

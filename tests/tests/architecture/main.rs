@@ -1,8 +1,8 @@
-//! Rules for the sources that the compiler does not hold: imports go one way, one file judges
-//! replies, private types have names of their own, features are listed everywhere, and pages show code of
-//! programs.
+//! Rules for the sources that the compiler does not check: imports between layers, the single file
+//! that judges replies, distinct names of private types, lists of features, and the code on
+//! documentation pages.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod features;

@@ -7,8 +7,8 @@ use syn::{Item, Visibility};
 use crate::root;
 use crate::sources::modules;
 
-/// A name that two types share has to be looked up at each place. Public types are exempt, since
-/// their module is part of their name: `Client` and `blocking::Client`.
+/// A reader must look up a name that two types share. Public types are exempt, because their module
+/// is part of the name: `Client` and `blocking::Client`.
 #[test]
 fn private_types_of_a_crate_have_distinct_names() {
     let mut shared = Vec::new();
@@ -19,7 +19,7 @@ fn private_types_of_a_crate_have_distinct_names() {
         "smtp2go-sandbox/src/lib.rs",
         "xtask/src/lib.rs",
     ] {
-        // For each name: where it is, and whether a private type has it.
+        // For each name: the places, and whether a private type has it.
         let mut places: BTreeMap<String, (BTreeSet<String>, bool)> = BTreeMap::new();
         for module in modules(&root().join(crate_root)) {
             if module.path.iter().any(|name| name == "generated") {

@@ -41,7 +41,7 @@ fn code_of_pages_occurs_in_their_programs() {
     assert_ne!(pages, 0);
 }
 
-/// The programs that a page links to, with their code.
+/// Returns the programs that a page links to, with their code.
 fn programs(page: &str) -> Vec<(String, String)> {
     let links = page.split("](../").skip(1);
     let links: BTreeSet<&str> = links
@@ -55,7 +55,7 @@ fn programs(page: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The code blocks of a page, each with its language.
+/// Returns the code blocks of a page, each with its language.
 fn blocks(page: &str) -> Vec<(&str, String)> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     let blocks = fenced.map(|block| {
@@ -65,7 +65,8 @@ fn blocks(page: &str) -> Vec<(&str, String)> {
     blocks.collect()
 }
 
-/// So that a block can come from within a function. Lines begin and end with a line break.
+/// Removes indentation, so that a block can be from within a function. Lines begin and end with a
+/// line break.
 fn without_indentation(code: &str) -> String {
     let lines = code.lines().map(|line| format!("{}\n", line.trim()));
     format!("\n{}", lines.collect::<String>())

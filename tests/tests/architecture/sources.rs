@@ -1,4 +1,4 @@
-//! Finds the modules of a crate by its `mod` items, without what only tests see.
+//! Finds the modules of a crate by its `mod` items, without test-only code.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use syn::{Attribute, Item, ItemMod};
 pub(crate) struct Module {
     /// Its path from the crate's root, such as `["call", "attempt"]`; empty for the root.
     pub(crate) path: Vec<String>,
-    /// Its items, without modules and without what is under `#[cfg(test)]`.
+    /// Its items, without modules and `#[cfg(test)]` code.
     pub(crate) items: Vec<Item>,
 }
 
-/// Reads the modules of a crate from its root file, `src/lib.rs` as a rule.
+/// Reads the modules of a crate from its root file, usually `src/lib.rs`.
 pub(crate) fn modules(root_file: &Path) -> Vec<Module> {
     let folder = root_file.parent().unwrap();
     let mut modules = Vec::new();

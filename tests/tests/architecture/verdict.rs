@@ -25,19 +25,19 @@ const ALLOWED: [(&str, &[&str], &str); 12] = [
         &CERTAINTY,
         "defines it; errors before anything is sent",
     ),
-    ("error", &STATUS, "answers questions such as is_auth"),
-    ("error::display", &CERTAINTY, "words for a certainty"),
+    ("error", &STATUS, "methods such as is_auth"),
+    ("error::display", &CERTAINTY, "texts for a certainty"),
     ("error::display", &STATUS, "hints for a status"),
     (
         "call::attempt",
         &STATUS,
-        "reads more of an error than of a success that is too long",
+        "reads a longer part of an error than of a success that is too long",
     ),
     ("call::cancel", &CERTAINTY, "the certainty of no attempts"),
     (
         "call::telemetry",
         &CERTAINTY,
-        "words for a certainty, and that of no attempts",
+        "texts for a certainty, and that of no attempts",
     ),
     (
         "mail::bulk::report",
@@ -57,7 +57,7 @@ const ALLOWED: [(&str, &[&str], &str); 12] = [
     (
         "raw",
         &STATUS,
-        "the status of progenitor's errors that have none",
+        "a status for progenitor's errors that have none",
     ),
     ("webhook::ensure", &CERTAINTY, "advice after a refusal"),
 ];
@@ -68,7 +68,7 @@ fn only_the_verdict_maps_replies_to_certainties() {
     let mut used = vec![false; ALLOWED.len()];
     for module in modules(&root().join("smtp2go-sdk/src/lib.rs")) {
         let name = module.path.join("::");
-        // Statuses that receivers answer with are no replies of the API.
+        // Statuses that receivers return are not replies of the API.
         let receives = name.starts_with("webhook");
         if name == "call::verdict" || name.starts_with("generated") {
             continue;
@@ -91,6 +91,8 @@ fn only_the_verdict_maps_replies_to_certainties() {
         }
     }
     let stale = ALLOWED.iter().zip(used).filter(|(_, used)| !used);
-    wrong.extend(stale.map(|((name, ..), _)| format!("{name} need not be allowed any more")));
+    wrong.extend(
+        stale.map(|((name, ..), _)| format!("{name} no longer needs to be allowed: remove it")),
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! The spec, as the tests read it.
+//! Access to the spec for tests.
 #![allow(dead_code)] // each test file uses a part
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub(crate) struct Operation {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) request: Value,
-    /// The first example; null where nothing is known of the body.
+    /// The first example; null if the body is not documented.
     pub(crate) reply: Value,
     /// All examples, each with its name if it has one.
     pub(crate) replies: Vec<(String, Value)>,
@@ -52,7 +52,7 @@ pub(crate) fn operations(spec: &Value) -> Vec<Operation> {
     operations
 }
 
-/// The examples of a body's content, each with its name if it has one.
+/// Returns the examples of a body's content, each with its name if it has one.
 pub(crate) fn examples(content: &Value) -> Vec<(String, Value)> {
     let one = content
         .get("example")
@@ -62,7 +62,7 @@ pub(crate) fn examples(content: &Value) -> Vec<(String, Value)> {
     one.into_iter().chain(named).collect()
 }
 
-/// Every example of a webhook's payload, named.
+/// Returns all examples of webhooks' payloads, with names.
 pub(crate) fn webhooks(spec: &Value) -> Vec<(String, Value)> {
     let mut payloads = Vec::new();
     for (name, item) in spec["x-webhooks"].as_object().unwrap() {

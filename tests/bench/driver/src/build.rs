@@ -1,4 +1,4 @@
-//! What it takes to build a program that sends one mail.
+//! Cost of building a program that sends one mail.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::median;
 use crate::run::{Program, Result, run};
 use crate::table::{Row, Table, Unit};
 
-/// Rounds of clean builds, each of all programs in turn; the median counts.
+/// Rounds of clean builds of all programs; the median counts.
 const ROUNDS: usize = 3;
 
 /// Cargo, in the folder of the benchmark.
@@ -26,15 +26,15 @@ const HAND_DEFAULT: Variant = ("hand", &["reqwest-default"]);
 const SDK_DEFAULT: Variant = ("sdk", &["default"]);
 const SDK_RAW: Variant = ("sdk", &["default", "raw"]);
 
-/// Crates of the SDK by default, and what the feature `raw` adds.
+/// Maximum number of crates of the SDK by default, and the number that the feature `raw` adds.
 const CRATES: u64 = 89;
 const CRATES_OF_RAW: u64 = 7;
 
-/// What building a program took.
+/// The cost of building a program.
 struct Built {
     /// CPU time of all compilers, in milliseconds.
     cpu: u64,
-    /// Time until it was done, with two jobs, in milliseconds.
+    /// Elapsed time with two jobs, in milliseconds.
     wall: u64,
     /// Bytes of the stripped program.
     size: u64,
@@ -56,7 +56,7 @@ impl Cargo {
             .args(arguments)
             .arg("--locked")
             .current_dir(&self.folder);
-        // What cargo tells the programs that it runs would make it build some crates again.
+        // Cargo's variables in the environment would make it rebuild some crates.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if [
@@ -96,7 +96,7 @@ impl Cargo {
             _ => Ok(()),
         };
         gone()?;
-        // So that downloads are not counted.
+        // Fetched first, so that downloads are not measured.
         run(&mut self.command(&["fetch", "--quiet"]))?;
         let begun = Instant::now();
         let (_, _, cpu) = run(self
@@ -117,7 +117,7 @@ impl Cargo {
         })
     }
 
-    /// Crates in the program's tree.
+    /// Returns the number of crates in the program's dependency tree.
     fn crates(&self, (name, features): Variant) -> Result<u64> {
         let mut command = self.command(&["tree", "--quiet", "--no-default-features"]);
         command
@@ -134,7 +134,7 @@ impl Cargo {
         Ok(crates.len().saturating_sub(1) as u64)
     }
 
-    /// The version of rustc, and those of the crates that matter.
+    /// Returns the versions of rustc and of the relevant crates.
     pub fn versions(&self) -> Result<Vec<String>> {
         let (rustc, ..) = run(Command::new("rustc").arg("--version"))?;
         let (tree, ..) = run(self

@@ -1,11 +1,11 @@
-//! What inputs that are made to hurt take in the sandbox.
+//! Cost of adversarial inputs in the sandbox.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::run::{Result, run};
 
-/// Where the section begins in the document. It is the last one.
+/// Heading of the section, which is the last one of the document.
 const TITLE: &str = "\n# What hurts the sandbox\n";
 
 /// Runs the sandbox's own example, which prints the table, and returns the section.
@@ -25,7 +25,7 @@ pub fn measure(folder: &Path) -> Result<String> {
     ))
 }
 
-/// The document with another section.
+/// Returns the document with the section replaced.
 pub fn replace(document: &str, section: &str) -> String {
     let before = document.split(TITLE).next().unwrap_or_default();
     format!("{before}{section}")

@@ -1,5 +1,5 @@
-//! Sends the same mails by smtp2go-sdk and by a hand-written client, measures both, and writes the
-//! table. See the README beside it.
+//! Sends the same mails with smtp2go-sdk and with a hand-written client, measures both, and writes
+//! the table. See the README of the benchmark.
 
 mod build;
 mod hurt;
@@ -14,10 +14,10 @@ use build::Cargo;
 use run::{Program, Result, Server};
 use table::{Row, Table, Unit};
 
-/// Interleaved rounds of what varies from run to run; the median counts.
+/// Interleaved rounds of measurements that vary; the median counts.
 const ROUNDS: usize = 7;
-/// Of many mails in flight. The share of the kernel, which is more than half, varies with what else the
-/// machine does.
+/// Rounds with many mails in flight. More than half of the time is the kernel's, which varies with
+/// the load of the machine.
 const FLIGHT_ROUNDS: usize = 41;
 /// Mails of the two runs whose difference is measured.
 const INSTRUCTIONS: [u64; 2] = [200, 1200];
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => server::serve().map_err(Into::into),
         ref groups if groups.iter().all(|group| GROUPS.contains(group)) => measure(groups),
-        _ => Err(format!("the groups of rows are {}", GROUPS.join(", ")).into()),
+        _ => Err(format!("unknown group of rows: use {}", GROUPS.join(", ")).into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,7 +76,7 @@ fn measure(groups: &[&str]) -> Result<()> {
     println!("{hurt}");
     let document = match groups {
         [] => Some(table.document(&cargo)? + &hurt),
-        // It stands for itself, and takes a few minutes.
+        // Runs alone, because it takes a few minutes.
         ["hurt"] => {
             let known = std::fs::read_to_string(&path)
                 .map_err(|error| format!("{}: {error}", path.display()))?;
@@ -96,7 +96,7 @@ fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
     values[values.len() / 2]
 }
 
-/// Measures both programs in turn, and takes the median of each.
+/// Measures both programs alternately, and returns the median of each.
 fn rounds(count: usize, mut measure: impl FnMut(usize) -> Result<u64>) -> Result<[u64; 2]> {
     let mut found = [Vec::new(), Vec::new()];
     for _ in 0..count {
@@ -202,7 +202,7 @@ fn attachments(programs: &[Program; 2], server: &Server, table: &mut Table) -> R
     Ok(())
 }
 
-/// A folder that goes when this is dropped.
+/// A folder that is removed on drop.
 struct Removed(PathBuf);
 
 impl Drop for Removed {

@@ -1,4 +1,4 @@
-//! Runs programs, and measures what they take.
+//! Runs programs, and measures their cost.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ fn children() -> Result<Duration> {
     Ok(micros(usage.user_time()) + micros(usage.system_time()))
 }
 
-/// Runs a command to its end: its standard output, its standard error, its CPU time.
+/// Runs a command. Returns its standard output, its standard error and its CPU time.
 pub fn run(command: &mut Command) -> Result<(String, String, Duration)> {
     let before = children()?;
     let output = command
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| format!("{:?} cannot be run: {error}", command.get_program()))?;
+        .map_err(|error| format!("can't run {:?}: {error}", command.get_program()))?;
     let cpu = children()?.saturating_sub(before);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
@@ -40,7 +40,7 @@ pub fn run(command: &mut Command) -> Result<(String, String, Duration)> {
     Ok((stdout, stderr, cpu))
 }
 
-/// The server, in a process of its own. Ended when dropped.
+/// The server, in a separate process that is killed on drop.
 pub struct Server {
     child: Child,
     port: u16,
@@ -54,9 +54,9 @@ impl Server {
             .arg("serve")
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("taskset cannot be run: {error}"))?;
+            .map_err(|error| format!("can't run taskset: {error}"))?;
         let mut line = String::new();
-        let stdout = child.stdout.take().ok_or("no output of the server")?;
+        let stdout = child.stdout.take().ok_or("the server printed nothing")?;
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
         let port = line.trim().parse()?;
         Ok(Self { child, port })
@@ -79,18 +79,18 @@ pub struct Program {
     pub path: PathBuf,
 }
 
-/// What a program took.
+/// The cost of a program.
 pub struct Run {
     pub cpu: Duration,
-    /// The most memory that it ever had, in KiB.
+    /// Peak memory, in KiB.
     pub peak: u64,
     /// Bytes of a mail's body.
     pub size: u64,
 }
 
 impl Program {
-    /// Has it send `count` mails, under `wrapper` if it is not empty, and checks that the server
-    /// has got them.
+    /// Lets the program send `count` mails, under `wrapper` if it is not empty, and checks that the
+    /// server received them.
     fn send<S: AsRef<OsStr>>(
         &self,
         wrapper: &[S],
@@ -111,7 +111,7 @@ impl Program {
         let (mails_now, bytes_now) = server::counts(server.port)?;
         let received = mails_now - mails;
         if received != count {
-            return Err(format!("{command:?} sent {received} mails in place of {count}").into());
+            return Err(format!("{command:?} sent {received} mails instead of {count}").into());
         }
         let run = Run {
             cpu,
@@ -121,7 +121,7 @@ impl Program {
         Ok((run, stderr))
     }
 
-    /// Has it send mails.
+    /// Measures the program while it sends mails.
     pub fn measure(
         &self,
         server: &Server,
@@ -132,7 +132,7 @@ impl Program {
         Ok(self.send::<&str>(&[], server, mode, count, file)?.0)
     }
 
-    /// Instructions that it takes for `count` mails.
+    /// Returns the number of instructions for `count` mails.
     pub fn instructions(&self, server: &Server, mode: &str, count: u64) -> Result<u64> {
         let wrapper = [
             "valgrind",
@@ -143,7 +143,7 @@ impl Program {
         let collected = stderr
             .lines()
             .find_map(|line| line.split_once("Collected : "))
-            .ok_or_else(|| format!("no count in what callgrind says:\n{stderr}"))?;
+            .ok_or_else(|| format!("no count in callgrind's output:\n{stderr}"))?;
         Ok(collected.1.trim().parse()?)
     }
 }

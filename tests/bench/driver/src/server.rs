@@ -1,4 +1,4 @@
-//! The other end: takes every mail in and keeps nothing but counts.
+//! The server of the benchmark: accepts every mail and keeps only counts.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -11,14 +11,14 @@ struct Counts {
     bytes: AtomicU64,
 }
 
-/// Serves until the process is ended, after it has printed its port.
+/// Prints its port, and serves until the process is killed.
 pub fn serve() -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?.port());
     let counts = Arc::new(Counts::default());
     for stream in listener.incoming() {
         let (stream, counts) = (stream?, counts.clone());
-        // A client that breaks off is seen in the counts.
+        // The counts show clients that abort.
         std::thread::spawn(move || answer(stream, &counts));
     }
     Ok(())
@@ -71,7 +71,7 @@ fn answer(stream: TcpStream, counts: &Counts) -> io::Result<()> {
     }
 }
 
-/// Mails and bytes of bodies that the server on this port has taken in.
+/// Returns the numbers of mails and of body bytes that the server on this port has received.
 pub fn counts(port: u16) -> io::Result<(u64, u64)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.write_all(b"GET /counts HTTP/1.1\r\nConnection: close\r\n\r\n")?;
@@ -90,9 +90,9 @@ pub fn counts(port: u16) -> io::Result<(u64, u64)> {
             let parsed = body
                 .split_once(' ')
                 .and_then(|(mails, bytes)| Some((mails.parse().ok()?, bytes.parse().ok()?)));
-            return parsed.ok_or_else(|| io::Error::other(format!("odd counts: {body}")));
+            return parsed.ok_or_else(|| io::Error::other(format!("invalid counts: {body}")));
         }
         line.clear();
     }
-    Err(io::Error::other("the server does not count"))
+    Err(io::Error::other("the server returned no counts"))
 }

@@ -30,9 +30,9 @@ impl Unit {
 
 enum Budget {
     None,
-    /// Of the SDK's value to that of the baseline.
+    /// Limit of the ratio of the SDK's value to the baseline's.
     Ratio(f64),
-    /// Of the SDK's value.
+    /// Limit of the SDK's value.
     Limit(u64),
 }
 
@@ -81,7 +81,7 @@ impl Table {
         self.0.is_empty()
     }
 
-    /// The file that is kept in the repository, without what the sandbox takes.
+    /// Returns the text of the committed file, without the sandbox's section.
     pub fn document(&self, cargo: &Cargo) -> Result<String> {
         Ok(format!(
             "# What a mail costs\n\n\

@@ -1,5 +1,5 @@
-//! What one writes who needs to send a mail and has reqwest and serde: one shared client, files
-//! read whole.
+//! The baseline: a minimal client with reqwest and serde. It shares one HTTP client and reads whole
+//! files.
 
 use std::error::Error;
 use std::path::Path;

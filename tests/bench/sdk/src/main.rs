@@ -1,4 +1,4 @@
-//! A program that sends one mail: what it costs to build.
+//! A program that sends one mail, to measure the cost of building it.
 
 use smtp2go_sdk::{Client, Email};
 

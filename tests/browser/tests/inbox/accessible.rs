@@ -1,23 +1,23 @@
-//! What axe finds on every page, in every look.
+//! axe checks every page in every look.
 
 use serde_json::{Value, json};
 use smtp2go_sdk::Attachment;
 
 use crate::support::{Browser, Look, Receiver, email, folder, run, sandbox};
 
-/// axe-core, as `npm install` in the package's folder puts it there.
+/// Returns axe-core, which `npm install` in the package's folder installs.
 fn axe() -> String {
     let path = folder().join("node_modules/axe-core/axe.min.js");
     std::fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}; `npm install` in tests/browser gets it",
+            "{}: {error}: run `npm install` in tests/browser",
             path.display()
         )
     })
 }
 
 #[test]
-fn axe_finds_nothing() {
+fn every_page_passes_axe() {
     run(async {
         let axe = axe();
         let (sandbox, client) = sandbox().await;
@@ -72,7 +72,7 @@ async fn check(browser: &Browser, axe: &str, pages: &[String]) {
             browser.look(look).await;
             browser.goto(page).await;
             browser.run(axe).await;
-            // The mail in the frame is not ours.
+            // The frame shows a foreign mail, which is not checked.
             let script = "const done = arguments[arguments.length - 1]; \
                  axe.run({ exclude: ['iframe'] }, { iframes: false }) \
                     .then(result => done(result.violations.map(one => \

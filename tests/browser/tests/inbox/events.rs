@@ -6,7 +6,7 @@ use crate::support::{Browser, Receiver, run, sandbox};
 use smtp2go_sdk::Email;
 
 #[test]
-fn each_button_reaches_the_webhook_and_the_page_says_so() {
+fn each_button_posts_an_event_that_the_page_shows() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let receiver = Receiver::open().await;
@@ -34,7 +34,7 @@ fn each_button_reaches_the_webhook_and_the_page_says_so() {
             assert_eq!(body["email_id"], id.as_str());
             let said = bounce.map_or(Value::Null, Value::from);
             assert_eq!(body["bounce"], said, "{button}");
-            // The last event of the page is this one, and accepted.
+            // The last event on the page is this one, and it was accepted.
             browser
                 .until(&format!(
                     "const last = [...document.querySelectorAll('.timeline > li')].at(-1); \
@@ -44,7 +44,7 @@ fn each_button_reaches_the_webhook_and_the_page_says_so() {
                 ))
                 .await;
         }
-        // What cannot be is said, and nothing is posted.
+        // An impossible event is an error on the page, and nothing is posted.
         browser.click("button[value=hard-bounce]").await;
         browser.until("return document.querySelector('.timeline > li:last-child').innerText.includes('bounce')").await;
         browser.click("button[value=hard-bounce]").await;

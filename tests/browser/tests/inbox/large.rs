@@ -26,7 +26,7 @@ fn ten_thousand_mails_can_be_scrolled_and_searched() {
         assert_eq!(sandbox.mails().len(), MAILS);
         let browser = Browser::open().await;
         browser.goto(&sandbox.inbox_url()).await;
-        // To the end, as somebody does who drags the bar.
+        // Scrolls to the end at once, like dragging the scroll bar.
         browser
             .until(&format!(
                 "const list = document.querySelector('#list'); list.scrollTop = list.scrollHeight; \
@@ -35,7 +35,7 @@ fn ten_thousand_mails_can_be_scrolled_and_searched() {
             .await;
         let last = "return document.querySelector('#rows > li:last-child .subject').textContent";
         assert_eq!(browser.run(last).await, "Invoice 0");
-        // What is new comes to the top, and what was loaded stays.
+        // A new mail is added at the top, and loaded mails stay.
         client
             .send(crate::support::email("A new one"))
             .await

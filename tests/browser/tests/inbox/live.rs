@@ -1,4 +1,4 @@
-//! What a developer sees while an application sends.
+//! The inbox while an application sends.
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
@@ -7,7 +7,7 @@ use smtp2go_sdk::Attachment;
 use crate::support::{Browser, Look, email, run, sandbox};
 
 #[test]
-fn a_mail_appears_without_a_reload() {
+fn new_mail_appears_without_a_reload() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = Browser::open().await;
@@ -37,7 +37,7 @@ fn a_mail_appears_without_a_reload() {
             .until("return document.querySelector('#tab-Mail .count').textContent.trim() === '2'")
             .await;
 
-        // It is opened with the keyboard, and its name is what is read next.
+        // It is opened by keyboard, and a screen reader reads its title next.
         browser
             .run("document.querySelector('#rows a').focus()")
             .await;
@@ -70,7 +70,7 @@ fn a_mail_appears_without_a_reload() {
         assert_eq!(text, "Hello Jane");
         window.enter_parent_frame().await.unwrap();
 
-        // News does not disturb what is open.
+        // New mails don't change the open mail.
         browser
             .run("window.frame = document.querySelector('iframe')")
             .await;
@@ -98,7 +98,7 @@ fn a_mail_appears_without_a_reload() {
             .until("return document.querySelector('.tabs [aria-current]').innerText === 'Source'")
             .await;
 
-        // The end of the sandbox is said.
+        // The page reports the end of the sandbox.
         drop(sandbox);
         browser
             .until("return !document.querySelector('#lost').hidden")
@@ -108,7 +108,7 @@ fn a_mail_appears_without_a_reload() {
 }
 
 #[test]
-fn a_phone_shows_one_thing_at_a_time() {
+fn phone_shows_either_list_or_mail() {
     run(async {
         let (sandbox, client) = sandbox().await;
         client.send(email("Your report")).await.unwrap();
@@ -145,7 +145,7 @@ fn a_phone_shows_one_thing_at_a_time() {
 }
 
 #[test]
-fn faults_are_switched_and_the_sandbox_reset() {
+fn faults_page_sets_faults_and_reset_page_resets() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = Browser::open().await;
@@ -179,7 +179,7 @@ fn faults_are_switched_and_the_sandbox_reset() {
             .until("return document.querySelector('#rule-error') !== null")
             .await;
 
-        // Calls tell why they failed.
+        // Calls show the reason of their failure.
         browser
             .goto(&format!("{}_inbox/calls?q=fault", sandbox.inbox_url()))
             .await;

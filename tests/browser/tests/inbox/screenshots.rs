@@ -1,7 +1,7 @@
-//! Pictures of the inbox: all looks for people who work on it, and that of the README.
+//! Screenshots of the inbox: all looks for developers, and the one in the README.
 //!
-//! They go to the folder `screenshots` beside the build. With `UPDATE_SCREENSHOT` set that of the
-//! README is replaced too.
+//! They are written to the folder `screenshots` beside the build. With `UPDATE_SCREENSHOT` set, the
+//! README's screenshot is replaced too.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ const INVOICE: &str = "<div style='font:16px/1.5 sans-serif;max-width:560px;marg
 <p style='color:#667;font-size:13px'>Acme, 1 Example Street. <a href='https://example.com/unsubscribe'>Unsubscribe</a></p></div></div>";
 
 #[test]
-fn the_inbox_is_pictured() {
+fn screenshots_of_the_inbox_are_written() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = Browser::open().await;

@@ -1,4 +1,4 @@
-//! A browser, a place that counts what it asks for, and a sandbox to look at.
+//! A browser, a server that records its requests, and a sandbox.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -19,20 +19,20 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-/// Nothing takes that long; what does has failed.
+/// Time limit for everything; longer waits are failures.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A window of a browser of its own, which knows no host but this machine's: names that end with
-/// `.example` lead to an [`Outside`], and others nowhere (browsers call home).
+/// A window of a separate browser that can't reach external hosts: names that end with `.example`
+/// resolve to an [`Outside`], and other names fail, because browsers call home.
 pub(crate) struct Browser {
     pub(crate) window: Window,
     pub(crate) outside: Outside,
-    /// Both end with it.
+    /// Ends together with the browser.
     _driver: Child,
     profile: TempDir,
 }
 
-/// How a page is looked at.
+/// Size and settings of a window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
     pub(crate) dark: bool,
@@ -70,7 +70,7 @@ impl Browser {
         Self::open_with_own_name("localhost").await
     }
 
-    /// A browser for which a name leads to this machine too, on any port.
+    /// Opens a browser for which this name resolves to this machine, on any port.
     pub(crate) async fn open_with_own_name(name: &str) -> Self {
         let outside = Outside::open().await;
         let (driver, port) = driver().await;
@@ -101,8 +101,8 @@ impl Browser {
             "goog:chromeOptions".to_owned(),
             json!({ "args": arguments }),
         );
-        // An alert would be a mistake that has to be seen.
-        // `goto` waits. Links that a policy blocks would be waited for in vain.
+        // An alert must be visible as a failure. `goto` waits itself, because the driver would wait
+        // forever for links that a policy blocks.
         wanted.insert("pageLoadStrategy".to_owned(), json!("none"));
         wanted.insert("unhandledPromptBehavior".to_owned(), json!("ignore"));
         let window = ClientBuilder::new(HttpConnector::new())
@@ -122,13 +122,13 @@ impl Browser {
         self.window.close().await.unwrap();
     }
 
-    /// Closes the window, and returns how often a name of the outside was looked up: also without a
-    /// connection, which is all that [`Outside`] notes.
+    /// Closes the window, and returns how often an external name was looked up. This includes
+    /// lookups without a connection, which [`Outside`] can't record.
     pub(crate) async fn close_and_count_lookups(self) -> usize {
         self.window.close().await.unwrap();
         let log = eventually(|| {
             let log = std::fs::read_to_string(net_log(&self.profile)).ok()?;
-            // Chromium ends the document when it quits.
+            // Chromium completes the log when it quits.
             serde_json::from_str::<Value>(&log).is_ok().then_some(log)
         });
         let log = log.await.expect("Chromium ends its log");
@@ -139,7 +139,7 @@ impl Browser {
             .sum()
     }
 
-    /// A command of Chromium's own.
+    /// Runs a command that only Chromium has.
     pub(crate) async fn command(&self, name: &str, parameters: Value) -> Value {
         let command = Own(json!({ "cmd": name, "params": parameters }));
         self.window.issue_cmd(command).await.unwrap()
@@ -156,7 +156,7 @@ impl Browser {
         self.command("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// Goes to a page and waits until it is there with its frames.
+    /// Opens a page, and waits until it and its frames are loaded.
     pub(crate) async fn goto(&self, address: &str) {
         self.run("window.leaving = true").await;
         self.window.goto(address).await.unwrap();
@@ -164,7 +164,7 @@ impl Browser {
             .await;
     }
 
-    /// What a script in the page returns.
+    /// Returns the result of a script in the page.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.window.execute(script, Vec::new()).await.unwrap()
     }
@@ -172,7 +172,7 @@ impl Browser {
     /// Waits until a script in the page returns true.
     pub(crate) async fn until(&self, script: &str) {
         let seen = async {
-            // A page that is just being left has no answer.
+            // While the page changes, there is no result.
             while self.window.execute(script, Vec::new()).await.ok() != Some(Value::Bool(true)) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -189,14 +189,14 @@ impl Browser {
     }
 }
 
-/// Where Chromium notes what it does in the network.
+/// Returns the path of Chromium's network log.
 fn net_log(profile: &TempDir) -> PathBuf {
     profile.path().join("net-log.json")
 }
 
-/// A driver and its port.
+/// Starts a driver. Returns it and its port.
 async fn driver() -> (Child, u16) {
-    // It takes any free port of IPv6, and ends if the same of IPv4 has an owner.
+    // It takes any free IPv6 port, and ends if the same IPv4 port is in use.
     for _ in 0..20 {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -210,7 +210,7 @@ async fn driver() -> (Child, u16) {
         while let Some(line) = lines.next_line().await.unwrap() {
             if let Some((_, port)) = line.split_once("successfully on port ") {
                 let port = port.trim_end_matches('.').parse().unwrap();
-                // What else it has to say is not to fill the pipe.
+                // Further output must not fill the pipe.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
                 return (driver, port);
             }
@@ -241,7 +241,7 @@ impl WebDriverCompatibleCommand for Own {
     }
 }
 
-/// Everything that is not this machine: counts the connections and keeps what is asked for.
+/// The server for all external names: counts connections and records requests.
 pub(crate) struct Outside {
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -268,18 +268,18 @@ impl Outside {
         }
     }
 
-    /// How many connections there were, with and without a request.
+    /// Returns the number of connections, with and without a request.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// The heads of all requests; empty for a connection that ended without one.
+    /// Returns the heads of all requests; empty for a connection without a request.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }
 
-/// An endpoint for webhooks: keeps the bodies.
+/// An endpoint for webhooks, which records the bodies.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) url: String,
@@ -300,7 +300,7 @@ impl Receiver {
         Self { url, bodies }
     }
 
-    /// A webhook that posts everything that happens to mail here.
+    /// Returns a webhook that posts all email events to this endpoint.
     pub(crate) fn webhook(&self) -> WebhookAddRequest {
         let events = [
             "processed",
@@ -343,7 +343,7 @@ pub(crate) async fn eventually<T>(look: impl Fn() -> Option<T>) -> Option<T> {
     tokio::time::timeout(PATIENCE, found).await.ok()
 }
 
-/// Answers every request with 200 and a dot for an image, after telling of the connection, and of the
+/// Replies to every request with 200 and a small image, after reporting the connection and the
 /// request's head and body. Returns the port.
 async fn serve(
     connected: impl Fn() + Send + 'static,
@@ -377,7 +377,7 @@ async fn answer(mut stream: TcpStream, tell: Arc<impl Fn(&str, &[u8])>) {
                 bytes.drain(..end + 4);
                 break (head, length.unwrap_or(0_usize));
             }
-            // It connected, and that is all.
+            // A connection without a request.
             None if read == 0 => return tell("", b""),
             None => {}
         }
@@ -418,8 +418,8 @@ pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a test on a runtime with threads, so that the sandbox answers while the browser is waited
-/// for.
+/// Runs a test on a multi-threaded runtime, so that the sandbox can reply while the test waits for
+/// the browser.
 pub(crate) fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -8,7 +8,7 @@ use smtp2go_sdk::Client;
 
 const KEY: &str = "api-00000000000000000000000000000000";
 
-/// The remedy, which the documentation has to name.
+/// The remedy, which the documentation must contain.
 const REMEDY: &str = "rustls::crypto::ring::default_provider().install_default()";
 
 const DOCUMENTATION: [(&str, &str); 4] = [

@@ -32,7 +32,7 @@ async fn send() -> Result<(), Box<dyn Error>> {
     let (base_url, mode, count) = load::arguments()?;
     let client = Client::new(base_url, KEY.to_owned())?;
     match mode {
-        // There is only one way.
+        // This client has only one mode.
         Mode::Send | Mode::Group => {
             for _ in 0..count {
                 client.send(&mail(Vec::new())).await?;

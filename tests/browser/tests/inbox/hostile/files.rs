@@ -1,4 +1,4 @@
-//! Files of a mail: they are saved, and never shown or run.
+//! Files of a mail are only saved, never shown or run.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -97,7 +97,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("\u{202e}fdp.html", "text/HTML", "<img src=EVIL/file>"),
 ];
 
-/// Ways in which the HTML of a mail may refer to one of its own files.
+/// HTML that refers to the mail's own files.
 const USES: &str = "<iframe src=files/0></iframe><object data=files/0 type=text/html></object>\
     <embed src=files/0><img src=files/0><script src=files/0></script><link rel=stylesheet href=files/0>\
     <style>@import 'files/0';</style><svg><use href='files/0#a' /><image href=files/0 /></svg>\
@@ -105,7 +105,7 @@ const USES: &str = "<iframe src=files/0></iframe><object data=files/0 type=text/
     <a href=files/0>x</a><a target=_self href=raw>x</a>";
 
 #[test]
-fn hostile_file_is_for_saving_and_not_shown() {
+fn hostile_file_is_saved_and_not_shown() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = listening().await;
@@ -124,7 +124,7 @@ fn hostile_file_is_for_saving_and_not_shown() {
             let sent = sent.unwrap_or_else(|error| panic!("{name}: {error}"));
             let id = sent.email_id.as_deref().unwrap();
             look_at_id(&browser, &sandbox, id, name).await;
-            // What its address answers is for saving, whoever follows it.
+            // The reply at its address is always a download.
             let files = format!("{}_inbox/mails/{id}/files/0", sandbox.inbox_url());
             browser.run(&format!("fetch('{files}').then(reply => window.kept = ['content-type', \
                 'content-disposition', 'x-content-type-options'].map(name => reply.headers.get(name)))")).await;
@@ -176,7 +176,7 @@ const SHOWN: &str = "<img src='cid:i'><img src=cid:i><iframe src='cid:i'></ifram
     <meta http-equiv=refresh content='0;url=cid:i'>";
 
 #[test]
-fn hostile_inline_image_does_nothing() {
+fn hostile_inline_image_requests_and_runs_nothing() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = listening().await;

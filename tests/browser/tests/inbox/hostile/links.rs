@@ -1,4 +1,4 @@
-//! Links that somebody clicks on: what is opened learns nothing of the inbox and has no hold on it.
+//! Clicked links: the opened page gets no information about the inbox and no access to it.
 
 use fantoccini::Locator;
 use serde_json::json;
@@ -7,7 +7,7 @@ use smtp2go_sdk::Email;
 use super::{click_on_everything, fill, listening, look_at, nothing_asked_or_run};
 use crate::support::{eventually, run, sandbox};
 
-/// Links that want to open in the place of the mail or of the inbox.
+/// Links that would replace the mail or the inbox.
 const HELD: &[&str] = &[
     "<a target=_self href=EVIL/self>x</a>",
     "<a target=_SELF rel=opener href=EVIL/self>x</a>",
@@ -24,7 +24,7 @@ const HELD: &[&str] = &[
     "<a target=_self href='view-source:EVIL/v'>x</a><a target=_self href='blob:EVIL/1'>x</a><a target=_self href='filesystem:EVIL/1'>x</a>",
 ];
 
-/// Links that open in a window of their own.
+/// Links that open in a new window.
 const OPENING: &[&str] = &[
     "<a href=EVIL/a>x</a>",
     "<a target='' href=EVIL/a>x</a>",
@@ -39,7 +39,7 @@ const OPENING: &[&str] = &[
 ];
 
 #[test]
-fn link_with_a_target_of_the_inbox_asks_for_nothing() {
+fn link_targeting_the_inbox_requests_nothing() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = listening().await;
@@ -54,7 +54,7 @@ fn link_with_a_target_of_the_inbox_asks_for_nothing() {
                 .await;
             click_on_everything(&browser, &sandbox, link).await;
         }
-        // Time for what comes late.
+        // Time for late requests.
         browser.goto(&sandbox.inbox_url()).await;
         nothing_asked_or_run(&browser, "a link").await;
         browser.close().await;

@@ -1,4 +1,4 @@
-//! MIME messages in encodings and structures that hide what they are.
+//! MIME messages in encodings and structures that hide their content.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -14,7 +14,7 @@ const EVIL: &str = "<p>decoded<script>SCRIPT</script><img src=EVIL/mime onerror=
 
 const HEAD: &str = "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n";
 
-/// A message with further headers and a body.
+/// Returns a message with these headers and body.
 fn message(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let head = format!("{HEAD}{headers}\r\n\r\n");
     [head.as_bytes(), body.as_ref()].concat()
@@ -28,7 +28,7 @@ fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(to_bytes).collect()
 }
 
-/// UTF-7 in which all is encoded.
+/// Encodes everything as UTF-7.
 fn utf7(text: &str) -> String {
     format!(
         "+{}-",
@@ -36,7 +36,7 @@ fn utf7(text: &str) -> String {
     )
 }
 
-/// UTF-7 in which only what HTML means something by is encoded.
+/// Encodes only HTML's special characters as UTF-7.
 fn utf7_of_markup(text: &str) -> String {
     let special = |one: char| "<>\"'=&+".contains(one);
     text.chars()
@@ -66,7 +66,7 @@ fn forwarded(mut inner: Vec<u8>, depth: usize) -> Vec<u8> {
     inner
 }
 
-/// The messages by what they are.
+/// Returns the messages, by description.
 fn messages(evil: &str) -> Vec<(&'static str, Vec<u8>)> {
     let bytes = evil.as_bytes();
     let little = utf16(evil, u16::to_le_bytes);
@@ -130,7 +130,7 @@ fn messages(evil: &str) -> Vec<(&'static str, Vec<u8>)> {
             html("utf-32le", evil.chars().flat_map(|one| u32::from(one).to_le_bytes()).collect::<Vec<_>>()),
         ),
         ("ucs-2", html("iso-10646-ucs-2", &big)),
-        // Other lies about the encoding.
+        // Other wrong declarations of the encoding.
         ("unknown charset", html("no-such", bytes)),
         ("two charsets", html("utf-8; charset=utf-7", utf7(evil))),
         ("charset in pieces", html("ignored; charset*0=ut; charset*1=f-7", utf7(evil))),
@@ -257,7 +257,7 @@ fn messages(evil: &str) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn hostile_message_does_nothing() {
+fn hostile_message_requests_and_runs_nothing() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = listening().await;
@@ -287,7 +287,7 @@ fn hostile_message_does_nothing() {
             browser.window.enter_parent_frame().await.unwrap();
             look_at_id(&browser, &sandbox, id, what).await;
         }
-        // Else there was nothing to hold back.
+        // Otherwise there was nothing to block.
         for what in [
             "utf-7, all of it",
             "utf-16le",

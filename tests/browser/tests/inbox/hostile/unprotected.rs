@@ -1,4 +1,4 @@
-//! That the pieces are hostile, and would be noticed: what they do where nothing protects the reader.
+//! Checks that the snippets are hostile and detected: without protection, they leak.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 use super::{PIECES, fill};
 use crate::support::{Browser, eventually, run};
 
-/// Serves pages as they are, each at its number, and at `/` one with all of them in frames. Returns
-/// its address.
+/// Serves pages unchanged, each at its number, and at `/` a page with all of them in frames.
+/// Returns the address.
 async fn serve(pages: Vec<String>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
@@ -48,12 +48,12 @@ async fn serve(pages: Vec<String>) -> String {
 }
 
 #[test]
-fn most_pieces_leak_without_protection() {
+fn most_snippets_leak_without_protection() {
     run(async {
         let pages = PIECES.iter().enumerate();
         let address = serve(pages.map(|(number, piece)| fill(piece, number)).collect()).await;
         let browser = Browser::open().await;
-        // Chromium may go elsewhere from here at any time, so nobody waits for the page.
+        // Chromium may leave this page at any time, so the test does not wait for it.
         browser.window.goto(&address).await.unwrap();
         let leaks = || -> BTreeSet<usize> {
             let seen = browser.outside.seen();
@@ -63,7 +63,7 @@ fn most_pieces_leak_without_protection() {
             });
             numbers.collect()
         };
-        // Others want a click, only connect, or want a browser of old.
+        // Others need a click, only connect, or need an old browser.
         let expected = PIECES.len() * 2 / 5;
         let enough = eventually(|| (leaks().len() >= expected).then_some(())).await;
         assert!(

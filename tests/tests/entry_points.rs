@@ -1,6 +1,6 @@
-//! Every operation through each door, against the sandbox.
+//! Every operation through each entry point, against the sandbox.
 
-// A test that fails, fails by a panic.
+// Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../smtp2go-sdk/tests/support/log_watch.rs"]
@@ -11,14 +11,14 @@ use log_watch::watched;
 use serde_json::{Value, json};
 use smtp2go_sandbox::{Call, Sandbox};
 use smtp2go_sdk::{Client, blocking};
-use smtp2go_tests::doors::DOORS;
+use smtp2go_tests::entry_points::ENTRY_POINTS;
 use support::Operation;
 
 fn parsed(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
 }
 
-/// What is fresh in every reply.
+/// Removes the values that differ in every reply.
 fn without_ids(mut reply: Value) -> Value {
     if let Value::Object(members) = &mut reply {
         members.remove("request_id");
@@ -37,7 +37,7 @@ fn without_ids(mut reply: Value) -> Value {
     reply
 }
 
-/// The requests are the spec's examples, which no state goes with.
+/// A sandbox without state, because the spec's examples refer to none.
 async fn stateless() -> Sandbox {
     Sandbox::builder()
         .strict(true)
@@ -48,69 +48,73 @@ async fn stateless() -> Sandbox {
 }
 
 #[tokio::test]
-async fn both_doors_send_and_read_the_same() {
+async fn group_and_raw_method_send_and_read_the_same() {
     let operations = support::operations(&support::spec());
-    assert_eq!(operations.len(), DOORS.len());
-    for (operation, door) in operations.iter().zip(DOORS) {
-        assert_eq!(operation.id, door.id);
+    assert_eq!(operations.len(), ENTRY_POINTS.len());
+    for (operation, entry_points) in operations.iter().zip(ENTRY_POINTS) {
+        assert_eq!(operation.id, entry_points.id);
         let sandbox = stateless().await;
         let client = Client::builder(watched(sandbox.key()))
             .base_url(sandbox.base_url())
             .build()
             .unwrap();
         let request = operation.request.to_string();
-        let answers = (door.call)(&client, &client.raw(), &request)
+        let answers = (entry_points.call)(&client, &client.raw(), &request)
             .await
-            .unwrap_or_else(|error| panic!("{}: {error}", door.id));
+            .unwrap_or_else(|error| panic!("{}: {error}", entry_points.id));
 
         let calls = sandbox.calls();
-        assert_eq!(calls.len(), 2, "{}", door.id);
+        assert_eq!(calls.len(), 2, "{}", entry_points.id);
         for call in &calls {
             assert_sent(call, operation, sandbox.key());
         }
-        assert_eq!(calls[0].body(), calls[1].body(), "{}", door.id);
+        assert_eq!(calls[0].body(), calls[1].body(), "{}", entry_points.id);
 
         if operation.reply.is_null() {
             assert!(
                 answers.body.is_empty() && answers.raw.is_null(),
                 "{}",
-                door.id
+                entry_points.id
             );
             continue;
         }
         let body = without_ids(parsed(&answers.body));
         let raw = without_ids(answers.raw);
-        assert_eq!(strip(&raw), strip(&body), "{}", door.id);
-        assert_handed_out(answers.data, &body, door.id);
+        assert_eq!(strip(&raw), strip(&body), "{}", entry_points.id);
+        assert_handed_out(answers.data, &body, entry_points.id);
     }
 }
 
 #[tokio::test]
-async fn the_blocking_door_sends_and_reads_the_same() {
-    for (operation, door) in support::operations(&support::spec()).iter().zip(DOORS) {
+async fn blocking_method_sends_and_reads_the_same() {
+    for (operation, entry_points) in support::operations(&support::spec())
+        .iter()
+        .zip(ENTRY_POINTS)
+    {
         let sandbox = stateless().await;
         let client = blocking::Client::builder(watched(sandbox.key()))
             .base_url(sandbox.base_url())
             .build()
             .unwrap();
         let request = operation.request.to_string();
-        let (data, body) = tokio::task::spawn_blocking(move || (door.blocking)(&client, &request))
-            .await
-            .unwrap()
-            .unwrap_or_else(|error| panic!("{}: {error}", door.id));
+        let (data, body) =
+            tokio::task::spawn_blocking(move || (entry_points.blocking)(&client, &request))
+                .await
+                .unwrap()
+                .unwrap_or_else(|error| panic!("{}: {error}", entry_points.id));
 
         let calls = sandbox.calls();
-        assert_eq!(calls.len(), 1, "{}", door.id);
+        assert_eq!(calls.len(), 1, "{}", entry_points.id);
         assert_sent(&calls[0], operation, sandbox.key());
         if operation.reply.is_null() {
-            assert!(body.is_empty(), "{}", door.id);
+            assert!(body.is_empty(), "{}", entry_points.id);
         } else {
-            assert_handed_out(data, &without_ids(parsed(&body)), door.id);
+            assert_handed_out(data, &without_ids(parsed(&body)), entry_points.id);
         }
     }
 }
 
-/// The call is the operation's, with the request of the spec's example.
+/// Checks that the call is the operation's, with the request of the spec's example.
 fn assert_sent(call: &Call, operation: &Operation, key: &str) {
     let id = operation.id.as_str();
     assert_eq!(call.operation(), Some(id));
@@ -130,7 +134,7 @@ fn assert_sent(call: &Call, operation: &Operation, key: &str) {
     assert_eq!(sent, wanted, "{id}");
 }
 
-/// A group's method hands out `data`, or all of a reply that has none.
+/// Checks that a group's method returns `data`, or the whole reply if it has none.
 fn assert_handed_out(data: Value, body: &Value, id: &str) {
     let (wanted, data) = match body.get("data") {
         Some(wanted) => (
@@ -142,7 +146,7 @@ fn assert_handed_out(data: Value, body: &Value, id: &str) {
     assert_eq!(strip(&data), wanted, "{id}");
 }
 
-/// Without nulls, empty values and the difference between 1 and 1.0.
+/// Removes nulls, empty values and the difference between 1 and 1.0.
 fn strip(value: &Value) -> Value {
     match value {
         Value::Object(members) => members

@@ -1,4 +1,5 @@
-//! Every operation, called through each door of the SDK.
+//! Calls every operation through each entry point of the SDK: the group's method, the raw client
+//! and the blocking client.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -7,29 +8,29 @@ use serde::Serialize;
 use smtp2go_sdk::{Client, Reply, blocking, raw};
 use smtp2go_types as types;
 
-/// What the two async doors answered to the same request.
+/// The results of the two async entry points for the same request.
 #[derive(Debug)]
 pub struct Answers {
-    /// What the group's method returned: the reply's `data`.
+    /// The result of the group's method: the reply's `data`.
     pub data: serde_json::Value,
-    /// The bytes that the group's method got.
+    /// The bytes of the reply to the group's method.
     pub body: Vec<u8>,
-    /// What the raw method returned: the whole reply; null where its shape is not known.
+    /// The result of the raw method: the whole reply; null if its shape is not known.
     pub raw: serde_json::Value,
 }
 
-/// The answers, or the first error of either door.
+/// The results, or the first error.
 pub type Outcome = Result<Answers, Box<dyn Error + Send + Sync>>;
 
 /// A call in progress.
 pub type Calling<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-/// What the blocking group's method returned, the reply's `data`, and the bytes that it got.
+/// The result of the blocking group's method, the reply's `data`, and the bytes of the reply.
 pub type Blocked = Result<(serde_json::Value, Vec<u8>), Box<dyn Error + Send + Sync>>;
 
-/// An operation and how to call it, with a request as JSON.
+/// An operation, and functions that call it with a request as JSON.
 #[derive(Debug)]
-pub struct Door {
+pub struct EntryPoints {
     /// The operationId.
     pub id: &'static str,
     /// Calls the group's method first, the raw one second.
@@ -38,15 +39,15 @@ pub struct Door {
     pub blocking: fn(&blocking::Client, &str) -> Blocked,
 }
 
-macro_rules! doors {
+macro_rules! entry_points {
     ($(
         $id:ident $method:literal $path:literal $group:ident $action:ident
         [$($taken:ident)?] [$($request:ident)?] [$($reply:ident)?];
     )*) => {
-        /// Every operation.
+        /// All operations.
         #[allow(deprecated, unused_variables, reason = "there are such, and some take nothing")]
-        pub static DOORS: &[Door] = &[$(
-            Door {
+        pub static ENTRY_POINTS: &[EntryPoints] = &[$(
+            EntryPoints {
                 id: stringify!($id),
                 call: |client, raw, request| Box::pin(async move {
                     let taken = client
@@ -70,9 +71,9 @@ macro_rules! doors {
         )*];
     };
 }
-crate::generated::operations!(doors);
+crate::generated::operations!(entry_points);
 
-/// Takes a reply apart.
+/// Splits a reply into its data and its bytes.
 fn answer<T: Serialize>(reply: Reply<T>) -> Blocked {
     let body = reply.body().to_vec();
     Ok((serde_json::to_value(reply.into_inner())?, body))
