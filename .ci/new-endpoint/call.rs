@@ -1,4 +1,4 @@
-//! Calls the made-up endpoint through both doors, with its types.
+//! Calls the made-up endpoint through its group and the raw client, with its types.
 
 use serde_json::{Value, json};
 use smtp2go_sandbox::{Fault, Sandbox};
