@@ -30,7 +30,11 @@ pub enum Mode {
 /// BASE-URL MODE COUNT [FILE]
 pub fn arguments() -> Result<(String, Mode, usize), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = |what: &str| arguments.next().ok_or(format!("argument {what} is missing"));
+    let mut next = |what: &str| {
+        arguments
+            .next()
+            .ok_or(format!("argument {what} is missing"))
+    };
     let (base_url, mode, count) = (next("BASE-URL")?, next("MODE")?, next("COUNT")?);
     let mode = match mode.as_str() {
         "send" => Mode::Send,

@@ -9,7 +9,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use receivers::actix::webhook;
 use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::types::{
-    EmailEventKind, SmsEventKind, SmsEventName, SmsSendRequest, OpenEnum, WebhookFormat,
+    EmailEventKind, OpenEnum, SmsEventKind, SmsEventName, SmsSendRequest, WebhookFormat,
 };
 use smtp2go_sdk::webhook::{Auth, Event, MemoryDeduplicator, Receiver, Subscription, parse};
 use smtp2go_sdk::{Client, Email};
