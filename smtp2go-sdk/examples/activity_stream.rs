@@ -1,5 +1,4 @@
-//! Reads the events of sent mail as a stream, from a local SMTP2GO unless there is a key in the
-//! environment.
+//! Reads the events of sent mail as a stream. Uses a local SMTP2GO unless SMTP2GO_API_KEY is set.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example activity_stream
@@ -22,7 +21,7 @@ async fn main() -> ExitCode {
 }
 
 async fn list(client: &Client) -> Result {
-    // Without dates, the events of today; the largest page, to make few calls.
+    // Without dates, the search covers today. The largest page makes few calls.
     let today = ActivitySearchRequest::new().limit(1000);
 
     // The next page is fetched while this one is printed.

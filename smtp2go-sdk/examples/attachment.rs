@@ -1,4 +1,4 @@
-//! Attachments from a file, from memory, and from a reader.
+//! Sends attachments from a file, from memory, and from a reader.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example attachment
@@ -20,9 +20,9 @@ async fn main() -> ExitCode {
 }
 
 async fn example(setup: Setup) -> Result {
-    // Files are read while they are sent, and take no memory however large they are.
+    // A file is read while it is sent, so a large file takes no more memory than a small one.
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    // A reader says how much there is. It can be read once, so the mail is sent once.
+    // A reader needs the length of its content. It can be read once, so the mail is not retried.
     let log = "started\nstopped\n";
     let mail = Email::new(setup.sender, "Files")
         .to(setup.recipient)

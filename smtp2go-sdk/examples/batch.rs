@@ -1,4 +1,4 @@
-//! Many mails in one request, with an outcome for each.
+//! Sends many mails in one request, with an outcome for each.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example batch
@@ -40,7 +40,7 @@ async fn example(setup: Setup) -> Result {
             Err(error) if error.certainty() == Certainty::Rejected => {
                 println!("{index}: refused: {error}");
             }
-            Err(error) => println!("{index}: look before you repeat it: {error}"),
+            Err(error) => println!("{index}: look it up before you send it again: {error}"),
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A mail, many mails, and a search over all pages, in a program that is not async.
+//! Sends one mail and many mails, and searches over all pages, in a program that is not async.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --features blocking --example blocking
@@ -40,7 +40,7 @@ fn example(setup: BlockingSetup) -> Result {
     }
     println!("{}", sending.report());
 
-    // The same groups as those of the async client; what is a stream there is an iterator.
+    // The groups are those of the async client, with iterators in place of streams.
     for event in client.activity().search_all(ActivitySearchRequest::new()) {
         let event = event?;
         println!(

@@ -20,8 +20,8 @@ async fn main() -> ExitCode {
 }
 
 async fn example(setup: Setup) -> Result {
-    // The input is any iterator or stream: mails are made as they are sent. The number is our key,
-    // which comes back with the outcome and in the report.
+    // The input is any iterator or stream, so mails can be made as they are sent. The number is the
+    // key, which comes back with the outcome and in the report.
     let mails = (1..=5).map(|number| {
         let mail = Email::new(&setup.sender, format!("Invoice {number}"))
             .to(&setup.recipient)
@@ -47,7 +47,7 @@ async fn example(setup: Setup) -> Result {
     for (number, state) in report.states() {
         match state {
             SendState::Sent => {}
-            SendState::Unknown => println!("invoice {number}: look before you send it again"),
+            SendState::Unknown => println!("invoice {number}: look it up before you send it again"),
             _ => println!("invoice {number}: not sent"),
         }
     }

@@ -1,5 +1,5 @@
-//! Adds a sender domain and prints the DNS records to publish for it as a table; with a local SMTP2GO
-//! unless there is a key in the environment.
+//! Adds a sender domain, and prints the DNS records to publish for it. Uses a local SMTP2GO unless
+//! SMTP2GO_API_KEY is set.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example domains

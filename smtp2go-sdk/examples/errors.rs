@@ -1,4 +1,4 @@
-//! What an error knows, and what to do about it.
+//! Shows what an error contains, and how to react to it.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example errors
@@ -22,23 +22,23 @@ fn mail() -> Email {
         .text("Hello Jane")
 }
 
-/// What to do next.
+/// Returns how to react to an error.
 fn advice(error: &Error) -> String {
-    // First what is wrong for sure and won't mend itself.
+    // First the errors that a later attempt would have too.
     if error.is_validation() {
         let fields = error.field_errors().iter();
         let fields: Vec<_> = fields.map(ToString::to_string).collect();
         return format!("correct {}", fields.join(" and "));
     }
     if error.is_auth() || error.is_config() {
-        return "tell the operator: the set-up is wrong".to_owned();
+        return "tell the operator: the configuration is wrong".to_owned();
     }
-    // The API's own codes are an open list.
+    // `ErrorCode` is an open enum: the API can add codes.
     if error.code() == Some(ErrorCode::ApiException) {
         let id = error.request_id().unwrap_or("?");
         return format!("ask the support about request {id}");
     }
-    // Then what time may mend. The SDK has retried by now where that does no harm.
+    // Then the temporary errors. The SDK has already retried where that is safe.
     if error.is_rate_limited() {
         return match error.retry_after() {
             Some(wait) => format!("put it back into the queue for {} s", wait.as_secs()),
@@ -46,11 +46,11 @@ fn advice(error: &Error) -> String {
         };
     }
     match error.certainty() {
-        Certainty::NotSent => "send it again: it never got there".to_owned(),
+        Certainty::NotSent => "send it again: it was not sent".to_owned(),
         Certainty::Rejected => format!("give up, it was refused: {:?}", error.failures()),
-        // Sending it again might send it twice. `Client::find_sent` tells whether it was sent, and
+        // Sending again could send the mail twice. `Client::find_sent` looks up whether it was sent, and
         // `Client::send_once` does all of this.
-        Certainty::Unknown => "look for it before you send it again".to_owned(),
+        Certainty::Unknown => "look it up before you send it again".to_owned(),
     }
 }
 
@@ -59,7 +59,7 @@ async fn show(what: &str, client: &Client, mail: Email) {
     match client.send(mail).await {
         Ok(sent) => println!("  sent as {:?}", sent.email_id),
         Err(error) => {
-            // One line for people. For logs there is Debug: it has no addresses and no bodies.
+            // Display is one line for people. Log Debug instead: it has no addresses and no bodies.
             println!("  {error}");
             if let Some(source) = error.source() {
                 println!("  because: {source}");
@@ -87,7 +87,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    // A local SMTP2GO that misbehaves on purpose.
+    // A local SMTP2GO that fails on purpose.
     let sandbox = Sandbox::start().await?;
     let faults = sandbox.faults();
     let client = Client::builder(sandbox.key())
@@ -95,10 +95,15 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         .deadline(Duration::from_secs(20))
         .build()?;
 
-    show("A mail without an address", &client, mail().to("jane@")).await;
+    show(
+        "A mail with an invalid address",
+        &client,
+        mail().to("jane@"),
+    )
+    .await;
 
     faults.add(Fault::status(403));
-    show("A key that must not send", &client, mail()).await;
+    show("A key that may not send", &client, mail()).await;
 
     faults.clear().add(Fault::status(400).json(&json!({
         "request_id": "aa253464-0bd0-467a-b24b-6159dcd7be60",
@@ -107,25 +112,25 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     show("An error of the API", &client, mail()).await;
 
     faults.clear().add(Fault::failed("550 no such mailbox"));
-    show("A refusal in a success", &client, mail()).await;
+    show("A refusal with status 200", &client, mail()).await;
     let raw = client.with_options(CallOptions::new().failures_are_errors(false));
     let sent = raw.send(mail()).await?;
     println!(
-        "  or as a reply, if you ask: failed {:?}, {:?}",
+        "  as a reply, with failures_are_errors off: failed {:?}, {:?}",
         sent.failed, sent.failures
     );
 
     faults
         .clear()
         .add(Fault::status(502).html("<html>Bad Gateway</html>"));
-    show("A gateway in trouble", &client, mail()).await;
+    show("A failing gateway", &client, mail()).await;
 
     faults.clear().add(Fault::reset());
-    show("A connection that is lost", &client, mail()).await;
+    show("A lost connection", &client, mail()).await;
 
-    // Last, since it holds back every call of the client.
+    // Last, because a 429 pauses all calls of the client.
     faults.clear().add(Fault::status(429));
     show("Too many calls", &client, mail()).await;
-    show("And the next", &client, mail()).await;
+    show("The next call", &client, mail()).await;
     Ok(())
 }

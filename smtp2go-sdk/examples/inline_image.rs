@@ -1,4 +1,4 @@
-//! A mail whose HTML shows an image that comes with it.
+//! Sends a mail whose HTML shows an inline image.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example inline_image
@@ -22,8 +22,8 @@ async fn main() -> ExitCode {
 }
 
 async fn example(setup: Setup) -> Result {
-    // The name of the file is what the HTML refers to. A name that only one of the two has is
-    // found before anything is sent.
+    // The HTML refers to the image by its file name. An image that is missing, or that the HTML does
+    // not mention, is an error before anything is sent.
     let mail = Email::new(setup.sender, "A dot")
         .to(setup.recipient)
         .html(r#"<p>Look: <img src="cid:dot.svg" alt="a dot"></p>"#)

@@ -1,5 +1,5 @@
-//! Mail composed with lettre, sent through the API: by a transport in place of the SMTP one, and
-//! by the client itself.
+//! Sends mail composed with lettre through the API: with a transport in place of the SMTP transport, and
+//! with the client itself.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --features lettre --example lettre
@@ -40,7 +40,8 @@ async fn example(setup: Setup) -> Result {
     let sent = mailer.send(message.clone()).await?;
     println!("sent as {}", sent.email_id.as_deref().unwrap_or("-"));
 
-    // The API reads recipients from the headers, and lettre leaves out Bcc unless told to keep it.
+    // The API reads recipients from the headers, and lettre removes the header Bcc by default. So the
+    // hidden copy would not be sent, which is an error.
     let hidden = Message::builder()
         .from(setup.sender.parse()?)
         .to(setup.recipient.parse()?)

@@ -1,4 +1,4 @@
-//! A message that something else has composed, as MIME.
+//! Sends a finished MIME message.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example mime
@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
 }
 
 async fn example(setup: Setup) -> Result {
-    // Sender and recipients are those in the headers.
+    // The API reads sender and recipients from the headers.
     let (sender, recipient) = (&setup.sender, &setup.recipient);
     let message = format!(
         "From: {sender}\r\nTo: {recipient}\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n\

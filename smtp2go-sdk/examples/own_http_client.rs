@@ -1,5 +1,5 @@
-//! Calls through an HTTP client of your own: here with hosts resolved by hand, and a certificate
-//! authority of your own if `CA_FILE` names one (PEM). Counts what happens with an observer.
+//! Sends with your own HTTP client. It resolves a host to a fixed address, and trusts only the
+//! certificate authority in the PEM file `CA_FILE`, if that is set. An observer counts the calls.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example own_http_client
@@ -39,13 +39,13 @@ impl Observer for Counts {
 
 fn http_client() -> Result<reqwest::Client> {
     let mut http = reqwest::Client::builder()
-        // These four are what our own client has, and what yours should have too: redirects would
-        // take the key elsewhere.
+        // The SDK's own client has these four settings. Set them too: a followed redirect would send
+        // the key to another host.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(5))
         .pool_idle_timeout(Duration::from_secs(60))
-        // And this is why there is a client of one's own here.
+        // The reasons for your own client.
         .no_proxy()
         .resolve("localhost", SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     if let Some(path) = std::env::var_os("CA_FILE") {
@@ -56,8 +56,8 @@ fn http_client() -> Result<reqwest::Client> {
 }
 
 async fn run() -> Result {
-    // reqwest's rustls takes the provider that the program has installed. With reqwest's default
-    // features it brings one along.
+    // reqwest's rustls uses the provider that the program has installed. With reqwest's default
+    // features, no installed provider is needed.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
     let sandbox = Sandbox::start().await?;

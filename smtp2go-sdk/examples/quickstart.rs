@@ -1,4 +1,4 @@
-//! Sends one mail, to a local SMTP2GO unless there is a key in the environment.
+//! Sends one mail. Uses a local SMTP2GO unless SMTP2GO_API_KEY is set.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example quickstart
@@ -6,7 +6,7 @@
 //! SMTP2GO_API_KEY=api-… cargo run -p smtp2go-sdk --example quickstart -- SENDER RECIPIENT
 //! ```
 //!
-//! With `--keep` the local SMTP2GO stays up, with a page that shows the mail.
+//! With `--keep` the local SMTP2GO keeps running, with a page that shows the mail.
 
 #![allow(clippy::print_stdout)]
 

@@ -1,4 +1,4 @@
-//! A mail for later, which is then cancelled.
+//! Schedules a mail, and then cancels it.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example schedule

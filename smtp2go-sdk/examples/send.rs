@@ -1,4 +1,5 @@
-//! A mail to several people, with copies, an address for answers and a header; and what is said of a mail that can't be sent.
+//! Sends a mail with a hidden copy, an address for answers and a header, and prints the errors of an
+//! invalid mail.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example send
@@ -32,7 +33,7 @@ async fn example(setup: Setup) -> Result {
     let sent = setup.client.send(mail).await?;
     println!("sent as {}", sent.email_id.as_deref().unwrap_or("(no id)"));
 
-    // Everything that is wrong is said at once, and nothing is sent.
+    // One error lists all problems, and nothing is sent.
     let mail = Email::new(setup.sender, "Order\n1043")
         .to("jane@")
         .to(recipient);

@@ -1,4 +1,4 @@
-//! Sends mails once although replies are lost, to a local SMTP2GO that loses them.
+//! Sends each mail once although a local SMTP2GO loses mails and replies.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example send_once
@@ -29,7 +29,7 @@ async fn main() -> Result {
         .base_url(sandbox.base_url())
         .build()?;
 
-    // Short times, since the local activity has no lag of minutes.
+    // Short times, because the local SMTP2GO's activity lags by 0.3 seconds, not by minutes.
     let lag = Duration::from_millis(400);
     let short_times = SendOnce::new()
         .lag(lag)

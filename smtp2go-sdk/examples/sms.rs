@@ -1,5 +1,4 @@
-//! Sends a text message, and lists those that were sent; with a local SMTP2GO unless there is a key
-//! in the environment.
+//! Sends a text message, and lists the sent ones. Uses a local SMTP2GO unless SMTP2GO_API_KEY is set.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example sms
@@ -23,7 +22,7 @@ async fn main() -> ExitCode {
 
 async fn example(client: &Client) -> Result {
     let number = support::argument("NUMBER", "+15555550123")?;
-    // Up to 100 numbers, each with the code of its country.
+    // Up to 100 numbers, each with its country code.
     let request = SmsSendRequest::new([number], "Your table is booked for 7 pm.");
     let sent = client.sms().send(request).await?;
     println!("{} sent", sent.total_sent.unwrap_or_default());

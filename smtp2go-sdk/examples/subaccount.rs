@@ -1,5 +1,5 @@
-//! Lists the sender domains of every subaccount, from a local SMTP2GO unless there is a key of a
-//! master account in the environment. Changes nothing.
+//! Lists the sender domains of every subaccount. Read-only. Uses a local SMTP2GO unless SMTP2GO_API_KEY
+//! is set, to a key of a master account.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example subaccount
@@ -29,7 +29,7 @@ async fn list(client: &Client) -> Result {
         let Some(id) = subaccount.id else { continue };
         println!("{} ({id})", subaccount.name.unwrap_or_default());
 
-        // The same client, but every call of it is for this subaccount.
+        // Shares the connections of `client`. Every call is for this subaccount.
         let theirs = client.for_subaccount(&id);
         let domains = theirs.domain().view(DomainViewRequest::new()).await?;
         for entry in &domains.domains {
@@ -40,7 +40,7 @@ async fn list(client: &Client) -> Result {
             println!("  {}", name.unwrap_or("?"));
         }
 
-        // What can't be called for a subaccount is refused before anything is sent.
+        // An operation that can't be called for a subaccount is refused before anything is sent.
         if let Err(error) = theirs.stats().email_cycle().await {
             println!("  {error} ({:?})", error.certainty());
         }

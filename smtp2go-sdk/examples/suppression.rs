@@ -1,5 +1,5 @@
-//! Stops mail to an address, looks at what stops it, and lets mail through again; with a local
-//! SMTP2GO unless there is a key in the environment.
+//! Suppresses an address, looks the suppression up, and removes it. Uses a local SMTP2GO unless
+//! SMTP2GO_API_KEY is set.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example suppression
@@ -29,7 +29,8 @@ async fn example(client: &Client) -> Result {
     let added = client.suppression().add(request).await?;
     println!("added: {}", added.added.unwrap_or_default());
 
-    // Whatever its age. A list without dates has the last 30 days, and not today.
+    // Finds suppressions of any age. A list without dates has only those of the last 30 days before
+    // today.
     for suppression in client.suppression().lookup(ADDRESS).await? {
         println!(
             "{} is suppressed: {}",
@@ -38,7 +39,7 @@ async fn example(client: &Client) -> Result {
         );
     }
 
-    // An address can be suppressed for several reasons; what was added by hand is one of them.
+    // An address can be suppressed for several reasons. `Manual` is that of added ones.
     let request = SuppressionRemoveRequest::new(ADDRESS, [SuppressionType::Manual]);
     let removed = client.suppression().remove(request).await?;
     for row in &removed.suppressions {

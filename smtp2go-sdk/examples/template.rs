@@ -1,4 +1,4 @@
-//! A mail from a template of the account, with data from a struct.
+//! Sends a mail from a template of the account, with data from a struct.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example template
@@ -15,7 +15,7 @@ use serde::Serialize;
 use smtp2go_sdk::Email;
 use support::{Result, Setup};
 
-/// What the template's placeholders are called.
+/// Values for the template's placeholders.
 #[derive(Serialize)]
 struct Welcome<'a> {
     name: &'a str,
@@ -32,7 +32,7 @@ async fn example(setup: Setup) -> Result {
         name: "Jane",
         products: vec!["chair", "table"],
     };
-    // Subject and bodies are those of the template.
+    // The template has the subject and the bodies.
     let mail = Email::from_template(setup.sender, "welcome")
         .to(setup.recipient)
         .template_data(data);

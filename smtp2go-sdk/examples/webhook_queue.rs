@@ -1,6 +1,6 @@
-//! Answers at once and works afterwards: the service waits 10 seconds for an answer, so a receiver
-//! puts the event into a queue. Here the queue is a bounded channel: when it is full, the service
-//! is told so and posts the event again. A queue that outlives the process is better.
+//! Puts events into a queue, answers at once, and processes the events afterwards, because the service
+//! waits only 10 seconds for an answer. The queue is a bounded channel: when it is full, the receiver
+//! answers 500, and the service posts the event again. Use a queue that outlives the process.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --features axum --example webhook_queue
@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         async move {
             match queue.try_send(event) {
                 Ok(()) => StatusCode::OK,
-                // Not done, so the service comes again.
+                // The queue is full: the service posts the event again.
                 Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
             }
         }
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    // In the place of the service: two events, the first of them twice.
+    // Posts in place of the service: two events, and a duplicate of the first.
     for id in ["1", "1", "2"] {
         let body = format!("event=delivered&email_id={id}&rcpt=jane%40example.net");
         println!("posted {id}: {}", post(address, &body).await?);
@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     for _ in 0..2 {
         let event = events.recv().await.ok_or("the queue is closed")?;
-        // The slow work.
+        // Stands for slow work.
         tokio::time::sleep(Duration::from_millis(10)).await;
         if let Some(event) = event.as_email() {
             println!("worked on {:?} for {:?}", event.email_id, event.rcpt);
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Posts as the service does; the first line of the answer.
+/// Posts an event as the service does. Returns the first line of the answer.
 async fn post(address: SocketAddr, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!(

@@ -1,11 +1,11 @@
-//! Receives the events of mail, typed: starts a local SMTP2GO and a receiver in axum, has the one
-//! post to the other, sends mail, and prints what becomes of it as it comes.
+//! Receives the events of mail: starts a receiver in axum and a local SMTP2GO that posts to it, sends
+//! mail, and prints the events of the mail.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --features axum --example webhook_receiver
 //! ```
 //!
-//! It never calls the real service, which could not reach a receiver on this machine.
+//! The example never calls the real service, which could not reach a receiver on this machine.
 
 #![allow(clippy::print_stdout)]
 
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .base_url(sandbox.base_url())
         .build()?;
 
-    // The receiver. It answers at once, and `main` does the work.
+    // The receiver answers at once, and `main` processes the events.
     let auth = Auth::bearer("EXAMPLE-long-random-token")?;
     let receiver = Receiver::new(auth.clone()).deduplicate(MemoryDeduplicator::new());
     let (queue, mut events) = mpsc::channel(100);
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = format!("http://{}/webhook", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    // The account's webhook.
+    // Registers the account's webhook.
     let wanted = [
         EmailEventKind::Processed,
         EmailEventKind::Delivered,
@@ -52,11 +52,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     ];
     let ensured = client.ensure_webhook(&url, wanted, &auth).await?;
     if let Some(difference) = ensured.differences.first() {
-        return Err(format!("the webhook is not as asked: {difference}").into());
+        return Err(format!("the webhook differs from the requested one: {difference}").into());
     }
     println!("events are posted to {url}");
 
-    // The local SMTP2GO knows some recipients by name, and has them do what it says.
+    // For some well-known recipients, the local SMTP2GO simulates a click or a bounce.
     let recipients = [
         "jane@example.net",
         "click@example.net",
@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("sent to {recipient}");
     }
 
-    // Of jane: processed, delivered. Of click: processed, delivered, open, click. Of bounce:
+    // Events of jane: processed, delivered; of click: processed, delivered, open, click; of bounce:
     // processed, bounce.
     for _ in 0..8 {
         let next = tokio::time::timeout(Duration::from_secs(30), events.recv());
@@ -92,7 +92,7 @@ fn show(event: &EmailEvent) {
             match event.is_hard_bounce() {
                 Some(true) => "for good",
                 Some(false) => "for now",
-                None => "nobody says how",
+                None => "unknown kind",
             },
             event.message.as_deref().unwrap_or_default()
         ),

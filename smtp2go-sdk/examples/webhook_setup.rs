@@ -1,5 +1,5 @@
-//! Adds a webhook, lists those that there are, changes it and removes it again; with a local SMTP2GO
-//! unless there is a key in the environment.
+//! Adds a webhook, lists all webhooks, changes the new one and removes it. Uses a local SMTP2GO unless
+//! SMTP2GO_API_KEY is set.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example webhook_setup
@@ -25,8 +25,8 @@ async fn main() -> ExitCode {
 }
 
 async fn example(client: &Client) -> Result {
-    // Webhooks are not signed: a token of your own in the `Authorization` header is how to tell
-    // that a call comes from SMTP2GO.
+    // Webhooks are not signed. A token of your own in the `Authorization` header proves that a call
+    // comes from SMTP2GO.
     let request = WebhookAddRequest::new("https://hooks.example.com/smtp2go")
         .events([EmailEventKind::Delivered, EmailEventKind::Bounce])
         .output_format(WebhookFormat::Json)
@@ -41,14 +41,14 @@ async fn example(client: &Client) -> Result {
     for webhook in &webhooks {
         let events: Vec<_> = webhook.events.iter().map(EmailEventKind::as_str).collect();
         println!(
-            "{} is called for: {}",
+            "{} receives: {}",
             webhook.url.as_deref().unwrap_or("?"),
             events.join(", ")
         );
     }
 
-    // What becomes of a field that an edit leaves out is not documented: `based_on` sends them all,
-    // but for a secret that the service masks.
+    // What happens to a field that an edit omits is not documented. `based_on` sends all fields, except
+    // a secret that the service masks.
     let mut webhooks = webhooks.into_iter();
     let current = webhooks.find(|webhook| webhook.id == Some(id));
     let request = WebhookEditRequest::new(id)

@@ -32,10 +32,10 @@ use http::Method;
 #[non_exhaustive]
 pub struct Operation {
     /// Name of the operation in spans, observers and errors: `<group>_<action>`, such as
-    /// `template_view`. Of your own operation, the path unless it is [named](Self::named).
+    /// `template_view`. For your own operation, this is the path unless it is [named](Self::named).
     pub id: &'static str,
-    /// Group of the operation, which is the name of the client's method for it. Empty for your own
-    /// operation.
+    /// Group of the operation, which is also the name of the client's method for the group. Empty for
+    /// your own operation.
     pub group: &'static str,
     /// HTTP method.
     pub method: Method,
@@ -76,7 +76,7 @@ impl Operation {
     }
 
     /// Makes an operation that this version does not list, called by any method: see
-    /// [`post`](Self::post). The body is sent whatever the method is.
+    /// [`post`](Self::post). The body is sent with every method, `GET` too.
     #[must_use]
     pub const fn new(method: Method, path: &'static str) -> Self {
         Self {
@@ -96,8 +96,8 @@ impl Operation {
         }
     }
 
-    /// Sets [`id`](Self::id). Operations of the same id share a rate limit, that of the first one
-    /// called.
+    /// Sets [`id`](Self::id). Operations with the same id share one rate limit: that of the operation
+    /// that is called first.
     #[must_use]
     pub const fn named(mut self, id: &'static str) -> Self {
         self.id = id;
@@ -111,8 +111,8 @@ impl Operation {
         self
     }
 
-    /// Sets [`repeat_safe`](Self::repeat_safe): with `true`, calls are retried after timeouts, lost
-    /// connections and 5xx too, so only for an idempotent operation.
+    /// Sets [`repeat_safe`](Self::repeat_safe). With `true`, calls are also retried after timeouts, lost
+    /// connections and 5xx, so set it only for an idempotent operation.
     #[must_use]
     pub const fn repeat_safe(mut self, repeat_safe: bool) -> Self {
         self.repeat_safe = repeat_safe;
@@ -141,8 +141,8 @@ impl Operation {
         self
     }
 
-    /// Sets [`failure_in_200`](Self::failure_in_200): [`FailureIn200::MAIL`] for an operation that
-    /// answers as `/email/send` does.
+    /// Sets [`failure_in_200`](Self::failure_in_200): [`FailureIn200::MAIL`] for an operation whose
+    /// replies have the shape of `/email/send`'s.
     #[must_use]
     pub const fn failure_in_200(mut self, failure: FailureIn200) -> Self {
         self.failure_in_200 = Some(failure);
@@ -276,7 +276,7 @@ pub(crate) enum Cause {
     Key,
     /// The sender is not verified.
     Sender,
-    /// Over the rate of the key or the account.
+    /// The key or the account exceeded its rate limit.
     Rate,
 }
 
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn email_send_reports_failure_as_mail() {
+    fn email_send_has_the_failure_places_of_mail() {
         let reported = operations::EMAIL_SEND.failure_in_200;
         assert_eq!(reported, Some(FailureIn200::MAIL));
     }

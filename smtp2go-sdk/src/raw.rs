@@ -111,7 +111,7 @@ impl progenitor_client::ClientHooks<crate::Client> for Client {
                     .await
             }
             None => Err(crate::Error::config(format!(
-                "no operation is called {}",
+                "unknown operation {}",
                 info.operation_id
             ))),
         };
@@ -196,11 +196,11 @@ fn refusal(error: &crate::Error) -> Option<reqwest::Response> {
     Some(response(error.status()?, headers, body))
 }
 
-/// An error of ours in the only form that a hook may return: as the source of one of reqwest.
+/// Wraps an error of the SDK in a reqwest error, the only type that a hook can return.
 async fn thrown(error: crate::Error) -> reqwest::Error {
     let mut body = reqwest::Body::wrap(Failing(error));
     loop {
-        // Yields nothing else, and each time.
+        // The body fails on every read.
         if let Some(Err(error)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             return error;
         }

@@ -7,8 +7,9 @@ use crate::Error;
 
 /// A region of the API's servers.
 ///
-/// All regions serve the same API. An account's data may be in one of them. Parses from `global`, `us`,
-/// `eu`, `au` and from the host names `api`, `us-api`, `eu-api`, `au-api`, in any letter case.
+/// All regions serve the same API. The data of an account may be kept in one region only. Parses from
+/// `global`, `us`, `eu`, `au` and from the host names `api`, `us-api`, `eu-api`, `au-api`, in any letter
+/// case.
 ///
 /// ```
 /// use smtp2go_sdk::Region;

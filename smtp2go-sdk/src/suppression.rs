@@ -5,19 +5,20 @@ use smtp2go_types::{Suppression, SuppressionViewRequest};
 use crate::Error;
 use crate::generated::groups::SuppressionGroup;
 
-/// Before the service existed.
+/// Start of the search: a date before the service existed.
 const START: &str = "2000-01-01T00:00:00Z";
 
-/// After any entry there is: no clock is needed, whichever is ahead.
+/// End of the search: a date after any entry, so that a wrong local clock does not matter.
 const END: &str = "2100-01-01T00:00:00Z";
 
 impl SuppressionGroup<'_> {
     /// Returns all suppressions of an address or domain, whatever their age: those of the address
-    /// itself, and of its domain and the domains above that. Empty if none stops mail to it.
+    /// itself, and of its domain and the domains above that. Empty if the address is not suppressed.
     ///
     /// [`view`](Self::view) without dates omits entries from today and from more than 30 days ago. This
-    /// method sets both dates, 2000 to 2100, and reads all pages. Upper and lower case are the same.
-    /// That the API accepts such dates, and returns entries of a domain for an address, is inferred.
+    /// method sets both dates, 2000 to 2100, and reads all pages. Letter case is ignored.
+    /// Inferred, not documented: the API accepts such dates, and returns the entries of a domain for an
+    /// address of that domain.
     ///
     /// ```no_run
     /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
@@ -57,7 +58,7 @@ fn covers(entry: &str, address: &str) -> bool {
         let text = text.trim();
         text.strip_prefix('@').unwrap_or(text).to_lowercase()
     });
-    // A whole address or domain, or a domain after `@` or `.`.
+    // The entry is the whole address or domain, or a domain after `@` or `.`.
     let rest = address.strip_suffix(&entry);
     !entry.is_empty()
         && rest.is_some_and(|rest| {

@@ -1,4 +1,4 @@
-//! Every example runs offline, to its end.
+//! Runs every example offline and checks its output.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
@@ -9,10 +9,10 @@ use std::process::Command;
 #[path = "support/log_watch.rs"]
 mod log_watch;
 
-/// What the passwords and tokens of the examples begin with, so that they are found in a log.
+/// Prefix of the passwords and tokens in the examples, by which they are found in logs.
 const PASSWORDS: &str = "EXAMPLE-";
 
-/// What an example has to say, beside that it ends well.
+/// Texts that the output of each example must contain.
 const SAYS: &[(&str, &[&str])] = &[
     (
         "send",
@@ -62,7 +62,7 @@ const SAYS: &[(&str, &[&str])] = &[
             "order 41: sent as ",
             ", looked up: true\norder 42: sent as ",
             ", looked up: false\norder 43: ",
-            "it may have been processed\norder 43: sent: true\n",
+            "the request may have been processed\norder 43: sent: true\n",
             "Your order 41\nthe local SMTP2GO received: Your order 42\n\
              the local SMTP2GO received: Your order 43\n",
         ],
@@ -92,7 +92,7 @@ const SAYS: &[(&str, &[&str])] = &[
             "→ ask the support about request aa253464",
             "→ give up, it was refused: [\"550 no such mailbox\"]",
             "failed Some(1), [\"550 no such mailbox\"]",
-            "→ look for it before you send it again",
+            "→ look it up before you send it again",
             "→ put it back into the queue for ",
             "NotSent after 0 attempts",
         ],
@@ -169,7 +169,7 @@ fn names() -> BTreeSet<String> {
         .collect()
 }
 
-/// Where cargo puts the examples: beside the tests of their package.
+/// Path of an example, which cargo builds next to the tests of its package.
 fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
@@ -189,9 +189,9 @@ fn all_examples_run_offline() {
         if !program.exists() {
             assert!(
                 name.starts_with("webhook_") || SAYS.iter().all(|(says, _)| **says != name),
-                "cargo has not built {name}: `cargo test` without `--test` does"
+                "{name} is missing: run `cargo test` without `--test`, which builds the examples"
             );
-            // It needs a feature that is off.
+            // The example needs a feature that is off.
             continue;
         }
         let output = Command::new(program)
@@ -204,7 +204,7 @@ fn all_examples_run_offline() {
         let text = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{name}: {text}{errors}");
-        // What it logs is watched: a leak would have ended it.
+        // The example checked its own log: a secret in it would have ended the process.
         let heard = errors.lines().any(|line| line == "heard smtp2go_sdk");
         let calls = name != "webhook_queue";
         assert_eq!(heard, calls, "{name}: {errors}");

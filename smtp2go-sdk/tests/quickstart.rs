@@ -1,4 +1,4 @@
-//! The README's first command, and its ends that are not happy.
+//! The README's first command, and its failures.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use smtp2go_sandbox::Sandbox;
 
-/// The example, which cargo builds beside the tests of its package.
+/// Path of the example, which cargo builds next to the tests of its package.
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(|deps| deps.parent()).unwrap();
@@ -18,7 +18,7 @@ fn program() -> PathBuf {
         .with_extension(std::env::consts::EXE_EXTENSION);
     assert!(
         program.exists(),
-        "cargo has not built {}: `cargo test` without `--test` does",
+        "{} is missing: run `cargo test` without `--test`, which builds the examples",
         program.display()
     );
     program
@@ -43,8 +43,8 @@ fn one_line_and_failure(output: &Output) -> String {
 }
 
 #[test]
-fn without_a_key_it_sends_to_the_sandbox() {
-    // An empty key is none.
+fn without_key_mail_goes_to_the_sandbox() {
+    // An empty key counts as not set.
     let output = quickstart(&[("SMTP2GO_API_KEY", "")], &[]);
     assert!(output.status.success(), "{output:?}");
 
@@ -62,7 +62,7 @@ fn without_a_key_it_sends_to_the_sandbox() {
 }
 
 #[test]
-fn with_keep_the_mail_can_be_looked_at() {
+fn keep_option_serves_a_page_with_the_mail() {
     let mut child = Command::new(program())
         .arg("--keep")
         .env_remove("SMTP2GO_API_KEY")
@@ -96,7 +96,7 @@ fn with_keep_the_mail_can_be_looked_at() {
 }
 
 #[test]
-fn with_a_key_it_sends_for_real() {
+fn with_key_mail_goes_to_the_api() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let environment = [
         ("SMTP2GO_API_KEY", sandbox.key()),
@@ -113,7 +113,7 @@ fn with_a_key_it_sends_for_real() {
 }
 
 #[test]
-fn what_goes_wrong_is_said_in_one_line() {
+fn failure_is_one_line_and_exit_code_1() {
     let sandbox = Sandbox::builder()
         .sender_domains(["example.com"])
         .start_blocking()

@@ -1,5 +1,5 @@
-//! What the examples share: a client, for the account of the key in the environment or else for a
-//! local SMTP2GO, and how they end.
+//! Code that the examples share: a client for the account of SMTP2GO_API_KEY, or for a local SMTP2GO if
+//! that is not set, and the exit code.
 
 #![allow(dead_code, clippy::print_stdout, clippy::print_stderr)]
 
@@ -18,15 +18,15 @@ mod log_watch;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// What an example works with.
+/// Client and addresses for an example.
 pub(crate) struct Setup {
     pub(crate) client: Client,
-    /// Whom mail is from: an address that the account may send from.
+    /// An address that the account may send from.
     pub(crate) sender: String,
     pub(crate) recipient: String,
 }
 
-/// What an example works with that is not async.
+/// Client and addresses for an example that is not async.
 #[cfg(feature = "blocking")]
 pub(crate) struct BlockingSetup {
     pub(crate) client: blocking::Client,
@@ -34,33 +34,34 @@ pub(crate) struct BlockingSetup {
     pub(crate) recipient: String,
 }
 
-/// Runs an example that sends, and shows the mail that a local SMTP2GO received from it.
+/// Runs an example that sends mail, and prints the mail that a local SMTP2GO received.
 pub(crate) async fn run(example: impl AsyncFnOnce(Setup) -> Result) -> ExitCode {
     end(send(example).await)
 }
 
-/// Runs an example that only needs a client, and shows the calls that a local SMTP2GO received.
+/// Runs an example that only needs a client, and prints the calls that a local SMTP2GO received.
 pub(crate) async fn run_with_client(example: impl AsyncFnOnce(&Client) -> Result) -> ExitCode {
     end(call(example).await)
 }
 
-/// As [`run`], for an example that is not async.
+/// Like [`run`], for an example that is not async.
 #[cfg(feature = "blocking")]
 pub(crate) fn run_blocking(example: impl FnOnce(BlockingSetup) -> Result) -> ExitCode {
     end(block(example))
 }
 
-/// For the test that runs the examples, and only if it asks: has all that is logged looked through for
-/// secrets.
+/// Checks everything that is logged for secrets, if the test that runs the examples asks for it.
 pub(crate) fn watch_if_asked() {
     log_watch::if_asked();
 }
 
-/// The first argument of the example, which can be left out where nothing is done for real.
+/// Returns the first argument of the example. It is optional for a local SMTP2GO.
 pub(crate) fn argument(name: &str, offline: &str) -> Result<String> {
     match std::env::args().nth(1) {
         Some(argument) => Ok(argument),
-        None if has_key() => Err(format!("SMTP2GO_API_KEY is set: name a {name}").into()),
+        None if has_key() => {
+            Err(format!("SMTP2GO_API_KEY is set: pass a {name} as argument").into())
+        }
         None => Ok(offline.to_owned()),
     }
 }
@@ -81,7 +82,7 @@ fn has_key() -> bool {
     std::env::var_os("SMTP2GO_API_KEY").is_some_and(|key| !key.is_empty())
 }
 
-/// A local SMTP2GO with a domain and a subaccount, for those who look for them.
+/// A local SMTP2GO with a domain and a subaccount, which some examples list.
 fn local() -> SandboxBuilder {
     let subaccount =
         ApiKey::new("api-EXAMPLE0NORTH0EXAMPLE0NORTH00000").subaccount("example-north");
@@ -97,7 +98,7 @@ fn announce(sandbox: &Sandbox) {
     );
 }
 
-/// The client of the environment, or one of a local SMTP2GO.
+/// Returns the client of the environment, or a local SMTP2GO and a client for it.
 async fn connect() -> Result<(Client, Option<Sandbox>)> {
     watch_if_asked();
     if has_key() {
@@ -111,7 +112,7 @@ async fn connect() -> Result<(Client, Option<Sandbox>)> {
     Ok((client, Some(sandbox)))
 }
 
-/// Sender and recipient.
+/// Returns sender and recipient.
 fn people() -> Result<(String, String)> {
     if !has_key() {
         return Ok((
@@ -121,7 +122,9 @@ fn people() -> Result<(String, String)> {
     }
     let mut arguments = std::env::args().skip(1);
     let people = arguments.next().zip(arguments.next());
-    Ok(people.ok_or("SMTP2GO_API_KEY is set: name a SENDER and a RECIPIENT to send for real")?)
+    Ok(people.ok_or(
+        "SMTP2GO_API_KEY is set: pass SENDER and RECIPIENT as arguments to send real mail",
+    )?)
 }
 
 #[cfg(feature = "blocking")]
@@ -186,7 +189,7 @@ async fn call(example: impl AsyncFnOnce(&Client) -> Result) -> Result {
     let (client, sandbox) = connect().await?;
     let mut before = 0;
     if let Some(sandbox) = &sandbox {
-        give_a_past(&client, sandbox).await?;
+        create_events(&client, sandbox).await?;
         before = sandbox.calls().len();
     }
     example(&client).await?;
@@ -200,15 +203,15 @@ async fn call(example: impl AsyncFnOnce(&Client) -> Result) -> Result {
     Ok(())
 }
 
-/// Sends two mails, of which one is read and the other bounces, for those who look for events.
-async fn give_a_past(client: &Client, sandbox: &Sandbox) -> Result {
+/// Sends two mails, one of which is clicked and one of which bounces, for examples that list events.
+async fn create_events(client: &Client, sandbox: &Sandbox) -> Result {
     for recipient in ["click@example.net", "bounce@example.net"] {
         let mail = Email::new("Acme <noreply@example.com>", "Your order")
             .to(recipient)
             .html("<a href=\"https://example.com/orders/7\">Order 7</a>");
         client.send(mail).await?;
     }
-    // It is all over by then.
+    // By then all events have occurred.
     sandbox.advance(Duration::from_secs(1));
     Ok(())
 }

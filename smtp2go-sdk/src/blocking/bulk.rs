@@ -200,15 +200,15 @@ where
     I: Iterator<Item: IntoMail<K>>,
     K: Clone,
 {
-    /// Takes mails while there is room for more calls. Returns the end of the pause if one keeps it
-    /// from that.
+    /// Takes mails while there is room for more calls. If a pause prevents that, returns the end of the
+    /// pause.
     fn fill(&mut self) -> Option<Instant> {
         while self.pending.len() < self.concurrency {
             if self.handle.log().is_stopped(&self.on_stop) {
                 self.close();
             }
             let input = self.input.as_mut()?;
-            // On the client's thread the mails are refused, so there is nothing to wait for.
+            // On the client's thread each mail is refused, so there is no need to wait.
             if let Some(until) = self.handle.log().pause()
                 && !self.worker.is_this_thread()
             {
@@ -277,13 +277,13 @@ impl<I, K> SendAll<I, K> {
         }
     }
 
-    /// Cancels a call whose outcome can't be waited for: this is the thread that makes the calls.
+    /// Cancels a call whose outcome can't be waited for, because this thread makes the calls.
     fn give_up(&mut self) -> Wakeup {
         let PendingMail { call, task, .. } = self.pending.first()?;
         if let Some(task) = task {
             task.abort();
         }
-        let reason = "its outcome was requested on the blocking client's own thread";
+        let reason = "the outcome was requested on the blocking client's own thread";
         Some(EndedCall {
             index: call.index(),
             result: Err(cancelled(call, reason)),

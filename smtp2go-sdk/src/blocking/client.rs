@@ -74,8 +74,8 @@ impl Client {
     }
 
     /// Returns the client for one subaccount of the key's account, as
-    /// [`Client::for_subaccount`](crate::Client::for_subaccount) of the async client. The calls that
-    /// it refuses are listed there.
+    /// [`Client::for_subaccount`](crate::Client::for_subaccount) of the async client, which lists the
+    /// calls that it refuses.
     #[must_use]
     pub fn for_subaccount(&self, id: impl Into<String>) -> Self {
         Self {
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_and_iterators_go_between_threads() {
+    fn clients_and_iterators_are_send() {
         fn assert_send_sync<T: Send + Sync>() {}
         fn assert_send<T: Send>() {}
         assert_send_sync::<Client>();

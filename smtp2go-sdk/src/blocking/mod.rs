@@ -24,9 +24,9 @@
 //! # }
 //! ```
 //!
-//! It is the async client with the same methods, requests, replies, errors, retries, deadlines and
-//! rate limits. A method returns when its call ends. A search over all pages is an iterator, and so
-//! are the outcomes of [`send_all`](Client::send_all). It has no raw client.
+//! The blocking client has the methods, requests, replies, errors, retries, deadlines and rate limits of
+//! the async client, but no raw client. A method returns when its call ends. A search over all pages is
+//! an iterator, and so are the outcomes of [`send_all`](Client::send_all).
 //!
 //! # Threads
 //!

@@ -81,7 +81,8 @@ impl Worker {
     pub(super) fn check(&self, operation: &'static Operation) -> Result<(), Error> {
         if self.is_this_thread() {
             let error = Error::config(
-                "called on the blocking client's own thread, where the call would wait for itself",
+                "called on the blocking client's own thread, where the call would wait for itself: \
+                 call from another thread",
             );
             return Err(error.during(operation, 0));
         }

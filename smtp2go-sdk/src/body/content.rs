@@ -91,7 +91,7 @@ impl PartialEq for Content {
     }
 }
 
-/// Shows the kind and the size. A path can tell whom the content is about.
+/// Shows the kind and the size. A path can reveal whom the content is about.
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,7 +102,7 @@ impl fmt::Debug for Content {
     }
 }
 
-const USED: &str = "the reader was used up before";
+const USED: &str = "the reader was already used: a reader can be sent once";
 
 /// A reader that can be taken once.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ impl SharedReader {
 #[derive(Clone)]
 struct ContentFacts {
     size: u64,
-    /// When the file was modified last, if it is a file.
+    /// Time of the last modification, if it is a file.
     modified: Option<SystemTime>,
     /// The first bytes. Empty for a reader.
     start: Bytes,
@@ -156,17 +156,19 @@ impl ContentFacts {
         })
     }
 
-    /// Compares an open file with the one that was looked at.
+    /// Compares an open file with the properties that were read before.
     fn check(&self, file: &File) -> io::Result<()> {
         let metadata = file.metadata()?;
         if metadata.len() != self.size {
             let (size, expected) = (metadata.len(), self.size);
             return Err(io::Error::other(format!(
-                "it has {size} bytes now, and had {expected}"
+                "size changed from {expected} to {size} bytes"
             )));
         }
         if metadata.modified().ok() != self.modified {
-            return Err(io::Error::other("it was changed in the meantime"));
+            return Err(io::Error::other(
+                "modification time changed after the mail was checked",
+            ));
         }
         Ok(())
     }
@@ -177,7 +179,7 @@ impl ContentFacts {
 pub(crate) struct Files(HashMap<PathBuf, Result<ContentFacts, String>>);
 
 impl Files {
-    /// Looks at the files on a thread that may block.
+    /// Reads the properties of the files, on a thread that may block.
     ///
     /// # Errors
     /// If there is a file and no running tokio runtime. Errors of a single file are kept for
@@ -194,7 +196,7 @@ impl Files {
         files.map_err(|_| Error::config("the runtime is shutting down"))
     }
 
-    /// Looks at the files. Blocks.
+    /// Reads the properties of the files. Blocks.
     pub(crate) fn look_now(paths: Vec<PathBuf>) -> Self {
         let facts = paths.into_iter().map(|path| {
             let facts = ContentFacts::of_file(&path).map_err(|error| about(&path, error));
@@ -230,7 +232,7 @@ impl SizedContent {
         self.facts.size
     }
 
-    /// When the file was modified last. `None` if it is not a file, or the system has no such time.
+    /// Time of the last modification. `None` if it is not a file, or the system has no such time.
     pub(crate) fn modified(&self) -> Option<SystemTime> {
         self.facts.modified
     }
@@ -266,7 +268,7 @@ impl SizedContent {
     }
 }
 
-/// Reads a file, and fails if it is not the one that [`Files::look`] found.
+/// Reads a file, and fails if its properties differ from those that [`Files::look`] read.
 struct UnchangedFile {
     path: PathBuf,
     facts: ContentFacts,

@@ -12,9 +12,9 @@ use crate::body::{Body, Part};
 pub(crate) struct JsonWriter {
     /// The text before the first content.
     start: Option<Bytes>,
-    /// The content so far, and the text between.
+    /// The contents so far, and the texts between them.
     rest: Vec<Part>,
-    /// The text after it.
+    /// The text after the last content.
     text: Vec<u8>,
 }
 

@@ -41,8 +41,11 @@ impl ContentReader {
                     Ok((Self::Blocking(reader), chunk))
                 };
                 let result = runtime.spawn_blocking(read).await;
-                // The runtime is shutting down, or the user's reader panicked.
-                result.unwrap_or_else(|_| Err(io::Error::other("reading was stopped")))
+                result.unwrap_or_else(|_| {
+                    Err(io::Error::other(
+                        "reading stopped: the reader panicked or the runtime is shutting down",
+                    ))
+                })
             }
             Self::Async(mut reader) => {
                 let mut chunk = vec![0; limit];
@@ -75,12 +78,12 @@ impl Unread {
         let wanted = wanted.min(CHUNK);
         let (reader, chunk) = self.reader.read(wanted).await?;
         let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
-            return Err(io::Error::other("it goes on after its length"));
+            return Err(io::Error::other("content is longer than its stated length"));
         };
         let has_ended = chunk.len() < wanted;
         if has_ended && left > 0 {
             let bytes = if left == 1 { "byte" } else { "bytes" };
-            let message = format!("it ends {left} {bytes} before its length");
+            let message = format!("content ends {left} {bytes} before its stated length");
             return Err(io::Error::other(message));
         }
         let rest = (!has_ended).then_some(Self { reader, left });
@@ -112,7 +115,7 @@ impl Base64Stream {
         }
     }
 
-    /// Returns the next bytes. `None` at the end, which is reached only if the size was right.
+    /// Returns the next bytes. `None` at the end, which is reached only if the stated size was right.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -183,20 +186,20 @@ mod tests {
     async fn file_that_changes_while_it_is_read_is_an_error() {
         type Change = fn(&Path);
         let changes: [(Change, &str); 3] = [
-            (|path| std::fs::write(path, "short").unwrap(), "5 bytes now"),
+            (|path| std::fs::write(path, "short").unwrap(), "to 5 bytes"),
             (
                 |path| {
                     let mut file = File::options().append(true).open(path).unwrap();
                     file.write_all(b"more").unwrap();
                 },
-                "bytes now",
+                "size changed",
             ),
             (
                 |path| {
                     let file = File::options().write(true).open(path).unwrap();
                     file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
                 },
-                "changed",
+                "modification time changed",
             ),
         ];
         let folder = tempfile::tempdir().unwrap();
@@ -230,7 +233,10 @@ mod tests {
         let reader = ContentReader::Blocking(Box::new(&b"x"[..]));
         let mut stream = Base64Stream::new(reader, 2, "f");
         let error = poll_fn(|cx| stream.poll_next(cx)).await.unwrap_err();
-        assert_eq!(error.message, "it ends 1 byte before its length");
+        assert_eq!(
+            error.message,
+            "content ends 1 byte before its stated length"
+        );
         assert!(poll_fn(|cx| stream.poll_next(cx)).await.unwrap().is_none());
     }
 }

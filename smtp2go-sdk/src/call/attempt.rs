@@ -44,16 +44,16 @@ const SEALED_PART: u8 = 4;
 /// Maximum size of a frame. The HTTP layer asks for the next frame when it has sent the last, so small
 /// frames show progress.
 const FRAME: usize = 64 * 1024;
-/// Number of bytes at the end of a large body that are frames of their own. hyper queues 16 frames for a
-/// connection that takes no more, so when it asks for the last byte, the larger frames are written.
-/// Otherwise it would hold up to 400 KiB that a suspended process sends when it wakes up.
+/// Number of bytes at the end of a large body that are frames of their own. hyper queues up to 16 frames
+/// while a connection accepts no data. So when it asks for the last byte, it has written the larger
+/// frames. Otherwise it could hold up to 400 KiB, which a suspended process would send after waking up.
 const TAIL: u64 = 16;
 /// Size from which a body is large. A smaller one is written at once.
 const LARGE: u64 = 16 * 1024;
 /// Cap on preallocation for a reply: its Content-Length is not trusted.
 const PREALLOCATED: usize = 64 * 1024;
-/// If a time limit is noticed this much later than it ended, the process was suspended or the
-/// runtime blocked. A reply that arrived in the meantime is then still read, within [`GRACE`].
+/// If a timeout is noticed this long after it was due, the process was suspended or the runtime
+/// blocked. A reply that arrived in the meantime is then still read, within [`GRACE`].
 const LATE: Duration = Duration::from_millis(5);
 const GRACE: Duration = Duration::from_millis(20);
 
@@ -160,8 +160,8 @@ fn is_at(url: &Url, base: &Url, path: &str) -> bool {
 pub(crate) struct Wire {
     gate: AtomicU8,
     started: Instant,
-    /// When the attempt must have ended. After this the body yields nothing: a process that was
-    /// suspended does not finish a request that others take for lost.
+    /// When the attempt must have ended. After this the body yields nothing, so that a process that was
+    /// suspended does not finish a request that other processes consider lost.
     deadline: Instant,
     /// The body was asked for bytes after the deadline.
     expired: AtomicBool,
@@ -387,7 +387,7 @@ impl http_body::Body for AttemptBody {
             return Poll::Ready(Some(Err(BodyError::Sealed)));
         }
         if !self.wire.take(false) {
-            // An error, because the HTTP layer would take an end for a complete, empty body.
+            // An error, because the HTTP layer would treat the end as a complete, empty body.
             return Poll::Ready(Some(Err(BodyError::Sealed)));
         }
         if self.failed {
@@ -410,7 +410,7 @@ impl http_body::Body for AttemptBody {
             }
             Err(failure) => {
                 self.failed = true;
-                // If all bytes were handed over, the request may be complete, so this is no failure.
+                // If all bytes were handed over, the request may be complete, so nothing is proven.
                 if self.remaining > 0 {
                     let _ = self.wire.failure.set(failure);
                 }
@@ -623,7 +623,10 @@ mod tests {
             );
             assert!(!body.is_end_stream());
             let failure = wire.failure().unwrap();
-            assert_eq!(failure.to_string(), "a: it ends 1 byte before its length");
+            assert_eq!(
+                failure.to_string(),
+                "a: content ends 1 byte before its stated length"
+            );
         }
         // A sealed body does not even start to read.
         let content = Content::blocking_reader(&b"xy"[..], 2);

@@ -8,7 +8,7 @@ use crate::error::Certainty;
 
 /// Cancels one call. Shared by the call and its owner.
 ///
-/// The owner also drops the call's future. This prevents it from sending anything until then.
+/// The owner also drops the call's future. Until then, this prevents the future from sending anything.
 pub(crate) struct CallCancel(Mutex<CancelState>);
 
 struct CancelState {

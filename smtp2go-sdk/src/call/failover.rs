@@ -10,7 +10,7 @@ use crate::Region;
 
 /// Cooldown after a failed connection. Calls start at another host, if there is one.
 const COOLDOWN: Duration = Duration::from_secs(30);
-/// Cost of a retry, in units of what a reply adds to the budget.
+/// Cost of a retry, in units of the budget. Each reply that is not a temporary failure adds one unit.
 const COST: u32 = 10;
 
 /// All hosts, in the order in which they are tried.

@@ -349,7 +349,7 @@ impl<'a> CallInProgress<'a> {
         }
         let next = match (step.pause, step.next) {
             (None, next) => {
-                // The body of the 429 says that it is none.
+                // The body of the 429 reports another error than a rate limit.
                 if let Some(pause) = paused {
                     self.core.permits.resume(answered, pause);
                 }

@@ -170,7 +170,7 @@ pub enum Next {
     /// The call ends with the error.
     Stop {
         /// Why: `final` (another attempt would change nothing), `not_repeat_safe` (the request may
-        /// have been processed, and the operation is not idempotent), `not_replayable` (the content
+        /// have been processed, and the operation is not idempotent), `not_rewindable` (the content
         /// of the request can be read only once), `attempts`, `deadline` or `retry_budget` (used
         /// up), `cancelled` (the call was dropped).
         reason: &'static str,

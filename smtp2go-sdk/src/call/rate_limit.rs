@@ -37,7 +37,7 @@ pub(crate) struct Permits {
     queue: Mutex<Queue>,
     /// By the operation's id. A list, since few operations have a documented rate.
     windows: Mutex<Vec<(&'static str, Arc<Window>)>>,
-    /// A pause was revoked.
+    /// Notified when a pause is revoked.
     resumed: Notify,
 }
 
@@ -56,18 +56,18 @@ struct Queue {
 
 /// A pause after a 429. No call starts before its end, and then calls start gradually: one at first, one
 /// more within a sixtieth of the pause (one second, after a minute), then two, four and so on. If all
-/// started at once, they would get the next 429 together, and each of them would count. This way, if
-/// the address is still blocked, the first call finds out before many follow.
+/// started at once while the address is still blocked, all would get the next 429, and each would
+/// prolong the block. This way the first call finds out before many follow.
 #[derive(Clone, Copy, Debug)]
 struct Pause {
     until: Instant,
     step: Duration,
-    /// Number of calls that have started since.
+    /// Number of calls that have started since its end.
     gone: usize,
 }
 
 impl Pause {
-    /// `None` if no clock can hold its end.
+    /// `None` if its end overflows the clock.
     fn new(from: Instant, wait: Duration) -> Option<Self> {
         Some(Self {
             until: from.checked_add(wait)?,
@@ -76,7 +76,7 @@ impl Pause {
         })
     }
 
-    /// Returns when a call may start that has `before` others before it.
+    /// Returns when a call may start if `before` calls start before it.
     fn place(&self, before: usize) -> Instant {
         let calls = u32::try_from(before).unwrap_or(u32::MAX);
         let steps = (f64::from(calls) + 1.0).log2().min(f64::from(LAST_STEP));
@@ -124,7 +124,7 @@ impl Queue {
         let ahead = index.unwrap_or(self.waiting.len());
         let place = pause.place(pause.gone.saturating_add(ahead));
         if place <= now {
-            // The calls ahead that have not asked yet may start too, so none is overtaken.
+            // The calls ahead that have not asked yet may start too, so no call is overtaken.
             pause.gone = pause.gone.saturating_add(1);
             if let Some(index) = index {
                 self.waiting.remove(index);
@@ -254,7 +254,7 @@ impl Permits {
         };
         loop {
             let mut resumed = pin!(self.resumed.notified());
-            // Registered before the pause is looked at, so that its end is not missed.
+            // Registered before the pause is checked, so that its end is not missed.
             resumed.as_mut().enable();
             let next = lock(waiting.queue).ask(&mut waiting.ticket, deadline)?;
             match next {
@@ -361,7 +361,7 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Returns the permit without counting the call: nothing was sent.
+    /// Releases the permit without counting the call, because nothing was sent.
     pub(crate) fn unused(mut self) {
         if let Some(window) = self.window.take() {
             window.leave(false);
@@ -773,13 +773,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn revoked_pause_lets_waiting_calls_go() {
+    async fn revoked_pause_releases_waiting_calls() {
         let permits = Arc::new(Permits::default());
         let now = Instant::now();
         permits.pause(now, 60 * SECOND);
         let revoke = async {
             tokio::time::sleep(SECOND).await;
-            // Not that of another 429.
+            // Does not match the pause, as for another 429.
             permits.resume(now, 30 * SECOND);
             tokio::time::sleep(SECOND).await;
             permits.resume(now, 60 * SECOND);

@@ -36,8 +36,8 @@ impl<T> Reply<T> {
         self.data
     }
 
-    /// Returns the id that SMTP2GO gave the request; its support asks for it. `None` if the reply has
-    /// none.
+    /// Returns the id that SMTP2GO gave the request. Quote it to SMTP2GO's support. `None` if the reply
+    /// has no id.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.raw.request_id()
@@ -61,7 +61,7 @@ impl<T> Reply<T> {
         self.raw.headers()
     }
 
-    /// Returns the raw body, which may have more than the data has fields for.
+    /// Returns the raw body. It can have members that the data has no fields for.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         self.raw.body()
@@ -124,8 +124,8 @@ impl RawReply {
         self.attempts
     }
 
-    /// Returns the id that SMTP2GO gave the request; its support asks for it. `None` if the reply has
-    /// none, or is not JSON.
+    /// Returns the id that SMTP2GO gave the request. Quote it to SMTP2GO's support. `None` if the reply
+    /// has no id or is not JSON.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
@@ -159,7 +159,7 @@ impl RawReply {
             .map_err(|error| undecodable(None, self.clone(), &error))
     }
 
-    /// Replaces the body by one that progenitor's code can read.
+    /// Replaces the body with one that progenitor's code can decode.
     #[cfg(feature = "raw")]
     pub(crate) fn with_body(mut self, body: Bytes) -> Self {
         self.body = body;

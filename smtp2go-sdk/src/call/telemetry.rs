@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_and_codes_are_passed_on() {
+    fn telemetry_passes_on_only_ids_and_codes() {
         let long = "a".repeat(65);
         for (text, id, code) in [
             ("aa253464-0bd0-467a-b24b-6159dcd7be60", true, false),

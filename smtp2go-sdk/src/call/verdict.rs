@@ -101,8 +101,8 @@ pub(crate) struct Situation {
 pub(crate) struct Success {
     pub(crate) reply: RawReply,
     pub(crate) said: Said,
-    /// What is certain of a mail whose reply counts as a success although it reports failures,
-    /// because `failures_are_errors` is off.
+    /// Certainty of a mail whose reply reports failures but counts as a success, because
+    /// `failures_are_errors` is off.
     pub(crate) failed: Option<Certainty>,
 }
 
@@ -328,8 +328,8 @@ pub(crate) fn undecodable(
     }
 }
 
-/// Returns the error of a complete reply that progenitor made an error of. If the call went through the
-/// core, the caller replaces the certainty by that of the call.
+/// Returns the error of a complete reply that progenitor treats as an error. If the call went through
+/// the core, the caller replaces the certainty with that of the call.
 #[cfg(feature = "raw")]
 pub(crate) fn of_reply(status: StatusCode, headers: HeaderMap, body: Bytes) -> Error {
     let said = Said::read(&body, None);
@@ -473,11 +473,11 @@ fn case(policy: &Policy<'_>, evidence: &Evidence, said: &Said) -> Option<Case> {
         });
     };
     if answer.followed {
-        // Its content doesn't count, since it is the reply to another request.
+        // The content is ignored, since it is the reply to another request.
         return Some(Case::RedirectFollowed);
     }
     match by_status(answer, said) {
-        // Nothing can process a part of a request.
+        // A server can't process part of a request.
         Some(Case::RequestTimeout | Case::ServerError) if evidence.upload != Upload::Whole => {
             return Some(Case::EarlyReply);
         }
@@ -629,7 +629,7 @@ fn next(policy: &Policy<'_>, retry: Retry, asked: Option<Duration>, situation: &
         None => Next::Stop { reason },
         Some(after) => match () {
             () if !policy.rewindable => Next::Stop {
-                reason: "not_replayable",
+                reason: "not_rewindable",
             },
             () if attempt >= policy.retry.attempts() => Next::Stop { reason: "attempts" },
             () if after >= left => Next::Stop { reason: "deadline" },

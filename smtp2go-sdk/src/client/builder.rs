@@ -433,7 +433,7 @@ impl<C> ClientBuilder<C> {
                 parse_base_url(url, &http_hosts).map_err(|error| error.about("failover URL"))?;
             if url.scheme() != base_url.scheme() {
                 return Err(Error::config(
-                    "failover URL: must be https if and only if the base URL is",
+                    "failover URL: must have the scheme of the base URL, https or http",
                 ));
             }
             if url != base_url && !failover.contains(&url) {

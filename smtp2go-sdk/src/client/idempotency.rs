@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_that_is_no_header_of_its_own_is_a_config_error() {
+    fn unusable_header_name_is_a_config_error() {
         let longest = "x".repeat(MAX_NAME);
         for name in ["X-Order", "idempotency-key", &longest] {
             assert_eq!(IdempotencyHeader::new(Some(name)).unwrap().as_str(), name);

@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_reply_is_decoded() {
+    fn irregular_reply_is_decoded() {
         for (body, id) in [
             (&br#"{"request_id":"a"}"#[..], "a"),
             (br#"{"request_id":"a","more":1}"#, "a"),
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn unit_accepts_any_reply() {
+    fn unit_type_accepts_any_reply() {
         for body in ["", "null", "{}", "[1]", "<html>", "{\"a"] {
             decode::<()>(body.as_bytes()).unwrap();
         }

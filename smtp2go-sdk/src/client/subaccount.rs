@@ -66,13 +66,13 @@ fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
             .ok_or_else(no_object),
         Some(true) => Ok(body.into()),
         Some(false) => Err(Error::config(format!(
-            "the request names another subaccount in `{field}` than the one that the client is for"
+            "the request names another subaccount in `{field}` than the client's"
         ))),
     }
 }
 
-/// Finds whether an object's member is this id. `None` if the object has no such member. It may have the
-/// member more than once.
+/// Compares an object's member with this id. `None` if the object does not have the member. If it has
+/// the member more than once, all must be equal.
 struct Named<'a> {
     field: &'static str,
     id: &'a str,

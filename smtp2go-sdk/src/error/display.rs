@@ -25,7 +25,7 @@ impl Error {
             || self.status() == Some(StatusCode::FORBIDDEN) && !is_key
         {
             return Some(
-                "the API key is not permitted to call this endpoint: add it to the key's permissions",
+                "the API key is not permitted to call this endpoint: add the endpoint to the key's permissions",
             );
         }
         if is_key {
@@ -100,7 +100,7 @@ impl Error {
         Ok(())
     }
 
-    /// Writes the API's text. If there is none, says what the reply is instead.
+    /// Writes the API's text. Without one, describes the body.
     fn write_answer(&self, reply: &FailedReply, text: &mut String) -> fmt::Result {
         if let Some(code) = &reply.code {
             write!(text, " {}", excerpt(code.as_str()))?;
@@ -165,7 +165,7 @@ impl Error {
             ErrorKind::Serialize => write!(text, "can't serialize the request as JSON; {effect}")?,
             ErrorKind::NoPermit(NoPermit::Paused) => write!(
                 text,
-                "rate limited: the client pauses after a 429 until after the deadline; {effect}"
+                "rate limited: the pause after a 429 ends only after the deadline; {effect}"
             )?,
             ErrorKind::NoPermit(NoPermit::RateLimit) => write!(
                 text,
@@ -211,7 +211,7 @@ impl Error {
             }
             (Certainty::NotSent, _) => "nothing was sent",
             (Certainty::Rejected, _) => "the request was refused",
-            (Certainty::Unknown, _) => "it may have been processed",
+            (Certainty::Unknown, _) => "the request may have been processed",
         }
     }
 
@@ -227,7 +227,7 @@ impl Error {
         if details.attempts > 1 {
             write!(text, ", at attempt {}", details.attempts)?;
         }
-        // Other errors without a reply say so by `effect`.
+        // Other errors without a reply contain `effect`, which says so already.
         let is_about_last =
             details.reply.is_some() || matches!(details.kind, ErrorKind::StreamRefused);
         if details.doubt && is_about_last {
@@ -271,7 +271,7 @@ impl fmt::Debug for Error {
         let details = &*self.details;
         let mut out = f.debug_struct("Error");
         match &details.kind {
-            // The problems can quote what the user put in.
+            // The problems can quote the caller's values.
             ErrorKind::Validation(_) => out.field("kind", &"Validation"),
             kind => out.field("kind", kind),
         };

@@ -13,7 +13,7 @@ pub(crate) fn find(code: Option<&str>, text: Option<&str>) -> Option<&'static Kn
 }
 
 fn has(text: &str, part: &str) -> bool {
-    // A text of the API is short.
+    // Only the start is searched: the API's texts are short, and a hostile one could be long.
     let text = text.as_bytes();
     let mut windows = text.get(..4096).unwrap_or(text).windows(part.len());
     windows.any(|window| window.eq_ignore_ascii_case(part.as_bytes()))

@@ -290,7 +290,8 @@ impl Error {
         self
     }
 
-    /// Adds the error of the HTTP layer, if there is one. Without its URL, since the operation has it.
+    /// Adds the error of the HTTP layer, if there is one. Its URL is removed: the error already has the
+    /// operation and the host.
     pub(crate) fn with_http_source(self, source: Option<reqwest::Error>) -> Self {
         match source {
             Some(source) => self.with_source(source.without_url()),
@@ -381,10 +382,10 @@ impl Error {
     /// Nothing was sent:
     /// - `config`: the client or the call is misconfigured
     /// - `validation`, `too_large`, `serialize`: the request is invalid, too large or not serializable
-    /// - `held_back`, `paced`: a pause after a 429, or a documented rate, would delay the call beyond
+    /// - `paused`, `rate_limit`: a pause after a 429, or a documented rate, would delay the call beyond
     ///   its deadline
     /// - `deadline`: the deadline had passed before the first attempt
-    /// - `repeated_token`: pagination loop, the page token of a search repeated
+    /// - `repeated_token`: the page token of a search repeated (pagination loop)
     ///
     /// No complete reply arrived:
     /// - `connect`, `connect_timeout`: no connection could be made
@@ -394,12 +395,12 @@ impl Error {
     /// - `truncated`: a reply with status 2xx is incomplete
     ///
     /// A reply arrived:
-    /// - `status`: its [`status`](Self::status) is an error
-    /// - `redirect`: it is a redirect, or your own HTTP client followed one
+    /// - `status`: the HTTP [`status`](Self::status) is an error
+    /// - `redirect`: the reply is a redirect, or your own HTTP client followed one
     /// - `error_in_200`, `failed_in_200`: a success status, but the body reports an error, or a message
     ///   that was not accepted
     /// - `unconfirmed`: the reply to a send reports neither an id nor a success
-    /// - `results`: the number of results is not that of the batch's mails
+    /// - `results`: the reply to a batch does not have one result for each mail
     /// - `decode`: the body is not the expected reply
     /// - `reply_too_large`: see [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes) and
     ///   [`max_reply_values`](crate::ClientBuilder::max_reply_values)
@@ -410,8 +411,8 @@ impl Error {
             ErrorKind::Validation(_) => "validation",
             ErrorKind::TooLarge { .. } => "too_large",
             ErrorKind::Serialize => "serialize",
-            ErrorKind::NoPermit(NoPermit::Paused) => "held_back",
-            ErrorKind::NoPermit(NoPermit::RateLimit) => "paced",
+            ErrorKind::NoPermit(NoPermit::Paused) => "paused",
+            ErrorKind::NoPermit(NoPermit::RateLimit) => "rate_limit",
             ErrorKind::NoPermit(NoPermit::Deadline) => "deadline",
             ErrorKind::PaginationLoop => "repeated_token",
             ErrorKind::Content => "content",
@@ -465,9 +466,12 @@ impl Error {
             || self.blames_key()
     }
 
-    /// Whether the call was rate limited: the API replied 429, or with the matching code or text, as it does
-    /// over the rate of a key; or a pause after another call's 429 or the operation's documented rate would
-    /// have delayed the call beyond its deadline. [`retry_after`](Self::retry_after) says how long to wait.
+    /// Whether the call was rate limited:
+    /// - the API replied with status 429, or with a code or text about a rate limit, such as that of a key,
+    /// - or a pause after another call's 429, or the operation's documented rate, would have delayed the
+    ///   call beyond its deadline.
+    ///
+    /// [`retry_after`](Self::retry_after) says how long to wait.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         matches!(
@@ -479,8 +483,7 @@ impl Error {
     }
 
     /// Whether the request was invalid: the check before sending or the API refused it, it was larger
-    /// than the API accepts, or the content
-    /// of an attachment could not be read.
+    /// than the API accepts, or the content of an attachment could not be read.
     #[must_use]
     pub fn is_validation(&self) -> bool {
         matches!(
@@ -545,7 +548,7 @@ impl Error {
         self.details.reply.as_ref().map(|reply| &reply.body)
     }
 
-    /// Returns the id that SMTP2GO gave the request; its support asks for it.
+    /// Returns the id that SMTP2GO gave the request. Quote it to SMTP2GO's support.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.details.reply.as_ref()?.request_id.as_deref()

@@ -2,7 +2,7 @@
 
 /// Start of an API key.
 pub(crate) const KEY_PREFIX: &str = "api-";
-/// Number of letters and digits after the prefix.
+/// Number of letters and digits after the prefix of a key.
 pub(crate) const KEY_LENGTH: usize = 32;
 
 /// Longest excerpt of the API's text that Display shows, in characters.
@@ -50,7 +50,7 @@ pub(crate) fn name(text: &str) -> &str {
     }
 }
 
-/// Whether a text from a reply has the form of an id, and does not contain a key.
+/// Whether a text from a reply has the form of an id and does not contain a key.
 pub(crate) fn is_id(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(known) && mask(text) == text

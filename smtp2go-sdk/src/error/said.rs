@@ -40,7 +40,7 @@ const ACCEPTED: [&str; 7] = [
 /// The content of a reply, or of one result of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
-    /// The reply is exactly one JSON object. If not, there may be content that was not read.
+    /// The reply is exactly one JSON object. If false, it may have content that was not read.
     pub(crate) whole: bool,
     pub(crate) request_id: Option<String>,
     pub(crate) error: Option<String>,
@@ -298,7 +298,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
     let mut data = None;
     for (name, value) in root {
         if name == "data" {
-            // Two of them: nobody knows which one counts.
+            // If there are two, it is unknown which one counts.
             said.whole &= data.is_none();
             data = Some(value);
         } else {
@@ -319,7 +319,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
             for (name, value) in members(data)? {
                 said.take(&name, value, None)?;
             }
-            // An object in place of the list counts as one result, unless it is the error of the whole.
+            // An object in place of the list counts as one result, unless it is an error for the batch.
             if kind(data) == b'{' {
                 let result = Said::result(data, 0, places)?;
                 if result.accepted || result.misplaced || !result.has_error() {
@@ -334,7 +334,7 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
         }
     }
     if said.accepted_by_status {
-        // Beside a count of no successes, a status confirms nothing.
+        // If the reply counts zero successes, a status of an accepted message confirms nothing.
         said.accepted |= said.succeeded != Some(0);
         said.misplaced |= said.succeeded == Some(0);
     }
@@ -344,8 +344,8 @@ fn envelope(text: &str, places: Option<FailureIn200>) -> serde_json::Result<Said
     Ok(said)
 }
 
-/// Whether a JSON text has an id or a success anywhere. Only a failure is searched for it: beside
-/// one, it can't be a refusal.
+/// Whether a JSON text has an id or a success anywhere. Called only for a reply that reports a
+/// failure: if it also reports an id or a success, it does not prove that the call was refused.
 fn reports_success(json: &str) -> serde_json::Result<bool> {
     fn search(value: &RawValue, depth: u8) -> serde_json::Result<bool> {
         for item in items(value)? {
@@ -404,7 +404,7 @@ fn closed(text: &str) -> Option<String> {
     Some(text.get(..end)?.chars().chain(closers.copied()).collect())
 }
 
-/// The members of an object in their order.
+/// The members of an object, in their order.
 struct Members<'de>(Vec<(Cow<'de, str>, &'de RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -525,7 +525,7 @@ fn is_id(text: &str) -> bool {
 fn is_something(value: &RawValue) -> bool {
     match kind(value) {
         b'n' | b'f' => false,
-        // A text that needs repair is read when it is.
+        // Text with a broken escape counts: the reply is repaired and read again.
         b'"' => text(value).map_or(true, |text| filled(text).is_some()),
         b'[' | b'{' => value
             .get()
@@ -600,7 +600,7 @@ fn add_texts(value: &RawValue, depth: u8, found: &mut Vec<String>) -> serde_json
 fn joined(value: &RawValue, separator: &str) -> serde_json::Result<Option<String>> {
     let mut found = Vec::new();
     add_texts(value, DEPTH, &mut found)?;
-    // Without a copy of the only one, which may be long.
+    // A single text is not copied, since it may be long.
     Ok(match found.len() {
         0 | 1 => found.pop(),
         _ => Some(found.join(separator)),
@@ -692,7 +692,7 @@ mod tests {
     }
 
     #[test]
-    fn reply_without_an_error_has_none() {
+    fn empty_error_members_are_not_an_error() {
         for body in [
             "",
             " ",
@@ -756,7 +756,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_lists_are_searched_up_to_a_depth() {
+    fn lists_nested_deeper_than_the_limit_are_kept_as_json() {
         let deep = |depth| format!("{}\"a\"{}", "[".repeat(depth), "]".repeat(depth));
         for (depth, as_text) in [(1, false), (4, false), (5, true), (100_000, true)] {
             let body = format!(
@@ -924,7 +924,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_may_be_text() {
+    fn count_is_read_from_number_or_text() {
         for (value, number) in [
             (json!(1), Some(1)),
             (json!("1"), Some(1)),

@@ -26,14 +26,14 @@ use crate::body::content::Content;
 /// ```
 ///
 /// Two attachments are equal if name, media type and content are. Bytes are compared by content,
-/// files by path and by the size and time that a [stored mail](crate::Email#stored-mail) has of them,
+/// files by path and by the size and time that a [stored mail](crate::Email#stored-mail) records,
 /// and a reader equals only its clones.
 #[derive(Clone, PartialEq)]
 pub struct Attachment {
     pub(super) filename: String,
     pub(super) mimetype: Option<String>,
     pub(super) source: AttachmentSource,
-    /// What a stored mail says of the file.
+    /// Properties of the file in a stored mail.
     pub(super) recorded: Option<RecordedFile>,
 }
 
@@ -179,7 +179,8 @@ impl Attachment {
     }
 }
 
-/// Shows where the content comes from. A file name often tells whom the file is about.
+/// Shows where the content comes from. Does not show the file name, which often reveals whom the file is
+/// about.
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Attachment");
@@ -192,7 +193,7 @@ impl fmt::Debug for Attachment {
     }
 }
 
-/// Shows the kind and the size. Paths and URLs can tell whom the content is about.
+/// Shows the kind and the size. Paths and URLs can reveal whom the content is about.
 impl fmt::Debug for AttachmentKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -8,16 +8,16 @@ use crate::operation::Operation;
 
 /// The outcomes of a batch, in the order of its mails.
 ///
-/// That the batch was answered does not mean that each mail was accepted: look at them all, or turn
-/// them into one result with [`into_sent`](Self::into_sent).
+/// A reply to the batch does not mean that each mail was accepted: check all outcomes, or convert them
+/// into one result with [`into_sent`](Self::into_sent).
 ///
-/// How the service reports a mail that failed is not documented. Each result is judged as the reply
-/// to a [`send`](crate::Client::send) is: a mail was accepted if its result has an id, or counts a
-/// success, and reports no failure. Otherwise its outcome is an [`Error`] with what the service
-/// said. The [certainty](Error::certainty) is `Rejected` if a failure was reported and nothing else,
-/// and `Unknown` if there is an id or a success beside the failure, if the reply reports an error
-/// for the whole batch, or if the result says nothing. [`Error::email_id`] has the id, if there is
-/// one.
+/// Each result is judged like the reply to a [`send`](crate::Client::send): a mail was accepted if its
+/// result has an id or counts a success, and reports no failure. Otherwise its outcome is an [`Error`]
+/// with the service's explanation. The [certainty](Error::certainty) of the error is `Rejected` if the
+/// result reports only a failure. It is `Unknown` if the result has an id or a success beside the
+/// failure, if the reply reports an error for the whole batch, or if the result reports nothing.
+/// [`Error::email_id`] returns the id, if there is one. How the service reports a failed mail in a batch
+/// is not documented.
 #[derive(Debug)]
 #[must_use = "a mail of the batch may have failed"]
 pub struct Batch {
@@ -26,44 +26,44 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The outcomes, one for each mail, in their order.
+    /// Returns the outcomes, one for each mail, in the order of the mails.
     pub fn outcomes(&self) -> &[Result<Sent, Error>] {
         &self.outcomes
     }
 
-    /// The outcomes, to keep.
+    /// Converts the batch into its outcomes.
     pub fn into_outcomes(self) -> Vec<Result<Sent, Error>> {
         self.outcomes
     }
 
-    /// The mails that failed: their places in the list, counted from 0, and why.
+    /// Returns the index, counted from 0, and the error of each mail that failed.
     pub fn failures(&self) -> impl Iterator<Item = (usize, &Error)> {
         let outcomes = self.outcomes.iter().enumerate();
         outcomes.filter_map(|(index, outcome)| Some((index, outcome.as_ref().err()?)))
     }
 
-    /// All mails, if all were accepted.
+    /// Returns the results of all mails, if all were accepted.
     ///
     /// # Errors
-    /// That of the first mail that failed. Others may have been sent all the same.
+    /// The error of the first mail that failed. Other mails may have been sent nevertheless.
     pub fn into_sent(self) -> Result<Vec<Sent>, Error> {
         self.outcomes.into_iter().collect()
     }
 
-    /// The id that SMTP2GO gave the request, and asks for in support. Absent if the reply had
-    /// none.
+    /// Returns the id that SMTP2GO gave the request. Quote it to SMTP2GO's support. `None` if the reply
+    /// has no id.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.reply.request_id()
     }
 
-    /// The reply as it came.
+    /// Returns the raw reply.
     #[must_use]
     pub fn reply(&self) -> &RawReply {
         &self.reply
     }
 
-    /// Reads the results of a number of mails.
+    /// Reads the results of `expected` mails.
     pub(crate) fn new(
         operation: &'static Operation,
         expected: usize,
@@ -80,7 +80,7 @@ impl Batch {
     }
 }
 
-/// The outcomes, one for each mail, in their order.
+/// Iterates over the outcomes, one for each mail, in the order of the mails.
 impl IntoIterator for Batch {
     type Item = Result<Sent, Error>;
     type IntoIter = std::vec::IntoIter<Self::Item>;

@@ -19,7 +19,7 @@ use crate::{Error, IDEMPOTENCY_HEADER};
 /// The header that [`Email::reply_to`] sets. A mail may have one.
 pub(super) const REPLY_TO: &str = "Reply-To";
 /// Headers that the API writes from fields of the request, and the setters of these fields. A second
-/// header would make the mail invalid, and one with recipients would not send it to them.
+/// header of the name would make the mail invalid. The API would not send the mail to recipients in it.
 const SETTERS: [(&str, &str); 5] = [
     ("From", "Email::new"),
     ("To", "Email::to"),
@@ -45,8 +45,8 @@ impl Validate for Email {
     }
 }
 
-/// Checks a mail. `key_header` is the name of the header for its key. Its files are checked only if
-/// `files` are there.
+/// Checks a mail. `key_header` is the name of the header for its key. Files are checked only if `files`
+/// is given.
 pub(super) fn check_email(
     email: &Email,
     format: EmailFormat,
@@ -186,7 +186,7 @@ fn check_headers(parts: &EmailParts, check: &mut Check) {
     }
 }
 
-/// Reports headers that have another key than the mail.
+/// Reports headers whose key differs from the mail's.
 fn check_key_headers(parts: &EmailParts, key: &str, key_header: &str, check: &mut Check) {
     for (index, (name, value)) in parts.headers.iter().enumerate() {
         if name.trim().eq_ignore_ascii_case(key_header) && value != key {
@@ -251,8 +251,8 @@ fn check_attachment(attachment: &Attachment, files: Option<&Files>, check: &mut 
     }
 }
 
-/// Reports the inline images that the HTML does not mention, and those that it loads and the mail
-/// does not have.
+/// Reports the inline images that the HTML does not mention, and the images that the HTML loads but the
+/// mail does not have.
 fn check_images(parts: &EmailParts, check: &mut Check) {
     let html = parts.html().unwrap_or_default();
     let mentions = (!parts.inlines.is_empty()).then(|| Mentions::new(html));

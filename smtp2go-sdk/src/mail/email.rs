@@ -97,18 +97,18 @@ use crate::{Error, IDEMPOTENCY_HEADER};
 /// The members of the mail:
 /// - `version` and `sender` are required. The version is 1.
 /// - All other members are optional. Null, an empty list and a missing member are the same.
-/// - Members have the names and meanings of the API's `/email/send`. The others are `idempotency_key`,
+/// - Members have the names and meanings of the API's `/email/send`, except for `idempotency_key`,
 ///   `reply_to` ([`reply_to`](Self::reply_to)) and `extra` ([`extra`](Self::extra)). `fastaccept` is
 ///   false by default.
-/// - A member that is not in the example is refused.
+/// - A member that is in neither example is refused.
 ///
 /// An attachment has one of three members for its content:
 /// - `fileblob`: the content in standard base64, with padding and without line breaks.
 /// - `url`: a URL that SMTP2GO fetches.
 /// - `path`: a file that is read when the mail is sent. An absolute path is written; a relative one
 ///   starts at the working directory of the program that sends. `filename` is optional here. So are
-///   `size` in bytes and `modified`, a time as [`Timestamp`] reads it. If the file has another size
-///   when it is sent, or another time by the digits that `modified` has, sending fails with
+///   `size` in bytes and `modified`, a time as [`Timestamp`] reads it. If the file's size differs
+///   when it is sent, or its time differs in a digit that `modified` has, sending fails with
 ///   [`Certainty::NotSent`](crate::Certainty::NotSent), the [kind](crate::Error::kind) `content` and
 ///   a message that names the file.
 ///
@@ -274,8 +274,9 @@ impl Email {
     /// Sets the HTML body. Refer to an image of [`inline`](Self::inline) by `cid:` and its file name.
     /// An empty text is no body.
     ///
-    /// An image that the HTML loads must be there: `cid:` in the attributes `src`, `srcset`,
-    /// `background` and `poster`, and in `url()` of CSS. Elsewhere `cid:` is text.
+    /// An image that the HTML loads by `cid:` must be in the mail, or the mail fails its check. HTML loads
+    /// images in the attributes `src`, `srcset`, `background` and `poster`, and in `url()` of CSS.
+    /// Elsewhere `cid:` is text.
     #[must_use]
     pub fn html(mut self, html: impl Into<String>) -> Self {
         self.edit().html = Some(html.into());
@@ -305,8 +306,8 @@ impl Email {
     /// Sets the mail's idempotency key: an id that is the same whenever this mail is sent, and that no
     /// other mail has, such as `order-42/confirmation`. Replaces an earlier key.
     ///
-    /// SMTP2GO knows no idempotency keys: two requests with the same key are two mails. The SDK sends
-    /// the key in a header, [`X-Idempotency-Key`](crate::IDEMPOTENCY_HEADER) unless
+    /// SMTP2GO does not support idempotency keys: two requests with the same key are two mails. The SDK
+    /// sends the key in a header, [`X-Idempotency-Key`](crate::IDEMPOTENCY_HEADER) unless
     /// [`ClientBuilder::idempotency_header`](crate::ClientBuilder::idempotency_header) sets another
     /// name. The activity returns that header with the mail's events. There `find_sent`, `send_once` and
     /// the outbox look for the mail after an outcome that is [`Unknown`](crate::Certainty::Unknown).
@@ -405,7 +406,7 @@ impl Email {
 
     /// Checks the mail as [`Client::send`] does, except for its files and its size.
     ///
-    /// Not checked is what only the API knows, such as whether the sender is verified and whether the
+    /// Does not check what only the API knows, such as whether the sender is verified and whether the
     /// template exists.
     ///
     /// # Errors
@@ -522,7 +523,7 @@ impl EmailParts {
         data.as_deref().ok()
     }
 
-    /// Returns when to send.
+    /// Returns the time at which the mail is sent. `None`: at once.
     #[must_use]
     pub fn schedule(&self) -> Option<&Timestamp> {
         self.schedule.as_ref()

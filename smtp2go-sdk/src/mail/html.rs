@@ -35,7 +35,7 @@ pub(super) fn loaded_images(html: &str) -> BTreeSet<String> {
 
 /// The text of HTML in which images can be mentioned.
 pub(super) struct Mentions {
-    /// As it is, without character references, and without percent-encoding too.
+    /// The text unchanged, with character references decoded, and with percent-encoding decoded too.
     texts: [String; 3],
     /// All character references are known.
     is_certain: bool,
@@ -124,7 +124,7 @@ fn read_tag<'a>(tag: &'a str, names: &mut BTreeSet<String>) -> &'a str {
     }
 }
 
-/// Splits before the first such character.
+/// Splits before the first character for which `end` is true.
 fn split_at(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn image_is_only_mentioned_elsewhere() {
+    fn image_mentioned_where_html_loads_no_url_is_not_loaded() {
         for html in [
             r#"<a href="cid:a.png">x</a>"#,
             r#"<img data-src="cid:a.png">"#,

@@ -127,7 +127,7 @@ fn fault(name: &str, address: &str) -> Option<String> {
     if let Err(error) = EmailAddress::parse_with_options(address, options) {
         return Some(format!("{address:?} is not an address: {error}"));
     }
-    // In quotes, email_address 0.2.10 takes whatever is not ASCII.
+    // email_address 0.2.10 accepts any non-ASCII character in quotes.
     if !address.is_ascii()
         && let Cow::Owned(_) = one_line(address)
     {

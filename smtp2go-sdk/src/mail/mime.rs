@@ -30,7 +30,7 @@ const FIELD: &str = "mime_email";
 const SEARCHED: u64 = 256 * 1024;
 
 /// A finished message for [`Client::send_mime`](crate::Client::send_mime): headers and body, as
-/// RFC 5322 has it.
+/// defined by RFC 5322.
 ///
 /// The API reads sender and recipients from the headers, so recipients of hidden copies need a header
 /// `Bcc`. Whether the API removes that header before delivery, as is usual, is not documented. The

@@ -1,4 +1,4 @@
-//! Sending mail: look at the files, check, encode, send.
+//! Sends mail: reads the properties of files, checks, encodes, sends.
 
 mod attachment;
 mod batch;
@@ -64,9 +64,9 @@ pub struct Sent {
     /// Why they failed, as the API reports it. The texts can quote addresses.
     pub failures: Vec<String>,
     /// Whether the reply was lost and [`send_once`](Client::send_once) found the mail in the activity.
-    /// `email_id` is from there then.
+    /// Then `email_id` is from the activity.
     pub looked_up: bool,
-    /// What is certain of the mail, if the reply reports failures.
+    /// Certainty of the mail, if the reply reports failures.
     certainty: Option<Certainty>,
 }
 
@@ -112,7 +112,7 @@ impl Client {
         self.send_cancellable(email, None).await
     }
 
-    /// As [`send`](Self::send). `cancel` can cancel the call, and knows if it was sent.
+    /// Like [`send`](Self::send). `cancel` can cancel the call, and proves whether it was sent.
     pub(crate) fn send_cancellable(
         &self,
         email: Email,
@@ -173,8 +173,8 @@ fn sent(success: Success) -> Result<Reply<Sent>, Error> {
     Ok(Reply::new(sent, success.reply))
 }
 
-/// Checks and encodes one mail, and drops it: waiting for the reply can take long.
-/// `header` is the name of the header for its idempotency key.
+/// Checks and encodes one mail. Drops the mail, so that it takes no memory while the call waits for the
+/// reply. `header` is the name of the header for its idempotency key.
 async fn single_body(email: Email, header: &str) -> Result<Body, Error> {
     let files = Files::look(email.paths()).await?;
     let format = EmailFormat::Single;

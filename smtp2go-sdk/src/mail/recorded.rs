@@ -12,7 +12,7 @@ use crate::body::content::SizedContent;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RecordedFile {
     pub(super) size: Option<u64>,
-    /// The time of the last change. Compared as precisely as it is written.
+    /// Time of the last modification. Compared with the precision of this text.
     pub(super) modified: Option<Timestamp>,
 }
 
@@ -29,21 +29,21 @@ impl RecordedFile {
         })
     }
 
-    /// Compares the file that is to be sent. Returns how it differs.
+    /// Compares the file that is to be sent with the stored properties. Returns how it differs.
     pub(super) fn difference(&self, file: &SizedContent) -> Option<String> {
         if let Some(recorded) = self.size
             && recorded != file.size()
         {
             let size = file.size();
             return Some(format!(
-                "it has {size} bytes, and had {recorded} when the mail was stored"
+                "size changed from {recorded} to {size} bytes after the mail was stored"
             ));
         }
         let recorded = self.modified.as_ref()?;
         let is_same = file
             .modified()
             .is_some_and(|modified| is_about(recorded, modified));
-        (!is_same).then(|| "it was changed after the mail was stored".to_owned())
+        (!is_same).then(|| "modification time differs from the one stored with the mail".to_owned())
     }
 }
 

@@ -144,7 +144,7 @@ fn non_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-/// Reads JSON that a mail has as text.
+/// Parses JSON that a mail keeps as text.
 fn decoded<T: DeserializeOwned>(field: &str, json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|error| {
         Error::unreadable(FieldError {
@@ -154,7 +154,7 @@ fn decoded<T: DeserializeOwned>(field: &str, json: &str) -> Result<T, Error> {
     })
 }
 
-/// Reports what a request can't have of a mail.
+/// Reports the parts of a mail that a request can't have.
 fn check_convertible(email: &Email, check: &mut Check) {
     let parts = email.parts();
     if let Some(EmailTemplate {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn request_is_what_is_sent() {
+    fn request_equals_the_json_that_is_sent() {
         let email = full();
         let request = EmailSendRequest::try_from(&email).unwrap();
         let sent = encode_single(&email, IDEMPOTENCY_HEADER, &Files::default());

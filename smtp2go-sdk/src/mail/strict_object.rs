@@ -66,7 +66,7 @@ impl<'a> StrictObject<'a> {
             .map_err(|_| self.fault(name, &format!("expected {expected}")))
     }
 
-    /// Reads a member that must be there.
+    /// Reads a required member.
     pub(super) fn required<T: DeserializeOwned>(
         &mut self,
         name: &str,

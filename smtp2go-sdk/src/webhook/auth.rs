@@ -1,4 +1,4 @@
-//! The secret by which a receiver recognises the service.
+//! The secret that authenticates the service to a receiver.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// and to [`Receiver::new`](super::Receiver::new), which requires it.
 ///
 /// Prefer [`bearer`](Self::bearer): proxies log addresses, but not this header. Use 32 random
-/// characters or more. Only https keeps any of them secret.
+/// characters or more. Register an https address: over plain http every kind of secret can be read.
 ///
 /// Each constructor refuses an empty secret, such as that of
 /// `env::var("WEBHOOK_TOKEN").unwrap_or_default()`.
@@ -49,7 +49,7 @@ enum AuthScheme {
 }
 
 impl Auth {
-    /// `Authorization: Bearer <token>`.
+    /// A token in the header `Authorization: Bearer <token>`.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Auth {
         Ok(Self(AuthScheme::Bearer(token)))
     }
 
-    /// `Authorization: Basic <base64 of user:password>`.
+    /// A user name and a password in the header `Authorization: Basic <base64 of user:password>`.
     ///
     /// # Errors
     ///
@@ -75,9 +75,9 @@ impl Auth {
         Self::with_password(user.into(), password.into(), false)
     }
 
-    /// The same header, registered as an address with user and password,
-    /// `https://user:password@…`. The service was seen to send it as that header. For a receiver, this
-    /// and [`basic`](Self::basic) are the same.
+    /// Like [`basic`](Self::basic), but registered as an address with user and password,
+    /// `https://user:password@…`. The service has been observed to send them in the same header, so a
+    /// receiver treats both alike.
     ///
     /// # Errors
     ///
@@ -92,7 +92,9 @@ impl Auth {
     fn with_password(user: String, password: Secret, in_url: bool) -> Result<Self, Error> {
         check("user", &user)?;
         if user.contains(':') {
-            return Err(invalid("the user has a colon"));
+            return Err(invalid(
+                "the user name has a colon, which HTTP Basic does not allow",
+            ));
         }
         let password = checked_secret("password", password)?;
         Ok(Self(AuthScheme::Basic {
@@ -102,8 +104,8 @@ impl Auth {
         }))
     }
 
-    /// The last segment of the address's path: `https://acme.example/webhook/<secret>` for the
-    /// address `https://acme.example/webhook`.
+    /// A secret in the last segment of the address's path: `https://acme.example/webhook/<secret>` for
+    /// the address `https://acme.example/webhook`.
     ///
     /// # Errors
     ///
@@ -112,12 +114,14 @@ impl Auth {
     pub fn secret_path(secret: impl Into<Secret>) -> Result<Self, Error> {
         let secret = checked_secret("secret of the path", secret)?;
         if matches!(secret.expose(), "." | "..") {
-            return Err(invalid("the secret of the path is a dot segment"));
+            return Err(invalid(
+                "the secret of the path is \".\" or \"..\", which URLs remove",
+            ));
         }
         Ok(Self(AuthScheme::Path(secret)))
     }
 
-    /// A parameter of the address's query: `https://acme.example/webhook?<name>=<secret>`.
+    /// A secret in a parameter of the address's query: `https://acme.example/webhook?<name>=<secret>`.
     ///
     /// # Errors
     ///
@@ -180,7 +184,7 @@ impl Auth {
         }
     }
 
-    /// Returns the address to register, with the secret if it is part of it, and the header.
+    /// Returns the address to register, including the secret if the address carries it, and the header.
     pub(super) fn register(
         &self,
         mut url: Url,
@@ -255,14 +259,15 @@ fn checked_secret(what: &str, secret: impl Into<Secret>) -> Result<Secret, Error
     Ok(secret)
 }
 
-/// Checks one part of a secret. A whole such as `user:password` would hide an empty part.
+/// Checks one part of a secret. In a composed secret such as `user:password`, an empty part would go
+/// unnoticed.
 fn check(what: &str, part: &str) -> Result<(), Error> {
     let fault = if part.is_empty() {
         "is empty"
     } else if part.trim().is_empty() {
         "is all white space"
     } else if part.contains(char::is_control) {
-        // URL parsers drop some of them.
+        // URL parsers remove some control characters.
         "has a line break or another control character"
     } else {
         return Ok(());

@@ -58,7 +58,7 @@ where
     router.route_service(path, service)
 }
 
-/// Extractor of a request's event.
+/// Extracts the event of an authenticated request.
 ///
 /// The application's state must be a [`Receiver`], or have one ([`FromRef`]). A refused request does not
 /// reach the handler. For a [secret path](Auth::secret_path), the route must have its segment:

@@ -47,8 +47,8 @@ pub trait Deduplicator: Send + Sync + 'static {
         token: Token,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Gives the claim up: the next claim succeeds. As with `commit`, only if the token is still the
-    /// claim's.
+    /// Gives the claim up, so that the next claim succeeds. As with `commit`, does nothing if another
+    /// caller holds the claim, with another token.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ pub enum Claim {
     Claimed(Token),
     /// The event was handled before: answer 200 without handling it.
     Done,
-    /// Another caller handles the event: answer 503, so that the service posts it again in case they
-    /// fail.
+    /// Another caller is handling the event: answer 503, so that the service posts it again in case
+    /// that caller fails.
     Busy,
 }
 

@@ -1,4 +1,4 @@
-//! Compares the webhook that a program wants with one that the account has.
+//! Compares the webhook that a program requests with one that the account has.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,14 +9,14 @@ use smtp2go_types::{OpenEnum, Secret, Webhook, WebhookAuthType, WebhookFormat, o
 use super::subscription::Subscription;
 use super::wanted::WantedWebhook;
 
-/// A field that differs from what was asked for. `Debug` shows the field's name only; `Display` also
-/// shows the values, which can be senders' addresses.
+/// A field of a webhook that differs from the requested value. `Debug` shows only the field's name;
+/// `Display` also shows the values, which can be senders' addresses.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
     /// The field's name in the API, such as `events`.
     pub field: &'static str,
-    /// The value that was asked for; `…` for a secret.
+    /// The requested value; `…` for a secret.
     pub wanted: String,
     /// The account's value; `…` for a secret.
     pub found: String,

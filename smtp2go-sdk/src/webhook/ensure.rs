@@ -10,27 +10,27 @@ use super::subscription::Subscription;
 use super::wanted::WantedWebhook;
 use crate::{Certainty, Client, Error};
 
-/// What [`Client::ensure_webhook`] did, and the webhook that the account has now.
+/// The result of [`Client::ensure_webhook`]: the webhook that the account has now, and the change.
 #[derive(Clone, PartialEq)]
-#[must_use = "the service ignores settings that it does not know: check `differences`"]
+#[must_use = "the service ignores unknown settings without an error: check `differences`"]
 #[non_exhaustive]
 pub struct EnsuredWebhook {
     /// The webhook, as the account has it now.
     pub webhook: Webhook,
-    /// What was done.
+    /// What the call did to the webhook.
     pub change: Change,
-    /// Fields that differ from what was asked for in spite of the change. Empty on success.
+    /// Fields that still differ from the requested settings after the change. Empty on success.
     pub differences: Vec<Difference>,
-    /// Whether the service masks the secret of the `Authorization` header, so that it can't be
-    /// compared. It is then written on every call.
+    /// Whether the service masks the secret of the `Authorization` header, so that the secret can't be
+    /// compared. Then every call writes the secret again.
     pub secret_unseen: bool,
-    /// The ids of other webhooks with the same address, so that each event is posted more than once.
-    /// They are left unchanged.
+    /// The ids of other webhooks with the same address. If there are any, the service posts each event
+    /// more than once. They are left unchanged.
     pub duplicates: Vec<i64>,
 }
 
 impl EnsuredWebhook {
-    /// Whether the webhook is as asked for, as far as the service shows it.
+    /// Whether the webhook has all requested settings, as far as the service shows them.
     #[must_use]
     pub fn is_as_asked(&self) -> bool {
         self.differences.is_empty()
@@ -55,9 +55,9 @@ impl fmt::Debug for EnsuredWebhook {
 pub enum Change {
     /// The account had no webhook with the address.
     Created,
-    /// The webhook differed, or its secret can't be compared.
+    /// The webhook differed, or its secret could not be compared.
     Updated,
-    /// The webhook was as asked for; nothing was written.
+    /// The webhook already had the requested settings, so nothing was written.
     Unchanged,
 }
 
@@ -138,7 +138,7 @@ impl Client {
     }
 
     /// Reads the webhook after a change and compares it with the wanted one.
-    // Inline for the same reason.
+    // Inline, as `ensure_webhook`.
     #[inline]
     async fn read_back(
         &self,
@@ -182,7 +182,7 @@ fn with_plan_limit(error: Error, count: usize) -> Error {
     }
     let webhooks = if count == 1 { "webhook" } else { "webhooks" };
     error.with_advice(format!(
-        "the account has {count} {webhooks} already; a free plan has 1 and a paid one 10: remove \
-         one that is not needed, or change the plan"
+        "the account already has {count} {webhooks}; a free plan allows 1 and a paid plan 10: \
+         remove one, or change the plan"
     ))
 }

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::dedup::{Claim, Deduplicator, StoreError, Token};
 
-/// The service posts again for four days by the longest statement of its documentation. Plus one.
+/// One day longer than the service posts an event again, by the longest statement of its
+/// documentation.
 const KEEP: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 /// Longer than the service waits for an answer.
 const LEASE: Duration = Duration::from_secs(60);
@@ -18,7 +19,7 @@ const CAPACITY: usize = 100_000;
 /// Remembers handled events in memory: for one process, until it ends.
 ///
 /// Its size is bounded. When full, it forgets the event that was handled first. If all its events are
-/// still being handled, it refuses a new one, which the receiver answers with 503. A key takes about
+/// still being handled, it refuses a new event, and the receiver answers 503. A key takes about
 /// 300 bytes, so the default capacity takes about 30 MB.
 ///
 /// ```
@@ -97,7 +98,7 @@ impl MemoryDeduplicator {
         self.state().entries.len()
     }
 
-    /// Whether it remembers nothing.
+    /// Whether it remembers no event.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -166,7 +167,8 @@ impl Deduplicator for MemoryDeduplicator {
         }
         while state.entries.len() >= self.capacity {
             let Some((_, oldest)) = state.done.first_key_value() else {
-                return Err("full of events that are being handled".into());
+                let events = self.capacity;
+                return Err(format!("full: all {events} events are being handled").into());
             };
             let oldest = oldest.clone();
             state.remove(&oldest);
@@ -255,7 +257,7 @@ mod tests {
         store.release("a", expired).await.unwrap();
         store.commit("a", expired).await.unwrap();
         assert_eq!(store.claim("a").await.unwrap(), Claim::Busy);
-        // Expired, and claimed by nobody: the commit counts.
+        // Expired, and not claimed by another caller: the commit has effect.
         tokio::time::advance(10 * SECOND).await;
         let _ = claim(&store, "b").await;
         store.commit("a", taken).await.unwrap();

@@ -8,8 +8,8 @@ use super::StoreError;
 
 /// The result of an event handler, as the status that the service receives.
 ///
-/// After a success (2xx) the event is done. After any other status the service posts it again. Use 200
-/// and 500: how the service takes other statuses is not documented.
+/// After a success (2xx) the service does not post the event again. After any other status it does. Use
+/// 200 and 500: how the service handles other statuses is not documented.
 ///
 /// | Result | Status |
 /// |---|---|

@@ -12,7 +12,8 @@ use super::outcome::IntoStatus;
 use super::refusal::{Answer, Refusal, RefusalReason};
 use super::request_head::RequestHead;
 
-/// Authenticates requests, parses their events, and deduplicates them if asked to.
+/// Authenticates requests, parses their events, and deduplicates them if
+/// [`deduplicate`](Self::deduplicate) is set.
 ///
 /// Cheap to clone: clones share the settings and the store.
 ///
@@ -31,7 +32,7 @@ pub struct Receiver {
 
 #[derive(Clone, Debug)]
 struct ReceiverSettings {
-    /// A request needs one of these; none if empty.
+    /// The accepted secrets. Empty: no secret is required.
     auths: Vec<Auth>,
     sources: Option<Vec<IpAddr>>,
     proxies: usize,
@@ -153,7 +154,7 @@ impl Receiver {
         let Some(first) = settings.auths.first() else {
             return Ok(());
         };
-        // No short circuit: the time must not tell which one is right.
+        // No short circuit: the time that the comparison takes must not reveal which secret is right.
         let accepted = settings
             .auths
             .iter()

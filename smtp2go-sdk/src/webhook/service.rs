@@ -32,8 +32,8 @@ pub struct Peer(pub IpAddr);
 
 /// A [`Receiver`] and a handler as a tower service, for axum, hyper and other servers.
 ///
-/// Accepts requests to any path; route them before. The handler receives each event and returns an
-/// [`IntoStatus`].
+/// Accepts requests to any path: select the path in your router. The handler receives each event and
+/// returns an [`IntoStatus`].
 ///
 /// A success has an empty body. A refusal has one line of text, without secrets.
 ///

@@ -23,7 +23,7 @@ pub struct Subscription {
     pub(super) events: Option<Vec<EmailEventKind>>,
     pub(super) sms_events: Option<Vec<SmsEventKind>>,
     pub(super) headers: Option<Vec<String>>,
-    /// Besides `headers`, or besides those that the webhook has.
+    /// Added to `headers`, or else to the headers that the webhook has.
     pub(super) more_headers: Vec<String>,
     pub(super) usernames: Option<Vec<String>>,
     pub(super) format: WebhookFormat,
@@ -58,7 +58,7 @@ impl Subscription {
         }
     }
 
-    /// Subscribes to these SMS events too.
+    /// Also subscribes to these SMS events.
     #[must_use]
     pub fn and_sms(mut self, events: impl IntoIterator<Item = impl Into<SmsEventKind>>) -> Self {
         self.sms_events = Some(events.into_iter().map(Into::into).collect());
@@ -97,7 +97,7 @@ impl Subscription {
         self
     }
 
-    /// The headers that the webhook is to have, if it has `found`. `None`: those.
+    /// Returns the headers to request for a webhook that has the headers `found`. `None` keeps `found`.
     pub(super) fn headers_beside(&self, found: &[String]) -> Option<Vec<String>> {
         if self.headers.is_none() && self.more_headers.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! The webhook that a program wants, and the requests that create it.
+//! The webhook that a program requests, and the calls' requests that create or change it.
 
 use reqwest::Url;
 use smtp2go_types::{Secret, Webhook, WebhookAddRequest, WebhookAuthType, WebhookEditRequest};
@@ -75,7 +75,7 @@ impl<'a> WantedWebhook<'a> {
             .filter(|webhook| self.has_address_of(webhook))
             .filter_map(|webhook| Some((webhook, webhook.id?)))
             .collect();
-        // The one with the fewest differences, so that an edit changes as little as possible.
+        // If several match, chooses the one with the fewest differences, so that an edit changes little.
         let chosen = found
             .iter()
             .enumerate()
@@ -85,7 +85,7 @@ impl<'a> WantedWebhook<'a> {
         (chosen, found.into_iter().map(|(_, id)| id).collect())
     }
 
-    /// Whether the service shows the header's secret, if there is to be one.
+    /// Whether the secret of the header can be compared: none is wanted, or the service shows it.
     pub(super) fn sees_secret(&self, found: &Webhook) -> bool {
         self.header.is_none()
             || found

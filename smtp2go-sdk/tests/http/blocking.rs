@@ -369,7 +369,7 @@ fn page_of(ids: &[&str], next: Option<&str>) -> Fault {
     answer(200, &json!({ "data": data }).to_string())
 }
 
-/// Five events, two per page. Twice.
+/// Two searches with five events in three pages.
 fn three_pages() -> Sandbox {
     let pages = [
         page_of(&["a", "b"], Some("t-2")),
@@ -628,7 +628,7 @@ fn mails_cancelled_before_anything_was_sent_are_not_sent() {
     thread::sleep(Duration::from_millis(200));
     assert!(handle.report().in_flight() > 5, "{handle:?}");
     drop(sending);
-    // Known at once, without waiting for the client's thread.
+    // The report has the state at once, without waiting for the client's thread.
     let report = handle.report();
     let expected = (0..64).map(|id| (id, SendState::NotSent));
     assert!(
@@ -726,7 +726,7 @@ fn call_that_panics_has_an_outcome() {
 
 #[test]
 fn rate_limit_keeps_mails_in_the_input() {
-    // With two, the limit is met before the first outcome is read.
+    // With two calls, the limit is reached before the first outcome is read.
     for concurrency in [1, 2] {
         let sandbox = Sandbox::start_blocking().unwrap();
         let limit = Fault::status(429).header("Retry-After", "1");

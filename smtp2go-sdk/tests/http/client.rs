@@ -319,9 +319,9 @@ async fn reply_is_read_up_to_the_limit() {
     let limit = VIEWED.len() as u64;
     let chunked = |fault: Fault| fault.header("Transfer-Encoding", "chunked");
     for streamed in [false, true] {
-        let as_told = |fault| if streamed { chunked(fault) } else { fault };
+        let framed = |fault| if streamed { chunked(fault) } else { fault };
         // Exactly at the limit.
-        let server = sandbox(as_told(answer(200, VIEWED)));
+        let server = sandbox(framed(answer(200, VIEWED)));
         let client = server.builder().max_reply_bytes(limit).build().unwrap();
         assert_eq!(
             client.template().view(request()).await.unwrap().body(),
@@ -349,10 +349,10 @@ async fn reply_is_read_up_to_the_limit() {
         };
         assert_eq!(error.body().unwrap(), kept);
 
-        // Of an error status, the body up to the limit is kept.
+        // With an error status, the body up to the limit is kept.
         let said = r#"{"request_id":"r-2","data":{"error":"no such template","more":"#;
         let long = format!("{said}\"{}\"}}}}", "x".repeat(200_000));
-        let server = sandbox(as_told(answer(400, &long)));
+        let server = sandbox(framed(answer(400, &long)));
         let client = server.builder().max_reply_bytes(said.len() as u64);
         let error = view_error(&client.build().unwrap()).await;
         assert_eq!(error.status().unwrap(), 400);
@@ -417,7 +417,7 @@ fn call_outside_of_a_runtime_is_an_error() {
                 "{error}"
             );
         }
-        std::task::Poll::Pending => panic!("nothing to wait for"),
+        std::task::Poll::Pending => panic!("the call is pending without a runtime"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the API tells of mail and text messages afterwards, read from a strict sandbox.
+//! Events and lists of sent mail and text messages, read from a strict sandbox.
 
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +28,7 @@ fn mail(to: &str) -> Email {
 }
 
 #[tokio::test]
-async fn what_happened_to_mail_is_found() {
+async fn activity_and_summary_show_the_events_of_mail() {
     let (sandbox, client) = start().await;
     for recipient in [
         "click@example.net",
@@ -57,14 +57,14 @@ async fn what_happened_to_mail_is_found() {
         (summary.email_count, summary.hardbounces),
         (Some(3), Some(1))
     );
-    // The address that bounced is suppressed now.
+    // The bounce has suppressed the address.
     let error = client.send(mail("bounce@example.net")).await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Rejected);
     assert!(error.failures()[0].contains("suppressed"), "{error}");
 }
 
 #[tokio::test]
-async fn scheduled_mail_is_listed_until_it_is_called_off() {
+async fn scheduled_mail_is_listed_until_it_is_cancelled() {
     let (_sandbox, client) = start().await;
     let time = SystemTime::now() + Duration::from_secs(3_600);
     let mut ids = Vec::new();
@@ -84,9 +84,9 @@ async fn scheduled_mail_is_listed_until_it_is_called_off() {
 }
 
 #[tokio::test]
-async fn webhooks_and_text_messages_are_kept() {
+async fn webhook_and_text_message_are_listed() {
     let (sandbox, client) = start().await;
-    // Nobody listens there.
+    // No server listens on this port, so the delivery waits for its next attempt.
     let hook =
         WebhookAddRequest::new("http://127.0.0.1:9/hook").events([EmailEventKind::Processed]);
     let added = client.webhook().add(hook).await.unwrap();

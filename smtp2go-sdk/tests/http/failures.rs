@@ -1,4 +1,5 @@
-//! A success that counts failures: an error at every entry point, unless `failures_are_errors` is off.
+//! A reply with status 200 that counts failures is an error at every entry point, unless
+//! `failures_are_errors` is off.
 
 use crate::support::{Tested, answering};
 use smtp2go_sdk::types::{EmailMimeRequest, EmailSendRequest};
@@ -120,7 +121,7 @@ async fn failure_in_200_is_a_reply_if_the_setting_is_off() {
                     "{entry_point}: {text}"
                 );
             }
-            // And back.
+            // The setting can be turned on again for some calls.
             let strict = client.with_options(CallOptions::new().failures_are_errors(true));
             strict.send(email()).await.unwrap_err();
         }

@@ -1,6 +1,6 @@
-//! Whether a mail was sent: look-ups by its key, by the sandbox's clock.
+//! Looks mails up by their keys, with the sandbox's clock.
 
-// clippy.toml allows it in tests, but not in what tests share.
+// clippy.toml allows panics in test functions, but not in their helpers.
 #![allow(clippy::panic)]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,7 +17,7 @@ const LAG: Duration = Duration::from_secs(120);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A strict sandbox with the service's lag whose clock stands still at noon.
+/// A strict sandbox with the service's lag and a clock that is frozen at noon.
 fn lagging() -> Sandbox {
     let builder = Sandbox::builder().strict(true).activity_lag(LAG);
     let sandbox = builder.start_blocking().unwrap();
@@ -35,7 +35,7 @@ fn mail(key: &str) -> Email {
         .text("Hello")
 }
 
-/// Sends a mail, and returns what looks for it. The attempt takes no time.
+/// Sends a mail, and returns the `FindSent` for it. The attempt takes no time.
 async fn send(client: &Client, sandbox: &Sandbox, mail: Email) -> FindSent {
     let now = sandbox.now();
     client.send(mail.clone()).await.unwrap();
@@ -75,7 +75,7 @@ async fn sent_mail_is_found_when_the_lag_is_over() {
         panic!("{found:?}");
     };
     assert_eq!(email_id.as_deref(), Some(sandbox.mails()[0].email_id()));
-    // It is delivered a second later.
+    // The mail was just processed, and is delivered a second later.
     assert_eq!(events.len(), 1);
     assert!(!format!("{found:?}{wanted:?}").contains("example.net"));
     sandbox.advance(MINUTE);
@@ -124,7 +124,7 @@ async fn mail_is_absent_once_the_index_has_passed_its_attempt() {
             false => FindSent::new("lost", started),
         };
         let lost = lost.until(started + MINUTE);
-        // One before the margin is over, and one after it, for somebody else.
+        // Another mail before the margin is over, and one after it.
         let other = Email::new("a@example.com", "Hi")
             .to("bo@example.org")
             .text("Hi");
@@ -144,11 +144,11 @@ async fn mail_is_absent_once_the_index_has_passed_its_attempt() {
 }
 
 #[tokio::test]
-async fn mail_is_absent_when_it_is_given_up() {
+async fn mail_not_found_by_the_give_up_time_is_absent() {
     let sandbox = lagging();
     let client = sandbox.client();
     let started = sandbox.now();
-    // Until the client's deadline, which is two minutes by default.
+    // Without `until`, the attempt ends at the client's deadline: two minutes.
     let lost = FindSent::of(&mail("lost"), started).unwrap();
     let give_up_at = started + 17 * MINUTE;
     sandbox.advance(17 * MINUTE - Duration::from_secs(1));
@@ -168,7 +168,7 @@ async fn mail_is_absent_when_it_is_given_up() {
 }
 
 #[tokio::test]
-async fn mail_is_not_absent_because_its_address_is_not_found() {
+async fn mail_found_only_without_its_address_is_not_absent() {
     let sandbox = lagging();
     let client = sandbox.client();
     let wanted = send(&client, &sandbox, mail("one")).await;
@@ -181,7 +181,7 @@ async fn mail_is_not_absent_because_its_address_is_not_found() {
         .iter()
         .map(|call| serde_json::from_slice::<serde_json::Value>(call.body()).unwrap())
         .collect();
-    // Whether the index has passed the mail, then the mail with its address and without.
+    // The search for the newest mail, then those for the mail with and without its address.
     let addresses = searches.iter().map(|search| search["search"].as_str());
     assert!(
         addresses.eq([None, Some("jane@example.com"), None]),
@@ -216,7 +216,7 @@ async fn one_search_answers_for_several_mails_in_order() {
     assert_eq!([id(&found[2]), id(&found[0])], ids[..]);
     assert_eq!(id(&found[4]), ids[1]);
     again(&found[1]);
-    // The other mail was sent long enough after it.
+    // The second mail proves that `old` is absent: it was sent more than the margin later.
     assert_eq!(found[3], Found::Absent);
     assert_eq!(client.find_all_sent(&[]).await.unwrap(), []);
     assert_eq!(sandbox.calls().len(), before + 1);
@@ -273,10 +273,10 @@ async fn case_of_recipient_and_header_does_not_matter() {
     ] {
         assert!(is_sent(&find(&client, &sandbox, &wanted).await));
     }
-    // The case of the key does.
+    // The case of the key matters.
     let other = FindSent::new("K", sandbox.now() - LAG);
     assert!(!is_sent(&find(&client, &sandbox, &other).await));
-    // The header is the client's.
+    // By default, the header has the client's name for it.
     let builder = Client::builder(watched(sandbox.key())).base_url(sandbox.base_url());
     let named = builder.idempotency_header("X-Once").build().unwrap();
     assert!(!is_sent(&find(&named, &sandbox, &wanted).await));
@@ -286,7 +286,7 @@ async fn case_of_recipient_and_header_does_not_matter() {
 }
 
 #[tokio::test]
-async fn mail_that_was_rejected_or_bounced_is_sent() {
+async fn rejected_or_bounced_mail_counts_as_sent() {
     let sandbox = lagging();
     let client = sandbox.client();
     for to in ["reject@example.net", "hard-bounce@example.net"] {
@@ -323,7 +323,7 @@ async fn scheduled_mail_is_not_absent_before_its_time() {
 }
 
 #[tokio::test]
-async fn odd_events_are_read() {
+async fn irregular_events_are_read() {
     let event = |headers: serde_json::Value| {
         json!({ "data": { "events": [
             { "email_id": "other", "date": "2026-03-02T08:15:00Z", "custom_headers": null },
@@ -363,7 +363,7 @@ async fn failed_search_is_an_error() {
     let error = sandbox.client().find_sent(&wanted).await.unwrap_err();
     assert_eq!(error.operation().unwrap().id, "activity_search");
     assert_eq!(sandbox.calls().len(), 2);
-    // Nothing could be found by these.
+    // A key or header name that no mail can have.
     for wanted in [
         FindSent::new("", now),
         FindSent::new("schlüssel", now),

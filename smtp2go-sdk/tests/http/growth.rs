@@ -1,4 +1,4 @@
-//! What the API has added since this version: values, fields and operations.
+//! Values, fields and operations that the API has added since this version.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ async fn unlisted_value_is_sent_and_misspelt_one_refused() {
         };
         assert_eq!(events, expected, "{event:?}");
     }
-    // Refused also where any value is taken from text.
+    // A value made from text is refused too.
     let request = SuppressionViewRequest::new();
     let spelt = request.clone().suppression_types(["Bounce"]);
     client.suppression().view(spelt).await.unwrap();
@@ -122,7 +122,7 @@ async fn unlisted_field_is_sent() {
 }
 
 #[tokio::test]
-async fn extra_field_of_a_listed_name_sends_nothing() {
+async fn extra_field_with_a_listed_name_sends_nothing() {
     let server = answering("{}");
     let client = server.client();
     let mail = || {
@@ -150,9 +150,9 @@ async fn extra_field_of_a_listed_name_sends_nothing() {
     assert_eq!(server.calls().len(), 0);
 }
 
-/// What a reply shows is written back: what the request knows, and what this version does not.
+/// Settings of a reply are written back, including those that this version does not list.
 #[test]
-fn state_of_a_reply_is_written_back_whole() {
+fn based_on_keeps_every_setting_of_a_reply() {
     fn check<R: DeserializeOwned, Q: Serialize + Validate>(
         edit: impl FnOnce(R) -> Q,
         mut reply: Value,
@@ -301,9 +301,9 @@ async fn unlisted_field_of_a_reply_is_kept() {
     assert_eq!(whole.extra["trace"], "t");
 }
 
-/// Keys of an account in the sandbox, whose full edit resets what is not sent.
+/// The full edit of a key resets the settings that the request omits.
 #[tokio::test]
-async fn key_edited_by_what_it_was_keeps_its_settings() {
+async fn key_edited_based_on_its_state_keeps_its_settings() {
     let server = Sandbox::builder().strict(true).start_blocking().unwrap();
     let client = server.client();
     let add = ApiKeysAddRequest::new()
@@ -338,7 +338,7 @@ async fn key_edited_by_what_it_was_keeps_its_settings() {
     assert_eq!(after, before);
 }
 
-/// Without a limit of its own a key shows a period of `0:00:00`, which can't be sent.
+/// A key without a custom rate limit shows the period `0:00:00`, which can't be sent.
 #[tokio::test]
 async fn default_key_and_user_are_read_changed_and_written_back() {
     for strict in [false, true] {
@@ -372,7 +372,7 @@ async fn default_key_and_user_are_read_changed_and_written_back() {
 }
 
 #[test]
-fn request_in_json_is_strict_at_every_depth_unless_told_to_keep() {
+fn json_request_is_strict_at_every_depth_without_keep_unknown() {
     let json = r#"{"sender":"a@example.com","to":["b@example.net"],"attachments":[
         {"filename":"a.txt","fileblob":"YQ==","mimetype":"text/plain","shade":1}],"fastaccept":false}"#;
     let misspelt = r#"{"sender":"a@example.com","to":[],"shedule":"now"}"#;
@@ -398,7 +398,7 @@ fn request_in_json_is_strict_at_every_depth_unless_told_to_keep() {
 static READS: Operation = Operation::post("/stats/email_reads");
 
 #[tokio::test]
-async fn operation_of_ones_own_is_called() {
+async fn own_operation_is_called() {
     let server = answering(r#"{"request_id":"r-1","data":{"reads":3}}"#);
     let client = server.client();
     let reply = client.execute(&READS, Body::from(r#"{"days":7}"#)).await;
@@ -414,14 +414,14 @@ async fn operation_of_ones_own_is_called() {
     assert_eq!(call.header("x-smtp2go-api-key"), Some(KEY));
     assert_eq!(body(&call), r#"{"days":7}"#);
 
-    // In place, and by another method.
+    // An operation made in a const block, with another method.
     let patch = const { &Operation::new(http::Method::PATCH, "/thing") };
     client.execute(patch, Body::empty()).await.unwrap();
     assert_eq!(server.calls()[1].method(), "PATCH");
 }
 
 #[tokio::test]
-async fn error_of_ones_own_operation_names_it() {
+async fn error_of_own_operation_names_it() {
     let server = Sandbox::builder().key(KEY).start_blocking().unwrap();
     let error = server.client().execute(&READS, Body::empty()).await;
     let error = error.unwrap_err();
@@ -439,7 +439,7 @@ async fn error_of_ones_own_operation_names_it() {
 }
 
 #[tokio::test]
-async fn ones_own_operation_is_only_retried_if_it_says_so() {
+async fn own_operation_is_retried_only_if_marked_idempotent() {
     static SAFE: Operation = Operation::post("/stats/email_reads")
         .kind(Kind::Read)
         .repeat_safe(true);
@@ -456,7 +456,7 @@ async fn ones_own_operation_is_only_retried_if_it_says_so() {
         let error = client.execute(operation, Body::empty()).await.unwrap_err();
         assert_eq!(error.attempts(), attempts, "{shown}: {error}");
     }
-    // Nothing was sent.
+    // Nothing was sent, so the call is retried.
     let client = Client::builder(watched(KEY)).base_url(nowhere());
     let client = client.retry(retry).build().unwrap();
     let error = client.execute(&READS, Body::empty()).await.unwrap_err();
@@ -464,7 +464,7 @@ async fn ones_own_operation_is_only_retried_if_it_says_so() {
 }
 
 #[tokio::test]
-async fn ones_own_operation_keeps_its_limits() {
+async fn own_operation_keeps_its_limits() {
     static LIMITED: Operation = Operation::post("/thing/add")
         .rate_limit(2, Duration::from_secs(3600))
         .max_body_bytes(20)
@@ -510,7 +510,7 @@ async fn ones_own_operation_keeps_its_limits() {
 }
 
 #[tokio::test]
-async fn failure_in_200_of_ones_own_operation_is_an_error() {
+async fn failure_in_200_of_own_operation_is_an_error() {
     static SEND: Operation = Operation::post("/email/send_later")
         .kind(Kind::Send)
         .failure_in_200(FailureIn200::MAIL);
@@ -533,7 +533,7 @@ async fn failure_in_200_of_ones_own_operation_is_an_error() {
 }
 
 #[tokio::test]
-async fn path_to_another_place_sends_nothing() {
+async fn path_outside_of_the_base_url_sends_nothing() {
     static ELSEWHERE: [Operation; 5] = [
         Operation::post("//127.0.0.1/thing"),
         Operation::post("http://127.0.0.1/thing"),
@@ -553,7 +553,7 @@ async fn path_to_another_place_sends_nothing() {
 
 #[cfg(feature = "blocking")]
 #[test]
-fn blocking_client_calls_ones_own_operation() {
+fn blocking_client_calls_own_operation() {
     let server = answering(r#"{"data":{"reads":3}}"#);
     let client = smtp2go_sdk::blocking::Client::builder(watched(KEY))
         .base_url(server.base_url())

@@ -1,4 +1,4 @@
-//! HTTP/2: what a server promises not to have looked at was not sent.
+//! HTTP/2: a stream that the server refused before processing it counts as not sent.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::support::{KEY, own_http};
 use smtp2go_sdk::types::EmailSendRequest;
 use smtp2go_sdk::{Certainty, Client, Error, Reply, RetryPolicy, types::SendResult};
 
-/// The peers that act so, each with an HTTP client for it, which has reqwest's own retries as they
-/// are by default: they must not get to send anything.
+/// Servers that do these acts, each with an HTTP client for it. The clients have reqwest's default
+/// retries, which must not send anything.
 fn peers(acts: &[Act]) -> Vec<(Peer, reqwest::ClientBuilder)> {
     let plain = (Peer::new(acts), own_http().http2_prior_knowledge());
     #[cfg(feature = "rustls-ring")]
@@ -50,7 +50,7 @@ fn quick() -> RetryPolicy {
 }
 
 #[tokio::test]
-async fn a_promise_not_to_have_looked_is_proof() {
+async fn stream_refused_before_processing_is_not_sent() {
     for refusal in [
         Act::Reset(REFUSED_STREAM),
         Act::GoAway {
@@ -74,7 +74,7 @@ async fn a_promise_not_to_have_looked_is_proof() {
             );
             assert_eq!(error.kind(), "refused");
             assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
-            assert_eq!(server.full(), 1, "sent by nobody but us: {url} {refusal:?}");
+            assert_eq!(server.full(), 1, "no retry by reqwest: {url} {refusal:?}");
         }
         for (server, http) in peers(&[refusal, refusal, Act::Answer]) {
             let url = &server.url;
@@ -87,7 +87,7 @@ async fn a_promise_not_to_have_looked_is_proof() {
 }
 
 #[tokio::test]
-async fn any_other_end_leaves_doubt() {
+async fn stream_ended_for_any_other_reason_is_unknown() {
     for end in [
         Act::Reset(CANCEL),
         Act::Reset(INTERNAL_ERROR),
@@ -115,7 +115,7 @@ async fn any_other_end_leaves_doubt() {
 
 #[cfg(feature = "rustls-ring")]
 #[tokio::test]
-async fn a_server_that_is_not_trusted_gets_nothing() {
+async fn untrusted_server_receives_no_request() {
     let server = Peer::with_tls(&[Act::Answer], &Tls::new());
     let http = Tls::new().http(&["h2"]);
     let error = send(&server, http, quick()).await.unwrap_err();
@@ -127,10 +127,10 @@ async fn a_server_that_is_not_trusted_gets_nothing() {
     assert_eq!(server.full(), 0);
 }
 
-/// With TLS 1.3 the client learns it only after it has begun to send.
+/// With TLS 1.3 the client is refused only after it has begun to send.
 #[cfg(feature = "rustls-ring")]
 #[tokio::test]
-async fn a_client_whose_certificate_is_missed_late_cannot_tell() {
+async fn missing_client_certificate_is_unknown() {
     let tls = Tls::of_clients_with_certificates();
     for protocol in ["http/1.1", "h2"] {
         let server = Peer::with_tls(&[Act::Answer], &tls);
@@ -147,11 +147,11 @@ async fn a_client_whose_certificate_is_missed_late_cannot_tell() {
     }
 }
 
-/// What the client sets up itself trusts the system's certificates: in a process of its own those
-/// can be replaced.
+/// The SDK's own HTTP client trusts the system's certificates. The test runs itself in a second process,
+/// where an environment variable replaces these certificates.
 #[cfg(all(feature = "rustls-ring", target_os = "linux"))]
 #[tokio::test]
-async fn the_client_s_own_tls_speaks_http2() {
+async fn own_tls_setup_negotiates_http2() {
     const PEER: &str = "SMTP2GO_TEST_PEER";
     if let Ok(url) = std::env::var(PEER) {
         let client = Client::builder(watched(KEY)).base_url(url).build().unwrap();
@@ -164,7 +164,7 @@ async fn the_client_s_own_tls_speaks_http2() {
     let certificates = folder.path().join("certificates.pem");
     std::fs::write(&certificates, tls.pem()).unwrap();
     let again = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "http2::the_client_s_own_tls_speaks_http2"])
+        .args(["--exact", "http2::own_tls_setup_negotiates_http2"])
         .env(PEER, &server.url)
         .env("SSL_CERT_FILE", certificates)
         .env_remove("SSL_CERT_DIR")
@@ -175,10 +175,10 @@ async fn the_client_s_own_tls_speaks_http2() {
 }
 
 #[tokio::test]
-async fn the_log_of_the_http2_layer_is_watched_too() {
+async fn log_of_the_http2_layer_is_checked() {
     for (server, http) in peers(&[Act::Reset(REFUSED_STREAM), Act::Answer]) {
         send(&server, http, quick()).await.unwrap();
     }
-    // Which always logs what it can.
+    // h2 logs at TRACE, so its events must have been checked.
     assert!(heard("h2::"));
 }

@@ -1,5 +1,5 @@
-//! A client with its own `http_client`: the guarantees that hold with it, and those that don't. Each
-//! case counts the requests that arrived.
+//! Clients with a user's `http_client`: the guarantees that hold and those that don't. Each case counts
+//! the requests that arrived.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Idempotency keys, as they go out.
+//! Idempotency keys in requests.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ async fn sandbox() -> Sandbox {
     Sandbox::builder().strict(true).start().await.unwrap()
 }
 
-/// A client with a header of its own name, or with the default.
+/// A client with this name of the header, or with the default name.
 fn client(sandbox: &Sandbox, header: Option<&str>) -> Client {
     let builder = Client::builder(watched(sandbox.key())).base_url(sandbox.base_url());
     let builder = match header {
@@ -48,7 +48,7 @@ fn refused(error: &Error) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn key_goes_out_once_as_the_clients_header() {
+async fn key_is_sent_once_in_the_client_s_header() {
     let order = json!({"header": "X-Order", "value": "7"});
     for (header, name) in [(None, IDEMPOTENCY_HEADER), (Some("X-Once"), "X-Once")] {
         let sandbox = sandbox().await;

@@ -1,4 +1,4 @@
-//! Mail that lettre composes.
+//! Messages composed with lettre.
 
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -46,7 +46,7 @@ fn fields(error: &Error) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_message_arrives_byte_for_byte_by_every_way() {
+async fn message_arrives_unchanged_by_every_method() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let transport = LettreTransport::new(client.clone());
@@ -63,7 +63,7 @@ async fn a_message_arrives_byte_for_byte_by_every_way() {
         .await
         .unwrap();
     client.send_raw(&envelope, &formatted).await.unwrap();
-    // What a transport is shut down for does not apply.
+    // `shutdown` has no effect: the transport still sends.
     transport.shutdown().await;
     let sent = transport.fastaccept(true).send(message).await.unwrap();
     assert!(sent.email_id.is_some() && sent.request_id().is_some());
@@ -77,7 +77,7 @@ async fn a_message_arrives_byte_for_byte_by_every_way() {
     }
 }
 
-/// Code for any transport, as users have it.
+/// Code that is generic over transports, as users write it.
 async fn notify<T>(mailer: &T, message: Message) -> Result<(), T::Error>
 where
     T: AsyncTransport + Sync,
@@ -86,7 +86,7 @@ where
 }
 
 #[tokio::test]
-async fn code_for_any_transport_takes_the_client() {
+async fn client_works_as_generic_transport() {
     let sandbox = Sandbox::builder()
         .fault(Fault::failed("550 no").nth(3))
         .start()
@@ -107,7 +107,7 @@ async fn code_for_any_transport_takes_the_client() {
 }
 
 #[tokio::test]
-async fn names_and_addresses_of_every_form_pass() {
+async fn names_and_addresses_of_every_form_are_accepted() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let long = "Quite a long name, with \"quotes\", (brackets) and so on <x@y.example>";
@@ -144,7 +144,7 @@ async fn names_and_addresses_of_every_form_pass() {
     client.send_mime(message).await.unwrap();
     assert_eq!(sandbox.mails()[0].bcc(), ["Hidden <hidden@example.org>"]);
 
-    // Addresses that lettre writes and does not read again, so that its envelope lacks them.
+    // lettre writes these addresses but does not parse them, so a derived envelope lacks them.
     for address in [
         "a.b+c@[192.0.2.1]",
         "u@[2001:db8::1]",
@@ -164,7 +164,6 @@ async fn names_and_addresses_of_every_form_pass() {
     }
 }
 
-/// Headers as other programs write them, by `send_raw`.
 #[tokio::test]
 async fn headers_of_other_programs_are_read() {
     let sandbox = Sandbox::start().await.unwrap();
@@ -178,7 +177,7 @@ async fn headers_of_other_programs_are_read() {
         "From: a@example.com (A, \\) B)\r\nTo: \"b\"@example.net (b), <@relay.example:c@Example.Org>\r\n",
         "Received: by x\r\n for <d@example.net>; today\r\nFrom: a@example.com\r\nReply-To: e@example.net\r\nTo: \"c@d, e\" <b@example.net>,, =?utf-8?q?c=40d=2C?= <c@example.org>\r\n",
     ] {
-        // An 8-bit body, which is no UTF-8, with what looks like a header in it.
+        // A body that is not UTF-8 and contains text like a header.
         let mut message = format!("{headers}\r\nTo: z@example.net\r\n").into_bytes();
         message.extend_from_slice(b"caf\xe9\r\n");
         if let Err(error) = client.send_raw(&envelope, &message).await {
@@ -193,13 +192,13 @@ async fn headers_of_other_programs_are_read() {
 }
 
 #[tokio::test]
-async fn an_envelope_that_says_something_else_is_refused_by_name() {
+async fn envelope_that_differs_from_the_headers_is_refused_by_field() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let headers = b"From: a@example.com\r\nTo: b@example.net\r\n\r\nTo: c@example.net\r\n";
     for (from, to, expected, says) in [
         (Some("a@example.com"), &["b@example.net"][..], &[][..], ""),
-        // The null sender, of bounces.
+        // The null sender, which bounces have.
         (None, &["b@example.net"], &[], ""),
         (
             Some("a@example.com"),
@@ -238,7 +237,7 @@ async fn an_envelope_that_says_something_else_is_refused_by_name() {
             }
         }
     }
-    // Nothing is taken for an address that a header would read in another way.
+    // An address that would be read differently in a header is refused.
     let odd = Address::new_dangerous("x, b", "example.net");
     let envelope = Envelope::new(None, vec![odd]).unwrap();
     let error = client.send_raw(&envelope, headers).await.unwrap_err();
@@ -246,7 +245,7 @@ async fn an_envelope_that_says_something_else_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn hidden_copies_are_refused_kept_or_put_back() {
+async fn hidden_copies_are_refused_unless_bcc_is_kept_or_restored() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let builder = || {
@@ -279,11 +278,11 @@ async fn hidden_copies_are_refused_kept_or_put_back() {
     for mail in &mails[1..] {
         assert_eq!(mail.bcc(), ["hidden@example.org", "other@example.org"]);
         assert_eq!(mail.to(), ["jane@example.net"]);
-        // The message itself is as it was.
+        // The rest of the message is unchanged.
         assert!(mail.mime().unwrap().ends_with(&message.formatted()));
     }
 
-    // Only whom no header names is added, and nothing to a message that needs nothing.
+    // A message whose headers name all recipients is sent unchanged.
     let plain = to(&["jane@example.net"]).body(String::new()).unwrap();
     restoring.send(plain.clone()).await.unwrap();
     let bytes = Mime::from_bytes(plain.formatted()).restore_bcc();
@@ -291,7 +290,7 @@ async fn hidden_copies_are_refused_kept_or_put_back() {
     for mail in &sandbox.mails()[3..] {
         assert_eq!(mail.mime().as_deref(), Some(plain.formatted().as_slice()));
     }
-    // The sender, and who would get it unasked, are refused all the same.
+    // Another sender, and a recipient that only the headers name, are still refused.
     let other = envelope(Some("x@example.com"), &["hidden@example.org"]);
     let error = restoring
         .send_raw(&other, &plain.formatted())
@@ -301,7 +300,7 @@ async fn hidden_copies_are_refused_kept_or_put_back() {
 }
 
 #[tokio::test]
-async fn headers_changed_after_the_message_was_built_are_found_out() {
+async fn headers_changed_after_building_are_refused() {
     let sandbox = Sandbox::start().await.unwrap();
     let mut message = to(&["jane@example.net"]).body(String::new()).unwrap();
     let name = HeaderName::new_from_ascii_str("To");
@@ -313,7 +312,7 @@ async fn headers_changed_after_the_message_was_built_are_found_out() {
 }
 
 #[tokio::test]
-async fn large_attachments_and_parts_arrive_whole() {
+async fn large_attachment_arrives_unchanged_and_too_large_one_is_refused() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let data: Vec<u8> = (0..1_000_003_u32)
@@ -327,7 +326,7 @@ async fn large_attachments_and_parts_arrive_whole() {
     client.send_mime(&message).await.unwrap();
     assert!(sandbox.mails()[0].mime() == Some(message.formatted()));
 
-    // Over the limit as encoded, which is computed.
+    // The encoded size, which is computed, exceeds the limit.
     let part = SinglePart::builder()
         .header(header::ContentType::TEXT_PLAIN)
         .header(header::ContentTransferEncoding::Binary)
@@ -343,7 +342,7 @@ async fn large_attachments_and_parts_arrive_whole() {
 }
 
 #[tokio::test]
-async fn testing_the_connection_asks_what_the_key_may_do() {
+async fn test_connection_returns_whether_the_key_may_send_mime() {
     for (data, allowed) in [
         (serde_json::json!(["/email/*"]), true),
         (serde_json::json!(["/email/send"]), false),

@@ -1,4 +1,4 @@
-//! The watch over what is logged works: it hears all, and a leak ends the tests.
+//! Tests of `log_watch`: it checks every logged line, and a secret in one ends the process.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -49,24 +49,24 @@ fn secrets_are_found_in_a_line() {
 }
 
 #[tokio::test]
-async fn everybody_who_logs_is_heard() {
+async fn events_of_tracing_and_log_are_checked() {
     let server = answering(r#"{"data":{"email_id":"1"}}"#);
     let http = own_http().build().unwrap();
     let client = server.builder().http_client(http).build().unwrap();
     let email = Email::new("a@example.com", "Hi").to("b@example.net");
     client.send(email.text("Hi")).await.unwrap();
-    // One by tracing, one by the crate log.
+    // smtp2go_sdk logs with tracing, reqwest with the crate log.
     assert!(heard("smtp2go_sdk") && heard("reqwest"));
 }
 
-/// Logs what nobody may, in a process of its own.
+/// Logs secrets in a second process.
 #[test]
-fn a_leak_ends_the_tests() {
+fn leak_ends_the_process() {
     const LEAK: &str = "SMTP2GO_TEST_LEAK";
     if let Ok(way) = std::env::var(LEAK) {
         watched(KEY);
         watched("hidd3n");
-        // Not even where a panic would be caught.
+        // On a thread, where a panic would not end the process.
         let _ = std::thread::spawn(move || match way.as_str() {
             "event" => tracing::trace!(to = "jane@example.net"),
             "span" => drop(tracing::trace_span!("call", key = KEY)),
@@ -88,7 +88,7 @@ fn a_leak_ends_the_tests() {
         ("none", None),
     ] {
         let again = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "logged::a_leak_ends_the_tests"])
+            .args(["--exact", "logged::leak_ends_the_process"])
             .env(LEAK, way)
             .output()
             .unwrap();

@@ -1,4 +1,4 @@
-//! Sending mail, mostly to the sandbox, which checks every request against the spec.
+//! Sends mail, mostly to a sandbox that checks every request against the spec.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -35,7 +35,7 @@ fn text(random: &mut Rng, longest: usize) -> String {
         .collect()
 }
 
-/// A sandbox that refuses what the document does not allow.
+/// A sandbox that refuses requests that the spec does not allow.
 async fn strict() -> Sandbox {
     Sandbox::builder().strict(true).start().await.unwrap()
 }
@@ -441,7 +441,7 @@ async fn header_with_a_setter_is_refused() {
     assert_eq!(sandbox.mails().len(), others.len());
 }
 
-/// Adds the template of [`template`].
+/// Adds the template that [`template`] uses.
 async fn add_template(client: &Client) {
     let body = "{{ number }}: {{#each lines}}{{ this }}{{/each}}";
     let welcome = TemplateAddRequest::new("Welcome", "welcome", "Order {{ number }}", body, body);
@@ -453,7 +453,7 @@ fn template() -> Email {
 }
 
 #[tokio::test]
-async fn templates_and_schedules() {
+async fn template_and_schedule_are_sent() {
     #[derive(serde::Serialize)]
     struct Order<'a> {
         number: u32,
@@ -494,7 +494,7 @@ async fn size_limit_is_checked_without_reading_the_file() {
     let sandbox = strict().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.zip");
-    // Takes no space: nothing is written.
+    // A sparse file, which takes no space on disk.
     File::create(&path).unwrap().set_len(40_000_000).unwrap();
     let email = mail().attach(Attachment::from_path(&path));
     email.validate().unwrap();
@@ -528,20 +528,20 @@ impl<F: FnOnce()> Read for Then<F> {
 async fn file_that_changes_after_the_check_aborts_the_request() {
     type Change = fn(&PathBuf);
     let changes: [(Change, &str); 4] = [
-        (|path| std::fs::write(path, "other").unwrap(), "5 bytes now"),
+        (|path| std::fs::write(path, "other").unwrap(), "to 5 bytes"),
         (
             |path| {
                 let mut file = File::options().append(true).open(path).unwrap();
                 file.write_all(b"more").unwrap();
             },
-            "4004 bytes now",
+            "from 4000 to 4004 bytes",
         ),
         (
             |path| {
                 let file = File::options().write(true).open(path).unwrap();
                 file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
             },
-            "changed",
+            "modification time changed",
         ),
         (|path| std::fs::remove_file(path).unwrap(), "report.pdf"),
     ];
@@ -550,7 +550,7 @@ async fn file_that_changes_after_the_check_aborts_the_request() {
         let path = folder.path().join("report.pdf");
         std::fs::write(&path, vec![1; 4000]).unwrap();
         let changed = path.clone();
-        // Read after the file was looked at, and before it is sent.
+        // This attachment is read after the file was checked and before the file is sent.
         let first = Then(Some(move || change(&changed)));
         let server = answering("{}");
         let email = mail()
@@ -565,7 +565,7 @@ async fn file_that_changes_after_the_check_aborts_the_request() {
             (Certainty::NotSent, 1)
         );
         assert!(!format!("{error:?}").contains("report.pdf"));
-        // The server counts whole requests.
+        // The server counts only whole requests.
         assert_eq!(server.calls().len(), 0);
     }
 }
@@ -581,17 +581,20 @@ async fn reader_must_have_its_length_and_is_used_once() {
     let data = || io::Cursor::new(vec![1; 10]);
     for (file, says) in [
         (Attachment::from_reader("a", data(), 11), "ends 1 byte "),
-        (Attachment::from_reader("a", data(), 9), "goes on"),
-        (Attachment::from_reader("a", data(), 0), "goes on"),
+        (Attachment::from_reader("a", data(), 9), "content is longer"),
+        (Attachment::from_reader("a", data(), 0), "content is longer"),
         (
             Attachment::from_blocking_reader("a", data(), 11),
             "ends 1 byte ",
         ),
-        (Attachment::from_blocking_reader("a", data(), 9), "goes on"),
+        (
+            Attachment::from_blocking_reader("a", data(), 9),
+            "content is longer",
+        ),
         (Attachment::from_blocking_reader("a", Broken, 9), "no more"),
         (
             Attachment::from_blocking_reader("a", Then(Some(|| panic!("on purpose"))), 0),
-            "stopped",
+            "the reader panicked",
         ),
     ] {
         let server = answering("{}");
@@ -607,7 +610,7 @@ async fn reader_must_have_its_length_and_is_used_once() {
     let email = mail().attach(Attachment::from_reader("a", data(), 10));
     client.send(email.clone()).await.unwrap();
     let error = client.send(email).await.unwrap_err();
-    assert!(error.to_string().contains("used up"), "{error}");
+    assert!(error.to_string().contains("already used"), "{error}");
     assert_eq!(
         (fields(&error), error.attempts()),
         (vec!["attachments[0]"], 0)
@@ -616,7 +619,7 @@ async fn reader_must_have_its_length_and_is_used_once() {
 }
 
 #[tokio::test]
-async fn mime_messages() {
+async fn mime_message_from_any_source_is_sent_unchanged() {
     let text = "From: a@example.com\r\nTo: b@example.net\r\n\r\nHello\r\n";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.eml");
@@ -664,7 +667,7 @@ async fn mime_messages() {
 }
 
 #[tokio::test]
-async fn a_batch_has_an_outcome_for_each_mail() {
+async fn batch_has_an_outcome_for_each_mail() {
     let sandbox = strict().await;
     let client = client(&sandbox);
     add_template(&client).await;
@@ -706,7 +709,7 @@ async fn a_batch_has_an_outcome_for_each_mail() {
 }
 
 #[tokio::test]
-async fn results_of_a_batch_keep_their_places() {
+async fn results_of_a_batch_keep_their_order() {
     let results = r#"{"request_id":"r-1","data":[
         null,
         {"email_id":"1a"},
@@ -786,7 +789,7 @@ async fn results_of_a_batch_keep_their_places() {
 }
 
 #[tokio::test]
-async fn a_200_that_hides_a_failure_is_an_error() {
+async fn failure_with_status_200_is_an_error() {
     let body = r#"{"data":{"succeeded":0,"failed":1,"failures":["no"],"email_id":""}}"#;
     let server = answering(body);
     let error = server.client().send(mail()).await.unwrap_err();
@@ -797,7 +800,7 @@ async fn a_200_that_hides_a_failure_is_an_error() {
 }
 
 #[test]
-fn mails_with_readers_are_unwind_safe() {
+fn mail_with_a_reader_is_unwind_safe() {
     fn assert_unwind_safe<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
     assert_unwind_safe::<Attachment>();
     assert_unwind_safe::<Email>();
@@ -822,7 +825,7 @@ fn calls_are_send_and_fail_outside_of_a_runtime() {
     let mut call = std::pin::pin!(client.send(email));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(result) = call.as_mut().poll(&mut context) else {
-        panic!("it waits for a runtime that is not there");
+        panic!("the call is pending without a runtime");
     };
     assert!(result.unwrap_err().is_config());
 }

@@ -1,4 +1,4 @@
-//! The observer.
+//! Reports to the observer.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

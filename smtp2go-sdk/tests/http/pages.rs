@@ -1,4 +1,4 @@
-//! Searches as streams, over a server with several pages.
+//! Searches as streams, with a server that has several pages.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn ids(mut events: Items<ActivityRecord, ActivityList>) -> Result<Vec<Stri
     while let Some(event) = events.try_next().await? {
         ids.push(event.email_id.unwrap());
     }
-    assert!(events.try_next().await?.is_none(), "it has ended");
+    assert!(events.try_next().await?.is_none(), "the stream has ended");
     Ok(ids)
 }
 
@@ -64,7 +64,7 @@ async fn tokens_are_followed_with_the_same_filters() {
 }
 
 #[tokio::test]
-async fn a_search_can_start_at_a_token() {
+async fn search_starts_at_the_token_of_the_request() {
     let server = one_by_one(pages().into_iter().skip(2));
     let request = ActivitySearchRequest::new().continue_token("t-3");
     let events = server.client().activity().search_all(request);
@@ -73,12 +73,12 @@ async fn a_search_can_start_at_a_token() {
 }
 
 #[tokio::test]
-async fn tokens_end() {
+async fn page_without_a_new_token_is_the_last() {
     for end in [
         json!({ "events": [{ "email_id": "a" }] }),
         json!({ "events": [{ "email_id": "a" }], "continue_token": null }),
         json!({ "events": [{ "email_id": "a" }], "continue_token": "" }),
-        // The one that it was asked for with.
+        // The token of the request.
         json!({ "events": [{ "email_id": "a" }], "continue_token": "t-1" }),
     ] {
         let server = answering(&json!({ "data": end }).to_string());
@@ -89,13 +89,12 @@ async fn tokens_end() {
     }
 }
 
-/// A service that sends the search round in a circle, of one token more than it began with.
 #[tokio::test]
-async fn a_token_that_comes_back_is_an_error_after_its_page() {
+async fn repeated_token_is_an_error_after_its_page() {
     for (start, tokens, read) in [
         (None, ["A", "B", "A", "B", "A", "B"], "abc"),
         (None, ["A", "B", "C", "B", "C", "B"], "abcd"),
-        // Where it was told to begin.
+        // The token that the search started with.
         (Some("A"), ["B", "A", "B", "A", "B", "A"], "ab"),
     ] {
         let names = ["a", "b", "c", "d", "e", "f"];
@@ -113,7 +112,7 @@ async fn a_token_that_comes_back_is_an_error_after_its_page() {
                 Ok(event) => ids += &event.unwrap().email_id.unwrap(),
                 Err(error) => break error,
             }
-            assert!(ids.len() < tokens.len(), "it goes round: {ids}");
+            assert!(ids.len() < tokens.len(), "endless search: {ids}");
         };
         assert_eq!(ids, read);
         assert_eq!(server.calls().len(), read.len());
@@ -124,7 +123,10 @@ async fn a_token_that_comes_back_is_an_error_after_its_page() {
             (Certainty::NotSent, 0)
         );
         assert!(error.to_string().contains("token"), "{error}");
-        assert!(events.try_next().await.unwrap().is_none(), "it has ended");
+        assert!(
+            events.try_next().await.unwrap().is_none(),
+            "the stream has ended"
+        );
     }
 }
 
@@ -134,10 +136,12 @@ async fn one_page_is_fetched_ahead_while_the_consumer_works() {
     let client = server.client();
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(server.calls().is_empty(), "nobody asked");
+    assert!(
+        server.calls().is_empty(),
+        "nothing is fetched before the first read"
+    );
     for page in 1..4 {
-        // Nothing polls the stream here. The page in work was the only request that could have
-        // led to the next.
+        // The next page is fetched although nothing polls the stream here.
         events.try_next().await.unwrap().unwrap();
         called(&server, page + 1).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -148,7 +152,7 @@ async fn one_page_is_fetched_ahead_while_the_consumer_works() {
 }
 
 #[tokio::test]
-async fn an_error_comes_after_what_was_fetched_and_ends_the_stream() {
+async fn error_follows_fetched_results_and_ends_the_stream() {
     let server = one_by_one([
         page_of(&json!("t-2"), &["a", "b"]),
         answer(400, r#"{"data":{"error":"The token has expired."}}"#),
@@ -172,7 +176,7 @@ async fn an_error_comes_after_what_was_fetched_and_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn an_invalid_search_is_not_sent() {
+async fn invalid_search_is_not_sent() {
     let server = three_pages();
     let request = ActivitySearchRequest::new().limit(0);
     let mut events = server.client().activity().search_all(request);
@@ -182,8 +186,8 @@ async fn an_invalid_search_is_not_sent() {
 }
 
 #[tokio::test]
-async fn dropping_the_stream_ends_what_it_fetches() {
-    // No connection is left over, which would be a task.
+async fn dropped_stream_ends_its_fetch() {
+    // Closed, because an idle connection would be a task too.
     let first = page_of(&json!("t-2"), &["a", "b"]).header("Connection", "close");
     let server = one_by_one([first, Fault::stall()]);
     let client = server
@@ -199,7 +203,7 @@ async fn dropping_the_stream_ends_what_it_fetches() {
             .metrics()
             .num_alive_tasks()
     };
-    // The client has one task on the runtime as long as it lives.
+    // The client itself has one task on the runtime.
     assert!(tasks() > 1);
     drop(events);
     let ended = async {
@@ -212,9 +216,9 @@ async fn dropping_the_stream_ends_what_it_fetches() {
         .unwrap();
 }
 
-/// What `select!` does to the branch that loses.
+/// Drops the read after each poll, as `select!` does with a branch that loses.
 #[tokio::test]
-async fn nothing_is_lost_when_waiting_is_given_up() {
+async fn cancelled_read_loses_no_result() {
     let server = three_pages();
     let client = server.client();
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
@@ -238,7 +242,7 @@ async fn nothing_is_lost_when_waiting_is_given_up() {
 }
 
 #[tokio::test]
-async fn pages_come_whole_with_what_is_beside_their_results() {
+async fn pages_have_totals_and_request_ids() {
     let server = one_by_one(pages().into_iter().chain(pages()));
     let client = server.client();
     let mut pages = client
@@ -254,7 +258,7 @@ async fn pages_come_whole_with_what_is_beside_their_results() {
     assert_eq!(seen, expected.map(|(id, count)| (id.to_owned(), count)));
     assert!(pages.try_next().await.unwrap().is_none());
 
-    // From the next page that was not begun.
+    // `pages` continues with the first page of which no result was read.
     let mut events = client.activity().search_all(ActivitySearchRequest::new());
     events.try_next().await.unwrap().unwrap();
     let page = events.pages().try_next().await.unwrap().unwrap();
@@ -262,7 +266,7 @@ async fn pages_come_whole_with_what_is_beside_their_results() {
 }
 
 #[tokio::test]
-async fn it_is_a_stream_that_can_be_sent() {
+async fn items_are_a_stream_and_send() {
     fn sent<S: Stream<Item = Result<ActivityRecord, Error>> + Send + Unpin>(stream: S) -> S {
         stream
     }
@@ -281,8 +285,8 @@ async fn it_is_a_stream_that_can_be_sent() {
     assert_eq!(task.await.unwrap(), 5);
 }
 
-/// A queue of so many scheduled mails, in pages of 2 from the page `first` on, of which these are
-/// asked for.
+/// A server with `count` scheduled mails in pages of 2. `first` is the number of its first page. `asked`
+/// are the pages that the search is expected to request.
 fn scheduled(count: i64, first: i64, asked: &[Option<i64>]) -> Sandbox {
     one_by_one(asked.iter().map(|page| {
         let from = (page.unwrap_or(first) - first) * 2;
@@ -293,7 +297,7 @@ fn scheduled(count: i64, first: i64, asked: &[Option<i64>]) -> Sandbox {
     }))
 }
 
-/// The ids of the mails, and the pages that were asked for.
+/// Returns the ids of the mails, and the pages that were requested.
 async fn listed(
     server: &Sandbox,
     request: EmailScheduledSearchRequest,
@@ -309,16 +313,16 @@ async fn listed(
 }
 
 #[tokio::test]
-async fn pages_are_counted_whatever_the_first_is() {
+async fn page_numbers_may_start_at_zero_or_one() {
     let by_two = || EmailScheduledSearchRequest::new().limit(2);
     for (count, first, asked) in [
-        // A short page is the last; else an empty one.
+        // The search ends with a page that is short or empty.
         (0, 1, vec![None]),
         (1, 1, vec![None]),
         (2, 0, vec![None, Some(1)]),
         (3, 0, vec![None, Some(1)]),
         (5, 0, vec![None, Some(1), Some(2)]),
-        // Page 1 is the first again.
+        // Page 1 is the first page, so it is fetched twice.
         (2, 1, vec![None, Some(1), Some(2)]),
         (5, 1, vec![None, Some(1), Some(2), Some(3)]),
     ] {
@@ -330,7 +334,7 @@ async fn pages_are_counted_whatever_the_first_is() {
 }
 
 #[tokio::test]
-async fn counting_starts_at_the_page_of_the_request() {
+async fn numbered_search_starts_at_the_page_of_the_request() {
     let asked = [Some(2), Some(3), Some(4)];
     let server = scheduled(7, 1, &asked);
     let request = EmailScheduledSearchRequest::new().limit(2).page(2);
@@ -345,7 +349,7 @@ async fn counting_starts_at_the_page_of_the_request() {
 }
 
 #[tokio::test]
-async fn the_documented_size_is_asked_for() {
+async fn documented_page_size_is_requested() {
     let server = scheduled(2, 1, &[None]);
     let request = EmailScheduledSearchRequest::new().search_subject("Invoice 7");
     assert_eq!(listed(&server, request).await.0, [0, 1]);
@@ -356,7 +360,7 @@ async fn the_documented_size_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_turn_pages_is_not_asked_for_ever() {
+async fn service_that_repeats_a_page_ends_the_search() {
     let full = r#"{"data":[{"schedule_id":"1"},{"schedule_id":"2"}]}"#;
     for (page, asked) in [(None, 3), (Some(1), 2)] {
         let server = answering(full);

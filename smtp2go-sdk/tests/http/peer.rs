@@ -1,6 +1,5 @@
-//! A peer that breaks HTTP/2 on purpose, in raw frames, with or without TLS. That is no SMTP2GO, and
-//! no part of the sandbox, whose HTTP/2 would be a library's: none of those can be told which streams
-//! its GOAWAY covers.
+//! An HTTP/2 server that fails on purpose, in raw frames, with or without TLS. It is not part of the
+//! sandbox, because no library for HTTP/2 servers lets a test choose which streams a GOAWAY covers.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -17,20 +16,21 @@ pub(crate) const INTERNAL_ERROR: u32 = 2;
 pub(crate) const REFUSED_STREAM: u32 = 7;
 pub(crate) const CANCEL: u32 = 8;
 
-/// What to do when a request has arrived whole.
+/// What the server does when it has received a whole request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
-    /// 200, with a body.
+    /// Answers 200 with a body.
     Answer,
-    /// RST_STREAM with this reason.
+    /// Sends RST_STREAM with this reason.
     Reset(u32),
-    /// GOAWAY with this reason, before the request's stream or after it, and then the end.
+    /// Sends GOAWAY with this reason, and closes the connection. `covers`: the GOAWAY names the request's
+    /// stream as processed.
     GoAway { covers: bool, reason: u32 },
-    /// Nothing but the end of the connection.
+    /// Closes the connection.
     Close,
 }
 
-/// What it takes for a connection, after the handshake of TLS if there is one.
+/// Performs the TLS handshake, if any, and returns the stream.
 type Handshake = dyn Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + Sync;
 
 pub(crate) trait Stream: Read + Write {}
@@ -39,7 +39,7 @@ impl<S: Read + Write> Stream for S {}
 
 pub(crate) struct Peer {
     pub(crate) url: String,
-    /// Requests that arrived whole.
+    /// Number of requests that arrived whole.
     full: Arc<AtomicUsize>,
 }
 
@@ -53,12 +53,13 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Peer {
-    /// Acts one by one, over all connections; the last one from then on.
+    /// Starts a server that does these acts, one for each request over all connections. The last act
+    /// repeats.
     pub(crate) fn new(acts: &[Act]) -> Self {
         Self::start("http", acts, Arc::new(|stream| Some(Box::new(stream))))
     }
 
-    /// With TLS.
+    /// Like [`new`](Self::new), with TLS.
     #[cfg(feature = "rustls-ring")]
     pub(crate) fn with_tls(acts: &[Act], tls: &Tls) -> Self {
         let tls = tls.server.clone();
@@ -76,13 +77,13 @@ impl Peer {
             for stream in listener.incoming() {
                 let (acts, count) = (acts.clone(), count.clone());
                 let handshake = handshake.clone();
-                // Ends with its connection.
                 thread::spawn(move || {
                     let stream = stream.unwrap();
                     let mut end = stream.try_clone().unwrap();
                     if let Some(mut stream) = handshake(stream) {
                         serve(&mut *stream, &acts, &count);
-                        // Whatever was said is heard: closing with unread bytes would reset.
+                        // Reads to the end: closing with unread bytes would reset the connection, and
+                        // the client could lose what was sent.
                         let _ = end.shutdown(Shutdown::Write);
                         let _ = end.read_to_end(&mut Vec::new());
                     }
@@ -120,7 +121,7 @@ fn serve(stream: &mut dyn Stream, acts: &[Act], count: &AtomicUsize) -> Option<(
         let seen = count.fetch_add(1, Ordering::SeqCst);
         let bytes = match acts[seen.min(acts.len() - 1)] {
             Act::Answer => {
-                // The whole of HPACK that is needed: 0x88 is `:status: 200`.
+                // In HPACK, 0x88 is `:status: 200`.
                 let body = br#"{"data":{"email_id":"1a","failed":0}}"#;
                 [frame(1, 4, id, &[0x88]), frame(0, 1, id, body)].concat()
             }
@@ -140,7 +141,7 @@ fn serve(stream: &mut dyn Stream, acts: &[Act], count: &AtomicUsize) -> Option<(
     }
 }
 
-/// A certificate for this machine, of an authority that was made just now.
+/// A certificate for this machine from a new certificate authority.
 #[cfg(feature = "rustls-ring")]
 pub(crate) struct Tls {
     authority: rcgen::Certificate,
@@ -153,7 +154,7 @@ impl Tls {
         Self::made(false)
     }
 
-    /// Wants a certificate of the client too.
+    /// The server also requires a certificate of the client.
     pub(crate) fn of_clients_with_certificates() -> Self {
         Self::made(true)
     }
@@ -190,12 +191,12 @@ impl Tls {
         Self { authority, server }
     }
 
-    /// The authority's certificate.
+    /// Returns the certificate of the authority.
     pub(crate) fn pem(&self) -> String {
         self.authority.pem()
     }
 
-    /// An HTTP client that trusts the authority, and speaks these protocols if the server does.
+    /// Returns an HTTP client that trusts the authority and offers these protocols.
     pub(crate) fn http(&self, protocols: &[&str]) -> reqwest::ClientBuilder {
         let mut tls = crate::support::trusting(roots(&self.authority));
         tls.alpn_protocols = protocols
@@ -213,8 +214,8 @@ fn roots(authority: &rcgen::Certificate) -> rustls::RootCertStore {
     roots
 }
 
-/// The handshake, up to what the client says last in it, and more: it may go on to send its request
-/// before it knows what becomes of that.
+/// Performs the handshake up to the server's last message, and waits for the client's data. With TLS
+/// 1.3 the client sends its request before the server has checked the client's certificate.
 #[cfg(feature = "rustls-ring")]
 fn begin(
     mut stream: TcpStream,
@@ -228,7 +229,7 @@ fn begin(
     while connection.wants_write() {
         connection.write_tls(&mut stream).ok()?;
     }
-    // Until no more comes without an answer, and some has come.
+    // Waits until data has arrived and no more follows.
     let (mut space, mut last) = ([0; 16 * 1024], 0);
     loop {
         thread::sleep(Duration::from_millis(20));

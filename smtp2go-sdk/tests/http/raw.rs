@@ -1,4 +1,4 @@
-//! The raw client: progenitor's methods, on the same core.
+//! The raw client: progenitor's methods over the SDK's core.
 
 use std::error::Error as _;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ fn request() -> Request {
 }
 
 #[tokio::test]
-async fn requests_are_those_of_the_group() {
+async fn request_equals_that_of_the_group() {
     for location in [KeyLocation::Header, KeyLocation::Bearer, KeyLocation::Body] {
         let server = sandbox(answer(200, VIEWED).header("X-Extra", "1"));
         let client = server.builder().key_location(location).build().unwrap();
@@ -44,17 +44,17 @@ async fn requests_are_those_of_the_group() {
     }
 }
 
-/// What progenitor makes of a failure.
+/// The variant of progenitor's error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Variant {
     /// `ErrorResponse`.
     Typed,
-    /// `CommunicationError`, whose source is ours.
+    /// `CommunicationError`, whose source is the SDK's error.
     Ours,
 }
 use Variant::{Ours, Typed};
 
-/// `None` for what the hook never makes.
+/// `None` for a variant that the hook never returns.
 fn variant(error: &RawError) -> Option<Variant> {
     match error {
         RawError::ErrorResponse(_) => Some(Typed),
@@ -68,7 +68,7 @@ fn variant(error: &RawError) -> Option<Variant> {
     }
 }
 
-/// Everything that can be asked of an error. Its text names the host, whose port differs.
+/// All public facts of an error. The port of the host is removed from the text, because it differs.
 fn facts(error: &Error) -> impl PartialEq + std::fmt::Debug {
     let text = error.to_string();
     let text = match text.split_once("127.0.0.1:") {
@@ -86,7 +86,7 @@ fn facts(error: &Error) -> impl PartialEq + std::fmt::Debug {
 }
 
 #[tokio::test]
-async fn requests_are_checked_before_they_are_sent() {
+async fn invalid_request_of_the_raw_client_is_not_sent() {
     let server = answering("{}");
     let raw = server.client().raw();
     let to = ["b@example.net\r\nBcc: c@example.org"];
@@ -113,9 +113,9 @@ async fn requests_are_checked_before_they_are_sent() {
     assert!(server.calls().is_empty());
 }
 
-/// By its JSON it may be new.
+/// The raw client checks JSON, in which a value of an open enum may be new.
 #[tokio::test]
-async fn value_that_is_not_listed_is_sent_unless_it_is_misspelt() {
+async fn unlisted_value_is_sent_unless_it_is_misspelt() {
     let server = answering("{}");
     let raw = server.client().raw();
     for (kind, sent) in [
@@ -140,7 +140,7 @@ async fn value_that_is_not_listed_is_sent_unless_it_is_misspelt() {
 }
 
 #[tokio::test]
-async fn failures_are_those_of_the_group() {
+async fn failure_converts_to_the_error_of_the_group() {
     let fields = r#"{"request_id":"r","data":{"error":"bad","error_code":"E_ApiResponseCodes.NON_VALIDATING_IN_PAYLOAD","field_validation_errors":{"fieldname":"id","message":"no"},"new":[1]}}"#;
     for (fault, wanted) in [
         (answer(400, REFUSED), Typed),
@@ -160,13 +160,13 @@ async fn failures_are_those_of_the_group() {
             Fault::status(307).header("Location", "http://192.0.2.1/"),
             Ours,
         ),
-        // A success that reports a failure, and one that is no readable reply.
+        // A success that reports a failure, and successes that can't be decoded.
         (answer(200, REFUSED), Ours),
         (answer(200, r#"{"request_id":"r","data":"#), Ours),
         (Fault::status(200).html("<html>"), Ours),
         (answer(201, "[]"), Ours),
         (answer(200, ""), Ours),
-        // No answer, or only a part of one.
+        // No answer, or an incomplete one.
         (Fault::close(), Ours),
         (Fault::reset(), Ours),
         (Fault::truncated_head(), Ours),
@@ -175,7 +175,7 @@ async fn failures_are_those_of_the_group() {
         (Fault::stalled_halfway(), Ours),
     ] {
         let shown = format!("{fault:?}");
-        // Two, which count their requests alike.
+        // One server for each client, so that both count their requests from 1.
         let servers = [sandbox(fault.clone()), sandbox(fault)];
         let [client, other] = servers.each_ref().map(|server| {
             let builder = server.builder().timeout(Duration::from_millis(300));
@@ -190,7 +190,7 @@ async fn failures_are_those_of_the_group() {
 }
 
 #[tokio::test]
-async fn failures_before_sending_are_those_of_the_group() {
+async fn failure_before_sending_converts_to_the_error_of_the_group() {
     let server = answering(VIEWED);
     let none = CallOptions::new().deadline(Duration::ZERO);
     for client in [
@@ -231,7 +231,7 @@ async fn refusal_after_a_retry_keeps_attempts_and_certainty() {
         assert_eq!(error.attempts(), attempts);
         assert_eq!(error.certainty(), certainty);
         assert_eq!(error.operation().unwrap().id, "template_view");
-        // The header that carries them is not the answer's.
+        // The header that carries these facts to `Error::of` is removed.
         let headers = error.headers().unwrap();
         assert!(
             headers
@@ -250,7 +250,7 @@ async fn wait_after_a_429_is_kept() {
 }
 
 #[tokio::test]
-async fn question_mark_makes_the_error_ours() {
+async fn question_mark_converts_the_error() {
     async fn call(client: &Client) -> Result<(), Error> {
         client.raw().template_view(&request()).await?;
         Ok(())
@@ -262,7 +262,7 @@ async fn question_mark_makes_the_error_ours() {
 }
 
 #[test]
-fn errors_that_no_hook_makes_become_ours() {
+fn error_not_made_by_a_hook_is_converted() {
     let json = || serde_json::from_str::<i64>("x").unwrap_err();
     let headers = || reqwest::header::HeaderMap::new();
     let refused: ErrorResponse = serde_json::from_str(REFUSED).unwrap();
@@ -334,7 +334,7 @@ fn errors_that_no_hook_makes_become_ours() {
 }
 
 #[tokio::test]
-async fn other_successes_pass_too() {
+async fn other_success_statuses_are_accepted() {
     for (status, body) in [(200, "{}"), (201, ""), (202, "done")] {
         let server = sandbox(answer(status, body));
         let remove = IpAuthRemoveRequest::new("192.0.2.1");
@@ -343,10 +343,10 @@ async fn other_successes_pass_too() {
     }
 }
 
-/// By the rules of the groups: damaged text is repaired, members of the wrong kind are left out, and
-/// where nobody knows the reply, anything is one.
+/// Damaged text is repaired, members of the wrong type are left out, and a reply of undocumented shape
+/// may be anything.
 #[tokio::test]
-async fn replies_are_read_as_those_of_the_group() {
+async fn reply_is_decoded_as_by_the_group() {
     for reply in [
         VIEWED.to_owned(),
         format!("\u{feff}{VIEWED}"),
@@ -375,7 +375,7 @@ async fn replies_are_read_as_those_of_the_group() {
 }
 
 #[tokio::test]
-async fn a_key_that_an_operation_wants_in_its_body_gets_there() {
+async fn key_is_added_to_the_body_if_the_operation_requires_it() {
     let server = answering("{}");
     let client = server.client();
     let view = smtp2go_sdk::types::IpAllowListViewRequest::new();
@@ -396,7 +396,7 @@ async fn request_without_fields_is_an_empty_object() {
     assert_eq!(body(&server.call()), "{}");
 }
 
-/// Notes how calls end.
+/// Records how calls end.
 #[derive(Default)]
 struct Ends(Mutex<Vec<(String, Option<&'static str>)>>);
 

@@ -1,5 +1,4 @@
-//! One client in several tokio runtimes, as a `static` in a program whose tests are
-//! `#[tokio::test]`s.
+//! One client in several tokio runtimes, such as a `static` client in a program with `#[tokio::test]`.
 
 use std::sync::LazyLock;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Mail that is sent once although replies are lost.
+//! `send_once`: a mail is sent once although a mail or a reply is lost.
 
 use std::future::Future;
 use std::time::Duration;
@@ -49,14 +49,14 @@ fn lost(nth: u64, is_sent: bool) -> Fault {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mail_goes_out_once_whatever_is_lost() {
+async fn mail_is_accepted_once_if_mail_or_reply_is_lost() {
     for (faults, looked_up, sends) in [
         (vec![], false, 1),
         // The reply is lost.
         (vec![lost(1, true)], true, 1),
         // The mail is lost.
         (vec![lost(1, false)], false, 2),
-        // The mail, then the reply to the second one.
+        // The mail is lost, and then the reply to its second send.
         (vec![lost(1, false), lost(2, true)], true, 2),
         (
             vec![
@@ -88,7 +88,7 @@ async fn mail_goes_out_once_whatever_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mail_that_stays_lost_is_the_error_of_its_last_send() {
+async fn mail_lost_in_every_send_is_the_error_of_the_last_send() {
     for (resends, sends) in [(0, 1), (1, 2), (3, 4)] {
         let (sandbox, client) =
             sandbox(|builder| builder.fault(Fault::reset().on("email_send").carried_out(false)))
@@ -110,9 +110,9 @@ async fn mail_that_stays_lost_is_the_error_of_its_last_send() {
 async fn deadline_ends_with_the_error_of_the_send() {
     let lagging = Duration::from_secs(365 * 86_400);
     for (deadline, lag, searches) in [
-        // Too short to look at all.
+        // The deadline is too short for a look-up.
         (100, 120, 0),
-        // Looks every five seconds, while nothing is found or given up.
+        // A look-up every five seconds.
         (100, 20, 16),
     ] {
         let (sandbox, client) =
@@ -124,14 +124,14 @@ async fn deadline_ends_with_the_error_of_the_send() {
         assert_eq!(error.certainty(), Certainty::Unknown);
         assert_eq!(error.operation().unwrap().id, "email_send");
         let found = count(&sandbox, "activity_search");
-        // Calls take time too.
+        // Calls take time, so there can be fewer look-ups.
         assert!(found <= searches && found >= searches / 2, "{found}");
         assert_eq!(sandbox.mails().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn lag_of_the_activity_is_waited_for() {
+async fn look_up_waits_for_the_lag_of_the_activity() {
     let lag = Duration::from_secs(1);
     let (sandbox, client) = sandbox(|builder| builder.activity_lag(lag).fault(lost(1, true))).await;
     let sent = client
@@ -191,8 +191,8 @@ async fn key_that_may_not_search_is_named_in_the_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_future_sends_no_second_mail() {
-    // At the first wait, which is for the reply, and at later ones.
+async fn dropped_send_once_sends_no_second_mail() {
+    // Dropped during the wait for the reply, and during later waits.
     for seconds in [0, 1, 60, 125, 600] {
         let (sandbox, client) = sandbox(|builder| builder.fault(lost(1, false))).await;
         let call = client.send_once(mail());
@@ -206,8 +206,8 @@ async fn dropped_future_sends_no_second_mail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn look_up_asks_for_the_first_attempt_too() {
-    // The first mail was sent, but shows up only after it was given up.
+async fn look_up_covers_the_first_attempt() {
+    // The activity shows the first mail only after the mail counted as absent and was sent again.
     let (sandbox, client) = sandbox(|builder| {
         let builder = builder.fault(lost(1, true)).fault(lost(2, false));
         builder.fault(

@@ -1,4 +1,5 @@
-//! What Debug shows of the SDK's own types: it is for logs, so no address, content or secret.
+//! Debug of the SDK's own types is for logs, so it shows no address, content or secret. Display of
+//! errors is one line.
 
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -12,11 +13,11 @@ use smtp2go_sdk::{Attachment, Body, CallOptions, Email, Mailbox, Mime, RetryPoli
 use crate::log_watch::watched;
 use crate::support::{KEY, Tested, answer, sandbox};
 
-/// In everything here that may not show: addresses, names, texts, files and passwords.
+/// Part of every address, name, text, file and password in the tests. Debug must not show it.
 const HUSH: &str = "hush";
 const SECRET: &str = "hush-s3cret";
 
-/// What was shown, and of what.
+/// The Debug texts.
 #[derive(Default)]
 struct Shown(Vec<String>);
 
@@ -52,13 +53,13 @@ fn email() -> Email {
 }
 
 #[tokio::test]
-async fn debug_is_for_logs() {
+async fn debug_shows_no_address_content_or_secret() {
     let mut shown = Shown::default();
     let folder = tempfile::Builder::new().prefix(HUSH).tempdir().unwrap();
     let path = folder.path().join("hush.bin");
     std::fs::write(&path, "hush").unwrap();
 
-    // Mail, good and bad.
+    // Valid and invalid mail.
     shown.add(email());
     shown.add(
         Email::from_template("hush@hush.example", "welcome").template_data(json!({ "a": HUSH })),
@@ -98,7 +99,7 @@ async fn debug_is_for_logs() {
     #[cfg(feature = "lettre")]
     shown.add(smtp2go_sdk::LettreTransport::new(client.clone()));
 
-    // What comes of them.
+    // Results of calls.
     shown.add(client.send(email()).await.unwrap());
     let mut sending = client.send_all([email(), invalid.clone()], 1);
     shown.add(&sending);
@@ -114,7 +115,7 @@ async fn debug_is_for_logs() {
     let gone = email().attach(Attachment::from_path(folder.path().join("hush")));
     shown.error(&client.send(gone).await.unwrap_err());
 
-    // Whatever an answer quotes.
+    // Errors of replies that quote addresses and the key.
     let words = "hush@hush.example";
     let evil = json!({
         "request_id": words,
@@ -195,7 +196,7 @@ async fn debug_is_for_logs() {
         })
         .collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
-    // What is left is of use.
+    // Debug still shows useful facts.
     let all = shown.0.join("\n");
     for there in [
         "to: 1",
@@ -210,7 +211,7 @@ async fn debug_is_for_logs() {
     }
 }
 
-/// Starts another line, colours a terminal, and reorders and hides what follows.
+/// Text that starts another line, colours a terminal, and reorders and hides what follows.
 const ODD: &str = "a\r\nb\u{2028}c\u{1b}[31md\u{85}e\u{202e}f\u{2066}g\u{200f}h\u{200b}i";
 
 fn is_fit(text: &str) -> bool {
@@ -218,7 +219,7 @@ fn is_fit(text: &str) -> bool {
     !text.contains(char::is_control) && !text.contains(hides)
 }
 
-/// What Display says of an error, and of everything in it.
+/// Display of an error and of everything in it.
 fn said(error: &smtp2go_sdk::Error) -> Vec<String> {
     let mut said = vec![error.to_string()];
     said.extend(error.field_errors().iter().map(ToString::to_string));
@@ -232,7 +233,7 @@ fn said(error: &smtp2go_sdk::Error) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn text_from_elsewhere_leaves_errors_on_one_line_and_in_order() {
+async fn foreign_text_in_errors_stays_on_one_line_in_order() {
     let mut errors = Vec::new();
     let evil = json!({
         "request_id": ODD,
@@ -299,7 +300,7 @@ async fn text_from_elsewhere_leaves_errors_on_one_line_and_in_order() {
     let unknown = WebhookAddRequest::new("https://example.com/").events([ODD]);
     said.push(unknown.validate().unwrap_err().to_string());
 
-    // What the service says of a webhook.
+    // Differences quote the service's values.
     let shows = |data| Fault::status(200).json(&json!({ "data": data }));
     let webhook = json!({ "id": 1, "url": "https://example.com/", "usernames": [ODD] });
     server
@@ -316,7 +317,7 @@ async fn text_from_elsewhere_leaves_errors_on_one_line_and_in_order() {
     assert!(said.len() > 30, "{}", said.len());
     let unfit: Vec<_> = said.iter().filter(|text| !is_fit(text)).collect();
     assert!(unfit.is_empty(), "{unfit:#?}");
-    // It is still said.
+    // The harmless part of the text is kept.
     assert!(
         said.iter().filter(|text| text.contains("[31md")).count() > 15,
         "{said:#?}"

@@ -1,4 +1,4 @@
-//! Mails that were stored as JSON, as they are sent.
+//! Sends mails that were stored as JSON.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,7 @@ fn with_file(path: &Path) -> Email {
         .idempotency_key("order-42")
 }
 
-/// The mail as another program reads it.
+/// Writes the mail as JSON and reads it back, as another program would.
 fn stored(mail: &Email) -> Email {
     serde_json::from_str(&serde_json::to_string(mail).unwrap()).unwrap()
 }
@@ -70,8 +70,14 @@ async fn file_that_changed_since_the_mail_was_stored_is_not_sent() {
         file.set_modified(time).unwrap();
     };
     for (change, expected) in [
-        (longer, "it has 6 bytes, and had 5 when the mail was stored"),
-        (later, "it was changed after the mail was stored"),
+        (
+            longer,
+            "size changed from 5 to 6 bytes after the mail was stored",
+        ),
+        (
+            later,
+            "modification time differs from the one stored with the mail",
+        ),
     ] {
         std::fs::write(&path, "12345").unwrap();
         let mail = stored(&with_file(&path));
@@ -94,7 +100,7 @@ async fn file_that_changed_since_the_mail_was_stored_is_not_sent() {
             assert_eq!(problem.message, expected);
         }
     }
-    // Without size and time, whatever the file has then is sent.
+    // Without size and time, the file is sent as it is.
     let json = format!(
         r#"{{"version":1,"sender":"a@example.com","to":["b@example.net"],"subject":"x","text_body":"x",
             "attachments":[{{"path":{:?}}}]}}"#,

@@ -10,7 +10,7 @@ use smtp2go_sdk::{Certainty, Error, KeyLocation, operations};
 const VIEWED: &str = r#"{"request_id":"r-1","data":[]}"#;
 
 #[tokio::test]
-async fn every_door_names_the_subaccount() {
+async fn every_entry_point_names_the_subaccount() {
     let server = answering(VIEWED);
     let client = server.client();
     let theirs = client.for_subaccount("4c1f");
@@ -31,7 +31,7 @@ async fn every_door_names_the_subaccount() {
     };
     assert_eq!(bodies(&server), vec![r#"{"subaccount_id":"4c1f"}"#; count]);
 
-    // The client that it came from stays as it was, and an id can be replaced.
+    // The original client is unchanged, and `for_subaccount` replaces the id.
     client.webhook().view(request.clone()).await.unwrap();
     let others = theirs.for_subaccount("5d20");
     others.webhook().view(request).await.unwrap();
@@ -40,7 +40,7 @@ async fn every_door_names_the_subaccount() {
 }
 
 #[tokio::test]
-async fn the_key_goes_into_the_same_body() {
+async fn key_and_subaccount_are_in_the_same_body() {
     let server = answering(VIEWED);
     let client = server
         .builder()
@@ -61,7 +61,7 @@ async fn the_key_goes_into_the_same_body() {
 }
 
 #[tokio::test]
-async fn streams_name_it_on_every_page() {
+async fn every_page_of_a_stream_names_the_subaccount() {
     let server = one_by_one(["t-2", ""].map(|next| {
         let page = format!(
             r#"{{"data":{{"results":[{{"email_address":"a@example.com"}}],"continue_token":"{next}"}}}}"#
@@ -82,7 +82,7 @@ async fn streams_name_it_on_every_page() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_done_for_a_subaccount_is_not_sent() {
+async fn call_that_cannot_name_the_subaccount_is_not_sent() {
     fn assert_refused(error: &Error, operation: &str, says: &str) {
         assert_eq!(error.operation().unwrap().id, operation);
         assert!(error.is_config());

@@ -1,4 +1,4 @@
-//! The sandbox, which fails on purpose where a test says so, and clients for it.
+//! Sandboxes with faults, and clients for them.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::log_watch::watched;
 /// A made-up key.
 pub(crate) const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
-/// A sandbox where this happens to every call.
+/// A sandbox that applies this fault to every call.
 pub(crate) fn sandbox(fault: Fault) -> Sandbox {
     in_turn([fault], |fault, _| fault)
 }
@@ -22,7 +22,7 @@ pub(crate) fn answering(body: &str) -> Sandbox {
     sandbox(answer(200, body))
 }
 
-/// A sandbox where each of these happens to one call, in this order.
+/// A sandbox that applies each of these faults to one call, in this order.
 pub(crate) fn one_by_one(faults: impl IntoIterator<Item = Fault>) -> Sandbox {
     in_turn(faults, Fault::nth)
 }
@@ -31,25 +31,25 @@ fn in_turn(faults: impl IntoIterator<Item = Fault>, when: fn(Fault, u64) -> Faul
     let builder = Sandbox::builder().key(KEY);
     let faults = (1..).zip(faults);
     let builder = faults.fold(builder, |builder, (n, fault)| builder.fault(when(fault, n)));
-    // On a thread of its own, whatever a test does to its own.
+    // On a separate thread, so that a test that blocks its thread does not block the sandbox.
     builder.start_blocking().unwrap()
 }
 
-/// An answer in place of the sandbox's.
+/// A fault that replaces the sandbox's answer with this one.
 pub(crate) fn answer(status: u16, body: &str) -> Fault {
     Fault::status(status).body("application/json", body)
 }
 
-/// What tests do with a sandbox.
+/// Methods of a sandbox for tests.
 pub(crate) trait Tested {
-    /// A builder of clients for it, which send once.
+    /// A builder of clients for the sandbox, without retries.
     fn builder(&self) -> ClientBuilder;
 
     fn client(&self) -> Client {
         self.builder().build().unwrap()
     }
 
-    /// The one call so far.
+    /// Returns the call that was received. Panics unless there is exactly one.
     fn call(&self) -> Call;
 }
 
@@ -68,17 +68,17 @@ impl Tested for Sandbox {
     }
 }
 
-/// What a call sent, as text.
+/// The body that a call sent, as text.
 pub(crate) fn body(call: &Call) -> &str {
     std::str::from_utf8(call.body()).unwrap()
 }
 
-/// What a call sent, as JSON.
+/// The body that a call sent, as JSON.
 pub(crate) fn json(call: &Call) -> Value {
     serde_json::from_slice(call.body()).unwrap()
 }
 
-/// Waits until there were so many calls.
+/// Waits until the sandbox has received `count` calls.
 pub(crate) async fn called(sandbox: &Sandbox, count: usize) {
     let called = async {
         while sandbox.calls().len() < count {
@@ -88,27 +88,27 @@ pub(crate) async fn called(sandbox: &Sandbox, count: usize) {
     let patience = Duration::from_secs(60);
     assert!(
         tokio::time::timeout(patience, called).await.is_ok(),
-        "{count} calls are not made"
+        "fewer than {count} calls"
     );
 }
 
-/// A URL where nobody listens.
+/// A URL on which no server listens.
 pub(crate) fn nowhere() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     format!("http://{}/v3", listener.local_addr().unwrap())
 }
 
-/// An HTTP client as a user would set up: with what reqwest does by default, but for the proxies of
-/// the environment.
+/// An HTTP client as a user would build it: reqwest's defaults, except that the environment's proxies
+/// are not used.
 pub(crate) fn own_http() -> reqwest::ClientBuilder {
     let http = reqwest::Client::builder().no_proxy();
-    // reqwest would look for a provider that the program has installed, and panic.
+    // Without this, reqwest requires an installed provider and panics.
     #[cfg(feature = "rustls-ring")]
     let http = http.tls_backend_preconfigured(trusting(rustls::RootCertStore::empty()));
     http
 }
 
-/// TLS that trusts these certificates.
+/// A TLS configuration that trusts these certificates.
 #[cfg(feature = "rustls-ring")]
 pub(crate) fn trusting(roots: rustls::RootCertStore) -> rustls::ClientConfig {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());

@@ -1,4 +1,4 @@
-//! What stops mail to an address.
+//! Look-ups of suppressions.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn entries_of_any_age_are_found() {
     add(&client, "lou@example.net").await;
     sandbox.advance(400 * DAY);
     add(&client, "example.net").await;
-    // The API's own window has neither.
+    // The default dates of the API exclude both entries.
     let window = SuppressionViewRequest::new().email_address("kim@example.net");
     let window = client.suppression().view(window).await.unwrap();
     assert_eq!(window.total_results, Some(0));

@@ -1,4 +1,4 @@
-//! What the verdict rests on: the time that is left, the body's gate, and the head of a reply.
+//! The inputs of the verdict: the time left, the body's gate, and the head of a reply.
 
 use std::time::{Duration, Instant};
 
@@ -59,21 +59,24 @@ async fn pause_begins_at_the_head_of_a_429() {
         async move { client.send(mail()).await }
     });
     called(&sandbox, 1).await;
-    // Until the head is there.
+    // Waits until the head of the 429 has arrived.
     let held = loop {
         let quick = client.with_options(CallOptions::new().deadline(Duration::from_millis(50)));
         match quick.send(mail()).await {
-            Err(error) if error.kind() == "held_back" => break error,
+            Err(error) if error.kind() == "paused" => break error,
             _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     };
     assert_eq!(held.certainty(), Certainty::NotSent);
     assert!(held.retry_after().unwrap() > Duration::from_secs(25));
-    assert!(!first.is_finished(), "its body has not ended");
+    assert!(
+        !first.is_finished(),
+        "the body of the first reply has not ended"
+    );
     let before = sandbox.calls().len();
     for _ in 0..25 {
         let error = client.send(mail()).await.unwrap_err();
-        assert_eq!(error.kind(), "held_back");
+        assert_eq!(error.kind(), "paused");
     }
     assert_eq!(sandbox.calls().len(), before);
     first.abort();
@@ -94,7 +97,7 @@ async fn reply_that_arrived_while_the_runtime_was_blocked_is_read() {
             async move { client.send(mail()).await }
         });
         called(&sandbox, seen + 1).await;
-        // Past the time limit. The reply arrives in between.
+        // Blocks the runtime beyond the timeout. The reply arrives in the meantime.
         std::thread::sleep(Duration::from_millis(400));
         let sent = call.await.unwrap().unwrap();
         assert!(sent.email_id.is_some());
@@ -133,7 +136,7 @@ async fn upload_that_stalls_times_out_as_not_sent() {
 }
 
 #[tokio::test]
-async fn missing_version_in_the_base_url_is_hinted_at_by_a_404() {
+async fn error_of_a_404_hints_at_a_missing_version() {
     for (path, hinted) in [
         ("", true),
         ("/api", true),
@@ -167,7 +170,7 @@ async fn outcomes_of_a_batch_count_the_attempts() {
 }
 
 #[tokio::test]
-async fn success_from_elsewhere_is_explained() {
+async fn success_that_is_not_from_the_api_is_explained() {
     for (body, words) in [
         (
             "<html>sign in</html>",

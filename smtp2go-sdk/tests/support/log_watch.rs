@@ -1,11 +1,11 @@
-//! Watches everything that is logged while tests run, at every level and of every crate, for what
-//! must never be: keys, passwords and addresses. A line with any of them ends the whole process, so
-//! that no task or thread can swallow the failure.
+//! Checks everything that is logged while tests run, at every level and by every crate, for keys,
+//! passwords and addresses. A line with any of them ends the whole process, so that no task or thread
+//! can swallow the failure.
 //!
-//! Every client of the suite is built as `Client::builder(watched(key))`, and every password goes into
-//! what takes it as `Auth::bearer(watched("t0ken"))`: that switches the watch on, and tells it what to
-//! look for. A test of the workspace (`tests/tests/tracing.rs`) holds them to it. Examples are watched
-//! where the test that runs them asks for it, by [`ASKED`].
+//! Every client of the suite is built with `Client::builder(watched(key))`, and every password is passed
+//! as in `Auth::bearer(watched("t0ken"))`. This turns the check on and registers the secret. A test of
+//! the workspace (`tests/tests/tracing.rs`) fails if a client or a password is not registered. Examples
+//! are checked if the test that runs them sets [`ASKED`].
 
 #![allow(dead_code)] // each test binary uses a part
 #![allow(clippy::unwrap_used)] // helpers of tests
@@ -22,14 +22,14 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// The variable that asks a program to watch itself, and has what to look for beside keys and
-/// addresses. It then says on its standard error whom it has heard.
+/// Environment variable that turns the check on in a program. Its value is a list of passwords,
+/// separated by spaces. The program then prints each target that logs something to its standard error.
 pub(crate) const ASKED: &str = "SMTP2GO_TEST_WATCH";
 
-/// So much of a key is as good as the key.
+/// Number of characters of a key that count as a leak.
 const ENOUGH: usize = 8;
 
-/// A shorter password could be part of any other text.
+/// Minimum length of a password: a shorter one could be part of any other text.
 pub(crate) const SHORTEST: usize = 5;
 
 static SEEN: Mutex<Seen> = Mutex::new(Seen {
@@ -39,11 +39,11 @@ static SEEN: Mutex<Seen> = Mutex::new(Seen {
 });
 
 struct Seen {
-    /// What may not be logged of the keys that clients were given.
+    /// The start of each registered key.
     keys: BTreeSet<String>,
-    /// The passwords, and what is the same of each in base64, whatever is around it.
+    /// The passwords, and the part of each in base64 that does not depend on the text around it.
     passwords: BTreeSet<String>,
-    /// Who has logged something.
+    /// The targets that have logged something.
     targets: BTreeSet<String>,
 }
 
@@ -51,7 +51,7 @@ fn seen() -> MutexGuard<'static, Seen> {
     SEEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Watches from now on.
+/// Turns the check on.
 pub(crate) fn on() {
     static ON: Once = Once::new();
     ON.call_once(|| {
@@ -61,7 +61,7 @@ pub(crate) fn on() {
     });
 }
 
-/// Watches from now on, for this key or password too, which it returns.
+/// Turns the check on, registers a key or a password, and returns it.
 pub(crate) fn watched<S: AsRef<str>>(secret: S) -> S {
     on();
     let text = secret.as_ref();
@@ -78,7 +78,7 @@ pub(crate) fn watched<S: AsRef<str>>(secret: S) -> S {
     secret
 }
 
-/// The characters in base64 that depend on nothing but the text, after so many other bytes.
+/// The characters of base64 that depend only on the text, if `before` bytes precede it.
 fn in_base64(text: &str, before: usize) -> String {
     let mut bytes = vec![0; before];
     bytes.extend(text.bytes());
@@ -87,7 +87,7 @@ fn in_base64(text: &str, before: usize) -> String {
     encoded.get(inner).unwrap().to_owned()
 }
 
-/// Watches from now on if the environment asks for it.
+/// Turns the check on if [`ASKED`] is set.
 pub(crate) fn if_asked() {
     if let Ok(passwords) = std::env::var(ASKED) {
         on();
@@ -97,12 +97,12 @@ pub(crate) fn if_asked() {
     }
 }
 
-/// Whether something was logged under a target that begins so.
+/// Whether a target that starts with `target` has logged something.
 pub(crate) fn heard(target: &str) -> bool {
     seen().targets.iter().any(|heard| heard.starts_with(target))
 }
 
-/// What is secret in a line, if anything is.
+/// Returns the kind of secret that a line contains.
 pub(crate) fn secret(line: &str) -> Option<&'static str> {
     let mut keys = line.split("api-").skip(1);
     if keys.any(|key| key.bytes().take_while(u8::is_ascii_alphanumeric).count() >= ENOUGH) {
@@ -111,7 +111,7 @@ pub(crate) fn secret(line: &str) -> Option<&'static str> {
     if seen().keys.iter().any(|key| line.contains(key)) {
         return Some("a part of a key");
     }
-    // As it is, and as it would be in an address or in a form.
+    // Unchanged, and decoded as a URL or as a form.
     let spaced = line.replace('+', " ");
     let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
     let lines = [line.into(), decoded(line), decoded(&spaced)];
@@ -127,7 +127,7 @@ pub(crate) fn secret(line: &str) -> Option<&'static str> {
 
 fn check(target: &str, line: &str) {
     if let Some(what) = secret(line) {
-        // Past what captures the output of tests.
+        // Written directly, because the test harness captures the macros' output.
         let _ = writeln!(std::io::stderr(), "{target} has logged {what}: {line}");
         std::process::exit(101);
     }

@@ -1,4 +1,4 @@
-//! `Client::ensure_webhook` at the sandbox, and at a service that ignores settings.
+//! `Client::ensure_webhook` with the sandbox, and with a service that ignores settings.
 
 use serde_json::{Map, Value, json};
 use smtp2go_sandbox::{Fault, Sandbox};
@@ -60,7 +60,7 @@ fn summary(ensured: &EnsuredWebhook) -> (Change, Vec<String>) {
 async fn webhook_is_created_once_and_updated_on_differences() {
     let account = account();
     let client = client(&account);
-    // The reply to an edit is not trusted: the webhook is read back.
+    // `ensure_webhook` does not trust the reply to an edit: it reads the webhook back.
     account.faults().add(
         Fault::status(200)
             .json(&json!({ "request_id": "r", "data": { "url": "https://example.com/" } }))
@@ -194,7 +194,7 @@ async fn unspecified_settings_are_kept() {
         .await
         .unwrap();
     assert_eq!(summary(&ensured), (Change::Updated, vec![]));
-    // Every field: the documentation does not say what happens to the others.
+    // The edit has every field: what happens to omitted ones is not documented.
     assert_eq!(
         Value::from(writes(&account, before).remove(0)),
         json!({
@@ -306,7 +306,7 @@ async fn ignored_settings_are_reported_as_differences() {
     let ensured = client.ensure_webhook(URL, plain.clone(), None).await;
     let id = ensured.unwrap().webhook.id;
     let mut shown = webhooks(&account);
-    // The order is not kept either.
+    // The service need not keep the order either.
     shown[0].insert("events".to_owned(), json!(["spam", "open"]));
     shows(&account, &shown);
     let ensured = client.ensure_webhook(URL, plain, None).await.unwrap();
@@ -355,13 +355,16 @@ async fn refused_addition_names_the_plan_limits() {
     for (limit, says) in [
         (
             1,
-            "the account has 1 webhook already; a free plan has 1 and a paid one 10",
+            "the account already has 1 webhook; a free plan allows 1 and a paid plan 10",
         ),
-        (10, "the account has 10 webhooks already; a free plan has 1"),
+        (
+            10,
+            "the account already has 10 webhooks; a free plan allows 1",
+        ),
     ] {
         let account = account();
         let client = client(&account);
-        // A paid account's is the sandbox's own.
+        // The sandbox itself has the limit of a paid plan.
         let refused = json!({ "data": {
             "error": "no more", "error_code": "E_ApiResponseCodes.API_EXCEPTION",
         } });

@@ -1,4 +1,4 @@
-//! Events from the sandbox, which posts as the service does, to each framework's receiver.
+//! Events that the sandbox posts to a receiver in each framework.
 
 #![allow(clippy::panic)] // helpers of tests
 
@@ -16,11 +16,12 @@ use crate::log_watch::watched;
 use crate::posting::{Framework, Inbox};
 
 const FORMATS: [WebhookFormat; 2] = [WebhookFormat::Json, WebhookFormat::Form];
-/// For what takes a moment, on a machine that is busy.
+/// Timeout that a busy machine does not reach.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LINK: &str = "https://example.com/pay?a=1&b=2";
 
-fn ways_in(secret: &str) -> [Auth; 5] {
+/// Each kind of secret.
+fn auths(secret: &str) -> [Auth; 5] {
     [
         Auth::bearer(watched("t0ken-".to_owned() + secret)).unwrap(),
         Auth::basic("user", watched(format!("p:a/ss {secret}"))).unwrap(),
@@ -30,7 +31,7 @@ fn ways_in(secret: &str) -> [Auth; 5] {
     ]
 }
 
-/// All events that there are.
+/// A subscription to all events.
 fn everything() -> Subscription {
     use EmailEventKind::{
         Bounce, Click, Delivered, Open, Processed, Reject, Resubscribe, Spam, Unsubscribe,
@@ -58,7 +59,7 @@ fn everything() -> Subscription {
     .headers(["X-Order-Id"])
 }
 
-/// A sandbox whose clock stands still, so that nothing comes before it is wanted.
+/// A sandbox with a frozen clock, so that events occur only when the test advances it.
 async fn start() -> (Sandbox, Client) {
     let sandbox = Sandbox::builder()
         .strict(true)
@@ -82,7 +83,7 @@ async fn send(client: &Client, to: &str) {
     client.send(mail).await.unwrap();
 }
 
-/// Has everything happen that can happen to mail and to text messages.
+/// Triggers every kind of event of mail and of text messages.
 async fn live(sandbox: &Sandbox, client: &Client) {
     for name in [
         "jane",
@@ -120,7 +121,7 @@ fn statuses(sandbox: &Sandbox) -> Vec<Vec<Option<u16>>> {
         .collect()
 }
 
-/// The id of an event, which both sides know.
+/// The id of an event, which the sandbox and the receiver share.
 fn id(event: &Event) -> String {
     match event {
         Event::Email(event) => event.id.clone(),
@@ -194,7 +195,7 @@ async fn every_kind_arrives_typed_in_both_formats_with_each_auth() {
     for framework in Framework::ALL {
         let (sandbox, client) = start().await;
         let mut receivers = Vec::new();
-        for auth in ways_in("") {
+        for auth in auths("") {
             for format in FORMATS {
                 let inbox = Inbox::new();
                 let url = framework.serve(Receiver::new(auth.clone()), &inbox).await;
@@ -238,7 +239,7 @@ async fn wrong_secrets_are_refused_until_the_webhook_has_the_right_ones() {
     for framework in Framework::ALL {
         let (sandbox, client) = start().await;
         let mut receivers = Vec::new();
-        for (old, new) in ways_in("old").into_iter().zip(ways_in("new")) {
+        for (old, new) in auths("old").into_iter().zip(auths("new")) {
             let inbox = Inbox::new();
             let url = framework.serve(Receiver::new(new.clone()), &inbox).await;
             let wanted = [EmailEventKind::Processed];
@@ -254,7 +255,7 @@ async fn wrong_secrets_are_refused_until_the_webhook_has_the_right_ones() {
             assert_eq!(inbox.take(), [], "{framework:?} {new:?}");
             let wanted = [EmailEventKind::Processed];
             let ensured = client.ensure_webhook(url, wanted, new).await.unwrap();
-            // With another secret path it is another webhook, by design.
+            // A different secret path is a different webhook, by design.
             let is_path = *new == Auth::secret_path(watched("s3cret/ +%\u{e9}new")).unwrap();
             let change = match is_path {
                 true => Change::Created,
@@ -270,7 +271,7 @@ async fn wrong_secrets_are_refused_until_the_webhook_has_the_right_ones() {
     }
 }
 
-/// As a frozen clock is moved to the next attempt.
+/// Advances the frozen clock to the next attempt of a delivery.
 async fn next_attempt(sandbox: &Sandbox) {
     let deliveries = sandbox.webhook_deliveries();
     let next = deliveries.iter().filter_map(|delivery| {
@@ -314,9 +315,9 @@ async fn failed_event_is_posted_again_and_duplicate_is_skipped() {
             assert!(sandbox.post_webhook_again(0));
             settle(&sandbox).await;
             assert_eq!(statuses(&sandbox)[0].last(), Some(&Some(200)));
-            assert_eq!(inbox.take(), [], "a replay is recognised");
+            assert_eq!(inbox.take(), [], "a duplicate is recognised");
 
-            // Another mail's event is another event, and so is the same mail's next one.
+            // An event of another mail is not a duplicate.
             send(&client, "jane@example.net").await;
             settle(&sandbox).await;
             assert_eq!(inbox.take().len(), 1);
@@ -325,7 +326,7 @@ async fn failed_event_is_posted_again_and_duplicate_is_skipped() {
 }
 
 #[tokio::test]
-async fn ensured_webhook_receives_events() {
+async fn ensure_webhook_writes_only_if_settings_differ() {
     let (sandbox, client) = start().await;
     let url = "http://127.0.0.1:9/hook";
     let (bearer, basic) = (
@@ -370,7 +371,7 @@ async fn ensured_webhook_receives_events() {
     assert!(error.to_string().contains("opnd"), "{error}");
     assert_eq!(writes(), 5);
 
-    // With nine more the paid plan is full.
+    // Nine more webhooks reach the limit of a paid plan.
     for port in 10..19 {
         let url = format!("http://127.0.0.1:{port}/hook");
         let ensured = client.ensure_webhook(url, opens(), None).await.unwrap();
@@ -378,6 +379,6 @@ async fn ensured_webhook_receives_events() {
     }
     let url = "http://127.0.0.1:19/hook";
     let error = client.ensure_webhook(url, opens(), None).await.unwrap_err();
-    let says = "the account has 10 webhooks already";
+    let says = "the account already has 10 webhooks";
     assert!(error.to_string().contains(says), "{error}");
 }

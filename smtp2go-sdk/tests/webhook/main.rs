@@ -1,4 +1,4 @@
-//! Receivers over real HTTP, in each framework, and the webhook of an account.
+//! Webhook receivers over real HTTP in each framework, and registration of the account's webhook.
 
 // Helpers outside of test functions unwrap too.
 #![allow(clippy::unwrap_used)]

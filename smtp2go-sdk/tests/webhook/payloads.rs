@@ -1,4 +1,4 @@
-//! A payload of every kind, made from the words that there are.
+//! A payload of each kind of event, made from the known values of the enums.
 
 use serde_json::{Value, json};
 use smtp2go_sdk::types::{EmailEventKind, OpenEnum, SmsEventName};
@@ -41,7 +41,7 @@ impl Format {
     }
 }
 
-/// One payload of each kind, the two kinds of bounces among them.
+/// One payload of each kind, and one for each kind of bounce.
 pub(crate) fn payloads() -> Vec<Value> {
     let email = EmailEventKind::VALUES.iter().map(|word| {
         json!({

@@ -1,4 +1,4 @@
-//! Posts as the service does, and servers in each framework to post to.
+//! Posts requests as the service does, and runs a receiver in each framework.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::log_watch;
 
-/// What a server's handler got, and the status that it answers with.
+/// The events that a handler received, and the status that it answers with.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     events: Arc<Mutex<Vec<Event>>>,
@@ -27,7 +27,7 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Watches what is logged from now on, whether or not there is a secret.
+    /// Also starts the check of the log, for tests that have no secret to watch.
     pub(crate) fn new() -> Self {
         log_watch::on();
         Self {
@@ -40,7 +40,7 @@ impl Inbox {
         *self.status.lock().unwrap() = StatusCode::from_u16(status).unwrap();
     }
 
-    /// The events since the last time.
+    /// Returns the events since the last call.
     pub(crate) fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.events.lock().unwrap())
     }
@@ -91,12 +91,12 @@ async fn by_parts(
     app.receiver.handle(&head, &body, handler).await
 }
 
-/// What a receiver can be built into.
+/// The frameworks that a receiver is tested in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Framework {
     AxumRouter,
     AxumExtractor,
-    /// A handler that knows nothing but parts of a request, as any framework has them.
+    /// A handler that uses only the parts of a request, which any framework has.
     Parts,
     /// The tower service on hyper, without axum.
     Hyper,
@@ -110,7 +110,7 @@ impl Framework {
         Self::Hyper,
     ];
 
-    /// A server of its own; where to post.
+    /// Starts a server, and returns its webhook address.
     pub(crate) async fn serve(self, receiver: Receiver, inbox: &Inbox) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -146,7 +146,7 @@ async fn hyper_server(listener: TcpListener, receiver: Receiver, inbox: Inbox) {
         let (stream, peer) = listener.accept().await.unwrap();
         let webhook = WebhookService::new(receiver.clone(), inbox.handler());
         tokio::spawn(async move {
-            // As a layer would.
+            // Adds the peer's address, as a layer would.
             let service = WithPeer(webhook, Peer(peer.ip()));
             let service = TowerToHyperService::new(service);
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -179,7 +179,7 @@ where
     }
 }
 
-/// An answer, as the service sees it.
+/// The answer of a receiver.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
@@ -187,7 +187,7 @@ pub(crate) struct Answered {
     pub(crate) body: String,
 }
 
-/// Sends a request on a connection of its own; headers by name.
+/// Sends a request on a new connection.
 pub(crate) async fn send(
     method: http::Method,
     url: &str,
@@ -211,7 +211,7 @@ pub(crate) async fn send(
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // A refusal may come before the body is read, and reset what is left of it.
+    // A server can refuse before it has read the body, and then resets the connection.
     let _ = stream.read_to_end(&mut answer).await;
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -1,4 +1,4 @@
-//! Every kind, in both formats, with each auth, at each framework's receiver.
+//! Receivers in each framework: every kind of event, both formats, each kind of secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ type Headers = Vec<(&'static str, &'static str)>;
 
 /// Each kind of secret, with a suffix of the address and the headers of an accepted request.
 fn accepted_requests() -> Vec<(Auth, &'static str, Headers)> {
-    // Of "user:pa:ss".
+    // Base64 of "user:pa:ss".
     let basic = ("authorization", "Basic dXNlcjpwYTpzcw==");
     vec![
         (
@@ -167,7 +167,7 @@ async fn invalid_requests_get_their_status_and_reason() {
         if framework != Framework::Parts {
             let answer = send(http::Method::GET, &url, &[], EVENT).await;
             assert_eq!((answer.status, &*answer.headers["allow"]), (405, "POST"));
-            // A route to an extractor is axum's, and so is its 405.
+            // For a route with an extractor, axum itself answers 405.
             if framework != Framework::AxumExtractor {
                 assert_eq!(answer.body, "method not allowed: use POST");
             }
@@ -175,7 +175,6 @@ async fn invalid_requests_get_their_status_and_reason() {
     }
 }
 
-/// A body without a length is not read beyond the limit.
 #[tokio::test]
 async fn long_body_without_content_length_is_not_read_to_its_end() {
     use std::io::{Read, Write};
@@ -224,7 +223,7 @@ async fn only_allowed_source_addresses_are_accepted() {
                 None,
                 403,
             ),
-            // Anybody can write the header.
+            // Without proxies the header is ignored, because any sender can write it.
             (
                 Receiver::without_authentication().sources([service]),
                 Some("203.0.113.9"),
@@ -277,7 +276,7 @@ async fn only_allowed_source_addresses_are_accepted() {
             );
         }
     }
-    // The same address in its other spelling.
+    // The IPv4 address in its IPv6-mapped form.
     let receiver = Receiver::without_authentication().sources([local]);
     let mapped = RequestHead::new("/").peer(Some("::ffff:127.0.0.1".parse().unwrap()));
     assert!(receiver.authenticate(&mapped).is_ok());
@@ -313,17 +312,17 @@ fn empty_secrets_are_refused() {
         (Auth::bearer("é"), "a header can't hold"),
         (Auth::basic("", "a"), "the user is empty"),
         (Auth::basic(" ", "a"), "the user is all white space"),
-        (Auth::basic("a:b", "c"), "the user has a colon"),
+        (Auth::basic("a:b", "c"), "the user name has a colon"),
         (Auth::basic("a", ""), "the password is empty"),
         (Auth::basic("a", " \t"), "the password is all white space"),
         (Auth::basic("a", "b\n"), "the password has a line break"),
         (Auth::basic_in_url("", "a"), "the user is empty"),
-        (Auth::basic_in_url("a:b", "c"), "the user has a colon"),
+        (Auth::basic_in_url("a:b", "c"), "the user name has a colon"),
         (Auth::basic_in_url("a", ""), "the password is empty"),
         (Auth::secret_path(""), "the secret of the path is empty"),
         (Auth::secret_path("　"), "all white space"),
         (Auth::secret_path("\t"), "all white space"),
-        (Auth::secret_path(".."), "dot segment"),
+        (Auth::secret_path(".."), "which URLs remove"),
         (Auth::secret_path(".\n."), "has a line break"),
         (
             Auth::secret_query("token", ""),
@@ -344,7 +343,7 @@ fn empty_secrets_are_refused() {
     }
 }
 
-/// Requests that lack one part of what a secret is composed into, at each kind.
+/// Requests with only a part of the secret, for each kind of secret.
 #[test]
 fn requests_with_a_part_of_the_secret_are_refused() {
     let auths = [
@@ -354,7 +353,7 @@ fn requests_with_a_part_of_the_secret_are_refused() {
         Auth::secret_path("hush").unwrap(),
         Auth::secret_query("token", "hush").unwrap(),
     ];
-    // Those in base64: nothing, `:`, `user`, `user:`, `:hush`, `user:hus`, `use:hush`, `userhush`,
+    // Base64 of: nothing, `:`, `user`, `user:`, `:hush`, `user:hus`, `use:hush`, `userhush`,
     // `user::hush`, `user:hush:`.
     let headers = [
         "",
@@ -426,7 +425,7 @@ async fn duplicates_are_skipped_and_failed_events_are_handled_again() {
             assert_eq!(
                 inbox.take().len(),
                 2,
-                "a failed handler's event comes again"
+                "the event is handled again after the handler failed"
             );
             assert_eq!(post_to(&url, &[], json.clone()).await.status, 200);
             assert_eq!(inbox.take().len(), 1);
@@ -438,7 +437,7 @@ async fn duplicates_are_skipped_and_failed_events_are_handled_again() {
     }
 }
 
-/// A handler that waits until it is told to go on, and may then panic.
+/// A receiver with notifications of a slow handler: the handler has started, and it may continue.
 fn slow() -> (Arc<Notify>, Arc<Notify>, Receiver) {
     let receiver = Receiver::without_authentication().deduplicate(MemoryDeduplicator::new());
     (Arc::new(Notify::new()), Arc::new(Notify::new()), receiver)
@@ -469,7 +468,7 @@ async fn concurrent_duplicate_gets_503() {
     assert_eq!(first.await.unwrap(), 200);
     assert_eq!(post_to(&url, &[], EVENT).await.status, 200);
 
-    // The service hangs up, and the handler is cancelled: its event comes again.
+    // The service closes the connection, so the handler is cancelled. The event is handled again.
     let other = EVENT.replace("1a", "2b");
     let broken = tokio::spawn({
         let (url, other) = (url.clone(), other.clone());
@@ -477,7 +476,7 @@ async fn concurrent_duplicate_gets_503() {
     });
     entered.notified().await;
     broken.abort();
-    // Until the server has noticed, it counts as being handled.
+    // Until the server has noticed that, the event counts as being handled.
     go.notify_waiters();
     let again = async {
         loop {

@@ -184,7 +184,7 @@ fn next_of(evidence: Evidence, operation: &'static Operation) -> Next {
 }
 
 #[test]
-fn readme_has_the_table() {
+fn readme_table_matches_the_code() {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
     let retried = |yes| if yes { "retried" } else { "-" };
@@ -361,7 +361,7 @@ fn stop_names_its_reason() {
     for (row, rewindable, attempt, left, expected) in [
         (Retry::Never, false, 3, 0, "final"),
         (Retry::Idempotent, false, 3, 0, "not_repeat_safe"),
-        (Retry::NotSent, false, 3, 0, "not_replayable"),
+        (Retry::NotSent, false, 3, 0, "not_rewindable"),
         (Retry::NotSent, true, 3, 0, "attempts"),
         (Retry::NotSent, true, 1, 0, "deadline"),
         (Retry::NotSent, true, 1, 60, "retry_budget"),
@@ -855,7 +855,7 @@ fn retry_after_is_seconds_or_a_date() {
 }
 
 #[test]
-fn display_and_debug_show_no_key_and_debug_no_text_of_the_api() {
+fn display_hides_keys_and_debug_also_hides_the_api_s_text() {
     let words = "ana@example.com is\r\nunknown";
     let body = format!(
         r#"{{"request_id":"{KEY}","data":{{"error":"{} {KEY}","error_code":"{KEY}",
@@ -873,10 +873,10 @@ fn display_and_debug_show_no_key_and_debug_no_text_of_the_api() {
         assert!(display.contains("ana@example.com is  unknown"), "{display}");
         assert!(
             error.message().unwrap().ends_with(KEY),
-            "the API's text stays as it came"
+            "the API's text is kept unchanged"
         );
     }
-    // A key across the cut is masked too.
+    // A key that the cut would split is masked too.
     for before in 0..310 {
         let body = format!(r#"{{"error":"{} {KEY}"}}"#, "x".repeat(before));
         let shown = error(answered(400, body)).to_string();
@@ -907,7 +907,7 @@ fn reply_over_the_limit_is_an_error_that_names_the_limit() {
             "{shown}"
         );
     }
-    // An error status remains the error, with its details.
+    // With an error status, the error is about that status and keeps its details.
     let said = r#"{"request_id":"r","data":{"error":"no such thing","more":"#;
     for (status, certainty) in [
         (400, Certainty::Rejected),

@@ -20,9 +20,9 @@ use crate::Email;
 /// If the input can fail, the caller must handle its errors before passing items in, as with
 /// `map_while(Result::ok)` or by storing the error.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no source of mails",
-    label = "neither an iterator nor a stream of mails, or not `Send`",
-    note = "items are `Email`, what converts into it, or pairs of a key and such: `(id, email)`"
+    message = "`{Self}` is not an input of `send_all`",
+    label = "expected an iterator or a stream of mails that is `Send`",
+    note = "an item is an `Email`, a type that converts into `Email`, or a pair of a key and one of these: `(id, email)`"
 )]
 pub trait Mails<'a, K, M>: sealed::SealedMails<M> {
     /// Returns the mails with their keys.
@@ -30,15 +30,15 @@ pub trait Mails<'a, K, M>: sealed::SealedMails<M> {
     fn into_stream(self) -> Pin<Box<dyn Stream<Item = (K, Email)> + Send + 'a>>;
 }
 
-/// An item of [`Mails`], or of the blocking client's input: an [`Email`] or what converts into one,
-/// or a pair of a key and such.
+/// An item of [`Mails`], or of the blocking client's input: an [`Email`], a type that converts into one,
+/// or a pair of a key and one of these.
 ///
 /// The key is any type that can be cloned, such as a row id. It comes back as
 /// [`SendOutcome::key`](crate::SendOutcome::key) and in
 /// [`SendReport::states`](crate::SendReport::states).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no mail",
-    note = "mails are `Email`, what converts into it, or pairs of a key and such: `(id, email)`"
+    message = "`{Self}` is not a mail",
+    note = "a mail is an `Email`, a type that converts into `Email`, or a pair of a key and one of these: `(id, email)`"
 )]
 pub trait IntoMail<K>: sealed::SealedMail<K> {
     /// Returns the key and the mail.

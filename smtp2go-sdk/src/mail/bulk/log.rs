@@ -36,7 +36,7 @@ struct SendLogEntries {
 }
 
 impl SendLogEntries {
-    /// End of the pause. `None` if there is no pause, or no mail left to hold back.
+    /// End of the pause. `None` if there is no pause, or no mail left that it would delay.
     fn pause(&self, now: Instant) -> Option<Instant> {
         let over = self.closed || self.stopped || self.remaining.1 == Some(0);
         self.paused_until.filter(|until| !over && *until > now)
@@ -64,7 +64,7 @@ impl SendLog {
         entries.states.len() - 1
     }
 
-    /// Notes that the input ended.
+    /// Records that the input ended.
     pub(crate) fn exhausted(&self) {
         self.lock().remaining = (0, Some(0));
     }
@@ -84,7 +84,8 @@ impl SendLog {
         }
     }
 
-    /// Takes no mail for the time that the API asked for, up to the client's cap.
+    /// Starts a pause for the time that the API asked for, up to the client's cap. No mail is taken until
+    /// its end.
     pub(crate) fn hold(&self, asked: Duration) {
         let wait = asked.min(LONGEST_PAUSE);
         let now = Instant::now();
@@ -133,7 +134,7 @@ impl SendLog {
         entries.stopped
     }
 
-    /// Notes that the input was dropped.
+    /// Records that the input was dropped.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
     }
@@ -172,7 +173,7 @@ impl SendCall {
         self.index
     }
 
-    /// What the client's call needs to be cancelled by [`cancel`](Self::cancel).
+    /// Returns the handle by which [`cancel`](Self::cancel) cancels the client's call.
     pub(crate) fn cancel_handle(&self) -> Arc<CallCancel> {
         self.cancel.clone()
     }
@@ -192,7 +193,7 @@ impl SendCall {
         }
     }
 
-    /// Keeps the call from sending anything from here on, and returns what is certain of it.
+    /// Prevents the call from sending anything more, and returns its certainty.
     pub(crate) fn cancel(&self) -> Certainty {
         let certainty = self.cancel.cancel();
         self.log.cancelled(self.index, certainty);

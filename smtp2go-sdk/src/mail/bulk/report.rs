@@ -1,4 +1,4 @@
-//! The report of `send_all`, and the handle that it can be had from.
+//! The report of `send_all`, and the handle that returns it.
 
 use std::fmt;
 use std::iter;

@@ -1,4 +1,4 @@
-//! The rule: what a search says about a mail.
+//! The rule that decides from a search whether a mail was sent.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use smtp2go_types::{ActivityRecord, Timestamp};
 
 use super::Found;
 
-/// Shortest time between two looks.
+/// Shortest time between two look-ups.
 const SHORTEST_STEP: Duration = Duration::from_secs(1);
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -32,13 +32,13 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// The time from one look to the next.
+    /// The time from one look-up to the next.
     pub(super) fn step(&self) -> Duration {
         (self.lag / 4).max(SHORTEST_STEP)
     }
 }
 
-/// The time in which the mail was sent, if it was.
+/// The attempt to send a mail: the time span in which it was sent, if it was.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     pub(super) started: SystemTime,
@@ -53,15 +53,15 @@ impl Attempt {
         after(self.ended, self.timing.margin)
     }
 
-    /// When the activity can have the mail.
+    /// The earliest time at which the activity can have the mail.
     pub(super) fn first_look(&self) -> SystemTime {
         after(self.ended, self.timing.lag)
     }
 
     /// Decides on the mail.
     ///
-    /// `events` are those that carry the mail's key. `newest` is when the last mail was processed that the
-    /// index had before these were searched for.
+    /// `events` are those that carry the mail's key. `newest` is the processing time of the newest mail that
+    /// the index had before the search.
     pub(super) fn decide(
         &self,
         events: Vec<ActivityRecord>,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn search_without_a_hit_is_judged_by_index_and_time() {
+    fn mail_without_an_event_is_judged_by_index_and_time() {
         for (newest, now, expected) in [
             // Before the first look.
             (None, 0, again(50)),
@@ -163,12 +163,12 @@ mod tests {
             (Some(69), 100, again(110)),
             (Some(70), 100, Found::Absent),
             (Some(9_000), 100, Found::Absent),
-            // The last look is when it is given up.
+            // The last look-up is at the give-up time.
             (Some(11), 305, again(310)),
             (None, 309, again(310)),
             (None, 310, Found::Absent),
             (None, 10_000, Found::Absent),
-            // What is not kept proves nothing.
+            // The attempt is older than the retention, so absence proves nothing.
             (None, 10_001, Found::TooOld),
             (Some(9_999), 10_001, Found::TooOld),
         ] {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn hit_is_sent_whenever_it_is_found() {
+    fn mail_with_an_event_is_sent_at_any_time() {
         for now in [0, 49, 100, 310, 20_000] {
             for newest in [None, Some(5), Some(500)] {
                 let events = [event("a", 3)];
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn short_or_long_durations_neither_hurry_nor_overflow() {
+    fn extreme_durations_neither_skip_waits_nor_overflow() {
         let mut attempt = attempt();
         attempt.timing.lag = Duration::ZERO;
         assert_eq!(attempt.decide(Vec::new(), None, at(20)), again(21));
@@ -218,7 +218,7 @@ mod tests {
             give_up_after: Duration::MAX,
             retention: Duration::MAX,
         };
-        // Never by the index, by time or by age.
+        // With these durations the mail is neither absent nor too old.
         let late = 1_000_000_000;
         let found = attempt.decide(Vec::new(), Some(at(late)), at(late));
         assert_eq!(found, again(late + 1));

@@ -45,7 +45,7 @@ use crate::{Client, Error};
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-#[must_use = "nothing is looked up until a client gets it"]
+#[must_use = "does nothing until `Client::find_sent` takes it"]
 pub struct FindSent {
     key: String,
     header: Option<String>,

@@ -39,10 +39,10 @@ async fn search(client: &Client, wanted: &[FindSent], filters: bool) -> Result<L
     for (place, mail) in wanted.iter().enumerate() {
         let header = mail.header.as_deref();
         let header = header.unwrap_or_else(|| client.idempotency_header());
-        // With another one nothing would be found, and the mail sent again.
+        // With an invalid name nothing would be found, and the caller would send the mail again.
         if HeaderName::try_from(header).is_err() {
             return Err(Error::config(format!(
-                "idempotency_header {header:?} is no header name"
+                "idempotency_header {header:?} is not a header name"
             )));
         }
         if let Some(fault) = key_fault(&mail.key) {
@@ -56,7 +56,7 @@ async fn search(client: &Client, wanted: &[FindSent], filters: bool) -> Result<L
         }
         places.entry(&mail.key).or_default().push((header, place));
     }
-    // One time for all, from before the search.
+    // Read before the search, which therefore shows at least the state at these times.
     let nows: Vec<_> = wanted.iter().map(FindSent::present).collect();
     let attempts: Vec<_> = wanted.iter().map(|mail| mail.attempt(client)).collect();
     let earliest = attempts.iter().map(|attempt| {
@@ -71,7 +71,7 @@ async fn search(client: &Client, wanted: &[FindSent], filters: bool) -> Result<L
             hit: None,
         });
     };
-    // Both ends are always set: the defaults are midnight, and now or midnight.
+    // Both dates are always set, because the API's defaults cut the search at midnight.
     let request = ActivitySearchRequest::new()
         .start_date(start)
         .end_date(end)
@@ -86,7 +86,7 @@ async fn search(client: &Client, wanted: &[FindSent], filters: bool) -> Result<L
     if let ([attempt], [now], true) = (&attempts[..], &nows[..], is_filtered)
         && *now >= attempt.passed_at()
     {
-        // Before the search, which then sees at least what this one proves.
+        // Sent before the search, so that the search sees at least the mails that this one proves.
         let probe = ActivitySearchRequest::new()
             .start_date(attempt.passed_at())
             .end_date(end)

@@ -1,6 +1,6 @@
 //! Compares the envelope of a message with its headers.
 //!
-//! SMTP delivers to the recipients in the envelope, whatever the headers have. The API has no
+//! SMTP delivers to the recipients in the envelope, whatever the headers say. The API has no
 //! envelope: it reads sender and recipients from the headers. If the two differ, a mail goes to the
 //! wrong people.
 //!
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_unfolded_and_end_at_the_empty_line() {
+    fn header_fields_are_unfolded_and_end_at_the_empty_line() {
         let message = b"TO: a@b.test,\r\n\tc@d.test\nto:e@f.test\r\nX: y\r\n z@z.test\r\n\r\nTo: g@h.test\r\n";
         let found = addresses(&HeaderFields::read(message), &["To", "Cc"]);
         let found: Vec<_> = found.iter().map(|a| a.text.as_str()).collect();

@@ -211,7 +211,7 @@ fn numbers_keep_all_their_digits() {
 }
 
 #[test]
-fn null_and_empty_list_are_as_good_as_missing() {
+fn null_and_empty_list_count_as_missing() {
     let stored = text(&full());
     let nulls = r#"{"version":1,"sender":"a@example.com","idempotency_key":null,"to":null,"cc":[],"bcc":null,
         "reply_to":null,"subject":null,"html_body":null,"text_body":null,"custom_headers":null,"template_id":null,
@@ -335,7 +335,7 @@ fn broken_json_is_refused_and_the_error_names_the_member() {
 }
 
 #[test]
-fn what_cannot_be_stored_is_an_error_that_names_it() {
+fn part_that_cannot_be_stored_is_an_error_that_names_it() {
     let mail = || Email::new("a@example.com", "x").attach(Attachment::from_bytes("a", "x"));
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.pdf");
