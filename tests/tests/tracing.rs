@@ -223,7 +223,7 @@ impl log::Log for Logger {
 fn builder(sandbox: &Sandbox) -> ClientBuilder {
     Client::builder(sandbox.key())
         .base_url(sandbox.base_url())
-        .pacing(false)
+        .rate_limits(false)
         .retry(
             RetryPolicy::new()
                 .min_backoff(Duration::ZERO)

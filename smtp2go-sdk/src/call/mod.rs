@@ -247,7 +247,7 @@ impl<'a> CallInProgress<'a> {
         let permit = self
             .core
             .permits
-            .acquire(operation, self.settings.pacing, latest);
+            .acquire(operation, self.settings.rate_limits, latest);
         permit.await.map_err(|refused| match self.last.take() {
             Some(error) => error.with_retry_after(refused.wait),
             None => Error::not_sent(ErrorKind::NoPermit(refused.reason))

@@ -205,17 +205,18 @@ impl Permits {
         }
     }
 
-    /// Waits until the rate limits allow a call. The call holds the permit until it has ended.
+    /// Waits until the rate limits allow a call. The call holds the permit until it has ended. With
+    /// `rate_limits` off, waits only for the end of a pause.
     pub(crate) async fn acquire(
         &self,
         operation: &'static Operation,
-        paced: bool,
+        rate_limits: bool,
         deadline: Instant,
     ) -> Result<Permit, Denied> {
         loop {
             self.wait_for_release(deadline).await?;
             let permit = match operation.rate_limit {
-                Some(limit) if paced && limit.requests > 0 => {
+                Some(limit) if rate_limits && limit.requests > 0 => {
                     let permit = self.window(operation.id, limit).acquire(deadline).await?;
                     // A 429 may have come in the meantime.
                     if self.is_paused() {

@@ -59,8 +59,8 @@ impl RetryPolicy {
     }
 
     /// Returns a policy without retries: a call is sent once, and does not fail over to another host.
-    /// Calls still wait for permits, see [`CallOptions::pacing`](crate::CallOptions::pacing), and for
-    /// the end of a pause after a 429.
+    /// Calls still wait for permits, see [`CallOptions::rate_limits`](crate::CallOptions::rate_limits),
+    /// and for the end of a pause after a 429.
     pub const fn none() -> Self {
         Self::new().max_attempts(1)
     }

@@ -20,7 +20,8 @@ pub(crate) struct Settings {
     /// When the whole call must have ended, whatever the other limits are.
     pub(crate) end_by: Option<Instant>,
     pub(crate) retry: RetryPolicy,
-    pub(crate) pacing: bool,
+    /// Calls wait for the documented rates of operations.
+    pub(crate) rate_limits: bool,
     /// A success that reports failures is an error.
     pub(crate) failures_are_errors: bool,
     /// The caller judges each result of a batch separately.

@@ -69,7 +69,7 @@ pub struct ClientBuilder<C = Client> {
     retry: RetryPolicy,
     retry_budget: u32,
     jitter_seed: Option<u64>,
-    pacing: bool,
+    rate_limits: bool,
     failures_are_errors: bool,
     max_reply_bytes: u64,
     max_reply_values: usize,
@@ -95,7 +95,7 @@ impl<C> ClientBuilder<C> {
             retry: RetryPolicy::new(),
             retry_budget: RETRY_BUDGET,
             jitter_seed: None,
-            pacing: true,
+            rate_limits: true,
             failures_are_errors: true,
             max_reply_bytes: MAX_REPLY_BYTES,
             max_reply_values: MAX_REPLY_VALUES,
@@ -245,8 +245,8 @@ impl<C> ClientBuilder<C> {
     /// Sets whether calls of an operation with a documented rate limit wait for a permit, so that no
     /// window of time has more of them than the API allows. Default: on. The calls of this client
     /// and its clones are counted, but not those of other programs.
-    pub fn pacing(mut self, on: bool) -> Self {
-        self.pacing = on;
+    pub fn rate_limits(mut self, on: bool) -> Self {
+        self.rate_limits = on;
         self
     }
 
@@ -474,7 +474,7 @@ impl<C> ClientBuilder<C> {
             timeout: self.timeout.min(LONGEST),
             deadline: self.deadline.min(LONGEST),
             retry: self.retry,
-            pacing: self.pacing,
+            rate_limits: self.rate_limits,
             failures_are_errors: self.failures_are_errors,
             per_item: false,
         };
@@ -541,7 +541,7 @@ impl<C> fmt::Debug for ClientBuilder<C> {
             .field("deadline", &self.deadline)
             .field("retry", &self.retry)
             .field("retry_budget", &self.retry_budget)
-            .field("pacing", &self.pacing)
+            .field("rate_limits", &self.rate_limits)
             .field("failures_are_errors", &self.failures_are_errors)
             .field("max_reply_bytes", &self.max_reply_bytes)
             .field("max_reply_values", &self.max_reply_values)

@@ -28,7 +28,7 @@ pub struct CallOptions {
     deadline: Option<Duration>,
     end_by: Option<Instant>,
     retry: Option<RetryPolicy>,
-    pacing: Option<bool>,
+    rate_limits: Option<bool>,
     failures_are_errors: Option<bool>,
 }
 
@@ -40,7 +40,7 @@ impl CallOptions {
             deadline: None,
             end_by: None,
             retry: None,
-            pacing: None,
+            rate_limits: None,
             failures_are_errors: None,
         }
     }
@@ -78,10 +78,10 @@ impl CallOptions {
     }
 
     /// Sets whether calls wait for a permit: see
-    /// [`ClientBuilder::pacing`](crate::ClientBuilder::pacing). Calls that don't wait are not counted
-    /// against the rate limit.
-    pub const fn pacing(mut self, on: bool) -> Self {
-        self.pacing = Some(on);
+    /// [`ClientBuilder::rate_limits`](crate::ClientBuilder::rate_limits). Calls that don't wait are not
+    /// counted against the rate limit.
+    pub const fn rate_limits(mut self, on: bool) -> Self {
+        self.rate_limits = Some(on);
         self
     }
 
@@ -101,7 +101,7 @@ impl CallOptions {
             deadline: self.deadline.unwrap_or(client.deadline).min(LONGEST),
             end_by: self.end_by.or(client.end_by),
             retry: self.retry.unwrap_or(client.retry),
-            pacing: self.pacing.unwrap_or(client.pacing),
+            rate_limits: self.rate_limits.unwrap_or(client.rate_limits),
             failures_are_errors: self
                 .failures_are_errors
                 .unwrap_or(client.failures_are_errors),

@@ -490,16 +490,16 @@ async fn own_operation_keeps_its_limits() {
     assert!(refused(&error.unwrap_err()));
     assert_eq!(server.calls().len(), 0);
 
-    static PACED: Operation = Operation::post("/thing/add")
+    static RATED: Operation = Operation::post("/thing/add")
         .rate_limit(2, Duration::from_secs(3600))
         .subaccount("subaccount_id")
         .key_in_body("api_key");
     let theirs = client.for_subaccount("4c1f");
     for _ in 0..2 {
-        theirs.execute(&PACED, Body::empty()).await.unwrap();
+        theirs.execute(&RATED, Body::empty()).await.unwrap();
     }
     let started = Instant::now();
-    let error = theirs.execute(&PACED, Body::empty()).await.unwrap_err();
+    let error = theirs.execute(&RATED, Body::empty()).await.unwrap_err();
     assert!(error.is_rate_limited() && refused(&error), "{error}");
     assert!(started.elapsed() < Duration::from_secs(60));
     assert_eq!(server.calls().len(), 2);

@@ -469,14 +469,14 @@ async fn clones_share_a_documented_rate() {
     assert!(error.is_rate_limited());
     assert!(error.retry_after().unwrap() <= limit.per);
     assert_eq!(server.calls().len(), limit.requests as usize);
-    // Other operations don't wait, nor does a call with `pacing` off.
+    // Other operations don't wait, nor does a call with `rate_limits` off.
     client.template().search(search()).await.unwrap();
-    let unpaced = client.with_options(CallOptions::new().pacing(false));
-    let error = unpaced.api_keys().add(add.clone()).await.unwrap_err();
+    let unlimited = client.with_options(CallOptions::new().rate_limits(false));
+    let error = unlimited.api_keys().add(add.clone()).await.unwrap_err();
     assert!(error.is_rate_limited() && error.certainty() == Certainty::Rejected);
     // Now the server's window has passed, but not the client's.
     server.advance(limit.per);
-    unpaced.api_keys().add(add).await.unwrap();
+    unlimited.api_keys().add(add).await.unwrap();
 }
 
 #[tokio::test]

@@ -290,8 +290,8 @@ impl Client {
     /// [`Found::Absent`].
     ///
     /// The API allows 60 searches a minute, and the client waits to keep to that (see
-    /// [`pacing`](crate::ClientBuilder::pacing)). The API key must permit `/activity/search`; a new API key
-    /// permits only `/email/send`.
+    /// [`rate_limits`](crate::ClientBuilder::rate_limits)). The API key must permit `/activity/search`; a new
+    /// API key permits only `/email/send`.
     ///
     /// # Errors
     /// [`is_config`](Error::is_config) if no mail can have such a key or header name. Otherwise the errors of
