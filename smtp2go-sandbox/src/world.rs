@@ -728,7 +728,7 @@ impl World {
 
     /// What was dropped so far, if it is so much more that somebody should be told: the first time,
     /// and then whenever it is ten times as much.
-    fn drop_news(&mut self) -> Option<Dropped> {
+    pub(crate) fn drop_news(&mut self) -> Option<Dropped> {
         let dropped = self.dropped();
         if dropped.total() < self.tell_at {
             return None;

@@ -16,6 +16,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use smtp2go_sandbox::{EventKind, Outcome, Sandbox};
 
+/// The default key, which some requests have in their body.
+const KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
+
 /// A folder of its own, which is removed with it.
 struct Folder(PathBuf);
 
@@ -340,19 +343,28 @@ fn kinds() -> Vec<(
                 ),
                 (
                     "/ip_allow_list/add",
-                    json!({ "ip_address": "127.0.0.1", "type": "api", "description": "here" }),
+                    json!({ "api_key": KEY, "ip_address": "127.0.0.1", "type": "api", "description": "here" }),
                 ),
-                ("/ip_allow_list", json!({ "enabled": true, "type": "api" })),
+                (
+                    "/ip_allow_list",
+                    json!({ "api_key": KEY, "enabled": true, "type": "api" }),
+                ),
                 (
                     "/ip_allow_list/add",
-                    json!({ "ip_address": "192.0.2.1", "type": "smtp" }),
+                    json!({ "api_key": KEY, "ip_address": "192.0.2.1", "type": "smtp" }),
                 ),
             ],
             vec![
                 ("/allowed_senders/view", none()),
                 ("/allowed_recipients/view", none()),
-                ("/ip_allow_list/view", json!({ "type": "api" })),
-                ("/ip_allow_list/view", json!({ "type": "smtp" })),
+                (
+                    "/ip_allow_list/view",
+                    json!({ "api_key": KEY, "type": "api" }),
+                ),
+                (
+                    "/ip_allow_list/view",
+                    json!({ "api_key": KEY, "type": "smtp" }),
+                ),
             ],
         ),
         ("the clock", vec![], vec![("/_sandbox/clock", Value::Null)]),

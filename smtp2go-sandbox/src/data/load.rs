@@ -78,6 +78,8 @@ fn restore_meta(world: &mut World, meta: SingleRecord) {
     world.sms.set_total(meta.sms);
     world.received.set_total(meta.received);
     world.count_state();
+    // Somebody was told of that much before.
+    let _ = world.drop_news();
 }
 
 fn load_accounts(
