@@ -1,5 +1,5 @@
-//! Assertions that say what was received in place of what was expected.
-// A test that fails, fails by a panic.
+//! Assertions whose failure message lists what was received.
+// Assertions panic.
 #![allow(clippy::panic)]
 
 use std::fmt::Write;
@@ -10,11 +10,11 @@ use crate::keep::{Log, LogLimits};
 use crate::mail::Mail;
 use crate::sandbox::Sandbox;
 
-/// How much of a text a listing shows.
+/// Maximum number of characters of a mail's text in [`Sandbox::received`].
 const EXCERPT: usize = 60;
 
 impl Sandbox {
-    /// The first mail for which `matches` is true.
+    /// Returns the first mail for which `matches` returns true.
     ///
     /// ```
     /// use smtp2go_sandbox::Sandbox;
@@ -46,21 +46,23 @@ impl Sandbox {
     ///
     /// # Panics
     ///
-    /// If there is none. The message is that of [`received`](Self::received): all mails, how many
-    /// were dropped, and the calls that failed.
+    /// Panics if no mail matches. The message contains [`received`](Self::received): all mails, how
+    /// many were dropped, and the calls that failed.
     #[track_caller]
     pub fn assert_mail(&self, matches: impl Fn(&Mail) -> bool) -> Mail {
         match self.mails().into_iter().find(matches) {
             Some(mail) => mail,
-            None => panic!("no mail is as expected; {}", self.received()),
+            None => panic!("no mail matches; {}", self.received()),
         }
     }
 
-    /// Checks that `count` mails were received, dropped ones included, and returns those that are kept.
+    /// Asserts that `count` mails were received, including dropped ones. Returns the mails that are
+    /// kept.
     ///
     /// # Panics
     ///
-    /// If more or fewer were received. The message is that of [`received`](Self::received).
+    /// Panics if more or fewer mails were received. The message contains
+    /// [`received`](Self::received).
     #[track_caller]
     pub fn assert_mails(&self, count: usize) -> Vec<Mail> {
         let (mails, total) = {
@@ -68,23 +70,24 @@ impl Sandbox {
             (world.mails.to_vec(), world.mails.total())
         };
         if total != count {
-            panic!("{count} mails were expected; {}", self.received());
+            panic!("expected {count} mails; {}", self.received());
         }
         mails
     }
 
-    /// Checks that no mail was received. Mail that is sent in the background may still arrive later.
+    /// Asserts that no mail was received. Does not wait: mail that is sent in the background may
+    /// still arrive later.
     ///
     /// # Panics
     ///
-    /// If any was received. The message is that of [`received`](Self::received).
+    /// Panics if a mail was received. The message contains [`received`](Self::received).
     #[track_caller]
     pub fn assert_no_mail(&self) {
         self.assert_mails(0);
     }
 
-    /// What was received, in words for whoever reads why a test failed: a line for each mail, and
-    /// one for each call that was refused, hit by a fault, or had fields that were ignored.
+    /// Describes what was received, for the message of a failed test: a line for each mail, and one
+    /// for each call that was refused, failed, had a fault or had ignored fields.
     pub fn received(&self) -> String {
         let world = self.shared.world();
         let (mails, calls) = (world.mails.clone(), world.calls.clone());
@@ -101,10 +104,10 @@ fn describe(mails: &Log<Mail>, calls: &Log<Arc<Call>>, budget: LogLimits) -> Str
         count => format!("{count} mails were received:"),
     };
     if mails.dropped() > 0 {
-        // Writing to a text does not fail.
+        // Writing to a String does not fail.
         let _ = write!(
             text,
-            "\n  {} of them, the oldest, were dropped (keep_mails {}, keep_bytes {})",
+            "\n  the oldest {} of them were dropped (keep_mails {}, keep_bytes {})",
             mails.dropped(),
             budget.mails,
             budget.bytes,
@@ -126,15 +129,15 @@ fn describe(mails: &Log<Mail>, calls: &Log<Arc<Call>>, budget: LogLimits) -> Str
     let odd: Vec<_> = calls.iter().filter(|call| call.is_odd()).collect();
     let _ = match (calls.total(), odd.len()) {
         (0, _) => write!(text, "\nno call was received"),
-        (count, 0) => write!(text, "\n{count} calls were received, and nothing was wrong"),
-        (count, odd) => write!(text, "\n{count} calls were received, of which {odd}:"),
+        (count, 0) => write!(text, "\n{count} calls were received, without problems"),
+        (count, odd) => write!(text, "\n{count} calls were received, {odd} with problems:"),
     };
     for call in odd {
         let _ = write!(text, "\n  {call}");
     }
     if calls.dropped() > 0 {
         let dropped = calls.dropped();
-        let _ = write!(text, "\n{dropped} calls, the oldest, were dropped");
+        let _ = write!(text, "\nthe oldest {dropped} calls were dropped");
     }
     text
 }

@@ -17,12 +17,12 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 const TEXT: &str = "text/plain";
 
-/// The parts that are no operation, for the error about a word that is neither.
+/// The effects, as error messages list them.
 const EFFECTS: &str = "refuse, close-before-reading, reset-before-reading, stall-before-reading, \
                        delay=, close, reset, stall, truncate-head, truncate, stall-halfway, \
                        close-when-idle, reset-when-idle, failed, status=";
 
-/// Why a text is not a fault; its `Display` names the column and the part.
+/// Error of parsing a [`Fault`]. Its `Display` names the column and the part at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultRuleError {
     column: usize,
@@ -30,7 +30,7 @@ pub struct FaultRuleError {
 }
 
 impl FaultRuleError {
-    /// Where the wrong part begins, in characters from 1.
+    /// Column where the invalid part starts, in characters from 1.
     pub fn column(&self) -> usize {
         self.column
     }
@@ -49,7 +49,7 @@ impl fmt::Display for FaultRuleError {
 
 impl Error for FaultRuleError {}
 
-/// What was read so far, each with the part that it came from, to tell where one is too many.
+/// The parts read so far. A `usize` is the byte offset of the part, for errors that are found later.
 #[derive(Default)]
 struct Draft {
     operation: Option<String>,
@@ -59,9 +59,9 @@ struct Draft {
     answer: Option<(FaultAnswer, usize)>,
     carried_out: Option<(bool, usize)>,
     headers: Vec<(String, String)>,
-    /// Its type, which is empty if there is none, and itself.
+    /// The content type (empty if there is none) and the bytes.
     body: Option<(String, Vec<u8>)>,
-    /// The first part that only `status` has.
+    /// The first part that needs `status=`.
     of_reply: Option<usize>,
     default_json: bool,
 }
@@ -98,14 +98,14 @@ fn column(text: &str, at: usize) -> usize {
 
 /// `name` or `name=value`.
 struct RulePart<'a> {
-    /// As it was written.
+    /// The whole part as written.
     text: &'a str,
     name: &'a str,
     value: Option<String>,
 }
 
 impl<'a> RulePart<'a> {
-    /// The first part of a rule, and its length in bytes.
+    /// Splits off the first part of a rule, and returns it with its length in bytes.
     fn first(rule: &'a str) -> (Self, usize) {
         let end = rule.find([':', '=']).unwrap_or(rule.len());
         let name = &rule[..end];
@@ -116,7 +116,7 @@ impl<'a> RulePart<'a> {
         };
         let length = match name {
             "failed" | "json" | "html" | "text" | "body" => after.len(),
-            // Up to a colon that is not escaped.
+            // The value ends at the first colon that is not escaped.
             _ => {
                 let mut escaped = false;
                 after
@@ -135,7 +135,7 @@ impl<'a> RulePart<'a> {
 
     fn value(&self, what: &str) -> Result<&str, String> {
         match self.value.as_deref() {
-            None | Some("") => Err(format!("{:?}: a value is missing: {what}", self.text)),
+            None | Some("") => Err(format!("{:?} needs a value: {what}", self.text)),
             Some(value) => Ok(value),
         }
     }
@@ -146,13 +146,13 @@ impl<'a> RulePart<'a> {
     }
 
     fn wrong(&self, what: &str) -> String {
-        format!("{:?}: the value has to be {what}", self.text)
+        format!("{:?}: the value must be {what}", self.text)
     }
 
     fn no_value(&self) -> Result<(), String> {
         match self.value {
             None => Ok(()),
-            Some(_) => Err(format!("{:?}: {} takes no value", self.text, self.name)),
+            Some(_) => Err(format!("{:?}: `{}` takes no value", self.text, self.name)),
         }
     }
 }
@@ -166,7 +166,7 @@ impl Draft {
         }
         match part.name {
             "nth" => {
-                const WHAT: &str = "a number from 1, or two such as 3-7";
+                const WHAT: &str = "a number from 1, or a range such as 3-7";
                 let value = part.value(WHAT)?;
                 let (first, last) = value.split_once('-').unwrap_or((value, value));
                 match (first.parse(), last.parse()) {
@@ -204,7 +204,7 @@ impl Draft {
                 self.manner(part, Manner::Late(time))
             }
             "failed" => {
-                let reason = part.value.as_deref().unwrap_or("made up by the sandbox");
+                let reason = part.value.as_deref().unwrap_or("simulated failure");
                 self.answer(part, FaultAnswer::Failed(reason.to_owned()), at)
             }
             "status" => {
@@ -218,7 +218,7 @@ impl Draft {
                 Ok(())
             }
             "header" => {
-                const WHAT: &str = "NAME=VALUE, as HTTP allows them";
+                const WHAT: &str = "NAME=VALUE with a valid HTTP header name and value";
                 let (name, value) = part
                     .value(WHAT)?
                     .split_once('=')
@@ -241,7 +241,7 @@ impl Draft {
             }
             "html" => {
                 const PAGE: &str = "<!DOCTYPE html><html><head><title>Error</title></head>\
-                                    <body><h1>The server made an error</h1></body></html>";
+                                    <body><h1>Internal server error</h1></body></html>";
                 self.body(part, HTML, part.value.as_deref().unwrap_or(PAGE), at)
             }
             "text" => self.body(part, TEXT, part.value("any text")?, at),
@@ -254,29 +254,37 @@ impl Draft {
                     _ => Err(part.wrong(WHAT)),
                 }
             }
-            "" => Err("a part is missing: an effect or an operation".to_owned()),
+            "" => Err("empty part: expected an effect or an operation".to_owned()),
             name if part.value.is_none() => {
                 let api = Api::embedded()?;
                 if !api.ids().any(|id| glob(name, id)) {
                     return Err(format!(
-                        "{name:?} is neither an operation, such as email_send, nor an effect: {EFFECTS}"
+                        "{name:?} is neither an operation (such as email_send) nor an effect ({EFFECTS})"
                     ));
                 }
                 once(part, &mut self.operation, name.to_owned())
-                    .map_err(|_| format!("{name:?}: a rule has one operation at most"))
+                    .map_err(|_| format!("{name:?}: a rule can have only one operation"))
             }
-            name => Err(format!("{:?}: there is no {name:?}", part.text)),
+            name => Err(format!("{:?}: unknown part {name:?}", part.text)),
         }
     }
 
     fn when(&mut self, part: &RulePart<'_>, when: When) -> Result<(), String> {
-        once(part, &mut self.when, when)
-            .map_err(|_| format!("{:?}: only one of nth, first and chance", part.text))
+        once(part, &mut self.when, when).map_err(|_| {
+            format!(
+                "{:?}: a rule can have only one of nth=, first= and chance=",
+                part.text
+            )
+        })
     }
 
     fn manner(&mut self, part: &RulePart<'_>, manner: Manner) -> Result<(), String> {
-        once(part, &mut self.manner, manner)
-            .map_err(|_| format!("{:?}: a rule has one effect only", part.text))
+        once(part, &mut self.manner, manner).map_err(|_| {
+            format!(
+                "{:?}: a rule can have only one effect on the connection",
+                part.text
+            )
+        })
     }
 
     fn answer(
@@ -285,8 +293,12 @@ impl Draft {
         answer: FaultAnswer,
         at: usize,
     ) -> Result<(), String> {
-        once(part, &mut self.answer, (answer, at))
-            .map_err(|_| format!("{:?}: a rule has one answer only", part.text))
+        once(part, &mut self.answer, (answer, at)).map_err(|_| {
+            format!(
+                "{:?}: a rule can have only one of status= and failed",
+                part.text
+            )
+        })
     }
 
     fn header(&mut self, name: &str, value: &str, at: usize) {
@@ -304,19 +316,27 @@ impl Draft {
         self.of_reply.get_or_insert(at);
         let body = (kind.to_owned(), text.as_bytes().to_vec());
         once(part, &mut self.body, body)
-            .map_err(|_| format!("{:?}: an answer has one body only", part.text))
+            .map_err(|_| format!("{:?}: a reply can have only one body", part.text))
     }
 
-    /// The fault, or where and why there is none.
+    /// Builds the fault. An error has the byte offset of the invalid part; `None` is the end.
     fn finish(self) -> Result<Fault, (Option<usize>, String)> {
         let manner = match self.manner {
             Some(manner) => manner,
             None if self.answer.is_some() => Manner::Answered,
-            None => return Err((None, format!("an effect is missing: one of {EFFECTS}"))),
+            None => {
+                return Err((
+                    None,
+                    format!("the rule has no effect: add one of {EFFECTS}"),
+                ));
+            }
         };
         let mut answer = match self.answer {
             Some((_, at)) if !manner.reads() => {
-                let message = "what is not read is not answered either".to_owned();
+                let message = format!(
+                    "`{}` sends no reply: remove status= or failed",
+                    manner.word().unwrap_or_default()
+                );
                 return Err((Some(at), message));
             }
             Some((answer, _)) => answer,
@@ -338,19 +358,23 @@ impl Draft {
                 *body = default_json(*status).to_string().into_bytes();
             }
         } else if let Some(at) = self.of_reply {
-            let message = "a header or a body is for the effect status= only".to_owned();
+            let message = "a header or a body needs the effect status=".to_owned();
             return Err((Some(at), message));
         }
         let mut fault = Fault::new(manner, answer);
         if let Some((carried_out, at)) = self.carried_out {
             if carried_out && !fault.manner.reads() {
-                let message = "what is not read cannot be carried out".to_owned();
+                let message = format!(
+                    "carried-out=yes contradicts `{}`, which does not read the request",
+                    manner.word().unwrap_or_default()
+                );
                 return Err((Some(at), message));
             }
             fault.carried_out = carried_out;
         }
         if fault.of_connection() && self.operation.is_some() {
-            let message = "refuse is for connections, of which no operation is known".to_owned();
+            let message =
+                "refuse applies to connections, not to operations: remove the operation".to_owned();
             return Err((Some(0), message));
         }
         fault.operation = self.operation;
@@ -358,7 +382,7 @@ impl Draft {
         match (&mut fault.when, self.seed) {
             (_, None) => {}
             (When::Chance { seed, .. }, Some((given, _))) => *seed = Some(given),
-            (_, Some((_, at))) => return Err((Some(at), "a seed is for chance= only".to_owned())),
+            (_, Some((_, at))) => return Err((Some(at), "seed= needs chance=".to_owned())),
         }
         Ok(fault)
     }
@@ -366,7 +390,7 @@ impl Draft {
 
 fn once<T>(part: &RulePart<'_>, place: &mut Option<T>, value: T) -> Result<(), String> {
     match place {
-        Some(_) => Err(format!("{:?}: {} is given twice", part.text, part.name)),
+        Some(_) => Err(format!("{:?}: `{}` is given twice", part.text, part.name)),
         None => {
             *place = Some(value);
             Ok(())
@@ -374,7 +398,7 @@ fn once<T>(part: &RulePart<'_>, place: &mut Option<T>, value: T) -> Result<(), S
     }
 }
 
-/// A number with its unit.
+/// Reads a number with a unit, such as `250ms`.
 fn duration(text: &str) -> Option<Duration> {
     let unit = text.find(|character: char| character.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(unit);
@@ -388,7 +412,7 @@ fn duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number * seconds).ok()
 }
 
-/// Takes the backslashes away that [`escape`] puts in.
+/// Removes the backslashes that [`escape`] adds.
 fn unescape(text: &str) -> String {
     let mut plain = String::new();
     let mut characters = text.chars();
@@ -405,7 +429,7 @@ fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace(':', "\\:")
 }
 
-/// An error as the API reports it.
+/// Returns an error in the API's envelope.
 fn default_json(status: u16) -> Value {
     let code = match status {
         429 => "REQ_LIMIT_EXCEEDED",
@@ -414,14 +438,14 @@ fn default_json(status: u16) -> Value {
     json!({
         "request_id": "00000000-0000-4000-8000-000000000000",
         "data": {
-            "error": "An error that was made up by the sandbox.",
+            "error": "Simulated error of the sandbox.",
             "error_code": format!("E_ApiResponseCodes.{code}"),
         },
     })
 }
 
-/// The rule. What was made in Rust and cannot be said in a rule, such as a body that is no text,
-/// is put as well as it can be.
+/// Writes the rule. A body that is not UTF-8, which only Rust code can set, has its invalid bytes
+/// replaced.
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(operation) = &self.operation {
@@ -444,7 +468,7 @@ impl fmt::Display for Fault {
             let carried_out = if self.carried_out { "yes" } else { "no" };
             write!(formatter, "carried-out={carried_out}:")?;
         }
-        // Before the answer, whose body takes the rest of the rule.
+        // Comes before the reply, whose body takes the rest of the rule.
         let word = self.manner.word().unwrap_or_default();
         match self.manner {
             Manner::Late(time) if time.subsec_nanos() % 1_000_000 == 0 => {
@@ -496,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_read() {
+    fn rule_is_parsed_and_written_back_to_the_same_fault() {
         let status = Fault::status;
         let table = [
             ("reset", Fault::reset()),
@@ -566,37 +590,37 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_column_and_the_part() {
+    fn invalid_rule_gives_an_error_with_the_column_and_the_part() {
         for (text, column, part) in [
             ("", 1, "an effect or an operation"),
-            ("email_send:", 12, "a part is missing"),
-            ("email_send::reset", 12, "a part is missing"),
-            ("email_send", 11, "an effect is missing"),
+            ("email_send:", 12, "empty part"),
+            ("email_send::reset", 12, "empty part"),
+            ("email_send", 11, "no effect: add one of"),
             ("email_sent:reset", 1, "\"email_sent\" is neither"),
-            ("ä=1:reset", 1, "there is no \"ä\""),
+            ("ä=1:reset", 1, "unknown part \"ä\""),
             ("email_send:nth=x:reset", 12, "\"nth=x\""),
             ("nth=7-3:reset", 1, "3-7"),
             ("nth=0:reset", 1, "from 1"),
-            ("reset:first=", 7, "a value is missing"),
+            ("reset:first=", 7, "needs a value"),
             ("chance=1.5:reset", 1, "from 0 to 1"),
             ("chance=NaN:reset", 1, "from 0 to 1"),
-            ("seed=1:reset", 1, "chance= only"),
-            ("nth=1:first=2:reset", 7, "only one of"),
-            ("reset:close", 7, "one effect only"),
+            ("seed=1:reset", 1, "needs chance="),
+            ("nth=1:first=2:reset", 7, "only one of nth="),
+            ("reset:close", 7, "only one effect"),
             ("reset=1", 1, "takes no value"),
-            ("email_send:sms_send:reset", 12, "one operation"),
+            ("email_send:sms_send:reset", 12, "only one operation"),
             ("delay=5", 1, "250ms"),
             ("delay=-5s", 1, "250ms"),
             ("status=199", 1, "200 to 599"),
-            ("reset:json", 7, "status= only"),
+            ("reset:json", 7, "needs the effect status="),
             ("status=500:json={", 12, "not valid JSON"),
-            ("status=500:json:html", 17, "one body"),
-            ("status=500:header=a b=c", 12, "as HTTP allows"),
+            ("status=500:json:html", 17, "only one body"),
+            ("status=500:header=a b=c", 12, "a valid HTTP header"),
             ("status=500:retry-after=soon", 12, "seconds"),
-            ("status=500:failed", 12, "one answer"),
-            ("nth=1:status=500:refuse", 7, "what is not read"),
-            ("email_send:refuse", 1, "refuse is for connections"),
-            ("refuse:carried-out=yes", 8, "what is not read"),
+            ("status=500:failed", 12, "only one of status="),
+            ("nth=1:status=500:refuse", 7, "`refuse` sends no reply"),
+            ("email_send:refuse", 1, "refuse applies to connections"),
+            ("refuse:carried-out=yes", 8, "contradicts `refuse`"),
             ("close:carried-out=perhaps", 7, "yes or no"),
         ] {
             let error = text.parse::<Fault>().unwrap_err();
@@ -608,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn any_fault_is_read_as_it_was_written() {
+    fn random_fault_written_as_a_rule_parses_to_the_same_fault() {
         let mut drawn = 0;
         let mut random = |below: u64| {
             drawn += 1;

@@ -1,4 +1,4 @@
-//! Misbehaviour on purpose: which call fails, and how. Their form as text is in `fault_rule`.
+//! Faults: deliberate failures of calls, and which calls fail. `fault_rule` has their text form.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -12,17 +12,20 @@ use crate::ids::mix;
 use crate::mail::list;
 use crate::world::Shared;
 
-/// How many faults there may be for requests to add another.
+/// Maximum number of faults at which the admin endpoint and the inbox still add one. Not a limit of
+/// [`Faults::add`].
 const MOST: usize = 100;
 
-/// What goes wrong with a call, and with which calls.
+/// A deliberate failure, and the calls that it applies to.
 ///
-/// A fault happens to every call unless it is narrowed down: [`on`](Self::on) picks an operation,
-/// and one of [`nth`](Self::nth), [`first`](Self::first), [`calls`](Self::calls) and
-/// [`chance`](Self::chance) picks among its calls. The last one that is set counts.
+/// By default a fault applies to every call. [`on`](Self::on) restricts it to an operation, and one
+/// of [`nth`](Self::nth), [`first`](Self::first), [`calls`](Self::calls) and
+/// [`chance`](Self::chance) to some of the calls. If several of these four are set, the last one
+/// applies.
 ///
-/// Whether the call *has its effect* all the same, which decides if a client that sends again
-/// sends twice, is part of the fault; [`carried_out`](Self::carried_out) changes it.
+/// A fault also decides whether the sandbox *carries out* the failed call, for example accepts the
+/// mail. If it does, a client that retries sends the mail twice. Each kind of fault has a default;
+/// [`carried_out`](Self::carried_out) overrides it.
 ///
 /// ```
 /// use smtp2go_sandbox::{Fault, Sandbox};
@@ -39,7 +42,8 @@ const MOST: usize = 100;
 ///
 /// # As text
 ///
-/// The command line and the admin endpoints take a fault as text, and so does Rust, by `parse`:
+/// The command line and the admin endpoints take faults as text, called rules. In Rust, `parse`
+/// reads a rule:
 ///
 /// ```
 /// use smtp2go_sandbox::Fault;
@@ -54,9 +58,10 @@ const MOST: usize = 100;
 /// # }
 /// ```
 ///
-/// A rule is made of parts with colons between them, in any order: an effect, and what narrows it
-/// down. `status=` and `failed` say what the answer is, `delay=` to `reset-when-idle` what becomes of
-/// it: a rule may have one of each, such as `status=502:html:truncate` (see [`then`](Self::then)).
+/// A rule is a list of parts, separated by colons, in any order: at least one effect (bold in the
+/// table), and optional conditions. `status=` and `failed` set the reply; `delay=` to
+/// `reset-when-idle` affect how the reply is transmitted. A rule may have one of each, such as
+/// `status=502:html:truncate` (see [`then`](Self::then)).
 ///
 /// | Part | Meaning |
 /// | --- | --- |
@@ -65,8 +70,8 @@ const MOST: usize = 100;
 /// | `nth=3-7` | only the third to the seventh call: [`calls`](Self::calls) |
 /// | `first=5` | only the first five calls: [`first`](Self::first) |
 /// | `chance=0.05` | each call with this probability: [`chance`](Self::chance) |
-/// | `seed=42` | with `chance`: which calls those are; by default the sandbox's seed decides |
-/// | `carried-out=no`, `=yes` | whether what is read has its effect: [`carried_out`](Self::carried_out) |
+/// | `seed=42` | with `chance`: the seed that selects the calls. Default: derived from the sandbox's seed |
+/// | `carried-out=no`, `=yes` | whether the sandbox carries out the request: [`carried_out`](Self::carried_out) |
 /// | **`refuse`** | [`refuse`](Self::refuse) |
 /// | **`close-before-reading`**, **`reset-before-reading`**, **`stall-before-reading`** | [`close_before_reading`](Self::close_before_reading), [`reset_before_reading`](Self::reset_before_reading), [`stall_before_reading`](Self::stall_before_reading) |
 /// | **`delay=250ms`**, **`=2s`**, **`=1m`** | [`delay`](Self::delay) |
@@ -78,54 +83,56 @@ const MOST: usize = 100;
 /// | **`status=503`** | [`status`](Self::status), with an empty body |
 /// | `retry-after=7` | with `status`: the header `Retry-After` |
 /// | `header=NAME=VALUE` | with `status`: any [`header`](Self::header); a colon in it is written `\:` |
-/// | `json`, `json=VALUE` | with `status`: a [`json`](Self::json) body; an error in the API's envelope if none is given |
-/// | `html`, `html=TEXT` | with `status`: an [`html`](Self::html) body; a proxy's error page if none is given |
+/// | `json`, `json=VALUE` | with `status`: a [`json`](Self::json) body. Default: an error in the API's envelope |
+/// | `html`, `html=TEXT` | with `status`: an [`html`](Self::html) body. Default: a proxy's error page |
 /// | `text=TEXT`, `body=TYPE,TEXT` | with `status`: plain text, or any [`body`](Self::body) |
 ///
-/// `failed=`, `json=`, `html=`, `text=` and `body=` take the rest of the rule as it is, colons
-/// included, so they come last.
+/// `failed=`, `json=`, `html=`, `text=` and `body=` take the rest of the rule as their value, colons
+/// included, so they must come last.
 #[derive(Clone, PartialEq)]
 #[must_use = "a fault does nothing until it is added"]
 pub struct Fault {
     pub(crate) manner: Manner,
     pub(crate) answer: FaultAnswer,
-    /// `None`: any operation, and requests for none.
+    /// A pattern of operation ids. `None` matches every request, also one for an unknown path.
     pub(crate) operation: Option<String>,
     pub(crate) when: When,
     pub(crate) carried_out: bool,
 }
 
-/// What becomes of a request and of its answer.
+/// How much of a request is read, and how much of its reply is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Manner {
-    /// There is no request: the connection is closed before.
+    /// The connection is closed as soon as it is accepted.
     Refused,
-    /// None of the request is read.
+    /// Nothing of the request is read.
     Unread(Ending),
-    /// All is well with the connection.
+    /// The whole reply is sent at once.
     Answered,
+    /// The whole reply is sent after this delay.
     Late(Duration),
-    /// Nothing of the answer goes out.
+    /// Nothing of the reply is sent.
     Unanswered(Ending),
+    /// Half of the reply's head is sent.
     HalfHead(Ending),
-    /// Its head, and half of its body.
+    /// The reply's head and half of its body are sent.
     HalfBody(Ending),
-    /// All of it, and when the connection is idle it ends.
+    /// The whole reply is sent; the connection ends once it is idle.
     Left(Ending),
 }
 
-/// How a connection ends, or does not.
+/// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Ending {
-    /// In an orderly way (FIN).
+    /// Closed in an orderly way (FIN).
     Close,
-    /// RST.
+    /// Reset (RST).
     Reset,
-    /// It stays open, and silent.
+    /// Left open without further traffic.
     Stall,
 }
 
-/// The manners that have a word of their own in a rule.
+/// The manners whose name in a rule takes no value.
 pub(crate) const MANNERS: [(&str, Manner); 12] = [
     ("refuse", Manner::Refused),
     ("close-before-reading", Manner::Unread(Ending::Close)),
@@ -142,7 +149,7 @@ pub(crate) const MANNERS: [(&str, Manner); 12] = [
 ];
 
 impl Manner {
-    /// Its word in a rule: none for an answer that is whole and in time.
+    /// Its name in a rule. `None` for [`Manner::Answered`].
     pub(crate) fn word(self) -> Option<&'static str> {
         if let Self::Late(_) = self {
             return Some("delay");
@@ -157,12 +164,12 @@ impl Manner {
     }
 }
 
-/// What the answer is.
+/// The reply to a call that has a fault.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum FaultAnswer {
-    /// The one that there would be without a fault.
+    /// The sandbox's normal reply.
     Own,
-    /// 200, with a failure for this reason.
+    /// Status 200 with a failure for this reason.
     Failed(String),
     Reply {
         status: u16,
@@ -186,12 +193,12 @@ impl FaultAnswer {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum When {
     Always,
-    /// From the first to the last, both included.
+    /// The calls with these numbers, both inclusive.
     Calls {
         first: u64,
         last: u64,
     },
-    /// Without a seed that of the sandbox counts, and which of its faults it is.
+    /// Without a seed, one is derived from the sandbox's seed and the fault's id.
     Chance {
         probability: f64,
         seed: Option<u64>,
@@ -199,8 +206,8 @@ pub(crate) enum When {
 }
 
 impl Fault {
-    /// A fault of every call. What it answers in place of the sandbox is not carried out, nor what
-    /// is not read.
+    /// Makes a fault that applies to every call. By default, requests are carried out only if they
+    /// are read and get the sandbox's normal reply.
     pub(crate) fn new(manner: Manner, answer: FaultAnswer) -> Self {
         Self {
             carried_out: manner.reads() && answer == FaultAnswer::Own,
@@ -215,87 +222,89 @@ impl Fault {
         Self::new(manner, FaultAnswer::Own)
     }
 
-    /// The connection is closed as soon as it is accepted, without a look at it. (A connection
-    /// that is refused by the system needs no sandbox: take a port where nobody listens.)
+    /// Closes the connection as soon as it is accepted. (To have the operating system refuse a
+    /// connection, use a port without a listener.)
     ///
-    /// This happens to connections, not to calls: [`on`](Self::on) has no effect, the others
-    /// count new connections, and [`Sandbox::calls`](crate::Sandbox::calls) does not list it. The
-    /// admin endpoints and the inbox are shut out too.
+    /// Applies to connections, not to calls: [`on`](Self::on) has no effect, [`nth`](Self::nth) and
+    /// the like count new connections, and [`Sandbox::calls`](crate::Sandbox::calls) does not list
+    /// them. Connections to the admin endpoints and the inbox are closed too.
     pub fn refuse() -> Self {
         Self::of(Manner::Refused)
     }
 
-    /// The connection is closed in an orderly way (FIN) when a request begins to arrive, before
-    /// any of it is read.
+    /// Closes the connection in an orderly way (FIN) once the first line of a request has arrived.
+    /// The request is not carried out.
     pub fn close_before_reading() -> Self {
         Self::of(Manner::Unread(Ending::Close))
     }
 
-    /// The connection is reset (RST) when a request begins to arrive, before any of it is read.
+    /// Resets the connection (RST) once the first line of a request has arrived. The request is not
+    /// carried out.
     pub fn reset_before_reading() -> Self {
         Self::of(Manner::Unread(Ending::Reset))
     }
 
-    /// None of the request is ever read, and the connection stays open. This happens to a client
-    /// that begins with TLS too, whose handshake never ends.
+    /// Stops reading once the first line of a request has arrived, and keeps the connection open
+    /// without a reply. The request is not carried out. Also applies to a client that starts a TLS
+    /// handshake: the handshake never ends.
     pub fn stall_before_reading() -> Self {
         Self::of(Manner::Unread(Ending::Stall))
     }
 
-    /// The request is read and carried out, then the connection closed (FIN) without an answer.
+    /// Carries out the request, then closes the connection (FIN) without a reply.
     pub fn close() -> Self {
         Self::of(Manner::Unanswered(Ending::Close))
     }
 
-    /// The request is read and carried out, then the connection reset (RST) without an answer.
+    /// Carries out the request, then resets the connection (RST) without a reply.
     pub fn reset() -> Self {
         Self::of(Manner::Unanswered(Ending::Reset))
     }
 
-    /// The request is read and carried out and never answered; the connection stays open.
+    /// Carries out the request and never replies. The connection stays open.
     pub fn stall() -> Self {
         Self::of(Manner::Unanswered(Ending::Stall))
     }
 
-    /// The request is carried out, and answered as it should be, but so much later.
+    /// Carries out the request, and sends the normal reply after this delay.
     pub fn delay(time: Duration) -> Self {
         Self::of(Manner::Late(time))
     }
 
-    /// The request is carried out, and the connection closed after half of the answer's head: its
-    /// status may have gone out, but not all of its headers.
+    /// Carries out the request, sends half of the reply's head and closes the connection (FIN). The
+    /// client may receive the status, but not all headers.
     pub fn truncated_head() -> Self {
         Self::of(Manner::HalfHead(Ending::Close))
     }
 
-    /// The request is carried out, and the connection closed after half of the answer's body (or
-    /// after its head, if it has no body).
+    /// Carries out the request, sends the reply's head and half of its body, and closes the
+    /// connection (FIN). A reply without a body is cut after its head.
     pub fn truncated() -> Self {
         Self::of(Manner::HalfBody(Ending::Close))
     }
 
-    /// The request is carried out, and after half of the answer's body no more of it comes; the
-    /// connection stays open.
+    /// Carries out the request, and sends the reply's head and half of its body. The connection
+    /// stays open.
     pub fn stalled_halfway() -> Self {
         Self::of(Manner::HalfBody(Ending::Stall))
     }
 
-    /// The request is carried out and answered as it should be. The connection seems to stay open
-    /// for more, but is closed (FIN) 20 ms later, when the client takes it for an idle one; what the
-    /// client has sent on it by then is not read.
-    /// [`Sandbox::open_connections`](crate::Sandbox::open_connections) tells that it is gone.
+    /// Carries out the request, sends the normal reply without `Connection: close`, and closes the
+    /// connection (FIN) 20 ms later, when the client has put it into its pool. A request that the
+    /// client sends within these 20 ms is not read. To wait for the end of the connection, see
+    /// [`Sandbox::open_connections`](crate::Sandbox::open_connections).
     pub fn close_when_idle() -> Self {
         Self::of(Manner::Left(Ending::Close))
     }
 
-    /// As [`close_when_idle`](Self::close_when_idle), but the connection is reset (RST).
+    /// Like [`close_when_idle`](Self::close_when_idle), but resets the connection (RST).
     pub fn reset_when_idle() -> Self {
         Self::of(Manner::Left(Ending::Reset))
     }
 
-    /// The answer has this status, 200 to 599 (another acts as 500), no headers but those added
-    /// with [`header`](Self::header), and an empty body unless [`json`](Self::json),
-    /// [`html`](Self::html) or [`body`](Self::body) gives one. The request is not carried out.
+    /// Replies with this status, 200 to 599 (any other number becomes 500). The reply has an empty
+    /// body and no headers; [`header`](Self::header), [`json`](Self::json), [`html`](Self::html) and
+    /// [`body`](Self::body) add them. The request is not carried out.
     pub fn status(status: u16) -> Self {
         let status = if (200..600).contains(&status) {
             status
@@ -305,15 +314,15 @@ impl Fault {
         Self::new(Manner::Answered, FaultAnswer::status(status))
     }
 
-    /// The answer has status 200 and says that the mail failed, or every mail of a batch, for this
-    /// reason; of text messages it says so without a reason, since theirs has no place for one. The
-    /// request is not carried out.
+    /// Replies with status 200 and reports that the mail, or every mail of a batch, failed for this
+    /// reason. Text messages are reported as failed without the reason, because their reply has no
+    /// field for it. The request is not carried out.
     pub fn failed(reason: impl Into<String>) -> Self {
         Self::new(Manner::Answered, FaultAnswer::Failed(reason.into()))
     }
 
-    /// What becomes of the answer of [`status`](Self::status) or [`failed`](Self::failed) as well:
-    /// it is late, cut short, or the connection ends. Nothing else of `other` counts.
+    /// Also delays or cuts off the reply of [`status`](Self::status) or [`failed`](Self::failed), or
+    /// ends the connection, as `other` does. Conditions and other settings of `other` are ignored.
     ///
     /// ```
     /// use smtp2go_sandbox::Fault;
@@ -321,27 +330,27 @@ impl Fault {
     /// let half_a_page = Fault::status(502).html("<h1>Bad Gateway</h1>").then(Fault::truncated());
     /// # let _ = half_a_page;
     /// ```
-    #[allow(clippy::needless_pass_by_value)] // as it was just made
+    #[allow(clippy::needless_pass_by_value)] // callers pass a temporary
     pub fn then(mut self, other: Self) -> Self {
         self.manner = other.manner;
         self.carried_out &= self.manner.reads();
         self
     }
 
-    /// Only calls of this operation, by its id, such as `email_send`; `*` in it stands for any
-    /// text, so that `email_*` is all of a group.
+    /// Applies only to calls of this operation, given by its id, such as `email_send`. `*` matches
+    /// any text: `email_*` is every operation of the group.
     pub fn on(mut self, operation: impl Into<String>) -> Self {
         self.operation = Some(operation.into());
         self
     }
 
-    /// Only the nth call, counted from 1 and from when the fault is added.
+    /// Applies only to the nth call after the fault is added, from 1.
     pub fn nth(mut self, n: u64) -> Self {
         self.when = When::Calls { first: n, last: n };
         self
     }
 
-    /// Only these calls, such as `3..=7`, counted from 1 and from when the fault is added.
+    /// Applies only to these calls after the fault is added, such as `3..=7`, from 1.
     pub fn calls(mut self, calls: RangeInclusive<u64>) -> Self {
         self.when = When::Calls {
             first: *calls.start(),
@@ -350,30 +359,30 @@ impl Fault {
         self
     }
 
-    /// Only the first n calls, counted from when the fault is added.
+    /// Applies only to the first `n` calls after the fault is added.
     pub fn first(mut self, n: u64) -> Self {
         self.when = When::Calls { first: 1, last: n };
         self
     }
 
-    /// Each call with a probability from 0 to 1. Which ones depends on nothing but the seed and
-    /// the order of the calls; faults that are to fail independently take different seeds.
+    /// Applies to each call with this probability, from 0 to 1. The seed and the order of the calls
+    /// alone decide which calls fail. Give faults different seeds to have them fail independently.
     pub fn chance(mut self, probability: f64, seed: u64) -> Self {
         let seed = Some(seed);
         self.when = When::Chance { probability, seed };
         self
     }
 
-    /// Whether a request that is read has its effect: mail is accepted, and
-    /// [`Call::accepted`](crate::Call::accepted) says so. Each kind of fault has its default. What
-    /// is not read never has an effect.
+    /// Sets whether the sandbox carries out the request, for example accepts the mail;
+    /// [`Call::accepted`](crate::Call::accepted) shows it. The default depends on the kind of fault.
+    /// A request that is not read is never carried out.
     pub fn carried_out(mut self, carried_out: bool) -> Self {
         self.carried_out = carried_out;
         self
     }
 
-    /// Adds a header to the answer of [`status`](Self::status). One that HTTP does not allow is
-    /// left out. With `Transfer-Encoding: chunked` the answer does not tell its length.
+    /// Adds a header to the reply of [`status`](Self::status). A header that HTTP does not allow is
+    /// left out. With `Transfer-Encoding: chunked` the reply has no `Content-Length`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         if let FaultAnswer::Reply { headers, .. } = &mut self.answer {
             headers.push((name.into(), value.into()));
@@ -381,17 +390,17 @@ impl Fault {
         self
     }
 
-    /// A JSON body for the answer of [`status`](Self::status).
+    /// Sets a JSON body for the reply of [`status`](Self::status).
     pub fn json(self, value: &Value) -> Self {
         self.body("application/json", value.to_string())
     }
 
-    /// An HTML body for the answer of [`status`](Self::status).
+    /// Sets an HTML body for the reply of [`status`](Self::status).
     pub fn html(self, html: impl Into<String>) -> Self {
         self.body("text/html", html.into())
     }
 
-    /// Any body for the answer of [`status`](Self::status), with its content type.
+    /// Sets a body and its content type for the reply of [`status`](Self::status).
     pub fn body(mut self, kind: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         if let FaultAnswer::Reply {
             content_type, body, ..
@@ -403,7 +412,7 @@ impl Fault {
         self
     }
 
-    /// What it does, in a word or two.
+    /// A short name for lists and logs, such as `status 502, truncate`.
     pub(crate) fn name(&self) -> String {
         let answer = match &self.answer {
             FaultAnswer::Own => None,
@@ -428,8 +437,8 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// The data of a sending reply that counts a failure: of the mail, of each mail of a batch, or of
-/// each text message, whose reply has no place for the reason.
+/// Returns the `data` of a reply that reports failure: of the mail, of each mail of a batch, or of
+/// each text message (without the reason, for which that reply has no field).
 pub(crate) fn failure(operation: Option<&str>, request: &[u8], reason: &str) -> Value {
     let mail = json!({ "email_id": "", "succeeded": 0, "failed": 1, "failures": [reason] });
     let request: Value = serde_json::from_slice(request).unwrap_or_default();
@@ -453,7 +462,7 @@ pub(crate) fn failure(operation: Option<&str>, request: &[u8], reason: &str) -> 
 }
 
 /// The faults of a running sandbox, from [`Sandbox::faults`](crate::Sandbox::faults). They can be
-/// changed at any time; requests that are being answered are not affected.
+/// changed at any time. A change does not affect requests that are in progress.
 #[derive(Clone)]
 pub struct Faults {
     shared: Arc<Shared>,
@@ -464,14 +473,14 @@ impl Faults {
         Self { shared }
     }
 
-    /// Adds a fault. Of several that are due at the same call the one added first happens; the
-    /// others count the call all the same.
+    /// Adds a fault. If several apply to the same call, the one added first takes effect; the
+    /// others still count the call.
     pub fn add(&self, fault: Fault) -> &Self {
         self.shared.rules.add(fault);
         self
     }
 
-    /// The faults that there are, in order.
+    /// Returns the current faults in the order in which they were added.
     pub fn list(&self) -> Vec<ActiveFault> {
         self.shared.rules.lock().list.clone()
     }
@@ -484,14 +493,14 @@ impl Faults {
         list.len() < before
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn clear(&self) -> &Self {
         self.shared.rules.lock().list.clear();
         self
     }
 }
 
-/// A fault of a running sandbox, with its counts as they were when it was asked for.
+/// A fault of a running sandbox, with a snapshot of its counts.
 #[derive(Clone, Debug)]
 pub struct ActiveFault {
     id: u64,
@@ -501,22 +510,22 @@ pub struct ActiveFault {
 }
 
 impl ActiveFault {
-    /// Its number among all that the sandbox ever had, from 1.
+    /// The fault's number, from 1. The sandbox does not use a number twice.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The fault. `to_string` on it is its rule.
+    /// The fault. Its `to_string` returns the rule.
     pub fn fault(&self) -> &Fault {
         &self.fault
     }
 
-    /// How many calls it could have happened to, by the operation.
+    /// Number of calls whose operation matched.
     pub fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// How many calls it did happen to.
+    /// Number of calls that the fault was applied to.
     pub fn struck(&self) -> u64 {
         self.struck
     }
@@ -532,18 +541,18 @@ impl fmt::Debug for Faults {
     }
 }
 
-/// Where in the life of a call a fault is looked for.
+/// The point at which faults are looked up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage<'a> {
     /// A connection was accepted.
     Connection,
-    /// A request begins, for an operation if it is for one.
+    /// The first line of a request arrived. `None` if its path is not an operation's.
     Request(Option<&'a str>),
 }
 
 /// The faults with their counts.
 pub(crate) struct FaultRules {
-    /// For faults that come by chance and have no seed.
+    /// Seed of the faults that have a probability but no seed.
     seed: u64,
     inner: Mutex<Inner>,
 }
@@ -580,21 +589,21 @@ impl FaultRules {
         id
     }
 
-    /// Why no more can be added by requests, each of which may bring a body of 1 MiB.
+    /// Returns an error message if requests may add no more faults. Each may have a body of 1 MiB.
     pub(crate) fn full(&self) -> Option<String> {
-        (self.count() >= MOST).then(|| format!("there are {MOST} faults already; remove some"))
+        (self.count() >= MOST)
+            .then(|| format!("there are already {MOST} faults: remove some first"))
     }
 
-    /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.lock().list.len()
     }
 
-    /// The fault that happens now.
+    /// Counts a connection or request, and returns the fault that applies to it.
     pub(crate) fn due(&self, stage: Stage<'_>) -> Option<Fault> {
         let mut found = None;
         for active in &mut self.lock().list {
-            // Every rule gets to count, so that none depends on the others.
+            // Every fault counts the call, so that its count does not depend on the other faults.
             if active.fault.matches(stage) && active.fires(self.seed) && found.is_none() {
                 active.struck += 1;
                 found = Some(active.fault.clone());
@@ -605,12 +614,13 @@ impl FaultRules {
 }
 
 impl Fault {
-    /// Whether it is about the connection and not about a request.
+    /// Whether the fault applies to connections instead of requests.
     pub(crate) fn of_connection(&self) -> bool {
         self.manner == Manner::Refused
     }
 
-    /// Why it is not to be added by HTTP, over which it could not be removed again.
+    /// Returns an error message if the fault would refuse every connection: then no request could
+    /// remove it again.
     pub(crate) fn lockout(&self) -> Option<&'static str> {
         let forever = match self.when {
             When::Always => true,
@@ -618,8 +628,8 @@ impl Fault {
             _ => false,
         };
         (self.of_connection() && forever).then_some(
-            "without an end this shuts out the admin endpoints and the inbox too; \
-             give it nth, first or a chance, or take close-before-reading",
+            "refuse without a condition would also shut out the admin endpoints and the inbox: \
+             add nth=, first= or chance=, or use close-before-reading",
         )
     }
 
@@ -650,10 +660,10 @@ impl ActiveFault {
     }
 }
 
-/// The nth number from 0 to 1, without it, of the sequence of a seed.
+/// Returns the nth pseudo-random number of a seed, in the range from 0 to below 1.
 fn fraction(seed: u64, n: u64) -> f64 {
     let bits = mix(seed, n);
-    // 32 bits are plenty, and convert without loss.
+    // 32 bits convert to f64 without loss.
     let high = u32::try_from(bits >> 32).unwrap_or_default();
     f64::from(high) / (f64::from(u32::MAX) + 1.0)
 }
@@ -669,7 +679,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_pick_their_calls() {
+    fn conditions_select_the_calls_that_fail() {
         for (fault, expected) in [
             (Fault::close(), [true, true, true]),
             (Fault::close().nth(2), [false, true, false]),
@@ -688,7 +698,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_added_wins_and_all_count() {
+    fn of_two_faults_for_a_call_the_first_added_applies_and_both_count() {
         let rules = FaultRules::new(0);
         rules.add(Fault::status(500).nth(1));
         rules.add(Fault::status(503).first(2));
@@ -703,7 +713,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_seed_that_of_the_sandbox_decides_for_each_fault_apart() {
+    fn chance_without_a_seed_uses_the_sandboxs_seed_and_the_faults_id() {
         let pattern = |seed| {
             let rules = FaultRules::new(seed);
             let fault: Fault = "chance=0.5:close".parse().unwrap();
@@ -721,7 +731,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_is_fair_and_repeatable() {
+    fn chance_of_30_percent_hits_about_30_percent_and_is_repeatable() {
         let count = |seed| {
             let rules = FaultRules::new(0);
             rules.add(Fault::close().chance(0.3, seed));

@@ -1,4 +1,4 @@
-//! Assertions on mail, and what they say when they fail.
+//! Assertions on received mail, and their failure messages.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -12,14 +12,14 @@ use serde_json::json;
 use smtp2go_sandbox::{Fault, Sandbox};
 use support::post;
 
-/// What a failing assertion says.
+/// Runs an assertion that fails, and returns its message.
 fn failure(assertion: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(assertion)).unwrap_err();
     panic.downcast_ref::<String>().unwrap().clone()
 }
 
 #[test]
-fn they_pass_or_say_what_was_received() {
+fn failed_assertion_lists_what_was_received() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.assert_no_mail();
     let message = failure(|| drop(sandbox.assert_mail(|_| true)));
@@ -46,7 +46,7 @@ fn they_pass_or_say_what_was_received() {
             "1 mail was received:",
             "1. a@example.com -> jane@example.net, c@example.org: \"Hi\" \"Hello, Hello, ",
             "…\" (email_send)",
-            "3 calls were received, of which 2:",
+            "3 calls were received, 2 with problems:",
             "POST /v3/email/send 400 refused: ",
             "POST /v3/email/send 502 fault: status 502, not carried out",
         ] {
@@ -56,7 +56,7 @@ fn they_pass_or_say_what_was_received() {
 }
 
 #[test]
-fn mail_is_waited_for_without_a_runtime() {
+fn blocking_wait_without_a_runtime_returns_the_next_mail() {
     let sandbox = Sandbox::start_blocking().unwrap();
     assert!(sandbox.wait_for_mail_blocking(Duration::ZERO).is_none());
     let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "text_body": "Hello" });
@@ -68,7 +68,7 @@ fn mail_is_waited_for_without_a_runtime() {
 }
 
 #[test]
-fn a_function_is_told_of_every_call() {
+fn on_call_receives_every_call_with_its_outcome() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let sandbox = Sandbox::builder()
         .on_call(move |call| sender.send(call.to_string()).unwrap())

@@ -1,4 +1,4 @@
-//! Faults, as a client meets them.
+//! The effects of faults on a client.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -38,7 +38,7 @@ fn write_to(stream: &mut TcpStream, sandbox: &Sandbox, path: &str, body: &Value)
     stream.write_all(request.as_bytes()).unwrap();
 }
 
-/// What is left to read: bytes until the end, or the kind of the error.
+/// Reads until the end of the connection. The error is its kind.
 fn rest(stream: &mut TcpStream) -> Result<String, ErrorKind> {
     let mut text = String::new();
     match stream.read_to_string(&mut text) {
@@ -48,13 +48,13 @@ fn rest(stream: &mut TcpStream) -> Result<String, ErrorKind> {
 }
 
 #[test]
-fn fault_of_an_operation_strikes_a_request_that_comes_byte_by_byte() {
+fn fault_of_an_operation_applies_to_a_request_that_arrives_byte_by_byte() {
     let sandbox = Sandbox::builder()
         .fault(Fault::status(503).on("email_send").nth(2))
         .fault(Fault::close_before_reading().on("email_send").nth(3))
         .start_blocking()
         .unwrap();
-    // On one connection, so that a request line follows on a whole request.
+    // Uses one connection, so that a request line follows a complete request.
     let mut stream = connect(&sandbox);
     let mut begin = || {
         for byte in b"POST /v3/email/send HTTP/1.1\r\n" {
@@ -83,7 +83,7 @@ fn fault_of_an_operation_strikes_a_request_that_comes_byte_by_byte() {
 }
 
 #[test]
-fn connections_are_closed_or_reset() {
+fn fault_closes_or_resets_the_connection_before_or_after_the_request() {
     for (fault, end, name, received) in [
         (
             Fault::close_before_reading(),
@@ -127,7 +127,7 @@ fn connections_are_closed_or_reset() {
 }
 
 #[test]
-fn a_refused_connection_is_no_call() {
+fn refused_connection_is_not_recorded_as_a_call() {
     let sandbox = Sandbox::builder()
         .fault(Fault::refuse().nth(1))
         .start_blocking()
@@ -162,7 +162,7 @@ fn each_request_of_a_connection_has_its_own_fault() {
 }
 
 #[test]
-fn answers_are_as_told() {
+fn reply_of_a_fault_has_its_status_headers_and_body() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let faults = sandbox.faults();
     for (fault, status, body, head) in [
@@ -208,7 +208,7 @@ fn answers_are_as_told() {
     assert_eq!(reply.json()["data"]["failures"], json!(["550 no"]));
     assert_eq!(sandbox.mails().len(), 1);
 
-    // What is refused is not accepted by a fault.
+    // A fault does not make an invalid request accepted.
     faults.clear().add(Fault::close());
     let mut stream = connect(&sandbox);
     stream
@@ -221,7 +221,7 @@ fn answers_are_as_told() {
 }
 
 #[test]
-fn any_operation_can_fail() {
+fn failed_fits_the_reply_of_each_operation_and_reset_works_for_any() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let faults = sandbox.faults();
     let sms = json!({ "destination": ["+15550002001", "+15550002002"], "content": "Hi" });
@@ -261,7 +261,7 @@ fn any_operation_can_fail() {
 }
 
 #[test]
-fn a_call_is_kept_as_it_was_sent() {
+fn call_has_its_head_and_body_exactly_as_sent() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let mut stream = connect(&sandbox);
     let heads = ["x-Odd-CASE:  two  words \r\n", ""].map(|header| {
@@ -288,7 +288,7 @@ fn a_call_is_kept_as_it_was_sent() {
 }
 
 #[test]
-fn a_connection_ends_when_it_is_idle() {
+fn connection_ends_when_idle_after_a_complete_reply() {
     for (fault, end) in [
         (Fault::close_when_idle(), Ok(String::new())),
         (Fault::reset_when_idle(), Err(ErrorKind::ConnectionReset)),
@@ -313,7 +313,7 @@ fn a_connection_ends_when_it_is_idle() {
 }
 
 #[test]
-fn half_an_answer_or_none() {
+fn reply_is_truncated_stalled_or_delayed_by_a_fault() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let faults = sandbox.faults();
     let whole = post(&sandbox, "/template/search", &json!({})).body;
@@ -334,7 +334,7 @@ fn half_an_answer_or_none() {
         .unwrap();
     write(&mut stream, &sandbox);
     assert!(rest(&mut stream).is_err());
-    // It may not have been read yet, however long that was.
+    // The sandbox may not have read the request within the read timeout.
     while sandbox.calls().len() < 3 {
         std::thread::yield_now();
     }
@@ -342,7 +342,7 @@ fn half_an_answer_or_none() {
     assert!(sandbox.calls()[2].accepted());
     drop(stream);
 
-    // Of any answer; and a head of which half is no answer.
+    // Replies of any status are truncated. A truncated head counts as no reply.
     let page = || Fault::status(502).html("0123456789");
     for (fault, says, body, status) in [
         (
@@ -381,7 +381,7 @@ fn half_an_answer_or_none() {
         assert!(!call.accepted());
     }
 
-    // Silence, which is not the end.
+    // A stalled connection stays open.
     for (fault, received, gets) in [
         (page().then(Fault::stalled_halfway()), true, "01234"),
         (Fault::stall_before_reading(), false, ""),
@@ -404,7 +404,7 @@ fn half_an_answer_or_none() {
             std::thread::yield_now();
         }
     }
-    // A client that begins with TLS is told of by the fault only.
+    // A client that starts a TLS handshake is recorded because a fault applies to it.
     connect(&sandbox).write_all(b"\x16\x03\x01").unwrap();
     while sandbox.calls().last().unwrap().method() != "TLS" {
         std::thread::yield_now();
