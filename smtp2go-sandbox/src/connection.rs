@@ -1,5 +1,5 @@
-//! Connections that can misbehave: a thin layer between the sockets and the HTTP server. It also
-//! ends those on which nothing happens, and refuses those that are too many.
+//! A layer between the sockets and the HTTP server that applies faults to connections. It also
+//! enforces the limits on idle time and on the number of connections.
 
 use std::future::poll_fn;
 use std::io;
@@ -25,25 +25,27 @@ use crate::faults::{Ending, Fault, Manner, Stage};
 use crate::server;
 use crate::world::Shared;
 
-/// The part of a request that is searched for its first line, in bytes.
+/// Number of bytes that are searched for a request's first line.
 const FIRST_LINE: usize = 1024;
 
-/// What ends the head of a request or of an answer.
+/// The end of the head of a request or a reply.
 const BLANK: &[u8] = b"\r\n\r\n";
 
-/// After which a client takes a connection for idle that it has its answer from.
+/// Time between a reply and the end of its connection by `close-when-idle` or `reset-when-idle`.
+/// Gives the client the time to put the connection into its pool.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// What a TLS handshake begins with.
+/// First byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
 
-/// How many refused connections may be waited for at a time, so that the client gets to read why.
+/// Maximum number of refused connections whose requests are read at the same time. Without reading
+/// the request, the connection is reset and the client may miss the reply.
 const REFUSALS: usize = 128;
 
-/// How long a refused connection is waited for.
+/// Time limit of reading from a refused connection.
 const REFUSAL: Duration = Duration::from_secs(1);
 
-/// Accepts connections, but for those that a fault refuses, or that are too many.
+/// Accepts connections, except those that a fault or the limit on connections refuses.
 pub(crate) struct FaultyListener {
     listener: TcpListener,
     shared: Arc<Shared>,
@@ -76,10 +78,10 @@ impl Refusals {
                 stream.write_all(answer.as_bytes()).await?;
                 stream.shutdown().await
             };
-            // A client that is gone by now needs no answer.
+            // Fails only if the client is gone.
             let _ = timeout(REFUSAL, answered).await;
-            // What was not read of the request has the connection reset, and the answer lost. If
-            // too many are waited for, only what is there by now is read.
+            // If the request is not read, closing resets the connection and the reply is lost.
+            // Without a permit, only bytes that have already arrived are read.
             let read = async {
                 let mut space = [0; FIRST_LINE];
                 while stream.read(&mut space).await.is_ok_and(|read| read > 0) {}
@@ -106,9 +108,9 @@ fn last_answer(status: &str, error: &str) -> String {
     )
 }
 
-/// Goes off after a time of the system's clock, which goes on where a test has stopped tokio's.
+/// A timer on the system's clock, which runs on if a test pauses tokio's clock.
 pub(crate) struct Alarm {
-    /// `None` is never.
+    /// `None` if the time does not fit into an `Instant`: the timer never ends.
     end: Option<Instant>,
     sleep: Pin<Box<Sleep>>,
 }
@@ -170,7 +172,7 @@ impl Listener for FaultyListener {
                         }
                     }
                 }
-                // Too many open files, or a client that was gone: it gets better with time.
+                // For example too many open files, which may pass.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
@@ -181,7 +183,7 @@ impl Listener for FaultyListener {
     }
 }
 
-/// What a connection and the handler of its requests tell each other.
+/// The state that a connection shares with the handler of its requests.
 #[derive(Clone)]
 pub(crate) struct Control {
     state: Arc<Mutex<ConnectionState>>,
@@ -194,27 +196,27 @@ struct ConnectionState {
     fault: Option<Fault>,
     /// The first byte of a request has arrived.
     begun: bool,
-    /// Its first line has arrived, and decided which fault strikes it.
+    /// The request's first line has arrived, and its fault has been looked up.
     looked_at: bool,
-    /// What was read of the head of the request, until the line that ends it.
+    /// The request's head as far as it was read.
     head: Vec<u8>,
     head_ends: bool,
     out: Out,
-    /// How many requests are being answered; more than one if the client does not wait for answers.
+    /// Number of requests in progress. More than one if the client pipelines.
     busy: usize,
-    /// Polls the connection, which was last polled while it was busy.
+    /// Set if the connection was last polled while it was busy.
     waker: Option<Waker>,
-    /// A request was read to its end.
+    /// At least one request was read to its end.
     served: bool,
-    /// `None` where a fault has the connection wait.
+    /// `None` while a fault stalls the connection.
     slot: Option<Slot>,
 }
 
-/// The connection counts towards the limit as long as this is there.
+/// Counts the connection towards the limit until it is dropped.
 pub(crate) struct Slot(Arc<Shared>);
 
 impl Slot {
-    /// `None` if all are taken.
+    /// Takes a slot. `None` if all are taken.
     pub(crate) fn of(shared: &Arc<Shared>) -> Option<Self> {
         let most = shared.settings.limits.connections;
         let slots = &shared.slots;
@@ -225,7 +227,7 @@ impl Slot {
         Some(Self(Arc::clone(shared)))
     }
 
-    /// Takes one even if there is none left.
+    /// Takes a slot even if all are taken.
     fn again(shared: Arc<Shared>) -> Self {
         shared.slots.fetch_add(1, Ordering::SeqCst);
         Self(shared)
@@ -238,8 +240,8 @@ impl Drop for Slot {
     }
 }
 
-/// Places for answers that wait for something to happen, as event streams do: a quarter of the
-/// connections, so that those who wait leave some to others.
+/// Permits for replies that wait for something to happen, such as event streams. There are a quarter
+/// as many as connections, so that waiting requests leave connections to others.
 pub(crate) struct Waits {
     places: Arc<Semaphore>,
     most: usize,
@@ -254,20 +256,20 @@ impl Waits {
         }
     }
 
-    /// Takes a place until what it returns is dropped.
+    /// Takes a permit, which is released on drop.
     pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             let most = self.most;
             let message = format!(
-                "all {most} places for requests that wait for news are in use, a quarter of \
-                 --max-connections: close some pages, or raise it"
+                "{most} requests are already waiting for changes, the limit of a quarter of \
+                 --max-connections: close some pages, or raise --max-connections"
             );
             Problem(StatusCode::SERVICE_UNAVAILABLE, message)
         })
     }
 }
 
-/// A request is being answered as long as this is there.
+/// Marks a request as in progress until it is dropped.
 pub(crate) struct Busy(Control);
 
 impl Drop for Busy {
@@ -277,39 +279,39 @@ impl Drop for Busy {
             state.busy -= 1;
             state.waker.take()
         };
-        // So that it begins to wait for another request: the server does not poll it for that.
+        // The server does not poll the connection here, and it must start the idle timer.
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 }
 
-/// What a connection waits for that is not to take for ever.
+/// What a connection waits for, within a time limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wait {
-    /// A request whose head has begun, or the first one.
+    /// The first request, or the rest of a request's head.
     Head,
-    /// Another request.
+    /// The next request.
     Request,
 }
 
-/// What becomes of the bytes that the server writes.
+/// How many of the bytes that the server writes are sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Out {
     #[default]
     Pass,
-    /// All get out, and the connection ends when it is idle.
+    /// All bytes; the connection ends once it is idle.
     Leave(Ending),
-    /// Half of the answer's head.
+    /// Half of the reply's head.
     HalfHead(Ending),
-    /// The answer's head, and half of a body of so many bytes.
+    /// The reply's head and half of its body, whose length in bytes is given.
     HalfBody(u64, Ending),
-    /// So many get out, then the connection ends.
+    /// This number of bytes; then the connection ends.
     Only(u64, Ending),
 }
 
 impl Out {
-    /// What a fault makes of an answer whose body has so many bytes.
+    /// The effect of a fault on a reply with a body of `body` bytes.
     pub(crate) fn new(manner: Manner, body: u64) -> Self {
         match manner {
             Manner::Refused | Manner::Unread(_) | Manner::Answered | Manner::Late(_) => Self::Pass,
@@ -320,7 +322,7 @@ impl Out {
         }
     }
 
-    /// Whether it ends in silence.
+    /// Whether the reply stops with the connection left open.
     fn stalls(self) -> bool {
         match self {
             Self::Pass | Self::Leave(_) => false,
@@ -330,7 +332,7 @@ impl Out {
         }
     }
 
-    /// How many bytes of an answer may go out, of which the first are there, its head among them.
+    /// Turns halves into a number of bytes. `answer` starts with the reply's whole head.
     fn counted(self, answer: &[u8]) -> Self {
         let head = || {
             let head = end_of_head(answer, 0).unwrap_or(answer.len());
@@ -344,7 +346,7 @@ impl Out {
     }
 }
 
-/// Where a head ends in what begins with it; the first `known` bytes are known not to hold its end.
+/// Finds the end of the head in `bytes`. The first `known` bytes were searched before.
 fn end_of_head(bytes: &[u8], known: usize) -> Option<usize> {
     let from = known.saturating_sub(BLANK.len() - 1);
     let mut places = bytes.get(from..)?.windows(BLANK.len());
@@ -364,13 +366,13 @@ impl Control {
         }
     }
 
-    /// A request is being answered until what this returns is dropped.
+    /// Marks a request as in progress until the returned value is dropped.
     pub(crate) fn busy(&self) -> Busy {
         self.state().busy += 1;
         Busy(self.clone())
     }
 
-    /// Waits on purpose, without counting towards the limit of connections.
+    /// Waits because of a fault, without counting towards the limit on connections.
     pub(crate) async fn uncounted(&self, wait: impl Future<Output = ()>) {
         let slot = self.state().slot.take();
         let shared = slot.as_ref().map(|slot| Arc::clone(&slot.0));
@@ -379,7 +381,7 @@ impl Control {
         self.state().slot = shared.map(Slot::again);
     }
 
-    /// The address that the client calls from.
+    /// The client's address.
     pub(crate) fn client(&self) -> IpAddr {
         self.client
     }
@@ -388,13 +390,13 @@ impl Control {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The fault of the request that is being handled, and its head as it was sent.
+    /// Takes the current request's fault and its head as sent.
     pub(crate) fn take_request(&self) -> (Option<Fault>, Vec<u8>) {
         let mut state = self.state();
         (state.fault.take(), std::mem::take(&mut state.head))
     }
 
-    /// The request is read; what comes in after it is another one.
+    /// Ends the current request: the next byte starts another one.
     pub(crate) fn end_request(&self, out: Out) {
         let mut state = self.state();
         state.begun = false;
@@ -414,7 +416,7 @@ impl Connected<IncomingStream<'_, FaultyListener>> for Control {
 }
 
 impl ConnectionState {
-    /// What is waited for; `None` if the client has done its part.
+    /// What the connection waits for. `None` if the client has nothing to send.
     fn wait(&self) -> Option<Wait> {
         if self.busy > 0 || self.out.stalls() {
             return None;
@@ -426,7 +428,7 @@ impl ConnectionState {
         }
     }
 
-    /// Begins a request, unless it has begun before.
+    /// Starts a request unless one has started.
     fn begin(&mut self) {
         if !self.begun {
             self.begun = true;
@@ -435,7 +437,7 @@ impl ConnectionState {
         }
     }
 
-    /// Keeps what belongs to the head of the request.
+    /// Keeps the bytes that belong to the request's head.
     fn read(&mut self, bytes: &[u8]) {
         if self.head_ends {
             return;
@@ -454,24 +456,24 @@ impl ConnectionState {
 pub(crate) struct Connection {
     stream: TcpStream,
     control: Control,
-    /// After the stream, which is closed first.
+    /// Declared after the stream, so that the stream is closed before the count goes down.
     shared: OpenConnection,
-    /// The beginning of a request, which the server has not read yet.
+    /// The start of a request, which the server has not read yet.
     ahead: Vec<u8>,
-    /// Runs once the answer is out after which the connection ends.
+    /// Set when the reply of `close-when-idle` or `reset-when-idle` has been sent.
     leaving: Option<(Pin<Box<Sleep>>, Ending)>,
-    /// It is closed on our side; what the client still sends is thrown away.
+    /// Our side is closed; bytes from the client are discarded.
     draining: bool,
-    /// It is to be reset as it is dropped, and not closed before.
+    /// The connection is reset on drop, and must not be shut down before.
     resetting: bool,
-    /// Nothing is read any more.
+    /// Nothing more is read.
     silent: bool,
     waiting: Option<(Wait, Alarm)>,
-    /// Runs while the client takes nothing of an answer.
+    /// Set while the client does not read a reply.
     writing: Option<Alarm>,
 }
 
-/// Counts a connection as open for as long as it is there.
+/// Counts a connection as open until it is dropped.
 pub(crate) struct OpenConnection(Arc<Shared>);
 
 impl OpenConnection {
@@ -530,8 +532,8 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Ends a connection on which a request does not come: as if the client had closed it, which
-    /// makes the server close it too. A head that has begun gets an answer.
+    /// Ends a connection whose request does not arrive in time. Reports the end of the stream, upon
+    /// which the server closes the connection. An incomplete head gets a reply 408.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.silent {
             return Poll::Pending;
@@ -560,15 +562,15 @@ impl Connection {
         }
         if self.control.state().begun && !self.draining {
             let seconds = limit.as_secs_f64();
-            let error = format!("the head of the request did not come within {seconds} s");
+            let error = format!("the head of the request did not arrive within {seconds} s");
             let answer = last_answer("408 Request Timeout", &error);
-            // So short an answer goes out at once, or the client reads nothing.
+            // One write is enough for a short reply, unless the client does not read.
             let _ = Pin::new(&mut self.stream).poll_write(context, answer.as_bytes());
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Writes, and gives up on a client that takes nothing for too long.
+    /// Writes, and fails with a timeout if the client does not read for too long.
     fn poll_write_on(
         &mut self,
         context: &mut Context<'_>,
@@ -584,7 +586,7 @@ impl Connection {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Waits for the first line of a request, in however many packets it comes, and finds the
+    /// Waits for the first line of a request, which may arrive in several packets, and looks up the
     /// request's fault.
     fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !has_first_line(&self.ahead) {
@@ -625,7 +627,7 @@ impl Connection {
             state.fault = fault;
             return Poll::Ready(Ok(()));
         };
-        // On purpose, so that others have their place.
+        // A fault keeps the connection open, which must not count towards the limit.
         state.slot = None;
         drop(state);
         let time = shared.world().now();
@@ -643,14 +645,14 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Has the connection reset as it is dropped, which follows on the error.
+    /// Has the connection reset on drop. The returned error makes the server drop it.
     fn reset(&mut self) -> io::Result<()> {
         self.stream.set_zero_linger()?;
         self.resetting = true;
         Err(io::ErrorKind::ConnectionReset.into())
     }
 
-    /// Ends the connection that has an answer behind it, when it is time.
+    /// Ends the connection [`IDLE`] after its reply.
     fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some((time, ending)) = &mut self.leaving else {
             return Poll::Ready(Ok(()));
@@ -658,12 +660,13 @@ impl Connection {
         ready!(time.as_mut().poll(context));
         match ending {
             Ending::Reset => Poll::Ready(self.reset()),
-            // As if the client had closed it, which makes the server close it too.
+            // Reports the end of the stream, upon which the server closes the connection.
             Ending::Close | Ending::Stall => Poll::Ready(Ok(())),
         }
     }
 
-    /// Closes our side and waits until the client has closed its own, so that nothing is reset.
+    /// Closes our side and reads until the client closes its own. Closing with unread bytes would
+    /// reset the connection.
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         let mut space = [0; FIRST_LINE];
@@ -677,13 +680,13 @@ impl Connection {
     }
 }
 
-/// Whether enough of a request is there to know its method and path. A longer line has no path of
-/// the API.
+/// Whether the method and path of a request have arrived. No path of the API is longer than
+/// [`FIRST_LINE`].
 fn has_first_line(bytes: &[u8]) -> bool {
     bytes.contains(&b'\n') || bytes.first() == Some(&HANDSHAKE) || bytes.len() >= FIRST_LINE
 }
 
-/// The method and the path, without a query, of a request.
+/// Reads the method and the path, without the query, of a request.
 fn first_line(bytes: &[u8]) -> (String, String) {
     if bytes.first() == Some(&HANDSHAKE) {
         return ("TLS".to_owned(), String::new());
@@ -710,7 +713,7 @@ impl AsyncRead for Connection {
         if read.is_pending() {
             return self.poll_patience(context);
         }
-        // The time for a head does not begin anew with each piece of it.
+        // A further chunk of a head does not restart the head's timer.
         if self.control.state().wait() != Some(Wait::Head) {
             self.waiting = None;
         }
@@ -733,7 +736,7 @@ impl AsyncWrite for Connection {
             return match ending {
                 Ending::Close => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
                 Ending::Reset => Poll::Ready(self.reset().map(|()| 0)),
-                // Until the client has enough of it.
+                // Wait until the client closes the connection.
                 Ending::Stall => {
                     let mut space = [0];
                     let mut peeked = ReadBuf::new(&mut space);
@@ -761,10 +764,10 @@ impl AsyncWrite for Connection {
         match out {
             Out::Leave(ending) if self.leaving.is_none() => {
                 self.leaving = Some((Box::pin(sleep(IDLE)), ending));
-                // So that it wakes the connection, which goes on to read.
+                // Registers the waker of the timer.
                 let _ = self.poll_leave(context);
             }
-            // The answer ended where it was to be cut: it has no body.
+            // The reply has no body, so that it is complete at the point where it is cut.
             Out::Only(0, Ending::Close) => {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
@@ -786,7 +789,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_an_answer_is_counted() {
+    fn truncated_reply_has_half_of_its_head_or_body() {
         let answer = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n{\"data\":1}";
         let head = answer.len() as u64 - 10;
         let counted = |out: Out, answer: &[u8]| match out.counted(answer) {
@@ -803,20 +806,20 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_kept_in_whatever_pieces_it_comes() {
+    fn head_in_chunks_of_any_size_is_kept_whole() {
         let request = b"POST / HTTP/1.1\r\nA: b\r\n\r\n{}\r\n\r\n";
         let head = &request[..request.len() - 6];
         for size in 1..=request.len() {
             let mut state = ConnectionState::default();
-            for piece in request.chunks(size) {
-                state.read(piece);
+            for chunk in request.chunks(size) {
+                state.read(chunk);
             }
             assert_eq!(state.head, head, "{size}");
         }
     }
 
     #[test]
-    fn the_first_line_is_enough() {
+    fn first_line_gives_the_method_and_the_path() {
         for (bytes, expected) in [
             (
                 &b"POST /v3/email/send?x HTTP/1.1\r\nHost: a"[..],

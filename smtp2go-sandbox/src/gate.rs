@@ -1,17 +1,17 @@
-//! Who may talk to the sandbox: one check in front of every route.
+//! Access control: one check in front of every route keeps pages of other sites out.
 //!
-//! A page in a browser can send requests to this machine, and a name that its author owns can be
-//! re-pointed to it (DNS rebinding). Pages differ from programs by the headers that browsers add and
-//! that no page can leave out:
+//! A page in a browser can send requests to this machine, and can have its own host name resolve to
+//! this machine (DNS rebinding). A page's requests differ from a program's by headers that browsers
+//! add and that no page can suppress:
 //!
-//! - `Origin` comes with everything but a GET or HEAD to the page's own site, and `Sec-Fetch-Site`
-//!   with everything that goes to loopback or over https. A request with one of them passes only if
-//!   they, and `Host`, are the sandbox's own.
-//! - A request with neither is a program's, and its `Host` does not matter. The exception is a GET of
-//!   the inbox or of the admin endpoints, which a page on a re-pointed plain-http name sends without
-//!   both: see [`check_reader`].
+//! - Browsers send `Origin` with every request except a GET or HEAD to the page's own site, and
+//!   `Sec-Fetch-Site` with every request to loopback or over https. A request with one of the two
+//!   headers passes only if they and `Host` name the sandbox.
+//! - A request with neither header comes from a program, and its `Host` does not matter. The
+//!   exception is a GET of the inbox or the admin endpoints: a page whose plain-http name was
+//!   rebound sends it without both headers. See [`check_reader`].
 //!
-//! Who controls how names of the local network are resolved (by its DNS server or mDNS) is trusted.
+//! The resolvers of the local network (its DNS server, mDNS) are trusted.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -33,23 +33,23 @@ use crate::connection::{Busy, Control, Out};
 use crate::server::{self, keys_in_headers};
 use crate::world::{Access, Shared};
 
-/// The `User-Agent` of webhooks, by which a sandbox recognises those of any sandbox. Nothing that a
-/// webhook is set up with changes it.
+/// `User-Agent` of webhooks. Sandboxes recognise each other's webhooks by it, so no setting of a
+/// webhook changes it.
 pub(crate) const WEBHOOK_AGENT: &str = concat!("smtp2go-sandbox/", env!("CARGO_PKG_VERSION"));
 
-/// What [`WEBHOOK_AGENT`] begins with in every version.
+/// Prefix of [`WEBHOOK_AGENT`] in every version.
 const ANY_WEBHOOK_AGENT: &[u8] = b"smtp2go-sandbox/";
 
-/// The longest body of a request that is not for the API.
+/// Maximum body size in bytes of a request to the inbox or the admin endpoints.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Suffixes that are reserved for local use: by RFC 6761, RFC 6762, RFC 8375 and, for `internal`, by
-/// ICANN in 2024. Others, such as `lan`, may be delegated some day.
+/// ICANN in 2024. Other suffixes, such as `lan`, are missing because they may be delegated one day.
 const RESERVED: &[&str] = &["localhost", "test", "local", "home.arpa", "internal"];
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// Lets a request pass, or answers it with 401, 403 or 413.
+/// Middleware that lets a request pass, or replies with 401, 403 or 413.
 pub(crate) async fn gate(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(control): ConnectInfo<Control>,
@@ -89,7 +89,7 @@ pub(crate) async fn gate(
     response.map(|body| Body::new(Answering { body, _busy: busy }))
 }
 
-/// Answers a request that is not for the API, after reading all of it.
+/// Runs a request to the inbox or the admin endpoints after reading all of it.
 async fn run_own(shared: &Shared, control: &Control, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let reading = shared.bodies.reading(false);
@@ -105,15 +105,15 @@ async fn run_own(shared: &Shared, control: &Control, request: Request, next: Nex
                 .await
         }
         Ok(_) => {
-            let message = format!("the body is longer than {MAX_BODY} bytes");
+            let message = format!("the body exceeds the limit of {MAX_BODY} bytes");
             Problem(StatusCode::PAYLOAD_TOO_LARGE, message).into_response()
         }
         Err(unread) => unread.into_response(),
     }
 }
 
-/// Answers a request that does not pass. Nothing of it is kept but a line for the log, if it is for
-/// the API.
+/// Replies to a request that does not pass. If it was for the API, a call without its body is
+/// recorded.
 async fn refuse(
     shared: &Shared,
     control: &Control,
@@ -122,7 +122,7 @@ async fn refuse(
     problem: Problem,
 ) -> Response {
     let (head, body) = request.into_parts();
-    // To its end, so that the client gets to read the answer.
+    // A client may read the reply only after it has sent the whole body.
     let reading = shared.bodies.reading(false);
     let read = server::read(body, 0, shared.settings.limits.idle, reading).await;
     control.take_request();
@@ -147,13 +147,13 @@ fn forbidden(message: impl Into<String>) -> Problem {
     Problem(StatusCode::FORBIDDEN, message.into())
 }
 
-/// Whether a request is a program's, or one of the sandbox's own pages; `own` if it is for what is
-/// not the API.
+/// Lets pass requests of programs and of the sandbox's own pages. `own` is set for requests to the
+/// inbox and the admin endpoints.
 fn check(access: &Access, own: bool, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
     if agent.is_some_and(|agent| agent.starts_with(ANY_WEBHOOK_AGENT)) {
         return Err(forbidden(
-            "a sandbox takes no webhooks: register another url",
+            "a sandbox does not accept webhooks of sandboxes: register another url",
         ));
     }
     if headers.contains_key(header::ORIGIN) || headers.contains_key(SEC_FETCH_SITE) {
@@ -165,12 +165,12 @@ fn check(access: &Access, own: bool, method: &Method, headers: &HeaderMap) -> Re
     }
 }
 
-/// Lets pass what a page of the sandbox's own sends, and what the user of a browser types.
+/// Lets pass requests of the sandbox's own pages, and addresses that a user types in a browser.
 fn check_page(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
         (Some(Ok(host)), None) => host.to_ascii_lowercase(),
-        _ => return Err(forbidden("a header Host is needed, and only one")),
+        _ => return Err(forbidden("the request needs exactly one Host header")),
     };
     if !is_allowed(access, host_name(&host)) {
         return Err(unknown_host(&host));
@@ -183,27 +183,27 @@ fn check_page(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
         });
         if !same {
             return Err(forbidden(format!(
-                "the origin {origin:?} is another site's: pages may not call the sandbox, only \
-                 programs and its own pages"
+                "the origin {origin:?} is another site: only programs and the sandbox's own pages \
+                 may call the sandbox"
             )));
         }
     }
     for site in headers.get_all(SEC_FETCH_SITE) {
         if site != "same-origin" && site != "none" {
             return Err(forbidden(
-                "the request comes from a page of another site: open the address in a tab of its \
-                 own, or call it from a program",
+                "the request comes from a page of another site: open the address in a new tab, or \
+                 call it from a program",
             ));
         }
     }
     Ok(())
 }
 
-/// Lets pass a GET that may be a program's, or that of a page on a plain-http name: there browsers
-/// send neither of the headers that tell pages. A page can only re-point a name that its author owns.
-/// Under a name that nobody can own, and under an address, it is the local network's.
+/// Checks the `Host` of a GET that comes from a program or from a page on a plain-http name: browsers
+/// send neither `Origin` nor `Sec-Fetch-Site` from such a page. DNS rebinding needs a name that the
+/// page's author owns, so IP addresses and names that nobody can own pass.
 ///
-/// If the sandbox is exposed, the key protects what is read ([`check_key`]).
+/// An exposed sandbox is protected by its key instead ([`check_key`]).
 fn check_reader(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
     if access.exposed {
         return Ok(());
@@ -219,7 +219,7 @@ fn check_reader(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether nobody can own a name on the internet: it has no dot, or ends in what is reserved.
+/// Whether nobody can own this name on the internet: it has no dot, or ends with a reserved suffix.
 fn is_local(name: &str) -> bool {
     let is_below = |suffix: &&str| {
         let rest = name.strip_suffix(suffix);
@@ -231,11 +231,11 @@ fn is_local(name: &str) -> bool {
 fn unknown_host(host: &str) -> Problem {
     let name = host_name(host);
     forbidden(format!(
-        "the host {name:?} is not one of the sandbox's: --allowed-host adds one"
+        "the host {name:?} is not allowed: start the sandbox with --allowed-host {name} to allow it"
     ))
 }
 
-/// The host without its port and without the dot that may end it.
+/// Returns the host without its port and its trailing dot.
 fn host_name(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split_once(']').map_or(host, |(address, _)| address);
@@ -246,7 +246,7 @@ fn host_name(host: &str) -> &str {
 
 fn is_allowed(access: &Access, name: &str) -> bool {
     if let Ok(address) = name.parse::<IpAddr>() {
-        // A page cannot make an address its own, as it can a name.
+        // A page cannot own an address.
         return access.exposed || address.is_loopback();
     }
     name == "localhost"
@@ -254,8 +254,8 @@ fn is_allowed(access: &Access, name: &str) -> bool {
         || access.hosts.iter().any(|allowed| allowed == name)
 }
 
-/// Wants the main key if other machines can reach the sandbox: as for the API, or as the password
-/// that a browser asks for.
+/// Requires the main key if other machines can reach the sandbox, either in the API's headers or as
+/// the password of basic authentication, which a browser asks for.
 fn check_key(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
     if !shared.settings.access.exposed {
         return Ok(());
@@ -280,13 +280,13 @@ fn check_key(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
     }
     Err(Problem(
         StatusCode::UNAUTHORIZED,
-        "the main key is needed, as X-Smtp2go-Api-Key, as a bearer token, or as the password of \
-         basic authentication"
+        "the main key is missing: send it as X-Smtp2go-Api-Key, as a bearer token, or as the \
+         password of basic authentication"
             .to_owned(),
     ))
 }
 
-/// The body of an answer: until it ends, its connection is not idle.
+/// The body of a reply. Marks the connection as busy until the body ends.
 struct Answering {
     body: Body,
     _busy: Busy,
@@ -350,7 +350,7 @@ mod tests {
     ];
 
     #[test]
-    fn page_under_a_name_that_is_not_the_sandboxes_is_refused() {
+    fn page_on_a_host_that_is_not_allowed_is_refused() {
         let local = Access::default();
         let exposed = Access {
             exposed: true,
@@ -410,7 +410,7 @@ mod tests {
                         expected,
                         "{method} {name}: {value}"
                     );
-                    // One good header does not outweigh a bad one.
+                    // An own origin does not outweigh a bad header.
                     let both = [
                         &[
                             ("origin", "http://localhost:4020"),
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn get_passes_under_a_name_that_nobody_can_own() {
+    fn get_without_browser_headers_passes_only_on_a_host_that_nobody_can_own() {
         let local = Access::default();
         let exposed = Access {
             exposed: true,
@@ -467,7 +467,7 @@ mod tests {
                 for method in [Method::GET, Method::HEAD] {
                     let read = passes(&local, true, &method, &headers);
                     assert_eq!(read, expected, "{headers:?}");
-                    // By the key, which is wanted afterwards.
+                    // An exposed sandbox checks the key instead of the host.
                     assert!(passes(&exposed, true, &method, &headers), "{headers:?}");
                     assert!(passes(&local, false, &method, &headers), "{headers:?}");
                 }

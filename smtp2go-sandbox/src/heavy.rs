@@ -1,4 +1,4 @@
-//! What takes long, off the threads that serve connections.
+//! Runs expensive work off the threads that serve connections.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use tokio::sync::Semaphore;
 use crate::admin::Problem;
 use crate::world::Shared;
 
-/// How many at a time, for each of the two kinds; the others wait.
+/// Maximum number of running tasks for each pool in [`Heavy`]. Further tasks wait.
 const AT_ONCE: usize = 4;
 
-/// How long one waits for a place: longer than a template may take, several times.
+/// Maximum time that a task waits for a permit. Several times the time limit of templates.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// The places for them.
+/// The pools of permits.
 #[derive(Debug)]
 pub(crate) struct Heavy {
     /// For calls of the API: long requests, and templates, which may take seconds.
     pub(crate) calls: Places,
-    /// For the admin endpoints and the inbox, so that they answer whatever is called.
+    /// For the admin endpoints and the inbox, so that expensive calls don't block them.
     pub(crate) own: Places,
 }
 
@@ -38,17 +38,17 @@ impl Heavy {
     }
 }
 
-/// A number of places, and how long one waits for one.
+/// A pool of permits, with the maximum time to wait for one.
 #[derive(Debug)]
 pub(crate) struct Places {
     free: Semaphore,
     wait: Duration,
 }
 
-/// Why something was not done.
+/// The error if work was not done.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Undone {
-    /// No place was free for this long.
+    /// No permit was free for this long.
     Busy(Duration),
     Panicked,
 }
@@ -61,13 +61,13 @@ impl Places {
         }
     }
 
-    /// Runs something on a thread for what blocks.
+    /// Waits for a permit, then runs `work` on a thread for blocking work.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Undone> {
         let place = tokio::time::timeout(self.wait, self.free.acquire()).await;
-        // It is never closed.
+        // The semaphore is never closed, so that only a timeout fails.
         let Ok(Ok(_place)) = place else {
             return Err(Undone::Busy(self.wait));
         };
@@ -75,7 +75,7 @@ impl Places {
         done.map_err(|_| Undone::Panicked)
     }
 
-    /// Runs a handler there, one that does not wait for anything.
+    /// Runs a handler on such a thread. The handler must not wait for anything.
     async fn handle(&self, handler: impl Future<Output = Response> + Send + 'static) -> Response {
         let done = self.run(move || Handle::current().block_on(handler)).await;
         done.unwrap_or_else(IntoResponse::into_response)
@@ -88,7 +88,8 @@ impl IntoResponse for Undone {
             Self::Busy(waited) => Problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(
-                    "the sandbox is busy: {AT_ONCE} other pages and admin requests took longer than {} s",
+                    "the sandbox is busy: {AT_ONCE} other pages and admin requests have run for {} s: \
+                     try again later",
                     waited.as_secs()
                 ),
             )
@@ -98,7 +99,7 @@ impl IntoResponse for Undone {
     }
 }
 
-/// Runs a handler of the admin endpoints or of the inbox apart.
+/// Middleware that runs a handler of the admin endpoints or the inbox off the server's threads.
 pub(crate) async fn apart(
     State(shared): State<Arc<Shared>>,
     request: Request,
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn without_a_free_place_the_wait_ends() {
+    async fn work_without_a_free_permit_fails_after_the_maximum_wait() {
         let places = Arc::new(Places::new(Duration::from_millis(50)));
         let (hold, held) = mpsc::channel::<()>();
         let held = Arc::new(std::sync::Mutex::new(held));
@@ -127,7 +128,7 @@ mod tests {
             .collect();
         let busy = loop {
             match places.run(|| ()).await {
-                // Not all of them have begun.
+                // Not all have started.
                 Ok(()) => tokio::task::yield_now().await,
                 Err(why) => break why,
             }

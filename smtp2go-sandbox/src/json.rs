@@ -1,4 +1,4 @@
-//! Reading a request body, more strictly than JSON readers usually do.
+//! Reads the JSON of request bodies more strictly than `serde_json`.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
 
-/// The most values that a body may have, whatever they are: each takes many times its size in
-/// memory. A batch of 1,000 mails to 300 recipients each has fewer.
+/// Maximum number of JSON values in a body. A short value takes many times its size in memory. A
+/// batch of 1,000 mails to 300 recipients each is within the limit.
 const VALUES: usize = 500_000;
 
-/// Reads a body that has to be one JSON object; an empty body is an empty object.
+/// Reads a body, which must be one JSON object. An empty body is read as an empty object.
 ///
-/// A key that occurs twice is refused, since readers differ in which of the two they take.
+/// Refuses a key that occurs twice, because readers differ in which of the two values they use.
 /// `serde_json` itself refuses text that is not UTF-8 and nesting of more than 128 levels.
 pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     if body.trim_ascii().is_empty() {
@@ -25,7 +25,7 @@ pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
         repeated: &mut repeated,
         values: &mut values,
     };
-    // Its errors are those of JSON, which the second reading has too, and says better.
+    // Invalid JSON is reported by the second pass, with its line and column.
     let _ = keys.deserialize(&mut serde_json::Deserializer::from_slice(body));
     if values > VALUES {
         return Err(Refusal::malformed(format!(
@@ -48,8 +48,7 @@ pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
-/// Walks through a document, counts its values, and remembers a key that is repeated within its
-/// object.
+/// Counts the values of a document, and finds a key that is repeated within its object.
 struct Keys<'a> {
     repeated: &'a mut Option<String>,
     values: &'a mut usize,
@@ -131,20 +130,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_body_is_an_empty_object() {
+    fn empty_body_is_an_empty_object() {
         for body in ["", " \r\n", "{}"] {
             assert!(object(body.as_bytes()).unwrap().is_empty());
         }
     }
 
     #[test]
-    fn equal_keys_of_different_objects_are_fine() {
+    fn equal_keys_of_different_objects_are_accepted() {
         let body = br#"{"a":{"a":[{"a":1},{"a":null}]},"b":{"a":1.5,"c":"x","d":true,"e":-1}}"#;
         assert_eq!(object(body).unwrap().len(), 2);
     }
 
     #[test]
-    fn repeated_keys_are_named() {
+    fn repeated_key_is_refused_by_name() {
         for body in [
             r#"{"a":1,"b":{"c":1,"c":2}}"#,
             r#"{"c":1,"c":1}"#,
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_values_are_refused() {
+    fn body_with_more_than_500_000_values_is_refused() {
         for (item, count, allowed) in [
             ("[0]", VALUES / 2 - 1, true),
             ("[0]", VALUES / 2 + 1, false),
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused() {
+    fn body_that_is_not_one_json_object_is_refused() {
         let deep = [b"[".repeat(200_000), b"]".repeat(200_000)].concat();
         let deep_object = [
             b"{\"a\":".repeat(5_000).as_slice(),

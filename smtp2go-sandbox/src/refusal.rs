@@ -1,4 +1,4 @@
-//! Refusals, in the API's own words and envelope.
+//! Error replies in the API's envelope.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::RateLimit;
 
-/// A field that was refused, and why.
+/// A field that was refused, and the reason.
 #[derive(Debug)]
 pub(crate) struct FieldError {
     pub(crate) field: String,
@@ -19,11 +19,11 @@ pub(crate) struct FieldError {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    /// What follows `E_ApiResponseCodes.`.
+    /// The error code without its prefix `E_ApiResponseCodes.`.
     code: &'static str,
     error: String,
     pub(crate) field: Option<FieldError>,
-    /// The methods that the path takes, for a 405.
+    /// For status 405, the methods that the path allows.
     pub(crate) allow: Option<String>,
 }
 
@@ -44,11 +44,7 @@ impl Refusal {
     }
 
     pub(crate) fn unknown_path() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            API_EXCEPTION,
-            "There is no such endpoint.",
-        )
+        Self::new(StatusCode::NOT_FOUND, API_EXCEPTION, "Unknown endpoint.")
     }
 
     /// A path of the API without its version.
@@ -70,7 +66,7 @@ impl Refusal {
             ..Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 API_EXCEPTION,
-                format!("This endpoint takes {methods} only."),
+                format!("Method not allowed: use {methods}."),
             )
         }
     }
@@ -79,26 +75,27 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, API_EXCEPTION, error)
     }
 
-    /// There is no such key, in the service's own words. Its status is documented as 401 and was
-    /// seen as 500.
+    /// The service's error for an unknown key. Its status is documented as 401; the service was seen
+    /// to send 500.
     pub(crate) fn unknown_key(status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
         let error = "An API User matching the passed 'api_key' was not found";
         Self::new(status, API_EXCEPTION, error)
     }
 
-    /// Too many bytes of requests are being received.
+    /// The bodies in progress exceed their limit.
     pub(crate) fn busy(error: String) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, API_EXCEPTION, error)
     }
 
-    /// Other requests that take long took all places.
+    /// Other expensive requests held all permits for too long.
     pub(crate) fn queued_too_long(waited: Duration) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             API_EXCEPTION,
             format!(
-                "The sandbox is busy: other large requests and templates took longer than {} s.",
+                "The sandbox is busy: other large requests and templates have run for {} s. Try \
+                 again later.",
                 waited.as_secs()
             ),
         )
@@ -108,7 +105,7 @@ impl Refusal {
         Self::new(
             StatusCode::BAD_REQUEST,
             API_EXCEPTION,
-            format!("The body is larger than {limit} bytes."),
+            format!("The body exceeds the limit of {limit} bytes."),
         )
     }
 
@@ -124,7 +121,7 @@ impl Refusal {
         .into()
     }
 
-    /// The general refusal of what the schema cannot say: no such object, not allowed now, …
+    /// The general error for problems beyond the schema, such as an unknown object.
     pub(crate) fn exception(error: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, API_EXCEPTION, error)
     }
@@ -150,7 +147,7 @@ impl Refusal {
             StatusCode::TOO_MANY_REQUESTS,
             LIMIT_EXCEEDED,
             format!(
-                "There were more than {} calls in a {}.",
+                "The rate limit of {} calls per {} is exceeded.",
                 limit.requests, limit.per
             ),
         )
@@ -164,7 +161,7 @@ impl Refusal {
         )
     }
 
-    /// Not a refusal of the API but a fault of the sandbox.
+    /// An error of the sandbox itself, not of the request.
     pub(crate) fn broken(error: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, API_EXCEPTION, error)
     }

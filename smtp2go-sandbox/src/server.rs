@@ -1,4 +1,4 @@
-//! The HTTP server: from a request to the answer, in the order in which the API checks.
+//! The HTTP server: turns a request into a reply, with the checks in the API's order.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -31,19 +31,20 @@ use crate::operations::{self, Context, Prepared, Reply};
 use crate::refusal::Refusal;
 use crate::world::Shared;
 
-/// The name of the key in a body that is not declared to hold one.
+/// Name of the key's field in the body of an operation whose schema has no key.
 const KEY_FIELD: &str = "api_key";
 
-/// Shorter bodies take less time than it takes to change threads, or about that.
+/// Maximum size in bytes of a body that is handled on the server's thread. Handing a smaller request
+/// to another thread would cost more than handling it.
 pub(crate) const LIGHT: usize = 16 * 1024;
 
 const KEY_HEADER: &str = "x-smtp2go-api-key";
 
-/// How much is read of a body that nobody will look into.
+/// Number of bytes that are kept of the body of a request that will be refused.
 const BEGINNING: usize = 1024;
 
-/// How many bytes of bodies there may be at a time of requests without a known key in their headers,
-/// and at least of those with one.
+/// Maximum total size in bytes of the bodies in progress whose requests have no known key in their
+/// headers. Also the lower bound of the limit for requests with one.
 const READ: usize = 128 * 1024 * 1024;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -149,7 +150,7 @@ pub(crate) async fn handle(
         let lookup = (shared.api).find(&call.method, &call.path, allow_missing_v3);
         if let Lookup::Found(operation) = lookup {
             call.operation = Some(operation.id.clone());
-            // Nobody looks at the key, and the test wants to see what was sent.
+            // The key is not checked; a test still expects to see the request as sent.
             call.has_known_key = true;
         }
         respond_empty()
@@ -158,7 +159,7 @@ pub(crate) async fn handle(
         call.status = response.status().as_u16();
         call.reply = reply;
         call.shorten();
-        // Before the answer goes out, so that whoever has the answer finds the call.
+        // Recorded before the reply is sent, so that a client with the reply finds the call.
         shared.note(call);
         drop(body.counted);
         control.end_request(Out::Pass);
@@ -193,7 +194,7 @@ pub(crate) async fn handle(
     response
 }
 
-/// The answer of a fault, and its body.
+/// Builds the reply of a fault, and returns it with its body.
 fn respond_as_fault(
     status: u16,
     headers: &[(String, String)],
@@ -215,14 +216,14 @@ fn respond_as_fault(
         }
     }
     if map.remove(header::TRANSFER_ENCODING).is_some() {
-        // A body whose length is not known goes out in chunks, and the header comes by itself.
+        // hyper sends a body of unknown length in chunks and adds the header.
         let whole = Ok::<_, Infallible>(body.clone());
         *response.body_mut() = Body::from_stream(futures_util::stream::iter([whole]));
     }
     (response, body)
 }
 
-/// The reasons in an answer which says that a mail, or some of a batch, failed.
+/// Returns the reasons in a reply that reports failed mails.
 fn failures(body: &Value) -> Vec<String> {
     let Some(data) = body.get("data") else {
         return Vec::new();
@@ -239,7 +240,7 @@ fn failures(body: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The response for an answer, and its body. A reply without a known body is empty.
+/// Builds the response, and returns it with its body. If the body is `None`, the response is empty.
 fn respond_with(answer: Result<Option<Value>, Refusal>, request_id: &str) -> (Response, Bytes) {
     match answer {
         Ok(Some(reply)) => respond(StatusCode::OK, &reply),
@@ -254,21 +255,21 @@ fn respond_with(answer: Result<Option<Value>, Refusal>, request_id: &str) -> (Re
     }
 }
 
-/// Why a body was not read to its end.
+/// Error of reading a request's body.
 pub(crate) enum Unread {
     BrokenOff,
-    /// Nothing of it came for this long.
+    /// No byte arrived for this long.
     Stalled(Duration),
 }
 
 impl IntoResponse for Unread {
     fn into_response(self) -> Response {
         let Self::Stalled(time) = self else {
-            // There is nobody to answer.
+            // The client is gone.
             return StatusCode::BAD_REQUEST.into_response();
         };
         let seconds = time.as_secs_f64();
-        let message = format!("nothing of the request's body came for {seconds} s");
+        let message = format!("no byte of the request's body arrived for {seconds} s");
         let mut response = admin::Problem(StatusCode::REQUEST_TIMEOUT, message).into_response();
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
@@ -276,8 +277,8 @@ impl IntoResponse for Unread {
     }
 }
 
-/// The bodies of requests that are not answered yet, by whether a key in the headers is known:
-/// nobody without one takes up the room of those who have one.
+/// The bodies of requests in progress, counted separately for requests with and without a known key
+/// in their headers, so that requests without a key can't use up the memory of those with one.
 pub(crate) struct Bodies {
     with_key: Reading,
     without_key: Reading,
@@ -300,7 +301,7 @@ impl Bodies {
     }
 }
 
-/// The memory of such bodies, and how much there may be.
+/// The total size of bodies in progress, and its limit.
 pub(crate) struct Reading {
     bytes: AtomicUsize,
     limit: usize,
@@ -318,7 +319,7 @@ impl Reading {
         }
     }
 
-    /// What somebody is answered whose body is too much.
+    /// The error text for a body beyond the limit.
     pub(crate) fn refusal(&self) -> String {
         let Self {
             limit,
@@ -327,20 +328,19 @@ impl Reading {
             ..
         } = self;
         format!(
-            "The requests {kind} a known key in a header that are being received have more than \
-             {limit} bytes: {advice}."
+            "The requests in progress {kind} a known key in a header exceed {limit} bytes: {advice}."
         )
     }
 }
 
-/// The memory of one body.
+/// The counted size of one body. Dropping it subtracts the size.
 pub(crate) struct CountedBody<'a> {
     reading: &'a Reading,
     bytes: usize,
 }
 
 impl CountedBody<'_> {
-    /// Sets how much it is. False if there is too much in all.
+    /// Changes the size. Returns false if the total exceeds the limit.
     fn set(&mut self, bytes: usize) -> bool {
         let all = &self.reading.bytes;
         let before = std::mem::replace(&mut self.bytes, bytes);
@@ -409,17 +409,18 @@ impl<'a> Gathered<'a> {
 
 /// A body as far as it was read.
 pub(crate) struct Read<'a> {
+    /// The start of the body, or all of it if it is within the limit.
     pub(crate) bytes: Bytes,
-    /// All of it.
+    /// Size of the whole body.
     size: usize,
-    /// There were too many bytes of bodies at that time.
+    /// The total of bodies in progress exceeded its limit, so that `bytes` is empty.
     pub(crate) is_too_much: bool,
-    /// To be dropped when the request is answered, or its body counted elsewhere.
+    /// To be dropped when the reply is made, or the body is counted elsewhere.
     pub(crate) counted: CountedBody<'a>,
 }
 
-/// Reads a body to its end, so that the client gets to read the answer, and keeps what shows that
-/// it is over `limit` but no more. It keeps none of it if there is too much of others.
+/// Reads a body to its end, because a client may read the reply only then. Of a body beyond `limit`,
+/// keeps only the bytes that show this; of a body beyond the total of `reading`, none.
 pub(crate) async fn read(
     mut body: Body,
     limit: usize,
@@ -461,13 +462,13 @@ pub(crate) async fn read(
     })
 }
 
-/// Whether there are keys, and the sandbox knows all of them.
+/// Whether there is at least one key and all keys are known.
 fn knows_all(shared: &Shared, keys: &[(KeyPlace, String)]) -> bool {
     let world = shared.world();
     !keys.is_empty() && keys.iter().all(|(_, key)| world.key(key).is_some())
 }
 
-/// As [`answer`], but what may take long is done where it keeps nobody waiting. The call comes back.
+/// Like [`answer`], but runs expensive requests off the server's threads. Returns the call.
 async fn answer_apart(
     shared: &Arc<Shared>,
     client: IpAddr,
@@ -489,22 +490,22 @@ async fn answer_apart(
         let refusal = match why {
             Undone::Busy(waited) => Refusal::queued_too_long(waited),
             Undone::Panicked => {
-                Refusal::broken("The sandbox panicked as it carried out the request.")
+                Refusal::broken("The sandbox panicked while it carried out the request.")
             }
         };
         (Err(refusal), lost)
     })
 }
 
-/// Whether a request may take long: it is long itself, or there is a template in it.
+/// Whether a request may be expensive: it has a long body or uses a template.
 fn is_heavy(call: &Call) -> bool {
     call.body.len() > LIGHT
         || call.path.contains("/template/")
         || std::str::from_utf8(&call.body).is_ok_and(|body| body.contains("template_id"))
 }
 
-/// Checks a request and carries it out, and notes in `call` what it learns of it. The reply is
-/// `None` where no body is known.
+/// Checks a request, carries it out and fills in `call`. The reply is `None` if the spec has no body
+/// for it.
 fn answer(
     shared: &Shared,
     client: IpAddr,
@@ -523,7 +524,7 @@ fn answer(
     };
     call.operation = Some(operation.id.clone());
 
-    // The key is judged before the body, but it may be in the body.
+    // An error of the key comes before an error of the body, but the key may be in the body.
     let body = if call.body_bytes > operation.max_body_bytes {
         Err(Refusal::too_large(operation.max_body_bytes))
     } else {
@@ -560,14 +561,14 @@ fn answer(
     Ok(reply)
 }
 
-/// The example that a request asks for by name: `Prefer: example=failed`, as for Prism.
+/// Name of the example that a request asks for with `Prefer: example=failed`, the header of Prism.
 fn preferred(call: &Call) -> Option<&str> {
     call.header("prefer")?
         .split([',', ';'])
         .find_map(|preference| preference.trim().strip_prefix("example="))
 }
 
-/// Does what a request asks for, in the account that it is for.
+/// Carries out a valid request in its account.
 fn carry_out(
     shared: &Shared,
     operation: &Operation,
@@ -603,24 +604,24 @@ fn carry_out(
     answer
 }
 
-/// The sandbox's own replies are held to the specification too, where they are checked at all.
+/// Checks the sandbox's own reply against the spec.
 fn check_reply(operation: &Operation, reply: Option<&Value>) -> Result<(), Refusal> {
     let wrong = match (&operation.reply, reply) {
         (Some(schema), Some(reply)) => schema.mismatch(reply).map_err(Refusal::broken)?,
         (Some(_), None) => Some(format!("the reply of {} has no body", operation.id)),
-        // Nothing is known of its body.
+        // The spec does not describe the body.
         (None, _) => None,
     };
     match wrong {
         Some(wrong) => Err(Refusal::broken(format!(
-            "The sandbox's own reply is wrong: {wrong}"
+            "The sandbox's reply does not match the spec: {wrong}"
         ))),
         None => Ok(()),
     }
 }
 
-/// Checks that a request has a key, that all keys that it has are right, and that the first of them
-/// may call the operation. Returns the body without a key that does not belong to the request.
+/// Checks that a request has a key, that all its keys are known, and that the first may call the
+/// operation. Returns the body, without `api_key` unless the operation's schema has it.
 fn authorize(
     shared: &Shared,
     operation: &Operation,
@@ -637,7 +638,7 @@ fn authorize(
         Ok(body) => body,
         Err(refusal) if keys.is_empty() => {
             return Err(Refusal::unauthorized(format!(
-                "There is no API key in the headers, and none in the body, which cannot be read: {}",
+                "The API key is missing: the headers have none, and the body cannot be read: {}",
                 refusal.reason()
             )));
         }
@@ -654,7 +655,7 @@ fn authorize(
         caller.get_or_insert(known);
     }
     let Some(caller) = caller else {
-        return Err(Refusal::unauthorized("There is no API key."));
+        return Err(Refusal::unauthorized("The API key is missing."));
     };
     if !caller.permits(&operation.path) {
         return Err(Refusal::not_permitted(&operation.path));
@@ -662,12 +663,12 @@ fn authorize(
     Ok((Value::Object(body), caller))
 }
 
-/// Whether a lenient reader takes a field with this value for absent.
+/// Whether a lenient sandbox treats a field with this value as absent.
 fn is_empty(value: &Value) -> bool {
     value.is_null() || value == ""
 }
 
-/// The key with this text, if it may be used.
+/// Finds a key that may be used.
 fn known_key(shared: &Shared, secret: &str) -> Result<Arc<Key>, Refusal> {
     let world = shared.world();
     let Some(key) = world.key(secret) else {
@@ -704,7 +705,7 @@ pub(crate) fn keys_in_headers(headers: &HeaderMap) -> Vec<(KeyPlace, String)> {
         .collect()
 }
 
-/// Puts a request's own id in the place of the example's, at the root or inside `data`.
+/// Replaces the id of an example, at the root or inside `data`, with the request's id.
 fn with_request_id(mut reply: Value, request_id: &str) -> Value {
     for pointer in ["/request_id", "/data/request_id"] {
         if let Some(place) = reply.pointer_mut(pointer) {

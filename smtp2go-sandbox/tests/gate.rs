@@ -1,4 +1,4 @@
-//! Who may talk to the sandbox: programs under any name, and its own pages.
+//! Access control: programs may use any host name, and only the sandbox's own pages may call it.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -20,7 +20,7 @@ fn mail() -> Value {
     serde_json::from_str(MAIL).unwrap()
 }
 
-/// Every kind of address that there is: method, path, body, and the status for who may call it.
+/// Requests to every kind of path: method, path, body, and the status of an allowed request.
 const REQUESTS: &[(&str, &str, &str, u16)] = &[
     ("POST", "/v3/email/send", MAIL, 200),
     ("POST", "/email/send", MAIL, 404),
@@ -47,7 +47,7 @@ const REQUESTS: &[(&str, &str, &str, u16)] = &[
     ("GET", "/_inbox/calls", "", 200),
     ("GET", "/_inbox/inbox.js", "", 200),
     ("GET", "/_inbox/none", "", 404),
-    // It has no token.
+    // The form has no token.
     ("POST", "/_inbox/reset", "", 403),
 ];
 
@@ -56,7 +56,7 @@ fn request(
     (method, path, body): (&str, &str, &str),
     by: &[(&str, &str)],
 ) -> Reply {
-    // As a page sends it without a preflight.
+    // A content type that a page can send without a CORS preflight.
     let kind = [
         ("Content-Type", "text/plain"),
         ("X-Smtp2go-Api-Key", sandbox.key()),
@@ -70,7 +70,7 @@ fn request(
     )
 }
 
-/// What a sandbox has that a request may change.
+/// Counts of what a request may change.
 fn state(sandbox: &Sandbox) -> (usize, usize, usize, usize) {
     (
         sandbox.mails().len(),
@@ -81,7 +81,7 @@ fn state(sandbox: &Sandbox) -> (usize, usize, usize, usize) {
 }
 
 #[test]
-fn pages_of_others_get_nothing_from_any_address() {
+fn request_from_a_page_of_another_site_is_refused_at_every_path() {
     let sandbox = Sandbox::builder()
         .allowed_host("mail.test")
         .start_blocking()
@@ -106,7 +106,7 @@ fn pages_of_others_get_nothing_from_any_address() {
                 ("Origin", "http://localhost"),
                 ("Sec-Fetch-Site", "cross-site"),
             ],
-            // A page on a name that was re-pointed.
+            // A page whose host name was rebound to this machine.
             &[("Host", "evil.example"), ("Origin", "http://evil.example")],
             &[
                 ("Host", "EVIL.example.:80"),
@@ -128,7 +128,7 @@ fn pages_of_others_get_nothing_from_any_address() {
                 assert!(reply.json()["error"].is_string(), "{}", reply.body);
             }
         }
-        // The same, where browsers leave out both headers.
+        // GET requests without both headers, which browsers send from plain-http names.
         if ["GET", "HEAD"].contains(method) && !path.starts_with("/v3") {
             let browser = [("Host", "evil.example"), ("User-Agent", "Mozilla/5.0")];
             for by in [
@@ -147,7 +147,7 @@ fn pages_of_others_get_nothing_from_any_address() {
         }
     }
     assert_eq!(state(&sandbox), before);
-    // The log says why, and keeps nothing of what a page sent.
+    // The call is recorded with the reason, but without the head and body.
     let calls = sandbox.calls();
     let refused = calls.iter().filter(|call| call.status() == 403);
     assert!(refused.clone().count() > 0);
@@ -158,14 +158,14 @@ fn pages_of_others_get_nothing_from_any_address() {
 }
 
 #[test]
-fn programs_and_own_pages_pass() {
+fn request_from_a_program_or_an_own_page_passes_at_every_path() {
     for (method, path, body, status) in REQUESTS {
         let sandbox = Sandbox::builder()
             .allowed_host("Mail.example.com")
             .start_blocking()
             .unwrap();
         for by in [
-            // A program, in a network of containers too.
+            // Programs, also in container networks.
             &[("Host", "localhost:4020")][..],
             &[("Host", "sandbox:4020")],
             &[("Host", "192.0.2.1:4020")],
@@ -180,7 +180,7 @@ fn programs_and_own_pages_pass() {
                 ("Accept-Language", "*"),
                 ("Sec-Fetch-Mode", "cors"),
             ],
-            // PowerShell's.
+            // PowerShell.
             &[
                 ("Host", "sandbox:4020"),
                 (
@@ -188,7 +188,7 @@ fn programs_and_own_pages_pass() {
                     "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1",
                 ),
             ],
-            // A page of the sandbox's.
+            // The sandbox's own pages.
             &[
                 ("Host", "localhost:4020"),
                 ("Origin", "http://localhost:4020"),
@@ -203,7 +203,7 @@ fn programs_and_own_pages_pass() {
             let reply = request(&sandbox, (method, path, body), by);
             assert_eq!(reply.status, *status, "{method} {path} {by:?}: {reply:?}");
         }
-        // Under any name, if it is no GET of what is not the API.
+        // Requests other than GET and HEAD pass with any host name.
         if !["GET", "HEAD"].contains(method) {
             let by = [("Host", "sandbox.default.svc:4020")];
             let reply = request(&sandbox, (method, path, body), &by);
@@ -213,7 +213,7 @@ fn programs_and_own_pages_pass() {
 }
 
 #[test]
-fn exposed_sandbox_is_read_with_the_key_under_any_name() {
+fn exposed_sandbox_needs_the_key_and_accepts_any_host_name() {
     let sandbox = everywhere().start_blocking().unwrap();
     for host in ["sandbox.default.svc:4020", "sandbox.example.com", "sandbox"] {
         for path in ["/_sandbox/mails", "/"] {
@@ -246,7 +246,7 @@ fn refused_page_leaves_the_connection_usable() {
 
 const KEY: &str = "api-MINE0MINE0MINE0MINE0MINE0MINE0MI";
 
-/// A sandbox that all addresses of the machine lead to.
+/// Builds a sandbox that listens on all addresses of the machine.
 fn everywhere() -> SandboxBuilder {
     Sandbox::builder()
         .host("0.0.0.0".parse().unwrap())
@@ -271,7 +271,7 @@ fn first_attempt(sandbox: &Sandbox) -> Result<u16, String> {
         }
         assert!(
             begun.elapsed() < Duration::from_secs(20),
-            "nothing is posted"
+            "no attempt within 20 s"
         );
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -1,4 +1,4 @@
-//! The sandbox from outside, over HTTP.
+//! Requests of the API, over HTTP: checks, keys, and the mails and calls that the sandbox records.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -22,7 +22,7 @@ fn mail() -> Value {
     })
 }
 
-/// The mail of [`mail`] with some fields set, or taken out by null.
+/// Returns [`mail`] with some fields changed. `null` removes a field.
 fn mail_with(changes: &Value) -> Value {
     let mut mail = mail();
     for (field, value) in changes.as_object().unwrap() {
@@ -66,7 +66,7 @@ fn assert_refused(reply: &Reply, status: u16, code: &str, field: Option<&str>) {
 }
 
 #[test]
-fn wrong_fields_are_refused_and_named() {
+fn invalid_field_is_refused_by_name() {
     let sandbox = Sandbox::builder().strict(true).start_blocking().unwrap();
     let many = vec!["a@example.net"; 101];
     let table = [
@@ -156,7 +156,7 @@ fn wrong_fields_are_refused_and_named() {
 }
 
 #[test]
-fn what_is_no_json_object_is_refused() {
+fn body_that_is_not_one_json_object_is_refused() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let deep = "[".repeat(100_000);
     let table: [(&[u8], Option<&str>); 8] = [
@@ -177,7 +177,7 @@ fn what_is_no_json_object_is_refused() {
 }
 
 #[test]
-fn checks_come_in_order_path_method_key_size_body() {
+fn request_with_several_errors_is_refused_in_the_order_path_method_key_size_body() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let key = [("X-Smtp2go-Api-Key", sandbox.key())];
     let wrong = [("X-Smtp2go-Api-Key", "api-wrong")];
@@ -233,7 +233,7 @@ fn checks_come_in_order_path_method_key_size_body() {
     let head = send(&sandbox, "HEAD", "/v3/email/send", &key, b"");
     assert_eq!((head.status, head.body.as_str()), (405, ""));
 
-    // One byte less is within the limit, and white space is an empty object.
+    // One byte less is within the limit. White space is read as an empty object.
     let reply = send(
         &sandbox,
         "POST",
@@ -245,7 +245,7 @@ fn checks_come_in_order_path_method_key_size_body() {
 }
 
 #[test]
-fn a_key_counts_in_each_of_its_places() {
+fn key_is_accepted_in_header_bearer_token_or_body_and_all_keys_must_be_valid() {
     let sandbox = Sandbox::builder()
         .key("api-made-up")
         .stateless(true)
@@ -269,7 +269,7 @@ fn a_key_counts_in_each_of_its_places() {
         (&[wrong_header], &in_body, 401, Some(KeyPlace::Header)),
         (&[bearer], &wrong_body, 401, Some(KeyPlace::Bearer)),
         (&[], &wrong_body, 401, Some(KeyPlace::Body)),
-        // As good as none.
+        // An empty key is treated as absent.
         (&[], &odd_body, 401, None),
         (&[], &empty_body, 401, None),
         (&[header], &odd_body, 200, Some(KeyPlace::Header)),
@@ -367,7 +367,7 @@ fn each_kind_of_strictness_has_a_switch() {
 }
 
 #[test]
-fn unknown_key_is_refused_in_the_words_of_the_service() {
+fn unknown_key_gets_the_services_error_and_the_configured_status() {
     const NOT_FOUND: &str = "An API User matching the passed 'api_key' was not found";
     for status in [401, 500] {
         let builder = Sandbox::builder();
@@ -397,7 +397,7 @@ fn unknown_key_is_refused_in_the_words_of_the_service() {
             assert_refused(&reply, status, "API_EXCEPTION", None);
             assert_eq!(reply.json()["data"]["error"], NOT_FOUND);
         }
-        // No key is another matter.
+        // A missing key has another error.
         let reply = send(&sandbox, "POST", "/v3/email/send", &[], b"{}");
         assert_refused(&reply, 401, "API_EXCEPTION", None);
         assert_ne!(reply.json()["data"]["error"], NOT_FOUND);
@@ -413,8 +413,8 @@ fn unknown_key_is_refused_in_the_words_of_the_service() {
 }
 
 #[test]
-fn bodies_of_public_clients_are_taken() {
-    // Every field always, empty or null where it is not set.
+fn bodies_of_public_clients_are_accepted() {
+    // A client that sends every field, empty or null if it is not set.
     let go = json!({
         "sender": "Jane <jane@example.com>", "to": ["kim@example.net"], "cc": null, "bcc": null,
         "subject": "Hi", "html_body": "", "text_body": "Hello", "custom_headers": null,
@@ -430,7 +430,7 @@ fn bodies_of_public_clients_are_taken() {
         ],
         "inlines": null, "template_id": "", "template_data": {},
     });
-    // The key in the body, a version of the client's own, and nulls.
+    // Clients that send the key and their version in the body, and nulls.
     let lenient = Sandbox::start_blocking().unwrap();
     let versioned = |version: Value, more: &Value| {
         let mut body = mail_with(more);
@@ -526,7 +526,7 @@ fn bodies_of_public_clients_are_taken() {
     let webhook = post(&lenient, "/webhook/view", &json!({ "subaccount_id": "" })).json();
     assert_eq!(webhook["data"][0]["output_format"], "form");
     assert_eq!(webhook["data"][0]["events"], json!([]));
-    // An edit sets a field to an empty text.
+    // An edit can set a field to an empty string.
     let edit = json!({ "id": webhook["data"][0]["id"], "auth_header_type": "bearer",
                        "auth_header_value": "t0ken", "subaccount_id": "" });
     assert_eq!(post(&lenient, "/webhook/edit", &edit).status, 200);
@@ -537,7 +537,7 @@ fn bodies_of_public_clients_are_taken() {
 }
 
 #[test]
-fn wrong_address_is_refused_by_the_name_of_its_field() {
+fn invalid_address_is_refused_by_the_name_of_its_field() {
     for strict in [false, true] {
         let sandbox = Sandbox::builder().strict(strict).start_blocking().unwrap();
         for wrong in [
@@ -575,7 +575,7 @@ fn wrong_address_is_refused_by_the_name_of_its_field() {
 }
 
 #[test]
-fn an_operation_may_want_the_key_in_its_body() {
+fn operation_with_a_key_in_its_schema_requires_it_in_the_body() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let reply = post(&sandbox, "/ip_allow_list/view", &json!({}));
     assert_refused(&reply, 400, "NON_VALIDATING_IN_PAYLOAD", Some("api_key"));
@@ -586,7 +586,7 @@ fn an_operation_may_want_the_key_in_its_body() {
 }
 
 #[test]
-fn a_stateless_sandbox_answers_with_the_examples() {
+fn stateless_sandbox_replies_with_the_specs_examples() {
     let sandbox = Sandbox::builder().stateless(true).start_blocking().unwrap();
     let body = json!({ "id": "welcome" });
     let first = post(&sandbox, "/template/view", &body).json();
@@ -606,7 +606,7 @@ fn a_stateless_sandbox_answers_with_the_examples() {
 }
 
 #[test]
-fn a_stateless_sandbox_answers_with_the_example_that_is_preferred() {
+fn stateless_sandbox_replies_with_the_example_named_in_prefer() {
     let sandbox = Sandbox::builder().stateless(true).start_blocking().unwrap();
     for (prefer, failed) in [
         ("example=failed", json!(1)),
@@ -630,7 +630,7 @@ fn a_stateless_sandbox_answers_with_the_example_that_is_preferred() {
 }
 
 #[test]
-fn a_lenient_sandbox_ignores_nulls_and_unknown_fields() {
+fn lenient_sandbox_ignores_nulls_and_unknown_fields() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let mut body = mail_with(&json!({
         "reply_to": "x@example.com",
@@ -655,7 +655,7 @@ fn a_lenient_sandbox_ignores_nulls_and_unknown_fields() {
 }
 
 #[test]
-fn a_key_does_what_it_may() {
+fn key_is_limited_by_its_endpoints_status_and_subaccount() {
     let only_templates = "api-TEMPLATES0TEMPLATES0TEMPLATES000";
     let blocked = "api-BLOCKED0BLOCKED0BLOCKED0BLOCKED0";
     let on_trial = "api-TRIAL0TRIAL0TRIAL0TRIAL0TRIAL000";
@@ -681,7 +681,7 @@ fn a_key_does_what_it_may() {
     };
     let reply = call(only_templates, "/email/send", &mail());
     assert_refused(&reply, 400, "ENDPOINT_PERMISSION_DENIED", None);
-    // Open to every key.
+    // This endpoint is open to every key.
     assert_eq!(
         call(only_templates, "/api_keys/permissions", &json!({})).status,
         200
@@ -696,7 +696,7 @@ fn a_key_does_what_it_may() {
     assert_eq!(kinds, [EventKind::Reject]);
     assert_eq!(sandbox.mails()[0].username(), "api-TRIAL0TRIAL0");
 
-    // A subaccount is named by keys of the master account only, and has to be there.
+    // Only keys of the master account may name a subaccount, which must exist.
     let here = json!({ "subaccount_id": "381204" });
     let nowhere = json!({ "subaccount_id": "nowhere" });
     for (key, body, status) in [
@@ -714,7 +714,7 @@ fn a_key_does_what_it_may() {
 }
 
 #[test]
-fn documented_rates_are_kept_by_the_sandboxs_clock() {
+fn call_beyond_a_documented_rate_gets_429_by_the_sandboxs_clock() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.freeze();
     let search = || post(&sandbox, "/activity/search", &json!({}));
@@ -727,7 +727,7 @@ fn documented_rates_are_kept_by_the_sandboxs_clock() {
 }
 
 #[test]
-fn mail_is_delivered_in_time() {
+fn mail_is_delivered_when_the_clock_advances() {
     let sandbox = Sandbox::builder().strict(true).start_blocking().unwrap();
     sandbox.freeze();
     let start = sandbox.now();
@@ -751,7 +751,7 @@ fn mail_is_delivered_in_time() {
 }
 
 #[tokio::test]
-async fn time_passes_by_itself() {
+async fn mail_is_delivered_without_advance_if_the_clock_runs() {
     let sandbox = Sandbox::start_blocking().unwrap();
     assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
     while sandbox.events().len() < 2 {
@@ -760,7 +760,7 @@ async fn time_passes_by_itself() {
 }
 
 #[test]
-fn a_mail_is_answered_and_kept() {
+fn sent_mail_is_recorded_with_all_fields() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let body = mail_with(&json!({
         "cc": ["c@example.net"],
@@ -819,7 +819,7 @@ fn a_mail_is_answered_and_kept() {
 }
 
 #[test]
-fn schedule_and_fastaccept_shape_the_reply() {
+fn reply_to_a_scheduled_or_fast_accepted_mail_has_its_fields() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let keys = |body: &Value| -> Vec<String> {
         let reply = post(&sandbox, "/email/send", body).json();
@@ -847,7 +847,7 @@ fn schedule_and_fastaccept_shape_the_reply() {
 }
 
 #[test]
-fn mime_and_batch_are_kept_too() {
+fn mime_message_and_batch_are_recorded_as_mails() {
     let sandbox = Sandbox::start_blocking().unwrap();
     // From: A <a@example.com>, To: b@example.net and c@example.net, Subject: Hi
     let message = "RnJvbTogQSA8YUBleGFtcGxlLmNvbT4NClRvOiBiQGV4YW1wbGUubmV0LA0KIGNAZXhhbXBsZS5uZXQNClN1YmplY3Q6IEhpDQoNCkhlbGxvDQo=";
@@ -871,7 +871,7 @@ fn mime_and_batch_are_kept_too() {
 }
 
 #[test]
-fn only_verified_domains_may_send() {
+fn mail_from_an_unverified_domain_is_refused() {
     let sandbox = Sandbox::builder()
         .sender_domains(["Example.com"])
         .start_blocking()
@@ -893,7 +893,7 @@ fn only_verified_domains_may_send() {
 }
 
 #[test]
-fn the_same_calls_get_the_same_ids() {
+fn same_calls_to_two_sandboxes_get_the_same_ids() {
     let run = || {
         let sandbox = Sandbox::start_blocking().unwrap();
         let replies = [(); 3].map(|()| post(&sandbox, "/email/send", &mail()).json());
@@ -907,7 +907,7 @@ fn the_same_calls_get_the_same_ids() {
 }
 
 #[test]
-fn many_sandboxes_run_side_by_side_and_each_stops_on_its_own() {
+fn sandboxes_that_run_at_the_same_time_are_independent() {
     std::thread::scope(|scope| {
         for count in 0..8 {
             scope.spawn(move || {
@@ -924,7 +924,7 @@ fn many_sandboxes_run_side_by_side_and_each_stops_on_its_own() {
     });
 }
 
-/// Waits until the other side closes the connection.
+/// Waits for the end of the connection, and returns whether nothing was received before.
 fn is_closed(mut stream: TcpStream) -> bool {
     let mut rest = Vec::new();
     match stream.read_to_end(&mut rest) {
@@ -933,7 +933,7 @@ fn is_closed(mut stream: TcpStream) -> bool {
     }
 }
 
-/// A connection that was used once and is kept open.
+/// Opens a connection, uses it once and keeps it open.
 fn kept_alive(sandbox: &Sandbox) -> TcpStream {
     let mut stream = connect(sandbox);
     stream
@@ -944,7 +944,7 @@ fn kept_alive(sandbox: &Sandbox) -> TcpStream {
 }
 
 #[test]
-fn a_dropped_sandbox_is_gone() {
+fn dropping_a_sandbox_closes_its_connections() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let stream = kept_alive(&sandbox);
     drop(sandbox);
@@ -952,7 +952,7 @@ fn a_dropped_sandbox_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_runs_on_the_runtime_of_the_caller() {
+async fn started_sandbox_runs_on_the_callers_runtime() {
     let sandbox = Sandbox::start().await.unwrap();
     tokio::task::block_in_place(|| {
         assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
@@ -963,14 +963,14 @@ async fn it_runs_on_the_runtime_of_the_caller() {
 }
 
 #[tokio::test]
-async fn a_blocking_sandbox_may_be_used_and_dropped_on_a_runtime() {
+async fn blocking_sandbox_can_be_used_and_dropped_on_a_runtime() {
     let sandbox = Sandbox::start_blocking().unwrap();
     assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
     drop(sandbox);
 }
 
 #[test]
-fn without_a_runtime_start_is_an_error() {
+fn start_without_a_runtime_returns_an_error() {
     let mut start = std::pin::pin!(Sandbox::start());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match start.as_mut().poll(&mut context) {
@@ -980,7 +980,7 @@ fn without_a_runtime_start_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_mail_can_be_waited_for() {
+async fn wait_for_mail_returns_each_mail_once_and_none_on_timeout() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let moment = Duration::from_millis(10);
     assert!(sandbox.wait_for_mail(moment).await.is_none());

@@ -1,4 +1,4 @@
-//! Connections on which nothing happens, and connections that are too many.
+//! The limits on idle connections, on the number of connections and on slow requests.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -14,10 +14,10 @@ use serde_json::json;
 use smtp2go_sandbox::{Fault, Sandbox, SandboxBuilder};
 use support::{connect, post, read, send};
 
-/// Long for a machine that is not busy, and short for a test.
+/// A timeout that ends within a test. Longer than a request takes.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Nothing waits that long, but for what never ends.
+/// A timeout that does not end within a test.
 const LONG: Duration = Duration::from_secs(600);
 
 fn patient() -> SandboxBuilder {
@@ -38,7 +38,7 @@ fn write_mail(stream: &mut TcpStream, sandbox: &Sandbox) {
     stream.write_all(request.as_bytes()).unwrap();
 }
 
-/// All that comes until the connection ends, which it has to.
+/// Reads until the end of the connection.
 fn rest(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -61,26 +61,26 @@ fn thousand_half_open_connections_do_not_lock_out_a_client() {
         .head_timeout(SHORT)
         .start_blocking()
         .unwrap();
-    // In portions, since both ends take an open file of this process.
+    // In four rounds, because both ends are open files of this process.
     for _ in 0..4 {
         let half_open: Vec<_> = (0..250)
             .map(|number| {
                 let mut stream = connect(&sandbox);
                 if number % 2 == 0 {
-                    // One that is refused may be closed by now.
+                    // Fails if the connection was refused and is already closed.
                     let _ = stream.write_all(b"POST /v3/email/send HTTP/1.1\r\nHost: a\r\n");
                 }
                 stream
             })
             .collect();
-        // They are still there.
+        // The connections are still open.
         let begun = std::time::Instant::now();
         loop {
             let mut stream = connect(&sandbox);
             let request = b"GET /_sandbox HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
             let _ = stream.write_all(request);
             let mut answer = String::new();
-            // So many are refused that one may be reset, which loses its answer.
+            // With so many refused connections, one may be reset without its reply.
             let _ = stream.read_to_string(&mut answer);
             if answer.starts_with("HTTP/1.1 200") {
                 break;
@@ -96,7 +96,7 @@ fn thousand_half_open_connections_do_not_lock_out_a_client() {
 }
 
 #[test]
-fn connection_that_is_one_too_many_is_told_so() {
+fn connection_beyond_the_limit_gets_503_with_the_reason() {
     let sandbox = patient().max_connections(2).start_blocking().unwrap();
     let mut held: Vec<_> = (0..2)
         .map(|_| {
@@ -117,7 +117,7 @@ fn connection_that_is_one_too_many_is_told_so() {
         let error = body["error"].as_str().unwrap();
         assert!(error.contains("2 connections") && error.contains("--max-connections"));
     }
-    // Those that are there go on.
+    // Open connections still work.
     write_mail(&mut held[0], &sandbox);
     assert_eq!(read(&mut held[0], true).status, 200);
     drop(held.pop());
@@ -147,7 +147,7 @@ fn streams_and_waits_leave_connections_to_others() {
     assert_eq!(refused.status, 503);
     let error = refused.json()["error"].as_str().unwrap().to_owned();
     assert!(error.contains("all 2 places") && error.contains("--max-connections"));
-    // What does not wait is answered, and so is a wait for what is there.
+    // Requests that need not wait still get replies.
     assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
     assert_eq!(wait().status, 200);
     drop(streams.pop());
@@ -159,16 +159,16 @@ fn streams_and_waits_leave_connections_to_others() {
         );
         sleep(Duration::from_millis(2));
     }
-    // The least share is one.
+    // At least one request may wait.
     let sandbox = patient().max_connections(1).start_blocking().unwrap();
     let wait = send(&sandbox, "GET", "/_sandbox/mails?wait=0.01", &[], b"");
     assert_eq!(wait.status, 200);
 }
 
 #[test]
-fn body_beyond_those_that_are_being_received_is_answered_with_503() {
+fn body_beyond_the_total_of_bodies_in_progress_gets_503() {
     const MB: usize = 1_000_000;
-    // The least limit, 128 MiB.
+    // The minimum of the limit: 128 MiB.
     let sandbox = patient().keep_bytes(MB).start_blocking().unwrap();
     let key = ("X-Smtp2go-Api-Key", sandbox.key());
     let held: Vec<_> = (0..3)
@@ -189,7 +189,7 @@ fn body_beyond_those_that_are_being_received_is_answered_with_503() {
     let large = vec![b'x'; 6 * MB];
     let send_large = |headers: &[_]| send(&sandbox, "POST", "/v3/email/send", headers, &large);
     let begun = std::time::Instant::now();
-    // What was written last is in the buffers of the sockets for a moment.
+    // The last bytes may still be in socket buffers.
     let refused = loop {
         let reply = send_large(&[key]);
         if reply.status == 503 {
@@ -200,7 +200,7 @@ fn body_beyond_those_that_are_being_received_is_answered_with_503() {
     let error = refused["data"]["error"].as_str().unwrap();
     assert!(error.contains("134217728 bytes"), "{error}");
     assert!(error.contains("--keep-bytes"), "{error}");
-    // There is room for a small one, and for one without the key.
+    // A small body and a body without the key still have room.
     assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
     assert_eq!(send_large(&[]).status, 401);
     drop(held);
@@ -210,13 +210,13 @@ fn body_beyond_those_that_are_being_received_is_answered_with_503() {
 }
 
 #[test]
-fn slow_head_is_answered_with_408() {
+fn slow_head_gets_408() {
     let sandbox = Sandbox::builder()
         .head_timeout(SHORT)
         .idle_timeout(LONG)
         .start_blocking()
         .unwrap();
-    // Each byte is progress, and the head never ends.
+    // Sends a byte at a time, without ever completing the head.
     let mut stream = connect(&sandbox);
     let mut dripping = stream.try_clone().unwrap();
     let dripper = std::thread::spawn(move || {
@@ -228,7 +228,7 @@ fn slow_head_is_answered_with_408() {
         }
     });
     let mut answer = Vec::new();
-    // It may be reset after the answer, since more comes in.
+    // The connection may be reset after the reply, because the client sends more.
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -239,13 +239,13 @@ fn slow_head_is_answered_with_408() {
     drop(stream);
     dripper.join().unwrap();
 
-    // The second request of a connection has the same time.
+    // The second request of a connection has the same time limit.
     let mut stream = connect(&sandbox);
     write_mail(&mut stream, &sandbox);
     assert_eq!(read(&mut stream, true).status, 200);
     stream.write_all(b"POST /v3/email").unwrap();
     assert!(rest(&mut stream).starts_with("HTTP/1.1 408 "));
-    // Without a request there is nothing to answer.
+    // A connection without a request is closed without a reply.
     assert_eq!(rest(&mut connect(&sandbox)), "");
 }
 
@@ -271,7 +271,7 @@ fn idle_connection_is_closed() {
 }
 
 #[test]
-fn body_that_stalls_is_answered_with_408() {
+fn stalled_body_gets_408() {
     let sandbox = Sandbox::builder()
         .head_timeout(LONG)
         .idle_timeout(SHORT)
@@ -298,13 +298,13 @@ fn body_that_stalls_is_answered_with_408() {
 }
 
 #[test]
-fn client_that_takes_nothing_of_an_answer_is_given_up() {
+fn connection_of_a_client_that_does_not_read_is_closed() {
     let sandbox = Sandbox::builder()
         .head_timeout(LONG)
         .idle_timeout(SHORT)
         .start_blocking()
         .unwrap();
-    // More than the buffers of a socket hold.
+    // More than fits into socket buffers.
     let body = "x".repeat(16 * 1024 * 1024);
     send(&sandbox, "POST", "/v3/email/send", &[], body.as_bytes());
     let mut stream = connect(&sandbox);
@@ -320,7 +320,7 @@ fn client_that_takes_nothing_of_an_answer_is_given_up() {
 }
 
 #[test]
-fn fault_that_waits_on_purpose_is_neither_ended_nor_counted() {
+fn connection_stalled_by_a_fault_is_neither_timed_out_nor_counted() {
     std::thread::scope(|scope| {
         for fault in [
             "stall-before-reading",
@@ -329,12 +329,12 @@ fn fault_that_waits_on_purpose_is_neither_ended_nor_counted() {
             "status=502:html:stall",
             "delay=10m",
         ] {
-            scope.spawn(move || waits_on_purpose(fault));
+            scope.spawn(move || assert_stalls(fault));
         }
     });
 }
 
-fn waits_on_purpose(fault: &str) {
+fn assert_stalls(fault: &str) {
     let rule = format!("email_send:nth=1:{fault}");
     let sandbox = Sandbox::builder()
         .max_connections(1)
@@ -355,13 +355,13 @@ fn waits_on_purpose(fault: &str) {
         }
     }
     sleep(3 * SHORT);
-    // The rest of the half.
+    // Reads the rest of the half body.
     stream
         .set_read_timeout(Some(Duration::from_millis(50)))
         .unwrap();
     while stream.read(&mut [0; 256]).is_ok_and(|read| read > 0) {}
     assert_open(&mut stream, fault);
-    // There is one place, and somebody else gets it.
+    // The limit is one connection, which is free for another client.
     assert_eq!(
         post(&sandbox, "/email/send", &mail()).status,
         200,
@@ -371,7 +371,7 @@ fn waits_on_purpose(fault: &str) {
 }
 
 #[test]
-fn answer_that_takes_long_is_not_idle() {
+fn connection_with_a_slow_reply_is_not_idle() {
     let sandbox = Sandbox::builder()
         .head_timeout(SHORT)
         .idle_timeout(SHORT)
@@ -389,23 +389,23 @@ fn answer_that_takes_long_is_not_idle() {
         assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
         assert_eq!(waits.join().unwrap(), 200);
     });
-    // The events of a page go on: one as it begins, one for the mail.
+    // The event stream continues: one event at its start, one for the mail.
     let mut text = Vec::new();
     while String::from_utf8_lossy(&text)
         .matches("event: change")
         .count()
         < 2
     {
-        let mut piece = [0; 1024];
-        let read = live.read(&mut piece).unwrap();
-        assert!(read > 0, "it ended after {text:?}");
-        text.extend_from_slice(&piece[..read]);
+        let mut chunk = [0; 1024];
+        let read = live.read(&mut chunk).unwrap();
+        assert!(read > 0, "the stream ended after {text:?}");
+        text.extend_from_slice(&chunk[..read]);
     }
     assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
     assert_open_or_more(&mut live);
 }
 
-/// Whether more comes, or at least no end.
+/// Asserts that the connection has more bytes or is open.
 fn assert_open_or_more(stream: &mut TcpStream) {
     stream
         .set_read_timeout(Some(Duration::from_millis(1)))
@@ -414,7 +414,7 @@ fn assert_open_or_more(stream: &mut TcpStream) {
 }
 
 #[test]
-fn slow_templates_do_not_hold_up_admin_endpoints_and_the_inbox() {
+fn slow_templates_do_not_delay_admin_endpoints_and_the_inbox() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let each = "{{#each a}}{{#each ../a}}{{#each ../../a}}{{/each}}{{/each}}{{/each}}";
     let template = json!({ "id": "welcome", "template_name": "Welcome", "subject": "Hi",
@@ -424,11 +424,11 @@ fn slow_templates_do_not_hold_up_admin_endpoints_and_the_inbox() {
     slow["template_id"] = "welcome".into();
     slow["template_data"] = json!({ "a": vec![0; 2_000] });
     std::thread::scope(|scope| {
-        // One for each place, and one that waits.
+        // One for each of the four permits, and one that waits.
         let sent: Vec<_> = (0..5)
             .map(|_| scope.spawn(|| post(&sandbox, "/email/send", &slow).status))
             .collect();
-        // Before they have their places, a few requests would pass in any case.
+        // More rounds than would pass before the templates are being rendered.
         let mut rounds = 0;
         while sent.iter().all(|one| !one.is_finished()) {
             for path in ["/_sandbox/clock", "/_sandbox/mails", "/"] {
