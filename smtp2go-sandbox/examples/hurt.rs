@@ -1,5 +1,5 @@
-//! How time grows with inputs that are made to hurt: from 0.5 MB to 1 MB it doubles where code is
-//! linear, and is four times as long where it is not. Prints a table in Markdown.
+//! Measures how the time for hostile inputs grows from 0.5 MB to 1 MB: by a factor of 2 if the code
+//! is linear, of 4 if it is quadratic. Prints a Markdown table.
 //!
 //! `cargo run --release -p smtp2go-sandbox --example hurt [PART OF A NAME]`
 
@@ -18,13 +18,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(out, "| input | 0.5 MB | 1 MB | growth | longest answer |")?;
     writeln!(out, "| --- | --- | --- | --- | --- |")?;
     for row in hurt::ROWS.iter().filter(|row| row.name.contains(&part)) {
-        // The first one of a process compiles schemas.
+        // Warm-up: the first run compiles schemas.
         hurt::run(row, 16 * 1024, || {})?;
         let [half, whole] = [HALF, 2 * HALF].map(|size| best(row, size));
         let (half, whole) = (half?, whole?);
         if whole.statuses != row.statuses || !whole.refusal.contains(row.refusal) {
             let (name, found) = (row.name, &whole.statuses);
-            return Err(format!("{name}: answered {found:?} {}", whole.refusal).into());
+            return Err(format!(
+                "{name}: unexpected statuses {found:?} or refusal {}",
+                whole.refusal
+            )
+            .into());
         }
         let growth = whole.time.as_secs_f64() / half.time.as_secs_f64();
         writeln!(
@@ -39,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The quickest of three: what else the machine does only ever adds to it.
+/// Returns the fastest of three runs. Other load on the machine only makes runs slower.
 fn best(row: &hurt::Row, size: usize) -> io::Result<hurt::Outcome> {
     let mut best = hurt::run(row, size, || {})?;
     for _ in 0..2 {

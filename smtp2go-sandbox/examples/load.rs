@@ -1,5 +1,5 @@
-//! How long the sandbox takes for many mails, and how much memory: 10,000 mails of 2 KB, sent on
-//! four connections, and listed.
+//! Measures the time and memory that the sandbox takes to accept and list many mails. Default:
+//! 10,000 mails of 2 KB, sent on four connections.
 //!
 //! `cargo run --release -p smtp2go-sandbox --example load [MAILS]`
 
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .collect();
         senders.into_iter().try_for_each(|sender| {
             let sent = sender.join();
-            sent.unwrap_or_else(|_| Err(io::Error::other("a sender panicked")))
+            sent.unwrap_or_else(|_| Err(io::Error::other("a sending thread panicked")))
         })
     })?;
     let sent = start.elapsed();
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listed = start.elapsed();
     let found = String::from_utf8(list)?.matches("\"email_id\"").count();
     if found != count {
-        return Err(format!("{found} mails are listed, not {count}").into());
+        return Err(format!("the list has {found} mails instead of {count}").into());
     }
     let mut out = io::stdout().lock();
     writeln!(out, "{count} mails of {} bytes", mail.len())?;
@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A mail whose JSON has about 2 KB.
+/// Returns a mail of about 2 KB as JSON.
 fn mail() -> String {
     let text = "All work and no play makes Jack a dull boy. ".repeat(42);
     format!(
@@ -72,7 +72,7 @@ fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
-/// Sends a mail so many times on one connection.
+/// Sends a mail `count` times on one connection.
 fn send(sandbox: &Sandbox, mail: &str, count: usize) -> io::Result<()> {
     let mut stream = connect(sandbox)?;
     let request = format!(
@@ -95,7 +95,7 @@ fn connect(sandbox: &Sandbox) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The body of an answer, which has to have status 200 and a length.
+/// Reads the body of a reply, which must have status 200 and a `Content-Length`.
 fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut space = [0; 16 * 1024];
@@ -127,7 +127,7 @@ fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The memory of this process in KiB, where the system tells.
+/// Returns the resident memory of this process in KiB. `None` if the system does not provide it.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;

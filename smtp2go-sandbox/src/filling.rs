@@ -1,13 +1,13 @@
-//! Handlebars within limits: whoever adds a template or sends with one could otherwise take all of
-//! the memory, all of the stack, or a thread for ever.
+//! Renders Handlebars templates within limits. Without limits, a template could exhaust the memory
+//! or the stack, or occupy a thread for ever.
 //!
-//! [`check`] reads a template before the parser does, which calls itself for each block and each
-//! parenthesis, and looks through all that comes before a tag for each of them. [`Compiled::new`]
-//! refuses inline partials that include themselves, and puts calls of its own into the template, which
-//! ask the [`FillBudget`] as it is filled in: before the content of each block, for time and output, and
-//! before each tag that copies data. A partial holds a copy of its data while it runs, and partials may
-//! be in one another. [`apart`] runs both on a thread that can be given up, in case something takes long
-//! all the same.
+//! [`check`] reads a template before the parser does: the parser recurses for each block and each
+//! parenthesis, and for each tag scans everything before it. [`Compiled::new`] refuses inline
+//! partials that include themselves, and inserts calls of helpers into the template. While the
+//! template is rendered, these helpers charge the [`FillBudget`]: [`STEP`] before the content of
+//! each block, for time and steps, and [`HOLD`] before each tag that copies data. (A partial holds a
+//! copy of its data while it runs, and partials can be nested.) [`apart`] runs both on a thread
+//! that is abandoned after a timeout, for what the limits miss.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
@@ -26,78 +26,78 @@ use serde_json::Value;
 
 use crate::weight::Weight;
 
-/// The most blocks in one another, partials and each `else if` counted.
+/// Maximum nesting of blocks. Partials and each `else if` count as blocks.
 const DEPTH: usize = 100;
 
-/// The most subexpressions in one another.
+/// Maximum number of subexpressions in a tag.
 const PARENTHESES: usize = 10;
 
-/// The longest tag, in bytes.
+/// Maximum length of a tag in bytes.
 const TAG: usize = 4 * 1024;
 
-/// The most tags times bytes: for each tag the parser counts the lines before it. A thread that was
-/// given up ends by this: in a release build after a second, in a debug build after ten or so.
+/// Maximum of tags times bytes: for each tag the parser counts the lines before it. An abandoned
+/// thread ends because of this limit, after about 1 s in a release build and 10 s in a debug build.
 const WORK: usize = 1_000_000_000;
 
-/// The most backslashes in a row, which the parser reads anew from each of them.
+/// Maximum number of backslashes in a row. The parser reads the row again from each of them.
 const BACKSLASHES: usize = 100;
 
-/// The most texts, expressions and blocks that are filled in for a request, each as often as it is
-/// repeated.
+/// Maximum number of texts, expressions and blocks that are rendered for a request, counting each
+/// repetition.
 const ELEMENTS: usize = 1_000_000;
 
-/// The most memory for the data that tags copy and hold until they end, in MiB.
+/// Maximum size of the data that tags copy and hold until they end, in MiB.
 const HELD: usize = 64;
 
-/// How many copies of a value there are at most while its tag is filled in: as the parameter of a
-/// partial or a block, as a variable of it, and in its data.
+/// Maximum number of copies of a value while its tag is rendered: as the parameter of a partial or a
+/// block, as its variable, and in its data.
 const COPIES: usize = 3;
 
-/// About what a member of an object takes, which a partial with parameters makes of each item of a
-/// list and each character of a text.
+/// Approximate size of an object's member in bytes. A partial with parameters makes a member of each
+/// item of a list and each character of a text.
 const MEMBER: usize = 256;
 
-/// The longest text that a template may become, in MiB.
+/// Maximum size of a rendered template in MiB.
 const OUTPUT: usize = 8;
 
-/// The longest that the templates of a request may become together, in MiB.
+/// Maximum total size of a request's rendered templates in MiB.
 const OUTPUT_IN_ALL: usize = 64;
 
 const MIB: usize = 1024 * 1024;
 
-/// How long compiling, and filling in, may take for a request. In tests longer, since their machine may be
-/// busy with other things.
+/// Time limit of compiling, and of rendering, for a request. Longer in tests, which may run on a busy
+/// machine.
 const TIME: Duration = Duration::from_secs(if cfg!(test) { 15 } else { 5 });
 
-/// How long a thread that has no time left may take to notice.
+/// How long after [`TIME`] a thread may take to notice the time limit.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How many threads there are at most, those that were given up counted.
+/// Maximum number of threads, including abandoned ones.
 const THREADS: usize = 8;
 
-/// An error shows the line that it is in.
+/// Maximum length of an error in characters. The parser's errors quote the template's line.
 const LONGEST_ERROR: usize = 500;
 
 /// Enough for [`DEPTH`] in a debug build.
 const STACK: usize = 16 * MIB;
 
-/// No template can have these names in it.
+// Helper names that no template can contain.
 const STEP: &str = "\u{0}step";
 const HOLD: &str = "\u{0}hold";
 const RELEASE: &str = "\u{0}release";
 
-/// A template that can be filled in.
+/// A compiled template.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     template: Template,
     weight: usize,
 }
 
-/// About what a tag takes when it is compiled, and each value in it, on the safe side.
+/// Upper estimates of the memory of a compiled tag and of each value in it, in bytes.
 const TAG_WEIGHT: usize = 2 * 1024;
 const VALUE_WEIGHT: usize = 1024;
 
-/// About how much memory a text takes when it is compiled.
+/// Estimates the memory of a compiled template from its text, in bytes.
 pub(crate) fn weight_of(text: &str) -> usize {
     let tags = text.split("{{").skip(1);
     let weight = tags.map(|tag| {
@@ -115,11 +115,12 @@ impl Weight for Compiled {
 }
 
 impl Compiled {
-    /// The error goes on from `The html_body`.
+    /// Compiles a template. The error continues a sentence that starts with the field's name, such as
+    /// `The html_body`.
     pub(crate) fn new(text: &str) -> Result<Self, String> {
         let variables = check(text)?;
         let mut template = Template::compile(&in_brackets(text, variables))
-            .map_err(|error| format!("is no template: {}", one_line(&error)))?;
+            .map_err(|error| format!("is not a valid template: {}", one_line(&error)))?;
         check_partials(&template)?;
         let copies = copies(&template);
         add_steps(&mut template, &Own::new()?, copies);
@@ -129,14 +130,14 @@ impl Compiled {
         })
     }
 
-    /// Fills it in. The error goes on from `The html_body cannot be filled in:`.
+    /// Renders the template. The error continues `The html_body cannot be rendered:`.
     pub(crate) fn fill(
         &self,
         escape: Escape,
         data: &Context,
         budget: &Arc<FillBudget>,
     ) -> Result<String, String> {
-        // What a template that failed held.
+        // A template that failed has not released what it held.
         budget.release(usize::MAX);
         let mut context = RenderContext::new(None);
         let asked = Arc::clone(budget);
@@ -187,20 +188,20 @@ impl Compiled {
             (Some(limit), _) => Err(limit.clone()),
             (None, Err(error)) => Err(one_line(&error)),
             (None, Ok(())) => {
-                String::from_utf8(text.bytes).map_err(|_| "it is not UTF-8".to_owned())
+                String::from_utf8(text.bytes).map_err(|_| "its output is not UTF-8".to_owned())
             }
         }
     }
 }
 
-/// What becomes of values as they are filled in.
+/// How values are escaped in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escape {
     Html,
     Nothing,
 }
 
-/// Handlebars as the JavaScript original has it.
+/// Returns an engine with only the helpers of Handlebars for JavaScript.
 fn engine(escape: Escape) -> &'static Handlebars<'static> {
     static HTML: OnceLock<Handlebars<'static>> = OnceLock::new();
     static NOTHING: OnceLock<Handlebars<'static>> = OnceLock::new();
@@ -222,13 +223,13 @@ fn engine(escape: Escape) -> &'static Handlebars<'static> {
     }
 }
 
-/// What is left for filling in the templates of a request.
+/// The remaining budget for rendering the templates of a request.
 #[derive(Debug)]
 pub(crate) struct FillBudget {
     end: Instant,
     elements: AtomicUsize,
     bytes: AtomicUsize,
-    /// For each value that is held, the bytes of it and of those before it.
+    /// For each held value, the total bytes of this value and those held before it.
     held: Mutex<Vec<usize>>,
     /// The first limit that was exceeded.
     exceeded: OnceLock<String>,
@@ -246,12 +247,12 @@ impl FillBudget {
     }
 
     fn take_elements(&self, count: usize) -> bool {
-        self.in_time() && self.take(&self.elements, count, || {
-            format!(
-                "it takes more than {ELEMENTS} steps: it repeats too much, or each goes over too \
-                     many items"
-            )
-        })
+        self.in_time()
+            && self.take(&self.elements, count, || {
+                format!(
+                    "it needs more than {ELEMENTS} steps: reduce repetition or the items of each"
+                )
+            })
     }
 
     fn take_bytes(&self, count: usize, before: usize) -> bool {
@@ -272,7 +273,7 @@ impl FillBudget {
             return self.exceed(|| {
                 format!(
                     "its partials, blocks and subexpressions copy more than {HELD} MiB of \
-                     template_data: pass them less of it, or nest fewer"
+                     template_data: pass them less data or nest them less"
                 )
             });
         }
@@ -290,7 +291,7 @@ impl FillBudget {
     }
 
     fn take(&self, from: &AtomicUsize, count: usize, say: impl Fn() -> String) -> bool {
-        // Only one thread takes.
+        // Not atomic as a whole, which is enough: only one thread takes.
         let left = from.load(Ordering::Relaxed);
         match left.checked_sub(count) {
             Some(left) => {
@@ -308,10 +309,10 @@ impl FillBudget {
 }
 
 fn too_long() -> String {
-    format!("it takes longer than {} s", TIME.as_secs())
+    format!("it needs more than {} s", TIME.as_secs())
 }
 
-/// What a template becomes, within its budget.
+/// The output of a template; writing charges the budget.
 struct Text<'a> {
     bytes: Vec<u8>,
     budget: &'a FillBudget,
@@ -326,8 +327,8 @@ impl Output for Text<'_> {
     }
 }
 
-/// Runs what may take long on a thread of its own, which is given up after [`TIME`]. The error says
-/// that there was no time, or no thread.
+/// Runs `work` on a thread of its own, and abandons the thread after [`TIME`]. The error says that
+/// the time limit was exceeded or that no thread was available.
 pub(crate) fn apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
@@ -335,28 +336,28 @@ pub(crate) fn apart<T: Send + 'static>(
     let (sender, receiver) = mpsc::sync_channel(1);
     let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
         let done = work();
-        // Before the waiting one goes on, and has another.
+        // Frees the permit before the caller continues, which may need another.
         drop(running);
-        // Nobody waits any more if it took too long.
+        // Fails if the caller has given up waiting.
         let _ = sender.send(done);
     });
-    thread.map_err(|error| format!("there is no thread for it: {error}"))?;
+    thread.map_err(|error| format!("cannot start a thread for it: {error}"))?;
     receiver
         .recv_timeout(TIME + GRACE)
         .map_err(|error| match error {
             mpsc::RecvTimeoutError::Timeout => too_long(),
-            mpsc::RecvTimeoutError::Disconnected => "the template engine gave up".to_owned(),
+            mpsc::RecvTimeoutError::Disconnected => "the template engine panicked".to_owned(),
         })
 }
 
-/// One of the [`THREADS`], until it is dropped.
+/// A permit for one of the [`THREADS`], released on drop.
 struct Running;
 
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
 impl Running {
-    /// Waits until there is one, for as long as a thread may take.
+    /// Waits for a permit, at most for [`TIME`].
     fn begin() -> Result<Self, String> {
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |running: &mut usize| *running >= THREADS;
@@ -364,7 +365,7 @@ impl Running {
         let (mut running, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
             return Err(format!(
-                "{THREADS} other templates are being compiled or filled in; try again later"
+                "{THREADS} other templates are being compiled or rendered: try again later"
             ));
         }
         *running += 1;
@@ -379,26 +380,29 @@ impl Drop for Running {
     }
 }
 
-/// Refuses what the parser would take too long or too much stack for. It reads tags as the parser does,
-/// so that both find the same ones, and refuses what could be read in two ways: objects and lists,
-/// which the JavaScript original does not know either, and raw blocks.
-/// The places of variables such as `elsewhere`, which the parser takes for an `else`, are returned.
+/// Refuses a template for which the parser would need too much time or stack. Finds the same tags as
+/// the parser, and refuses constructs that the two could read differently: object and list literals,
+/// which Handlebars for JavaScript does not have either, and raw blocks.
+///
+/// Returns the ranges of variables such as `elsewhere`, which the parser would read as `else`.
 fn check(text: &str) -> Result<Vec<Range<usize>>, String> {
-    let broken = |why: &str| Err(format!("is no template: {why}"));
+    let broken = |why: &str| Err(format!("is not a valid template: {why}"));
     let mut variables = Vec::new();
     if text.contains(&"\\".repeat(BACKSLASHES + 1)) {
-        return broken("it has more than 100 backslashes in a row");
+        return broken(&format!(
+            "it has more than {BACKSLASHES} backslashes in a row"
+        ));
     }
     let mut rest = text;
     let mut tags = 0_usize;
-    // For each block that is open: how many `else if` it has had.
+    // For each open block, the number of its `else if` so far.
     let mut blocks: Vec<usize> = Vec::new();
     let mut depth = 0_usize;
     while let Some(place) = rest.find("{{") {
         let (before, after) = rest.split_at(place);
         let after = after.get(2..).unwrap_or_default();
         let backslashes = before.len() - before.trim_end_matches('\\').len();
-        // Those that are escaped count too: the parser takes their backslashes out one by one.
+        // Escaped tags count too: the parser removes their backslashes one by one.
         tags += 1;
         if backslashes == 1 {
             rest = after.strip_prefix("{{").unwrap_or(after);
@@ -414,7 +418,7 @@ fn check(text: &str) -> Result<Vec<Range<usize>>, String> {
             continue;
         }
         if after.starts_with("{{") {
-            return broken("the sandbox does not know raw blocks");
+            return broken("the sandbox does not support raw blocks");
         }
         let (tag, after) = tag(after)?;
         rest = after;
@@ -426,7 +430,7 @@ fn check(text: &str) -> Result<Vec<Range<usize>>, String> {
         } else if tag.starts_with('/') {
             depth = depth.saturating_sub(1 + blocks.pop().unwrap_or_default());
         } else if let Some(length) = variable_like_else(tag) {
-            // `tag` goes on to the `}}` before `rest`.
+            // `tag` ends at the `}}` before `rest`.
             let begin = text.len() - rest.len() - 2 - tag.len();
             variables.push(begin..begin + length);
         } else if let Some(other) = tag.strip_prefix("else").or_else(|| tag.strip_prefix('^'))
@@ -437,7 +441,7 @@ fn check(text: &str) -> Result<Vec<Range<usize>>, String> {
             depth += 1;
         }
         if depth > DEPTH {
-            return Err(format!("has more than {DEPTH} blocks in one another."));
+            return Err(format!("has more than {DEPTH} nested blocks."));
         }
     }
     match tags.checked_mul(text.len()) {
@@ -450,7 +454,7 @@ fn check(text: &str) -> Result<Vec<Range<usize>>, String> {
     }
 }
 
-/// The length of a name such as `elsewhere` at the beginning of a tag.
+/// Returns the length of a name such as `elsewhere` at the start of a tag.
 fn variable_like_else(tag: &str) -> Option<usize> {
     let other = tag.strip_prefix("else")?;
     let is_symbol = |letter: char| {
@@ -460,7 +464,7 @@ fn variable_like_else(tag: &str) -> Option<usize> {
     (after.len() < other.len()).then(|| tag.len() - after.len())
 }
 
-/// A text with brackets around names: the parser takes what is in them for nothing else.
+/// Puts brackets around names, so that the parser reads them as names.
 fn in_brackets(text: &str, names: Vec<Range<usize>>) -> String {
     let mut text = text.to_owned();
     for name in names.into_iter().rev() {
@@ -470,9 +474,9 @@ fn in_brackets(text: &str, names: Vec<Range<usize>>) -> String {
     text
 }
 
-/// Splits off a tag that begins after its `{{`: what is in it, and what comes after its `}}`.
+/// Splits a text that starts after a `{{` into the content of this tag and the text after its `}}`.
 fn tag(text: &str) -> Result<(&str, &str), String> {
-    let broken = |why: &str| Err(format!("is no template: {why}"));
+    let broken = |why: &str| Err(format!("is not a valid template: {why}"));
     let start = blank_before(text);
     let start = blank_before(start.strip_prefix('~').unwrap_or(start));
     // `{{{` is closed by `}}}`.
@@ -480,7 +484,7 @@ fn tag(text: &str) -> Result<(&str, &str), String> {
     let kind = start.strip_prefix('#').map_or(start, blank_before);
     let partial = kind.starts_with('>');
     if partial && kind.len() != start.len() {
-        return broken("the sandbox does not know partials with a block");
+        return broken("the sandbox does not support partials with a block");
     }
     let mut parentheses = 0_usize;
     let mut at = 0;
@@ -495,10 +499,10 @@ fn tag(text: &str) -> Result<(&str, &str), String> {
                 ));
             }
             b'{' if brace == Some(at) => {}
-            b'{' | b'}' => return broken("a tag has a brace in it"),
+            b'{' | b'}' => return broken("a tag contains a brace"),
             b'(' if parentheses == PARENTHESES => {
                 return Err(format!(
-                    "has more than {PARENTHESES} subexpressions in one another."
+                    "has a tag with more than {PARENTHESES} subexpressions."
                 ));
             }
             b'(' => parentheses += 1,
@@ -509,19 +513,19 @@ fn tag(text: &str) -> Result<(&str, &str), String> {
                     Some(key) if !partial && !key.contains(['[', '{', '"', '\'']) => {
                         at += key.len() + 1;
                     }
-                    _ => return broken("a tag has a list in it"),
+                    _ => return broken("a tag contains a list"),
                 }
             }
             b'"' | b'\'' => {
                 let Some(length) = quoted(rest, *byte) else {
-                    return broken("a text in a tag is not closed");
+                    return broken("a string in a tag has no closing quote");
                 };
                 if partial && rest.get(..length).is_none_or(|text| text.contains('\\')) {
-                    return broken("the name of a partial has a backslash in it");
+                    return broken("the name of a partial contains a backslash");
                 }
                 at += length + 1;
             }
-            b'\\' => return broken("a tag has a backslash in it"),
+            b'\\' => return broken("a tag contains a backslash"),
             _ => {}
         }
         at += 1;
@@ -532,7 +536,7 @@ fn tag(text: &str) -> Result<(&str, &str), String> {
     }
 }
 
-/// How long a text is that ends with a quote.
+/// Returns the length of the text before its closing quote.
 fn quoted(text: &str, quote: u8) -> Option<usize> {
     let mut escaped = false;
     text.bytes().position(|byte| {
@@ -542,12 +546,12 @@ fn quoted(text: &str, quote: u8) -> Option<usize> {
     })
 }
 
-/// A text without what the parser passes over.
+/// Removes the leading white space that the parser skips.
 fn blank_before(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
-/// Refuses inline partials that include one another in a circle, or too deep.
+/// Refuses inline partials that include each other in a cycle or are nested too deep.
 fn check_partials(template: &Template) -> Result<(), String> {
     let mut partials: HashMap<&str, Vec<&Template>> = HashMap::new();
     find_partials(template, &mut partials)?;
@@ -558,13 +562,11 @@ fn check_partials(template: &Template) -> Result<(), String> {
     };
     match walk.depth(template)? {
         0..=DEPTH => Ok(()),
-        _ => Err(format!(
-            "has more than {DEPTH} blocks and partials in one another."
-        )),
+        _ => Err(format!("has more than {DEPTH} nested blocks and partials.")),
     }
 }
 
-/// The templates that are part of an element.
+/// The templates inside an element: its content and its `else`.
 fn parts(element: &TemplateElement) -> [Option<&Template>; 2] {
     match element {
         TemplateElement::HelperBlock(helper)
@@ -580,7 +582,7 @@ fn parts(element: &TemplateElement) -> [Option<&Template>; 2] {
     }
 }
 
-/// The contents of all inline partials by their names; of those with the same one all.
+/// Collects the contents of all inline partials by name. Several may have the same name.
 fn find_partials<'a>(
     template: &'a Template,
     found: &mut HashMap<&'a str, Vec<&'a Template>>,
@@ -588,7 +590,7 @@ fn find_partials<'a>(
     for element in &template.elements {
         if let TemplateElement::DecoratorBlock(decorator) = element {
             let Some(Parameter::Literal(Value::String(name))) = decorator.params.first() else {
-                return Err("has an inline partial whose name is no text in quotes.".to_owned());
+                return Err("has an inline partial whose name is not in quotes.".to_owned());
             };
             found.entry(name).or_default().extend(&decorator.template);
         }
@@ -599,10 +601,10 @@ fn find_partials<'a>(
     Ok(())
 }
 
-/// Finds out how deep a template goes.
+/// Determines how deep a template is nested.
 struct Walk<'a> {
     partials: HashMap<&'a str, Vec<&'a Template>>,
-    /// Those that are being looked into.
+    /// The partials that are being visited, to find cycles.
     begun: HashSet<&'a str>,
     known: HashMap<&'a str, usize>,
 }
@@ -613,7 +615,7 @@ impl<'a> Walk<'a> {
         for element in &template.elements {
             if let TemplateElement::PartialExpression(partial) = element {
                 let Some(name) = partial.name.as_name() else {
-                    return Err("has a partial whose name is made as it is filled in.".to_owned());
+                    return Err("has a partial whose name is an expression.".to_owned());
                 };
                 deepest = deepest.max(self.depth_of(name.trim_matches(['\'', '"']))? + 1);
             }
@@ -624,7 +626,7 @@ impl<'a> Walk<'a> {
         Ok(deepest)
     }
 
-    /// How deep a partial goes; 0 if there is none of that name.
+    /// The depth of a partial. An unknown name has depth 0.
     fn depth_of(&mut self, name: &'a str) -> Result<usize, String> {
         if let Some(depth) = self.known.get(name) {
             return Ok(*depth);
@@ -644,8 +646,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether a template can make copies of its data: without partials and subexpressions everything is
-/// looked up in the data itself.
+/// Whether a template can copy its data. Without partials and subexpressions every value is
+/// borrowed from the data.
 fn copies(template: &Template) -> bool {
     let by_helper = |helper: &HelperTemplate| {
         let mut values = helper.params.iter().chain(helper.hash.values());
@@ -663,16 +665,16 @@ fn copies(template: &Template) -> bool {
     })
 }
 
-/// Puts a call of [`STEP`] at the beginning of a template and of all that it consists of; and, if it
-/// `copies` data, calls of [`HOLD`] before each tag and one of [`RELEASE`] after it.
+/// Inserts a call of [`STEP`] at the start of a template and of each template inside it. If `copies`
+/// is set, also inserts calls of [`HOLD`] before each tag and one of [`RELEASE`] after it.
 fn add_steps(template: &mut Template, own: &Own, copies: bool) {
-    // The call itself too.
+    // Includes the call itself.
     let count = template.elements.len() + 1;
     let mut places = std::mem::take(&mut template.mapping).into_iter();
     let elements = std::mem::take(&mut template.elements);
     let mut add = |element, place| {
         template.elements.push(element);
-        // Errors name the places of the elements by their numbers.
+        // Errors look up an element's place by its index.
         template.mapping.push(place);
     };
     add(own.call(STEP, vec![literal(count)]), own.place.clone());
@@ -698,7 +700,7 @@ fn add_steps(template: &mut Template, own: &Own, copies: bool) {
         let held = values.len();
         let place = places.next().unwrap_or_else(|| own.place.clone());
         for value in values {
-            // What a value is missing is an error of its tag.
+            // An error in a value is reported at its tag.
             add(own.call(HOLD, value), place.clone());
         }
         add(element, place.clone());
@@ -712,7 +714,7 @@ fn literal(number: usize) -> Parameter {
     Parameter::Literal(number.into())
 }
 
-/// What is put into templates: calls of the sandbox's own.
+/// Makes the helper calls that the sandbox inserts into templates.
 struct Own {
     call: HelperTemplate,
     place: TemplateMapping,
@@ -726,14 +728,14 @@ impl Own {
         match (template.elements.pop(), template.mapping.pop()) {
             (Some(TemplateElement::Expression(mut call)), Some(place)) => {
                 let this = call.params.pop();
-                let this = this.ok_or_else(|| "has no data".to_owned())?;
+                let this = this.ok_or_else(|| "cannot be prepared for rendering".to_owned())?;
                 Ok(Self {
                     call: *call,
                     place,
                     this,
                 })
             }
-            _ => Err("has no step".to_owned()),
+            _ => Err("cannot be prepared for rendering".to_owned()),
         }
     }
 
@@ -744,7 +746,7 @@ impl Own {
         TemplateElement::Expression(Box::new(call))
     }
 
-    /// The parameters of [`HOLD`] for each value that a tag has. The data of a partial comes last.
+    /// Returns the parameters of [`HOLD`] for each value of a tag. A partial's data comes last.
     fn values(&self, element: &TemplateElement) -> Vec<Vec<Parameter>> {
         let mut values = Vec::new();
         match element {
@@ -771,13 +773,16 @@ impl Own {
     }
 }
 
-/// The kinds of values that [`HOLD`] counts: the tag copies it only if it is a copy already, always,
-/// or as the members of an object.
+// The kinds of values that `HOLD` counts.
+
+/// The tag copies the value only if it does not come from the data.
 const VALUE: usize = 0;
+/// The tag always copies the value.
 const COPY: usize = 1;
+/// The tag copies the value into the members of an object.
 const MERGE: usize = 2;
 
-/// The values that are looked up for a tag, those of its subexpressions first.
+/// Collects the values that a tag looks up, those of its subexpressions first.
 fn add_values(helper: &HelperTemplate, values: &mut Vec<Parameter>) {
     for value in helper.params.iter().chain(helper.hash.values()) {
         add_value(value, values);
@@ -797,7 +802,7 @@ fn add_value(value: &Parameter, values: &mut Vec<Parameter>) {
     }
 }
 
-/// How many bytes a tag holds of the value of a [`HOLD`].
+/// Returns how many bytes a tag holds for the value of a [`HOLD`].
 fn held(helper: &Helper<'_>) -> usize {
     let kind = number(helper, 0);
     let Some(value) = helper.param(1) else {
@@ -815,7 +820,7 @@ fn held(helper: &Helper<'_>) -> usize {
     }
 }
 
-/// A number that a call was given.
+/// A numeric parameter of a call. Default: 1.
 fn number(helper: &Helper<'_>, place: usize) -> usize {
     let number = helper.param(place).and_then(|param| param.value().as_u64());
     number
@@ -823,7 +828,7 @@ fn number(helper: &Helper<'_>, place: usize) -> usize {
         .unwrap_or(1)
 }
 
-/// An error as it fits into a line.
+/// Shortens an error to one line of at most [`LONGEST_ERROR`] characters.
 fn one_line(error: &impl ToString) -> String {
     let text = error.to_string();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -849,7 +854,7 @@ mod tests {
     }
 
     #[test]
-    fn usual_templates_are_filled_in() {
+    fn common_template_constructs_are_rendered() {
         let data = json!({ "a": "x", "list": [{ "b": 1 }, { "b": 2 }], "a b": "s", "no": false,
                            "elsewhere": "e", "elsé": { "b": 1 } });
         for (text, expected) in [
@@ -893,9 +898,10 @@ mod tests {
         }
     }
 
-    /// Every one of these ran for minutes, took gigabytes or ended the process.
+    /// Without the limits, each of these templates runs for minutes, takes gigabytes or ends the
+    /// process.
     #[test]
-    fn what_has_no_end_is_refused() {
+    fn template_that_exhausts_time_memory_or_stack_is_refused() {
         let items = json!({ "a": vec![0; 1_000], "text": "x".repeat(100_000) });
         let large = json!({ "a": "x".repeat(400_000), "text": "x".repeat(400_000) });
         let nested = "{{#each a}}{{#each ../a}}{{#each ../../a}}";
@@ -932,9 +938,15 @@ mod tests {
                 inline("p", "{{> q}}") + &inline("q", "{{#if a}}{{> p}}{{/if}}") + "{{> p}}",
                 "includes itself",
             ),
-            // Whatever comes first: too many steps, or too much time for the copies of the data.
-            (inline("p0", "") + &doubled + "{{> p59}}", "it takes "),
-            (inline("p0", "x") + &doubled + "{{> p59}}", "it takes "),
+            // Whichever comes first: too many steps, or too much time for copies of the data.
+            (
+                inline("p0", "") + &doubled + "{{> p59}}",
+                "it needs more than",
+            ),
+            (
+                inline("p0", "x") + &doubled + "{{> p59}}",
+                "it needs more than",
+            ),
             (
                 inline("p0", "") + &nested_with("p", " x=1") + "{{> p99}}",
                 "copy more than 64 MiB",
@@ -967,12 +979,12 @@ mod tests {
             ),
             (
                 inline("p0", "") + &chain + "{{> p199}}",
-                "more than 100 blocks and partials",
+                "more than 100 nested blocks and partials",
             ),
-            ("{{#*inline a}}{{/inline}}".to_owned(), "no text in quotes"),
+            ("{{#*inline a}}{{/inline}}".to_owned(), "not in quotes"),
             (
                 "{{> (lookup this 'text')}}".to_owned(),
-                "as it is filled in",
+                "name is an expression",
             ),
             ("{{#> p}}{{/p}}".to_owned(), "partials with a block"),
             (format!("{nested}x{each}"), "more than 1000000 steps"),
@@ -985,19 +997,19 @@ mod tests {
                 format!("{{{{#each a}}}}{}{{{{/each}}}}", "x".repeat(10_000)),
                 "output exceeds 8 MiB",
             ),
-            ("{{#if a}}".repeat(101), "more than 100 blocks"),
+            ("{{#if a}}".repeat(101), "more than 100 nested blocks"),
             (
                 format!("{{{{#if b}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(100)),
-                "more than 100 blocks",
+                "more than 100 nested blocks",
             ),
             (
                 format!("{{{{a {}", "(a ".repeat(100_000)),
                 "more than 10 subexpressions",
             ),
-            (format!("{{{{a {}", "[".repeat(100_000)), "has a list in it"),
+            (format!("{{{{a {}", "[".repeat(100_000)), "contains a list"),
             (
                 format!("{{{{a {}", "{\"\":".repeat(100_000)),
-                "has a brace in it",
+                "contains a brace",
             ),
             (
                 format!("{{{{a {}}}}}", "b ".repeat(100_000)),
@@ -1008,8 +1020,8 @@ mod tests {
             ("\\".repeat(100_000), "backslashes in a row"),
             ("{{!--".repeat(100_000), "a comment is not closed"),
             ("{{{{a}}}}{{{{/a}}}}".to_owned(), "raw blocks"),
-            ("{{a \"}}".to_owned(), "a text in a tag is not closed"),
-            ("{{> 'a\\\\' }}' }}".to_owned(), "has a backslash in it"),
+            ("{{a \"}}".to_owned(), "has no closing quote"),
+            ("{{> 'a\\\\' }}' }}".to_owned(), "contains a backslash"),
         ] {
             let begun = Instant::now();
             let data = if reason.starts_with("copy") {
@@ -1025,7 +1037,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_in_one_another_are_counted() {
+    fn template_with_more_than_100_nested_blocks_is_refused() {
         let nested = |count| format!("{}x{}", "{{#if a}}".repeat(count), "{{/if}}".repeat(count));
         let chained = |count| format!("{{{{#if b}}}}{}{{{{/if}}}}", "{{else if a}}x".repeat(count));
         for (text, allowed) in [
@@ -1060,7 +1072,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_at_its_limits_is_filled_in() {
+    fn template_within_its_limits_is_rendered() {
         let rows = json!({ "rows": vec![json!({ "a": "x", "b": "y" }); 10_000] });
         let table = "{{#each rows}}<tr><td>{{a}}<td>{{b}}{{#if c}}{{c}}{{/if}}</tr>{{/each}}";
         let filled = fill(table, &rows).unwrap();
@@ -1082,7 +1094,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_takes_long_is_given_up() {
+    fn work_beyond_the_time_limit_is_abandoned() {
         let begun = Instant::now();
         let (hold, held) = mpsc::channel::<()>();
         let given_up = apart(move || held.recv());
@@ -1091,6 +1103,6 @@ mod tests {
         assert_eq!(apart(|| 1), Ok(1));
         drop(hold);
         let panicked = apart(|| assert_eq!(1, 2));
-        assert_eq!(panicked, Err("the template engine gave up".to_owned()));
+        assert_eq!(panicked, Err("the template engine panicked".to_owned()));
     }
 }

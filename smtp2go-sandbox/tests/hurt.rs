@@ -1,4 +1,4 @@
-//! Inputs of 1 MB that are made to hurt: see `support/hurt.rs`.
+//! Limits the time of hostile inputs of 1 MB: see `support/hurt.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests
 
@@ -10,17 +10,17 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// An input of this size takes code whose time grows with the square of it many minutes.
+/// Size of the inputs in bytes. Code with quadratic time takes many minutes for this size.
 const SIZE: usize = 1024 * 1024;
 
-/// No request of a row takes longer, in a debug build on a machine that is busy with other things.
+/// Time limit of a request. Generous enough for a debug build on a busy machine.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// No answer is longer.
+/// Maximum size of a reply in bytes.
 const LONGEST: usize = 40 * 1024 * 1024;
 
 #[test]
-fn inputs_that_are_made_to_hurt_end_in_time() {
+fn hostile_input_of_1_mb_is_handled_within_the_time_limit() {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -40,7 +40,7 @@ fn inputs_that_are_made_to_hurt_end_in_time() {
 
 fn check(row: &'static hurt::Row) -> Result<(), String> {
     let (sender, receiver) = mpsc::channel();
-    // A thread that has no end is given up.
+    // A thread that exceeds the limit is abandoned.
     thread::spawn(move || {
         let answered = sender.clone();
         let done = hurt::run(row, SIZE, move || drop(answered.send(None)));
@@ -50,18 +50,18 @@ fn check(row: &'static hurt::Row) -> Result<(), String> {
         match receiver.recv_timeout(LIMIT) {
             Ok(Some(done)) => break done.map_err(|error| error.to_string())?,
             Ok(None) => {}
-            Err(_) => return Err(format!("no end within {LIMIT:?}")),
+            Err(_) => return Err(format!("no reply within {LIMIT:?}")),
         }
     };
     match outcome.longest {
         0..=LONGEST => {}
-        longest => return Err(format!("an answer of {longest} bytes")),
+        longest => return Err(format!("a reply has {longest} bytes")),
     }
-    // One that is refused too early hurts nobody.
+    // An input that is refused too early would test nothing.
     match outcome.statuses == row.statuses && outcome.refusal.contains(row.refusal) {
         true => Ok(()),
         false => Err(format!(
-            "{:?}, not {:?}: {}, not {:?}",
+            "statuses {:?}, expected {:?}; refusal {}, expected {:?}",
             outcome.statuses, row.statuses, outcome.refusal, row.refusal
         )),
     }

@@ -148,7 +148,7 @@ pub(crate) fn render(request: &Arc<Value>, orders: Vec<Order>) -> AllRendered {
     rendered.unwrap_or_else(|why| {
         let refuse = || {
             Err(Refusal::exception(format!(
-                "The template cannot be filled in: {why}."
+                "The template cannot be rendered: {why}."
             )))
         };
         std::iter::repeat_with(refuse).take(count).collect()
@@ -177,7 +177,7 @@ impl Order {
             };
             compiled.fill(escape, data, budget).map_err(|why| {
                 Refusal::exception(format!(
-                    "The {part} of template {:?} cannot be filled in: {why}.",
+                    "The {part} of template {:?} cannot be rendered: {why}.",
                     self.id
                 ))
             })
@@ -477,7 +477,11 @@ mod tests {
         let shared = shared(|_| {});
         for broken in ["{{#if a}}", "{{ a", "{{/if}}"] {
             let refusal = call(&shared, "template_add", &template(broken)).unwrap_err();
-            assert!(refusal.reason().starts_with("The subject is no template"));
+            let reason = refusal.reason();
+            assert!(
+                reason.starts_with("The subject is not a valid template"),
+                "{reason}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Inputs that are made to hurt: mail, searches, templates and requests of some size that take code
-//! whose time grows with the square of it many minutes at 1 MB. `tests/hurt.rs` holds each to a limit,
-//! and `examples/hurt.rs` measures how time grows.
+//! Hostile inputs of a given size: mails, searches, templates and requests. At 1 MB, code with
+//! quadratic time takes many minutes for them. `tests/hurt.rs` limits the time of each, and
+//! `examples/hurt.rs` measures how the time grows.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -11,45 +11,46 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use smtp2go_sandbox::Sandbox;
 
-/// What is sent to a sandbox of its own, one request after the other.
+/// A case: requests that are sent to a new sandbox, one after the other.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// The statuses of the answers, in order, with one for several that are the same.
+    /// The expected statuses in order, without consecutive duplicates.
     pub(crate) statuses: &'static [u16],
-    /// What the first one that is refused says, among other things, if any is to be refused.
+    /// Text that the first reply with 400 must contain. Empty if none is expected.
     pub(crate) refusal: &'static str,
-    /// The requests that have about so many bytes in all.
+    /// Makes requests of about this total size in bytes.
     pub(crate) requests: fn(usize) -> Vec<Request>,
 }
 
 pub(crate) struct Request {
     method: &'static str,
-    /// `{id}` stands for the id of the first mail.
+    /// `{id}` is replaced by the id of the first mail.
     path: String,
     body: Vec<u8>,
-    /// With the key that the answer before had in place of the main one.
+    /// Use the API key that the last `/api_keys/add` returned, instead of the main key.
     with_last_key: bool,
 }
 
-/// How many mails there are where many are looked at, each as long as the row.
+/// Number of mails in cases that list many large mails.
 const MANY: usize = 100;
 
-/// At the end of a form, stands for the token of the sandbox's pages.
+/// Replaced at the end of a form by the token of the sandbox's pages.
 const TOKEN: &str = "{token}";
 
-/// What came of a row.
+/// The result of a case.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) time: Duration,
-    /// The bytes of the longest answer.
+    /// Size of the longest reply in bytes.
     pub(crate) longest: usize,
-    /// The statuses of the answers, in order, with one for several that are the same.
+    /// The statuses in order, without consecutive duplicates.
     pub(crate) statuses: Vec<u16>,
-    /// The first answer with 400.
+    /// The first reply with 400.
     pub(crate) refusal: String,
 }
 
-/// Sends the requests of a row, each after the answer to the one before, and calls `answered` for each.
+/// Sends the requests of a case, each after the reply to the previous one, and calls `answered` after
+/// each reply.
 pub(crate) fn run(row: &Row, size: usize, answered: impl Fn()) -> io::Result<Outcome> {
     let requests = (row.requests)(size);
     let sandbox = Sandbox::start_blocking()?;
@@ -124,7 +125,7 @@ fn exchange(
     Ok((status, body))
 }
 
-/// A call of the API.
+/// Makes a call of the API.
 fn call(path: &str, body: &Value) -> Request {
     raw_call(path, body.to_string().into_bytes())
 }
@@ -138,7 +139,7 @@ fn raw_call(path: &str, body: Vec<u8>) -> Request {
     }
 }
 
-/// A POST of the sandbox's own.
+/// Makes a POST to the inbox or the admin endpoints.
 fn own(path: &str, body: impl Into<Vec<u8>>) -> Request {
     Request {
         method: "POST",
@@ -157,7 +158,7 @@ fn get(path: impl Into<String>) -> Request {
     }
 }
 
-/// A mail with these fields.
+/// Makes a mail with these fields.
 fn mail(fields: Value) -> Value {
     let mut mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "subject": "Hi",
                            "text_body": "Hello" });
@@ -167,7 +168,7 @@ fn mail(fields: Value) -> Value {
     mail
 }
 
-/// Sends a mail, and looks at it in every way.
+/// Sends a mail, and requests every page and list that shows it.
 fn looked_at(sent: Request) -> Vec<Request> {
     let mut requests = vec![sent, get("/")];
     for part in [
@@ -192,13 +193,13 @@ fn looked_at(sent: Request) -> Vec<Request> {
     requests
 }
 
-/// Sends a mail with this HTML, and looks at that.
+/// Sends a mail with this HTML, repeated, and requests its pages.
 fn html(size: usize, text: &str) -> Vec<Request> {
     let mail = mail(json!({ "html_body": fill(size, text) }));
     shown(call("email/send", &mail))
 }
 
-/// Sends a mail, and looks at its HTML.
+/// Sends a mail, and requests its pages and its HTML.
 fn shown(sent: Request) -> Vec<Request> {
     vec![
         sent,
@@ -208,7 +209,7 @@ fn shown(sent: Request) -> Vec<Request> {
     ]
 }
 
-/// Sends a message with these headers and this text, and looks at what is made of it.
+/// Sends a MIME message, and requests the pages that parse it.
 fn mime(message: &str) -> Vec<Request> {
     vec![
         call(
@@ -221,7 +222,7 @@ fn mime(message: &str) -> Vec<Request> {
     ]
 }
 
-/// A message with such headers, over and over.
+/// Sends a message with these headers, repeated.
 fn headers(size: usize, headers: &str) -> Vec<Request> {
     let headers = fill(size * 3 / 4, headers);
     mime(&format!(
@@ -229,7 +230,7 @@ fn headers(size: usize, headers: &str) -> Vec<Request> {
     ))
 }
 
-/// A message with such parts, over and over.
+/// Sends a message with this part, repeated.
 fn parts(size: usize, part: &str) -> Vec<Request> {
     let parts = fill(size * 3 / 4, part);
     mime(&format!(
@@ -238,7 +239,7 @@ fn parts(size: usize, part: &str) -> Vec<Request> {
     ))
 }
 
-/// A message with one part, whose header and text are these.
+/// Sends a message with one part with this header and this text, repeated.
 fn part(size: usize, header: &str, text: &str) -> Vec<Request> {
     let text = fill(size * 3 / 4, text);
     mime(&format!(
@@ -246,12 +247,12 @@ fn part(size: usize, header: &str, text: &str) -> Vec<Request> {
     ))
 }
 
-/// A text over and over, up to a number of bytes.
+/// Repeats a text up to a number of bytes.
 fn fill(size: usize, text: &str) -> String {
     text.repeat(size / text.len())
 }
 
-/// A text for each number, with a comma between them, up to a number of bytes.
+/// Makes texts from ascending numbers, up to a number of bytes with separators.
 fn numbered(size: usize, text: impl Fn(usize) -> String) -> Vec<String> {
     let mut texts = Vec::new();
     let mut bytes = 0;
@@ -263,7 +264,7 @@ fn numbered(size: usize, text: impl Fn(usize) -> String) -> Vec<String> {
     texts
 }
 
-/// As many terms as a search may have.
+/// Makes 100 long terms, the maximum of a search.
 fn long_terms(size: usize) -> Vec<String> {
     (0..100)
         .map(|number| format!("{number}{}", fill(size / 250, "x")))
@@ -280,13 +281,13 @@ fn template(text: &str) -> Request {
     call("template/add", &template)
 }
 
-/// A tag over and over with text after it: with more tags it would weigh more than an account may have,
-/// and be refused before anybody looks into it.
+/// Repeats a tag with text after it. With more tags, the template would exceed the account's memory
+/// limit and be refused before it is parsed.
 fn tags(size: usize, tag: &str) -> String {
     fill(size - 500, &format!("{tag:x<128}"))
 }
 
-/// A template that is filled in with this.
+/// Adds a template, and sends a mail that renders it with this data.
 fn filled_in(text: &str, data: &Value) -> Vec<Request> {
     let mail = mail(json!({ "template_id": "welcome", "template_data": data }));
     vec![
@@ -296,7 +297,7 @@ fn filled_in(text: &str, data: &Value) -> Vec<Request> {
     ]
 }
 
-/// As many mails as fit, each to the recipient of its number.
+/// Makes a batch of as many mails as fit, with recipients by number.
 fn batch(size: usize, recipient: impl Fn(usize) -> String) -> Request {
     let mails = (0..size / 120).map(|number| {
         json!({ "sender": "a@example.com", "to": [recipient(number)], "subject": "a",
@@ -308,7 +309,7 @@ fn batch(size: usize, recipient: impl Fn(usize) -> String) -> Request {
     )
 }
 
-/// A webhook for everything, where nobody listens.
+/// Adds a webhook for all events at a port without a listener.
 fn webhook(headers: &[String]) -> Request {
     let events = [
         "processed",
@@ -325,19 +326,19 @@ fn webhook(headers: &[String]) -> Request {
     call("webhook/add", &webhook)
 }
 
-/// The recipients of a mail, who all follow its first link.
+/// Makes recipients who click the first link.
 fn clickers(count: usize) -> Vec<String> {
     (0..count)
         .map(|number| format!("click+{number}@example.net"))
         .collect()
 }
 
-/// Makes everything happen that is due.
+/// Advances the clock so that all events happen.
 fn later() -> Request {
     own("/_sandbox/clock/advance", "{\"seconds\": 60}")
 }
 
-/// A list that is sent twice to what adds, and once to what removes.
+/// Adds a long list twice, replaces, removes and adds it again, and sends mail to its addresses.
 fn list(size: usize, path: &str, field: &str) -> Vec<Request> {
     let entries = numbered(size / 2, |number| format!("{number}@example.net"));
     let request = json!({ field: entries, "mode": "whitelist", "enabled": true });
@@ -459,7 +460,7 @@ pub(crate) const ROWS: &[Row] = &[
             ))
         },
     },
-    // What else a mail has.
+    // Other parts of a mail.
     Row {
         name: "headers by the thousand",
         statuses: &[200],
@@ -1218,7 +1219,7 @@ pub(crate) const ROWS: &[Row] = &[
         statuses: &[200, 404, 200],
         refusal: "",
         requests: |size| {
-            // No server takes an address of 1 MB.
+            // The HTTP server does not accept a URL of 1 MB.
             let words = numbered((size / 2).min(60_000), |number| number.to_string()).join("+");
             let mut requests = vec![
                 call(
@@ -1268,7 +1269,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "template: else if",
         statuses: &[400, 404],
-        refusal: "more than 100 blocks",
+        refusal: "more than 100 nested blocks",
         requests: |size| {
             filled_in(
                 &format!("{{{{#if a}}}}{}{{{{/if}}}}", tags(size, "{{else if a}}")),
@@ -1279,7 +1280,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "template: open blocks",
         statuses: &[400, 404],
-        refusal: "more than 100 blocks",
+        refusal: "more than 100 nested blocks",
         requests: |size| filled_in(&tags(size, "{{#if a}}"), &json!({})),
     },
     Row {
@@ -1291,7 +1292,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "template: a list in one another",
         statuses: &[400, 404],
-        refusal: "a tag has a list in it",
+        refusal: "a tag contains a list",
         requests: |size| filled_in(&("{{a ".to_owned() + &fill(size - 500, "[")), &json!({})),
     },
     Row {
@@ -1317,7 +1318,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "template: a long value that is not shown",
         statuses: &[200, 400, 404],
-        refusal: "takes longer than 5 s",
+        refusal: "needs more than 5 s",
         requests: |size| {
             let text = "{{#each a}}{{#if (lookup ../this \"b\")}}{{/if}}{{/each}}";
             filled_in(
@@ -1520,7 +1521,7 @@ pub(crate) const ROWS: &[Row] = &[
             ]
         },
     },
-    // What is the sandbox's own.
+    // The sandbox's own endpoints.
     Row {
         name: "a rule for faults",
         statuses: &[400, 200, 400, 200, 422, 500],
@@ -1545,7 +1546,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "outcomes and messages by hand",
         statuses: &[400, 200, 400, 409, 200],
-        refusal: "more than 1000 bytes",
+        refusal: "longer than 1000 bytes",
         requests: |size| {
             let long = fill(size - 200, "a");
             vec![

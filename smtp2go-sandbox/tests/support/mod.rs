@@ -1,6 +1,6 @@
-//! A small HTTP/1.1 client on a plain socket: what it sends is what was written here.
+//! A small HTTP/1.1 client on a plain socket, which sends requests exactly as written.
 
-// Each test file takes what it needs.
+// No test file uses everything.
 #![allow(dead_code)]
 
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use smtp2go_sandbox::Sandbox;
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    /// The head, in lower case.
+    /// The head in lower case.
     pub(crate) head: String,
     pub(crate) body: String,
 }
@@ -36,7 +36,7 @@ pub(crate) fn send(
     send_with_hosts(sandbox, method, path, &headers, body)
 }
 
-/// As [`send`], but the header `Host` is not added.
+/// Like [`send`], but does not add the header `Host`.
 pub(crate) fn send_with_hosts(
     sandbox: &Sandbox,
     method: &str,
@@ -56,7 +56,7 @@ pub(crate) fn send_with_hosts(
     read(&mut stream, method != "HEAD")
 }
 
-/// Reads one reply, which has a length, and leaves the connection as it is.
+/// Reads one reply, which must have a `Content-Length`, and leaves the connection open.
 pub(crate) fn read(stream: &mut TcpStream, with_body: bool) -> Reply {
     let mut head = Vec::new();
     let mut byte = [0];
