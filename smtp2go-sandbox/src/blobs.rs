@@ -1,6 +1,6 @@
-//! What is long and encoded in a request: the content of attachments and of MIME messages.
+//! Long encoded texts of a request: the content of attachments and of MIME messages.
 //!
-//! It is kept once, in the body of the call, and a mail knows where it is there.
+//! They are kept once, in the body of the call; a mail refers to their ranges there.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,10 +15,11 @@ use crate::data::{Literal, interned};
 use crate::mail::list;
 use crate::weight::Weight;
 
-/// What is shorter is not worth it.
+/// Minimum length in bytes. Shorter texts are copied into the mail.
 const LONG: usize = 512;
 
-/// How many texts that look alike are compared with one that is looked for.
+/// Maximum number of candidates that are compared with a text. Limits the cost of many texts with the
+/// same length and end.
 const COMPARED: usize = 8;
 
 /// The long texts of a mail.
@@ -41,13 +42,13 @@ struct Blob {
 
 #[derive(serde::Serialize, serde::Deserialize)]
 enum BlobPlace {
-    /// The text in the body as JSON writes it, with its quotes.
+    /// The range of the JSON string in the body, including the quotes.
     Body(Range<usize>),
-    /// It is not in the body as it is.
+    /// A copy, because the text was not found in the body.
     Own(String),
 }
 
-/// The long texts in a body, by what tells most of them apart.
+/// The ranges of long JSON strings in a body, by their length and last bytes.
 pub(crate) struct Texts {
     body: Bytes,
     found: HashMap<(usize, [u8; 16]), Vec<Range<usize>>>,
@@ -57,7 +58,7 @@ impl Texts {
     pub(crate) fn new(body: &Bytes) -> Self {
         let mut found: HashMap<_, Vec<_>> = HashMap::new();
         let mut rest = 0;
-        // The body is JSON, so that there is nothing but texts between quotes.
+        // In valid JSON, every quote outside a string starts one.
         while let Some(range) = next_text(body, rest) {
             rest = range.end;
             if range.len() > LONG
@@ -80,7 +81,7 @@ impl Texts {
     }
 }
 
-/// The next text from a place on, with its quotes.
+/// Finds the next JSON string, including its quotes.
 fn next_text(body: &[u8], from: usize) -> Option<Range<usize>> {
     let start = from + memchr(b'"', body.get(from..)?)?;
     let mut end = start + 1;
@@ -104,14 +105,14 @@ fn unescape<'a>(body: &'a [u8], range: &Range<usize>) -> Option<Cow<'a, str>> {
         .map(Cow::Owned)
 }
 
-/// The length and the last bytes: files of one kind begin alike.
+/// Returns the length and the last bytes. (Files of the same kind have the same first bytes.)
 fn look(text: &str) -> (usize, [u8; 16]) {
     let bytes = text.as_bytes();
     let last = bytes.last_chunk().copied().unwrap_or_default();
     (bytes.len(), last)
 }
 
-/// Whether a request has such a text.
+/// Whether a request has a long text in one of its blob fields.
 fn has_long(request: &Value) -> bool {
     let is_long = |value: &Value| value.as_str().is_some_and(|text| text.len() >= LONG);
     let files = ["attachments", "inlines"].into_iter();
@@ -121,7 +122,7 @@ fn has_long(request: &Value) -> bool {
 }
 
 impl Blobs {
-    /// A request without what is long and encoded in it, and that by itself.
+    /// Removes the long texts from a request, and returns both.
     pub(crate) fn take_out(
         request: Arc<Value>,
         texts: &mut Option<Texts>,
@@ -222,13 +223,13 @@ impl Blobs {
         (!self.body.is_empty()).then_some(&self.body)
     }
 
-    /// How many bytes there are of a field.
+    /// Total size of a field's texts in bytes.
     pub(crate) fn size(&self, field: &str) -> usize {
         let blobs = self.blobs.iter().filter(|blob| blob.field == field);
         blobs.map(|blob| blob.size).sum()
     }
 
-    /// The text of an item of a field.
+    /// Returns the text of a field's item.
     pub(crate) fn read(&self, field: &str, index: usize) -> Option<Cow<'_, str>> {
         let mut blobs = self.blobs.iter();
         let blob = blobs.find(|blob| blob.field == field && blob.index == index)?;
@@ -242,7 +243,7 @@ impl Blobs {
         }
     }
 
-    /// Puts all texts where they were taken out.
+    /// Puts all texts back into the request.
     pub(crate) fn put_back(&self, request: &mut Value) {
         for blob in &self.blobs {
             let text = Value::from(self.text(blob).unwrap_or_default());
@@ -280,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn request_is_put_together_as_it_was() {
+    fn request_without_its_long_texts_is_restored_from_the_body() {
         let (one, other) = ("QUJD/+Zm".repeat(200), "enp6".repeat(400));
         let file = |text: &str| json!({ "filename": "a.bin", "fileblob": text });
         for request in [
@@ -291,7 +292,7 @@ mod tests {
             json!({ "sender": "a" }),
         ] {
             let plain = request.to_string();
-            // As PHP writes it.
+            // PHP escapes slashes.
             let escaped = plain.replace('/', "\\/");
             for body in [plain, escaped] {
                 let body = Bytes::from(body);
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_in_the_body_is_kept_by_itself() {
+    fn text_that_is_not_in_the_body_is_copied() {
         let request = json!({ "mime_email": "a".repeat(1_000) });
         let (rest, blobs) = Blobs::take_out(Arc::new(request), &mut None, &Bytes::new());
         assert_eq!((&*rest, blobs.body()), (&json!({}), None));

@@ -1,4 +1,4 @@
-//! The sandbox's own time, and how the API writes it.
+//! The sandbox's clock, and the API's formats of time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,9 +7,9 @@ use smtp2go_types::Timestamp;
 /// A clock that can be set apart from the system's: ahead of it, or standing still.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Clock {
-    /// The system's time and so much more.
+    /// Runs ahead of the system's clock by this duration.
     Running { ahead: Duration },
-    /// Always this time.
+    /// Stands still at this time.
     Frozen { at: SystemTime },
 }
 
@@ -35,7 +35,7 @@ impl Clock {
         *self = Self::Frozen { at };
     }
 
-    /// Runs on from the present time; never back.
+    /// Runs on from its frozen time, or from the system's time if that is later.
     pub(crate) fn resume(&mut self) {
         if let Self::Frozen { at } = *self {
             *self = Self::Running {
@@ -52,12 +52,12 @@ impl Clock {
     }
 }
 
-/// A later time; the same one if the system cannot express it.
+/// Adds a duration. Returns `time` unchanged if the result is out of range.
 pub(crate) fn after(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by).unwrap_or(time)
 }
 
-/// `2026-03-02T08:15:01Z`, to the second, as webhooks and most replies have it.
+/// Writes `2026-03-02T08:15:01Z`, the format of webhooks and most replies.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let whole = match time.duration_since(UNIX_EPOCH) {
         Ok(since) => after(UNIX_EPOCH, Duration::from_secs(since.as_secs())),
@@ -66,7 +66,7 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     Timestamp::from(whole).to_string()
 }
 
-/// `2026-03-02T08:15:00.412907+00:00`, to the microsecond, as `sendtime` in events has it.
+/// Writes `2026-03-02T08:15:00.412907+00:00`, the format of `sendtime` in events.
 pub(crate) fn precise(time: SystemTime) -> String {
     let micros = time
         .duration_since(UNIX_EPOCH)
@@ -75,12 +75,12 @@ pub(crate) fn precise(time: SystemTime) -> String {
     format!("{}.{micros:06}+00:00", text.trim_end_matches('Z'))
 }
 
-/// `2026-03-02 08:15:00.412907+00:00`, to the microsecond, as some replies have it.
+/// Writes `2026-03-02 08:15:00.412907+00:00`, the format of some replies.
 pub(crate) fn spaced(time: SystemTime) -> String {
     precise(time).replace('T', " ")
 }
 
-/// `Mon, 02 Mar 2026 08:15:01 +0000`, as in the header of a mail (RFC 5322).
+/// Writes `Mon, 02 Mar 2026 08:15:01 +0000`, the format of a mail's header (RFC 5322).
 pub(crate) fn rfc5322(time: SystemTime) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = [
@@ -95,7 +95,7 @@ pub(crate) fn rfc5322(time: SystemTime) -> String {
     let month: u64 = part(5..7).parse().unwrap_or(1);
     format!(
         "{}, {} {} {} {} +0000",
-        // The first day of all was a Thursday.
+        // 1970-01-01 was a Thursday.
         name(&DAYS, days(time) % 7),
         part(8..10),
         name(&MONTHS, month.saturating_sub(1)),
@@ -104,7 +104,7 @@ pub(crate) fn rfc5322(time: SystemTime) -> String {
     )
 }
 
-/// How many whole days of UTC there were before a time, from 1970 on.
+/// Number of whole UTC days from 1970 to a time.
 pub(crate) fn days(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .unwrap_or_default()
@@ -112,13 +112,13 @@ pub(crate) fn days(time: SystemTime) -> u64 {
         / 86_400
 }
 
-/// The beginning of the day of UTC that is so many days before a time.
+/// Start of the UTC day that is `days_before` days before a time.
 pub(crate) fn day_start(time: SystemTime, days_before: u64) -> SystemTime {
     let day = days(time).saturating_sub(days_before);
     after(UNIX_EPOCH, Duration::from_secs(day * 86_400))
 }
 
-/// Reads a time in any layout that the API takes; without a zone it is UTC.
+/// Parses a time in any format that the API accepts. Default time zone: UTC.
 pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     Timestamp::new(text).to_system_time()
 }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_as_the_api_does() {
+    fn times_are_written_in_the_formats_of_the_api() {
         let time = parse("2026-03-02T08:15:00.412907Z").unwrap();
         assert_eq!(rfc3339(time), "2026-03-02T08:15:00Z");
         assert_eq!(precise(time), "2026-03-02T08:15:00.412907+00:00");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_stands_still_runs_on_and_never_goes_back() {
+    fn clock_that_is_frozen_resumed_or_advanced_never_goes_back() {
         let mut clock = Clock::new();
         let start = clock.now();
         clock.freeze(start);

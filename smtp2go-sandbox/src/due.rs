@@ -1,4 +1,4 @@
-//! What is to happen later.
+//! The queue of jobs that are due at a later time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -77,11 +77,11 @@ impl Job {
     }
 }
 
-/// When a job is due, and its number, which is its own.
+/// The time when a job is due, and its unique number.
 pub(crate) type JobKey = (SystemTime, u64);
 
-/// Jobs, the earliest first; of those of the same time the one that was added first. Each may be
-/// about a message, by its number.
+/// Jobs in the order of their time, then of their addition. A job may belong to a message, given by
+/// its number.
 #[derive(Default)]
 pub(crate) struct DueQueue {
     jobs: BTreeMap<JobKey, (Option<u64>, Job)>,
@@ -96,17 +96,17 @@ impl DueQueue {
         key
     }
 
-    /// Calls a job off.
+    /// Cancels a job.
     pub(crate) fn remove(&mut self, key: JobKey) {
         self.jobs.remove(&key);
     }
 
-    /// When the next job is due.
+    /// The time when the next job is due.
     pub(crate) fn next(&self) -> Option<SystemTime> {
         self.jobs.keys().next().map(|(time, _)| *time)
     }
 
-    /// Takes out the next job that is due at `now`, with the message that it is about.
+    /// Removes the next job that is due at `now`, and returns it with its message.
     pub(crate) fn pop(&mut self, now: SystemTime) -> Option<(JobKey, Option<u64>, Job)> {
         if self.next()? > now {
             return None;

@@ -1,4 +1,4 @@
-//! Ids and made-up values: counted or drawn from a seed, so that the same calls get the same ones.
+//! Generates ids, keys and passwords from counters and a seed: the same calls get the same values.
 
 /// The source of everything in a sandbox that is made up.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -61,13 +61,13 @@ impl Ids {
         uuid_like(3, 0, self.sms)
     }
 
-    /// An id in the style of Exim: 6, 6 and 2 letters and digits.
+    /// Generates a mail's id in the format of Exim: 6, 6 and 2 letters and digits.
     pub(crate) fn email(&mut self) -> String {
         self.messages += 1;
         format!("1SaNdB-{}-00", base62(self.messages))
     }
 
-    /// Whether it is one that [`email`](Self::email) made.
+    /// Whether [`email`](Self::email) has generated this id.
     pub(crate) fn has_email(&self, id: &str) -> bool {
         let digits = id
             .strip_prefix("1SaNdB-")
@@ -78,7 +78,7 @@ impl Ids {
         number.is_some_and(|number| (1..=self.messages).contains(&number))
     }
 
-    /// Whether it is one that [`sms`](Self::sms) made.
+    /// Whether [`sms`](Self::sms) has generated this id.
     pub(crate) fn has_sms(&self, id: &str) -> bool {
         let digits = id.strip_prefix("00000003-0000-4000-8000-");
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
@@ -86,23 +86,23 @@ impl Ids {
             .is_some_and(|number| (1..=self.sms).contains(&number) && uuid_like(3, 0, number) == id)
     }
 
-    /// The next number of the seed's sequence.
+    /// Returns the next pseudo-random number.
     pub(crate) fn random(&mut self) -> u64 {
         self.drawn += 1;
         mix(self.seed, self.drawn)
     }
 
-    /// A key in the form of the service's: `api-` and 32 letters and digits.
+    /// Generates a key in the service's format: `api-` and 32 letters and digits.
     pub(crate) fn api_key(&mut self) -> String {
         format!("api-{}", self.letters(32))
     }
 
-    /// A password of 24 letters and digits, 142 bits.
+    /// Generates a password of 24 letters and digits.
     pub(crate) fn password(&mut self) -> String {
         self.letters(24)
     }
 
-    /// 10 lower-case hexadecimal digits.
+    /// Generates a subaccount's id: 10 lower-case hexadecimal digits.
     pub(crate) fn subaccount(&mut self) -> String {
         format!("{:010x}", self.random() >> 24)
     }
@@ -112,13 +112,13 @@ impl Ids {
         digits.collect()
     }
 
-    /// 32 lower-case hexadecimal digits, as events have them.
+    /// Generates an event's id, which is written as 32 hexadecimal digits.
     pub(crate) fn hex(&mut self) -> u128 {
         u128::from(self.random()) << 64 | u128::from(self.random())
     }
 }
 
-/// The nth number of the sequence of a seed (SplitMix64).
+/// Returns the nth pseudo-random number of a seed (SplitMix64).
 pub(crate) fn mix(seed: u64, n: u64) -> u64 {
     let mut bits = seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -131,7 +131,7 @@ fn uuid_like(kind: u32, run: u16, number: u64) -> String {
     format!("{kind:08x}-{run:04x}-4000-8000-{number:012x}")
 }
 
-/// The number in base 62, at least six digits wide.
+/// Writes a number in base 62, padded to six digits.
 fn base62(mut number: u64) -> String {
     let mut digits = Vec::new();
     while number > 0 || digits.len() < 6 {
@@ -141,7 +141,7 @@ fn base62(mut number: u64) -> String {
     digits.iter().rev().collect()
 }
 
-/// The number of its digits.
+/// Reads a number in base 62.
 fn from_base62(digits: &str) -> Option<u64> {
     digits.chars().try_fold(0_u64, |number, digit| {
         let digit = (0..62).find(|value| base62_digit(*value) == digit)?;
@@ -151,7 +151,7 @@ fn from_base62(digits: &str) -> Option<u64> {
 
 /// The digit of a number below 62.
 fn base62_digit(number: u64) -> char {
-    // So the conversion cannot fail.
+    // Numbers below 62 fit into a byte.
     let digit = u8::try_from(number).unwrap_or_default();
     char::from(match digit {
         0..=9 => b'0' + digit,
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_their_shapes_and_differ() {
+    fn generated_ids_have_the_services_formats_and_differ() {
         assert_eq!(base62(0), "000000");
         assert_eq!(base62(61), "00000z");
         assert_eq!(base62(62), "000010");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_makes_the_sequence() {
+    fn same_seed_gives_the_same_ids() {
         let draw = |seed| {
             let mut ids = Ids::new(seed);
             [ids.hex(), ids.hex()]

@@ -1,9 +1,9 @@
-//! What the sandbox keeps of the past, and what it drops to stay within its budget.
+//! Stores what the sandbox received, and drops the oldest data to stay within the memory budget.
 //!
-//! Mails, text messages, events, calls and webhook deliveries are in [`Log`]s, which number their
-//! items once: a number never means another item later. The [`Ledger`] counts the bytes, and knows
-//! what belongs to which message. A message is dropped with its events, its webhook deliveries,
-//! what was still to happen to it, and, if it is the last one of its call, the call.
+//! Mails, text messages, events, calls and webhook deliveries are in [`Log`]s, which never use an
+//! item's number twice. The [`Ledger`] counts the bytes, and knows what belongs to which message. A
+//! message is dropped together with its events, its webhook deliveries and its pending jobs. The
+//! call that made it is dropped with the last of the call's messages.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -18,23 +18,25 @@ use crate::mail::Mail;
 use crate::sms::Sms;
 use crate::weight::{self, Weight};
 
-/// Bytes that are kept if nobody says otherwise: more than 100,000 mails of 2 KB take.
+/// Default memory budget in bytes. Has room for more than 100,000 mails of 2 KB.
 pub(crate) const DEFAULT_BYTES: usize = 1024 * 1024 * 1024;
 
-/// Mails that are kept if nobody says otherwise.
+/// Default number of mails that are kept.
 pub(crate) const DEFAULT_MAILS: usize = 200_000;
 
-/// The most events that are kept of one mail, and their bytes.
-const EVENTS_OF_ONE: usize = 10_000;
-const EVENT_BYTES_OF_ONE: usize = 16 * 1024 * 1024;
+/// Maximum number of events of one mail.
+pub(crate) const EVENTS_OF_ONE: usize = 10_000;
 
-/// What a message takes besides what it says: its places in logs and indexes.
+/// Maximum size of the events of one mail, in bytes.
+pub(crate) const EVENT_BYTES_OF_ONE: usize = 16 * 1024 * 1024;
+
+/// Memory of a message besides its content, in bytes: its entries in logs and indexes.
 const OVERHEAD: usize = 512;
 
-/// What a job takes that is to happen later.
+/// Memory of a pending job in bytes.
 const JOB: usize = 256;
 
-/// How much is kept.
+/// How many mails and bytes are kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogLimits {
     pub(crate) mails: usize,
@@ -51,48 +53,47 @@ impl Default for LogLimits {
 }
 
 impl LogLimits {
-    /// Bytes for calls that made no message.
+    /// Budget in bytes for calls that made no message.
     fn calls(self) -> usize {
         self.bytes / 8
     }
 
-    /// Bytes for messages with all that belongs to them.
+    /// Budget in bytes for messages and what belongs to them.
     fn messages(self) -> usize {
         self.bytes - self.calls()
     }
 
-    /// Bytes for mail that waits for its schedule, as part of those for messages.
+    /// Budget in bytes for scheduled mail that is not yet due; part of the budget for messages.
     pub(crate) fn scheduled(self) -> usize {
         self.messages() / 2
     }
 }
 
-/// How many of the oldest items a sandbox has dropped to stay within its budget
-/// ([`SandboxBuilder::keep_mails`](crate::SandboxBuilder::keep_mails),
-/// [`keep_bytes`](crate::SandboxBuilder::keep_bytes)), since it started or was reset.
+/// Numbers of items that a sandbox has dropped, since it started or was reset, to stay within its
+/// limits ([`SandboxBuilder::keep_mails`](crate::SandboxBuilder::keep_mails),
+/// [`keep_bytes`](crate::SandboxBuilder::keep_bytes)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// Mails.
+    /// Number of dropped mails.
     pub mails: usize,
-    /// Text messages that were sent.
+    /// Number of dropped text messages that were sent. Received ones don't count.
     pub sms: usize,
-    /// Events.
+    /// Number of dropped events.
     pub events: usize,
-    /// Calls.
+    /// Number of dropped calls.
     pub calls: usize,
-    /// Events on their way to webhooks.
+    /// Number of dropped [`WebhookDelivery`](crate::WebhookDelivery)s.
     pub webhook_deliveries: usize,
 }
 
 impl Dropped {
-    /// All of them.
     pub(crate) fn total(self) -> usize {
         self.mails + self.sms + self.events + self.calls + self.webhook_deliveries
     }
 }
 
-/// `N mails, N text messages, …`, without what none was dropped of.
+/// Writes `N mails, N text messages, …`, without the kinds whose number is 0.
 impl fmt::Display for Dropped {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
@@ -116,7 +117,7 @@ impl fmt::Display for Dropped {
     }
 }
 
-/// Items in their order, with numbers from 0 that they keep when others are dropped.
+/// A list of items, numbered from 0. Items keep their numbers when others are dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Log<T> {
     items: BTreeMap<usize, T>,
@@ -153,17 +154,17 @@ impl<T> Log<T> {
         self.items.remove(&place)
     }
 
-    /// The items that are kept.
+    /// Iterates over the items that are kept.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.items.values()
     }
 
-    /// The items that are kept, with their numbers.
+    /// Iterates over the items that are kept, with their numbers.
     pub(crate) fn numbered(&self) -> impl DoubleEndedIterator<Item = (usize, &T)> {
         self.items.iter().map(|(place, item)| (*place, item))
     }
 
-    /// Those from a number on.
+    /// Iterates over the items from a number on.
     pub(crate) fn since(&self, place: usize) -> impl Iterator<Item = (usize, &T)> {
         let items = self.items.range(place..);
         items.map(|(place, item)| (*place, item))
@@ -188,12 +189,12 @@ impl<T> Log<T> {
         items.map(|(place, _)| *place)
     }
 
-    /// How many are kept.
+    /// Number of items that are kept.
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// How many there ever were. Never falls.
+    /// Number of items ever added.
     pub(crate) fn total(&self) -> usize {
         self.total
     }
@@ -202,7 +203,7 @@ impl<T> Log<T> {
         self.total - self.items.len()
     }
 
-    /// Whether there was an item with this number that is dropped.
+    /// Whether the item with this number was dropped.
     pub(crate) fn was_dropped(&self, place: usize) -> bool {
         place < self.total && !self.items.contains_key(&place)
     }
@@ -222,24 +223,26 @@ impl<T> Index<usize> for Log<T> {
     }
 }
 
-/// A message, and where it is kept.
+/// A message and its number in its log.
 #[derive(Debug)]
 pub(crate) enum KeptMessage {
-    /// `None`: it was refused for all of its recipients, and has events only.
+    /// The number is `None` for a mail that was refused for all its recipients. It is not in the log
+    /// and has events only.
     Mail(Mail, Option<usize>),
     Sms(Sms, usize),
-    /// A text message to an account.
+    /// A text message that an account received.
     Received(usize),
 }
 
-/// A message with what belongs to it.
+/// A message and what belongs to it.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) message: KeptMessage,
-    /// `None` while it waits for its schedule: then it is not dropped.
+    /// `None` for a scheduled mail that is not yet due. It is not dropped.
     age: Option<u64>,
+    /// Memory of the message, its events and its deliveries.
     bytes: usize,
-    /// Those of its events among them.
+    /// Memory of its events, included in `bytes`.
     event_bytes: usize,
     pub(crate) events: Vec<usize>,
     pub(crate) deliveries: Vec<usize>,
@@ -254,36 +257,35 @@ impl Group {
     }
 }
 
-/// The body of a request, which several messages and a call may hold.
+/// A request's body, which several messages and a call may share.
 #[derive(Debug)]
 struct Held {
     bytes: usize,
     holders: usize,
 }
 
-/// The bytes of what is kept, and what belongs together.
+/// Counts the memory of what is kept, and groups what is dropped together.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     budget: LogLimits,
-    /// The number of the next message. It goes on after a reset, so that no mail from before is
-    /// taken for one from after it.
+    /// Number of the last message. Not set back by a reset, so that a mail from before the reset is
+    /// not confused with one from after it.
     next: u64,
     groups: HashMap<u64, Box<Group>>,
-    /// The messages that may be dropped, the oldest first.
+    /// Messages that may be dropped, the oldest first.
     ages: BTreeMap<u64, u64>,
     next_age: u64,
-    /// Of all messages, what belongs to them, and the bodies that they hold.
+    /// Memory of all messages with what belongs to them, their bodies and their calls.
     bytes: usize,
-    /// Of the mails that wait for their schedule.
+    /// Memory of scheduled mails that are not yet due, included in `bytes`.
     scheduled: usize,
-    /// Mails that may be dropped.
+    /// Number of mails that may be dropped.
     mails: usize,
-    /// By their address.
+    /// Shared bodies by the address of their first byte.
     bodies: HashMap<usize, Held>,
-    /// The calls that made messages: their bytes, their bodies, and how many of the messages are
-    /// left.
+    /// Calls that made messages: memory, body, and number of messages that are kept.
     calls: HashMap<usize, (usize, Option<usize>, usize)>,
-    /// The calls that made no message, in order, with their bytes.
+    /// Calls that made no message, in order, with their memory.
     loose: VecDeque<(usize, usize)>,
     loose_bytes: usize,
 }
@@ -301,28 +303,28 @@ impl Ledger {
         self.budget
     }
 
-    /// A number for a new message.
+    /// Assigns the number of a new message.
     pub(crate) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    /// The number of the next message.
+    /// The number that the next message will get.
     pub(crate) fn next(&self) -> u64 {
         self.next + 1
     }
 
-    /// The bytes of all that is kept.
+    /// Total memory of what is kept.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.loose_bytes
     }
 
-    /// Whether more mail may be scheduled.
+    /// Whether the budget has room for another scheduled mail.
     pub(crate) fn has_room_for_scheduled(&self) -> bool {
         self.scheduled < self.budget.scheduled()
     }
 
-    /// Takes in a message, which may be dropped later unless it waits for its schedule.
+    /// Adds a message. If `waits` is set, it cannot be dropped until [`release`](Self::release).
     pub(crate) fn enter(&mut self, number: u64, message: KeptMessage, waits: bool) {
         let (weight, body) = match &message {
             KeptMessage::Mail(mail, _) => (mail.weight(), mail.body()),
@@ -348,7 +350,7 @@ impl Ledger {
         }
     }
 
-    /// The message may be dropped from now on, as the newest.
+    /// Allows a message to be dropped. It counts as the newest.
     pub(crate) fn release(&mut self, number: u64) {
         let Some(group) = self.groups.get_mut(&number) else {
             return;
@@ -363,7 +365,7 @@ impl Ledger {
         self.mails += usize::from(group.is_mail());
     }
 
-    /// Whether the message is kept.
+    /// Whether a message is kept.
     pub(crate) fn has(&self, number: u64) -> bool {
         self.groups.contains_key(&number)
     }
@@ -405,7 +407,7 @@ impl Ledger {
         }
     }
 
-    /// An event happened to the message. False if it is not kept.
+    /// Adds an event of a message. Returns false if the message is not kept.
     pub(crate) fn add_event(&mut self, number: u64, place: usize, event: &Event) -> bool {
         let bytes = event.weight();
         self.charge(number, bytes);
@@ -417,14 +419,14 @@ impl Ledger {
         })
     }
 
-    /// Whether there may be more events of a message.
+    /// Whether another event of a message can be kept.
     pub(crate) fn has_room_for_events(&self, number: u64) -> bool {
         self.groups.get(&number).is_some_and(|group| {
             group.events.len() < EVENTS_OF_ONE && group.event_bytes < EVENT_BYTES_OF_ONE
         })
     }
 
-    /// An event of the message goes to a webhook. False if the message is not kept.
+    /// Adds a webhook delivery of a message. Returns false if the message is not kept.
     pub(crate) fn add_delivery(&mut self, number: u64, place: usize, bytes: usize) -> bool {
         self.charge(number, bytes);
         let group = self.groups.get_mut(&number);
@@ -434,7 +436,7 @@ impl Ledger {
         })
     }
 
-    /// Something is to happen to the message later.
+    /// Adds a pending job of a message.
     pub(crate) fn add_job(&mut self, number: u64, job: JobKey) {
         self.charge(number, JOB);
         if let Some(group) = self.groups.get_mut(&number) {
@@ -442,14 +444,14 @@ impl Ledger {
         }
     }
 
-    /// It happened.
+    /// Removes a job that was run.
     pub(crate) fn remove_job(&mut self, number: u64, job: JobKey) {
         if let Some(group) = self.groups.get_mut(&number)
             && let Some(place) = group.jobs.iter().position(|other| *other == job)
         {
             group.jobs.swap_remove(place);
             if group.jobs.is_empty() {
-                // Most mails have none any more.
+                // Frees the allocation: most mails have no further jobs.
                 group.jobs = Vec::new();
             }
             group.bytes -= JOB;
@@ -460,7 +462,7 @@ impl Ledger {
         }
     }
 
-    /// Takes in a call, which goes with the messages that it made.
+    /// Adds a call. If it made messages, it is dropped with the last of them.
     pub(crate) fn enter_call(&mut self, place: usize, call: &Call) {
         let weight = call.weight();
         let mut made = 0;
@@ -481,7 +483,7 @@ impl Ledger {
         self.bytes += weight;
     }
 
-    /// A message of the call is gone. Whether the call has to go too.
+    /// Notes that a message of the call was dropped. Returns whether the call must be dropped too.
     pub(crate) fn leave_call(&mut self, place: usize) -> bool {
         let Some((_, _, left)) = self.calls.get_mut(&place) else {
             return false;
@@ -497,8 +499,8 @@ impl Ledger {
         true
     }
 
-    /// Counts a body once, however many hold it. It is known by its address, which is its own for
-    /// as long as somebody does.
+    /// Adds a holder of a shared body, whose memory is counted once. The body is identified by its
+    /// address, which is unique while the body has a holder.
     fn hold(&mut self, body: &[u8]) -> usize {
         let address = body.as_ptr() as usize;
         let held = self.bodies.entry(address).or_insert(Held {
@@ -525,7 +527,7 @@ impl Ledger {
         }
     }
 
-    /// Takes out the oldest message if there is too much. The newest stays, whatever its size.
+    /// Removes the oldest message if the budget is exceeded. The newest message is always kept.
     pub(crate) fn surplus(&mut self) -> Option<(u64, Box<Group>)> {
         let over = self.bytes > self.budget.messages() || self.mails > self.budget.mails.max(1);
         if !over || self.ages.len() < 2 {
@@ -539,8 +541,8 @@ impl Ledger {
         Some((number, group))
     }
 
-    /// Takes out the oldest call that made no message if there is too much of them. The newest
-    /// stays, whatever its size.
+    /// Removes the oldest call that made no message if these exceed their budget. The newest is
+    /// always kept.
     pub(crate) fn surplus_call(&mut self) -> Option<usize> {
         if self.loose_bytes <= self.budget.calls() || self.loose.len() < 2 {
             return None;
@@ -553,7 +555,7 @@ impl Ledger {
 
 #[cfg(test)]
 impl Ledger {
-    /// Counts all anew.
+    /// Compares the totals with sums of their parts.
     pub(crate) fn check(&self) {
         let groups = self.groups.values();
         let of_groups: usize = groups.clone().map(|group| group.bytes).sum();
@@ -574,14 +576,14 @@ impl Ledger {
     }
 }
 
-/// Whose figures: the day (of UTC, from 1970 on), the account, the username and the address of the
-/// sender.
+/// Key of figures: the day (of UTC, since 1970), the account, the username and the sender's address.
 pub(crate) type Figure = (u64, AccountId, String, String);
 
-/// From so many on, senders are not told apart, and from twice as many on the oldest day goes.
+/// Maximum number of [`Figure`]s with a sender. Beyond it, new senders are counted together; beyond
+/// twice this number, the oldest figure is dropped.
 const FIGURES: usize = 10_000;
 
-/// The figures of what was dropped, so that those of the account never fall.
+/// Figures of dropped messages, so that an account's figures don't fall when messages are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Figures(pub(crate) Kept<Figure, Counts>);
 
@@ -609,7 +611,7 @@ impl Counts {
 }
 
 impl Figures {
-    /// Those of a day, to be added to.
+    /// Returns the counts of a day, to be added to.
     pub(crate) fn of(
         &mut self,
         account: AccountId,
@@ -617,7 +619,7 @@ impl Figures {
         username: &str,
         sender: &str,
     ) -> &mut Counts {
-        /// An address has no more (RFC 5321).
+        /// Maximum length of an address (RFC 5321).
         const ADDRESS: usize = 254;
         let sender: String = sender.chars().take(ADDRESS).collect();
         let mut figure = (day, account, username.to_owned(), sender);
@@ -630,7 +632,7 @@ impl Figures {
         self.0.or_default(figure)
     }
 
-    /// Day, username, sender and counts of an account.
+    /// Iterates over an account's days, usernames, senders and counts.
     pub(crate) fn iter(
         &self,
         account: AccountId,
@@ -647,7 +649,7 @@ impl Figures {
 
 impl Weight for Event {
     fn weight(&self) -> usize {
-        // What happened is noted with the mail too, by recipient.
+        // The mail also notes the kind of event by recipient.
         let recipient = self
             .recipient()
             .map_or(0, |text| 2 * weight::text(text) + 96);
@@ -656,7 +658,7 @@ impl Weight for Event {
             + recipient
             + self.detail.capacity() * size_of::<(&str, String)>()
             + detail.sum::<usize>()
-            // The counters of an Arc, and its places in the log and in the group.
+            // The counters of an Arc, and its entries in the log and the group.
             + 96
     }
 }
@@ -666,7 +668,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dropped_item_leaves_the_numbers_of_others() {
+    fn dropping_an_item_keeps_the_numbers_of_others() {
         let mut log = Log::default();
         for item in ["a", "b", "c"] {
             log.push(item);
@@ -681,7 +683,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_body_is_counted_once_until_its_last_holder_lets_go() {
+    fn shared_body_is_counted_once_until_its_last_holder_is_gone() {
         let mut ledger = Ledger::default();
         let body = [0_u8; 1_000];
         let (one, two) = (ledger.hold(&body), ledger.hold(&body));
@@ -693,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_too_many_senders_are_counted_together() {
+    fn senders_beyond_the_limit_of_figures_are_counted_together() {
         let mut figures = Figures::default();
         for number in 0..FIGURES + 100 {
             let sender = format!("{number}@example.com");
@@ -707,7 +709,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_is_said_in_words() {
+    fn dropped_is_displayed_without_kinds_whose_count_is_0() {
         let dropped = Dropped {
             mails: 1,
             events: 2,

@@ -1,4 +1,4 @@
-//! Lists that come in pages, with a token for the next one.
+//! Splits lists into pages, with a token for the next page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,21 +7,22 @@ use serde_json::Value;
 
 use crate::refusal::Refusal;
 
-/// A page, and the token of the next one if there is one.
+/// A page, and the token of the next page if there is one.
 #[derive(Debug, PartialEq)]
 pub(crate) struct TokenPage<T> {
     pub(crate) items: Vec<T>,
     pub(crate) token: Option<String>,
-    /// The places of the items.
+    /// The items' places in the list.
     places: Vec<ListPlace>,
 }
 
-/// A page ends after this many bytes: a row may have a long mail in it, and a mail a thousand rows.
+/// Size in bytes after which a page ends early. A row may contain a long mail, and a mail may have a
+/// thousand rows.
 pub(crate) const BYTES: usize = 16 * 1024 * 1024;
 
 impl<T> TokenPage<T> {
-    /// The items as they are answered with, at least one of them. If they are too long, there are fewer
-    /// of them, and the next page begins after them.
+    /// Converts the items to the reply's rows. Beyond [`BYTES`], the page ends early and the token is
+    /// set to the item after it. A page has at least one row unless the list is empty.
     pub(crate) fn rows(&mut self, show: impl Fn(&T) -> Value) -> Vec<Value> {
         let mut rows = Vec::new();
         let mut bytes = 0;
@@ -38,7 +39,7 @@ impl<T> TokenPage<T> {
     }
 }
 
-/// About how many bytes a value has.
+/// Estimates the size of a value's JSON in bytes.
 pub(crate) fn length(value: &Value) -> usize {
     let inner: usize = match value {
         Value::String(text) => text.len(),
@@ -56,10 +57,10 @@ fn write_token((one, other): ListPlace) -> String {
     URL_SAFE_NO_PAD.encode(format!("page {one} {other}"))
 }
 
-/// Where an item is in a list, in ascending order. It stays the same when others are dropped.
+/// An item's place in a list, in ascending order. Unchanged if other items are dropped.
 pub(crate) type ListPlace = (usize, usize);
 
-/// Places by count, for a list of which nothing is dropped.
+/// Numbers the items of a list from which nothing is ever dropped.
 pub(crate) fn numbered<T>(
     items: impl IntoIterator<Item = T>,
 ) -> impl Iterator<Item = (ListPlace, T)> {
@@ -67,9 +68,9 @@ pub(crate) fn numbered<T>(
     items.map(|(number, item)| ((number, 0), item))
 }
 
-/// The page that `token` asks for, the first one without it, of a list in which items keep their
-/// places and new ones come last. A token that did not come from here is refused, by the name of its
-/// field.
+/// Returns the page of `token`, or the first page. New items must be added at the end of the list.
+///
+/// An invalid token is refused; the error names its `field`.
 pub(crate) fn page<T>(
     items: impl IntoIterator<Item = (ListPlace, T)>,
     size: usize,
@@ -79,7 +80,7 @@ pub(crate) fn page<T>(
     let start = match token {
         None | Some("") => (0, 0),
         Some(token) => {
-            place(token).ok_or_else(|| Refusal::field(field, "The token is not known."))?
+            place(token).ok_or_else(|| Refusal::field(field, "The token is not valid."))?
         }
     };
     let items = items.into_iter();
@@ -93,7 +94,7 @@ pub(crate) fn page<T>(
     })
 }
 
-/// Where the page of a token begins.
+/// Decodes a token to the place of the page's first item.
 fn place(token: &str) -> Option<ListPlace> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
     let (one, other) = text.strip_prefix("page ")?.split_once(' ')?;
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_hold_every_item_once() {
+    fn following_tokens_returns_every_item_once() {
         for (count, size, pages) in [(0, 3, 1), (3, 3, 1), (4, 3, 2), (7, 1, 7)] {
             let (mut seen, mut token, mut fetched) = (Vec::new(), None, 0);
             loop {
@@ -124,8 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_long_rows_ends_early() {
-        // With what a value takes besides, two of them are just as long as a page may be.
+    fn page_of_long_rows_ends_early() {
+        // With the 8 bytes that each value counts besides its text, two rows fill a page exactly.
         let text = "x".repeat(BYTES / 2 - 8);
         let (mut seen, mut token) = (0, None);
         for count in [3, 3, 1] {
@@ -139,11 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn dropped_items_make_no_page_skip_others() {
+    fn dropping_items_between_pages_skips_no_other_item() {
         let all: Vec<_> = numbered(0..10).collect();
         let first = page(all.clone(), 4, "continue_token", None).unwrap();
         assert_eq!(first.items, [0, 1, 2, 3]);
-        // The oldest were dropped meanwhile.
+        // Drops the oldest items between the first page and the second.
         for (dropped, expected) in [(0, [4, 5]), (3, [4, 5]), (4, [4, 5]), (6, [6, 7])] {
             let left = all[dropped..].to_vec();
             let second = page(left, 2, "continue_token", first.token.as_deref()).unwrap();
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_from_elsewhere_is_refused() {
+    fn invalid_token_is_refused() {
         for token in ["x", "cGFnZSB4", "%"] {
             assert!(page(numbered(0..9), 3, "continue_token", Some(token)).is_err());
         }

@@ -1,4 +1,4 @@
-//! How much memory a value takes, near enough to keep to a budget.
+//! Estimates the memory of values, for the memory budget.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -9,20 +9,20 @@ use serde_json::{Map, Value};
 
 use crate::account::{AccountId, KeyStatus};
 
-/// What an allocation takes besides what was asked for.
+/// Overhead of an allocation in bytes.
 const ALLOCATION: usize = 16;
 
-/// The memory behind a value: what it points to. Not its own size, unless it is kept by itself.
+/// The heap memory that a value owns. Excludes the value's own size, which its owner counts.
 pub(crate) trait Weight {
     fn weight(&self) -> usize;
 }
 
-/// A text that is kept.
+/// Memory of a string with this text.
 pub(crate) fn text(text: &str) -> usize {
     bytes(text.len())
 }
 
-/// So many bytes that are kept in one piece.
+/// Memory of an allocation of `length` bytes.
 pub(crate) fn bytes(length: usize) -> usize {
     match length {
         0 => 0,
@@ -30,7 +30,7 @@ pub(crate) fn bytes(length: usize) -> usize {
     }
 }
 
-/// A struct weighs what its fields do. A field that is missing from the list does not compile.
+/// Implements `Weight` as the sum over the fields. Fails to compile if a field is missing.
 macro_rules! weigh {
     ($kind:ty { $($field:ident),+ $(,)? }) => {
         impl $crate::weight::Weight for $kind {
@@ -107,7 +107,7 @@ impl<T: Weight> Weight for VecDeque<T> {
     }
 }
 
-/// A tree's nodes have room for 11 items and may be half empty.
+/// Memory of a B-tree, whose nodes have room for 11 items and may be half empty.
 fn tree(items: usize, size: usize) -> usize {
     items.max(5) * size * 2
 }

@@ -1,4 +1,4 @@
-//! What is kept of the past, and what is dropped.
+//! The limits on what the sandbox keeps, and the order in which it drops the oldest data.
 
 #![allow(clippy::unwrap_used)] // tests
 
@@ -29,7 +29,7 @@ fn mail(number: usize) -> Value {
     })
 }
 
-/// Sends a mail, which has to be accepted, and lets it arrive. Returns its id.
+/// Sends a mail, which must be accepted, and waits for its delivery. Returns its id.
 fn send_mail(sandbox: &Sandbox, mail: &Value) -> String {
     let reply = post(sandbox, "/email/send", mail);
     assert_eq!(reply.status, 200, "{}", reply.body);
@@ -38,7 +38,7 @@ fn send_mail(sandbox: &Sandbox, mail: &Value) -> String {
     id.as_str().unwrap().to_owned()
 }
 
-/// A sandbox with a frozen clock, which keeps so many mails and had so many.
+/// Starts a sandbox with a frozen clock that keeps `keep` mails, and sends it `count` mails.
 fn with_mails(keep: usize, count: usize) -> (Sandbox, Vec<String>) {
     let sandbox = Sandbox::builder()
         .keep_mails(keep)
@@ -54,7 +54,7 @@ fn with_mails(keep: usize, count: usize) -> (Sandbox, Vec<String>) {
 fn dropped_mail_takes_its_events_deliveries_and_call_along() {
     let sandbox = Sandbox::builder().keep_mails(3).start_blocking().unwrap();
     sandbox.freeze();
-    // Nobody is there: each delivery waits to be tried again.
+    // No one listens on this port: each delivery waits for a retry.
     let webhook = json!({ "url": "http://127.0.0.1:9/", "events": ["processed", "delivered"] });
     assert_eq!(post(&sandbox, "/webhook/add", &webhook).status, 200);
     let ids: Vec<_> = (0..5)
@@ -82,7 +82,7 @@ fn dropped_mail_takes_its_events_deliveries_and_call_along() {
             .iter()
             .all(|one| of(one.event().mail().unwrap().email_id()))
     );
-    // Those of the mails, and that of the webhook, which sent nothing.
+    // The calls of the three mails, and the call that added the webhook.
     assert_eq!(sandbox.calls().len(), 4);
     let dropped = sandbox.dropped();
     assert_eq!((dropped.mails, dropped.events), (2, 4));
@@ -96,7 +96,7 @@ fn dropped_mail_takes_its_events_deliveries_and_call_along() {
 }
 
 #[test]
-fn batch_is_dropped_mail_by_mail_and_its_call_with_the_last() {
+fn batch_is_dropped_mail_by_mail_and_its_call_with_the_last_mail() {
     let sandbox = Sandbox::builder().keep_mails(3).start_blocking().unwrap();
     let batch = json!({ "emails": (0..4).map(mail).collect::<Vec<_>>() });
     assert_eq!(post(&sandbox, "/email/batch", &batch).status, 200);
@@ -123,7 +123,7 @@ fn batch_is_dropped_mail_by_mail_and_its_call_with_the_last() {
 }
 
 #[test]
-fn totals_count_what_was_dropped() {
+fn totals_and_statistics_include_dropped_mails() {
     let (sandbox, _) = with_mails(2, 5);
     let about = admin(&sandbox, "/_sandbox");
     assert_eq!((&about["mails"], &about["events"]), (&json!(5), &json!(10)));
@@ -151,7 +151,7 @@ fn totals_count_what_was_dropped() {
 }
 
 #[test]
-fn figures_of_text_messages_count_what_was_dropped() {
+fn statistics_include_dropped_text_messages() {
     let sandbox = Sandbox::builder()
         .keep_bytes(20_000)
         .start_blocking()
@@ -173,7 +173,7 @@ fn figures_of_text_messages_count_what_was_dropped() {
 }
 
 #[test]
-fn page_of_dropped_mail_says_so() {
+fn page_of_a_dropped_mail_responds_410_with_the_reason() {
     let (sandbox, ids) = with_mails(2, 5);
     let list = get(&sandbox, "/").body;
     assert!(list.contains("3 older mails were dropped"), "{list}");
@@ -204,7 +204,7 @@ fn page_of_dropped_mail_says_so() {
 }
 
 #[test]
-fn pages_skip_nothing_while_mail_is_dropped() {
+fn dropping_mails_between_pages_skips_no_other_mail() {
     let (sandbox, _) = with_mails(20, 20);
     let request = |token: &Value| {
         let mut request = json!({ "limit": 4, "event_types": ["processed"] });
@@ -229,12 +229,12 @@ fn pages_skip_nothing_while_mail_is_dropped() {
     assert_eq!(admin_first["next"], 4);
     let admin_found = admin(&sandbox, &format!("{path}&to=b@example.net"));
     assert_eq!(admin_found["next"], 4);
-    // The clock is past the second in which the first search was.
+    // Moves the clock past the second of the first search.
     sandbox.advance(Duration::from_secs(60));
     for number in 20..26 {
         send_mail(&sandbox, &mail(number));
     }
-    // Mails 0 to 5 are gone.
+    // Mails 0 to 5 were dropped.
     let expected = ["Mail 6", "Mail 7", "Mail 8", "Mail 9"];
     let second = request(&first["continue_token"]);
     assert_eq!(subjects(&second, "events"), expected);
@@ -255,12 +255,12 @@ fn pages_skip_nothing_while_mail_is_dropped() {
 }
 
 #[test]
-fn failed_assertion_says_how_much_was_dropped() {
+fn failed_assertion_shows_how_many_mails_were_dropped() {
     let (sandbox, _) = with_mails(2, 3);
     let received = sandbox.received();
     assert!(received.starts_with("3 mails were received:"), "{received}");
     assert!(
-        received.contains("1 of them, the oldest, were dropped (keep_mails 2"),
+        received.contains("the oldest 1 of them were dropped (keep_mails 2"),
         "{received}"
     );
     assert!(received.contains("\n  2. a@example.com"), "{received}");
@@ -274,7 +274,7 @@ fn failed_assertion_says_how_much_was_dropped() {
 }
 
 #[test]
-fn next_mail_passes_over_what_was_dropped() {
+fn wait_for_mail_skips_dropped_mails() {
     let (sandbox, ids) = with_mails(2, 3);
     let next = || {
         let mail = sandbox.wait_for_mail_blocking(Duration::ZERO);
@@ -286,23 +286,23 @@ fn next_mail_passes_over_what_was_dropped() {
 }
 
 #[test]
-fn drops_are_told_by_powers_of_ten() {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&told);
+fn on_drop_is_called_first_and_then_each_time_the_total_grows_tenfold() {
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let report = Arc::clone(&reported);
     let sandbox = Sandbox::builder()
         .keep_mails(1)
-        .on_drop(move |dropped| tell.lock().unwrap().push(dropped.mails))
+        .on_drop(move |dropped| report.lock().unwrap().push(dropped.mails))
         .start_blocking()
         .unwrap();
     for number in 0..31 {
         send_mail(&sandbox, &mail(number));
     }
     // A mail is dropped with two events and a call.
-    assert_eq!(*told.lock().unwrap(), [1, 3, 25]);
+    assert_eq!(*reported.lock().unwrap(), [1, 3, 25]);
 }
 
 #[test]
-fn scheduled_mail_is_kept_until_it_was_sent() {
+fn scheduled_mail_is_kept_until_it_is_sent() {
     let sandbox = Sandbox::builder().keep_mails(2).start_blocking().unwrap();
     sandbox.freeze();
     let mut scheduled = mail(0);
@@ -318,7 +318,7 @@ fn scheduled_mail_is_kept_until_it_was_sent() {
     let waiting = post(&sandbox, "/email/scheduled/search", &json!({})).json();
     assert_eq!(waiting["data"].as_array().unwrap().len(), 1);
     sandbox.advance(Duration::from_secs(3_600));
-    // It is the newest now.
+    // Once sent, the scheduled mail counts as the newest.
     assert_eq!(sandbox.mails().len(), 2);
     assert_eq!(sandbox.mails()[0].email_id(), id);
     assert_eq!(
@@ -332,7 +332,7 @@ fn scheduled_mail_is_kept_until_it_was_sent() {
 }
 
 #[test]
-fn too_much_scheduled_mail_is_refused() {
+fn scheduled_mail_beyond_its_share_of_the_budget_is_refused() {
     let sandbox = Sandbox::builder()
         .keep_bytes(100_000)
         .start_blocking()
@@ -359,7 +359,7 @@ fn too_much_scheduled_mail_is_refused() {
         refused.body
     );
     assert_eq!(sandbox.mails().len(), ids.len());
-    // Mail for now is taken all the same, and one that is called off makes room.
+    // Mail without a schedule is still accepted, and cancelling a scheduled mail makes room.
     send_mail(&sandbox, &mail(1));
     let remove = json!({ "schedule_id": ids[0] });
     assert_eq!(
@@ -370,7 +370,7 @@ fn too_much_scheduled_mail_is_refused() {
 }
 
 #[test]
-fn calls_without_a_known_key_are_kept_in_short() {
+fn call_without_a_known_key_or_operation_keeps_1024_bytes_of_its_body() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let key = sandbox.key().to_owned();
     let long = "x".repeat(100_000);
@@ -413,7 +413,7 @@ fn calls_without_a_known_key_are_kept_in_short() {
 }
 
 #[test]
-fn flood_without_a_key_stays_within_its_share() {
+fn flood_of_calls_without_a_key_drops_no_mail() {
     let sandbox = Sandbox::builder()
         .keep_bytes(1_000_000)
         .start_blocking()
@@ -430,7 +430,6 @@ fn flood_without_a_key_stays_within_its_share() {
         );
         assert_eq!(reply.status, 404);
     }
-    // The mail is not pushed out.
     assert_eq!(sandbox.mails()[0].email_id(), id);
     assert!(sandbox.dropped().calls > 0);
     let kept = admin(&sandbox, "/_sandbox")["kept_bytes"].as_u64().unwrap();
@@ -438,7 +437,7 @@ fn flood_without_a_key_stays_within_its_share() {
 }
 
 #[test]
-fn large_mail_is_kept_once() {
+fn large_mail_takes_the_memory_of_its_body_only_once() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let blob = "QUJD".repeat(250_000);
     let kept = || admin(&sandbox, "/_sandbox")["kept_bytes"].as_u64().unwrap();
@@ -472,7 +471,7 @@ fn large_mail_is_kept_once() {
 }
 
 #[test]
-fn looking_at_the_inbox_drops_no_mail() {
+fn viewing_the_inbox_drops_no_mail() {
     let sandbox = Sandbox::builder()
         .keep_bytes(1_000_000)
         .start_blocking()
@@ -484,7 +483,7 @@ fn looking_at_the_inbox_drops_no_mail() {
         mail
     };
     let mut sent = 0;
-    // Seven eighths are for messages.
+    // Seven eighths of the budget are for messages.
     while kept() < 850_000 {
         send_mail(&sandbox, &mail(sent));
         sent += 1;
@@ -493,7 +492,7 @@ fn looking_at_the_inbox_drops_no_mail() {
     let before = kept();
     let newest = format!("Mail {}<", sent - 1);
     assert!(get(&sandbox, "/").body.contains(&newest));
-    // The copies of all have no room in a quarter; those without are found all the same.
+    // The search cache is limited to a quarter of the budget. Mails that don't fit are found too.
     for number in [0, sent / 2, sent - 1] {
         let found = get(&sandbox, &format!("/?q=WORD{number}")).body;
         assert!(found.contains(&format!("Mail {number}")), "{found}");
@@ -507,7 +506,7 @@ fn looking_at_the_inbox_drops_no_mail() {
 }
 
 #[test]
-fn sending_limit_counts_what_was_dropped() {
+fn sending_limit_of_a_key_counts_dropped_mails() {
     let sandbox = Sandbox::builder().keep_mails(1).start_blocking().unwrap();
     let key = json!({
         "endpoints": ["/email/send"], "custom_ratelimit": true, "custom_ratelimit_value": 3,
@@ -533,7 +532,7 @@ fn sending_limit_counts_what_was_dropped() {
 }
 
 #[test]
-fn mail_that_was_dropped_cannot_be_opened() {
+fn dropped_mail_cannot_be_opened() {
     let (sandbox, _) = with_mails(1, 1);
     let mail_before = sandbox.mails().remove(0);
     send_mail(&sandbox, &mail(1));
@@ -550,7 +549,7 @@ fn mail_that_was_dropped_cannot_be_opened() {
 }
 
 #[test]
-fn rules_and_faults_by_request_are_bounded() {
+fn requests_can_add_only_100_faults_and_1000_delivery_rules() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let add =
         |path: &str, body: Value| send(&sandbox, "POST", path, &[], body.to_string().as_bytes());

@@ -1,4 +1,4 @@
-//! The memory of the process, whatever is sent. The only test of its file: nothing else is measured.
+//! The memory of the process. The only test in its file, because other tests would add to the memory.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // tests
 
@@ -12,14 +12,13 @@ use support::{post, send};
 
 const MB: usize = 1024 * 1024;
 
-/// What is kept.
+/// `keep_bytes` of the sandbox.
 const BUDGET: usize = 3 * MB;
 
-/// What is taken besides: buffers of requests that are being read, and what the allocator holds
-/// back.
+/// Allowance for other memory: buffers of requests, and what the allocator does not return.
 const BASE: usize = 12 * MB;
 
-/// The memory of this process.
+/// The resident memory of this process in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -34,9 +33,9 @@ fn resident() -> usize {
 }
 
 #[test]
-fn memory_stays_within_the_budget_whatever_is_sent() {
+fn memory_stays_within_the_budget_for_any_kind_of_request() {
     let sandbox = Sandbox::builder()
-        // The second attempt at a webhook is not in the time of the test.
+        // Retries of webhooks come only after the test.
         .webhook_speed(1)
         .keep_bytes(BUDGET)
         .start_blocking()
@@ -69,7 +68,7 @@ fn memory_stays_within_the_budget_whatever_is_sent() {
         for number in 0..count {
             assert_eq!(post(&sandbox, path, request).status, 200);
             if number % 50 == 0 {
-                // What the inbox searches is made then.
+                // A search fills the cache of the inbox.
                 assert_eq!(send(&sandbox, "GET", "/?q=x", &[], b"").status, 200);
                 sandbox.advance(Duration::from_millis(100));
             }
@@ -78,7 +77,7 @@ fn memory_stays_within_the_budget_whatever_is_sent() {
         let taken = resident().saturating_sub(before);
         assert!(
             taken < BUDGET * 3 / 2 + BASE,
-            "{path}: {} MB are taken",
+            "{path}: the memory grew by {} MB",
             taken / MB
         );
     }
@@ -89,6 +88,10 @@ fn memory_stays_within_the_budget_whatever_is_sent() {
         }
     }
     let taken = resident().saturating_sub(before);
-    assert!(taken < BUDGET * 3 / 2 + BASE, "{} MB are taken", taken / MB);
+    assert!(
+        taken < BUDGET * 3 / 2 + BASE,
+        "the memory grew by {} MB",
+        taken / MB
+    );
     assert!(sent > 8 * BUDGET, "only {} MB were sent", sent / MB);
 }

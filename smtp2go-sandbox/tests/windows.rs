@@ -1,5 +1,5 @@
-//! The spans of time that searches cover, and the lag of the activity, over HTTP. The sandbox is
-//! strict, so that every reply is held to the specification.
+//! The default date ranges of searches, and the activity lag, over HTTP. The sandbox is strict: it
+//! checks every reply against the spec.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -16,7 +16,7 @@ use support::{post, send};
 
 const DAY: u64 = 86_400;
 
-/// A strict sandbox whose clock stands still at noon.
+/// Starts a strict sandbox whose clock is frozen at noon.
 fn sandbox(change: impl FnOnce(SandboxBuilder) -> SandboxBuilder) -> Sandbox {
     let builder = change(Sandbox::builder().strict(true));
     let sandbox = builder.start_blocking().unwrap();
@@ -45,7 +45,7 @@ fn send_mail(sandbox: &Sandbox, key: &str) {
     data(sandbox, "/email/send", &request);
 }
 
-/// How many entries a reply has, or counts.
+/// Returns a count in a reply, or the length of a list.
 fn count(data: &Value, pointer: &str) -> u64 {
     let found = data.pointer(pointer).unwrap();
     let length = || u64::try_from(found.as_array()?.len()).ok();
@@ -53,7 +53,7 @@ fn count(data: &Value, pointer: &str) -> u64 {
 }
 
 #[test]
-fn search_without_dates_covers_the_documented_days() {
+fn search_without_dates_covers_the_documented_range() {
     let sandbox = sandbox(|builder| builder);
     send_mail(&sandbox, "k");
     data(
@@ -67,7 +67,7 @@ fn search_without_dates_covers_the_documented_days() {
         "/suppression/add",
         &json!({ "email_address": "kim@example.net" }),
     );
-    // Where the count is, and at which age in days an entry is listed.
+    // The path, the pointer to the count, and the ages in days at which an entry is found.
     let windows: [(&str, &str, RangeInclusive<u64>); 8] = [
         ("/activity/search", "/total_events", 0..=0),
         ("/archive/search", "/email_count", 0..=0),
@@ -76,7 +76,7 @@ fn search_without_dates_covers_the_documented_days() {
         ("/sms/view-sent", "/messages", 0..=7),
         ("/sms/view-received", "/messages", 0..=7),
         ("/stats/email_history", "/count", 0..=30),
-        // Its end is the start of today.
+        // The default end is the start of today.
         ("/suppression/view", "/total_results", 1..=30),
     ];
     for age in 0..33 {
@@ -89,7 +89,7 @@ fn search_without_dates_covers_the_documented_days() {
 }
 
 #[test]
-fn search_a_minute_after_midnight_needs_a_start_to_find_mail_from_before() {
+fn search_after_midnight_finds_mail_of_the_day_before_only_with_a_start_date() {
     let sandbox = sandbox(|builder| builder);
     advance(&sandbox, 43_200 - 60);
     send_mail(&sandbox, "k");
@@ -99,7 +99,7 @@ fn search_a_minute_after_midnight_needs_a_start_to_find_mail_from_before() {
     let start = Timestamp::from(sandbox.now() - Duration::from_secs(600));
     let request = json!({ "start_date": start.as_str() });
     assert_eq!(data(&sandbox, path, &request)["total_events"], 2);
-    // The end is exclusive.
+    // The end of a range is exclusive.
     let sent = Timestamp::from(sandbox.now() - Duration::from_secs(120));
     let request = json!({ "start_date": start.as_str(), "end_date": sent.as_str() });
     assert_eq!(data(&sandbox, path, &request)["total_events"], 0);
@@ -108,7 +108,7 @@ fn search_a_minute_after_midnight_needs_a_start_to_find_mail_from_before() {
 }
 
 #[test]
-fn suppression_of_today_needs_an_end_in_the_future() {
+fn suppression_of_today_is_found_only_with_an_end_date_in_the_future() {
     let sandbox = sandbox(|builder| builder);
     data(
         &sandbox,
@@ -136,7 +136,7 @@ fn event_is_found_when_the_activity_lag_is_over() {
             assert_eq!(event["custom_headers"]["x-idempotency-key"], "order-42");
         }
     }
-    // It applies to past events too, and outlasts a reset.
+    // A new lag also applies to past events, and a reset keeps it.
     let admin = |method: &str, body: &str| {
         send(&sandbox, method, "/_sandbox/activity", &[], body.as_bytes())
     };
@@ -153,7 +153,7 @@ fn event_is_found_when_the_activity_lag_is_over() {
 }
 
 #[test]
-fn event_that_appears_during_a_search_does_not_move_its_pages() {
+fn event_that_appears_between_two_pages_does_not_shift_them() {
     let sandbox = sandbox(|builder| builder.activity_lag(Duration::from_secs(10)));
     for number in 0..5 {
         send_mail(&sandbox, &number.to_string());
