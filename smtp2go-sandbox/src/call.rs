@@ -8,11 +8,11 @@ use axum::body::Bytes;
 
 use crate::weight::{self, Weight};
 
-/// How much of a text is kept of a call without a key that the sandbox knows: its head, its body,
-/// its answer, and each of the others.
+/// Maximum number of bytes that are kept of each text of a call without a known key: of its head, its
+/// body, its reply and each other text.
 const SHORT: usize = 1024;
 
-/// Where a request carried its API key.
+/// The part of a request that had the API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyPlace {
@@ -24,11 +24,10 @@ pub enum KeyPlace {
     Body,
 }
 
-/// One HTTP request as it was received, and what became of it.
+/// An HTTP request as received, and its outcome.
 ///
-/// A message that came over SMTP is a call too, and so is an SMTP command that was refused.
-///
-/// `Display` is one line for a log. `Debug` leaves out the head and the body, which may hold a key.
+/// `Display` is one line for a log. `Debug` leaves out the head and the body, which may contain a
+/// key.
 #[derive(Clone)]
 pub struct Call {
     pub(crate) method: String,
@@ -48,17 +47,16 @@ pub struct Call {
     pub(crate) received: bool,
     pub(crate) accepted: bool,
     pub(crate) fault: Option<String>,
-    /// How many bytes the body had.
+    /// Size of the body as sent.
     pub(crate) body_bytes: usize,
-    /// It had a key that the sandbox knows, and none that it does not; or a fault answered it and
-    /// nobody looked.
+    /// All keys of the call are known, and there is at least one. Also set if a fault replied without
+    /// checking the keys.
     pub(crate) has_known_key: bool,
-    /// The numbers of the messages that it made.
+    /// Numbers of the messages that the call made.
     pub(crate) messages: Range<u64>,
 }
 
 impl Call {
-    /// A call of which nothing more is known yet.
     pub(crate) fn new(time: SystemTime, method: String, path: String) -> Self {
         Self {
             method,
@@ -84,8 +82,8 @@ impl Call {
         }
     }
 
-    /// Cuts off what is long of a call that nobody with a key made, or that is for no operation, so
-    /// that it does not fill the memory.
+    /// Shortens the texts of a call without a known key or without an operation, so that such calls
+    /// don't fill the memory.
     pub(crate) fn shorten(&mut self) {
         if self.has_known_key && self.operation.is_some() {
             return;
@@ -103,56 +101,54 @@ impl Call {
         self.failures.truncate(1);
         self.failures.iter_mut().for_each(shorten);
         for bytes in [&mut self.head, &mut self.body, &mut self.reply] {
-            // A part of it would keep all of it.
+            // Copied, because a slice would keep the whole buffer alive.
             if let Some(beginning) = bytes.get(..SHORT) {
                 *bytes = Bytes::copy_from_slice(beginning);
             }
         }
     }
 
-    /// The HTTP method, such as `POST`; `TLS` for a client that begins with TLS, which is noted
-    /// where a [`Fault`](crate::Fault) strikes it; `SMTP` for what came over SMTP.
+    /// The HTTP method, such as `POST`. `TLS` for a client that started a TLS handshake; such a call
+    /// is recorded only if a [`Fault`](crate::Fault) applies to it.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The path as it was sent, with or without `/v3`, without a query. Over SMTP the name of the
-    /// command: `DATA` for a message.
+    /// The path as sent, with or without `/v3`, without the query.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The id of the operation, such as `email_send`; `None` if the method and path are none. `smtp`
-    /// over SMTP.
+    /// Id of the operation, such as `email_send`. `None` if no operation has the method and path.
     pub fn operation(&self) -> Option<&str> {
         self.operation.as_deref()
     }
 
-    /// Where the key was, right or wrong; `None` if there was none. If there were several, the
+    /// Where the API key was, valid or not. `None` if there was none. If there were several, the
     /// first in the order of [`KeyPlace`].
     pub fn key_place(&self) -> Option<KeyPlace> {
         self.key_place
     }
 
-    /// The header `User-Agent`, if it was sent and is readable text.
+    /// The header `User-Agent`. `None` if it is missing or not visible ASCII.
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
     }
 
-    /// The header `Content-Type`, if it was sent and is readable text.
+    /// The header `Content-Type`. `None` if it is missing or not visible ASCII.
     pub fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
     }
 
-    /// The request line and the headers byte for byte as they were sent, the key in them included,
-    /// up to the empty line that ends them. Empty if none of the request was read, and if the client
-    /// sent it before it had the answer to the one before. Over SMTP the command, or of a message its
-    /// MAIL and RCPT; of AUTH its name alone.
+    /// The request line and the headers exactly as sent, including the key, up to and including the
+    /// empty line. Empty if the request was not read, or if the client pipelined it: sent it before
+    /// the reply to the previous request.
     pub fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// The value of the first header with this name, in any case, if it is readable text.
+    /// Returns the value of the first header with this name, ignoring letter case. `None` if the
+    /// header is missing or not UTF-8.
     ///
     /// ```
     /// # fn look(sandbox: &smtp2go_sandbox::Sandbox) {
@@ -168,75 +164,76 @@ impl Call {
         })
     }
 
-    /// The body as it was sent, the key in it included; over SMTP the message. What is longer than the operation takes is
-    /// cut off somewhere past that. Of a call without a key that the sandbox knows, and of one for
-    /// no operation, the first 1024 bytes are kept; the same holds for [`head`](Self::head) and
-    /// [`reply`](Self::reply). What a [`Fault`](crate::Fault) answers without a look at the key is
-    /// kept whole.
+    /// The body as sent, including the key. A body beyond the operation's maximum size is cut off
+    /// somewhere past that size.
+    ///
+    /// Of a call without a known key or without an operation, only the first 1024 bytes of the body,
+    /// the [`head`](Self::head) and the [`reply`](Self::reply) are kept. They are kept whole if a
+    /// [`Fault`](crate::Fault) replied without checking the key.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// How many bytes the body had as it was sent, whether all of it is kept or not.
+    /// Size of the body as sent, in bytes. May be larger than [`body`](Self::body), which can be cut
+    /// off.
     pub fn body_bytes(&self) -> usize {
         self.body_bytes
     }
 
-    /// When it was received, by the sandbox's clock.
+    /// When the call was received, by the sandbox's clock.
     pub fn time(&self) -> SystemTime {
         self.time
     }
 
-    /// The fields that were ignored, as `attachments[0].cid`, since the specification does not know
-    /// them. With [`refuse_unknown`](crate::SandboxBuilder::refuse_unknown) only `version` is among
-    /// them; others are refused.
+    /// Fields that are not in the spec and were ignored, such as `attachments[0].cid`. Empty if the
+    /// sandbox is strict: it refuses such fields.
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }
 
-    /// The body of the answer; all of it even if a [`Fault`](crate::Fault) cut it short, and empty
-    /// if one left no answer.
+    /// Body of the reply. Complete even if a [`Fault`](crate::Fault) truncated it; empty if a fault
+    /// suppressed the reply.
     pub fn reply(&self) -> &[u8] {
         &self.reply
     }
 
-    /// The HTTP status of the answer, or the SMTP reply code; 0 if a [`Fault`](crate::Fault) left none.
+    /// HTTP status of the reply. 0 if a [`Fault`](crate::Fault) suppressed the reply.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// Why the request was refused, in a line that begins with the field where there is one;
-    /// `None` if it was not.
+    /// Why the request was refused, in one line. Starts with the field's name if a field is invalid.
+    /// `None` if the request was not refused.
     pub fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }
 
-    /// The reasons in an answer with status 200 that says that mail failed, such as a recipient who
-    /// is suppressed. What a [`Fault`](crate::Fault) makes up is not among them.
+    /// The reasons in a reply that reports failure with status 200, such as a suppressed recipient.
+    /// Does not contain failures that a [`Fault`](crate::Fault) simulates.
     pub fn failures(&self) -> &[String] {
         &self.failures
     }
 
-    /// Whether all of the request was read. Only a [`Fault`](crate::Fault) that strikes before
-    /// reading leaves a call for which this is false.
+    /// Whether the whole request was read. False only for a [`Fault`](crate::Fault) that applies
+    /// before reading.
     pub fn received(&self) -> bool {
         self.received
     }
 
-    /// Whether the request was carried out: whatever the client got to see, what it asked for was
-    /// done, and once more if the same request is accepted again.
+    /// Whether the sandbox carried out the request, for example accepted the mail, whichever reply
+    /// the client received. A client that sends an accepted request again sends the mail twice.
     pub fn accepted(&self) -> bool {
         self.accepted
     }
 
-    /// The fault that struck, such as `reset` or `status 503`; `None` if none did.
+    /// The fault that was applied, such as `reset` or `status 503`. `None` if there was none.
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
 }
 
 impl Call {
-    /// Whether it was refused, failed, struck by a fault, or read only in part.
+    /// Whether the call was refused, failed, had a fault or had ignored fields.
     pub(crate) fn is_odd(&self) -> bool {
         self.refused.is_some()
             || self.fault.is_some()
@@ -245,9 +242,9 @@ impl Call {
     }
 }
 
-/// One line for a log: the method, the path, the status (`---` if there was no answer), and what is
-/// out of the ordinary. Of the body there are names of fields in it, and addresses that a refusal
-/// or a failure is about.
+/// Writes one line for a log: the method, the path, the status (`---` without a reply), and why the
+/// call was refused, failed, had ignored fields or had a fault. From the body, the line contains only
+/// names of fields, and values and addresses that a refusal or failure quotes.
 impl fmt::Display for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (method, path) = (self.method.escape_debug(), self.path.escape_debug());
@@ -278,7 +275,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// Text of a client on one line, with its quotes as they are.
+/// Escapes a client's text to one line, except for quotes.
 struct Line<'a>(&'a str);
 
 impl fmt::Display for Line<'_> {
@@ -312,7 +309,7 @@ impl fmt::Debug for Call {
     }
 }
 
-/// Cuts a text that is long between two characters.
+/// Cuts a text after at most [`SHORT`] bytes, between two characters.
 fn shorten(text: &mut String) {
     if text.len() > SHORT {
         let cut = (0..=SHORT)
@@ -323,7 +320,7 @@ fn shorten(text: &mut String) {
     }
 }
 
-/// The memory of a call but for its body.
+/// The memory of a call without its body.
 impl Weight for Call {
     fn weight(&self) -> usize {
         let texts = [
@@ -334,7 +331,7 @@ impl Weight for Call {
             &self.fault,
         ];
         let texts = texts.into_iter().map(Weight::weight);
-        // Its places in the log and in the ledger.
+        // 160 is for the call's entries in the log and the ledger.
         size_of::<Self>()
             + 160
             + self.method.weight()
@@ -354,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_line_escapes_what_the_client_chose() {
+    fn log_line_escapes_control_characters_of_the_client() {
         let hostile = "a\u{202e}\u{1b}[31m\n\u{2028}b";
         let call = Call {
             refused: Some(hostile.to_owned()),

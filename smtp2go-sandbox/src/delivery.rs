@@ -1,4 +1,4 @@
-//! What becomes of a mail once it is accepted, and due if it was scheduled.
+//! Simulates the delivery of an accepted mail: outcomes by recipient, and their events.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,59 +16,59 @@ use crate::operations::suppression::{suppress, suppressed};
 use crate::weight::Weight;
 use crate::world::{Shared, World};
 
-/// How long after it is taken up a mail is delivered.
+/// Time from processing a mail to its delivery.
 const TRANSIT: Duration = Duration::from_millis(50);
 
-/// How long it takes a recipient that reacts by itself to do the next thing.
+/// Time before each reaction of a recipient, such as opening the mail.
 const REACTION: Duration = Duration::from_millis(50);
 
-/// An address of the sandbox's own to the outside: a documentation address, RFC 5737.
+/// The sandbox's sending address: a documentation address (RFC 5737).
 pub(crate) const OUTBOUND_IP: &str = "198.51.100.25";
 
-/// What a mail on its way takes besides its recipients.
+/// Memory of a mail in transit besides its recipients, in bytes.
 const HELD: usize = 96;
 
-/// The mails on their way by their number, with the recipients that they have not reached.
+/// The numbers of mails in transit, with the recipients to whom they are not yet delivered.
 pub(crate) type Transit = HashMap<u64, Vec<String>>;
 
-/// What becomes of a mail for one of its recipients.
+/// The outcome of a mail for one of its recipients.
 ///
-/// Some recipients have an outcome by their name, in any domain, in upper or lower case, and with
-/// or without a `+tag` (`bounce+1@example.net` is one of them, and another address than
-/// `bounce+2@example.net` when it comes to suppressions). All others are delivered to. A rule
-/// ([`Delivery::on`]) comes before the names.
+/// The local part of an address selects its outcome, in any domain and letter case. A `+tag` is
+/// ignored: `bounce+1@example.net` bounces like `bounce+2@example.net`, but the two are suppressed
+/// separately. Mail to any other local part is delivered. A rule ([`Delivery::on`]) takes
+/// precedence over the local part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The mail is delivered, and that is all.
+    /// The mail is delivered, without further events.
     Deliver,
-    /// `bounce@…`, `hardbounce@…`, `hard-bounce@…`: the recipient's server refuses the mail for
-    /// good.
+    /// `bounce@…`, `hardbounce@…`, `hard-bounce@…`: the recipient's server refuses the mail
+    /// permanently.
     HardBounce,
-    /// `softbounce@…`, `soft-bounce@…`: the recipient's server refuses the mail for now. The sandbox
-    /// does not try again.
+    /// `softbounce@…`, `soft-bounce@…`: the recipient's server refuses the mail temporarily. The
+    /// sandbox does not try again.
     SoftBounce,
     /// `reject@…`: the mail is accepted, but the service does not try to deliver it.
     Reject,
-    /// `refuse@…`: as if it were suppressed. The service does not deliver to it, and says so at once
-    /// if it has to refuse all recipients of a mail: 200 with `failed` 1.
+    /// `refuse@…`: treated like a suppressed address. The service does not deliver to it. If all
+    /// recipients of a mail are refused, the reply reports it: status 200 with `failed` 1.
     Refuse,
-    /// `spam@…`: the mail is delivered, and reported as spam.
+    /// `spam@…`: the mail is delivered and reported as spam.
     Spam,
     /// `unsubscribe@…`: the mail is delivered, and the recipient unsubscribes.
     Unsubscribe,
-    /// `resubscribe@…`: the mail is delivered, the recipient unsubscribes and takes it back.
+    /// `resubscribe@…`: the mail is delivered, and the recipient unsubscribes, then resubscribes.
     Resubscribe,
     /// `open@…`: the mail is delivered and opened.
     Open,
-    /// `click@…`: the mail is delivered, opened, and the first link of its HTML followed, if it has
-    /// one.
+    /// `click@…`: the mail is delivered and opened, and the first link of its HTML is clicked, if it
+    /// has one.
     Click,
-    /// `hold@…`: the mail stays on its way, until a test decides (see [`Delivery::happen`]).
+    /// `hold@…`: the mail stays in transit until a test calls [`Delivery::happen`].
     Hold,
 }
 
-/// What outcomes are called in rules, and the local parts that decide; in lower case.
+/// Names of outcomes in rules, which are also the local parts that select them. Lower case.
 pub(crate) const NAMES: &[(&str, Outcome)] = &[
     ("deliver", Outcome::Deliver),
     ("bounce", Outcome::HardBounce),
@@ -104,20 +104,19 @@ enum OutcomeForm {
 }
 
 impl Outcome {
-    /// That of a recipient's name.
+    /// The outcome that an address's local part selects.
     fn by_name(address: &str) -> Self {
         let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
         let local = local.split('+').next().unwrap_or_default().to_lowercase();
         Self::named(&local).unwrap_or(Self::Deliver)
     }
 
-    /// The one of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let found = NAMES.iter().find(|(known, _)| *known == name)?;
         Some(found.1)
     }
 
-    /// What the recipient does with a mail that has arrived, in order.
+    /// The events after delivery, in order.
     fn reactions(self) -> &'static [EventKind] {
         match self {
             Self::Spam => &[EventKind::Spam],
@@ -130,7 +129,7 @@ impl Outcome {
     }
 }
 
-/// What becomes of which recipient's mail, by [`Delivery::on`].
+/// The rules of [`Delivery::on`].
 #[derive(Debug, Default)]
 pub(crate) struct DeliveryRules(pub(crate) Kept<u64, DeliveryRule>);
 
@@ -162,8 +161,8 @@ impl DeliveryRules {
     }
 }
 
-/// The delivery of a sandbox's mail: rules for what becomes of it, and what happens on demand. Made
-/// by [`Sandbox::delivery`](crate::Sandbox::delivery).
+/// Controls the delivery of a sandbox's mail: sets the outcome by recipient, and makes events happen
+/// on demand. Returned by [`Sandbox::delivery`](crate::Sandbox::delivery).
 ///
 /// ```
 /// use smtp2go_sandbox::{Outcome, Sandbox};
@@ -187,10 +186,12 @@ impl Delivery {
         Self { shared }
     }
 
-    /// Sets what becomes of mail to an address, to a whole domain (`@example.org`), to a name in any
-    /// domain (`jane@`) or to everybody (`*`); upper and lower case are the same. Of several rules
-    /// that fit, the one that was set last counts; one for the same recipient is replaced. It holds for mail that has not arrived yet, and
-    /// outlives a [`reset`](crate::Sandbox::reset).
+    /// Sets the outcome of mail to an address, to a whole domain (`@example.org`), to a local part in
+    /// any domain (`jane@`) or to all recipients (`*`), ignoring letter case.
+    ///
+    /// If several rules match an address, the one set last applies. A new rule replaces one for the
+    /// same `recipient`. Rules also apply to mail in transit, and a [`reset`](crate::Sandbox::reset)
+    /// keeps them.
     pub fn on(&self, recipient: impl Into<String>, outcome: Outcome) -> &Self {
         let mut world = self.shared.world();
         let pattern = recipient.into().to_lowercase();
@@ -201,23 +202,23 @@ impl Delivery {
         self
     }
 
-    /// Forgets all rules.
+    /// Removes all rules.
     pub fn clear(&self) {
         self.shared.world().delivery_rules.0.retain(|_| false);
     }
 
-    /// Makes something happen to a mail for one of its recipients, now, with all that follows from
-    /// it: events, webhooks, suppressions. A click is on the first link of the HTML;
-    /// [`click`](Self::click) takes any.
+    /// Records an event of a mail for one of its recipients now, and applies its consequences:
+    /// webhooks and suppressions. A click is on the first link of the HTML; [`click`](Self::click)
+    /// takes any link.
     ///
-    /// A mail that is on its way arrives first, if it has to. `recipient` may have a name before the
-    /// address.
+    /// A mail in transit is delivered first if the event requires it. `recipient` may be
+    /// `Name <address>`.
     ///
     /// # Errors
     ///
-    /// If the mail has no such recipient, is scheduled for later, or what is to happen cannot happen
-    /// after what did happen: a mail that bounced is not opened. [`EventKind::Processed`] and what
-    /// happens to text messages are never possible.
+    /// Fails if the mail has no such recipient, is scheduled for later, or cannot have the event
+    /// after its previous ones: a bounced mail cannot be opened. Also fails for
+    /// [`EventKind::Processed`] and for the kinds of text messages.
     pub fn happen(
         &self,
         mail: &Mail,
@@ -227,21 +228,21 @@ impl Delivery {
         happen(&mut self.shared.world(), mail, recipient, kind, None)
     }
 
-    /// The recipient opens the mail.
+    /// Has the recipient open the mail.
     ///
     /// # Errors
     ///
-    /// As [`happen`](Self::happen).
+    /// The same as for [`happen`](Self::happen).
     pub fn open(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
         self.happen(mail, recipient, EventKind::Open)
     }
 
-    /// The recipient follows a link of the mail. Links to the web that the HTML does not have are
-    /// refused, unless the mail was sent as MIME, which the sandbox does not take apart.
+    /// Has the recipient click a link of the mail.
     ///
     /// # Errors
     ///
-    /// As [`happen`](Self::happen), and if there is no such link.
+    /// The same as for [`happen`](Self::happen). Also fails if the HTML has no such link; the links
+    /// of a mail that was sent as MIME are not checked.
     pub fn click(
         &self,
         mail: &Mail,
@@ -252,47 +253,47 @@ impl Delivery {
         happen(&mut world, mail, recipient, EventKind::Click, Some(link))
     }
 
-    /// The mail bounces for good, at once or after it seemed delivered.
+    /// Has the mail bounce permanently, either on delivery or after it was delivered.
     ///
     /// # Errors
     ///
-    /// As [`happen`](Self::happen).
+    /// The same as for [`happen`](Self::happen).
     pub fn hard_bounce(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
         self.happen(mail, recipient, EventKind::HardBounce)
     }
 
-    /// The mail bounces for now.
+    /// Has the mail bounce temporarily.
     ///
     /// # Errors
     ///
-    /// As [`happen`](Self::happen).
+    /// The same as for [`happen`](Self::happen).
     pub fn soft_bounce(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
         self.happen(mail, recipient, EventKind::SoftBounce)
     }
 
-    /// The recipient reports the mail as spam.
+    /// Has the recipient report the mail as spam.
     ///
     /// # Errors
     ///
-    /// As [`happen`](Self::happen).
+    /// The same as for [`happen`](Self::happen).
     pub fn spam(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
         self.happen(mail, recipient, EventKind::Spam)
     }
 
-    /// The recipient unsubscribes.
+    /// Has the recipient unsubscribe.
     ///
     /// # Errors
     ///
-    /// As [`happen`](Self::happen).
+    /// The same as for [`happen`](Self::happen).
     pub fn unsubscribe(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
         self.happen(mail, recipient, EventKind::Unsubscribe)
     }
 
-    /// The recipient takes back that it unsubscribed.
+    /// Has the recipient resubscribe.
     ///
     /// # Errors
     ///
-    /// As [`happen`](Self::happen), and if it did not unsubscribe.
+    /// The same as for [`happen`](Self::happen). Also fails if the recipient has not unsubscribed.
     pub fn resubscribe(&self, mail: &Mail, recipient: &str) -> Result<Arc<Event>, DeliveryError> {
         self.happen(mail, recipient, EventKind::Resubscribe)
     }
@@ -308,7 +309,7 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// Why something cannot happen to a mail.
+/// The error if a mail cannot have an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryError(String);
 
@@ -320,8 +321,8 @@ impl fmt::Display for DeliveryError {
 
 impl std::error::Error for DeliveryError {}
 
-/// Takes a mail up: it is processed now, and each recipient's copy delivered a little later. A mail
-/// from a key with the status `sandbox` is rejected instead, as the service does.
+/// Processes a mail now, and schedules its delivery to each recipient after [`TRANSIT`]. A mail from
+/// a key with the status `sandbox` is rejected instead, like at the service.
 pub(crate) fn begin(world: &mut World, mail: &Mail) {
     if mail.withheld() {
         for recipient in mail.recipients() {
@@ -380,7 +381,7 @@ pub(crate) fn arrive(world: &mut World, number: u64) {
     }
 }
 
-/// Why the service does not even try to deliver to a recipient.
+/// Returns the reason if the service refuses to deliver to a recipient.
 fn refusal(world: &World, mail: &Mail, recipient: &str) -> Option<String> {
     if let Some(entry) = suppressed(world.account(mail.account()), recipient) {
         return Some(format!("the recipient is suppressed ({})", entry.reason));
@@ -389,7 +390,7 @@ fn refusal(world: &World, mail: &Mail, recipient: &str) -> Option<String> {
     (outcome == Outcome::Refuse).then(|| "the recipient is suppressed".to_owned())
 }
 
-/// If the service tries to deliver to none of a mail's recipients: why, for each.
+/// Returns each recipient's reason if the service refuses to deliver to all of them.
 pub(crate) fn refused_altogether(world: &World, mail: &Mail) -> Option<Vec<String>> {
     let recipients = mail.recipients().into_iter();
     let refusals = recipients.map(|recipient| {
@@ -441,7 +442,7 @@ pub(crate) fn react(world: &mut World, number: u64, recipient: &str, kind: Event
     }
 }
 
-/// Makes something happen on demand: [`Delivery::happen`].
+/// Records an event on demand: [`Delivery::happen`].
 pub(crate) fn happen(
     world: &mut World,
     mail: &Mail,
@@ -452,21 +453,22 @@ pub(crate) fn happen(
     let number = mail.number();
     if !world.ledger.has(number) {
         return Err(DeliveryError(format!(
-            "the mail is not kept: the sandbox was reset, or dropped it ({} mails were dropped)",
+            "the mail is gone: the sandbox was reset or dropped it ({} mails were dropped)",
             world.mails.dropped()
         )));
     }
     if !world.ledger.has_room_for_events(number) {
-        return Err(DeliveryError(
-            "the mail has as many events as are kept of one".to_owned(),
-        ));
+        return Err(DeliveryError(format!(
+            "the mail has reached the limit of {EVENTS_OF_ONE} events or {} MiB of them",
+            EVENT_BYTES_OF_ONE / (1024 * 1024)
+        )));
     }
     let wanted = &address::bare(recipient);
     let recipients = mail.recipients();
     let mut recipients = recipients.iter();
     let recipient = recipients
         .find(|address| address.eq_ignore_ascii_case(wanted))
-        .ok_or_else(|| DeliveryError(format!("the mail is not to {wanted}")))?;
+        .ok_or_else(|| DeliveryError(format!("the mail has no recipient {wanted}")))?;
     let link = match kind {
         EventKind::Click => Some(link_of(mail, link)?),
         _ => None,
@@ -489,7 +491,7 @@ pub(crate) fn happen(
     Ok(record(world, mail, recipient, kind, detail))
 }
 
-/// What somebody does who has the mail.
+/// Whether the event is an action of a recipient, who must have received the mail.
 fn is_reaction(kind: EventKind) -> bool {
     matches!(
         kind,
@@ -501,7 +503,7 @@ fn is_reaction(kind: EventKind) -> bool {
     )
 }
 
-/// Whether something can happen after what happened so far.
+/// Checks that an event is possible after the previous ones.
 fn check(
     mail: &Mail,
     recipient: &str,
@@ -514,19 +516,23 @@ fn check(
     let gone = before(EventKind::Reject) || before(EventKind::HardBounce);
     if !on_its_way && history.is_empty() {
         return Err(DeliveryError(
-            "the mail was not sent: it is scheduled for later or was called off".to_owned(),
+            "the mail was not sent: it is scheduled for later or was cancelled".to_owned(),
         ));
     }
     let reason = match kind {
-        EventKind::Delivered if delivered || gone => "its delivery is over",
-        EventKind::HardBounce | EventKind::SoftBounce if gone => "its delivery is over",
-        EventKind::Reject if !on_its_way => "its delivery is over",
-        EventKind::Resubscribe if !before(EventKind::Unsubscribe) => "nobody unsubscribed",
+        EventKind::Delivered if delivered => "it was already delivered",
+        EventKind::Delivered | EventKind::HardBounce | EventKind::SoftBounce if gone => {
+            "it has already bounced or was rejected"
+        }
+        EventKind::Reject if !on_its_way => "it is no longer in transit",
+        EventKind::Resubscribe if !before(EventKind::Unsubscribe) => {
+            "the recipient has not unsubscribed"
+        }
         _ if is_reaction(kind) && !delivered && !on_its_way => "it was not delivered",
         EventKind::Delivered | EventKind::HardBounce | EventKind::SoftBounce => return Ok(()),
         EventKind::Reject => return Ok(()),
         _ if is_reaction(kind) => return Ok(()),
-        _ => "that is not something that happens to a recipient's mail",
+        _ => "this kind of event cannot be made on demand",
     };
     Err(DeliveryError(format!(
         "the mail to {recipient} cannot have the event {}: {reason}",
@@ -534,7 +540,7 @@ fn check(
     )))
 }
 
-/// The link that is followed: one of the HTML's.
+/// Returns the link that is clicked. Default: the first link of the HTML.
 fn link_of(mail: &Mail, link: Option<&str>) -> Result<String, DeliveryError> {
     let mut links = mail.each_link();
     match link {
@@ -546,7 +552,7 @@ fn link_of(mail: &Mail, link: Option<&str>) -> Result<String, DeliveryError> {
     }
 }
 
-/// What is said of an event, in the names of the webhook's payload.
+/// Returns an event's details, named like in the webhook's payload.
 fn detail(world: &World, recipient: &str, kind: EventKind, link: Option<&str>) -> Detail {
     let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
     // Documentation addresses, RFC 5737.
@@ -594,7 +600,7 @@ fn detail(world: &World, recipient: &str, kind: EventKind, link: Option<&str>) -
     }
 }
 
-/// Notes what happened to a recipient's mail, with what follows from it.
+/// Records an event for a recipient, and suppresses the address or lifts its suppression.
 fn record(
     world: &mut World,
     mail: &Mail,
@@ -602,7 +608,7 @@ fn record(
     kind: EventKind,
     detail: Detail,
 ) -> Arc<Event> {
-    // The service suppresses an address that bounced for good, complained or unsubscribed.
+    // The service suppresses an address after a permanent bounce, a complaint or an unsubscription.
     let reason = match kind {
         EventKind::HardBounce => Some("bounce"),
         EventKind::Spam => Some("spam"),
@@ -649,7 +655,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_is_processed_and_delivered_to_each() {
+    fn accepted_mail_is_processed_once_and_delivered_to_each_recipient() {
         let shared = shared(|_| {});
         shared.world().freeze();
         let mail = json!({ "sender": "a@example.com", "to": ["Jane <b@example.net>"],
@@ -669,7 +675,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_on_trial_delivers_nothing() {
+    fn mail_of_a_key_with_status_sandbox_is_rejected() {
         let shared = shared(|settings| settings.keys[0].status = KeyStatus::Sandbox);
         let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "text_body": "x" });
         call(&shared, "email_send", &mail).unwrap();

@@ -1,4 +1,4 @@
-//! What happened to mail and text messages.
+//! Events of mails and text messages.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -7,8 +7,8 @@ use crate::account::AccountId;
 use crate::mail::Mail;
 use crate::sms::Sms;
 
-/// Something that happened to a mail, for one of its recipients or all of them, or to a text
-/// message. Events are never changed. They are dropped with the message.
+/// An event of a text message or of a mail, for one of its recipients or for all. Events are
+/// immutable, and dropped together with the message.
 ///
 /// `Debug` leaves out the recipient and the details.
 pub struct Event {
@@ -20,14 +20,14 @@ pub struct Event {
     pub(crate) detail: Detail,
 }
 
-/// What more there is to say of an event, in the names of the webhook's payload: `message`,
-/// `context`, `host`, `url`, `user-agent`, …
+/// Details of an event, named like in the webhook's payload: `message`, `context`, `host`, `url`,
+/// `user-agent`, …
 pub(crate) type Detail = Vec<(&'static str, String)>;
 
-/// What an event happened to.
+/// The message of an event.
 #[derive(Clone, Debug)]
 pub(crate) enum Subject {
-    /// A mail, and the address without a name of the recipient; `None` where it is all of them.
+    /// A mail, and the recipient's address without a name. `None` for all recipients.
     Mail {
         mail: Mail,
         recipient: Option<String>,
@@ -37,7 +37,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// The number of the message.
+    /// The message's number in the ledger.
     pub(crate) fn number(&self) -> u64 {
         match self {
             Self::Mail { mail, .. } => mail.number(),
@@ -46,27 +46,27 @@ impl Subject {
     }
 }
 
-/// What happened.
+/// The kind of an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The mail was taken up for delivery.
+    /// The service started to deliver the mail.
     Processed,
-    /// The recipient's server took the mail.
+    /// The recipient's server accepted the mail.
     Delivered,
-    /// The recipient's server refused the mail for good.
+    /// The recipient's server refused the mail permanently.
     HardBounce,
-    /// The recipient's server refused the mail for now.
+    /// The recipient's server refused the mail temporarily.
     SoftBounce,
     /// The recipient opened the mail.
     Open,
-    /// The recipient followed a link of the mail.
+    /// The recipient clicked a link of the mail.
     Click,
     /// The recipient reported the mail as spam.
     Spam,
     /// The recipient unsubscribed.
     Unsubscribe,
-    /// The recipient took the unsubscription back.
+    /// The recipient resubscribed.
     Resubscribe,
     /// The service did not try to deliver the mail.
     Reject,
@@ -74,13 +74,13 @@ pub enum EventKind {
     SmsSending,
     /// The text message was handed to the carrier.
     SmsSubmitted,
-    /// The text message arrived.
+    /// The text message was delivered.
     SmsDelivered,
-    /// The text message did not arrive.
+    /// The text message could not be delivered.
     SmsFailed,
     /// The text message was not sent.
     SmsRejected,
-    /// The recipient of a text message wants no more.
+    /// The recipient of a text message opted out of further ones.
     SmsOptOut,
 }
 
@@ -107,9 +107,8 @@ pub(crate) enum KindForm {
 }
 
 impl EventKind {
-    /// The word of a webhook's payload, such as `bounce`. That of a text message has the prefix
-    /// `sms_`. That of an opt-out is not documented: the sandbox posts `opt-out`, the word to
-    /// subscribe with.
+    /// The value of `event` in a webhook's payload, such as `bounce` or `sms_delivered`. The value
+    /// for an opt-out is not documented: the sandbox posts `opt-out`, the value to subscribe with.
     pub fn webhook_name(self) -> &'static str {
         match self {
             Self::Processed => "processed",
@@ -130,8 +129,8 @@ impl EventKind {
         }
     }
 
-    /// The word of `/activity/search`, such as `hard-bounced`; `None` for text messages, which it
-    /// does not list.
+    /// The event's name in `/activity/search`, such as `hard-bounced`. `None` for events of text
+    /// messages, which that endpoint does not list.
     pub fn activity_name(self) -> Option<&'static str> {
         Some(match self {
             Self::Processed => "processed",
@@ -150,22 +149,22 @@ impl EventKind {
 }
 
 impl Event {
-    /// The id of the event, 32 lower-case hexadecimal digits, as webhooks have it.
+    /// The event's id in webhooks: 32 lower-case hexadecimal digits.
     pub fn id(&self) -> String {
         format!("{:032x}", self.id)
     }
 
-    /// What happened.
+    /// Kind of the event.
     pub fn kind(&self) -> EventKind {
         self.kind
     }
 
-    /// When, by the sandbox's clock.
+    /// When the event happened, by the sandbox's clock.
     pub fn time(&self) -> SystemTime {
         self.time
     }
 
-    /// The mail; `None` for a text message.
+    /// The mail. `None` for an event of a text message.
     pub fn mail(&self) -> Option<&Mail> {
         match &self.subject {
             Subject::Mail { mail, .. } => Some(mail),
@@ -173,7 +172,7 @@ impl Event {
         }
     }
 
-    /// The text message; `None` for a mail.
+    /// The text message. `None` for an event of a mail.
     pub fn sms(&self) -> Option<&Sms> {
         match &self.subject {
             Subject::Mail { .. } => None,
@@ -181,8 +180,8 @@ impl Event {
         }
     }
 
-    /// The recipient's address, without a name; `None` for a text message and for what happened to
-    /// the mail as a whole.
+    /// The recipient's address, without a name. `None` for an event of a text message or of the mail
+    /// as a whole.
     pub fn recipient(&self) -> Option<&str> {
         match &self.subject {
             Subject::Mail { recipient, .. } => recipient.as_deref(),
@@ -190,7 +189,7 @@ impl Event {
         }
     }
 
-    /// What more is known, by its name in a webhook's payload: `message`, `context`, `host`, …
+    /// Returns a detail by its name in a webhook's payload: `message`, `context`, `host`, …
     pub fn detail(&self, name: &str) -> Option<&str> {
         self.detail
             .iter()

@@ -1,26 +1,29 @@
-//! The headers that a mail goes out with.
+//! The headers of a mail as it is sent.
 
 use crate::address;
 use crate::clock;
 use crate::mail::{Mail, custom_header, list};
 
-/// The headers that the service makes of a request, the last two unless they are among the
-/// `custom_headers`.
+/// The headers that the service adds. `Date` and `Message-ID` are added unless `custom_headers` has
+/// them.
 const OWN: [&str; 6] = ["From", "To", "Cc", "Subject", "Date", "Message-ID"];
 
 const HREF: &[u8] = b"href";
 
-/// Each event of a click keeps its link, and no browser is sure to open a longer one.
+/// Maximum length of a link in bytes. Each click event keeps its link, and browsers may not open
+/// longer ones.
 const LONGEST_LINK: usize = 8 * 1024;
 
-/// The header with the id of the schedule, which the service puts on scheduled mail.
+/// The header that the service adds to scheduled mail.
 const SCHEDULE_ID: &str = "X-Smtp2go-Schedule-Id";
 
 impl Mail {
-    /// The headers of the mail, in order: those of the MIME message, unfolded, or what the service
-    /// makes of the request, with the `custom_headers` and, if none was sent, a made-up Message-ID.
-    /// That of a scheduled mail also has `X-Smtp2go-Schedule-Id`. Values are not encoded, and those
-    /// of a MIME message not decoded. Blind copies are left out of what the service makes.
+    /// Returns the headers of the mail as it is sent, in order.
+    ///
+    /// For a MIME message, these are its headers, unfolded but not decoded. For any other mail, they
+    /// are the headers that the service makes from the request, without `Bcc`, and the
+    /// `custom_headers`; values are not encoded, and `Message-ID` is generated unless the request has
+    /// it. A scheduled mail also has `X-Smtp2go-Schedule-Id`.
     pub fn headers(&self) -> Vec<(String, String)> {
         let mut headers: Vec<(String, String)> = Vec::new();
         let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
@@ -47,7 +50,7 @@ impl Mail {
         headers
     }
 
-    /// The value of a header, the first if there are several; upper and lower case are the same.
+    /// Returns the value of the first header with this name, ignoring letter case.
     pub fn header(&self, name: &str) -> Option<String> {
         let mut own = OWN.iter().filter(|_| !self.is_mime());
         let own = own.find(|own| own.eq_ignore_ascii_case(name));
@@ -60,7 +63,7 @@ impl Mail {
             })
     }
 
-    /// One of the [`OWN`] headers that the service makes of a request.
+    /// Returns the value of one of the [`OWN`] headers.
     fn own_header(&self, name: &str) -> Option<String> {
         match name {
             "From" => Some(self.sender().to_owned()),
@@ -73,8 +76,8 @@ impl Mail {
         }
     }
 
-    /// The addresses of the links in the HTML, in order, as they are written there but for `&amp;`:
-    /// those with `http` or `https`. Addresses longer than 8 KiB are left out.
+    /// Returns the `http` and `https` links of the HTML, in order, with `&amp;` decoded. Links longer
+    /// than 8 KiB are left out.
     pub fn links(&self) -> Vec<String> {
         self.each_link().collect()
     }
@@ -89,7 +92,7 @@ impl Mail {
         headers.filter_map(custom_header)
     }
 
-    /// All headers as they are written in a message.
+    /// Writes all headers as in a message.
     pub(crate) fn header_block(&self) -> String {
         let lines = self.headers().into_iter();
         lines
@@ -128,12 +131,12 @@ impl Mail {
             .map_or("example.com", |(_, domain)| domain)
     }
 
-    /// The sender on the envelope: at the service an address below the sender's domain.
+    /// The envelope sender: like at the service, an address below the sender's domain.
     pub(crate) fn envelope_sender(&self) -> String {
         format!("bounces@mail.{}", self.sender_domain())
     }
 
-    /// About how many bytes the message has.
+    /// Approximate size of the message in bytes.
     pub(crate) fn size(&self) -> usize {
         *self.known_size().get_or_init(|| self.find_size())
     }
@@ -153,11 +156,11 @@ impl Mail {
     }
 }
 
-/// The values of `href` that lead to the web, in order. Those longer than [`LONGEST_LINK`] are left
-/// out.
+/// Finds the `http` and `https` values of `href`, in order, except those longer than
+/// [`LONGEST_LINK`].
 ///
-/// The search goes on behind a value, as a browser's does, so that each byte is looked at a few times
-/// at most.
+/// Like in a browser, the search continues after a value, so that the time is linear in the size of
+/// the HTML.
 fn links(html: &str) -> impl Iterator<Item = String> {
     let mut rest = html;
     std::iter::from_fn(move || {
@@ -191,7 +194,7 @@ fn links(html: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Where `href` begins, in upper or lower case.
+/// Finds the next `href`, ignoring letter case.
 fn find_href(html: &str) -> Option<usize> {
     let mut places = html.as_bytes().windows(HREF.len());
     places.position(|window| window.eq_ignore_ascii_case(HREF))
@@ -202,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_found_however_they_are_written() {
+    fn links_are_found_in_any_letter_case_and_quoting() {
         let html =
             r#"<a href="https://example.com/a?b=1&amp;c=2">x</a> <A HREF='http://example.net'>
             y</a><a href=HTTPS://example.org/z>z</a><a href="mailto:a@example.com">m</a>

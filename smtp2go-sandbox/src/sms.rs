@@ -7,16 +7,16 @@ use std::time::SystemTime;
 use crate::account::AccountId;
 use crate::weight::Weight;
 
-/// A text message that was accepted, for one of its destinations. Clones are cheap.
+/// A text message that was accepted, to one of its destinations. Cheap to clone.
 ///
-/// `Debug` leaves out what it says and to whom.
+/// `Debug` leaves out the text and the numbers.
 #[derive(Clone)]
 pub struct Sms(Arc<AcceptedSms>);
 
 /// What is kept of a text message.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct AcceptedSms {
-    /// That of the message in the ledger.
+    /// The message's number in the ledger.
     pub(crate) number: u64,
     pub(crate) message_id: String,
     pub(crate) destination: String,
@@ -33,7 +33,7 @@ impl Sms {
         Self(Arc::new(accepted))
     }
 
-    /// The number of the message.
+    /// The message's number in the ledger.
     pub(crate) fn number(&self) -> u64 {
         self.0.number
     }
@@ -47,37 +47,37 @@ impl Sms {
         self.0.account
     }
 
-    /// The key has the status `sandbox`: nothing is delivered.
+    /// Whether the key has the status `sandbox`, so that the message is not delivered.
     pub(crate) fn withheld(&self) -> bool {
         self.0.withheld
     }
 
-    /// The id that was made up for the message, in the form of a UUID.
+    /// The id that the sandbox assigned, in the form of a UUID.
     pub fn message_id(&self) -> &str {
         &self.0.message_id
     }
 
-    /// The number it was sent to, as it was sent.
+    /// The phone number of the recipient, as written in the request.
     pub fn destination(&self) -> &str {
         &self.0.destination
     }
 
-    /// The number it was sent from; the sandbox's own where none was sent.
+    /// The phone number of the sender. Default: a number of the sandbox.
     pub fn sender(&self) -> &str {
         &self.0.sender
     }
 
-    /// The text.
+    /// Text of the message.
     pub fn content(&self) -> &str {
         &self.0.content
     }
 
-    /// When it was accepted, by the sandbox's clock.
+    /// When the message was accepted, by the sandbox's clock.
     pub fn accepted_at(&self) -> SystemTime {
         self.0.accepted
     }
 
-    /// Who sent it: the first 16 characters of the API key.
+    /// The sender's account name: the first 16 characters of the API key.
     pub fn username(&self) -> &str {
         &self.0.username
     }
@@ -86,7 +86,7 @@ impl Sms {
 impl Weight for Sms {
     fn weight(&self) -> usize {
         let sms = &*self.0;
-        // The status, by the id, is kept too.
+        // The message's status is also kept, by its id.
         size_of::<AcceptedSms>()
             + 3 * sms.message_id.weight()
             + sms.destination.weight()

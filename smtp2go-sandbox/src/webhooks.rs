@@ -1,8 +1,8 @@
-//! Events on their way to the webhooks of an account.
+//! Posts events to the webhooks of an account.
 //!
-//! [`notice`] hears of every event and puts a delivery for each webhook that asked for it into the
-//! [`Outbox`]. A bounded number of them is posted at a time; the attempts go by the sandbox's
-//! clock, the time that an endpoint takes to answer by the system's.
+//! [`notice`] is called with every event, and adds a delivery to the [`Outbox`] for each webhook that
+//! subscribed to it. A limited number of deliveries is posted at a time. The retry schedule follows
+//! the sandbox's clock; the timeout of a post follows the system's.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -32,11 +32,11 @@ use crate::sms::Sms;
 use crate::weight;
 use crate::world::{Shared, World};
 
-/// How many are posted at a time.
+/// Maximum number of deliveries that are posted at the same time.
 const IN_FLIGHT: usize = 16;
 
-/// The service's schedule: how long it waits after an attempt, and how often. With the first
-/// attempt that makes 35.
+/// The service's retry schedule: number of retries, and the wait before each. Together with the
+/// first attempt there are 35.
 const SCHEDULE: [(usize, Duration); 4] = [
     (4, Duration::from_secs(450)),
     (24, Duration::from_secs(3_600)),
@@ -44,21 +44,22 @@ const SCHEDULE: [(usize, Duration); 4] = [
     (2, Duration::from_secs(12 * 3_600)),
 ];
 
-/// The most attempts that are kept of a delivery: more than the schedule has.
+/// Maximum number of attempts that are kept of a delivery. The schedule has fewer; a delivery that is
+/// posted again on demand may have more.
 const ATTEMPTS: usize = 50;
 
-/// How much is kept of an error.
+/// Maximum number of characters that are kept of an error.
 const EXCERPT: usize = 500;
 
-/// What a delivery takes, with its places in the log, the queue and the ledger.
+/// Memory of a delivery in bytes, with its entries in the log, the queue and the ledger.
 const DELIVERY: usize = size_of::<WebhookDelivery>() + 112;
 
-/// How many places of dropped deliveries the queue may have.
+/// Number of dropped deliveries that the queue may contain before it is cleaned up.
 const SLACK: usize = 1_000;
 
-/// One event for one webhook, and the attempts to post it.
+/// The delivery of one event to one webhook, with its attempts.
 ///
-/// `Debug` leaves out the address, which may hold a password, and the body.
+/// `Debug` leaves out the body, and the URL, which may contain a password.
 #[derive(Clone)]
 pub struct WebhookDelivery {
     webhook: Arc<Webhook>,
@@ -68,20 +69,20 @@ pub struct WebhookDelivery {
     state: WebhookState,
 }
 
-/// How far the delivery of an event to a webhook is.
+/// The state of a [`WebhookDelivery`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookState {
-    /// It waits for its turn.
+    /// Queued for posting. At most 16 deliveries are posted at a time.
     Queued,
-    /// It is being posted.
+    /// An attempt is in progress.
     Sending,
-    /// The last attempt failed; there is another one at this time of the sandbox's clock.
+    /// The last attempt failed. The next one is at this time of the sandbox's clock.
     Waiting(SystemTime),
-    /// The endpoint took it: it answered with a status from 200 to 299.
+    /// The endpoint replied with a status from 200 to 299.
     Accepted,
-    /// There are no more attempts: there were 35, the webhook was removed or disabled, or its
-    /// address is not one that the sandbox posts to.
+    /// There are no further attempts: 35 have failed, the webhook was removed or disabled, or the
+    /// sandbox does not post to its URL.
     GivenUp,
 }
 
@@ -94,27 +95,27 @@ pub struct WebhookAttempt {
 }
 
 impl WebhookDelivery {
-    /// The id of the webhook.
+    /// Id of the webhook.
     pub fn webhook_id(&self) -> u64 {
         self.webhook.id
     }
 
-    /// The address that it is posted to. It may hold a password.
+    /// The webhook's URL. It may contain a password.
     pub fn url(&self) -> &str {
         &self.webhook.url
     }
 
-    /// What happened.
+    /// The event that is delivered.
     pub fn event(&self) -> &Arc<Event> {
         &self.event
     }
 
-    /// The content type of the body: `application/json`, or `application/x-www-form-urlencoded`.
+    /// Content type of the body: `application/json` or `application/x-www-form-urlencoded`.
     pub fn content_type(&self) -> &'static str {
         content_type(&self.webhook)
     }
 
-    /// The body, made anew at each call.
+    /// Builds the body of the post.
     pub fn body(&self) -> Vec<u8> {
         let payload = payload(&self.event, &self.webhook.headers);
         let body = match self.webhook.is_json() {
@@ -124,12 +125,12 @@ impl WebhookDelivery {
         body.into()
     }
 
-    /// The attempts so far, in order: the last 50 of them.
+    /// The last 50 attempts, in order.
     pub fn attempts(&self) -> &[WebhookAttempt] {
         &self.attempts
     }
 
-    /// How far it is.
+    /// State of the delivery.
     pub fn state(&self) -> WebhookState {
         self.state
     }
@@ -149,27 +150,27 @@ impl fmt::Debug for WebhookDelivery {
 }
 
 impl WebhookAttempt {
-    /// When it began, by the sandbox's clock.
+    /// When the attempt started, by the sandbox's clock.
     pub fn time(&self) -> SystemTime {
         self.time
     }
 
-    /// How long it took, by the system's clock.
+    /// Duration of the attempt, by the system's clock.
     pub fn took(&self) -> Duration {
         self.took
     }
 
-    /// The status that the endpoint answered with; `None` if it did not answer.
+    /// Status of the endpoint's reply. `None` if there was no reply.
     pub fn status(&self) -> Option<u16> {
         self.outcome.as_ref().ok().copied()
     }
 
-    /// Why there was no answer; `None` if there was one.
+    /// Why there was no reply. `None` if there was one.
     pub fn error(&self) -> Option<&str> {
         self.outcome.as_ref().err().map(String::as_str)
     }
 
-    /// Whether the endpoint took the event: it answered with a status from 200 to 299.
+    /// Whether the endpoint replied with a status from 200 to 299.
     pub fn accepted(&self) -> bool {
         self.status()
             .is_some_and(|status| (200..300).contains(&status))
@@ -180,21 +181,21 @@ impl WebhookAttempt {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) deliveries: Log<WebhookDelivery>,
-    /// Places of what is to be posted next.
+    /// Places of the queued deliveries.
     queue: VecDeque<usize>,
     in_flight: usize,
-    /// Tells an outbox from the one before a reset, of which posts may still be under way.
+    /// Identifies the outbox: posts from before a reset may still be in progress.
     epoch: Arc<()>,
 }
 
 impl Outbox {
-    /// Nothing is being posted or about to be. What waits for its next attempt does not count.
+    /// Whether no delivery is queued or being posted. Deliveries that wait for a retry don't count.
     pub(crate) fn is_settled(&self) -> bool {
         let mut queue = self.queue.iter();
         self.in_flight == 0 && queue.all(|place| self.deliveries.get(*place).is_none())
     }
 
-    /// Drops deliveries, wherever they are on their way.
+    /// Drops deliveries in any state.
     pub(crate) fn remove(&mut self, places: &[usize]) {
         for place in places {
             self.deliveries.remove(*place);
@@ -206,7 +207,7 @@ impl Outbox {
     }
 }
 
-/// Hears of an event and posts it to the webhooks of its account that asked for it.
+/// Queues an event for the webhooks of its account that subscribed to it.
 pub(crate) fn notice(world: &mut World, event: &Arc<Event>) {
     let webhooks = world.account(event.account).webhook.wanting(event);
     for webhook in webhooks {
@@ -228,9 +229,9 @@ pub(crate) fn notice(world: &mut World, event: &Arc<Event>) {
         }
         match wrong {
             None => world.outbox.queue.push_back(place),
-            // A mistake of the sandbox's own, which its tests are to see.
+            // A bug of the sandbox, reported where its tests notice it.
             Some(wrong) => {
-                let error = format!("the sandbox's own event is wrong: {wrong}");
+                let error = format!("the sandbox's event does not match the spec: {wrong}");
                 let time = world.now();
                 note(world, place, time, Duration::ZERO, Err(error));
                 set_state(world, place, WebhookState::GivenUp);
@@ -240,8 +241,8 @@ pub(crate) fn notice(world: &mut World, event: &Arc<Event>) {
     pump(world);
 }
 
-/// Posts an event once more, whatever became of it. Whether there is such a delivery, and it is
-/// not about to be posted.
+/// Posts a delivery again in whatever state it is. Returns false if it does not exist, is queued or
+/// is being posted.
 pub(crate) fn post_again(world: &mut World, place: usize) -> bool {
     let state = world
         .outbox
@@ -296,7 +297,7 @@ fn note(
     delivery.attempts.push(attempt);
 }
 
-/// Begins to post as much as may be posted at a time.
+/// Posts queued deliveries up to the limit of [`IN_FLIGHT`].
 fn pump(world: &mut World) {
     while world.outbox.in_flight < IN_FLIGHT {
         let Some(place) = world.outbox.queue.pop_front() else {
@@ -329,7 +330,7 @@ fn pump(world: &mut World) {
             let begun = tokio::time::Instant::now();
             let outcome = match tokio::time::timeout(limit, target.post(kind, body)).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(format!("no answer within {} s", limit.as_secs_f64())),
+                Err(_) => Err(format!("no reply within {} s", limit.as_secs_f64())),
             };
             let attempt = PostAttempt {
                 place,
@@ -342,7 +343,7 @@ fn pump(world: &mut World) {
     }
 }
 
-/// What came of posting.
+/// The result of an attempt to post a delivery.
 struct PostAttempt {
     place: usize,
     time: SystemTime,
@@ -368,7 +369,7 @@ fn finish(shared: &Weak<Shared>, epoch: &Arc<()>, attempt: PostAttempt) {
         attempt.outcome,
     );
     let Some(delivery) = world.outbox.deliveries.get(place) else {
-        // It was dropped meanwhile.
+        // The delivery was dropped during the attempt.
         world.changed();
         pump(&mut world);
         return;
@@ -416,25 +417,25 @@ fn content_type(webhook: &Webhook) -> &'static str {
     }
 }
 
-/// Where and how to post.
+/// The address to post to, and its credentials.
 struct Target {
     uri: Uri,
     host: String,
     port: u16,
-    /// Names are looked up and any address is fine.
+    /// Whether posting to other hosts than loopback is allowed.
     remote: bool,
     authorization: Option<HeaderValue>,
 }
 
 impl Target {
-    /// The error is an address to which the sandbox never posts.
+    /// Fails if the sandbox does not post to the webhook's URL.
     fn new(webhook: &Webhook, remote: bool) -> Result<Self, String> {
         let uri: Uri = webhook
             .url
             .parse()
-            .map_err(|error| format!("the address: {error}"))?;
+            .map_err(|error| format!("invalid url: {error}"))?;
         if uri.scheme_str() != Some("http") {
-            return Err("the sandbox posts to http:// only: it has no TLS".to_owned());
+            return Err("the sandbox has no TLS: use a url with http://".to_owned());
         }
         let host = uri.host().unwrap_or_default();
         let host = host
@@ -450,16 +451,16 @@ impl Target {
         };
         if !remote && target.loopback().is_empty() {
             return Err(format!(
-                "{} is not this machine: the sandbox posts to loopback addresses only, unless it \
-                 is told otherwise",
+                "{} is not a loopback address: allow other hosts with --remote-webhooks \
+                 (remote_webhooks in Rust)",
                 target.host
             ));
         }
         Ok(target)
     }
 
-    /// The loopback addresses that the host stands for; none if it is another one. Nothing is
-    /// looked up.
+    /// Returns the host's addresses if it is a loopback address or a name of `localhost`, else
+    /// nothing. Makes no DNS lookup.
     fn loopback(&self) -> Vec<SocketAddr> {
         let addresses = match self.host.parse::<IpAddr>() {
             Ok(address) if address.is_loopback() => vec![address],
@@ -475,13 +476,13 @@ impl Target {
             .collect()
     }
 
-    /// Posts a body and waits for the head of the answer. Redirects are not followed.
+    /// Posts a body and returns the reply's status. Does not follow redirects.
     async fn post(self, content_type: &'static str, body: Bytes) -> Result<u16, String> {
         let mut addresses = self.loopback();
         if addresses.is_empty() && self.remote {
             let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
             addresses = found
-                .map_err(|error| format!("{} cannot be looked up: {error}", self.host))?
+                .map_err(|error| format!("cannot look up {}: {error}", self.host))?
                 .collect();
         }
         let stream = TcpStream::connect(addresses.as_slice())
@@ -505,12 +506,12 @@ impl Target {
         }
         let request = request
             .body(Body::from(body))
-            .map_err(|error| format!("the request cannot be written: {error}"))?;
+            .map_err(|error| format!("cannot build the request: {error}"))?;
         let answer = async {
             let answer = sender.send_request(request).await;
             answer.map(|answer| answer.status().as_u16())
         };
-        // The connection does its work while the answer is waited for, and ends with it.
+        // The connection must be polled until the reply has arrived.
         let mut answer = std::pin::pin!(answer);
         let mut connection = std::pin::pin!(connection);
         let answer = tokio::select! {
@@ -522,7 +523,7 @@ impl Target {
             },
         };
         answer.map_err(|error| {
-            let mut text = format!("no answer: {error}");
+            let mut text = format!("no reply: {error}");
             let mut source = std::error::Error::source(&error);
             while let Some(cause) = source {
                 text = format!("{text}: {cause}");
@@ -533,7 +534,7 @@ impl Target {
     }
 }
 
-/// The header of a webhook, or what its address has before the `@`.
+/// Builds `Authorization` from the webhook's settings, or from the user and password in its URL.
 fn authorization(webhook: &Webhook, uri: &Uri) -> Result<Option<HeaderValue>, String> {
     let value = match webhook.auth_header_type.as_str() {
         "bearer" => format!("Bearer {}", webhook.auth_header_value),
@@ -548,7 +549,7 @@ fn authorization(webhook: &Webhook, uri: &Uri) -> Result<Option<HeaderValue>, St
     };
     HeaderValue::try_from(value)
         .map(Some)
-        .map_err(|_| "its auth_header_value cannot be in a header".to_owned())
+        .map_err(|_| "auth_header_value is not a valid header value".to_owned())
 }
 
 fn percent_decode(text: &str) -> Vec<u8> {
@@ -570,13 +571,13 @@ fn percent_decode(text: &str) -> Vec<u8> {
     decoded
 }
 
-/// What is posted, as JSON.
+/// Builds the JSON of an event, with the values of the mail's `headers`.
 fn payload(event: &Event, headers: &[String]) -> Map<String, Value> {
     let mut payload = Map::new();
     let mut put = |name: &str, value: Value| {
         payload.insert(name.to_owned(), value);
     };
-    // Of no text is there more than a copy may have: it is kept for each event and each webhook.
+    // Texts are cut, because each webhook gets a copy of them.
     put("event", event.kind().webhook_name().into());
     put("id", event.id().into());
     if let Some(sms) = event.sms() {
@@ -587,7 +588,7 @@ fn payload(event: &Event, headers: &[String]) -> Map<String, Value> {
     };
     put_mail(&mut put, mail, event);
     for name in headers {
-        // The event's own fields stay what they are.
+        // A header does not replace a field of the event.
         if let Some(value) = mail.header(name)
             && !payload.keys().any(|key| key.eq_ignore_ascii_case(name))
         {
@@ -623,7 +624,7 @@ fn put_mail(put: &mut impl FnMut(&str, Value), mail: &Mail, event: &Event) {
 }
 
 fn put_sms(put: &mut impl FnMut(&str, Value), sms: &Sms, event: &Event) {
-    // The codes are made up: none are documented.
+    // Invented codes: none are documented.
     let code = match event.kind() {
         EventKind::SmsSending => "10",
         EventKind::SmsSubmitted => "20",
@@ -647,8 +648,8 @@ fn put_sms(put: &mut impl FnMut(&str, Value), sms: &Sms, event: &Event) {
     }
 }
 
-/// The same as a form. The service spells two keys in two ways there; how it joins several
-/// recipients is not known.
+/// Writes a payload as a form. Like the service, writes the subject and the message id under two
+/// names. How the service joins several recipients is not known.
 fn form(payload: &Map<String, Value>) -> String {
     let mut fields = Vec::new();
     for (name, value) in payload {
@@ -690,7 +691,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_thirty_five_attempts() {
+    fn retry_schedule_has_35_attempts_over_72_hours() {
         let pauses: Vec<_> = (1..).map_while(pause).collect();
         assert_eq!(pauses.len() + 1, 35);
         let minutes = |count| pauses[..count].iter().map(Duration::as_secs).sum::<u64>() / 60;
@@ -700,13 +701,13 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_encoded() {
+    fn form_encoding_escapes_and_percent_decoding_tolerates_invalid_escapes() {
         assert_eq!(form_encode("a b+c=é&*"), "a+b%2Bc%3D%C3%A9%26*");
         assert_eq!(percent_decode("user%40x:p%3Aw%zz%2"), b"user@x:p:w%zz%2");
     }
 
     #[test]
-    fn only_this_machine_is_posted_to() {
+    fn url_outside_loopback_is_refused_unless_remote_webhooks_are_allowed() {
         let target = |url: &str, remote| {
             let webhook = Webhook {
                 url: url.to_owned(),

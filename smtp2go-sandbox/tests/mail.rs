@@ -1,5 +1,5 @@
-//! What becomes of mail, and what the API tells of it afterwards, over HTTP. The sandbox is strict,
-//! so that every reply is held to the specification.
+//! The delivery of mail, and the searches and statistics about it, over HTTP. The sandbox is strict:
+//! it checks every reply against the spec.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -15,7 +15,7 @@ use support::{post, send};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A strict sandbox whose clock stands still at noon of a day of its own.
+/// Starts a strict sandbox whose clock is frozen at noon of the next day.
 fn sandbox() -> Sandbox {
     frozen(Sandbox::builder().strict(true).start_blocking().unwrap())
 }
@@ -28,7 +28,7 @@ fn frozen(sandbox: Sandbox) -> Sandbox {
     sandbox
 }
 
-/// The time so much later, to the second.
+/// The sandbox's time plus `by`, with whole seconds.
 fn later(sandbox: &Sandbox, by: Duration) -> String {
     Timestamp::from(sandbox.now() + by).to_string()[..19].to_owned() + "Z"
 }
@@ -75,7 +75,7 @@ fn kinds(sandbox: &Sandbox) -> Vec<EventKind> {
 }
 
 #[test]
-fn what_only_prose_forbids_is_refused() {
+fn request_that_only_the_specs_prose_forbids_is_refused() {
     let sandbox = sandbox();
     let text = |text: &str| json!({ "html_body": null, "text_body": text });
     let table = [
@@ -129,7 +129,7 @@ fn what_only_prose_forbids_is_refused() {
 }
 
 #[test]
-fn scheduled_mail_is_listed_called_off_and_sent_when_it_is_due() {
+fn scheduled_mail_is_listed_cancelled_or_sent_when_it_is_due() {
     let sandbox = sandbox();
     let hours = |hours: u64| later(&sandbox, Duration::from_secs(hours * 3_600));
     let mut ids = Vec::new();
@@ -211,7 +211,7 @@ fn scheduled_mail_is_listed_called_off_and_sent_when_it_is_due() {
 }
 
 #[test]
-fn recipients_and_rules_decide_and_suppressions_follow() {
+fn recipient_or_rule_decides_the_outcome_and_the_suppression() {
     let sandbox = sandbox();
     sandbox
         .delivery()
@@ -280,7 +280,7 @@ fn recipients_and_rules_decide_and_suppressions_follow() {
 }
 
 #[test]
-fn a_mail_that_nobody_would_get_is_refused_and_one_that_somebody_gets_is_not() {
+fn mail_is_refused_only_if_all_recipients_are_suppressed() {
     let sandbox = sandbox();
     data(
         &sandbox,
@@ -322,7 +322,7 @@ fn a_mail_that_nobody_would_get_is_refused_and_one_that_somebody_gets_is_not() {
         ]
     );
 
-    // Without checks it is accepted first.
+    // `fastaccept` accepts the mail without checks; it is rejected later.
     let fast = mail(&json!({ "to": ["lou@example.net"], "fastaccept": true }));
     let sent = data(&sandbox, "/email/send", &fast);
     assert_eq!(sent.as_object().unwrap().len(), 1);
@@ -331,7 +331,7 @@ fn a_mail_that_nobody_would_get_is_refused_and_one_that_somebody_gets_is_not() {
 }
 
 #[test]
-fn templates_are_filled_in() {
+fn mail_with_a_template_has_the_rendered_subject_and_bodies() {
     let sandbox = sandbox();
     let template = json!({
         "id": "welcome", "template_name": "Welcome", "subject": "Hi {{name}}",
@@ -360,7 +360,7 @@ fn templates_are_filled_in() {
 }
 
 #[test]
-fn a_lenient_sandbox_takes_what_official_clients_send() {
+fn lenient_sandbox_accepts_the_quirks_of_official_clients() {
     let sandbox = frozen(Sandbox::start_blocking().unwrap());
     let template = json!({
         "id": "welcome", "template_name": "Welcome", "subject": "Hi {{name}}",
@@ -389,7 +389,7 @@ fn a_lenient_sandbox_takes_what_official_clients_send() {
     );
 }
 
-/// Four mails, of which one is of a subaccount, and what happens to them.
+/// Starts a sandbox with the events of four mails, one of them of a subaccount.
 fn busy() -> Sandbox {
     let other = "api-SUBACCOUNT00SUBACCOUNT00SUBACCOU";
     let builder = Sandbox::builder().strict(true);
@@ -423,7 +423,7 @@ fn busy() -> Sandbox {
 }
 
 #[test]
-fn activity_is_searched() {
+fn activity_search_filters_and_pages_events() {
     let sandbox = busy();
     let found = |filter: &Value| -> Vec<String> {
         let found = data(&sandbox, "/activity/search", filter);
@@ -551,7 +551,7 @@ fn activity_is_searched() {
     assert_eq!(processed["delivery_attempts"][0]["host"], "192.0.2.25");
     assert_eq!(page["events"][1]["smtp_response"], "250 2.0.0 accepted");
 
-    // Page by page it is the same.
+    // The pages together have the same events.
     let mut request = json!({ "limit": 5 });
     let mut paged = Vec::new();
     loop {
@@ -567,13 +567,13 @@ fn activity_is_searched() {
         data(&sandbox, "/activity/search", &json!({}))["events"]
     );
 
-    // Without dates it is about today.
+    // The default range is today.
     sandbox.advance(DAY);
     assert!(found(&json!({})).is_empty());
 }
 
 #[test]
-fn searches_have_their_rate() {
+fn search_beyond_its_rate_limit_gets_429_until_a_minute_has_passed() {
     let sandbox = sandbox();
     for (path, limit) in [("/activity/search", 60), ("/email/search", 20)] {
         for _ in 0..limit {
@@ -591,7 +591,7 @@ fn searches_have_their_rate() {
 }
 
 #[test]
-fn sent_mail_is_searched_and_archived() {
+fn email_search_and_archive_find_sent_mail_by_filter() {
     let sandbox = busy();
     let found = |path: &str, filter: &Value| -> Vec<String> {
         let found = data(&sandbox, path, filter);
@@ -683,7 +683,7 @@ fn sent_mail_is_searched_and_archived() {
 }
 
 #[test]
-fn figures_are_counted() {
+fn statistics_count_mails_bounces_and_complaints() {
     let sandbox = busy();
     let stats = |path: &str, request: &Value| data(&sandbox, &format!("/stats/{path}"), request);
     let nothing = json!({});

@@ -1,4 +1,4 @@
-//! Events as they reach the endpoints of webhooks, over HTTP.
+//! Webhooks: the events that endpoints receive, and retries.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use smtp2go_sandbox::{EventKind, Outcome, Sandbox, SandboxBuilder, WebhookDelivery, WebhookState};
 use support::post;
 
-/// What an endpoint was sent.
+/// A request that an endpoint received.
 struct Posted {
-    /// The names in lower case.
+    /// Names are in lower case.
     headers: BTreeMap<String, String>,
     path: String,
     body: String,
@@ -71,8 +71,8 @@ fn decode(text: &str) -> String {
     String::from_utf8(decoded).unwrap()
 }
 
-/// An endpoint that answers with these statuses, the last of them for good; 0 is a connection that
-/// is closed without an answer, 1 one that stays open without one.
+/// Starts an endpoint that replies with these statuses in order, and then repeats the last one. 0
+/// closes the connection without a reply; 1 leaves it open without a reply.
 fn endpoint(statuses: &'static [u16]) -> (String, Receiver<Posted>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -150,13 +150,13 @@ fn send_to(sandbox: &Sandbox, recipient: &str) {
     assert_eq!(reply.status, 200, "{}", reply.body);
 }
 
-/// Waits for something that another thread does.
+/// Waits until a condition holds that another thread fulfils.
 fn until(mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(
             begun.elapsed() < Duration::from_secs(20),
-            "it does not happen"
+            "condition not met within 20 s"
         );
         thread::sleep(Duration::from_millis(2));
     }
@@ -169,7 +169,7 @@ fn is_idle(delivery: &WebhookDelivery) -> bool {
     )
 }
 
-/// Waits until all is posted that is to be posted by now.
+/// Waits until no delivery is queued or being posted.
 fn settle(sandbox: &Sandbox) {
     until(|| sandbox.webhook_deliveries().iter().all(is_idle));
 }
@@ -253,7 +253,7 @@ fn every_event_is_posted_in_both_formats_with_each_kind_of_authorization() {
     assert_eq!(kinds.len(), 7 + 7 + 5 + 12);
     kinds.sort_unstable();
     kinds.dedup();
-    // Both kinds of bounce have one word.
+    // Hard and soft bounces have the same name.
     assert_eq!(kinds.len(), 15, "{kinds:?}");
     assert_eq!(
         sandbox.webhook_deliveries().len(),
@@ -305,15 +305,15 @@ fn every_event_is_posted_in_both_formats_with_each_kind_of_authorization() {
     }
 }
 
-/// What every event of a mail has, with the header that the webhook copies.
+/// Fields of every event of a mail, including the header that the webhook copies.
 const OF_MAIL: &str = "event time sendtime id email_id sender from from_address from_name auth \
                        subject message-id X-Order-Id";
 
-/// What an event of a reader has.
+/// Fields of an open or a click.
 const OF_READER: &str = "rcpt srchost user-agent client client-device client-os geoip-continent \
                          geoip-country geoip-city";
 
-/// What an event of a text message has, whatever happened.
+/// Fields of every event of a text message.
 const OF_SMS: &str = "event id message_id destination_number source_number message_content region \
                       retry_count status_code submitted_timestamp received_timestamp";
 
@@ -344,7 +344,7 @@ fn event_has_the_fields_of_its_kind_and_no_others() {
     ];
     let sandbox = started(strict());
     for format in ["json", "form"] {
-        // Nothing is posted to https. The deliveries are there all the same.
+        // The sandbox does not post to https, but lists the deliveries.
         add(
             &sandbox,
             &json!({ "url": "https://example.com/", "events": MAIL_EVENTS,
@@ -417,7 +417,7 @@ fn event_has_the_fields_of_its_kind_and_no_others() {
 }
 
 #[test]
-fn times_texts_and_lists_are_written_as_the_service_does() {
+fn times_texts_and_lists_are_written_like_the_services() {
     let sandbox = started(strict());
     let mut receivers = Vec::new();
     for format in ["json", "form"] {
@@ -480,7 +480,7 @@ fn disabled_webhook_gets_nothing_until_it_is_enabled() {
         assert_eq!(edited["disabled"], disabled);
         assert_eq!(edited["custom_headers"], headers);
     };
-    // The first attempt fails, and the second would come after it is disabled.
+    // The first attempt fails, and the webhook is disabled before the retry.
     send_to(&sandbox, "kim@example.net");
     settle(&sandbox);
     set(true);
@@ -501,7 +501,7 @@ fn disabled_webhook_gets_nothing_until_it_is_enabled() {
     settle(&sandbox);
     let posted = receiver.try_recv().unwrap();
     assert!(!posted.headers.contains_key("x-tenant"));
-    // Whatever it is, it is shown as it was given.
+    // Any JSON value is accepted and returned unchanged.
     for headers in [json!({ "X-A": "1" }), json!("X-A: 1"), json!(7)] {
         let edit = json!({ "id": webhook["id"], "custom_headers": headers });
         let edited = post(&sandbox, "/webhook/edit", &edit).json()["data"].clone();
@@ -512,7 +512,7 @@ fn disabled_webhook_gets_nothing_until_it_is_enabled() {
 }
 
 #[test]
-fn opt_out_goes_to_who_asked_for_it() {
+fn opt_out_is_posted_only_to_webhooks_that_subscribe_to_it() {
     let sandbox = started(Sandbox::builder());
     let mut receivers = Vec::new();
     for (sms_events, count) in [
@@ -544,7 +544,7 @@ fn opt_out_goes_to_who_asked_for_it() {
 }
 
 #[test]
-fn webhooks_get_what_they_asked_for() {
+fn webhook_receives_only_events_and_usernames_that_it_subscribes_to() {
     let other = "api-OTHER0OTHER0OTHER0OTHER0OTHER000";
     let sandbox = started(strict().api_key(smtp2go_sandbox::ApiKey::new(other)));
     let mut receivers = Vec::new();
@@ -595,7 +595,7 @@ fn webhooks_get_what_they_asked_for() {
 }
 
 #[test]
-fn what_fails_is_posted_again() {
+fn failed_delivery_is_retried_on_schedule_until_it_is_accepted() {
     let sandbox = started(strict().webhook_timeout(Duration::from_millis(100)));
     let (address, receiver) = endpoint(&[500, 0, 1, 301, 200]);
     add(
@@ -610,7 +610,7 @@ fn what_fails_is_posted_again() {
         let WebhookState::Waiting(next) = sandbox.webhook_deliveries()[0].state() else {
             panic!("{:?}", sandbox.webhook_deliveries());
         };
-        // 7½ minutes of the service.
+        // 7½ minutes at the service.
         assert_eq!(next, sandbox.now() + Duration::from_millis(125));
         sandbox.advance(Duration::from_millis(124));
         assert!(is_idle(&sandbox.webhook_deliveries()[0]));
@@ -630,15 +630,15 @@ fn what_fails_is_posted_again() {
     assert_eq!(times.collect::<Vec<_>>(), [0, 125, 250, 375, 500]);
     assert_eq!(
         delivery.attempts()[2].error(),
-        Some("no answer within 0.1 s")
+        Some("no reply within 0.1 s")
     );
     assert!(
         delivery.attempts()[1]
             .error()
             .unwrap()
-            .starts_with("no answer: ")
+            .starts_with("no reply: ")
     );
-    // It is the same event each time.
+    // Every attempt has the same body.
     let bodies: Vec<_> = receiver.try_iter().map(|posted| posted.body).collect();
     assert_eq!(bodies.len(), 5);
     assert!(bodies.iter().all(|body| body.as_bytes() == delivery.body()));
@@ -649,10 +649,10 @@ fn what_fails_is_posted_again() {
 }
 
 #[test]
-fn it_gives_up_after_thirty_five_attempts_and_at_once_where_it_may_not_post() {
+fn delivery_is_given_up_after_35_attempts_or_at_once_for_a_forbidden_url() {
     let sandbox = started(strict().webhook_speed(u32::MAX));
     let (address, receiver) = endpoint(&[503]);
-    // Nobody listens to a port that was closed again.
+    // A port without a listener.
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -687,7 +687,7 @@ fn it_gives_up_after_thirty_five_attempts_and_at_once_where_it_may_not_post() {
 }
 
 #[test]
-fn many_are_posted_a_few_at_a_time_and_none_after_a_reset() {
+fn at_most_16_deliveries_are_posted_at_a_time_and_a_reset_drops_the_rest() {
     let sandbox = started(strict().webhook_timeout(Duration::from_secs(60)));
     let (address, receiver) = endpoint(&[1]);
     add(
@@ -722,7 +722,7 @@ fn many_are_posted_a_few_at_a_time_and_none_after_a_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_waits_for_what_is_posted() {
+async fn wait_for_webhooks_returns_true_when_all_are_posted_and_false_on_timeout() {
     let sandbox = strict().start().await.unwrap();
     let (address, receiver) = endpoint(&[503, 200]);
     let url = format!("http://{address}");
@@ -730,7 +730,7 @@ async fn a_test_waits_for_what_is_posted() {
     send_to(&sandbox, "kim@example.net");
     assert!(sandbox.wait_for_webhooks(Duration::from_secs(20)).await);
     assert!(!sandbox.webhook_deliveries()[0].attempts().is_empty());
-    // The second attempt comes by itself, as the clock runs.
+    // The clock runs, so that the retry happens without `advance`.
     until(|| sandbox.webhook_deliveries()[0].state() == WebhookState::Accepted);
     assert_eq!(receiver.try_iter().count(), 2);
     let (silent, _receiver) = endpoint(&[1]);
@@ -743,7 +743,7 @@ async fn a_test_waits_for_what_is_posted() {
 }
 
 #[test]
-fn a_webhook_is_added_shown_edited_and_removed() {
+fn webhook_can_be_added_viewed_edited_and_removed() {
     let sandbox = started(strict());
     let first = add(
         &sandbox,
@@ -812,7 +812,7 @@ fn a_webhook_is_added_shown_edited_and_removed() {
 }
 
 #[test]
-fn things_happen_on_demand_and_only_what_can() {
+fn event_on_demand_happens_unless_it_contradicts_previous_events() {
     let sandbox = started(strict());
     let (address, receiver) = endpoint(&[200]);
     add(
@@ -825,7 +825,7 @@ fn things_happen_on_demand_and_only_what_can() {
     let mails = sandbox.mails();
     let (kim, lou) = (&mails[0], &mails[1]);
     let delivery = sandbox.delivery();
-    // It is still on its way, and arrives first.
+    // The mail is still in transit, so that it is delivered first.
     let opened = delivery.open(kim, "KIM@example.net").unwrap();
     assert_eq!(opened.recipient(), Some("kim@example.net"));
     let link = "https://example.com/pay?a=1&b=2";
@@ -837,7 +837,7 @@ fn things_happen_on_demand_and_only_what_can() {
     for (error, reason) in [
         (
             delivery.open(kim, "lou@example.net"),
-            "the mail is not to lou@example.net",
+            "the mail has no recipient lou@example.net",
         ),
         (
             delivery.open(lou, "lou@example.net"),
@@ -845,11 +845,11 @@ fn things_happen_on_demand_and_only_what_can() {
         ),
         (
             delivery.hard_bounce(lou, "lou@example.net"),
-            "its delivery is over",
+            "already bounced",
         ),
         (
             delivery.resubscribe(kim, "kim@example.net"),
-            "nobody unsubscribed",
+            "the recipient has not unsubscribed",
         ),
         (
             delivery.click(kim, "kim@example.net", "https://example.com"),
@@ -857,11 +857,11 @@ fn things_happen_on_demand_and_only_what_can() {
         ),
         (
             delivery.happen(kim, "kim@example.net", EventKind::Processed),
-            "not something",
+            "cannot be made on demand",
         ),
         (
             delivery.happen(kim, "kim@example.net", EventKind::SmsFailed),
-            "not something",
+            "cannot be made on demand",
         ),
     ] {
         let error = error.unwrap_err().to_string();
