@@ -1,8 +1,8 @@
-// Keeps a page up to date and saves reloads. Without it every link and form works all the same.
+// Updates a page and saves reloads. Without this script, every link and form still works.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-// What the server sent for an element, before times became the reader's.
+// An element's HTML from the server, before its times were converted to local time.
 const served = new WeakMap();
 
 function remember(root) {
@@ -22,14 +22,14 @@ function localTimes(root) {
   }
 }
 
-// A page of the server as a document, whose parts are taken over.
+// Loads a page as a document.
 async function load(address, options) {
   const response = await fetch(address, { ...options, headers: { Accept: "text/html" } });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   return { page, address: response.url, ok: response.ok };
 }
 
-// Takes elements of another document over; what is focused stays so.
+// Runs a change of the document, and keeps the focus on the element with the same id.
 function adopt(change) {
   const focused = document.activeElement?.id;
   change();
@@ -45,7 +45,7 @@ function replaceLive(old, fresh) {
   localTimes(old);
 }
 
-// The first rows are those of the server; older ones that were loaded before stay.
+// Replaces the first rows of a list, and keeps older rows that were loaded before.
 function mergeList(old, fresh) {
   const rows = old.querySelector("#rows");
   const news = [...fresh.querySelectorAll("#rows > li")];
@@ -95,7 +95,7 @@ function update(page) {
   }
 }
 
-// One look at a time, and one more if there was news meanwhile.
+// Runs one update at a time, and another one if a change arrived during it.
 let looking = false;
 let stale = false;
 async function refresh() {
@@ -107,12 +107,12 @@ async function refresh() {
       stale = false;
       const asked = location.href;
       const { page, ok } = await load(asked);
-      // Somebody who is on another page by now sees that one.
+      // If the user has changed the page in the meantime, load that one instead.
       if (ok && asked === location.href) update(page);
       else if (asked !== location.href) stale = true;
     }
   } catch {
-    // The sandbox is gone: the events tell.
+    // The sandbox does not respond, which the event stream reports.
   } finally {
     looking = false;
   }
@@ -132,7 +132,7 @@ function listen() {
   events.addEventListener("change", refresh);
   events.onerror = () => {
     state("lost", "Not connected");
-    // Where the browser gives up, go on.
+    // Reconnect if the browser gave up.
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
   };
 }
@@ -141,7 +141,7 @@ let busy = 0;
 async function whileBusy(work) {
   const detail = byId("detail");
   busy += 1;
-  // What is quick needs no sign.
+  // A fast request shows no progress bar.
   const timer = setTimeout(() => {
     byId("busy").hidden = false;
     detail?.setAttribute("aria-busy", "true");
@@ -156,7 +156,7 @@ async function whileBusy(work) {
   }
 }
 
-// Shows another item, or the same one after a form, without a reload.
+// Shows another item, or the same item after a form was submitted, without a reload.
 let shown = 0;
 async function go(address, options, { push = true, focus = true } = {}) {
   const turn = ++shown;
@@ -226,7 +226,7 @@ document.addEventListener("input", (event) => {
   }, 200);
 });
 
-// Up and down in a list.
+// Arrow keys move through a list.
 document.addEventListener("keydown", (event) => {
   const row = event.target.closest?.("#rows > li");
   if (!row || (event.key !== "ArrowDown" && event.key !== "ArrowUp")) return;
@@ -236,7 +236,7 @@ document.addEventListener("keydown", (event) => {
   next.querySelector("a").focus();
 });
 
-// Older rows come as the end of the list comes into sight.
+// Loads older rows when the end of the list becomes visible.
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) older(entry.target);
 }, { rootMargin: "600px" });

@@ -1,7 +1,7 @@
-//! Endpoints of the sandbox itself, below `/_sandbox`, for what is no Rust: they look into it and
-//! change it. They speak JSON.
+//! The admin endpoints below `/_sandbox`: they give programs in any language access to the sandbox,
+//! as JSON.
 //!
-//! [`gate`](crate::gate) stands in front of them. Nothing is changed by GET.
+//! [`gate`](crate::gate) checks every request to them. A GET changes nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,22 +34,24 @@ use crate::sms::Sms;
 use crate::webhooks::{self, WebhookDelivery, WebhookState};
 use crate::world::{Shared, World};
 
-/// What the paths begin with.
+/// Prefix of the paths.
 pub(crate) const PREFIX: &str = "/_sandbox";
 
-/// How many items a list has, if the request does not say.
+/// Default number of items of a list.
 const LIMIT: usize = 1_000;
 
-/// How many rules of delivery may be set by requests, and how long their recipients may be.
+/// Maximum number of delivery rules at which requests can still add one.
 const RULES: usize = 1_000;
+
+/// Maximum length in bytes of the recipient of a delivery rule.
 const LONGEST: usize = 1_000;
 
-/// How long a request may wait for mail.
+/// Maximum time in seconds that a request waits for mail.
 const MAX_WAIT: f64 = 60.0;
 
 type AdminResult = Result<Value, Problem>;
 
-/// For whoever asks what there is.
+/// The endpoints as `GET /_sandbox` lists them.
 const ENDPOINTS: &[&str] = &[
     "GET /_sandbox",
     "GET /_sandbox/mails?to=ADDRESS&subject=TEXT&wait=SECONDS&after=0&offset=0&limit=1000",
@@ -77,7 +79,7 @@ const ENDPOINTS: &[&str] = &[
     "POST /_sandbox/reset",
 ];
 
-/// The endpoints, without [`PREFIX`].
+/// Routes of the endpoints, without [`PREFIX`].
 pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(about))
@@ -103,13 +105,13 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             Arc::clone(shared),
             heavy::apart,
         ))
-        // It may wait.
+        // Outside the layer, because it may wait for mail.
         .route("/mails", get(mails))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
 }
 
-/// Why an admin request fails.
+/// The status and message of a failed admin request.
 #[derive(Debug)]
 pub(crate) struct Problem(pub(crate) StatusCode, pub(crate) String);
 
@@ -125,7 +127,7 @@ impl Problem {
     fn dropped(what: &str, world: &World) -> Self {
         let budget = world.ledger.budget();
         let message = format!(
-            "{what} was dropped: the sandbox keeps {} mails and {} bytes",
+            "{what} was dropped: the sandbox keeps only {} mails and {} bytes",
             budget.mails, budget.bytes
         );
         Self(StatusCode::GONE, message)
@@ -143,7 +145,7 @@ fn respond(status: StatusCode, body: &Value) -> Response {
     (status, kind, body.to_string()).into_response()
 }
 
-/// An answer as JSON.
+/// A JSON reply.
 struct Json(AdminResult);
 
 impl IntoResponse for Json {
@@ -157,18 +159,18 @@ impl IntoResponse for Json {
 
 async fn unknown() -> Json {
     Json(Err(Problem::missing(
-        "there is no such endpoint; GET /_sandbox lists them",
+        "unknown endpoint: GET /_sandbox lists the endpoints",
     )))
 }
 
 async fn wrong_method() -> Json {
     Json(Err(Problem(
         StatusCode::METHOD_NOT_ALLOWED,
-        "the endpoint takes another method; GET /_sandbox lists them".to_owned(),
+        "method not allowed: GET /_sandbox lists the endpoints with their methods".to_owned(),
     )))
 }
 
-/// What the sandbox is and has, and where.
+/// Returns the sandbox's version, settings, counts and endpoints.
 async fn about(State(shared): State<Arc<Shared>>) -> Json {
     let settings = &shared.settings;
     let faults = Faults::new(Arc::clone(&shared)).list().len();
@@ -204,7 +206,7 @@ async fn about(State(shared): State<Arc<Shared>>) -> Json {
     })))
 }
 
-/// The parameters of a query, each known and at most once.
+/// The parameters of a query. Unknown ones are refused; a repeated one replaces the previous one.
 struct AdminQuery(HashMap<String, String>);
 
 impl AdminQuery {
@@ -214,7 +216,7 @@ impl AdminQuery {
             if !known.contains(&name.as_ref()) {
                 let known = known.join(", ");
                 return Err(Problem::bad(format!(
-                    "{name:?} is no parameter here: {known}"
+                    "unknown parameter {name:?}: use {known}"
                 )));
             }
             parameters.insert(name.into_owned(), value.into_owned());
@@ -229,13 +231,12 @@ impl AdminQuery {
     fn number(&self, name: &str, otherwise: usize) -> Result<usize, Problem> {
         self.text(name).map_or(Ok(otherwise), |text| {
             text.parse()
-                .map_err(|_| Problem::bad(format!("{name}={text:?} is not a number")))
+                .map_err(|_| Problem::bad(format!("{name}={text:?}: the value must be a number")))
         })
     }
 
-    /// A page of a list: the items that `after`, `offset` and `limit` ask for. The offset counts
-    /// those that were dropped too. The list is copied, which is cheap, and written when the world is
-    /// not locked any more.
+    /// Returns the page of a list that `after`, `offset` and `limit` select. The offset counts dropped
+    /// items too. Copies the items, which is cheap, to write them without holding the world's lock.
     fn page<T: Clone>(
         &self,
         name: &str,
@@ -244,7 +245,7 @@ impl AdminQuery {
         write: impl Fn(&T) -> Value,
     ) -> AdminResult {
         let from = self.number("offset", 0)?.max(self.number("after", 0)?);
-        // One more says whether there is a next page.
+        // One more item shows whether there is a next page.
         let limit = self.number("limit", LIMIT)?.saturating_add(1);
         let (items, total, dropped) = {
             let world = shared.world();
@@ -258,8 +259,8 @@ impl AdminQuery {
         Ok(json!({ "total": total, "dropped": dropped, "next": next, name: page }))
     }
 
-    /// `limit` items, or as many as [`paging::BYTES`] allow and at least one, each with its number; and
-    /// the number to go on after if there are more.
+    /// Writes up to `limit` items with their numbers, and ends early after [`paging::BYTES`]. Also
+    /// returns the value of `after` for the next page, if there is one.
     fn write<'a, T: 'a>(
         &self,
         items: impl Iterator<Item = (usize, &'a T)>,
@@ -288,8 +289,7 @@ async fn mails(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> 
         .unwrap_or_else(IntoResponse::into_response)
 }
 
-/// Which mails are asked for. In a query `+` may stand for a space or for itself, so the two are the
-/// same here.
+/// The filter of a list of mails.
 struct Wanted {
     to: Option<String>,
     /// In lower case, without `+`.
@@ -327,9 +327,9 @@ fn without_plus(text: &str) -> String {
 
 /// The mails that came since somebody looked last.
 struct NewMails {
-    /// The list begins after this number.
+    /// The first look starts after this number.
     after: usize,
-    /// The place and the message's number of the last one that was looked at.
+    /// The place and the message's number of the last mail seen.
     last: Option<(usize, u64)>,
 }
 
@@ -337,7 +337,7 @@ impl NewMails {
     fn take(&mut self, world: &World) -> Vec<(usize, Mail)> {
         let mails = &world.mails;
         let (last, seen) = self.last.unwrap_or_default();
-        // After a reset the places begin anew; the messages' numbers go on.
+        // A reset sets back the places, but not the messages' numbers.
         let is_there = mails.get(last).is_some_and(|mail| mail.number() == seen);
         let begin = if is_there { last + 1 } else { self.after };
         let new = mails.since(begin).filter(|(_, mail)| mail.number() > seen);
@@ -350,7 +350,7 @@ impl NewMails {
     }
 }
 
-/// The mails, narrowed down by recipient and subject. With `wait` it waits until there is one.
+/// Lists mails by recipient and subject. With `wait`, waits until at least one matches.
 async fn list_mails(shared: &Arc<Shared>, query: Option<&str>) -> Result<Response, Problem> {
     let known = ["to", "subject", "wait", "after", "offset", "limit"];
     let query = AdminQuery::read(query, &known)?;
@@ -363,7 +363,7 @@ async fn list_mails(shared: &Arc<Shared>, query: Option<&str>) -> Result<Respons
             .map(Duration::from_secs_f64)
             .ok_or_else(|| {
                 Problem::bad(format!(
-                    "wait={text:?} is not a number of seconds up to {MAX_WAIT}"
+                    "wait={text:?}: the value must be a number of seconds from 0 to {MAX_WAIT}"
                 ))
             })?,
     };
@@ -397,12 +397,13 @@ async fn list_mails(shared: &Arc<Shared>, query: Option<&str>) -> Result<Respons
             place = Some(shared.waits.place()?);
         }
         let left = end.saturating_duration_since(Instant::now());
-        // Changed or not, it looks again.
+        // Looks again after a change and after the timeout.
         let _ = tokio::time::timeout(left, changes.changed()).await;
     }
 }
 
-/// The answer with the mails that are wanted; `None` if there are none and it is not the end.
+/// Builds the reply with the matching mails. Returns `None` to wait on: if no mail matches and the
+/// wait has not ended.
 fn write_mails(
     shared: &Shared,
     query: &AdminQuery,
@@ -425,7 +426,7 @@ fn write_mails(
         return None;
     }
     let write = || {
-        // Of mail that was dropped nobody knows whether it would have been found.
+        // Counts all dropped mails: whether they would have matched is not known.
         let (total, offset) = (found.len(), query.number("offset", 0)?);
         let (page, next) = query.write(found.into_iter(), offset, summary)?;
         Ok(json!({ "total": total, "dropped": dropped, "next": next, "mails": page }))
@@ -460,11 +461,11 @@ async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json
 fn no_mail(world: &World, id: &str) -> Problem {
     match world.was_dropped(id) {
         true => Problem::dropped(&format!("the mail {id:?}"), world),
-        false => Problem::missing(format!("there is no mail {id:?}")),
+        false => Problem::missing(format!("unknown mail {id:?}")),
     }
 }
 
-/// What a list has of a mail.
+/// Writes a mail as an item of a list.
 fn summary(mail: &Mail) -> Value {
     json!({
         "email_id": mail.email_id(),
@@ -490,7 +491,7 @@ fn write_file(file: &Attachment) -> Value {
     })
 }
 
-/// Makes something happen to a mail.
+/// Makes an event of a mail happen.
 async fn make_event(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -507,7 +508,10 @@ fn happen(shared: &Arc<Shared>, id: &str, body: &Bytes) -> AdminResult {
         .find(|kind| kind.webhook_name() == event || kind.activity_name() == Some(event.as_str()));
     let kind = kind.ok_or_else(|| {
         let words = KINDS.map(|kind| kind.activity_name().unwrap_or_default());
-        Problem::bad(format!("event: {event:?} is none of {}", words.join(", ")))
+        Problem::bad(format!(
+            "event: unknown value {event:?}: use one of {}",
+            words.join(", ")
+        ))
     })?;
     let mail = {
         let world = shared.world();
@@ -516,21 +520,29 @@ fn happen(shared: &Arc<Shared>, id: &str, body: &Bytes) -> AdminResult {
     };
     let recipient = match (&recipient, mail.recipients().as_slice()) {
         (Value::Null, [only]) => (*only).to_owned(),
-        (Value::Null, _) => return Err(Problem::bad("recipient: the mail has several")),
+        (Value::Null, _) => {
+            return Err(Problem::bad(
+                "recipient: the field is required, because the mail has several recipients",
+            ));
+        }
         (given, _) => text("recipient", given)?,
     };
     let delivery = Delivery::new(Arc::clone(shared));
     let done = match (&link, kind) {
         (Value::Null, _) => delivery.happen(&mail, &recipient, kind),
         (link, EventKind::Click) => delivery.click(&mail, &recipient, &text("link", link)?),
-        _ => return Err(Problem::bad("link: only a click has one")),
+        _ => {
+            return Err(Problem::bad(
+                "link: the field is allowed only with the event clicked",
+            ));
+        }
     };
     let event = done.map_err(|error| Problem(StatusCode::CONFLICT, error.to_string()))?;
     Ok(write_event(&event))
 }
 
-/// What can happen on demand, by the words of webhooks and of `/activity/search`. A `bounce` is the
-/// first of the two.
+/// The events that can be made on demand. They are found by their name in webhooks or in
+/// `/activity/search`; `bounce` is a hard bounce, which comes first.
 const KINDS: [EventKind; 9] = [
     EventKind::Delivered,
     EventKind::HardBounce,
@@ -549,17 +561,20 @@ async fn add_outcome(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
         let (recipient, word) = (text("recipient", &recipient)?, text("outcome", &outcome)?);
         let outcome = Outcome::named(&word).ok_or_else(|| {
             let words: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-            Problem::bad(format!("outcome: {word:?} is none of {}", words.join(", ")))
+            Problem::bad(format!(
+                "outcome: unknown value {word:?}: use one of {}",
+                words.join(", ")
+            ))
         })?;
         if recipient.len() > LONGEST {
             return Err(Problem::bad(format!(
-                "recipient: it has more than {LONGEST} bytes"
+                "recipient: the value is longer than {LONGEST} bytes"
             )));
         }
         if shared.world().delivery_rules.count() >= RULES {
             return Err(Problem(
                 StatusCode::CONFLICT,
-                format!("there are {RULES} rules already"),
+                format!("there are already {RULES} rules: DELETE /_sandbox/delivery removes them"),
             ));
         }
         Delivery::new(shared).on(&recipient, outcome);
@@ -620,7 +635,7 @@ async fn list_webhooks(State(shared): State<Arc<Shared>>, RawQuery(query): RawQu
     Json(page)
 }
 
-/// An event on its way to a webhook.
+/// Writes a webhook delivery.
 fn write_delivery(delivery: &WebhookDelivery) -> Value {
     let (state, next) = match delivery.state() {
         WebhookState::Queued => ("queued", None),
@@ -660,12 +675,12 @@ async fn post_again(State(shared): State<Arc<Shared>>, Path(number): Path<String
             &world,
         )),
         None => Err(Problem::missing(format!(
-            "there is no webhook delivery {number:?}; there are {count}, counted from 1"
+            "unknown webhook delivery {number:?}: use a number from 1 to {count}"
         ))),
         Some(place) if webhooks::post_again(&mut world, place) => Ok(json!({ "posted": true })),
         Some(_) => Err(Problem(
             StatusCode::CONFLICT,
-            "it is just being posted".to_owned(),
+            "the delivery is already queued or being posted".to_owned(),
         )),
     })
 }
@@ -724,7 +739,7 @@ async fn call(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> 
                 Problem::dropped(&format!("the call {number}"), &world)
             }
             _ => Problem::missing(format!(
-                "there is no call {number:?}; there are {}, counted from 1",
+                "unknown call {number:?}: use a number from 1 to {}",
                 world.calls.total()
             )),
         })
@@ -741,7 +756,7 @@ async fn call(State(shared): State<Arc<Shared>>, Path(number): Path<String>) -> 
     Json(Ok(whole))
 }
 
-/// A call but for its head and its bodies.
+/// Writes a call without its head and its bodies.
 fn write_call(call: &Call) -> Value {
     let key = call.key_place().map(|place| match place {
         KeyPlace::Header => "header",
@@ -753,7 +768,7 @@ fn write_call(call: &Call) -> Value {
         "method": call.method(),
         "path": call.path(),
         "operation": call.operation(),
-        // There is none if a fault left no answer.
+        // `null` if a fault suppressed the reply.
         "status": Some(call.status()).filter(|status| *status != 0),
         "refused": call.refused(),
         "failures": call.failures(),
@@ -815,7 +830,7 @@ async fn remove_fault(State(shared): State<Arc<Shared>>, Path(id): Path<String>)
     Json(if id.parse().is_ok_and(|id| faults.remove(id)) {
         Ok(json!({ "removed": 1 }))
     } else {
-        Err(Problem::missing(format!("there is no fault {id:?}")))
+        Err(Problem::missing(format!("unknown fault {id:?}")))
     })
 }
 
@@ -867,22 +882,22 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Json {
     Json(Ok(json!({ "reset": true })))
 }
 
-/// The fields of a body, whatever content type it came with, in the order of `names`. The last ones,
-/// as many as are optional, may be missing, and there are no others.
+/// Reads the fields of a JSON body, in the order of `names`, whatever its content type. The last
+/// `optional` fields may be missing. Other fields are refused.
 fn fields<const N: usize>(
     body: &Bytes,
     names: [&str; N],
     optional: usize,
 ) -> Result<[Value; N], Problem> {
     let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Problem::bad(format!("the body is not JSON: {error}")))?;
+        .map_err(|error| Problem::bad(format!("the body is not valid JSON: {error}")))?;
     let Value::Object(mut members) = body else {
         return Err(Problem::bad("the body is not a JSON object"));
     };
     let found = names.map(|name| members.remove(name).unwrap_or_default());
     if let Some(name) = members.keys().next() {
         let names = names.join(", ");
-        return Err(Problem::bad(format!("{name:?} is no field here: {names}")));
+        return Err(Problem::bad(format!("unknown field {name:?}: use {names}")));
     }
     let wanted = N.saturating_sub(optional);
     match found.iter().take(wanted).position(Value::is_null) {
@@ -898,14 +913,14 @@ fn seconds(name: &str, value: &Value) -> Result<Duration, Problem> {
     match value.as_f64().map(Duration::try_from_secs_f64) {
         Some(Ok(seconds)) => Ok(seconds),
         _ => Err(Problem::bad(format!(
-            "{name}: not a number of seconds from 0"
+            "{name}: the value must be a number of seconds, 0 or more"
         ))),
     }
 }
 
 fn text(name: &str, value: &Value) -> Result<String, Problem> {
     let text = value.as_str().map(str::to_owned);
-    text.ok_or_else(|| Problem::bad(format!("{name}: not a text")))
+    text.ok_or_else(|| Problem::bad(format!("{name}: the value must be a string")))
 }
 
 fn time(time: SystemTime) -> String {

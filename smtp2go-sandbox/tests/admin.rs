@@ -41,7 +41,7 @@ fn call(sandbox: &Sandbox, method: &str, path: &str, body: &str) -> Reply {
 }
 
 #[test]
-fn mail_is_listed_and_found() {
+fn mails_are_listed_and_filtered_by_recipient_and_subject() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.freeze();
     for to in ["Jane <jane@example.net>", "bo@example.org"] {
@@ -119,20 +119,20 @@ fn a_shell_can_wait_for_mail() {
 }
 
 #[test]
-fn page_of_long_mails_ends_early_and_the_next_goes_on() {
+fn page_of_long_mails_ends_early_and_the_next_page_continues() {
     let sandbox = Sandbox::start_blocking().unwrap();
     for _ in 0..20 {
         let mut mail = mail("b@example.net");
         mail["subject"] = "x".repeat(1024 * 1024).into();
         assert_eq!(post(&sandbox, "/email/send", &mail).status, 200);
     }
-    for narrowed in ["", "&to=b@example.net"] {
+    for filter in ["", "&to=b@example.net"] {
         let (mut after, mut numbers) = (0, Vec::new());
         let mut pages = 0;
         loop {
             let page = get(
                 &sandbox,
-                &format!("/mails?limit=1000000&after={after}{narrowed}"),
+                &format!("/mails?limit=1000000&after={after}{filter}"),
             );
             let mails = page["mails"].as_array().unwrap();
             numbers.extend(mails.iter().map(|mail| mail["number"].as_u64().unwrap()));
@@ -142,19 +142,19 @@ fn page_of_long_mails_ends_early_and_the_next_goes_on() {
                 None => break,
             }
         }
-        assert_eq!(pages, 2, "{narrowed}");
-        assert_eq!(numbers, (1..=20).collect::<Vec<_>>(), "{narrowed}");
+        assert_eq!(pages, 2, "{filter}");
+        assert_eq!(numbers, (1..=20).collect::<Vec<_>>(), "{filter}");
     }
 }
 
 #[test]
-fn wait_goes_on_after_a_reset() {
+fn wait_for_mail_continues_after_a_reset() {
     let sandbox = Sandbox::start_blocking().unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| get(&sandbox, "/mails?to=b@example.net&wait=60"));
         for to in ["a@example.net", "a@example.net"] {
             post(&sandbox, "/email/send", &mail(to));
-            // So that it looks at each, most of the times.
+            // Gives the waiting request time to look at each mail.
             std::thread::sleep(Duration::from_millis(50));
         }
         sandbox.reset();
@@ -166,7 +166,7 @@ fn wait_goes_on_after_a_reset() {
 }
 
 #[test]
-fn calls_are_listed_and_the_admins_own_are_not() {
+fn calls_of_the_api_are_listed_and_admin_requests_are_not() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.faults().add(Fault::status(503).nth(2));
     post(&sandbox, "/email/send", &json!({}));
@@ -203,7 +203,7 @@ fn calls_are_listed_and_the_admins_own_are_not() {
 }
 
 #[test]
-fn faults_are_added_and_removed() {
+fn faults_can_be_added_listed_and_removed() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let add = |rule: &str| {
         call(
@@ -230,18 +230,18 @@ fn faults_are_added_and_removed() {
     assert_eq!(list["total"], 2);
     for (body, expected) in [
         (r#"{"rule":"email_send:nth=x:reset"}"#, "rule: column 12: "),
-        (r#"{"rule":1}"#, "not a text"),
-        // Nobody could call to remove it.
-        (r#"{"rule":"refuse"}"#, "shuts out the admin endpoints"),
+        (r#"{"rule":1}"#, "rule: the value must be a string"),
+        // No request could remove these faults again.
+        (r#"{"rule":"refuse"}"#, "shut out the admin endpoints"),
         (
             r#"{"rule":"chance=1:refuse"}"#,
-            "shuts out the admin endpoints",
+            "shut out the admin endpoints",
         ),
-        (r#"{"rules":"reset"}"#, "\"rules\" is no field"),
+        (r#"{"rules":"reset"}"#, "unknown field \"rules\""),
         ("{}", "rule: the field is required"),
         ("[]", "not a JSON object"),
-        ("reset", "not JSON"),
-        ("", "not JSON"),
+        ("reset", "not valid JSON"),
+        ("", "not valid JSON"),
     ] {
         let refused = call(&sandbox, "POST", "/faults", body);
         assert_eq!(refused.status, 400);
@@ -256,7 +256,7 @@ fn faults_are_added_and_removed() {
 }
 
 #[test]
-fn faults_do_not_strike_the_admin() {
+fn fault_does_not_apply_to_admin_endpoints() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.faults().add(Fault::reset_before_reading());
     assert_eq!(get(&sandbox, "")["faults"], 1);
@@ -269,7 +269,7 @@ fn faults_do_not_strike_the_admin() {
 }
 
 #[test]
-fn the_clock_is_frozen_advanced_and_resumed() {
+fn clock_can_be_frozen_advanced_and_resumed() {
     let sandbox = Sandbox::start_blocking().unwrap();
     assert_eq!(get(&sandbox, "/clock")["frozen"], false);
     assert_eq!(
@@ -300,7 +300,7 @@ fn the_clock_is_frozen_advanced_and_resumed() {
 }
 
 #[test]
-fn things_happen_to_mail_on_demand() {
+fn event_on_demand_is_recorded_or_refused_with_409() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.freeze();
     let rule = r#"{"recipient":"@example.org","outcome":"soft-bounce"}"#;
@@ -371,7 +371,7 @@ fn things_happen_to_mail_on_demand() {
 fn text_messages_and_webhooks_are_listed() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.freeze();
-    // Nobody listens there any more.
+    // A port without a listener.
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -406,7 +406,7 @@ fn text_messages_and_webhooks_are_listed() {
 }
 
 #[test]
-fn nothing_is_changed_by_get_or_from_elsewhere() {
+fn get_or_request_of_another_site_changes_nothing() {
     let sandbox = Sandbox::start_blocking().unwrap();
     post(&sandbox, "/email/send", &mail("b@example.net"));
     for path in ["/reset", "/clock/freeze", "/clock/resume", "/clock/advance"] {
@@ -454,7 +454,7 @@ fn nothing_is_changed_by_get_or_from_elsewhere() {
 }
 
 #[test]
-fn a_connection_is_shared_with_the_api() {
+fn one_connection_serves_the_api_and_the_admin_endpoints() {
     use std::io::Write;
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox
@@ -481,14 +481,14 @@ fn a_connection_is_shared_with_the_api() {
 }
 
 #[test]
-fn a_body_has_its_limit() {
+fn body_beyond_1_mib_gets_413() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let long = " ".repeat(1024 * 1024 + 1);
     assert_eq!(call(&sandbox, "POST", "/faults", &long).status, 413);
 }
 
 #[test]
-fn all_that_is_listed_is_there() {
+fn every_listed_endpoint_exists() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let about = get(&sandbox, "");
     for endpoint in about["endpoints"].as_array().unwrap() {
@@ -509,7 +509,7 @@ fn all_that_is_listed_is_there() {
         };
         assert_eq!(reply.status, expected, "{endpoint}: {reply:?}");
         if expected == 404 {
-            assert!(!reply.body.contains("no such endpoint"), "{reply:?}");
+            assert!(!reply.body.contains("unknown endpoint"), "{reply:?}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The inbox over HTTP, without a browser: what it serves, under which policies, and what it does
-//! not do.
+//! The inbox over HTTP, without a browser: pages, security headers, and forms.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests
 
@@ -22,7 +21,7 @@ fn token(sandbox: &Sandbox) -> String {
     token.to_owned()
 }
 
-/// A form, as a browser without the script sends it.
+/// Submits a form as a browser without the script does.
 fn post(sandbox: &Sandbox, path: &str, form: &str) -> Reply {
     let form = format!("{form}&token={}", token(sandbox));
     post_as_is(sandbox, path, &form)
@@ -41,7 +40,7 @@ fn call(sandbox: &Sandbox, path: &str, request: &serde_json::Value) -> Reply {
     send(sandbox, "POST", path, &key, request.to_string().as_bytes())
 }
 
-/// A sandbox with one mail, and the path of its page.
+/// Starts a sandbox with one mail, and returns the path of its page.
 fn with_mail() -> (Sandbox, String) {
     let sandbox = Sandbox::start_blocking().unwrap();
     let mail = json!({
@@ -58,7 +57,7 @@ fn with_mail() -> (Sandbox, String) {
 }
 
 #[test]
-fn pages_escape_and_have_a_policy() {
+fn pages_escape_content_and_have_a_security_policy() {
     let (sandbox, mail) = with_mail();
     for path in [
         "/",
@@ -87,7 +86,7 @@ fn pages_escape_and_have_a_policy() {
         }
         assert!(!page.body.contains("<b>Hi</b>"), "{path}");
         assert!(!page.body.contains("<script>"), "{path}");
-        // Styles and scripts are files, so that the policy holds.
+        // The policy forbids inline styles and scripts.
         assert!(
             !page.body.contains(" style=") && !page.body.contains(" onclick="),
             "{path}"
@@ -104,12 +103,12 @@ fn pages_escape_and_have_a_policy() {
         assert_eq!(page.status, 404, "{path}");
         assert!(page.body.contains("<h1"), "{path}");
     }
-    // Looking leaves no trace.
+    // Requests to the inbox are not recorded as calls.
     assert_eq!(sandbox.calls().len(), 1);
 }
 
 #[test]
-fn what_a_mail_holds_is_served_apart() {
+fn html_files_and_source_of_a_mail_are_served_under_their_own_policies() {
     let (sandbox, mail) = with_mail();
     let frame = get(&sandbox, &format!("{mail}/html"));
     assert!(frame.body.contains("<script>x</script>"), "{}", frame.body);
@@ -132,7 +131,7 @@ fn what_a_mail_holds_is_served_apart() {
         frame.head
     );
 
-    // The inline image comes first.
+    // The inline image is file 0, and the attachment file 1.
     let file = get(&sandbox, &format!("{mail}/files/1"));
     assert_eq!(file.body, "<script>");
     for part in [
@@ -154,7 +153,7 @@ fn what_a_mail_holds_is_served_apart() {
 }
 
 #[test]
-fn remote_content_takes_the_token_of_a_page() {
+fn remote_content_is_loaded_only_with_the_token_of_a_page() {
     let (sandbox, mail) = with_mail();
     let other = Sandbox::start_blocking().unwrap();
     let (own, others) = (token(&sandbox), token(&other));
@@ -170,7 +169,7 @@ fn remote_content_takes_the_token_of_a_page() {
     let src = format!("src=\"{mail}/html?remote=1&#38;token={own}\"");
     let turned_on = page(&format!("&remote=1&token={own}"));
     assert!(turned_on.contains(&src), "{turned_on}");
-    // A link in the mail may lead to both, under a name of which browsers don't say who calls.
+    // A link in the mail may lead to both pages, and browsers may not send `Sec-Fetch-Site`.
     for token in ["", "&token=", &format!("&token={others}"), "&token=1"] {
         let refused = frame(&format!("?remote=1{token}"));
         assert_eq!(refused.status, 403, "{token}");
@@ -178,12 +177,12 @@ fn remote_content_takes_the_token_of_a_page() {
         let closed = page(&format!("&remote=1{token}"));
         assert!(closed.contains(&format!("src=\"{mail}/html\"")), "{closed}");
     }
-    // What is not turned on tells the mail no token.
+    // Without remote content, the frame does not contain the token.
     assert!(!frame("").body.contains(&own));
 }
 
 #[test]
-fn form_without_the_token_does_nothing() {
+fn form_without_the_token_is_refused_and_changes_nothing() {
     let (sandbox, mail) = with_mail();
     let others = token(&Sandbox::start_blocking().unwrap());
     sandbox
@@ -201,11 +200,7 @@ fn form_without_the_token_does_nothing() {
         for token in ["", "&token=", &format!("&token={others}")] {
             let refused = post_as_is(&sandbox, path, &format!("{form}{token}"));
             assert_eq!(refused.status, 403, "{path} {token}");
-            assert!(
-                refused.body.contains("load the page again"),
-                "{}",
-                refused.body
-            );
+            assert!(refused.body.contains("reload the page"), "{}", refused.body);
         }
     }
     assert_eq!(
@@ -217,7 +212,7 @@ fn form_without_the_token_does_nothing() {
 }
 
 #[test]
-fn every_form_that_changes_something_has_the_token() {
+fn every_post_form_has_the_token() {
     let (sandbox, mail) = with_mail();
     let hook = json!({ "url": "http://127.0.0.1:9/hook", "events": ["open"] });
     assert_eq!(call(&sandbox, "/v3/webhook/add", &hook).status, 200);
@@ -287,7 +282,7 @@ fn forms_work_without_the_script() {
         "{}",
         wrong.body
     );
-    // It does not strike here, nor count.
+    // The fault neither applies to the inbox nor counts its requests.
     assert_eq!(get(&sandbox, "/").status, 200);
     assert_eq!(sandbox.faults().list()[0].seen(), 0);
     assert_eq!(post(&sandbox, "/_inbox/faults/1/remove", "").status, 303);
@@ -299,7 +294,7 @@ fn forms_work_without_the_script() {
 }
 
 #[test]
-fn other_sites_and_hosts_are_refused() {
+fn request_of_another_site_or_host_is_refused_and_changes_nothing() {
     let (sandbox, mail) = with_mail();
     for (path, form) in [
         ("/_inbox/reset", ""),
@@ -320,7 +315,7 @@ fn other_sites_and_hosts_are_refused() {
             let reply = send(&sandbox, "POST", path, &headers, form.as_bytes());
             assert_eq!(reply.status, 403, "{path} {headers:?}");
         }
-        // Nothing is changed by GET.
+        // A GET changes nothing.
         let looked = get(&sandbox, &format!("{path}?{form}"));
         assert!(
             [200, 405].contains(&looked.status),
@@ -344,7 +339,7 @@ fn other_sites_and_hosts_are_refused() {
 }
 
 #[test]
-fn mails_are_found_by_their_words() {
+fn search_finds_mails_by_words_in_any_letter_case() {
     let sandbox = Sandbox::start_blocking().unwrap();
     for number in 0..120 {
         let mail = json!({ "sender": "a@example.com", "to": [format!("b{number}@example.net")],
@@ -384,12 +379,12 @@ fn row_of_a_long_mail_is_cut() {
 }
 
 #[test]
-fn looking_at_mail_drops_none() {
+fn searching_a_full_inbox_drops_no_mail() {
     let sandbox = Sandbox::builder()
         .keep_bytes(2 * 1024 * 1024)
         .start_blocking()
         .unwrap();
-    // Nothing happens to the mail meanwhile.
+    // No events happen during the test.
     sandbox.freeze();
     let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"],
                        "text_body": "word ".repeat(400) });
@@ -397,7 +392,7 @@ fn looking_at_mail_drops_none() {
         assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
     }
     let kept = sandbox.mails().len();
-    // More than there is room for to keep what is searched.
+    // The mails exceed the search cache.
     assert!(kept * 2_000 > 2 * 1024 * 1024 / 16);
     for path in ["/?q=word", "/?q=word+nothing", "/"] {
         assert_eq!(get(&sandbox, path).status, 200);
@@ -410,7 +405,7 @@ fn looking_at_mail_drops_none() {
 }
 
 #[tokio::test]
-async fn an_open_page_does_not_keep_the_sandbox() {
+async fn open_page_does_not_keep_a_dropped_sandbox_alive() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let sandbox = Sandbox::start().await.unwrap();
     let address = sandbox.inbox_url();
@@ -426,7 +421,7 @@ async fn an_open_page_does_not_keep_the_sandbox() {
         assert!(stream.read_buf(&mut text).await.unwrap() > 0);
     }
     drop(sandbox);
-    // It ends.
+    // The stream ends.
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), async {
         while stream.read_buf(&mut text).await.is_ok_and(|read| read > 0) {}
     });

@@ -1,4 +1,4 @@
-//! Every call with its request, its reply, and why it was refused.
+//! The list of calls, and the page of a call with its request and reply.
 
 use std::sync::Arc;
 
@@ -152,7 +152,7 @@ fn searched(call: &Call) -> String {
 
 fn status(call: &Call) -> (String, &'static str) {
     match call.status() {
-        0 => ("no answer".to_owned(), "bad"),
+        0 => ("no reply".to_owned(), "bad"),
         status @ 200..300 if call.fault().is_none() => (status.to_string(), "good"),
         status @ 200..300 => (status.to_string(), "warn"),
         status => (status.to_string(), "bad"),
@@ -209,7 +209,7 @@ impl CallView {
 }
 
 impl Body {
-    /// Of all its bytes these are kept.
+    /// `bytes` is the part that is kept of a body of `all` bytes.
     fn new(bytes: &[u8], all: usize) -> Self {
         let text = match serde_json::from_slice::<Value>(bytes) {
             Ok(mut value) => {
@@ -227,7 +227,7 @@ impl Body {
     }
 }
 
-/// A key in a body is shown like the service shows keys.
+/// Shortens the key in a body as the service does.
 fn hide_key(value: &mut Value) {
     if let Some(Value::String(key)) = value.get_mut("api_key") {
         *key = format!("{}…", crate::account::short_name(key));

@@ -1,4 +1,4 @@
-//! A mail as the inbox shows it: its HTML made fit for a frame, and its source.
+//! Splits a mail into its text, its HTML and its files, whether it was sent as fields or as MIME.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,15 +11,16 @@ use mail_builder::headers::raw::Raw;
 
 use crate::mail::{Attachment, Mail};
 
-/// What an inline image is shown by begins with this.
+/// Scheme of references to inline images.
 const CID: &str = "cid:";
 
-/// How many bytes the inline images of a mail may come to in its frame, each as often as it is shown.
+/// Maximum total size in bytes of the inline images in a mail's frame. An image counts each time it
+/// is shown.
 const INLINED: usize = 32 * 1024 * 1024;
 
-/// What a frame begins with whose images are more than that.
+/// Note at the top of a frame whose images exceed [`INLINED`].
 const LEFT_OUT: &str =
-    "<p>[Some inline images are not shown: together they have more than 32 MiB.]</p>";
+    "<p>[Some inline images are not shown: their total size exceeds 32 MiB.]</p>";
 
 /// The parts of a mail.
 #[derive(Debug, Default)]
@@ -88,7 +89,7 @@ pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
     if let Some(html) = content.html {
         builder = builder.html_body(html);
     }
-    // Files that are given by an address are not fetched, and so are not in it.
+    // Files that are given by a URL are left out, because the sandbox does not fetch them.
     for file in content.files.into_iter().filter(|file| file.url.is_none()) {
         let kind = match file.mimetype.as_deref() {
             None | Some("") => "application/octet-stream".to_owned(),
@@ -101,12 +102,13 @@ pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
     }
     match builder.write_to_vec() {
         Ok(bytes) => bytes.into(),
-        // It writes to memory.
+        // Writing to memory does not fail.
         Err(_) => Cow::Borrowed(b""),
     }
 }
 
-/// The HTML of a mail for a frame: with its inline images in it, and links that open elsewhere.
+/// Prepares the HTML of a mail for its frame: embeds inline images, and makes links open in a new
+/// window.
 ///
 /// This is not what makes it safe: the frame and its policy do. But no policy covers the hints that
 /// make a browser connect (`<link rel=preconnect>`), nor what a nested frame has of them, so that
@@ -120,7 +122,7 @@ pub(super) fn for_frame(content: &Content<'_>, remote: bool) -> String {
     }
     let (html, complete) = with_inlines(&html, &content.files);
     let note = if complete { "" } else { LEFT_OUT };
-    // The first one counts, and the policy forbids an address in it.
+    // Browsers use the first `<base>`. The policy forbids an `href` in those of the mail.
     format!("<!doctype html><meta charset=\"utf-8\"><base target=\"_blank\">{note}{html}")
 }
 
@@ -156,14 +158,14 @@ fn with_inlines(html: &str, files: &[Attachment]) -> (String, bool) {
     (inlined, complete)
 }
 
-/// An inline image, and the address that holds all of it, once it is needed.
+/// An inline image, and its `data:` URL once it was needed.
 struct Image<'a> {
     file: &'a Attachment,
     url: Option<String>,
 }
 
 impl Image<'_> {
-    /// Empty if it is no image.
+    /// Returns the `data:` URL. Empty if the file is not an image.
     fn url(&mut self) -> &str {
         let file = self.file;
         self.url
@@ -171,8 +173,8 @@ impl Image<'_> {
     }
 }
 
-/// The beginning of a text up to where an address ends: at the quote that comes before it, or else at
-/// what ends an address without quotes.
+/// Returns the text up to the end of a URL: up to the quote `before` it, or up to a character that
+/// ends an unquoted URL.
 fn address(before: Option<char>, text: &str) -> &str {
     let end = match before {
         Some(quote @ ('"' | '\'')) => text.find(quote),
@@ -183,7 +185,7 @@ fn address(before: Option<char>, text: &str) -> &str {
     text.get(..end.unwrap_or(text.len())).unwrap_or_default()
 }
 
-/// Renames an element wherever a tag of it may begin.
+/// Renames an element at every place where one of its tags may start.
 fn rename(html: &str, name: &str) -> String {
     let mut renamed = String::with_capacity(html.len());
     let mut rest = html;
@@ -210,7 +212,7 @@ fn rename(html: &str, name: &str) -> String {
     renamed
 }
 
-/// HTML without its tags, well enough to search in.
+/// Removes the tags from HTML, precisely enough for a search.
 pub(super) fn without_tags(html: &str) -> String {
     let mut text = String::with_capacity(html.len() / 2);
     let mut inside = false;
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_that_connect_are_renamed() {
+    fn tags_of_an_element_are_renamed() {
         for (html, expected) in [
             ("<link rel=x>", "<x-link rel=x>"),
             ("a<LiNk/rel=x></LINK>", "a<x-LiNk/rel=x></x-LINK>"),
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn inline_images_are_put_in() {
+    fn frame_embeds_inline_images_and_disables_iframes() {
         let content = Content {
             html: Some("<img src='cid:logo.png'><iframe src=x></iframe>"),
             files: vec![

@@ -1,4 +1,4 @@
-//! Faults, switched on and off.
+//! The page that lists, adds and removes faults.
 
 use std::sync::Arc;
 
@@ -13,36 +13,36 @@ use super::request::Fields;
 use crate::faults::{Fault, Faults};
 use crate::world::Shared;
 
-/// Where the page is.
+/// Path of the page.
 const HERE: &str = "/_inbox/faults";
 
-/// What can be picked: the effects of a rule, and what they come to.
+/// The effects that can be selected, with their descriptions.
 const EFFECTS: &[(&str, &str)] = &[
     ("status=503", "503 Service Unavailable, not carried out"),
     ("status=429:retry-after=2:json", "429 with Retry-After: 2"),
     ("status=500:json", "500 with the API's error envelope"),
     ("status=502:html", "502 with a proxy's HTML page"),
     ("status=200", "200 with an empty body"),
-    ("failed", "200 that says that the mail failed"),
-    ("delay=2s", "Answer two seconds later"),
-    ("stall", "Carry out and never answer"),
+    ("failed", "200 that reports the mail as failed"),
+    ("delay=2s", "Reply after two seconds"),
+    ("stall", "Carry out and never reply"),
     ("reset", "Carry out, then reset the connection"),
     ("close", "Carry out, then close the connection"),
-    ("truncate", "Half of the answer"),
-    ("stall-halfway", "Half of the answer, then silence"),
-    ("reset-when-idle", "Answer, then reset the connection"),
+    ("truncate", "Half of the reply, then close the connection"),
+    ("stall-halfway", "Half of the reply, then nothing more"),
+    ("reset-when-idle", "Reply, then reset the connection"),
     ("reset-before-reading", "Reset before the request is read"),
     ("stall-before-reading", "Never read the request"),
-    ("refuse", "Close connections at once"),
+    ("refuse", "Close connections when they are accepted"),
 ];
 
-/// Which calls it happens to.
+/// The conditions that can be selected, with their descriptions.
 const TIMES: &[(&str, &str)] = &[
     ("", "Every call"),
     ("nth=1", "The next call"),
     ("first=3", "The next three calls"),
-    ("chance=0.1", "One in ten, by chance"),
-    ("chance=0.5", "One in two, by chance"),
+    ("chance=0.1", "10% of calls, at random"),
+    ("chance=0.5", "50% of calls, at random"),
 ];
 
 #[derive(Template)]
@@ -88,7 +88,7 @@ fn page_of(shared: &Arc<Shared>, status: StatusCode, rule: String, error: String
     show(status, &page)
 }
 
-/// Adds a fault: a rule, or what was picked.
+/// Adds the fault of a rule or of the selection.
 pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let form = Fields::of_form(&body);
     let rule = match form.get("rule") {
@@ -114,9 +114,9 @@ pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Respo
     }
 }
 
-/// The rule for what was picked.
+/// Builds the rule of the selection.
 fn picked(operation: &str, times: &str, effect: &str) -> String {
-    // Connections are for no operation yet.
+    // `refuse` applies to connections, not to operations.
     let operation = if effect == "refuse" { "" } else { operation };
     let parts = [operation, times, effect].into_iter();
     let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
@@ -124,7 +124,7 @@ fn picked(operation: &str, times: &str, effect: &str) -> String {
 }
 
 pub(super) async fn remove(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Response {
-    // One that is gone already is what was wanted.
+    // A fault that is already gone is not an error.
     Faults::new(Arc::clone(&shared)).remove(id);
     shared.world().changed();
     page::see(HERE)
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_picked_is_a_rule() {
+    fn every_selection_is_a_valid_rule() {
         for (effect, _) in EFFECTS {
             for (times, _) in TIMES {
                 let rule = picked("email_send", times, effect);

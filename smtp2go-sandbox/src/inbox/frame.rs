@@ -1,4 +1,4 @@
-//! What comes out of a mail as it is: its HTML, its files, its source. Nothing of it is trusted.
+//! Serves untrusted content of mails: HTML, files and source.
 
 use std::sync::Arc;
 
@@ -12,22 +12,23 @@ use super::page;
 use super::request::Fields;
 use crate::world::Shared;
 
-/// The HTML of a mail: no scripts, no forms, nothing from outside, wherever it is opened. Links may
-/// open a window, which is not held to this.
+/// Policy of a mail's HTML without remote content: no scripts, no forms, no requests. Applies also if
+/// the HTML is opened outside its frame. Links may open a window, to which the policy does not apply.
 const CLOSED: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
      img-src data:; style-src 'unsafe-inline'; font-src data:; media-src data:; \
      form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
 
-/// The same, with images, styles, fonts, sounds and films from anywhere.
+/// Policy of a mail's HTML with remote content: like [`CLOSED`], with images, styles, fonts and media
+/// from any host.
 const OPEN: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
      img-src data: http: https:; style-src 'unsafe-inline' http: https:; \
      font-src data: http: https:; media-src data: http: https:; \
      form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
 
-/// What is for saving, if it is shown after all.
+/// Policy of downloads, in case a browser shows them.
 const NOTHING: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
-/// The HTML of a mail, for the frame on its page.
+/// Serves the HTML of a mail for the frame on its page.
 pub(super) async fn html(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -38,9 +39,9 @@ pub(super) async fn html(
     };
     let fields = Fields::of_query(query.as_deref());
     let remote = fields.get("remote") == "1";
-    // A link in the mail must not turn it on, and does not know the token.
+    // A link in the mail must not load remote content. It does not know the token.
     if remote && !shared.is_page_token(fields.get("token")) {
-        let text = "remote content is loaded from the page of the mail only";
+        let text = "missing token: load remote content from the page of the mail";
         return (StatusCode::FORBIDDEN, text).into_response();
     }
     let html = content::for_frame(&Content::of(&mail), remote);
@@ -54,7 +55,7 @@ pub(super) async fn html(
     (headers, html).into_response()
 }
 
-/// A file of a mail, for saving.
+/// Serves a file of a mail as a download.
 pub(super) async fn file(
     State(shared): State<Arc<Shared>>,
     Path((id, number)): Path<(String, usize)>,
@@ -69,7 +70,7 @@ pub(super) async fn file(
     }
 }
 
-/// The source of a mail, for saving.
+/// Serves the source of a mail as a download.
 pub(super) async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     match page::find_mail(&shared, &id) {
         Some(mail) => {
@@ -80,7 +81,7 @@ pub(super) async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<String
     }
 }
 
-/// Says that something of a mail is not there.
+/// Responds that a mail, or a file of it, does not exist or was dropped.
 fn missing(shared: &Shared, id: &str) -> Response {
     match shared.world().was_dropped(id) {
         true => (StatusCode::GONE, "the mail was dropped").into_response(),
@@ -97,14 +98,15 @@ fn save(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
     (headers, bytes).into_response()
 }
 
-/// `attachment` with a name, which the sender chose: nothing of it gets out of its place.
+/// Writes the header `Content-Disposition` for a download. The sender chose the name, which must not
+/// escape from its parameter.
 fn disposition(name: &str) -> String {
     let name: String = name
         .chars()
         .filter(|character| !character.is_control() && !"/\\".contains(*character))
         .take(200)
         .collect();
-    // What reorders a name can hide its extension.
+    // Characters that reorder text can hide a name's extension.
     let name = one_line(&name);
     let plain: String = name
         .chars()
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_stays_in_its_place() {
+    fn hostile_file_name_does_not_escape_from_its_parameter() {
         for (name, expected) in [
             (
                 "a b.txt",

@@ -1,4 +1,5 @@
-//! The mails as the list and its search want them, kept so that ten thousand are found quickly.
+//! A cache of the mails' texts for the list and its search, so that searching ten thousand mails is
+//! fast.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,24 +9,24 @@ use crate::mail::Mail;
 use crate::weight::Weight;
 use crate::world::Shared;
 
-/// How much of what a mail says is searched, in bytes.
+/// Maximum size of a mail's searched text in bytes.
 const SEARCHED: usize = 64 * 1024;
 
-/// How many characters of a subject, a sender or the recipients the list has.
+/// Maximum number of characters of a subject, a sender or the recipients in the list.
 const SHOWN: usize = 200;
 
-/// What the list has of a mail.
+/// A mail's entry in the list.
 pub(crate) struct MailEntry {
     pub(super) subject: String,
     pub(super) from: String,
     pub(super) to: String,
     pub(super) files: usize,
-    /// In lower case.
+    /// The searched text in lower case.
     text: String,
 }
 
-/// The entries of mails that somebody looked at: of the newest, by their numbers. They have memory
-/// of their own, so that looking drops no mail.
+/// The entries of the newest mails that were shown or searched, by the mails' numbers. Their memory
+/// is not part of the sandbox's budget, so that viewing mails does not drop any.
 pub(crate) struct MailIndex {
     made: Mutex<Made>,
     limit: usize,
@@ -45,7 +46,7 @@ impl MailIndex {
         }
     }
 
-    /// The entry of a mail, made if it is not there.
+    /// Returns the entry of a mail, from the cache if it has one.
     pub(super) fn of(&self, mail: &Mail) -> Arc<MailEntry> {
         let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = made().entries.get(&mail.number()) {
@@ -65,7 +66,7 @@ impl MailIndex {
         entry
     }
 
-    /// Forgets the entries of mails that are gone, after a reset above all.
+    /// Removes the entries of mails that were dropped or reset.
     pub(super) fn tidy(&self, shared: &Shared) {
         let world = shared.world();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,19 +117,19 @@ impl MailEntry {
         }
     }
 
-    /// Whether all words, in lower case, occur in it.
+    /// Whether all `words`, which are in lower case, occur in the searched text.
     pub(super) fn has(&self, words: &[String]) -> bool {
         words.iter().all(|word| self.text.contains(word.as_str()))
     }
 
-    /// The memory that it takes, with its place.
+    /// Memory of the entry, with its place in the map.
     fn bytes(&self) -> usize {
         let texts = [&self.subject, &self.from, &self.to, &self.text];
         size_of::<Self>() + texts.map(Weight::weight).iter().sum::<usize>() + 64
     }
 }
 
-/// A text as long as the list has it.
+/// Cuts a text to the length in the list.
 fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -136,8 +137,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// The recipients in `to`, or all if there are none there: as many as the list has room for, and how
-/// many more there are.
+/// Writes the recipients in `to` that fit into the list, and the number of the others.
 fn recipients(mail: &Mail) -> String {
     let mut all = mail.to();
     if all.is_empty() {
@@ -160,10 +160,10 @@ fn recipients(mail: &Mail) -> String {
     }
 }
 
-/// How many words a search has at most; those after them do not count.
+/// Maximum number of words of a search. Further words are ignored.
 const WORDS: usize = 20;
 
-/// The words of a search, in lower case.
+/// Splits a search into words in lower case.
 pub(super) fn words(search: &str) -> Vec<String> {
     let words = search.split_whitespace().take(WORDS);
     words.map(str::to_lowercase).collect()

@@ -1,4 +1,4 @@
-//! Tells pages that there is something new.
+//! Notifies pages of changes.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Weak};
@@ -14,23 +14,23 @@ use tokio::time::Instant;
 use crate::admin::Problem;
 use crate::world::Shared;
 
-/// A page is told no more often than this: many mails at once are one piece of news.
+/// Minimum time between two notifications of a page. Changes in between are combined.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// How long a stream goes on. Browsers open another one when it ends.
+/// Maximum duration of a stream. Browsers open another one when it ends.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
 struct Listener {
     changes: watch::Receiver<()>,
     stopping: watch::Receiver<bool>,
-    /// Nothing that a page has open keeps the sandbox.
+    /// Weak, so that an open page does not keep a dropped sandbox alive.
     shared: Weak<Shared>,
     begun: bool,
     end: Instant,
     _place: OwnedSemaphorePermit,
 }
 
-/// Server-sent events without content: the page looks for itself.
+/// Streams server-sent events without content. The page reloads its lists on each.
 pub(super) async fn changes(
     State(shared): State<Arc<Shared>>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -70,7 +70,7 @@ async fn next(mut listener: Listener) -> Option<(Result<Event, Infallible>, List
             return None;
         }
     }
-    // Whoever connects anew may have missed something.
+    // The first event is sent at once, because a page that reconnects may have missed changes.
     listener.begun = true;
     Some((Ok(Event::default().event("change").data("new")), listener))
 }
@@ -82,7 +82,7 @@ mod tests {
     use crate::world::Settings;
 
     #[tokio::test]
-    async fn stream_ends_after_its_time_and_frees_its_place() {
+    async fn stream_ends_after_its_maximum_duration_and_releases_its_permit() {
         let mut settings = Settings::with_keys(Vec::new());
         settings.limits.connections = 4;
         let shared = Shared::new(Api::embedded().unwrap(), settings);

@@ -1,4 +1,4 @@
-//! The list of mails, and one mail.
+//! The list of mails, and the page of a mail.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,11 +33,11 @@ struct MailPage {
 struct List {
     rows: Vec<MailRow>,
     search: String,
-    /// It does not begin with the newest.
+    /// The list does not start with the newest mail.
     later: bool,
-    /// The address of what comes after it.
+    /// Address of the next page.
     more: Option<String>,
-    /// How many mails there are.
+    /// Number of mails received.
     all: usize,
 }
 
@@ -59,7 +59,7 @@ struct MailView {
     id: String,
     subject: String,
     from: String,
-    /// `To`, `Cc` and `Bcc`, as far as there are any.
+    /// The recipients in `To`, `Cc` and `Bcc`, without empty lists.
     to: Vec<(&'static str, Vec<String>)>,
     time: Time,
     operation: String,
@@ -92,7 +92,7 @@ struct TabView {
     current: bool,
 }
 
-/// What of the mail is shown.
+/// The content of the selected tab.
 enum ShownPart {
     Html {
         address: String,
@@ -111,13 +111,13 @@ enum ShownPart {
     Nothing(&'static str),
 }
 
-/// How many headers a page shows; the rest can be saved.
+/// Maximum number of headers on a page. The whole mail can be saved.
 const HEADERS: usize = 1_000;
 
-/// How many links can be picked.
+/// Maximum number of links that can be selected for a click.
 const LINKS: usize = 1_000;
 
-/// What can be made to happen, in the order of the buttons.
+/// The buttons that make an event happen, in order.
 const BUTTONS: &[(&str, EventKind)] = &[
     ("open", EventKind::Open),
     ("click", EventKind::Click),
@@ -147,7 +147,7 @@ pub(super) async fn mail(
     page_of(&shared, &id, &fields, StatusCode::OK, "", String::new())
 }
 
-/// Makes something happen to the mail.
+/// Makes an event of the mail happen.
 pub(super) async fn happen(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -168,7 +168,7 @@ pub(super) async fn happen(
                 .map(drop)
                 .map_err(|error| error.to_string())
         }
-        None => Err(format!("there is no event {:?}", form.get("event"))),
+        None => Err(format!("unknown event {:?}", form.get("event"))),
     };
     let fields = Fields::of_query(search.as_deref());
     match outcome {
@@ -365,7 +365,7 @@ impl MailView {
                 mail,
                 &content,
                 wanted,
-                // Without the token it may be a link in a mail that asks for it.
+                // Without the token, the request may come from a link in a mail.
                 (fields.get("remote") == "1" && shared.is_page_token(fields.get("token")))
                     .then(|| shared.page_token()),
                 &address,

@@ -1,4 +1,4 @@
-//! Text messages.
+//! The list of text messages, and the page of a text message.
 
 use std::collections::HashMap;
 use std::sync::Arc;

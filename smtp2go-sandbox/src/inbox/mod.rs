@@ -1,9 +1,9 @@
-//! The inbox: a page that shows what an application sent, for a browser.
+//! The inbox: web pages that show what an application sent.
 //!
-//! It is made on the server; one small script keeps it up to date and saves reloads. Mail is
-//! hostile: its HTML is shown by [`frame`] only, in a frame without scripts, under a policy of its
-//! own. What changes something is a POST with the token of a page, and [`gate`](crate::gate) stands in
-//! front of all of it.
+//! The server renders the pages. A small script updates them and saves reloads. Mail is not trusted:
+//! only [`frame`] shows its HTML, in a frame without scripts and with its own content security
+//! policy. Every change is a POST with the token of a page, and [`gate`](crate::gate) checks every
+//! request.
 
 mod calls;
 mod content;
@@ -34,10 +34,10 @@ use crate::world::Shared;
 
 pub(crate) use index::MailIndex;
 
-/// What the paths begin with, but for that of the list of mails, which is `/`.
+/// Prefix of the paths, except of the list of mails, which is `/`.
 const PREFIX: &str = "/_inbox";
 
-/// What a page of the inbox may load: its own style and script, and the frame of a mail.
+/// Content security policy of the pages: allows their style and script, and the frame of a mail.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; \
      frame-ancestors 'none'";
@@ -46,7 +46,7 @@ const STYLE: &str = include_str!("../../assets/inbox.css");
 const SCRIPT: &str = include_str!("../../assets/inbox.js");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
-/// Whether a path is one of the inbox.
+/// Whether a path belongs to the inbox.
 pub(crate) fn is_own(path: &str) -> bool {
     path == "/"
         || path
@@ -55,7 +55,7 @@ pub(crate) fn is_own(path: &str) -> bool {
 }
 
 pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
-    // Pages are made of mail, which may be long; what is below the layer waits, or is short.
+    // Rendering a long mail is expensive. Routes below the layer wait for changes or are cheap.
     let apart = middleware::from_fn_with_state(Arc::clone(shared), heavy::apart);
     let pages = Router::new()
         .route("/mails/{id}", get(mails::mail))
@@ -102,14 +102,14 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .layer(middleware::map_response(protect))
 }
 
-/// Lets a form pass that is from a page of this sandbox, which its token proves: no other site can
-/// read it, nor a mail.
+/// Refuses a form without the token of this sandbox's pages. Neither other sites nor mails can read
+/// the token.
 async fn check_form(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
     let (head, body) = request.into_parts();
-    // It was read before, and its size is limited.
+    // `gate` has read the body and limited its size.
     let form = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     if !shared.is_page_token(request::Fields::of_form(&form).get("token")) {
         return page::stale(&shared);
@@ -120,19 +120,19 @@ async fn check_form(State(shared): State<Arc<Shared>>, request: Request, next: N
 async fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, kind),
-        // The next version of the sandbox may be at the same address.
+        // Another version of the sandbox may run at the same address later.
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, text)
 }
 
-/// Puts the policies on a response that has none of its own.
+/// Adds the default security headers that a response does not have.
 async fn protect(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // A form's POST says its origin; other sites learn nothing.
+        // Other sites get no referrer. Forms keep their Origin, which `no-referrer` would remove.
         (header::REFERRER_POLICY, "same-origin"),
     ] {
         headers

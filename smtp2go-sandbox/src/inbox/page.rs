@@ -1,4 +1,4 @@
-//! What all pages have in common, and those that say that there is nothing.
+//! The frame of all pages, and the error pages.
 
 use std::sync::Arc;
 
@@ -13,17 +13,16 @@ use crate::mail::Mail;
 use crate::sandbox::DEFAULT_KEY;
 use crate::world::{Shared, World};
 
-/// How many rows a list has before it says that there are more.
+/// Number of rows on the first page of a list.
 pub(super) const ROWS: usize = 100;
 
-/// The same for what comes after its beginning, which is loaded once: fewer pieces make a long list
-/// quick to scroll.
+/// Number of rows on further pages. Larger pages make a long list faster to scroll.
 const OLDER: usize = 500;
 
-/// How much of a text a page shows; the rest can be saved.
+/// Maximum size of a text on a page, in bytes. The whole mail can be saved.
 const SHOWN: usize = 256 * 1024;
 
-/// Which list a page belongs to.
+/// The list that a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
     Mail,
@@ -34,19 +33,19 @@ pub(super) enum Section {
     None,
 }
 
-/// The head of every page.
+/// The data of every page's frame.
 pub(super) struct Shell {
     pub(super) tabs: Vec<Tab>,
-    /// For an application that is to send here.
+    /// The base URL for an application.
     pub(super) base_url: String,
     pub(super) key: &'static str,
-    /// What the page's forms, and the addresses with remote content, have to carry.
+    /// The token that forms and links to remote content must send.
     pub(super) token: String,
-    /// What is said of older items of the section that were dropped; empty if none were.
+    /// Note about older items of the section that were dropped. Empty if none were.
     pub(super) dropped: String,
 }
 
-/// A way to a section.
+/// A link to a section.
 pub(super) struct Tab {
     pub(super) name: &'static str,
     pub(super) href: &'static str,
@@ -88,7 +87,7 @@ impl Shell {
                 tab(Section::Faults, "Faults", "/_inbox/faults", faults),
             ],
             base_url: shared.base_url().to_owned(),
-            // A key of one's own is not for a screen.
+            // The user's own key is not shown.
             key: if own_key { "your key" } else { DEFAULT_KEY },
             token: shared.page_token().to_owned(),
             dropped: dropped(world, section),
@@ -96,7 +95,7 @@ impl Shell {
     }
 }
 
-/// What is said of older items of a section that were dropped; empty if none were.
+/// Returns a note about a section's dropped items. Empty if none were dropped.
 fn dropped(world: &World, section: Section) -> String {
     let dropped = world.dropped();
     let (count, one, many) = match section {
@@ -110,12 +109,12 @@ fn dropped(world: &World, section: Section) -> String {
     let limits = format!("{} mails and {}", budget.mails, size(budget.bytes));
     match count {
         0 => String::new(),
-        1 => format!("1 older {one} was dropped: the sandbox keeps {limits}."),
-        count => format!("{count} older {many} were dropped: the sandbox keeps {limits}."),
+        1 => format!("1 older {one} was dropped: the sandbox keeps only {limits}."),
+        count => format!("{count} older {many} were dropped: the sandbox keeps only {limits}."),
     }
 }
 
-/// A page that only says something.
+/// A page with a short message.
 #[derive(Template)]
 #[template(path = "message.html")]
 pub(super) struct MessagePage {
@@ -126,7 +125,7 @@ pub(super) struct MessagePage {
     pub(super) back_name: &'static str,
 }
 
-/// The answer with a page.
+/// Renders a page to a response.
 pub(super) fn show(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => {
@@ -134,13 +133,13 @@ pub(super) fn show(status: StatusCode, page: &impl Template) -> Response {
             (status, kind, html).into_response()
         }
         Err(error) => {
-            let text = format!("the page cannot be made: {error}");
+            let text = format!("cannot render the page: {error}");
             (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
         }
     }
 }
 
-/// Goes on to a page after something was done.
+/// Redirects to a page after a change.
 pub(super) fn see(address: &str) -> Response {
     (
         StatusCode::SEE_OTHER,
@@ -149,7 +148,7 @@ pub(super) fn see(address: &str) -> Response {
         .into_response()
 }
 
-/// The page that says that something is not there: `dropped` if it was there once.
+/// Responds that an item does not exist, or was `dropped`.
 pub(super) fn missing(shared: &Shared, section: Section, what: &str, dropped: bool) -> Response {
     let shell = Shell::new(shared, &shared.world(), section);
     let found = shell.tabs.iter().find(|tab| tab.current);
@@ -165,8 +164,8 @@ pub(super) fn missing(shared: &Shared, section: Section, what: &str, dropped: bo
         ),
         false => (
             StatusCode::NOT_FOUND,
-            "Not here",
-            format!("There is no such {what}. The sandbox may have been reset or restarted."),
+            "Not found",
+            format!("This {what} does not exist. The sandbox may have been reset or restarted."),
         ),
     };
     let page = MessagePage {
@@ -186,22 +185,23 @@ pub(super) async fn unknown(State(shared): State<Arc<Shared>>) -> Response {
 pub(super) async fn wrong_method(State(shared): State<Arc<Shared>>) -> Response {
     let page = MessagePage {
         shell: Shell::new(&shared, &shared.world(), Section::None),
-        title: "Not that way",
-        text: "This address does not take requests of this method.".to_owned(),
+        title: "Method not allowed",
+        text: "This address does not allow the request's method.".to_owned(),
         back: "/",
         back_name: "Mail",
     };
     show(StatusCode::METHOD_NOT_ALLOWED, &page)
 }
 
-/// The page for a form that is not from a page of this sandbox.
+/// Responds to a form without this sandbox's token.
 pub(super) fn stale(shared: &Shared) -> Response {
     let page = MessagePage {
         shell: Shell::new(shared, &shared.world(), Section::None),
         title: "Not done",
-        text: "The form lacks the token of this sandbox's pages. The sandbox may have been \
-               restarted: load the page again and repeat it."
-            .to_owned(),
+        text:
+            "The form does not have the token of this sandbox's pages. The sandbox may have been \
+               restarted: reload the page and submit the form again."
+                .to_owned(),
         back: "/",
         back_name: "Mail",
     };
@@ -214,13 +214,13 @@ pub(super) fn find_mail(shared: &Shared, id: &str) -> Option<Mail> {
     found.cloned()
 }
 
-/// The page for a mail that is not there.
+/// Responds that a mail does not exist or was dropped.
 pub(super) fn missing_mail(shared: &Shared, id: &str) -> Response {
     let dropped = shared.world().was_dropped(id);
     missing(shared, Section::Mail, "mail", dropped)
 }
 
-/// A text as far as a page shows it, and whether that is not all.
+/// Cuts a text to the size that a page shows. Returns whether it was cut.
 pub(super) fn shorten(text: &str) -> (&str, bool) {
     if text.len() <= SHOWN {
         return (text, false);
@@ -234,8 +234,9 @@ pub(super) fn shorten(text: &str) -> (&str, bool) {
     (text.get(..end).unwrap_or_default(), true)
 }
 
-/// The part of a list that a page shows: the places of up to [`ROWS`] items that fit ([`OLDER`] past
-/// the first part), newest first, that come before `before`; and where those after them begin.
+/// Returns the places of the newest items before `before` for which `fits` returns true, newest
+/// first: up to [`ROWS`], or [`OLDER`] if `before` is given. Also returns the `before` of the next
+/// page, if there is one.
 pub(super) fn newest<T>(
     log: &Log<T>,
     before: Option<usize>,
@@ -257,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_come_in_pieces() {
+    fn list_is_paged_from_the_newest_item_to_the_oldest() {
         let log = |count: usize| {
             let mut log = Log::default();
             for item in 0..count {
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!((second.len(), second[0], more), (OLDER, 899, Some(400)));
         let (last, end) = newest(&all, more, |_| true);
         assert_eq!((last.len(), last[0], end), (400, 399, None));
-        // Dropped meanwhile.
+        // Drops items between two pages.
         for place in 0..390 {
             all.remove(place);
         }
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut_between_characters() {
+    fn long_text_is_cut_between_characters() {
         assert_eq!(shorten("é"), ("é", false));
         let long = format!("a{}", "é".repeat(SHOWN));
         let (shown, cut) = shorten(&long);

@@ -1,9 +1,9 @@
-//! What a request of the inbox asks for.
+//! Reads the query or form of an inbox request.
 
 use axum::body::Bytes;
 use form_urlencoded::parse;
 
-/// The fields of a query or of a form; of several with one name the first.
+/// The fields of a query or a form. If a name occurs several times, the first value applies.
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
@@ -19,7 +19,7 @@ impl Fields {
         Self(parse(text).into_owned().collect())
     }
 
-    /// The value of a field without the spaces around it; empty if there is none.
+    /// Returns a field's trimmed value. Empty if the field is missing.
     pub(super) fn get(&self, name: &str) -> &str {
         let mut fields = self.0.iter();
         let found = fields.find(|(known, _)| known == name);
@@ -31,7 +31,7 @@ impl Fields {
     }
 }
 
-/// A query with one field, or nothing if it is empty.
+/// Writes a query with one field. Empty if the value is empty.
 pub(super) fn query(name: &str, value: &str) -> String {
     if value.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! The sandbox as it was at its start.
+//! The page that resets the sandbox.
 
 use std::sync::Arc;
 

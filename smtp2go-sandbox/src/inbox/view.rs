@@ -12,18 +12,18 @@ use crate::event::{Event, EventKind};
 use crate::webhooks::{WebhookDelivery, WebhookState};
 use crate::world::World;
 
-/// Something that happened, with what became of it at the webhooks.
+/// An event with its webhook deliveries.
 pub(super) struct EventView {
     pub(super) time: Time,
     pub(super) name: &'static str,
     pub(super) tone: &'static str,
-    /// The address; empty where it is about all recipients.
+    /// The recipient's address. Empty for an event of all recipients.
     pub(super) recipient: String,
     pub(super) details: Vec<(&'static str, String)>,
     pub(super) hooks: Vec<HookView>,
 }
 
-/// An event on its way to a webhook.
+/// A webhook delivery.
 pub(super) struct HookView {
     pub(super) number: usize,
     pub(super) url: String,
@@ -33,7 +33,8 @@ pub(super) struct HookView {
     pub(super) attempts: usize,
 }
 
-/// A time for machines, and for people whose browser does not make it theirs.
+/// A time as the `datetime` of a `<time>` element, and as its text. The script replaces the text by
+/// local time.
 pub(super) struct Time {
     pub(super) machine: String,
     pub(super) text: String,
@@ -47,12 +48,12 @@ impl Time {
     }
 }
 
-/// The word for an event, that of the API where it has one.
+/// An event's name: the one of `/activity/search`, else the one of webhooks.
 pub(super) fn name(kind: EventKind) -> &'static str {
     kind.activity_name().unwrap_or_else(|| kind.webhook_name())
 }
 
-/// How good an event is.
+/// The CSS class for an event's kind.
 pub(super) fn tone(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Delivered
@@ -70,7 +71,7 @@ pub(super) fn tone(kind: EventKind) -> &'static str {
     }
 }
 
-/// Which of the events of a mail stands for it: the one that a developer wants to see first.
+/// Priority of an event as the status of its mail in the list. The highest is shown.
 fn weight(kind: EventKind) -> u8 {
     match kind {
         EventKind::HardBounce | EventKind::Reject => 9,
@@ -84,7 +85,7 @@ fn weight(kind: EventKind) -> u8 {
     }
 }
 
-/// The events that stand for mails, by `email_id`.
+/// Returns the status of each wanted mail by its `email_id`: its event with the highest priority.
 pub(super) fn statuses(world: &World, wanted: impl Fn(&str) -> bool) -> HashMap<&str, EventKind> {
     let mut statuses: HashMap<&str, EventKind> = HashMap::new();
     for event in world.events.iter() {
@@ -100,7 +101,7 @@ pub(super) fn statuses(world: &World, wanted: impl Fn(&str) -> bool) -> HashMap<
     statuses
 }
 
-/// The events that are wanted, in order.
+/// Returns the wanted events in order, with their webhook deliveries.
 pub(super) fn timeline(world: &World, wanted: impl Fn(&Event) -> bool) -> Vec<EventView> {
     let events: Vec<&Arc<Event>> = world.events.iter().filter(|event| wanted(event)).collect();
     let mut hooks: HashMap<String, Vec<HookView>> = HashMap::new();
@@ -135,7 +136,7 @@ impl HookView {
             WebhookState::Queued => ("queued".to_owned(), "calm"),
             WebhookState::Sending => ("sending".to_owned(), "calm"),
             WebhookState::Accepted => (format!("accepted: {outcome}"), "good"),
-            WebhookState::Waiting(_) => (format!("will be tried again: {outcome}"), "warn"),
+            WebhookState::Waiting(_) => (format!("will be retried: {outcome}"), "warn"),
             WebhookState::GivenUp => (format!("given up: {outcome}"), "bad"),
         };
         Self {
@@ -149,7 +150,7 @@ impl HookView {
     }
 }
 
-/// An address without what it has before the `@`.
+/// Removes the user and password from a URL.
 pub(super) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -162,7 +163,7 @@ pub(super) fn without_password(url: &str) -> String {
     }
 }
 
-/// A number of bytes for people.
+/// Formats a size, such as `1.5 KB`.
 pub(super) fn size(bytes: usize) -> String {
     const KB: usize = 1024;
     const MB: usize = 1024 * 1024;
@@ -173,7 +174,7 @@ pub(super) fn size(bytes: usize) -> String {
     }
 }
 
-/// JSON with line breaks.
+/// Formats JSON with line breaks.
 pub(super) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
@@ -183,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_for_people() {
+    fn size_is_formatted_in_bytes_kb_or_mb() {
         for (bytes, expected) in [
             (0, "0 bytes"),
             (1_023, "1023 bytes"),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_not_shown() {
+    fn user_and_password_are_removed_from_a_url() {
         for (url, expected) in [
             ("http://a:b@example.com/x@y", "http://example.com/x@y"),
             ("http://example.com/x@y", "http://example.com/x@y"),

@@ -1,4 +1,4 @@
-//! Events on their way to webhooks.
+//! The list of webhook deliveries, and the page of a delivery.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ struct WebhookRow {
 struct WebhookView {
     hook: HookView,
     whom: String,
-    /// The page of the mail or the text message.
+    /// Address of the mail's or text message's page.
     about: String,
     content_type: &'static str,
     body: String,
@@ -64,7 +64,7 @@ pub(super) async fn delivery(
     respond(&shared, &fields, number, StatusCode::OK, "")
 }
 
-/// Posts it once more.
+/// Posts a delivery again.
 pub(super) async fn again(
     State(shared): State<Arc<Shared>>,
     Path(number): Path<usize>,
@@ -73,7 +73,7 @@ pub(super) async fn again(
     if posted {
         return page::see(&format!("/_inbox/webhooks/{number}"));
     }
-    let error = "It is just being posted.";
+    let error = "The delivery is already queued or being posted.";
     let fields = Fields::of_query(None);
     respond(&shared, &fields, number, StatusCode::CONFLICT, error)
 }
@@ -142,7 +142,7 @@ impl WebhookView {
         let body = delivery.body();
         let body = match serde_json::from_slice::<Value>(&body) {
             Ok(value) => pretty(&value),
-            // A form: a field to a line.
+            // A form is shown with one field per line.
             Err(_) => form_urlencoded::parse(&body)
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect::<Vec<_>>()
