@@ -1,4 +1,4 @@
-//! The program, as a shell meets it.
+//! The program: options, output, log and exit status.
 #![cfg(unix)]
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -19,7 +19,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The running program; killed if the test fails.
+/// The running program. Killed on drop.
 struct Running {
     child: Child,
     base_url: String,
@@ -49,7 +49,7 @@ impl Running {
         }
     }
 
-    /// Sends a request, and returns all of the answer.
+    /// Sends a request, and returns the whole reply.
     fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
         let host = self.base_url.strip_prefix("http://").unwrap();
         let host = host.strip_suffix("/v3").unwrap();
@@ -71,7 +71,7 @@ impl Running {
         self.request("POST", "/v3/email/send", &key, body)
     }
 
-    /// Ends it with a signal, and returns its log.
+    /// Ends the program with a signal, and returns its exit status and its log.
     fn end(mut self, signal: &str) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         let killed = Command::new("kill").args([signal, &pid]).status().unwrap();
@@ -94,7 +94,7 @@ const MAIL: &str =
     r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"Hi","text_body":"Hello"}"#;
 
 #[test]
-fn it_runs_a_command_and_ends_with_it() {
+fn command_runs_with_the_sandbox_and_sets_the_exit_status() {
     let command = "echo $SMTP2GO_BASE_URL; echo $SMTP2GO_API_KEY; read line; exit $line";
     let mut child = program()
         .args(["--quiet", "--key", "k", "--", "sh", "-c", command])
@@ -107,7 +107,7 @@ fn it_runs_a_command_and_ends_with_it() {
     let host = base_url.strip_prefix("http://").unwrap();
     let host = host.strip_suffix("/v3").unwrap();
     assert_eq!(key.unwrap(), "k");
-    // Meanwhile it serves.
+    // The sandbox serves requests while the command runs.
     let mut stream = TcpStream::connect(host).unwrap();
     write!(stream, "GET /_sandbox HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -182,7 +182,7 @@ fn it_serves_and_logs_until_a_signal() {
 }
 
 #[test]
-fn the_log_says_why_a_mail_failed_and_quotes_as_is() {
+fn log_has_the_reason_of_a_failed_mail_with_quotes_unescaped() {
     let running = Running::start(&[]);
     let key = format!("X-Smtp2go-Api-Key: {}\r\n", running.key);
     let blocked = r#"{"email_address":"b@example.net"}"#;
@@ -201,7 +201,7 @@ fn the_log_says_why_a_mail_failed_and_quotes_as_is() {
 }
 
 #[test]
-fn its_options_have_their_effects() {
+fn options_change_the_sandbox() {
     let running = Running::start(&[
         "--strict",
         "--quiet",
@@ -231,7 +231,7 @@ fn its_options_have_their_effects() {
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
     assert!(refused.contains("--max-connections"), "{refused}");
 
-    // The same seed, the same chances.
+    // The same seed makes the same calls fail.
     let pattern = |seed| {
         let running = Running::start(&["--seed", seed, "--fault", "chance=0.5:status=500"]);
         let statuses = (0..24).map(|_| running.send(MAIL)[9..12].to_owned());
@@ -242,7 +242,7 @@ fn its_options_have_their_effects() {
 }
 
 #[test]
-fn beyond_the_loopback_it_takes_a_key() {
+fn address_beyond_loopback_needs_expose_and_a_key() {
     const KEY: &str = "api-MINE0MINE0MINE0MINE0MINE0MINE0MI";
     for (arguments, expected) in [
         (&["--host", "0.0.0.0"][..], "0.0.0.0 can be reached"),
@@ -303,14 +303,14 @@ fn beyond_the_loopback_it_takes_a_key() {
 }
 
 #[test]
-fn activity_lag_is_an_option() {
+fn activity_lag_is_set_by_an_option() {
     let sandbox = Running::start(&["--activity-lag", "1.5"]);
     let activity = sandbox.request("GET", "/_sandbox/activity", "", "");
     assert!(activity.contains("{\"lag\":1.5}"), "{activity}");
 }
 
 #[test]
-fn dropped_mail_is_logged_by_powers_of_ten() {
+fn dropped_mail_is_logged_first_and_then_each_time_the_total_grows_tenfold() {
     let mut sandbox = Running::start(&["--keep-mails", "2", "--keep-bytes", "8M"]);
     let mail = r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"x","text_body":"x"}"#;
     for _ in 0..30 {
@@ -335,7 +335,7 @@ fn dropped_mail_is_logged_by_powers_of_ten() {
 }
 
 #[test]
-fn what_is_wrong_is_said_in_a_line() {
+fn invalid_option_ends_with_an_error_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (arguments, code, expected) in [

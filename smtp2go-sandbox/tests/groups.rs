@@ -1,5 +1,5 @@
-//! The state of an account, group by group, over HTTP. The sandbox is strict, so that every reply
-//! is held to the specification.
+//! The state of an account, one test per group of operations, over HTTP. The sandbox is strict: it
+//! checks every reply against the spec.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 use smtp2go_sandbox::{ApiKey, Sandbox, SandboxBuilder};
 use support::{Reply, send};
 
-/// What a step is to be answered with.
+/// The expected reply to a call.
 enum Wanted {
-    /// 200, with these values at these pointers; `null` is also what is not there.
+    /// Status 200 with these values at these JSON pointers. `null` also matches a missing value.
     Ok(Value),
-    /// A refusal with this status and `API_EXCEPTION`.
+    /// This status with `API_EXCEPTION`.
     Refused(u16),
-    /// A refusal of this field.
+    /// This field is invalid.
     Field(&'static str),
-    /// The endpoint is not permitted to the key.
+    /// The key has no permission for the endpoint.
     NotPermitted,
 }
 
@@ -38,7 +38,7 @@ fn sandbox(change: impl FnOnce(SandboxBuilder) -> SandboxBuilder) -> Sandbox {
     sandbox
 }
 
-/// Calls `POST /template/add`, as `template/add`; with `PATCH ` before it another method.
+/// Makes a call such as `template/add` (a POST) or `PATCH template/edit`.
 fn call_as(sandbox: &Sandbox, key: &str, call: &str, body: &Value) -> Reply {
     let (method, path) = call.split_once(' ').unwrap_or(("POST", call));
     let mut body = body.clone();
@@ -56,7 +56,7 @@ fn call_as(sandbox: &Sandbox, key: &str, call: &str, body: &Value) -> Reply {
     )
 }
 
-/// Calls with the main key, and returns the reply, which has to be a 200 with a body.
+/// Makes a call with the main key. The reply must have status 200 and a body.
 fn call(sandbox: &Sandbox, path: &str, body: &Value) -> Value {
     let reply = call_as(sandbox, sandbox.key(), path, body);
     assert_eq!(reply.status, 200, "{path} {body}: {}", reply.body);
@@ -99,7 +99,7 @@ fn check(sandbox: &Sandbox, key: &str, path: &str, body: &Value, wanted: &Wanted
     }
 }
 
-/// Makes these calls one after the other with the main key.
+/// Makes calls with the main key in order, and checks the replies.
 fn play(sandbox: &Sandbox, steps: &[(&str, Value, Wanted)]) {
     for (path, body, wanted) in steps {
         check(sandbox, sandbox.key(), path, body, wanted);
@@ -111,7 +111,7 @@ fn mail(sender: &str, to: &str) -> Value {
 }
 
 #[test]
-fn templates() {
+fn template_calls_change_and_list_templates() {
     let sandbox = sandbox(|builder| builder);
     let add = |id: &str, name: &str, tags: &[&str]| {
         json!({ "id": id, "template_name": name, "subject": "Hi {{ n }}", "html_body": "<p>",
@@ -221,7 +221,7 @@ fn templates() {
             ("template/delete", id("welcome-2"), Refused(400)),
         ],
     );
-    // Page by page.
+    // The pages together have all templates.
     let mut names = Vec::new();
     for number in 0..5 {
         call(
@@ -249,7 +249,7 @@ fn templates() {
 }
 
 #[test]
-fn suppressions() {
+fn suppression_calls_change_and_list_suppressions() {
     let sandbox = sandbox(|builder| builder);
     let total = |count: usize| ok(&json!({ "/data/total_results": count }));
     play(
@@ -275,7 +275,7 @@ fn suppressions() {
             ),
         ],
     );
-    // Today's are not listed without an end.
+    // Without an end date, suppressions of today are not listed.
     sandbox.advance(Duration::from_secs(86_400));
     play(
         &sandbox,
@@ -392,7 +392,7 @@ fn suppressions() {
 }
 
 #[test]
-fn sender_domains() {
+fn domain_is_verified_after_a_look_up_and_may_then_send() {
     let sandbox = sandbox(|builder| builder.enforce_senders(true));
     let from = |domain: &str| mail(&format!("Acme <a@{domain}>"), "b@example.net");
     let domain = |name: &str| json!({ "domain": name });
@@ -460,7 +460,7 @@ fn sender_domains() {
             ("email/send", from("example.com"), ok(&json!({}))),
         ],
     );
-    // The service looks by itself after a while.
+    // The sandbox looks the records up by itself after some minutes.
     sandbox.advance(Duration::from_secs(7 * 60));
     let label =
         call(&sandbox, "domain/view", &json!({}))["data"]["domains"][0]["domain"]["rpath_selector"]
@@ -511,7 +511,7 @@ fn sender_domains() {
     );
 }
 
-/// How far the look-ups of a domain's records are.
+/// The result of the last look-up of a domain's records.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Found {
     NotLookedUp,
@@ -520,7 +520,7 @@ enum Found {
 }
 
 #[test]
-fn replies_about_domains_say_what_the_last_look_up_found() {
+fn reply_about_a_domain_has_the_result_of_the_last_look_up() {
     use Found::{No, NotLookedUp, Yes};
     let sandbox = sandbox(|builder| builder);
     let now = sandbox.now().duration_since(std::time::UNIX_EPOCH);
@@ -582,7 +582,7 @@ fn replies_about_domains_say_what_the_last_look_up_found() {
                 No => "No CNAME record was found.".to_owned(),
                 Yes => format!("Target: {target}"),
             };
-            // What a tracker's record points to is what was found there.
+            // The value of a tracker's record is empty until it was found.
             let value = match prefix == "cname" && found != Yes {
                 true => "",
                 false => &target,
@@ -604,7 +604,7 @@ fn replies_about_domains_say_what_the_last_look_up_found() {
 }
 
 #[test]
-fn fields_of_november_are_taken() {
+fn fields_added_in_november_are_accepted() {
     let sandbox = sandbox(|builder| builder);
     let id = "/data/id";
     let add = json!({ "fullname": "Shop", "ip_pool": 12 });
@@ -633,7 +633,7 @@ fn fields_of_november_are_taken() {
                         "subject": "Your invoice", "text_body": "x" }),
                 ok(&json!({})),
             ),
-            // How is not known: the text has to occur.
+            // How the service filters is not known. The sandbox finds a text anywhere.
             (
                 "activity/search",
                 search,
@@ -649,7 +649,7 @@ fn fields_of_november_are_taken() {
 }
 
 #[test]
-fn permissions_are_paths() {
+fn key_may_call_only_the_paths_of_its_endpoints() {
     let sandbox = sandbox(|builder| {
         builder.api_key(
             ApiKey::new("api-SMS0SMS0SMS0SMS0SMS0SMS0SMS0SMS0").endpoints([
@@ -680,7 +680,7 @@ fn permissions_are_paths() {
 }
 
 #[test]
-fn single_senders() {
+fn single_sender_is_verified_by_its_link_and_may_then_send() {
     let sandbox = sandbox(|builder| builder.enforce_senders(true));
     let address = |address: &str| json!({ "email_address": address });
     let senders = |verified: &[(&str, bool)]| {
@@ -762,7 +762,7 @@ fn single_senders() {
 }
 
 #[test]
-fn allowed_senders_and_recipients() {
+fn allowed_senders_and_recipients_restrict_sending() {
     let sandbox = sandbox(|builder| builder.enforce_senders(true));
     let senders = |entries: &[&str]| json!({ "allowed_senders": entries });
     let update = |entries: &[&str], mode: &str| json!({ "allowed_senders": entries, "mode": mode });
@@ -786,7 +786,7 @@ fn allowed_senders_and_recipients() {
                 data(update(&[], "disabled")),
             ),
             ("email/send", from("a@example.com"), Refused(400)),
-            // The mode stays as it is.
+            // Adding entries does not change the mode.
             (
                 "allowed_senders/add",
                 senders(&["example.com", "Example.com", "b@example.org"]),
@@ -798,7 +798,7 @@ fn allowed_senders_and_recipients() {
                 update(&["example.com", "b@example.org"], "whitelist"),
                 data(update(&["example.com", "b@example.org"], "whitelist")),
             ),
-            // These lists take the place of the checks of domains.
+            // The list replaces the check of sender domains.
             ("email/send", from("A <a@example.com>"), ok(&json!({}))),
             ("email/send", from("B@example.org"), ok(&json!({}))),
             ("email/send", from("c@example.org"), Refused(400)),
@@ -870,7 +870,7 @@ fn allowed_senders_and_recipients() {
 }
 
 #[test]
-fn api_keys() {
+fn api_key_calls_change_permissions_limits_and_status() {
     let other = "api-TEMPLATES0TEMPLATES0TEMPLATES000";
     let endpoints = ["/template/*", "/api_keys/*", "/email/send"];
     let sandbox = sandbox(|builder| builder.api_key(ApiKey::new(other).endpoints(endpoints)));
@@ -896,7 +896,7 @@ fn api_keys() {
         )
     };
     let steps = [
-        // It works at once, and for the one endpoint.
+        // The new key works at once, but only for its endpoint.
         (key, "email/send", send(), ok(&json!({}))),
         (key, "template/search", json!({}), NotPermitted),
         (
@@ -934,7 +934,7 @@ fn api_keys() {
             json!({ "id": masked }),
             ok(&json!({ "/data": [] })),
         ),
-        // What is not given stays.
+        // PATCH keeps fields that are not given.
         (
             main,
             "PATCH api_keys/edit",
@@ -953,7 +953,7 @@ fn api_keys() {
             ok(&json!({ "/data/0/status": "blocked", "/data/0/ippool": 12,
                         "/data/0/audit_email": "audit@example.com" })),
         ),
-        // What is not given goes back, but for the endpoints.
+        // POST sets fields that are not given back to their defaults, except the endpoints.
         (
             main,
             "PATCH api_keys/edit",
@@ -972,7 +972,7 @@ fn api_keys() {
             ),
         ),
         (key, "template/search", json!({}), ok(&json!({}))),
-        // Nobody grants what they have not.
+        // A key cannot grant permissions that it does not have.
         (
             other,
             "api_keys/add",
@@ -1003,7 +1003,7 @@ fn api_keys() {
             id(json!({ "endpoints": ["/email/*"] })),
             ok(&json!({})),
         ),
-        // What the edited key has may stay, or be taken away.
+        // Permissions that the edited key already has may be kept or removed.
         (
             other,
             "PATCH api_keys/edit",
@@ -1016,7 +1016,7 @@ fn api_keys() {
             id(json!({ "endpoints": ["/sms/send"] })),
             Refused(400),
         ),
-        // Limits and words that only the prose has.
+        // Limits and values that only the spec's prose has.
         (
             main,
             "PATCH api_keys/edit",
@@ -1053,7 +1053,7 @@ fn api_keys() {
             limit(json!(0), "1 hour"),
             Field("custom_ratelimit_value"),
         ),
-        // A limit is kept to.
+        // The rate limit is enforced.
         (
             main,
             "api_keys/edit",
@@ -1080,7 +1080,7 @@ fn api_keys() {
         (key, "email/batch", batch(3), Refused(400)),
         (key, "email/batch", batch(2), ok(&json!({}))),
         (key, "email/send", send(), Refused(400)),
-        // A key on trial: mail is taken, and goes nowhere.
+        // With status sandbox, mail is accepted but not delivered.
         (
             main,
             "api_keys/edit",
@@ -1109,7 +1109,7 @@ fn api_keys() {
 }
 
 #[test]
-fn smtp_users() {
+fn smtp_user_calls_change_and_list_users() {
     let subaccount = "api-SUBACCOUNT0SUBACCOUNT0SUBACCOUNT";
     let sandbox = sandbox(|builder| builder.api_key(ApiKey::new(subaccount).subaccount("sub")));
     let strong = "Fw7nQ2xLr9Tz4KbV";
@@ -1199,7 +1199,7 @@ fn smtp_users() {
             ),
         ],
     );
-    // Usernames are there once, whatever the account.
+    // Usernames are unique across accounts.
     let taken = call_as(&sandbox, subaccount, "users/smtp/add", &user(json!({})));
     assert_eq!(taken.status, 400);
     let password = |reply: &Value| {
@@ -1227,7 +1227,7 @@ fn smtp_users() {
 }
 
 #[test]
-fn ip_addresses() {
+fn ip_auth_and_allow_lists_hold_addresses_and_restrict_calls() {
     let address = "192.0.2.25".parse().unwrap();
     let sandbox = sandbox(|builder| builder.ip_auth(address));
     let ip = |address: &str| json!({ "ip_address": address });
@@ -1321,7 +1321,7 @@ fn ip_addresses() {
                 entry("203.0.113.8", ""),
             ),
             ("ip_allow_list/remove", ip("203.0.113.8"), Refused(400)),
-            // That for SMTP shuts nobody out here.
+            // The list for SMTP does not affect calls of the API.
             (
                 "ip_allow_list",
                 json!({ "enabled": true }),
@@ -1333,7 +1333,7 @@ fn ip_addresses() {
                 ok(&json!({ "/data/enabled": true,
                             "/data/ip_addresses/0/ip_address": "2001:db8::1" })),
             ),
-            // That for the API does.
+            // The list for the API does.
             (
                 "ip_allow_list/add",
                 json!({ "ip_address": "127.0.0.1", "type": "api" }),
@@ -1366,7 +1366,7 @@ fn ip_addresses() {
 }
 
 #[test]
-fn subaccounts() {
+fn subaccount_calls_change_accounts_with_separate_state() {
     let own = "api-SUBACCOUNT0SUBACCOUNT0SUBACCOUNT";
     let sandbox = sandbox(|builder| {
         let key = ApiKey::new(own).subaccount("with-key");
@@ -1457,7 +1457,7 @@ fn subaccounts() {
                 json!({ "states": "open" }),
                 Field("states"),
             ),
-            // Each has a state of its own.
+            // Each subaccount has its own state.
             (
                 "suppression/add",
                 within(json!({ "email_address": "kim@example.net" })),
@@ -1478,7 +1478,7 @@ fn subaccounts() {
                 json!({ "subaccount_id": "unknown" }),
                 Refused(400),
             ),
-            // Domains are lent.
+            // Subaccounts can use the master account's domains.
             (
                 "domain/view",
                 within(json!({})),
@@ -1571,9 +1571,9 @@ fn subaccounts() {
     }
 }
 
-/// Random calls on a few names, so that they meet, beside a model that is as simple as can be.
+/// Compares random calls with a simple model. Uses few names, so that calls affect each other.
 #[test]
-fn random_calls_do_what_a_simple_model_does() {
+fn random_calls_give_the_same_state_as_a_simple_model() {
     for seed in 0..3 {
         let sandbox = sandbox(|builder| builder);
         let mut random = fastrand::Rng::with_seed(seed);
@@ -1686,7 +1686,6 @@ fn random_calls_do_what_a_simple_model_does() {
                     )
                 })
                 .collect();
-            // By name, which stays as it was when the id is changed.
             let mut wanted: Vec<_> = templates
                 .iter()
                 .map(|(id, (subject, tags))| (json!(id), json!(subject), json!(tags)))

@@ -1,7 +1,7 @@
-//! Requests made from the specification: what it allows is never refused as not valid, and what it
-//! forbids always is, by the name of the field.
+//! Random requests made from the spec. The sandbox must not refuse a valid request as invalid, and
+//! must refuse an invalid request by the name of its field.
 //!
-//! `SANDBOX_RANDOM=500` tries more per operation than by default.
+//! `SANDBOX_RANDOM=500` sets the number of requests per operation. Default: 8.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -17,18 +17,18 @@ use serde_json::{Map, Value, json};
 use smtp2go_sandbox::Sandbox;
 use support::{Reply, connect, read};
 
-/// What the sandbox itself reads.
+/// The operations as the sandbox reads them.
 const DOCUMENT: &str = include_str!("../src/generated/api.json");
 
-/// Requests per operation and kind by default.
+/// Default number of requests per operation and test.
 const CASES: u64 = 8;
 
-/// How deep objects are nested at most, but for what is required.
+/// Maximum nesting of optional fields.
 const DEPTH: usize = 6;
 
-/// What is refused as not valid though the schema allows it, since only prose, or a list of
-/// words that is open, speaks against it: the operation (or `*`), the field without its place in a
-/// list, and why.
+/// Fields that a handler may refuse although the schema allows them, because only the spec's prose
+/// or an open enum restricts them: the operation (or `*`), the field without indexes, and the
+/// reason.
 const PROSE: &[(&str, &str, &str)] = &[
     (
         "email_send",
@@ -43,17 +43,17 @@ const PROSE: &[(&str, &str, &str)] = &[
     (
         "*",
         "attachments.fileblob",
-        "it has to be base64, or there has to be a url",
+        "must be base64 unless there is a url",
     ),
     (
         "*",
         "inlines.fileblob",
-        "it has to be base64, or there has to be a url",
+        "must be base64 unless there is a url",
     ),
     (
         "*",
         "emails.attachments.fileblob",
-        "it has to be base64, or there has to be a url",
+        "must be base64 unless there is a url",
     ),
     (
         "*",
@@ -93,56 +93,56 @@ const PROSE: &[(&str, &str, &str)] = &[
         "schedule",
         "it has to be a time in the next three days",
     ),
+    ("*", "custom_headers.header", "set by the service"),
+    ("*", "emails.custom_headers.header", "set by the service"),
+    ("email_mime", "mime_email", "must be base64"),
+    ("*", "schedule", "must be a time in the next three days"),
     (
         "*",
         "emails.schedule",
-        "it has to be a time in the next three days",
+        "must be a time in the next three days",
     ),
-    ("*", "start_date", "it has to be a time"),
-    ("*", "end_date", "it has to be a time"),
-    ("*", "continue_token", "it comes from the page before"),
-    ("*", "sort", "it is a word of a list"),
-    ("*", "sort_direction", "it is a word of a list"),
-    ("*", "states", "it is a word of a list"),
-    ("*", "status", "it is a word of a list"),
-    ("*", "type", "it is a word of a list"),
-    ("*", "ip_address", "it has to be an IP address"),
-    ("*", "new_ip_address", "it has to be an IP address"),
+    ("*", "start_date", "must be a time"),
+    ("*", "end_date", "must be a time"),
+    ("*", "continue_token", "must come from the previous page"),
+    ("*", "sort", "must be a value of an open enum"),
+    ("*", "sort_direction", "must be a value of an open enum"),
+    ("*", "states", "must be a value of an open enum"),
+    ("*", "status", "must be a value of an open enum"),
+    ("*", "type", "must be a value of an open enum"),
+    ("*", "ip_address", "must be an IP address"),
+    ("*", "new_ip_address", "must be an IP address"),
     (
         "*",
         "bounce_notifications",
-        "it is from, drop or an address",
+        "must be from, drop or an address",
     ),
-    (
-        "*",
-        "custom_ratelimit_period",
-        "it has to be a span of time",
-    ),
+    ("*", "custom_ratelimit_period", "must be a duration"),
     (
         "smtp_users_add",
         "email_password",
-        "it has to be hard to guess",
+        "must be a strong password",
     ),
     (
         "smtp_users_edit",
         "email_password",
-        "it has to be hard to guess",
+        "must be a strong password",
     ),
     (
         "smtp_users_patch",
         "email_password",
-        "it has to be hard to guess",
+        "must be a strong password",
     ),
+    ("email_search", "filter_query", "must be a valid query"),
+    ("sms_send", "destination", "must be a phone number"),
+    ("email_scheduled_search", "page", "must not be negative"),
+    ("email_scheduled_search", "limit", "must not be negative"),
     (
-        "email_search",
-        "filter_query",
-        "it has a language of its own",
+        "stats_email_history",
+        "group_by",
+        "must be a value of an open enum",
     ),
-    ("sms_send", "destination", "it has to be a number"),
-    ("email_scheduled_search", "page", "it is counted from 0"),
-    ("email_scheduled_search", "limit", "it is counted from 0"),
-    ("stats_email_history", "group_by", "it is a word of a list"),
-    ("*", "url", "it has to be an http or https address"),
+    ("*", "url", "must be an http or https URL"),
 ];
 
 /// The operations of the document.
@@ -166,7 +166,7 @@ impl Api {
         }
     }
 
-    /// Follows references, and joins what an `allOf` says with what stands beside it.
+    /// Resolves references, and merges `allOf` with the keywords beside it.
     fn resolve(&self, schema: &Value) -> Map<String, Value> {
         let mut whole = schema.as_object().unwrap().clone();
         if let Some(target) = whole.remove("$ref") {
@@ -188,7 +188,7 @@ impl Api {
     }
 }
 
-/// Keywords that say nothing about what is allowed.
+/// Keywords that don't restrict values.
 fn annotates(keyword: &str) -> bool {
     [
         "description",
@@ -204,7 +204,7 @@ fn annotates(keyword: &str) -> bool {
         || keyword.starts_with("x-")
 }
 
-/// The types that a schema allows; empty: any.
+/// The types that a schema allows. Empty if it allows any type.
 fn types(schema: &Map<String, Value>) -> Vec<&str> {
     match schema.get("type") {
         Some(Value::String(one)) => vec![one],
@@ -238,7 +238,7 @@ fn allowed(api: &Api, schema: &Value, random: &mut Rng, depth: usize) -> Value {
             "maxItems",
             "x-smtp2go-header",
         ];
-        // Not to miss what the specification may come to say.
+        // Fails if the spec starts to use another keyword.
         assert!(
             known.contains(&keyword.as_str()) || annotates(keyword),
             "{keyword}"
@@ -269,7 +269,7 @@ fn allowed(api: &Api, schema: &Value, random: &mut Rng, depth: usize) -> Value {
         "array" => {
             let least = bound(schema, "minItems").unwrap_or(0);
             let most = bound(schema, "maxItems").unwrap_or(least + 3);
-            // Now and then as many as there may be.
+            // Sometimes the maximum number of items.
             let most = if random.u8(..8) == 0 {
                 most
             } else {
@@ -328,7 +328,7 @@ fn is_header(schema: &Map<String, Value>) -> bool {
 
 /// A text of a length that is allowed, sometimes the longest.
 fn text(schema: &Map<String, Value>, random: &mut Rng) -> String {
-    // Other formats say what a text is for. Of those the sandbox reads only the addresses of mail.
+    // Other formats only describe a text. Of those, the sandbox checks email addresses.
     if schema.get("format") == Some(&Value::from("date")) {
         return format!(
             "20{:02}-{:02}-{:02}",
@@ -363,7 +363,7 @@ fn text(schema: &Map<String, Value>, random: &mut Rng) -> String {
         .collect()
 }
 
-/// Every way to break a value that is in order: where, and what it becomes.
+/// Makes every kind of invalid value from a valid one: its path and the changed value.
 fn forbidden(
     api: &Api,
     schema: &Value,
@@ -410,7 +410,7 @@ fn forbidden(
             }
         }
         Value::Number(_) => {
-            // The limits may be those of 64 bits.
+            // A limit may be the one of 64-bit integers; then a number beyond them is used.
             if let Some(least) = schema.get("minimum").and_then(Value::as_i64) {
                 add(path, least.checked_sub(1).map_or(json!(-1e19), Value::from));
             }
@@ -433,7 +433,7 @@ fn forbidden(
                 add(path, vec![item.clone(); most + 1].into());
             }
             let schema = schema.get("items").cloned().unwrap_or_else(|| json!({}));
-            // One stands for all.
+            // Changing one item is enough.
             if let Some(item) = items.first() {
                 let mut inner = Vec::new();
                 forbidden(api, &schema, item, &format!("{path}[0]"), &mut inner);
@@ -510,7 +510,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// The field that a reply refuses as not valid.
+/// Returns the field that a reply refuses as invalid.
 fn refused(reply: &Reply) -> Option<String> {
     if reply.status != 400 {
         return None;
@@ -528,8 +528,7 @@ fn cases() -> u64 {
     std::env::var("SANDBOX_RANDOM").map_or(CASES, |cases| cases.parse().unwrap())
 }
 
-/// The request schema, and a request that it allows. A key that belongs to the body is the
-/// sandbox's.
+/// Returns an operation's request schema, and a valid request. A key in the body is the sandbox's.
 fn make(api: &Api, operation: &Value, key: &str, random: &mut Rng) -> (Value, Value) {
     let schema = match &operation["request"] {
         Value::Null => json!({ "type": "object", "additionalProperties": false }),
@@ -548,7 +547,7 @@ fn sandbox(stateless: bool) -> Sandbox {
 }
 
 #[test]
-fn what_the_specification_allows_is_valid() {
+fn request_that_the_spec_allows_is_not_refused() {
     let api = Api::read();
     let sandbox = sandbox(true);
     let mut client = Client::new(&sandbox);
@@ -569,7 +568,7 @@ fn what_the_specification_allows_is_valid() {
 }
 
 #[test]
-fn what_the_specification_forbids_is_refused_and_named() {
+fn request_that_the_spec_forbids_is_refused_by_the_fields_name() {
     let api = Api::read();
     let sandbox = sandbox(true);
     let mut client = Client::new(&sandbox);
@@ -583,7 +582,7 @@ fn what_the_specification_forbids_is_refused_and_named() {
             forbidden(&api, &schema, &request, "", &mut found);
             for (path, broken) in found {
                 let reply = client.call(operation, &broken);
-                // A wrong key is no key, before the field is looked at.
+                // An invalid key is refused before the field is checked.
                 if operation["key_in_body"] == path && reply.status == 401 {
                     continue;
                 }
@@ -601,18 +600,18 @@ fn what_the_specification_forbids_is_refused_and_named() {
     }
 }
 
-/// With the state behind it: a request may be refused, since there is no such object, but not as
-/// not valid; and the sandbox's own replies are as specified, since it is strict.
+/// A sandbox with state may refuse a request, for example because an object does not exist, but not
+/// as invalid. It is strict, so that it also checks its own replies.
 #[test]
-fn handlers_take_what_the_specification_allows() {
+fn handlers_do_not_refuse_valid_requests_as_invalid() {
     let api = Api::read();
     let sandbox = sandbox(false);
     let mut unknown = BTreeMap::new();
     for operation in &api.operations {
         let id = operation["id"].as_str().unwrap();
         for case in 0..cases() {
-            // It may have locked us out. What came with it is gone too, so that a failure can be
-            // repeated by its case alone.
+            // The last request may have blocked the key. A reset also makes each case independent of
+            // the previous ones.
             sandbox.reset();
             let mut random = Rng::with_seed(case);
             let (_, request) = make(&api, operation, sandbox.key(), &mut random);
