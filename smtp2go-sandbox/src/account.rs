@@ -1,4 +1,4 @@
-//! Accounts and the keys that act for them.
+//! Accounts and their API keys.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::weight::weigh;
 pub(crate) struct AccountId(pub(crate) usize);
 
 impl AccountId {
-    /// The account that the sandbox starts with, to which all others are subaccounts.
+    /// The account that exists from the start. All others are its subaccounts.
     pub(crate) const MASTER: Self = Self(0);
 
     pub(crate) fn is_master(self) -> bool {
@@ -25,15 +25,15 @@ impl AccountId {
     }
 }
 
-/// The master account or a subaccount, with what the groups of the API keep of it: a field for each
-/// that keeps anything, whose type is in that group's file.
+/// The master account or a subaccount. Has a field for each group of the API that keeps data, whose
+/// type is in the group's file.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
-    /// What `subaccount_id` names.
+    /// The value of `subaccount_id`.
     pub(crate) id: String,
-    /// A closed subaccount: its keys are refused.
+    /// Whether the subaccount is closed. Its keys are refused.
     pub(crate) closed: bool,
-    /// How many mails it sent.
+    /// Number of mails sent.
     pub(crate) mails: usize,
     pub(crate) allowed_recipients: allowed_recipients::AllowedRecipients,
     pub(crate) allowed_senders: allowed_senders::AllowedSenders,
@@ -176,16 +176,16 @@ impl Account {
     }
 }
 
-/// What a sender (an API key, an SMTP user) may do, as the service's `status` says it.
+/// The `status` of an API key or an SMTP user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum KeyStatus {
-    /// `allowed`: everything that its endpoints permit.
+    /// `allowed`: the key may call all its endpoints.
     #[default]
     Allowed,
-    /// `blocked`: nothing; calls are answered with 401.
+    /// `blocked`: calls get status 401.
     Blocked,
-    /// `sandbox`: calls succeed, but mail is rejected in place of being delivered. This is the
-    /// service's own word and has nothing to do with the name of this crate.
+    /// `sandbox`: calls succeed, but mail is rejected instead of delivered. This is a value of the
+    /// service's API and unrelated to this crate's name.
     Sandbox,
 }
 
@@ -199,7 +199,7 @@ pub(crate) enum KeyStatusForm {
 }
 
 impl KeyStatus {
-    /// The API's word.
+    /// Returns the API's value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -208,16 +208,15 @@ impl KeyStatus {
         }
     }
 
-    /// From the API's word.
-    pub fn from_word(word: &str) -> Option<Self> {
+    /// Finds the status with this value of the API. `None` if the value is unknown.
+    pub fn from_value(value: &str) -> Option<Self> {
         [Self::Allowed, Self::Blocked, Self::Sandbox]
             .into_iter()
-            .find(|status| status.as_str() == word)
+            .find(|status| status.as_str() == value)
     }
 }
 
-/// An API key that a sandbox is to know besides its main one, for
-/// [`SandboxBuilder::api_key`](crate::SandboxBuilder::api_key).
+/// An additional API key for [`SandboxBuilder::api_key`](crate::SandboxBuilder::api_key).
 ///
 /// ```
 /// use smtp2go_sandbox::{ApiKey, Sandbox};
@@ -231,7 +230,7 @@ impl KeyStatus {
 /// # }
 /// ```
 ///
-/// `Debug` leaves out the key but for its first 16 characters.
+/// `Debug` shows only the first 16 characters of the key.
 #[derive(Clone)]
 #[must_use = "a key does nothing until it is given to a sandbox"]
 pub struct ApiKey {
@@ -242,8 +241,8 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// A key of the master account, allowed, for all endpoints. Its form is not checked. Make one
-    /// up: a real key has no business here.
+    /// Makes a key of the master account with the status `allowed` for all endpoints. Use an invented
+    /// one, never a real key. Its format is not checked.
     pub fn new(key: impl Into<String>) -> Self {
         Self {
             secret: key.into(),
@@ -253,8 +252,8 @@ impl ApiKey {
         }
     }
 
-    /// The paths that it may call, such as `/email/send`, or with `*` for any text, such as
-    /// `/email/*`. `/api_keys/permissions` is open to every key.
+    /// Sets the paths that the key may call, such as `/email/send`. `*` matches any text:
+    /// `/email/*`. Every key may call `/api_keys/permissions`.
     pub fn endpoints<I>(mut self, endpoints: I) -> Self
     where
         I: IntoIterator,
@@ -264,13 +263,13 @@ impl ApiKey {
         self
     }
 
-    /// Its status, `allowed` by default.
+    /// Sets the status. Default: `allowed`.
     pub fn status(mut self, status: KeyStatus) -> Self {
         self.status = status;
         self
     }
 
-    /// It belongs to the subaccount with this id, which is made if there is none.
+    /// Assigns the key to the subaccount with this id, which is created if it does not exist.
     pub fn subaccount(mut self, id: impl Into<String>) -> Self {
         self.subaccount = Some(id.into());
         self
@@ -310,17 +309,17 @@ weigh!(Key {
 });
 
 impl Key {
-    /// What stands for the key in replies, filters and webhooks.
+    /// The key's first 16 characters, which identify it in replies, filters and webhooks.
     pub(crate) fn short_name(&self) -> &str {
         short_name(&self.secret)
     }
 
-    /// Whether it may call the operation at `path`.
+    /// Whether the key may call the operation at `path`.
     pub(crate) fn permits(&self, path: &str) -> bool {
         path == "/api_keys/permissions" || self.grants(path)
     }
 
-    /// Whether one of its endpoints stands for the path.
+    /// Whether one of the key's endpoints matches the path.
     pub(crate) fn grants(&self, path: &str) -> bool {
         self.endpoints.iter().any(|endpoint| glob(endpoint, path))
     }
@@ -346,7 +345,7 @@ pub(crate) fn short_name(secret: &str) -> &str {
         .map_or(secret, |(end, _)| secret.get(..end).unwrap_or(secret))
 }
 
-/// Whether `*` in a pattern can be replaced so that it is the text.
+/// Whether a text matches a pattern in which `*` stands for any text.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
@@ -370,7 +369,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_globs() {
+    fn asterisk_in_an_endpoint_matches_any_text() {
         for (pattern, path, expected) in [
             ("*", "/email/send", true),
             ("/email/*", "/email/send", true),
@@ -391,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_shown_by_its_first_sixteen_characters() {
+    fn short_name_of_a_key_is_its_first_16_characters() {
         assert_eq!(short_name("api-0123456789abcdef"), "api-0123456789ab");
         assert_eq!(short_name("api"), "api");
         assert_eq!(short_name("ééééééééééééééééé").chars().count(), 16);

@@ -1,5 +1,4 @@
-//! What API keys, SMTP users and authenticated IP addresses have in common: the settings of a
-//! sender.
+//! Settings that API keys, SMTP users and authenticated IP addresses share.
 
 use std::time::Duration;
 
@@ -49,17 +48,17 @@ impl Default for SenderSettings {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SendingLimit {
     pub(crate) mails: i64,
-    /// As it was sent.
+    /// The period as in the request.
     pub(crate) period: String,
     pub(crate) span: Duration,
 }
 
-/// How a reply spells `custom_ratelimit`.
+/// The spelling of `custom_ratelimit` in a reply.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Spelling {
-    /// API keys, and replies of PATCH: `custom_rate_limit`.
+    /// `custom_rate_limit`: for API keys, and in replies to PATCH.
     RateLimit,
-    /// The others: `custom_ratelimit`.
+    /// `custom_ratelimit`: in other replies.
     Ratelimit,
 }
 
@@ -87,8 +86,8 @@ impl SenderSettings {
         &self.description
     }
 
-    /// The settings with those changed that the request has: begin with the default ones for a POST
-    /// and with the present ones for a PATCH.
+    /// Applies the fields of a request. A POST starts from the defaults, a PATCH from the current
+    /// settings.
     pub(crate) fn change(
         mut self,
         request: &Value,
@@ -121,7 +120,9 @@ impl SenderSettings {
         }
         if let Some(pool) = integer(request, "ip_pool") {
             if !pools.has(pool) {
-                return Err(Refusal::exception(format!("There is no IP pool {pool}.")));
+                return Err(Refusal::exception(format!(
+                    "The IP pool {pool} does not exist."
+                )));
             }
             self.ip_pool = Some(pool);
         }
@@ -134,7 +135,7 @@ impl SenderSettings {
             Some(period) => Some((period, span(period).ok_or_else(|| {
                 Refusal::field(
                     "custom_ratelimit_period",
-                    "The value is no span of time, such as \"2 hours\", \"1 day 12:00:00\" or \"0:30:00\".",
+                    "The value must be a period such as \"2 hours\", \"1 day 12:00:00\" or \"0:30:00\".",
                 )
             })?)),
             None => None,
@@ -160,7 +161,7 @@ impl SenderSettings {
         }
     }
 
-    /// The members of a reply.
+    /// Writes the settings as members of a reply.
     pub(crate) fn show(&self, status: KeyStatus, spelling: Spelling) -> Map<String, Value> {
         let limit = self.rate_limit.as_ref();
         let mut members = Map::new();
@@ -224,14 +225,14 @@ pub(crate) fn put_default_limit(members: &mut Map<String, Value>) {
     members.insert("default_ratelimit_period".to_owned(), json!("unlimited"));
 }
 
-/// The field `status`.
+/// Returns the field `status`.
 pub(crate) fn status(request: &Value) -> Result<Option<KeyStatus>, Refusal> {
     let word = word(request, "status", &["allowed", "blocked", "sandbox"])?;
-    Ok(word.and_then(KeyStatus::from_word))
+    Ok(word.and_then(KeyStatus::from_value))
 }
 
-/// Reads `2 hours`, `1 day 12:00:00`, `1 day, 12:00:00` and `0:30:00`. A month has 30 days. Nothing
-/// is no span.
+/// Parses a period: `2 hours`, `1 day 12:00:00`, `1 day, 12:00:00` or `0:30:00`. A month has 30 days.
+/// An empty or zero period is invalid.
 fn span(text: &str) -> Option<Duration> {
     let mut words = text.split_whitespace().peekable();
     let mut seconds = 0_u64;
@@ -266,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_read_as_documented() {
+    fn period_is_parsed_in_the_documented_formats() {
         for (text, expected) in [
             ("1 hour", Some(3_600)),
             ("2 hours", Some(7_200)),
