@@ -1,6 +1,6 @@
 //! A local SMTP2GO for tests: an HTTP server on a free loopback port that checks every request
-//! against the API's specification, answers as the service does, and keeps the mail that it was
-//! sent. Nothing leaves the machine.
+//! against the API's specification, replies like the service and keeps the mail that it receives.
+//! Nothing leaves the machine.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -10,7 +10,7 @@
 //! # fn main() -> std::io::Result<()> {
 //! let sandbox = Sandbox::start_blocking()?;
 //!
-//! // Any HTTP client will do: give it `base_url()` and `key()`.
+//! // Use any HTTP client with `base_url()` and `key()`.
 //! let body = r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"Hi","text_body":"Hello"}"#;
 //! let address = sandbox.base_url().trim_start_matches("http://").trim_end_matches("/v3");
 //! let mut stream = TcpStream::connect(address)?;
@@ -35,104 +35,82 @@
 //!
 //! # What is checked
 //!
-//! In the order of the service, as far as that is known: the path (404), the method (405), the key
-//! (401), the size of the body, its JSON, what the key may do, the request's schema (all 400), and
-//! documented rates (429). A refusal has the service's own envelope and names the field as
-//! `attachments[0].filename`.
+//! The checks are in the order of the service, as far as it is known: the path (404), the method
+//! (405), the key (401), the size of the body, its JSON, the key's permissions, the request's schema
+//! (all 400), and documented rate limits (429). An error reply has the service's envelope, and names
+//! a field as `attachments[0].filename`.
 //!
-//! Fields that the specification does not know are ignored, as by the service; [`Call::ignored`] names
-//! them. Null counts as absent, and so does an empty text of an optional field, except in edits and as
-//! the content of a file. [`SandboxBuilder::refuse_unknown`] refuses unknown fields,
-//! [`SandboxBuilder::refuse_null`] refuses null and takes an empty text as it is, and
-//! [`SandboxBuilder::strict`] does both. `version`, which official clients send with `/email/send`, is
-//! ignored in any case.
+//! Fields that are not in the specification are ignored, as at the service; [`Call::ignored`] lists
+//! them. Null is treated as absent. So is an empty string in an optional field, except in edits and as
+//! the content of a file. [`SandboxBuilder::strict`] refuses unknown fields and nulls, and keeps empty
+//! strings.
 //!
-//! A path without `/v3` is refused with 404, and the error names the right one;
-//! [`SandboxBuilder::allow_missing_v3`] serves such paths too.
+//! The sender and each recipient must be one address: `a@b.c`, `Name <a@b.c>` or `"Doe, J" <a@b.c>`. An
+//! error names `sender`, `to`, `cc` or `bcc`, and quotes the address. Addresses in the headers of a MIME
+//! message are not checked.
 //!
-//! Whatever the settings, mail that the service would not send is refused by the name of the field:
-//! - The sender and each recipient is one address by RFC 5321 and RFC 5322, with or without a name:
-//!   `a@b.c`, `Name <a@b.c>` or `"Doe, J" <a@b.c>`. A refusal names `sender`, `to`, `cc` or `bcc`, and
-//!   quotes the address. `Reply-To` and other headers of addresses among the `custom_headers` have a list
-//!   of them.
-//! - Other addresses are checked too: `audit_email`, `bounce_notifications`, `subaccount_email` and those of
-//!   single senders. Suppressions, allowed senders and allowed recipients are addresses or domains.
-//! - A MIME message has a sender in `From` and a recipient in `To`, `Cc` or `Bcc`, and these headers,
-//!   `Sender` and `Reply-To` are lists of addresses, with groups and comments.
-//! - A mail has a text, HTML or a template. A text of spaces is one; an empty text is none.
-//! - What becomes a header has no line breaks or other control characters: addresses, subjects, also of
-//!   filled-in templates, `custom_headers`, names and types of files, and the `auth_header_value` of
-//!   webhooks.
+//! The key may be in the header `X-Smtp2go-Api-Key`, in `Authorization: Bearer …`, or in the body as
+//! `api_key`. If a request has several keys, all must be valid. An unknown key gets the service's error,
+//! with the status of [`SandboxBuilder::unknown_key_status`]. The main key has all permissions;
+//! [`SandboxBuilder::api_key`] adds others, for example for some endpoints only, of a subaccount, or
+//! with the status `blocked` or `sandbox`.
 //!
-//! A key counts in the header `X-Smtp2go-Api-Key`, as `Authorization: Bearer …`, and as `api_key`
-//! in the body. Every key of a request has to be right: one that is not known is refused in the service's
-//! words, with the status of [`SandboxBuilder::unknown_key_status`]. There is one that may do everything;
-//! [`SandboxBuilder::api_key`] adds others, for some endpoints only, for a subaccount, disabled, or
-//! with the status `sandbox`.
+//! # What is simulated
 //!
-//! # What is answered
+//! Mails ([`Sandbox::mails`]) and text messages ([`Sandbox::sms`]) are kept, and their delivery is
+//! simulated (see below). Activity, statistics and the archive are computed from the events, and are
+//! up to date at once. Each account has its own state, which calls read and change: templates,
+//! suppressions, sender domains and single senders, allowed senders and recipients, API keys, SMTP
+//! users, authenticated IP addresses, IP allow lists and subaccounts. A call that names an object that
+//! does not exist, or adds one that does, gets 400 and `API_EXCEPTION`. With
+//! [`SandboxBuilder::stateless`], all operations reply with the specification's example and a new
+//! `request_id`. Ids come from counters or a seed, so that a test that makes the same calls gets the
+//! same ids.
 //!
-//! Mail is kept (see [`Sandbox::mails`]) and delivered for show (see below), and so are text messages
-//! ([`Sandbox::sms`]). Activity, figures and the archive are worked out from what happened, and show it
-//! at once. What an account has is kept too, and what one call sets the next one sees:
-//! templates, suppressions, sender domains and single senders, allowed senders and recipients, API
-//! keys, SMTP users, authenticated IP addresses, IP allow lists and subaccounts, each with a state of
-//! its own. What there is none of is refused with 400 and `API_EXCEPTION`, and so is what is there
-//! already. With [`SandboxBuilder::stateless`] all operations answer with the example of the
-//! specification, with a `request_id` of its own. Ids are counted or drawn from a seed, so that a test
-//! that makes the same calls gets the same ids.
+//! The state affects later calls:
 //!
-//! What is kept has its effect:
+//! - A key that `/api_keys/add` makes works at once. Its endpoints, its status and its
+//!   `custom_ratelimit` are enforced. A call can only grant endpoints that the calling key or the edited
+//!   key has. Keys are masked in every reply except the one of `/api_keys/add`.
+//! - Mail is refused if the allowed senders or allowed recipients exclude its sender or a recipient.
+//! - Every sender counts as verified, unless [`SandboxBuilder::enforce_senders`] or
+//!   [`SandboxBuilder::sender_domains`] is set. There is no DNS: `/domain/verify` verifies a domain;
+//!   otherwise it is verified 7 minutes after it was added. A domain with the label `unpublished` is
+//!   never verified. A single sender is verified one second after it was added, unless it starts with
+//!   `unverified`. Before a domain's first look-up, the `…_status` of its records are empty and its
+//!   tracker is off.
+//! - If the IP allow list of type `api` is on, calls from other addresses get 403: add 127.0.0.1 first.
+//!   [`Sandbox::reset`] turns the list off again.
+//! - The keys of a closed subaccount are refused, and so are requests that name it as `subaccount_id`.
 //!
-//! - A key that `/api_keys/add` makes works at once, for its endpoints and by its status, and is
-//!   held to its `custom_ratelimit`. Nobody can grant an endpoint that neither the calling key nor the
-//!   edited one has. Keys are masked in every reply but that of `/api_keys/add`.
-//! - Mail from a sender, or to a recipient, that the lists of allowed ones keep out is refused.
-//! - Every sender is taken for verified, unless [`SandboxBuilder::enforce_senders`] or
-//!   [`SandboxBuilder::sender_domains`] says otherwise. There is no DNS: a domain is verified by
-//!   `/domain/verify`, or 7 minutes after it was added, unless a label of it is `unpublished`.
-//!   A single sender is verified a second after it was added, unless it begins with `unverified`.
-//!   Before the first look-up the `…_status` of its records are empty and its tracker is off.
-//! - With the IP allow list of type `api` switched on, calls from an address that is not on it are
-//!   refused with 403: put 127.0.0.1 on it first. [`Sandbox::reset`] lets you in again.
-//! - The keys of a closed subaccount are refused, and so is whoever names it as `subaccount_id`.
+//! The mails of a subaccount are counted against the `limit` of its plan, but none is refused: how the
+//! service does it is not known.
 //!
-//! What a subaccount has used of the `limit` of its plan is counted and shown, and no mail is refused
-//! for it, since nothing is known of how the service does so.
+//! # Delivery
 //!
-//! # SMTP
+//! A mail is processed at once, or at its `schedule`, and delivered to each recipient 50 ms later:
+//! [`Sandbox::events`] lists the events. Some local parts have another outcome, in any domain:
+//! `bounce@`, `softbounce@`, `reject@`, `spam@`, `open@`, `click@`, `unsubscribe@` and others
+//! ([`Outcome`] has the list). [`Delivery::on`] sets the outcome for other recipients, and
+//! [`Delivery::happen`] makes an event of a mail happen on demand.
 //!
-//! [`SandboxBuilder::smtp`] serves SMTP too, without TLS. Mail needs a login: as
-//! [`Sandbox::smtp_username`] with [`Sandbox::key`] as the password, as a user of `/users/smtp/add`, or
-//! from an address of [`SandboxBuilder::ip_auth`]. It goes to the recipients of the envelope, and is
-//! otherwise treated as that of `/email/mime`, by the settings of its user. [`Mail::operation`] is `smtp`
-//! and [`Mail::username`] the user's name. [`Sandbox::calls`] lists each message and each command that
-//! was refused. The README lists the replies.
+//! An address is suppressed after a hard bounce, a complaint or an unsubscription. Mail to a suppressed
+//! recipient is rejected. If all recipients of a mail are suppressed, the reply is 200 with `failed` 1
+//! and no `email_id`, and [`Sandbox::mails`] does not list the mail, but [`Sandbox::events`] has its
+//! events. A scheduled mail and one with `fastaccept` are accepted first.
 //!
-//! # What becomes of mail
-//!
-//! A mail is processed at once, or at its `schedule`, and reaches each recipient 50 ms later:
-//! [`Sandbox::events`] lists it. Some recipients' names decide that it does not, or what they do with
-//! it: `bounce@`, `softbounce@`, `reject@`, `spam@`, `open@`, `click@`, `unsubscribe@` and others, in
-//! any domain ([`Outcome`] has the list). [`Delivery::on`] sets rules for other recipients, and
-//! [`Delivery::happen`] makes things happen to one mail when the test wants it.
-//!
-//! An address that bounced for good, complained or unsubscribed is suppressed. A suppressed recipient
-//! is rejected, and a mail that has no other recipients is answered with 200, `failed` 1 and no
-//! `email_id`, unless it is scheduled or sent with `fastaccept`; [`Sandbox::mails`] leaves it out, its
-//! events are there.
-//!
-//! Text messages go the same way: numbers that end in 0002 fail, in 0003 are rejected, and in 0004
-//! answer STOP, which opts them out: an event of its own. [`Sandbox::receive_sms`] sends any answer.
+//! Text messages are simulated too: a number that ends in 0002 fails, one in 0003 is rejected, and one
+//! in 0004 answers STOP, which opts it out and is an event. [`Sandbox::receive_sms`] simulates any
+//! answer.
 //!
 //! # Webhooks
 //!
-//! Every event is posted to the webhooks of its account that asked for it, as JSON or as a form, with
-//! their `Authorization`, and again after a failure; [`Sandbox::webhook_deliveries`] lists the attempts.
-//! At most 16 are posted at a time. They go to this machine only, unless
-//! [`SandboxBuilder::remote_webhooks`] allows others, and by `http://` only. No sandbox takes them: an
-//! attempt to post to one is answered with 403. A webhook that is `disabled` gets nothing. The README
-//! lists the fields of each kind of event.
+//! Every event is posted to the account's webhooks that subscribe to it, as JSON or as a form, with
+//! their `Authorization`, and retried after a failure; [`Sandbox::webhook_deliveries`] lists the
+//! attempts. At most 16 are posted at a time. Webhooks must be on this machine, unless
+//! [`SandboxBuilder::remote_webhooks`] allows others, and use `http://`. A sandbox does not accept
+//! webhooks of sandboxes: it replies 403. A `disabled` webhook receives nothing. The README lists the
+//! fields of each kind of event.
 //!
 //! ```
 //! # use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
@@ -147,137 +125,121 @@
 //!
 //! # Time
 //!
-//! [`Sandbox::freeze`] stops the sandbox's clock and [`Sandbox::advance`] moves it on: deliveries,
-//! scheduled mail and the windows of rates go by it.
+//! [`Sandbox::freeze`] stops the sandbox's clock and [`Sandbox::advance`] moves it forward. Deliveries,
+//! scheduled mail and rate limits follow this clock.
 //!
 //! # What is kept
 //!
-//! The newest 200,000 mails, in up to 1 GiB: [`SandboxBuilder::keep_mails`] and
-//! [`SandboxBuilder::keep_bytes`] change that. The oldest are dropped, each with its events, webhook
-//! deliveries and call. They still count in totals, figures and [`Sandbox::assert_mails`];
-//! [`Sandbox::dropped`] returns how many there are. What an account has, such as templates and suppressions,
-//! is not dropped, and may take 64 MiB in all: then nothing can be added. A `custom_ratelimit` of more
-//! than 100,000 mails is not enforced. Of dropped mail only the day is known: `/stats/email_history`
-//! counts it if the span begins on that day or before.
+//! The newest 200,000 mails are kept, in up to 1 GiB; [`SandboxBuilder::keep_mails`] and
+//! [`SandboxBuilder::keep_bytes`] change these limits. Beyond them, the oldest mails are dropped with
+//! their events, webhook deliveries and calls. Dropped mails still count in totals, statistics and
+//! [`Sandbox::assert_mails`]; [`Sandbox::dropped`] returns their number. Statistics know only the day of
+//! a dropped mail: `/stats/email_history` counts it if the range starts on that day or before.
 //!
-//! # A file for the state
+//! The state of accounts, such as templates and suppressions, is never dropped. All together may take
+//! 64 MiB; then nothing can be added. A `custom_ratelimit` of more than 100,000 mails is not enforced.
 //!
-//! A sandbox forgets everything when it stops, unless `SandboxBuilder::data` names a file (feature `data`,
-//! which `cli` enables). The next sandbox with this file goes on where the last one ended, even if that
-//! was killed. The README lists what is in the file.
+//! # Faults
 //!
-//! # What can go wrong
+//! [`Sandbox::faults`] makes calls fail on purpose, selected by operation, count or a seeded
+//! probability. A fault closes or resets a connection before or after the request is read or when it is
+//! idle, stalls, delays, sends any status with any body, sends half of a reply, or reports failure with
+//! status 200. [`Call::received`], [`Call::accepted`], [`Call::head`] and [`Call::body`] show what the
+//! sandbox received and whether it carried out the call.
 //!
-//! [`Sandbox::faults`] makes calls fail on purpose, by operation, count or seeded chance:
-//! connections closed or reset before or after the request is read, or when they are idle, silence,
-//! delay, any status with any body, half an answer, a 200 that reports a failure.
-//! [`Call::received`], [`Call::accepted`], [`Call::head`] and [`Call::body`] tell afterwards what
-//! really arrived and what was really done.
-//!
-//! # What went wrong
+//! # Assertions
 //!
 //! [`Sandbox::assert_mail`], [`assert_mails`](Sandbox::assert_mails) and
-//! [`assert_no_mail`](Sandbox::assert_no_mail) fail with a listing of the mail that was received and
-//! of the calls that were refused; [`Sandbox::received`] is that listing.
-//! [`SandboxBuilder::on_call`] is for a log.
+//! [`assert_no_mail`](Sandbox::assert_no_mail) panic with a list of the received mails and of the calls
+//! that failed. [`Sandbox::received`] returns this list. [`SandboxBuilder::on_call`] receives every call,
+//! for a log.
 //!
 //! # Admin endpoints
 //!
-//! Below `/_sandbox`, for what is no Rust: `GET /_sandbox` lists them, and the README shows them with
-//! `curl`. They are no calls of the API: [`Sandbox::calls`] does not list them and no fault strikes
-//! them, but for [`Fault::refuse`], which happens before anything is known.
+//! The admin endpoints below `/_sandbox` give programs in other languages access to the sandbox. `GET
+//! /_sandbox` lists them, and the README shows them with `curl`. They are not part of the API:
+//! [`Sandbox::calls`] does not list requests to them, and faults don't apply to them, except
+//! [`Fault::refuse`], which applies to connections.
 //!
 //! # Who may call
 //!
-//! Programs, and the pages of the sandbox's own inbox. Browsers add `Origin` or `Sec-Fetch-Site` to what
-//! a page sends. A request with one of them is answered with 403 unless these headers and `Host` are the
-//! sandbox's own. This holds for the API, the admin endpoints and the inbox. A request with neither
-//! passes, whatever its `Host`, except a GET of the admin endpoints or the inbox by a public name (see
-//! [`SandboxBuilder::allowed_host`]). Webhooks of a sandbox, its own included, are answered with 403 too.
+//! Programs and the pages of the sandbox's own inbox may call the sandbox; pages of other sites may not.
+//! Browsers add `Origin` or `Sec-Fetch-Site` to the requests of pages. A request with one of them gets
+//! 403 unless these headers and `Host` are the sandbox's own. This applies to the API, the admin
+//! endpoints and the inbox. A request with neither header passes, whatever its `Host`, except a GET of
+//! the admin endpoints or the inbox by a public name (see [`SandboxBuilder::allowed_host`]). Webhooks of
+//! any sandbox also get 403.
 //!
-//! A client of SMTP has to log in. A connection that does not begin with SMTP, such as that of a web page
-//! that posts to the port, is closed.
-//!
-//! Connections are limited in number ([`SandboxBuilder::max_connections`]) and time
-//! ([`head_timeout`](SandboxBuilder::head_timeout), [`idle_timeout`](SandboxBuilder::idle_timeout)), and
-//! bodies on their way in memory ([`keep_bytes`](SandboxBuilder::keep_bytes)).
-//! Large requests, and those with a template, are carried out 4 at a time, and so are pages of the inbox
-//! and admin requests, apart from them. What waits for more than 30 s is answered with 503.
+//! There are limits on the number of connections ([`SandboxBuilder::max_connections`]), on their time
+//! ([`head_timeout`](SandboxBuilder::head_timeout), [`idle_timeout`](SandboxBuilder::idle_timeout)) and
+//! on the memory for bodies in progress ([`keep_bytes`](SandboxBuilder::keep_bytes)). At most 4 large
+//! requests and requests with templates run at a time, and separately at most 4 inbox and admin
+//! requests. Others wait, and get 503 after 30 s.
 //!
 //! # What is inferred
 //!
-//! The service does not document all of its refusals. Assumed here:
-//! - The envelope of 401, 404 and 405.
-//! - A body over the limit is answered with 400.
-//! - A batch with one bad item is refused as a whole.
-//! - A scheduled send answers with `email_id` and `schedule_id`, a scheduled item of a batch with
-//!   `schedule_id` alone. `fastaccept` leaves `schedule_id` in place.
-//! - A domain may have a single label. A `Reply-To` has to be a list of addresses.
-//! - `*` in the endpoint of a key stands for any text, slashes included.
-//! - A closed subaccount cannot be named. How a `subaccount_id` that cannot be honoured is refused.
+//! The service does not document all of its behaviour. The sandbox assumes about requests:
+//! - 401, 404 and 405 have the usual envelope.
+//! - A body over the limit gets 400.
+//! - A batch with an invalid item is refused as a whole.
+//! - The reply to a scheduled mail has `email_id` and `schedule_id`, the one to a scheduled item of a
+//!   batch only `schedule_id`. `fastaccept` does not remove `schedule_id`.
+//! - `*` in the endpoint of a key matches any text, including slashes.
+//! - A `subaccount_id` that is unknown, closed or not permitted gets 400 and `API_EXCEPTION`.
 //!
-//! Of what accounts keep:
+//! About the state of accounts:
 //! - A tracker is switched on, and its certificate issued, when its record is found.
-//! - `ip_pool` of a subaccount has to be a pool of the master account.
-//! - `search_…_op` of `/activity/search` change nothing.
+//! - `ip_pool` of a subaccount must be a pool of the master account.
+//! - `search_…_op` of `/activity/search` have no effect.
 //! - No reply has a `sending_status`.
-//! - A filter which finds nothing is answered with an empty list.
-//! - Mail which the allowed senders, the allowed recipients or a sending limit forbid is refused with 400
-//!   as a whole.
-//! - POST of `/api_keys/edit` and `/users/smtp/edit` sets an absent `status` to `allowed`;
-//!   `/subaccount/edit` and `/ip_allow_list/edit` keep what is absent.
-//! - An entry of a list is compared without regard to case, and a domain stands for its own addresses
-//!   only.
-//! - Terms of `/template/search` have to occur with their case unless `fuzzy_search` is on.
-//! - Suppressions are listed up to now, the oldest first, 100 a page.
-//! - Only the HTML of a template is escaped. A template with broken Handlebars, or beyond the
-//!   sandbox's own limits, is refused as it is stored.
+//! - A filter that finds nothing gives an empty list.
+//! - Mail that the allowed senders, the allowed recipients or a sending limit forbid is refused as a
+//!   whole, with 400.
+//! - POST of `/api_keys/edit` and `/users/smtp/edit` sets a missing `status` to `allowed`;
+//!   `/subaccount/edit` and `/ip_allow_list/edit` keep missing fields unchanged.
+//! - Entries of lists are compared ignoring letter case. A domain does not include its subdomains.
+//! - Terms of `/template/search` are compared with their letter case unless `fuzzy_search` is on.
+//! - Suppressions are listed up to now, the oldest first, 100 per page.
+//! - Only the HTML of a template is escaped. A template with invalid Handlebars, or beyond the
+//!   sandbox's own limits, is refused when it is stored.
 //!
-//! The limits of templates are not the service's: 100 blocks, partials and `else if` in one another, 10 subexpressions
-//! in one another, 4 KiB for a tag, 1,000,000,000 tags times bytes, and, as a request's templates are
-//! filled in, 5 s, 1,000,000 steps, 8 MiB of output for each and 64 MiB for all, and 64 MiB of copies of
-//! the data. Raw blocks, partials with a block and computed names of partials are refused.
+//! The limits of templates are the sandbox's own: 100 nested blocks, partials and `else if`, 10
+//! subexpressions in a tag, 4 KiB for a tag, and 1,000,000,000 tags times bytes. Rendering the templates of
+//! a request is limited to 5 s, 1,000,000 steps, 8 MiB of output each and 64 MiB in total, and 64 MiB of
+//! copied data. Raw blocks, partials with a block and computed names of partials are refused.
 //!
-//! Of mail and its events:
-//! - Suppressed recipients are refused as described above. What suppresses an address.
-//! - The master account's activity and history have the mail of subaccounts too.
-//! - `only_latest` keeps one event of each mail.
-//! - Lists are in the order of time, and text filters of scheduled mail are parts, in any case.
-//! - The fields and the grammar of `filter_query`, and that single quotes quote as double ones do.
-//! - Everything is archived, and a mail's `url` there leads nowhere.
-//! - The cycle is the month. What a text message costs.
+//! About mail and its events:
+//! - Suppressed recipients are refused, and addresses are suppressed, as described above.
+//! - The master account's activity and history include the mail of subaccounts.
+//! - `only_latest` returns one event of each mail.
+//! - Lists are in the order of time. Text filters of scheduled mail match parts, ignoring letter case.
+//! - The fields and the grammar of `filter_query` are invented.
+//! - All mail is archived. A mail's `url` in the archive does not exist.
+//! - The billing cycle is the month. The price of a text message is invented.
 //!
-//! Of SMTP:
-//! - A suppressed recipient is accepted by RCPT. A message that has no other ones is refused with 550
-//!   at its end, and so is one from a sender, or to a recipient, that the account does not allow.
-//! - A message over the rate limit of its user is refused with 451.
-//! - A message with a bare CR or LF is refused. It has 50 MiB and 100 recipients at most.
-//! - The texts of replies.
-//!
-//! Of webhooks:
+//! About webhooks:
 //! - Statuses from 200 to 299 are success.
-//! - There are 35 attempts, at the longer of the two documented schedules.
-//! - `/webhook/edit` keeps what is absent.
-//! - A webhook without `events` gets none, and a header in `auth_header_value` goes before a user in the
-//!   address.
-//! - What waits for another attempt is given up when its webhook is disabled.
+//! - There are 35 attempts, on the longer of the two documented schedules.
+//! - `/webhook/edit` keeps missing fields unchanged.
+//! - A webhook without `events` receives none. `auth_header_value` takes precedence over a user in the
+//!   URL.
+//! - Pending retries are given up when their webhook is disabled.
 //! - Several `recipients` in a form are joined by commas.
-//! - The value `opt-out` in an event, and the codes of text messages.
+//! - An opt-out has the `event` `opt-out`. The codes of text messages are invented.
 //!
-//! The `custom_headers` of a webhook are kept and not sent, since their form is not public.
+//! The `custom_headers` of a webhook are kept but not sent, because their format is not public.
 //!
-//! Limits that the specification has in its prose only are refused by the name of their field, with
-//! `NON_VALIDATING_IN_PAYLOAD`: the words of `status`, `type`, `states`, `sort` and `sort_direction`;
-//! `bounce_notifications`; the grammar of `custom_ratelimit_period`; 64 bits of `email_password`; the
-//! lengths of `new_id` and `template_name`, and the sizes of `limit`, at edits too; `start_date` and
-//! `end_date`; `ip_address`, which `/ip_allow_list/*` needs, and `new_ip_address`; a `continue_token`
-//! from elsewhere; HTML without a word and no text; the headers that the service sets itself; a
-//! `schedule` that is no time, not in the future or more than 3 days ahead; numbers without a country
-//! code; the `url`, `output_format` and `auth_header_type` of webhooks; `group_by`; `filter_query`.
+//! Limits that are only in the specification's prose are enforced with `NON_VALIDATING_IN_PAYLOAD` and
+//! the field's name: the values of `status`, `type`, `states`, `sort`, `sort_direction` and `group_by`;
+//! `bounce_notifications`; the grammar of `custom_ratelimit_period` and of `filter_query`; 64 bits of
+//! entropy of `email_password`; the lengths of `new_id` and `template_name`; the values of `limit`, also
+//! in edits; `start_date` and `end_date`; `ip_address`, which `/ip_allow_list/*` requires, and
+//! `new_ip_address`; an invalid `continue_token`; blank HTML without text; custom headers that the
+//! service sets; a `schedule` that is not a time, not in the future or more than 3 days ahead; phone
+//! numbers without a country code; the `url`, `output_format` and `auth_header_type` of webhooks.
 //!
-//! Unless a sandbox is strict, what official clients send is taken: a `schedule` in unix seconds,
-//! `template_data` as the text of an object; and unknown events of a webhook are passed over, as by the
-//! service.
+//! Unless the sandbox is strict, it accepts quirks of official clients: a `schedule` in unix seconds, and
+//! `template_data` as a JSON string. Like the service, it then ignores unknown events of a webhook.
 
 mod account;
 mod address;
@@ -328,7 +290,7 @@ pub use sandbox::{Sandbox, SandboxBuilder};
 pub use sms::Sms;
 pub use webhooks::{WebhookAttempt, WebhookDelivery, WebhookState};
 
-/// The README's example has to compile.
+/// Compiles the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! Mail as the sandbox received it.
+//! Accepted mail.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,31 +22,30 @@ use crate::operations::fields::texts;
 use crate::operations::template::Rendered;
 use crate::weight::{self, Weight};
 
-/// A mail that was accepted: a call of `/email/send` or `/email/mime`, an item of `/email/batch`,
-/// or a message that came over SMTP. Clones are cheap.
+/// A mail that was accepted by `/email/send`, by `/email/mime` or as an item of `/email/batch`. Cheap to
+/// clone.
 ///
-/// `Debug` leaves out what the mail says and to whom.
+/// `Debug` leaves out the content and the addresses.
 #[derive(Clone)]
 pub struct Mail(Arc<Kept>);
 
-/// What is kept of a mail.
+/// The data of a [`Mail`].
 struct Kept {
     accepted: AcceptedMail,
-    /// Where the first header of each name is, in lower case: of the MIME message, or of the
-    /// `custom_headers`. Every event asks for some, and there may be 100,000.
+    /// Index of the first header with each name, in lower case, in the MIME message or the
+    /// `custom_headers`. Every event looks headers up, and there may be 100,000.
     headers: HashMap<String, usize>,
     /// The addresses of the sender and of the recipients, each once. Every event asks for some. If the
     /// mail came over SMTP, the recipients are those of the envelope.
     sender: String,
     recipients: Vec<String>,
-    /// What happened so far, by recipient.
+    /// The kinds of events so far, by recipient.
     history: Mutex<HashMap<String, Vec<EventKind>>>,
-    /// How many bytes the message has, once somebody asked: every event shows it.
+    /// Size of the message in bytes, computed on first use.
     size: OnceLock<usize>,
 }
 
-/// How much of a text of a mail is copied into what there may be hundreds of for the mail: events for
-/// webhooks, suppressions.
+/// Maximum size in bytes of a text that is copied into each of a mail's events and suppressions.
 const COPIED: usize = 8 * 1024;
 
 /// The operation of a mail that came over SMTP.
@@ -55,7 +54,7 @@ pub(crate) const SMTP: &str = "smtp";
 /// What a mail is made of.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct AcceptedMail {
-    /// That of the message in the ledger.
+    /// The message's number in the ledger.
     pub(crate) number: u64,
     pub(crate) email_id: String,
     pub(crate) schedule_id: Option<String>,
@@ -63,15 +62,15 @@ pub(crate) struct AcceptedMail {
     pub(crate) operation: Literal,
     /// Without what is long and encoded, such as the content of attachments.
     pub(crate) request: Arc<Value>,
-    /// What is long and encoded.
+    /// The request's long encoded texts.
     pub(crate) blobs: Blobs,
     pub(crate) mime: Option<Mime>,
-    /// What the template made of it, if it has one.
+    /// The rendered template, if the mail has one.
     pub(crate) rendered: Option<Rendered>,
     pub(crate) accepted: SystemTime,
     pub(crate) account: AccountId,
     pub(crate) username: String,
-    /// The key has the status `sandbox`: nothing is delivered.
+    /// The key has the status `sandbox`, so that the mail is not delivered.
     pub(crate) withheld: bool,
 }
 
@@ -79,11 +78,11 @@ pub(crate) struct AcceptedMail {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attachment {
-    /// The name of the file.
+    /// Name of the file.
     pub filename: String,
-    /// The media type, if one was sent.
+    /// Media type, if the request has one.
     pub mimetype: Option<String>,
-    /// The bytes of the file, decoded; empty if it was given by its URL.
+    /// Decoded content of the file. Empty if the request has a URL instead.
     pub content: Vec<u8>,
     /// What the HTML shows it by, after `cid:`; the file name for an inline image of a request.
     pub content_id: Option<String>,
@@ -140,7 +139,7 @@ impl Mail {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happened for a recipient so far.
+    /// Returns the kinds of a recipient's events so far.
     pub(crate) fn history(&self, recipient: &str) -> Vec<EventKind> {
         let history = self.history_of_all();
         history.get(recipient).cloned().unwrap_or_default()
@@ -151,7 +150,7 @@ impl Mail {
         history.entry(recipient.to_owned()).or_default().push(kind);
     }
 
-    /// Nothing happened, after a reset.
+    /// Forgets all events, for a reset.
     pub(crate) fn forget(&self) {
         self.history_of_all().clear();
     }
@@ -160,12 +159,12 @@ impl Mail {
         &self.0.accepted
     }
 
-    /// The number of the message.
+    /// The message's number in the ledger.
     pub(crate) fn number(&self) -> u64 {
         self.kept().number
     }
 
-    /// The body of the call, if what is long is there.
+    /// The body of the call, if the mail's long texts refer to it.
     pub(crate) fn body(&self) -> Option<&Bytes> {
         self.kept().blobs.body()
     }
@@ -191,15 +190,13 @@ impl Mail {
         self.kept().accepted
     }
 
-    /// Who sent it: the first 16 characters of the API key, as the service shows them, or the name
-    /// of the SMTP user, or the IP address that may send without a password.
+    /// The sender's account name: the first 16 characters of the API key, as the service shows it.
     pub fn username(&self) -> &str {
         &self.kept().username
     }
 
-    /// The addresses of all recipients, without their names, in the order of `to`, `cc`, `bcc`. One
-    /// that occurs several times is listed once. Over SMTP they are those of the envelope, in the
-    /// order of the RCPT commands, whatever the headers say.
+    /// Returns the addresses of all recipients, without names, in the order of `to`, `cc`, `bcc`, each
+    /// once.
     pub fn recipients(&self) -> Vec<&str> {
         self.0.recipients.iter().map(String::as_str).collect()
     }
@@ -209,44 +206,39 @@ impl Mail {
         &self.0.sender
     }
 
-    /// The id that was made up for the mail, in the style of Exim. An item of a batch with a
-    /// `schedule` has one here too, though the reply holds its `schedule_id` only.
+    /// The id that the sandbox assigned, in the format of Exim. A scheduled item of a batch also has
+    /// one, although the reply contains only its `schedule_id`.
     pub fn email_id(&self) -> &str {
         &self.kept().email_id
     }
 
-    /// The id of the schedule, if the mail was sent with a `schedule`.
+    /// Id of the schedule. `None` if the mail has no `schedule`.
     pub fn schedule_id(&self) -> Option<&str> {
         self.kept().schedule_id.as_deref()
     }
 
-    /// The operation that took the mail: `email_send`, `email_mime` or `email_batch`; `smtp` for a
-    /// mail that came over SMTP.
+    /// The operation that accepted the mail: `email_send`, `email_mime` or `email_batch`.
     pub fn operation(&self) -> &str {
         self.kept().operation
     }
 
-    /// The sender as it was sent, `a@example.com` or `Name <a@example.com>`; for a MIME message
-    /// the header `From`, with the name decoded (RFC 2047). Without that header the sender of the SMTP
-    /// envelope.
+    /// The sender as in the request, `a@example.com` or `Name <a@example.com>`. For a MIME message, the
+    /// header `From`.
     pub fn sender(&self) -> &str {
         self.0.sender()
     }
 
-    /// The recipients, in order, as they were sent; for a MIME message those of the headers `To`,
-    /// those of a group one by one and with names decoded (RFC 2047).
+    /// The recipients as in the request, in order. For a MIME message, those in the header `To`.
     pub fn to(&self) -> Vec<&str> {
         self.0.to()
     }
 
-    /// The recipients of copies; for a MIME message those of the headers `Cc`, as in [`to`](Self::to).
+    /// The recipients of copies. For a MIME message, those in the header `Cc`.
     pub fn cc(&self) -> Vec<&str> {
         self.0.cc()
     }
 
-    /// The recipients of blind copies; for a MIME message those of the headers `Bcc`, as in
-    /// [`to`](Self::to). Over SMTP they are the recipients of the envelope that are in neither `To`
-    /// nor `Cc`.
+    /// The recipients of blind copies. For a MIME message, those in the header `Bcc`.
     pub fn bcc(&self) -> Vec<&str> {
         if self.operation() != SMTP {
             return self.0.bcc();
@@ -258,8 +250,8 @@ impl Mail {
         recipients
     }
 
-    /// The subject: the template's, filled in, if the mail has one, or what was sent. That of a MIME
-    /// message is decoded (RFC 2047).
+    /// The subject: rendered from the template if the mail has one, otherwise as in the request. The
+    /// subject of a MIME message is not decoded (RFC 2047).
     pub fn subject(&self) -> Option<&str> {
         let AcceptedMail { rendered, mime, .. } = self.kept();
         match (rendered, mime) {
@@ -269,8 +261,8 @@ impl Mail {
         }
     }
 
-    /// The plain text: the template's, filled in, if the mail has one, or what was sent. Of a MIME
-    /// message the first part with plain text, decoded.
+    /// The plain text: rendered from the template if the mail has one, otherwise as in the request.
+    /// `None` for a MIME message, whose parts are not parsed.
     pub fn text_body(&self) -> Option<&str> {
         let AcceptedMail { rendered, mime, .. } = self.kept();
         match (rendered, mime) {
@@ -280,8 +272,8 @@ impl Mail {
         }
     }
 
-    /// The HTML: the template's, filled in, if the mail has one, or what was sent. Of a MIME message
-    /// the first part with HTML, decoded.
+    /// The HTML: rendered from the template if the mail has one, otherwise as in the request. `None`
+    /// for a MIME message, whose parts are not parsed.
     pub fn html_body(&self) -> Option<&str> {
         let AcceptedMail { rendered, mime, .. } = self.kept();
         match (rendered, mime) {
@@ -291,19 +283,17 @@ impl Mail {
         }
     }
 
-    /// The attachments, decoded anew at each call. Of a MIME message the parts that are neither its
-    /// text nor inline; one without a file name is called `part-1` and so on.
+    /// Decodes and returns the attachments. Empty for a MIME message, whose parts are not parsed.
     pub fn attachments(&self) -> Vec<Attachment> {
         self.files("attachments", false)
     }
 
-    /// The inline images, decoded anew at each call. Of a MIME message the parts that have a
-    /// `Content-ID` and are not marked as attachments.
+    /// Decodes and returns the inline images. Empty for a MIME message, whose parts are not parsed.
     pub fn inlines(&self) -> Vec<Attachment> {
         self.files("inlines", true)
     }
 
-    /// The message of `/email/mime`, decoded anew at each call, or the one that came over SMTP.
+    /// Decodes and returns the message of `/email/mime`. `None` for other mails.
     pub fn mime(&self) -> Option<Vec<u8>> {
         self.kept().mime.as_ref()?;
         if let Some(message) = self.kept().blobs.message() {
@@ -316,38 +306,37 @@ impl Mail {
         Some(decode_base64(&encoded).unwrap_or_default())
     }
 
-    /// Whether it is a message of `/email/mime`, or one that came over SMTP.
+    /// Whether the mail was sent by `/email/mime`.
     pub(crate) fn is_mime(&self) -> bool {
         self.kept().mime.is_some()
     }
 
-    /// How many bytes such a message has.
+    /// Size of the message of `/email/mime` in bytes.
     pub(crate) fn mime_size(&self) -> Option<usize> {
         self.kept().mime.as_ref().map(|mime| mime.size)
     }
 
-    /// How many bytes the files in a field have, encoded.
+    /// Total encoded size of the files in a field, in bytes.
     pub(crate) fn files_encoded(&self, field: &str) -> usize {
         let files = list(self.fields(), field).iter();
         let short = files.filter_map(|file| Some(file.get("fileblob")?.as_str()?.len()));
         short.sum::<usize>() + self.kept().blobs.size(field)
     }
 
-    /// The request as it was sent, without `api_key`; for a batch the item. Fields that count as absent
-    /// (null, empty texts) or are ignored are left out. Put together anew at each call. Over SMTP it is
-    /// the envelope: `sender` and `recipients`.
+    /// Returns the JSON of the request, without `api_key`. For a batch, the JSON of the item. Unless
+    /// the sandbox is strict, null, empty and unknown fields are left out.
     pub fn request(&self) -> Value {
         let mut request = self.fields().clone();
         self.kept().blobs.put_back(&mut request);
         request
     }
 
-    /// The request without what is long and encoded.
+    /// The request without its long encoded texts.
     pub(crate) fn fields(&self) -> &Value {
         &self.kept().request
     }
 
-    /// The first header of a name in the MIME message or among the `custom_headers`.
+    /// Returns the first header with this name in the MIME message or the `custom_headers`.
     pub(crate) fn given_header(&self, name: &str) -> Option<&str> {
         let place = *self.0.headers.get(&name.to_ascii_lowercase())?;
         match &self.kept().mime {
@@ -443,7 +432,7 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// The memory behind a mail, but for the body of its call.
+/// The memory of a mail without the body of its call.
 impl Weight for Mail {
     fn weight(&self) -> usize {
         let mail = self.kept();
@@ -482,7 +471,7 @@ pub(crate) fn custom_header(header: &Value) -> Option<(&str, &str)> {
     ))
 }
 
-/// Where each name comes first, in lower case.
+/// Returns the index of the first occurrence of each name, in lower case.
 fn first_places<'a>(names: impl Iterator<Item = Option<&'a str>>) -> HashMap<String, usize> {
     let mut places = HashMap::new();
     for (place, name) in names.enumerate() {
@@ -493,7 +482,7 @@ fn first_places<'a>(names: impl Iterator<Item = Option<&'a str>>) -> HashMap<Str
     places
 }
 
-/// The items of a list field; none if it is absent.
+/// Returns the items of a list field. Empty if the field is missing.
 pub(crate) fn list<'a>(object: &'a Value, field: &str) -> &'a [Value] {
     object
         .get(field)
@@ -502,7 +491,7 @@ pub(crate) fn list<'a>(object: &'a Value, field: &str) -> &'a [Value] {
         .unwrap_or_default()
 }
 
-/// Decodes standard base64, which may be broken into lines and need not be padded.
+/// Decodes standard base64, with or without line breaks and padding.
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     const ENGINE: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
@@ -518,14 +507,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_are_cut_between_characters() {
+    fn long_text_is_cut_between_characters() {
         assert_eq!(cut("é"), "é");
         let long = format!("a{}", "é".repeat(COPIED));
         assert_eq!(cut(&long).len(), COPIED - 1);
     }
 
     #[test]
-    fn base64_may_be_wrapped_and_unpadded() {
+    fn wrapped_or_unpadded_base64_is_decoded() {
         for text in ["aGk=", "aGk", "aG\r\nk=\n"] {
             assert_eq!(decode_base64(text).as_deref(), Some(b"hi".as_slice()));
         }

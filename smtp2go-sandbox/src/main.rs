@@ -1,4 +1,4 @@
-//! The program `smtp2go-sandbox`: the sandbox for whatever is not Rust.
+//! The program `smtp2go-sandbox`, for use from other languages and from a shell.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ Examples:
   smtp2go-sandbox
       Listens on http://127.0.0.1:4020/v3.
   smtp2go-sandbox --port 0 >sandbox.env &
-      Takes a free port. The output is two lines for a shell to read in, once it is ready:
+      Listens on a free port. When the sandbox is ready, it prints two lines for a shell:
       SMTP2GO_BASE_URL=http://127.0.0.1:PORT/v3 and SMTP2GO_API_KEY=KEY.
   smtp2go-sandbox -- npm test
       Runs a program with both in its environment, on a free port, and ends with it, with its status.
@@ -26,38 +26,41 @@ Examples:
   smtp2go-sandbox --strict --sender-domain example.com
       Refuses unknown fields and nulls, and mail from any other domain.
   smtp2go-sandbox --fault email_send:first=3:status=429:retry-after=2
-      Answers the first three calls of /email/send with 429.
+      Replies 429 to the first three calls of /email/send.
   smtp2go-sandbox --seed 7 --fault 'email_*:chance=0.1:reset'
-      Resets a tenth of the connections after the mail was accepted, the same ones each time.
+      Accepts each mail, but resets the connection in 10% of the calls, the same ones in each run.
   smtp2go-sandbox --keep-mails 1000 --keep-bytes 64M
       Drops the oldest mail when there are more, or when memory for what was sent is used up.
   smtp2go-sandbox --data sandbox.redb
       Keeps mails, keys, templates and so on in a file, for the next start.
   smtp2go-sandbox --host 0.0.0.0 --expose --key api-0123456789abcdef0123456789abcdef
-      Can be reached from other machines and containers.
+      Accepts connections from other machines and containers.
 
 Then, for example:
   curl http://127.0.0.1:4020/v3/email/send -H \"X-Smtp2go-Api-Key: $SMTP2GO_API_KEY\" \\
       -d '{\"sender\":\"a@example.com\",\"to\":[\"b@example.net\"],\"subject\":\"Hi\",\"text_body\":\"Hello\"}'
   curl http://127.0.0.1:4020/_sandbox/mails
 
-Fault rules are parts with colons between them: an operation (email_send, email_*), which calls
-(nth=3, nth=3-7, first=5, chance=0.1, seed=42), and what goes wrong. With the answer: failed=REASON,
-status=503, which takes a header (retry-after=7, header=NAME=VALUE) and a body (json, html, json=VALUE,
-html=TEXT, text=TEXT). With the connection: refuse, close-before-reading, reset-before-reading,
-stall-before-reading, delay=2s, close, reset, stall, truncate-head, truncate, stall-halfway,
-close-when-idle, reset-when-idle. A rule may have one of each; carried-out=yes and =no say whether the
-call has its effect all the same.";
+A fault rule is a list of parts, separated by colons:
+  operation   email_send, email_*
+  condition   nth=3, nth=3-7, first=5, chance=0.1, seed=42
+  reply       failed=REASON, status=503. status= may have a header (retry-after=7,
+              header=NAME=VALUE) and a body (json, html, json=VALUE, html=TEXT, text=TEXT)
+  connection  refuse, close-before-reading, reset-before-reading, stall-before-reading, delay=2s,
+              close, reset, stall, truncate-head, truncate, stall-halfway, close-when-idle,
+              reset-when-idle
+A rule needs a reply or a connection effect, and may have one of each. carried-out=yes or
+carried-out=no sets whether the sandbox carries out the call, for example accepts the mail.";
 
-/// After a signal, which it may have got too, a command has so long to end by itself.
+/// Time that a command has to end after a signal, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A local SMTP2GO for tests: checks requests against the API's specification, answers as the
-/// service does, and keeps the mail. Nothing leaves the machine.
+/// A local SMTP2GO for tests: checks requests against the API's specification, replies like the
+/// service and keeps the mail. Nothing leaves the machine.
 #[derive(Debug, Parser)]
 #[command(name = "smtp2go-sandbox", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// The port to listen on; 0 is any free one. 4020 by default, 0 with a COMMAND
+    /// Port to listen on; 0 is any free port [default: 4020; 0 with a COMMAND]
     #[arg(long)]
     port: Option<u16>,
 
@@ -69,24 +72,24 @@ struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     host: IpAddr,
 
-    /// Lets --host be an address that other machines can reach
+    /// Allows --host to be an address that other machines can reach
     #[arg(long, requires = "key")]
     expose: bool,
 
-    /// Another name of this machine under which a browser may use the inbox; programs need it only
-    /// to GET from /_sandbox by a public name, as opposed to sandbox or host.docker.internal
+    /// Additional host name that browsers may use for the inbox; programs need it only for a GET of
+    /// /_sandbox by a public name (not by a name such as sandbox or host.docker.internal)
     #[arg(long, value_name = "NAME")]
     allowed_host: Vec<String>,
 
-    /// How many connections clients may have open at a time; one more is answered with 503
+    /// Maximum number of open connections; another one gets status 503
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_connections: usize,
 
-    /// The API key, in place of a made-up one that is always the same
+    /// API key [default: an invented key that is always the same]
     #[arg(long)]
     key: Option<String>,
 
-    /// The seed of all that is made up, and of faults that come by chance
+    /// Seed of generated values and of faults with chance=
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
@@ -115,7 +118,7 @@ struct Arguments {
           value_parser = clap::value_parser!(u16).range(400..=599))]
     unknown_key_status: u16,
 
-    /// Answers with the specification's examples and keeps nothing
+    /// Replies with the specification's examples and keeps no mail
     #[arg(long)]
     stateless: bool,
 
@@ -123,16 +126,15 @@ struct Arguments {
     #[arg(long)]
     enforce_senders: bool,
 
-    /// A domain that is verified from the start; implies --enforce-senders; may be given several
-    /// times
+    /// Domain that is verified from the start; implies --enforce-senders; may be given several times
     #[arg(long, value_name = "DOMAIN")]
     sender_domain: Vec<String>,
 
-    /// Posts events to webhooks on other machines too, by http:// only
+    /// Also posts events to webhooks on other machines, by http:// only
     #[arg(long)]
     remote_webhooks: bool,
 
-    /// How many times faster than the service webhooks are tried again after a failure
+    /// How many times faster than at the service failed webhooks are retried
     #[arg(long, value_name = "TIMES", default_value_t = 3600)]
     webhook_speed: u32,
 
@@ -140,12 +142,12 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     activity_lag: Duration,
 
-    /// How many mails are kept, the newest, with what belongs to them
+    /// Number of mails to keep; the oldest are dropped with their events and calls
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = count)]
     keep_mails: usize,
 
-    /// Memory for mails, events and calls, in bytes or with K, M or G: the oldest are dropped. Bodies
-    /// that are being received take up to half as much besides, or 128M if that is more
+    /// Memory for mails, events and calls, in bytes or with K, M or G; beyond it, the oldest are
+    /// dropped. Bodies of requests in progress take up to half of it in addition (at least 128M)
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     keep_bytes: usize,
 
@@ -158,8 +160,8 @@ struct Arguments {
     #[arg(long, short)]
     quiet: bool,
 
-    /// Runs this with SMTP2GO_BASE_URL and SMTP2GO_API_KEY, and with SMTP2GO_SMTP_… if there is SMTP, in
-    /// its environment, and ends with it
+    /// Command to run with SMTP2GO_BASE_URL and SMTP2GO_API_KEY in its environment; the sandbox exits
+    /// with it
     #[arg(last = true)]
     command: Vec<String>,
 }
@@ -173,7 +175,7 @@ fn main() -> ExitCode {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             ) =>
         {
-            // Whoever does not read on needs no more of it.
+            // A closed pipe is not an error.
             let _ = asked.print();
             return ExitCode::SUCCESS;
         }
@@ -197,7 +199,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line on standard error. If nobody reads there, there is nobody to tell.
+/// Writes a line to standard error, ignoring errors.
 fn say(message: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
@@ -251,7 +253,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // Before anybody is told that it runs: a signal from then on is not missed.
+        // Registered before the output shows that the sandbox runs, so that no signal is missed.
         let signal = signal()?;
         let sandbox = builder.start().await?;
         let mut environment = vec![
@@ -285,7 +287,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         }
         let mut out = io::stdout().lock();
         for (name, value) in environment {
-            // Nobody reading is no reason to end.
+            // A closed standard output is not an error.
             let _ = writeln!(out, "{name}={value}");
         }
         let _ = out.flush();
@@ -298,7 +300,7 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
     })
 }
 
-/// Waits for a command, and a while longer if there is a signal before it ends.
+/// Waits for a command to end. After a signal, waits for [`GRACE`] and kills it.
 async fn end_with(mut child: Child, signal: impl Future<Output = ()>) -> io::Result<ExitCode> {
     let status = tokio::select! {
         status = ended(&mut child) => status?,
@@ -323,7 +325,7 @@ async fn ended(child: &mut Child) -> io::Result<ExitStatus> {
     }
 }
 
-/// A line for a call: the time of day (UTC), and what became of it.
+/// Logs a call with the time of day (UTC).
 fn log(call: &Call) {
     let since = call.time().duration_since(UNIX_EPOCH);
     let seconds = since.map_or(0, |since| since.as_secs() % 86_400);
@@ -334,31 +336,33 @@ fn log(call: &Call) {
     ));
 }
 
-/// A line when the oldest was dropped.
+/// Logs that data was dropped.
 fn log_drop(dropped: &Dropped) {
     say(format_args!(
-        "dropped the oldest, {dropped} so far, to keep to --keep-mails and --keep-bytes"
+        "dropped the oldest data: {dropped} so far (limits: --keep-mails, --keep-bytes)"
     ));
 }
 
-/// A number of mails, of which there is at least one.
+/// Parses a number of mails, at least 1.
 fn count(text: &str) -> Result<usize, String> {
-    let count = text.parse().map_err(|_| "not a number of mails".to_owned());
+    let count = text
+        .parse()
+        .map_err(|_| "expected a number of mails".to_owned());
     count.and_then(|count| match count {
-        0 => Err("at least 1 mail is kept".to_owned()),
+        0 => Err("must be at least 1".to_owned()),
         count => Ok(count),
     })
 }
 
-/// A number of seconds, such as `120` or `0.5`.
+/// Parses a number of seconds, such as `120` or `0.5`.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
     seconds
         .and_then(Result::ok)
-        .ok_or_else(|| "not a number of seconds from 0".to_owned())
+        .ok_or_else(|| "expected a number of seconds, 0 or more".to_owned())
 }
 
-/// A number of bytes: `1048576`, `512K`, `64M`, `2G`, also with `iB` or `B` after the letter.
+/// Parses a size in bytes: `1048576`, `512K`, `64M`, `2G`, also with `iB` or `B` after the letter.
 fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
     let unit = text.get(digits.len()..).unwrap_or_default().trim_start();
@@ -374,10 +378,11 @@ fn size(text: &str) -> Result<usize, String> {
         .ok()
         .zip(shift)
         .and_then(|(number, shift)| number.checked_mul(1 << shift));
-    bytes.ok_or_else(|| "not a size such as 1048576, 512K, 64M or 2G".to_owned())
+    bytes.ok_or_else(|| "expected a size such as 1048576, 512K, 64M or 2G".to_owned())
 }
 
-/// Ends with the first SIGINT or SIGTERM (Ctrl-C where there are none) after the call.
+/// Returns a future that ends with the first SIGINT or SIGTERM after this call (Ctrl-C on systems
+/// without signals).
 #[cfg(unix)]
 fn signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -395,7 +400,7 @@ fn signal() -> io::Result<impl Future<Output = ()>> {
 fn signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
-            // There is no way to be told: it runs until it is killed.
+            // Ctrl-C can't be observed: run until killed.
             std::future::pending::<()>().await;
         }
     })

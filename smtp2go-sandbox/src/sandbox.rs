@@ -1,4 +1,4 @@
-//! Starting and stopping a sandbox, and looking into it.
+//! Starts and stops a sandbox, and gives access to what it received.
 
 use std::fmt;
 use std::io;
@@ -29,16 +29,16 @@ use crate::smtp;
 use crate::webhooks::{self, WebhookDelivery};
 use crate::world::{self, OnCall, OnDrop, Settings, Shared, Strictness};
 
-/// Made up, in the form of a real key: `api-` and 32 letters or digits.
+/// An invented key in the service's format: `api-` and 32 letters or digits.
 pub(crate) const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
 
-/// What a key has to have beyond the loopback address, where it is all that protects the mail.
+/// Minimum length of the main key if the sandbox is exposed: then only the key protects the mail.
 const SHORTEST_KEY: usize = 16;
 
-/// A running local SMTP2GO, on a port of its own of 127.0.0.1. It stops when it is dropped.
+/// A running local SMTP2GO. By default it listens on a free port of 127.0.0.1. Stops on drop.
 ///
-/// After the drop new connections are refused and idle ones closed. With [`Sandbox::start`] a
-/// request that is being received at that moment may still be answered.
+/// Dropping it refuses new connections and closes idle ones. With [`Sandbox::start`], a request that
+/// is in progress may still get a reply.
 pub struct Sandbox {
     base_url: String,
     smtp_address: Option<SocketAddr>,
@@ -50,27 +50,26 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts a sandbox with the default key, to which every sender is allowed, on the caller's
-    /// tokio runtime.
+    /// Starts a sandbox with the default settings on the caller's tokio runtime.
     ///
     /// # Errors
     ///
-    /// As [`SandboxBuilder::start`].
+    /// The same as for [`SandboxBuilder::start`].
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// Starts a sandbox like [`Sandbox::start`], but on a thread of its own, for tests without a
-    /// runtime or with blocking clients.
+    /// Starts a sandbox with the default settings on a thread of its own, for tests without a runtime
+    /// or with blocking clients.
     ///
     /// # Errors
     ///
-    /// As [`SandboxBuilder::start_blocking`].
+    /// The same as for [`SandboxBuilder::start_blocking`].
     pub fn start_blocking() -> io::Result<Self> {
         Self::builder().start_blocking()
     }
 
-    /// A sandbox to be set up before it starts.
+    /// Returns a builder with the default settings.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder {
             settings: Settings::with_keys(vec![ApiKey::new(DEFAULT_KEY)]),
@@ -83,15 +82,13 @@ impl Sandbox {
         }
     }
 
-    /// The address of the inbox, a page for a browser that shows what was sent:
-    /// `http://127.0.0.1:PORT/`.
+    /// URL of the inbox, a web page that shows what was sent: `http://127.0.0.1:PORT/`.
     pub fn inbox_url(&self) -> String {
         format!("{}/", self.base_url.trim_end_matches("/v3"))
     }
 
-    /// The base URL for a client, `http://127.0.0.1:PORT/v3`. Without `/v3` calls are refused, unless
-    /// [`SandboxBuilder::allow_missing_v3`] lets them through. The admin endpoints are below
-    /// `/_sandbox` (see the [crate's documentation](crate#admin-endpoints)).
+    /// Base URL for a client: `http://127.0.0.1:PORT/v3`. The operations are also served without
+    /// `/v3`. The [admin endpoints](crate#admin-endpoints) are below `/_sandbox`.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -117,13 +114,13 @@ impl Sandbox {
         keys.next().map_or(DEFAULT_KEY, |key| &key.secret)
     }
 
-    /// The mails that were accepted so far and are kept, in order; for a batch one per item.
+    /// Returns the accepted mails that are kept, in order. A batch gives one mail per item.
     pub fn mails(&self) -> Vec<Mail> {
         self.shared.world().mails.to_vec()
     }
 
-    /// The calls so far that are kept, in order, refused ones and those that a [`Fault`] struck included. A
-    /// request that the client broke off is not among them.
+    /// Returns the calls that are kept, in order, including refused ones and those with a [`Fault`].
+    /// A request that the client aborted is not recorded.
     pub fn calls(&self) -> Vec<Call> {
         let calls = self.shared.world().calls.to_vec();
         calls.into_iter().map(Arc::unwrap_or_clone).collect()
@@ -146,58 +143,58 @@ impl Sandbox {
         self.shared.world().dropped()
     }
 
-    /// How many connections clients have open to it, idle ones included.
+    /// Number of open connections of clients, including idle ones.
     pub fn open_connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// The faults that make calls fail on purpose: none at first, unless
-    /// [`SandboxBuilder::fault`] set some up.
+    /// Returns the faults, which make calls fail on purpose. Default: none, except those of
+    /// [`SandboxBuilder::fault`].
     pub fn faults(&self) -> Faults {
         Faults::new(Arc::clone(&self.shared))
     }
 
-    /// What happened to the mails so far, in order: each is processed, and delivered to each of its
-    /// recipients a moment later.
+    /// Returns the events that are kept, in order. A mail is processed, and delivered to each
+    /// recipient 50 ms later.
     pub fn events(&self) -> Vec<Arc<Event>> {
         self.shared.world().events.to_vec()
     }
 
-    /// What becomes of the mail: rules for it, and what happens on demand, such as a bounce or a
-    /// click.
+    /// Returns the controls of delivery: rules for outcomes, and events on demand, such as a bounce
+    /// or a click.
     pub fn delivery(&self) -> Delivery {
         Delivery::new(Arc::clone(&self.shared))
     }
 
-    /// The text messages that were accepted so far, in order; one per destination.
+    /// Returns the accepted text messages that are kept, in order. Each destination of a request
+    /// gives one message.
     pub fn sms(&self) -> Vec<Sms> {
         self.shared.world().sms.to_vec()
     }
 
-    /// Somebody sends a text message to the master account: `from` is their number, `to` the
-    /// account's. `/sms/view-received` shows it. STOP, and words like it, opt out: what is sent to
-    /// that number afterwards is rejected.
+    /// Simulates a text message to the master account, from the number `from` to the account's number
+    /// `to`. `/sms/view-received` lists it. The content STOP, or a similar word, opts out: later
+    /// messages to that number are rejected.
     pub fn receive_sms(&self, from: &str, to: &str, content: &str) {
         let mut world = self.shared.world();
         sms::receive(&mut world, AccountId::MASTER, from, to, content);
     }
 
-    /// The events that were posted to webhooks or are to be, in order: one for each webhook that
-    /// asked for the event, with its attempts.
+    /// Returns the webhook deliveries that are kept, in order: one for each event and each webhook
+    /// that subscribes to it, with the attempts so far.
     ///
-    /// An endpoint that does not answer with a status from 200 to 299 within 10 seconds gets the
-    /// event again: up to 35 times, at the times of the service's schedule, on which an hour passes
-    /// in a second (see [`SandboxBuilder::webhook_speed`]).
+    /// A delivery is retried unless the endpoint replies with a status from 200 to 299 within 10
+    /// seconds. There are up to 35 attempts on the service's schedule, in which an hour takes a
+    /// second (see [`SandboxBuilder::webhook_speed`]).
     pub fn webhook_deliveries(&self) -> Vec<WebhookDelivery> {
         let world = self.shared.world();
         world.outbox.deliveries.to_vec()
     }
 
-    /// Waits until everything that is to be posted to webhooks by now was posted and answered, or
-    /// not answered in time. What is to be tried again later is not waited for. False if `timeout`
-    /// passes first.
+    /// Waits until no webhook delivery is queued or being posted. Does not wait for retries that are
+    /// due later. Returns false after `timeout`.
     ///
-    /// Needs a tokio runtime, as [`wait_for_mail`](Self::wait_for_mail) does.
+    /// Needs a tokio runtime, like [`wait_for_mail`](Self::wait_for_mail).
     ///
     /// ```
     /// use std::time::Duration;
@@ -228,9 +225,9 @@ impl Sandbox {
         tokio::time::timeout(timeout, settled).await.is_ok()
     }
 
-    /// Posts an event to its webhook once more, whatever became of it before; `delivery` is its
-    /// place in [`webhook_deliveries`](Self::webhook_deliveries), where dropped ones count. False if
-    /// there is none, or it is just being posted.
+    /// Posts a delivery again, also if it was accepted or given up. `delivery` is its index in
+    /// [`webhook_deliveries`](Self::webhook_deliveries), counting dropped ones. Returns false if the
+    /// delivery does not exist, is queued or is being posted.
     pub fn post_webhook_again(&self, delivery: usize) -> bool {
         webhooks::post_again(&mut self.shared.world(), delivery)
     }
@@ -241,13 +238,13 @@ impl Sandbox {
         self.shared.world().activity_lag = lag;
     }
 
-    /// The time in the sandbox: the system's, unless it was frozen or advanced.
+    /// The sandbox's time: the system's, unless the clock was frozen or advanced.
     pub fn now(&self) -> SystemTime {
         self.shared.world().now()
     }
 
-    /// Stops the sandbox's clock. What is to happen later, such as deliveries and scheduled mail,
-    /// waits for [`advance`](Self::advance), so that a test sees each step.
+    /// Stops the sandbox's clock. Deliveries, scheduled mail and other pending jobs then wait for
+    /// [`advance`](Self::advance), so that a test controls each step.
     ///
     /// ```
     /// use std::time::Duration;
@@ -266,27 +263,26 @@ impl Sandbox {
         self.shared.world().freeze();
     }
 
-    /// Lets a clock that was frozen run again, from where it is, or from the system's time if that
-    /// is later.
+    /// Restarts a frozen clock from its frozen time, or from the system's time if that is later.
     pub fn resume(&self) {
         self.shared.world().resume();
     }
 
-    /// Moves the sandbox's clock on, frozen or not. What comes due on the way has happened when this
-    /// returns, in order, each thing at its own time.
+    /// Moves the sandbox's clock forward, frozen or not. Runs everything that becomes due, in order,
+    /// each at its own time, before it returns.
     pub fn advance(&self, by: Duration) {
         self.shared.world().advance(by);
     }
 
-    /// Forgets all mails, events and calls and all changes of accounts: what the sandbox has is what
-    /// it had at its start. Its clock, its faults, its rules of delivery and the activity's lag stay as
-    /// they are.
+    /// Removes all mails, events and calls, and undoes all changes of accounts. Keeps the clock, the
+    /// faults, the delivery rules and the activity lag.
     pub fn reset(&self) {
         self.shared.world().reset();
     }
 
-    /// Follows the link that `/single_sender_emails/add` mails to an address, so that it is verified
-    /// now. False if it is no single sender of the master account.
+    /// Verifies a single sender now, as if its owner clicked the link that
+    /// `/single_sender_emails/add` mails. Returns false if the master account has no such single
+    /// sender.
     pub fn verify_sender(&self, address: &str) -> bool {
         let mut world = self.shared.world();
         single_sender_emails::verify(&mut world, AccountId::MASTER, address)
@@ -306,11 +302,11 @@ impl Sandbox {
     }
 
     /// Waits for the next mail: the first call returns the first mail, the second call the second
-    /// one, and so on, at once if it is there already. One that was dropped meanwhile is passed over.
-    /// `None` if `timeout` passes first.
+    /// mail, and so on. Returns at once if the mail has already arrived, and skips dropped mails.
+    /// `None` after `timeout`.
     ///
-    /// Needs a tokio runtime with its timer enabled, which those of `#[tokio::test]` and
-    /// `#[tokio::main]` are; tokio panics otherwise.
+    /// Needs a tokio runtime with its timer enabled, such as those of `#[tokio::test]` and
+    /// `#[tokio::main]`. Otherwise tokio panics.
     pub async fn wait_for_mail(&self, timeout: Duration) -> Option<Mail> {
         let next = async {
             let mut changes = self.shared.changes.subscribe();
@@ -325,8 +321,8 @@ impl Sandbox {
         tokio::time::timeout(timeout, next).await.ok().flatten()
     }
 
-    /// As [`wait_for_mail`](Self::wait_for_mail), for code without a runtime. It blocks its thread,
-    /// so it needs a sandbox on another one: [`Sandbox::start_blocking`].
+    /// Like [`wait_for_mail`](Self::wait_for_mail), for code without a runtime. It blocks its thread,
+    /// so the sandbox must run on another one: [`Sandbox::start_blocking`].
     pub fn wait_for_mail_blocking(&self, timeout: Duration) -> Option<Mail> {
         let end = Instant::now().checked_add(timeout);
         loop {
@@ -334,7 +330,7 @@ impl Sandbox {
             if mail.is_some() || end.is_some_and(|end| Instant::now() >= end) {
                 return mail;
             }
-            // There is no waiting for a channel of tokio's with a limit outside of a runtime.
+            // tokio's channel has no blocking wait with a timeout.
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -345,7 +341,7 @@ impl Drop for Sandbox {
         self.shared.stopping.send_replace(true);
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It ends at once. Waiting for it makes sure that the port is closed.
+            // Waits until the port is closed, which is at once.
             let _ = thread.join();
         }
         #[cfg(feature = "data")]
@@ -364,10 +360,10 @@ impl fmt::Debug for Sandbox {
     }
 }
 
-/// The settings of a [`Sandbox`] that is yet to be started; made by [`Sandbox::builder`].
+/// Builds a [`Sandbox`]. Returned by [`Sandbox::builder`].
 ///
-/// `Debug` leaves out the key.
-#[must_use = "a sandbox has to be started"]
+/// `Debug` leaves out the keys.
+#[must_use = "the builder does nothing until the sandbox is started"]
 pub struct SandboxBuilder {
     settings: Settings,
     faults: Vec<Fault>,
@@ -402,18 +398,18 @@ impl fmt::Debug for SandboxBuilder {
 }
 
 impl SandboxBuilder {
-    /// The main key, in place of the default one. Make one up: a real key has no business here. Its
-    /// form is not checked, but an empty one, or one with white space around it, does not start.
+    /// Sets the main key. Use an invented one, never a real key. Its format is not checked, except
+    /// that starting fails if it is empty, has white space around it or has a control character.
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        // It is always there, and first.
+        // The main key is always the first one.
         if let Some(main) = self.settings.keys.first_mut() {
             *main = ApiKey::new(key);
         }
         self
     }
 
-    /// Another key that the sandbox knows: one for some endpoints only, for a subaccount, disabled,
-    /// or on trial. If it is the same as one before, that one counts.
+    /// Adds another key, for example one for some endpoints only, of a subaccount, or with the status
+    /// `blocked` or `sandbox`. If the same key was added before, the first one applies.
     pub fn api_key(mut self, key: ApiKey) -> Self {
         self.settings.keys.push(key);
         self
@@ -455,47 +451,48 @@ impl SandboxBuilder {
         self
     }
 
-    /// The status of a refusal for a key that the sandbox does not know, from 400 to 599. Default: 401,
-    /// as documented. The service has been seen to answer with 500, which clients have to take for
-    /// the same: it is in the same envelope, with the same text.
+    /// Sets the status for an unknown key, from 400 to 599. Default: 401, as documented. The service
+    /// was also seen to send 500 with the same envelope and text, which clients should treat the
+    /// same.
     pub fn unknown_key_status(mut self, status: u16) -> Self {
         self.settings.unknown_key_status = status;
         self
     }
 
-    /// Whether every request that is allowed is answered with the specification's example, for
-    /// tools that check contracts. Nothing is kept but the calls. Off by default.
+    /// Whether to reply to every valid request with the spec's example, for tools that test contracts.
+    /// Then only calls are recorded. Default: false.
     pub fn stateless(mut self, stateless: bool) -> Self {
         self.settings.stateless = stateless;
         self
     }
 
-    /// The seed of what is made up, such as ids of events; 0 by default. The same calls with the
-    /// same seed get the same values.
+    /// Sets the seed of generated values, such as the ids of events, and of faults that have a
+    /// probability. The same calls with the same seed get the same values. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = seed;
         self
     }
 
-    /// Whether events may be posted to webhooks on other machines. By default they go to loopback
-    /// addresses and `localhost` only, so that no test reaches the outside by mistake. It takes
-    /// `http://` either way: the sandbox has no TLS, and gives up on `https://` at once.
+    /// Whether to post events to webhooks on other machines. Default: false. Then only loopback
+    /// addresses and `localhost` receive events, so that no test sends anything by mistake. In both
+    /// cases the URL must start with `http://`: the sandbox has no TLS, and gives up deliveries to
+    /// `https://` at once.
     pub fn remote_webhooks(mut self, allowed: bool) -> Self {
         self.settings.remote_webhooks = allowed;
         self
     }
 
-    /// How many times faster than at the service events are posted again after a failure: 3600 by
-    /// default, so that an hour is a second. With 1 it is the service's schedule, to go with
-    /// [`Sandbox::advance`]: 5 attempts in 30 minutes, then one an hour for a day, every 6 hours for
-    /// a day, and every 12 hours for a day.
+    /// Sets how many times faster than at the service failed webhook deliveries are retried. Default:
+    /// 3600, so that an hour takes a second. 1 is the service's schedule, for tests that use
+    /// [`Sandbox::advance`]: 5 attempts in 30 minutes, then one every hour for a day, every 6 hours
+    /// for a day, and every 12 hours for a day.
     pub fn webhook_speed(mut self, times: u32) -> Self {
         self.settings.webhook_speed = times;
         self
     }
 
-    /// How long a webhook's endpoint may take to answer, by the system's clock: 10 seconds by
-    /// default, as at the service.
+    /// Sets the time limit for a webhook endpoint's reply, by the system's clock. Default: 10 seconds,
+    /// as at the service.
     pub fn webhook_timeout(mut self, limit: Duration) -> Self {
         self.settings.webhook_timeout = limit;
         self
@@ -523,127 +520,126 @@ impl SandboxBuilder {
         self
     }
 
-    /// The port to listen on; 0, the default, is any free one.
+    /// Sets the port to listen on. Default: 0, any free port.
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
         self
     }
 
-    /// The address to listen on, 127.0.0.1 by default. One beyond the loopback address, such as
-    /// 0.0.0.0, has to be allowed by [`expose`](Self::expose).
+    /// Sets the address to listen on. Default: 127.0.0.1. An address beyond loopback, such as 0.0.0.0,
+    /// needs [`expose`](Self::expose).
     pub fn host(mut self, host: IpAddr) -> Self {
         self.address.set_ip(host);
         self
     }
 
-    /// Whether [`host`](Self::host) may be an address that other machines can reach. Not by
-    /// default, and with the default key not at all: it takes a [`key`](Self::key) of one's own, of
-    /// 16 characters or more, which the admin endpoints want too then.
+    /// Whether [`host`](Self::host) may be an address that other machines can reach. Default: false.
+    /// Needs your own [`key`](Self::key) of at least 16 characters, which the inbox and the admin
+    /// endpoints then require too.
     pub fn expose(mut self, expose: bool) -> Self {
         self.settings.access.exposed = expose;
         self
     }
 
-    /// Adds a name under which a browser may use the inbox, such as that of a container. By default
-    /// these are `localhost`, names below it, and IP addresses: of the loopback only, or any if the
-    /// sandbox is [exposed](Self::expose). Pages under any other name are refused, since a site can
-    /// re-point its name to this machine (DNS rebinding).
+    /// Adds a host name that browsers may use for the inbox, such as the name of a container. By
+    /// default, browsers may use `localhost`, names below it and IP addresses: only loopback ones, or
+    /// all if the sandbox is [exposed](Self::expose). Pages on any other name are refused, because a
+    /// site can have its name resolve to this machine (DNS rebinding).
     ///
-    /// Programs need it only to GET from `/_sandbox` by a name that somebody can own on the internet,
-    /// and only if the sandbox is not exposed. Names without a dot, and below `.internal`, `.local`,
-    /// `.localhost`, `.test` and `.home.arpa`, need it never.
+    /// Programs need an allowed name only for a GET of `/_sandbox` or the inbox by a name that someone
+    /// can own on the internet, and only if the sandbox is not exposed. Names without a dot, and names
+    /// below `.internal`, `.local`, `.localhost`, `.test` and `.home.arpa`, never need it.
     pub fn allowed_host(mut self, name: impl Into<String>) -> Self {
         let name = name.into().to_ascii_lowercase();
         self.settings.access.hosts.push(name);
         self
     }
 
-    /// How many connections clients may have open at a time, idle ones included: 512 by default.
-    /// One more is answered with 503 and closed. Those that a [`Fault`] has wait do not count. The
-    /// inbox's event streams and `wait=` of `/_sandbox/mails` use at most a quarter.
+    /// Sets the maximum number of open connections, including idle ones. Default: 512. Another
+    /// connection gets status 503 and is closed. Connections that a [`Fault`] delays or stalls don't
+    /// count. The inbox's event streams and `wait=` of `/_sandbox/mails` use at most a quarter.
     pub fn max_connections(mut self, most: usize) -> Self {
         self.settings.limits.connections = most;
         self
     }
 
-    /// How long the head of a request may take to arrive, by the system's clock: 30 seconds by
-    /// default. For the first request of a connection that is from when it was accepted. A head that
-    /// takes longer is answered with 408 and the connection closed. Over SMTP this limits the time for a
-    /// command until the client has logged in (answered with 421).
+    /// Sets the time limit for the head of a request, by the system's clock. Default: 30 seconds. For
+    /// the first request of a connection, the time starts when the connection is accepted. A head that
+    /// takes longer gets status 408, and the connection is closed.
     pub fn head_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.head = limit;
         self
     }
 
-    /// How long nothing may happen on a connection, by the system's clock: 120 seconds by default.
-    /// This limits the time between two requests, between two chunks of a body (answered with 408),
-    /// and until the client reads more of an answer. The connection is closed then. A [`Fault`] that
-    /// waits on purpose is never ended. Over SMTP this limits the time for a command after the login, and
-    /// between two chunks of a message (answered with 421).
+    /// Sets how long a connection may be idle, by the system's clock. Default: 120 seconds. Limits the
+    /// time between two requests, between two chunks of a body (which gets status 408), and until the
+    /// client reads more of a reply. Then the connection is closed. Connections that a [`Fault`]
+    /// delays or stalls are not limited.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.idle = limit;
         self
     }
 
-    /// Calls a function with every call, when it is known what became of it and before the client
-    /// has its answer: for a log. It must not call the sandbox. The last one that is set counts.
+    /// Sets a function that receives every call with its outcome, before the client receives the
+    /// reply. Use it for a log. The function must not call the sandbox. If set again, the last one
+    /// applies.
     pub fn on_call(mut self, on_call: impl Fn(&Call) + Send + Sync + 'static) -> Self {
         self.on_call = Some(Box::new(on_call));
         self
     }
 
-    /// How many mails are kept: the newest. Default: 200,000. At least one is, and mail that waits for
-    /// its `schedule` is kept beyond that.
+    /// Sets the number of mails to keep; the oldest are dropped. Default: 200,000. The minimum is 1.
+    /// Mail that waits for its `schedule` is kept in addition.
     ///
-    /// A mail is dropped with its events, its webhook deliveries and its call. Whatever was still to
-    /// happen to it, such as the next attempt at a webhook, is called off. Totals, figures and
-    /// [`assert_mails`](Sandbox::assert_mails) still count it, and [`Sandbox::dropped`] returns how
-    /// many there are.
+    /// A mail is dropped together with its events, its webhook deliveries and its call, and its
+    /// pending jobs, such as webhook retries, are cancelled. Totals, statistics and
+    /// [`assert_mails`](Sandbox::assert_mails) still count it. [`Sandbox::dropped`] returns the number
+    /// of dropped mails.
     pub fn keep_mails(mut self, count: usize) -> Self {
         self.settings.budget.mails = count.max(1);
         self
     }
 
-    /// Approximate memory for mails, text messages, events, webhook deliveries and calls, in bytes.
-    /// Default: 1 GiB, which has room for 100,000 mails of 2 KB. Beyond it the oldest are dropped; the
-    /// newest mail is kept whatever its size.
+    /// Sets the approximate memory for mails, text messages, events, webhook deliveries and calls, in
+    /// bytes. Default: 1 GiB, which has room for 100,000 mails of 2 KB. Beyond it, the oldest are
+    /// dropped; the newest mail is always kept.
     ///
-    /// Calls that sent nothing get an eighth of it. Mail that waits for its `schedule` is not
-    /// dropped; when it takes up seven sixteenths, no more is scheduled.
+    /// Calls that sent nothing get an eighth of the memory. Mail that waits for its `schedule` is not
+    /// dropped; if it takes seven sixteenths, further scheduled mail is refused.
     ///
-    /// Bodies of requests that are not answered yet take memory besides: with a known key in a header
-    /// up to half as much, or 128 MiB if that is more, and 128 MiB without one. A request beyond that
-    /// is answered with 503. What the inbox searches takes up to a quarter as much besides.
+    /// Other memory is not included: the bodies of requests in progress take up to half of this value
+    /// (at least 128 MiB) with a known key in a header, and up to 128 MiB without one; a request
+    /// beyond that gets status 503. The inbox's search takes up to a quarter of this value.
     pub fn keep_bytes(mut self, bytes: usize) -> Self {
         self.settings.budget.bytes = bytes;
         self
     }
 
-    /// Calls a function after the first drop ([`keep_mails`](Self::keep_mails),
+    /// Sets a function that is called after the first drop ([`keep_mails`](Self::keep_mails),
     /// [`keep_bytes`](Self::keep_bytes)), and again each time the total has grown tenfold. It receives
-    /// the totals so far, and must not call the sandbox. The last one that is set counts.
+    /// the totals so far. The function must not call the sandbox. If set again, the last one applies.
     pub fn on_drop(mut self, on_drop: impl Fn(&Dropped) + Send + Sync + 'static) -> Self {
         self.on_drop = Some(Box::new(on_drop));
         self
     }
 
-    /// Whether mail from an unverified sender is refused, with 400, as by the service: from an
-    /// address that is neither a verified single sender nor of a verified sender domain of the
-    /// account. By default every address may send.
+    /// Whether to refuse mail from an unverified sender with status 400, as the service does. A sender
+    /// is verified if it is a verified single sender or in a verified sender domain of the account.
+    /// Default: false. Then every address may send.
     ///
-    /// A domain is verified by `/domain/verify`, or by itself 7 minutes after it was added, unless
-    /// a label of it is `unpublished`: that stands for a domain without its DNS records. A single
-    /// sender is verified a second after it was added, unless it begins with `unverified`; see
-    /// [`Sandbox::verify_sender`].
+    /// `/domain/verify` verifies a domain; otherwise it is verified 7 minutes after it was added. A
+    /// domain with the label `unpublished` is never verified: it simulates missing DNS records. A
+    /// single sender is verified one second after it was added, unless it starts with `unverified`;
+    /// see [`Sandbox::verify_sender`].
     pub fn enforce_senders(mut self, enforce: bool) -> Self {
         self.settings.enforce_senders = enforce;
         self
     }
 
-    /// Domains of the master account that are verified from the start, and lent to all subaccounts.
-    /// Senders are enforced then (see [`enforce_senders`](Self::enforce_senders)): mail from any
-    /// other domain is refused, and with an empty list all mail is, until a sender is verified.
-    /// Subdomains count as other domains.
+    /// Sets domains of the master account that are verified from the start and shared with all
+    /// subaccounts. Also turns [`enforce_senders`](Self::enforce_senders) on: mail from any other
+    /// domain, including subdomains, is refused. With an empty list, all mail is refused until a
+    /// sender is verified.
     pub fn sender_domains<I>(mut self, domains: I) -> Self
     where
         I: IntoIterator,
@@ -657,8 +653,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// An IP address that may send over SMTP without a password, for `/ip_auth`: the API has no call
-    /// to add one. It belongs to the master account.
+    /// Adds an IP address of the master account that may send over SMTP without a password, for
+    /// `/ip_auth`. The API has no call to add one.
     pub fn ip_auth(mut self, address: IpAddr) -> Self {
         self.settings.ip_auth.push(address.to_string());
         self
@@ -740,8 +736,9 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// If it is not called on a tokio runtime, no port can be opened, a key, an allowed host or a
-    /// sender domain is empty, or a setting is not in its range.
+    /// Fails outside of a tokio runtime, if the port can't be opened, if a key, an allowed host or a
+    /// sender domain is empty, has white space around it or has a control character, or if a setting
+    /// is out of range.
     pub async fn start(mut self) -> io::Result<Sandbox> {
         let runtime = runtime::Handle::try_current().map_err(io::Error::other)?;
         let (listener, base_url) = listen(&mut self)?;
@@ -769,13 +766,13 @@ impl SandboxBuilder {
         })
     }
 
-    /// Starts the sandbox on a thread of its own. It can be called, and the sandbox dropped,
-    /// with or without a runtime around.
+    /// Starts the sandbox on a thread of its own. Works with or without a tokio runtime.
     ///
     /// # Errors
     ///
-    /// If no port can be opened, no thread started, a key, an allowed host or a sender domain is
-    /// empty, or a setting is not in its range.
+    /// Fails if the port can't be opened or the thread can't be started, if a key, an allowed host or
+    /// a sender domain is empty, has white space around it or has a control character, or if a setting
+    /// is out of range.
     pub fn start_blocking(mut self) -> io::Result<Sandbox> {
         let (listener, base_url) = listen(&mut self)?;
         let (smtp, smtp_address) = listen_for_smtp(&self)?.unzip();
@@ -810,8 +807,7 @@ impl SandboxBuilder {
                         Err(error) => drop(ready.send(Err(error))),
                     }
                 });
-                // The end of the runtime is the end of the server and of its connections. What takes
-                // long on other threads is not waited for.
+                // Ends the server and its connections without waiting for work on other threads.
                 runtime.shutdown_background();
             })?;
         let sandbox = Sandbox {
@@ -838,11 +834,10 @@ impl SandboxBuilder {
         let mut token = [0; 16];
         getrandom::fill(&mut token).map_err(|error| io::Error::other(error.to_string()))?;
         let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
-        // It was made just now, so that none was set before.
+        // `shared` is new, so that none of these was set before.
         let _ = shared.base_url.set(base_url.to_owned());
         let _ = shared.page_token.set(token);
         if let Some(on_call) = self.on_call {
-            // It was made just now, so there is none yet.
             let _ = shared.on_call.set(on_call);
         }
         if let Some(on_drop) = self.on_drop {
@@ -852,7 +847,7 @@ impl SandboxBuilder {
     }
 }
 
-/// Opens the port, any free one if it is 0, and notes whether other machines can reach it.
+/// Checks the settings and opens the port. Clears `exposed` if the address is a loopback address.
 fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
     let settings = &builder.settings;
     for key in &settings.keys {
@@ -867,7 +862,7 @@ fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
     let status = settings.unknown_key_status;
     if !(400..=599).contains(&status) {
         return Err(invalid(format!(
-            "unknown key status: {status} is not from 400 to 599"
+            "unknown key status: {status} is not in the range 400 to 599"
         )));
     }
     #[cfg(feature = "data")]
@@ -884,15 +879,15 @@ fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
         let host = address.ip();
         if !access.exposed {
             return Err(invalid(format!(
-                "{host} can be reached from other machines, which has to be allowed (expose)"
+                "{host} can be reached from other machines: set expose (--expose) to allow this"
             )));
         }
         let key = builder.settings.keys.first();
         let key = key.map_or(DEFAULT_KEY, |key| &key.secret);
         if key == DEFAULT_KEY || key.chars().count() < SHORTEST_KEY {
             return Err(invalid(format!(
-                "{host} can be reached from other machines, which takes a key of your own of \
-                 {SHORTEST_KEY} characters or more"
+                "{host} can be reached from other machines: set a key of your own with at least \
+                 {SHORTEST_KEY} characters"
             )));
         }
     }
@@ -928,6 +923,7 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
         .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     listener.set_nonblocking(true)?;
     let mut address = listener.local_addr()?;
+    // Replaces an unspecified address by one that clients on this machine can connect to.
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -936,7 +932,8 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Refuses what a missing variable or a file's line break makes of a setting.
+/// Refuses an empty setting and one with stray white space, which come from unset variables and from
+/// line breaks in files.
 fn check_text(what: &str, text: &str) -> io::Result<()> {
     let fault = if text.trim().is_empty() {
         "is empty"
@@ -956,6 +953,6 @@ fn invalid(message: String) -> io::Error {
 
 /// Waits until the other end of the channel is dropped.
 async fn until_dropped(stopped: oneshot::Receiver<()>) {
-    // Nothing is ever sent, so that the only outcome is the error of a closed channel.
+    // Nothing is ever sent: the only outcome is the error of a closed channel.
     let _ = stopped.await;
 }

@@ -246,7 +246,7 @@ fn address_beyond_loopback_needs_expose_and_a_key() {
     const KEY: &str = "api-MINE0MINE0MINE0MINE0MINE0MINE0MI";
     for (arguments, expected) in [
         (&["--host", "0.0.0.0"][..], "0.0.0.0 can be reached"),
-        (&["--host", "0.0.0.0", "--key", KEY], "(expose)"),
+        (&["--host", "0.0.0.0", "--key", KEY], "(--expose)"),
         (&["--host", "0.0.0.0", "--expose"], "--key"),
         (
             &["--host", "0.0.0.0", "--expose", "--key", "short"],
@@ -310,7 +310,7 @@ fn activity_lag_is_set_by_an_option() {
 }
 
 #[test]
-fn dropped_mail_is_logged_first_and_then_each_time_the_total_grows_tenfold() {
+fn dropped_mail_is_logged_after_the_first_drop_and_each_tenfold_growth() {
     let mut sandbox = Running::start(&["--keep-mails", "2", "--keep-bytes", "8M"]);
     let mail = r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"x","text_body":"x"}"#;
     for _ in 0..30 {
@@ -325,11 +325,11 @@ fn dropped_mail_is_logged_first_and_then_each_time_the_total_grows_tenfold() {
     error.read_to_string(&mut log).unwrap();
     let lines = log
         .lines()
-        .filter(|line| line.starts_with("dropped the oldest, "));
+        .filter(|line| line.starts_with("dropped the oldest data: "));
     let lines: Vec<_> = lines.collect();
     assert_eq!(lines.len(), 2, "{log}");
     assert!(
-        lines[0].starts_with("dropped the oldest, 1 mail, "),
+        lines[0].starts_with("dropped the oldest data: 1 mail, "),
         "{log}"
     );
 }
@@ -353,22 +353,22 @@ fn invalid_option_ends_with_an_error_in_one_line() {
         (&["--port", "x"], 2, "--port".to_owned()),
         (&["--host", "nowhere"], 2, "--host".to_owned()),
         (&["--prot", "1"], 2, "--prot".to_owned()),
-        (&["--keep-mails", "0"], 2, "at least 1 mail".to_owned()),
+        (&["--keep-mails", "0"], 2, "must be at least 1".to_owned()),
         (
             &["--keep-mails", "x"],
             2,
-            "not a number of mails".to_owned(),
+            "expected a number of mails".to_owned(),
         ),
         (
             &["--activity-lag", "soon"],
             2,
-            "not a number of seconds from 0".to_owned(),
+            "expected a number of seconds".to_owned(),
         ),
         (&["--keep-bytes", "1 T"], 2, "--keep-bytes".to_owned()),
         (
             &["--keep-bytes", "99999999999G"],
             2,
-            "such as 1048576, 512K, 64M or 2G".to_owned(),
+            "expected a size such as 1048576, 512K, 64M or 2G".to_owned(),
         ),
         (
             &["--unknown-key-status", "200"],
