@@ -1,4 +1,4 @@
-//! The operations of the API, as the specification describes them.
+//! The operations of the API, read from the spec.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,16 +8,16 @@ use serde_json::{Map, Value, json};
 
 use crate::schema::Schema;
 
-/// Written by `cargo xtask regen` from the specification.
+/// Generated from the spec by `cargo xtask regen`.
 const EMBEDDED: &str = include_str!("generated/api.json");
 
 /// Every operation that the sandbox serves.
 #[derive(Debug)]
 pub(crate) struct Api {
     operations: Vec<Operation>,
-    /// What is posted of mail; `None` if the document does not say.
+    /// Schema of mail events. `None` if the document has none.
     pub(crate) email_event: Option<Schema>,
-    /// What is posted of text messages.
+    /// Schema of events of text messages.
     pub(crate) sms_event: Option<Schema>,
 }
 
@@ -25,29 +25,29 @@ pub(crate) struct Api {
 #[derive(Debug)]
 pub(crate) struct Operation {
     pub(crate) id: String,
-    /// Which file of `operations` answers it.
+    /// The file of `operations` that handles it.
     pub(crate) group: String,
     pub(crate) method: String,
     pub(crate) path: String,
-    /// The longest body, in bytes, that the service takes.
+    /// Maximum body size in bytes.
     pub(crate) max_body_bytes: usize,
-    /// The body field that belongs to the request and holds the key, if there is one.
+    /// Field of the schema that contains the key, if there is one.
     pub(crate) key_in_body: Option<String>,
-    /// The field that names a subaccount, if there is one.
+    /// Field that names a subaccount, if there is one.
     pub(crate) subaccount: Option<String>,
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) request: Schema,
     #[cfg(test)]
     pub(crate) request_example: Option<Value>,
-    /// `None` where no body is known.
+    /// Schema of the reply. `None` if the spec has no body.
     pub(crate) reply: Option<Schema>,
-    /// The example reply, `None` where no body is known.
+    /// Example of the reply. `None` if the spec has no body.
     pub(crate) reply_example: Option<Value>,
-    /// The example replies by name, where there are several.
+    /// Examples of the reply by name, if there are several.
     pub(crate) reply_examples: Map<String, Value>,
 }
 
-/// So many calls in any `second`, `minute`, `hour` or `day`.
+/// Maximum number of calls in any `second`, `minute`, `hour` or `day`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RateLimit {
     pub(crate) requests: usize,
@@ -65,11 +65,11 @@ impl RateLimit {
     }
 }
 
-/// What is known of a method and a path.
+/// The result of looking up a method and a path.
 #[derive(Debug)]
 pub(crate) enum Lookup<'a> {
     Found(&'a Operation),
-    /// The path exists, with these methods.
+    /// The path exists only with these methods.
     WrongMethod(Vec<&'a str>),
     /// The path would exist with `/v3` before it.
     MissingV3,
@@ -106,7 +106,7 @@ struct OperationRow {
 }
 
 impl Api {
-    /// The API of the embedded document, which is read once in a process.
+    /// Returns the API of the embedded document, which a process parses once.
     pub(crate) fn embedded() -> Result<Arc<Self>, String> {
         static API: OnceLock<Result<Arc<Api>, String>> = OnceLock::new();
         API.get_or_init(|| Self::parse(EMBEDDED).map(Arc::new))
@@ -115,8 +115,8 @@ impl Api {
 
     pub(crate) fn parse(document: &str) -> Result<Self, String> {
         let document: Document = serde_json::from_str(document)
-            .map_err(|error| format!("the description of the API cannot be read: {error}"))?;
-        // An operation without a request body takes no fields.
+            .map_err(|error| format!("cannot parse the embedded API document: {error}"))?;
+        // An operation without a request body allows no fields.
         let nothing = json!({ "type": "object", "additionalProperties": false });
         let operations = document
             .operations
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_are_what_the_schemas_say() {
+    fn every_example_matches_its_schema() {
         for operation in &Api::embedded().unwrap().operations {
             if let Some(example) = &operation.request_example {
                 let error = operation.request.check(example).unwrap();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wrong_field_is_named() {
+    fn error_names_the_invalid_field() {
         let api = fixture();
         let send = operation(&api, "/email/send");
         let table = [
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_declared_body_no_field_is_taken() {
+    fn operation_without_a_request_body_refuses_every_field() {
         let api = Api::parse(
             r##"{ "operations": [{ "id": "a", "method": "POST", "path": "/a", "max_body_bytes": 9,
                   "key_in_body": null, "request": null, "reply_example": null }], "$defs": {} }"##,
@@ -315,11 +315,11 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(error.field, "b");
-        assert_eq!(error.message, "The field is not known.");
+        assert_eq!(error.message, "The field is unknown.");
     }
 
     #[test]
-    fn definitions_that_refer_to_themselves_are_gathered_once() {
+    fn recursive_definition_is_included_once() {
         let api = Api::parse(
             r##"{ "operations": [{ "id": "a", "method": "POST", "path": "/a", "max_body_bytes": 9,
                   "key_in_body": null, "request": { "$ref": "#/$defs/Node" }, "reply_example": null }],

@@ -35,7 +35,7 @@ impl Clock {
         *self = Self::Frozen { at };
     }
 
-    /// Runs on from its frozen time, or from the system's time if that is later.
+    /// Restarts the clock from its frozen time, or from the system's time if that is later.
     pub(crate) fn resume(&mut self) {
         if let Self::Frozen { at } = *self {
             *self = Self::Running {

@@ -11,6 +11,7 @@ use crate::address;
 use crate::data::Kept;
 use crate::due::Job;
 use crate::event::{Detail, Event, EventKind};
+use crate::keep::{EVENT_BYTES_OF_ONE, EVENTS_OF_ONE};
 use crate::mail::{Mail, cut};
 use crate::operations::suppression::{suppress, suppressed};
 use crate::weight::Weight;

@@ -231,7 +231,7 @@ fn is_local(name: &str) -> bool {
 fn unknown_host(host: &str) -> Problem {
     let name = host_name(host);
     forbidden(format!(
-        "the host {name:?} is not allowed: start the sandbox with --allowed-host {name} to allow it"
+        "the host {name:?} is not allowed: allow it with --allowed-host (allowed_host in Rust)"
     ))
 }
 

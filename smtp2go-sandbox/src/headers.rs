@@ -1,4 +1,4 @@
-//! The headers of a mail as it is sent.
+//! The headers of a sent mail.
 
 use crate::address;
 use crate::clock;
@@ -18,7 +18,7 @@ const LONGEST_LINK: usize = 8 * 1024;
 const SCHEDULE_ID: &str = "X-Smtp2go-Schedule-Id";
 
 impl Mail {
-    /// Returns the headers of the mail as it is sent, in order.
+    /// Returns the headers of the sent mail, in order.
     ///
     /// For a MIME message, these are its headers, unfolded but not decoded. For any other mail, they
     /// are the headers that the service makes from the request, without `Bcc`, and the

@@ -1,4 +1,4 @@
-//! The shapes of requests and replies.
+//! Validates requests and replies against JSON Schema.
 
 use std::fmt::Write;
 use std::sync::OnceLock;
@@ -13,13 +13,13 @@ use crate::address;
 use crate::refusal::FieldError;
 use crate::world::Strictness;
 
-/// A JSON Schema that stands on its own: all definitions that it needs are in it.
+/// A self-contained JSON Schema, including the definitions that it needs.
 #[derive(Debug)]
 pub(crate) struct Schema {
-    /// What it is the schema of, for errors.
+    /// Name of the described value, for errors.
     name: String,
     root: Value,
-    /// Compiled when it is first needed: a test uses few of the operations.
+    /// Compiled on first use, because a test uses few operations.
     validator: OnceLock<Result<Validator, String>>,
 }
 
@@ -34,7 +34,7 @@ impl Schema {
         }
     }
 
-    /// The error is a schema that does not compile.
+    /// Fails if the schema does not compile.
     fn validator(&self) -> Result<&Validator, String> {
         self.validator
             .get_or_init(|| {
@@ -42,14 +42,13 @@ impl Schema {
                     .offline()
                     .should_validate_formats(true)
                     .build(&self.root)
-                    .map_err(|error| format!("the schema of {} is broken: {error}", self.name))
+                    .map_err(|error| format!("invalid schema of {}: {error}", self.name))
             })
             .as_ref()
             .map_err(Clone::clone)
     }
 
-    /// Checks a request and names the first field that is wrong. The error of the outer result is
-    /// a schema that does not compile.
+    /// Checks a request, and returns the first invalid field. Fails if the schema does not compile.
     pub(crate) fn check(&self, body: &Value) -> Result<Option<FieldError>, String> {
         let wrong = self.validator()?.validate(body).err();
         let wrong = wrong.map(|error| field_error(&error, body));
@@ -120,8 +119,8 @@ impl Schema {
         }
     }
 
-    /// Checks a reply, and says where it is not what the schema describes. A member that the
-    /// schema does not describe is wrong, although the schema of a reply allows it.
+    /// Checks a reply, and returns where it does not match. Also reports members that the schema does
+    /// not list, although the schemas of replies allow them.
     pub(crate) fn mismatch(&self, reply: &Value) -> Result<Option<String>, String> {
         if let Err(error) = self.validator()?.validate(reply) {
             let pointer = error.instance_path().as_str().to_owned();
@@ -129,10 +128,10 @@ impl Schema {
             return Ok(Some(format!("{}: {pointer}: {what}", self.name)));
         }
         let unknown = self.unknown(&self.root, reply, "");
-        Ok(unknown.map(|pointer| format!("{}: {pointer}: not in the specification", self.name)))
+        Ok(unknown.map(|pointer| format!("{}: {pointer}: not in the spec", self.name)))
     }
 
-    /// The pointer of a member that the schema does not describe.
+    /// Returns the pointer to a member that the schema does not list.
     fn unknown(&self, schema: &Value, value: &Value, pointer: &str) -> Option<String> {
         let schema = self.resolve(schema);
         match value {
@@ -173,12 +172,12 @@ impl Schema {
             ignored: Vec::new(),
         };
         self.clean_at(&self.root, request, &mut passed);
-        // Whether serde_json keeps the order of members is up to the features of the build.
+        // Sorted, because the order of serde_json's members depends on the build's features.
         passed.ignored.sort_unstable();
         passed.ignored
     }
 
-    /// The path is the same afterwards.
+    /// Restores `passed.path` before it returns.
     fn clean_at(&self, schema: &Value, value: &mut Value, passed: &mut Passed) {
         let schema = self.resolve(schema);
         let length = passed.path.len();
@@ -214,14 +213,14 @@ impl Schema {
             }
             Value::Array(items) => {
                 if let Some(schema) = schema.get("items") {
-                    // Once for all of them.
+                    // Resolved once for all items.
                     let schema = self.resolve(schema);
                     for (index, item) in items.iter_mut().enumerate() {
-                        // There is nothing in it to take out.
+                        // Scalars have nothing to remove.
                         if !item.is_object() && !item.is_array() {
                             continue;
                         }
-                        // Writing to a text does not fail.
+                        // Writing to a String does not fail.
                         let _ = write!(passed.path, "[{index}]");
                         self.clean_at(schema, item, passed);
                         passed.path.truncate(length);
@@ -241,17 +240,17 @@ impl Schema {
         }
     }
 
-    /// Whether it is the content of a file, which may have no bytes.
+    /// Whether the value is the content of a file, which may be empty.
     fn is_file(&self, schema: &Value) -> bool {
         self.resolve(schema)
             .get("format")
             .is_some_and(|format| format == "byte")
     }
 
-    /// Follows `$ref` and an `allOf` to where the schema says what it is.
+    /// Follows `$ref` and the first schema of `allOf` to the actual definition.
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
         let mut schema = schema;
-        // The spec has no cycles of references alone; the bound is in case it gets some.
+        // The spec has no cycles of references. The bound is for the case that it gets some.
         for _ in 0..64 {
             let definition = schema
                 .get("$ref")
@@ -284,7 +283,7 @@ fn is_header(schema: &Value) -> bool {
 struct Passed {
     strictness: Strictness,
     keep_empty: bool,
-    /// Where the value is that is looked at.
+    /// Path of the current value.
     path: String,
     ignored: Vec<String>,
 }
@@ -316,8 +315,8 @@ fn gather(schema: &Value, definitions: &Map<String, Value>, needed: &mut Map<Str
     }
 }
 
-/// Puts an error in our words. The field is named as `attachments[0].filename`; a property that is
-/// missing or unknown is named itself, not the object around it.
+/// Converts a validation error. Names the field as `attachments[0].filename`; for a missing or unknown
+/// property, names the property, not its object.
 fn field_error(error: &ValidationError<'_>, body: &Value) -> FieldError {
     let mut field = String::new();
     for segment in error.instance_path().iter() {
@@ -335,7 +334,7 @@ fn field_error(error: &ValidationError<'_>, body: &Value) -> FieldError {
             };
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first(),
-        // So it is said of an object that takes no properties at all.
+        // The kind of error for an object that allows no properties at all.
         ValidationErrorKind::FalseSchema => body
             .pointer(error.instance_path().as_str())
             .filter(|_| {
@@ -351,7 +350,7 @@ fn field_error(error: &ValidationError<'_>, body: &Value) -> FieldError {
     let message = match unknown {
         Some(name) => {
             push_name(&mut field, name);
-            "The field is not known.".to_owned()
+            "The field is unknown.".to_owned()
         }
         None if error.instance().is_null() => "The value is null: leave the field out.".to_owned(),
         // Masked: the value may be an address, or megabytes of an attachment.
@@ -393,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls_empty_texts_and_unknown_fields_are_passed_over() {
+    fn clean_removes_nulls_empty_strings_and_unknown_fields() {
         let mut request = json!({
             "items": [{ "name": "a", "cid": 1 }, { "name": null, "note": null },
                       { "name": "", "note": "", "file": "" }],
@@ -419,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_has_to_be_as_described() {
+    fn reply_with_a_wrong_type_or_an_unlisted_member_is_a_mismatch() {
         let definitions = Map::new();
         let reply = json!({
             "type": "object",

@@ -415,12 +415,12 @@ pub(crate) struct Read<'a> {
     size: usize,
     /// The total of bodies in progress exceeded its limit, so that `bytes` is empty.
     pub(crate) is_too_much: bool,
-    /// To be dropped when the reply is made, or the body is counted elsewhere.
+    /// Counts the body. Drop it once the reply is made or the body is counted in the ledger.
     pub(crate) counted: CountedBody<'a>,
 }
 
-/// Reads a body to its end, because a client may read the reply only then. Of a body beyond `limit`,
-/// keeps only the bytes that show this; of a body beyond the total of `reading`, none.
+/// Reads a body to its end, because a client may read the reply only then. Keeps the bytes up to the
+/// chunk that exceeds `limit`, or none if the total of `reading` is exceeded.
 pub(crate) async fn read(
     mut body: Body,
     limit: usize,

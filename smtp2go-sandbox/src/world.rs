@@ -1,9 +1,9 @@
-//! Everything that a sandbox knows, and its time.
+//! The state of a sandbox, and its time.
 //!
-//! [`Shared::world`] locks the [`World`] and brings it up to now: what was due since the last time
-//! happens then, in order, each thing at its own time. So nobody ever sees a world that is behind,
-//! and a test that advances the clock sees the consequences at once. A task
-//! ([`run`]) locks it whenever something is due, so that things happen without being looked at too.
+//! [`Shared::world`] locks the [`World`] and first runs all jobs that are due, in order, each at its
+//! own time. Therefore a locked world is always up to date, and a test that advances the clock sees
+//! the consequences at once. A task ([`run`]) locks the world whenever a job is due, so that jobs also
+//! run without other access.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -40,28 +40,28 @@ use crate::sms::Sms;
 use crate::webhooks::{self, Outbox};
 use crate::weight::Weight;
 
-/// Who is told of every event, in this order, as it is recorded. What takes time is spawned or
-/// made due.
+/// Functions that are called with every event as it is recorded, in this order. They must not block.
 const LISTENERS: &[fn(&mut World, &Arc<Event>)] = &[webhooks::notice];
 
-/// The most bytes of what accounts have: templates, keys, domains, suppressions and so on.
+/// Maximum memory in bytes of the accounts' state: templates, keys, domains, suppressions and so on.
 const STATE: usize = 64 * 1024 * 1024;
 
-/// The most times that are kept of one username's mail. Nobody is held to a higher limit.
+/// Maximum number of sending times that are kept of a username. Higher sending limits are not
+/// enforced.
 const TIMES: usize = 100_000;
 
-/// How a sandbox was set up.
+/// The settings of a sandbox.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// The main key first.
+    /// The API keys. The first one is the main key.
     pub(crate) keys: Vec<ApiKey>,
-    /// Whether senders have to be verified.
+    /// Whether senders must be verified.
     pub(crate) enforce_senders: bool,
-    /// The domains that are verified from the start.
+    /// Domains that are verified from the start.
     pub(crate) sender_domains: Vec<String>,
-    /// The IP addresses that may send without a password.
+    /// IP addresses that may send without a password.
     pub(crate) ip_auth: Vec<String>,
-    /// The status of a refusal for a key that is not known.
+    /// Status for an unknown key.
     pub(crate) unknown_key_status: u16,
     pub(crate) strictness: Strictness,
     /// Paths need no `/v3`.
@@ -70,15 +70,15 @@ pub(crate) struct Settings {
     pub(crate) stateless: bool,
     pub(crate) seed: u64,
     pub(crate) access: Access,
-    /// Webhooks may be posted beyond loopback.
+    /// Post webhooks beyond loopback.
     pub(crate) remote_webhooks: bool,
-    /// How many times faster than the service's the schedule of webhook attempts is.
+    /// How many times faster than at the service webhooks are retried.
     pub(crate) webhook_speed: u32,
-    /// How long an endpoint may take to answer.
+    /// Time limit of an endpoint's reply.
     pub(crate) webhook_timeout: Duration,
-    /// How long after it happened an event is found by `/activity/search`.
+    /// Time from an event until `/activity/search` finds it.
     pub(crate) activity_lag: Duration,
-    /// How much of the past is kept.
+    /// How many mails and bytes are kept.
     pub(crate) budget: LogLimits,
     pub(crate) limits: Limits,
     /// The port for SMTP, if it is served.
@@ -106,24 +106,24 @@ impl Strictness {
     }
 }
 
-/// What clients may hold, and how long.
+/// Limits on connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How many connections there may be at a time.
+    /// Maximum number of connections.
     pub(crate) connections: usize,
-    /// How long the head of a request may take to arrive.
+    /// Time limit of a request's head.
     pub(crate) head: Duration,
-    /// How long nothing may happen: between requests, in the body of one, or in an answer.
+    /// Idle time limit: between requests, between chunks of a body, and while writing a reply.
     pub(crate) idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // Half of the open files that a process often may have.
+            // Half of a common limit on a process's open files.
             connections: 512,
             head: Duration::from_secs(30),
-            // Longer than clients keep connections, so that they are the ones to close them.
+            // Longer than clients keep idle connections, so that the client closes them first.
             idle: Duration::from_secs(120),
         }
     }
@@ -144,7 +144,7 @@ impl Settings {
             seed: 0,
             access: Access::default(),
             remote_webhooks: false,
-            // An hour of the service is a second here.
+            // An hour at the service takes a second.
             webhook_speed: 3_600,
             webhook_timeout: Duration::from_secs(10),
             activity_lag: Duration::ZERO,
@@ -155,32 +155,31 @@ impl Settings {
     }
 }
 
-/// Who gets to what is not the API: the admin endpoints and the inbox.
+/// Settings of access control ([`gate`](crate::gate)).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
-    /// The sandbox can be reached from other machines: there the main key is wanted.
+    /// Other machines can reach the sandbox: the admin endpoints and the inbox require the main key.
     pub(crate) exposed: bool,
-    /// Names of the sandbox besides those of the loopback address, in lower case.
+    /// Allowed host names besides those of loopback, in lower case.
     pub(crate) hosts: Vec<String>,
 }
 
-/// Told of every call, before whoever waits for its answer.
+/// Receives every call, before the client receives the reply.
 pub(crate) type OnCall = Box<dyn Fn(&Call) + Send + Sync>;
 
 /// Receives the totals of what was dropped: after the first drop, and each time they grew tenfold.
 pub(crate) type OnDrop = Box<dyn Fn(&Dropped) + Send + Sync>;
 
-/// What the server, its connections and the [`Sandbox`](crate::Sandbox) that owns them have in
-/// common.
+/// The data that the server, its connections and the [`Sandbox`](crate::Sandbox) share.
 pub(crate) struct Shared {
     pub(crate) api: Arc<Api>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) rules: FaultRules,
-    /// How many connections are open.
+    /// Number of open connections.
     pub(crate) connections: AtomicUsize,
-    /// How many of them count towards the limit.
+    /// Number of connections that count towards the limit.
     pub(crate) slots: AtomicUsize,
-    /// The answers that wait for news.
+    /// Permits for replies that wait for changes.
     pub(crate) waits: Waits,
     /// Notified of every new mail, event and call.
     pub(crate) changes: watch::Sender<()>,
@@ -188,15 +187,15 @@ pub(crate) struct Shared {
     pub(crate) on_call: OnceLock<OnCall>,
     pub(crate) on_drop: OnceLock<OnDrop>,
     pub(crate) heavy: Heavy,
-    /// What the inbox lists.
+    /// The cache of the inbox's list.
     pub(crate) entries: MailIndex,
-    /// Bodies of requests that are not answered yet.
+    /// Bodies of requests in progress.
     pub(crate) bodies: Bodies,
-    /// True when the sandbox stops: what would go on answering ends.
+    /// Set when the sandbox stops, to end event streams.
     pub(crate) stopping: watch::Sender<bool>,
-    /// The base URL for a client, once there is a port.
+    /// The base URL for a client. Set once the port is open.
     pub(crate) base_url: OnceLock<String>,
-    /// What proves that a form or an address is from a page of this sandbox.
+    /// Proves that a form or link comes from a page of this sandbox.
     pub(crate) page_token: OnceLock<String>,
     runtime: OnceLock<runtime::Handle>,
     /// Where the world is kept, if it is.
@@ -244,20 +243,19 @@ pub(crate) struct World {
     pub(crate) mails: Log<Mail>,
     pub(crate) events: Log<Arc<Event>>,
     pub(crate) calls: Log<Arc<Call>>,
-    /// The text messages that were sent, in all accounts.
+    /// Text messages that were sent, of all accounts.
     pub(crate) sms: Log<Sms>,
-    /// The text messages to the accounts.
+    /// Text messages that the accounts received.
     pub(crate) received: Log<Received>,
     pub(crate) ledger: Ledger,
-    /// What was dropped still counts in figures.
+    /// Statistics of dropped messages.
     pub(crate) figures: Figures,
-    /// What becomes of mail, by rules of the test.
     pub(crate) delivery_rules: DeliveryRules,
-    /// The mails on their way.
+    /// Mails in transit.
     pub(crate) transit: Transit,
-    /// The events that are posted to webhooks.
+    /// Webhook deliveries.
     pub(crate) outbox: Outbox,
-    /// How long after it happened an event is found by `/activity/search`.
+    /// Time from an event until `/activity/search` finds it.
     pub(crate) activity_lag: Duration,
     /// What a data file does not have yet; `None` without one.
     pub(crate) unsaved: Option<Box<Unsaved>>,
@@ -267,18 +265,18 @@ pub(crate) struct World {
     pub(crate) now: SystemTime,
     /// When the operations with a rate limit were called, by account and operation.
     recent: HashMap<(AccountId, String), VecDeque<SystemTime>>,
-    /// When mail was sent, the latest at the end, by username.
+    /// Times of sent mails in order, by username.
     sent: HashMap<String, VecDeque<SystemTime>>,
-    /// The mails before this one were handed out by `wait_for_mail`.
+    /// `wait_for_mail` has returned the mails before this place.
     handed_out: usize,
-    /// How much has to be dropped until somebody is told.
+    /// Number of dropped items at which `on_drop` is called next.
     tell_at: usize,
-    /// The bytes of what accounts have, at most: counted anew when it seems too much.
+    /// Upper bound of the memory of the accounts' state. Computed again when it exceeds [`STATE`].
     state: usize,
     outside: Outside,
 }
 
-/// The ways out of the world.
+/// The world's references to [`Shared`].
 #[derive(Clone)]
 struct Outside {
     shared: Weak<Shared>,
@@ -320,7 +318,7 @@ impl Shared {
         })
     }
 
-    /// Where [`World::spawn`] spawns; the first call counts.
+    /// Sets the runtime of [`World::spawn`]. Only the first call has an effect.
     pub(crate) fn runs_on(&self, runtime: runtime::Handle) {
         self.runtime.get_or_init(|| runtime);
     }
@@ -378,7 +376,7 @@ impl Shared {
         self.base_url.get().map_or("", String::as_str)
     }
 
-    /// The token of the pages; empty while there is no server.
+    /// The token of the pages. Empty before the server starts.
     pub(crate) fn page_token(&self) -> &str {
         self.page_token.get().map_or("", String::as_str)
     }
@@ -387,7 +385,7 @@ impl Shared {
         !given.is_empty() && given == self.page_token()
     }
 
-    /// Keeps a call, and tells of it.
+    /// Records a call, and notifies `on_call`, `on_drop` and everyone who waits for changes.
     pub(crate) fn note(&self, call: Call) {
         if let Some(on_call) = self.on_call.get() {
             on_call(&call);
@@ -405,13 +403,13 @@ impl Shared {
     }
 }
 
-/// Makes things happen on `shared` when they are due, until it is dropped. It needs a runtime with
-/// its timer enabled, which is also where [`World::spawn`] spawns.
+/// Runs the jobs of `shared` when they are due, until it is dropped. Needs a runtime with its timer
+/// enabled, on which [`World::spawn`] then spawns.
 pub(crate) async fn run(shared: Weak<Shared>) {
     if let Some(shared) = shared.upgrade() {
         shared.runs_on(runtime::Handle::current());
     }
-    /// The clock may be moved, and the system's clock too.
+    /// Maximum wait, because the system's clock may be changed.
     const AT_MOST: Duration = Duration::from_secs(60);
     loop {
         let (wake, wait) = {
@@ -421,7 +419,7 @@ pub(crate) async fn run(shared: Weak<Shared>) {
             let wait = shared.world().until_due().unwrap_or(AT_MOST);
             (Arc::clone(&shared.wake), wait.min(AT_MOST))
         };
-        // Woken or not, it looks again.
+        // Checks again after a wake-up and after the timeout.
         let _ = tokio::time::timeout(wait, wake.notified()).await;
     }
 }
@@ -519,7 +517,7 @@ impl World {
         }
     }
 
-    /// As it was at the start, but for the clock, the rules of delivery and the activity's lag.
+    /// Restores the initial state, except the clock, the delivery rules and the activity lag.
     pub(crate) fn reset(&mut self) {
         let (clock, now, lag) = (self.clock, self.now, self.activity_lag);
         self.events
@@ -586,7 +584,7 @@ impl World {
         self.outside.wake.notify_one();
     }
 
-    /// Moves the clock on; all that comes due on the way happens.
+    /// Moves the clock forward, and runs all jobs that become due.
     pub(crate) fn advance(&mut self, by: Duration) {
         self.clock.advance(by);
         self.mark(|unsaved| unsaved.clock = true);
@@ -623,7 +621,7 @@ impl World {
         self.at_for(message, clock::after(self.now, by), job);
     }
 
-    /// Keeps what was to happen from happening.
+    /// Cancels a job.
     pub(crate) fn call_off(&mut self, job: JobKey) {
         self.due.remove(job);
         self.mark(|unsaved| unsaved.jobs.insert(job));
@@ -701,21 +699,21 @@ impl World {
         }
     }
 
-    /// Whether there was a mail with this id that is dropped.
+    /// Whether the mail with this id was dropped.
     pub(crate) fn was_dropped(&self, email_id: &str) -> bool {
         self.mails.dropped() > 0
             && self.ids.has_email(email_id)
             && self.mails.iter().all(|mail| mail.email_id() != email_id)
     }
 
-    /// Whether there was a text message with this id that is dropped.
+    /// Whether the text message with this id was dropped.
     pub(crate) fn was_sms_dropped(&self, message_id: &str) -> bool {
         self.sms.dropped() > 0
             && self.ids.has_sms(message_id)
             && self.sms.iter().all(|sms| sms.message_id() != message_id)
     }
 
-    /// How much was dropped so far.
+    /// Numbers of dropped items.
     pub(crate) fn dropped(&self) -> Dropped {
         Dropped {
             mails: self.mails.dropped(),
@@ -726,8 +724,8 @@ impl World {
         }
     }
 
-    /// What was dropped so far, if it is so much more that somebody should be told: the first time,
-    /// and then whenever it is ten times as much.
+    /// Returns the numbers of dropped items if `on_drop` is to be called: after the first drop, and
+    /// each time the total has grown tenfold.
     pub(crate) fn drop_news(&mut self) -> Option<Dropped> {
         let dropped = self.dropped();
         if dropped.total() < self.tell_at {
@@ -739,7 +737,7 @@ impl World {
         Some(dropped)
     }
 
-    /// Notes that mail was sent with a username.
+    /// Notes the time of a mail sent with a username.
     pub(crate) fn note_sent(&mut self, username: &str) {
         self.note_sent_at(username, self.now);
     }
@@ -755,19 +753,19 @@ impl World {
         }
     }
 
-    /// How many mails were sent with a username in a span of time that ends now, up to 100,000.
+    /// Number of mails sent with a username within the last `span`, up to [`TIMES`].
     pub(crate) fn sent_within(&self, username: &str, span: Duration) -> usize {
         let times = self.sent.get(username).into_iter().flatten().rev();
         let recent = times.take_while(|time| clock::after(**time, span) > self.now);
         recent.count()
     }
 
-    /// Forgets when mail was sent with a username that is no more.
+    /// Forgets the sending times of a username that was removed.
     pub(crate) fn forget_sent(&mut self, username: &str) {
         self.sent.remove(username);
     }
 
-    /// Whether so many more bytes would be too much for what accounts have.
+    /// Whether `more` bytes would exceed the limit of the accounts' state.
     pub(crate) fn is_state_full(&mut self, more: usize) -> bool {
         if self.state.saturating_add(more) > STATE {
             // What was taken out counts until then.
@@ -786,8 +784,7 @@ impl World {
         self.state = self.state.saturating_add(bytes);
     }
 
-    /// How long the clock has to run until something is due; `None` if it stands still or nothing
-    /// is.
+    /// Time until the next job is due. `None` if the clock is frozen or there is no job.
     fn until_due(&self) -> Option<Duration> {
         if self.clock.is_frozen() {
             return None;
@@ -796,8 +793,8 @@ impl World {
         Some(next.duration_since(self.clock.now()).unwrap_or_default())
     }
 
-    /// Runs something that takes time on the sandbox's runtime. It is given the way back into the
-    /// world, which is gone when the sandbox is.
+    /// Spawns a task on the sandbox's runtime. The task gets a weak reference, so that it does not
+    /// keep the sandbox alive.
     pub(crate) fn spawn<F>(&self, task: impl FnOnce(Weak<Shared>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -810,12 +807,12 @@ impl World {
         }
     }
 
-    /// The operations of the API; `None` when the sandbox stops.
+    /// The operations of the API. `None` once the sandbox has stopped.
     pub(crate) fn api(&self) -> Option<Arc<Api>> {
         Some(Arc::clone(&self.outside.shared.upgrade()?.api))
     }
 
-    /// Where what is posted to a webhook is not as the specification has it.
+    /// Returns where a webhook's payload does not match the spec.
     pub(crate) fn payload_mismatch(
         &self,
         event: &Event,
@@ -830,7 +827,7 @@ impl World {
         schema.mismatch(&payload).unwrap_or_else(Some)
     }
 
-    /// Tells those who wait that there is something new.
+    /// Notifies everyone who waits for changes.
     pub(crate) fn changed(&self) {
         self.outside.changes.send_replace(());
     }
@@ -858,7 +855,7 @@ impl World {
         self.accounts.iter()
     }
 
-    /// All accounts but the master account.
+    /// All accounts except the master account.
     pub(crate) fn subaccounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
         let accounts = self.accounts.iter().enumerate().skip(1);
         accounts.map(|(place, account)| (AccountId(place), account))
@@ -881,13 +878,13 @@ impl World {
         &mut self.accounts[place]
     }
 
-    /// The place of an account. After a reset there may be none for an old id: then that of the
-    /// master account, which is always there.
+    /// Index of an account. An id from before a reset may no longer exist: then the index of the
+    /// master account.
     fn place(&self, id: AccountId) -> usize {
         if id.0 < self.accounts.len() { id.0 } else { 0 }
     }
 
-    /// The account that a request is for: that of the key, or the subaccount that it names.
+    /// Returns the account of a request: the key's, or the subaccount that the request names.
     pub(crate) fn account_for(
         &self,
         key: &Key,
@@ -898,12 +895,12 @@ impl World {
         };
         if !key.account.is_master() {
             return Err(Refusal::exception(format!(
-                "{field} is for keys of the master account only."
+                "Only keys of the master account may use {field}."
             )));
         }
         match self.find_account(id) {
             None => Err(Refusal::exception(format!(
-                "There is no subaccount {id:?}."
+                "The subaccount {id:?} does not exist."
             ))),
             Some(account) if self.account(account).closed => Err(Refusal::exception(format!(
                 "The subaccount {id:?} is closed."
@@ -912,7 +909,7 @@ impl World {
         }
     }
 
-    /// Counts a call of an operation, and refuses it if it is one too many.
+    /// Counts a call of an operation, and refuses it beyond the rate limit.
     pub(crate) fn count(
         &mut self,
         account: AccountId,
@@ -939,7 +936,7 @@ impl World {
         Ok(())
     }
 
-    /// Notes something that happened, and tells all [`LISTENERS`].
+    /// Records an event, and calls all [`LISTENERS`].
     pub(crate) fn record(
         &mut self,
         account: AccountId,
@@ -968,12 +965,12 @@ impl World {
         event
     }
 
-    /// Notes something that happened to a text message.
+    /// Records an event of a text message.
     pub(crate) fn record_sms(&mut self, sms: &Sms, kind: EventKind, detail: Detail) -> Arc<Event> {
         self.record(sms.account(), Subject::Sms(sms.clone()), kind, detail)
     }
 
-    /// Notes something that happened to a mail: for one recipient, or for all if there is none.
+    /// Records an event of a mail, for one recipient or, if it is `None`, for all.
     pub(crate) fn record_mail(
         &mut self,
         mail: &Mail,
@@ -991,7 +988,7 @@ impl World {
         self.record(mail.account(), subject, kind, detail)
     }
 
-    /// The first mail that was not handed out before, of those that are kept.
+    /// Returns the next kept mail for `wait_for_mail`.
     pub(crate) fn next_mail(&mut self) -> Option<Mail> {
         let (place, mail) = self.mails.since(self.handed_out).next()?;
         let mail = mail.clone();
@@ -1022,7 +1019,7 @@ pub(crate) mod tests {
 
     pub(crate) const KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
 
-    /// A world without a server around it, with one key for everything.
+    /// Makes a world without a server, with one key that has all permissions.
     pub(crate) fn shared(change: impl FnOnce(&mut Settings)) -> Arc<Shared> {
         let mut settings = Settings {
             strictness: Strictness::FULL,
@@ -1033,7 +1030,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_due_happens_in_order_at_its_own_time() {
+    fn due_jobs_run_in_order_at_their_own_time() {
         let shared = shared(|_| {});
         let mut world = shared.world();
         world.freeze();
@@ -1068,7 +1065,7 @@ pub(crate) mod tests {
         assert_eq!(seen.lock().unwrap().len(), 4);
     }
 
-    /// Everything that is kept belongs to something that is, and is counted.
+    /// Asserts that everything kept belongs to a kept message, and that the totals are right.
     fn check_consistency(world: &World) {
         world.ledger.check();
         let kept = |number| world.ledger.has(number);
@@ -1081,10 +1078,10 @@ pub(crate) mod tests {
         assert!(world.transit.keys().all(|number| kept(*number)));
     }
 
-    /// Random traffic, with small budgets: totals never fall, the bytes stay within the budget, and
-    /// the newest is always there.
+    /// Sends random traffic with small budgets. Totals never fall, the memory stays within the budget,
+    /// and the newest message and call are kept.
     #[test]
-    fn any_traffic_stays_within_the_budget() {
+    fn random_traffic_stays_within_the_memory_budget() {
         for seed in 0..20 {
             let mut random = fastrand::Rng::with_seed(seed);
             let bytes = random.usize(60_000..300_000);
@@ -1139,7 +1136,7 @@ pub(crate) mod tests {
                     _ => "template_view",
                 };
                 let messages = first..shared.world().ledger.next();
-                // What happens meanwhile may make messages too.
+                // Advancing the clock may make messages too, without a call.
                 let made = !messages.is_empty() && operation != "template_view";
                 let mut noted = Call::new(
                     clock::after(std::time::UNIX_EPOCH, Duration::ZERO),
@@ -1179,7 +1176,7 @@ pub(crate) mod tests {
                 );
                 before = totals;
             }
-            // Whatever was scheduled goes out in the end.
+            // All scheduled mail is sent in the end.
             shared.world().advance(Duration::from_secs(60));
             let mut world = shared.world();
             let master = world.account_mut(AccountId::MASTER);

@@ -286,7 +286,7 @@ fn wait_for_mail_skips_dropped_mails() {
 }
 
 #[test]
-fn on_drop_is_called_first_and_then_each_time_the_total_grows_tenfold() {
+fn on_drop_is_called_after_the_first_drop_and_each_tenfold_growth() {
     let reported = Arc::new(Mutex::new(Vec::new()));
     let report = Arc::clone(&reported);
     let sandbox = Sandbox::builder()
@@ -354,7 +354,7 @@ fn scheduled_mail_beyond_its_share_of_the_budget_is_refused() {
     };
     assert_eq!(refused.status, 400);
     assert!(
-        refused.body.contains("of mail are scheduled"),
+        refused.body.contains("bytes of scheduled mail"),
         "{}",
         refused.body
     );

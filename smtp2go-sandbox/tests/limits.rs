@@ -291,7 +291,7 @@ fn stalled_body_gets_408() {
             stream.write_all(request.as_bytes()).unwrap();
             let answer = rest(&mut stream);
             assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
-            assert!(answer.contains("nothing of the request's body"), "{answer}");
+            assert!(answer.contains("no byte of the request's body"), "{answer}");
         }
     }
     assert!(sandbox.calls().is_empty());

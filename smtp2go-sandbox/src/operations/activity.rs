@@ -1,4 +1,4 @@
-//! The event log, searched.
+//! `/activity/…`: searches the event log.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let world = &*context.world;
     let accounts = accounts(context, request)?;
     let filter = ActivityFilter::new(request, context.now())?;
-    // A mail has hundreds of events, and may be long.
+    // Cached by mail, because a mail may be long and have hundreds of events.
     let mut mails = HashMap::new();
     let mut found: Vec<_> = indexed(world)
         .filter(|(_, event)| accounts.contains(&event.account))
@@ -78,16 +78,16 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     Ok(Reply::Data(data))
 }
 
-/// The events that are older than the activity's lag. Events are in the order of their times, so no
-/// event appears before one that is found already.
+/// Returns the events older than the activity lag. Events are in the order of time, so that none
+/// appears before an event that was found earlier.
 fn indexed(world: &World) -> impl Iterator<Item = (usize, &Arc<Event>)> {
     let (now, lag) = (world.now(), world.activity_lag);
     let events = world.events.numbered();
     events.filter(move |(_, event)| clock::after(event.time(), lag) <= now)
 }
 
-/// Whose events are searched: those of the key's account, and of all subaccounts with a key of the
-/// master account; or those of the subaccounts that the request names.
+/// Returns the accounts to search: the subaccounts that the request names, or the key's account and,
+/// for the master account, all subaccounts.
 fn accounts(context: &Context<'_>, request: &Value) -> Result<HashSet<AccountId>, Refusal> {
     let (world, own) = (&*context.world, context.account);
     if request.get("subaccounts").is_none() {
@@ -99,7 +99,7 @@ fn accounts(context: &Context<'_>, request: &Value) -> Result<HashSet<AccountId>
     }
     if !own.is_master() {
         return Err(Refusal::exception(
-            "subaccounts is for keys of the master account only.",
+            "Only keys of the master account may use subaccounts.",
         ));
     }
     let ids = set(request, "subaccounts").into_iter();
@@ -109,7 +109,7 @@ fn accounts(context: &Context<'_>, request: &Value) -> Result<HashSet<AccountId>
 struct ActivityFilter<'a> {
     start: SystemTime,
     end: Option<SystemTime>,
-    /// In lower case, as are the next three.
+    /// In lower case, like the next three.
     search: Option<Vec<String>>,
     subject: Option<String>,
     sender: Option<String>,
@@ -121,12 +121,12 @@ struct ActivityFilter<'a> {
     by_sent: bool,
 }
 
-/// What a filter says of a mail, whatever the event.
+/// The part of a filter's result that depends only on the mail, not on the event.
 #[derive(Clone, Copy)]
 struct OfMail {
-    /// All but the search and the recipient.
+    /// The mail matches all filters except the search and the recipient.
     fits: bool,
-    /// The search finds it.
+    /// The mail matches the search.
     found: bool,
 }
 
@@ -176,7 +176,7 @@ impl<'a> ActivityFilter<'a> {
         }
     }
 
-    /// Whether one of the texts has a part in it that is searched for.
+    /// Whether one of the texts contains a search term.
     fn finds(&self, texts: &[&str]) -> bool {
         self.search.as_ref().is_none_or(|parts| {
             let mut texts = texts.iter().map(|text| text.to_lowercase());
@@ -208,7 +208,7 @@ impl<'a> ActivityFilter<'a> {
     }
 }
 
-/// The attempts to deliver the mails with these ids.
+/// Returns the delivery attempts of the mails with these ids.
 fn attempts<'a>(
     world: &World,
     wanted: impl Iterator<Item = &'a str>,
@@ -233,7 +233,7 @@ fn attempts<'a>(
     attempts
 }
 
-/// The address in `name [address]`.
+/// Returns the address in `name [address]`.
 fn address(event: &Event) -> &str {
     let host = event.detail("host").unwrap_or_default();
     let address = host
@@ -242,7 +242,7 @@ fn address(event: &Event) -> &str {
     address.map_or(host, |(address, _)| address)
 }
 
-/// What of an event is shown.
+/// The optional parts of an event in the reply.
 struct Shown<'a> {
     headers: bool,
     custom_headers: Vec<&'a str>,
@@ -250,7 +250,7 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// Most fields are left out when they are empty.
+    /// Writes an event. Most fields are left out if they are empty.
     fn show(&self, world: &World, event: &Event, mail: &Mail) -> Value {
         let mut shown = Map::new();
         let mut put = |name: &str, value: Value| {

@@ -10,7 +10,7 @@ use super::{Context, Reply};
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
-/// What an account has of them.
+/// The allowed recipients of an account.
 #[derive(Debug, Default)]
 pub(crate) struct AllowedRecipients {
     pub(crate) entries: SenderEntries,
@@ -20,7 +20,7 @@ pub(crate) struct AllowedRecipients {
 weigh!(AllowedRecipients { entries, enabled });
 
 impl AllowedRecipients {
-    /// Whether an address may be sent to.
+    /// Whether the account may send to an address.
     pub(crate) fn lets_receive(&self, address: &str) -> bool {
         !self.enabled || self.entries.cover(address)
     }

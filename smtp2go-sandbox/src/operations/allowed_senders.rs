@@ -1,4 +1,4 @@
-//! The senders that an account may have, or must not have.
+//! The senders that an account allows or blocks.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::data::Kept;
 use crate::refusal::Refusal;
 use crate::weight::{Weight, weigh};
 
-/// What an account has of them.
+/// The allowed or blocked senders of an account.
 #[derive(Debug, Default)]
 pub(crate) struct AllowedSenders {
     pub(crate) entries: SenderEntries,
@@ -27,13 +27,13 @@ pub(crate) enum Mode {
     Blacklist,
 }
 
-/// Email addresses and domains, each of them once.
+/// Email addresses and domains, without duplicates.
 #[derive(Debug, Default)]
 pub(crate) struct SenderEntries {
     pub(crate) entries: Kept<u64, String>,
     /// The same in lower case.
     known: HashSet<String>,
-    /// The same without an `@` before them.
+    /// The entries in lower case, without a leading `@`.
     domains: HashSet<String>,
 }
 
@@ -52,7 +52,7 @@ weigh!(SenderEntries {
 });
 
 impl SenderEntries {
-    /// Appends those that are not there, upper and lower case being the same.
+    /// Appends new entries, ignoring letter case.
     pub(crate) fn add(&mut self, entries: &[&str]) {
         for entry in entries {
             if self.know(entry) {
@@ -96,7 +96,7 @@ impl SenderEntries {
         self.add(entries);
     }
 
-    /// Whether the address, or its domain, is among them.
+    /// Whether the entries contain the address or its domain.
     pub(crate) fn cover(&self, address: &str) -> bool {
         let address = address.to_lowercase();
         self.known.contains(&address) || self.domains.contains(&domain_of(&address))
@@ -108,7 +108,7 @@ impl SenderEntries {
 }
 
 impl AllowedSenders {
-    /// Whether the list lets an address send; `None` if it has no say.
+    /// Whether the list allows an address to send. `None` if the list is disabled.
     pub(crate) fn lets_send(&self, address: &str) -> Option<bool> {
         match self.mode {
             Mode::Disabled => None,

@@ -1,4 +1,4 @@
-//! API keys. The keys themselves are the world's, which finds them for every call.
+//! API keys. The keys are stored in the world, which looks them up for every call.
 
 use std::sync::Arc;
 
@@ -58,8 +58,8 @@ fn add(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     Ok(Reply::Data(json!([reply])))
 }
 
-/// Changes a key. What is not given goes back to its default, or stays if `keep` says so. Endpoints
-/// stay in any case.
+/// Changes a key. Fields that are not given are kept if `keep` is set, and otherwise set to their
+/// defaults. Endpoints are always kept.
 fn edit(context: &mut Context<'_>, request: &Value, keep: bool) -> Result<Reply, Refusal> {
     let place = find(context, request)?;
     let caller = Arc::clone(&context.key);
@@ -100,7 +100,7 @@ fn view(context: &Context<'_>, request: &Value) -> Reply {
     Reply::Data(keys.map(|key| show(key, masked(&key.secret))).collect())
 }
 
-/// The paths that the key's endpoints stand for: clients compare them as texts.
+/// Returns the paths that the key's endpoints match, because clients compare paths without wildcards.
 fn permissions(context: &Context<'_>) -> Reply {
     let Some(api) = context.world.api() else {
         return Reply::Example;
@@ -120,10 +120,9 @@ fn find(context: &Context<'_>, request: &Value) -> Result<u64, Refusal> {
         .ok_or_else(|| Refusal::exception("There is no such API key."))
 }
 
-/// Refuses endpoints that none of the sets has.
+/// Refuses endpoints that are in none of the sets.
 fn check_escalation(endpoints: &[String], sets: &[&Vec<String>]) -> Result<(), Refusal> {
-    // A pattern is covered if it is matched as if it were a path: its own `*` is matched by a `*`
-    // only.
+    // Matches a new pattern like a path, so that its `*` is covered only by another `*`.
     let covered = |endpoint: &String| {
         let mut known = sets.iter().copied().flatten();
         known.any(|pattern| glob(pattern, endpoint))
@@ -131,7 +130,7 @@ fn check_escalation(endpoints: &[String], sets: &[&Vec<String>]) -> Result<(), R
     match endpoints.iter().find(|endpoint| !covered(endpoint)) {
         None => Ok(()),
         Some(endpoint) => Err(Refusal::exception(format!(
-            "The API key may not grant {endpoint:?}, which it may not call itself."
+            "The API key cannot grant {endpoint:?}: it has no permission for this endpoint."
         ))),
     }
 }
@@ -144,7 +143,7 @@ fn show(key: &Key, secret: String) -> Value {
     members.into()
 }
 
-/// The first 16 characters, and `*` for each of the others.
+/// Replaces all characters after the first 16 by `*`.
 fn masked(secret: &str) -> String {
     let mask = |(place, character)| if place < 16 { character } else { '*' };
     secret.chars().enumerate().map(mask).collect()

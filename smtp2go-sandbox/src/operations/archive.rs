@@ -1,5 +1,4 @@
-//! Copies of sent mail. The sandbox keeps one of every mail that was taken up, whether archiving
-//! is switched on or not.
+//! The archive of sent mail. It contains all mail, whether archiving is on or off.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -28,7 +27,7 @@ pub(crate) fn answer(
             let found = mails.iter().find(|(mail, ..)| mail.email_id() == id);
             match found {
                 Some((mail, sent, _)) => Ok(Reply::Data(show(mail, *sent))),
-                None => Err(Refusal::exception("No archived mail has this id.")),
+                None => Err(Refusal::exception("The archive has no mail with this id.")),
             }
         }
         _ => Ok(Reply::Example),
@@ -39,7 +38,7 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let start = time(request, "start_date")?;
     let start = start.unwrap_or_else(|| clock::day_start(context.now(), 0));
     let end = time(request, "end_date")?;
-    // Texts compare as a whole, but for the headers.
+    // Filters match whole values, except for the headers.
     let is = |field: &str, values: &[&str]| {
         text(request, field).is_none_or(|wanted| values.contains(&wanted))
     };
@@ -84,7 +83,7 @@ fn show(mail: &Mail, sent: SystemTime) -> Value {
         "headers": mail.header_block(),
         "byte_count": mail.size(),
         "attachment_count": files.iter().sum::<usize>(),
-        // What an item looks like is not known.
+        // The format of an item is not documented.
         "attachments": [],
         "url": format!("https://archive.example.com/{}.eml", mail.email_id()),
     })

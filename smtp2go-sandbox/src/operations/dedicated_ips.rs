@@ -8,7 +8,7 @@ use super::{Context, Reply};
 use crate::refusal::Refusal;
 use crate::weight::Weight;
 
-/// What an account has of them: one pool, since the API has no call to make any.
+/// The pools of an account: always one, because the API has no call to add any.
 #[derive(Debug)]
 pub(crate) struct DedicatedIps {
     pools: Vec<Pool>,
@@ -24,7 +24,7 @@ struct Pool {
 impl Default for DedicatedIps {
     fn default() -> Self {
         Self {
-            // As in the examples of the specification; documentation addresses, RFC 5737.
+            // The addresses in the spec's examples: documentation addresses (RFC 5737).
             pools: vec![Pool {
                 id: 12,
                 name: "Main pool",
@@ -34,7 +34,7 @@ impl Default for DedicatedIps {
     }
 }
 
-/// Nothing is ever added.
+/// Pools are never added, so they need no memory limit.
 impl Weight for DedicatedIps {
     fn weight(&self) -> usize {
         0
@@ -42,7 +42,7 @@ impl Weight for DedicatedIps {
 }
 
 impl DedicatedIps {
-    /// Whether there is a pool with this id.
+    /// Whether a pool with this id exists.
     pub(crate) fn has(&self, id: i64) -> bool {
         self.pools.iter().any(|pool| pool.id == id)
     }

@@ -1,5 +1,5 @@
-//! Sender domains. There is no DNS behind them: the records of a domain count as published as soon
-//! as it is known, unless a label of its name is `unpublished`.
+//! Sender domains. The sandbox does not query DNS: the records of a domain count as published from
+//! the start, unless its name has the label `unpublished`.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,20 +16,20 @@ use crate::refusal::Refusal;
 use crate::weight::{self, weigh};
 use crate::world::World;
 
-/// How often the service looks for the records by itself.
+/// Time until the simulated service looks the records up by itself.
 const POLL: Duration = Duration::from_secs(7 * 60);
 
-/// The records of a domain with this label are never found.
+/// A domain with this label simulates missing records.
 const UNPUBLISHED: &str = "unpublished";
 
 const NOT_FOUND: &str = "No CNAME record was found.";
 
-/// What the records of every domain point to.
+// Targets of the records of every domain.
 const DKIM: &str = "dkim.smtp2go.net";
 const RETURN_PATH: &str = "return.smtp2go.net";
 const TRACKING: &str = "track.smtp2go.net";
 
-/// What an account has of them.
+/// The sender domains of an account.
 #[derive(Debug, Default)]
 pub(crate) struct SenderDomains {
     pub(crate) domains: Kept<u64, Domain>,
@@ -42,7 +42,7 @@ pub(crate) struct Domain {
     dkim: Record,
     return_path: Record,
     tracking: Record,
-    /// The ids of the subaccounts that may use it.
+    /// Ids of the subaccounts that may use the domain.
     subaccounts: Vec<String>,
     future_subaccounts: bool,
     /// When the service looks for the records next; past if it did.
@@ -54,20 +54,20 @@ pub(crate) struct Domain {
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Record {
     label: String,
-    /// The service looked for it.
+    /// Whether the record was looked up.
     looked_up: bool,
-    /// When it was found; past if it was not.
+    /// When the record was found. `None` if it was not found.
     found: Option<SystemTime>,
 }
 
-/// Which replies have which fields.
+/// The fields of a domain in a reply.
 #[derive(Clone, Copy, PartialEq)]
 enum DomainView {
-    /// The bare entry.
+    /// The domain alone.
     Entry,
-    /// With the link that sets the records up.
+    /// With the link to set the records up.
     WithLink,
-    /// With the link, and whose domain it is.
+    /// With the link and the owner of the domain.
     List { from_master: bool, only: bool },
 }
 
@@ -108,7 +108,7 @@ impl SenderDomains {
         }
     }
 
-    /// Lends to a new subaccount what future ones may use. Returns about how many bytes that takes.
+    /// Shares the domains for future subaccounts with a new one. Returns the memory in bytes.
     pub(crate) fn lend_to_new(&mut self, subaccount: &str) -> usize {
         let mut bytes = 0;
         for domain in self.domains.each_mut(|domain| domain.future_subaccounts) {
@@ -139,15 +139,15 @@ impl SenderDomains {
     }
 }
 
-/// Whether mail from an address may be sent, going by its domain: a verified one of the account, or
-/// one that the master account lends to it.
+/// Whether the domain of an address is verified, and belongs to the account or is shared with it by
+/// the master account.
 pub(crate) fn lets_send(world: &World, account: AccountId, address: &str) -> bool {
     let name = domain_of(address);
     let mut domains = usable(world, account);
     domains.any(|(domain, _)| domain.name == name && domain.verified())
 }
 
-/// The domains of an account and those lent to it, and whether they are lent.
+/// Returns the account's own domains and those shared with it. The flag is set for shared ones.
 fn usable(world: &World, account: AccountId) -> impl Iterator<Item = (&Domain, bool)> {
     let own = world.account(account);
     let lent = match account.is_master() {
@@ -208,11 +208,11 @@ pub(crate) fn answer(
 
 fn add(context: &mut Context<'_>, request: &Value, name: &str) -> Result<Reply, Refusal> {
     if !is_domain(name) {
-        return Err(Refusal::exception("domain is no domain name."));
+        return Err(Refusal::exception("domain must be a domain name."));
     }
     if context.account().domain.find(name).is_ok() {
         return Err(Refusal::exception(format!(
-            "There is a sender domain {name:?} already."
+            "The sender domain {name:?} already exists."
         )));
     }
     let access = request.get("subaccount_access");
@@ -234,7 +234,7 @@ fn add(context: &mut Context<'_>, request: &Value, name: &str) -> Result<Reply, 
         future_subaccounts: future,
         job: None,
     };
-    // It is only possible where the records were there before.
+    // Immediate verification needs the labels of existing records.
     let labelled = ["returnpath_subdomain", "tracking_subdomain"]
         .iter()
         .all(|field| request.get(field).is_some());
@@ -247,7 +247,7 @@ fn add(context: &mut Context<'_>, request: &Value, name: &str) -> Result<Reply, 
     Ok(reply)
 }
 
-/// Puts a record under another label, where it has to be found anew.
+/// Changes the label of a record, which must then be looked up again.
 fn relabel(
     context: &mut Context<'_>,
     request: &Value,
@@ -261,7 +261,7 @@ fn relabel(
     let present = record(domain);
     if present.label != old.to_lowercase() {
         return Err(Refusal::exception(format!(
-            "old_subdomain is not the present one, {:?}.",
+            "old_subdomain must be the current one, {:?}.",
             present.label
         )));
     }
@@ -286,18 +286,18 @@ fn subaccount_access(context: &mut Context<'_>, request: &Value) -> Result<Reply
     })))
 }
 
-/// The subaccounts that a domain is to be lent to, each of which there has to be.
+/// Reads the subaccounts with which a domain is shared. Refuses unknown ones.
 fn checked_access(context: &Context<'_>, access: &Value) -> Result<(Vec<String>, bool), Refusal> {
     if !context.account.is_master() {
         return Err(Refusal::exception(
-            "Only the master account lends its domains.",
+            "Only the master account can share its domains.",
         ));
     }
     let mut subaccounts: Vec<String> = Vec::new();
     for id in texts(access, "subaccounts") {
         if context.world.find_account(id).is_none() {
             return Err(Refusal::exception(format!(
-                "There is no subaccount {id:?}."
+                "The subaccount {id:?} does not exist."
             )));
         }
         if !subaccounts.iter().any(|present| present == id) {
@@ -313,12 +313,12 @@ fn checked_label(label: &str, field: &str) -> Result<String, Refusal> {
         Ok(label.to_lowercase())
     } else {
         Err(Refusal::exception(format!(
-            "{field} is no single label of a domain."
+            "{field} must be a single label of a domain."
         )))
     }
 }
 
-/// Lets the service look for the records later, unless it is about to.
+/// Schedules a look-up of the records, unless one is scheduled.
 fn poll(context: &mut Context<'_>, name: &str) {
     let (account, now) = (context.account, context.now());
     let Ok(domain) = context.account().domain.find_mut(name) else {
@@ -361,7 +361,7 @@ impl Record {
         self.found.is_some()
     }
 
-    /// What the last look-up came to: nothing before the first one.
+    /// Describes the result of the last look-up. Empty before the first one.
     fn status(&self, target: &str) -> String {
         match (self.found, self.looked_up) {
             (Some(_), _) => format!("Target: {target}"),
@@ -376,7 +376,7 @@ impl Domain {
         self.dkim.verified() && self.return_path.verified()
     }
 
-    /// Looks for the records.
+    /// Simulates a look-up of the records.
     fn look_up(&mut self, now: SystemTime) {
         let published = self.name.split('.').all(|label| label != UNPUBLISHED);
         for record in [&mut self.dkim, &mut self.return_path, &mut self.tracking] {
@@ -412,7 +412,7 @@ impl Domain {
             }
         }
         let tracking = &self.tracking;
-        // A tracker is switched on, and gets its certificate, when its record is found.
+        // Finding its record switches a tracker on and issues its certificate.
         let issued = tracking.found.map_or_else(String::new, |time| {
             let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
             format!("issued: {}", since.as_secs())
@@ -448,8 +448,8 @@ impl Domain {
     }
 }
 
-/// What is before the domain, the domain and its suffix: `mail`, `example`, `co.uk`. Two labels are
-/// a suffix where the second is a country and the first a usual kind of registration in it.
+/// Splits a name into subdomain, domain and suffix: `mail`, `example`, `co.uk`. The suffix has two
+/// labels if the last one is a country and the other a common second-level registration.
 fn parts(name: &str) -> (&str, &str, &str) {
     const KINDS: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
     let mut dots = name.rmatch_indices('.').map(|(place, _)| place);
@@ -483,7 +483,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_taken_apart() {
+    fn name_is_split_into_subdomain_domain_and_suffix() {
         for (name, expected) in [
             ("example.com", ("", "example", "com")),
             ("mail.example.com", ("mail", "example", "com")),

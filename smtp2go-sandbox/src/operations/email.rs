@@ -24,24 +24,24 @@ use crate::refusal::Refusal;
 use crate::weight::Weight;
 use crate::world::World;
 
-/// How far ahead a mail may be scheduled.
+/// Maximum time ahead of a schedule.
 const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
 
 /// What an account has of them.
 #[derive(Debug, Default)]
 pub(crate) struct EmailState {
-    /// The mails that wait for their time, by `schedule_id`. What is taken out is not sent.
+    /// Scheduled mails that are not yet due, by `schedule_id`. Removing one cancels it.
     pub(crate) scheduled: BTreeMap<String, Scheduled>,
 }
 
-/// The mail is counted as the mail that it is.
+/// 0, because scheduled mails are counted in the ledger.
 impl Weight for EmailState {
     fn weight(&self) -> usize {
         0
     }
 }
 
-/// A mail that waits for its time.
+/// A scheduled mail that is not yet due.
 #[derive(Debug)]
 pub(crate) struct Scheduled {
     pub(crate) mail: Mail,
@@ -90,7 +90,9 @@ pub(crate) fn answer(
                     context.world.ledger.release(scheduled.mail.number());
                     Ok(Reply::Empty)
                 }
-                None => Err(Refusal::exception("No mail is scheduled with this id.")),
+                None => Err(Refusal::exception(
+                    "No scheduled mail has this schedule_id.",
+                )),
             }
         }
         "email_search" => email_search::answer(context, request),
@@ -98,8 +100,8 @@ pub(crate) fn answer(
     }
 }
 
-/// Takes what official clients send, although the specification has it otherwise: a schedule in
-/// unix seconds, and template data as the text of an object.
+/// Converts quirks of official clients that the spec does not allow: a schedule in unix seconds, and
+/// template data as a JSON string.
 pub(crate) fn forgive(request: &mut Value) {
     if let Some(Value::Array(items)) = request.get_mut("emails") {
         items.iter_mut().for_each(forgive);
@@ -182,7 +184,7 @@ fn batch(context: &mut Context<'_>, request: &Arc<Value>) -> Result<Reply, Refus
     Ok(Reply::Data(results.collect()))
 }
 
-/// What a mail is found to be when its fields are checked.
+/// The parsed parts of a mail whose fields are valid.
 #[derive(Default)]
 pub(crate) struct Checked {
     mime: Option<Mime>,
@@ -212,7 +214,7 @@ pub(crate) struct NewMail {
 /// What became of a mail when it was sent.
 pub(crate) enum Sent {
     Accepted(Mail),
-    /// To none of the recipients is delivered, for these reasons.
+    /// All recipients are refused, for these reasons.
     Refused(Vec<String>),
 }
 
@@ -239,13 +241,13 @@ impl Sent {
     }
 }
 
-/// It is queued without checks.
+/// Whether the mail is to be accepted without checks.
 fn is_fast(request: &Value) -> bool {
     request.get("fastaccept") == Some(&Value::Bool(true))
 }
 
-/// Accepts the mail of a request. `texts` are those of the whole body, once somebody looked for
-/// them.
+/// Records a mail, and starts its delivery or schedules it. Refuses a mail whose recipients are all
+/// refused, unless it is scheduled or has `fastaccept`. `texts` caches the long texts of the body.
 fn keep(
     context: &mut Context<'_>,
     operation: &'static str,
@@ -327,12 +329,11 @@ pub(crate) fn accept(world: &mut World, user: User, mail: NewMail) -> Sent {
 fn search_scheduled(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let number = |field: &str, default: usize| match integer(request, field) {
         None => Ok(default),
-        Some(number) => {
-            usize::try_from(number).map_err(|_| Refusal::field(field, "The value is below 0."))
-        }
+        Some(number) => usize::try_from(number)
+            .map_err(|_| Refusal::field(field, "The value must not be negative.")),
     };
     let limit = number("limit", 1_000)?;
-    // The first page is 1; who counts from 0 gets it too.
+    // The first page is 1. Page 0 returns it too.
     let skipped = number("page", 1)?.saturating_sub(1).saturating_mul(limit);
     let parts: BTreeMap<_, _> = [
         "search_subject",
@@ -494,14 +495,14 @@ fn check_schedule(
     };
     let refuse = |message| Err(Refusal::field(format!("{path}schedule"), message));
     match clock::parse(schedule) {
-        None => refuse("The value is not a time."),
-        Some(time) if time <= context.now() => refuse("The time is not in the future."),
+        None => refuse("The value must be a time."),
+        Some(time) if time <= context.now() => refuse("The time must be in the future."),
         Some(time) if time > clock::after(context.now(), FARTHEST) => {
-            refuse("The time is more than 3 days ahead.")
+            refuse("The time must be at most 3 days ahead.")
         }
         Some(_) if !context.world.ledger.has_room_for_scheduled() => {
             Err(Refusal::exception(format!(
-                "{} bytes of mail are scheduled, and the sandbox keeps no more.",
+                "The limit of {} bytes of scheduled mail is reached: remove some.",
                 context.world.ledger.budget().scheduled()
             )))
         }
@@ -510,7 +511,7 @@ fn check_schedule(
 }
 
 fn check_base64(text: &str, field: &str) -> Result<Vec<u8>, Refusal> {
-    decode_base64(text).ok_or_else(|| Refusal::field(field, "The value is not base64."))
+    decode_base64(text).ok_or_else(|| Refusal::field(field, "The value must be base64."))
 }
 
 #[cfg(test)]
@@ -521,7 +522,7 @@ mod tests {
     use crate::world::tests::shared;
 
     #[test]
-    fn a_scheduled_mail_waits_for_its_time() {
+    fn scheduled_mail_is_sent_when_it_is_due_unless_it_was_cancelled() {
         let shared = shared(|_| {});
         shared.world().freeze();
         let hour = Duration::from_secs(3_600);
@@ -533,7 +534,7 @@ mod tests {
         call(&shared, "email_batch", &batch).unwrap();
         let world = shared.world();
         assert_eq!((world.mails.len(), world.events.len()), (2, 0));
-        // The second is called off.
+        // Cancels the second mail.
         let id = world.mails[1].schedule_id().unwrap().to_owned();
         let account = world.mails[1].account();
         drop(world);

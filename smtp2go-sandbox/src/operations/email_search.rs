@@ -27,7 +27,7 @@ pub(crate) fn answer(context: &Context<'_>, request: &Value) -> Result<Reply, Re
     let mut found = copies(context.world, context.account);
     found.retain(|copy| {
         let sent = copy.mail.accepted_at();
-        // Both ends are included.
+        // The range includes both ends.
         sent >= start
             && end.is_none_or(|end| sent <= end)
             && (ids.is_empty() || ids.contains(copy.mail.email_id()))
@@ -49,7 +49,7 @@ pub(crate) fn answer(context: &Context<'_>, request: &Value) -> Result<Reply, Re
     Ok(Reply::Data(data))
 }
 
-/// The last thing that happened, in the words of this call.
+/// The status of a mail for a recipient, as this call names it.
 fn status(copy: &Copy) -> &'static str {
     let last = copy.events.last().map(|event| event.kind());
     match last {
@@ -122,11 +122,11 @@ fn show(copy: &Copy) -> Value {
     row
 }
 
-/// `field:term` pairs with AND, OR and NOT. AND binds closer than OR and need not be written; a term
-/// with spaces is quoted. A term is a part of the value.
+/// A query of `field:term` pairs with AND, OR and NOT. AND binds closer than OR and may be left out. A
+/// term with spaces is quoted. A term matches a part of the value.
 #[derive(Default)]
 struct SearchQuery {
-    /// Of these one has to hold, of each all its parts. None: everything is taken.
+    /// A mail matches if all terms of one alternative match. No alternatives match every mail.
     alternatives: Vec<Vec<SearchTerm>>,
     ignore_case: bool,
 }
@@ -150,9 +150,12 @@ impl SearchQuery {
                 word => {
                     let (field, term) = word
                         .split_once(':')
-                        .ok_or_else(|| refuse(format!("{word:?} is not field:term.")))?;
+                        .ok_or_else(|| refuse(format!("{word:?} must be field:term.")))?;
                     if !FIELDS.contains(&field) {
-                        return Err(refuse(format!("The field {field:?} is not known.")));
+                        return Err(refuse(format!(
+                            "The field {field:?} is unknown: use one of {}.",
+                            FIELDS.join(", ")
+                        )));
                     }
                     if let Some(parts) = alternatives.last_mut() {
                         parts.push(SearchTerm {
@@ -179,8 +182,8 @@ impl SearchQuery {
         })
     }
 
-    /// What a part says of a mail is kept in `known`, by the mail: one for a hundred recipients may be
-    /// long.
+    /// Whether a copy matches. Caches results that depend only on the mail in `known`, because a mail
+    /// may be long and have a hundred recipients.
     fn takes(&self, copy: &Copy, known: &mut HashMap<String, Vec<Option<bool>>>) -> bool {
         if self.alternatives.is_empty() {
             return true;
@@ -221,7 +224,7 @@ impl SearchQuery {
     }
 }
 
-/// Which fields the service knows is not documented: these are those of its reply, and two more.
+/// The fields of a query. The service's are not documented: these are the reply's and two more.
 const FIELDS: [&str; 8] = [
     "email_id",
     "sender",
@@ -233,7 +236,7 @@ const FIELDS: [&str; 8] = [
     "response",
 ];
 
-/// Those of them that are not the same for all recipients of a mail.
+/// The fields that differ between the recipients of a mail.
 const OF_COPY: [&str; 3] = ["recipient", "status", "response"];
 
 fn value(copy: &Copy, field: &str) -> String {
@@ -253,8 +256,7 @@ fn value(copy: &Copy, field: &str) -> String {
     }
 }
 
-/// Splits at the spaces outside quotes, double or single, which are taken out. A single quote within a
-/// word is an apostrophe.
+/// Splits a query at spaces outside quotes, and removes the quotes.
 fn words(query: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;

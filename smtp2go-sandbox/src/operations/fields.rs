@@ -1,4 +1,4 @@
-//! Reading requests that their schema allows, and comparing what they name.
+//! Reads fields of valid requests, and compares addresses and domains.
 
 use std::collections::HashSet;
 
@@ -8,12 +8,12 @@ use crate::address;
 use crate::mail::list;
 use crate::refusal::Refusal;
 
-/// A text, if it was sent.
+/// Returns a string field. `None` if it is missing.
 pub(crate) fn text<'a>(request: &'a Value, field: &str) -> Option<&'a str> {
     request.get(field)?.as_str()
 }
 
-/// A text that the operation cannot do without, although its schema does not ask for it.
+/// Returns a string field that the operation requires although its schema does not.
 pub(crate) fn needed<'a>(request: &'a Value, field: &str) -> Result<&'a str, Refusal> {
     text(request, field).ok_or_else(|| Refusal::field(field, "The field is required."))
 }
@@ -26,23 +26,24 @@ pub(crate) fn integer(request: &Value, field: &str) -> Option<i64> {
     request.get(field)?.as_i64()
 }
 
-/// The texts of a list; none if it was not sent.
+/// Returns the strings of a list. Empty if the list is missing.
 pub(crate) fn texts<'a>(request: &'a Value, field: &str) -> Vec<&'a str> {
     let items = list(request, field).iter();
     items.filter_map(Value::as_str).collect()
 }
 
-/// How many terms a search may have, and other lists of which each item costs time again and again.
+/// Maximum number of items of lists whose items are each compared with many values, such as search
+/// terms.
 const MOST: usize = 100;
 
-/// The texts of a list that may not have many.
+/// Returns the strings of a list of at most [`MOST`] items.
 pub(crate) fn few<'a>(request: &'a Value, field: &str) -> Result<Vec<&'a str>, Refusal> {
     let texts = texts(request, field);
     check_few(texts.len(), field)?;
     Ok(texts)
 }
 
-/// Refuses more items than there may be, by the name of their field.
+/// Refuses more than [`MOST`] items.
 pub(crate) fn check_few(count: usize, field: &str) -> Result<(), Refusal> {
     match count {
         0..=MOST => Ok(()),
@@ -53,12 +54,12 @@ pub(crate) fn check_few(count: usize, field: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The texts of a list, to look others up in.
+/// Returns the strings of a list as a set.
 pub(crate) fn set<'a>(request: &'a Value, field: &str) -> HashSet<&'a str> {
     texts(request, field).into_iter().collect()
 }
 
-/// One of the words that the documentation names for a field.
+/// Returns a string field that must have one of the documented values.
 pub(crate) fn word<'a>(
     request: &'a Value,
     field: &str,
@@ -67,13 +68,13 @@ pub(crate) fn word<'a>(
     match text(request, field) {
         Some(word) if !words.contains(&word) => Err(Refusal::field(
             field,
-            format!("The value is none of {}.", words.join(", ")),
+            format!("The value must be one of {}.", words.join(", ")),
         )),
         word => Ok(word),
     }
 }
 
-/// Refuses a text whose count of characters is not in the documented range.
+/// Refuses a string whose length in characters is outside the documented range.
 pub(crate) fn check_length(
     request: &Value,
     field: &str,
@@ -83,27 +84,27 @@ pub(crate) fn check_length(
     match text(request, field).map(|text| text.chars().count()) {
         Some(count) if !(least..=most).contains(&count) => Err(Refusal::field(
             field,
-            format!("The value has not {least} to {most} characters."),
+            format!("The value must have {least} to {most} characters."),
         )),
         _ => Ok(()),
     }
 }
 
-/// Whether a list is to be sorted downwards; upwards without the field.
+/// Whether to sort in descending order. Default: ascending.
 pub(crate) fn descending(request: &Value, field: &str) -> Result<bool, Refusal> {
     Ok(word(request, field, &["asc", "desc"])? == Some("desc"))
 }
 
-/// The field `page_size`, 100 without it.
+/// Returns the field `page_size`. Default: 100.
 pub(crate) fn page_size(request: &Value) -> Result<usize, Refusal> {
     match integer(request, "page_size").map(usize::try_from) {
         None => Ok(100),
         Some(Ok(size)) if size > 0 => Ok(size),
-        Some(_) => Err(Refusal::exception("page_size has to be at least 1.")),
+        Some(_) => Err(Refusal::exception("page_size must be at least 1.")),
     }
 }
 
-/// Whether one text occurs in another, upper and lower case being the same.
+/// Whether a text contains another, ignoring letter case.
 pub(crate) fn occurs(part: &str, text: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())
 }
@@ -126,19 +127,19 @@ pub(crate) fn check_entry(field: &str, text: &str) -> Result<(), Refusal> {
     ))
 }
 
-/// Whether it looks like a domain of two labels or more.
+/// Whether a text has the form of a domain with at least two labels.
 pub(crate) fn is_domain(text: &str) -> bool {
     text.contains('.') && address::is_domain(text)
 }
 
-/// What follows the `@`, in lower case; empty without one.
+/// Returns the domain of an address in lower case. Empty without an `@`.
 pub(crate) fn domain_of(address: &str) -> String {
     let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
     domain.trim().to_lowercase()
 }
 
-/// Whether an entry of a list, an address or a domain, is about an address. A domain is about its
-/// own addresses only, not about those of its subdomains.
+/// Whether an entry, an address or a domain, includes an address. A domain does not include its
+/// subdomains.
 pub(crate) fn covers(entry: &str, address: &str) -> bool {
     let (entry, address) = (entry.to_lowercase(), address.to_lowercase());
     let domain = domain_of(&address);
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_addresses_or_domains() {
+    fn entry_covers_an_address_or_all_addresses_of_a_domain() {
         for (entry, address, expected) in [
             ("a@example.com", "A@Example.com", true),
             ("a@example.com", "b@example.com", false),

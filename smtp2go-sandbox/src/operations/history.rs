@@ -1,4 +1,4 @@
-//! What the searches and figures have in common: the event log, seen by mail and by span of time.
+//! Views of the event log by mail and by time range, for searches and statistics.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::mail::Mail;
 use crate::refusal::Refusal;
 use crate::world::World;
 
-/// Whether a span of time has a day in it. Of what was dropped no more is known than its day, which
-/// counts if the span begins on it.
+/// Whether a time range includes a day. Only the day of dropped data is known, so the day counts as
+/// included if the range starts on it.
 pub(crate) fn has_day(start: SystemTime, end: Option<SystemTime>, day: u64) -> bool {
     let time = clock::after(UNIX_EPOCH, Duration::from_secs(day.saturating_mul(86_400)));
     day >= clock::days(start) && end.is_none_or(|end| time < end)
 }
 
-/// A mail for one of its recipients, and what happened to it, in order.
+/// A mail for one of its recipients, with its events in order.
 pub(crate) struct Copy {
     pub(crate) mail: Mail,
     pub(crate) recipient: String,
     pub(crate) events: Vec<Arc<Event>>,
-    /// The number of its first event, and which of its recipients it is: by these it keeps its place.
+    /// The number of the first event and the index of the recipient: a stable place for paging.
     pub(crate) place: (usize, usize),
 }
 
@@ -36,7 +36,7 @@ impl Copy {
     }
 }
 
-/// The copies of an account's mail, in the order in which the mail was taken up.
+/// Returns the copies of an account's mail, in the order in which the mail was processed.
 pub(crate) fn copies(world: &World, account: AccountId) -> Vec<Copy> {
     let mut copies: Vec<Copy> = Vec::new();
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
@@ -69,8 +69,7 @@ pub(crate) fn copies(world: &World, account: AccountId) -> Vec<Copy> {
     copies
 }
 
-/// The mails of an account that were taken up, with the time of that and the number of the event,
-/// in order.
+/// Returns an account's processed mails in order, with the time and the number of their first event.
 pub(crate) fn mails(world: &World, account: AccountId) -> Vec<(Mail, SystemTime, usize)> {
     let mut mails = Vec::new();
     let mut known = HashSet::new();
@@ -80,7 +79,7 @@ pub(crate) fn mails(world: &World, account: AccountId) -> Vec<(Mail, SystemTime,
         let Some(mail) = event.mail().filter(|_| begins) else {
             continue;
         };
-        // Mail of a key with the status sandbox begins with being rejected.
+        // The first event of mail from a key with the status `sandbox` is a reject.
         if known.insert(mail.email_id()) {
             mails.push((mail.clone(), event.time(), number));
         }
@@ -88,10 +87,10 @@ pub(crate) fn mails(world: &World, account: AccountId) -> Vec<(Mail, SystemTime,
     mails
 }
 
-/// A time in a request, in any layout that the API takes.
+/// Returns a time of a request, in any format that the API accepts.
 pub(crate) fn time(request: &Value, field: &str) -> Result<Option<SystemTime>, Refusal> {
     match text(request, field).map(clock::parse) {
-        Some(None) => Err(Refusal::field(field, "The value is not a time.")),
+        Some(None) => Err(Refusal::field(field, "The value must be a time.")),
         time => Ok(time.flatten()),
     }
 }

@@ -1,4 +1,4 @@
-//! The two lists of IP addresses that may use an account: over SMTP, and over the API.
+//! The IP allow lists for SMTP and for the API.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::data::Kept;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
-/// What an account has of them.
+/// The IP allow lists of an account.
 #[derive(Debug, Default)]
 pub(crate) struct IpAllowLists {
     pub(crate) smtp: AllowList,
@@ -68,7 +68,7 @@ impl AllowList {
         match self.place(address) {
             None => Ok(()),
             Some(_) => Err(Refusal::exception(format!(
-                "{address} is on the list already."
+                "{address} is already on the list."
             ))),
         }
     }
@@ -136,7 +136,7 @@ pub(crate) fn answer(
 
 fn address(request: &Value, field: &str) -> Result<IpAddr, Refusal> {
     let address = needed(request, field)?.parse::<IpAddr>();
-    let address = address.map_err(|_| Refusal::field(field, "The value is no IP address."))?;
+    let address = address.map_err(|_| Refusal::field(field, "The value must be an IP address."))?;
     Ok(address.to_canonical())
 }
 

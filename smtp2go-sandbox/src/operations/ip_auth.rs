@@ -1,5 +1,5 @@
-//! IP addresses that may send over SMTP without a password. The API has no call to add one:
-//! [`SandboxBuilder::ip_auth`](crate::SandboxBuilder::ip_auth) does.
+//! IP addresses that may send over SMTP without a password. The API has no call to add one; use
+//! [`SandboxBuilder::ip_auth`](crate::SandboxBuilder::ip_auth).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::data::Kept;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
-/// What an account has of them.
+/// The authenticated IP addresses of an account.
 #[derive(Debug, Default)]
 pub(crate) struct IpAuthentication {
     pub(crate) addresses: Kept<u64, Address>,
@@ -37,7 +37,7 @@ weigh!(Address {
 });
 
 impl IpAuthentication {
-    /// Adds an address, unless it is there.
+    /// Adds an address, unless it exists.
     pub(crate) fn add(&mut self, ip_address: &str) {
         if self.place(ip_address).is_none() {
             self.addresses.push(Address {
@@ -113,7 +113,9 @@ fn find(context: &mut Context<'_>, request: &Value) -> Result<u64, Refusal> {
     let ip_address = text(request, "ip_address").unwrap_or_default();
     let place = context.account().ip_auth.place(ip_address);
     place.ok_or_else(|| {
-        Refusal::exception(format!("There is no authenticated address {ip_address:?}."))
+        Refusal::exception(format!(
+            "The authenticated address {ip_address:?} does not exist."
+        ))
     })
 }
 

@@ -1,8 +1,8 @@
-//! What each operation does: a file per group of the API, named as the group.
+//! The operations, in a file per group of the API with the group's name.
 //!
-//! A file has `answer`, which takes a request that is valid by its schema. If an account keeps data
-//! of the group, the file also has a struct for it, which is a field of [`Account`]. A new endpoint
-//! is answered with the specification's example until its file handles it.
+//! A file has `answer`, which handles requests that match their schema. If an account keeps data of the
+//! group, the file also has a struct for it, which is a field of [`Account`]. A new endpoint gets the
+//! spec's example as its reply until its file handles it.
 
 pub(crate) mod activity;
 pub(crate) mod allowed_recipients;
@@ -43,27 +43,27 @@ use crate::refusal::Refusal;
 use crate::weight::Weight;
 use crate::world::{Shared, Strictness, World};
 
-/// What a handler works with.
+/// The input of a handler besides the request.
 pub(crate) struct Context<'a> {
     pub(crate) world: &'a mut World,
-    /// The account that the request is for: that of the key, or the subaccount that it names.
+    /// The request's account: the key's, or the subaccount that the request names.
     pub(crate) account: AccountId,
-    /// The key that the request came with.
+    /// The request's key.
     pub(crate) key: Arc<Key>,
     pub(crate) request_id: &'a str,
     pub(crate) prepared: Prepared,
-    /// The body of the request as it was received.
+    /// The body of the request as received.
     pub(crate) body: &'a Bytes,
 }
 
-/// What needs no world, so that it is done before the world is locked.
+/// Results of expensive work that needs no world and is done before locking it.
 #[derive(Default)]
 pub(crate) struct Prepared {
     /// The message of `/email/mime`.
     pub(crate) mime: Option<Mime>,
     /// The parts of a template that is added or changed.
     pub(crate) compiled: Option<Result<template::Parts, Refusal>>,
-    /// The mails of a request that are made from templates, in order.
+    /// The rendered templates of a request's mails, in order.
     pub(crate) rendered: template::AllRendered,
 }
 
@@ -117,7 +117,7 @@ impl Prepared {
             }
             "email_send" | "email_batch" => {
                 let world = shared.world();
-                // Whoever may not send is refused later.
+                // A request without permission is refused later.
                 let account = world.account_for(key, subaccount).unwrap_or(key.account);
                 let orders = template::orders(world.account(account), request);
                 drop(world);
@@ -150,16 +150,16 @@ impl Context<'_> {
     }
 }
 
-/// What a handler answers with status 200.
+/// A handler's reply with status 200.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// `{request_id, data}` with this as `data`.
+    /// `{request_id, data}` with this `data`.
     Data(Value),
-    /// A body that has not the usual envelope; the request's id is put in wherever it has one.
+    /// A body without the usual envelope. Its `request_id`, if it has one, is replaced.
     Whole(Value),
     /// No body.
     Empty,
-    /// The example of the specification.
+    /// The spec's example.
     Example,
 }
 
@@ -194,7 +194,7 @@ pub(crate) fn forgive(
     ignored
 }
 
-/// Carries out a request that its schema allows, unless something else speaks against it.
+/// Carries out a request that matches its schema.
 pub(crate) fn answer(
     context: &mut Context<'_>,
     group: &str,
@@ -222,18 +222,18 @@ pub(crate) fn answer(
         "webhook" => webhook::answer,
         _ => return Ok(Reply::Example),
     };
-    // What is sent is dropped when it is too much. What accounts have is not, so it is not taken.
+    // Old messages are dropped to make room. Accounts' state is not, so its growth is refused.
     let grows =
         !matches!(group, "email" | "sms") && GROWING.iter().any(|word| operation.ends_with(word));
     if !grows {
         return answer(context, operation, request);
     }
-    // A list is kept several times, so that it is looked through quickly.
+    // Times 4, because lists are also kept in indexes.
     let weight = ENTRY + 4 * request.weight() + template::compiled_weight(request);
     if context.world.is_state_full(weight) {
         return Err(Refusal::exception(
-            "The sandbox keeps 64 MiB of templates, keys, domains, suppressions and the like, which \
-             are used up. Remove some, or reset the sandbox.",
+            "The sandbox's limit of 64 MiB for templates, keys, domains, suppressions and the like is \
+             reached. Remove some, or reset the sandbox.",
         ));
     }
     let answer = answer(context, operation, request);
@@ -243,7 +243,7 @@ pub(crate) fn answer(
     answer
 }
 
-/// What the operations end with after which an account may have more than before.
+/// Name endings of the operations that can add to an account's state.
 const GROWING: [&str; 7] = [
     "_access",
     "_add",
@@ -254,7 +254,7 @@ const GROWING: [&str; 7] = [
     "_update",
 ];
 
-/// What an entry of an account takes besides what was sent.
+/// Memory of an entry of an account's state besides the request, in bytes.
 const ENTRY: usize = 1024;
 
 #[cfg(test)]
@@ -264,7 +264,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::world::tests::{KEY, shared};
 
-    /// Calls an operation without HTTP, with the main key. `subaccount_id` is honoured.
+    /// Calls an operation without HTTP, with the main key. `subaccount_id` works.
     pub(crate) fn call(
         shared: &Shared,
         operation: &str,
@@ -294,10 +294,9 @@ pub(crate) mod tests {
         answer(&mut context, &operation.group, &operation.id, &request)
     }
 
-    /// The snapshot has those that are answered with the example of the specification, as a new
-    /// endpoint is.
+    /// The snapshot lists operations without a handler, which reply with the spec's example.
     #[test]
-    fn operations_have_handlers() {
+    fn every_operation_has_a_handler() {
         let mut examples = Vec::new();
         for operation in crate::api::Api::embedded().unwrap().operations() {
             let shared = shared(|_| {});
@@ -315,7 +314,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn settings_are_refused_when_their_room_is_used_up() {
+    fn adding_to_accounts_beyond_64_mib_is_refused_until_something_is_removed() {
         let shared = shared(|_| {});
         let long = "x".repeat(1_000_000);
         let key = json!({ "description": long });
@@ -326,9 +325,13 @@ pub(crate) mod tests {
                 Err(refusal) => break refusal,
             }
         };
-        assert!(refusal.reason().contains("used up"), "{}", refusal.reason());
+        assert!(
+            refusal.reason().contains("limit of 64 MiB"),
+            "{}",
+            refusal.reason()
+        );
         assert!((60..=67).contains(&added), "{added}");
-        // What changes nothing, and mail, is taken. An address that bounces is not kept.
+        // Reads and mail still work. An address that bounces is not suppressed.
         call(&shared, "template_search", &json!({})).unwrap();
         let mail =
             json!({ "sender": "a@example.com", "to": ["bounce@example.net"], "text_body": "x" });

@@ -1,5 +1,4 @@
-//! Who may send, to whom, and how much: what accounts and users say about mail before it is
-//! accepted, over HTTP or SMTP. What a request has to look like is checked elsewhere.
+//! Checks whether an account and a key may send a mail: sender, recipients and sending limit.
 
 use super::domain;
 use super::fields::domain_of;
@@ -37,10 +36,10 @@ pub(crate) fn may_send(
         Some(true) => {}
         Some(false) => {
             return Err(Refusal::exception(format!(
-                "The allowed senders of the account keep {sender} from sending."
+                "The allowed senders of the account do not include the sender {sender}."
             )));
         }
-        // Only where there is no such list do these matter.
+        // Verified senders matter only without a list of allowed senders.
         None if world.settings.enforce_senders
             && !domain::lets_send(world, id, sender)
             && !account.single_sender_emails.verified(sender) =>
@@ -53,7 +52,7 @@ pub(crate) fn may_send(
     match recipients.find(|address| !account.allowed_recipients.lets_receive(address)) {
         None => Ok(()),
         Some(address) => Err(Refusal::exception(format!(
-            "{address} is not among the allowed recipients of the account."
+            "The allowed recipients of the account do not include {address}."
         ))),
     }
 }
@@ -82,7 +81,7 @@ mod tests {
     use crate::world::tests::shared;
 
     #[test]
-    fn the_domain_of_a_sender_is_found() {
+    fn sender_in_a_verified_domain_may_send() {
         let shared = shared(|settings| {
             settings.enforce_senders = true;
             settings.sender_domains = vec!["example.com".to_owned()];

@@ -14,13 +14,13 @@ use crate::refusal::Refusal;
 use crate::weight::weigh;
 use crate::world::World;
 
-/// How long after it was mailed the link is followed.
+/// Time until the owner of an address clicks the mailed link.
 const FOLLOWED_AFTER: Duration = Duration::from_secs(1);
 
-/// The link mailed to an address that begins so is never followed, unless a test does.
+/// Prefix of addresses whose owner never clicks the link. A test can still verify them.
 const NEVER_FOLLOWED: &str = "unverified";
 
-/// What an account has of them.
+/// The single senders of an account.
 #[derive(Debug, Default)]
 pub(crate) struct SingleSenders {
     pub(crate) senders: Kept<u64, Sender>,
@@ -43,7 +43,7 @@ weigh!(Sender {
 });
 
 impl SingleSenders {
-    /// Whether an address may send.
+    /// Whether an address is verified.
     pub(crate) fn verified(&self, address: &str) -> bool {
         let place = self.place(address);
         place.is_some_and(|place| self.senders[place].verified)
@@ -68,7 +68,7 @@ impl SingleSenders {
     }
 }
 
-/// Follows the link that was mailed to an address. False if the account has no such sender.
+/// Verifies an address. Returns false if the account has no such single sender.
 pub(crate) fn verify(world: &mut World, account: AccountId, address: &str) -> bool {
     let state = &mut world.account_mut(account).single_sender_emails;
     let sender = state.find_mut(address);
@@ -104,7 +104,7 @@ pub(crate) fn answer(
             let address = address.unwrap_or_default();
             let state = &mut context.account().single_sender_emails;
             let Some(place) = state.place(address) else {
-                return Err(Refusal::exception("There is no such single sender."));
+                return Err(Refusal::exception("The single sender does not exist."));
             };
             let removed = state.senders.remove(&place);
             if let Some(job) = removed.and_then(|removed| removed.job) {
@@ -123,7 +123,7 @@ pub(crate) fn answer(
                     json!({ "email_address": sender.address, "verified": sender.verified })
                 })
                 .collect();
-            // Here the id is inside.
+            // This reply has the request's id inside `data`.
             Ok(Reply::Whole(
                 json!({ "data": { "request_id": request_id, "senders": senders } }),
             ))
@@ -132,7 +132,7 @@ pub(crate) fn answer(
     }
 }
 
-/// Adds an address, unless it is there, and mails the link, which its owner follows.
+/// Adds an address, unless it exists, and schedules the click on the mailed link.
 fn add(context: &mut Context<'_>, address: &str) -> Result<(), Refusal> {
     let state = &mut context.account().single_sender_emails;
     if state.place(address).is_none() {
@@ -146,7 +146,7 @@ fn add(context: &mut Context<'_>, address: &str) -> Result<(), Refusal> {
         let (account, now) = (context.account, context.now());
         let state = &context.account().single_sender_emails;
         let place = state.place(address).unwrap_or_default();
-        // It is about to be followed if it was added a moment ago.
+        // A click may still be scheduled from a previous call.
         if state.senders[place].job.is_none_or(|(time, _)| time <= now) {
             let verify = Job::VerifySender {
                 account,

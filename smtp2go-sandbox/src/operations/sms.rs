@@ -1,4 +1,4 @@
-//! Text messages: sent, shown, and received.
+//! Sends, lists and receives text messages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,35 +20,35 @@ use crate::sms::{AcceptedSms, Sms};
 use crate::weight::Weight;
 use crate::world::World;
 
-/// The number that messages are sent from if the request names none: a fictional one.
+/// Default sender: a fictional number.
 const NUMBER: &str = "+15555550100";
 
-/// How long each step of a message takes.
+/// Time between two events of a message.
 const STEP: Duration = Duration::from_millis(50);
 
-/// What a unit costs; made up.
+/// Invented price of a unit in cents.
 const CENTS_PER_UNIT: usize = 6;
 
-/// The longest text, in characters: each destination has a copy.
+/// Maximum length of a text in characters. Each destination keeps a copy.
 const LONGEST: usize = 10_000;
 
-/// So many characters are a unit.
+/// Number of characters in a unit.
 const UNIT: usize = 160;
 
-/// The most digits that are kept of a number.
+/// Maximum number of digits that are kept of a phone number.
 const DIGITS: usize = 32;
 
-/// What an account has of them. What it sent is in [`World::sms`], what it received in
+/// The state of an account's text messages. Sent messages are in [`World::sms`], received ones in
 /// [`World::received`].
 #[derive(Debug, Default)]
 pub(crate) struct SmsState {
-    /// The last thing that happened to what was sent, by `message_id`.
+    /// The last event of sent messages, by `message_id`.
     pub(crate) status: BTreeMap<String, EventKind>,
     /// The digits of the numbers that want no more.
     pub(crate) opted_out: Kept<String, ()>,
 }
 
-/// The status is counted with its message.
+/// The memory without `status`, which is counted with the messages.
 impl Weight for SmsState {
     fn weight(&self) -> usize {
         self.opted_out.weight()
@@ -123,7 +123,7 @@ pub(crate) fn answer(
             let wanted = request.get("username").and_then(Value::as_str);
             let figures = context.world.figures.iter(context.account);
             for (day, username, _, counts) in figures {
-                // Of what was dropped the day is known.
+                // Only the day of dropped messages is known.
                 if span.has_day(day) && wanted.is_none_or(|wanted| wanted == username) {
                     messages += counts.sms;
                     total += counts.sms_units;
@@ -248,13 +248,13 @@ fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
 
 fn check_number(number: &str, field: &str) -> Result<(), Refusal> {
     let digits = number.strip_prefix('+').unwrap_or(number);
-    // E.164 has 15 at most.
+    // E.164 allows at most 15 digits.
     let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     match good {
         true => Ok(()),
         false => Err(Refusal::field(
             field,
-            "The value is not a number with its country code.",
+            "The value must be a phone number with its country code.",
         )),
     }
 }
@@ -263,8 +263,8 @@ fn digits(number: &str) -> String {
     number.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Takes a message up. Numbers decide by their last digits what becomes of it: 0002 fails, 0003 is
-/// rejected, 0004 answers STOP.
+/// Simulates the delivery of a message. The last digits of the number select the outcome: 0002 fails,
+/// 0003 is rejected, 0004 answers STOP.
 fn begin(world: &mut World, sms: &Sms) {
     let to = digits(sms.destination());
     happen(world, sms, EventKind::SmsSending, None);
@@ -317,7 +317,7 @@ fn happen(world: &mut World, sms: &Sms, kind: EventKind, submitted: Option<Syste
     world.record_sms(sms, kind, submitted.into_iter().collect());
 }
 
-/// Somebody sends a message to the account. With a word such as STOP it opts out.
+/// Records a message to the account. The content STOP, or a similar word, opts out.
 pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &str, content: &str) {
     let message_id = world.ids.sms();
     let number = world.ledger.number();
@@ -360,20 +360,20 @@ pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &st
     world.changed();
 }
 
-/// A span of time, the end not included.
+/// A time range without its end.
 struct Span {
     start: SystemTime,
-    /// `None`: now included.
+    /// `None` for a range up to and including now.
     end: Option<SystemTime>,
 }
 
 impl Span {
-    /// That of a request, from so many days ago if it does not say.
+    /// Reads the range of a request. Default start: the start of the day `days` ago.
     fn new(request: &Value, now: SystemTime, days: u64) -> Result<Self, Refusal> {
         let date = |field: &str| match request.get(field).and_then(Value::as_str) {
             None => Ok(None),
             Some(text) => match clock::parse(text) {
-                None => Err(Refusal::field(field, "The value is not a date.")),
+                None => Err(Refusal::field(field, "The value must be a date.")),
                 time => Ok(time),
             },
         };
@@ -397,7 +397,7 @@ impl Span {
     }
 }
 
-/// What the account sent in a span, by the request's username if it has one.
+/// Returns the messages that the account sent in a time range, filtered by the request's username.
 fn sent(context: &Context<'_>, request: &Value, span: &Span) -> Vec<Sms> {
     let username = request.get("username").and_then(Value::as_str);
     let all = context.world.sms.iter();
@@ -411,7 +411,7 @@ pub(crate) fn units(sms: &Sms) -> usize {
     sms.content().chars().count().div_ceil(UNIT).max(1)
 }
 
-/// The phrases of `/sms/view-sent` are not documented but for one.
+/// The status texts of `/sms/view-sent`. Only one of them is documented.
 fn phrase(status: Option<&EventKind>) -> &'static str {
     match status {
         Some(EventKind::SmsSubmitted) => "Handed to the carrier",
@@ -422,7 +422,7 @@ fn phrase(status: Option<&EventKind>) -> &'static str {
     }
 }
 
-/// The country of a number by its code, two letters; empty for those that are not listed here.
+/// The two-letter country of a phone number. Empty if its country code is not in the list.
 pub(crate) fn country(number: &str) -> &'static str {
     const CODES: &[(&str, &str)] = &[
         ("1", "US"),
@@ -473,7 +473,7 @@ mod tests {
     use crate::world::tests::shared;
 
     #[test]
-    fn numbers_decide_what_becomes_of_a_message() {
+    fn last_digits_of_a_number_select_the_outcome_of_a_message() {
         let shared = shared(|_| {});
         shared.world().freeze();
         let all = [
@@ -485,7 +485,7 @@ mod tests {
         let request = json!({ "destination": all, "content": "Hello" });
         call(&shared, "sms_send", &request).unwrap();
         shared.world().advance(STEP * 4);
-        // The last one opted out.
+        // The last number has opted out.
         let request = json!({ "destination": ["64200000004"], "content": "x".repeat(161) });
         call(&shared, "sms_send", &request).unwrap();
         let mut world = shared.world();
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_needs_its_country_code() {
+    fn phone_number_without_a_country_code_is_refused() {
         let shared = shared(|_| {});
         for wrong in ["", "+", "0123", "+1 555", "1555555012345678", "abc"] {
             let request = json!({ "destination": ["+15555550123", wrong], "content": "x" });

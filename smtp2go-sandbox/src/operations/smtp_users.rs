@@ -1,4 +1,4 @@
-//! Users who send over SMTP, as [`smtp`](crate::smtp) lets them.
+//! SMTP users. The sandbox has no SMTP server: it only stores them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::data::Kept;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
-/// What an account has of them.
+/// The SMTP users of an account.
 #[derive(Debug, Default)]
 pub(crate) struct SmtpUsers {
     pub(crate) users: Kept<u64, User>,
@@ -75,11 +75,11 @@ pub(crate) fn answer(
 
 fn add(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     let username = text(request, "username").unwrap_or_default();
-    // They log in by it, whatever their account.
+    // Usernames are unique across accounts, because users log in by them.
     let has = |account: &Account| account.smtp_users.place(username).is_some();
     if context.world.accounts().any(has) {
         return Err(Refusal::exception(format!(
-            "There is an SMTP user {username:?} already."
+            "The SMTP user {username:?} already exists."
         )));
     }
     let user = User {
@@ -93,7 +93,8 @@ fn add(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     Ok(reply)
 }
 
-/// Changes a user. What is not given goes back to its default, or stays if `keep` says so.
+/// Changes a user. Fields that are not given are kept if `keep` is set, and otherwise set to their
+/// defaults.
 fn edit(context: &mut Context<'_>, request: &Value, keep: bool) -> Result<User, Refusal> {
     let place = find(context, request)?;
     let present = context.account().smtp_users.users[place].clone();
@@ -121,22 +122,22 @@ fn edit(context: &mut Context<'_>, request: &Value, keep: bool) -> Result<User, 
 fn find(context: &mut Context<'_>, request: &Value) -> Result<u64, Refusal> {
     let username = text(request, "username").unwrap_or_default();
     let place = context.account().smtp_users.place(username);
-    place.ok_or_else(|| Refusal::exception(format!("There is no SMTP user {username:?}.")))
+    place.ok_or_else(|| Refusal::exception(format!("The SMTP user {username:?} does not exist.")))
 }
 
-/// The password that was given, if it is strong enough, or a new one if none was.
+/// Returns the request's password if it is strong enough, or generates one if it is missing.
 fn password(context: &mut Context<'_>, request: &Value) -> Result<String, Refusal> {
     match text(request, "email_password").unwrap_or_default() {
         "" => Ok(context.world.ids.password()),
         weak if bits(weak) < 64.0 => Err(Refusal::field(
             "email_password",
-            "The value has less than 64 bits of entropy.",
+            "The value must have at least 64 bits of entropy: use a longer password.",
         )),
         strong => Ok(strong.to_owned()),
     }
 }
 
-/// The entropy of a password whose characters were drawn from the kinds that it has.
+/// Estimates the entropy of a password from its length and its kinds of characters, in bits.
 fn bits(password: &str) -> f64 {
     let has = |is: fn(char) -> bool, size: f64| {
         if password.contains(is) { size } else { 0.0 }
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_passwords_are_weak() {
+    fn short_password_is_weak() {
         for (password, strong) in [
             ("", false),
             ("12345678901234567890", true),

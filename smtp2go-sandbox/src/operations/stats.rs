@@ -1,4 +1,4 @@
-//! Figures, counted from the event log at each call.
+//! Statistics, computed from the event log at each call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::mail::Mail;
 use crate::refusal::Refusal;
 use crate::world::World;
 
-/// How many days the figures without dates are about.
+/// Number of days in statistics without dates.
 const DAYS: u64 = 30;
 
 /// Carries out one of the group's operations.
@@ -75,8 +75,8 @@ impl Counts {
         self.of(EventKind::HardBounce) + self.of(EventKind::SoftBounce)
     }
 
-    /// In percent of the mails, to two decimals.
-    // Counts of what is in memory are exact as floats.
+    /// Percentage of the mails, with two decimals.
+    // Counts of items in memory are exact as floats.
     #[allow(clippy::cast_precision_loss)]
     fn percent(&self, part: usize) -> f64 {
         match self.mails {
@@ -142,8 +142,8 @@ impl Counts {
     }
 }
 
-/// Counts what an account did from `start` on, by the username if there is one. What was dropped
-/// counts by the day.
+/// Counts an account's mails and events in a time range, optionally of one username. Dropped ones are
+/// included by day.
 fn count(
     world: &World,
     account: AccountId,
@@ -174,7 +174,7 @@ fn count(
     counts
 }
 
-/// The month, in UTC, and what of it is used up.
+/// The billing cycle, which is the month in UTC, and its usage.
 fn cycle(context: &Context<'_>) -> Value {
     let world = &*context.world;
     let today = clock::rfc3339(context.now());
@@ -216,7 +216,7 @@ fn history(context: &Context<'_>, request: &Value) -> Result<Value, Refusal> {
         }
         Some(_) if !context.account.is_master() => {
             return Err(Refusal::exception(
-                "subaccounts is for keys of the master account only.",
+                "Only keys of the master account may use subaccounts.",
             ));
         }
         Some(_) => {
@@ -231,7 +231,7 @@ fn history(context: &Context<'_>, request: &Value) -> Result<Value, Refusal> {
         _ => sender.to_lowercase(),
     };
     let key_of = |account, mail: &Mail| key(account, mail.username(), mail.sender_address());
-    // A mail is counted where it was taken up, what happened to it when it happened.
+    // A mail counts at the time when it was processed, an event at its own time.
     let within = |time| time >= start && end.is_none_or(|end| time < end);
     let mut groups: BTreeMap<String, Counts> = BTreeMap::new();
     let mut total = Counts::default();

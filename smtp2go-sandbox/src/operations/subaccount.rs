@@ -1,4 +1,4 @@
-//! Subaccounts: accounts below the master account, each with all that an account has.
+//! Subaccounts: accounts below the master account, each with its own state.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::refusal::Refusal;
 use crate::weight::weigh;
 use crate::world::World;
 
-/// How many mails a subaccount may send in a billing cycle.
+/// The allowed values of `limit`: mails per billing cycle.
 const LIMITS: [i64; 17] = [
     2_000, 5_000, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000, 80_000, 100_000, 250_000,
     500_000, 1_000_000, 2_000_000, 3_000_000, 5_000_000, 10_000_000,
 ];
 
-/// A dedicated IP address takes a limit above this one.
+/// A dedicated IP address needs a `limit` above this one.
 const DEDICATED_ABOVE: i64 = 100_000;
 
 /// What the master account says about a subaccount.
@@ -61,7 +61,7 @@ weigh!(SubaccountState {
 });
 
 impl SubaccountState {
-    /// With those changed that the request has.
+    /// Applies the fields of a request.
     fn change(mut self, request: &Value) -> Result<Self, Refusal> {
         for (field, place) in [
             ("fullname", &mut self.name),
@@ -83,21 +83,24 @@ impl SubaccountState {
         }
         if let Some(limit) = integer(request, "limit") {
             if !LIMITS.contains(&limit) {
-                return Err(Refusal::field("limit", "The value is no size of a plan."));
+                return Err(Refusal::field(
+                    "limit",
+                    "The value must be the size of a plan.",
+                ));
             }
             self.limit = limit;
         }
         self.sms_limit = integer(request, "sms_limit").unwrap_or(self.sms_limit);
         if self.dedicated_ip && self.limit <= DEDICATED_ABOVE {
             return Err(Refusal::exception(format!(
-                "dedicated_ip takes a limit above {DEDICATED_ABOVE}."
+                "dedicated_ip needs a limit above {DEDICATED_ABOVE}."
             )));
         }
         Ok(self)
     }
 }
 
-/// Carries out one of the group's operations, all of which are for the master account.
+/// Carries out one of the group's operations, which only the master account may call.
 pub(crate) fn answer(
     context: &mut Context<'_>,
     operation: &str,
@@ -105,7 +108,7 @@ pub(crate) fn answer(
 ) -> Result<Reply, Refusal> {
     if !context.account.is_master() {
         return Err(Refusal::exception(
-            "Subaccounts are managed with keys of the master account only.",
+            "Only keys of the master account may manage subaccounts.",
         ));
     }
     match operation {
@@ -138,12 +141,12 @@ pub(crate) fn answer(
     }
 }
 
-/// Refuses a pool of IP addresses that there is not. No reply shows it, and nothing goes by it.
+/// Refuses an unknown IP pool. The pool has no other effect and is in no reply.
 fn check_pool(context: &mut Context<'_>, request: &Value) -> Result<(), Refusal> {
     match integer(request, "ip_pool") {
-        Some(pool) if !context.account().dedicated_ips.has(pool) => {
-            Err(Refusal::exception(format!("There is no IP pool {pool}.")))
-        }
+        Some(pool) if !context.account().dedicated_ips.has(pool) => Err(Refusal::exception(
+            format!("The IP pool {pool} does not exist."),
+        )),
         _ => Ok(()),
     }
 }
@@ -154,7 +157,7 @@ fn set_closed(context: &mut Context<'_>, request: &Value, closed: bool) -> Resul
     if account.closed == closed {
         let state = if closed { "closed" } else { "open" };
         return Err(Refusal::exception(format!(
-            "The subaccount is {state} already."
+            "The subaccount is already {state}."
         )));
     }
     account.closed = closed;
@@ -216,10 +219,10 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
 fn find(context: &Context<'_>, request: &Value) -> Result<AccountId, Refusal> {
     let id = text(request, "id").unwrap_or_default();
     let account = context.world.find_account(id);
-    account.ok_or_else(|| Refusal::exception(format!("There is no subaccount {id:?}.")))
+    account.ok_or_else(|| Refusal::exception(format!("The subaccount {id:?} does not exist.")))
 }
 
-/// What a search and the other replies have in common.
+/// The members that a search and the other replies share.
 fn summary(world: &World, id: AccountId) -> Value {
     let account = world.account(id);
     let used = i64::try_from(account.mails).unwrap_or(i64::MAX);
@@ -244,7 +247,7 @@ fn show(world: &World, id: AccountId) -> Value {
     reply
 }
 
-/// That of a subaccount that came with a key is its id.
+/// The subaccount's name. A subaccount that [`ApiKey`](crate::ApiKey) created has its id as its name.
 fn name(account: &Account) -> &String {
     match account.subaccount.name.is_empty() {
         true => &account.id,

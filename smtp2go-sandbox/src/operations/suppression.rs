@@ -1,4 +1,4 @@
-//! Addresses and domains that get no mail.
+//! Suppressed addresses and domains, to which no mail is delivered.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::refusal::Refusal;
 use crate::weight::{Weight, weigh};
 use crate::world::World;
 
-/// How many a page has; the API lets nobody choose.
+/// Number of entries per page, which the API does not let the caller choose.
 const PAGE: usize = 100;
 
-/// How much is kept of a text that somebody else chose: a subject, or what a server said.
+/// Maximum number of characters that are kept of a mail's subject or a server's reply.
 const EXCERPT: usize = 1_000;
 
-/// What an account has of them, in the order in which they came.
+/// The suppressions of an account, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct Suppressions {
     /// By a number that grows.
@@ -36,7 +36,7 @@ pub(crate) struct Suppressions {
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Suppression {
     email_address: String,
-    /// The API's word: manual, spam, unsubscribe, bounce, compliance.
+    /// The API's value: manual, spam, unsubscribe, bounce or compliance.
     pub(crate) reason: String,
     complaint: String,
     block_description: String,
@@ -44,13 +44,12 @@ pub(crate) struct Suppression {
     time: SystemTime,
 }
 
-/// What an address or a domain is looked up by: upper and lower case are the same, and so is a domain
-/// with or without an `@`.
+/// Returns the key to look up an address or a domain: lower case, without a leading `@`.
 fn key(entry: &str) -> String {
     entry.to_lowercase().trim_start_matches('@').to_owned()
 }
 
-/// What keeps an address of an account's mail from being delivered: itself or its domain.
+/// Returns the suppression of an address or its domain, if there is one.
 pub(crate) fn suppressed<'a>(account: &'a Account, address: &str) -> Option<&'a Suppression> {
     let state = &account.suppression;
     let keys = [key(address), domain_of(address)];
@@ -65,9 +64,9 @@ pub(crate) fn suppressed<'a>(account: &'a Account, address: &str) -> Option<&'a 
         .map(|(_, entry)| entry)
 }
 
-/// Suppresses an address of an account's mail for what happened to a mail: `reason` is the API's
-/// word and `complaint` what the other side said. Nothing changes if it is suppressed for that
-/// reason. Where there is no room for more, the oldest goes.
+/// Suppresses an address because of an event of a mail. `reason` is the API's value and `complaint`
+/// the server's message. Returns false if the address is already suppressed for this reason. If the
+/// memory limit is reached, removes the account's oldest suppressions.
 pub(crate) fn suppress(
     world: &mut World,
     account: AccountId,
@@ -144,7 +143,7 @@ impl Suppressions {
         places.iter().find(is_it).copied()
     }
 
-    /// Takes out the oldest one. Returns whether there was one.
+    /// Removes the oldest entry. Returns whether there was one.
     fn remove_oldest(&mut self) -> bool {
         let Some((place, entry)) = self.entries.pop_first() else {
             return false;
@@ -163,7 +162,7 @@ impl Suppressions {
         }
     }
 
-    /// Lifts a suppression, if there is one for that reason.
+    /// Removes the suppression for a reason, if there is one.
     pub(crate) fn lift(&mut self, address: &str, reason: &str) -> bool {
         let Some(place) = self.place(address, reason) else {
             return false;
@@ -242,7 +241,7 @@ struct SuppressionFilter<'a> {
     wildcard: String,
 }
 
-/// What a text has to be, or to have in it. In lower case.
+/// A text filter: equals or contains a text in lower case.
 enum Terms {
     Whole(HashSet<String>),
     Parts(Vec<String>),
@@ -278,7 +277,7 @@ impl<'a> SuppressionFilter<'a> {
         };
         Ok(Self {
             start: time(request, "start_date")?.unwrap_or_else(|| clock::day_start(now, 30)),
-            // Without an end, today's entries are not listed.
+            // The default end is the start of today.
             end: time(request, "end_date")?.unwrap_or_else(|| clock::day_start(now, 0)),
             address: text(request, "email_address"),
             recipients: terms("recipient", "recipients")?,
@@ -324,7 +323,7 @@ mod tests {
     use crate::world::tests::shared;
 
     #[test]
-    fn an_address_is_suppressed_by_itself_or_by_its_domain() {
+    fn address_is_suppressed_by_its_own_entry_or_its_domains() {
         let shared = shared(|_| {});
         for entry in ["Kim@example.net", "example.org"] {
             call(
@@ -369,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn search_without_dates_shows_thirty_days_page_by_page() {
+    fn search_without_dates_lists_30_days_in_pages_of_100() {
         let shared = shared(|_| {});
         shared.world().freeze();
         let add = |address: String| {

@@ -1,4 +1,4 @@
-//! Templates, and mail made from them.
+//! Templates, and their rendering in mails.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,7 +17,7 @@ use crate::paging::{numbered, page};
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
-/// What an account has of them, by id.
+/// The templates of an account, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
     pub(crate) templates: Kept<String, Template>,
@@ -36,7 +36,7 @@ pub(crate) struct Template {
     updated: Option<SystemTime>,
 }
 
-/// The subject and the bodies of a template, as far as it has any.
+/// The compiled subject and bodies of a template. Missing ones are `None`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parts {
     subject: Option<Arc<Compiled>>,
@@ -52,7 +52,7 @@ pub(crate) struct Rendered {
     pub(crate) text_body: String,
 }
 
-/// What the parts of a request take when they are compiled.
+/// Memory of a request's compiled parts in bytes.
 pub(crate) fn compiled_weight(request: &Value) -> usize {
     let parts = ["subject", "html_body", "text_body"].into_iter();
     parts
@@ -62,7 +62,7 @@ pub(crate) fn compiled_weight(request: &Value) -> usize {
 }
 
 impl Parts {
-    /// Those that a request has, on a thread apart.
+    /// Compiles the parts of a request on a separate thread.
     pub(crate) fn compile(request: &Value) -> Result<Self, Refusal> {
         let texts = ["subject", "html_body", "text_body"]
             .map(|part| text(request, part).map(|text| (part, text.to_owned())));
@@ -96,16 +96,16 @@ impl Parts {
     }
 }
 
-/// A mail that is to be made from a template.
+/// A mail whose template is to be rendered.
 pub(crate) struct Order {
-    /// Which item of a batch it is.
+    /// Index of the mail in a batch.
     item: Option<usize>,
     id: String,
-    /// `None` if there is no such template.
+    /// `None` if the template does not exist.
     parts: Option<Parts>,
 }
 
-/// The mails of a request that are to be made from templates.
+/// Returns the mails of a request whose templates are to be rendered.
 pub(crate) fn orders(account: &Account, request: &Value) -> Vec<Order> {
     let order = |item, mail: &Value| {
         let id = text(mail, "template_id")?;
@@ -121,11 +121,11 @@ pub(crate) fn orders(account: &Account, request: &Value) -> Vec<Order> {
     order(None, request).into_iter().chain(items).collect()
 }
 
-/// What becomes of [`orders`], in their order.
+/// The results of [`orders`], in the same order.
 pub(crate) type AllRendered = Vec<Result<Rendered, Refusal>>;
 
-/// Fills in the templates of a request, on a thread apart. Only the HTML is escaped; what the data
-/// does not have is left empty.
+/// Renders the templates of a request on a separate thread. Only the HTML is escaped. Missing variables
+/// are rendered as empty.
 pub(crate) fn render(request: &Arc<Value>, orders: Vec<Order>) -> AllRendered {
     let count = orders.len();
     if count == 0 {
@@ -156,20 +156,23 @@ pub(crate) fn render(request: &Arc<Value>, orders: Vec<Order>) -> AllRendered {
 }
 
 impl Order {
-    /// `data` is an object, or a text with one in JSON.
+    /// Renders the template. `data` is an object, or a string with the object's JSON.
     fn render(&self, data: Option<&Value>, budget: &Arc<FillBudget>) -> Result<Rendered, Refusal> {
         let Some(parts) = &self.parts else {
             return Err(no_template(&self.id));
         };
         let data = match data {
             Some(Value::String(text)) => serde_json::from_str(text).map_err(|error| {
-                Refusal::field("template_data", format!("The value is no JSON: {error}."))
+                Refusal::field("template_data", format!("The value must be JSON: {error}."))
             })?,
             Some(other) => other.clone(),
             None => Value::Null,
         };
         if !data.is_object() && !data.is_null() {
-            return Err(Refusal::field("template_data", "The value is no object."));
+            return Err(Refusal::field(
+                "template_data",
+                "The value must be an object.",
+            ));
         }
         let fill = |part: &str, compiled: &Option<Arc<Compiled>>, escape, data: &Data| {
             let Some(compiled) = compiled else {
@@ -192,7 +195,7 @@ impl Order {
 }
 
 fn no_template(id: &str) -> Refusal {
-    Refusal::exception(format!("There is no template {id:?}."))
+    Refusal::exception(format!("The template {id:?} does not exist."))
 }
 
 weigh!(Templates { templates });
@@ -238,7 +241,7 @@ impl Templates {
     fn check_new(&self, id: &str) -> Result<(), Refusal> {
         match self.templates.get(id).is_some() {
             true => Err(Refusal::exception(format!(
-                "There is a template {id:?} already."
+                "The template {id:?} already exists."
             ))),
             false => Ok(()),
         }
@@ -333,7 +336,7 @@ fn search(state: &Templates, request: &Value) -> Result<Reply, Refusal> {
 }
 
 impl Template {
-    /// With those changed that the request has.
+    /// Applies the fields of a request.
     fn change(
         mut self,
         request: &Value,
@@ -366,14 +369,14 @@ impl Template {
         Ok(self)
     }
 
-    /// As a search shows it.
+    /// Writes the template as an item of a search.
     fn summary(&self, id: &str) -> Value {
         json!({
             "id": id,
             "name": self.name,
             "subject": self.subject,
             "tags": self.tags,
-            // To the second and without a zone.
+            // With whole seconds and without a time zone.
             "last_updated": clock::rfc3339(self.updated.unwrap_or(UNIX_EPOCH)).replace('T', " ").trim_end_matches('Z'),
         })
     }
@@ -384,7 +387,7 @@ impl Template {
         reply["template_variables"] = self.variables.clone().into();
     }
 
-    /// As adding and editing show it: the name is called otherwise there.
+    /// Writes the template for the replies of add and edit, which name its fields differently.
     fn show_changed(&self, id: &str) -> Value {
         let mut reply = json!({
             "id": id,
@@ -417,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_filled_in() {
+    fn template_is_rendered_with_the_mails_data() {
         let data = json!({ "name": "O'Neil & Co", "items": [{ "n": 1 }, { "n": 2 }], "on": true });
         for (text, html, plain) in [
             (
@@ -451,9 +454,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_filled_in_is_refused() {
+    fn mail_whose_template_cannot_be_rendered_is_refused() {
         for (text, id, data, reason) in [
-            ("x", "Welcome", json!({}), "There is no template"),
+            (
+                "x",
+                "Welcome",
+                json!({}),
+                "The template \"Welcome\" does not exist",
+            ),
             (
                 "{{> header}}",
                 "welcome",

@@ -1,4 +1,4 @@
-//! The endpoints to which events are posted; [`webhooks`](crate::webhooks) posts them.
+//! Stores the account's webhooks. [`webhooks`](crate::webhooks) posts the events.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::event::Event;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
-/// As many as a paid account may have.
+/// Maximum number of webhooks, which is the limit of a paid account.
 const MOST: usize = 10;
 
-/// What an account has of them, in the order in which they were added.
+/// The webhooks of an account, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct RegisteredWebhooks {
     pub(crate) webhooks: Kept<u64, Arc<Webhook>>,
@@ -29,16 +29,16 @@ pub(crate) struct Webhook {
     pub(crate) url: String,
     pub(crate) events: Vec<String>,
     pub(crate) sms_events: Vec<String>,
-    /// The mail headers that are copied into events.
+    /// Headers of the mail that are copied into events.
     pub(crate) headers: Vec<String>,
-    /// Whose mail it is about; everybody's if there are none.
+    /// Only mail of these usernames. Empty for all.
     pub(crate) usernames: Vec<String>,
     pub(crate) output_format: String,
     pub(crate) auth_header_type: String,
     pub(crate) auth_header_value: String,
-    /// Nothing is posted.
+    /// No events are posted.
     pub(crate) disabled: bool,
-    /// As given: only the name of the field is known. They are not sent.
+    /// Stored unchanged and not sent, because their format is not documented.
     pub(crate) custom_headers: Option<Value>,
 }
 
@@ -74,7 +74,7 @@ impl Webhook {
         self.output_format == "json"
     }
 
-    /// Whether it asked for such events.
+    /// Whether the webhook subscribes to an event.
     fn wants(&self, event: &Event) -> bool {
         let word = event.kind().webhook_name();
         let username = match (event.mail(), event.sms()) {
@@ -113,7 +113,7 @@ impl Webhook {
         shown
     }
 
-    /// Takes over the fields that a request has.
+    /// Applies the fields of a request.
     fn update(&mut self, request: &Value) -> Result<(), Refusal> {
         let text = |field: &str| {
             request
@@ -161,7 +161,10 @@ impl Webhook {
         ] {
             if let Some(word) = text(field) {
                 if !words.contains(&word.as_str()) {
-                    return Err(Refusal::field(field, "The word is not known."));
+                    return Err(Refusal::field(
+                        field,
+                        format!("The value must be one of {words:?}."),
+                    ));
                 }
                 *place = word;
             }
@@ -181,7 +184,7 @@ impl Webhook {
 }
 
 impl RegisteredWebhooks {
-    /// Those that asked for such events.
+    /// Returns the webhooks that subscribe to an event.
     pub(crate) fn wanting(&self, event: &Event) -> Vec<Arc<Webhook>> {
         let webhooks = self.webhooks.iter();
         webhooks
@@ -190,7 +193,7 @@ impl RegisteredWebhooks {
             .collect()
     }
 
-    /// Whether nothing is posted to it; `None` if it was removed.
+    /// Whether a webhook is disabled. `None` if it was removed.
     pub(crate) fn is_disabled(&self, id: u64) -> Option<bool> {
         let mut webhooks = self.webhooks.iter();
         let webhook = webhooks.find(|webhook| webhook.id == id)?;
@@ -216,7 +219,7 @@ pub(crate) fn answer(
             webhook.update(request)?;
             if context.account().webhook.webhooks.len() >= MOST {
                 return Err(Refusal::exception(format!(
-                    "The account has {MOST} webhooks already."
+                    "The limit of {MOST} webhooks is reached."
                 )));
             }
             webhook.id = context.world.ids.webhook();
@@ -250,7 +253,7 @@ pub(crate) fn answer(
     }
 }
 
-/// The service passes over events that it does not know.
+/// Removes unknown events, which the service ignores, and adds them to `ignored`.
 pub(crate) fn forgive(request: &mut Value, ignored: &mut Vec<String>) {
     const EVENTS: [&str; 9] = [
         "processed",
@@ -297,7 +300,7 @@ fn check_url(url: &str) -> Result<(), Refusal> {
         true => Ok(()),
         false => Err(Refusal::field(
             "url",
-            "The value is not an http or https address.",
+            "The value must be an http or https URL.",
         )),
     }
 }

@@ -993,7 +993,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "allowed senders",
         statuses: &[200, 400],
-        refusal: "keep a@example.com from sending",
+        refusal: "do not include the sender a@example.com",
         requests: |size| list(size, "allowed_senders", "allowed_senders"),
     },
     Row {
@@ -1043,7 +1043,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "subaccounts of a domain and of a search",
         statuses: &[200, 400, 200],
-        refusal: "There is no subaccount",
+        refusal: "does not exist",
         requests: |size| {
             let ids = numbered(size / 2, |number| number.to_string());
             let same = vec!["381204"; size / 20];
@@ -1260,7 +1260,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "template: as many values as fit",
         statuses: &[400, 404],
-        refusal: "The sandbox keeps 64 MiB",
+        refusal: "limit of 64 MiB",
         requests: |size| {
             let tag = format!("{{{{lookup{}}}}}", " a".repeat(1_000));
             filled_in(&fill(size - 500, &tag), &json!({}))
