@@ -6,7 +6,7 @@
 //! `docs/decisions/own-address-list-reader.md` says why no crate does this.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The headers that hold addresses.
 pub(crate) const HEADERS: [&str; 6] = ["From", "Sender", "Reply-To", "To", "Cc", "Bcc"];
@@ -270,7 +270,7 @@ fn addr_spec(text: &str) -> Result<String, AddressFault> {
     Ok(address)
 }
 
-/// Whether it is an IP address in brackets.
+/// Whether it is an IP address in brackets. Programs write version 6 without its tag too.
 fn is_literal(domain: &str) -> bool {
     let inner = domain
         .strip_prefix('[')
@@ -279,7 +279,7 @@ fn is_literal(domain: &str) -> bool {
         Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => inner
             .get(5..)
             .is_some_and(|rest| rest.parse::<Ipv6Addr>().is_ok()),
-        _ => inner.parse::<Ipv4Addr>().is_ok(),
+        _ => inner.parse::<IpAddr>().is_ok(),
     })
 }
 
@@ -319,7 +319,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Whether there is nothing but comments and white space.
-    fn is_blank(mut self) -> bool {
+    fn is_blank(&mut self) -> bool {
         self.all(|token| matches!(token, Ok(Token::Blank | Token::Comment)))
     }
 
@@ -452,7 +452,12 @@ mod tests {
 
     #[test]
     fn bare_address_has_nothing_around_it() {
-        for text in ["a@b.test", r#""a b"@c.test"#, "a@[192.0.2.1]"] {
+        for text in [
+            "a@b.test",
+            r#""a b"@c.test"#,
+            "a@[192.0.2.1]",
+            "a@[2001:db8::1]",
+        ] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
         for text in [

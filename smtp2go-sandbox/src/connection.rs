@@ -652,7 +652,7 @@ impl Connection {
         Err(io::ErrorKind::ConnectionReset.into())
     }
 
-    /// Ends the connection [`IDLE`] after its reply.
+    /// Ends the connection when [`IDLE`] has passed since its reply.
     fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some((time, ending)) = &mut self.leaving else {
             return Poll::Ready(Ok(()));

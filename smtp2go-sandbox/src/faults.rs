@@ -344,13 +344,14 @@ impl Fault {
         self
     }
 
-    /// Applies only to the nth call after the fault is added, from 1.
+    /// Applies only to the nth call. The first call after the fault is added is number 1.
     pub fn nth(mut self, n: u64) -> Self {
         self.when = When::Calls { first: n, last: n };
         self
     }
 
-    /// Applies only to these calls after the fault is added, such as `3..=7`, from 1.
+    /// Applies only to these calls, such as `3..=7`. The first call after the fault is added is
+    /// number 1.
     pub fn calls(mut self, calls: RangeInclusive<u64>) -> Self {
         self.when = When::Calls {
             first: *calls.start(),

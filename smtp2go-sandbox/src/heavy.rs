@@ -75,7 +75,7 @@ impl Places {
         done.map_err(|_| Undone::Panicked)
     }
 
-    /// Runs a handler on such a thread. The handler must not wait for anything.
+    /// Runs a handler on a blocking thread. The handler must not wait for anything.
     async fn handle(&self, handler: impl Future<Output = Response> + Send + 'static) -> Response {
         let done = self.run(move || Handle::current().block_on(handler)).await;
         done.unwrap_or_else(IntoResponse::into_response)

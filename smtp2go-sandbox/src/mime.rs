@@ -197,7 +197,7 @@ pub(crate) fn files(message: &[u8]) -> Vec<(bool, Attachment)> {
         let name = part.attachment_name().map(str::to_owned);
         let is_attached = part
             .content_disposition()
-            .is_some_and(|disposition| disposition.is_attachment());
+            .is_some_and(mail_parser::ContentType::is_attachment);
         let file = Attachment {
             filename: name.unwrap_or_else(|| format!("part-{number}")),
             mimetype,

@@ -853,7 +853,7 @@ fn sandbox_of_a_test_goes_on_where_the_last_one_ended() {
     let body = mail("b@example.net").to_string();
     write!(
         stream,
-        "POST /email/send HTTP/1.1\r\nHost: localhost\r\nX-Smtp2go-Api-Key: {}\r\n\
+        "POST /v3/email/send HTTP/1.1\r\nHost: localhost\r\nX-Smtp2go-Api-Key: {}\r\n\
         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
         sandbox.key(),
         body.len()

@@ -146,7 +146,10 @@ fn streams_and_waits_leave_connections_to_others() {
     let refused = wait();
     assert_eq!(refused.status, 503);
     let error = refused.json()["error"].as_str().unwrap().to_owned();
-    assert!(error.contains("all 2 places") && error.contains("--max-connections"));
+    assert!(
+        error.contains("2 requests are already waiting") && error.contains("--max-connections"),
+        "{error}"
+    );
     // Requests that need not wait still get replies.
     assert_eq!(post(&sandbox, "/email/send", &mail()).status, 200);
     assert_eq!(wait().status, 200);
@@ -155,7 +158,7 @@ fn streams_and_waits_leave_connections_to_others() {
     while live().0 != "200" {
         assert!(
             begun.elapsed() < Duration::from_secs(20),
-            "no place is free"
+            "no permit was released within 20 s"
         );
         sleep(Duration::from_millis(2));
     }

@@ -80,9 +80,9 @@ impl Client {
         loop {
             let mut line = String::new();
             self.0.read_line(&mut line).unwrap();
-            let line = line
-                .strip_suffix("\r\n")
-                .unwrap_or_else(|| panic!("{line:?} {lines:?}"));
+            let text = line.strip_suffix("\r\n");
+            assert!(text.is_some(), "{line:?} {lines:?}");
+            let line = text.unwrap();
             lines.push(line.to_owned());
             if line.as_bytes()[3] == b' ' {
                 return lines.join("|");
