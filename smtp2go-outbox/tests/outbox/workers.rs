@@ -222,6 +222,7 @@ async fn rate_spaces_the_mails_of_a_sender_or_tenant() {
                 "tenant" => worker.tenant_rate(rate, second),
                 _ => worker,
             };
+            let start = SystemTime::now();
             work(worker, outbox).await;
             let mut sent = Vec::new();
             for number in 0..count {
@@ -236,13 +237,13 @@ async fn rate_spaces_the_mails_of_a_sender_or_tenant() {
                 continue;
             }
             assert!(other.attempt_since.unwrap() < last, "{case}");
-            for pair in sent.windows(2) {
-                let apart = pair[1].duration_since(pair[0]).unwrap();
-                // The wait of a mail begins when its permit is reserved.
-                assert!(apart >= Duration::from_millis(50), "{case} {apart:?}");
+            // A busy machine delays mails, so only the earliest time of each is certain. SQLite keeps
+            // milliseconds.
+            for (time, permits) in sent.iter().zip(0_u64..) {
+                let earliest = start + Duration::from_millis(100 * permits);
+                let early = earliest.duration_since(*time).unwrap_or_default();
+                assert!(early <= Duration::from_millis(1), "{case} {permits}: {early:?}");
             }
-            let whole = last.duration_since(sent[0]).unwrap();
-            assert!(whole >= Duration::from_millis(390), "{case} {whole:?}");
         }
     }
 }
