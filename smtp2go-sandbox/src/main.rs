@@ -7,19 +7,22 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::time::{Duration, UNIX_EPOCH};
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
 use smtp2go_sandbox::{Call, Dropped, Fault, Sandbox};
+
+mod health;
 
 const EXAMPLES: &str = "\
 Examples:
   smtp2go-sandbox
       Listens on http://127.0.0.1:4020/v3.
   smtp2go-sandbox --port 0 >sandbox.env &
-      Listens on a free port. When the sandbox is ready, it prints two lines for a shell:
-      SMTP2GO_BASE_URL=http://127.0.0.1:PORT/v3 and SMTP2GO_API_KEY=KEY.
+      Listens on a free port. When the sandbox is ready, it prints lines for a shell:
+      SMTP2GO_BASE_URL=http://127.0.0.1:PORT/v3, SMTP2GO_API_KEY=KEY, and SMTP2GO_API_ROOT, which is
+      the base URL for the official clients for Go and Rust.
   smtp2go-sandbox -- npm test
-      Runs a program with both in its environment, on a free port, and ends with it, with its status.
+      Runs a program with these in its environment, on a free port, and ends with it, with its status.
   smtp2go-sandbox --smtp 2525
       Accepts mail over SMTP too. Four more lines say how to log in: SMTP2GO_SMTP_HOST, SMTP2GO_SMTP_PORT,
       SMTP2GO_SMTP_USERNAME and SMTP2GO_SMTP_PASSWORD. A COMMAND has them in its environment.
@@ -59,7 +62,11 @@ const GRACE: Duration = Duration::from_secs(5);
 /// service and keeps the mail. Nothing leaves the machine.
 #[derive(Debug, Parser)]
 #[command(name = "smtp2go-sandbox", version, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
+
     /// Port to listen on; 0 is any free port [default: 4020; 0 with a COMMAND]
     #[arg(long)]
     port: Option<u16>,
@@ -160,10 +167,16 @@ struct Arguments {
     #[arg(long, short)]
     quiet: bool,
 
-    /// Command to run with SMTP2GO_BASE_URL and SMTP2GO_API_KEY in its environment; the sandbox exits
-    /// with it
+    /// Command to run with SMTP2GO_BASE_URL, SMTP2GO_API_KEY and SMTP2GO_API_ROOT in its environment;
+    /// the sandbox exits with it
     #[arg(last = true)]
     command: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Ends with status 0 if a sandbox answers, else with a line and status 1
+    Health(health::Health),
 }
 
 fn main() -> ExitCode {
@@ -205,6 +218,9 @@ fn say(message: impl Display) {
 }
 
 fn run(arguments: Arguments) -> io::Result<ExitCode> {
+    if let Some(Task::Health(health)) = arguments.task {
+        return health.check().map(|()| ExitCode::SUCCESS);
+    }
     let usual = if arguments.command.is_empty() {
         4020
     } else {
@@ -259,6 +275,8 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         let mut environment = vec![
             ("SMTP2GO_BASE_URL", sandbox.base_url().to_owned()),
             ("SMTP2GO_API_KEY", sandbox.key().to_owned()),
+            // Without it, the official clients for Go and Rust call the service.
+            ("SMTP2GO_API_ROOT", sandbox.base_url().to_owned()),
         ];
         if let Some(address) = sandbox.smtp_address() {
             environment.extend([

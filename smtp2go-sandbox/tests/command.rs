@@ -42,6 +42,7 @@ impl Running {
         };
         let base_url = value("SMTP2GO_BASE_URL=");
         let key = value("SMTP2GO_API_KEY=");
+        assert_eq!(value("SMTP2GO_API_ROOT="), base_url);
         Self {
             child,
             base_url,
@@ -95,7 +96,8 @@ const MAIL: &str =
 
 #[test]
 fn command_runs_with_the_sandbox_and_sets_the_exit_status() {
-    let command = "echo $SMTP2GO_BASE_URL; echo $SMTP2GO_API_KEY; read line; exit $line";
+    let command = "echo $SMTP2GO_BASE_URL; echo $SMTP2GO_API_KEY; echo $SMTP2GO_API_ROOT; \
+                   read line; exit $line";
     let mut child = program()
         .args(["--quiet", "--key", "k", "--", "sh", "-c", command])
         .stdin(Stdio::piped())
@@ -107,6 +109,7 @@ fn command_runs_with_the_sandbox_and_sets_the_exit_status() {
     let host = base_url.strip_prefix("http://").unwrap();
     let host = host.strip_suffix("/v3").unwrap();
     assert_eq!(key.unwrap(), "k");
+    assert_eq!(lines.next().unwrap().unwrap(), base_url);
     // The sandbox serves requests while the command runs.
     let mut stream = TcpStream::connect(host).unwrap();
     write!(stream, "GET /_sandbox HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
@@ -303,6 +306,48 @@ fn address_beyond_loopback_needs_expose_and_a_key() {
 }
 
 #[test]
+fn health_of_a_sandbox_is_status_0_and_of_anything_else_a_line_and_status_1() {
+    const KEY: &str = "api-MINE0MINE0MINE0MINE0MINE0MINE0MI";
+    let health = |host: &str, port: &str| output(&["health", "--host", host, "--port", port]);
+    for options in [&[][..], &["--host", "0.0.0.0", "--expose", "--key", KEY]] {
+        let running = Running::start(options);
+        let (_, port) = running.base_url.rsplit_once(':').unwrap();
+        let port = port.strip_suffix("/v3").unwrap();
+        for host in ["127.0.0.1", "0.0.0.0"] {
+            let output = health(host, port);
+            let said = text(&[output.stdout, output.stderr].concat());
+            assert_eq!((output.status.code(), said.as_str()), (Some(0), ""));
+        }
+    }
+
+    let full = Running::start(&["--max-connections", "0"]);
+    let (_, full) = full.base_url.rsplit_once(':').unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+    let closed = port(&nobody);
+    drop(nobody);
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let another = port(&other);
+    std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nHello").unwrap();
+    });
+    for (port, expected) in [
+        (full.strip_suffix("/v3").unwrap(), "503"),
+        (&closed, "refused"),
+        (&another, "200 OK"),
+    ] {
+        let output = health("127.0.0.1", port);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(&format!("127.0.0.1:{port}: ")), "{error}");
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
 fn activity_lag_is_set_by_an_option() {
     let sandbox = Running::start(&["--activity-lag", "1.5"]);
     let activity = sandbox.request("GET", "/_sandbox/activity", "", "");
@@ -376,6 +421,7 @@ fn invalid_option_ends_with_an_error_in_one_line() {
             "200 is not in 400..=599".to_owned(),
         ),
         (&["more"], 2, "more".to_owned()),
+        (&["--strict", "health"], 2, "'health'".to_owned()),
     ] {
         let output = output(arguments);
         let error = text(&output.stderr);

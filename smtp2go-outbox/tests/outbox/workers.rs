@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use smtp2go_outbox::{Entry, Observer, Outbox, Priority, Requested, State, StateChange};
 use smtp2go_sandbox::Fault;
