@@ -5,6 +5,7 @@
 
 mod check;
 pub mod collection;
+pub mod dist;
 mod docs;
 mod document;
 mod extensions;

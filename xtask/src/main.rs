@@ -59,6 +59,14 @@ enum Task {
     /// Exit codes: 0 success; 1 a check failed; 2 wrong arguments.
     #[command(subcommand)]
     Spec(spec::Task),
+    /// Build what a release of the sandbox has for people without Rust, into target/dist: an archive,
+    /// packages for npm and pip, an image for Docker, and SHA256SUMS.
+    ///
+    /// Runs on linux-x64. Needs npm and python3; without buildah there is no image, and a line says so.
+    /// CONTRIBUTING.md has the steps of a release.
+    ///
+    /// Exit codes: 0 built; 1 something can't be built; 2 wrong arguments.
+    Dist,
     /// Run the checks that must pass: .ci/run, and with --full also the slow ones.
     Ci {
         /// Also run the clients in Java, Go, PHP, Ruby, C# and Rust, Prism, more cases of
@@ -119,6 +127,7 @@ fn main() -> ExitCode {
         Task::Bench { groups } => bench(&root, &groups),
         Task::KillTest(options) => outbox_trial(&root, false, options.arguments()),
         Task::Spec(task) => spec::run(&root, &task).map(|()| ExitCode::SUCCESS),
+        Task::Dist => xtask::dist::dist(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci { full } => spec::ci(&root, full).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

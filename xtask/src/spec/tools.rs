@@ -27,9 +27,7 @@ impl Tools {
     ///
     /// If npm, node or python3 is missing, or an installation fails.
     pub fn install(root: &Path, full: bool) -> Result<Self, String> {
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let target = root.join(target);
+        let target = target(root);
         let tools = Self {
             root: root.to_owned(),
             folder: target.join("spec-tools"),
@@ -176,6 +174,11 @@ impl Tools {
     }
 }
 
+/// Cargo's target folder.
+pub(crate) fn target(root: &Path) -> PathBuf {
+    root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// Joins a thread and returns its result; its panic is propagated.
 pub(crate) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
@@ -183,7 +186,8 @@ pub(crate) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn at(path: &Path, error: &std::io::Error) -> String {
+/// Names the file of an error.
+pub(crate) fn at(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
 }
 
