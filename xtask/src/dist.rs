@@ -42,13 +42,18 @@ pub fn dist(root: &Path) -> Result<(), String> {
     sums(&out)
 }
 
-/// The static program. The flags are for it alone, so that its dependencies can be shared.
+/// The static program. Only it is linked statically: procedural macros can't be.
 fn build(root: &Path, target: &Path) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // The crate getrandom looks the system call's function up in shared libraries, of which there are
+    // none, and then wants /dev/urandom. With this it links the function.
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    let flags = format!("{flags} --cfg getrandom_backend=\"linux_getrandom\"");
     run(Command::new(cargo)
         .args(["rustc", "--release", "--locked", "--package", NAME])
         .args(["--bin", NAME, "--"])
         .args(["-C", "target-feature=+crt-static", "-C", "strip=symbols"])
+        .env("RUSTFLAGS", flags)
         .current_dir(root))?;
     Ok(target.join("release").join(NAME))
 }
