@@ -94,6 +94,9 @@
 //! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport` |
 //! | `blocking` | | `blocking::Client`, for programs that are not async |
 //! | `schemars` | | JSON Schemas of the types |
+//! | `chrono` | | times of chrono 0.4 for schedules and the dates of requests |
+//! | `jiff` | | times of jiff 0.2 for them |
+//! | `time` | | times of time 0.3 for them |
 //! | `tower` | | webhooks as a tower service: `webhook::WebhookService` |
 //! | `axum` | | webhooks in axum: `webhook::axum`; includes `tower` |
 //!

@@ -9,9 +9,10 @@ use crate::lenient::{Lenient, Scalar};
 
 /// A calendar day in the form `YYYY-MM-DD`, as the SMS operations use it.
 ///
-/// [`Date::new`] creates a date from numbers. Text from a reply or through `From` is kept
-/// unchecked; in a request, [`Validate`](crate::Validate) refuses text that is not a date. Equality
-/// and hashing compare the text.
+/// [`Date::new`] creates a date from numbers; with the features `chrono`, `jiff` and `time`, `From`
+/// converts the dates of those crates. Text from a reply or through `From` is kept unchecked; in a
+/// request, [`Validate`](crate::Validate) refuses text that is not a date. Equality and hashing
+/// compare the text.
 ///
 /// ```
 /// use smtp2go_types::Date;
@@ -36,7 +37,12 @@ impl Date {
             return None;
         }
         civil::days_since_epoch(i64::from(year), u32::from(month), u32::from(day))?;
-        Some(Self(format!("{year:04}-{month:02}-{day:02}")))
+        Some(Self::written(year.into(), month.into(), day.into()))
+    }
+
+    /// The text of a day, whether or not the API can read it.
+    pub(crate) fn written(year: i32, month: u32, day: u32) -> Self {
+        Self(format!("{year:04}-{month:02}-{day:02}"))
     }
 
     /// Returns the text, as it was given or received.

@@ -56,8 +56,14 @@
 //!
 //! # Features
 //!
-//! - `schemars`: `schemars::JsonSchema` (1.x) for every type. Off by default.
+//! All are off by default.
+//!
+//! - `schemars`: `schemars::JsonSchema` (1.x) for every type.
+//! - `chrono`, `jiff`, `time`: [`Timestamp`] and [`Date`] from the times and dates of chrono 0.4, jiff 0.2
+//!   and time 0.3.
 
+#[cfg(any(feature = "chrono", feature = "jiff", feature = "time"))]
+mod calendars;
 mod civil;
 mod date;
 mod envelope;

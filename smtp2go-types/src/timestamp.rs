@@ -1,5 +1,6 @@
 //! A time in any layout that the API writes or reads.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,7 +29,11 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// weekday is not checked.
 ///
 /// Equality and hashing compare the text: `2026-03-02T08:15:00Z` and `2026-03-02 08:15:00` are the
-/// same time, but not equal.
+/// same time, but not equal. The order is by time, then by text; text in an unknown layout comes
+/// before all times.
+///
+/// The features `chrono`, `jiff` and `time` add `From` for the times of those crates. To convert back,
+/// convert [`to_system_time`](Timestamp::to_system_time), as in `jiff::Timestamp::try_from(time)`.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -38,6 +43,10 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// assert_eq!(time.unix_seconds(), Some(1_772_439_300));
 /// assert!(Timestamp::from(SystemTime::now()).as_str().ends_with('Z'));
 /// assert_eq!(Timestamp::new("soon").to_system_time(), None);
+///
+/// let mut times = ["2026-03-02 10:00:00 +0200", "2026-03-02T09:00:00Z"].map(Timestamp::from);
+/// times.sort();
+/// assert_eq!(times[0].as_str(), "2026-03-02 10:00:00 +0200"); // 08:00 UTC
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
@@ -54,6 +63,24 @@ impl Timestamp {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns a time as RFC 3339 in UTC: seconds since 1970, plus milliseconds.
+    pub(crate) fn from_unix(seconds: i64, millis: u32) -> Self {
+        let (year, month, day) = civil::date_from_days(seconds.div_euclid(SECONDS_PER_DAY));
+        let second = seconds.rem_euclid(SECONDS_PER_DAY);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let year = match year {
+            0..=9999 => format!("{year:04}"),
+            _ => format!("{year:+05}"),
+        };
+        let fraction = match millis {
+            0 => String::new(),
+            _ => format!(".{millis:03}"),
+        };
+        Self(format!(
+            "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
+        ))
     }
 
     /// Returns the time, to the nanosecond. `None` if the layout is unknown, or the time is outside
@@ -75,6 +102,20 @@ impl Timestamp {
     #[must_use]
     pub fn unix_seconds(&self) -> Option<i64> {
         parse(&self.0).map(|(seconds, _)| seconds)
+    }
+}
+
+/// By the moment, then by the text.
+impl Ord for Timestamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_moment = parse(&self.0).cmp(&parse(&other.0));
+        by_moment.then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for Timestamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -108,20 +149,7 @@ impl From<SystemTime> for Timestamp {
                 }
             }
         };
-        let (year, month, day) = civil::date_from_days(seconds.div_euclid(SECONDS_PER_DAY));
-        let second = seconds.rem_euclid(SECONDS_PER_DAY);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let year = match year {
-            0..=9999 => format!("{year:04}"),
-            _ => format!("{year:+05}"),
-        };
-        let fraction = match millis {
-            0 => String::new(),
-            _ => format!(".{millis:03}"),
-        };
-        Self(format!(
-            "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
-        ))
+        Self::from_unix(seconds, millis)
     }
 }
 
@@ -563,5 +591,25 @@ mod tests {
         for json in ["null", "true", "[]", "{}"] {
             assert!(serde_json::from_str::<Timestamp>(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn order_is_that_of_the_moments_then_of_the_texts() {
+        let sorted = [
+            "",
+            "soon",
+            "-1",
+            "1970-01-01",
+            "2026-03-02 09:00:00 +0100",
+            "2026-03-02T08:00:00Z",
+            "1772439300",
+            "2026-03-02T08:15:00.1Z",
+        ]
+        .map(Timestamp::from);
+        let mut times = sorted.clone();
+        times.reverse();
+        times.sort();
+        assert_eq!(times, sorted);
+        assert!(Timestamp::from("0") < Timestamp::from("0.0"));
     }
 }
