@@ -3,21 +3,35 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::Error;
 
 /// A region of the API's servers.
 ///
 /// All regions serve the same API. The data of an account may be kept in one region only. Parses from
 /// `global`, `us`, `eu`, `au` and from the host names `api`, `us-api`, `eu-api`, `au-api`, in any letter
-/// case.
+/// case. serde reads the same names, and writes the first four:
 ///
 /// ```
-/// use smtp2go_sdk::Region;
+/// use serde::Deserialize;
+/// use smtp2go_sdk::types::Secret;
+/// use smtp2go_sdk::{Client, Region};
 ///
-/// let region: Region = "eu-api".parse()?;
-/// assert_eq!(region, Region::Eu);
-/// assert_eq!(region.to_string(), "eu");
-/// # Ok::<(), smtp2go_sdk::Error>(())
+/// #[derive(Deserialize)]
+/// struct MailConfig {
+///     key: Secret, // `Debug` does not show it
+///     region: Region,
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = r#"{"key": "api-0123456789abcdef0123456789ABCDEF", "region": "eu"}"#;
+/// let config: MailConfig = serde_json::from_str(config)?;
+/// assert_eq!(config.region, Region::Eu);
+/// # #[cfg(feature = "rustls-ring")]
+/// let client = Client::builder(config.key).region(config.region).build()?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -80,6 +94,19 @@ impl FromStr for Region {
     }
 }
 
+impl Serialize for Region {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Region {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,8 +121,12 @@ mod tests {
         ] {
             for name in names {
                 assert_eq!(name.parse::<Region>().unwrap(), region, "{name}");
+                let json = format!("{name:?}");
+                assert_eq!(serde_json::from_str::<Region>(&json).unwrap(), region);
             }
             assert_eq!(region.to_string().parse::<Region>().unwrap(), region);
+            let json = serde_json::to_string(&region).unwrap();
+            assert_eq!(json, format!("\"{region}\""));
         }
     }
 
@@ -104,10 +135,11 @@ mod tests {
         for name in ["", "mars", "api-0123456789abcdefABCDEF0123456789"] {
             let error = name.parse::<Region>().unwrap_err();
             assert!(error.is_config());
-            assert!(
-                name.is_empty() || !error.to_string().contains(name),
-                "{error}"
-            );
+            let read = serde_json::from_str::<Region>(&format!("{name:?}"));
+            for shown in [error.to_string(), read.unwrap_err().to_string()] {
+                assert!(name.is_empty() || !shown.contains(name), "{shown}");
+                assert!(shown.contains("use global, us, eu or au"), "{shown}");
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
-use smtp2go_types::{Envelope, Validate};
+use smtp2go_types::{Envelope, Secret, Validate};
 
 use super::items::Items;
 use super::worker::Worker;
@@ -49,8 +49,8 @@ impl crate::ClientBuilder<Client> {
 }
 
 impl Client {
-    /// Returns a builder of a client for the key. `build` checks the key.
-    pub fn builder(key: impl Into<String>) -> ClientBuilder {
+    /// Returns a builder of a client for the key: text or a [`Secret`]. `build` checks the key.
+    pub fn builder(key: impl Into<Secret>) -> ClientBuilder {
         ClientBuilder::new(key.into())
     }
 
@@ -61,6 +61,16 @@ impl Client {
     /// As `build` of the [`builder`](Self::builder); the error names the variable.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_lookup(&|name| std::env::var(name))?.build()
+    }
+
+    /// Replaces the API key of this client and its clones, as
+    /// [`Client::set_key`](crate::Client::set_key) of the async client. Calls under way finish with the old
+    /// one.
+    ///
+    /// # Errors
+    /// If the key is malformed. The old key stays in use then.
+    pub fn set_key(&self, key: impl Into<Secret>) -> Result<(), Error> {
+        self.client.set_key(key)
     }
 
     /// Returns the client with other settings for some calls, as

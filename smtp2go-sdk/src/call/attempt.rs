@@ -62,6 +62,7 @@ pub(crate) struct Request {
     /// The HTTP client of the caller's runtime.
     pub(crate) http: reqwest::Client,
     pub(crate) operation: &'static Operation,
+    pub(crate) headers: Arc<HeaderMap>,
     pub(crate) parts: Arc<[Part]>,
     /// The same bytes can be sent again.
     pub(crate) rewindable: bool,
@@ -92,7 +93,7 @@ impl Core {
         let _sealed_if_cancelled = SealOnDrop(&wire);
         let mut answer = None;
         let exchanged = {
-            let sent = request.http.execute(self.request(request, host, &wire));
+            let sent = request.http.execute(Self::request(request, host, &wire));
             let exchange = pin!(async {
                 let mut response = sent.await?;
                 wire.received();
@@ -138,11 +139,11 @@ impl Core {
     }
 
     /// Builds the request for the HTTP client.
-    fn request(&self, request: &Request, host: &Host, wire: &Arc<Wire>) -> reqwest::Request {
+    fn request(request: &Request, host: &Host, wire: &Arc<Wire>) -> reqwest::Request {
         let Operation { method, path, .. } = request.operation;
         let body = AttemptBody::new(wire.clone(), request.parts.clone());
         let mut sent = reqwest::Request::new(method.clone(), host.url(path));
-        *sent.headers_mut() = self.headers.clone();
+        *sent.headers_mut() = HeaderMap::clone(&request.headers);
         *sent.body_mut() = Some(reqwest::Body::wrap(body));
         sent
     }

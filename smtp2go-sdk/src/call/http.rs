@@ -4,16 +4,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use http::HeaderValue;
+use reqwest::Url;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
 use crate::Error;
+use crate::call::proxy::Proxies;
 use crate::call::tls::TlsSetup;
 
 /// Settings of the SDK's own HTTP clients.
 pub(crate) struct HttpSetup {
     pub(crate) user_agent: HeaderValue,
     pub(crate) connect_timeout: Duration,
+    pub(crate) proxies: Proxies,
     /// The clients call only https URLs.
     pub(crate) https: bool,
     pub(crate) tls: TlsSetup,
@@ -65,10 +68,8 @@ impl HttpSetup {
         let http = http.tcp_user_timeout(UNACKNOWLEDGED);
         #[cfg(not(feature = "http2"))]
         let http = http.http1_only();
-        // A proxy for plain http would see the key.
-        let http = if self.https { http } else { http.no_proxy() };
         self.tls
-            .apply(http)
+            .apply(self.proxies.apply(http))
             .build()
             .map_err(|source| Error::config("the HTTP client can't be set up").with_source(source))
     }
@@ -125,6 +126,13 @@ impl HttpClients {
         Ok(http)
     }
 
+    /// Returns host and port of the proxy that calls to `url` go through. `None` also if the client is the
+    /// user's.
+    pub(crate) fn proxy(&self, url: &Url) -> Option<String> {
+        let (setup, _) = self.by_runtime.as_ref()?;
+        setup.proxies.name(url)
+    }
+
     /// Returns a client for code that only builds requests with it.
     #[cfg(feature = "raw")]
     pub(crate) fn for_building_requests(&self) -> reqwest::Client {
@@ -162,6 +170,7 @@ mod tests {
         let setup = HttpSetup {
             user_agent: HeaderValue::from_static("test"),
             connect_timeout: Duration::from_secs(1),
+            proxies: Proxies::None,
             https: false,
             tls: TlsSetup::new(false).unwrap(),
         };

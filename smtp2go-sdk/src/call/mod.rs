@@ -17,6 +17,7 @@ pub(crate) mod cancel;
 pub(crate) mod failover;
 pub(crate) mod http;
 mod observer;
+pub(crate) mod proxy;
 pub(crate) mod rate_limit;
 mod reply;
 mod retry;
@@ -59,8 +60,6 @@ const SLOWEST: u64 = 64 * 1024;
 pub(crate) struct Core {
     http: HttpClients,
     hosts: Hosts,
-    /// The headers of every request.
-    headers: HeaderMap,
     max_reply_bytes: u64,
     max_reply_values: usize,
     observer: Option<Arc<dyn Observer>>,
@@ -72,7 +71,6 @@ pub(crate) struct Core {
 pub(crate) struct CoreParts {
     pub(crate) http: HttpClients,
     pub(crate) hosts: Hosts,
-    pub(crate) headers: HeaderMap,
     pub(crate) max_reply_bytes: u64,
     pub(crate) max_reply_values: usize,
     pub(crate) observer: Option<Arc<dyn Observer>>,
@@ -84,7 +82,6 @@ impl Core {
         Self {
             http: parts.http,
             hosts: parts.hosts,
-            headers: parts.headers,
             max_reply_bytes: parts.max_reply_bytes,
             max_reply_values: parts.max_reply_values,
             observer: parts.observer,
@@ -104,13 +101,15 @@ impl Core {
     }
 
     /// Runs a whole call in its span: makes the body, sends it, and reads the result from the reply
-    /// with `read`. `raw` returns the reply of a result, for the telemetry.
+    /// with `read`. `raw` returns the reply of a result, for the telemetry. All attempts have the same
+    /// `headers`.
     ///
     /// The futures are large, and moving one copies it. So each is made where it is awaited.
     pub(crate) async fn call<T, B>(
         &self,
         cancel: Option<Arc<CallCancel>>,
         operation: &'static Operation,
+        headers: Arc<HeaderMap>,
         settings: &Settings,
         body: impl FnOnce() -> B,
         read: impl FnOnce(Success) -> Result<T, Error>,
@@ -124,7 +123,7 @@ impl Core {
         let span = telemetry.span();
         let call = pin!(Some(async {
             let body = body().await;
-            let result = match body.and_then(|body| self.prepare(operation, body)) {
+            let result = match body.and_then(|body| self.prepare(operation, headers, body)) {
                 Ok(request) => self.run(&request, settings, started, &mut telemetry).await,
                 Err(error) => Err(error.during(operation, 0)),
             };
@@ -158,7 +157,12 @@ impl Core {
     }
 
     /// Builds a request from its complete body. Does everything that can fail before a send.
-    fn prepare(&self, operation: &'static Operation, body: Body) -> Result<Request, Error> {
+    fn prepare(
+        &self,
+        operation: &'static Operation,
+        headers: Arc<HeaderMap>,
+        body: Body,
+    ) -> Result<Request, Error> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| Error::config("called outside of a tokio runtime"))?;
         operation.check_path().map_err(Error::config)?;
@@ -171,6 +175,7 @@ impl Core {
         Ok(Request {
             http: self.http.of(&runtime)?,
             operation,
+            headers,
             rewindable: body.is_rewindable(),
             parts: body.into_parts(),
             upload: Duration::from_millis(size.saturating_mul(1000) / SLOWEST),
@@ -332,6 +337,7 @@ impl<'a> CallInProgress<'a> {
             }),
             Err(error) => Err(error
                 .at(&host.site.name)
+                .through(|| self.core.http.proxy(&host.base_url))
                 .during(operation, self.attempts)
                 .following(self.last.as_ref())),
         };

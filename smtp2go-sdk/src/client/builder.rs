@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
+use smtp2go_types::Secret;
 
 use super::Client;
 use super::idempotency::IdempotencyHeader;
-use super::key::Key;
+use super::key::{Key, SharedCredentials};
 use crate::call::failover::Hosts;
 use crate::call::http::{HttpClients, HttpSetup};
+use crate::call::proxy::Proxies;
 use crate::call::tls::TlsSetup;
 use crate::call::{Core, CoreParts, LONGEST, Settings};
 use crate::client::base_url::{HttpHosts, parse_base_url};
@@ -57,7 +59,7 @@ const MAX_REPLY_VALUES: usize = 1_000_000;
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClientBuilder<C = Client> {
-    key: String,
+    key: Secret,
     region: Region,
     base_url: Option<String>,
     allow_http: Vec<String>,
@@ -76,12 +78,13 @@ pub struct ClientBuilder<C = Client> {
     failover: Vec<String>,
     idempotency_header: Option<String>,
     builds: PhantomData<fn() -> C>,
+    proxy: Option<String>,
     http_client: Option<reqwest::Client>,
     observer: Option<Arc<dyn Observer>>,
 }
 
 impl<C> ClientBuilder<C> {
-    pub(crate) fn new(key: String) -> Self {
+    pub(crate) fn new(key: Secret) -> Self {
         Self {
             key,
             region: Region::default(),
@@ -102,6 +105,7 @@ impl<C> ClientBuilder<C> {
             failover: Vec::new(),
             idempotency_header: None,
             builds: PhantomData,
+            proxy: None,
             http_client: None,
             observer: None,
         }
@@ -118,6 +122,7 @@ impl<C> ClientBuilder<C> {
             Err(VarError::NotUnicode(_)) => Err(Error::config("not valid Unicode").about(name)),
         };
         let key = variable(ENV_KEY)?.ok_or_else(|| Error::config("not set").about(ENV_KEY))?;
+        let key = Secret::from(key);
         // `build` checks everything again. Here the errors can name the variable.
         Key::new(key.clone()).map_err(|error| error.about(ENV_KEY))?;
         let mut builder = Self::new(key);
@@ -325,7 +330,29 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Sends requests with this HTTP client instead of the SDK's own: for a proxy, certificates or
+    /// Sends the https calls through this proxy, such as `http://proxy.example.com:3128`, in place of the
+    /// proxy of the environment; `NO_PROXY` is ignored then. Default: the environment's, if any.
+    ///
+    /// The URL is http or https, with a host, and may have a user name and a password, percent-encoded.
+    /// The proxy is asked for a tunnel (CONNECT), so it sees the API's host, but neither the key nor the
+    /// mail. Calls over plain http, as to a sandbox on this machine, use no proxy. An error that is the
+    /// proxy's says so, with its host and port: see [`Error::proxy`]. An
+    /// [`http_client`](Self::http_client) of your own has proxies of its own, so setting both is refused.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::Client;
+    ///
+    /// let client = Client::builder("api-0123456789abcdef0123456789ABCDEF")
+    ///     .proxy("http://proxy.example.com:3128")
+    ///     .build()?;
+    /// # Ok::<(), smtp2go_sdk::Error>(())
+    /// ```
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// Sends requests with this HTTP client instead of the SDK's own: for certificates or
     /// DNS of your choice, or connections shared with the rest of the program. It must be a
     /// [`reqwest::Client`] of the version that this crate depends on.
     ///
@@ -444,7 +471,16 @@ impl<C> ClientBuilder<C> {
             Some(seed) => fastrand::Rng::with_seed(seed),
             None => fastrand::Rng::new(),
         };
+        let proxy = self.proxy.as_deref().map(Proxies::parse).transpose();
+        let proxies = proxy
+            .map_err(|error| error.about("proxy"))?
+            .unwrap_or_else(Proxies::of_environment);
         let (http, user_agent) = match self.http_client {
+            Some(_) if self.proxy.is_some() => {
+                return Err(Error::config(
+                    "proxy and http_client are both set: set the proxy of the http_client instead",
+                ));
+            }
             Some(http) => (
                 HttpClients::own(http),
                 self.user_agent.is_some().then_some(user_agent),
@@ -454,6 +490,7 @@ impl<C> ClientBuilder<C> {
                     // For the CONNECT to a proxy. Requests have it in their own headers.
                     user_agent: user_agent.clone(),
                     connect_timeout: self.connect_timeout.min(LONGEST),
+                    proxies: if https { proxies } else { Proxies::None },
                     https,
                     tls: TlsSetup::new(https)?,
                 };
@@ -463,12 +500,12 @@ impl<C> ClientBuilder<C> {
         let core = Core::new(CoreParts {
             http,
             hosts: Hosts::new(base_url, failover, self.retry_budget),
-            headers: headers(&key, self.key_location, user_agent)?,
             max_reply_bytes: self.max_reply_bytes,
             max_reply_values: self.max_reply_values,
             observer: self.observer,
             jitter,
         });
+        let credentials = SharedCredentials::new(key, self.key_location, headers(user_agent))?;
         let settings = Settings {
             end_by: None,
             timeout: self.timeout.min(LONGEST),
@@ -480,8 +517,7 @@ impl<C> ClientBuilder<C> {
         };
         Ok(Client {
             core: Arc::new(core),
-            key,
-            key_location: self.key_location,
+            credentials: Arc::new(credentials),
             subaccount: None,
             settings,
             idempotency_header,
@@ -498,6 +534,7 @@ impl ClientBuilder {
     /// - the base URL or a failover URL violates the rules of [`base_url`](Self::base_url), or their
     ///   schemes differ,
     /// - a host of [`allow_http`](Self::allow_http) is not a host alone,
+    /// - the [`proxy`](Self::proxy) is not such a URL, or an [`http_client`](Self::http_client) is set too,
     /// - the user agent is empty or does not fit into a header,
     /// - the [`idempotency_header`](Self::idempotency_header) is refused,
     /// - a limit is zero,
@@ -507,13 +544,9 @@ impl ClientBuilder {
     }
 }
 
-/// Returns the headers of every request. `user_agent` is `None` if that of the user's own HTTP client is
-/// used.
-fn headers(
-    key: &Key,
-    location: KeyLocation,
-    user_agent: Option<HeaderValue>,
-) -> Result<HeaderMap, Error> {
+/// Returns the headers of every request, without the key. `user_agent` is `None` if that of the user's own
+/// HTTP client is used.
+fn headers(user_agent: Option<HeaderValue>) -> HeaderMap {
     let json = HeaderValue::from_static("application/json");
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, json.clone());
@@ -521,10 +554,7 @@ fn headers(
     if let Some(agent) = user_agent {
         headers.insert(USER_AGENT, agent);
     }
-    if let Some((name, value)) = key.header(location)? {
-        headers.insert(name, value);
-    }
-    Ok(headers)
+    headers
 }
 
 /// Shows neither the key nor the URLs, which can contain secrets before they are checked.
@@ -547,6 +577,7 @@ impl<C> fmt::Debug for ClientBuilder<C> {
             .field("max_reply_values", &self.max_reply_values)
             .field("failover", &self.failover.len())
             .field("idempotency_header", &self.idempotency_header)
+            .field("has_proxy", &self.proxy.is_some())
             .field("has_http_client", &self.http_client.is_some())
             .field("has_observer", &self.observer.is_some())
             .finish_non_exhaustive()
@@ -561,14 +592,15 @@ mod tests {
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
     fn builder() -> ClientBuilder {
-        ClientBuilder::new(watched(KEY).to_owned())
+        ClientBuilder::new(watched(KEY).into())
     }
 
     #[test]
     fn debug_shows_neither_key_nor_url() {
         let shown = builder()
             .base_url("https://hunter2@example.com/v3")
-            .allow_http("hunter2");
+            .allow_http("hunter2")
+            .proxy("http://user:hunter2@example.com");
         let shown = format!("{shown:?}");
         assert!(
             !shown.contains("hunter2") && !shown.contains(KEY),
@@ -649,7 +681,7 @@ mod tests {
         };
         let good = read(&[(ENV_KEY, KEY)]).unwrap();
         assert_eq!(
-            (good.key.as_str(), good.region, good.base_url),
+            (good.key.expose(), good.region, good.base_url),
             (KEY, Region::Global, None)
         );
         let good = read(&[(ENV_KEY, KEY), (ENV_REGION, "eu-api"), (ENV_BASE_URL, "")]).unwrap();

@@ -1,9 +1,11 @@
-//! The API key: its check, and where a request carries it.
+//! The API key: its check, where a request carries it, and its replacement.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use smtp2go_types::Secret;
 
 use crate::body::Body;
 use crate::error::Error;
@@ -33,13 +35,13 @@ pub enum KeyLocation {
 }
 
 /// A key of the documented form. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Key(String);
+#[derive(PartialEq, Eq)]
+pub(crate) struct Key(Secret);
 
 impl Key {
     /// Checks that a key has the documented form: `api-` and 32 ASCII letters or digits.
-    pub(crate) fn new(text: String) -> Result<Self, Error> {
-        match fault(&text) {
+    pub(crate) fn new(text: Secret) -> Result<Self, Error> {
+        match fault(text.expose()) {
             None => Ok(Self(text)),
             Some(fault) => Err(Error::config(format!(
                 "the API key {fault}; \"{KEY_PREFIX}\" and {KEY_LENGTH} letters or digits are expected"
@@ -48,15 +50,13 @@ impl Key {
     }
 
     /// Returns the header with the key, if a header carries it.
-    pub(crate) fn header(
-        &self,
-        location: KeyLocation,
-    ) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
+    fn header(&self, location: KeyLocation) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
+        let key = self.0.expose();
         let (name, value) = match location {
-            KeyLocation::Header => (KEY_HEADER, HeaderValue::from_str(&self.0)),
+            KeyLocation::Header => (KEY_HEADER, HeaderValue::from_str(key)),
             KeyLocation::Bearer => (
                 AUTHORIZATION,
-                HeaderValue::from_str(&format!("Bearer {}", self.0)),
+                HeaderValue::from_str(&format!("Bearer {key}")),
             ),
             KeyLocation::Body => return Ok(None),
         };
@@ -69,7 +69,7 @@ impl Key {
 
     /// Puts the key into a body, as its first member.
     pub(crate) fn put_into(&self, body: Body, member: &str) -> Result<Body, Error> {
-        body.with_member(member, &self.0).ok_or_else(|| {
+        body.with_member(member, self.0.expose()).ok_or_else(|| {
             Error::config("the body must be a JSON object, because the key is added to it")
         })
     }
@@ -78,6 +78,55 @@ impl Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
+    }
+}
+
+/// A key, and the headers of the requests that carry it.
+pub(crate) struct Credentials {
+    pub(crate) key: Key,
+    pub(crate) headers: Arc<HeaderMap>,
+}
+
+impl Credentials {
+    /// Adds the header with the key to `headers`, or replaces it.
+    fn new(key: Key, location: KeyLocation, mut headers: HeaderMap) -> Result<Self, Error> {
+        if let Some((name, value)) = key.header(location)? {
+            headers.insert(name, value);
+        }
+        Ok(Self {
+            key,
+            headers: Arc::new(headers),
+        })
+    }
+}
+
+/// The credentials of a client and its clones. A call keeps those that it started with.
+pub(crate) struct SharedCredentials {
+    pub(crate) location: KeyLocation,
+    current: RwLock<Arc<Credentials>>,
+}
+
+impl SharedCredentials {
+    /// `headers` are those of every request, without the key.
+    pub(crate) fn new(key: Key, location: KeyLocation, headers: HeaderMap) -> Result<Self, Error> {
+        let credentials = Credentials::new(key, location, headers)?;
+        Ok(Self {
+            location,
+            current: RwLock::new(Arc::new(credentials)),
+        })
+    }
+
+    pub(crate) fn current(&self) -> Arc<Credentials> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.clone()
+    }
+
+    /// Replaces the key for the calls that start from here on.
+    pub(crate) fn set(&self, key: Key) -> Result<(), Error> {
+        let headers = (*self.current().headers).clone();
+        let credentials = Arc::new(Credentials::new(key, self.location, headers)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = credentials;
+        Ok(())
     }
 }
 
@@ -106,7 +155,7 @@ mod tests {
     const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
     fn key() -> Key {
-        Key::new(KEY.to_owned()).unwrap()
+        Key::new(KEY.into()).unwrap()
     }
 
     #[test]
@@ -129,7 +178,7 @@ mod tests {
             (KEY.replace("9", ""), "30 characters"),
             ("api-".to_owned(), "0 characters"),
         ] {
-            let error = Key::new(text.clone()).unwrap_err();
+            let error = Key::new(text.as_str().into()).unwrap_err();
             assert!(error.is_config());
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(word), "{shown}");

@@ -21,10 +21,10 @@ use std::time::Duration;
 
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
-use smtp2go_types::{Envelope, Validate, readable};
+use smtp2go_types::{Envelope, Secret, Validate, readable};
 
 use self::idempotency::IdempotencyHeader;
-use self::key::{KEY_MEMBER, Key};
+use self::key::{KEY_MEMBER, Key, SharedCredentials};
 use self::subaccount::Subaccount;
 use crate::body::Body;
 use crate::call::cancel::CallCancel;
@@ -40,7 +40,8 @@ use crate::operation::Operation;
 ///
 /// [`RetryPolicy`] describes which calls are retried. Each call ends by its
 /// [deadline](ClientBuilder::deadline). Redirects are not followed. The proxy of the environment
-/// (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) is used for https only. Proxies of the system's settings are
+/// (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), or the one of [`ClientBuilder::proxy`], is used for https only.
+/// Proxies of the system's settings are
 /// ignored, unless the build enables reqwest's feature `system-proxy`.
 ///
 /// # Runtimes
@@ -70,8 +71,7 @@ use crate::operation::Operation;
 #[derive(Clone)]
 pub struct Client {
     core: Arc<Core>,
-    key: Key,
-    key_location: KeyLocation,
+    credentials: Arc<SharedCredentials>,
     /// The subaccount that every call names.
     subaccount: Option<Subaccount>,
     settings: Settings,
@@ -92,9 +92,9 @@ impl Client {
         }
     }
 
-    /// Returns a builder of a client for the key. [`ClientBuilder::build`](ClientBuilder::build) checks
-    /// the key.
-    pub fn builder(key: impl Into<String>) -> ClientBuilder {
+    /// Returns a builder of a client for the key: text, or a [`Secret`] that a program has read from its
+    /// configuration. [`ClientBuilder::build`](ClientBuilder::build) checks the key.
+    pub fn builder(key: impl Into<Secret>) -> ClientBuilder {
         ClientBuilder::new(key.into())
     }
 
@@ -113,6 +113,30 @@ impl Client {
     /// Those of [`ClientBuilder::build`]. The error names the variable.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::<Self>::from_lookup(&|name| std::env::var(name))?.build()
+    }
+
+    /// Replaces the API key of this client and everything that shares it: its clones, and what
+    /// [`with_options`](Self::with_options) and [`for_subaccount`](Self::for_subaccount) return. For a key
+    /// that is rotated while the program runs.
+    ///
+    /// Calls that start later use the new key. Calls under way finish with the old one, also their
+    /// retries, so leave it enabled until they have ended: their
+    /// [`deadline`](ClientBuilder::deadline) after this. Connections, rate limits and pauses are kept.
+    ///
+    /// ```no_run
+    /// # fn example(client: &smtp2go_sdk::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// // When the secret store says that there is a new version, or at SIGHUP.
+    /// let key = std::fs::read_to_string("/run/secrets/smtp2go-key")?;
+    /// client.set_key(key.trim())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`is_config`](Error::is_config) if the key is not `api-` and 32 letters or digits. The old key stays
+    /// in use then.
+    pub fn set_key(&self, key: impl Into<Secret>) -> Result<(), Error> {
+        self.credentials.set(Key::new(key.into())?)
     }
 
     /// Returns a client for one subaccount, on the same connections. The key must be of the master
@@ -234,9 +258,11 @@ impl Client {
     where
         B: Future<Output = Result<Body, Error>>,
     {
-        let body = async move || self.complete(operation, body().await?);
+        let credentials = self.credentials.current();
+        let headers = credentials.headers.clone();
+        let body = async move || self.complete(operation, body().await?, &credentials.key);
         self.core
-            .call(cancel, operation, &self.settings, body, read, raw)
+            .call(cancel, operation, headers, &self.settings, body, read, raw)
     }
 
     /// Calls an operation with your own body, and returns the raw reply: for what the types don't cover.
@@ -280,14 +306,14 @@ impl Client {
     }
 
     /// Adds the subaccount, and the key if it goes into the body.
-    fn complete(&self, operation: &Operation, body: Body) -> Result<Body, Error> {
+    fn complete(&self, operation: &Operation, body: Body, key: &Key) -> Result<Body, Error> {
         let body = match &self.subaccount {
             Some(subaccount) => subaccount.fill(operation, body)?,
             None => body,
         };
-        let in_body = self.key_location == KeyLocation::Body;
+        let in_body = self.credentials.location == KeyLocation::Body;
         match operation.key_in_body.or(in_body.then_some(KEY_MEMBER)) {
-            Some(member) => self.key.put_into(body, member),
+            Some(member) => key.put_into(body, member),
             None => Ok(body),
         }
     }
@@ -298,7 +324,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("base_url", &self.core.base_url())
-            .field("key", &self.key)
+            .field("key", &self.credentials.current().key)
             .field("subaccount", &self.subaccount)
             .finish_non_exhaustive()
     }

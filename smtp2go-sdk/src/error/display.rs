@@ -189,11 +189,21 @@ impl Error {
             }
             ErrorKind::NoReply {
                 connect: true,
-                timeout: true,
+                timeout,
                 ..
-            } => write!(text, "connecting to {host} timed out; {effect}")?,
-            ErrorKind::NoReply { connect: true, .. } => {
-                write!(text, "can't connect to {host}; {effect}")?;
+            } => {
+                match (&self.details.proxy, timeout) {
+                    (Some(proxy), true) => {
+                        write!(
+                            text,
+                            "connecting to {host} through the proxy {proxy} timed out"
+                        )?;
+                    }
+                    (Some(proxy), false) => self.write_proxy_failure(host, proxy, text)?,
+                    (None, true) => write!(text, "connecting to {host} timed out")?,
+                    (None, false) => write!(text, "can't connect to {host}")?,
+                }
+                write!(text, "; {effect}")?;
             }
             ErrorKind::NoReply { timeout: true, .. } => {
                 write!(text, "request to {host} timed out; {effect}")?;
@@ -201,6 +211,19 @@ impl Error {
             _ => write!(text, "connection to {host} failed; {effect}")?,
         }
         Ok(())
+    }
+
+    /// Writes how a proxy failed, other than by a timeout.
+    fn write_proxy_failure(&self, host: &str, proxy: &str, text: &mut String) -> fmt::Result {
+        match self.tunnel_failure().unwrap_or_default().as_str() {
+            "failed to create underlying connection" => {
+                write!(text, "can't connect to the proxy {proxy}")
+            }
+            "proxy authorization required" => {
+                write!(text, "the proxy {proxy} requires a user name and password")
+            }
+            _ => write!(text, "the proxy {proxy} did not connect to {host}"),
+        }
     }
 
     /// Returns what the call may have done, by the certainty.

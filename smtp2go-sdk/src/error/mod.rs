@@ -50,6 +50,8 @@ struct Details {
     retry_after: Option<Duration>,
     /// The host of the last attempt.
     host: Option<Arc<str>>,
+    /// Host and port of the proxy, if the failure is or may be the proxy's.
+    proxy: Option<String>,
     source: Option<Source>,
     reply: Option<FailedReply>,
     fields: Vec<FieldError>,
@@ -227,6 +229,7 @@ impl Error {
                 doubt: false,
                 retry_after: None,
                 host: None,
+                proxy: None,
                 source: None,
                 reply: None,
                 fields: Vec::new(),
@@ -321,6 +324,27 @@ impl Error {
     pub(crate) fn at(mut self, host: &Arc<str>) -> Self {
         self.details.host = Some(host.clone());
         self
+    }
+
+    /// Adds host and port of the proxy, if the failure is or may be the proxy's.
+    pub(crate) fn through(mut self, proxy: impl FnOnce() -> Option<String>) -> Self {
+        if self.is_connect() && (self.is_timeout() || self.tunnel_failure().is_some()) {
+            self.details.proxy = proxy();
+        }
+        self
+    }
+
+    /// Returns what hyper-util says if the proxy failed. Its type of the error is private; a test notices
+    /// if the text changes.
+    fn tunnel_failure(&self) -> Option<String> {
+        let mut source = StdError::source(self);
+        while let Some(error) = source {
+            if let Some(failure) = error.to_string().strip_prefix("tunnel error: ") {
+                return Some(failure.to_owned());
+            }
+            source = error.source();
+        }
+        None
     }
 
     /// Adds a wait, which counts if the reply has no `Retry-After`.
@@ -527,6 +551,14 @@ impl Error {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.details.attempts
+    }
+
+    /// Returns host and port of the proxy, such as `proxy.example.com:3128`, if the proxy could not be
+    /// reached or refused the tunnel, or if connecting through it timed out. `None` for a proxy of your own
+    /// [`http_client`](crate::ClientBuilder::http_client), which the SDK does not know.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.details.proxy.as_deref()
     }
 
     /// Returns the HTTP status, if one arrived. It can be 2xx: such a reply may be incomplete,

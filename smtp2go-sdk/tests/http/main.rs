@@ -24,11 +24,13 @@ mod observer;
 mod pages;
 #[cfg(feature = "http2")]
 mod peer;
+mod proxy;
 #[cfg(feature = "raw")]
 mod raw;
 mod retry;
 mod runtimes;
 mod send_once;
+mod set_key;
 mod shown;
 mod stored;
 mod subaccount;
