@@ -45,6 +45,8 @@
 //! [`webhook`] receives the events that the service posts: typed, authenticated and deduplicated, in any
 //! web framework.
 //!
+//! [`unsubscribe`] receives one-click unsubscribes (RFC 8058).
+//!
 //! All calls go through the same core and fail with the same [`Error`]. (`?` or `Error::of` converts the
 //! raw client's errors.) An error has what the API said, in whatever shape it arrived, and
 //! [`Error::certainty`] says whether the call may have been processed. A reply with status 200 that
@@ -91,8 +93,9 @@
 //! | `native-tls` | | TLS by the system's library |
 //! | `http2` | | HTTP/2 where the server offers it; its refusals count as not sent |
 //! | `raw` | | `Client::raw`; adds progenitor-client, which is under MPL-2.0, and six more crates |
-//! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport` |
+//! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport`, and with `blocking` also `blocking::LettreTransport` |
 //! | `blocking` | | `blocking::Client`, for programs that are not async |
+//! | `test-util` | | `test_util`: replies and errors for tests of your own code |
 //! | `schemars` | | JSON Schemas of the types |
 //! | `chrono` | | times of chrono 0.4 for schedules and the dates of requests |
 //! | `jiff` | | times of jiff 0.2 for them |
@@ -138,6 +141,9 @@ pub mod operation;
 pub mod raw;
 mod region;
 mod suppression;
+#[cfg(feature = "test-util")]
+pub mod test_util;
+pub mod unsubscribe;
 pub mod webhook;
 
 pub use body::Body;
@@ -148,10 +154,11 @@ pub use client::{
 pub use error::{Certainty, Error, ErrorCode, FieldError};
 pub use generated::{groups, operations};
 pub use mail::{Attachment, AttachmentKind, Batch, Email, EmailParts, Mailbox, MailboxError, Mime};
+pub use mail::{BulkMail, IntoMail, Mails};
 pub use mail::{FindSent, Found, SendOnce};
 #[cfg(feature = "lettre")]
 pub use mail::{IdempotencyKey, LettreTransport};
-pub use mail::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState, Sent};
+pub use mail::{SendAll, SendHandle, SendOutcome, SendReport, SendState, Sent};
 pub use region::Region;
 
 /// The request and reply types.

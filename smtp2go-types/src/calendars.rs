@@ -102,7 +102,11 @@ mod of_time {
     /// A year before 0 gives a text that [`Validate`](crate::Validate) refuses.
     impl From<time::Date> for Date {
         fn from(date: time::Date) -> Self {
-            Self::written(date.year(), u8::from(date.month()).into(), date.day().into())
+            Self::written(
+                date.year(),
+                u8::from(date.month()).into(),
+                date.day().into(),
+            )
         }
     }
 }

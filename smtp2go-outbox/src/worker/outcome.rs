@@ -27,7 +27,13 @@ pub(super) enum Trouble {
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Kinds of errors about a mail that no later attempt can send.
-const UNFIT: [&str; 4] = ["validation", "too_large", "serialize", "content"];
+const UNFIT: [&str; 5] = [
+    "validation",
+    "too_large",
+    "serialize",
+    "content",
+    "suppressed",
+];
 
 /// Converts the result of a send. `pause` is the pause after a 429 without `Retry-After`.
 pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (Outcome, Trouble) {

@@ -12,7 +12,8 @@ use super::client::Client;
 use super::worker::Worker;
 use crate::call::verdict::cancelled_call;
 use crate::mail::SendCall;
-use crate::{Email, Error, IntoMail, Reply, SendHandle, SendOutcome, SendReport, Sent, operations};
+use crate::operation::Operation;
+use crate::{BulkMail, Email, Error, IntoMail, Reply, SendHandle, SendOutcome, SendReport, Sent};
 
 /// An iterator over the outcomes of [`Client::send_all`], in the order in which the calls end.
 ///
@@ -42,13 +43,13 @@ use crate::{Email, Error, IntoMail, Reply, SendHandle, SendOutcome, SendReport, 
 /// [handle](Self::handle) still has the [report](Self::report) then. A cancelled mail counts as
 /// `Unknown` only if its request was handed to the network.
 #[must_use = "nothing is sent before it is read"]
-pub struct SendAll<I, K = ()> {
+pub struct SendAll<I, K = (), M = Email> {
     client: crate::Client,
     worker: Arc<Worker>,
     /// `None` once it has ended or the iterator is stopped.
     input: Option<I>,
     concurrency: usize,
-    pending: Vec<PendingMail<K>>,
+    pending: Vec<PendingMail<K, M>>,
     wakeups: mpsc::Receiver<Wakeup>,
     sender: mpsc::Sender<Wakeup>,
     on_stop: Waker,
@@ -56,9 +57,9 @@ pub struct SendAll<I, K = ()> {
 }
 
 /// A mail without an outcome.
-struct PendingMail<K> {
+struct PendingMail<K, M> {
     key: K,
-    email: Email,
+    email: M,
     call: Arc<SendCall>,
     /// `None` if the call was refused.
     task: Option<AbortHandle>,
@@ -85,6 +86,7 @@ impl Wake for StopWaker {
 /// Sends the result of a call to the reader, also if the call panics or is aborted.
 struct ResultSender {
     call: Arc<SendCall>,
+    operation: &'static Operation,
     result: Option<Result<Reply<Sent>, Error>>,
     sender: mpsc::Sender<Wakeup>,
 }
@@ -102,7 +104,7 @@ impl Drop for ResultSender {
                 self.call.ended(&result);
                 result
             }
-            None => Err(cancelled(&self.call, "the call panicked")),
+            None => Err(cancelled(&self.call, self.operation, "the call panicked")),
         };
         let index = self.call.index();
         let _ = self.sender.send(Some(EndedCall { index, result }));
@@ -110,8 +112,8 @@ impl Drop for ResultSender {
 }
 
 /// Cancels a call, and returns the error of its mail.
-fn cancelled(call: &SendCall, reason: &'static str) -> Error {
-    cancelled_call(call.cancel(), reason).during(&operations::EMAIL_SEND, 1)
+fn cancelled(call: &SendCall, operation: &'static Operation, reason: &'static str) -> Error {
+    cancelled_call(call.cancel(), reason).during(operation, 1)
 }
 
 impl Client {
@@ -119,8 +121,8 @@ impl Client {
     /// counts as 1). Returns the outcome of each mail as soon as its call ends, as
     /// [`Client::send_all`](crate::Client::send_all) of the async client does.
     ///
-    /// `mails` is anything that can be iterated over, of mails or of pairs of a key and a mail. The
-    /// key identifies the mail, such as a row id. It comes back with the outcome and in the
+    /// `mails` is anything that can be iterated over, of mails or of pairs of a key and a mail. A mail is an
+    /// [`Email`], a [`Mime`](crate::Mime) or a message of lettre. The key identifies the mail, such as a row id. It comes back with the outcome and in the
     /// [report](SendAll::report), which keeps a clone of each key. The input is read on the thread
     /// that calls `next`, as calls end and never further ahead than `concurrency`. So it can be
     /// larger than memory, borrow, and block.
@@ -144,10 +146,10 @@ impl Client {
     /// ```
     ///
     /// [`SendAll`] documents how the calls run, pause and stop.
-    pub fn send_all<K, I>(&self, mails: I, concurrency: usize) -> SendAll<I::IntoIter, K>
+    pub fn send_all<K, I, M>(&self, mails: I, concurrency: usize) -> SendAll<I::IntoIter, K, M>
     where
         K: Clone,
-        I: IntoIterator<Item: IntoMail<K>>,
+        I: IntoIterator<Item: IntoMail<K, Mail = M>>,
     {
         let input = mails.into_iter();
         let (sender, wakeups) = mpsc::channel();
@@ -165,7 +167,7 @@ impl Client {
     }
 }
 
-impl<I, K> SendAll<I, K> {
+impl<I, K, M> SendAll<I, K, M> {
     /// Stops taking mails and drops the input. The iterator ends after the outcomes of the calls in
     /// flight.
     pub fn stop(&self) {
@@ -195,10 +197,11 @@ impl<I, K> SendAll<I, K> {
     }
 }
 
-impl<I, K> SendAll<I, K>
+impl<I, K, M> SendAll<I, K, M>
 where
-    I: Iterator<Item: IntoMail<K>>,
+    I: Iterator<Item: IntoMail<K, Mail = M>>,
     K: Clone,
+    M: BulkMail,
 {
     /// Takes mails while there is room for more calls. If a pause prevents that, returns the end of the
     /// pause.
@@ -229,21 +232,22 @@ where
         None
     }
 
-    fn begin(&mut self, index: usize, key: K, email: Email) {
+    fn begin(&mut self, index: usize, key: K, email: M) {
         let call = Arc::new(self.handle.call(index));
         // Before the task exists: it can run at once.
         call.started();
         let mut sender = ResultSender {
             call: call.clone(),
+            operation: M::OPERATION,
             result: None,
             sender: self.sender.clone(),
         };
-        let task = match self.worker.check(&operations::EMAIL_SEND) {
+        let task = match self.worker.check(M::OPERATION) {
             Ok(()) => {
                 let (client, mail) = (self.client.clone(), email.clone());
-                let cancel = Some(call.cancel_handle());
+                let cancel = call.cancel_handle();
                 Some(self.worker.spawn(async move {
-                    sender.set(client.send_cancellable(mail, cancel).await);
+                    sender.set(mail.send(&client, cancel).await);
                 }))
             }
             Err(error) => {
@@ -260,7 +264,7 @@ where
     }
 }
 
-impl<I, K> SendAll<I, K> {
+impl<I, K, M: BulkMail> SendAll<I, K, M> {
     /// Waits for the next message, but not past the end of the pause.
     fn wait(&mut self, pause: Option<Instant>) -> Wakeup {
         match pause {
@@ -286,19 +290,20 @@ impl<I, K> SendAll<I, K> {
         let reason = "the outcome was requested on the blocking client's own thread";
         Some(EndedCall {
             index: call.index(),
-            result: Err(cancelled(call, reason)),
+            result: Err(cancelled(call, M::OPERATION, reason)),
         })
     }
 }
 
-impl<I, K> Iterator for SendAll<I, K>
+impl<I, K, M> Iterator for SendAll<I, K, M>
 where
-    I: Iterator<Item: IntoMail<K>>,
+    I: Iterator<Item: IntoMail<K, Mail = M>>,
     K: Clone,
+    M: BulkMail,
 {
-    type Item = SendOutcome<K>;
+    type Item = SendOutcome<K, M>;
 
-    fn next(&mut self) -> Option<SendOutcome<K>> {
+    fn next(&mut self) -> Option<SendOutcome<K, M>> {
         loop {
             let pause = self.fill();
             if self.pending.is_empty() && self.input.is_none() {
@@ -335,9 +340,15 @@ where
     }
 }
 
-impl<I: Iterator<Item: IntoMail<K>>, K: Clone> FusedIterator for SendAll<I, K> {}
+impl<I, K, M> FusedIterator for SendAll<I, K, M>
+where
+    I: Iterator<Item: IntoMail<K, Mail = M>>,
+    K: Clone,
+    M: BulkMail,
+{
+}
 
-impl<I, K> Drop for SendAll<I, K> {
+impl<I, K, M> Drop for SendAll<I, K, M> {
     fn drop(&mut self) {
         for PendingMail { call, task, .. } in &self.pending {
             if let Some(task) = task {
@@ -349,7 +360,7 @@ impl<I, K> Drop for SendAll<I, K> {
     }
 }
 
-impl<I, K> fmt::Debug for SendAll<I, K> {
+impl<I, K, M> fmt::Debug for SendAll<I, K, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendAll")
             .field("concurrency", &self.concurrency)

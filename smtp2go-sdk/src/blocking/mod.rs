@@ -56,6 +56,8 @@
 mod bulk;
 mod client;
 mod items;
+#[cfg(feature = "lettre")]
+mod lettre;
 mod suppression;
 mod worker;
 
@@ -63,5 +65,7 @@ pub use self::bulk::SendAll;
 pub(crate) use self::client::iterate;
 pub use self::client::{Client, ClientBuilder};
 pub use self::items::{Items, Pages};
+#[cfg(feature = "lettre")]
+pub use self::lettre::LettreTransport;
 #[doc(inline)]
 pub use crate::generated::blocking as groups;

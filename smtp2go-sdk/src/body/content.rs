@@ -247,6 +247,30 @@ impl SizedContent {
         !matches!(self.content, Content::Reader { .. })
     }
 
+    /// Reads all of it. Blocks.
+    ///
+    /// # Errors
+    /// If a file can't be read or has changed, and for a reader, which stays unread.
+    pub(crate) fn read_now(&self) -> Result<Bytes, FieldError> {
+        let failed = |message| FieldError {
+            field: self.field.to_string(),
+            message,
+        };
+        match &self.content {
+            Content::Bytes(bytes) => Ok(bytes.clone()),
+            Content::File(path) => {
+                let mut read = Vec::new();
+                UnchangedFile::new(path, &self.facts)
+                    .read_to_end(&mut read)
+                    .map_err(|error| failed(error.to_string()))?;
+                Ok(read.into())
+            }
+            Content::Reader { .. } => Err(failed(
+                "a reader can be read only once, when the mail is sent".to_owned(),
+            )),
+        }
+    }
+
     /// Starts to read at the beginning. A file is opened on the first read.
     ///
     /// # Errors
@@ -254,11 +278,9 @@ impl SizedContent {
     pub(crate) fn open(&self) -> Result<Base64Stream, FieldError> {
         let reader = match &self.content {
             Content::Bytes(bytes) => ContentReader::Async(Box::pin(Cursor::new(bytes.clone()))),
-            Content::File(path) => ContentReader::Blocking(Box::new(UnchangedFile {
-                path: path.clone(),
-                facts: self.facts.clone(),
-                file: None,
-            })),
+            Content::File(path) => {
+                ContentReader::Blocking(Box::new(UnchangedFile::new(path, &self.facts)))
+            }
             Content::Reader { reader, .. } => reader.take().ok_or_else(|| FieldError {
                 field: self.field.to_string(),
                 message: USED.to_owned(),
@@ -277,6 +299,14 @@ struct UnchangedFile {
 }
 
 impl UnchangedFile {
+    fn new(path: &Path, facts: &ContentFacts) -> Self {
+        Self {
+            path: path.to_owned(),
+            facts: facts.clone(),
+            file: None,
+        }
+    }
+
     fn read_checked(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let file = match &mut self.file {
             Some(file) => file,

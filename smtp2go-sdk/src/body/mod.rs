@@ -7,13 +7,15 @@ pub(crate) mod read;
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_core::Serialize;
 
-use crate::Error;
 use crate::body::content::SizedContent;
 use crate::body::json::write_string;
 use crate::error::ErrorKind;
+use crate::{Error, FieldError};
 
 /// The body of a request: a JSON object.
 ///
@@ -119,6 +121,18 @@ impl Body {
     /// Number of bytes as sent.
     pub(crate) fn size(&self) -> u64 {
         self.start.len() as u64 + self.rest.iter().map(Part::size).sum::<u64>()
+    }
+
+    /// Returns the whole text of the body, with all content. Blocks while it reads files.
+    pub(crate) fn read_now(&self) -> Result<String, FieldError> {
+        let mut text = String::from_utf8_lossy(&self.start).into_owned();
+        for part in &self.rest {
+            match part {
+                Part::Bytes(bytes) => text.push_str(&String::from_utf8_lossy(bytes)),
+                Part::Base64(content) => STANDARD.encode_string(content.read_now()?, &mut text),
+            }
+        }
+        Ok(text)
     }
 
     /// Whether the body can be sent again. A reader can be read only once.

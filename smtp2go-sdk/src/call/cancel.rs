@@ -9,8 +9,10 @@ use crate::error::Certainty;
 /// Cancels one call. Shared by the call and its owner.
 ///
 /// The owner also drops the call's future. Until then, this prevents the future from sending anything.
-pub(crate) struct CallCancel(Mutex<CancelState>);
+#[derive(Debug)]
+pub struct CallCancel(Mutex<CancelState>);
 
+#[derive(Debug)]
 struct CancelState {
     cancelled: bool,
     /// Certainty of the attempts that have ended.

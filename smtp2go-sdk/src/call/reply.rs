@@ -25,6 +25,12 @@ impl<T> Reply<T> {
         Self { data, raw }
     }
 
+    /// Changes the data.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut T)) -> Self {
+        change(&mut self.data);
+        self
+    }
+
     /// Returns the reply without its data.
     pub(crate) fn raw(&self) -> &RawReply {
         &self.raw

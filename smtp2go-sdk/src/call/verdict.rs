@@ -299,6 +299,60 @@ pub(crate) fn cancelled_call(
     Error::judged(kind, certainty).with_source(source)
 }
 
+/// Judges a complete reply to a whole request, for tests of users.
+#[cfg(feature = "test-util")]
+pub(crate) fn judged_reply(
+    operation: &'static Operation,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+) -> Result<Success, Error> {
+    let retry = RetryPolicy::new();
+    let policy = Policy {
+        operation,
+        retry: &retry,
+        rewindable: true,
+        failures_are_errors: true,
+        per_item: false,
+        versioned: true,
+    };
+    let evidence = Evidence {
+        answer: Some(Received {
+            status,
+            followed: false,
+            headers,
+            body,
+        }),
+        upload: Upload::Whole,
+        ending: Ending::Complete,
+    };
+    let situation = Situation {
+        attempt: 1,
+        left: Duration::ZERO,
+        has_budget: false,
+        has_other_host: false,
+        jitter: 0.0,
+        now: SystemTime::now(),
+    };
+    verdict(&policy, evidence, &situation).0
+}
+
+/// Returns the error of an attempt without a reply, for tests of users.
+#[cfg(feature = "test-util")]
+pub(crate) fn no_reply(upload: Upload, connect: bool, timeout: bool) -> Error {
+    let case = match upload {
+        Upload::Nothing => Case::NothingSent,
+        Upload::Part => Case::PartSent,
+        Upload::Whole => Case::NoReply,
+    };
+    let kind = ErrorKind::NoReply {
+        connect,
+        timeout,
+        part: case == Case::PartSent,
+    };
+    Error::judged(kind, row(case).0)
+}
+
 /// Returns the error of a success whose body is not the expected reply.
 pub(crate) fn undecodable(
     operation: Option<&'static Operation>,

@@ -73,6 +73,7 @@ pub struct ClientBuilder<C = Client> {
     jitter_seed: Option<u64>,
     rate_limits: bool,
     failures_are_errors: bool,
+    skip_suppressed: bool,
     max_reply_bytes: u64,
     max_reply_values: usize,
     failover: Vec<String>,
@@ -100,6 +101,7 @@ impl<C> ClientBuilder<C> {
             jitter_seed: None,
             rate_limits: true,
             failures_are_errors: true,
+            skip_suppressed: false,
             max_reply_bytes: MAX_REPLY_BYTES,
             max_reply_values: MAX_REPLY_VALUES,
             failover: Vec::new(),
@@ -286,6 +288,41 @@ impl<C> ClientBuilder<C> {
     /// outcome for each mail either way.
     pub fn failures_are_errors(mut self, on: bool) -> Self {
         self.failures_are_errors = on;
+        self
+    }
+
+    /// Sets whether mail is not sent to suppressed recipients. Default: off. SMTP2GO does not deliver to them
+    /// either, but counts a reject, and says so only in the activity and in webhooks.
+    ///
+    /// If on, the recipients of an [`Email`](crate::Email), also in cc and bcc, are
+    /// [looked up](crate::groups::SuppressionGroup::lookup) before the mail is sent. The look-up takes at
+    /// least one call for each recipient, which the key must permit (`/suppression/view`). Who is
+    /// suppressed is left out, and the outcome has them: [`Sent::skipped`](crate::Sent::skipped). If nobody
+    /// in `to` is left, which the API requires, nothing is sent, and the error
+    /// [`is_suppressed`](Error::is_suppressed). If a look-up fails, nothing is sent either, and the
+    /// error is that of the look-up, with the [certainty](Error::certainty) `NotSent`.
+    ///
+    /// This holds for [`send`](Client::send), [`send_all`](Client::send_all) and
+    /// [`send_once`](Client::send_once), and for the outbox, if its workers' client has the setting.
+    /// [`send_batch`](Client::send_batch) and [`send_mime`](Client::send_mime) can't leave anybody out and
+    /// fail with an error that [`is_config`](Error::is_config). Methods of groups do not look.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::{CallOptions, Client, Email};
+    ///
+    /// # async fn example(client: Client, mail: Email) -> Result<(), smtp2go_sdk::Error> {
+    /// // For some mail only: newsletters, but not password resets.
+    /// let newsletters = client.with_options(CallOptions::new().skip_suppressed(true));
+    /// match newsletters.send(mail).await {
+    ///     Ok(sent) => println!("sent, but not to {} recipients", sent.skipped.len()),
+    ///     Err(error) if error.is_suppressed() => println!("nobody is left: {error}"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn skip_suppressed(mut self, on: bool) -> Self {
+        self.skip_suppressed = on;
         self
     }
 
@@ -513,6 +550,7 @@ impl<C> ClientBuilder<C> {
             retry: self.retry,
             rate_limits: self.rate_limits,
             failures_are_errors: self.failures_are_errors,
+            skip_suppressed: self.skip_suppressed,
             per_item: false,
         };
         Ok(Client {
@@ -573,6 +611,7 @@ impl<C> fmt::Debug for ClientBuilder<C> {
             .field("retry_budget", &self.retry_budget)
             .field("rate_limits", &self.rate_limits)
             .field("failures_are_errors", &self.failures_are_errors)
+            .field("skip_suppressed", &self.skip_suppressed)
             .field("max_reply_bytes", &self.max_reply_bytes)
             .field("max_reply_values", &self.max_reply_values)
             .field("failover", &self.failover.len())

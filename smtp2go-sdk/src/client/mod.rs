@@ -293,6 +293,11 @@ impl Client {
         self.settings.deadline
     }
 
+    /// Whether mail is not sent to suppressed recipients.
+    pub(crate) fn skips_suppressed(&self) -> bool {
+        self.settings.skip_suppressed
+    }
+
     #[cfg(feature = "raw")]
     pub(crate) fn core(&self) -> &Core {
         &self.core

@@ -30,6 +30,7 @@ pub struct CallOptions {
     retry: Option<RetryPolicy>,
     rate_limits: Option<bool>,
     failures_are_errors: Option<bool>,
+    skip_suppressed: Option<bool>,
 }
 
 impl CallOptions {
@@ -42,6 +43,7 @@ impl CallOptions {
             retry: None,
             rate_limits: None,
             failures_are_errors: None,
+            skip_suppressed: None,
         }
     }
 
@@ -92,6 +94,13 @@ impl CallOptions {
         self
     }
 
+    /// Sets whether mail is not sent to suppressed recipients: see
+    /// [`ClientBuilder::skip_suppressed`](crate::ClientBuilder::skip_suppressed).
+    pub const fn skip_suppressed(mut self, on: bool) -> Self {
+        self.skip_suppressed = Some(on);
+        self
+    }
+
     /// Merges the options into the client's settings.
     pub(crate) fn over(self, client: Settings) -> Settings {
         Settings {
@@ -105,6 +114,7 @@ impl CallOptions {
             failures_are_errors: self
                 .failures_are_errors
                 .unwrap_or(client.failures_are_errors),
+            skip_suppressed: self.skip_suppressed.unwrap_or(client.skip_suppressed),
             per_item: client.per_item,
         }
     }

@@ -163,6 +163,12 @@ impl Error {
                 "the request body of {size} bytes exceeds the limit of {limit} bytes; {effect}"
             )?,
             ErrorKind::Serialize => write!(text, "can't serialize the request as JSON; {effect}")?,
+            ErrorKind::Suppressed => {
+                write!(text, "all recipients in `to` are suppressed; {effect}")?;
+                for FieldError { field, message } in self.details.fields.iter().take(SHOWN_FIELDS) {
+                    write!(text, "; {field}: {}", mask(message))?;
+                }
+            }
             ErrorKind::NoPermit(NoPermit::Paused) => write!(
                 text,
                 "rate limited: the pause after a 429 ends only after the deadline; {effect}"

@@ -96,6 +96,8 @@ pub(crate) enum ErrorKind {
     TooLarge { size: u64, limit: u64 },
     /// The request can't be serialised.
     Serialize,
+    /// All recipients in `to` are suppressed.
+    Suppressed,
     /// The call had no permit before its deadline.
     NoPermit(NoPermit),
     /// The page token of a search repeated.
@@ -307,6 +309,16 @@ impl Error {
         self
     }
 
+    /// Turns the error of a look-up into that of the mail, which was not sent because of it.
+    pub(crate) fn before_send(mut self) -> Self {
+        self.details.certainty = Certainty::NotSent;
+        self.details.doubt = false;
+        self.with_advice(
+            "the mail was not sent, because skip_suppressed could not look its recipients up: the API \
+             key must permit /suppression/view",
+        )
+    }
+
     /// Adds what the user can do.
     pub(crate) fn with_advice(mut self, advice: impl Into<String>) -> Self {
         self.details.advice = Some(advice.into());
@@ -406,6 +418,7 @@ impl Error {
     /// Nothing was sent:
     /// - `config`: the client or the call is misconfigured
     /// - `validation`, `too_large`, `serialize`: the request is invalid, too large or not serializable
+    /// - `suppressed`: see [`is_suppressed`](Self::is_suppressed)
     /// - `paused`, `rate_limit`: a pause after a 429, or a documented rate, would delay the call beyond
     ///   its deadline
     /// - `deadline`: the deadline had passed before the first attempt
@@ -435,6 +448,7 @@ impl Error {
             ErrorKind::Validation(_) => "validation",
             ErrorKind::TooLarge { .. } => "too_large",
             ErrorKind::Serialize => "serialize",
+            ErrorKind::Suppressed => "suppressed",
             ErrorKind::NoPermit(NoPermit::Paused) => "paused",
             ErrorKind::NoPermit(NoPermit::RateLimit) => "rate_limit",
             ErrorKind::NoPermit(NoPermit::Deadline) => "deadline",
@@ -515,6 +529,15 @@ impl Error {
             ErrorKind::Validation(_) | ErrorKind::TooLarge { .. }
         ) || !self.details.fields.is_empty()
             || matches!(self.code_ref(), Some(ErrorCode::NonValidatingInPayload))
+    }
+
+    /// Whether nothing was sent because every recipient in `to` is suppressed, which
+    /// [`skip_suppressed`](crate::ClientBuilder::skip_suppressed) checks.
+    /// [`field_errors`](Self::field_errors) has all suppressed recipients, by field, with why, so
+    /// [`is_validation`](Self::is_validation) is true too.
+    #[must_use]
+    pub fn is_suppressed(&self) -> bool {
+        matches!(self.details.kind, ErrorKind::Suppressed)
     }
 
     /// Whether the reply has a success status but could not be decoded. The result of the call is

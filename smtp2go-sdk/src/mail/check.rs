@@ -18,6 +18,10 @@ use crate::{Error, IDEMPOTENCY_HEADER};
 
 /// The header that [`Email::reply_to`] sets. A mail may have one.
 pub(super) const REPLY_TO: &str = "Reply-To";
+/// The header with the targets of an unsubscribe.
+pub(super) const UNSUBSCRIBE: &str = "List-Unsubscribe";
+/// The header that says that one of the targets takes a one-click unsubscribe.
+pub(super) const UNSUBSCRIBE_POST: &str = "List-Unsubscribe-Post";
 /// Headers that the API writes from fields of the request, and the setters of these fields. A second
 /// header of the name would make the mail invalid. The API would not send the mail to recipients in it.
 const SETTERS: [(&str, &str); 5] = [
@@ -41,8 +45,13 @@ pub(super) fn run(check: impl Fn(&mut Check)) -> Result<(), Error> {
 
 impl Validate for Email {
     fn check(&self, check: &mut Check) {
-        check_email(self, EmailFormat::Single, IDEMPOTENCY_HEADER, None, check);
+        check_unsent(self, IDEMPOTENCY_HEADER, check);
     }
+}
+
+/// Checks a mail except for its files.
+pub(super) fn check_unsent(email: &Email, key_header: &str, check: &mut Check) {
+    check_email(email, EmailFormat::Single, key_header, None, check);
 }
 
 /// Checks a mail. `key_header` is the name of the header for its key. Files are checked only if `files`
@@ -72,6 +81,7 @@ pub(super) fn check_email(
     }
     check_bodies(parts, check);
     check_headers(parts, check);
+    check_one_click(parts, check);
     if let Some(key) = &parts.key {
         check_key(key, check);
         check_key_headers(parts, key, key_header, check);
@@ -184,6 +194,39 @@ fn check_headers(parts: &EmailParts, check: &mut Check) {
         });
         has_reply_to |= is_reply_to;
     }
+}
+
+/// Reports a one-click unsubscribe whose `List-Unsubscribe` is not one https URL for it.
+fn check_one_click(parts: &EmailParts, check: &mut Check) {
+    let is = |name: &str, expected: &str| name.trim().eq_ignore_ascii_case(expected);
+    if !parts.headers().any(|(name, _)| is(name, UNSUBSCRIBE_POST)) {
+        return;
+    }
+    let mut targets = parts.headers().filter(|(name, _)| is(name, UNSUBSCRIBE));
+    let is_one_url = match (targets.next(), targets.next()) {
+        (Some((_, value)), None) => value.split(',').any(is_https_in_brackets),
+        _ => false,
+    };
+    if !is_one_url {
+        check.at("custom_headers", |check| {
+            check.problem(
+                "one-click unsubscribe needs one header List-Unsubscribe with an https URL in <>, as \
+                 one_click_unsubscribe writes it",
+            );
+        });
+    }
+}
+
+/// Whether a target of `List-Unsubscribe` is an https URL.
+fn is_https_in_brackets(target: &str) -> bool {
+    let url = target.trim().strip_prefix('<');
+    let url = url
+        .and_then(|url| url.strip_suffix('>'))
+        .unwrap_or_default();
+    let is_plain = url
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"<>".contains(&byte));
+    is_plain && Url::parse(url).is_ok_and(|url| url.scheme() == "https" && url.has_host())
 }
 
 /// Reports headers whose key differs from the mail's.

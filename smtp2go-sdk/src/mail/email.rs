@@ -9,10 +9,10 @@ use serde_json::Value;
 use smtp2go_types::{Timestamp, Validate, ValidationError};
 
 use super::attachment::Attachment;
+use super::check::{UNSUBSCRIBE, UNSUBSCRIBE_POST};
 use super::encode::encode_single;
 use super::extra::{ExtraFields, is_same_json};
 use super::mailbox::Mailbox;
-use crate::body::content::Files;
 use crate::{Error, IDEMPOTENCY_HEADER};
 
 /// A mail for [`Client::send`](crate::Client::send), [`send_all`](crate::Client::send_all) and
@@ -303,6 +303,39 @@ impl Email {
         self
     }
 
+    /// Lets recipients unsubscribe with one click in their mail program (RFC 8058), by the headers
+    /// `List-Unsubscribe` and `List-Unsubscribe-Post`. Replaces earlier ones. Large mailbox providers
+    /// require this of mail to lists.
+    ///
+    /// The URL is https, and has a token that identifies the recipient and can't be guessed. So send each
+    /// recipient a mail of their own. [`unsubscribe`](crate::unsubscribe) has a receiver of the POST.
+    /// Providers act on the headers only if the DKIM signature covers them; whether SMTP2GO's does is not
+    /// documented.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("Acme <news@example.com>", "News")
+    ///     .to("jane@example.net")
+    ///     .text("Hello Jane")
+    ///     .one_click_unsubscribe("https://example.com/unsubscribe/0b9f2c7d41e84c6f");
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
+    ///
+    /// A validation error: a URL that is not https, or has characters that must be percent-encoded; a comma
+    /// is one of them.
+    #[must_use]
+    pub fn one_click_unsubscribe(mut self, url: impl AsRef<str>) -> Self {
+        let headers = &mut self.edit().headers;
+        let is = |name: &str, expected| name.trim().eq_ignore_ascii_case(expected);
+        headers.retain(|(name, _)| !is(name, UNSUBSCRIBE) && !is(name, UNSUBSCRIBE_POST));
+        headers.push((UNSUBSCRIBE.to_owned(), format!("<{}>", url.as_ref())));
+        let post = "List-Unsubscribe=One-Click".to_owned();
+        headers.push((UNSUBSCRIBE_POST.to_owned(), post));
+        self
+    }
+
     /// Sets the mail's idempotency key: an id that is the same whenever this mail is sent, and that no
     /// other mail has, such as `order-42/confirmation`. Replaces an earlier key.
     ///
@@ -435,8 +468,7 @@ impl Email {
     ///
     /// [`Client::send`]: crate::Client::send
     pub fn size(&self) -> Result<u64, Error> {
-        let files = Files::look_now(self.paths().map(Path::to_owned).collect());
-        let body = encode_single(self, IDEMPOTENCY_HEADER, &files);
+        let body = encode_single(self, IDEMPOTENCY_HEADER, &self.look_now());
         body.map(|body| body.size()).map_err(Error::unreadable)
     }
 

@@ -16,12 +16,14 @@ mod lettre;
 mod mailbox;
 mod media_type;
 mod mime;
+mod preview;
 mod recorded;
 mod request;
 mod schedule;
 mod send_once;
 mod stored;
 mod strict_object;
+mod suppressed;
 
 #[cfg(feature = "lettre")]
 pub use self::lettre::{IdempotencyKey, LettreTransport};
@@ -29,7 +31,9 @@ pub use attachment::{Attachment, AttachmentKind};
 pub use batch::Batch;
 #[cfg(feature = "blocking")]
 pub(crate) use bulk::SendCall;
-pub use bulk::{IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState};
+pub use bulk::{
+    BulkMail, IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState,
+};
 pub use email::{Email, EmailParts};
 pub use find_sent::{FindSent, Found};
 pub use mailbox::{Mailbox, MailboxError};
@@ -43,6 +47,7 @@ use crate::body::content::Files;
 use crate::call::cancel::CallCancel;
 use crate::call::verdict::Success;
 use crate::error::said::Said;
+use crate::operation::Operation;
 use crate::{Body, Certainty, Client, Error, Reply, operations};
 use check::check_email;
 use email::EmailFormat;
@@ -66,6 +71,9 @@ pub struct Sent {
     /// Whether the reply was lost and [`send_once`](Client::send_once) found the mail in the activity.
     /// Then `email_id` is from the activity.
     pub looked_up: bool,
+    /// The recipients that the mail was not sent to because they are suppressed. Only with
+    /// [`skip_suppressed`](crate::ClientBuilder::skip_suppressed), and empty if `looked_up`.
+    pub skipped: Vec<Mailbox>,
     /// Certainty of the mail, if the reply reports failures.
     certainty: Option<Certainty>,
 }
@@ -79,6 +87,7 @@ impl fmt::Debug for Sent {
             .field("failed", &self.failed)
             .field("failures", &self.failures.len())
             .field("looked_up", &self.looked_up)
+            .field("skipped", &self.skipped.len())
             .finish()
     }
 }
@@ -91,6 +100,7 @@ impl From<Said> for Sent {
             failed: said.failed,
             failures: said.failures,
             looked_up: false,
+            skipped: Vec::new(),
             certainty: None,
         }
     }
@@ -109,11 +119,24 @@ impl Client {
     /// the errors of [`execute`](Self::execute), also for a mail that was refused in a reply with
     /// status 200. [`Error::certainty`] says whether the mail may have been sent.
     pub async fn send(&self, email: Email) -> Result<Reply<Sent>, Error> {
-        self.send_cancellable(email, None).await
+        self.send_as_set(email, None).await
     }
 
     /// Like [`send`](Self::send). `cancel` can cancel the call, and proves whether it was sent.
-    pub(crate) fn send_cancellable(
+    pub(crate) async fn send_as_set(
+        &self,
+        email: Email,
+        cancel: Option<Arc<CallCancel>>,
+    ) -> Result<Reply<Sent>, Error> {
+        if self.skips_suppressed() {
+            // Boxed, so that the future of other sends stays small.
+            return Box::pin(self.send_unsuppressed(email, cancel)).await;
+        }
+        self.send_cancellable(email, cancel).await
+    }
+
+    /// Sends a mail to all its recipients.
+    fn send_cancellable(
         &self,
         email: Email,
         cancel: Option<Arc<CallCancel>>,
@@ -130,10 +153,20 @@ impl Client {
     /// The errors of [`send`](Self::send). Of the message only the size is checked, and of a message
     /// from lettre also that its envelope agrees with its headers.
     pub async fn send_mime(&self, message: impl Into<Mime>) -> Result<Reply<Sent>, Error> {
+        self.send_mime_as_set(message.into(), None).await
+    }
+
+    /// As [`send_mime`](Self::send_mime). `cancel` can cancel the call, and knows if it was sent.
+    pub(crate) async fn send_mime_as_set(
+        &self,
+        message: Mime,
+        cancel: Option<Arc<CallCancel>>,
+    ) -> Result<Reply<Sent>, Error> {
         let operation = &operations::EMAIL_MIME;
-        let message = message.into();
+        self.sends_to_all(operation)?;
         let body = || mime_body(&message, self.idempotency_header());
-        self.perform_as(operation, body, sent, Reply::raw).await
+        self.perform_cancellable(cancel, operation, body, sent, Reply::raw)
+            .await
     }
 
     /// Sends many mails, each with its own content, in one request. The limit of 50 MB is for all of
@@ -151,6 +184,7 @@ impl Client {
         emails: impl IntoIterator<Item = Email>,
     ) -> Result<Batch, Error> {
         let operation = &operations::EMAIL_BATCH;
+        self.sends_to_all(operation)?;
         let emails: Vec<_> = emails.into_iter().collect();
         let count = emails.len();
         self.per_item()
@@ -162,10 +196,22 @@ impl Client {
             )
             .await
     }
+
+    /// Refuses an operation that can't leave suppressed recipients out, if that is the setting.
+    fn sends_to_all(&self, operation: &'static Operation) -> Result<(), Error> {
+        if self.skips_suppressed() {
+            let error = Error::config(
+                "skip_suppressed is not available for batches and MIME messages: use send or \
+                 send_all, or turn it off with CallOptions",
+            );
+            return Err(error.during(operation, 0));
+        }
+        Ok(())
+    }
 }
 
 /// The result of a mail that was accepted.
-fn sent(success: Success) -> Result<Reply<Sent>, Error> {
+pub(crate) fn sent(success: Success) -> Result<Reply<Sent>, Error> {
     let sent = Sent {
         certainty: success.failed,
         ..Sent::from(success.said)

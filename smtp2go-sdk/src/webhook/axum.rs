@@ -1,12 +1,15 @@
 //! Webhooks in an axum application.
 //!
-//! Most applications need [`router`] only. If the handler needs the application's state or more of the
-//! request, use the extractor [`WebhookEvent`].
+//! Most applications need [`router`] only, or [`router_with_state`] if the handler needs the
+//! application's state. If it needs more of the request, use the extractor [`WebhookEvent`], which does not
+//! deduplicate.
 
 use ::axum::Router;
 use ::axum::body::Body;
-use ::axum::extract::{FromRef, FromRequest, Request};
+use ::axum::extract::{FromRef, FromRequest, Request, State};
 use ::axum::response::{IntoResponse, Response};
+use ::axum::routing::any;
+use tower_service::Service;
 
 #[allow(unused_imports, reason = "for the documentation")]
 use super::Auth;
@@ -46,9 +49,7 @@ where
     H: Fn(Event) -> F + Clone + Send + Sync + 'static,
     F: Future<Output: IntoStatus> + Send + 'static,
 {
-    let below = receiver
-        .has_secret_path()
-        .then(|| format!("{}/{{secret}}", path.trim_end_matches('/')));
+    let below = below(path, &receiver);
     let service = WebhookService::new(receiver, handler);
     let router = Router::new();
     let router = match below {
@@ -58,6 +59,74 @@ where
     router.route_service(path, service)
 }
 
+/// Like [`router`], with the application's state, or a part of it ([`FromRef`]), as the handler's first
+/// argument. Events are [deduplicated](Receiver::deduplicate) if the receiver does so.
+///
+/// ```
+/// use axum::Router;
+/// use axum::extract::State;
+/// use axum::http::StatusCode;
+/// use smtp2go_sdk::webhook::{Auth, Event, MemoryDeduplicator, Receiver, axum::router_with_state};
+///
+/// #[derive(Clone)]
+/// struct Orders; // such as a pool of database connections
+///
+/// impl Orders {
+///     async fn note(&self, _event: &Event) -> Result<(), std::io::Error> {
+///         Ok(())
+///     }
+/// }
+///
+/// async fn received(State(orders): State<Orders>, event: Event) -> StatusCode {
+///     match orders.note(&event).await {
+///         Ok(()) => StatusCode::OK,
+///         Err(_) => StatusCode::INTERNAL_SERVER_ERROR, // the service posts the event again
+///     }
+/// }
+///
+/// let receiver = Receiver::new(Auth::bearer("a-long-random-token")?)
+///     .deduplicate(MemoryDeduplicator::new());
+/// let app: Router = Router::new()
+///     .merge(router_with_state("/webhook", receiver, received))
+///     .with_state(Orders);
+/// # Ok::<(), smtp2go_sdk::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// As [`router`].
+pub fn router_with_state<S, T, H, F>(path: &str, receiver: Receiver, handler: H) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    T: FromRef<S> + Clone + Send + Sync + 'static,
+    H: Fn(State<T>, Event) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output: IntoStatus> + Send + 'static,
+{
+    let below = below(path, &receiver);
+    let route = any(move |state: State<T>, request: Request| {
+        let handle = move |event| handler(state.clone(), event);
+        let response = WebhookService::new(receiver, handle).call(request);
+        async move {
+            match response.await {
+                Ok(response) => response.map(Body::new),
+                Err(never) => match never {},
+            }
+        }
+    });
+    let router = Router::new();
+    let router = match below {
+        Some(below) => router.route(&below, route.clone()),
+        None => router,
+    };
+    router.route(path, route)
+}
+
+/// Returns the route of the secret path below `path`, if the receiver has one.
+fn below(path: &str, receiver: &Receiver) -> Option<String> {
+    let has_one = receiver.has_secret_path();
+    has_one.then(|| format!("{}/{{secret}}", path.trim_end_matches('/')))
+}
+
 /// Extracts the event of an authenticated request.
 ///
 /// The application's state must be a [`Receiver`], or have one ([`FromRef`]). A refused request does not
@@ -65,7 +134,7 @@ where
 /// `/webhook/{secret}`.
 ///
 /// An extractor does not know the handler's result, so [`Receiver::deduplicate`] has no effect on it.
-/// To deduplicate, pass the event to [`Receiver::process`], or use [`Event::dedup_key`].
+/// To deduplicate, use [`router_with_state`], pass the event to [`Receiver::process`], or use [`Event::dedup_key`].
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::post};

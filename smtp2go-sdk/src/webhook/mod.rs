@@ -3,7 +3,7 @@
 //! A [`Receiver`] authenticates requests and parses events. Use it with
 #![cfg_attr(
     feature = "axum",
-    doc = "- an axum application, with [`axum::router`] or the extractor [`axum::WebhookEvent`];"
+    doc = "- an axum application, with [`axum::router`], [`axum::router_with_state`] or the extractor [`axum::WebhookEvent`];"
 )]
 #![cfg_attr(
     not(feature = "axum"),

@@ -692,3 +692,46 @@ fn stream_is_send_and_its_type_can_be_named() {
     assert_send(&job.sending.handle());
     assert_eq!(job.sending.size_hint(), (0, Some(1)));
 }
+
+#[tokio::test]
+async fn mime_messages_are_sent_like_mails() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = builder(&sandbox).build().unwrap();
+    let message = |subject: &str| {
+        let text =
+            format!("From: a@example.com\r\nTo: b@example.net\r\nSubject: {subject}\r\n\r\nHi");
+        smtp2go_sdk::Mime::from_bytes(text)
+    };
+    let empty = smtp2go_sdk::Mime::from_bytes("");
+    let mut sending = client.send_all([(1, message("a")), (2, empty), (3, message("b"))], 2);
+    while let Some(outcome) = sending.next().await {
+        assert_eq!(outcome.result.is_ok(), outcome.key != 2, "{}", outcome.key);
+        let operation = outcome.result.err().and_then(|error| error.operation());
+        assert!(operation.is_none_or(|operation| operation.id == "email_mime"));
+        // It can be sent again.
+        let _: smtp2go_sdk::Mime = outcome.email;
+    }
+    assert_eq!(
+        states_of(&sending.report()),
+        [SendState::Sent, SendState::NotSent, SendState::Sent]
+    );
+    assert_eq!(
+        subjects(&sandbox),
+        HashMap::from([("a".into(), 1), ("b".into(), 1)])
+    );
+}
+
+#[tokio::test]
+async fn dropped_mime_message_that_was_sent_is_unknown() {
+    let sandbox = crate::support::sandbox(Fault::stall());
+    let client = sandbox.client();
+    let text = "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi";
+    let mut sending = client.send_all([smtp2go_sdk::Mime::from_bytes(text)], 1);
+    let handle = sending.handle();
+    tokio::select! {
+        _ = sending.next() => panic!("the sandbox does not reply"),
+        () = called(&sandbox, 1) => {}
+    }
+    drop(sending);
+    assert_eq!(states_of(&handle.report()), [SendState::Unknown]);
+}

@@ -369,3 +369,78 @@ async fn test_connection_returns_whether_the_key_may_send_mime() {
         .unwrap_err();
     assert!(error.is_auth());
 }
+
+#[tokio::test]
+async fn send_all_takes_messages() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let message = |to_whom: &str| to(&[to_whom]).body("Hi".to_owned()).unwrap();
+    let messages = [message("a@example.net"), message("b@example.net")];
+    let client = client(&sandbox);
+    let mut sending = client.send_all(messages.clone(), 2);
+    while let Some(outcome) = sending.next().await {
+        outcome.result.unwrap();
+    }
+    let mut sending = client.send_all(messages.map(|message| ("key", message)), 2);
+    while let Some(outcome) = sending.next().await {
+        assert_eq!(outcome.key, "key");
+        outcome.result.unwrap();
+    }
+    assert_eq!(sandbox.mails().len(), 4);
+}
+
+#[cfg(feature = "blocking")]
+mod blocking {
+    use lettre::Transport;
+    use smtp2go_sdk::IdempotencyKey;
+    use smtp2go_sdk::blocking::{Client, LettreTransport};
+
+    use super::*;
+
+    fn client(sandbox: &Sandbox) -> Client {
+        Client::builder(watched(sandbox.key()))
+            .base_url(sandbox.base_url())
+            .build()
+            .unwrap()
+    }
+
+    /// Code that is generic over lettre's blocking transports.
+    fn greet<T: Transport>(mailer: &T) -> Result<T::Ok, T::Error> {
+        let message = to(&["Jane <jane@example.net>"]).header(IdempotencyKey::new("greeting-1"));
+        mailer.send(&message.body("Hi".to_owned()).unwrap())
+    }
+
+    #[test]
+    fn client_and_transport_send_messages() {
+        let sandbox = Sandbox::start_blocking().unwrap();
+        let client = client(&sandbox);
+        let transport = LettreTransport::new(client.clone());
+        greet(&client).unwrap();
+        greet(&transport).unwrap();
+        let message = to(&["jane@example.net"]).body("Hi".to_owned()).unwrap();
+        transport
+            .send_raw(message.envelope(), &message.formatted())
+            .unwrap();
+        let mails = sandbox.mails();
+        assert_eq!(mails.len(), 3);
+        let mime = mails[0].mime().unwrap();
+        let mime = String::from_utf8(mime).unwrap();
+        assert_eq!(
+            mime.matches("X-Idempotency-Key: greeting-1").count(),
+            1,
+            "{mime}"
+        );
+        assert!(transport.test_connection().unwrap());
+    }
+
+    #[test]
+    fn hidden_recipient_is_an_error_unless_restored() {
+        let sandbox = Sandbox::start_blocking().unwrap();
+        let transport = LettreTransport::new(client(&sandbox));
+        let message = to(&["a@example.net"]).bcc(mailbox("b@example.net"));
+        let message = message.body("Hi".to_owned()).unwrap();
+        let error = transport.send(&message).unwrap_err();
+        assert_eq!(fields(&error), ["envelope.to[1]"]);
+        transport.restore_bcc(true).send(&message).unwrap();
+        assert_eq!(sandbox.mails()[0].bcc(), ["b@example.net"]);
+    }
+}

@@ -24,6 +24,7 @@ mod observer;
 mod pages;
 #[cfg(feature = "http2")]
 mod peer;
+mod preview;
 mod proxy;
 #[cfg(feature = "raw")]
 mod raw;
@@ -32,8 +33,11 @@ mod runtimes;
 mod send_once;
 mod set_key;
 mod shown;
+mod skip_suppressed;
 mod stored;
 mod subaccount;
 mod support;
 mod suppression;
+#[cfg(feature = "test-util")]
+mod test_util;
 mod verdict;

@@ -10,3 +10,4 @@ mod log_watch;
 mod payloads;
 mod posting;
 mod receivers;
+mod state;

@@ -31,7 +31,11 @@ const fn layer(
 
 /// The layers, from the top down: each may use some of those below it.
 #[rustfmt::skip]
-const LAYERS: [Layer; 13] = [
+const LAYERS: [Layer; 15] = [
+    layer("test_util", &["test_util"],
+        &["mail", "client", "call", "error", "operations", "operation"]),
+    layer("unsubscribe", &["unsubscribe"],
+        &[]),
     layer("raw", &["raw", "generated::raw", "generated::raw_types"],
         &["client", "call", "body", "error", "operations", "operation"]),
     layer("blocking", &["blocking", "generated::blocking"],
@@ -39,7 +43,7 @@ const LAYERS: [Layer; 13] = [
     layer("webhook", &["webhook"],
         &["client", "error"]),
     layer("mail", &["mail"],
-        &["client", "call", "body", "error", "operations", "operation"]),
+        &["suppression", "client", "call", "body", "error", "operations", "operation"]),
     layer("suppression", &["suppression"],
         &["groups", "error"]),
     layer("groups", &["generated::groups"],

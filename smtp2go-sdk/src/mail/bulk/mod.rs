@@ -4,7 +4,7 @@ mod input;
 mod log;
 mod report;
 
-pub use input::{IntoMail, Mails};
+pub use input::{BulkMail, IntoMail, Mails};
 pub(crate) use log::SendCall;
 pub use report::{SendHandle, SendReport, SendState};
 
@@ -25,11 +25,11 @@ impl Client {
     /// counts as 1). Returns the outcome of each mail as soon as its call ends.
     ///
     /// `mails` is an iterator or a [`Stream`] of mails, or of pairs of a key and a mail: see
-    /// [`Mails`]. The key identifies the mail, such as a row id. It comes back with the outcome and
+    /// [`Mails`]. A mail is an [`Email`], a [`Mime`](crate::Mime) or a message of lettre. The key identifies the mail, such as a row id. It comes back with the outcome and
     /// in the [report](SendAll::report), which keeps a clone of each key. The input is read as calls
     /// end and never further ahead than `concurrency`, so it can be larger than memory.
     ///
-    /// Each mail is sent as by [`send`](Self::send), with its checks, retries and rate limits. A
+    /// Each mail is sent as by [`send`](Self::send) or [`send_mime`](Self::send_mime), with its checks, retries and rate limits. A
     /// mail that fails does not stop the others. To send a list in one request, where all mails have
     /// to pass their check, use [`send_batch`](Self::send_batch).
     ///
@@ -51,12 +51,25 @@ impl Client {
     /// # }
     /// ```
     ///
+    /// Messages of lettre, with the feature `lettre`, and MIME messages in files are sent the same way:
+    ///
+    /// ```no_run
+    /// # use smtp2go_sdk::{Client, Mime};
+    /// # async fn example(client: Client, folder: std::fs::ReadDir) {
+    /// let messages = folder.filter_map(Result::ok).map(|file| (file.path(), Mime::from_path(file.path())));
+    /// let mut sending = client.send_all(messages, 8);
+    /// while let Some(outcome) = sending.next().await {
+    ///     println!("{}: {:?}", outcome.key.display(), outcome.result);
+    /// }
+    /// # }
+    /// ```
+    ///
     /// [`SendAll`] documents how the calls run, pause and stop.
-    pub fn send_all<'a, K: Clone, M>(
+    pub fn send_all<'a, K: Clone, S, I: Mails<'a, K, S>>(
         &self,
-        mails: impl Mails<'a, K, M>,
+        mails: I,
         concurrency: usize,
-    ) -> SendAll<'a, K> {
+    ) -> SendAll<'a, K, I::Mail> {
         let input = mails.into_stream();
         SendAll {
             client: self.clone(),
@@ -102,43 +115,44 @@ impl Client {
 /// [handle](Self::handle) still has the [report](Self::report) then. A cancelled mail counts as
 /// `Unknown` only if its request was handed to the network.
 #[must_use = "nothing is sent before it is read"]
-pub struct SendAll<'a, K = ()> {
+pub struct SendAll<'a, K = (), M = Email> {
     client: Client,
     /// `None` once it has ended or the stream is stopped.
-    input: Option<MailStream<'a, K>>,
+    input: Option<MailStream<'a, K, M>>,
     concurrency: usize,
-    calls: FuturesUnordered<OutcomeFuture<'a, K>>,
+    calls: FuturesUnordered<OutcomeFuture<'a, K, M>>,
     /// Timer of the current pause.
     pause: Option<Pin<Box<Sleep>>>,
     handle: SendHandle<K>,
 }
 
-type MailStream<'a, K> = Pin<Box<dyn Stream<Item = (K, Email)> + Send + 'a>>;
-type OutcomeFuture<'a, K> = Pin<Box<dyn Future<Output = SendOutcome<K>> + Send + 'a>>;
+type MailStream<'a, K, M> = Pin<Box<dyn Stream<Item = (K, M)> + Send + 'a>>;
+type OutcomeFuture<'a, K, M> = Pin<Box<dyn Future<Output = SendOutcome<K, M>> + Send + 'a>>;
 
 /// The outcome of one mail of [`Client::send_all`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct SendOutcome<K = ()> {
+pub struct SendOutcome<K = (), M = Email> {
     /// The position of the mail in the input, counted from 0.
     pub index: usize,
     /// The key that came with the mail. `()` if there was none.
     pub key: K,
-    /// The mail, for example to send it again if it provably was not sent. An attachment from a
-    /// reader may have been consumed.
-    pub email: Email,
+    /// The mail, an [`Email`] or a [`Mime`](crate::Mime), for example to send it again if it provably was
+    /// not sent. An attachment from a reader may have been consumed.
+    pub email: M,
     /// The result, as from [`Client::send`].
     pub result: Result<Reply<Sent>, Error>,
 }
 
-impl<'a, K> SendAll<'a, K> {
+impl<'a, K, M> SendAll<'a, K, M> {
     /// Returns the next outcome, or `None` after the last.
     ///
     /// Cancel safe: if the future is dropped before it completes, as in `select!`, no outcome is
     /// lost.
-    pub async fn next(&mut self) -> Option<SendOutcome<K>>
+    pub async fn next(&mut self) -> Option<SendOutcome<K, M>>
     where
         K: Clone + Send + 'a,
+        M: BulkMail,
     {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -169,6 +183,7 @@ impl<'a, K> SendAll<'a, K> {
     fn take(&mut self, cx: &mut Context<'_>)
     where
         K: Clone + Send + 'a,
+        M: BulkMail,
     {
         if self.handle.log().is_stopped(cx.waker()) {
             self.close();
@@ -218,11 +233,14 @@ impl<'a, K> SendAll<'a, K> {
 }
 
 /// Sends one mail and records its state.
-async fn send_one<K>(client: Client, call: SendCall, key: K, email: Email) -> SendOutcome<K> {
+async fn send_one<K, M: BulkMail>(
+    client: Client,
+    call: SendCall,
+    key: K,
+    email: M,
+) -> SendOutcome<K, M> {
     call.started();
-    let result = client
-        .send_cancellable(email.clone(), Some(call.cancel_handle()))
-        .await;
+    let result = email.clone().send(&client, call.cancel_handle()).await;
     call.ended(&result);
     SendOutcome {
         index: call.index(),
@@ -232,10 +250,10 @@ async fn send_one<K>(client: Client, call: SendCall, key: K, email: Email) -> Se
     }
 }
 
-impl<'a, K: Clone + Send + 'a> Stream for SendAll<'a, K> {
-    type Item = SendOutcome<K>;
+impl<'a, K: Clone + Send + 'a, M: BulkMail> Stream for SendAll<'a, K, M> {
+    type Item = SendOutcome<K, M>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SendOutcome<K>>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SendOutcome<K, M>>> {
         let this = self.get_mut();
         this.take(cx);
         match Pin::new(&mut this.calls).poll_next(cx) {
@@ -257,15 +275,15 @@ impl<'a, K: Clone + Send + 'a> Stream for SendAll<'a, K> {
 }
 
 /// Nothing in it is pinned.
-impl<K> Unpin for SendAll<'_, K> {}
+impl<K, M> Unpin for SendAll<'_, K, M> {}
 
-impl<K> Drop for SendAll<'_, K> {
+impl<K, M> Drop for SendAll<'_, K, M> {
     fn drop(&mut self) {
         self.handle.log().close();
     }
 }
 
-impl<K> fmt::Debug for SendAll<'_, K> {
+impl<K, M> fmt::Debug for SendAll<'_, K, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendAll")
             .field("concurrency", &self.concurrency)

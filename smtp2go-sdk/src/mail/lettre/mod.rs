@@ -116,7 +116,7 @@ impl LettreTransport {
             .any(|pattern| covers(pattern, operations::EMAIL_MIME.path)))
     }
 
-    async fn deliver(&self, message: Mime) -> Result<Reply<Sent>, Error> {
+    pub(crate) async fn deliver(&self, message: Mime) -> Result<Reply<Sent>, Error> {
         let message = message.fastaccept(self.fastaccept);
         let message = if self.restore_bcc {
             message.restore_bcc()
