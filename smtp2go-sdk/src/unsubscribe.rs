@@ -117,7 +117,7 @@ mod extractor {
     use ::axum::extract::{FromRequest, Request};
     use http::StatusCode;
     use http::header::CONTENT_TYPE;
-    use http_body_util::{BodyExt, Limited};
+    use http_body_util::{BodyExt, Collected, Limited};
 
     use super::is_one_click;
 
@@ -137,7 +137,7 @@ mod extractor {
             let content_type = parts.headers.get(CONTENT_TYPE);
             let content_type = content_type.and_then(|value| value.to_str().ok());
             let body = Limited::new(body, LIMIT).collect().await;
-            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            let body = body.map(Collected::to_bytes).unwrap_or_default();
             if is_one_click(content_type, &body) {
                 return Ok(Self);
             }

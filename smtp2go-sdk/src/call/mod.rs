@@ -100,30 +100,31 @@ impl Core {
         &self.http
     }
 
-    /// Runs a whole call in its span: makes the body, sends it, and reads the result from the reply
-    /// with `read`. `raw` returns the reply of a result, for the telemetry. All attempts have the same
-    /// `headers`.
+    /// Runs a whole call in its span: makes headers and body with `request`, sends them in each attempt,
+    /// and reads the result from the reply with `read`. `raw` returns the reply of a result, for the
+    /// telemetry.
     ///
     /// The futures are large, and moving one copies it. So each is made where it is awaited.
     pub(crate) async fn call<T, B>(
         &self,
         cancel: Option<Arc<CallCancel>>,
         operation: &'static Operation,
-        headers: Arc<HeaderMap>,
         settings: &Settings,
-        body: impl FnOnce() -> B,
+        request: impl FnOnce() -> B,
         read: impl FnOnce(Success) -> Result<T, Error>,
         raw: fn(&T) -> &RawReply,
     ) -> Result<T, Error>
     where
-        B: Future<Output = Result<Body, Error>>,
+        B: Future<Output = Result<(Arc<HeaderMap>, Body), Error>>,
     {
         let started = Instant::now();
         let mut telemetry = Telemetry::new(operation, self.observer.clone(), cancel);
         let span = telemetry.span();
         let call = pin!(Some(async {
-            let body = body().await;
-            let result = match body.and_then(|body| self.prepare(operation, headers, body)) {
+            let request = request().await;
+            let request =
+                request.and_then(|(headers, body)| self.prepare(operation, headers, body));
+            let result = match request {
                 Ok(request) => self.run(&request, settings, started, &mut telemetry).await,
                 Err(error) => Err(error.during(operation, 0)),
             };

@@ -258,11 +258,13 @@ impl Client {
     where
         B: Future<Output = Result<Body, Error>>,
     {
-        let credentials = self.credentials.current();
-        let headers = credentials.headers.clone();
-        let body = async move || self.complete(operation, body().await?, &credentials.key);
+        let request = async move || {
+            let credentials = self.credentials.current();
+            let body = self.complete(operation, body().await?, &credentials.key)?;
+            Ok((credentials.headers.clone(), body))
+        };
         self.core
-            .call(cancel, operation, headers, &self.settings, body, read, raw)
+            .call(cancel, operation, &self.settings, request, read, raw)
     }
 
     /// Calls an operation with your own body, and returns the raw reply: for what the types don't cover.
