@@ -27,10 +27,10 @@ use crate::weight::{self, Weight};
 ///
 /// `Debug` leaves out the content and the addresses.
 #[derive(Clone)]
-pub struct Mail(Arc<Kept>);
+pub struct Mail(Arc<MailState>);
 
 /// The data of a [`Mail`].
-struct Kept {
+struct MailState {
     accepted: AcceptedMail,
     /// Index of the first header with each name, in lower case, in the MIME message or the
     /// `custom_headers`. Every event looks headers up, and there may be 100,000.
@@ -112,7 +112,7 @@ impl Mail {
                 first_places(custom.map(|header| Some(custom_header(header)?.0)))
             }
         };
-        let mut kept = Kept {
+        let mut kept = MailState {
             accepted,
             headers,
             sender: String::new(),
@@ -373,7 +373,7 @@ impl Mail {
     }
 }
 
-impl Kept {
+impl MailState {
     fn field(&self, name: &str) -> Option<&str> {
         self.accepted.request.get(name).and_then(Value::as_str)
     }
@@ -440,7 +440,7 @@ impl Weight for Mail {
         let rendered = mail.rendered.as_ref().map_or(0, |rendered| {
             rendered.subject.weight() + rendered.html_body.weight() + rendered.text_body.weight()
         });
-        size_of::<Kept>()
+        size_of::<MailState>()
             + headers.sum::<usize>()
             + self.0.sender.weight()
             + self.0.recipients.weight()

@@ -1,7 +1,7 @@
 //! The data file: what the program acknowledged is there after SIGKILL.
 #![cfg(unix)]
 // clippy.toml allows these in tests, but not in what tests share.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -114,12 +114,12 @@ impl Running {
         }
     }
 
-    fn post(&self, path: &str, body: Value) -> Value {
-        self.call("POST", &format!("/v3{path}"), &body)
+    fn post(&self, path: &str, body: impl Into<Value>) -> Value {
+        self.call("POST", &format!("/v3{path}"), &body.into())
     }
 
-    fn admin(&self, path: &str, body: Value) -> Value {
-        self.call("POST", &format!("/_sandbox{path}"), &body)
+    fn admin(&self, path: &str, body: impl Into<Value>) -> Value {
+        self.call("POST", &format!("/_sandbox{path}"), &body.into())
     }
 
     fn look(&self, path: &str) -> Value {
@@ -144,12 +144,11 @@ fn mail(to: &str) -> Value {
             "text_body": "Hello" })
 }
 
+/// Paths of the API, or below `/_sandbox`, with bodies.
+type Calls = Vec<(&'static str, Value)>;
+
 /// Of each kind of state: what makes it (a path of the API, or below `/_sandbox`), and what shows it.
-fn kinds() -> Vec<(
-    &'static str,
-    Vec<(&'static str, Value)>,
-    Vec<(&'static str, Value)>,
-)> {
+fn kinds() -> Vec<(&'static str, Calls, Calls)> {
     let none = || json!({});
     let long = "QUJD".repeat(5_000);
     let file = json!({ "filename": "a.bin", "fileblob": long, "mimetype": "text/plain" });

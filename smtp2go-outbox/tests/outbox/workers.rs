@@ -242,7 +242,10 @@ async fn rate_spaces_the_mails_of_a_sender_or_tenant() {
             for (time, permits) in sent.iter().zip(0_u64..) {
                 let earliest = start + Duration::from_millis(100 * permits);
                 let early = earliest.duration_since(*time).unwrap_or_default();
-                assert!(early <= Duration::from_millis(1), "{case} {permits}: {early:?}");
+                assert!(
+                    early <= Duration::from_millis(1),
+                    "{case} {permits}: {early:?}"
+                );
             }
         }
     }

@@ -15,7 +15,7 @@ use redb::{
 };
 use tokio::sync::watch;
 
-use super::load::{self, RecordSource};
+use super::load::{self, RecordSource, TakeRecord};
 use super::record::{PIECE, RecordBatch, RecordValue};
 use super::save;
 use crate::world::World;
@@ -244,11 +244,7 @@ impl RecordSource for ReadOnlyTable<&'static str, &'static [u8]> {
         Ok(value.map(|value| value.value().to_vec()))
     }
 
-    fn each(
-        &self,
-        prefix: &str,
-        take: &mut dyn FnMut(&str, &[u8]) -> Result<(), String>,
-    ) -> Result<(), String> {
+    fn each(&self, prefix: &str, take: &mut TakeRecord<'_>) -> Result<(), String> {
         let records = self.range::<&str>(prefix..end_of(prefix).as_str());
         for record in records.map_err(text)? {
             let (key, value) = record.map_err(text)?;

@@ -21,16 +21,15 @@ use crate::sms::{AcceptedSms, Sms};
 use crate::weight::Weight;
 use crate::world::World;
 
+/// Takes a record, with the rest of its key.
+pub(super) type TakeRecord<'a> = dyn FnMut(&str, &[u8]) -> Result<(), String> + 'a;
+
 /// Where records are read from.
 pub(super) trait RecordSource {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String>;
 
     /// Hands over the records whose keys begin so, in order, with the rest of their keys.
-    fn each(
-        &self,
-        prefix: &str,
-        take: &mut dyn FnMut(&str, &[u8]) -> Result<(), String>,
-    ) -> Result<(), String>;
+    fn each(&self, prefix: &str, take: &mut TakeRecord<'_>) -> Result<(), String>;
 }
 
 /// Reads a value. The error names the record.

@@ -97,7 +97,7 @@ impl Weight for Received {
 }
 
 /// What happens next to a message that was sent.
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(crate) enum SmsStep {
     Reject,
     Submit,
