@@ -210,7 +210,7 @@ fn dialogues_are_answered_as_the_standard_says() {
             ),
             (
                 "MAIL FROM:<a b@example.com>",
-                "501 5.1.7 \"a b@example.com\" is no address",
+                "501 5.1.7 the address has a character that is not allowed; found: \"a b@example.com\"",
             ),
             (
                 "MAIL FROM:<a@example.com> SIZE=x",
@@ -246,8 +246,11 @@ fn dialogues_are_answered_as_the_standard_says() {
                 "RCPT TO:<b@example.net> NOTIFY=NEVER",
                 "555 5.5.4 unknown parameter \"NOTIFY=NEVER\"",
             ),
-            ("RCPT TO:<>", "501 5.1.3 \"\" is no address"),
-            ("RCPT TO:<b>", "501 5.1.3 \"b\" is no address"),
+            ("RCPT TO:<>", "501 5.1.3 the address has no @; found: \"\""),
+            (
+                "RCPT TO:<b>",
+                "501 5.1.3 the address has no @; found: \"b\"",
+            ),
             ("RCPT TO:<é@example.net>", "553"),
             (r#"rcpt to:<"b>c"@example.net>"#, "250 2.1.5 OK"),
             ("RSET", "250"),
@@ -520,7 +523,7 @@ fn senders_and_recipients_are_held_to_the_rules_of_the_account() {
         &json!({ "enabled": true, "allowed_recipients": ["c@example.net"] }),
     );
     let reply = client.send("a@example.com", &["b@example.net"], MESSAGE);
-    let refused = "550 5.7.1 b@example.net is not among the allowed recipients of the account.";
+    let refused = "550 5.7.1 The allowed recipients of the account do not include b@example.net.";
     assert_eq!(reply, refused);
 }
 

@@ -1062,8 +1062,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "labels of a domain",
-        statuses: &[200],
-        refusal: "",
+        statuses: &[400, 200, 400],
+        refusal: "domain",
         requests: |size| {
             vec![
                 call(
