@@ -53,9 +53,9 @@ impl Mime {
         }
     }
 
-    /// Refuses a message that can't be sent: without a sender or recipients, or with a header of
-    /// addresses that is not one.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Refuses a message with a header of addresses that is not a list of addresses, or with a line break
+    /// or another control character in a header, also if it is encoded (RFC 2047).
+    pub(crate) fn check_headers(&self) -> Result<(), String> {
         for name in address::HEADERS {
             for value in values(&self.headers, name) {
                 if let Some(Err(fault)) = address::mailboxes(value).find(Result::is_err) {
@@ -66,6 +66,27 @@ impl Mime {
                 }
             }
         }
+        let has_control = |value: &str| value.contains(|c: char| c.is_control() && c != '\t');
+        let written = self.headers.iter();
+        let written = written.map(|(name, value)| (name.as_str(), value.as_str()));
+        let decoded = [("From", self.from.as_str())].into_iter();
+        let decoded = decoded.chain(self.subject.as_deref().map(|subject| ("Subject", subject)));
+        let recipients = self.mailboxes().map(|mailbox| ("To, Cc or Bcc", mailbox));
+        let mut all = written.chain(decoded).chain(recipients);
+        match all.find(|(_, value)| has_control(value)) {
+            Some((name, _)) => {
+                let name: String = name.chars().take(address::EXCERPT).collect();
+                Err(format!(
+                    "The header {name:?} has a line break or another control character."
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a message that can't be sent: without a sender or recipients, or with an invalid header.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.check_headers()?;
         if self.from.is_empty() {
             return Err("The message has no sender: the header From is missing or empty.".into());
         }
@@ -304,6 +325,19 @@ mod tests {
                 Some("Reply-To"),
             ),
             ("From: a@b.test\nTo: A\rB <c@d.test>\n\n", Some("To")),
+            (
+                "From: a@b.test\nTo: c@d.test\nSubject: a\rBcc: x@y.z\n\n",
+                Some("Subject"),
+            ),
+            ("From: a@b.test\nTo: c@d.test\nX-A: \0\n\n", Some("X-A")),
+            (
+                "From: a@b.test\nTo: c@d.test\nSubject: =?utf-8?q?Hi=0D=0ABcc:_x?=\n\n",
+                Some("Subject"),
+            ),
+            (
+                "From: a@b.test\nTo: =?utf-8?b?QQ1C?= <c@d.test>\n\n",
+                Some("To"),
+            ),
         ] {
             match (Mime::new(message.as_bytes()).check(), expected) {
                 (Ok(()), None) => {}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use smtp2go_types::validation::header_fault;
 
 use super::fields::{integer, text, texts};
-use super::sending::User;
+use super::sending::SendingUser;
 use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
 use crate::account::{AccountId, KeyStatus};
@@ -268,7 +268,7 @@ fn keep(
 
 /// Keeps a mail, and takes it up for delivery, or makes it due at its schedule. One that nobody
 /// would get is refused, unless it is for later or to be queued without checks.
-pub(crate) fn accept(world: &mut World, user: User, mail: NewMail) -> Sent {
+pub(crate) fn accept(world: &mut World, user: SendingUser, mail: NewMail) -> Sent {
     let NewMail {
         operation,
         request,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::text;
 use super::sender_settings::{SenderSettings, Spelling, put_default_limit, status};
-use super::sending::User;
+use super::sending::SendingUser;
 use super::{Context, Reply};
 use crate::account::{AccountId, KeyStatus, KeyStatusForm};
 use crate::data::Kept;
@@ -49,10 +49,10 @@ impl IpAuthentication {
     }
 
     /// Who sends from an address.
-    pub(crate) fn user(&self, account: AccountId, ip_address: IpAddr) -> Option<User> {
+    pub(crate) fn user(&self, account: AccountId, ip_address: IpAddr) -> Option<SendingUser> {
         let name = ip_address.to_canonical().to_string();
         let address = &self.addresses[self.place(&name)?];
-        Some(User {
+        Some(SendingUser {
             account,
             name,
             status: address.status,

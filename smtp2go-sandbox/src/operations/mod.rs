@@ -135,8 +135,8 @@ impl Context<'_> {
     }
 
     /// Who sends the mail of the request.
-    fn user(&self) -> sending::User {
-        sending::User {
+    fn user(&self) -> sending::SendingUser {
+        sending::SendingUser {
             account: self.account,
             name: self.key.short_name().to_owned(),
             status: self.key.status,

@@ -10,7 +10,7 @@ use crate::world::World;
 
 /// Who sends: an API key, an SMTP user or an authenticated IP address.
 #[derive(Debug)]
-pub(crate) struct User {
+pub(crate) struct SendingUser {
     /// The account that the mail is for.
     pub(crate) account: AccountId,
     /// The name in replies, filters and webhooks.
@@ -58,7 +58,7 @@ pub(crate) fn may_send(
 }
 
 /// Refuses `mails` more mails if the user has a sending limit and they would exceed it.
-pub(crate) fn within_limit(world: &World, user: &User, mails: usize) -> Result<(), Refusal> {
+pub(crate) fn within_limit(world: &World, user: &SendingUser, mails: usize) -> Result<(), Refusal> {
     let Some(limit) = &user.limit else {
         return Ok(());
     };

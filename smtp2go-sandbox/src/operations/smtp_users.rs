@@ -167,9 +167,13 @@ impl SmtpUsers {
     }
 
     /// The user with a name, and the password.
-    pub(crate) fn find(&self, account: AccountId, username: &str) -> Option<(sending::User, &str)> {
+    pub(crate) fn find(
+        &self,
+        account: AccountId,
+        username: &str,
+    ) -> Option<(sending::SendingUser, &str)> {
         let user = &self.users[self.place(username)?];
-        let sends = sending::User {
+        let sends = sending::SendingUser {
             account,
             name: user.username.clone(),
             status: user.status,

@@ -1,7 +1,7 @@
 //! Commands as clients write them (RFC 5321, RFC 4954, RFC 6531).
 
 use super::MOST_BYTES;
-use super::reply::Reply;
+use super::reply::SmtpReply;
 use crate::address;
 
 /// How many bytes a line may have, with its end.
@@ -34,13 +34,13 @@ pub(super) enum Command<'a> {
 /// Why a line is not carried out.
 #[derive(Debug, PartialEq)]
 pub(super) struct Bad {
-    pub(super) reply: Reply,
+    pub(super) reply: SmtpReply,
     /// It is not known where the next line begins.
     pub(super) is_fatal: bool,
 }
 
-impl From<Reply> for Bad {
-    fn from(reply: Reply) -> Self {
+impl From<SmtpReply> for Bad {
+    fn from(reply: SmtpReply) -> Self {
         Self {
             reply,
             is_fatal: false,
@@ -51,7 +51,7 @@ impl From<Reply> for Bad {
 /// The text of a line that was read up to LF, or up to [`LONGEST_LINE`].
 pub(super) fn text(line: &[u8]) -> Result<&str, Bad> {
     let fatal = |text: String| Bad {
-        reply: Reply::new(500, "5.5.2", text),
+        reply: SmtpReply::new(500, "5.5.2", text),
         is_fatal: true,
     };
     if !line.ends_with(b"\n") {
@@ -69,8 +69,8 @@ pub(super) fn text(line: &[u8]) -> Result<&str, Bad> {
     }
 }
 
-fn syntax(text: impl Into<String>) -> Reply {
-    Reply::new(501, "5.5.2", text)
+fn syntax(text: impl Into<String>) -> SmtpReply {
+    SmtpReply::new(501, "5.5.2", text)
 }
 
 impl<'a> Command<'a> {
@@ -100,19 +100,19 @@ impl<'a> Command<'a> {
             "QUIT" => Self::Quit,
             "STARTTLS" => {
                 let text = "the sandbox has no TLS: switch it off in the client";
-                return Err(Reply::new(502, "5.5.1", text).into());
+                return Err(SmtpReply::new(502, "5.5.1", text).into());
             }
             "BDAT" | "EXPN" | "ETRN" | "HELP" | "TURN" => {
                 let text = format!("{verb} is not implemented");
-                return Err(Reply::new(502, "5.5.1", text).into());
+                return Err(SmtpReply::new(502, "5.5.1", text).into());
             }
-            _ => return Err(Reply::new(500, "5.5.1", "unknown command").into()),
+            _ => return Err(SmtpReply::new(500, "5.5.1", "unknown command").into()),
         };
         Ok(command)
     }
 }
 
-fn mail(rest: &str) -> Result<Command<'_>, Reply> {
+fn mail(rest: &str) -> Result<Command<'_>, SmtpReply> {
     let (address, parameters) = path(rest, "FROM:")?;
     let mut utf8 = false;
     for parameter in parameters.split_ascii_whitespace() {
@@ -121,13 +121,25 @@ fn mail(rest: &str) -> Result<Command<'_>, Reply> {
             "SIZE" => match value.parse::<u64>() {
                 Ok(size) if usize::try_from(size).is_ok_and(|size| size <= MOST_BYTES) => {}
                 Ok(_) => return Err(too_big()),
-                Err(_) => return Err(Reply::new(501, "5.5.4", "SIZE is not a number of bytes")),
+                Err(_) => {
+                    return Err(SmtpReply::new(
+                        501,
+                        "5.5.4",
+                        "SIZE is not a number of bytes",
+                    ));
+                }
             },
             "BODY"
                 if ["7BIT", "8BITMIME"]
                     .iter()
                     .any(|known| value.eq_ignore_ascii_case(known)) => {}
-            "BODY" => return Err(Reply::new(501, "5.5.4", "BODY has to be 7BIT or 8BITMIME")),
+            "BODY" => {
+                return Err(SmtpReply::new(
+                    501,
+                    "5.5.4",
+                    "BODY has to be 7BIT or 8BITMIME",
+                ));
+            }
             "SMTPUTF8" if value.is_empty() => utf8 = true,
             // Who else sent the message does not matter here.
             "AUTH" => {}
@@ -140,7 +152,7 @@ fn mail(rest: &str) -> Result<Command<'_>, Reply> {
     Ok(Command::Mail { address, utf8 })
 }
 
-fn rcpt(rest: &str) -> Result<Command<'_>, Reply> {
+fn rcpt(rest: &str) -> Result<Command<'_>, SmtpReply> {
     let (address, parameters) = path(rest, "TO:")?;
     if let Some(parameter) = parameters.split_ascii_whitespace().next() {
         return Err(unknown(parameter));
@@ -149,13 +161,13 @@ fn rcpt(rest: &str) -> Result<Command<'_>, Reply> {
     Ok(Command::Rcpt { address })
 }
 
-fn unknown(parameter: &str) -> Reply {
-    Reply::new(555, "5.5.4", format!("unknown parameter {parameter:?}"))
+fn unknown(parameter: &str) -> SmtpReply {
+    SmtpReply::new(555, "5.5.4", format!("unknown parameter {parameter:?}"))
 }
 
 /// The message has more than [`MOST_BYTES`].
-pub(super) fn too_big() -> Reply {
-    Reply::new(
+pub(super) fn too_big() -> SmtpReply {
+    SmtpReply::new(
         552,
         "5.3.4",
         format!("the message exceeds {MOST_BYTES} bytes"),
@@ -163,7 +175,7 @@ pub(super) fn too_big() -> Reply {
 }
 
 /// The address between `<` and `>` behind a keyword, and the parameters behind it.
-fn path<'a>(rest: &'a str, keyword: &str) -> Result<(&'a str, &'a str), Reply> {
+fn path<'a>(rest: &'a str, keyword: &str) -> Result<(&'a str, &'a str), SmtpReply> {
     let form = || syntax(format!("use {keyword}<address>"));
     let begins = rest.get(..keyword.len());
     if !begins.is_some_and(|begins| begins.eq_ignore_ascii_case(keyword)) {
@@ -191,7 +203,7 @@ fn path<'a>(rest: &'a str, keyword: &str) -> Result<(&'a str, &'a str), Reply> {
 }
 
 /// Refuses what is no address.
-fn check(address: &str, enhanced: &'static str) -> Result<(), Reply> {
+fn check(address: &str, enhanced: &'static str) -> Result<(), SmtpReply> {
     address::check(address)
-        .map_err(|fault| Reply::new(501, enhanced, format!("{fault}; found: {address:?}")))
+        .map_err(|fault| SmtpReply::new(501, enhanced, format!("{fault}; found: {address:?}")))
 }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 use crate::connection::{OpenConnection, Refusals, Slot, all_in_use};
 use crate::world::Shared;
-use reply::Reply;
+use reply::SmtpReply;
 use session::Session;
 
 /// The user that every sandbox with SMTP has. The password is the main API key, so that mail needs
@@ -48,7 +48,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             continue;
         };
         let Some(slot) = Slot::of(&shared) else {
-            let reply = Reply::new(421, "4.3.2", all_in_use(&shared));
+            let reply = SmtpReply::new(421, "4.3.2", all_in_use(&shared));
             refusals.answer(stream, reply.to_string());
             continue;
         };

@@ -7,14 +7,14 @@ const LONGEST: usize = 480;
 
 /// A reply with a status code, an enhanced status code (RFC 3463) and a text for each line.
 #[derive(Debug, PartialEq)]
-pub(super) struct Reply {
+pub(super) struct SmtpReply {
     pub(super) code: u16,
     /// Empty where there is none.
     enhanced: &'static str,
     lines: Vec<String>,
 }
 
-impl Reply {
+impl SmtpReply {
     pub(super) fn new(code: u16, enhanced: &'static str, text: impl Into<String>) -> Self {
         Self::of_lines(code, enhanced, vec![text.into()])
     }
@@ -39,7 +39,7 @@ impl Reply {
 }
 
 /// As it is sent.
-impl fmt::Display for Reply {
+impl fmt::Display for SmtpReply {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, line) in self.lines.iter().enumerate() {
             let more = if index + 1 < self.lines.len() {
@@ -72,17 +72,17 @@ mod tests {
 
     #[test]
     fn text_of_a_client_stays_in_its_line() {
-        let reply = Reply::new(550, "5.7.1", "a\r\n250 é <b@example.net>\0");
+        let reply = SmtpReply::new(550, "5.7.1", "a\r\n250 é <b@example.net>\0");
         let sent = "550 5.7.1 a\\r\\n250 \\u{e9} <b@example.net>\\u{0}\r\n";
         assert_eq!(reply.to_string(), sent);
-        let long = Reply::new(550, "", "é".repeat(10_000)).to_string();
+        let long = SmtpReply::new(550, "", "é".repeat(10_000)).to_string();
         assert!(long.len() <= 512, "{}", long.len());
     }
 
     #[test]
     fn all_lines_but_the_last_one_have_a_hyphen() {
         let lines = vec!["a".to_owned(), "b".to_owned()];
-        let reply = Reply::of_lines(250, "2.0.0", lines);
+        let reply = SmtpReply::of_lines(250, "2.0.0", lines);
         assert_eq!(reply.to_string(), "250-2.0.0 a\r\n250 2.0.0 b\r\n");
     }
 }

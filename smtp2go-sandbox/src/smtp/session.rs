@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::command::{self, Command};
-use super::reply::Reply;
+use super::reply::SmtpReply;
 use super::user::Client;
 use super::wire::{End, Wire};
 use super::{MOST_BYTES, MOST_RECIPIENTS};
@@ -74,7 +74,7 @@ impl Session {
     }
 
     async fn talk(&mut self) -> Result<(), End> {
-        let hello = Reply::new(220, "", "localhost ESMTP smtp2go-sandbox");
+        let hello = SmtpReply::new(220, "", "localhost ESMTP smtp2go-sandbox");
         self.wire.write(&hello).await?;
         loop {
             let line = self.line().await?;
@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// The reply to a command, which is noted if it refuses it.
-    async fn carry_out(&mut self, command: Command<'_>, line: &[u8]) -> Result<Reply, End> {
+    async fn carry_out(&mut self, command: Command<'_>, line: &[u8]) -> Result<SmtpReply, End> {
         let has_recipients = |envelope: &mut Envelope| !envelope.recipients.is_empty();
         if command == Command::Data
             && self.greeted
@@ -131,7 +131,7 @@ impl Session {
     }
 
     /// Carries out a command that takes nothing more from the client.
-    fn answer(&mut self, command: &Command<'_>, line: &[u8]) -> Result<Reply, Reply> {
+    fn answer(&mut self, command: &Command<'_>, line: &[u8]) -> Result<SmtpReply, SmtpReply> {
         match command {
             Command::Ehlo | Command::Helo | Command::Rset => self.envelope = None,
             Command::Noop | Command::Vrfy | Command::Quit => {}
@@ -149,15 +149,15 @@ impl Session {
                     "ENHANCEDSTATUSCODES".to_owned(),
                     "AUTH PLAIN LOGIN".to_owned(),
                 ];
-                Reply::of_lines(250, "", lines.to_vec())
+                SmtpReply::of_lines(250, "", lines.to_vec())
             }
             Command::Helo => {
                 self.greeted = true;
-                Reply::new(250, "", "localhost")
+                SmtpReply::new(250, "", "localhost")
             }
-            Command::Rset | Command::Noop => Reply::new(250, "2.0.0", "OK"),
-            Command::Vrfy => Reply::new(252, "2.0.0", "send a message to find out"),
-            Command::Quit => Reply::new(221, "2.0.0", "goodbye"),
+            Command::Rset | Command::Noop => SmtpReply::new(250, "2.0.0", "OK"),
+            Command::Vrfy => SmtpReply::new(252, "2.0.0", "send a message to find out"),
+            Command::Quit => SmtpReply::new(221, "2.0.0", "goodbye"),
             Command::Mail { address, utf8 } => {
                 if self.envelope.is_some() {
                     return Err(out_of_order("there is a sender already; RSET removes it"));
@@ -170,7 +170,7 @@ impl Session {
                     head: line.to_vec(),
                     ..Envelope::default()
                 });
-                Reply::new(250, "2.1.0", "OK")
+                SmtpReply::new(250, "2.1.0", "OK")
             }
             Command::Rcpt { address } => {
                 let envelope = self.envelope.as_mut();
@@ -178,11 +178,11 @@ impl Session {
                 check_letters(address, envelope.utf8)?;
                 if envelope.recipients.len() >= MOST_RECIPIENTS {
                     let text = format!("the message has {MOST_RECIPIENTS} recipients already");
-                    return Err(Reply::new(452, "4.5.3", text));
+                    return Err(SmtpReply::new(452, "4.5.3", text));
                 }
                 envelope.recipients.push((*address).to_owned());
                 envelope.head.extend_from_slice(line);
-                Reply::new(250, "2.1.5", "OK")
+                SmtpReply::new(250, "2.1.5", "OK")
             }
             // AUTH and a DATA that is in order take more than a line, and do not get here.
             Command::Auth { .. } | Command::Data => {
@@ -191,7 +191,7 @@ impl Session {
         })
     }
 
-    fn check_greeted(&self) -> Result<(), Reply> {
+    fn check_greeted(&self) -> Result<(), SmtpReply> {
         match self.greeted {
             true => Ok(()),
             false => Err(out_of_order("EHLO comes first")),
@@ -202,7 +202,7 @@ impl Session {
         &mut self,
         mechanism: &str,
         response: Option<&str>,
-    ) -> Result<Result<Reply, Reply>, End> {
+    ) -> Result<Result<SmtpReply, SmtpReply>, End> {
         if let Err(refused) = self.check_greeted() {
             return Ok(Err(refused));
         }
@@ -218,20 +218,24 @@ impl Session {
                 _ => None,
             }
         } else if is("LOGIN") {
-            let username = self.response(response, ASK_USERNAME).await?;
-            let password = self.response(None, ASK_PASSWORD).await?;
-            username.zip(password)
+            match self.response(response, ASK_USERNAME).await? {
+                Some(username) => {
+                    let password = self.response(None, ASK_PASSWORD).await?;
+                    password.map(|password| (username, password))
+                }
+                None => None,
+            }
         } else {
             let text = format!("unknown mechanism {mechanism:?}: use PLAIN or LOGIN");
-            return Ok(Err(Reply::new(504, "5.5.4", text)));
+            return Ok(Err(SmtpReply::new(504, "5.5.4", text)));
         };
         let Some((username, password)) = credentials else {
             let text = "the credentials are not base64 of a name and a password";
-            return Ok(Err(Reply::new(501, "5.5.2", text)));
+            return Ok(Err(SmtpReply::new(501, "5.5.2", text)));
         };
         let world = self.shared.world();
         let logged_in = self.client.log_in(&world, &username, &password);
-        Ok(logged_in.map(|()| Reply::new(235, "2.7.0", "OK")))
+        Ok(logged_in.map(|()| SmtpReply::new(235, "2.7.0", "OK")))
     }
 
     /// A response to AUTH: what came with the command, or what the client sends when it is asked.
@@ -240,7 +244,7 @@ impl Session {
         let bytes = match given {
             Some(given) => decode_base64(given),
             None => {
-                self.wire.write(&Reply::new(334, "", ask)).await?;
+                self.wire.write(&SmtpReply::new(334, "", ask)).await?;
                 let line = self.line().await?;
                 let text = command::text(&line).map_err(|bad| End::Reply(bad.reply))?;
                 decode_base64(text)
@@ -250,8 +254,8 @@ impl Session {
     }
 
     /// Reads a message, and accepts or refuses it.
-    async fn receive(&mut self, mut envelope: Envelope) -> Result<Reply, End> {
-        let go_on = Reply::new(354, "", "end with CRLF, a dot and CRLF");
+    async fn receive(&mut self, mut envelope: Envelope) -> Result<SmtpReply, End> {
+        let go_on = SmtpReply::new(354, "", "end with CRLF, a dot and CRLF");
         self.wire.write(&go_on).await?;
         let shared = Arc::clone(&self.shared);
         let received = self.wire.message(shared.bodies.reading(true)).await?;
@@ -266,7 +270,7 @@ impl Session {
             None => self.deliver(envelope, received.bytes).await,
         };
         if let Err(why) = self.shared.saved().await {
-            reply = Reply::new(451, "4.3.0", why);
+            reply = SmtpReply::new(451, "4.3.0", why);
         }
         call.messages = messages;
         call.accepted = !reply.refuses();
@@ -275,7 +279,7 @@ impl Session {
     }
 
     /// Accepts or refuses a message. Returns the reply and the numbers of the messages that it made.
-    async fn deliver(&self, envelope: Envelope, message: Bytes) -> (Reply, Range<u64>) {
+    async fn deliver(&self, envelope: Envelope, message: Bytes) -> (SmtpReply, Range<u64>) {
         let (shared, client) = (Arc::clone(&self.shared), self.client.clone());
         let is_light = message.len() <= LIGHT;
         let work = move || accept(&shared, &client, &envelope, message);
@@ -291,12 +295,12 @@ impl Session {
                 }
                 Undone::Panicked => "the sandbox panicked".to_owned(),
             };
-            (Reply::new(451, "4.3.0", text), 0..0)
+            (SmtpReply::new(451, "4.3.0", text), 0..0)
         })
     }
 
     /// Keeps a refusal in the list of calls.
-    fn note_refusal(&self, line: &[u8], reply: &Reply) {
+    fn note_refusal(&self, line: &[u8], reply: &SmtpReply) {
         let text = String::from_utf8_lossy(line);
         let verb = text.split_whitespace().next().unwrap_or_default();
         let verb = verb.to_ascii_uppercase();
@@ -326,7 +330,7 @@ impl Session {
         }
     }
 
-    fn note(&self, mut call: Call, reply: &Reply) {
+    fn note(&self, mut call: Call, reply: &SmtpReply) {
         call.status = reply.code;
         call.reply = reply.to_string().into();
         call.refused = reply.refuses().then(|| reply.text());
@@ -341,7 +345,7 @@ fn accept(
     client: &Client,
     envelope: &Envelope,
     message: Bytes,
-) -> (Reply, Range<u64>) {
+) -> (SmtpReply, Range<u64>) {
     let mime = Mime::new(&message);
     let mut world = shared.world();
     let first = world.ledger.next();
@@ -357,17 +361,23 @@ fn try_accept(
     envelope: &Envelope,
     mime: Mime,
     message: Bytes,
-) -> Result<Reply, Reply> {
+) -> Result<SmtpReply, SmtpReply> {
     let user = client.user(world)?;
+    mime.check_headers()
+        .map_err(|why| SmtpReply::new(550, "5.6.0", why))?;
+    if mime.from.is_empty() && envelope.sender.is_empty() {
+        let text = "neither the header From nor MAIL has a sender";
+        return Err(SmtpReply::new(550, "5.7.1", text));
+    }
     let sender = match mime.from.as_str() {
         "" => &envelope.sender,
         from => from,
     };
     let recipients: Vec<_> = envelope.recipients.iter().map(String::as_str).collect();
     sending::may_send(world, user.account, sender, &recipients)
-        .map_err(|refusal| Reply::new(550, "5.7.1", refusal.reason()))?;
+        .map_err(|refusal| SmtpReply::new(550, "5.7.1", refusal.reason()))?;
     sending::within_limit(world, &user, 1)
-        .map_err(|refusal| Reply::new(451, "4.7.1", refusal.reason()))?;
+        .map_err(|refusal| SmtpReply::new(451, "4.7.1", refusal.reason()))?;
     let request = json!({ "sender": envelope.sender, "recipients": recipients });
     let mail = NewMail {
         operation: SMTP,
@@ -378,23 +388,23 @@ fn try_accept(
     match email::accept(world, user, mail) {
         Sent::Accepted(mail) => {
             let text = format!("OK id={}", mail.email_id());
-            Ok(Reply::new(250, "2.0.0", text))
+            Ok(SmtpReply::new(250, "2.0.0", text))
         }
-        Sent::Refused(failures) => Err(Reply::of_lines(550, "5.1.1", failures)),
+        Sent::Refused(failures) => Err(SmtpReply::of_lines(550, "5.1.1", failures)),
     }
 }
 
-fn out_of_order(text: &str) -> Reply {
-    Reply::new(503, "5.5.1", text)
+fn out_of_order(text: &str) -> SmtpReply {
+    SmtpReply::new(503, "5.5.1", text)
 }
 
 /// Refuses an address for which the client had to say SMTPUTF8.
-fn check_letters(address: &str, utf8: bool) -> Result<(), Reply> {
+fn check_letters(address: &str, utf8: bool) -> Result<(), SmtpReply> {
     match utf8 || address.is_ascii() {
         true => Ok(()),
         false => {
             let text = format!("{address:?} is not ASCII: say SMTPUTF8 with MAIL");
-            Err(Reply::new(553, "5.6.7", text))
+            Err(SmtpReply::new(553, "5.6.7", text))
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::USERNAME;
-use super::reply::Reply;
+use super::reply::SmtpReply;
 use crate::account::{Account, AccountId, KeyStatus};
-use crate::operations::sending::User;
+use crate::operations::sending::SendingUser;
 use crate::world::World;
 
 /// What is known of a client.
@@ -23,8 +23,8 @@ impl Client {
         world: &World,
         username: &str,
         password: &str,
-    ) -> Result<(), Reply> {
-        let refuse = |text| Reply::new(535, "5.7.8", text);
+    ) -> Result<(), SmtpReply> {
+        let refuse = |text| SmtpReply::new(535, "5.7.8", text);
         let user = match find(world, username) {
             Some((user, right)) if right == password => user,
             Some(_) => {
@@ -40,7 +40,7 @@ impl Client {
     }
 
     /// Whom the client sends for, which may have changed since it logged in.
-    pub(super) fn user(&self, world: &World) -> Result<User, Reply> {
+    pub(super) fn user(&self, world: &World) -> Result<SendingUser, SmtpReply> {
         let user = match &self.username {
             Some(username) => find(world, username).map(|(user, _)| user),
             None => {
@@ -49,15 +49,15 @@ impl Client {
         };
         let Some(user) = user else {
             let text = "log in first: AUTH PLAIN or LOGIN, as an SMTP user";
-            return Err(Reply::new(530, "5.7.0", text));
+            return Err(SmtpReply::new(530, "5.7.0", text));
         };
         let admitted = self.admit(world, &user);
-        admitted.map_err(|text| Reply::new(550, "5.7.1", text))?;
+        admitted.map_err(|text| SmtpReply::new(550, "5.7.1", text))?;
         Ok(user)
     }
 
     /// Whether a user may send from the client's address.
-    fn admit(&self, world: &World, user: &User) -> Result<(), String> {
+    fn admit(&self, world: &World, user: &SendingUser) -> Result<(), String> {
         let account = world.account(user.account);
         let name = &user.name;
         if user.status == KeyStatus::Blocked {
@@ -80,13 +80,13 @@ fn accounts(world: &World) -> impl Iterator<Item = (AccountId, &Account)> {
 
 /// The user with a name, and the password. [`USERNAME`] sends for the main key, unless an account has
 /// a user with that name.
-fn find<'a>(world: &'a World, username: &str) -> Option<(User, &'a str)> {
+fn find<'a>(world: &'a World, username: &str) -> Option<(SendingUser, &'a str)> {
     let mut users =
         accounts(world).filter_map(|(id, account)| account.smtp_users.find(id, username));
     users.next().or_else(|| {
         let main = world.settings.keys.first()?;
         let key = world.key(&main.secret)?;
-        let user = User {
+        let user = SendingUser {
             account: key.account,
             name: USERNAME.to_owned(),
             status: key.status,

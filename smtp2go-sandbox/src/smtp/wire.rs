@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::MOST_BYTES;
 use super::command::{LONGEST_LINE, too_big};
 use super::message::Unstuffing;
-use super::reply::Reply;
+use super::reply::SmtpReply;
 use crate::connection::within;
 use crate::server::{CountedBody, Gathered, Reading};
 
@@ -20,7 +20,7 @@ pub(super) enum End {
     /// The client is gone, or reads nothing.
     Gone,
     /// The client gets this last reply.
-    Reply(Reply),
+    Reply(SmtpReply),
 }
 
 impl From<io::Error> for End {
@@ -37,11 +37,11 @@ pub(super) struct Wire {
 }
 
 /// A message that was read to its end.
-pub(super) struct Received<'a> {
+pub(super) struct ReceivedMessage<'a> {
     /// All of it, or nothing if it is refused.
     pub(super) bytes: Bytes,
     pub(super) size: usize,
-    pub(super) refused: Option<Reply>,
+    pub(super) refused: Option<SmtpReply>,
     /// To be dropped when the message is counted elsewhere.
     pub(super) _counted: CountedBody<'a>,
 }
@@ -60,7 +60,7 @@ impl Wire {
         self.stream.into_inner()
     }
 
-    pub(super) async fn write(&mut self, reply: &Reply) -> Result<(), End> {
+    pub(super) async fn write(&mut self, reply: &SmtpReply) -> Result<(), End> {
         let text = reply.to_string();
         let written = within(self.idle, self.stream.write_all(text.as_bytes())).await;
         Ok(written.ok_or(End::Gone)??)
@@ -81,7 +81,10 @@ impl Wire {
 
     /// Reads a message to its end, so that the client gets to read the reply. Nothing is kept of one
     /// that is too big, or if there is too much of others.
-    pub(super) async fn message<'a>(&mut self, reading: &'a Reading) -> Result<Received<'a>, End> {
+    pub(super) async fn message<'a>(
+        &mut self,
+        reading: &'a Reading,
+    ) -> Result<ReceivedMessage<'a>, End> {
         let mut unstuffing = Unstuffing::new();
         let mut gathered = Gathered::new(reading);
         let mut size = 0_usize;
@@ -116,15 +119,15 @@ impl Wire {
         } else if gathered.is_too_much {
             let text =
                 "other messages use up the memory: send fewer at a time, or raise --keep-bytes";
-            Some(Reply::new(452, "4.3.1", text))
+            Some(SmtpReply::new(452, "4.3.1", text))
         } else if unstuffing.has_bare {
             let text = "the message has a bare CR or LF: end lines with CRLF";
-            Some(Reply::new(550, "5.6.0", text))
+            Some(SmtpReply::new(550, "5.6.0", text))
         } else {
             None
         };
         let (bytes, counted) = gathered.finish();
-        Ok(Received {
+        Ok(ReceivedMessage {
             bytes,
             size,
             refused,
@@ -135,5 +138,5 @@ impl Wire {
 
 fn silence(limit: Duration, what: &str) -> End {
     let text = format!("{what} came for {} s", limit.as_secs_f64());
-    End::Reply(Reply::new(421, "4.4.2", text))
+    End::Reply(SmtpReply::new(421, "4.4.2", text))
 }

@@ -19,7 +19,7 @@ const STATUS: [&str; 6] = [
 ];
 
 /// The other modules that may, each with the reason.
-const ALLOWED: [(&str, &[&str], &str); 13] = [
+const ALLOWED: [(&str, &[&str], &str); 14] = [
     (
         "error",
         &CERTAINTY,
@@ -34,6 +34,7 @@ const ALLOWED: [(&str, &[&str], &str); 13] = [
         "reads a longer part of an error than of a success that is too long",
     ),
     ("call::cancel", &CERTAINTY, "the certainty of no attempts"),
+    ("call::telemetry", &STATUS, "records the number of a status"),
     (
         "call::telemetry",
         &CERTAINTY,
