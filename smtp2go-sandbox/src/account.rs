@@ -10,7 +10,7 @@ use crate::operations::{
 };
 use crate::weight::weigh;
 
-/// An account's place in [`World`](crate::world::World); accounts are never taken out.
+/// Index of an account in [`World`](crate::world::World). Accounts are never removed.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]

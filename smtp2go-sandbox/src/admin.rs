@@ -320,12 +320,12 @@ impl Wanted {
     }
 }
 
-/// A text in lower case, with spaces for `+`.
+/// Returns a text in lower case, with `+` replaced by a space.
 fn without_plus(text: &str) -> String {
     text.replace('+', " ").to_lowercase()
 }
 
-/// The mails that came since somebody looked last.
+/// Finds mails that have arrived since the last look.
 struct NewMails {
     /// The first look starts after this number.
     after: usize,

@@ -156,7 +156,7 @@ impl Api {
         })
     }
 
-    /// Looks up a request, whose path begins with `/v3` or, if `allow_missing_v3` says so, does not.
+    /// Looks up a method and a path. The path must start with `/v3` unless `allow_missing_v3` is set.
     pub(crate) fn find(&self, method: &str, path: &str, allow_missing_v3: bool) -> Lookup<'_> {
         let below = path
             .strip_prefix("/v3")
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn path_is_served_below_v3_and_on_request_at_the_root() {
+    fn path_without_v3_is_found_only_if_allowed() {
         let api = fixture();
         let found = |path, allowed| match api.find("POST", path, allowed) {
             Lookup::Found(operation) => operation.id.clone(),

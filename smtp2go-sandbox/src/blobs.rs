@@ -25,7 +25,8 @@ const COMPARED: usize = 8;
 /// The long texts of a mail.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Blobs {
-    /// The body of the call; empty if nothing is in it. Without any blobs it is a message.
+    /// The body of the call. Empty if no text refers to it. If `blobs` is empty, it is a message that
+    /// was received over SMTP.
     #[serde(skip)]
     body: Bytes,
     blobs: Vec<Blob>,
@@ -167,7 +168,7 @@ impl Blobs {
         (Arc::new(Value::Object(rest)), blobs)
     }
 
-    /// A message that came over SMTP, as it came.
+    /// Wraps a message that was received over SMTP.
     pub(crate) fn of_message(message: Bytes) -> Self {
         Self {
             body: message,
@@ -175,12 +176,13 @@ impl Blobs {
         }
     }
 
-    /// The message that came over SMTP, if there is one and it is not empty.
+    /// The message that was received over SMTP. `None` if the mail came over HTTP or the message is
+    /// empty.
     pub(crate) fn message(&self) -> Option<&Bytes> {
         self.body().filter(|_| self.blobs.is_empty())
     }
 
-    /// Takes a text if it is long.
+    /// Moves a text into the blobs if it is long. Returns whether it did.
     fn take(
         &mut self,
         field: &'static str,
@@ -212,13 +214,13 @@ impl Blobs {
         true
     }
 
-    /// With the body, which a data file has by itself.
+    /// Adds the body, which is a separate record in a data file.
     #[cfg(feature = "data")]
     pub(crate) fn with_body(self, body: Bytes) -> Self {
         Self { body, ..self }
     }
 
-    /// The body, if something is in it.
+    /// The body, unless it is empty.
     pub(crate) fn body(&self) -> Option<&Bytes> {
         (!self.body.is_empty()).then_some(&self.body)
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use smtp2go_types::Timestamp;
 
-/// A clock that can be set apart from the system's: ahead of it, or standing still.
+/// A clock that can run ahead of the system's or stand still.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Clock {
     /// Runs ahead of the system's clock by this duration.

@@ -62,7 +62,7 @@ impl FaultyListener {
     }
 }
 
-/// Connections that are refused.
+/// Refuses connections, and limits how many of them are read to their end.
 pub(crate) struct Refusals(Arc<Semaphore>);
 
 impl Refusals {
@@ -70,7 +70,7 @@ impl Refusals {
         Self(Arc::new(Semaphore::new(REFUSALS)))
     }
 
-    /// Answers a connection, and closes it.
+    /// Sends `answer` on a connection, and closes it.
     pub(crate) fn answer(&self, mut stream: TcpStream, answer: String) {
         let permit = Arc::clone(&self.0).try_acquire_owned();
         tokio::spawn(async move {
@@ -92,13 +92,13 @@ impl Refusals {
     }
 }
 
-/// What a connection is answered that is one too many.
+/// The error for a connection beyond the limit.
 pub(crate) fn all_in_use(shared: &Shared) -> String {
     let most = shared.settings.limits.connections;
-    format!("all {most} connections are in use: close some, or allow more by --max-connections")
+    format!("all {most} connections are in use: close some, or raise --max-connections")
 }
 
-/// An answer of the connection's own, after which it is closed.
+/// Writes a reply that closes the connection.
 fn last_answer(status: &str, error: &str) -> String {
     let body = serde_json::json!({ "error": error }).to_string();
     let length = body.len();

@@ -351,8 +351,7 @@ pub(crate) fn begin(world: &mut World, mail: &Mail) {
     world.later_for(number, TRANSIT, Job::Arrive { number });
 }
 
-/// Finds out whom a mail has not reached that was taken up before it was read from a file: those for
-/// whom nothing happened.
+/// Restores the recipients in transit of a processed mail from a data file: those without an event.
 #[cfg(feature = "data")]
 pub(crate) fn restore_transit(world: &mut World, mail: &Mail) {
     let waiting = mail.recipients().into_iter();
@@ -365,7 +364,8 @@ pub(crate) fn restore_transit(world: &mut World, mail: &Mail) {
     }
 }
 
-/// A mail reaches the servers of its recipients, but for those that something happened to on demand.
+/// Delivers a mail to its recipients in transit. Recipients that had an event on demand are no longer
+/// in transit.
 pub(crate) fn arrive(world: &mut World, number: u64) {
     let Some(mail) = world.ledger.mail(number) else {
         return;
@@ -410,7 +410,7 @@ pub(crate) fn reject(world: &mut World, mail: &Mail, recipient: &str, reason: &s
     record(world, mail, recipient, EventKind::Reject, detail);
 }
 
-/// The mail reaches the recipient's server, or not.
+/// Records the outcome of delivery to a recipient, and schedules the recipient's reactions.
 fn arrive_at(world: &mut World, mail: &Mail, recipient: &str) {
     let outcome = world.delivery_rules.outcome(recipient);
     let kind = match outcome {
@@ -435,10 +435,10 @@ fn arrive_at(world: &mut World, mail: &Mail, recipient: &str) {
     }
 }
 
-/// A recipient that reacts by itself does something with a mail.
+/// Records the reaction of a recipient whose delivery rule has reactions.
 pub(crate) fn react(world: &mut World, number: u64, recipient: &str, kind: EventKind) {
     if let Some(mail) = world.ledger.mail(number) {
-        // What cannot be, such as a click without a link, does not happen.
+        // An impossible event, such as a click in a mail without links, is skipped.
         let _ = happen(world, &mail, recipient, kind, None);
     }
 }

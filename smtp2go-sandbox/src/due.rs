@@ -12,32 +12,32 @@ use crate::operations::{domain, email, single_sender_emails, sms};
 use crate::webhooks;
 use crate::world::World;
 
-/// What happens to the world at its time. It is data, so that it can be kept in a file. It has to see
-/// for itself whether it still applies, unless it is called off.
+/// A change of the world that is due at a time. It is data, not a closure, so that a data file can hold
+/// it. The job itself must check whether it still applies.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) enum Job {
-    /// A scheduled mail is sent.
+    /// Sends a scheduled mail.
     SendScheduled {
         account: AccountId,
         schedule_id: String,
         number: u64,
     },
-    /// A mail reaches its recipients.
+    /// Delivers a mail to its recipients.
     Arrive { number: u64 },
-    /// A recipient does something with a mail.
+    /// Simulates a recipient's reaction to a mail.
     React {
         number: u64,
         recipient: String,
         #[serde(with = "KindForm")]
         kind: EventKind,
     },
-    /// A text message gets one step further.
+    /// Moves a text message to its next state.
     MoveSms { number: u64, step: sms::SmsStep },
-    /// The service looks for the records of a domain.
+    /// Looks up the records of a domain.
     LookUpDomain { account: AccountId, name: String },
-    /// The owner of a single sender follows the link.
+    /// Simulates the click of a single sender's owner on the link.
     VerifySender { account: AccountId, address: String },
-    /// An event is posted again. Deliveries to webhooks are not in the file, and neither is this.
+    /// Posts an event again. The data file contains neither webhook deliveries nor this job.
     #[serde(skip)]
     PostAgain {
         place: usize,

@@ -109,7 +109,7 @@ impl Mail {
         format!("<{}@{}>", self.email_id(), self.sender_domain())
     }
 
-    /// The name before the sender's address, without quotes; empty if there is none.
+    /// The sender's display name, without quotes. Empty if there is none.
     pub(crate) fn sender_name(&self) -> String {
         let mailbox = address::mailboxes(self.sender()).next();
         let name = mailbox

@@ -1,6 +1,6 @@
 //! Generates ids, keys and passwords from counters and a seed: the same calls get the same values.
 
-/// The source of everything in a sandbox that is made up.
+/// Generates the ids of a sandbox.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Ids {
     #[serde(skip)]
@@ -126,7 +126,7 @@ pub(crate) fn mix(seed: u64, n: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// A version 4 UUID in form; the first part says what it is the id of.
+/// Writes a number in the format of a version 4 UUID. The first group is the kind of id.
 fn uuid_like(kind: u32, run: u16, number: u64) -> String {
     format!("{kind:08x}-{run:04x}-4000-8000-{number:012x}")
 }

@@ -170,20 +170,20 @@ impl<T> Log<T> {
         items.map(|(place, item)| (*place, item))
     }
 
-    /// Puts an item back that was read from a file.
+    /// Restores an item from a data file.
     #[cfg(feature = "data")]
     pub(crate) fn restore(&mut self, place: usize, item: T) {
         self.items.insert(place, item);
         self.set_total(place + 1);
     }
 
-    /// There were so many before, whether they are kept or not.
+    /// Sets the total number of items so far, including dropped ones.
     #[cfg(feature = "data")]
     pub(crate) fn set_total(&mut self, total: usize) {
         self.total = self.total.max(total);
     }
 
-    /// The numbers before `end`, or all.
+    /// Iterates over the numbers of items before `end`, or of all items.
     pub(crate) fn places(&self, end: Option<usize>) -> impl DoubleEndedIterator<Item = usize> {
         let items = self.items.range(..end.unwrap_or(usize::MAX));
         items.map(|(place, _)| *place)
@@ -374,7 +374,7 @@ impl Ledger {
         self.groups.get(&number).map(|group| &group.message)
     }
 
-    /// A mail that is kept.
+    /// Returns a mail. `None` if it was dropped or is not a mail.
     pub(crate) fn mail(&self, number: u64) -> Option<Mail> {
         match self.message(number)? {
             KeptMessage::Mail(mail, _) => Some(mail.clone()),
@@ -382,7 +382,7 @@ impl Ledger {
         }
     }
 
-    /// A text message that is kept.
+    /// Returns a text message. `None` if it was dropped or is not a text message.
     pub(crate) fn sms(&self, number: u64) -> Option<Sms> {
         match self.message(number)? {
             KeptMessage::Sms(sms, _) => Some(sms.clone()),
@@ -390,13 +390,13 @@ impl Ledger {
         }
     }
 
-    /// The numbers of messages go on after this one.
+    /// Sets the number of the last message. The next one gets the number after it.
     #[cfg(feature = "data")]
     pub(crate) fn set_last(&mut self, number: u64) {
         self.next = number;
     }
 
-    /// Counts more bytes for a message.
+    /// Adds to the memory of a message.
     pub(crate) fn charge(&mut self, number: u64, bytes: usize) {
         if let Some(group) = self.groups.get_mut(&number) {
             group.bytes += bytes;
@@ -587,7 +587,7 @@ const FIGURES: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Figures(pub(crate) Kept<Figure, Counts>);
 
-/// How many mails there were, how large, and how much happened to them.
+/// Numbers of messages and events, and their sizes.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Counts {
     pub(crate) mails: usize,

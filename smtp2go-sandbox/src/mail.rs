@@ -35,8 +35,8 @@ struct MailState {
     /// Index of the first header with each name, in lower case, in the MIME message or the
     /// `custom_headers`. Every event looks headers up, and there may be 100,000.
     headers: HashMap<String, usize>,
-    /// The addresses of the sender and of the recipients, each once. Every event asks for some. If the
-    /// mail came over SMTP, the recipients are those of the envelope.
+    /// The addresses of the sender and the recipients, each once. Cached because every event needs them.
+    /// The recipients of a mail that came over SMTP are those of the envelope.
     sender: String,
     recipients: Vec<String>,
     /// The kinds of events so far, by recipient.
@@ -51,7 +51,7 @@ const COPIED: usize = 8 * 1024;
 /// The operation of a mail that came over SMTP.
 pub(crate) const SMTP: &str = "smtp";
 
-/// What a mail is made of.
+/// The parts of a mail.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct AcceptedMail {
     /// The message's number in the ledger.
@@ -60,7 +60,7 @@ pub(crate) struct AcceptedMail {
     pub(crate) schedule_id: Option<String>,
     #[serde(deserialize_with = "interned")]
     pub(crate) operation: Literal,
-    /// Without what is long and encoded, such as the content of attachments.
+    /// The request without its long encoded texts, such as the content of attachments.
     pub(crate) request: Arc<Value>,
     /// The request's long encoded texts.
     pub(crate) blobs: Blobs,
@@ -84,9 +84,10 @@ pub struct Attachment {
     pub mimetype: Option<String>,
     /// Decoded content of the file. Empty if the request has a URL instead.
     pub content: Vec<u8>,
-    /// What the HTML shows it by, after `cid:`; the file name for an inline image of a request.
+    /// The name that HTML refers to after `cid:`. For an inline image of a request, the file name.
     pub content_id: Option<String>,
-    /// Where the service would fetch the file, if it was given so. The sandbox fetches nothing.
+    /// URL from which the service would fetch the file, if the request has one. The sandbox does not
+    /// fetch it.
     pub url: Option<String>,
 }
 
@@ -454,7 +455,7 @@ impl Weight for Mail {
     }
 }
 
-/// As much of a text as may be copied many times.
+/// Cuts a text to [`COPIED`] bytes.
 pub(crate) fn cut(text: &str) -> &str {
     let mut end = text.len().min(COPIED);
     while !text.is_char_boundary(end) {
@@ -463,7 +464,7 @@ pub(crate) fn cut(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// The name and the value of an item of `custom_headers`.
+/// Returns the name and the value of an item of `custom_headers`.
 pub(crate) fn custom_header(header: &Value) -> Option<(&str, &str)> {
     Some((
         header.get("header")?.as_str()?,

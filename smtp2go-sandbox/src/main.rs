@@ -22,10 +22,11 @@ Examples:
       SMTP2GO_BASE_URL=http://127.0.0.1:PORT/v3, SMTP2GO_API_KEY=KEY, and SMTP2GO_API_ROOT, which is
       the base URL for the official clients for Go and Rust.
   smtp2go-sandbox -- npm test
-      Runs a program with these in its environment, on a free port, and ends with it, with its status.
+      Runs a command with these variables in its environment, on a free port. Exits when the command
+      ends, with its status.
   smtp2go-sandbox --smtp 2525
-      Accepts mail over SMTP too. Four more lines say how to log in: SMTP2GO_SMTP_HOST, SMTP2GO_SMTP_PORT,
-      SMTP2GO_SMTP_USERNAME and SMTP2GO_SMTP_PASSWORD. A COMMAND has them in its environment.
+      Also accepts mail over SMTP. Prints four more lines, or sets them for a COMMAND:
+      SMTP2GO_SMTP_HOST, SMTP2GO_SMTP_PORT, SMTP2GO_SMTP_USERNAME and SMTP2GO_SMTP_PASSWORD.
   smtp2go-sandbox --strict --sender-domain example.com
       Refuses unknown fields and nulls, and mail from any other domain.
   smtp2go-sandbox --fault email_send:first=3:status=429:retry-after=2
@@ -33,9 +34,9 @@ Examples:
   smtp2go-sandbox --seed 7 --fault 'email_*:chance=0.1:reset'
       Accepts each mail, but resets the connection in 10% of the calls, the same ones in each run.
   smtp2go-sandbox --keep-mails 1000 --keep-bytes 64M
-      Drops the oldest mail when there are more, or when memory for what was sent is used up.
+      Drops the oldest mail beyond 1,000 mails or 64 MiB.
   smtp2go-sandbox --data sandbox.redb
-      Keeps mails, keys, templates and so on in a file, for the next start.
+      Saves mails, keys, templates and other state in a file, and restores them at the next start.
   smtp2go-sandbox --host 0.0.0.0 --expose --key api-0123456789abcdef0123456789abcdef
       Accepts connections from other machines and containers.
 
@@ -71,11 +72,11 @@ struct Arguments {
     #[arg(long)]
     port: Option<u16>,
 
-    /// Accepts mail over SMTP on this port too, without TLS; 0 is any free one
+    /// Port to accept mail over SMTP on, without TLS; 0 is any free port [default: no SMTP]
     #[arg(long, value_name = "PORT", conflicts_with = "stateless")]
     smtp: Option<u16>,
 
-    /// The address to listen on; one beyond the loopback needs --expose and --key
+    /// Address to listen on; an address beyond loopback needs --expose and --key
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     host: IpAddr,
 
@@ -116,11 +117,11 @@ struct Arguments {
     #[arg(long)]
     strict: bool,
 
-    /// Serves calls without /v3 in their path too
+    /// Also serves calls without /v3 in their path
     #[arg(long)]
     allow_missing_v3: bool,
 
-    /// The status for a key that is not known: 401 as documented, or 500 as seen
+    /// Status for an unknown key: 401 as documented, or 500 as observed
     #[arg(long, value_name = "STATUS", default_value_t = 401,
           value_parser = clap::value_parser!(u16).range(400..=599))]
     unknown_key_status: u16,
@@ -158,12 +159,12 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     keep_bytes: usize,
 
-    /// Keeps everything in this file, which is made if there is none: after a restart, or a crash, what
-    /// was answered is there
+    /// File to save the state in, created if missing; whatever was replied to survives a restart or a
+    /// crash
     #[arg(long, value_name = "FILE", conflicts_with = "stateless")]
     data: Option<PathBuf>,
 
-    /// No line for each call, and none when the oldest mail is dropped
+    /// Does not log calls and dropped mails
     #[arg(long, short)]
     quiet: bool,
 

@@ -93,21 +93,22 @@ impl Sandbox {
         &self.base_url
     }
 
-    /// The address for SMTP clients, `127.0.0.1:PORT`; `None` unless [`SandboxBuilder::smtp`] switched
-    /// SMTP on. The server has no TLS. Clients log in as [`smtp_username`](Self::smtp_username) with
-    /// [`key`](Self::key) as the password, or as a user of `/users/smtp/add`.
+    /// The address for SMTP clients, `127.0.0.1:PORT`. `None` unless SMTP was switched on by
+    /// [`SandboxBuilder::smtp`]. The server has no TLS. Clients log in as
+    /// [`smtp_username`](Self::smtp_username) with [`key`](Self::key) as the password, or as a user of
+    /// `/users/smtp/add`.
     pub fn smtp_address(&self) -> Option<SocketAddr> {
         self.smtp_address
     }
 
     /// The name of the SMTP user that every sandbox has: `sandbox`. Its password is the main
-    /// [`key`](Self::key), and its mail is of that key's account and status.
+    /// [`key`](Self::key). It sends for that key's account, and has that key's status.
     pub fn smtp_username(&self) -> &str {
         smtp::USERNAME
     }
 
-    /// The main key, of the master account, which may do everything; a made-up one of 36 characters
-    /// by default.
+    /// The main key. It belongs to the master account and has all permissions. Default: an invented
+    /// key of 36 characters.
     pub fn key(&self) -> &str {
         // The builder always has one.
         let mut keys = self.shared.settings.keys.iter();
@@ -415,27 +416,30 @@ impl SandboxBuilder {
         self
     }
 
-    /// Whether fields that the specification does not know are refused, with
-    /// `NON_VALIDATING_IN_PAYLOAD`. Default: no; they are ignored, as by the service, and
-    /// [`Call::ignored`] names them. The field `version` of `/email/send`, which official clients send,
-    /// is ignored either way.
+    /// Whether to refuse unknown fields in requests with `NON_VALIDATING_IN_PAYLOAD`.
+    ///
+    /// Default: false. Then they are ignored, as by the service (see [`Call::ignored`]). The field
+    /// `version` of `/email/send`, which official clients send, is always ignored.
     pub fn refuse_unknown(mut self, refuse: bool) -> Self {
         self.settings.strictness.unknown = refuse;
         self
     }
 
-    /// Whether null is refused where the specification does not allow it, and an empty text of an
-    /// optional field is taken as it is. Default: no; both count as absent, as at the service. In edits
-    /// an empty text is always taken as it is.
+    /// Whether to refuse null where the spec does not allow it, and to keep empty strings in optional
+    /// fields.
+    ///
+    /// Default: false. Then null and, except in edits, an empty string are treated as absent, as by the
+    /// service.
     pub fn refuse_null(mut self, refuse: bool) -> Self {
         self.settings.strictness.nulls = refuse;
         self
     }
 
-    /// Sets both [`refuse_unknown`](Self::refuse_unknown) and [`refuse_null`](Self::refuse_null). With
-    /// both, requests are held to the specification alone, without what official clients send in another
-    /// form, and so are the sandbox's own replies: one that is not as specified becomes a 500, which is
-    /// a mistake of the sandbox.
+    /// Sets both [`refuse_unknown`](Self::refuse_unknown) and [`refuse_null`](Self::refuse_null).
+    ///
+    /// With both, requests must match the spec exactly: other forms that official clients send are
+    /// refused. Also checks the sandbox's own replies against the spec; a mismatch, which is a bug of
+    /// the sandbox, gets status 500.
     pub fn strict(mut self, strict: bool) -> Self {
         self.settings.strictness = match strict {
             true => Strictness::FULL,
@@ -660,13 +664,13 @@ impl SandboxBuilder {
         self
     }
 
-    /// Accepts mail over SMTP too, on this port of [`host`](Self::host); 0 is any free one, which
-    /// [`Sandbox::smtp_address`] returns. By default there is no SMTP.
+    /// Port of [`host`](Self::host) on which the sandbox also accepts mail over SMTP. 0 is any free
+    /// port; [`Sandbox::smtp_address`] returns it. Default: no SMTP.
     ///
-    /// Clients log in by AUTH PLAIN or LOGIN, without TLS. Mail has the same effect as that of
+    /// Clients log in by AUTH PLAIN or LOGIN, without TLS. A mail has the same effects as one sent to
     /// `/email/mime`, except that its recipients are those of the SMTP envelope. The limits on
-    /// connections, their time and their memory are shared with HTTP. A [`Fault`] strikes calls over
-    /// HTTP only.
+    /// connections, time and memory apply to SMTP and HTTP together. A [`Fault`] applies to HTTP calls
+    /// only.
     ///
     /// ```
     /// use smtp2go_sandbox::Sandbox;
@@ -685,34 +689,35 @@ impl SandboxBuilder {
         self
     }
 
-    /// Adds a fault, which makes calls fail on purpose, as [`Faults::add`] does later.
+    /// Adds a fault, which makes calls fail on purpose, like [`Faults::add`] after the start.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
     }
 
-    /// Keeps what the sandbox knows in a file: a [redb](https://docs.rs/redb) database, which is made if
-    /// there is none. A sandbox that starts with the file of an earlier one goes on where that ended,
-    /// however it ended: whatever was answered is there. Off by default.
+    /// Saves the sandbox's state in a file, a [redb](https://docs.rs/redb) database. Creates the file if
+    /// it is missing. A sandbox that starts with an existing file restores its state. Every change that
+    /// the earlier sandbox replied to is there, even if it was killed. Default: no file.
     ///
-    /// In the file are mails and text messages with their contents and events, what is scheduled or on
-    /// its way, API keys, SMTP users, webhooks, templates, suppressions, domains, subaccounts and all
-    /// other things of accounts, delivery rules ([`Delivery::on`](crate::Delivery::on)), the clock if it
-    /// was advanced or frozen, and ids, so that none repeats. What [`reset`](Sandbox::reset) forgets or
-    /// [`keep_bytes`](Self::keep_bytes) drops is taken out of the file too.
+    /// The file contains mails and text messages with their contents and events, scheduled mails and
+    /// mails in transit, API keys, SMTP users, webhooks, templates, suppressions, domains, subaccounts
+    /// and all other state of accounts, delivery rules ([`Delivery::on`](crate::Delivery::on)), the
+    /// clock if it was advanced or frozen, and the last ids, so that no id repeats. Data that
+    /// [`reset`](Sandbox::reset) or [`keep_bytes`](Self::keep_bytes) drops is also removed from the file.
     ///
-    /// Not in the file are calls, [webhook deliveries](Sandbox::webhook_deliveries) (what was not posted
-    /// yet is not posted later), faults, calls counted for rate limits, and settings of this builder.
-    /// The API keys, sender domains and IP addresses of this builder are added at each start if they are
-    /// missing. An API key of an earlier start that this one does not have is removed.
+    /// The file does not contain calls, [webhook deliveries](Sandbox::webhook_deliveries) (pending ones
+    /// are lost), faults, calls counted for rate limits, and settings of this builder. The API keys,
+    /// sender domains and IP addresses of this builder are added at each start if they are missing. An
+    /// API key that an earlier builder set and this one does not set is removed.
     ///
-    /// An answer is sent when the file has what it is about: each request that changes something takes
-    /// an fsync, which requests at the same time share. What methods of [`Sandbox`] change is written
-    /// at once, but not waited for, and is there at the latest when the sandbox is dropped.
+    /// The sandbox replies after the changes are in the file. Each request that changes something costs
+    /// an fsync, which concurrent requests share. Methods of [`Sandbox`] start writing at once and don't
+    /// wait for it. Dropping the sandbox waits until everything is written.
     ///
-    /// [`start`](Self::start) fails if another sandbox has the file open, if it is not a sandbox's, damaged
-    /// or of another format, and with [`stateless`](Self::stateless). The file is never overwritten then.
-    /// If it cannot be written later, requests are answered with 500; see [`Sandbox::data_error`].
+    /// [`start`](Self::start) fails if another sandbox has the file open, if the file is damaged, has
+    /// another format or is not a sandbox's, and with [`stateless`](Self::stateless). It does not
+    /// change the file then. If the file cannot be written later, requests get status 500; see
+    /// [`Sandbox::data_error`].
     ///
     /// Requires the feature `data`, which `cli` enables.
     ///
@@ -730,9 +735,9 @@ impl SandboxBuilder {
         self
     }
 
-    /// Starts the sandbox on the caller's tokio runtime, which has to have I/O and time enabled
-    /// (tokio panics otherwise). A test that blocks its only thread keeps the sandbox from
-    /// answering: such a test takes [`SandboxBuilder::start_blocking`].
+    /// Starts the sandbox on the caller's tokio runtime, which must have I/O and time enabled
+    /// (otherwise tokio panics). A test that blocks its only thread also blocks the sandbox: use
+    /// [`SandboxBuilder::start_blocking`] there.
     ///
     /// # Errors
     ///

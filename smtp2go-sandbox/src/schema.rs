@@ -156,9 +156,9 @@ impl Schema {
         }
     }
 
-    /// Takes out of a request what a lenient reader passes over: nulls, empty texts of optional fields
-    /// (unless `keep_empty`), and fields that the schema does not know. What `strictness` refuses stays,
-    /// and so does what is free in form. Returns the names of the fields that are not known.
+    /// Removes what a lenient sandbox ignores: nulls, empty strings in optional fields (unless
+    /// `keep_empty`), and unknown fields, whose names are returned. Keeps what `strictness` refuses.
+    /// Objects with arbitrary members are not changed.
     pub(crate) fn clean(
         &self,
         request: &mut Value,
@@ -279,7 +279,7 @@ fn is_header(schema: &Value) -> bool {
     schema.get("x-smtp2go-header") == Some(&Value::Bool(true))
 }
 
-/// What is passed over in a request.
+/// State of [`Schema::clean`].
 struct Passed {
     strictness: Strictness,
     keep_empty: bool,

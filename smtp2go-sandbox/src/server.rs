@@ -51,7 +51,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let mut router = Router::new()
         .nest(admin::PREFIX, admin::router(&shared))
         .merge(inbox::router(&shared))
-        // One handler for everything else: the paths come from the specification.
+        // One handler for all operations, whose paths are in the spec.
         .fallback(handle);
     if shared.keeps_data() {
         let saved = middleware::from_fn_with_state(Arc::clone(&shared), answer_when_saved);
@@ -65,7 +65,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Holds an answer back until everything that it may be about is in the data file.
+/// Delays a reply until every change made so far is in the data file.
 async fn answer_when_saved(
     State(shared): State<Arc<Shared>>,
     request: Request,
@@ -78,8 +78,8 @@ async fn answer_when_saved(
     }
 }
 
-/// Whether a path is one of the sandbox's own, which are not part of the API: no fault strikes
-/// there, and nothing is counted.
+/// Whether a path belongs to the inbox or the admin endpoints. Faults don't apply to these paths, and
+/// calls to them are not recorded.
 pub(crate) fn is_own(path: &str) -> bool {
     inbox::is_own(path)
         || path
@@ -358,7 +358,8 @@ impl Drop for CountedBody<'_> {
     }
 }
 
-/// What came of a body or a message so far. Nothing is kept of it if there is too much of others.
+/// The bytes of a body or a message that have arrived. They are dropped if all bodies in progress
+/// together exceed the memory limit.
 pub(crate) struct Gathered<'a> {
     bytes: Vec<u8>,
     counted: CountedBody<'a>,
@@ -378,14 +379,14 @@ impl<'a> Gathered<'a> {
         self.bytes.len()
     }
 
-    /// Adds what came; `most` is how much there will be in all.
+    /// Adds a chunk. `most` is the maximum total size, and caps the capacity.
     pub(crate) fn add(&mut self, data: &[u8], most: usize) {
         if self.is_too_much {
             return;
         }
         let needed = self.bytes.len() + data.len();
         if needed > self.bytes.capacity() {
-            // Twice as much as before, but no more than is to come.
+            // Doubles the capacity, at most to `most`.
             let room = (2 * self.bytes.len()).min(most).max(needed);
             if !self.counted.set(room) {
                 self.is_too_much = true;
@@ -398,16 +399,17 @@ impl<'a> Gathered<'a> {
         self.bytes.extend_from_slice(data);
     }
 
-    /// All of it, and its memory, to be dropped when it is dealt with, or counted elsewhere.
+    /// Returns all bytes, and the guard that counts them. The caller drops the guard when the bytes are
+    /// handled or counted elsewhere.
     pub(crate) fn finish(mut self) -> (Bytes, CountedBody<'a>) {
-        // It may be kept for long.
+        // The bytes may be kept for long.
         self.bytes.shrink_to_fit();
         self.counted.set(self.bytes.len());
         (self.bytes.into(), self.counted)
     }
 }
 
-/// A body as far as it was read.
+/// A body that was read to its end.
 pub(crate) struct Read<'a> {
     /// The start of the body, or all of it if it is within the limit.
     pub(crate) bytes: Bytes,

@@ -13,7 +13,7 @@ use crate::weight::Weight;
 #[derive(Clone)]
 pub struct Sms(Arc<AcceptedSms>);
 
-/// What is kept of a text message.
+/// The data of an [`Sms`].
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct AcceptedSms {
     /// The message's number in the ledger.

@@ -391,7 +391,7 @@ fn finish(shared: &Weak<Shared>, epoch: &Arc<()>, attempt: PostAttempt) {
     pump(&mut world);
 }
 
-/// The time of another attempt has come, unless something else happened to the delivery.
+/// Starts another attempt of a delivery, if the delivery still waits for it.
 pub(crate) fn post_when_due(world: &mut World, place: usize, time: SystemTime, epoch: &Arc<()>) {
     let waits = |delivery: &WebhookDelivery| delivery.state == WebhookState::Waiting(time);
     if Arc::ptr_eq(epoch, &world.outbox.epoch)
@@ -401,7 +401,7 @@ pub(crate) fn post_when_due(world: &mut World, place: usize, time: SystemTime, e
     }
 }
 
-/// How long the service waits after so many attempts; `None` if it gives up.
+/// Returns the wait after a number of failed attempts. `None` if there are no further attempts.
 fn pause(attempts: usize) -> Option<Duration> {
     let mut until = 0;
     SCHEDULE.iter().find_map(|(count, pause)| {

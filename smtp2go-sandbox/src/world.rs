@@ -64,9 +64,9 @@ pub(crate) struct Settings {
     /// Status for an unknown key.
     pub(crate) unknown_key_status: u16,
     pub(crate) strictness: Strictness,
-    /// Paths need no `/v3`.
+    /// Serve paths without `/v3`.
     pub(crate) allow_missing_v3: bool,
-    /// Answers are the spec's examples.
+    /// Reply with the spec's examples.
     pub(crate) stateless: bool,
     pub(crate) seed: u64,
     pub(crate) access: Access,
@@ -204,7 +204,7 @@ pub(crate) struct Shared {
     world: Mutex<World>,
 }
 
-/// The world, locked. What changed in it is queued for the data file when it is unlocked.
+/// The locked world. Dropping the guard queues the changes for the data file.
 pub(crate) struct WorldGuard<'a> {
     world: MutexGuard<'a, World>,
     #[cfg(feature = "data")]
@@ -234,7 +234,7 @@ impl Drop for WorldGuard<'_> {
     }
 }
 
-/// Accounts, keys, and what was sent, done and said.
+/// The accounts and keys, and everything that was received and recorded.
 pub(crate) struct World {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
@@ -257,13 +257,13 @@ pub(crate) struct World {
     pub(crate) outbox: Outbox,
     /// Time from an event until `/activity/search` finds it.
     pub(crate) activity_lag: Duration,
-    /// What a data file does not have yet; `None` without one.
+    /// Marks of changes that are not in the data file yet. `None` without a data file.
     pub(crate) unsaved: Option<Box<Unsaved>>,
     pub(crate) accounts: Vec<Account>,
     pub(crate) due: DueQueue,
-    /// The time of what is happening: never goes back.
+    /// The time of the job that runs. Never goes back.
     pub(crate) now: SystemTime,
-    /// When the operations with a rate limit were called, by account and operation.
+    /// Times of calls of operations with a rate limit, by account and operation.
     recent: HashMap<(AccountId, String), VecDeque<SystemTime>>,
     /// Times of sent mails in order, by username.
     sent: HashMap<String, VecDeque<SystemTime>>,
@@ -323,11 +323,10 @@ impl Shared {
         self.runtime.get_or_init(|| runtime);
     }
 
-    /// Locks the world and brings it up to now. Not to be called by what has the world already:
-    /// handlers and jobs are given it.
+    /// Locks the world and runs all due jobs. Must not be called while the world is locked: handlers
+    /// and jobs receive the locked world.
     pub(crate) fn world(&self) -> WorldGuard<'_> {
-        // No holder leaves the state half-changed, so that a panic in one (of a `Vec` out of
-        // memory, say) does no harm to it.
+        // Poisoning is ignored: no holder panics in the middle of a change.
         let mut world = WorldGuard {
             world: self.world.lock().unwrap_or_else(PoisonError::into_inner),
             #[cfg(feature = "data")]
@@ -348,7 +347,7 @@ impl Shared {
         false
     }
 
-    /// Opens the data file, for a world in which nothing happened so far.
+    /// Opens the data file and restores its state. The world must be new.
     #[cfg(feature = "data")]
     pub(crate) fn open_data(&self, path: &std::path::Path) -> std::io::Result<()> {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
@@ -357,12 +356,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until all that changed so far is in the data file, if there is one: to be called before
-    /// anybody is told that something was accepted.
+    /// Waits until all changes so far are in the data file, if there is one. Callers must wait before
+    /// they acknowledge a request.
     ///
     /// # Errors
     ///
-    /// If it cannot be written: then nothing may be acknowledged.
+    /// Fails if the file cannot be written. Then the caller must not acknowledge anything.
     pub(crate) async fn saved(&self) -> Result<(), String> {
         #[cfg(feature = "data")]
         if let Some(data) = self.data.get() {
@@ -371,7 +370,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The base URL for a client; empty while there is no server.
+    /// The base URL for a client. Empty before the server starts.
     pub(crate) fn base_url(&self) -> &str {
         self.base_url.get().map_or("", String::as_str)
     }
@@ -540,20 +539,20 @@ impl World {
         self.changed();
     }
 
-    /// Notes for the data file that something changed.
+    /// Marks a change for the data file, if there is one.
     fn mark<T>(&mut self, mark: impl FnOnce(&mut Unsaved) -> T) {
         if let Some(unsaved) = &mut self.unsaved {
             mark(unsaved);
         }
     }
 
-    /// Takes in a message, as [`Ledger::enter`].
+    /// Adds a message, like [`Ledger::enter`].
     pub(crate) fn enter(&mut self, number: u64, message: KeptMessage, waits: bool) {
         self.ledger.enter(number, message, waits);
         self.mark(|unsaved| unsaved.messages.insert(number));
     }
 
-    /// The time at which what happens now happens.
+    /// The time of the request or job that runs.
     pub(crate) fn now(&self) -> SystemTime {
         self.now
     }
@@ -592,7 +591,7 @@ impl World {
         self.outside.wake.notify_one();
     }
 
-    /// Makes something happen at `time`; at once, but after what is happening, if it is past.
+    /// Schedules a job at `time`. If the time is past, the job runs after the current one.
     pub(crate) fn at(&mut self, time: SystemTime, job: Job) -> JobKey {
         let key = self.due.add(time, None, job);
         self.mark(|unsaved| unsaved.jobs.insert(key));
@@ -600,13 +599,13 @@ impl World {
         key
     }
 
-    /// Makes something happen so much later.
+    /// Schedules a job after a duration.
     pub(crate) fn later(&mut self, by: Duration, job: Job) -> JobKey {
         self.at(clock::after(self.now, by), job)
     }
 
-    /// Makes something happen to a message at `time`, unless it is dropped before. Nothing does if
-    /// it is not kept.
+    /// Schedules a job of a message at `time`. The job is cancelled if the message is dropped, and not
+    /// scheduled if the message is not kept.
     pub(crate) fn at_for(&mut self, message: u64, time: SystemTime, job: Job) {
         if self.ledger.has(message) {
             let key = self.due.add(time, Some(message), job);
@@ -616,7 +615,7 @@ impl World {
         }
     }
 
-    /// Makes something happen to a message so much later, as [`at_for`](Self::at_for).
+    /// Schedules a job of a message after a duration, like [`at_for`](Self::at_for).
     pub(crate) fn later_for(&mut self, message: u64, by: Duration, job: Job) {
         self.at_for(message, clock::after(self.now, by), job);
     }
@@ -768,18 +767,18 @@ impl World {
     /// Whether `more` bytes would exceed the limit of the accounts' state.
     pub(crate) fn is_state_full(&mut self, more: usize) -> bool {
         if self.state.saturating_add(more) > STATE {
-            // What was taken out counts until then.
+            // The bound still includes removed data, so compute it again.
             self.count_state();
         }
         self.state.saturating_add(more) > STATE
     }
 
-    /// Counts anew what accounts have.
+    /// Computes the memory of the accounts' state again.
     pub(crate) fn count_state(&mut self) {
         self.state = self.accounts.weight() + self.keys.weight();
     }
 
-    /// Counts bytes of what accounts have.
+    /// Adds to the memory of the accounts' state.
     pub(crate) fn add_state(&mut self, bytes: usize) {
         self.state = self.state.saturating_add(bytes);
     }
@@ -836,7 +835,7 @@ impl World {
         self.keys.iter().find(|key| key.secret == secret)
     }
 
-    /// Adds a subaccount, whose id has to be new.
+    /// Adds a subaccount, whose id must be new.
     pub(crate) fn add_account(&mut self, mut account: Account) -> AccountId {
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.accounts.insert(self.accounts.len());

@@ -87,7 +87,7 @@ fn mails_are_listed_and_filtered_by_recipient_and_subject() {
 }
 
 #[test]
-fn plus_in_a_filter_is_itself_or_a_space() {
+fn plus_in_a_filter_matches_a_plus_or_a_space() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let mut sent = mail("Jane <jane+tag@example.net>");
     sent["subject"] = "Offer 1+1 for you".into();
@@ -107,7 +107,7 @@ fn plus_in_a_filter_is_itself_or_a_space() {
 }
 
 #[test]
-fn a_shell_can_wait_for_mail() {
+fn list_with_wait_returns_when_a_matching_mail_arrives() {
     let sandbox = Sandbox::start_blocking().unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| get(&sandbox, "/mails?to=b@example.net&wait=60"));

@@ -128,7 +128,7 @@ fn command_runs_with_the_sandbox_and_sets_the_exit_status() {
 }
 
 #[test]
-fn command_knows_how_to_log_in_over_smtp() {
+fn command_with_smtp_has_host_port_and_login_in_its_environment() {
     let command = "for name in HOST PORT USERNAME PASSWORD; do eval echo \\$SMTP2GO_SMTP_$name; done; read line";
     let mut child = program()
         .args([
@@ -152,7 +152,7 @@ fn command_knows_how_to_log_in_over_smtp() {
 }
 
 #[test]
-fn it_serves_and_logs_until_a_signal() {
+fn program_serves_and_logs_calls_until_a_signal() {
     for signal in ["-INT", "-TERM"] {
         let running = Running::start(&["--fault", "email_send:nth=3:status=503"]);
         assert!(running.send(MAIL).starts_with("HTTP/1.1 200"));

@@ -58,44 +58,36 @@ const PROSE: &[(&str, &str, &str)] = &[
     (
         "*",
         "emails.inlines.fileblob",
-        "it has to be base64, or there has to be a url",
+        "must be base64 unless there is a url",
     ),
     (
         "*",
         "custom_headers.header",
-        "it has to be a name, of a header that the service does not set itself",
+        "must be a name of a header that the service does not set",
     ),
     (
         "*",
         "emails.custom_headers.header",
-        "it has to be a name, of a header that the service does not set itself",
+        "must be a name of a header that the service does not set",
     ),
     (
         "email_mime",
         "mime_email",
-        "it has to be base64 of a message with a sender and recipients",
+        "must be base64 of a message with a sender and recipients",
     ),
-    ("*", "audit_email", "it has to be an address without a name"),
+    ("*", "audit_email", "must be an address without a name"),
     (
         "single_sender_emails_add",
         "email_address",
-        "it has to be an address without a name",
+        "must be an address without a name",
     ),
     (
         "suppression_add",
         "email_address",
-        "it has to be an address or a domain",
+        "must be an address or a domain",
     ),
-    ("*", "allowed_senders", "it has addresses and domains"),
-    ("*", "allowed_recipients", "it has addresses and domains"),
-    (
-        "*",
-        "schedule",
-        "it has to be a time in the next three days",
-    ),
-    ("*", "custom_headers.header", "set by the service"),
-    ("*", "emails.custom_headers.header", "set by the service"),
-    ("email_mime", "mime_email", "must be base64"),
+    ("*", "allowed_senders", "must be addresses or domains"),
+    ("*", "allowed_recipients", "must be addresses or domains"),
     ("*", "schedule", "must be a time in the next three days"),
     (
         "*",
@@ -326,7 +318,7 @@ fn is_header(schema: &Map<String, Value>) -> bool {
     schema.get("x-smtp2go-header") == Some(&Value::Bool(true))
 }
 
-/// A text of a length that is allowed, sometimes the longest.
+/// Makes a text of a valid length, sometimes of the maximum length.
 fn text(schema: &Map<String, Value>, random: &mut Rng) -> String {
     // Other formats only describe a text. Of those, the sandbox checks email addresses.
     if schema.get("format") == Some(&Value::from("date")) {
@@ -355,9 +347,9 @@ fn text(schema: &Map<String, Value>, random: &mut Rng) -> String {
     let letters = [
         'a', 'Z', '0', '@', '.', ' ', '"', '<', 'é', '語', '🙂', '\u{0}',
     ];
-    // A header has no control characters.
+    // Headers must not have control characters.
     let letters = &letters[..letters.len() - usize::from(is_header(schema))];
-    // Counted in characters, not in bytes.
+    // Lengths are in characters, not in bytes.
     (0..length)
         .map(|_| *random.choice(letters).unwrap())
         .collect()
@@ -629,13 +621,13 @@ fn handlers_do_not_refuse_valid_requests_as_invalid() {
     assert!(unknown.is_empty(), "not in PROSE: {unknown:#?}");
 }
 
-/// Whether only prose speaks against a field.
+/// Whether [`PROSE`] has the field.
 fn is_prose(id: &str, field: &str) -> bool {
     let mut known = PROSE.iter();
     known.any(|(of, name, _)| (*of == id || *of == "*") && *name == field)
 }
 
-/// `a[0].b` as `a.b`.
+/// Removes the indexes from a field: `a[0].b` becomes `a.b`.
 fn without_places(field: &str) -> String {
     let parts = field
         .split('.')

@@ -651,7 +651,7 @@ fn what_is_no_smtp_ends_the_connection() {
 fn connection_that_is_one_too_many_is_told_so() {
     let sandbox = patient().max_connections(2).start_blocking().unwrap();
     let mut held = vec![Client::connect(&sandbox), Client::connect(&sandbox)];
-    let refused = "421 4.3.2 all 2 connections are in use: close some, or allow more by \
+    let refused = "421 4.3.2 all 2 connections are in use: close some, or raise \
                    --max-connections\r\n";
     assert_eq!(Client::silent(&sandbox).rest(), refused);
     // They are shared with HTTP.

@@ -27,7 +27,7 @@ const LEFT_OUT: &str =
 pub(super) struct Content<'a> {
     pub(super) html: Option<&'a str>,
     pub(super) text: Option<&'a str>,
-    /// The inline ones first.
+    /// Inline images, then attachments.
     pub(super) files: Vec<Attachment>,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Content<'a> {
     }
 }
 
-/// The image as an address that holds all of it; `None` if it is no image.
+/// Returns the image as a `data:` URL. `None` if the file is not an image.
 fn data_url(file: &Attachment) -> Option<String> {
     let kind = match file.mimetype.as_deref() {
         None | Some("") => kind_by_name(&file.filename),
@@ -67,7 +67,7 @@ fn kind_by_name(name: &str) -> &'static str {
     }
 }
 
-/// The mail as a MIME message: as it was sent, or as it would be made of the request.
+/// Returns the MIME message that was sent, or builds one from the request's fields.
 pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
     if let Some(mime) = mail.mime() {
         return mime.into();
@@ -110,9 +110,9 @@ pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
 /// Prepares the HTML of a mail for its frame: embeds inline images, and makes links open in a new
 /// window.
 ///
-/// This is not what makes it safe: the frame and its policy do. But no policy covers the hints that
-/// make a browser connect (`<link rel=preconnect>`), nor what a nested frame has of them, so that
-/// unless remote content is wanted these elements become others that mean nothing.
+/// Safety comes from the frame and its content security policy. No policy covers hints that make a
+/// browser connect (`<link rel=preconnect>`), also inside nested frames. Therefore, unless `remote`
+/// is set, these elements are renamed to unknown ones.
 pub(super) fn for_frame(content: &Content<'_>, remote: bool) -> String {
     let mut html = Cow::Borrowed(content.html.unwrap_or_default());
     if !remote {
@@ -126,8 +126,8 @@ pub(super) fn for_frame(content: &Content<'_>, remote: bool) -> String {
     format!("<!doctype html><meta charset=\"utf-8\"><base target=\"_blank\">{note}{html}")
 }
 
-/// Puts inline images in the place of `cid:` and their names, until they come to [`INLINED`] bytes;
-/// whether all found room. A mail may show an image many thousand times.
+/// Replaces `cid:` references by the images, up to [`INLINED`] bytes in total: a mail may show an
+/// image many thousand times. Returns whether all images fit.
 fn with_inlines(html: &str, files: &[Attachment]) -> (String, bool) {
     let files = files
         .iter()
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_read_as_a_browser_does() {
+    fn cid_reference_ends_at_its_quote_or_delimiter() {
         let file = |name: &str| image(name, "image/png", b"hi".to_vec());
         let files = ["a", "a.png", "my logo.png"].map(file);
         for (html, expected) in [
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn images_beyond_the_limit_are_left_out() {
+    fn images_beyond_32_mib_are_left_out_with_a_note() {
         let html = "<img src=cid:a>".repeat(40);
         let content = Content {
             html: Some(&html),

@@ -31,7 +31,7 @@ pub(crate) enum Mode {
 #[derive(Debug, Default)]
 pub(crate) struct SenderEntries {
     pub(crate) entries: Kept<u64, String>,
-    /// The same in lower case.
+    /// The entries in lower case.
     known: HashSet<String>,
     /// The entries in lower case, without a leading `@`.
     domains: HashSet<String>,
@@ -61,7 +61,7 @@ impl SenderEntries {
         }
     }
 
-    /// Makes an entry known. False if it is already.
+    /// Adds an entry to the look-up sets. Returns false if it was there.
     fn know(&mut self, entry: &str) -> bool {
         let key = entry.to_lowercase();
         let domain = key.trim_start_matches('@').to_owned();
@@ -72,7 +72,7 @@ impl SenderEntries {
         new
     }
 
-    /// Makes exactly those known that are there.
+    /// Rebuilds the look-up sets from the entries.
     pub(crate) fn know_all(&mut self) {
         self.known.clear();
         self.domains.clear();
@@ -82,7 +82,7 @@ impl SenderEntries {
         }
     }
 
-    /// Takes out those that are there.
+    /// Removes entries.
     pub(crate) fn remove(&mut self, entries: &[&str]) {
         let removed: HashSet<_> = entries.iter().map(|entry| entry.to_lowercase()).collect();
         self.entries

@@ -112,12 +112,12 @@ fn permissions(context: &Context<'_>) -> Reply {
     Reply::Data(json!(paths))
 }
 
-/// The place of the key that the request names by its full text.
+/// Returns the number of the key that the request names in full.
 fn find(context: &Context<'_>, request: &Value) -> Result<u64, Refusal> {
     let id = text(request, "id").unwrap_or_default();
     let keys = &context.world.keys;
     keys.find(|key| key.secret == id && key.account == context.account)
-        .ok_or_else(|| Refusal::exception("There is no such API key."))
+        .ok_or_else(|| Refusal::exception("The API key does not exist."))
 }
 
 /// Refuses endpoints that are in none of the sets.

@@ -37,7 +37,7 @@ pub(crate) struct SenderDomains {
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Domain {
-    /// In lower case.
+    /// The name in lower case.
     name: String,
     dkim: Record,
     return_path: Record,
@@ -45,7 +45,7 @@ pub(crate) struct Domain {
     /// Ids of the subaccounts that may use the domain.
     subaccounts: Vec<String>,
     future_subaccounts: bool,
-    /// When the service looks for the records next; past if it did.
+    /// The last scheduled look-up. It may be past.
     #[serde(skip)]
     job: Option<JobKey>,
 }
@@ -122,13 +122,17 @@ impl SenderDomains {
         let name = name.to_lowercase();
         self.domains
             .find(|domain| domain.name == name)
-            .ok_or_else(|| Refusal::exception(format!("There is no sender domain {name:?}.")))
+            .ok_or_else(|| {
+                Refusal::exception(format!("The sender domain {name:?} does not exist."))
+            })
     }
 
     fn find_mut(&mut self, name: &str) -> Result<&mut Domain, Refusal> {
         let place = self.find(name)?;
         let domain = self.domains.get_mut(&place);
-        domain.ok_or_else(|| Refusal::exception(format!("There is no sender domain {name:?}.")))
+        domain.ok_or_else(|| {
+            Refusal::exception(format!("The sender domain {name:?} does not exist."))
+        })
     }
 
     /// The service is about to look for the records of a domain.

@@ -27,7 +27,7 @@ use crate::world::World;
 /// Maximum time ahead of a schedule.
 const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
 
-/// What an account has of them.
+/// The scheduled mails of an account.
 #[derive(Debug, Default)]
 pub(crate) struct EmailState {
     /// Scheduled mails that are not yet due, by `schedule_id`. Removing one cancels it.
@@ -205,13 +205,13 @@ impl From<Mime> for Checked {
 /// A mail that passed all checks.
 pub(crate) struct NewMail {
     pub(crate) operation: &'static str,
-    /// Without what is long and encoded.
+    /// The request without its long encoded texts.
     pub(crate) request: Arc<Value>,
     pub(crate) blobs: Blobs,
     pub(crate) checked: Checked,
 }
 
-/// What became of a mail when it was sent.
+/// The outcome of sending a mail.
 pub(crate) enum Sent {
     Accepted(Mail),
     /// All recipients are refused, for these reasons.
@@ -379,11 +379,10 @@ fn search_scheduled(context: &mut Context<'_>, request: &Value) -> Result<Reply,
     Ok(Reply::Data(rows.collect()))
 }
 
-/// Checks what the schema cannot say of a mail's bodies and headers; `path` is what goes before the names of its
-/// fields.
+/// Checks a mail's bodies and headers beyond the schema. `path` is the prefix of field names in errors.
 pub(super) fn check_content(mail: &Value, path: &str) -> Result<(), Refusal> {
     let has = |field: &str| text(mail, field).is_some_and(|text| !text.is_empty());
-    // HTML has to say something; a text may be blank.
+    // Blank HTML is refused without a text; a blank text is allowed.
     let blank = text(mail, "html_body").is_none_or(|html| html.trim().is_empty());
     if !has("template_id") && !has("text_body") && blank {
         return Err(Refusal::field(
@@ -484,7 +483,7 @@ fn check_mail(
     })
 }
 
-/// A schedule is in the future, and not too far in it.
+/// Checks that a schedule is in the future, at most [`FARTHEST`] ahead.
 fn check_schedule(
     context: &Context<'_>,
     mail: &Value,

@@ -109,12 +109,12 @@ pub(crate) fn occurs(part: &str, text: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())
 }
 
-/// Refuses a text that is not an address alone.
+/// Refuses a text that is not an address without a name.
 pub(crate) fn check_address(field: &str, text: &str) -> Result<(), Refusal> {
     address::check(text).map_err(|fault| Refusal::field(field, fault.refuse(text)))
 }
 
-/// Refuses a text that is neither an address nor a domain, which may have an `@` before it.
+/// Refuses a text that is neither an address nor a domain. A domain may have a leading `@`.
 pub(crate) fn check_entry(field: &str, text: &str) -> Result<(), Refusal> {
     let domain = text.strip_prefix('@').unwrap_or(text);
     if is_domain(domain) || address::check(text).is_ok() {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_lists_are_checked() {
+    fn list_entry_must_be_an_address_or_a_domain() {
         for entry in [
             "a@example.com",
             "example.com",

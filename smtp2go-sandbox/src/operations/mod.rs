@@ -68,8 +68,8 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Checks what a schema cannot say and no account has a say in: addresses, headers, bodies. This
-    /// holds in every mode. The schema allows the request.
+    /// Checks the addresses, headers and bodies of a request that matches the schema. These checks don't
+    /// depend on an account and apply in every mode.
     pub(crate) fn check(operation: &str, request: &Value) -> Result<Self, Refusal> {
         let mut prepared = Self::default();
         let entries = |field: &str| {
@@ -102,7 +102,7 @@ impl Prepared {
         Ok(prepared)
     }
 
-    /// Does what takes long, for a request of a key and, if it names one, a subaccount.
+    /// Compiles or renders the templates of a valid request, without the world's lock.
     pub(crate) fn prepare(
         &mut self,
         shared: &Shared,
@@ -163,15 +163,15 @@ pub(crate) enum Reply {
     Example,
 }
 
-/// Makes of a request what a lenient service does, before it is checked, as far as `strictness` lets
-/// it: takes out nulls, empty texts and fields that nobody knows, and takes what clients send that the
-/// specification has otherwise. Returns the names of what is ignored.
+/// Prepares a request for a lenient sandbox before it is checked, as far as `strictness` allows:
+/// removes nulls, empty strings and unknown fields, and converts quirks of official clients. Returns
+/// the names of the ignored fields.
 pub(crate) fn forgive(
     operation: &Operation,
     request: &mut Value,
     strictness: Strictness,
 ) -> Vec<String> {
-    // What an edit sets to an empty text is empty after it.
+    // An edit can set a field to an empty string.
     let edits = ["_edit", "_patch"];
     let keep_empty = edits.iter().any(|word| operation.id.ends_with(word));
     let mut ignored = operation.request.clean(request, strictness, keep_empty);

@@ -10,7 +10,7 @@ use crate::account::KeyStatus;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
 
-/// The settings, as they are without any having been given.
+/// The shared settings. Their defaults are in [`Default`].
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SenderSettings {
     description: String,
@@ -44,7 +44,7 @@ impl Default for SenderSettings {
     }
 }
 
-/// So many mails in any span of that length.
+/// A maximum number of mails in any period of this length.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SendingLimit {
     pub(crate) mails: i64,
@@ -207,7 +207,7 @@ impl SenderSettings {
     }
 }
 
-/// Refuses texts that are not addresses alone.
+/// Refuses a request in which `audit_email` or `bounce_notifications` is invalid.
 pub(crate) fn check(request: &Value) -> Result<(), Refusal> {
     match text(request, "audit_email") {
         None | Some("") => {}
@@ -219,7 +219,7 @@ pub(crate) fn check(request: &Value) -> Result<(), Refusal> {
     }
 }
 
-/// The account's own limit: there is none in a sandbox.
+/// Adds the account's default limit, which is unlimited in a sandbox.
 pub(crate) fn put_default_limit(members: &mut Map<String, Value>) {
     members.insert("default_ratelimit_value".to_owned(), json!(0));
     members.insert("default_ratelimit_period".to_owned(), json!("unlimited"));

@@ -19,8 +19,8 @@ pub(crate) struct SendingUser {
     pub(crate) limit: Option<SendingLimit>,
 }
 
-/// Refuses a mail that the account may not send: by its sender, or by one of its recipients, `a@b.c` or
-/// `Name <a@b.c>`.
+/// Refuses a mail if the account may not use its sender or send to one of its recipients. Addresses
+/// may be `a@b.c` or `Name <a@b.c>`.
 pub(crate) fn may_send(
     world: &World,
     id: AccountId,

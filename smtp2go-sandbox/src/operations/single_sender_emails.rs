@@ -30,7 +30,7 @@ pub(crate) struct SingleSenders {
 pub(crate) struct Sender {
     address: String,
     verified: bool,
-    /// When the link is followed; past if it was.
+    /// The last scheduled click on the link. It may be past.
     #[serde(skip)]
     job: Option<JobKey>,
 }
@@ -78,7 +78,7 @@ pub(crate) fn verify(world: &mut World, account: AccountId, address: &str) -> bo
     })
 }
 
-/// Refuses what is not an address alone.
+/// Refuses a request in which `email_address` is not an address without a name.
 pub(crate) fn check(request: &Value) -> Result<(), Refusal> {
     let field = "email_address";
     check_address(field, text(request, field).unwrap_or_default())

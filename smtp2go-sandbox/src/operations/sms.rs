@@ -44,7 +44,7 @@ const DIGITS: usize = 32;
 pub(crate) struct SmsState {
     /// The last event of sent messages, by `message_id`.
     pub(crate) status: BTreeMap<String, EventKind>,
-    /// The digits of the numbers that want no more.
+    /// The digits of phone numbers that opted out.
     pub(crate) opted_out: Kept<String, ()>,
 }
 
@@ -55,7 +55,7 @@ impl Weight for SmsState {
     }
 }
 
-/// A message to an account.
+/// A message that an account received.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Received {
     account: AccountId,
@@ -68,8 +68,8 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// What the event of an opt-out is about: the message, by its number in the ledger, as if it had
-    /// been sent.
+    /// Returns the message as if it had been sent: the subject of an opt-out's event. `number` is its
+    /// number in the ledger.
     pub(crate) fn answer(&self, number: u64) -> Sms {
         Sms::new(AcceptedSms {
             number,
@@ -96,7 +96,7 @@ impl Weight for Received {
     }
 }
 
-/// What happens next to a message that was sent.
+/// The next step of a sent message.
 #[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(crate) enum SmsStep {
     Reject,

@@ -21,7 +21,7 @@ const LIMITS: [i64; 17] = [
 /// A dedicated IP address needs a `limit` above this one.
 const DEDICATED_ABOVE: i64 = 100_000;
 
-/// What the master account says about a subaccount.
+/// Settings of a subaccount, which the master account controls.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SubaccountState {
     pub(crate) name: String,

@@ -26,13 +26,13 @@ const EXCERPT: usize = 1_000;
 /// The suppressions of an account, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct Suppressions {
-    /// By a number that grows.
+    /// By ascending number.
     pub(crate) entries: Kept<u64, Suppression>,
-    /// The numbers of those for an address or a domain, see [`key`].
+    /// Numbers of the entries for an address or a domain, by [`key`].
     places: HashMap<String, Vec<u64>>,
 }
 
-/// An address or a domain that gets no mail, and why.
+/// A suppressed address or domain, and the reason.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Suppression {
     email_address: String,
@@ -122,7 +122,7 @@ impl Suppressions {
         self.places.entry(key(address)).or_default().push(place);
     }
 
-    /// Makes every entry found that is there.
+    /// Adds every entry to the look-up index.
     #[cfg(feature = "data")]
     pub(crate) fn note_places(&mut self) {
         let places = self.entries.numbered();

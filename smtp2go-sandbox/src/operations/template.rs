@@ -44,7 +44,7 @@ pub(crate) struct Parts {
     text_body: Option<Arc<Compiled>>,
 }
 
-/// A mail made from a template.
+/// The rendered template of a mail.
 #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Rendered {
     pub(crate) subject: String,

@@ -22,7 +22,7 @@ pub(crate) struct RegisteredWebhooks {
     pub(crate) webhooks: Kept<u64, Arc<Webhook>>,
 }
 
-/// An endpoint for events.
+/// A webhook's settings.
 #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Webhook {
     pub(crate) id: u64,
@@ -203,7 +203,7 @@ impl RegisteredWebhooks {
     fn place(&self, request: &Value) -> Result<u64, Refusal> {
         let id = request.get("id").and_then(Value::as_u64);
         let place = self.webhooks.find(|webhook| Some(webhook.id) == id);
-        place.ok_or_else(|| Refusal::exception("There is no webhook with this id."))
+        place.ok_or_else(|| Refusal::exception("The webhook does not exist."))
     }
 }
 
