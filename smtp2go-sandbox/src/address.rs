@@ -1,31 +1,31 @@
-//! The verdict on addresses: whether a text is one that mail can be sent from and to.
+//! Parses and checks email addresses.
 //!
-//! JSON fields, the headers of MIME messages and SMTP all use this module. The rules are those of
-//! RFC 5322 with its obsolete forms (comments, groups, routes) and RFC 5321 (lengths, domains,
-//! literals), with letters of any alphabet (RFC 6531). A domain may have a single label.
-//! `docs/decisions/own-address-list-reader.md` says why no crate does this.
+//! JSON fields, the headers of MIME messages and SMTP all use this module. It follows RFC 5322 with
+//! comments, groups and the obsolete routes, RFC 5321 (lengths, domains, literals), and RFC 6531
+//! (letters of any alphabet). A domain may have a single label.
+//! `docs/decisions/own-address-list-reader.md` explains why this is not a crate's job.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The headers that hold addresses.
+/// Headers that contain addresses.
 pub(crate) const HEADERS: [&str; 6] = ["From", "Sender", "Reply-To", "To", "Cc", "Bcc"];
 
-/// How many characters a refusal quotes.
+/// Maximum number of characters that a refusal quotes.
 pub(crate) const EXCERPT: usize = 100;
 
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 255;
 const LONGEST_LABEL: usize = 63;
 
-/// An address as it was written, perhaps with a name.
+/// An address with its optional name.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Mailbox<'a> {
-    /// As written, without the white space around it and the name of its group.
+    /// The text of the mailbox, without surrounding white space and the name of its group.
     pub(crate) written: &'a str,
-    /// The name before the brackets, as written; empty if there is none.
+    /// The text before the brackets. Empty if there is none.
     pub(crate) name: &'a str,
-    /// The address alone, without comments and white space.
+    /// `local@domain`, without comments and white space.
     pub(crate) address: String,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Mailbox<'a> {
 pub(crate) struct AddressFault(&'static str);
 
 impl AddressFault {
-    /// The refusal of a text, which it quotes as the service does.
+    /// Returns the error for `text`. It quotes the text like the service's error.
     pub(crate) fn refuse(self, text: &str) -> String {
         let found: String = text.chars().take(EXCERPT).collect();
         format!("Was expecting a valid RFC-822 formatted email, and found: {found:?} ({self}).")
@@ -53,7 +53,7 @@ const BRACKETS: AddressFault = AddressFault("the brackets < and > do not match")
 
 /// Reads exactly one address, with or without a name: `a@b.c`, `Name <a@b.c>`, `"Doe, J" <a@b.c>`.
 pub(crate) fn mailbox(text: &str) -> Result<Mailbox<'_>, AddressFault> {
-    // A tab is white space in a header only.
+    // Tabs are allowed in headers only.
     if text.contains(char::is_control) {
         return Err(CONTROL);
     }
@@ -64,14 +64,14 @@ pub(crate) fn mailbox(text: &str) -> Result<Mailbox<'_>, AddressFault> {
         .unwrap_or(Err(AddressFault("there is no address")))
 }
 
-/// Reads the addresses of a header, which has to be unfolded. Groups are resolved into their members.
-/// Ends after the first fault.
+/// Iterates over the addresses of an unfolded header, and over the members of its groups. Ends after the
+/// first error.
 pub(crate) fn mailboxes(header: &str) -> Mailboxes<'_> {
     Mailboxes::new(header)
 }
 
-/// Checks that a text is an address alone, without name, brackets, comments and white space: what is
-/// between the brackets in `MAIL FROM:<…>` and `RCPT TO:<…>`.
+/// Checks that a text is `local@domain` without name, brackets, comments and white space, like the text
+/// between the brackets of `MAIL FROM:<…>` and `RCPT TO:<…>`.
 pub(crate) fn check(text: &str) -> Result<(), AddressFault> {
     match addr_spec(text)? == text {
         true => Ok(()),
@@ -79,17 +79,17 @@ pub(crate) fn check(text: &str) -> Result<(), AddressFault> {
     }
 }
 
-/// The address in a text, or the text itself if it is not one.
+/// Returns the address in a mailbox, or the trimmed text if it is not a mailbox.
 pub(crate) fn bare(text: &str) -> String {
     mailbox(text).map_or_else(|_| text.trim().to_owned(), |mailbox| mailbox.address)
 }
 
-/// Whether it is a domain by its form.
+/// Whether a text has the form of a domain.
 pub(crate) fn is_domain(text: &str) -> bool {
     text.len() <= LONGEST_DOMAIN && text.split('.').all(is_label)
 }
 
-/// Whether it is one label of a domain by its form.
+/// Whether a text has the form of a domain's label.
 pub(crate) fn is_label(text: &str) -> bool {
     let allowed = |c: char| match c.is_ascii() {
         true => c.is_ascii_alphanumeric() || "-_".contains(c),
@@ -102,14 +102,14 @@ pub(crate) fn is_label(text: &str) -> bool {
         && text.chars().all(allowed)
 }
 
-/// The addresses of a header, one after the other. A message may have millions, so they are not
-/// collected here.
+/// Iterator over the addresses of a header. It does not collect them, because a message may have
+/// millions.
 #[derive(Debug)]
 pub(crate) struct Mailboxes<'a> {
     tokens: Tokens<'a>,
-    /// Inside `Name: …;`.
+    /// Whether the position is inside a group, `Name: …;`.
     in_group: bool,
-    /// Anything beyond one address is a fault.
+    /// Whether more than one address is an error.
     one_only: bool,
     ended: bool,
 }
@@ -124,7 +124,7 @@ impl<'a> Mailboxes<'a> {
         }
     }
 
-    /// Reads on behind the next address; `None` at the end.
+    /// Reads the next address. `None` at the end.
     fn read(&mut self) -> Result<Option<Mailbox<'a>>, AddressFault> {
         let mut start = self.tokens.place;
         let mut brackets: Option<(usize, Option<usize>)> = None;
@@ -138,7 +138,7 @@ impl<'a> Mailboxes<'a> {
                     brackets = brackets.map(|(open, _)| (open, Some(place)));
                 }
                 Some(Token::Special('<' | '>')) => return Err(BRACKETS),
-                // A route.
+                // These separate the hosts of an obsolete route.
                 Some(Token::Special(',' | ':')) if inside => {}
                 Some(Token::Special(',' | ';' | ':')) if self.one_only => {
                     return Err(AddressFault(
@@ -192,7 +192,7 @@ impl<'a> Mailboxes<'a> {
             Some((_, None)) => return Err(BRACKETS),
         };
         let address = match (brackets, address.split_once(':')) {
-            // Behind the hosts of a route, which nobody follows any more.
+            // The address follows the hosts of an obsolete route, which are ignored.
             (Some(_), Some((route, address))) if route.trim_start().starts_with('@') => address,
             _ => address,
         };
@@ -217,7 +217,7 @@ impl<'a> Iterator for Mailboxes<'a> {
     }
 }
 
-/// Reads `local@domain`, and takes out comments and white space.
+/// Reads `local@domain`, and removes comments and white space.
 fn addr_spec(text: &str) -> Result<String, AddressFault> {
     let mut address = String::new();
     let mut at = None;
@@ -270,7 +270,7 @@ fn addr_spec(text: &str) -> Result<String, AddressFault> {
     Ok(address)
 }
 
-/// Whether it is an IP address in brackets. Programs write version 6 without its tag too.
+/// Whether a domain is an IP address in brackets. Some programs omit the tag `IPv6:`.
 fn is_literal(domain: &str) -> bool {
     let inner = domain
         .strip_prefix('[')
@@ -283,8 +283,8 @@ fn is_literal(domain: &str) -> bool {
     })
 }
 
-/// Whether an address may have a character that is not ASCII: neither white space nor one that shows
-/// nothing or turns the text around.
+/// Whether an address may contain a non-ASCII character. White space, invisible characters and
+/// characters that change the text direction are not allowed.
 fn is_visible(character: char) -> bool {
     !character.is_whitespace()
         && !matches!(
@@ -298,9 +298,9 @@ fn is_visible(character: char) -> bool {
 enum Token<'a> {
     Blank,
     Comment,
-    /// With its quotes.
+    /// Includes the quotes.
     Quoted(&'a str),
-    /// With its brackets.
+    /// Includes the brackets.
     Literal(&'a str),
     Atom(&'a str),
     Special(char),
@@ -318,12 +318,12 @@ impl<'a> Tokens<'a> {
         Self { text, place: 0 }
     }
 
-    /// Whether there is nothing but comments and white space.
+    /// Whether the text has only comments and white space.
     fn is_blank(&mut self) -> bool {
         self.all(|token| matches!(token, Ok(Token::Blank | Token::Comment)))
     }
 
-    /// Goes on to the end of what the character before `place` opened, and returns it whole.
+    /// Reads up to the `close` that matches the `open` before `place`. Returns the text with both.
     fn until(&mut self, open: char, close: char) -> Result<&'a str, AddressFault> {
         let start = self.place - open.len_utf8();
         let rest = self.text.get(self.place..).unwrap_or_default();
@@ -336,7 +336,7 @@ impl<'a> Tokens<'a> {
                 _ if escaped => escaped = false,
                 '\\' => escaped = true,
                 c if c == close => depth -= 1,
-                // Only comments are nested.
+                // Only comments nest.
                 '(' if open == '(' => depth += 1,
                 _ => {}
             }
@@ -378,7 +378,8 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// What a word may have; what is not ASCII is looked at later, since a name may have more of it.
+/// Whether an atom may contain a character. Accepts most non-ASCII characters, because names may have
+/// them; [`addr_spec`] is stricter.
 fn is_atext(character: char) -> bool {
     match character.is_ascii() {
         true => character.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(character),
@@ -397,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_read_in_every_form() {
+    fn header_may_have_names_groups_comments_and_routes() {
         for (header, expected) in [
             ("", &[][..]),
             (" , ,", &[]),
@@ -451,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn bare_address_has_nothing_around_it() {
+    fn check_accepts_only_a_bare_address() {
         for text in [
             "a@b.test",
             r#""a b"@c.test"#,
@@ -474,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_limited_in_bytes() {
+    fn too_many_bytes_in_a_part_are_an_error() {
         let (local, label) = ("a".repeat(64), "b".repeat(63));
         let domain = [label.as_str(); 4].join(".");
         assert_eq!(domain.len(), 255);

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Limit for the connection, for the request and for each part of the reply.
+/// Timeout of the connect, of each write and of each read.
 const LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,8 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Asks the sandbox what it is, without a key: a sandbox that wants one is healthy too.
+    /// Requests `/_sandbox` without a key. A sandbox that replies 401 because it requires a key is
+    /// healthy too.
     pub(crate) fn check(&self) -> io::Result<()> {
         let address = SocketAddr::new(reachable(self.host), self.port);
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
@@ -34,7 +35,7 @@ impl Health {
     }
 }
 
-/// The address by which this machine reaches a server that listens at `host`.
+/// Returns the address at which this machine reaches a server that listens on `host`.
 fn reachable(host: IpAddr) -> IpAddr {
     match host {
         IpAddr::V4(all) if all.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -50,7 +51,7 @@ fn ask(address: SocketAddr) -> io::Result<String> {
     let request = format!("GET /_sandbox HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut reply = Vec::new();
-    // The sandbox's replies are far shorter; another server's may have no end.
+    // The sandbox's reply is much shorter, but another server's may be endless.
     stream.take(64 * 1024).read_to_end(&mut reply)?;
     Ok(String::from_utf8_lossy(&reply).into_owned())
 }

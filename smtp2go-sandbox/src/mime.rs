@@ -1,4 +1,4 @@
-//! Takes MIME messages apart, for assertions, the inbox and the checks alike.
+//! Parses MIME messages, for assertions, the inbox and the checks.
 
 use mail_parser::{Message, MessageParser, MimeHeaders as _, PartType};
 
@@ -6,18 +6,18 @@ use crate::address::{self, Mailbox};
 use crate::mail::Attachment;
 use crate::weight::Weight;
 
-/// How many recipients a message may have: each has events of its own, with the headers in them.
+/// Maximum number of recipients of a message. Each has events, which contain headers.
 const RECIPIENTS: usize = 1_000;
 
 /// The headers of a MIME message, its texts and its size.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct Mime {
     pub(crate) size: usize,
-    /// Unfolded, as they were written.
+    /// Unfolded, but not decoded.
     pub(crate) headers: Vec<(String, String)>,
-    /// Decoded (RFC 2047), as are the names of the addresses.
+    /// Decoded (RFC 2047), like the names in the addresses below.
     pub(crate) subject: Option<String>,
-    /// All of `From`, with commas between them.
+    /// All addresses of `From`, joined by commas.
     pub(crate) from: String,
     pub(crate) to: Vec<String>,
     pub(crate) cc: Vec<String>,
@@ -27,8 +27,8 @@ pub(crate) struct Mime {
 }
 
 impl Mime {
-    /// Reads a message. Of a header of addresses counts what comes before a fault in it; see
-    /// [`check`](Self::check).
+    /// Reads a message. If a header of addresses has an error, only the addresses before it are kept,
+    /// and [`check`](Self::check) reports it.
     pub(crate) fn new(message: &[u8]) -> Self {
         let headers = headers(message);
         let list = |name| {
@@ -130,7 +130,7 @@ fn headers(message: &[u8]) -> Vec<(String, String)> {
             break;
         }
         if line.starts_with([' ', '\t']) {
-            // Unfolding takes out the line break and nothing else (RFC 5322, 2.2.3).
+            // Unfolding removes only the line break (RFC 5322, 2.2.3).
             if let Some((_, value)) = headers.last_mut() {
                 value.push_str(line);
             }
@@ -141,7 +141,7 @@ fn headers(message: &[u8]) -> Vec<(String, String)> {
     headers
 }
 
-/// The values of all headers of a name.
+/// Iterates over the values of all headers with a name.
 fn values<'a>(headers: &'a [(String, String)], name: &str) -> impl Iterator<Item = &'a str> {
     let of_name = headers
         .iter()
@@ -149,7 +149,7 @@ fn values<'a>(headers: &'a [(String, String)], name: &str) -> impl Iterator<Item
     of_name.map(|(_, value)| value.trim())
 }
 
-/// The value of a header as people read it: encoded words are decoded.
+/// Decodes the encoded words (RFC 2047) in the value of a header.
 pub(crate) fn decoded(value: &str) -> String {
     if !value.contains("=?") {
         return value.to_owned();
@@ -160,7 +160,7 @@ pub(crate) fn decoded(value: &str) -> String {
     decoded.unwrap_or(value).to_owned()
 }
 
-/// A mailbox with its name decoded.
+/// Returns a mailbox with its name decoded.
 fn readable(mailbox: &Mailbox<'_>) -> String {
     let Mailbox {
         written,
@@ -181,13 +181,13 @@ fn readable(mailbox: &Mailbox<'_>) -> String {
     }
 }
 
-/// The plain text and the HTML of a message.
+/// Returns the plain text and the HTML of a message.
 fn bodies(message: &[u8]) -> (Option<String>, Option<String>) {
     let (mut text, mut html) = (None, None);
     let Some(message) = MessageParser::default().parse(message) else {
         return (text, html);
     };
-    // The parser makes up the HTML of a text, and the text of HTML: only what is there counts.
+    // The parser converts text to HTML and HTML to text. Only the actual parts are returned.
     for id in message.html_body.iter().chain(&message.text_body) {
         match message.parts.get(*id as usize).map(|part| &part.body) {
             Some(PartType::Html(body)) => {
@@ -203,7 +203,7 @@ fn bodies(message: &[u8]) -> (Option<String>, Option<String>) {
     (text, html)
 }
 
-/// The files of a message: which of them are shown inside the HTML, and the file.
+/// Returns the files of a message, each with whether it is an inline image.
 pub(crate) fn files(message: &[u8]) -> Vec<(bool, Attachment)> {
     let Some(message) = MessageParser::default().parse(message) else {
         return Vec::new();
@@ -233,8 +233,7 @@ pub(crate) fn files(message: &[u8]) -> Vec<(bool, Attachment)> {
     files
 }
 
-/// Drops a message without calling itself for each message in a message, of which there may be more
-/// than the stack has room for.
+/// Drops a message iteratively. Recursion over deeply nested messages would overflow the stack.
 fn take_apart(message: Message<'_>) {
     let mut messages = vec![message];
     while let Some(message) = messages.pop() {
@@ -251,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn message_is_taken_apart() {
+    fn message_is_split_into_html_and_files() {
         let message =
             b"From: a@example.com\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\nMIME-Version: 1.0\r\n\
             Content-Type: multipart/mixed; boundary=x\r\n\r\n\
@@ -287,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn recipients_are_those_of_all_headers_and_groups_with_names_decoded() {
+    fn recipients_come_from_all_headers_and_groups_with_decoded_names() {
         let mime = Mime::new(
             b"From: =?utf-8?q?Zo=C3=AB?= <z@example.com>\nTo: Team: a@b.test, b@b.test;\n\
             To: (x) =?utf-8?q?Doe=2C_J?= <j@b.test>\nCc: a@b.test\nBcc: Hidden: c@b.test;\n\n",

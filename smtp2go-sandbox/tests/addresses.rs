@@ -1,4 +1,4 @@
-//! The verdict on addresses, wherever one is sent: in each field, in MIME messages, and in each mode.
+//! Validation of addresses in every field, in MIME messages and in every mode.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use smtp2go_sandbox::{Sandbox, SandboxBuilder};
 use support::{Reply, post};
 
-/// A text; whether a field takes it, where it has to be one address; and how many addresses it is in a
-/// header, none if the header is refused.
+/// A text; whether a field that takes one address accepts it; and the number of addresses in a header
+/// with the text, or 0 if the header is refused.
 const TABLE: [(&str, bool, usize); 100] = [
     // Bare.
     ("a@b.c", true, 1),
@@ -60,7 +60,7 @@ const TABLE: [(&str, bool, usize); 100] = [
     ("O'Neil <jane@example.net>", true, 1),
     ("Jane < jane@example.net >", true, 1),
     ("Jane 🙂 <jane@example.net>", true, 1),
-    // With comments, and the obsolete forms.
+    // With comments, and in obsolete forms.
     ("jane@example.net (Jane)", true, 1),
     ("(Jane) jane@example.net", true, 1),
     ("jane (at home) @ example.net", true, 1),
@@ -68,7 +68,7 @@ const TABLE: [(&str, bool, usize); 100] = [
     ("jane@example.net (a (nested) one)", true, 1),
     ("jane . doe@example . net", true, 1),
     ("<@relay.example.org:jane@example.net>", true, 1),
-    // Not one address.
+    // More than one address, and groups.
     ("a@b.c,d@e.f", false, 2),
     ("a@b.c, d@e.f", false, 2),
     ("A <a@b.c>, D <d@e.f>", false, 2),
@@ -87,7 +87,7 @@ const TABLE: [(&str, bool, usize); 100] = [
     ("undisclosed-recipients:;", false, 0),
     ("Team: a@b.c", false, 0),
     ("Re: Jane <jane@example.net>", false, 0),
-    // No address.
+    // Without an address.
     ("", false, 0),
     (" ", false, 0),
     ("nope", false, 0),
@@ -100,7 +100,7 @@ const TABLE: [(&str, bool, usize); 100] = [
     ("<>", false, 0),
     ("Jane <nope>", false, 0),
     ("(jane@example.net)", false, 0),
-    // Broken.
+    // Invalid syntax.
     ("Jane <jane@example.net", false, 0),
     ("Jane jane@example.net>", false, 0),
     ("Jane <<jane@example.net>>", false, 0),
@@ -143,7 +143,7 @@ fn mail(changes: &Value) -> Value {
     mail
 }
 
-/// The field that a reply refuses; `None` if the call was carried out.
+/// Returns the field that a reply refuses. `None` if the call was carried out.
 fn refused(reply: &Reply) -> Option<String> {
     match reply.status {
         200 => None,
@@ -166,7 +166,7 @@ fn send_mime(sandbox: &Sandbox, message: &str) -> Reply {
 }
 
 #[test]
-fn table_of_addresses_holds_in_fields_and_headers() {
+fn fields_and_headers_accept_exactly_the_addresses_of_the_table() {
     let sandbox = Sandbox::start_blocking().unwrap();
     for (text, one, listed) in TABLE {
         for (field, value) in [("to", json!([text])), ("sender", json!(text))] {
@@ -413,7 +413,7 @@ fn mail_without_a_body_is_refused() {
 }
 
 #[test]
-fn mime_message_is_taken_apart() {
+fn mime_message_is_split_into_decoded_parts() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let message = "From: =?utf-8?q?Zo=C3=AB?= <zoe@example.com>\r\n\
         To: Team: a@example.net, \"B, C\" <b@example.net>;\r\n\

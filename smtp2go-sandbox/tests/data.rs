@@ -1,4 +1,4 @@
-//! The data file: what the program acknowledged is there after SIGKILL.
+//! The data file: acknowledged changes survive SIGKILL.
 #![cfg(unix)]
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -16,10 +16,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use smtp2go_sandbox::{EventKind, Outcome, Sandbox};
 
-/// The default key, which some requests have in their body.
+/// The default key, which some requests contain.
 const KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
 
-/// A folder of its own, which is removed with it.
+/// A temporary folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -47,7 +47,7 @@ fn program(file: &Path) -> Command {
     command
 }
 
-/// The running program; killed by SIGKILL at the end.
+/// A running program, killed by SIGKILL on drop.
 struct Running {
     child: Child,
     host: String,
@@ -80,7 +80,7 @@ impl Running {
         }
     }
 
-    /// The status and the body of the answer; an error if the program is gone.
+    /// Returns the status and the body of the reply. Fails if the program has ended.
     fn try_call(&self, method: &str, path: &str, body: &Value) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(&self.host)?;
         let body = body.to_string();
@@ -144,10 +144,10 @@ fn mail(to: &str) -> Value {
             "text_body": "Hello" })
 }
 
-/// Paths of the API, or below `/_sandbox`, with bodies.
+/// Paths of the API or below `/_sandbox`, each with a body.
 type Calls = Vec<(&'static str, Value)>;
 
-/// Of each kind of state: what makes it (a path of the API, or below `/_sandbox`), and what shows it.
+/// Returns, for each kind of state, its name, the calls that create it and the calls that show it.
 fn kinds() -> Vec<(&'static str, Calls, Calls)> {
     let none = || json!({});
     let long = "QUJD".repeat(5_000);
@@ -370,7 +370,7 @@ fn kinds() -> Vec<(&'static str, Calls, Calls)> {
     ]
 }
 
-/// What the views of all kinds show, but for the ids of the requests.
+/// Returns the replies of all calls that show state, without request ids.
 fn show(sandbox: &Running) -> Vec<(String, String)> {
     let views = kinds().into_iter().flat_map(|(kind, _, views)| {
         views
@@ -393,12 +393,12 @@ fn show(sandbox: &Running) -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_kind_of_state_is_there_after_a_kill() {
+fn every_kind_of_state_survives_a_kill() {
     let folder = Folder::new("kinds");
     let first = Running::start(&folder.file(), &["--seed", "7"]);
     first.admin("/clock/freeze", Value::Null);
     let now = first.look("/clock")["now"].clone();
-    // Days before the schedule.
+    // One day before the schedule of the mails in `kinds`.
     let wanted = smtp2go_types::Timestamp::new("2099-01-01T00:00:00Z")
         .to_system_time()
         .unwrap();
@@ -419,7 +419,7 @@ fn every_kind_of_state_is_there_after_a_kill() {
     }
     let before = show(&first);
     first.kill();
-    // Also of what was read and is written no more.
+    // The second start reads state that the first one loaded and did not write.
     for _ in 0..2 {
         let again = Running::start(&folder.file(), &["--seed", "7"]);
         for (before, after) in before.iter().zip(show(&again)) {
@@ -430,7 +430,7 @@ fn every_kind_of_state_is_there_after_a_kill() {
 }
 
 #[test]
-fn what_is_there_again_works_and_no_id_repeats() {
+fn restored_state_takes_effect_and_no_id_repeats() {
     let folder = Folder::new("works");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let hook = format!("http://{}/", listener.local_addr().unwrap());
@@ -484,7 +484,7 @@ fn what_is_there_again_works_and_no_id_repeats() {
 }
 
 #[test]
-fn key_of_an_earlier_start_is_refused_and_a_new_one_taken() {
+fn key_of_an_earlier_start_is_replaced_by_the_new_one() {
     let folder = Folder::new("keys");
     let first = Running::start(&folder.file(), &["--key", "one"]);
     first.post("/email/send", mail("b@example.net"));
@@ -500,7 +500,7 @@ fn key_of_an_earlier_start_is_refused_and_a_new_one_taken() {
 }
 
 #[test]
-fn what_was_due_later_happens_after_a_restart_once() {
+fn pending_jobs_run_exactly_once_after_a_restart() {
     let folder = Folder::new("due");
     let first = Running::start(&folder.file(), &[]);
     first.admin("/clock/freeze", Value::Null);
@@ -515,7 +515,7 @@ fn what_was_due_later_happens_after_a_restart_once() {
     let off = first.post("/email/send", later);
     let off = json!({ "schedule_id": off["data"]["schedule_id"] });
     first.post("/email/scheduled/remove", off);
-    // On their way.
+    // In transit.
     first.post("/email/send", mail("click@example.net"));
     first.admin(
         "/delivery",
@@ -570,7 +570,7 @@ fn what_was_due_later_happens_after_a_restart_once() {
     );
     let senders = again.post("/single_sender_emails/view", json!({}));
     assert_eq!(senders["data"]["senders"][0]["verified"], true);
-    // The one that is held can still be decided on.
+    // A held mail can still get an event on demand.
     let id = again.look("/mails")["mails"][3]["email_id"]
         .as_str()
         .unwrap()
@@ -583,7 +583,7 @@ fn what_was_due_later_happens_after_a_restart_once() {
 }
 
 #[test]
-fn concurrent_senders_lose_nothing_acknowledged_by_kills() {
+fn mails_acknowledged_to_concurrent_senders_survive_kills() {
     let folder = Folder::new("kills");
     let mut random = fastrand::Rng::with_seed(20);
     let acknowledged = Mutex::new(BTreeSet::new());
@@ -649,7 +649,7 @@ fn concurrent_senders_lose_nothing_acknowledged_by_kills() {
         let acknowledged = acknowledged.lock().unwrap();
         let lost: Vec<_> = acknowledged.difference(&once).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");
-        // Contents too.
+        // Attachments are there too.
         let (_, id) = acknowledged
             .iter()
             .find(|(subject, _)| subject == "Mail 3")
@@ -661,7 +661,7 @@ fn concurrent_senders_lose_nothing_acknowledged_by_kills() {
 }
 
 #[test]
-fn file_that_cannot_be_used_is_named_and_left_alone() {
+fn unusable_file_is_named_in_the_error_and_not_changed() {
     let folder = Folder::new("errors");
     let good = folder.file();
     let running = Running::start(&good, &[]);
@@ -712,13 +712,13 @@ fn file_that_cannot_be_used_is_named_and_left_alone() {
             assert_eq!(fs::read(file).ok(), before, "{file:?}");
         }
     }
-    // Who has it open is not disturbed.
+    // The sandbox that has the file open still works.
     running.post("/email/send", mail("b@example.net"));
     assert_eq!(running.look("/mails")["total"], 2);
 }
 
 #[test]
-fn file_that_cannot_grow_ends_the_program_and_keeps_what_was_acknowledged() {
+fn file_that_cannot_grow_ends_the_program_and_loses_no_acknowledged_mail() {
     let folder = Folder::new("full");
     let file = folder.file();
     let script = "trap '' XFSZ; ulimit -f 4000; exec \"$0\" --port 0 --quiet --data \"$1\"";
@@ -737,7 +737,7 @@ fn file_that_cannot_grow_ends_the_program_and_keeps_what_was_acknowledged() {
         }
         assert!(sent < 1_000);
     };
-    // The program may have ended before the answer.
+    // The program may have ended before the reply.
     if let Ok((status, reply)) = refused {
         assert_eq!(status, 500, "{reply}");
         assert!(
@@ -762,7 +762,7 @@ fn file_that_cannot_grow_ends_the_program_and_keeps_what_was_acknowledged() {
 }
 
 #[test]
-fn what_is_dropped_leaves_the_file() {
+fn dropped_mail_is_removed_from_the_file() {
     let folder = Folder::new("drop");
     let file = folder.file();
     let arguments = ["--keep-bytes", "2M"];
@@ -793,7 +793,7 @@ fn what_is_dropped_leaves_the_file() {
     let again = Running::start(&file, &arguments);
     assert_eq!(shown(&again), before);
     again.kill();
-    // With less room the oldest are dropped at the start.
+    // A lower limit drops the oldest mails at the start.
     let smaller = Running::start(&file, &["--keep-mails", "1"]);
     let mails = smaller.look("/mails");
     assert_eq!(mails["mails"][0]["subject"], "Mail 59");
@@ -833,13 +833,13 @@ fn reset_empties_the_file() {
         again.post("/suppression/view", span)["data"]["total_results"],
         0
     );
-    // Rules outlive a reset, and so the mail is still held.
+    // A reset keeps delivery rules, so the mail is still held.
     thread::sleep(Duration::from_millis(60));
     assert_eq!(again.look("/events")["total"], 1);
 }
 
 #[test]
-fn sandbox_of_a_test_goes_on_where_the_last_one_ended() {
+fn library_sandbox_restores_mails_events_and_clock() {
     let folder = Folder::new("library");
     let sandbox = Sandbox::builder()
         .data(folder.file())
@@ -878,7 +878,7 @@ fn sandbox_of_a_test_goes_on_where_the_last_one_ended() {
     assert_eq!(mails[0].email_id(), first.email_id());
     let kinds: Vec<_> = sandbox.events().iter().map(|event| event.kind()).collect();
     assert_eq!(kinds, [EventKind::Processed, EventKind::HardBounce]);
-    // It bounced already.
+    // The mail has already bounced.
     assert!(
         sandbox
             .delivery()
@@ -887,9 +887,9 @@ fn sandbox_of_a_test_goes_on_where_the_last_one_ended() {
     );
 }
 
-/// The time of a change does not grow with what is there; not a test of speed but of order.
+/// Measures bytes written, not time.
 #[test]
-fn change_writes_no_more_than_what_changed() {
+fn bytes_written_by_a_change_do_not_grow_with_the_state() {
     let folder = Folder::new("size");
     let running = Running::start(&folder.file(), &[]);
     let written = || {

@@ -1,4 +1,4 @@
-//! Mail over SMTP, as a client on a socket sends it.
+//! Mail over SMTP, sent by a client on a raw socket.
 
 // clippy.toml allows these in tests, but not in what tests share.
 #![allow(clippy::unwrap_used)]
@@ -16,10 +16,10 @@ use serde_json::json;
 use smtp2go_sandbox::{EventKind, Fault, Mail, Sandbox, SandboxBuilder};
 use support::{Reply, post, send};
 
-/// Nothing waits that long, but for what never ends.
+/// A timeout that no test reaches.
 const LONG: Duration = Duration::from_secs(600);
 
-/// Long for a machine that is not busy, and short for a test.
+/// A timeout that a test waits for. Long enough for a local client to send its commands.
 const SHORT: Duration = Duration::from_millis(300);
 
 const MESSAGE: &str =
@@ -40,7 +40,7 @@ fn start() -> Sandbox {
 struct Client(BufReader<TcpStream>);
 
 impl Client {
-    /// Reads the greeting.
+    /// Connects and reads the greeting.
     fn connect(sandbox: &Sandbox) -> Self {
         let mut client = Self::silent(sandbox);
         assert!(client.reply().starts_with("220 "));
@@ -55,7 +55,7 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    /// Has said EHLO and logged in.
+    /// Connects, sends EHLO and logs in.
     fn log_in(sandbox: &Sandbox) -> Self {
         let mut client = Self::connect(sandbox);
         assert!(client.say("EHLO test").starts_with("250-"));
@@ -74,7 +74,7 @@ impl Client {
         self.reply()
     }
 
-    /// A reply, its lines joined by `|`.
+    /// Reads a reply. Its lines are joined by `|`.
     fn reply(&mut self) -> String {
         let mut lines = Vec::new();
         loop {
@@ -90,7 +90,7 @@ impl Client {
         }
     }
 
-    /// All that comes until the connection ends, which it has to.
+    /// Reads until the server closes the connection.
     fn rest(&mut self) -> String {
         let mut text = String::new();
         self.0.read_to_string(&mut text).unwrap();
@@ -117,21 +117,22 @@ fn get(sandbox: &Sandbox, path: &str) -> Reply {
     send(sandbox, "GET", path, &[], b"")
 }
 
-/// Makes a call that has to succeed.
+/// Makes a call and asserts that it succeeds.
 fn call(sandbox: &Sandbox, path: &str, body: &serde_json::Value) -> Reply {
     let reply = post(sandbox, path, body);
     assert_eq!(reply.status, 200, "{path}: {}", reply.body);
     reply
 }
 
-/// The only mail.
+/// Returns the only mail.
 fn mail(sandbox: &Sandbox) -> Mail {
     sandbox.assert_mails(1).remove(0)
 }
 
-/// What is said and what is answered; `{auth}` stands for the right AUTH PLAIN.
+/// Each dialogue is a list of commands and replies. `{auth}` stands for AUTH PLAIN with valid
+/// credentials.
 #[test]
-fn dialogues_are_answered_as_the_standard_says() {
+fn command_gets_the_reply_of_the_standard() {
     let dialogues: &[&[(&str, &str)]] = &[
         &[
             (
@@ -279,7 +280,7 @@ fn dialogues_are_answered_as_the_standard_says() {
 }
 
 #[test]
-fn mail_has_the_recipients_of_the_envelope_and_is_kept_as_it_was_sent() {
+fn mail_has_the_recipients_of_the_envelope_and_its_unchanged_source() {
     let sandbox = start();
     sandbox.freeze();
     let mut client = Client::log_in(&sandbox);
@@ -301,7 +302,7 @@ fn mail_has_the_recipients_of_the_envelope_and_is_kept_as_it_was_sent() {
     let envelope = json!({ "sender": "bounces@example.com", "recipients": to });
     assert_eq!(mail.request(), envelope);
 
-    // The same events, activity and archive as for mail over HTTP.
+    // Events, activity and archive are the same as for mail over HTTP.
     sandbox.advance(Duration::from_secs(1));
     let events = sandbox.events();
     let events: Vec<_> = events
@@ -345,7 +346,7 @@ fn mail_has_the_recipients_of_the_envelope_and_is_kept_as_it_was_sent() {
 }
 
 #[test]
-fn headers_may_be_missing() {
+fn message_without_headers_is_accepted() {
     let sandbox = start();
     let mut client = Client::log_in(&sandbox);
     assert!(
@@ -361,7 +362,7 @@ fn headers_may_be_missing() {
 }
 
 #[test]
-fn commands_may_be_sent_without_waiting_for_replies() {
+fn pipelined_commands_get_their_replies_in_order() {
     let sandbox = start();
     let mut client = Client::silent(&sandbox);
     let auth = auth(sandbox.smtp_username(), sandbox.key());
@@ -381,7 +382,7 @@ fn commands_may_be_sent_without_waiting_for_replies() {
 }
 
 #[test]
-fn user_of_the_account_sends_as_its_settings_say() {
+fn smtp_user_is_held_to_its_status_and_limit() {
     let sandbox = start();
     let app = json!({ "username": "mailer", "email_password": "EXAMPLE-password-1" });
     call(&sandbox, "/users/smtp/add", &app);
@@ -451,7 +452,7 @@ fn user_of_the_account_sends_as_its_settings_say() {
 }
 
 #[test]
-fn address_that_is_authenticated_needs_no_password() {
+fn authenticated_ip_address_needs_no_password() {
     let sandbox = patient()
         .ip_auth([127, 0, 0, 1].into())
         .start_blocking()
@@ -467,7 +468,7 @@ fn address_that_is_authenticated_needs_no_password() {
 }
 
 #[test]
-fn address_that_is_not_on_the_allow_list_is_refused() {
+fn ip_address_not_on_the_allow_list_is_refused() {
     let sandbox = start();
     call(
         &sandbox,
@@ -485,13 +486,13 @@ fn address_that_is_not_on_the_allow_list_is_refused() {
 }
 
 #[test]
-fn senders_and_recipients_are_held_to_the_rules_of_the_account() {
+fn unverified_senders_and_suppressed_recipients_are_refused() {
     let sandbox = patient()
         .sender_domains(["example.com"])
         .start_blocking()
         .unwrap();
     let mut client = Client::log_in(&sandbox);
-    // The header counts, as for mail over HTTP.
+    // The sender is that of the header, as for mail over HTTP.
     let foreign = MESSAGE.replace("a@example.com", "a@example.org");
     let reply = client.send("a@example.com", &["b@example.net"], &foreign);
     let refused =
@@ -499,7 +500,7 @@ fn senders_and_recipients_are_held_to_the_rules_of_the_account() {
     assert_eq!(reply, refused);
     sandbox.assert_no_mail();
 
-    // Of several recipients the suppressed ones get nothing.
+    // Only the suppressed recipients get nothing.
     let to = ["refuse@example.net", "b@example.net"];
     assert!(
         client
@@ -528,7 +529,7 @@ fn senders_and_recipients_are_held_to_the_rules_of_the_account() {
 }
 
 #[test]
-fn events_are_posted_to_webhooks_with_the_name_of_the_user() {
+fn webhook_events_have_the_name_of_the_smtp_user() {
     let sandbox = start();
     let endpoint = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", endpoint.local_addr().unwrap());
@@ -554,7 +555,7 @@ fn events_are_posted_to_webhooks_with_the_name_of_the_user() {
 }
 
 #[test]
-fn refusals_and_messages_are_calls_without_passwords() {
+fn refusals_and_messages_are_recorded_without_passwords() {
     let sandbox = start();
     let mut client = Client::connect(&sandbox);
     client.say("EHLO test");
@@ -587,7 +588,7 @@ fn refusals_and_messages_are_calls_without_passwords() {
 }
 
 #[test]
-fn line_end_that_is_not_crlf_hides_no_second_message() {
+fn bare_cr_or_lf_around_the_dot_smuggles_no_second_message() {
     let sandbox = start();
     let second = "MAIL FROM:<evil@example.com>\r\nRCPT TO:<c@example.net>\r\nDATA\r\nx\r\n.\r\n";
     for end in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r"] {
@@ -605,7 +606,7 @@ fn line_end_that_is_not_crlf_hides_no_second_message() {
 }
 
 #[test]
-fn what_is_no_smtp_ends_the_connection() {
+fn input_that_is_not_smtp_closes_the_connection() {
     let sandbox = start();
     let login = auth(sandbox.smtp_username(), sandbox.key());
     let dialogue = format!(
@@ -613,7 +614,7 @@ fn what_is_no_smtp_ends_the_connection() {
     );
     let long = "x".repeat(5_000);
     for (sent, expected) in [
-        // A form of a web page.
+        // A form that a web page posts.
         (
             format!("POST / HTTP/1.1\r\nHost: a\r\n\r\n{dialogue}"),
             "500 5.5.1 unknown command",
@@ -648,13 +649,13 @@ fn what_is_no_smtp_ends_the_connection() {
 }
 
 #[test]
-fn connection_that_is_one_too_many_is_told_so() {
+fn connection_beyond_the_limit_gets_421() {
     let sandbox = patient().max_connections(2).start_blocking().unwrap();
     let mut held = vec![Client::connect(&sandbox), Client::connect(&sandbox)];
     let refused = "421 4.3.2 all 2 connections are in use: close some, or raise \
                    --max-connections\r\n";
     assert_eq!(Client::silent(&sandbox).rest(), refused);
-    // They are shared with HTTP.
+    // HTTP and SMTP share the limit.
     assert_eq!(get(&sandbox, "/_sandbox").status, 503);
     assert_eq!(held[0].say("NOOP"), "250 2.0.0 OK");
     held.pop();
@@ -665,7 +666,7 @@ fn connection_that_is_one_too_many_is_told_so() {
 }
 
 #[test]
-fn silence_ends_the_connection() {
+fn silent_client_is_disconnected_after_the_timeout() {
     let sandbox = Sandbox::builder()
         .smtp(0)
         .head_timeout(SHORT)
@@ -694,7 +695,7 @@ fn silence_ends_the_connection() {
 }
 
 #[test]
-fn message_that_is_too_big_is_read_and_refused() {
+fn too_big_message_is_read_to_its_end_and_refused() {
     let sandbox = start();
     let mut client = Client::log_in(&sandbox);
     let line = format!("{}\r\n", "x".repeat(1022));
@@ -718,9 +719,9 @@ fn message_that_is_too_big_is_read_and_refused() {
 }
 
 #[test]
-fn messages_share_the_memory_of_bodies() {
+fn messages_beyond_the_memory_limit_get_452() {
     let sandbox = patient().keep_bytes(1_000_000).start_blocking().unwrap();
-    // There may be 128 MiB of all, and room grows by doubling.
+    // The limit for all bodies is 128 MiB, and capacity grows by doubling.
     let part = "x".repeat(36_000_000);
     let mut clients: Vec<_> = (0..3)
         .map(|_| {
@@ -738,13 +739,13 @@ fn messages_share_the_memory_of_bodies() {
         .map(|client| client.say("\r\n.")[..3].to_owned())
         .collect();
     assert!(codes.contains(&"452".to_owned()), "{codes:?}");
-    // The room of those that are answered is free again.
+    // Messages with a reply no longer count.
     let reply = clients[0].send("a@example.com", &["b@example.net"], &part);
     assert!(reply.starts_with("250 "), "{reply}");
 }
 
 #[test]
-fn hundred_recipients_are_accepted_and_no_more() {
+fn recipient_after_the_hundredth_is_refused() {
     let sandbox = start();
     let mut client = Client::log_in(&sandbox);
     client.say("MAIL FROM:<a@example.com>");
@@ -762,7 +763,7 @@ fn hundred_recipients_are_accepted_and_no_more() {
 }
 
 #[test]
-fn faults_strike_http_only() {
+fn fault_applies_to_http_only() {
     let sandbox = patient()
         .fault(Fault::refuse())
         .fault(Fault::status(503))
@@ -777,7 +778,7 @@ fn faults_strike_http_only() {
 }
 
 #[test]
-fn connections_end_with_the_sandbox() {
+fn dropped_sandbox_closes_its_connections() {
     let sandbox = start();
     let address = sandbox.smtp_address().unwrap();
     let mut client = Client::log_in(&sandbox);
@@ -787,7 +788,7 @@ fn connections_end_with_the_sandbox() {
 }
 
 #[tokio::test]
-async fn connections_end_with_a_sandbox_on_the_runtime_of_others() {
+async fn dropped_async_sandbox_closes_its_connections() {
     let sandbox = patient().start().await.unwrap();
     let address = sandbox.smtp_address().unwrap();
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -807,7 +808,7 @@ async fn connections_end_with_a_sandbox_on_the_runtime_of_others() {
 }
 
 #[test]
-fn sandbox_without_smtp_or_mail_has_no_port() {
+fn smtp_is_off_by_default_and_impossible_if_stateless() {
     let sandbox = Sandbox::start_blocking().unwrap();
     assert_eq!(sandbox.smtp_address(), None);
     let error = Sandbox::builder()
@@ -821,10 +822,9 @@ fn sandbox_without_smtp_or_mail_has_no_port() {
     );
 }
 
-/// Bytes at random, and commands cut up and mixed at random: whatever comes, the server goes on, and
-/// who has not logged in sends nothing.
+/// Sends random bytes and random parts of commands, without a valid login.
 #[test]
-fn random_bytes_end_nothing_and_deliver_nothing() {
+fn random_input_gets_valid_replies_and_delivers_nothing() {
     let sandbox = Sandbox::builder().smtp(0).start_blocking().unwrap();
     let parts: [&[u8]; 18] = [
         b"EHLO x",
@@ -860,7 +860,7 @@ fn random_bytes_end_nothing_and_deliver_nothing() {
             }
         }
         let mut client = Client::silent(&sandbox);
-        // It may be closed by now.
+        // The server may have closed the connection.
         let _ = client.0.get_mut().write_all(&sent);
         let _ = client.0.get_mut().shutdown(std::net::Shutdown::Write);
         let mut replies = Vec::new();

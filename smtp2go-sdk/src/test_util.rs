@@ -1,8 +1,7 @@
 //! Replies and errors of the client, for tests of your own code (feature `test-util`).
 //!
-//! A program that handles errors of this crate can test that without a server. The errors are judged by
-//! the rules of a real call, so their [`certainty`](Error::certainty), texts and codes are those that the
-//! client would return:
+//! Use them to test error handling without a server. The rules of a real call apply to the replies, so
+//! the errors have the same [`certainty`](Error::certainty), text and code:
 //!
 //! ```
 //! use smtp2go_sdk::test_util::{Failure, FakeReply};
@@ -35,8 +34,8 @@
 //! assert_eq!(next_step(Err(Failure::Timeout.error(send))), "look it up");
 //! ```
 //!
-//! [`Sent`] and the types of replies have `Default`, and public fields; [`Reply::fake`] makes a reply of
-//! one. For tests with a server, use the crate `smtp2go-sandbox`.
+//! [`Sent`] and the types of replies implement `Default` and have public fields. [`Reply::fake`] wraps
+//! one in a reply. For tests with a server, use the crate `smtp2go-sandbox`.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -49,7 +48,7 @@ use crate::mail::sent;
 use crate::operation::Operation;
 use crate::{Error, RawReply, Reply, Sent, operations};
 
-/// A reply of the API as it would arrive, which the client judges and decodes.
+/// A raw reply of the API, which the client judges and decodes.
 #[derive(Clone, Debug)]
 #[must_use = "a fake reply does nothing until it is judged"]
 pub struct FakeReply {
@@ -59,7 +58,7 @@ pub struct FakeReply {
 }
 
 impl FakeReply {
-    /// Makes a reply of an HTTP status and a body.
+    /// Creates a reply from an HTTP status and a body.
     pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
         Self {
             status,
@@ -77,7 +76,7 @@ impl FakeReply {
     /// Returns what [`Client::send`](crate::Client::send) returns for this reply.
     ///
     /// # Errors
-    /// The error of the send. Also [`is_config`](Error::is_config) if the status or a header is not one.
+    /// The error of the send. [`is_config`](Error::is_config) if the status or a header is invalid.
     pub fn sent(self) -> Result<Reply<Sent>, Error> {
         sent(self.judged(&operations::EMAIL_SEND)?)
     }
@@ -85,17 +84,17 @@ impl FakeReply {
     /// Returns what [`Client::execute`](crate::Client::execute) returns for this reply to an operation.
     ///
     /// # Errors
-    /// As [`sent`](Self::sent).
+    /// Like [`sent`](Self::sent).
     pub fn raw(self, operation: &'static Operation) -> Result<RawReply, Error> {
         Ok(self.judged(operation)?.reply)
     }
 
-    /// Returns what [`Client::call`](crate::Client::call), and so a method of a group, returns for this
+    /// Returns what [`Client::call`](crate::Client::call) and the methods of groups return for this
     /// reply to an operation. `R` is the type of the whole reply, such as
     /// [`TemplateResponse`](crate::types::TemplateResponse).
     ///
     /// # Errors
-    /// As [`sent`](Self::sent), and [`is_decode`](Error::is_decode) if the body is not an `R`.
+    /// Like [`sent`](Self::sent), and [`is_decode`](Error::is_decode) if the body is not an `R`.
     pub fn call<R>(self, operation: &'static Operation) -> Result<Reply<R::Data>, Error>
     where
         R: Envelope + DeserializeOwned,
@@ -119,7 +118,7 @@ impl FakeReply {
     }
 }
 
-/// How a call can end without a reply.
+/// A way in which a call ends without a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
@@ -136,7 +135,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Returns the error of a call of the operation that ended so, at its first attempt.
+    /// Returns the error of a call of the operation that failed this way at its first attempt.
     #[must_use]
     pub fn error(self, operation: &'static Operation) -> Error {
         let error = match self {
@@ -151,7 +150,7 @@ impl Failure {
 }
 
 impl<T> Reply<T> {
-    /// Makes a reply of its data, with status 200 and without headers, body and request id.
+    /// Creates a reply from its data, with status 200 and without headers, body and request id.
     ///
     /// ```
     /// use smtp2go_sdk::{Reply, Sent};

@@ -1,11 +1,11 @@
-//! Receives one-click unsubscribes (RFC 8058), which the header of
-//! [`Email::one_click_unsubscribe`](crate::Email::one_click_unsubscribe) asks mail programs for.
+//! Receives one-click unsubscribes (RFC 8058). Mail programs offer them for mails with
+//! [`Email::one_click_unsubscribe`](crate::Email::one_click_unsubscribe).
 //!
 //! When a recipient clicks "unsubscribe" in a mail program, its provider posts
-//! `List-Unsubscribe=One-Click` to the URL of the mail, without cookies or a login. Answer with 200
-//! once the recipient is off the list, and with no redirect. The URL is all that identifies the recipient, so
-//! put a token into it that can't be guessed, and keep the token with the subscription. A GET of the
-//! URL must change nothing: programs that scan mail for links follow them all. Show a page there.
+//! `List-Unsubscribe=One-Click` to the URL of the mail, without cookies or a login. Remove the recipient
+//! from the list, then reply 200, not a redirect. Only the URL identifies the recipient, so put a token
+//! into it that can't be guessed, and store the token with the subscription. A GET of the URL must
+//! change nothing, because programs that scan mail follow all links. Show a page there.
 #![cfg_attr(
     feature = "axum",
     doc = r#"
@@ -51,7 +51,7 @@ use percent_encoding::percent_decode_str;
 
 /// Name of the field that a one-click unsubscribe posts.
 const FIELD: &str = "List-Unsubscribe";
-/// Value of that field.
+/// Value of the field.
 const VALUE: &str = "One-Click";
 
 /// Returns whether the body of a POST is a one-click unsubscribe: the field `List-Unsubscribe` with the
@@ -88,7 +88,7 @@ pub fn is_one_click(content_type: Option<&str>, body: &[u8]) -> bool {
     })
 }
 
-/// Whether a pair of a form is the field with its value.
+/// Whether a pair of a form is `List-Unsubscribe=One-Click`.
 fn is_pair(pair: &str) -> bool {
     let Some((name, value)) = pair.split_once('=') else {
         return false;
@@ -97,7 +97,7 @@ fn is_pair(pair: &str) -> bool {
     is(name, FIELD) && is(value, VALUE)
 }
 
-/// Whether a part of a multipart body is the field with its value.
+/// Whether a part of a multipart body has the field and its value.
 fn is_part(part: &str) -> bool {
     let Some((head, content)) = part.split_once("\r\n\r\n") else {
         return false;
@@ -121,11 +121,11 @@ mod extractor {
 
     use super::is_one_click;
 
-    /// Largest body that is read, in bytes.
+    /// Maximum size of a body in bytes.
     const LIMIT: usize = 16 * 1024;
 
-    /// Extractor of a [one-click unsubscribe](super). It is the last argument of a handler. Another request
-    /// gets 400 and does not reach the handler, and neither does a body of more than 16 KiB.
+    /// Extractor of a [one-click unsubscribe](super). Must be the last argument of a handler. Any other
+    /// request, or one with a body of more than 16 KiB, gets status 400 and does not reach the handler.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct OneClick;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: what a release of the sandbox has for people without Rust.
+//! `cargo xtask dist`: builds the packages of a sandbox release for use without Rust.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use sha2::{Digest, Sha256};
 use crate::spec::tools::{self, at, read, run, write};
 
 const NAME: &str = "smtp2go-sandbox";
-/// Of all packages in the workspace.
+/// The version of all packages in the workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What comes along with the program, below the sandbox's folder.
+/// Files of the sandbox's folder that are packaged with the program.
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
 
-/// Builds the program, and from it an archive, packages for npm and pip, an image and SHA256SUMS, into
-/// `dist` below the target folder.
+/// Builds the program, an archive, packages for npm and pip, an image and SHA256SUMS, and writes them to
+/// `dist` in the target folder.
 ///
 /// # Errors
 ///
-/// If the host is not linux-x64, or something cannot be built.
+/// Fails if the host is not linux-x64, or if a build fails.
 pub fn dist(root: &Path) -> Result<(), String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err("the packages have a program for linux-x64: build them there".to_owned());
@@ -42,11 +42,12 @@ pub fn dist(root: &Path) -> Result<(), String> {
     sums(&out)
 }
 
-/// The static program. Only it is linked statically: procedural macros can't be.
+/// Builds the program as a static binary. The flag applies only to the program, because procedural
+/// macros can't be linked statically.
 fn build(root: &Path, target: &Path) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // The crate getrandom looks the system call's function up in shared libraries, of which there are
-    // none, and then wants /dev/urandom. With this it links the function.
+    // By default, the crate getrandom looks up the function `getrandom` in shared libraries. A static
+    // program has none, and the fallback needs /dev/urandom. This flag links the function.
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     let flags = format!("{flags} --cfg getrandom_backend=\"linux_getrandom\"");
     run(Command::new(cargo)
@@ -58,7 +59,7 @@ fn build(root: &Path, target: &Path) -> Result<PathBuf, String> {
     Ok(target.join("release").join(NAME))
 }
 
-/// Writes the archive, and returns the folder that is in it.
+/// Writes the archive, and returns the folder that it contains.
 fn archive(sandbox: &Path, program: &Path, work: &Path, out: &Path) -> Result<PathBuf, String> {
     let name = format!("{NAME}-{VERSION}-linux-x64");
     let folder = work.join(&name);
@@ -72,7 +73,7 @@ fn archive(sandbox: &Path, program: &Path, work: &Path, out: &Path) -> Result<Pa
         &folder.join("Dockerfile"),
     )?;
     run(Command::new("tar")
-        // The same files give the same bytes.
+        // Reproducible: the same files give the same bytes.
         .args([
             "--sort=name",
             "--mtime=@0",
@@ -106,12 +107,13 @@ fn npm(sandbox: &Path, folder: &Path, work: &Path, out: &Path) -> Result<(), Str
         .current_dir(work))
 }
 
-/// Writes an image that `docker load` and `podman load` read, if buildah can build one here.
+/// Writes an image for `docker load` and `podman load`. Skipped with a message if buildah does not work
+/// here.
 #[allow(clippy::print_stderr)]
 fn image(folder: &Path, work: &Path, out: &Path) -> Result<(), String> {
     let buildah = |arguments: &[&str]| {
         let mut command = Command::new("buildah");
-        // Neither needs a kernel module, and a container may lack the privileges for others.
+        // Works without a kernel module and in containers without privileges.
         command.args(["--storage-driver", "vfs"]);
         command.arg("--root").arg(work.join("images"));
         command.arg("--runroot").arg(work.join("containers"));
@@ -124,7 +126,7 @@ fn image(folder: &Path, work: &Path, out: &Path) -> Result<(), String> {
         eprintln!("no image: buildah does not work here: {line}");
         return Ok(());
     }
-    // Images of the OCI's format have no health check.
+    // The OCI format has no health checks.
     run(
         buildah(&["build", "--isolation", "chroot", "--format", "docker"])
             .args(["--quiet", "--timestamp", "0", "--tag", NAME])

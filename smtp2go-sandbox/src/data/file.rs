@@ -1,4 +1,4 @@
-//! The file: a redb database with a table of records.
+//! Opens and writes the data file, a redb database with a table of records.
 
 use std::fmt::Display;
 use std::fs;
@@ -20,46 +20,46 @@ use super::record::{PIECE, RecordBatch, RecordValue};
 use super::save;
 use crate::world::World;
 
-/// What the records look like. A sandbox reads the files of its own version only.
+/// Version of the format of the records. Files of other versions are refused.
 const VERSION: u64 = 1;
 
-/// Tells that the file is a sandbox's: the key `version` has the version.
+/// Identifies the file as a sandbox's. The key `version` holds [`VERSION`].
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("smtp2go-sandbox");
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 
-/// The memory for pages of the file. All is read once, at the start.
+/// Size of redb's page cache in bytes. Small, because records are read only once, at the start.
 const CACHE: usize = 16 * 1024 * 1024;
 
-/// The file of a running sandbox, and the thread that writes it.
+/// The data file of a running sandbox, and the thread that writes it.
 pub(crate) struct DataFile {
-    /// `None` when it is closed.
+    /// `None` after [`close`](Self::close).
     queue: Mutex<Option<mpsc::Sender<RecordBatch>>>,
     queued: AtomicU64,
     written: watch::Receiver<WriterProgress>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// How far the thread is.
+/// Progress of the writer thread.
 #[derive(Default)]
 struct WriterProgress {
     batches: u64,
-    /// Why no more are written.
+    /// The error that ended the thread.
     error: Option<String>,
 }
 
 impl DataFile {
-    /// Opens or makes the file and puts what is in it into a new world.
+    /// Opens or creates the file, and loads its records into a new world.
     ///
     /// # Errors
     ///
-    /// If it is in use, cannot be read or written, or is not a file of this version. The error names
-    /// the file, which is left as it is.
+    /// Fails if the file is in use, cannot be read or written, or is not a data file of this version.
+    /// The error names the file. The file is not changed.
     pub(crate) fn open(path: &Path, world: &mut World) -> io::Result<Self> {
         let name = path.display().to_string();
         let fail = |why: String| io::Error::other(format!("{name}: {why}"));
         check_head(path).map_err(&fail)?;
-        // What the pages say is checked by assertions in part.
+        // redb asserts some properties of the pages, so a damaged file can make it panic.
         let opened = panic::catch_unwind(AssertUnwindSafe(|| {
             let database = open(path)?;
             let records = begin(&database)?;
@@ -83,7 +83,7 @@ impl DataFile {
         Ok(file)
     }
 
-    /// Queues what changed in the world, which is locked.
+    /// Queues the changes of the locked world.
     pub(crate) fn save(&self, world: &mut World) {
         let Some(batch) = save::take(world) else {
             return;
@@ -91,12 +91,12 @@ impl DataFile {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         self.queued.fetch_add(1, Ordering::SeqCst);
         if let Some(queue) = &*queue {
-            // If the thread has ended, whoever waits for it is told.
+            // If the thread has ended, `saved` returns its error.
             let _ = queue.send(batch);
         }
     }
 
-    /// Waits until everything is written that was queued before the call.
+    /// Waits until every batch that was queued before the call is written.
     pub(crate) async fn saved(&self) -> Result<(), String> {
         let queued = self.queued.load(Ordering::SeqCst);
         let mut written = self.written.clone();
@@ -111,7 +111,7 @@ impl DataFile {
         }
     }
 
-    /// Waits until the file cannot be written any more, and returns why.
+    /// Waits until writing fails, and returns the error.
     pub(crate) async fn failed(&self) -> String {
         let mut written = self.written.clone();
         let failed = written.wait_for(|written| written.error.is_some()).await;
@@ -121,13 +121,13 @@ impl DataFile {
         }
     }
 
-    /// Writes what is queued and closes the file.
+    /// Writes the queued batches, and closes the file.
     pub(crate) fn close(&self) {
         let lock = || self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         drop(lock().take());
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take() {
-            // If it panicked, nobody was told that anything was saved since.
+            // After a panic of the thread, `saved` returns an error, so nothing more is acknowledged.
             let _ = thread.join();
         }
     }
@@ -136,10 +136,10 @@ impl DataFile {
 const DAMAGED: &str = "the file is damaged; move it away to start with a new one";
 const FOREIGN: &str = "not a data file of smtp2go-sandbox, or one whose creation was interrupted; choose another file";
 
-/// Checks, before anything is written, that an existing file begins as a redb database does and is as
-/// long as it says.
+/// Checks that an existing file starts like a redb database and has the length in its header. Writes
+/// nothing.
 fn check_head(path: &Path) -> Result<(), String> {
-    /// The length of the head, and what it begins with. 3 other bytes and five numbers follow.
+    /// Length of redb's header in bytes. It starts with `MAGIC`, 3 other bytes and five numbers.
     const HEAD: u64 = 320;
     const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
     let mut file = match fs::File::open(path) {
@@ -196,7 +196,7 @@ fn open(path: &Path) -> Result<Database, String> {
     })
 }
 
-/// The records as they are, after a look at the version. Makes the tables if there are none.
+/// Checks the version and returns the table of records. Creates the tables in an empty database.
 fn begin(database: &Database) -> Result<ReadOnlyTable<&'static str, &'static [u8]>, String> {
     let reading = database.begin_read().map_err(text)?;
     let version = match reading.open_table(ABOUT) {
@@ -233,7 +233,7 @@ fn text(error: impl Display) -> String {
     error.to_string()
 }
 
-/// What follows the last key that begins so. Prefixes end with a slash.
+/// Returns the exclusive end of the range of keys with a prefix, which ends with a slash.
 fn end_of(prefix: &str) -> String {
     format!("{}0", prefix.trim_end_matches('/'))
 }
@@ -255,8 +255,8 @@ impl RecordSource for ReadOnlyTable<&'static str, &'static [u8]> {
     }
 }
 
-/// Writes batches until the queue is closed or the file cannot be written: all that are there at once,
-/// so that calls at the same time wait for one transaction.
+/// Writes batches until the queue is closed or writing fails. One transaction writes all queued batches,
+/// so that concurrent calls share an fsync.
 fn write_all(
     database: &Database,
     name: &str,
@@ -320,9 +320,9 @@ mod tests {
     use super::*;
     use crate::world::tests::shared;
 
-    /// A redb database of other programs, or of another version of this one.
+    /// Databases of another program and of another version.
     #[test]
-    fn other_databases_are_refused_and_left_as_they_are() {
+    fn foreign_database_is_refused_and_not_changed() {
         const OTHER: TableDefinition<'_, &str, &str> = TableDefinition::new("other");
         const SAME_NAME: TableDefinition<'_, u64, u64> = TableDefinition::new("smtp2go-sandbox");
         let make: [(fn(&WriteTransaction), &str); 3] = [

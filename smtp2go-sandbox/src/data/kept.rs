@@ -1,4 +1,4 @@
-//! A list or map of things that may be in a data file, each on its own.
+//! A map that tracks changes, so that the data file has a record for each item.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +11,12 @@ use serde::de::DeserializeOwned;
 use crate::keep::Figure;
 use crate::weight::Weight;
 
-/// Things by key, in the order of their keys. If the sandbox has a data file, it notes which of them
-/// change, so that one of a thousand is written and not all.
+/// Items by key, in the order of their keys. With a data file, it tracks which items change, so that
+/// only those are written.
 pub(crate) struct Kept<K, V> {
     items: BTreeMap<K, V>,
-    /// The keys of what was added, changed or removed and is not written yet; `None` without a file.
+    /// Keys of items that were added, changed or removed since the last write. `None` without a data
+    /// file.
     changed: Option<BTreeSet<K>>,
 }
 
@@ -55,7 +56,7 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         self.items.values()
     }
 
-    /// The things with their keys.
+    /// Iterates over the items with their keys.
     pub(crate) fn numbered(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.items.iter()
     }
@@ -74,7 +75,7 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         self.items.get(key)
     }
 
-    /// A thing, to be changed.
+    /// Returns an item and marks it as changed.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let item = self.items.get_mut(key)?;
         if let Some(changed) = &mut self.changed {
@@ -83,7 +84,7 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         Some(item)
     }
 
-    /// The key of the first thing that is wanted.
+    /// Returns the key of the first item that matches.
     pub(crate) fn find(&self, is_wanted: impl Fn(&V) -> bool) -> Option<K> {
         let mut items = self.items.iter();
         let (key, _) = items.find(|(_, item)| is_wanted(item))?;
@@ -104,14 +105,14 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         Some(item)
     }
 
-    /// Takes out the first thing, with its key.
+    /// Removes the first item, and returns it with its key.
     pub(crate) fn pop_first(&mut self) -> Option<(K, V)> {
         let (key, item) = self.items.pop_first()?;
         self.mark(&key);
         Some((key, item))
     }
 
-    /// Takes out everything that is not to be left.
+    /// Removes the items for which `stays` returns false.
     pub(crate) fn retain(&mut self, stays: impl Fn(&V) -> bool) {
         let changed = &mut self.changed;
         self.items.retain(|key, item| {
@@ -123,7 +124,7 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         });
     }
 
-    /// Everything of a kind, to be changed.
+    /// Iterates over the items that match, and marks each as changed.
     pub(crate) fn each_mut(
         &mut self,
         is_wanted: impl Fn(&V) -> bool,
@@ -141,7 +142,7 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         })
     }
 
-    /// A thing, to be changed; a new one if it is not there.
+    /// Returns an item, inserts the default if it is missing, and marks it as changed.
     pub(crate) fn or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -152,7 +153,7 @@ impl<K: Ord + Clone, V> Kept<K, V> {
 }
 
 impl<V> Kept<u64, V> {
-    /// Adds a thing behind all others, and returns its number.
+    /// Adds an item at the end, and returns its number.
     pub(crate) fn push(&mut self, item: V) -> u64 {
         let last = self.items.last_key_value();
         let number = last.map_or(0, |(number, _)| number + 1);
@@ -169,7 +170,7 @@ impl<K: Ord + Clone, V> Index<K> for Kept<K, V> {
     }
 }
 
-/// The key of a thing as a text, in the same order.
+/// Converts a key to text and back. The texts sort like the keys.
 pub(crate) trait RecordKey: Ord + Clone {
     fn write(&self) -> String;
     fn read(text: &str) -> Option<Self>;
@@ -205,18 +206,18 @@ impl RecordKey for Figure {
     }
 }
 
-/// A record in the file: its key, and the value or why there is none.
+/// A changed record: its key, and the value. `None` if it was removed.
 pub(crate) type Changed = (String, Option<serde_json::Result<Vec<u8>>>);
 
-/// A [`Kept`] of any kind, as a data file sees it.
+/// A [`Kept`] of any type, for saving and loading.
 pub(crate) trait Collection {
-    /// Notes what changes from now on. `all`: what is there is not written yet.
+    /// Starts to track changes. `all` marks the existing items as changed.
     fn track(&mut self, all: bool);
 
-    /// What changed since the last call, with `None` for what is gone.
+    /// Returns the changes since the last call.
     fn take_changed(&mut self) -> Vec<Changed>;
 
-    /// Puts a thing back.
+    /// Restores an item from its record.
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), String>;
 }
 

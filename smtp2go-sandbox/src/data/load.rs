@@ -1,4 +1,4 @@
-//! From records to the world, at the start.
+//! Loads the world from the records of a data file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
@@ -21,18 +21,19 @@ use crate::sms::{AcceptedSms, Sms};
 use crate::weight::Weight;
 use crate::world::World;
 
-/// Takes a record, with the rest of its key.
+/// Receives the rest of a record's key, and its value.
 pub(super) type TakeRecord<'a> = dyn FnMut(&str, &[u8]) -> Result<(), String> + 'a;
 
-/// Where records are read from.
+/// A source of records.
 pub(super) trait RecordSource {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String>;
 
-    /// Hands over the records whose keys begin so, in order, with the rest of their keys.
+    /// Passes each record with the prefix to `take`, in the order of the keys. `take` receives the key
+    /// without the prefix.
     fn each(&self, prefix: &str, take: &mut TakeRecord<'_>) -> Result<(), String>;
 }
 
-/// Reads a value. The error names the record.
+/// Parses the value of a record. The error names the record.
 fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, String> {
     serde_json::from_slice(value).map_err(|error| format!("{key}: {error}"))
 }
@@ -41,7 +42,7 @@ fn number<T: FromStr>(key: &str) -> Result<T, String> {
     key.parse().map_err(|_| format!("{key:?} is no number"))
 }
 
-/// Puts everything into a new world, which tracks its changes then.
+/// Loads all records into a new world, and starts to track its changes.
 pub(super) fn load(world: &mut World, source: &dyn RecordSource) -> Result<(), String> {
     let mut saved = Saved::default();
     if let Some(meta) = source.get(SINGLE)? {
@@ -62,7 +63,7 @@ pub(super) fn load(world: &mut World, source: &dyn RecordSource) -> Result<(), S
 }
 
 fn restore_meta(world: &mut World, meta: SingleRecord) {
-    // The keys that the sandbox was set up with then, and is not now.
+    // Remove the keys that the earlier builder set and this one does not set.
     let settings = Arc::clone(&world.settings);
     let still = |secret: &String| settings.keys.iter().any(|key| key.secret == *secret);
     let gone: BTreeSet<_> = meta.keys.into_iter().filter(|key| !still(key)).collect();
@@ -77,7 +78,7 @@ fn restore_meta(world: &mut World, meta: SingleRecord) {
     world.sms.set_total(meta.sms);
     world.received.set_total(meta.received);
     world.count_state();
-    // Somebody was told of that much before.
+    // The drops of earlier runs were reported by them.
     let _ = world.drop_news();
 }
 
@@ -199,7 +200,7 @@ fn load_messages(
     Ok(())
 }
 
-/// A mail with the body of its call, which those of a batch share.
+/// Creates a mail with the body of its call. The mails of a batch share one body.
 fn with_body(
     source: &dyn RecordSource,
     saved: &mut Saved,
@@ -221,7 +222,7 @@ fn with_body(
             })?;
             bytes.shrink_to_fit();
             let bytes = Bytes::from(bytes);
-            // Those of a batch come one after the other.
+            // One body is enough: the mails of a batch are adjacent.
             bodies.clear();
             bodies.insert(body, bytes.clone());
             bytes

@@ -1,10 +1,10 @@
-//! What outlives the sandbox, in a file.
+//! The data file: saves the state of a sandbox for the next start.
 //!
-//! Whoever changes the world leaves marks of what changed: [`Kept`] those of an account's things,
-//! [`Unsaved`] the others. When the world is unlocked, [`save`] takes the marked records out of it, in
-//! order, and a thread ([`file`]) writes them, as many at a time as there are. No answer leaves
-//! before everything that it may be about is written: [`Shared::saved`](crate::world::Shared::saved).
-//! At the start [`load`] puts the records back.
+//! Code that changes the world marks its changes: [`Kept`] marks those of accounts' items, [`Unsaved`]
+//! holds the others. Unlocking the world makes [`save`] turn the marked changes into a batch of records.
+//! A thread ([`file`]) writes all queued batches in one transaction. The sandbox replies after its
+//! changes are written: [`Shared::saved`](crate::world::Shared::saved). At the start, [`load`] reads the
+//! records.
 #![cfg_attr(not(feature = "data"), allow(dead_code))]
 
 #[cfg(feature = "data")]
@@ -25,10 +25,10 @@ use serde::{Deserialize, Deserializer};
 pub(crate) use self::kept::{Collection, Kept};
 use crate::due::JobKey;
 
-/// What changed since it was written last, by number.
+/// Numbers of the things that changed since the last write.
 #[derive(Debug, Default)]
 pub(crate) struct Unsaved {
-    /// Everything that was there before is gone.
+    /// Whether all earlier records must be removed first.
     pub(crate) cleared: bool,
     pub(crate) clock: bool,
     pub(crate) accounts: BTreeSet<usize>,
@@ -39,16 +39,16 @@ pub(crate) struct Unsaved {
     pub(crate) saved: save::Saved,
 }
 
-/// A text of which there are few, such as the name of a field. By this name, serde's derive does not
-/// take it for one that is borrowed from the input.
+/// A static text, such as the name of a field. An alias, because serde's derive would borrow a
+/// `&'static str` from the input.
 pub(crate) type Literal = &'static str;
 
-/// Reads a literal.
+/// Deserializes a literal.
 pub(crate) fn interned<'de, D: Deserializer<'de>>(from: D) -> Result<Literal, D::Error> {
     String::deserialize(from).map(intern)
 }
 
-/// Reads a map by literals.
+/// Deserializes a map whose keys are literals.
 pub(crate) fn interned_keys<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     from: D,
 ) -> Result<BTreeMap<Literal, V>, D::Error> {
@@ -57,7 +57,7 @@ pub(crate) fn interned_keys<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     Ok(map.collect())
 }
 
-/// The text, once in the process.
+/// Returns a text as a literal. Leaks each different text once per process.
 pub(crate) fn intern(text: String) -> Literal {
     static TEXTS: Mutex<Option<HashSet<Literal>>> = Mutex::new(None);
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +65,7 @@ pub(crate) fn intern(text: String) -> Literal {
     match texts.get(text.as_str()) {
         Some(known) => known,
         None => {
-            // The sandbox has them as literals, so that a file has few different ones.
+            // Leaks little: the file has only texts that are literals in this program.
             let text: Literal = text.leak();
             texts.insert(text);
             text

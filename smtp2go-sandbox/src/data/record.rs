@@ -1,4 +1,4 @@
-//! The records of a data file: their keys, and how what is in them is written.
+//! The records of a data file: their keys and values.
 
 use std::time::SystemTime;
 
@@ -10,40 +10,40 @@ use crate::clock::Clock;
 use crate::event::{EventKind, KindForm};
 use crate::ids::Ids;
 
-/// The key of what there is one of.
+/// Key of the [`SingleRecord`].
 pub(super) const SINGLE: &str = "meta";
 
-/// A key that keeps records of a kind together and in order.
+/// Returns the key of a record. Records of a kind sort by number.
 pub(super) fn key(kind: &str, number: usize) -> String {
     format!("{kind}/{number:020}")
 }
 
-/// What there is one of.
+/// State that exists once per sandbox.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SingleRecord {
     pub(super) ids: Ids,
     pub(super) clock: Clock,
-    /// What was due until then has happened.
+    /// All jobs due up to this time have run.
     pub(super) now: SystemTime,
     /// The number of the last message.
     pub(super) last_message: u64,
     /// The number of the last job.
     pub(super) last_job: u64,
-    /// How many there ever were.
+    /// Totals, including dropped items.
     pub(super) mails: usize,
     pub(super) events: usize,
     pub(super) sms: usize,
     pub(super) received: usize,
-    /// The keys that the sandbox was set up with.
+    /// The API keys that the builder set.
     pub(super) keys: Vec<String>,
 }
 
-/// A message by its number. `place` is that in its log.
+/// A message. The key has its number; `place` is its index in the log of its kind.
 #[derive(Serialize, Deserialize)]
 pub(super) enum MessageRecord<M, S, R> {
     Mail {
         place: Option<usize>,
-        /// The number of the body of its call, if what is long is there.
+        /// The number of the body record with the mail's long texts, if it has any.
         body: Option<u64>,
         mail: M,
     },
@@ -59,7 +59,7 @@ pub(super) enum MessageRecord<M, S, R> {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct EventRecord {
-    /// Hexadecimal.
+    /// In hexadecimal.
     pub(super) id: String,
     pub(super) time: SystemTime,
     pub(super) account: AccountId,
@@ -77,24 +77,25 @@ pub(super) struct JobRecord<J> {
     pub(super) job: J,
 }
 
-/// The long texts of mails are in their bodies, which are written in pieces of this size: so each has a
-/// page of the file with little left over.
+/// Size in bytes of the chunks in which bodies are written. A chunk with its key almost fills a page of
+/// the file.
 pub(super) const PIECE: usize = 32 * 1024 - 256;
 
-/// What to write, in order.
+/// The records to write, in order.
 #[derive(Default)]
 pub(super) struct RecordBatch {
-    /// Everything that was there before is gone.
+    /// Whether all earlier records are removed first.
     pub(super) cleared: bool,
     pub(super) records: Vec<(String, RecordValue)>,
 }
 
 pub(super) enum RecordValue {
-    /// The record is gone, or all records whose keys begin so.
+    /// Removes the record.
     Gone,
+    /// Removes all records whose keys start with the key.
     AllGone,
     Json(serde_json::Result<Vec<u8>>),
-    /// What may be long is written when the world is not locked any more.
+    /// Serialized by the writer thread, because a long value would keep the world locked.
     Later(Box<dyn FnOnce() -> serde_json::Result<Vec<u8>> + Send>),
     Body(Bytes),
 }

@@ -1,4 +1,4 @@
-//! From the world to records: what changed since the last time.
+//! Turns the changes of the world into records.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,19 +11,20 @@ use crate::event::Event;
 use crate::keep::KeptMessage;
 use crate::world::World;
 
-/// What is known of the file, so that no more is written than changed.
+/// What the file contains, to write only changes and to remove unused bodies.
 #[derive(Debug, Default)]
 pub(crate) struct Saved {
-    /// The accounts' rows as they were written.
+    /// The rows of accounts that were written last.
     rows: HashMap<usize, Vec<u8>>,
-    /// The body that a mail needs, by the number of the mail. A body has the number of the first.
+    /// The number of the body of each mail, by the number of the mail. A body has the number of its
+    /// first mail.
     body_of: HashMap<u64, u64>,
-    /// How many mails need a body.
+    /// The number of mails that need each body.
     needed_by: HashMap<u64, usize>,
 }
 
 impl Saved {
-    /// A mail is in the file that needs a body.
+    /// Notes that a mail in the file needs a body.
     pub(super) fn note_body(&mut self, mail: u64, body: u64) {
         self.body_of.insert(mail, body);
         *self.needed_by.entry(body).or_default() += 1;
@@ -33,7 +34,7 @@ impl Saved {
         self.rows.insert(account, row);
     }
 
-    /// A mail is gone. Returns the body if no other needs it.
+    /// Notes that a mail is removed. Returns its body if no other mail needs it.
     fn let_go(&mut self, mail: u64) -> Option<u64> {
         let body = self.body_of.remove(&mail)?;
         let needed = self.needed_by.get_mut(&body)?;
@@ -46,7 +47,7 @@ impl Saved {
     }
 }
 
-/// Takes what changed. `None` if nothing did, or the world has no file.
+/// Takes the changes since the last call. `None` if there are none or the world has no data file.
 pub(super) fn take(world: &mut World) -> Option<RecordBatch> {
     let mut unsaved = world.unsaved.take()?;
     let mut batch = RecordBatch {
@@ -119,7 +120,7 @@ pub(super) fn take(world: &mut World) -> Option<RecordBatch> {
     Some(batch)
 }
 
-/// Puts a message into the batch, with its body unless that of another one is the same.
+/// Adds a message to the batch, with its body unless a message in the batch has the same body.
 fn put_message(
     world: &World,
     saved: &mut Saved,

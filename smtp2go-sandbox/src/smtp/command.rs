@@ -1,22 +1,22 @@
-//! Commands as clients write them (RFC 5321, RFC 4954, RFC 6531).
+//! Parses the commands of SMTP clients (RFC 5321, RFC 4954, RFC 6531).
 
 use super::MOST_BYTES;
 use super::reply::SmtpReply;
 use crate::address;
 
-/// How many bytes a line may have, with its end.
+/// Maximum number of bytes in a line, including its CRLF.
 pub(super) const LONGEST_LINE: usize = 4096;
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Command<'a> {
     Ehlo,
     Helo,
-    /// The response is there if the client sends it at once.
+    /// `response` is the initial response, if the command has one.
     Auth {
         mechanism: &'a str,
         response: Option<&'a str>,
     },
-    /// The address is empty for `<>`.
+    /// `address` is empty for `<>`.
     Mail {
         address: &'a str,
         utf8: bool,
@@ -31,7 +31,7 @@ pub(super) enum Command<'a> {
     Quit,
 }
 
-/// Why a line is not carried out.
+/// The error for a line that is not a valid command.
 #[derive(Debug, PartialEq)]
 pub(super) struct Bad {
     pub(super) reply: SmtpReply,
@@ -48,7 +48,7 @@ impl From<SmtpReply> for Bad {
     }
 }
 
-/// The text of a line that was read up to LF, or up to [`LONGEST_LINE`].
+/// Returns the text of a line that was read up to LF or up to [`LONGEST_LINE`] bytes.
 pub(super) fn text(line: &[u8]) -> Result<&str, Bad> {
     let fatal = |text: String| Bad {
         reply: SmtpReply::new(500, "5.5.2", text),
@@ -74,7 +74,7 @@ fn syntax(text: impl Into<String>) -> SmtpReply {
 }
 
 impl<'a> Command<'a> {
-    /// Reads a line with its end.
+    /// Parses a line, including its CRLF.
     pub(super) fn parse(line: &'a [u8]) -> Result<Self, Bad> {
         let text = text(line)?.trim_end();
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -141,7 +141,7 @@ fn mail(rest: &str) -> Result<Command<'_>, SmtpReply> {
                 ));
             }
             "SMTPUTF8" if value.is_empty() => utf8 = true,
-            // Who else sent the message does not matter here.
+            // The original submitter (RFC 4954, 5) is ignored.
             "AUTH" => {}
             _ => return Err(unknown(parameter)),
         }

@@ -1,30 +1,30 @@
-//! The text of a message: dots are unstuffed, and only CRLF, a dot and CRLF end it.
+//! Removes dot-stuffing from a message, and finds its end: only CRLF, a dot and CRLF.
 //!
-//! A server that takes other line ends for it too can be made to see two messages where another one
-//! sees a single one (SMTP smuggling).
+//! A server that also accepts other line ends there is open to SMTP smuggling: it sees two messages
+//! where another server sees one.
 
 use memchr::memchr2;
 
-/// Where in a message the next byte is.
+/// The position of the next byte in a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
-    /// At the beginning of a line: of the message or behind CRLF.
+    /// At the start of a line: at the start of the message or after CRLF.
     Start,
-    /// Behind the dot that begins a line.
+    /// After a dot at the start of a line.
     Dot,
-    /// Behind that dot and CR.
+    /// After a dot at the start of a line, and CR.
     DotCr,
     /// In a line.
     Line,
-    /// Behind a CR in a line.
+    /// After a CR in a line.
     Cr,
 }
 
-/// Finds the end of a message, and takes out what was added to its lines.
+/// Finds the end of a message, and removes dot-stuffing.
 #[derive(Debug)]
 pub(super) struct Unstuffing {
     place: Place,
-    /// There was a CR or an LF without the other.
+    /// Whether the message has a CR or LF that is not part of a CRLF.
     pub(super) has_bare: bool,
 }
 
@@ -36,8 +36,8 @@ impl Unstuffing {
         }
     }
 
-    /// Hands the text in a chunk to `take`. Returns how many bytes of the chunk belong to the
-    /// message, if it ends there.
+    /// Passes the text in a chunk to `take`. If the message ends in the chunk, returns how many of the
+    /// chunk's bytes belong to it.
     pub(super) fn push(&mut self, chunk: &[u8], mut take: impl FnMut(&[u8])) -> Option<usize> {
         let mut rest = chunk;
         while let [first, others @ ..] = rest {
@@ -86,7 +86,7 @@ impl Unstuffing {
 mod tests {
     use super::*;
 
-    /// The text, whether there was a bare CR or LF, and what is behind the end.
+    /// Returns the text, whether there was a bare CR or LF, and the bytes after the end.
     fn read(chunks: &[&[u8]]) -> (Vec<u8>, bool, Option<Vec<u8>>) {
         let mut unstuffing = Unstuffing::new();
         let mut text = Vec::new();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn message_ends_at_a_dot_between_crlfs_in_whatever_chunks() {
+    fn message_ends_only_at_a_dot_between_crlfs_in_chunks_of_any_size() {
         let whole: [(&str, &str, bool, Option<&str>); 16] = [
             (".\r\n", "", false, Some("")),
             ("a\r\n.\r\nQUIT\r\n", "a\r\n", false, Some("QUIT\r\n")),
@@ -111,7 +111,7 @@ mod tests {
             ("a\r\n", "a\r\n", false, None),
             ("a\r\n.", "a\r\n", false, None),
             ("a\r\n.\r", "a\r\n", false, None),
-            // What smuggling is made of.
+            // SMTP smuggling.
             ("a\n.\nb", "a\n.\nb", true, None),
             ("a\n.\r\nb", "a\n.\r\nb", true, None),
             ("a\r\n.\nb", "a\r\n\nb", true, None),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn any_stuffed_text_is_read_as_it_was() {
+    fn random_stuffed_text_is_restored() {
         for seed in 0..500 {
             let mut random = fastrand::Rng::with_seed(seed);
             let lines: Vec<String> = (0..random.usize(..20))

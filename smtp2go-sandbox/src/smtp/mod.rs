@@ -1,10 +1,11 @@
-//! The SMTP server: from a connection to the mail, which is accepted as one of `/email/mime` is.
+//! The SMTP server. Its mail has the same effects as mail sent to `/email/mime`.
 //!
-//! A module per step: [`wire`] reads lines and messages, [`command`] reads commands, [`session`]
-//! answers them, and [`user`] knows who sends.
+//! [`wire`] reads lines and messages, [`message`] finds the end of a message, [`command`] parses
+//! commands, [`session`] carries them out, [`user`] authenticates clients, and [`reply`] formats
+//! replies.
 //!
-//! A web page may post to this port too. It cannot choose how its request begins, so whatever does
-//! not begin as a client of SMTP does ends the connection.
+//! A web page can post to this port, and its body may contain SMTP commands. It cannot choose the first
+//! line of its request, so the server closes the connection if the first line is not an SMTP command.
 
 mod command;
 mod message;
@@ -23,14 +24,14 @@ use crate::world::Shared;
 use reply::SmtpReply;
 use session::Session;
 
-/// The user that every sandbox with SMTP has. The password is the main API key, so that mail needs
-/// as good a secret over SMTP as over HTTP where other machines can reach the sandbox.
+/// The user that every sandbox with SMTP has. Its password is the main API key: if other machines can
+/// reach the sandbox, mail over SMTP needs the same secret as mail over HTTP.
 pub(crate) const USERNAME: &str = "sandbox";
 
-/// How many bytes a message may have: as many as a request of the API.
+/// Maximum size of a message in bytes. Equals the limit of the API's requests.
 const MOST_BYTES: usize = 50 * 1024 * 1024;
 
-/// How many recipients a message may have: as many as the `to` of `/email/send`.
+/// Maximum number of recipients of a message. Equals the limit of `to` in `/email/send`.
 const MOST_RECIPIENTS: usize = 100;
 
 /// Serves connections until the sandbox stops.
@@ -43,7 +44,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             _ = stopping.wait_for(|stopping| *stopping) => return,
         };
         let Ok((stream, client)) = accepted else {
-            // Too many open files, or a client that was gone: it gets better with time.
+            // Too many open files, or a client that is gone: retry after a pause.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };

@@ -1,15 +1,15 @@
-//! Replies, in ASCII whatever they quote.
+//! Formats replies. Non-ASCII and control characters in quoted text are escaped.
 
 use std::fmt;
 
-/// How many characters of a text are sent: a line has 512 at most.
+/// Maximum number of characters of a text that are sent. A reply line has at most 512 bytes.
 const LONGEST: usize = 480;
 
 /// A reply with a status code, an enhanced status code (RFC 3463) and a text for each line.
 #[derive(Debug, PartialEq)]
 pub(super) struct SmtpReply {
     pub(super) code: u16,
-    /// Empty where there is none.
+    /// Empty for replies without one.
     enhanced: &'static str,
     lines: Vec<String>,
 }
@@ -19,7 +19,7 @@ impl SmtpReply {
         Self::of_lines(code, enhanced, vec![text.into()])
     }
 
-    /// With several lines, of which there has to be one at least.
+    /// Creates a reply of several lines. `lines` must not be empty.
     pub(super) fn of_lines(code: u16, enhanced: &'static str, lines: Vec<String>) -> Self {
         Self {
             code,
@@ -32,7 +32,7 @@ impl SmtpReply {
         self.code >= 400
     }
 
-    /// The texts on one line.
+    /// Returns the texts, joined by semicolons.
     pub(super) fn text(&self) -> String {
         self.lines.join("; ")
     }
@@ -55,7 +55,7 @@ impl fmt::Display for SmtpReply {
             for letter in line.chars().take(LONGEST) {
                 match letter {
                     ' '..='~' => text.push(letter),
-                    // No text of a client begins a line of its own.
+                    // A client's text must not start a new line.
                     _ => text.extend(letter.escape_default()),
                 }
             }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn all_lines_but_the_last_one_have_a_hyphen() {
+    fn lines_before_the_last_one_have_a_hyphen() {
         let lines = vec!["a".to_owned(), "b".to_owned()];
         let reply = SmtpReply::of_lines(250, "2.0.0", lines);
         assert_eq!(reply.to_string(), "250-2.0.0 a\r\n250 2.0.0 b\r\n");

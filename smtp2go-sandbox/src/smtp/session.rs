@@ -24,19 +24,19 @@ use crate::operations::sending;
 use crate::server::LIGHT;
 use crate::world::{Shared, World};
 
-/// The method of the calls that are no HTTP.
+/// The method of recorded SMTP calls.
 const METHOD: &str = "SMTP";
 
-/// What AUTH LOGIN asks for: `Username:` and `Password:` in base64.
+/// The prompts of AUTH LOGIN: `Username:` and `Password:` in base64.
 const ASK_USERNAME: &str = "VXNlcm5hbWU6";
 const ASK_PASSWORD: &str = "UGFzc3dvcmQ6";
 
-/// A connection and what was said on it.
+/// A connection and the state of its dialogue.
 pub(super) struct Session {
     shared: Arc<Shared>,
     wire: Wire,
     client: Client,
-    /// The client has said EHLO or HELO.
+    /// Whether the client has sent EHLO or HELO.
     greeted: bool,
     envelope: Option<Envelope>,
 }
@@ -46,9 +46,9 @@ pub(super) struct Session {
 struct Envelope {
     sender: String,
     recipients: Vec<String>,
-    /// Addresses may have letters beyond ASCII.
+    /// Whether addresses may be non-ASCII (SMTPUTF8).
     utf8: bool,
-    /// The commands as they were sent.
+    /// The MAIL and RCPT lines, for the recorded call.
     head: Vec<u8>,
 }
 
@@ -66,7 +66,7 @@ impl Session {
         }
     }
 
-    /// Talks to the client until one of the two ends it.
+    /// Runs the dialogue until the client or the server ends it.
     pub(super) async fn run(mut self, refusals: &Refusals) {
         if let Err(End::Reply(reply)) = self.talk().await {
             refusals.answer(self.wire.into_stream(), reply.to_string());
@@ -184,7 +184,7 @@ impl Session {
                 envelope.head.extend_from_slice(line);
                 SmtpReply::new(250, "2.1.5", "OK")
             }
-            // AUTH and a DATA that is in order take more than a line, and do not get here.
+            // `carry_out` handles AUTH, and DATA in the right order.
             Command::Auth { .. } | Command::Data => {
                 return Err(out_of_order("MAIL and RCPT come first"));
             }
@@ -212,7 +212,7 @@ impl Session {
         let is = |known: &str| mechanism.eq_ignore_ascii_case(known);
         let credentials = if is("PLAIN") {
             let response = self.response(response, "").await?.unwrap_or_default();
-            // Whom to act as, the name and the password.
+            // The authorization identity (ignored), the name and the password.
             match response.split('\0').collect::<Vec<_>>()[..] {
                 [_, username, password] => Some((username.to_owned(), password.to_owned())),
                 _ => None,
@@ -238,8 +238,8 @@ impl Session {
         Ok(logged_in.map(|()| SmtpReply::new(235, "2.7.0", "OK")))
     }
 
-    /// A response to AUTH: what came with the command, or what the client sends when it is asked.
-    /// `None` if it is not base64, as the `*` of a client that gives up.
+    /// Returns a decoded response to AUTH: the initial response, or the next line after the prompt
+    /// `ask`. `None` if it is not base64, such as the `*` that cancels AUTH.
     async fn response(&mut self, given: Option<&str>, ask: &str) -> Result<Option<String>, End> {
         let bytes = match given {
             Some(given) => decode_base64(given),
@@ -305,7 +305,7 @@ impl Session {
         let verb = text.split_whitespace().next().unwrap_or_default();
         let verb = verb.to_ascii_uppercase();
         let head = match verb.as_str() {
-            // A password may follow.
+            // The rest may contain a password.
             "AUTH" => Bytes::from_static(b"AUTH\r\n"),
             _ => Bytes::copy_from_slice(line),
         };
@@ -316,7 +316,7 @@ impl Session {
         self.note(call, reply);
     }
 
-    /// A call for a command of which nothing more is known yet.
+    /// Creates the call of a command, without its result.
     fn call(&self, verb: &str) -> Call {
         let (now, is_known) = {
             let world = self.shared.world();
@@ -339,7 +339,7 @@ impl Session {
     }
 }
 
-/// Accepts or refuses a message. Returns the reply and the numbers of what it made.
+/// Accepts or refuses a message. Returns the reply and the numbers of the messages that it created.
 fn accept(
     shared: &Shared,
     client: &Client,
@@ -354,7 +354,7 @@ fn accept(
     (reply, first..world.ledger.next())
 }
 
-/// As `/email/mime` does, but for the recipients, which are those of the envelope.
+/// Accepts a message like `/email/mime`, except that its recipients are those of the envelope.
 fn try_accept(
     world: &mut World,
     client: &Client,

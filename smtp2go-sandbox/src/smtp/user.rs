@@ -1,4 +1,4 @@
-//! Who sends over SMTP.
+//! Authenticates SMTP clients.
 
 use std::net::IpAddr;
 
@@ -8,16 +8,16 @@ use crate::account::{Account, AccountId, KeyStatus};
 use crate::operations::sending::SendingUser;
 use crate::world::World;
 
-/// What is known of a client.
+/// A client and its login.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     pub(super) address: IpAddr,
-    /// The name it logged in with.
+    /// The name that the client logged in with.
     pub(super) username: Option<String>,
 }
 
 impl Client {
-    /// Logs in.
+    /// Logs the client in, or returns the refusal.
     pub(super) fn log_in(
         &mut self,
         world: &World,

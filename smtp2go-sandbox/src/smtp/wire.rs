@@ -1,4 +1,4 @@
-//! Reads lines and messages from a connection, within limits.
+//! Reads lines and messages from a connection, with limits on time and size.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::server::{CountedBody, Gathered, Reading};
 /// Why a connection ends.
 #[derive(Debug)]
 pub(super) enum End {
-    /// The client is gone, or reads nothing.
+    /// The client closed the connection, or does not read replies.
     Gone,
     /// The client gets this last reply.
     Reply(SmtpReply),
@@ -32,7 +32,7 @@ impl From<io::Error> for End {
 /// A connection.
 pub(super) struct Wire {
     stream: BufReader<TcpStream>,
-    /// How long the client may read nothing, or send nothing of a message.
+    /// Timeout of each write, and of each read of a message.
     idle: Duration,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct ReceivedMessage<'a> {
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, idle: Duration) -> Self {
-        // Without it replies may come late, and nothing else.
+        // If this fails, replies may be delayed.
         let _ = stream.set_nodelay(true);
         Self {
             stream: BufReader::new(stream),
@@ -66,7 +66,7 @@ impl Wire {
         Ok(written.ok_or(End::Gone)??)
     }
 
-    /// Reads a line with its end, or as much of it as a line may have.
+    /// Reads a line, including its end. Returns the first [`LONGEST_LINE`] bytes of a longer line.
     pub(super) async fn line(&mut self, limit: Duration) -> Result<Vec<u8>, End> {
         let mut line = Vec::new();
         let most = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);

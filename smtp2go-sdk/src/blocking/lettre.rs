@@ -1,4 +1,4 @@
-//! The blocking client as a transport of lettre.
+//! The blocking transport for lettre.
 
 use ::lettre::address::Envelope;
 use ::lettre::{Message, Transport};
@@ -26,8 +26,8 @@ use crate::{Error, Mime, Reply, Sent, operations};
 /// # }
 /// ```
 ///
-/// A [`Client`] is a [`Transport`] too, with the settings of a new `LettreTransport`. Envelopes,
-/// idempotency keys and errors are those of the async
+/// [`Client`] also implements [`Transport`], with the settings of a new `LettreTransport`. Envelopes,
+/// idempotency keys and errors work like in the async
 /// [`LettreTransport`](crate::LettreTransport#envelopes).
 #[derive(Clone, Debug)]
 pub struct LettreTransport {
@@ -45,15 +45,15 @@ impl LettreTransport {
         }
     }
 
-    /// Sets whether recipients that no header has are written into a header `Bcc`. See
-    /// [`Mime::restore_bcc`] for the risk. Default: `false`, such a message is a validation error.
+    /// Sets whether to write envelope recipients that are in no header into a header `Bcc`. See
+    /// [`Mime::restore_bcc`] for the risk. Default: `false`; such a message is a validation error.
     #[must_use]
     pub fn restore_bcc(mut self, restore: bool) -> Self {
         self.transport = self.transport.restore_bcc(restore);
         self
     }
 
-    /// Sets whether mail is queued without checks: see
+    /// Sets whether the API queues mail without checks: see
     /// [`Email::fastaccept`](crate::Email::fastaccept). Default: `false`.
     #[must_use]
     pub fn fastaccept(mut self, fastaccept: bool) -> Self {
@@ -67,7 +67,7 @@ impl LettreTransport {
         &self.client
     }
 
-    /// Returns whether the key may send MIME messages, as
+    /// Returns whether the key may send MIME messages, like
     /// [`test_connection`](crate::LettreTransport::test_connection) of the async transport.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The proxy that https calls go through, and its name in errors.
+//! Proxies of https calls, and their names in errors.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
@@ -7,11 +7,11 @@ use crate::Error;
 
 /// The proxies of a client.
 pub(crate) enum Proxies {
-    /// None, as for plain http: a proxy would see the key.
+    /// No proxy, such as for plain http, where a proxy would see the key.
     None,
-    /// The one that the builder was given, and its name.
+    /// The proxy that the builder set, and its name.
     Given { proxy: reqwest::Proxy, name: String },
-    /// Those of the environment, by the rules that reqwest applies itself.
+    /// The proxies of the environment, by the same rules as in reqwest.
     Environment(Matcher),
 }
 
@@ -44,12 +44,12 @@ impl Proxies {
         match self {
             Self::None => http.no_proxy(),
             Self::Given { proxy, .. } => http.proxy(proxy.clone()),
-            // What reqwest does by default.
+            // reqwest reads the environment by default.
             Self::Environment(_) => http,
         }
     }
 
-    /// Returns host and port of the proxy that calls to `url` go through.
+    /// Returns the host and port of the proxy for calls to `url`. `None` without a proxy.
     pub(crate) fn name(&self, url: &Url) -> Option<String> {
         match self {
             Self::None => None,
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn name_of_an_environment_s_proxy_has_no_password() {
+    fn name_of_a_proxy_from_the_environment_has_no_password() {
         for (proxy, expected) in [
             (
                 "http://user:hunter2@proxy.example.com:3128",

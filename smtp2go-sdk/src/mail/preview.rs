@@ -15,18 +15,19 @@ use super::media_type::guess;
 use crate::body::content::Files;
 use crate::{Error, FieldError, IDEMPOTENCY_HEADER};
 
-/// Longest line of a message, in bytes, without its end.
+/// Maximum length of a line in bytes, without its CRLF.
 const LONGEST_LINE: usize = 998;
-/// Longest line of base64.
+/// Maximum length of a line of base64 in bytes.
 const BASE64_LINE: usize = 76;
-/// Number of bytes in an encoded word: 60 characters, so that a line with the name of a header is not longer
-/// than 76.
+/// Number of bytes in an encoded word. Encoded, they have 60 characters, so that a line with the name
+/// of a header has at most 76.
 const ENCODED_WORD: usize = 36;
 
 impl Email {
     /// Returns the request as JSON, as [`Client::send`](crate::Client::send) sends it with the default
-    /// settings. Blocks while it reads files, and holds them in memory as base64. The mail is not checked:
-    /// call [`validate`](Self::validate) first, as a `--dry-run` does:
+    /// settings. Blocks while it reads files, and holds them in memory as base64.
+    ///
+    /// Does not check the mail: call [`validate`](Self::validate) first, as in this `--dry-run`:
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -47,7 +48,7 @@ impl Email {
     /// ```
     ///
     /// # Errors
-    /// If a file can't be read, or differs from the one of a stored mail. Also for an attachment from a
+    /// Fails if a file can't be read, if a stored mail's file has changed, or if an attachment is from a
     /// reader, which can be read only once. The error names the attachment.
     pub fn to_json(&self) -> Result<String, Error> {
         let files = self.look_now();
@@ -77,13 +78,13 @@ impl Email {
         compose(&self.parts, &self.look_now()).map_err(Error::unreadable)
     }
 
-    /// Looks at the files. Blocks.
+    /// Inspects the files. Blocks.
     pub(super) fn look_now(&self) -> Files {
         Files::look_now(self.paths().map(Path::to_owned).collect())
     }
 }
 
-/// Composes a message of a mail that is not from a template.
+/// Composes the message of a mail without a template.
 fn compose(parts: &EmailParts, files: &Files) -> Result<String, FieldError> {
     let mut message = format!("From: {}\r\n", address(&parts.sender));
     for (name, list) in [
@@ -136,7 +137,7 @@ fn content(parts: &EmailParts, files: &Files) -> Result<String, FieldError> {
     ))
 }
 
-/// Returns an entity with its parts, whose boundary none of them has.
+/// Returns a multipart entity. Its boundary does not occur in the parts.
 fn multipart(subtype: &str, parts: Vec<String>) -> String {
     let mut number = 0;
     let boundary = loop {
@@ -219,7 +220,7 @@ fn address(mailbox: &Mailbox) -> String {
     }
 }
 
-/// Whether a text can't be in a header as it is.
+/// Whether a text must be encoded in a header.
 fn needs_encoding(text: &str) -> bool {
     !text.is_ascii() || text.contains("=?")
 }
@@ -244,7 +245,7 @@ fn encoded(text: &str) -> String {
     words.collect::<Vec<_>>().join("\r\n ")
 }
 
-/// Returns a parameter of a header, as RFC 2231 encodes it if it needs that.
+/// Returns a parameter of a header, encoded by RFC 2231 if necessary.
 fn parameter(name: &str, value: &str) -> String {
     if value.is_ascii() {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"");
@@ -256,7 +257,7 @@ fn parameter(name: &str, value: &str) -> String {
     )
 }
 
-/// Returns base64 in lines.
+/// Returns base64, split into lines.
 fn base64(bytes: &[u8]) -> String {
     // A line is the base64 of a multiple of three bytes.
     let lines = bytes
@@ -355,7 +356,7 @@ Content-Type: application/pdf
     }
 
     #[test]
-    fn long_lines_are_encoded() {
+    fn message_with_long_lines_is_encoded_in_short_ones() {
         let line = "é".repeat(500);
         let message = mail().subject(&line).text(&line).to_mime().unwrap();
         assert!(message.is_ascii(), "{message}");
@@ -384,14 +385,14 @@ Content-Type: application/pdf
     }
 
     #[test]
-    fn what_can_not_be_shown_is_an_error_that_names_it() {
+    fn reader_or_template_is_an_error_that_names_the_field() {
         let reader = Attachment::from_blocking_reader("a.txt", &b"abc"[..], 3);
         let mail = mail().text("Hello").attach(reader);
         for error in [mail.to_json().unwrap_err(), mail.to_mime().unwrap_err()] {
             assert_eq!(error.field_errors()[0].field, "attachments[0]");
             assert!(error.to_string().contains("only once"), "{error}");
         }
-        // It was not used up.
+        // The reader was not read.
         assert!(mail.size().is_ok());
         let error = Email::from_template("a@example.com", "welcome")
             .to_mime()

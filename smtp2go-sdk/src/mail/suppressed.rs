@@ -1,4 +1,4 @@
-//! Leaves out the recipients of a mail that are suppressed.
+//! Removes suppressed recipients from a mail before it is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::call::cancel::CallCancel;
 use crate::error::ErrorKind;
 use crate::{Client, Error, FieldError, Reply, operations};
 
-/// Number of look-ups at a time.
+/// Maximum number of concurrent look-ups.
 const CONCURRENCY: usize = 4;
 
 impl Client {
@@ -22,7 +22,7 @@ impl Client {
         mut email: Email,
         cancel: Option<Arc<CallCancel>>,
     ) -> Result<Reply<Sent>, Error> {
-        // Before the look-ups, and while the indices of the fields are those of the caller's mail.
+        // Validate before the look-ups, and before removals shift the indices of fields in errors.
         check::run(|check| check::check_unsent(&email, self.idempotency_header(), check))
             .map_err(|error| error.during(&operations::EMAIL_SEND, 0))?;
         let suppressed = self.suppressed(&email).await.map_err(Error::before_send)?;
@@ -36,7 +36,8 @@ impl Client {
         Ok(reply.with(|sent| sent.skipped = skipped))
     }
 
-    /// Looks up all recipients of a mail. Returns the suppressed addresses in lower case, each with why.
+    /// Looks up all recipients of a mail. Returns the suppressed addresses in lower case, each with the
+    /// reason.
     async fn suppressed(&self, email: &Email) -> Result<BTreeMap<String, String>, Error> {
         let addresses: BTreeSet<String> = email.parts().recipients().map(lower).collect();
         let addresses = Vec::from_iter(addresses);
@@ -89,7 +90,7 @@ fn skip(
     (skipped, fields)
 }
 
-/// Returns an address as suppressions are compared: without regard to case.
+/// Returns the address in lower case, because suppressions ignore case.
 fn lower(mailbox: &Mailbox) -> String {
     mailbox.address().to_lowercase()
 }
