@@ -552,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn queued_mail_is_cancelled_after_not_after() {
+    fn queued_mail_past_its_not_after_is_cancelled() {
         for (state, not_after, expected) in [
             (State::Queued, 101, "claim"),
             (State::Queued, 100, "cancelled because expired"),

@@ -71,7 +71,7 @@ weigh!(Account {
     webhook,
 });
 
-/// What is kept of an account in one piece.
+/// The part of an account that a data file stores in one record.
 #[cfg(feature = "data")]
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct AccountRow {
@@ -93,8 +93,8 @@ impl Account {
         }
     }
 
-    /// What is kept of it one by one, by its name in a data file. The rest is in the [`AccountRow`],
-    /// or found out from messages and jobs.
+    /// The parts that a data file stores item by item, with their names there. The rest is in the
+    /// [`AccountRow`], or is derived from messages and jobs.
     pub(crate) fn collections(&mut self) -> [(&'static str, &mut dyn Collection); 12] {
         let Self {
             id: _,
@@ -152,7 +152,7 @@ impl Account {
         }
     }
 
-    /// An account without what is kept one by one.
+    /// Returns the account of a record, with empty collections.
     #[cfg(feature = "data")]
     pub(crate) fn from_row(row: AccountRow) -> Self {
         let mut account = Self::new(row.id);
@@ -166,7 +166,7 @@ impl Account {
         account
     }
 
-    /// Works out what is kept besides, after its collections were read.
+    /// Rebuilds the derived state after the collections were read.
     #[cfg(feature = "data")]
     pub(crate) fn restored(&mut self) -> Result<(), String> {
         self.allowed_recipients.entries.know_all();

@@ -138,7 +138,7 @@ impl Alarm {
     }
 }
 
-/// The outcome of something; `None` if the time passes first.
+/// Returns the output of a future, or `None` after a timeout.
 pub(crate) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut alarm = Alarm::new(time);
     let mut work = pin!(work);
@@ -286,7 +286,7 @@ impl Drop for Busy {
     }
 }
 
-/// What a connection waits for, within a time limit.
+/// The input that a connection waits for, within a time limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wait {
     /// The first request, or the rest of a request's head.

@@ -443,7 +443,7 @@ pub(crate) fn react(world: &mut World, number: u64, recipient: &str, kind: Event
     }
 }
 
-/// Records an event on demand: [`Delivery::happen`].
+/// Records an event on demand, for [`Delivery::happen`].
 pub(crate) fn happen(
     world: &mut World,
     mail: &Mail,

@@ -132,7 +132,7 @@ pub(crate) enum Ending {
     Stall,
 }
 
-/// The manners whose name in a rule takes no value.
+/// The manners that a rule sets by a name without a value.
 pub(crate) const MANNERS: [(&str, Manner); 12] = [
     ("refuse", Manner::Refused),
     ("close-before-reading", Manner::Unread(Ending::Close)),

@@ -45,7 +45,7 @@ pub(crate) struct Places {
     wait: Duration,
 }
 
-/// The error if work was not done.
+/// Why work was not done.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Undone {
     /// No permit was free for this long.

@@ -142,7 +142,7 @@ struct Arguments {
     #[arg(long)]
     remote_webhooks: bool,
 
-    /// How many times faster than at the service failed webhooks are retried
+    /// Factor by which retries of failed webhooks are faster than at the service
     #[arg(long, value_name = "TIMES", default_value_t = 3600)]
     webhook_speed: u32,
 

@@ -100,7 +100,7 @@ impl Schema {
         }
     }
 
-    /// Why a text, or one of a list, is no header or no address.
+    /// Returns why a text, or a text of a list, is not a valid header or address.
     fn header_fault(&self, schema: &Value, value: &Value) -> Option<String> {
         match value {
             Value::Array(items) => {

@@ -85,12 +85,12 @@ pub(crate) struct Settings {
     pub(crate) smtp: Option<u16>,
 }
 
-/// What is refused although the service takes it.
+/// What the sandbox refuses although the service accepts it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Strictness {
     /// Fields that the specification does not know.
     pub(crate) unknown: bool,
-    /// Null for absent. An empty text is taken as it is.
+    /// Null instead of an absent field.
     pub(crate) nulls: bool,
 }
 

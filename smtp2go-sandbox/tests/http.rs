@@ -66,7 +66,7 @@ fn assert_refused(reply: &Reply, status: u16, code: &str, field: Option<&str>) {
 }
 
 #[test]
-fn invalid_field_is_refused_by_name() {
+fn refusal_of_invalid_field_names_the_field() {
     let sandbox = Sandbox::builder().strict(true).start_blocking().unwrap();
     let many = vec!["a@example.net"; 101];
     let table = [
@@ -537,7 +537,7 @@ fn bodies_of_public_clients_are_accepted() {
 }
 
 #[test]
-fn invalid_address_is_refused_by_the_name_of_its_field() {
+fn refusal_of_invalid_address_names_its_field() {
     for strict in [false, true] {
         let sandbox = Sandbox::builder().strict(strict).start_blocking().unwrap();
         for wrong in [

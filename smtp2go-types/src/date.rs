@@ -103,7 +103,7 @@ mod tests {
     use super::Date;
 
     #[test]
-    fn new_writes_four_two_and_two_digits() {
+    fn new_pads_with_zeros_and_refuses_impossible_dates() {
         assert_eq!(Date::new(26, 3, 2), Some(Date::from("0026-03-02")));
         assert_eq!(Date::new(2024, 2, 29), Some(Date::from("2024-02-29")));
         assert_eq!(Date::new(2025, 2, 29), None);

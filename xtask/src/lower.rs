@@ -123,7 +123,7 @@ pub struct Pagination {
     pub style: String,
     /// Request field.
     pub request: String,
-    /// Pointer into the reply, for `token`.
+    /// Pointer to the next page's token in the reply. Only for the style `token`.
     pub reply: Option<String>,
     /// Pointer into the reply.
     pub items: String,

@@ -21,7 +21,7 @@ pub enum Drift {
     Stale(String),
     /// It does not exist.
     Missing(String),
-    /// It is no longer generated.
+    /// The file is on disk, but is no longer generated.
     Orphaned(String),
 }
 

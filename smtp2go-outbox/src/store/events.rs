@@ -58,7 +58,7 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the next keys after this one.
+    /// Returns up to 1000 keys of events that follow `after`, in order.
     pub(crate) async fn event_keys(&self, after: &str) -> Result<Vec<String>, Error> {
         let sql = "SELECT key FROM smtp2go_outbox_events WHERE key > $1 ORDER BY key LIMIT 1000";
         on!(self, pool => Ok(sqlx::query_scalar(sql).bind(after).fetch_all(pool).await?))

@@ -7,12 +7,12 @@ use smtp2go_sdk::{Certainty, Error, Reply, Sent};
 
 use crate::decide::Outcome;
 
-/// The effect of a send's result on later sends.
+/// The state of the API that the result of a send shows. Decides whether later sends pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// Nothing.
+    /// The result says nothing about the API.
     None,
-    /// The API works.
+    /// The API replied normally: any trouble is over.
     Over,
     /// The API asks for a pause of this length.
     RateLimited(Duration),

@@ -25,7 +25,7 @@ const OPEN: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default
      font-src data: http: https:; media-src data: http: https:; \
      form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
 
-/// Policy of downloads, in case a browser shows them.
+/// Content security policy of downloads, in case a browser displays one.
 const NOTHING: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
 /// Serves the HTML of a mail for the frame on its page.

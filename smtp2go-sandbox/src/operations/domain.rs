@@ -339,7 +339,7 @@ fn poll(context: &mut Context<'_>, name: &str) {
     context.account().domain.note_look_up(name, job);
 }
 
-/// The service looks for the records of a domain by itself.
+/// Looks up the DNS records of a domain without a request, as the service does.
 pub(crate) fn look_up(world: &mut World, account: AccountId, name: &str) {
     let now = world.now();
     if let Ok(domain) = world.account_mut(account).domain.find_mut(name) {

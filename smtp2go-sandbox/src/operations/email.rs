@@ -62,7 +62,7 @@ impl Scheduled {
     }
 }
 
-/// The time of a scheduled mail has come.
+/// Sends a scheduled mail, at its time.
 pub(crate) fn send_scheduled(world: &mut World, account: AccountId, schedule_id: &str) {
     let waiting = &mut world.account_mut(account).email.scheduled;
     if let Some(scheduled) = waiting.remove(schedule_id) {

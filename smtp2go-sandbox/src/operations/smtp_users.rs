@@ -166,7 +166,7 @@ impl SmtpUsers {
         self.users.find(|user| user.username == username)
     }
 
-    /// The user with a name, and the password.
+    /// Returns the user with this name, and the user's password.
     pub(crate) fn find(
         &self,
         account: AccountId,

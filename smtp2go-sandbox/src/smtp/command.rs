@@ -202,7 +202,7 @@ fn path<'a>(rest: &'a str, keyword: &str) -> Result<(&'a str, &'a str), SmtpRepl
     }
 }
 
-/// Refuses what is no address.
+/// Refuses a text that is not an address.
 fn check(address: &str, enhanced: &'static str) -> Result<(), SmtpReply> {
     address::check(address)
         .map_err(|fault| SmtpReply::new(501, enhanced, format!("{fault}; found: {address:?}")))

@@ -130,7 +130,7 @@ impl Session {
         Ok(reply)
     }
 
-    /// Carries out a command that takes nothing more from the client.
+    /// Carries out a command that needs no further input from the client.
     fn answer(&mut self, command: &Command<'_>, line: &[u8]) -> Result<SmtpReply, SmtpReply> {
         match command {
             Command::Ehlo | Command::Helo | Command::Rset => self.envelope = None,

@@ -38,7 +38,7 @@ pub(super) struct Wire {
 
 /// A message that was read to its end.
 pub(super) struct ReceivedMessage<'a> {
-    /// All of it, or nothing if it is refused.
+    /// The message. Empty if it is refused.
     pub(super) bytes: Bytes,
     pub(super) size: usize,
     pub(super) refused: Option<SmtpReply>,
@@ -79,8 +79,8 @@ impl Wire {
         }
     }
 
-    /// Reads a message to its end, so that the client gets to read the reply. Nothing is kept of one
-    /// that is too big, or if there is too much of others.
+    /// Reads a message to its end, so that the client gets to read the reply. A message
+    /// that is too large is discarded, and so is any message if all together exceed their limit.
     pub(super) async fn message<'a>(
         &mut self,
         reading: &'a Reading,
@@ -93,7 +93,7 @@ impl Wire {
             let chunk = chunk.ok_or_else(|| {
                 silence(
                     self.idle,
-                    "nothing of the message, which CRLF, a dot and CRLF end,",
+                    "no data of the message (it ends with CRLF, a dot and CRLF)",
                 )
             })??;
             if chunk.is_empty() {

@@ -12,7 +12,7 @@ use crate::body::{Body, Part};
 pub(crate) struct JsonWriter {
     /// The text before the first content.
     start: Option<Bytes>,
-    /// The contents so far, and the texts between them.
+    /// The contents so far, alternating with the texts between them.
     rest: Vec<Part>,
     /// The text after the last content.
     text: Vec<u8>,

@@ -296,10 +296,10 @@ impl<C> ClientBuilder<C> {
     ///
     /// If on, the recipients of an [`Email`](crate::Email), also in cc and bcc, are
     /// [looked up](crate::groups::SuppressionGroup::lookup) before the mail is sent. The look-up takes at
-    /// least one call for each recipient, which the key must permit (`/suppression/view`). Who is
-    /// suppressed is left out, and the outcome has them: [`Sent::skipped`](crate::Sent::skipped). If nobody
-    /// in `to` is left, which the API requires, nothing is sent, and the error
-    /// [`is_suppressed`](Error::is_suppressed). If a look-up fails, nothing is sent either, and the
+    /// least one call for each recipient, which the key must permit (`/suppression/view`). Suppressed
+    /// recipients are left out, and [`Sent::skipped`](crate::Sent::skipped) lists them. If no recipient in
+    /// `to` is left, nothing is sent, because the API requires one, and the error
+    /// [is suppressed](Error::is_suppressed). If a look-up fails, nothing is sent either, and the
     /// error is that of the look-up, with the [certainty](Error::certainty) `NotSent`.
     ///
     /// This holds for [`send`](Client::send), [`send_all`](Client::send_all) and

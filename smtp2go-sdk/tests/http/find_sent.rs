@@ -84,7 +84,7 @@ async fn sent_mail_is_found_when_the_lag_is_over() {
 }
 
 #[tokio::test]
-async fn search_names_both_ends_the_recipient_and_the_header() {
+async fn search_is_limited_by_time_range_recipient_and_header() {
     let sandbox = lagging();
     let client = sandbox.client();
     let now = sandbox.now();

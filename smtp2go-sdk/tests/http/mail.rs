@@ -572,7 +572,7 @@ async fn file_that_changes_after_the_check_aborts_the_request() {
 }
 
 #[tokio::test]
-async fn reader_must_have_its_length_and_is_used_once() {
+async fn reader_of_wrong_length_or_used_twice_is_an_error() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

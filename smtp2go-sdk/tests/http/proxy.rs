@@ -103,7 +103,7 @@ mod https {
     }
 
     #[tokio::test]
-    async fn proxy_that_is_not_there_is_named_without_its_password() {
+    async fn unreachable_proxy_is_named_without_its_password() {
         let proxy = nowhere();
         let proxy = address(&proxy);
         let password = watched("EXAMPLE-proxy-password");

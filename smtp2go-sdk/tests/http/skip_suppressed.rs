@@ -120,7 +120,7 @@ async fn invalid_mail_is_not_looked_up() {
 }
 
 #[tokio::test]
-async fn send_all_and_send_once_leave_them_out_too() {
+async fn send_all_and_send_once_skip_suppressed_recipients() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = checking(&sandbox, &["kim@example.net"]).await;
     let both = mail(&["kim@example.net", "lou@example.net"]).idempotency_key("k");

@@ -38,7 +38,8 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// `kills` at each point and at random moments, `stops` at each of [`STOPS`].
+    /// Schedules `kills` kill signals at each point and as many at random moments, and `stops` stop signals
+    /// at each of [`STOPS`].
     pub(crate) fn new(seed: u64, kills: u64, stops: u64) -> Self {
         let points = Point::value_variants().iter().map(|point| Some(*point));
         let kinds = points.chain([None]).map(|point| (Blow::Kill, point));

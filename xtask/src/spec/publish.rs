@@ -238,7 +238,7 @@ fn hears(profile: &Path) -> Result<(), String> {
     let fetches = "<img src=\"http://pictures.example/dot.png\"><script>fetch('http://calls.example/')</script>";
     tools::write(&profile.join("fetches.html"), fetches)?;
     let Err(found) = open(profile, "fetches.html", profile) else {
-        return Err("the browser's log lacks a request of a page".to_owned());
+        return Err("the browser's log does not show the requests of a test page".to_owned());
     };
     match ["pictures.example", "calls.example"].map(|host| found.contains(host)) {
         [true, true] => Ok(()),
