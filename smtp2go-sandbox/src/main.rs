@@ -59,6 +59,9 @@ carried-out=no sets whether the sandbox carries out the call, for example accept
 /// Time that a command has to end after a signal, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Time for the replies to requests in progress, after the data file failed.
+const LAST_REPLIES: Duration = Duration::from_millis(500);
+
 /// A local SMTP2GO for tests: checks requests against the API's specification, replies like the
 /// service and keeps the mail. Nothing leaves the machine.
 #[derive(Debug, Parser)]
@@ -314,7 +317,11 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
         inbox();
         tokio::select! {
             () = signal => Ok(ExitCode::SUCCESS),
-            error = sandbox.data_error() => Err(error),
+            error = sandbox.data_error() => {
+                // So that requests in progress get their 500.
+                tokio::time::sleep(LAST_REPLIES).await;
+                Err(error)
+            }
         }
     })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -845,6 +846,8 @@ fn library_sandbox_restores_mails_events_and_clock() {
         .data(folder.file())
         .start_blocking()
         .unwrap();
+    let mode = fs::metadata(folder.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     sandbox.freeze();
     sandbox.delivery().on("b@example.net", Outcome::Hold);
     let host = sandbox.base_url().strip_prefix("http://").unwrap();

@@ -498,6 +498,19 @@ fn unverified_senders_and_suppressed_recipients_are_refused() {
     let refused =
         "550 5.7.1 The sender is not verified: the domain \"example.org\" is not on this account.";
     assert_eq!(reply, refused);
+    // Each sender of the header counts, and a header that can't be read has none.
+    for (from, code) in [
+        ("a@example.com, ceo@example.org", "550 5.7.1"),
+        ("CEO, Bank <ceo@example.org>", "550 5.6.0"),
+        ("nope", "550 5.6.0"),
+    ] {
+        let message = MESSAGE.replace("Acme <a@example.com>", from);
+        let reply = client.send("a@example.com", &["b@example.net"], &message);
+        assert!(reply.starts_with(code), "{from}: {reply}");
+    }
+    let nameless = MESSAGE.replacen("From:", "X-From:", 1);
+    let reply = client.send("", &["b@example.net"], &nameless);
+    assert!(reply.starts_with("550 5.7.1"), "{reply}");
     sandbox.assert_no_mail();
 
     // Only the suppressed recipients get nothing.

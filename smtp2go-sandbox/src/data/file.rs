@@ -182,7 +182,20 @@ fn check_head(path: &Path) -> Result<(), String> {
     }
 }
 
+/// Creates the file, if it does not exist, for its owner only: it holds keys and passwords.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn open(path: &Path) -> Result<Database, String> {
+    create_private(path).map_err(|error| error.to_string())?;
     let database = Database::builder()
         .set_cache_size(CACHE)
         .create_with_file_format_v3(true)

@@ -4,7 +4,7 @@ use super::domain;
 use super::fields::domain_of;
 use super::sender_settings::SendingLimit;
 use crate::account::{AccountId, KeyStatus};
-use crate::address;
+use crate::address::{self, Mailbox};
 use crate::refusal::Refusal;
 use crate::world::World;
 
@@ -19,8 +19,8 @@ pub(crate) struct SendingUser {
     pub(crate) limit: Option<SendingLimit>,
 }
 
-/// Refuses a mail if the account may not use its sender or send to one of its recipients. Addresses
-/// may be `a@b.c` or `Name <a@b.c>`.
+/// Refuses a mail if the account may not use one of its senders or send to one of its recipients. A MIME
+/// message can have several senders, separated by commas. Addresses may be `a@b.c` or `Name <a@b.c>`.
 pub(crate) fn may_send(
     world: &World,
     id: AccountId,
@@ -28,25 +28,26 @@ pub(crate) fn may_send(
     recipients: &[&str],
 ) -> Result<(), Refusal> {
     let account = world.account(id);
-    let mut sender = address::mailboxes(sender).filter_map(Result::ok);
-    let sender = &sender
-        .next()
-        .map_or_else(String::new, |sender| sender.address);
-    match account.allowed_senders.lets_send(sender) {
-        Some(true) => {}
-        Some(false) => {
-            return Err(Refusal::exception(format!(
-                "The allowed senders of the account do not include the sender {sender}."
-            )));
+    for Mailbox {
+        address: sender, ..
+    } in address::mailboxes(sender).filter_map(Result::ok)
+    {
+        match account.allowed_senders.lets_send(&sender) {
+            Some(true) => {}
+            Some(false) => {
+                return Err(Refusal::exception(format!(
+                    "The allowed senders of the account do not include the sender {sender}."
+                )));
+            }
+            // Verified senders matter only without a list of allowed senders.
+            None if world.settings.enforce_senders
+                && !domain::lets_send(world, id, &sender)
+                && !account.single_sender_emails.verified(&sender) =>
+            {
+                return Err(Refusal::unverified_sender(&domain_of(&sender)));
+            }
+            None => {}
         }
-        // Verified senders matter only without a list of allowed senders.
-        None if world.settings.enforce_senders
-            && !domain::lets_send(world, id, sender)
-            && !account.single_sender_emails.verified(sender) =>
-        {
-            return Err(Refusal::unverified_sender(&domain_of(sender)));
-        }
-        None => {}
     }
     let mut recipients = recipients.iter().map(|recipient| address::bare(recipient));
     match recipients.find(|address| !account.allowed_recipients.lets_receive(address)) {
