@@ -19,8 +19,9 @@ use smtp2go_sdk::unsubscribe::OneClick;
 struct Subscriptions; // such as a pool of database connections
 
 impl Subscriptions {
+    /// Returns whether the token is known. The row stays, so a repeated POST gets 200 too.
     async fn end(&self, _token: &str) -> bool {
-        true // DELETE FROM subscriptions WHERE token = $1
+        true // UPDATE subscriptions SET ended = now() WHERE token = $1
     }
 }
 

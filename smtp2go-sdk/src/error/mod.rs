@@ -314,8 +314,8 @@ impl Error {
         self.details.certainty = Certainty::NotSent;
         self.details.doubt = false;
         self.with_advice(
-            "the mail was not sent, because skip_suppressed could not look its recipients up: the API \
-             key must permit /suppression/view",
+            "the mail was not sent, because skip_suppressed could not look up its recipients. If access \
+             was denied, permit /suppression/view to the API key",
         )
     }
 
