@@ -121,7 +121,10 @@ fn close_text(component: &str, field: &str, place: &mut Value, optional: bool) {
     match field {
         "mime_email" => text["enum"] = json!([MESSAGE]),
         "bounce_notifications" if is_request => text["enum"] = json!(["from", "drop"]),
-        "allowed_senders" | "allowed_recipients" if is_request => text["pattern"] = ADDRESS.into(),
+        // An entry that is removed need not be an address.
+        "allowed_senders" | "allowed_recipients" if is_request && !component.contains("Remove") => {
+            text["pattern"] = ADDRESS.into();
+        }
         "email_address" if component == "SuppressionAddRequest" => text["pattern"] = ADDRESS.into(),
         "header" if component == "CustomHeader" => text["pattern"] = "^X-[A-Za-z]+$".into(),
         _ if is_address && optional && !is_list => text["pattern"] = ADDRESS_OR_NOTHING.into(),
