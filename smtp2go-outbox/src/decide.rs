@@ -150,7 +150,7 @@ pub(crate) struct Change {
     pub(crate) reason: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) event: Option<String>,
-    /// Whether the mail has a permit of its rate limits for the time `not_before`.
+    /// Whether the mail holds a rate-limit permit for the time `not_before`.
     pub(crate) reserved: bool,
 }
 

@@ -189,7 +189,7 @@ pub struct Record {
     pub sent_at: Option<SystemTime>,
     /// Whether the row still has the mail's content unencrypted.
     pub has_mail: bool,
-    /// Whether the mail has a permit of its rate limits for the time `not_before`.
+    /// Whether the mail holds a rate-limit permit for the time `not_before`.
     pub(crate) reserved: bool,
 }
 

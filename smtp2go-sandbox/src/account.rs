@@ -131,7 +131,7 @@ impl Account {
         ]
     }
 
-    /// As [`World::track`](crate::world::World::track).
+    /// Starts to mark changes, like [`World::track`](crate::world::World::track).
     pub(crate) fn track(&mut self, all: bool) {
         for (_, collection) in self.collections() {
             collection.track(all);

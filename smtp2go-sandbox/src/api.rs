@@ -25,7 +25,7 @@ pub(crate) struct Api {
 #[derive(Debug)]
 pub(crate) struct Operation {
     pub(crate) id: String,
-    /// The file of `operations` that handles it.
+    /// Name of the group, and of the file in `operations` that handles it.
     pub(crate) group: String,
     pub(crate) method: String,
     pub(crate) path: String,

@@ -134,7 +134,7 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct DeliveryRules(pub(crate) Kept<u64, DeliveryRule>);
 
-/// What becomes of the mail of whom the pattern fits.
+/// The outcome of mail to the recipients that match the pattern.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct DeliveryRule {
     /// In lower case.

@@ -127,12 +127,12 @@ impl DueQueue {
         self.added
     }
 
-    /// The numbers of jobs go on after this one.
+    /// Sets the number of the last job. The next one gets the number after it.
     pub(crate) fn set_last(&mut self, number: u64) {
         self.added = number;
     }
 
-    /// Puts a job back that was read from a file.
+    /// Restores a job from a data file.
     pub(crate) fn restore(&mut self, key: JobKey, message: Option<u64>, job: Job) {
         self.jobs.insert(key, (message, job));
     }

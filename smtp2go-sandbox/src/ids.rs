@@ -5,7 +5,7 @@
 pub(crate) struct Ids {
     #[serde(skip)]
     seed: u64,
-    /// How often the sandbox started before with the same data file.
+    /// Number of earlier starts with the same data file.
     runs: u16,
     requests: u64,
     messages: u64,
@@ -34,8 +34,8 @@ impl Ids {
         uuid_like(1, self.runs, self.requests)
     }
 
-    /// The ids of an earlier run, to go on with. Requests that change nothing are not counted in a
-    /// data file; so their ids have the number of the run in them.
+    /// Continues the ids of an earlier run. A data file does not count requests that change nothing, so
+    /// request ids contain the number of the run.
     #[cfg(feature = "data")]
     pub(crate) fn resume(self, seed: u64) -> Self {
         Self {

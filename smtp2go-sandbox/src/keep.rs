@@ -36,7 +36,7 @@ const OVERHEAD: usize = 512;
 /// Memory of a pending job in bytes.
 const JOB: usize = 256;
 
-/// How many mails and bytes are kept.
+/// Maximum number of stored mails, and the memory budget in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogLimits {
     pub(crate) mails: usize,
@@ -264,7 +264,7 @@ struct Held {
     holders: usize,
 }
 
-/// Counts the memory of what is kept, and groups what is dropped together.
+/// Counts the memory of stored messages and calls, and groups items that are dropped together.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     budget: LogLimits,
@@ -283,7 +283,7 @@ pub(crate) struct Ledger {
     mails: usize,
     /// Shared bodies by the address of their first byte.
     bodies: HashMap<usize, Held>,
-    /// Calls that made messages: memory, body, and number of messages that are kept.
+    /// Calls that made messages: memory, body, and number of messages still kept.
     calls: HashMap<usize, (usize, Option<usize>, usize)>,
     /// Calls that made no message, in order, with their memory.
     loose: VecDeque<(usize, usize)>,
@@ -314,7 +314,7 @@ impl Ledger {
         self.next + 1
     }
 
-    /// Total memory of what is kept.
+    /// Total memory of stored messages and calls, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.loose_bytes
     }
@@ -350,7 +350,7 @@ impl Ledger {
         }
     }
 
-    /// Allows a message to be dropped. It counts as the newest.
+    /// Allows a message to be dropped. It becomes the newest of these messages.
     pub(crate) fn release(&mut self, number: u64) {
         let Some(group) = self.groups.get_mut(&number) else {
             return;
@@ -483,7 +483,7 @@ impl Ledger {
         self.bytes += weight;
     }
 
-    /// Notes that a message of the call was dropped. Returns whether the call must be dropped too.
+    /// Records that a message of the call was dropped. Returns whether the call must be dropped too.
     pub(crate) fn leave_call(&mut self, place: usize) -> bool {
         let Some((_, _, left)) = self.calls.get_mut(&place) else {
             return false;
@@ -576,7 +576,8 @@ impl Ledger {
     }
 }
 
-/// Key of figures: the day (of UTC, since 1970), the account, the username and the sender's address.
+/// Key of a [`Counts`]: the day (UTC, days since 1970), the account, the username and the sender's
+/// address.
 pub(crate) type Figure = (u64, AccountId, String, String);
 
 /// Maximum number of [`Figure`]s with a sender. Beyond it, new senders are counted together; beyond
@@ -649,7 +650,7 @@ impl Figures {
 
 impl Weight for Event {
     fn weight(&self) -> usize {
-        // The mail also notes the kind of event by recipient.
+        // The mail also stores the kind of event by recipient.
         let recipient = self
             .recipient()
             .map_or(0, |text| 2 * weight::text(text) + 96);

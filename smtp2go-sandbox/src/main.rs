@@ -112,7 +112,7 @@ struct Arguments {
     #[arg(long)]
     refuse_unknown: bool,
 
-    /// Refuses null, and takes an empty text as it is; for the service both are absent fields
+    /// Refuses null, and keeps an empty text; the service treats both as absent fields
     #[arg(long)]
     refuse_null: bool,
 

@@ -55,9 +55,9 @@ impl Schema {
         Ok(wrong.or_else(|| self.check_headers(&self.root, body, &mut String::new())))
     }
 
-    /// Finds a text that can't become what it is for: a header (`x-smtp2go-header`), or an address in
-    /// one. As the service does, the error names a list without the place in it. An optional field may
-    /// be empty. The path is the same afterwards.
+    /// Finds a text that is not valid as a header, or as an address in one, if its field is for that
+    /// (`x-smtp2go-header`). Like the service's error, the error names a list without an index. An
+    /// optional field may be empty. Restores `path` before it returns.
     fn check_headers(
         &self,
         schema: &Value,
@@ -86,7 +86,7 @@ impl Schema {
             }),
             Value::Array(items) => {
                 let schema = self.resolve(schema.get("items")?);
-                // Once for all of them.
+                // Checked once for all items.
                 schema.get("properties")?;
                 items.iter().enumerate().find_map(|(index, item)| {
                     // Writing to a text does not fail.
@@ -250,7 +250,7 @@ impl Schema {
     /// Follows `$ref` and the first schema of `allOf` to the actual definition.
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
         let mut schema = schema;
-        // The spec has no cycles of references. The bound is for the case that it gets some.
+        // The bound is a safeguard: the spec has no cycles of references.
         for _ in 0..64 {
             let definition = schema
                 .get("$ref")

@@ -506,8 +506,8 @@ fn is_heavy(call: &Call) -> bool {
         || std::str::from_utf8(&call.body).is_ok_and(|body| body.contains("template_id"))
 }
 
-/// Checks a request, carries it out and fills in `call`. The reply is `None` if the spec has no body
-/// for it.
+/// Checks a request, carries it out and fills in `call`. Returns the reply's body, or `None` if the spec
+/// defines none.
 fn answer(
     shared: &Shared,
     client: IpAddr,

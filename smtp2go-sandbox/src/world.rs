@@ -46,8 +46,7 @@ const LISTENERS: &[fn(&mut World, &Arc<Event>)] = &[webhooks::notice];
 /// Maximum memory in bytes of the accounts' state: templates, keys, domains, suppressions and so on.
 const STATE: usize = 64 * 1024 * 1024;
 
-/// Maximum number of sending times that are kept of a username. Higher sending limits are not
-/// enforced.
+/// Maximum number of sending times kept per username. Sending limits above it are not enforced.
 const TIMES: usize = 100_000;
 
 /// The settings of a sandbox.
@@ -72,20 +71,20 @@ pub(crate) struct Settings {
     pub(crate) access: Access,
     /// Post webhooks beyond loopback.
     pub(crate) remote_webhooks: bool,
-    /// How many times faster than at the service webhooks are retried.
+    /// Factor by which webhook retries are faster than the service's.
     pub(crate) webhook_speed: u32,
     /// Time limit of an endpoint's reply.
     pub(crate) webhook_timeout: Duration,
     /// Time from an event until `/activity/search` finds it.
     pub(crate) activity_lag: Duration,
-    /// How many mails and bytes are kept.
+    /// Limits on stored mails and their memory.
     pub(crate) budget: LogLimits,
     pub(crate) limits: Limits,
     /// The port for SMTP, if it is served.
     pub(crate) smtp: Option<u16>,
 }
 
-/// What the sandbox refuses although the service accepts it.
+/// Input that the sandbox refuses although the service accepts it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Strictness {
     /// Fields that the specification does not know.
@@ -100,7 +99,7 @@ impl Strictness {
         nulls: true,
     };
 
-    /// Whether all is refused. Then the sandbox's own replies are checked too.
+    /// Whether both are refused. Then the sandbox's own replies are checked too.
     pub(crate) fn is_full(self) -> bool {
         self.unknown && self.nulls
     }
@@ -167,7 +166,7 @@ pub(crate) struct Access {
 /// Receives every call, before the client receives the reply.
 pub(crate) type OnCall = Box<dyn Fn(&Call) + Send + Sync>;
 
-/// Receives the totals of what was dropped: after the first drop, and each time they grew tenfold.
+/// Receives the totals of dropped items: after the first drop, and each time the total has grown tenfold.
 pub(crate) type OnDrop = Box<dyn Fn(&Dropped) + Send + Sync>;
 
 /// The data that the server, its connections and the [`Sandbox`](crate::Sandbox) share.
@@ -424,7 +423,7 @@ pub(crate) async fn run(shared: Weak<Shared>) {
 }
 
 impl World {
-    /// `tracked`: what changes is noted for a data file.
+    /// Creates a world. If `tracked` is set, changes are marked for the data file.
     fn new(settings: &Arc<Settings>, outside: Outside, tracked: bool) -> Self {
         let clock = Clock::new();
         let mut world = Self {
@@ -461,7 +460,7 @@ impl World {
         world
     }
 
-    /// Notes what changes from now on. `all`: what accounts have now is not written yet.
+    /// Starts to mark changes for the data file. `all` marks the existing state as changed.
     pub(crate) fn track(&mut self, all: bool) {
         let unsaved = self.unsaved.insert(Box::default());
         unsaved.clock = true;
@@ -476,7 +475,8 @@ impl World {
         }
     }
 
-    /// What is kept of it one by one besides what accounts have, by its name in a data file.
+    /// The collections that a data file stores item by item, with their names there, except those of
+    /// accounts.
     pub(crate) fn collections(&mut self) -> [(&'static str, &mut dyn Collection); 3] {
         [
             ("key", &mut self.keys),
@@ -485,7 +485,7 @@ impl World {
         ]
     }
 
-    /// Adds what the sandbox was set up with and does not have.
+    /// Adds the builder's domains, IP addresses and keys that the world does not have yet.
     pub(crate) fn set_up(&mut self) {
         let settings = Arc::clone(&self.settings);
         let now = self.now;
@@ -736,7 +736,7 @@ impl World {
         Some(dropped)
     }
 
-    /// Notes the time of a mail sent with a username.
+    /// Records the time of a mail sent with a username.
     pub(crate) fn note_sent(&mut self, username: &str) {
         self.note_sent_at(username, self.now);
     }

@@ -55,7 +55,7 @@ pub struct Operation {
     pub pagination: Option<Pagination>,
     /// The request field that names a subaccount, if there is one.
     pub subaccount: Option<&'static str>,
-    /// Where a reply with status 200 says whether a message was accepted, if the operation sends.
+    /// For a send: where a reply with status 200 reports whether a message was accepted.
     pub failure_in_200: Option<FailureIn200>,
     /// The member of the body that must also carry the API key, if the operation requires it.
     pub key_in_body: Option<&'static str>,

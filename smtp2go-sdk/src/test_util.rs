@@ -135,7 +135,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Returns the error of a call of the operation that failed this way at its first attempt.
+    /// Returns the error of a call to the operation whose first attempt failed this way.
     #[must_use]
     pub fn error(self, operation: &'static Operation) -> Error {
         let error = match self {

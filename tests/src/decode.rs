@@ -218,7 +218,8 @@ fn lost(original: &Value, kept: &Value) -> Vec<String> {
     found
 }
 
-/// Nulls and empty values are not reported. If they have no field, the type keeps and reports them.
+/// Adds the paths of lost values to `into`, except nulls and empty values. Those in an unknown field are
+/// kept and reported by the type.
 fn add_lost(original: &Value, kept: &Value, place: String, into: &mut Vec<String>) {
     let empty = match original {
         Value::Null => true,

@@ -238,7 +238,7 @@ pub enum Scalar {
     Date,
     /// Text that must not be shown.
     Secret,
-    /// A URL, of which scheme and host may be shown.
+    /// A URL. Only its scheme and host may be shown.
     Url,
     /// Any JSON that must not be shown.
     SecretJson,

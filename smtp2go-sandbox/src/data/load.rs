@@ -78,7 +78,7 @@ fn restore_meta(world: &mut World, meta: SingleRecord) {
     world.sms.set_total(meta.sms);
     world.received.set_total(meta.received);
     world.count_state();
-    // The drops of earlier runs were reported by them.
+    // Earlier runs have reported their own drops.
     let _ = world.drop_news();
 }
 

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::keep::KeptMessage;
 use crate::world::World;
 
-/// What the file contains, to write only changes and to remove unused bodies.
+/// Index of the file's content. Needed to write only changes and to remove unused bodies.
 #[derive(Debug, Default)]
 pub(crate) struct Saved {
     /// The rows of accounts that were written last.
@@ -24,7 +24,7 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Notes that a mail in the file needs a body.
+    /// Records that a mail in the file needs a body.
     pub(super) fn note_body(&mut self, mail: u64, body: u64) {
         self.body_of.insert(mail, body);
         *self.needed_by.entry(body).or_default() += 1;
@@ -34,7 +34,7 @@ impl Saved {
         self.rows.insert(account, row);
     }
 
-    /// Notes that a mail is removed. Returns its body if no other mail needs it.
+    /// Records that a mail is removed. Returns its body if no other mail needs it.
     fn let_go(&mut self, mail: u64) -> Option<u64> {
         let body = self.body_of.remove(&mail)?;
         let needed = self.needed_by.get_mut(&body)?;

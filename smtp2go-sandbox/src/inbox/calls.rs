@@ -209,7 +209,7 @@ impl CallView {
 }
 
 impl Body {
-    /// `bytes` is the part that is kept of a body of `all` bytes.
+    /// Formats a body for display. `bytes` is its stored start, `all` its full size in bytes.
     fn new(bytes: &[u8], all: usize) -> Self {
         let text = match serde_json::from_slice::<Value>(bytes) {
             Ok(mut value) => {

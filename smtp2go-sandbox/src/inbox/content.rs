@@ -158,7 +158,7 @@ fn with_inlines(html: &str, files: &[Attachment]) -> (String, bool) {
     (inlined, complete)
 }
 
-/// An inline image, and its `data:` URL once it was needed.
+/// An inline image, with its `data:` URL after the first use.
 struct Image<'a> {
     file: &'a Attachment,
     url: Option<String>,

@@ -135,7 +135,7 @@ impl SenderDomains {
         })
     }
 
-    /// The service is about to look for the records of a domain.
+    /// Records the job that will look up the records of a domain.
     pub(crate) fn note_look_up(&mut self, name: &str, job: JobKey) {
         if let Ok(domain) = self.find_mut(name) {
             domain.job = Some(job);

@@ -49,7 +49,7 @@ pub(crate) struct Scheduled {
 }
 
 impl EmailState {
-    /// A mail waits for a job.
+    /// Stores a scheduled mail with the job that will send it.
     pub(crate) fn schedule(&mut self, id: &str, mail: Mail, job: JobKey) {
         self.scheduled
             .insert(id.to_owned(), Scheduled { mail, job });

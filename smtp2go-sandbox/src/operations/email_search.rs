@@ -126,7 +126,7 @@ fn show(copy: &Copy) -> Value {
 /// term with spaces is quoted. A term matches a part of the value.
 #[derive(Default)]
 struct SearchQuery {
-    /// A mail matches if all terms of one alternative match. No alternatives match every mail.
+    /// A mail matches if all terms of one alternative match. An empty list matches every mail.
     alternatives: Vec<Vec<SearchTerm>>,
     ignore_case: bool,
 }

@@ -54,7 +54,7 @@ impl SingleSenders {
         self.senders.get_mut(&place)
     }
 
-    /// The link that was mailed to an address is about to be followed.
+    /// Records the job that will click the link mailed to an address.
     pub(crate) fn note_link(&mut self, address: &str, job: JobKey) {
         if let Some(sender) = self.find_mut(address) {
             sender.job = Some(job);

@@ -1,4 +1,4 @@
-//! SMTP users. The sandbox has no SMTP server: it only stores them.
+//! SMTP users, with which clients of the sandbox's SMTP server log in.
 
 use std::sync::Arc;
 

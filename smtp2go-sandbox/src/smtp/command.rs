@@ -35,7 +35,7 @@ pub(super) enum Command<'a> {
 #[derive(Debug, PartialEq)]
 pub(super) struct Bad {
     pub(super) reply: SmtpReply,
-    /// It is not known where the next line begins.
+    /// Whether to close the connection, because the start of the next line is unknown.
     pub(super) is_fatal: bool,
 }
 
@@ -165,7 +165,7 @@ fn unknown(parameter: &str) -> SmtpReply {
     SmtpReply::new(555, "5.5.4", format!("unknown parameter {parameter:?}"))
 }
 
-/// The message has more than [`MOST_BYTES`].
+/// Returns the reply to a message of more than [`MOST_BYTES`].
 pub(super) fn too_big() -> SmtpReply {
     SmtpReply::new(
         552,
@@ -174,7 +174,7 @@ pub(super) fn too_big() -> SmtpReply {
     )
 }
 
-/// The address between `<` and `>` behind a keyword, and the parameters behind it.
+/// Returns the address between `<` and `>` after a keyword, and the parameters after the address.
 fn path<'a>(rest: &'a str, keyword: &str) -> Result<(&'a str, &'a str), SmtpReply> {
     let form = || syntax(format!("use {keyword}<address>"));
     let begins = rest.get(..keyword.len());

@@ -38,7 +38,7 @@ impl SmtpReply {
     }
 }
 
-/// As it is sent.
+/// Writes the reply in the form in which it is sent.
 impl fmt::Display for SmtpReply {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, line) in self.lines.iter().enumerate() {

@@ -107,7 +107,7 @@ impl Session {
         self.wire.line(limit).await
     }
 
-    /// The reply to a command, which is noted if it refuses it.
+    /// Carries out a command and returns the reply. A refusal is recorded in the list of calls.
     async fn carry_out(&mut self, command: Command<'_>, line: &[u8]) -> Result<SmtpReply, End> {
         let has_recipients = |envelope: &mut Envelope| !envelope.recipients.is_empty();
         if command == Command::Data
@@ -299,7 +299,7 @@ impl Session {
         })
     }
 
-    /// Keeps a refusal in the list of calls.
+    /// Records a refusal in the list of calls.
     fn note_refusal(&self, line: &[u8], reply: &SmtpReply) {
         let text = String::from_utf8_lossy(line);
         let verb = text.split_whitespace().next().unwrap_or_default();
@@ -398,7 +398,7 @@ fn out_of_order(text: &str) -> SmtpReply {
     SmtpReply::new(503, "5.5.1", text)
 }
 
-/// Refuses an address for which the client had to say SMTPUTF8.
+/// Refuses a non-ASCII address, unless MAIL had the parameter SMTPUTF8 (`utf8`).
 fn check_letters(address: &str, utf8: bool) -> Result<(), SmtpReply> {
     match utf8 || address.is_ascii() {
         true => Ok(()),

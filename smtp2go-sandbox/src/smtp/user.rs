@@ -39,7 +39,7 @@ impl Client {
         Ok(())
     }
 
-    /// Whom the client sends for, which may have changed since it logged in.
+    /// Returns the user that the client sends for. The user may have changed since the login.
     pub(super) fn user(&self, world: &World) -> Result<SendingUser, SmtpReply> {
         let user = match &self.username {
             Some(username) => find(world, username).map(|(user, _)| user),
@@ -78,8 +78,8 @@ fn accounts(world: &World) -> impl Iterator<Item = (AccountId, &Account)> {
     accounts.map(|(place, account)| (AccountId(place), account))
 }
 
-/// The user with a name, and the password. [`USERNAME`] sends for the main key, unless an account has
-/// a user with that name.
+/// Returns the user with this name, and the user's password. [`USERNAME`] sends for the main key, unless
+/// an account has a user with that name.
 fn find<'a>(world: &'a World, username: &str) -> Option<(SendingUser, &'a str)> {
     let mut users =
         accounts(world).filter_map(|(id, account)| account.smtp_users.find(id, username));

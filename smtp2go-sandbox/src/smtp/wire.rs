@@ -42,7 +42,7 @@ pub(super) struct ReceivedMessage<'a> {
     pub(super) bytes: Bytes,
     pub(super) size: usize,
     pub(super) refused: Option<SmtpReply>,
-    /// To be dropped when the message is counted elsewhere.
+    /// Counts the message. Drop it once the message is counted elsewhere.
     pub(super) _counted: CountedBody<'a>,
 }
 
@@ -79,8 +79,8 @@ impl Wire {
         }
     }
 
-    /// Reads a message to its end, so that the client gets to read the reply. A message
-    /// that is too large is discarded, and so is any message if all together exceed their limit.
+    /// Reads a message to its end, so that the client reads the reply. Discards the message if it is too
+    /// large, or if all bodies in progress together exceed the memory limit.
     pub(super) async fn message<'a>(
         &mut self,
         reading: &'a Reading,
@@ -91,10 +91,7 @@ impl Wire {
         loop {
             let chunk = within(self.idle, self.stream.fill_buf()).await;
             let chunk = chunk.ok_or_else(|| {
-                silence(
-                    self.idle,
-                    "no data of the message (it ends with CRLF, a dot and CRLF)",
-                )
+                silence(self.idle, "no further line of the message and no final dot")
             })??;
             if chunk.is_empty() {
                 return Err(End::Gone);

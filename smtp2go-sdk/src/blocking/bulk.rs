@@ -46,7 +46,7 @@ use crate::{BulkMail, Email, Error, IntoMail, Reply, SendHandle, SendOutcome, Se
 pub struct SendAll<I, K = (), M = Email> {
     client: crate::Client,
     worker: Arc<Worker>,
-    /// `None` once it has ended or the iterator is stopped.
+    /// `None` after the last mail, and when the iterator is stopped.
     input: Option<I>,
     concurrency: usize,
     pending: Vec<PendingMail<K, M>>,

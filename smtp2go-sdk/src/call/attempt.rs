@@ -168,7 +168,7 @@ pub(crate) struct Wire {
     expired: AtomicBool,
     /// Milliseconds from the start to the last progress.
     moved: AtomicU64,
-    /// Bytes have arrived since then.
+    /// Whether bytes of the reply have arrived since `moved` was last updated.
     received: AtomicBool,
     /// Bytes of the body that were handed over.
     sent: AtomicU64,
@@ -297,7 +297,7 @@ impl Drop for SealOnDrop<'_> {
 /// The body of one attempt, as the HTTP layer reads it.
 pub(crate) struct AttemptBody {
     wire: Arc<Wire>,
-    /// The last part is not empty.
+    /// The parts of the body. The last one is not empty.
     parts: Arc<[Part]>,
     /// Index of the next part, and the number of its bytes that were handed over.
     next: (usize, usize),
@@ -306,7 +306,7 @@ pub(crate) struct AttemptBody {
     /// Bytes that were read and not handed over.
     read: Bytes,
     remaining: u64,
-    /// Number of last bytes that are handed over one by one.
+    /// Number of bytes at the end of the body that are handed over one at a time.
     tail: u64,
     failed: bool,
 }

@@ -43,7 +43,7 @@ impl CallCancel {
         state.attempt = Some(wire.clone());
     }
 
-    /// Notes how the attempt ended: `None` for a success. The certainty of a failure covers the
+    /// Records how the attempt ended: `None` for a success. The certainty of a failure covers the
     /// attempts before it too.
     pub(crate) fn attempt_ended(&self, failed: Option<Certainty>) {
         let mut state = self.lock();

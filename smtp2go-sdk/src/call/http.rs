@@ -29,7 +29,7 @@ pub(crate) struct HttpSetup {
 pub(crate) struct HttpClients {
     /// The user's client, or one that never sends, built to check the settings.
     first: reqwest::Client,
-    /// `None` if the client is the user's.
+    /// `None` if the user set an `http_client`.
     by_runtime: Option<(HttpSetup, Arc<RuntimeClients>)>,
 }
 

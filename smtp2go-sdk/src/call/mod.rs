@@ -195,9 +195,9 @@ struct CallInProgress<'a> {
     request: &'a Request,
     settings: &'a Settings,
     telemetry: &'a mut Telemetry,
-    /// When the first attempt must have begun.
+    /// Latest start of the first attempt.
     begin_by: Instant,
-    /// When the call must have ended: later, by the time allowed for sending the body.
+    /// Latest end of the call: `begin_by` plus the time allowed for sending the body.
     deadline: Instant,
     route: Route<'a>,
     attempts: u32,
@@ -210,7 +210,7 @@ struct Attempted {
     evidence: Evidence,
     /// When the head of the reply arrived. Without a reply, when the attempt ended.
     answered: Instant,
-    /// The pause that began then.
+    /// The length of the pause that began at `answered`.
     paused: Option<Duration>,
     /// Drawn once for the attempt, so that the pause computed from the head of a 429 and the one
     /// computed from the whole reply are equal.

@@ -167,9 +167,10 @@ enum Case {
     ErrorBesideSuccess,
     /// A success that reports that a message was not accepted.
     FailedIn200,
-    /// As [`FailedIn200`](Self::FailedIn200), and also an id or a success, or unreadable in part.
+    /// Like [`FailedIn200`](Self::FailedIn200), but the body also reports an id or a success, or is
+    /// unreadable in part.
     FailedBesideSuccess,
-    /// A success of a send that reports neither an id nor a success.
+    /// A success of a send whose body reports neither an id nor an accepted message.
     Unconfirmed,
     /// A success that is not the expected reply.
     Undecodable,

@@ -236,8 +236,8 @@ impl<C> ClientBuilder<C> {
 
     /// Sets how many retries in a row a host may get from all calls of the client. Default: 50.
     ///
-    /// Each retry costs one. Each answer that is not a temporary failure returns a tenth. So a
-    /// failing host soon gets few retries beside its calls. Retries after a 429 cost nothing.
+    /// Each retry costs one. Each reply that is not a temporary failure gives back a tenth, so a failing
+    /// host soon gets few retries. Retries after a 429 cost nothing.
     pub fn retry_budget(mut self, retries: u32) -> Self {
         self.retry_budget = retries;
         self

@@ -256,8 +256,8 @@ impl Email {
         self
     }
 
-    /// Adds an address that answers go to, in place of the sender's. All of them are sent in one
-    /// header `Reply-To`, since the API has no field for them.
+    /// Adds an address for replies, in place of the sender's. All of them are sent in one header
+    /// `Reply-To`, since the API has no field for them.
     #[must_use]
     pub fn reply_to(mut self, address: impl Into<Mailbox>) -> Self {
         self.edit().reply_to.push(address.into());
@@ -272,7 +272,7 @@ impl Email {
     }
 
     /// Sets the HTML body. Refer to an image of [`inline`](Self::inline) by `cid:` and its file name.
-    /// An empty text is no body.
+    /// An empty text counts as no body.
     ///
     /// An image that the HTML loads by `cid:` must be in the mail, or the mail fails its check. HTML loads
     /// images in the attributes `src`, `srcset`, `background` and `poster`, and in `url()` of CSS.
@@ -283,7 +283,8 @@ impl Email {
         self
     }
 
-    /// Sets the plain text body, for mail programs that don't show HTML. An empty text is no body.
+    /// Sets the plain text body, for mail programs that don't show HTML. An empty text counts
+    /// as no body.
     #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.edit().text = Some(text.into());

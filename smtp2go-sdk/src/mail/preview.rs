@@ -19,8 +19,8 @@ use crate::{Error, FieldError, IDEMPOTENCY_HEADER};
 const LONGEST_LINE: usize = 998;
 /// Maximum length of a line of base64 in bytes.
 const BASE64_LINE: usize = 76;
-/// Number of bytes in an encoded word. Encoded, they have 60 characters, so that a line with the name
-/// of a header has at most 76.
+/// Maximum number of bytes in an encoded word: 60 characters when encoded, so that a line that starts
+/// with a header's name has at most 76.
 const ENCODED_WORD: usize = 36;
 
 impl Email {
@@ -65,8 +65,8 @@ impl Email {
     /// from a URL is a reference (`message/external-body`).
     ///
     /// # Errors
-    /// Those of [`to_json`](Self::to_json). [`is_validation`](Error::is_validation) for a mail from a
-    /// template: only the API knows its subject and bodies.
+    /// The errors of [`to_json`](Self::to_json), and [`is_validation`](Error::is_validation) for a mail
+    /// from a template, because only the API knows its subject and bodies.
     pub fn to_mime(&self) -> Result<String, Error> {
         check::run(|check| {
             if self.parts.template.is_some() {

@@ -65,7 +65,7 @@ impl<'a> WantedWebhook<'a> {
         })
     }
 
-    /// Returns the webhook with the wanted address, and the ids of further ones.
+    /// Returns the webhook with the wanted address, and the ids of other webhooks with the same address.
     pub(super) fn find<'w>(
         &self,
         webhooks: &'w [Webhook],

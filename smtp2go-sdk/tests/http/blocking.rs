@@ -638,7 +638,7 @@ fn mails_cancelled_before_anything_was_sent_are_not_sent() {
 }
 
 #[test]
-fn mail_cancelled_by_a_drop_is_not_sent_if_the_report_says_so() {
+fn report_after_a_drop_matches_what_was_sent() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let mut states = Vec::new();
     for round in 0_u64..60 {

@@ -78,7 +78,7 @@ pub(crate) fn watched<S: AsRef<str>>(secret: S) -> S {
     secret
 }
 
-/// The characters of base64 that depend only on the text, if `before` bytes precede it.
+/// Encodes `before` bytes and the text as base64. Returns the characters that depend only on the text.
 fn in_base64(text: &str, before: usize) -> String {
     let mut bytes = vec![0; before];
     bytes.extend(text.bytes());

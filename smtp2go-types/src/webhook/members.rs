@@ -273,7 +273,7 @@ pub(super) fn settle<'de, T: Payload>(members: Members<'de>, repeats: bool) -> O
     Some(payload)
 }
 
-/// Returns the field of which the key is a spelling.
+/// Returns the field that a key names, in any spelling.
 fn field_of<T: Payload>(key: &str) -> Option<(usize, Shape)> {
     let small = if key.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(key.to_ascii_lowercase())
@@ -296,7 +296,7 @@ fn field_of<T: Payload>(key: &str) -> Option<(usize, Shape)> {
         .or_else(|| find(field_also_named::<T>(&small)?))
 }
 
-/// Returns the field of which the key is another name, in any letter case.
+/// Returns the field that has the key as another name, ignoring letter case.
 fn field_also_named<T: Payload>(key: &str) -> Option<&'static str> {
     let mut names = T::ALSO_NAMED.iter();
     let found = names.find(|(other, _)| other.eq_ignore_ascii_case(key));

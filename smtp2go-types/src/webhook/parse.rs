@@ -185,7 +185,7 @@ fn single<'de>(members: &mut Members<'de>, name: &str) -> Option<Cow<'de, str>> 
     Some(spelling)
 }
 
-/// Makes an event of the members. `None` if they are not an event. For `repeats` see [`settle`].
+/// Builds an event from the members. `None` if they are not an event. For `repeats`, see [`settle`].
 pub(super) fn event(mut members: Members<'_>, repeats: bool) -> Option<Event> {
     let found = single(&mut members, "event");
     let has_email = single(&mut members, "email_id").is_some();

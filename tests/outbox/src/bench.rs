@@ -25,14 +25,14 @@ const HEADING: &str = "# Throughput\n";
 
 const FEW: i64 = 1_000;
 const MANY: i64 = 1_000_000;
-/// Claims whose average cost is measured.
+/// Number of claims whose average cost is measured.
 const CLAIMS_MEASURED: i64 = 500;
 const WORKERS: usize = 2;
 /// Mails that a worker sends at once, and connections of the baseline for each worker.
 const CONCURRENCY: usize = 8;
 /// Rounds in which baseline and workers alternate. The median counts.
 const ROUNDS: usize = 3;
-/// A round, after its warm-up.
+/// Duration of a round, after its warm-up.
 const ROUND: Duration = Duration::from_secs(8);
 const WARM_UP: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(20);

@@ -12,7 +12,7 @@ use crate::Result;
 pub(crate) const LARGE: u64 = 256 * 1024;
 /// Maximum number of mails with that file, because the sandbox keeps each.
 const LARGE_MAILS: u64 = 100;
-/// In smaller runs, one mail in this number has the file.
+/// Interval between mails with that file in smaller runs.
 const LARGE_EVERY: u64 = 8;
 
 /// Writes the file that large mails have attached.

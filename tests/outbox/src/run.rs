@@ -44,8 +44,7 @@ const SHOW: u64 = 10;
 /// Time limit of a run, plus a second for each 10 mails.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Faults of calls of `/email/send`: the fault as text of the sandbox, and its chance in ten
-/// thousand.
+/// Faults of calls to `/email/send`: the fault in the sandbox's syntax, and its chance in 10,000.
 const FAULTS: [(&str, u32); 14] = [
     ("reset-before-reading", 150),
     ("close-before-reading", 50),
@@ -62,7 +61,7 @@ const FAULTS: [(&str, u32); 14] = [
     ("status=502:carried-out=yes:html", 50),
     ("status=502:html", 50),
 ];
-/// Faults of look-ups.
+/// Faults of look-ups, in the same form.
 const LOOK_UP_FAULTS: [(&str, u32); 3] =
     [("reset", 200), ("status=500:json", 200), ("truncate", 200)];
 

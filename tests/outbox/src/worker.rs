@@ -20,7 +20,7 @@ use crate::{Result, mails, times};
 /// Mails that a worker sends at once.
 const CONCURRENCY: usize = 2;
 const CONNECTIONS: u32 = 8;
-/// One transaction in this number is rolled back before the next one commits.
+/// Before every mail whose number is a multiple of this, a transaction is rolled back.
 const ROLLED_BACK: u64 = 10;
 /// Maximum number of resends of one mail, which can be killed in mid-body many times.
 const RESENDS: u32 = 100;
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     trap: Option<Trap>,
     #[arg(long)]
     hold: bool,
-    /// Queue mails from this number on, up to numbers read from standard input.
+    /// Queue mails, starting with this number. Each line of standard input raises the last number.
     #[arg(long)]
     put_from: Option<u64>,
 }

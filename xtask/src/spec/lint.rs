@@ -27,8 +27,8 @@ const REFERENCES: usize = 95;
 /// Maximum length of a summary, in characters, because it is a line in a table.
 const SUMMARY: usize = 60;
 
-/// A format, words of which a description must contain at least one, and phrases that only
-/// descriptions of this format may contain.
+/// A format, the words of which its descriptions must contain at least one, and the phrases that only its
+/// descriptions may contain.
 const FORMAT_WORDS: [(&str, &[&str], &[&str]); 15] = [
     ("byte", &["base64"], &["standard base64"]),
     ("date", &["day"], &["The first day"]),

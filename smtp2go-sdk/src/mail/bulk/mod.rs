@@ -117,7 +117,7 @@ impl Client {
 #[must_use = "nothing is sent before it is read"]
 pub struct SendAll<'a, K = (), M = Email> {
     client: Client,
-    /// `None` once it has ended or the stream is stopped.
+    /// `None` after the last mail, and when the stream is stopped.
     input: Option<MailStream<'a, K, M>>,
     concurrency: usize,
     calls: FuturesUnordered<OutcomeFuture<'a, K, M>>,

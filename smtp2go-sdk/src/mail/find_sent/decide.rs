@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn mail_with_an_event_is_sent_at_any_time() {
+    fn event_proves_sent_at_any_time() {
         for now in [0, 49, 100, 310, 20_000] {
             for newest in [None, Some(5), Some(500)] {
                 let events = [event("a", 3)];

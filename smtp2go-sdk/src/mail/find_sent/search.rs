@@ -136,7 +136,7 @@ fn filtered(mut request: ActivitySearchRequest, mail: &FindSent) -> (ActivitySea
     (request, mail.has_filter())
 }
 
-/// Sets the region of a search. Its mails are in one region.
+/// Sets the region of a search. All `wanted` mails of a search have the same region.
 fn in_region(request: ActivitySearchRequest, wanted: &[FindSent]) -> ActivitySearchRequest {
     match wanted.iter().find_map(|mail| mail.region.clone()) {
         Some(region) => request.region(region),

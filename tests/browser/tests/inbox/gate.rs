@@ -44,7 +44,7 @@ fn page_on_a_repointed_name_reads_and_changes_nothing() {
             .until("return document.body.innerText.includes('--allowed-host')")
             .await;
 
-        // As the browser sends it, and with everything that a page can change.
+        // Each request as the browser sends it, and with all that a page can change.
         let disguise = json!({ "User-Agent": "curl/8", "Accept-Language": "*" });
         let key = json!({ "X-Smtp2go-Api-Key": sandbox.key() });
         let mut requests = Vec::new();

@@ -295,7 +295,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares the nodes at `at`, which ends in a space for a whole body.
+    /// Compares the nodes at the place `at`. For a whole body, `at` ends in a space.
     fn nodes(&mut self, at: &str, ours: &Node, theirs: &Node) {
         if let Some(theirs) = self.lined_up(at, ours, theirs) {
             return self.nodes(at, ours, &theirs);
