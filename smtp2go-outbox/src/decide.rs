@@ -746,7 +746,7 @@ mod tests {
     }
 
     #[test]
-    fn request_applies_only_to_a_mail_without_a_worker() {
+    fn request_changes_only_the_states_that_allow_it() {
         use State::*;
         let (retried, held, again, cancelled, erased, no) = (
             "queued at 100 because retried",

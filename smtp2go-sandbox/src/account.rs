@@ -25,8 +25,8 @@ impl AccountId {
     }
 }
 
-/// The master account or a subaccount. Has a field for each group of the API that keeps data, whose
-/// type is in the group's file.
+/// The master account or a subaccount. Each group of the API that keeps data has a field here; its type
+/// is defined in the group's file.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     /// The value of `subaccount_id`.
@@ -93,7 +93,7 @@ impl Account {
         }
     }
 
-    /// The parts that a data file stores item by item, with their names there. The rest is in the
+    /// The parts that a data file stores item by item, with their names in the file. The rest is in the
     /// [`AccountRow`], or is derived from messages and jobs.
     pub(crate) fn collections(&mut self) -> [(&'static str, &mut dyn Collection); 12] {
         let Self {

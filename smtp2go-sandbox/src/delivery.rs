@@ -351,7 +351,7 @@ pub(crate) fn begin(world: &mut World, mail: &Mail) {
     world.later_for(number, TRANSIT, Job::Arrive { number });
 }
 
-/// Restores the recipients in transit of a processed mail from a data file: those without an event.
+/// Restores the recipients in transit of a processed mail from a data file. They have no event yet.
 #[cfg(feature = "data")]
 pub(crate) fn restore_transit(world: &mut World, mail: &Mail) {
     let waiting = mail.recipients().into_iter();
@@ -435,7 +435,7 @@ fn arrive_at(world: &mut World, mail: &Mail, recipient: &str) {
     }
 }
 
-/// Records the reaction of a recipient whose delivery rule has reactions.
+/// Records a reaction of a recipient whose outcome has reactions.
 pub(crate) fn react(world: &mut World, number: u64, recipient: &str, kind: EventKind) {
     if let Some(mail) = world.ledger.mail(number) {
         // An impossible event, such as a click in a mail without links, is skipped.

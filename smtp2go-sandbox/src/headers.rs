@@ -131,7 +131,7 @@ impl Mail {
             .map_or("example.com", |(_, domain)| domain)
     }
 
-    /// The envelope sender: like at the service, an address below the sender's domain.
+    /// The envelope sender: like at the service, an address in a subdomain of the sender's domain.
     pub(crate) fn envelope_sender(&self) -> String {
         format!("bounces@mail.{}", self.sender_domain())
     }

@@ -350,7 +350,7 @@ impl Ledger {
         }
     }
 
-    /// Allows a message to be dropped. It becomes the newest of these messages.
+    /// Allows a message to be dropped. Of the messages that may be dropped, it counts as the newest.
     pub(crate) fn release(&mut self, number: u64) {
         let Some(group) = self.groups.get_mut(&number) else {
             return;
@@ -612,7 +612,7 @@ impl Counts {
 }
 
 impl Figures {
-    /// Returns the counts of a day, to be added to.
+    /// Returns the counts of a figure, for the caller to add to.
     pub(crate) fn of(
         &mut self,
         account: AccountId,

@@ -867,7 +867,7 @@ fn listen(builder: &mut SandboxBuilder) -> io::Result<(TcpListener, String)> {
     let status = settings.unknown_key_status;
     if !(400..=599).contains(&status) {
         return Err(invalid(format!(
-            "unknown key status: {status} is not in the range 400 to 599"
+            "unknown_key_status: {status} is not in the range 400 to 599"
         )));
     }
     #[cfg(feature = "data")]

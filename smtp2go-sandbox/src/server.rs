@@ -421,8 +421,9 @@ pub(crate) struct Read<'a> {
     pub(crate) counted: CountedBody<'a>,
 }
 
-/// Reads a body to its end, because a client may read the reply only then. Keeps the bytes up to the
-/// chunk that exceeds `limit`, or none if the total of `reading` is exceeded.
+/// Reads a body to its end, because some clients read the reply only after they have sent everything.
+/// Stops keeping bytes after the chunk that exceeds `limit`, and keeps none if the total of `reading`
+/// is exceeded.
 pub(crate) async fn read(
     mut body: Body,
     limit: usize,

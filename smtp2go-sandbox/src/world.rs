@@ -197,7 +197,7 @@ pub(crate) struct Shared {
     /// Proves that a form or link comes from a page of this sandbox.
     pub(crate) page_token: OnceLock<String>,
     runtime: OnceLock<runtime::Handle>,
-    /// Where the world is kept, if it is.
+    /// The data file. Unset if the world is only in memory.
     #[cfg(feature = "data")]
     pub(crate) data: OnceLock<DataFile>,
     world: Mutex<World>,
@@ -475,8 +475,8 @@ impl World {
         }
     }
 
-    /// The collections that a data file stores item by item, with their names there, except those of
-    /// accounts.
+    /// The collections that a data file stores item by item, with their names in the file. Those of
+    /// accounts are not included.
     pub(crate) fn collections(&mut self) -> [(&'static str, &mut dyn Collection); 3] {
         [
             ("key", &mut self.keys),

@@ -417,7 +417,7 @@ fn event_has_the_fields_of_its_kind_and_no_others() {
 }
 
 #[test]
-fn times_texts_and_lists_are_written_like_the_services() {
+fn format_of_times_texts_and_lists_matches_the_service() {
     let sandbox = started(strict());
     let mut receivers = Vec::new();
     for format in ["json", "form"] {

@@ -41,7 +41,7 @@ pub struct Operation {
     pub method: Method,
     /// Path below the base URL, with its leading slash.
     pub path: &'static str,
-    /// Whether it reads, writes or sends.
+    /// Whether the operation reads, writes or sends.
     pub kind: Kind,
     /// Whether the operation is idempotent. The API does not document this, so it is our judgement.
     pub repeat_safe: bool,
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn email_send_has_the_failure_places_of_mail() {
+    fn email_send_reports_failures_in_the_fields_of_mail() {
         let reported = operations::EMAIL_SEND.failure_in_200;
         assert_eq!(reported, Some(FailureIn200::MAIL));
     }

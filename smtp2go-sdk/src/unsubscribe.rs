@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_with_its_value_is_a_one_click() {
+    fn field_with_the_one_click_value_is_recognized() {
         let multipart = "--x\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--x--\r\n";
         for (content_type, body, expected) in [
             (

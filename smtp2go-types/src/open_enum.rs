@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_value_is_refused_where_none_is_listed() {
+    fn blank_value_is_refused_unless_it_is_listed() {
         assert_eq!(Colour::unlisted("red"), Colour::Red);
         for value in ["", " ", "-"] {
             let mut check = Check::default();

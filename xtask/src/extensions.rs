@@ -447,7 +447,7 @@ fn schema_extensions(
                 && (text(resolved) || resolved["type"] == "array" && text(item))
         },
     );
-    on.expect("refused", "list texts, on a text", |value| {
+    on.expect("refused", "write a list of texts, on a text", |value| {
         let texts = list(value);
         resolved["type"] == "string"
             && resolved.get("x-extensible-enum").is_none()

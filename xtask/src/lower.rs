@@ -147,7 +147,7 @@ pub struct Object {
     pub name: String,
     /// The only group that uses it; `None` if several do.
     pub group: Option<String>,
-    /// Whether it is sent or received.
+    /// Whether the struct is sent or received.
     pub role: Role,
     /// Markdown.
     pub description: String,
@@ -296,7 +296,7 @@ pub struct Webhook {
 }
 
 impl Object {
-    /// Whether it has a default.
+    /// Whether the struct has a default: all its fields are optional.
     pub fn has_default(&self) -> bool {
         self.fields.iter().all(|field| !field.required)
     }

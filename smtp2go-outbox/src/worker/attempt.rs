@@ -16,11 +16,11 @@ use crate::decide::{Known, Outcome, is_expired};
 use crate::error::Error;
 use crate::store::{Claim, Claimed};
 
-/// The client adds the time of an upload at this speed to its deadline, in bytes a second.
+/// Upload speed in bytes per second. The client adds the time of an upload at this speed to its deadline.
 const SLOWEST: u64 = 64 * 1024;
 
-/// Longer than the upload of the largest request that the API accepts. The client refuses larger
-/// ones.
+/// Cap on the upload time, longer than that of any request that the client sends: it refuses requests
+/// that are too large for the API.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(60 * 60);
 
 /// The progress of an attempt.

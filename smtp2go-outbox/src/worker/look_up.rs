@@ -18,8 +18,8 @@ use crate::time::later;
 /// Maximum number of mails that one search looks up.
 const MAILS: u32 = 500;
 
-/// One search covers the attempts that began at most this long after the oldest one. The search reads all mail of
-/// the account from that one on, so a longer window would make it expensive.
+/// One search covers the attempts that began at most this long after the oldest one. The search reads
+/// all mail of the account from the oldest attempt on, so a longer window would make it expensive.
 const WINDOW: Duration = Duration::from_secs(60 * 60);
 
 impl Shared {

@@ -7,7 +7,7 @@ use smtp2go_sdk::{Certainty, Error, Reply, Sent};
 
 use crate::decide::Outcome;
 
-/// The state of the API that the result of a send shows. Decides whether later sends pause.
+/// What the result of a send shows about the API. Decides whether later sends pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// The result says nothing about the API.
@@ -26,7 +26,7 @@ pub(super) enum Trouble {
 /// all workers for a day.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// Kinds of errors about a mail that no later attempt can send.
+/// Kinds of errors of a mail that no attempt can send.
 const UNFIT: [&str; 5] = [
     "validation",
     "too_large",

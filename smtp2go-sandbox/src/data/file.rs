@@ -338,7 +338,8 @@ mod tests {
     fn foreign_database_is_refused_and_not_changed() {
         const OTHER: TableDefinition<'_, &str, &str> = TableDefinition::new("other");
         const SAME_NAME: TableDefinition<'_, u64, u64> = TableDefinition::new("smtp2go-sandbox");
-        let make: [(fn(&WriteTransaction), &str); 3] = [
+        type Fill = fn(&WriteTransaction);
+        let make: [(Fill, &str); 3] = [
             (
                 |writing| drop(writing.open_table(OTHER).unwrap()),
                 "not a data file",

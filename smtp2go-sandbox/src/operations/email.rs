@@ -266,8 +266,8 @@ fn keep(
     accept(context.world, user, mail)
 }
 
-/// Keeps a mail, and takes it up for delivery, or makes it due at its schedule. One that nobody
-/// would get is refused, unless it is for later or to be queued without checks.
+/// Records a mail, and starts its delivery or schedules it. Refuses a mail whose recipients are all
+/// refused, unless it is scheduled, has `fastaccept` or is withheld.
 pub(crate) fn accept(world: &mut World, user: SendingUser, mail: NewMail) -> Sent {
     let NewMail {
         operation,

@@ -281,7 +281,7 @@ fn template(text: &str) -> Request {
     call("template/add", &template)
 }
 
-/// Repeats a tag with text after it. With more tags, the template would exceed the account's memory
+/// Repeats a tag, padded to 128 bytes. With denser tags, the template would exceed the account's memory
 /// limit and be refused before it is parsed.
 fn tags(size: usize, tag: &str) -> String {
     fill(size - 500, &format!("{tag:x<128}"))

@@ -60,8 +60,8 @@ impl<T, D> Items<T, D> {
         }
     }
 
-    /// Returns the remaining pages as a whole, for the totals and the request id. Starts with the
-    /// first page of which no result was read.
+    /// Converts to an iterator over the remaining whole pages, which have the totals and the request
+    /// id. Starts with the first page of which no result was read.
     pub fn pages(self) -> Pages<D> {
         self.pages
     }

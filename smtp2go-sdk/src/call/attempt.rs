@@ -1,11 +1,11 @@
 //! One exchange with a host, and the proof of how much of the request was sent.
 //!
 //! Error types can't tell "timed out while connecting" from "timed out after the request was
-//! processed". The body can: the HTTP layer asks for its first bytes before it writes any of the
-//! request, and a request whose last byte was never handed over is never whole. A plain flag would
-//! be racy, since the HTTP layer could ask for the body after the flag was read. The gate is one
-//! atomic that the HTTP layer advances and that we seal. A sealed body refuses to be read, so the
-//! request can't be completed later.
+//! processed". The request's body can tell. The HTTP layer asks for the body's first bytes before it
+//! writes any of the request, and the request is incomplete until the body hands over its last byte.
+//! A plain flag would be racy, since the HTTP layer could ask for the body after the flag was read.
+//! So the body has a gate: one atomic that the HTTP layer advances and that we seal. A sealed body
+//! refuses to be read, so the request can't be completed later.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -41,7 +41,7 @@ const SEALED_FRESH: u8 = 3;
 /// Sealed before the last byte was handed over.
 const SEALED_PART: u8 = 4;
 
-/// Maximum size of a frame. The HTTP layer asks for the next frame when it has sent the last, so small
+/// Maximum size of a frame. The HTTP layer asks for a frame when it has sent the previous one, so small
 /// frames show progress.
 const FRAME: usize = 64 * 1024;
 /// Number of bytes at the end of a large body that are frames of their own. hyper queues up to 16 frames

@@ -14,7 +14,7 @@ use crate::operation::{Operation, RateLimit};
 /// Longest pause after a 429. After this, one probe request is allowed.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// After a pause, the number of calls that may have started doubles with each step. A step is the
-/// length of the pause divided by this: one second, after a minute.
+/// length of the pause divided by this: one second for a pause of a minute.
 const STEPS: u32 = 60;
 /// Number of steps, after which 65,536 calls may have started. Then calls no longer wait.
 const LAST_STEP: u32 = 16;
@@ -55,14 +55,14 @@ struct Queue {
 }
 
 /// A pause after a 429. No call starts before its end, and then calls start gradually: one at first, one
-/// more within a sixtieth of the pause (one second, after a minute), then two, four and so on. If all
-/// started at once while the address is still blocked, all would get the next 429, and each would
-/// prolong the block. This way the first call finds out before many follow.
+/// more within a sixtieth of the pause (one second for a pause of a minute), then two, four and so on.
+/// If all started at once while the address is still blocked, all would get the next 429, and each
+/// would prolong the block. This way the first call finds out before many follow.
 #[derive(Clone, Copy, Debug)]
 struct Pause {
     until: Instant,
     step: Duration,
-    /// Number of calls that have started since its end.
+    /// Number of calls that have started since the pause ended.
     gone: usize,
 }
 

@@ -26,8 +26,8 @@ const RATE_LIMIT_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration
 /// `Retry-After` is honoured. A call that would have to wait past its deadline ends at once.
 ///
 /// After a 429, all calls of the client and its clones wait. Then they start gradually: first one call,
-/// within a sixtieth of the wait (one second, after a minute) one more, then two, four and so on. A
-/// call that could start only after its deadline ends at once.
+/// within a sixtieth of the wait (one second for a wait of a minute) one more, then two, four and so
+/// on. A call that could start only after its deadline ends at once.
 ///
 /// ```
 /// use std::time::Duration;

@@ -12,12 +12,12 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The settings of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    /// Time limit of an attempt without progress. With the time for sending the body added, also the
-    /// limit of the whole attempt.
+    /// Maximum time of an attempt without progress. Plus the time for sending the body, it is also the
+    /// time limit of the whole attempt.
     pub(crate) timeout: Duration,
     /// Time limit of the whole call, before the time for sending the body is added.
     pub(crate) deadline: Duration,
-    /// When the whole call must have ended, whatever the other limits are.
+    /// Latest end of the whole call. Applies in addition to the other limits.
     pub(crate) end_by: Option<Instant>,
     pub(crate) retry: RetryPolicy,
     /// Calls wait for the documented rates of operations.

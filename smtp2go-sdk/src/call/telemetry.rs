@@ -310,7 +310,7 @@ impl Telemetry {
         self.notify(|observer| observer.call_ended(&report));
     }
 
-    // Not inlined: there are many calls.
+    // Not inlined, because many places call it.
     #[inline(never)]
     fn record(&self, field: &str, value: &dyn Value) {
         self.span.record(field, value);
@@ -333,7 +333,7 @@ impl Drop for Telemetry {
         let span = self.span.clone();
         let _inside = span.enter();
         if let Some(running) = self.running.take() {
-            // Sealed first, so that the certainty stays true.
+            // Sealed first, so that nothing more is sent after the certainty is decided.
             let certainty = cancelled(running.wire.seal());
             self.certainty = self.certainty.and(certainty);
             self.report(

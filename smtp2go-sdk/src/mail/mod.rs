@@ -197,7 +197,7 @@ impl Client {
             .await
     }
 
-    /// Refuses an operation that can't leave suppressed recipients out, if that is the setting.
+    /// Fails if `skip_suppressed` is set, for an operation that can't skip suppressed recipients.
     fn sends_to_all(&self, operation: &'static Operation) -> Result<(), Error> {
         if self.skips_suppressed() {
             let error = Error::config(

@@ -98,7 +98,7 @@ impl MemoryDeduplicator {
         self.state().entries.len()
     }
 
-    /// Whether it remembers no event.
+    /// Whether no event is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -531,7 +531,7 @@ fn until(so: impl Fn() -> bool) {
 }
 
 #[test]
-fn calls_continue_between_reads_and_none_starts() {
+fn between_reads_calls_continue_but_no_new_call_starts() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     let mut sending = client.send_all((0..9).map(|n| mail(n.to_string())), 3);

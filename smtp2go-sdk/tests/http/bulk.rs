@@ -616,7 +616,7 @@ fn keep(outcome: smtp2go_sdk::SendOutcome<String>, outcomes: &mut HashMap<usize,
     assert_eq!(outcomes.insert(outcome.index, state), None);
 }
 
-/// Polls for an outcome a few times, and drops the read.
+/// Polls `next` up to `times` times, dropping its future after each poll. Keeps the first outcome.
 async fn poll_a_few_times(
     sending: &mut SendAll<'_, String>,
     times: usize,

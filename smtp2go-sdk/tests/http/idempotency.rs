@@ -90,7 +90,7 @@ async fn key_is_sent_once_in_the_client_s_header() {
 }
 
 #[tokio::test]
-async fn key_that_no_header_can_have_is_refused() {
+async fn key_that_is_not_a_safe_header_value_is_refused() {
     let sandbox = sandbox().await;
     let client = client(&sandbox, None);
     let long = "x".repeat(256);

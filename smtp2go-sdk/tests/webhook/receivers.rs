@@ -539,7 +539,7 @@ impl Deduplicator for Failing {
 }
 
 #[tokio::test]
-async fn store_errors_get_503_before_and_are_ignored_after_the_handler() {
+async fn store_error_is_503_before_the_handler_and_ignored_after_it() {
     let event = parse(None, EVENT).unwrap();
     for (claim, handled, status) in [(true, 200, 503), (false, 200, 200), (false, 500, 500)] {
         let receiver = Receiver::without_authentication().deduplicate(Failing { claim });

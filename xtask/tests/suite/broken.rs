@@ -420,7 +420,7 @@ const ROWS: &[Row] = &[
     ("x-smtp2go-refused",
      &[("        reference:", "refused: [none, n/a]", "refused: none")],
      "/components/schemas/ParcelSendRequest/properties/reference/x-smtp2go-refused",
-     "is malformed", "list texts, on a text"),
+     "is malformed", "write a list of texts, on a text"),
     ("x-smtp2go-header",
      &[("        pin:\n          type: string\n          minLength", "header: true", "header: false")],
      "/components/schemas/ParcelSendRequest/properties/pin/x-smtp2go-header",

@@ -135,7 +135,7 @@ fn violation_of_each_rule_is_reported() {
 }
 
 #[test]
-fn json_lists_the_known_values_in_every_description_and_rust_in_none() {
+fn descriptions_list_known_values_in_json_but_not_in_rust() {
     let spec = xtask::load::load(&fixture::repository().join(xtask::SPEC)).unwrap();
     let files = xtask::from_spec(&spec).unwrap();
     let json: Value = serde_json::from_str(&files["spec/openapi.json"]).unwrap();

@@ -122,7 +122,7 @@ impl SendLog {
         }
     }
 
-    /// Whether it was stopped. If not, `stop` wakes the reader.
+    /// Whether the stream was stopped. If not, registers the reader, which `stop` then wakes.
     pub(crate) fn is_stopped(&self, reader: &Waker) -> bool {
         let mut entries = self.lock();
         if !entries.stopped {

@@ -22,8 +22,8 @@ pub(in crate::mail) struct Look {
     pub(in crate::mail) hit: Option<RawReply>,
 }
 
-/// Searches once for all mails. A single mail is searched for by its addresses. How the API compares them
-/// is inferred, so before such a mail counts as absent it is searched for without them.
+/// Searches once for all mails. A single mail is searched for by its addresses too. The API does not
+/// document how it compares addresses, so if this finds nothing, a second search leaves them out.
 pub(in crate::mail) async fn look(client: &Client, wanted: &[FindSent]) -> Result<Look, Error> {
     let look = search(client, wanted, true).await?;
     match (wanted, &look.found[..]) {

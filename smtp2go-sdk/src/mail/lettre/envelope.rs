@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn address_of_an_envelope_is_one_address() {
+    fn envelope_recipient_must_be_a_single_bare_address() {
         for text in [
             "a@example.com",
             r#""a, b"@example.com"#,

@@ -16,8 +16,8 @@ use table::{Row, Table, Unit};
 
 /// Interleaved rounds of measurements that vary; the median counts.
 const ROUNDS: usize = 7;
-/// Rounds with many mails in flight. More than half of the time is the kernel's, which varies with
-/// the load of the machine.
+/// Rounds with many mails in flight. There are more of them, because the kernel uses more than half
+/// of the CPU time, and its share varies with the load of the machine.
 const FLIGHT_ROUNDS: usize = 41;
 /// Mails of the two runs whose difference is measured.
 const INSTRUCTIONS: [u64; 2] = [200, 1200];

@@ -1,4 +1,4 @@
-//! Screenshots of the inbox: all looks for developers, and the one in the README.
+//! Takes screenshots of the inbox: in every `Look`, for developers, and the one in the README.
 //!
 //! They are written to the folder `screenshots` beside the build. With `UPDATE_SCREENSHOT` set, the
 //! README's screenshot is replaced too.

@@ -464,7 +464,7 @@ impl Node {
         limits
     }
 
-    /// Whether it allows values to which the keyword applies.
+    /// Whether the schema allows values to which the keyword applies.
     fn admits(&self, keyword: &str) -> bool {
         let types: &[&str] = match keyword {
             "minLength" | "maxLength" | "pattern" => &["string"],
@@ -544,7 +544,7 @@ impl Node {
         odd.map(String::as_str).collect()
     }
 
-    /// Returns its types as text, `null` last.
+    /// Returns the types of the schema as text, `null` last.
     pub(super) fn type_text(&self) -> String {
         let types = match self.described {
             true => &self.types,
