@@ -66,7 +66,7 @@ fn fill(operation: &Operation, body: Body, id: &str) -> Result<Body, Error> {
             .ok_or_else(no_object),
         Some(true) => Ok(body.into()),
         Some(false) => Err(Error::config(format!(
-            "`{field}` names a different subaccount than the client's"
+            "the request names another subaccount in `{field}` than the client's"
         ))),
     }
 }
