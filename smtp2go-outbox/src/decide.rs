@@ -91,7 +91,7 @@ pub(crate) struct EventFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Retry,
-    /// Also a mail that may have been sent.
+    /// Sends the mail again, even if it may have been sent.
     Resend,
     Hold,
     LookUp,
@@ -128,7 +128,7 @@ pub(crate) struct Policy {
 pub(crate) enum Action {
     /// Nothing: the mail is done, an operator must decide, or the news is about another attempt.
     Nothing,
-    /// Nothing before this time.
+    /// Do nothing with the mail before this time.
     Wait(SystemTime),
     /// Claim it and send it.
     Claim,

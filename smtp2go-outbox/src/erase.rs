@@ -27,7 +27,7 @@ const ADDRESSES: [&str; 5] = ["sender", "to", "cc", "bcc", "reply_to"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Mail,
-    /// Only the error text: the mail has other addresses.
+    /// Only the error text mentions the address. The mail is to other addresses.
     Error,
 }
 

@@ -292,7 +292,7 @@ async fn mails(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> 
 /// The filter of a list of mails.
 struct Wanted {
     to: Option<String>,
-    /// In lower case, without `+`.
+    /// Part of the subject, in lower case and with spaces in place of `+`.
     subject: Option<String>,
 }
 

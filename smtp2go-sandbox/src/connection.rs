@@ -206,7 +206,7 @@ struct ConnectionState {
     busy: usize,
     /// Set if the connection was last polled while it was busy.
     waker: Option<Waker>,
-    /// At least one request was read to its end.
+    /// Whether at least one request was read to its end.
     served: bool,
     /// `None` while a fault stalls the connection.
     slot: Option<Slot>,
@@ -306,7 +306,7 @@ pub(crate) enum Out {
     HalfHead(Ending),
     /// The reply's head and half of its body, whose length in bytes is given.
     HalfBody(u64, Ending),
-    /// This number of bytes; then the connection ends.
+    /// Only this number of bytes of the reply; then the connection ends.
     Only(u64, Ending),
 }
 
@@ -466,7 +466,7 @@ pub(crate) struct Connection {
     draining: bool,
     /// The connection is reset on drop, and must not be shut down before.
     resetting: bool,
-    /// Nothing more is read.
+    /// Whether the connection stops reading.
     silent: bool,
     waiting: Option<(Wait, Alarm)>,
     /// Set while the client does not read a reply.

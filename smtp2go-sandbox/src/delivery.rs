@@ -137,7 +137,7 @@ pub(crate) struct DeliveryRules(pub(crate) Kept<u64, DeliveryRule>);
 /// The outcome of mail to the recipients that match the pattern.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct DeliveryRule {
-    /// In lower case.
+    /// A pattern of addresses, in lower case.
     pattern: String,
     #[serde(with = "OutcomeForm")]
     outcome: Outcome,

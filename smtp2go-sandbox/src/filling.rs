@@ -728,14 +728,15 @@ impl Own {
         match (template.elements.pop(), template.mapping.pop()) {
             (Some(TemplateElement::Expression(mut call)), Some(place)) => {
                 let this = call.params.pop();
-                let this = this.ok_or_else(|| "cannot be prepared for rendering".to_owned())?;
+                let this =
+                    this.ok_or_else(|| "the template cannot be prepared for rendering".to_owned())?;
                 Ok(Self {
                     call: *call,
                     place,
                     this,
                 })
             }
-            _ => Err("cannot be prepared for rendering".to_owned()),
+            _ => Err("the template cannot be prepared for rendering".to_owned()),
         }
     }
 

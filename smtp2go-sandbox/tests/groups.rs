@@ -17,9 +17,9 @@ use support::{Reply, send};
 enum Wanted {
     /// Status 200 with these values at these JSON pointers. `null` also matches a missing value.
     Ok(Value),
-    /// This status with `API_EXCEPTION`.
+    /// An error with this status and the code `API_EXCEPTION`.
     Refused(u16),
-    /// This field is invalid.
+    /// A validation error of this field.
     Field(&'static str),
     /// The key has no permission for the endpoint.
     NotPermitted,

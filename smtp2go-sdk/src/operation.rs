@@ -214,9 +214,9 @@ pub struct Pagination {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PageStyle {
-    /// By the opaque token of the reply.
+    /// The request passes on the opaque token of the reply.
     Token,
-    /// By the number of the page.
+    /// The request has the number of the page.
     Page,
 }
 

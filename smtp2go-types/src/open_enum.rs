@@ -51,14 +51,14 @@ pub struct UnknownValue {
     origin: Origin,
 }
 
-/// How an unknown value was made.
+/// The origin of an unknown value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// From text; it may be a misspelling.
+    /// The value comes from the user's text, so it may be misspelt.
     Text,
-    /// By `unlisted`.
+    /// The value was made with `unlisted`.
     Unlisted,
-    /// By reading a reply.
+    /// The value was read from a reply.
     Reply,
 }
 

@@ -105,7 +105,7 @@ impl Timestamp {
     }
 }
 
-/// By the moment, then by the text.
+/// Orders by the moment, then by the text.
 impl Ord for Timestamp {
     fn cmp(&self, other: &Self) -> Ordering {
         let by_moment = parse(&self.0).cmp(&parse(&other.0));

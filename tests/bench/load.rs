@@ -21,9 +21,9 @@ pub enum Mode {
     Group,
     /// Many at a time.
     Flight,
-    /// With the file attached.
+    /// Mails with this file attached, which the SDK reads from disk.
     Path(PathBuf),
-    /// With the file attached, which was read into memory before.
+    /// Mails with this file attached, which was read into memory before.
     Memory(PathBuf),
 }
 

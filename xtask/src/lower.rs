@@ -64,9 +64,9 @@ pub struct Operation {
     pub group: String,
     /// The id without its group.
     pub action: String,
-    /// In capitals.
+    /// The HTTP method, in capitals.
     pub method: String,
-    /// As in the document, below the server's path.
+    /// The path as in the document, relative to the server's URL.
     pub path: String,
     /// One line.
     pub summary: String,
@@ -134,9 +134,9 @@ pub struct Pagination {
 /// Whether an object is sent or received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Sent to the service.
+    /// The object is sent to the service.
     Request,
-    /// Received from the service, also by webhooks.
+    /// The object is received from the service, in a reply or by a webhook.
     Reply,
 }
 
@@ -191,9 +191,9 @@ pub struct Field {
     pub default: Option<String>,
     /// Other names under which a reply may have it.
     pub also_named: Vec<String>,
-    /// Checked before sending, on the value itself.
+    /// Constraints of the value, checked before it is sent.
     pub limits: Limits,
-    /// Checked before sending, on each item of a list.
+    /// Constraints of each item of a list, checked before it is sent.
     pub item_limits: Limits,
     /// `x-smtp2go-evidence`.
     pub evidence: Option<String>,

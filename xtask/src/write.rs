@@ -17,9 +17,9 @@ const GENERATED: [&str; 4] = [
 /// A file that differs from the generated one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Drift {
-    /// Its content differs.
+    /// The content of the file differs.
     Stale(String),
-    /// It does not exist.
+    /// The file does not exist.
     Missing(String),
     /// The file is on disk, but is no longer generated.
     Orphaned(String),

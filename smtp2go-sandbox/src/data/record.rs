@@ -59,7 +59,7 @@ pub(super) enum MessageRecord<M, S, R> {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct EventRecord {
-    /// In hexadecimal.
+    /// The event's id, in hexadecimal.
     pub(super) id: String,
     pub(super) time: SystemTime,
     pub(super) account: AccountId,

@@ -109,7 +109,7 @@ fn accounts(context: &Context<'_>, request: &Value) -> Result<HashSet<AccountId>
 struct ActivityFilter<'a> {
     start: SystemTime,
     end: Option<SystemTime>,
-    /// In lower case, like the next three.
+    /// The words to search for. These and the next three fields are in lower case.
     search: Option<Vec<String>>,
     subject: Option<String>,
     sender: Option<String>,

@@ -65,9 +65,9 @@ struct Record {
 enum DomainView {
     /// The domain alone.
     Entry,
-    /// With the link to set the records up.
+    /// The domain with the link to set its records up.
     WithLink,
-    /// With the link and the owner of the domain.
+    /// The domains with the link and their owners.
     List { from_master: bool, only: bool },
 }
 

@@ -26,7 +26,7 @@ const EXCERPT: usize = 1_000;
 /// The suppressions of an account, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct Suppressions {
-    /// By ascending number.
+    /// The entries, ordered by number.
     pub(crate) entries: Kept<u64, Suppression>,
     /// Numbers of the entries for an address or a domain, by [`key`].
     places: HashMap<String, Vec<u64>>,

@@ -9,7 +9,7 @@ const LONGEST: usize = 480;
 #[derive(Debug, PartialEq)]
 pub(super) struct SmtpReply {
     pub(super) code: u16,
-    /// Empty for replies without one.
+    /// The enhanced status code (RFC 3463). Empty if the reply has none.
     enhanced: &'static str,
     lines: Vec<String>,
 }

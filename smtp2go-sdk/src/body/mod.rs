@@ -33,7 +33,7 @@ use crate::{Error, FieldError};
 pub struct Body {
     /// The start of the object. Never empty.
     start: Bytes,
-    /// What follows it.
+    /// The parts after the start.
     rest: Vec<Part>,
 }
 

@@ -21,7 +21,7 @@ const CHUNK: usize = 96 * 1024;
 
 /// Something that content is read from.
 pub(crate) enum ContentReader {
-    /// Read on a thread that may block.
+    /// A blocking reader, which is read on a thread for blocking work.
     Blocking(Box<dyn Read + Send>),
     Async(Pin<Box<dyn AsyncRead + Send>>),
 }

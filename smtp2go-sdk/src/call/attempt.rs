@@ -424,7 +424,7 @@ impl http_body::Body for AttemptBody {
         self.remaining == 0 && self.reading.is_none()
     }
 
-    /// Exact, so that the request has a Content-Length.
+    /// Returns the exact number of bytes that remain, so that the request has a Content-Length.
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.remaining)
     }
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn body_sealed_before_its_last_frame_is_never_whole() {
+    fn body_closed_before_its_last_frame_was_read_counts_as_incomplete() {
         let long = Bytes::from(vec![b'x'; FRAME + 1]);
         let (wire, mut body) = body(&[&long]);
         assert!(matches!(poll(&mut body), Some(Ok(_))));

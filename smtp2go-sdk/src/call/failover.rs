@@ -40,7 +40,7 @@ struct HostState {
 /// The name of a host, for errors and telemetry.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Site {
-    /// Without the port.
+    /// The host without its port.
     pub(crate) address: String,
     pub(crate) port: u16,
     /// With the port, unless that is the scheme's default.

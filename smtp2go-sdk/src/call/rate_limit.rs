@@ -35,7 +35,7 @@ pub(crate) struct Denied {
 #[derive(Debug, Default)]
 pub(crate) struct Permits {
     queue: Mutex<Queue>,
-    /// By the operation's id. A list, since few operations have a documented rate.
+    /// The windows by operation id. A list suffices: few operations have a documented rate.
     windows: Mutex<Vec<(&'static str, Arc<Window>)>>,
     /// Notified when a pause is revoked.
     resumed: Notify,
@@ -303,7 +303,7 @@ struct Window {
 struct Places {
     /// Number of places that were free from the start, or whose call sent nothing.
     unused: u32,
-    /// When the places of ended calls become free, in order.
+    /// The times at which the places of ended calls become free, in order.
     free_at: VecDeque<Instant>,
 }
 
@@ -594,7 +594,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn place_after_the_deadline_is_denied_at_once() {
+    async fn permit_that_is_due_after_the_deadline_is_refused_at_once() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let times = times_of(&permits, 10, 62 * SECOND).await;

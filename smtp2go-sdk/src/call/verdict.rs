@@ -46,7 +46,7 @@ pub(crate) struct Received {
 pub(crate) enum Upload {
     /// Nothing.
     Nothing,
-    /// Not all of it, so no server can process it.
+    /// Only a part of the request, so no server can process it.
     Part,
     /// All of it.
     Whole,
@@ -55,13 +55,13 @@ pub(crate) enum Upload {
 /// How an attempt ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// With a whole reply.
+    /// The attempt ended with a whole reply.
     Complete,
-    /// Without a whole reply: with an error of the HTTP layer, or by a timeout (`None`).
+    /// No whole reply came: the HTTP layer failed, or the attempt timed out (`None`).
     Broken(Option<reqwest::Error>),
-    /// With a reply whose body exceeds a limit.
+    /// The body of the reply exceeds a limit.
     OverLimit(ReplyLimit),
-    /// With content of the request that could not be read, so the rest was never sent.
+    /// Content of the request could not be read, so the rest was never sent.
     Content(FieldError),
 }
 
@@ -753,7 +753,7 @@ fn is_stream_refused(error: &reqwest::Error) -> bool {
     false
 }
 
-/// Without HTTP/2 there are no such promises.
+/// Returns false: HTTP/1.1 has no streams that a server can refuse.
 #[cfg(not(feature = "http2"))]
 fn is_stream_refused(_: &reqwest::Error) -> bool {
     false

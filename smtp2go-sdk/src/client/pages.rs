@@ -107,15 +107,15 @@ impl<D> Drop for Task<D> {
 /// How a search continues after a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NextPage {
-    /// It ends with this page.
+    /// The search ends with this page.
     Last,
-    /// With the next page, which the request names now.
+    /// The search continues with the next page, which the request now names.
     More,
-    /// With the next page. This one repeats the one before and is left out.
+    /// The search continues with the next page. This page repeats the one before, so it is skipped.
     Skip,
-    /// It ends before this page, which repeats the one before.
+    /// The search ends before this page, because it repeats the one before.
     Repeated,
-    /// It ends with an error: the token for the next page occurred before.
+    /// The search ends with an error, because the token for the next page occurred before.
     Loop,
 }
 

@@ -58,7 +58,7 @@ struct Details {
     failures: Vec<String>,
     email_id: Option<String>,
     schedule_id: Option<String>,
-    /// What the user can do. Replaces the hint.
+    /// Advice to the user. Replaces the hint in the error's text.
     advice: Option<String>,
 }
 
@@ -193,7 +193,7 @@ impl Certainty {
 pub struct FieldError {
     /// Path of the field, such as `to` or `attachments[2].filename`. Empty if unknown.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong with the field.
     pub message: String,
 }
 

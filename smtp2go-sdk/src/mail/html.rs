@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn html_without_the_name_does_not_mention_an_image() {
+    fn html_without_its_content_id_does_not_use_an_image() {
         for html in [
             "",
             ":",

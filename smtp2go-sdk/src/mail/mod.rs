@@ -156,7 +156,7 @@ impl Client {
         self.send_mime_as_set(message.into(), None).await
     }
 
-    /// As [`send_mime`](Self::send_mime). `cancel` can cancel the call, and knows if it was sent.
+    /// Like [`send_mime`](Self::send_mime). `cancel` can cancel the call, and proves whether it was sent.
     pub(crate) async fn send_mime_as_set(
         &self,
         message: Mime,

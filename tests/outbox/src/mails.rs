@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn inbox_has_the_ids_of_each_key() -> Result<()> {
+    async fn ids_of_delivered_mails_are_grouped_by_key() -> Result<()> {
         let sandbox = Sandbox::start().await?;
         let client = Client::builder(sandbox.key())
             .base_url(sandbox.base_url())

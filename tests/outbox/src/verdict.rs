@@ -26,13 +26,13 @@ pub(crate) struct Evidence {
 pub(crate) struct Verdict {
     /// Accepted exactly once.
     pub(crate) once: usize,
-    /// Accepted more than once.
+    /// Number of mails accepted more than once.
     pub(crate) twice: usize,
-    /// Neither accepted nor held.
+    /// Number of mails neither accepted nor held.
     pub(crate) lost: usize,
-    /// Without a final state in the table.
+    /// Number of mails without a final state in the table.
     pub(crate) unknown: usize,
-    /// Held for an operator.
+    /// Number of mails held for an operator.
     pub(crate) held: usize,
     /// One line each, with the key.
     pub(crate) problems: Vec<String>,

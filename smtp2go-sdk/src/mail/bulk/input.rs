@@ -25,7 +25,7 @@ use crate::{Email, Mime};
     note = "an item is an `Email`, a type that converts into `Email`, a `Mime`, or a pair of a key and one of these: `(id, email)`"
 )]
 pub trait Mails<'a, K, S>: sealed::SealedMails<S> {
-    /// What the mails are: [`Email`] or [`Mime`].
+    /// The type of the mails: [`Email`] or [`Mime`].
     type Mail: BulkMail;
 
     /// Returns the mails with their keys.
@@ -44,7 +44,7 @@ pub trait Mails<'a, K, S>: sealed::SealedMails<S> {
     note = "a mail is an `Email`, a type that converts into `Email`, a `Mime`, or a pair of a key and one of these: `(id, email)`"
 )]
 pub trait IntoMail<K>: sealed::SealedMail<K> {
-    /// What the mail is: [`Email`] or [`Mime`].
+    /// The type of the mail: [`Email`] or [`Mime`].
     type Mail: BulkMail;
 
     /// Returns the key and the mail.

@@ -274,7 +274,7 @@ impl<'a, K: Clone + Send + 'a, M: BulkMail> Stream for SendAll<'a, K, M> {
     }
 }
 
-/// Nothing in it is pinned.
+/// `SendAll` can move between polls, because it pins none of its fields.
 impl<K, M> Unpin for SendAll<'_, K, M> {}
 
 impl<K, M> Drop for SendAll<'_, K, M> {

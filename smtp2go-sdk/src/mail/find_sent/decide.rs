@@ -121,7 +121,7 @@ mod tests {
         event
     }
 
-    /// From second 0 to second 10, with a lag of 40, a margin of 60 and 300 until it is given up.
+    /// An attempt from second 0 to second 10. The lag is 40 s, the margin 60 s, and look-ups end after 300 s.
     fn attempt() -> Attempt {
         Attempt {
             started: at(0),

@@ -131,8 +131,8 @@ impl PartialEq for ListedAddress {
 }
 
 impl ListedAddress {
-    /// Reads an address of an envelope. `None` if it would be another address, or several, in a
-    /// header.
+    /// Reads an address of an envelope. `None` if a header with this text would name another address,
+    /// or several.
     fn of_envelope(text: &str) -> Option<Self> {
         if text.contains(char::is_control) {
             return None;
@@ -257,7 +257,7 @@ impl AddressListReader {
         self.in_domain = false;
     }
 
-    /// Keeps the text that was read, if it is an address.
+    /// Ends the current word of the header, and keeps it if it is an address.
     fn end(&mut self) {
         let address = std::mem::take(&mut self.current);
         self.in_domain = false;

@@ -10,7 +10,7 @@ pub enum Unit {
     Count,
     Nanoseconds,
     Milliseconds,
-    /// Kept in bytes.
+    /// Measured in bytes, shown in MiB.
     Mib,
 }
 
