@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_outside_of_strings_are_counted() {
+    fn commas_and_brackets_within_strings_are_not_counted() {
         for (json, count) in [
             ("", 0),
             ("1", 0),

@@ -38,7 +38,7 @@ pub struct View {
     pub open_enums: Vec<OpenEnum>,
     /// Payloads that the service posts to its users.
     pub webhooks: Vec<Webhook>,
-    /// `x-smtp2go-known-errors`.
+    /// The value of `x-smtp2go-known-errors`.
     pub known_errors: Vec<KnownError>,
 }
 
@@ -58,9 +58,9 @@ pub struct KnownError {
 /// One call of the API.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// `<group>_<action>`.
+    /// The operation id, `<group>_<action>`.
     pub id: String,
-    /// The tag.
+    /// The group, which is the tag in the document.
     pub group: String,
     /// The id without its group.
     pub action: String,
@@ -68,11 +68,11 @@ pub struct Operation {
     pub method: String,
     /// The path as in the document, relative to the server's URL.
     pub path: String,
-    /// One line.
+    /// The summary, one line.
     pub summary: String,
-    /// Markdown.
+    /// The description, in Markdown.
     pub description: String,
-    /// `deprecated`.
+    /// Whether the document marks it as deprecated.
     pub deprecated: bool,
     /// The request object; `None` if the operation has no request body.
     pub request: Option<String>,
@@ -80,23 +80,23 @@ pub struct Operation {
     pub reply: Option<String>,
     /// The object in the body of a status from 400 to 499.
     pub error: Option<String>,
-    /// `x-smtp2go-kind`.
+    /// The value of `x-smtp2go-kind`.
     pub kind: String,
-    /// `x-smtp2go-repeat-safe`.
+    /// The value of `x-smtp2go-repeat-safe`.
     pub repeat_safe: bool,
-    /// `x-smtp2go-rate-limit`, as a number and seconds.
+    /// The value of `x-smtp2go-rate-limit`, as a number and seconds.
     pub rate_limit: Option<(u64, u64)>,
-    /// `x-smtp2go-max-body-bytes`.
+    /// The value of `x-smtp2go-max-body-bytes`.
     pub max_body_bytes: Option<u64>,
-    /// `x-smtp2go-pagination`.
+    /// The value of `x-smtp2go-pagination`.
     pub pagination: Option<Pagination>,
-    /// `x-smtp2go-subaccount`.
+    /// The value of `x-smtp2go-subaccount`.
     pub subaccount: Option<String>,
-    /// `x-smtp2go-failure-in-200`.
+    /// The value of `x-smtp2go-failure-in-200`.
     pub failure_in_200: Option<FailureIn200>,
-    /// `x-smtp2go-key-in-body`.
+    /// The value of `x-smtp2go-key-in-body`.
     pub key_in_body: Option<String>,
-    /// `x-smtp2go-evidence`.
+    /// The value of `x-smtp2go-evidence`.
     pub evidence: Option<String>,
 }
 
@@ -119,15 +119,15 @@ pub struct FailureIn200 {
 /// The pagination of a list of results.
 #[derive(Clone, Debug)]
 pub struct Pagination {
-    /// `token` or `page`.
+    /// The style of pagination, `token` or `page`.
     pub style: String,
-    /// Request field.
+    /// The request field for the next page.
     pub request: String,
     /// Pointer to the next page's token in the reply. Only for the style `token`.
     pub reply: Option<String>,
-    /// Pointer into the reply.
+    /// Pointer to the list of results in the reply.
     pub items: String,
-    /// Request field.
+    /// The request field for the number of results per page.
     pub size: Option<String>,
 }
 
@@ -149,7 +149,7 @@ pub struct Object {
     pub group: Option<String>,
     /// Whether the struct is sent or received.
     pub role: Role,
-    /// Markdown.
+    /// The description, in Markdown.
     pub description: String,
     /// In the order of the document.
     pub fields: Vec<Field>,
@@ -177,9 +177,9 @@ pub struct BasedOn {
 pub struct Field {
     /// The name on the wire.
     pub wire: String,
-    /// Markdown.
+    /// The description, in Markdown.
     pub description: String,
-    /// `deprecated`.
+    /// Whether the document marks it as deprecated.
     pub deprecated: bool,
     /// Its shape.
     pub shape: Shape,
@@ -195,7 +195,7 @@ pub struct Field {
     pub limits: Limits,
     /// Constraints of each item of a list, checked before it is sent.
     pub item_limits: Limits,
-    /// `x-smtp2go-evidence`.
+    /// The value of `x-smtp2go-evidence`.
     pub evidence: Option<String>,
 }
 
@@ -280,7 +280,7 @@ pub struct OpenEnum {
     pub name: String,
     /// The only group that uses it; `None` if several do.
     pub group: Option<String>,
-    /// Markdown.
+    /// The description, in Markdown.
     pub description: String,
     /// Value, variant, and other spellings.
     pub words: Vec<(String, String, Vec<String>)>,

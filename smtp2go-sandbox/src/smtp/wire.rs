@@ -19,7 +19,7 @@ use crate::server::{CountedBody, Gathered, Reading};
 pub(super) enum End {
     /// The client closed the connection, or does not read replies.
     Gone,
-    /// The client gets this last reply.
+    /// The sandbox ends the connection after this reply.
     Reply(SmtpReply),
 }
 

@@ -46,7 +46,8 @@ pub(crate) struct Said {
     pub(crate) error: Option<String>,
     pub(crate) error_code: Option<String>,
     pub(crate) fields: Vec<FieldError>,
-    /// The members below are read only for an operation with [`FailureIn200`].
+    /// The id of the accepted mail. This and the fields below are filled only for operations with
+    /// [`FailureIn200`].
     pub(crate) email_id: Option<String>,
     pub(crate) schedule_id: Option<String>,
     succeeded: Option<i64>,

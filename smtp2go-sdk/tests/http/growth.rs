@@ -398,7 +398,7 @@ fn json_request_is_strict_at_every_depth_without_keep_unknown() {
 static READS: Operation = Operation::post("/stats/email_reads");
 
 #[tokio::test]
-async fn own_operation_is_called() {
+async fn operation_defined_by_the_user_is_called() {
     let server = answering(r#"{"request_id":"r-1","data":{"reads":3}}"#);
     let client = server.client();
     let reply = client.execute(&READS, Body::from(r#"{"days":7}"#)).await;

@@ -7,17 +7,17 @@ use clap::{Args, ValueEnum};
 /// A place between the claim of a mail and the record of its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Point {
-    /// Before `sending` is written.
+    /// The worker is about to write the state `sending`.
     BeforeWrite,
-    /// `sending` is committed.
+    /// The worker has committed the state `sending`.
     AfterWrite,
-    /// The lease was found to be long enough, and no byte of the request is written.
+    /// The worker has checked that its lease is long enough, and has written no byte of the request.
     BeforeSend,
-    /// The sandbox has some of the request's body.
+    /// The sandbox has received a part of the request's body.
     MidBody,
     /// The worker has read the reply.
     AfterReply,
-    /// The outcome is known and about to be written.
+    /// The worker is about to write the outcome.
     BeforeRecord,
 }
 

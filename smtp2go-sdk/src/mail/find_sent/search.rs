@@ -22,8 +22,9 @@ pub(in crate::mail) struct Look {
     pub(in crate::mail) hit: Option<RawReply>,
 }
 
-/// Searches once for all mails. A single mail is searched for by its addresses too. The API does not
-/// document how it compares addresses, so if this finds nothing, a second search leaves them out.
+/// Searches the activity for the mails. The search for a single mail also filters by its addresses.
+/// If that finds nothing, a second search goes without this filter, because the API does not document
+/// how it compares addresses.
 pub(in crate::mail) async fn look(client: &Client, wanted: &[FindSent]) -> Result<Look, Error> {
     let look = search(client, wanted, true).await?;
     match (wanted, &look.found[..]) {
