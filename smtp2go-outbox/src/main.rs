@@ -62,7 +62,7 @@ enum Command {
         /// Retry all mails in this state, instead of one key
         #[arg(long, conflicts_with = "key")]
         state: Option<State>,
-        /// Even if an attempt may have sent it
+        /// Retry the mail even if an earlier attempt may have sent it
         #[arg(long, conflicts_with = "state")]
         may_send_twice: bool,
     },

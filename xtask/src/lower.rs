@@ -282,16 +282,16 @@ pub struct OpenEnum {
     pub group: Option<String>,
     /// The description, in Markdown.
     pub description: String,
-    /// Value, variant, and other spellings.
+    /// For each value, the value, its variant, and other spellings of it.
     pub words: Vec<(String, String, Vec<String>)>,
 }
 
 /// A payload that the service posts.
 #[derive(Clone, Debug)]
 pub struct Webhook {
-    /// Its key under `x-webhooks`.
+    /// The key under `x-webhooks`.
     pub name: String,
-    /// The object.
+    /// Name of the object in the body.
     pub object: String,
 }
 

@@ -224,7 +224,8 @@ impl SearchQuery {
     }
 }
 
-/// The fields of a query. The service's are not documented: these are the reply's and two more.
+/// The fields that a query may name. The service does not document its own. These are the fields of
+/// the reply, and `to` and `username`.
 const FIELDS: [&str; 8] = [
     "email_id",
     "sender",

@@ -172,7 +172,7 @@ enum Case {
     FailedBesideSuccess,
     /// A success of a send whose body reports neither an id nor an accepted message.
     Unconfirmed,
-    /// A success that is not the expected reply.
+    /// A success whose body is not the expected reply.
     Undecodable,
 }
 

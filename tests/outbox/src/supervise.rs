@@ -50,7 +50,8 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// The last mail whose commit a worker reported. They are put one after the other.
+    /// Number of the last mail that was queued, as the worker reported. Mails are queued one after the
+    /// other.
     pub(crate) put: u64,
     /// Mails that are neither sent nor held.
     pub(crate) left: u64,
