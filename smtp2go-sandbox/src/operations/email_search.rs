@@ -224,8 +224,8 @@ impl SearchQuery {
     }
 }
 
-/// The fields that a query may name. The service does not document its own. These are the fields of
-/// the reply, and `to` and `username`.
+/// The fields that a query may name: those of the reply and of the mail. The service does not
+/// document its own list.
 const FIELDS: [&str; 8] = [
     "email_id",
     "sender",
