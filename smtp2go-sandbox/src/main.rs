@@ -221,6 +221,18 @@ fn say(message: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
+/// Keeps the text of redb's panics off standard error. A damaged data file can make it panic; the sandbox
+/// catches that, and its error names the file.
+fn silence_redb() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(std::panic::Location::file);
+        if !place.is_some_and(|file| file.contains("redb-")) {
+            usual(panic);
+        }
+    }));
+}
+
 fn run(arguments: Arguments) -> io::Result<ExitCode> {
     if let Some(Task::Health(health)) = arguments.task {
         return health.check().map(|()| ExitCode::SUCCESS);
@@ -275,7 +287,11 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
     runtime.block_on(async {
         // Registered before the output shows that the sandbox runs, so that no signal is missed.
         let signal = signal()?;
-        let sandbox = builder.start().await?;
+        silence_redb();
+        let started = builder.start().await;
+        // From here on, a panic is a bug.
+        drop(std::panic::take_hook());
+        let sandbox = started?;
         let mut environment = vec![
             ("SMTP2GO_BASE_URL", sandbox.base_url().to_owned()),
             ("SMTP2GO_API_KEY", sandbox.key().to_owned()),

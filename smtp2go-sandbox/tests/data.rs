@@ -684,6 +684,9 @@ fn unusable_file_is_named_in_the_error_and_not_changed() {
         fs::write(path(name), content).unwrap();
     }
     fs::create_dir(path("folder")).unwrap();
+    let made = Command::new("mkfifo").arg(path("pipe")).status().unwrap();
+    assert!(made.success());
+    let null = PathBuf::from("/dev/null");
     let missing = path("missing").join("data");
     for (file, arguments, expected) in [
         (&good, &[][..], "another sandbox has the file open"),
@@ -695,11 +698,15 @@ fn unusable_file_is_named_in_the_error_and_not_changed() {
         (&path("half"), &[], "cut short"),
         (&path("almost"), &[], "cut short"),
         (&path("zeros"), &[], "not a data file"),
-        (&path("folder"), &[], "Is a directory"),
+        (&path("folder"), &[], "not a regular file"),
+        (&path("pipe"), &[], "not a regular file"),
+        (&null, &[], "not a regular file"),
         (&missing, &[], "No such file or directory"),
         (&path("new"), &["--stateless"], "--stateless"),
     ] {
-        let before = fs::read(file).ok();
+        // Reading the pipe would wait for a writer.
+        let content = || file.is_file().then(|| fs::read(file).unwrap());
+        let before = content();
         let output = program(file).args(arguments).output().unwrap();
         let says = String::from_utf8(output.stderr).unwrap();
         let status = output.status.code();
@@ -710,12 +717,64 @@ fn unusable_file_is_named_in_the_error_and_not_changed() {
             assert!(says.contains(file.to_str().unwrap()), "{says}");
         }
         if file != &good {
-            assert_eq!(fs::read(file).ok(), before, "{file:?}");
+            assert_eq!(content(), before, "{file:?}");
         }
     }
     // The sandbox that has the file open still works.
     running.post("/email/send", mail("b@example.net"));
     assert_eq!(running.look("/mails")["total"], 2);
+}
+
+#[test]
+fn file_damaged_in_the_middle_is_refused_in_one_line_and_not_changed() {
+    let folder = Folder::new("damaged");
+    let file = folder.file();
+    let running = Running::start(&file, &[]);
+    // One change with many records, so that most pages are in use.
+    let mails: Vec<_> = (0..30)
+        .map(|number| {
+            let mut mail = mail(&format!("b{number}@example.net"));
+            mail["text_body"] = "Hello ".repeat(1_000).into();
+            mail
+        })
+        .collect();
+    running.post("/email/batch", json!({ "emails": mails }));
+    // If the last change is damaged, redb goes back to the one before.
+    for _ in 0..3 {
+        running.post("/email/send", mail("b@example.net"));
+    }
+    running.kill();
+    let good = fs::read(&file).unwrap();
+    let pages: Vec<_> = (1..good.len() / 4_096)
+        .map(|page| page * 4_096)
+        .filter(|start| good[*start..start + 4_096].iter().any(|byte| *byte != 0))
+        .collect();
+    let mut refused = 0;
+    for start in pages.iter().step_by(pages.len().div_ceil(24)) {
+        let mut damaged = good.clone();
+        for byte in &mut damaged[*start..start + 4_096] {
+            *byte = byte.wrapping_mul(7).wrapping_add(3);
+        }
+        fs::write(&file, &damaged).unwrap();
+        // Ends at once: the command exists.
+        let output = program(&file).args(["--", "true"]).output().unwrap();
+        let says = String::from_utf8(output.stderr).unwrap();
+        match output.status.code() {
+            // The page was not in use.
+            Some(0) => continue,
+            status => assert_eq!(status, Some(1), "page at {start}: {says}"),
+        }
+        refused += 1;
+        assert_eq!(says.lines().count(), 1, "page at {start}: {says}");
+        assert!(says.contains(file.to_str().unwrap()), "{says}");
+        assert!(
+            fs::read(&file).unwrap() == damaged,
+            "page at {start}: changed"
+        );
+    }
+    assert!(refused > 2, "{refused} of {} pages", pages.len());
+    fs::write(&file, good).unwrap();
+    assert_eq!(Running::start(&file, &[]).look("/mails")["total"], 33);
 }
 
 #[test]
@@ -760,6 +819,43 @@ fn file_that_cannot_grow_ends_the_program_and_loses_no_acknowledged_mail() {
     assert!(sent > 0);
     let again = Running::start(&file, &[]);
     assert_eq!(again.look("/mails")["total"], sent);
+}
+
+/// The command keeps the program running after the failure, until its input ends. Otherwise the program
+/// could end before a slow test reads its replies.
+#[test]
+fn every_request_gets_500_after_the_file_could_not_be_written() {
+    const SENDERS: usize = 4;
+    let folder = Folder::new("full-replies");
+    let script = "trap '' XFSZ; ulimit -f 4000; exec \"$0\" --port 0 --quiet --data \"$1\" -- sh -c \
+        'echo SMTP2GO_BASE_URL=$SMTP2GO_BASE_URL; echo SMTP2GO_API_KEY=$SMTP2GO_API_KEY; exec cat >/dev/null'";
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_smtp2go-sandbox")])
+        .arg(folder.file())
+        .stdin(Stdio::piped());
+    let mut running = Running::spawn(&mut command);
+    let mut large = mail("b@example.net");
+    large["attachments"] = json!([{ "filename": "a", "fileblob": "QUJD".repeat(25_000) }]);
+    thread::scope(|scope| {
+        let send = || {
+            for _ in 0..1_000 {
+                match running.try_call("POST", "/v3/email/send", &large).unwrap() {
+                    (200, _) => {}
+                    refused => return refused,
+                }
+            }
+            panic!("the file was never full");
+        };
+        let senders: Vec<_> = (0..SENDERS).map(|_| scope.spawn(send)).collect();
+        for sender in senders {
+            let (status, reply) = sender.join().unwrap();
+            assert_eq!(status, 500, "{reply}");
+            assert!(reply.contains("cannot be written"), "{reply}");
+        }
+    });
+    drop(running.child.stdin.take());
+    running.child.wait().unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
+use redb::backends::FileBackend;
 use redb::{
     Database, DatabaseError, ReadOnlyTable, ReadableTable, Table, TableDefinition, TableError,
     WriteTransaction,
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use super::load::{self, RecordSource, TakeRecord};
 use super::record::{PIECE, RecordBatch, RecordValue};
 use super::save;
+use super::trial::TrialStorage;
 use crate::world::World;
 
 /// Version of the format of the records. Files of other versions are refused.
@@ -53,17 +55,18 @@ impl DataFile {
     ///
     /// # Errors
     ///
-    /// Fails if the file is in use, cannot be read or written, or is not a data file of this version.
-    /// The error names the file. The file is not changed.
+    /// Fails if the file is in use, cannot be read or written, is damaged, or is not a data file of this
+    /// version. The error names the file. The file is not changed.
     pub(crate) fn open(path: &Path, world: &mut World) -> io::Result<Self> {
         let name = path.display().to_string();
         let fail = |why: String| io::Error::other(format!("{name}: {why}"));
         check_head(path).map_err(&fail)?;
         // redb asserts some properties of the pages, so a damaged file can make it panic.
         let opened = panic::catch_unwind(AssertUnwindSafe(|| {
-            let database = open(path)?;
+            let (database, storage) = open(path)?;
             let records = begin(&database)?;
             load::load(world, &records).map_err(|why| format!("a record is damaged: {why}"))?;
+            storage.accept().map_err(text)?;
             Ok(database)
         }));
         let database = opened.unwrap_or_else(|_| Err(DAMAGED.to_owned()));
@@ -133,6 +136,7 @@ impl DataFile {
     }
 }
 
+const NO_FILE: &str = "not a regular file; choose another file";
 const DAMAGED: &str = "the file is damaged; move it away to start with a new one";
 const FOREIGN: &str = "not a data file of smtp2go-sandbox, or one whose creation was interrupted; choose another file";
 
@@ -142,11 +146,16 @@ fn check_head(path: &Path) -> Result<(), String> {
     /// Length of redb's header in bytes. It starts with `MAGIC`, 3 other bytes and five numbers.
     const HEAD: u64 = 320;
     const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
-    let mut file = match fs::File::open(path) {
+    let about = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        file => file.map_err(|error| error.to_string())?,
+        about => about.map_err(text)?,
     };
-    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    // Checked before opening, which waits for a writer if the path is a named pipe.
+    if !about.is_file() {
+        return Err(NO_FILE.to_owned());
+    }
+    let mut file = fs::File::open(path).map_err(text)?;
+    let length = file.metadata().map_err(text)?.len();
     if length == 0 {
         return Ok(());
     }
@@ -182,25 +191,28 @@ fn check_head(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Creates the file, if it does not exist, for its owner only: it holds keys and passwords.
-fn create_private(path: &Path) -> io::Result<()> {
+/// Opens the file. If it does not exist, creates it for its owner only: it holds keys and passwords.
+fn open_private(path: &Path) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+    options.open(path)
 }
 
-fn open(path: &Path) -> Result<Database, String> {
-    create_private(path).map_err(|error| error.to_string())?;
-    let database = Database::builder()
-        .set_cache_size(CACHE)
-        .create_with_file_format_v3(true)
-        .create(path);
-    database.map_err(|error| match error {
+/// Opens or creates the database, and locks its file. The file is not changed before the storage is
+/// accepted.
+fn open(path: &Path) -> Result<(Database, TrialStorage), String> {
+    let file = open_private(path).map_err(text)?;
+    let open = || {
+        let storage = TrialStorage::new(FileBackend::new(file)?);
+        let database = Database::builder()
+            .set_cache_size(CACHE)
+            .create_with_file_format_v3(true)
+            .create_with_backend(storage.clone())?;
+        Ok((database, storage))
+    };
+    open().map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => "another sandbox has the file open".to_owned(),
         DatabaseError::UpgradeRequired(_) => FOREIGN.to_owned(),
         DatabaseError::Storage(redb::StorageError::Io(error)) => error.to_string(),

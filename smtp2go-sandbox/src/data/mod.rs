@@ -16,6 +16,8 @@ mod load;
 mod record;
 #[cfg(feature = "data")]
 mod save;
+#[cfg(feature = "data")]
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
