@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::licenses;
 use crate::spec::tools::{self, at, read, run, write};
 
 const NAME: &str = "smtp2go-sandbox";
@@ -14,6 +15,9 @@ const NAME: &str = "smtp2go-sandbox";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Files of the sandbox's folder that are packaged with the program.
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
+
+/// The licences of the libraries in the program. Each package has this file.
+const THIRD_PARTY: &str = "THIRD-PARTY-LICENSES";
 
 /// Builds the program, an archive, packages for npm and pip, an image and SHA256SUMS, and writes them to
 /// `dist` in the target folder.
@@ -33,7 +37,8 @@ pub fn dist(root: &Path) -> Result<(), String> {
     fresh(&work)?;
 
     let program = build(root, &target)?;
-    let folder = archive(&sandbox, &program, &work, &out)?;
+    let licenses = licenses::third_party(root, NAME)?;
+    let folder = archive(&sandbox, &program, &licenses, &work, &out)?;
     npm(&sandbox, &folder, &work, &out)?;
     run(Command::new("python3")
         .arg(sandbox.join("packaging/pypi/wheels.py"))
@@ -60,11 +65,18 @@ fn build(root: &Path, target: &Path) -> Result<PathBuf, String> {
 }
 
 /// Writes the archive, and returns the folder that it contains.
-fn archive(sandbox: &Path, program: &Path, work: &Path, out: &Path) -> Result<PathBuf, String> {
+fn archive(
+    sandbox: &Path,
+    program: &Path,
+    licenses: &str,
+    work: &Path,
+    out: &Path,
+) -> Result<PathBuf, String> {
     let name = format!("{NAME}-{VERSION}-linux-x64");
     let folder = work.join(&name);
     fresh(&folder)?;
     copy(program, &folder.join(NAME))?;
+    write(&folder.join(THIRD_PARTY), licenses)?;
     for document in DOCUMENTS {
         copy(&sandbox.join(document), &folder.join(document))?;
     }
@@ -98,7 +110,7 @@ fn npm(sandbox: &Path, folder: &Path, work: &Path, out: &Path) -> Result<(), Str
     manifest["version"] = VERSION.into();
     write(&package.join("package.json"), format!("{manifest:#}\n"))?;
     copy(&sources.join("launch.js"), &package.join("launch.js"))?;
-    for file in DOCUMENTS.into_iter().chain([NAME]) {
+    for file in DOCUMENTS.into_iter().chain([THIRD_PARTY, NAME]) {
         copy(&folder.join(file), &package.join(file))?;
     }
     run(Command::new("npm")

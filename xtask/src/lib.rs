@@ -11,6 +11,7 @@ mod document;
 mod extensions;
 pub mod generate;
 mod known;
+mod licenses;
 pub mod load;
 pub mod lower;
 mod names;

@@ -11,7 +11,7 @@ import zipfile
 
 # The program is static: any libc will do.
 LINUX = "manylinux_2_17_x86_64.manylinux2014_x86_64.musllinux_1_1_x86_64"
-LICENSES = ["LICENSE-APACHE", "LICENSE-MIT"]
+LICENSES = ["LICENSE-APACHE", "LICENSE-MIT", "THIRD-PARTY-LICENSES"]
 
 
 def write(out, version, platform, content, folder):
